@@ -1,0 +1,186 @@
+//! Who may call: everybody who can open the socket, and over TCP whoever has the token.
+//!
+//! A browser on the till may be led to any page; what that page can make the browser do must not
+//! reach us. So over TCP `Host` must be ours (a foreign name that points to 127.0.0.1 is not), an
+//! `Origin`, if there is one, must be ours, and the token is never taken from a cookie or a URL.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::problem::{Code, Problem};
+use crate::secret::Secret;
+
+/// How a connection came.
+#[derive(Clone, Debug)]
+pub(super) enum Door {
+    /// The Unix socket: the file's mode has checked the caller.
+    Socket,
+    /// Loopback TCP.
+    Tcp {
+        /// Ours.
+        port: u16,
+        /// What callers must have.
+        token: Secret,
+    },
+}
+
+/// What the middleware has found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// Socket or right token.
+    Trusted,
+    /// No token: only what is for everybody.
+    Anybody,
+}
+
+/// Lets a request in, or answers it.
+pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let caller = match &door {
+        Door::Socket => Ok(Caller::Trusted),
+        Door::Tcp { port, token } => check(&request, *port, token),
+    };
+    let public = request.uri().path().starts_with("/display");
+    let mut response = match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    add_headers(response.headers_mut(), public);
+    response
+}
+
+fn check(request: &Request, port: u16, token: &Secret) -> Result<Caller, Problem> {
+    let headers = request.headers();
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if !text(header::HOST).is_some_and(|host| is_ours(host, port)) {
+        return Err(forbidden("Host"));
+    }
+    if let Some(origin) = text(header::ORIGIN)
+        && !origin
+            .strip_prefix("http://")
+            .is_some_and(|host| is_ours(host, port))
+    {
+        return Err(forbidden("Origin"));
+    }
+    let path = request.uri().path();
+    if is_display(path) {
+        let site = text(HeaderName::from_static("sec-fetch-site")).unwrap_or("none");
+        let fine = matches!(site, "same-origin" | "none")
+            || (path == "/display" && is_navigation(headers));
+        return if fine {
+            Ok(Caller::Anybody)
+        } else {
+            Err(forbidden("Sec-Fetch-Site"))
+        };
+    }
+    match text(header::AUTHORIZATION) {
+        Some(given) if is_token(given, token) => Ok(Caller::Trusted),
+        None if path == "/v1/health" => Ok(Caller::Anybody),
+        Some(_) | None => Err(Problem::new(
+            Code::Unauthorized,
+            "Нужен ключ доступа: Authorization: Bearer …",
+            "Возьмите ключ из файла tokenFile",
+        )),
+    }
+}
+
+/// The buyer's page opened by its address, or by a link.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-mode")
+        .is_some_and(|mode| mode == "navigate")
+}
+
+fn is_display(path: &str) -> bool {
+    matches!(path, "/display" | "/display/frame.png" | "/display/events")
+}
+
+fn is_ours(host: &str, port: u16) -> bool {
+    let Some((name, given)) = host.rsplit_once(':') else {
+        return false;
+    };
+    given.parse() == Ok(port) && matches!(name, "127.0.0.1" | "[::1]" | "localhost")
+}
+
+/// Takes the same time wherever the first difference is.
+fn is_token(given: &str, token: &Secret) -> bool {
+    let Some(given) = given.strip_prefix("Bearer ") else {
+        return false;
+    };
+    let (given, token) = (given.as_bytes(), token.expose().as_bytes());
+    let difference = given.iter().zip(token).fold(0, |all, (a, b)| all | (a ^ b));
+    given.len() == token.len() && difference == 0
+}
+
+fn forbidden(name: &str) -> Problem {
+    Problem::new(
+        Code::Forbidden,
+        format!("Запрос с чужим {name} отклонён"),
+        "Обращайтесь к 127.0.0.1 напрямую",
+    )
+}
+
+fn add_headers(headers: &mut HeaderMap, public: bool) {
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if public || !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_with_our_port_are_ours() {
+        for host in ["127.0.0.1:8016", "[::1]:8016", "localhost:8016"] {
+            assert!(is_ours(host, 8016), "{host}");
+        }
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "evil.example:8016",
+            "localhost.evil:8016",
+            "",
+            "8016",
+            "127.0.0.1:8016:8016",
+        ] {
+            assert!(!is_ours(host, 8016), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_compared_whole() {
+        let token = Secret::new("abcdef");
+        assert!(is_token("Bearer abcdef", &token));
+        for wrong in [
+            "Bearer abcde",
+            "Bearer abcdefg",
+            "Bearer ",
+            "abcdef",
+            "bearer abcdef",
+            "Bearer abcdeF",
+        ] {
+            assert!(!is_token(wrong, &token), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Requests read with care, problems written as RFC 9457 says.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
+
+use crate::problem::{Code, Problem};
+
+/// Largest body that is read.
+pub const MAX_BODY: usize = 256 * 1024;
+/// Of a larger one so much is read and thrown away, so that the sender hears why it is refused.
+const MAX_DRAINED: usize = 8 * 1024 * 1024;
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = self.retry_after_s() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// 400 `invalid` with a Russian line; `what` may be English facts about the place.
+pub(super) fn invalid(what: &str) -> Problem {
+    let what: String = what.chars().filter(|c| !c.is_control()).take(240).collect();
+    Problem::new(
+        Code::Invalid,
+        format!("Неверный запрос: {what}"),
+        "Исправьте запрос в кассовой программе",
+    )
+}
+
+/// Reads a JSON body.
+pub(super) async fn json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Problem> {
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > MAX_BODY) {
+        drain(body).await;
+        return Err(too_large());
+    }
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    if !kind.to_ascii_lowercase().starts_with("application/json") {
+        return Err(invalid("Content-Type: application/json is needed"));
+    }
+    let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| too_large())?;
+    serde_json::from_slice(&bytes).map_err(|error| invalid(&without_values(&error.to_string())))
+}
+
+/// A parser's message quotes what it met between quotation marks or back quotes: names of fields
+/// are wanted, foreign values are not.
+fn without_values(message: &str) -> String {
+    match message
+        .split_once("invalid value: string \"")
+        .or_else(|| message.split_once("invalid type: string \""))
+    {
+        Some((before, rest)) => {
+            let after = rest.rsplit_once('"').map_or("", |(_, after)| after);
+            format!("{before}invalid string{after}")
+        }
+        None => message.to_owned(),
+    }
+}
+
+async fn drain(mut body: Body) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        drained += frame.data_ref().map_or(0, |data| data.len());
+        if drained > MAX_DRAINED {
+            return;
+        }
+    }
+}
+
+fn too_large() -> Problem {
+    Problem::new(Code::TooLarge, "Запрос больше 256 КиБ", "Уменьшите чек")
+}
+
+/// Reads the query.
+pub(super) fn query<T>(
+    query: Result<axum::extract::Query<T>, QueryRejection>,
+) -> Result<T, Problem> {
+    query
+        .map(|axum::extract::Query(query)| query)
+        .map_err(|error| invalid(&error.body_text()))
+}
+
+/// Checks an identifier in a path; the daemon's own begin with `~`.
+pub(super) fn path_id(id: &str) -> Result<(), Problem> {
+    crate::core::validate::id(id.strip_prefix('~').unwrap_or(id))
+}
+
+pub(super) fn not_found(what: &str) -> Problem {
+    Problem::new(Code::NotFound, what, "Проверьте адрес и идентификатор")
+}

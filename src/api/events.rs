@@ -1,0 +1,90 @@
+//! Server-sent events: the till's, and the buyer's page's heartbeat.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Api;
+use super::notices::Notice;
+
+/// Between two signs of life on a silent stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Between two heartbeats of the buyer's page; it shows «no connection» after three missed ones.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Events that may wait for a slow listener; beyond that it is cut off and comes back.
+const BACKLOG: usize = 1024;
+
+type Stream = Sse<axum::response::sse::KeepAliveStream<ReceiverStream<Result<Event, Infallible>>>>;
+
+fn stream(receiver: mpsc::Receiver<Result<Event, Infallible>>) -> Stream {
+    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+fn event_of(notice: &Notice) -> Event {
+    Event::default()
+        .id(notice.id.to_string())
+        .event(notice.kind.word())
+        .data(notice.data.to_string())
+}
+
+/// Operations, scans, devices, queue and health as they change; `Last-Event-ID` resumes.
+#[utoipa::path(get, path = "/v1/events", responses((status = 200, content_type = "text/event-stream", description = "Events operation, scan, device, queue, health with increasing ids")))]
+pub(super) async fn get_events(State(api): State<Api>, headers: HeaderMap) -> Stream {
+    let after = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok()?.parse().ok());
+    let (missed, mut following) = api.till.notices.subscribe(after);
+    let (sender, receiver) = mpsc::channel(BACKLOG);
+    let mut stop = api.stop;
+    tokio::spawn(async move {
+        for notice in missed {
+            if sender.send(Ok(event_of(&notice))).await.is_err() {
+                return;
+            }
+        }
+        loop {
+            let notice = tokio::select! {
+                _ = stop.changed() => return,
+                () = sender.closed() => return,
+                notice = following.recv() => notice,
+            };
+            match notice {
+                Ok(notice) if sender.try_send(Ok(event_of(&notice))).is_ok() => {}
+                Ok(_)
+                | Err(
+                    broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed,
+                ) => return,
+            }
+        }
+    });
+    stream(receiver)
+}
+
+/// The number of the scene, when it changes and as a heartbeat.
+#[utoipa::path(get, path = "/display/events", responses((status = 200, content_type = "text/event-stream", description = "Events scene, with the scene's number")))]
+pub(super) async fn get_display_events(State(api): State<Api>) -> Stream {
+    let mut scenes = api.till.frame.scenes();
+    let (sender, receiver) = mpsc::channel(4);
+    let mut stop = api.stop;
+    tokio::spawn(async move {
+        loop {
+            let number = *scenes.borrow_and_update();
+            let event = Event::default().event("scene").data(number.to_string());
+            if sender.send(Ok(event)).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                _ = stop.changed() => return,
+                () = sender.closed() => return,
+                changed = scenes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(HEARTBEAT) => {}
+            }
+        }
+    });
+    stream(receiver)
+}

@@ -1,0 +1,276 @@
+//! Sockets and the token file, made with the right owners.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::secret::Secret;
+
+/// The group of tills: it may use the socket and read the token.
+const TILL_GROUP: &str = "oplati-till";
+
+/// Why nobody can be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another process serves there.
+    #[error("{place} is taken by {holder}")]
+    Taken {
+        /// Socket or address.
+        place: String,
+        /// Who, as far as it can be known.
+        holder: String,
+    },
+    /// It cannot be made.
+    #[error("cannot listen at {place}")]
+    Bind {
+        /// Socket or address.
+        place: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The token file cannot be used.
+    #[error("the token file {path} {what}")]
+    Token {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Makes the Unix socket, 0660, for group `oplati-till` where that group exists. What a dead process
+/// left is replaced; a living one's is not.
+///
+/// # Errors
+/// [`ListenError`].
+pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, ListenError> {
+    let place = || path.display().to_string();
+    let bind = |source| ListenError::Bind {
+        place: place(),
+        source,
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(bind)?;
+    }
+    if let Ok(metadata) = std::fs::symlink_metadata(path) {
+        if !metadata.file_type().is_socket() {
+            return Err(bind(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "it is no socket",
+            )));
+        }
+        if let Ok(other) = std::os::unix::net::UnixStream::connect(path) {
+            return Err(ListenError::Taken {
+                place: place(),
+                holder: peer(&other),
+            });
+        }
+        std::fs::remove_file(path).map_err(bind)?;
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path).map_err(bind)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(bind)?;
+    give_to_tills(path);
+    listener.set_nonblocking(true).map_err(bind)?;
+    Ok(listener)
+}
+
+/// Listens on loopback.
+///
+/// # Errors
+/// [`ListenError`], naming the holder of a taken port where it can be known.
+pub fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener, ListenError> {
+    let listener = std::net::TcpListener::bind(address).map_err(|source| {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            let holder =
+                port_holder(address.port()).unwrap_or_else(|| "another process".to_owned());
+            return ListenError::Taken {
+                place: address.to_string(),
+                holder,
+            };
+        }
+        ListenError::Bind {
+            place: address.to_string(),
+            source,
+        }
+    })?;
+    listener
+        .set_nonblocking(true)
+        .map_err(|source| ListenError::Bind {
+            place: address.to_string(),
+            source,
+        })?;
+    Ok(listener)
+}
+
+fn peer(other: &std::os::unix::net::UnixStream) -> String {
+    match rustix::net::sockopt::socket_peercred(other) {
+        Ok(credentials) => process(&credentials.pid.as_raw_nonzero().to_string()),
+        Err(_) => "another process".to_owned(),
+    }
+}
+
+fn process(pid: &str) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("{} (pid {pid})", name.trim())
+}
+
+/// The process that listens on a loopback port: its socket's inode is in the kernel's table.
+pub fn port_holder(port: u16) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default()
+        + &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    let suffix = format!(":{port:04X}");
+    let row = table
+        .lines()
+        .map(|row| row.split_whitespace().collect::<Vec<_>>())
+        .find(|row| {
+            row.get(1).is_some_and(|local| local.ends_with(&suffix)) && row.get(3) == Some(&"0A")
+        })?;
+    let socket = format!("socket:[{}]", row.get(9)?);
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let pid = entry.file_name().to_string_lossy().into_owned();
+        let Ok(descriptors) = std::fs::read_dir(entry.path().join("fd")) else {
+            continue;
+        };
+        let holds = descriptors.flatten().any(|fd| {
+            std::fs::read_link(fd.path()).is_ok_and(|target| target.to_string_lossy() == socket)
+        });
+        if holds {
+            return Some(process(&pid));
+        }
+    }
+    None
+}
+
+/// Best effort: a developer's machine has no such group, and then the owner alone may call.
+fn give_to_tills(path: &Path) {
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let group = groups.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let id = (parts.next() == Some(TILL_GROUP)).then(|| parts.nth(1))??;
+        id.parse::<u32>().ok()
+    });
+    if let Some(group) = group
+        && let Err(error) = std::os::unix::fs::chown(path, None, Some(group))
+    {
+        tracing::warn!(path = %path.display(), %error, "Cannot give a file to group oplati-till");
+    }
+}
+
+/// The bearer token: read, or made if there is none.
+///
+/// # Errors
+/// [`ListenError::Token`] when the file holds no token, or others may read it.
+pub fn load_or_make_token(path: &Path) -> Result<Secret, ListenError> {
+    let wrong = |what: String| ListenError::Token {
+        path: path.to_owned(),
+        what,
+    };
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
+            if mode.map_err(|error| wrong(format!("cannot be examined: {error}")))? & 0o007 != 0 {
+                return Err(wrong("may be read by everybody; chmod o= it".to_owned()));
+            }
+            let text = String::from_utf8(bytes).unwrap_or_default();
+            let token = text.trim();
+            if !(16..=256).contains(&token.len())
+                || !token.bytes().all(|byte| byte.is_ascii_graphic())
+            {
+                return Err(wrong(
+                    "holds no token: one line of 16 to 256 ASCII characters; delete it and restart"
+                        .to_owned(),
+                ));
+            }
+            Ok(Secret::new(token))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_token(path).map_err(|error| wrong(format!("cannot be made: {error}")))
+        }
+        Err(error) => Err(wrong(format!("cannot be read: {error}"))),
+    }
+}
+
+fn make_token(path: &Path) -> io::Result<Secret> {
+    use std::fmt::Write as _;
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let mut token = String::new();
+    for byte in bytes {
+        write!(token, "{byte:02x}").map_err(io::Error::other)?;
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let temporary = path.with_extension("token.new");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o640)
+        .open(&temporary)?;
+    file.write_all(format!("{token}\n").as_bytes())?;
+    file.sync_all()?;
+    give_to_tills(&temporary);
+    std::fs::rename(&temporary, path)?;
+    Ok(Secret::new(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_socket_is_replaced_a_living_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/till.sock");
+        let first = bind_unix(&path).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o660
+        );
+        let error = bind_unix(&path).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("pid {}", std::process::id())),
+            "{error}"
+        );
+        drop(first);
+        bind_unix(&path).unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "kept").unwrap();
+        assert!(bind_unix(&file).is_err());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
+    }
+
+    #[test]
+    fn a_taken_port_names_its_holder() {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = bind_tcp(held.local_addr().unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&format!("pid {}", std::process::id())),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_token_is_made_once_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/till.token");
+        let token = load_or_make_token(&path).unwrap();
+        assert_eq!(token.expose().len(), 64);
+        assert_eq!(load_or_make_token(&path).unwrap(), token);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(load_or_make_token(&path).is_err());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::fs::write(&path, "short\n").unwrap();
+        let error = load_or_make_token(&path).unwrap_err().to_string();
+        assert!(!error.contains("short"), "{error}");
+    }
+}

@@ -1,0 +1,65 @@
+//! The till API: HTTP/1.1 and JSON over the Unix socket, and over loopback TCP with a token.
+//!
+//! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
+//! - `access`: who may call · `answer`: reading requests and writing problems
+//! - `routes`, `events`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
+
+mod access;
+mod answer;
+mod events;
+pub mod listen;
+pub mod notices;
+mod openapi;
+mod page;
+mod routes;
+pub mod server;
+pub mod till;
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse as _;
+use axum::routing::{get, post, put};
+use tokio::sync::watch;
+
+use access::{Door, guard};
+use answer::{invalid, not_found};
+use till::Till;
+
+/// What every call has at hand.
+#[derive(Clone)]
+struct Api {
+    till: Till,
+    stop: watch::Receiver<bool>,
+}
+
+fn router(api: Api, door: Door) -> Router {
+    let wrong_method = || async {
+        let mut problem = invalid("the method is not allowed here");
+        problem.status = 405;
+        problem.into_response()
+    };
+    Router::new()
+        .route("/v1/sales/{id}", put(routes::put_sale))
+        .route("/v1/operations", get(routes::get_operations))
+        .route("/v1/operations/{id}", get(routes::get_operation))
+        .route("/v1/operations/{id}/abort", post(routes::abort))
+        .route("/v1/scans", post(routes::post_scan))
+        .route("/v1/queue", get(routes::get_queue))
+        .route("/v1/queue/{id}/retry", post(routes::retry))
+        .route("/v1/queue/{id}/settle", post(routes::settle))
+        .route("/v1/devices", get(routes::get_devices))
+        .route("/v1/health", get(routes::get_health))
+        .route("/v1/events", get(events::get_events))
+        .route("/v1/display.png", get(routes::get_frame))
+        .route("/v1/openapi.json", get(openapi::get_description))
+        .route("/display", get(page::get_page))
+        .route("/display/frame.png", get(page::get_frame))
+        .route("/display/events", get(events::get_display_events))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(|| async { not_found("Такого адреса нет").into_response() })
+        .layer(from_fn_with_state(door, guard))
+        .with_state(api)
+}

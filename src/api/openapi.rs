@@ -1,0 +1,77 @@
+//! The API's own description, made from the code and committed, so that a change of the contract is
+//! seen in review.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use super::routes::{Devices, OperationsPage, Queue, ScanAnswer, ScanRequest, SettleRequest};
+use super::{events, page, routes};
+use crate::api::till::{Device, Health};
+use crate::operation::{Operation, QueueItem, SaleRequest};
+use crate::problem::Problem;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "oplati till API",
+        description = "Payments with the О!плати wallet for till programs. Over the Unix socket without a token; over loopback TCP with `Authorization: Bearer …`. Money is integer kopecks, times are RFC 3339 in UTC with milliseconds.",
+        license(name = "MIT")
+    ),
+    paths(
+        routes::put_sale,
+        routes::get_operation,
+        routes::get_operations,
+        routes::abort,
+        routes::post_scan,
+        routes::get_queue,
+        routes::retry,
+        routes::settle,
+        routes::get_devices,
+        routes::get_health,
+        routes::get_frame,
+        events::get_events,
+        page::get_page,
+        page::get_frame,
+        events::get_display_events
+    ),
+    components(schemas(
+        Operation,
+        SaleRequest,
+        QueueItem,
+        Problem,
+        Health,
+        Device,
+        Devices,
+        OperationsPage,
+        Queue,
+        ScanAnswer,
+        ScanRequest,
+        SettleRequest
+    ))
+)]
+struct Description;
+
+/// `GET /v1/openapi.json`.
+pub(super) async fn get_description() -> Json<utoipa::openapi::OpenApi> {
+    Json(Description::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_description_is_the_present_one() {
+        let path = std::path::Path::new(file!()).with_file_name("openapi.json");
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let present = Description::openapi().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("OPLATI_BLESS").is_some() {
+            std::fs::write(&path, &present).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == present,
+            "the API changed; refresh with: OPLATI_BLESS=1 cargo test committed_description"
+        );
+    }
+}

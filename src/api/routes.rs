@@ -1,0 +1,370 @@
+//! The calls of the till API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, oneshot};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::access::Caller;
+use super::answer::{invalid, json, not_found, path_id, query};
+use super::till::{Answer, Archive, Command, Device, Health, HealthStatus, OperationsQuery};
+use crate::core::buyer_code::MAX_CODE_CHARACTERS;
+use crate::operation::{Operation, QueueItem, SaleRequest, State as OperationState};
+use crate::problem::{Code, Problem};
+use crate::secret::Secret;
+
+/// How long the core may think; beyond that its disk hangs.
+const CORE_ANSWERS: Duration = Duration::from_secs(10);
+/// Longest `wait`.
+const MAX_WAIT_S: u64 = 60;
+/// Most operations of one page, and their usual number.
+const MAX_LIMIT: u32 = 500;
+const USUAL_LIMIT: u32 = 50;
+
+/// Asks the core and waits for its answer, within bounds.
+async fn ask<T>(api: &Api, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, Problem> {
+    let (answer, answered) = oneshot::channel();
+    let stuck = || {
+        Problem::new(
+            Code::Storage,
+            "Журнал операций не записывается, новые операции невозможны",
+            "Проверьте место на диске кассы и журнал terminal.log",
+        )
+    };
+    let asked = async {
+        api.till
+            .commands
+            .send(command(answer))
+            .await
+            .map_err(|_| Problem::temporarily_unavailable())?;
+        answered
+            .await
+            .map_err(|_| Problem::temporarily_unavailable())?
+    };
+    tokio::time::timeout(CORE_ANSWERS, asked)
+        .await
+        .map_err(|_| stuck())?
+}
+
+/// Reads the journal without holding up the other callers.
+async fn read<T: Send + 'static>(
+    api: &Api,
+    read: impl FnOnce(&dyn Archive) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let archive = Arc::clone(&api.till.archive);
+    let task = tokio::task::spawn_blocking(move || read(&*archive));
+    task.await
+        .unwrap_or_else(|_| Err(Problem::temporarily_unavailable()))
+}
+
+/// Begins a sale.
+#[utoipa::path(put, path = "/v1/sales/{id}", request_body = SaleRequest,
+    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")),
+    responses((status = 201, body = Operation, description = "Begun"),
+        (status = 200, body = Operation, description = "It stands already, with the same content"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, busy, conflict, too_large, amount_mismatch"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: temporarily_unavailable (with Retry-After), not_configured, storage")))]
+pub(super) async fn put_sale(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    crate::core::validate::id(&id)?;
+    let request: SaleRequest = json(&headers, body).await?;
+    let (made, operation) = ask(&api, |answer| Command::BeginSale {
+        id,
+        request,
+        answer,
+    })
+    .await?;
+    let status = if made {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(operation)).into_response())
+}
+
+/// Waiting for a change.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WaitQuery {
+    /// Seconds, 0 to 60: answer as soon as the state is not `after`, else after this time.
+    wait: Option<u64>,
+    /// A state; without it the answer waits for a final one.
+    after: Option<OperationState>,
+}
+
+/// One operation.
+#[utoipa::path(get, path = "/v1/operations/{id}", params(("id" = String, Path, description = "Its identifier"), WaitQuery),
+    responses((status = 200, body = Operation, description = "As it stands"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, not_found")))]
+pub(super) async fn get_operation(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    wait: Result<Query<WaitQuery>, QueryRejection>,
+) -> Result<Json<Operation>, Problem> {
+    path_id(&id)?;
+    let WaitQuery { wait, after } = query(wait)?;
+    let wait = wait.unwrap_or_default();
+    if wait > MAX_WAIT_S {
+        return Err(invalid(&format!(
+            "wait = {wait}: 0 to {MAX_WAIT_S} seconds are allowed"
+        )));
+    }
+    // Listening begins before reading: no change falls between.
+    let (_, mut notices) = api.till.notices.subscribe(None);
+    let mut operation = find(&api, &id).await?;
+    let waits = |state: OperationState| match after {
+        Some(after) => state == after,
+        None => !state.is_final(),
+    };
+    let end = tokio::time::Instant::now() + Duration::from_secs(wait);
+    let mut stop = api.stop.clone();
+    while waits(operation.state) {
+        tokio::select! {
+            () = tokio::time::sleep_until(end) => break,
+            _ = stop.changed() => break,
+            notice = notices.recv() => match notice {
+                Ok(notice) if notice.data.get("id").and_then(|id| id.as_str()) != Some(&id) => continue,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => break,
+            },
+        }
+        operation = find(&api, &id).await?;
+    }
+    Ok(Json(operation))
+}
+
+async fn find(api: &Api, id: &str) -> Result<Operation, Problem> {
+    let wanted = id.to_owned();
+    let found = read(api, move |archive| archive.operation(&wanted)).await?;
+    found.ok_or_else(|| not_found("Операция не найдена"))
+}
+
+/// Which operations.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Only of this shift.
+    shift: Option<String>,
+    /// Only in this state.
+    state: Option<OperationState>,
+    /// 1 to 500, usually 50.
+    limit: Option<u32>,
+    /// Only older than this operation.
+    before: Option<String>,
+}
+
+/// A page of operations.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OperationsPage {
+    /// Newest first.
+    operations: Vec<Operation>,
+    /// For the next page; null when this is the last.
+    before: Option<String>,
+}
+
+/// Operations, newest first.
+#[utoipa::path(get, path = "/v1/operations", params(PageQuery),
+    responses((status = 200, body = OperationsPage, description = "A page"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, not_found")))]
+pub(super) async fn get_operations(
+    State(api): State<Api>,
+    page: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<OperationsPage>, Problem> {
+    let PageQuery {
+        shift,
+        state,
+        limit,
+        before,
+    } = query(page)?;
+    let limit = limit.unwrap_or(USUAL_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(invalid(&format!(
+            "limit = {limit}: 1 to {MAX_LIMIT} are allowed"
+        )));
+    }
+    if let Some(before) = &before {
+        path_id(before)?;
+    }
+    // One more than asked for tells whether there is another page.
+    let wanted = OperationsQuery {
+        shift,
+        state,
+        limit: limit + 1,
+        before,
+    };
+    let mut operations = read(&api, move |archive| archive.operations(&wanted)).await?;
+    let more = operations.len() > limit as usize;
+    operations.truncate(limit as usize);
+    let before = operations
+        .last()
+        .filter(|_| more)
+        .map(|operation| operation.id.clone());
+    Ok(Json(OperationsPage { operations, before }))
+}
+
+/// The cashier stops waiting.
+#[utoipa::path(post, path = "/v1/operations/{id}/abort", params(("id" = String, Path, description = "Its identifier")),
+    responses((status = 200, body = Operation, description = "As it stands: a final one is unchanged"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found, busy")))]
+pub(super) async fn abort(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<Operation>, Problem> {
+    path_id(&id)?;
+    ask(&api, |answer| Command::Abort { id, answer })
+        .await
+        .map(Json)
+}
+
+/// A code from elsewhere.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScanRequest {
+    /// 1 to 4096 characters.
+    text: String,
+}
+
+/// Who took the code.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ScanAnswer {
+    /// The operation that used it; null when it was nobody's.
+    used_by: Option<String>,
+}
+
+/// Hands in a code that another scanner, or the cashier's hand, read.
+#[utoipa::path(post, path = "/v1/scans", request_body = ScanRequest,
+    responses((status = 200, body = ScanAnswer, description = "Taken"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid")))]
+pub(super) async fn post_scan(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ScanAnswer>, Problem> {
+    let ScanRequest { text } = json(&headers, body).await?;
+    let length = text.chars().count();
+    if !(1..=MAX_CODE_CHARACTERS).contains(&length) {
+        return Err(invalid(&format!(
+            "text: {length} characters, 1 to {MAX_CODE_CHARACTERS} are allowed"
+        )));
+    }
+    let text = Secret::new(text);
+    let used_by = ask(&api, |answer| Command::Scan { text, answer }).await?;
+    Ok(Json(ScanAnswer { used_by }))
+}
+
+/// The queue.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Queue {
+    /// Oldest first.
+    items: Vec<QueueItem>,
+}
+
+/// Undoings that wait.
+#[utoipa::path(get, path = "/v1/queue", responses((status = 200, body = Queue, description = "Oldest first")))]
+pub(super) async fn get_queue(State(api): State<Api>) -> Result<Json<Queue>, Problem> {
+    let items = read(&api, |archive| archive.queue()).await?;
+    Ok(Json(Queue { items }))
+}
+
+/// Tries an undoing now.
+#[utoipa::path(post, path = "/v1/queue/{id}/retry", params(("id" = String, Path, description = "The entry")),
+    responses((status = 200, body = QueueItem, description = "It is tried"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found")))]
+pub(super) async fn retry(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<QueueItem>, Problem> {
+    path_id(&id)?;
+    ask(&api, |answer| Command::RetryUndoing { id, answer })
+        .await
+        .map(Json)
+}
+
+/// Why a person closes an entry.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettleRequest {
+    /// 1 to 300 characters, journalled.
+    reason: String,
+}
+
+/// Closes a set-aside undoing.
+#[utoipa::path(post, path = "/v1/queue/{id}/settle", request_body = SettleRequest, params(("id" = String, Path, description = "The entry")),
+    responses((status = 200, body = QueueItem, description = "Closed"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found, busy, invalid")))]
+pub(super) async fn settle(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<QueueItem>, Problem> {
+    path_id(&id)?;
+    let SettleRequest { reason } = json(&headers, body).await?;
+    if reason.trim().is_empty() || reason.chars().count() > 300 {
+        return Err(invalid("reason: 1 to 300 characters are allowed"));
+    }
+    ask(&api, |answer| Command::SettleUndoing { id, reason, answer })
+        .await
+        .map(Json)
+}
+
+/// All devices.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Devices {
+    /// Scanners first, each kind in the order of oplati.conf.
+    devices: Vec<Device>,
+}
+
+/// Devices with state and counters.
+#[utoipa::path(get, path = "/v1/devices", responses((status = 200, body = Devices, description = "Every configured device")))]
+pub(super) async fn get_devices(State(api): State<Api>) -> Json<Devices> {
+    Json(Devices {
+        devices: api.till.watch.devices(),
+    })
+}
+
+/// What everybody may know.
+#[derive(Debug, Serialize)]
+struct ShortHealth {
+    status: HealthStatus,
+    version: &'static str,
+}
+
+/// Whether sales work.
+#[utoipa::path(get, path = "/v1/health", responses((status = 200, body = Health, description = "Without a token: status and version only")))]
+pub(super) async fn get_health(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Problem> {
+    let watch = Arc::clone(&api.till.watch);
+    let health = tokio::task::spawn_blocking(move || watch.health()).await;
+    let health = health.map_err(|_| Problem::temporarily_unavailable())?;
+    Ok(match caller {
+        Caller::Trusted => Json(health).into_response(),
+        Caller::Anybody => Json(ShortHealth {
+            status: health.status,
+            version: health.version,
+        })
+        .into_response(),
+    })
+}
+
+/// What the buyer sees now.
+#[utoipa::path(get, path = "/v1/display.png", responses((status = 200, content_type = "image/png", description = "A PNG")))]
+pub(super) async fn get_frame(State(api): State<Api>) -> Response {
+    let (_, png) = api.till.frame.png();
+    ([(header::CONTENT_TYPE, "image/png")], png.to_vec()).into_response()
+}

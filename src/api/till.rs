@@ -1,0 +1,208 @@
+//! The seam between the API and the daemon: commands to the core's thread, reads from the journal,
+//! notices to listeners. The API owns no state of its own.
+//!
+//! Reads go to the journal and not to the core, so that nothing reaches a till before it is durable,
+//! and so that a core that waits for its disk does not stop anybody from looking.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use utoipa::ToSchema;
+
+use crate::api::notices::Notices;
+use crate::display::LiveFrame;
+use crate::operation::{Operation, QueueItem, SaleRequest, State};
+use crate::problem::Problem;
+use crate::secret::Secret;
+
+/// How the core answers one command.
+pub type Answer<T> = oneshot::Sender<Result<T, Problem>>;
+
+/// What a till may ask of the core. Each is answered exactly once.
+#[derive(Debug)]
+pub enum Command {
+    /// `PUT /v1/sales/{id}`; `true` = made now, `false` = it stood already.
+    BeginSale {
+        /// Checked by the core.
+        id: String,
+        /// As parsed.
+        request: SaleRequest,
+        /// To the till.
+        answer: Answer<(bool, Operation)>,
+    },
+    /// `POST /v1/operations/{id}/abort`.
+    Abort {
+        /// Which.
+        id: String,
+        /// To the till.
+        answer: Answer<Operation>,
+    },
+    /// `POST /v1/scans`; the operation that used the code, if one did.
+    Scan {
+        /// 1 to 4096 characters, not yet checked.
+        text: Secret,
+        /// To the till.
+        answer: Answer<Option<String>>,
+    },
+    /// `POST /v1/queue/{id}/retry`.
+    RetryUndoing {
+        /// Which.
+        id: String,
+        /// To the till.
+        answer: Answer<QueueItem>,
+    },
+    /// `POST /v1/queue/{id}/settle`.
+    SettleUndoing {
+        /// Which.
+        id: String,
+        /// 1 to 300 characters, journalled.
+        reason: String,
+        /// To the till.
+        answer: Answer<QueueItem>,
+    },
+}
+
+/// Which operations a page holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OperationsQuery {
+    /// Only of this shift.
+    pub shift: Option<String>,
+    /// Only in this state.
+    pub state: Option<State>,
+    /// 1 to 500.
+    pub limit: u32,
+    /// Only older than this operation.
+    pub before: Option<String>,
+}
+
+/// What the journal tells readers.
+pub trait Archive: Send + Sync {
+    /// One operation.
+    ///
+    /// # Errors
+    /// [`Problem`] `storage` when the journal cannot be read.
+    fn operation(&self, id: &str) -> Result<Option<Operation>, Problem>;
+
+    /// Newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Problem`] `storage` when the journal cannot be read, `not_found` for an unknown `before`.
+    fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem>;
+
+    /// Oldest first.
+    ///
+    /// # Errors
+    /// [`Problem`] `storage` when the journal cannot be read.
+    fn queue(&self) -> Result<Vec<QueueItem>, Problem>;
+
+    /// How many operations there are.
+    ///
+    /// # Errors
+    /// [`Problem`] `storage` when the journal cannot be read.
+    fn count(&self) -> Result<u64, Problem>;
+}
+
+/// `GET /v1/health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Health {
+    /// Whether sales work.
+    pub status: HealthStatus,
+    /// What a person should know, Russian, the gravest first; an addition to the contract.
+    pub reasons: Vec<String>,
+    /// The payment service.
+    pub service: ServiceHealth,
+    /// Undoings that wait.
+    pub queue_depth: usize,
+    /// Every configured device.
+    pub devices: Vec<DeviceHealth>,
+    /// The journal.
+    pub journal: JournalHealth,
+    /// Of this program.
+    pub version: &'static str,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+}
+
+/// The word for all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// All is well.
+    Ok,
+    /// Something needs a person but sales work.
+    Degraded,
+    /// A sale begun now would be refused.
+    Blocked,
+}
+
+/// The payment service as last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ServiceHealth {
+    /// Null until the first answer or failure.
+    pub reachable: Option<bool>,
+    /// RFC 3339: since when it is so.
+    pub since: Option<String>,
+    /// Milliseconds of the last answer.
+    pub latency_ms: Option<u64>,
+}
+
+/// One device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DeviceHealth {
+    /// `scanner1`, `display1`, in the order of oplati.conf.
+    pub name: String,
+    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `not_supported`.
+    pub state: String,
+}
+
+/// One device in full, `GET /v1/devices`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Device {
+    /// `scanner1`, `display1`, in the order of oplati.conf.
+    pub name: String,
+    /// `scanner` or `display`.
+    pub kind: String,
+    /// As in health.
+    pub state: String,
+    /// The device's profile id, if one applies.
+    pub profile: Option<String>,
+    /// Path of the node, as configured.
+    pub node: Option<String>,
+    /// The last thing that went wrong, English.
+    pub last_error: Option<String>,
+    /// Named counts.
+    pub counters: std::collections::BTreeMap<String, u64>,
+}
+
+/// The journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JournalHealth {
+    /// Whether it can be written.
+    pub ok: bool,
+    /// How many operations it holds.
+    pub operations: u64,
+}
+
+/// What watches the daemon's parts.
+pub trait Watch: Send + Sync {
+    /// All of it, now.
+    fn health(&self) -> Health;
+    /// Every configured device.
+    fn devices(&self) -> Vec<Device>;
+}
+
+/// Everything the API reaches.
+#[derive(Clone)]
+pub struct Till {
+    /// To the core, bounded.
+    pub commands: mpsc::Sender<Command>,
+    /// Reads of the journal; they block briefly.
+    pub archive: Arc<dyn Archive>,
+    /// Facts about parts.
+    pub watch: Arc<dyn Watch>,
+    /// Events for listeners.
+    pub notices: Arc<Notices>,
+    /// What the buyer sees.
+    pub frame: Arc<LiveFrame>,
+}

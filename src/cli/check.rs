@@ -1,0 +1,62 @@
+//! `oplati check`.
+
+use serde_json::json;
+
+use super::output::table;
+use super::{CliError, Context};
+use crate::config::{self, Source};
+use crate::exit;
+
+pub(super) fn run(context: &Context) -> Result<u8, CliError> {
+    let loaded = config::load(&context.root)?;
+    for warning in &loaded.warnings {
+        context.output.note(&warning.to_string());
+    }
+    let (path, found) = match &loaded.source {
+        Source::File(path) => (path, true),
+        Source::Defaults(path) => (path, false),
+    };
+    if context.output.json {
+        let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let value =
+            json!({"path": path, "found": found, "warnings": warnings, "settings": loaded.lines});
+        context.output.value(&value).map_err(CliError::Write)?;
+        return Ok(exit::OK);
+    }
+    let read = if found {
+        context.tongue.say("Прочитан файл", "Read from")
+    } else {
+        context.tongue.say(
+            "Файл не найден, действуют значения по умолчанию:",
+            "No such file, the defaults hold:",
+        )
+    };
+    let rows: Vec<Vec<String>> = loaded
+        .lines
+        .iter()
+        .map(|line| {
+            vec![
+                format!("[{}]", line.section),
+                line.key.to_owned(),
+                line.value.clone(),
+                line.origin.clone(),
+            ]
+        })
+        .collect();
+    let headings = [
+        context.tongue.say("раздел", "section"),
+        context.tongue.say("параметр", "key"),
+        context.tongue.say("значение", "value"),
+        context.tongue.say("откуда", "origin"),
+    ];
+    let text = format!("{read} {}\n\n{}", path.display(), table(&headings, &rows));
+    context.output.line(&text).map_err(CliError::Write)?;
+    if loaded.config.main.reg_num.is_none() {
+        let text = context.tongue.say(
+            "Не задан regNum: оплата будет отклоняться, пока он не задан",
+            "regNum is not set: payments are refused until it is",
+        );
+        context.output.note(text);
+    }
+    Ok(exit::OK)
+}

@@ -1,0 +1,72 @@
+//! `oplati display`: what the buyer sees, saved, or a scene of one's own drawn into a picture.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use reqwest::Method;
+
+use super::till::Till;
+use super::{CliError, Context};
+use crate::config::{self, PixelSize};
+use crate::display::{Look, Scene, render};
+use crate::exit;
+use crate::money::Kopecks;
+
+#[derive(Debug, Args)]
+pub(super) struct DisplayArgs {
+    /// Draw a QR code with this text, or a scene by its name, such as paid; without it: what the buyer sees now
+    what: Option<String>,
+    /// The picture
+    #[arg(long, default_value = "display.png", value_name = "FILE")]
+    save: PathBuf,
+    /// Pixels, for a scene that is drawn
+    #[arg(long, default_value = "800x480", value_name = "WxH")]
+    size: String,
+    /// Kopecks, for scenes with an amount
+    #[arg(long, default_value = "12.34", value_parser = Kopecks::from_person)]
+    amount: Kopecks,
+}
+
+pub(super) async fn run(context: &Context, args: DisplayArgs) -> Result<u8, CliError> {
+    let png = match &args.what {
+        None => {
+            Till::of(context)?
+                .raw(Method::GET, "/v1/display.png", None)
+                .await?
+        }
+        Some(what) => draw(context, what, &args)?,
+    };
+    let file = |source| CliError::File {
+        path: args.save.clone(),
+        source,
+    };
+    std::fs::write(&args.save, png).map_err(file)?;
+    context
+        .output
+        .line(&args.save.display().to_string())
+        .map_err(CliError::Write)?;
+    Ok(exit::OK)
+}
+
+fn draw(context: &Context, what: &str, args: &DisplayArgs) -> Result<Vec<u8>, CliError> {
+    let size = pixel_size(&args.size)?;
+    let display = config::load(&context.root)?.config.display;
+    let look = Look {
+        language: display.language,
+        shop_name: display.shop_name,
+        rotate: 0,
+    };
+    let named = Scene::samples()
+        .into_iter()
+        .find(|scene| scene.name() == what);
+    let scene = named.unwrap_or_else(|| Scene::qr(what.to_owned(), args.amount));
+    let frame = render(&scene, size, &look).map_err(|error| CliError::Data(error.to_string()))?;
+    frame
+        .png()
+        .map_err(|error| CliError::Data(error.to_string()))
+}
+
+fn pixel_size(text: &str) -> Result<PixelSize, CliError> {
+    let wrong = || CliError::Usage(format!("{text:?}: 320x240 to 3840x2160, either way round"));
+    config::pixel_size(text).ok_or_else(wrong)
+}

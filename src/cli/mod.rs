@@ -1,0 +1,260 @@
+//! The command line: verbs, their arguments, and their exit codes.
+//!
+//! Results go to standard output, everything else to standard error. Verbs that need a till talk to
+//! the daemon over its socket, as any till program does, and know nothing that the API does not tell.
+
+mod check;
+mod display;
+mod operations;
+mod output;
+mod sale;
+mod till;
+mod watch;
+mod words;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Paths;
+use crate::log::Stderr;
+use crate::sim::{BuyerScript, SimOptions};
+use crate::{daemon, demo, exit, log, sim};
+
+use output::Output;
+use till::TillError;
+use words::Tongue;
+
+/// Payments with the О!плати wallet at a shop till.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Root of all files
+    #[arg(
+        long,
+        global = true,
+        env = "OPLATI_ROOT",
+        default_value = "/",
+        value_name = "DIR"
+    )]
+    root: PathBuf,
+    /// Results as JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 ended otherwise than done; 64 wrong arguments; 69 the daemon does not run;\n74 input or output failed; 75 try again later; 78 bad configuration; 130 interrupted";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the service
+    Daemon,
+    /// See a buyer pay in each mode, without hardware or account
+    Demo {
+        /// Play one sale in each mode on the terminal and check that all ended well
+        #[arg(long)]
+        once: bool,
+        /// Address of the page, 127.0.0.1:8017 if not given; port 0 picks one
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: Option<SocketAddr>,
+    },
+    /// Check the configuration and print every setting with its origin
+    Check,
+    /// Take a payment and wait for its end
+    Sale(sale::SaleArgs),
+    /// Stop waiting for the buyer of an operation
+    Abort {
+        /// The operation
+        id: String,
+    },
+    /// List operations, newest first
+    Operations(operations::ListArgs),
+    /// Show undoings that wait; try or close one
+    Queue {
+        #[command(subcommand)]
+        what: Option<operations::QueueVerb>,
+    },
+    /// Print operations, scans, devices and health as they change
+    Watch,
+    /// Hand in a code, or without TEXT print scans as they come
+    Scan {
+        /// The code; - reads one line from standard input
+        text: Option<String>,
+    },
+    /// Save what the buyer sees, or draw a QR code or text into a picture
+    Display(display::DisplayArgs),
+    /// Run the simulated payment service
+    Sim {
+        /// Where; port 0 picks one
+        #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+        listen: SocketAddr,
+        /// A buyer who acts by himself: join=300ms,confirm=500ms,outcome=done
+        #[arg(long, value_name = "SCRIPT")]
+        buyer: Option<BuyerScript>,
+    },
+}
+
+/// What every verb has at hand.
+struct Context {
+    paths: Paths,
+    root: PathBuf,
+    output: Output,
+    tongue: Tongue,
+}
+
+/// Why a verb failed, for standard error.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Till(#[from] TillError),
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error("cannot write the result")]
+    Write(#[source] std::io::Error),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Data(String),
+    #[error("cannot write {path}")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            CliError::Till(error) => error.exit_code(),
+            CliError::Config(_) => exit::CONFIG,
+            // The reader of a pipe has seen enough.
+            CliError::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
+            CliError::Write(_) | CliError::File { .. } => exit::IO,
+            CliError::Usage(_) => exit::USAGE,
+            CliError::Data(_) => exit::DATA,
+        }
+    }
+}
+
+/// Parses the arguments, runs the verb, and says what went wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::OK
+            };
+            // Nobody left to tell when this fails.
+            drop(error.print());
+            return code.into();
+        }
+    };
+    let context = Context {
+        paths: Paths::below(&cli.root),
+        root: cli.root,
+        output: Output::new(cli.json),
+        tongue: Tongue::of_environment(),
+    };
+    run(&context, cli.verb).into()
+}
+
+fn run(context: &Context, verb: Verb) -> u8 {
+    match verb {
+        Verb::Daemon => {
+            if let Err(error) = log::init(Stderr::On, Some(context.paths.log())) {
+                return context.fail(&error, exit::CONFIG);
+            }
+            let options = daemon::Options {
+                root: context.root.clone(),
+            };
+            return daemon::run(&options).map_or_else(
+                |error| context.fail(&error, error.exit_code()),
+                |()| exit::OK,
+            );
+        }
+        Verb::Demo { once, listen } => {
+            let options = demo::Options { listen, once };
+            return demo::run(options).map_or_else(
+                |error| context.fail(&error, error.exit_code()),
+                |()| exit::OK,
+            );
+        }
+        Verb::Sim { listen, buyer } => {
+            if let Err(error) = log::init(Stderr::Warnings, None) {
+                return context.fail(&error, exit::CONFIG);
+            }
+            let options = SimOptions { listen, buyer };
+            return sim::run(&options)
+                .map_or_else(|error| context.fail(&error, exit::IO), |()| exit::OK);
+        }
+        Verb::Check
+        | Verb::Sale(_)
+        | Verb::Abort { .. }
+        | Verb::Operations(_)
+        | Verb::Queue { .. }
+        | Verb::Watch
+        | Verb::Scan { .. }
+        | Verb::Display(_) => {}
+    }
+    if let Err(error) = log::init(Stderr::Warnings, None) {
+        return context.fail(&error, exit::CONFIG);
+    }
+    let outcome = match verb {
+        Verb::Check => check::run(context),
+        Verb::Sale(args) => till::block_on(sale::run(context, args)),
+        Verb::Abort { id } => till::block_on(operations::abort(context, &id)),
+        Verb::Operations(args) => till::block_on(operations::list(context, args)),
+        Verb::Queue { what } => till::block_on(operations::queue(context, what)),
+        Verb::Watch => till::block_on(watch::run(context, None)),
+        Verb::Scan { text: None } => till::block_on(watch::run(context, Some("scan"))),
+        Verb::Scan { text: Some(text) } => till::block_on(watch::scan(context, text)),
+        Verb::Display(args) => till::block_on(display::run(context, args)),
+        Verb::Daemon | Verb::Demo { .. } | Verb::Sim { .. } => Ok(exit::OK),
+    };
+    outcome.unwrap_or_else(|error| context.fail(&error, error.exit_code()))
+}
+
+impl Context {
+    fn fail(&self, error: &dyn std::error::Error, code: u8) -> u8 {
+        if code != exit::OK {
+            self.output
+                .note(&format!("oplati: {}", crate::causes::with_causes(error)));
+        }
+        code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn verbs_are_read() {
+        let cli = Cli::try_parse_from(["oplati", "--root", "/x", "sale", "12,34", "--mode", "2"])
+            .unwrap();
+        assert!(matches!(cli.verb, Verb::Sale(_)));
+        assert_eq!(cli.root, PathBuf::from("/x"));
+        for bad in [
+            vec!["oplati"],
+            vec!["oplati", "sale"],
+            vec!["oplati", "sale", "x"],
+            vec!["oplati", "sim", "--buyer", "join=1"],
+        ] {
+            assert!(Cli::try_parse_from(&bad).is_err(), "{bad:?}");
+        }
+    }
+}

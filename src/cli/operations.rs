@@ -1,0 +1,230 @@
+//! `oplati operations`, `abort`, `queue`.
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::output::table;
+use super::till::Till;
+use super::{CliError, Context};
+use crate::exit;
+use crate::operation::{Operation, QueueItem};
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only of this shift, such as 24112026
+    #[arg(long)]
+    shift: Option<String>,
+    /// Only in this state, such as done
+    #[arg(long)]
+    state: Option<String>,
+    /// How many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// Only older than this operation
+    #[arg(long)]
+    before: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum QueueVerb {
+    /// Try an undoing now
+    Retry {
+        /// The entry, such as ~1
+        id: String,
+    },
+    /// Close a set-aside undoing by hand
+    Settle {
+        /// The entry, such as ~1
+        id: String,
+        /// Why, for the journal
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Page {
+    operations: Vec<Operation>,
+    before: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Queue {
+    items: Vec<QueueItem>,
+}
+
+pub(super) async fn list(context: &Context, args: ListArgs) -> Result<u8, CliError> {
+    let till = Till::of(context)?;
+    let mut path = format!("/v1/operations?limit={}", args.limit);
+    for (name, value) in [
+        ("shift", args.shift),
+        ("state", args.state),
+        ("before", args.before),
+    ] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", escape(&value)));
+        }
+    }
+    if context.output.json {
+        let value: serde_json::Value = till.ask(Method::GET, &path, None).await?;
+        context.output.value(&value).map_err(CliError::Write)?;
+        return Ok(exit::OK);
+    }
+    let page: Page = till.ask(Method::GET, &path, None).await?;
+    let rows: Vec<Vec<String>> = page.operations.iter().map(row).collect();
+    let say = |russian, english| context.tongue.say(russian, english);
+    let headings = [
+        say("время", "time"),
+        say("операция", "operation"),
+        say("вид", "kind"),
+        say("состояние", "state"),
+        say("сумма", "amount"),
+        say("сообщение", "message"),
+    ];
+    context
+        .output
+        .line(&table(&headings, &rows))
+        .map_err(CliError::Write)?;
+    if let Some(before) = page.before {
+        context
+            .output
+            .note(&format!("{} --before {before}", say("Дальше:", "More:")));
+    }
+    Ok(exit::OK)
+}
+
+fn row(operation: &Operation) -> Vec<String> {
+    let word = |value: serde_json::Result<serde_json::Value>| {
+        value
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    };
+    let undo = operation
+        .undo
+        .map(|undo| format!(" [undo {}]", word(serde_json::to_value(undo))))
+        .unwrap_or_default();
+    vec![
+        time(operation.created_at),
+        operation.id.clone(),
+        word(serde_json::to_value(operation.kind)),
+        word(serde_json::to_value(operation.state)),
+        operation.amount.to_string(),
+        format!("{}{undo}", operation.message),
+    ]
+}
+
+fn time(at: jiff::Timestamp) -> String {
+    jiff::tz::TimeZone::system()
+        .to_datetime(at)
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
+}
+
+pub(super) async fn abort(context: &Context, id: &str) -> Result<u8, CliError> {
+    let till = Till::of(context)?;
+    let path = format!("/v1/operations/{}/abort", escape(id));
+    let operation: Operation = till.ask(Method::POST, &path, None).await?;
+    if context.output.json {
+        context.output.value(&operation).map_err(CliError::Write)?;
+    } else {
+        context
+            .output
+            .line(&operation.message)
+            .map_err(CliError::Write)?;
+    }
+    Ok(exit::OK)
+}
+
+pub(super) async fn queue(context: &Context, what: Option<QueueVerb>) -> Result<u8, CliError> {
+    let till = Till::of(context)?;
+    let items = match what {
+        None => {
+            till.ask::<Queue>(Method::GET, "/v1/queue", None)
+                .await?
+                .items
+        }
+        Some(QueueVerb::Retry { id }) => {
+            vec![
+                till.ask(
+                    Method::POST,
+                    &format!("/v1/queue/{}/retry", escape(&id)),
+                    None,
+                )
+                .await?,
+            ]
+        }
+        Some(QueueVerb::Settle { id, reason }) => {
+            let path = format!("/v1/queue/{}/settle", escape(&id));
+            vec![
+                till.ask(Method::POST, &path, Some(json!({"reason": reason})))
+                    .await?,
+            ]
+        }
+    };
+    if context.output.json {
+        context
+            .output
+            .value(&json!({"items": items}))
+            .map_err(CliError::Write)?;
+        return Ok(exit::OK);
+    }
+    let say = |russian, english| context.tongue.say(russian, english);
+    if items.is_empty() {
+        context
+            .output
+            .line(say("Очередь пуста", "The queue is empty"))
+            .map_err(CliError::Write)?;
+        return Ok(exit::OK);
+    }
+    let rows: Vec<Vec<String>> = items.iter().map(|item| queue_row(context, item)).collect();
+    let headings = [
+        say("отмена", "undoing"),
+        say("операции", "of"),
+        say("сумма", "amount"),
+        say("ждёт с", "since"),
+        say("попыток", "tries"),
+        say("следующая", "next try"),
+        say("причина", "last error"),
+    ];
+    context
+        .output
+        .line(&table(&headings, &rows))
+        .map_err(CliError::Write)?;
+    Ok(exit::OK)
+}
+
+fn queue_row(context: &Context, item: &QueueItem) -> Vec<String> {
+    let next = match (item.set_aside, item.next_try) {
+        (true, _) => context
+            .tongue
+            .say("ждёт человека", "waits for a person")
+            .to_owned(),
+        (false, Some(at)) => time(at),
+        (false, None) => String::new(),
+    };
+    vec![
+        item.id.clone(),
+        item.of.clone(),
+        item.amount.to_string(),
+        time(item.since),
+        item.tries.to_string(),
+        next,
+        item.last_error.clone().unwrap_or_default(),
+    ]
+}
+
+/// For paths and queries.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}

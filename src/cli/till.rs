@@ -1,0 +1,134 @@
+//! The daemon as a till program sees it.
+
+use std::path::PathBuf;
+
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+
+use super::{CliError, Context};
+use crate::demo::loopback::{CallError, Loopback, Stream};
+use crate::{config, exit};
+
+/// Why the daemon gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TillError {
+    /// Nobody answers at the socket.
+    #[error(
+        "the daemon does not answer at {socket}; start it: systemctl start oplati (служба не запущена)"
+    )]
+    NotRunning {
+        socket: PathBuf,
+        #[source]
+        source: CallError,
+    },
+    /// It says no, in its own words.
+    #[error("{detail}. {remedy}")]
+    Problem {
+        status: u16,
+        detail: String,
+        remedy: String,
+    },
+    /// Contact was lost, or the answer is not understood.
+    #[error("contact with the daemon was lost")]
+    Lost(#[source] CallError),
+    /// An answer of another version.
+    #[error("the daemon's answer is not understood; is it of another version?")]
+    Unreadable(#[source] serde_json::Error),
+    /// No runtime.
+    #[error("cannot run")]
+    Run(#[source] std::io::Error),
+}
+
+impl TillError {
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            TillError::NotRunning { .. } => exit::UNAVAILABLE,
+            TillError::Problem {
+                status: 503 | 507, ..
+            }
+            | TillError::Lost(_) => exit::TEMPFAIL,
+            TillError::Problem { .. } => exit::NOT_DONE,
+            TillError::Unreadable(_) | TillError::Run(_) => exit::SOFTWARE,
+        }
+    }
+}
+
+/// The daemon's API over its socket.
+pub(super) struct Till {
+    http: Loopback,
+    socket: PathBuf,
+}
+
+impl Till {
+    /// Where oplati.conf says; nothing is sent yet.
+    pub(super) fn of(context: &Context) -> Result<Till, CliError> {
+        let socket = config::load(&context.root)?.config.till.socket;
+        let http = Loopback::over_socket(&socket).map_err(TillError::Lost)?;
+        Ok(Till { http, socket })
+    }
+
+    pub(super) async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> Result<Vec<u8>, TillError> {
+        let body = body.map(|body| body.to_string().into_bytes());
+        let answer = self
+            .http
+            .call(method, path, body)
+            .await
+            .map_err(|source| self.lost(source))?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer.body);
+        }
+        let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let text = |name: &str| {
+            problem
+                .get(name)
+                .and_then(|text| text.as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Err(TillError::Problem {
+            status: answer.status,
+            detail: text("detail"),
+            remedy: text("remedy"),
+        })
+    }
+
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> Result<T, TillError> {
+        serde_json::from_slice(&self.raw(method, path, body).await?).map_err(TillError::Unreadable)
+    }
+
+    pub(super) async fn events(&self) -> Result<Stream, TillError> {
+        self.http
+            .listen("/v1/events")
+            .await
+            .map_err(|source| self.lost(source))
+    }
+
+    fn lost(&self, source: CallError) -> TillError {
+        match std::os::unix::net::UnixStream::connect(&self.socket) {
+            Ok(_) => TillError::Lost(source),
+            Err(_) => TillError::NotRunning {
+                socket: self.socket.clone(),
+                source,
+            },
+        }
+    }
+}
+
+/// Runs a verb's conversation.
+pub(super) fn block_on(verb: impl Future<Output = Result<u8, CliError>>) -> Result<u8, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(TillError::Run)?;
+    runtime.block_on(verb)
+}

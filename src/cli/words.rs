@@ -1,0 +1,48 @@
+//! Russian or English, as the environment asks.
+
+/// A language of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tongue {
+    Russian,
+    English,
+}
+
+impl Tongue {
+    pub(super) fn of_environment() -> Tongue {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Tongue::of(
+            set("LC_ALL")
+                .or_else(|| set("LC_MESSAGES"))
+                .or_else(|| set("LANG"))
+                .as_deref(),
+        )
+    }
+
+    fn of(locale: Option<&str>) -> Tongue {
+        match locale {
+            Some(locale) if locale.starts_with("ru") || locale.starts_with("be") => Tongue::Russian,
+            Some(_) | None => Tongue::English,
+        }
+    }
+
+    /// The one of two texts that fits.
+    pub(super) fn say(self, russian: &'static str, english: &'static str) -> &'static str {
+        match self {
+            Tongue::Russian => russian,
+            Tongue::English => english,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn belarusians_read_russian_and_others_english() {
+        assert_eq!(Tongue::of(Some("ru_RU.UTF-8")), Tongue::Russian);
+        assert_eq!(Tongue::of(Some("be_BY.UTF-8")), Tongue::Russian);
+        assert_eq!(Tongue::of(Some("C.UTF-8")), Tongue::English);
+        assert_eq!(Tongue::of(None), Tongue::English);
+    }
+}

@@ -1,0 +1,512 @@
+//! `oplati.conf`: read whole, checked whole, and every complaint at once with its place.
+//!
+//! No setting is ever guessed: a bad value is an error, an unknown name a warning with the nearest
+//! known one, an absent file means the defaults, and says so.
+
+mod ini;
+mod paths;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ini::Entry;
+use values::Allowed;
+
+pub use paths::Paths;
+pub use settings::{
+    Config, DisplayDevice, DisplaySettings, Language, Layout, MainSettings, Parity, PixelSize,
+    ScannerDevice, ScannerSettings, SerialLine, TillSettings,
+};
+
+pub use values::pixel_size;
+
+use crate::operation::Mode;
+use crate::secret::Secret;
+
+/// Sections and their keys.
+const KNOWN: [(&str, &[&str]); 4] = [
+    (
+        "Main",
+        &[
+            "url",
+            "timeout",
+            "regNum",
+            "mode",
+            "password",
+            "valutcode",
+            "waitBuyer",
+            "settle",
+            "journalDays",
+        ],
+    ),
+    (
+        "Scanner",
+        &["device", "profile", "layout", "share", "buyerCode"],
+    ),
+    (
+        "Display",
+        &[
+            "device", "profile", "language", "shopName", "logo", "rotate",
+        ],
+    ),
+    ("Till", &["socket", "listen", "tokenFile"]),
+];
+/// Keys whose values are never shown.
+const SECRET_KEYS: [&str; 1] = ["password"];
+
+/// Where the settings came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// This file.
+    File(PathBuf),
+    /// The defaults, since this file does not exist.
+    Defaults(PathBuf),
+}
+
+/// Settings with what is to be said about them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What is odd but harmless.
+    pub warnings: Vec<Warning>,
+    /// File or defaults.
+    pub source: Source,
+    /// Each setting, for people.
+    pub lines: Vec<SettingLine>,
+}
+
+/// One setting as `oplati check` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SettingLine {
+    /// `Main`.
+    pub section: &'static str,
+    /// `url`.
+    pub key: &'static str,
+    /// As written, `***` for a secret, empty for unset.
+    pub value: String,
+    /// `oplati.conf:3` or `default`.
+    pub origin: String,
+}
+
+/// Something odd at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The file.
+    pub path: PathBuf,
+    /// From 1.
+    pub line: usize,
+    /// What is odd.
+    pub what: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.path.display(), self.line, self.what)
+    }
+}
+
+/// A value that is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadValue {
+    /// The file.
+    pub path: PathBuf,
+    /// From 1.
+    pub line: usize,
+    /// `[Main] mode`.
+    pub key: String,
+    /// As written, cut, `***` for a secret.
+    pub value: String,
+    /// What is allowed.
+    pub allowed: String,
+}
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BadValue {
+            path,
+            line,
+            key,
+            value,
+            allowed,
+        } = self;
+        write!(
+            f,
+            "{}:{line}: {key} = {value}: allowed: {allowed}",
+            path.display()
+        )
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there but cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not a settings file.
+    #[error("{path} is larger than {} KiB", ini::MAX_BYTES / 1024)]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Another encoding.
+    #[error("{path}:{line}: not UTF-8 at byte {byte} of the file; save the file as UTF-8")]
+    NotUtf8 {
+        /// Which.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        byte: usize,
+    },
+    /// All values that are not allowed.
+    #[error("{}", list(.0))]
+    BadValues(Vec<BadValue>),
+}
+
+fn list(values: &[BadValue]) -> String {
+    values
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Reads the settings below `root`.
+///
+/// # Errors
+/// [`ConfigError`], with every bad value at once.
+pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
+    let paths = Paths::below(root);
+    let path = paths.config();
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut loaded = bind("", &path, &paths)?;
+            loaded.source = Source::Defaults(path);
+            return Ok(loaded);
+        }
+        Err(source) => return Err(ConfigError::Unreadable { path, source }),
+    };
+    if bytes.len() > ini::MAX_BYTES {
+        return Err(ConfigError::TooLarge { path });
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        ConfigError::NotUtf8 {
+            path: path.clone(),
+            line,
+            byte: error.valid_up_to() + 1,
+        }
+    })?;
+    bind(text, &path, &paths)
+}
+
+fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
+    let (entries, oddities) = ini::parse(text);
+    let mut binder = Binder {
+        path,
+        entries,
+        warnings: Vec::new(),
+        bad: Vec::new(),
+        lines: Vec::new(),
+    };
+    binder
+        .warnings
+        .extend(oddities.into_iter().map(|oddity| Warning {
+            path: path.to_owned(),
+            line: oddity.line,
+            what: oddity.what,
+        }));
+    binder.warn_unknown();
+    binder.warn_doubled();
+    let config = Config {
+        main: bind_main(&mut binder),
+        scanner: bind_scanner(&mut binder, paths),
+        display: bind_display(&mut binder, paths),
+        till: bind_till(&mut binder, paths),
+    };
+    if !values::is_private(&config.main.url) {
+        binder.warn_at(
+            "Main",
+            "url",
+            "http to another machine shows token and password to the network; use https",
+        );
+    }
+    let Binder {
+        mut warnings,
+        bad,
+        lines,
+        ..
+    } = binder;
+    if !bad.is_empty() {
+        return Err(ConfigError::BadValues(bad));
+    }
+    warnings.sort_by_key(|warning| warning.line);
+    Ok(Loaded {
+        config,
+        warnings,
+        source: Source::File(path.to_owned()),
+        lines,
+    })
+}
+
+fn bind_main(binder: &mut Binder) -> MainSettings {
+    let section = "Main";
+    let seconds = |least, most| move |text: &str| values::seconds(text, least, most);
+    MainSettings {
+        url: binder.take(
+            section,
+            "url",
+            "http://localhost",
+            "http://localhost".to_owned(),
+            values::url,
+        ),
+        timeout: binder.take(
+            section,
+            "timeout",
+            "10",
+            Duration::from_secs(10),
+            seconds(1, 300),
+        ),
+        reg_num: binder.take(section, "regNum", "", None, values::reg_num),
+        mode: binder.take(section, "mode", "0", Mode::ConsumerQr, values::mode),
+        password: binder.take(section, "password", "", None, |text| {
+            values::password(text).map(|text| Some(Secret::new(text)))
+        }),
+        valutcode: binder.take(section, "valutcode", "", None, |text| {
+            values::number(text, 0, 65_535, "").map(Some)
+        }),
+        wait_buyer: binder.take(
+            section,
+            "waitBuyer",
+            "180",
+            Duration::from_secs(180),
+            seconds(10, 3600),
+        ),
+        settle: binder.take(
+            section,
+            "settle",
+            "30",
+            Duration::from_secs(30),
+            seconds(0, 600),
+        ),
+        journal_days: binder.take(section, "journalDays", "400", 400, |text| {
+            values::number(text, 1, 36_500, " (days)")
+        }),
+    }
+}
+
+fn bind_scanner(binder: &mut Binder, paths: &Paths) -> ScannerSettings {
+    let section = "Scanner";
+    let codes = |text: &str| {
+        let codes = values::list(text)
+            .into_iter()
+            .map(|code| values::plain(code, 128));
+        codes.collect::<Result<Vec<_>, Allowed>>()
+    };
+    ScannerSettings {
+        devices: binder.take(
+            section,
+            "device",
+            "auto",
+            vec![ScannerDevice::Auto],
+            |text| values::scanners(text, paths),
+        ),
+        profile: binder.take(section, "profile", "", None, values::profile),
+        layout: binder.take(section, "layout", "us", Layout::Us, values::layout),
+        share: binder.take(section, "share", "no", false, values::yes_no),
+        buyer_code: binder.take(section, "buyerCode", "", Vec::new(), codes),
+    }
+}
+
+fn bind_display(binder: &mut Binder, paths: &Paths) -> DisplaySettings {
+    let section = "Display";
+    DisplaySettings {
+        devices: binder.take(
+            section,
+            "device",
+            "auto",
+            vec![DisplayDevice::Auto],
+            |text| values::displays(text, paths),
+        ),
+        profile: binder.take(section, "profile", "", None, values::profile),
+        language: binder.take(section, "language", "ru", Language::Ru, values::language),
+        shop_name: binder.take(section, "shopName", "", None, |text| {
+            values::plain(text, 80).map(Some)
+        }),
+        logo: binder.take(section, "logo", "", None, |text| {
+            Ok(Some(paths.written(text)))
+        }),
+        rotate: binder.take(section, "rotate", "0", 0, values::rotate),
+    }
+}
+
+fn bind_till(binder: &mut Binder, paths: &Paths) -> TillSettings {
+    let section = "Till";
+    let written = |text: &str| Ok(paths.written(text));
+    let shown = |path: &Path| path.display().to_string();
+    let (socket, token) = (paths.socket(), paths.till_token());
+    TillSettings {
+        socket: binder.take(section, "socket", &shown(&socket), socket, written),
+        listen: binder.take(section, "listen", "", None, values::listen),
+        token_file: binder.take(section, "tokenFile", &shown(&token), token, written),
+    }
+}
+
+/// Takes values out of the entries and remembers everything that is to be said.
+struct Binder<'a> {
+    path: &'a Path,
+    entries: Vec<Entry>,
+    warnings: Vec<Warning>,
+    bad: Vec<BadValue>,
+    lines: Vec<SettingLine>,
+}
+
+impl Binder<'_> {
+    /// The last entry of that name, or the default; an empty value is an unset one.
+    fn take<T>(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        default_text: &str,
+        default: T,
+        read: impl Fn(&str) -> Result<T, Allowed>,
+    ) -> T {
+        let entry = self
+            .entries
+            .iter()
+            .rev()
+            .find(|entry| entry.section == section && entry.key == key);
+        let Some(entry) = entry.filter(|entry| !entry.value.is_empty()) else {
+            let (value, origin) = (default_text.to_owned(), "default".to_owned());
+            self.lines.push(SettingLine {
+                section,
+                key,
+                value,
+                origin,
+            });
+            return default;
+        };
+        let shown = if SECRET_KEYS.contains(&key) {
+            "***".to_owned()
+        } else {
+            ini::cut(&entry.value)
+        };
+        match read(&entry.value) {
+            Ok(value) => {
+                let file = self.path.file_name().unwrap_or_default().to_string_lossy();
+                let origin = format!("{file}:{}", entry.line);
+                self.lines.push(SettingLine {
+                    section,
+                    key,
+                    value: shown,
+                    origin,
+                });
+                value
+            }
+            Err(allowed) => {
+                let (path, line) = (self.path.to_owned(), entry.line);
+                let key = format!("[{section}] {key}");
+                self.bad.push(BadValue {
+                    path,
+                    line,
+                    key,
+                    value: shown,
+                    allowed,
+                });
+                default
+            }
+        }
+    }
+
+    fn warn_at(&mut self, section: &str, key: &str, what: &str) {
+        let entry = self
+            .entries
+            .iter()
+            .rev()
+            .find(|entry| entry.section == section && entry.key == key);
+        let line = entry.map_or(1, |entry| entry.line);
+        self.warnings.push(Warning {
+            path: self.path.to_owned(),
+            line,
+            what: what.to_owned(),
+        });
+    }
+
+    fn warn_unknown(&mut self) {
+        for entry in &self.entries {
+            if let Some(what) = unknown(&entry.section, &entry.key) {
+                self.warnings.push(Warning {
+                    path: self.path.to_owned(),
+                    line: entry.line,
+                    what,
+                });
+            }
+        }
+    }
+
+    fn warn_doubled(&mut self) {
+        for (index, entry) in self.entries.iter().enumerate() {
+            let same = |other: &&Entry| other.section == entry.section && other.key == entry.key;
+            let later = self.entries.iter().skip(index + 1).find(same);
+            if let Some(later) = later {
+                let what = format!(
+                    "{} stands again in line {}, which wins",
+                    ini::cut(&entry.key),
+                    later.line
+                );
+                self.warnings.push(Warning {
+                    path: self.path.to_owned(),
+                    line: entry.line,
+                    what,
+                });
+            }
+        }
+    }
+}
+
+/// What is wrong with a name, with the nearest known one.
+fn unknown(section: &str, key: &str) -> Option<String> {
+    let Some((_, keys)) = KNOWN.iter().find(|(name, _)| *name == section) else {
+        if section.is_empty() {
+            return Some(format!(
+                "{} stands before any [Section] and means nothing",
+                ini::cut(key)
+            ));
+        }
+        let near = nearest(section, KNOWN.iter().map(|(name, _)| *name));
+        return Some(format!(
+            "unknown section [{}]; the nearest is [{near}]",
+            ini::cut(section)
+        ));
+    };
+    if keys.contains(&key) {
+        return None;
+    }
+    let near = nearest(key, keys.iter().copied());
+    Some(format!(
+        "unknown key {} in [{section}]; the nearest is {near}",
+        ini::cut(key)
+    ))
+}
+
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
+    let lower = ini::cut(word).to_lowercase();
+    known
+        .min_by_key(|name| strsim::damerau_levenshtein(&lower, &name.to_lowercase()))
+        .unwrap_or_default()
+}

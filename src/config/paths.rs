@@ -1,0 +1,65 @@
+//! Where the files are. Only defaults move with `--root`.
+
+use std::path::{Path, PathBuf};
+
+/// Every file of the daemon below its root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    root: PathBuf,
+}
+
+impl Paths {
+    /// Below `root`, usually `/`.
+    #[must_use]
+    pub fn below(root: &Path) -> Paths {
+        Paths {
+            root: root.to_owned(),
+        }
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.root.join("linuxcash/cash/paysystems/oplati")
+    }
+
+    /// Settings.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.settings().join("oplati.conf")
+    }
+
+    /// The token, 0600.
+    #[must_use]
+    pub fn token(&self) -> PathBuf {
+        self.settings().join("token.conf")
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.settings().join("journal.sqlite3")
+    }
+
+    /// The log that the till program writes too.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.root.join("linuxcash/logs/current/terminal.log")
+    }
+
+    /// The API's socket, if oplati.conf names no other.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("run/oplati/till.sock")
+    }
+
+    /// The API's bearer token, if oplati.conf names no other.
+    #[must_use]
+    pub fn till_token(&self) -> PathBuf {
+        self.root.join("run/oplati/till.token")
+    }
+
+    /// A path that a person wrote: as it stands, a relative one from the root.
+    #[must_use]
+    pub fn written(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+}

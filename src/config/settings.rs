@@ -1,0 +1,193 @@
+//! The settings by name: what each allows, and its default.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::operation::Mode;
+use crate::secret::Secret;
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelSize {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+/// `[Main]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MainSettings {
+    /// Address of the service, without a slash at the end.
+    pub url: String,
+    /// Bound of one request.
+    pub timeout: Duration,
+    /// Registration number of the till; without it payments are refused.
+    pub reg_num: Option<String>,
+    /// For sales that name none.
+    pub mode: Mode,
+    /// Password mode instead of a token.
+    pub password: Option<Secret>,
+    /// The payment type's number in the till program.
+    pub valutcode: Option<u32>,
+    /// Bound of every wait for a person.
+    pub wait_buyer: Duration,
+    /// How long after a lost request the service may still carry it out.
+    pub settle: Duration,
+    /// How long the journal keeps finished operations.
+    pub journal_days: u32,
+}
+
+/// A scanner of `[Scanner] device`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScannerDevice {
+    /// Whatever is found.
+    Auto,
+    /// A serial port.
+    Serial(SerialLine),
+    /// A HID POS node.
+    Hid {
+        /// Node.
+        path: PathBuf,
+    },
+    /// A keyboard's event node.
+    Keyboard {
+        /// Node.
+        path: PathBuf,
+    },
+}
+
+/// Bits per character and their parity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parity {
+    /// N.
+    None,
+    /// E.
+    Even,
+    /// O.
+    Odd,
+}
+
+/// `PATH[@BAUD[,8N1]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SerialLine {
+    /// Node or a symlink to it.
+    pub path: PathBuf,
+    /// Bits a second.
+    pub baud: u32,
+    /// 7 or 8.
+    pub data_bits: u8,
+    /// Parity.
+    pub parity: Parity,
+    /// 1 or 2.
+    pub stop_bits: u8,
+}
+
+/// Layout that a keyboard scanner types in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// US.
+    #[default]
+    Us,
+    /// Russian.
+    Ru,
+}
+
+/// `[Scanner]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScannerSettings {
+    /// In the order of the file.
+    pub devices: Vec<ScannerDevice>,
+    /// Profile id.
+    pub profile: Option<String>,
+    /// For keyboard scanners.
+    pub layout: Layout,
+    /// Codes that are not for О!плати go on to the till program.
+    pub share: bool,
+    /// Prefixes of buyers' codes.
+    pub buyer_code: Vec<String>,
+}
+
+/// A display of `[Display] device`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DisplayDevice {
+    /// Whatever is found.
+    Auto,
+    /// A screen.
+    Drm {
+        /// Connector, if one is named.
+        connector: Option<String>,
+    },
+    /// A frame buffer.
+    Framebuffer {
+        /// Node.
+        path: PathBuf,
+    },
+    /// Windows of `oplati display --window`.
+    Window,
+    /// A QR box or pole display.
+    Serial(SerialLine),
+    /// A file.
+    Png {
+        /// Replaced with each scene.
+        path: PathBuf,
+        /// Of the picture.
+        size: PixelSize,
+    },
+    /// The browser page.
+    Web,
+}
+
+/// The buyer's language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Russian.
+    #[default]
+    Ru,
+    /// Belarusian.
+    Be,
+    /// English.
+    En,
+}
+
+/// `[Display]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DisplaySettings {
+    /// In the order of the file.
+    pub devices: Vec<DisplayDevice>,
+    /// Profile id.
+    pub profile: Option<String>,
+    /// Of the buyer.
+    pub language: Language,
+    /// On the idle scene.
+    pub shop_name: Option<String>,
+    /// A PNG for the idle scene.
+    pub logo: Option<PathBuf>,
+    /// 0, 90, 180, 270 degrees clockwise.
+    pub rotate: u16,
+}
+
+/// `[Till]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TillSettings {
+    /// Unix socket of the API.
+    pub socket: PathBuf,
+    /// TCP as well, loopback only.
+    pub listen: Option<SocketAddr>,
+    /// Bearer token for TCP.
+    pub token_file: PathBuf,
+}
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[Main]`.
+    pub main: MainSettings,
+    /// `[Scanner]`.
+    pub scanner: ScannerSettings,
+    /// `[Display]`.
+    pub display: DisplaySettings,
+    /// `[Till]`.
+    pub till: TillSettings,
+}

@@ -1,0 +1,241 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn root_with(text: impl AsRef<[u8]>) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let path = Paths::below(root.path()).config();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+    root
+}
+
+fn bad(text: &str) -> String {
+    load(root_with(text).path())
+        .map(|_| ())
+        .unwrap_err()
+        .to_string()
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    let loaded = load(root_with(text).path()).unwrap();
+    loaded.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_missing_file_means_the_seeds_defaults() {
+    let root = tempfile::tempdir().unwrap();
+    let loaded = load(root.path()).unwrap();
+    assert_eq!(
+        loaded.source,
+        Source::Defaults(Paths::below(root.path()).config())
+    );
+    let main = &loaded.config.main;
+    assert_eq!(
+        (main.url.as_str(), main.timeout, main.mode),
+        (
+            "http://localhost",
+            Duration::from_secs(10),
+            Mode::ConsumerQr
+        )
+    );
+    assert_eq!(
+        (main.wait_buyer, main.settle, main.journal_days),
+        (Duration::from_secs(180), Duration::from_secs(30), 400)
+    );
+    assert_eq!(
+        (main.reg_num.as_deref(), loaded.config.till.listen),
+        (None, None)
+    );
+    assert_eq!(
+        loaded.config.till.socket,
+        root.path().join("run/oplati/till.sock")
+    );
+    assert!(loaded.lines.iter().all(|line| line.origin == "default"));
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn the_seeds_example_with_everything_set() {
+    let text = "\u{feff}[Main]\r\n; Адрес сервера\r\nurl = https://cashboxapi.o-plati.by/\r\ntimeout = 3\r\nregNum = OPL000011111\r\nmode = 2\r\npassword = hunter2\r\n[Scanner]\r\ndevice = serial:/dev/ttyACM0@115200,8E1, keyboard:/dev/input/event3\r\nlayout = ru\r\nshare = yes\r\nbuyerCode = https://a, OPL\r\n[Display]\r\ndevice = png:/run/x@y.png@1024x600, web, drm:HDMI-A-1\r\nlanguage = be\r\nshopName = Магазин «Ромашка»\r\nrotate = 90\r\n[Till]\r\nlisten = 127.0.0.1:8016\r\nsocket = my/till.sock\r\n";
+    let root = root_with(text);
+    let loaded = load(root.path()).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let Config {
+        main,
+        scanner,
+        display,
+        till,
+    } = loaded.config;
+    assert_eq!(main.url, "https://cashboxapi.o-plati.by");
+    assert_eq!(
+        (main.mode, main.reg_num.as_deref()),
+        (Mode::DynamicQr, Some("OPL000011111"))
+    );
+    assert_eq!(main.password, Some(Secret::new("hunter2")));
+    let line = SerialLine {
+        path: PathBuf::from("/dev/ttyACM0"),
+        baud: 115_200,
+        data_bits: 8,
+        parity: Parity::Even,
+        stop_bits: 1,
+    };
+    let keyboard = ScannerDevice::Keyboard {
+        path: PathBuf::from("/dev/input/event3"),
+    };
+    assert_eq!(scanner.devices, [ScannerDevice::Serial(line), keyboard]);
+    assert_eq!(scanner.buyer_code, ["https://a", "OPL"]);
+    let png = DisplayDevice::Png {
+        path: PathBuf::from("/run/x@y.png"),
+        size: PixelSize {
+            width: 1024,
+            height: 600,
+        },
+    };
+    assert_eq!(
+        display.devices,
+        [
+            png,
+            DisplayDevice::Web,
+            DisplayDevice::Drm {
+                connector: Some("HDMI-A-1".into())
+            }
+        ]
+    );
+    assert_eq!((display.language, display.rotate), (Language::Be, 90));
+    assert_eq!(till.socket, root.path().join("my/till.sock"));
+    let shown = format!("{:?}", loaded.lines);
+    assert!(!shown.contains("hunter2") && shown.contains("***") && shown.contains("oplati.conf:7"));
+}
+
+#[test]
+fn each_bad_value_is_named_with_its_place_and_what_is_allowed() {
+    let message = bad(
+        "[Main]\nmode = 7\ntimeout = 0\nregNum = 11111\npassword = пароль\n[Till]\nlisten = 0.0.0.0:80\n",
+    );
+    for part in [
+        "oplati.conf:2: [Main] mode = 7: allowed: 0, 1, 2",
+        "oplati.conf:3",
+        "1 to 300",
+        "oplati.conf:4",
+        "OPL000011111",
+        "oplati.conf:7",
+        "loopback",
+    ] {
+        assert!(message.contains(part), "{part} is missing in:\n{message}");
+    }
+    assert!(message.contains("password = ***") && !message.contains("пароль"));
+}
+
+#[test]
+fn values_out_of_bounds_are_refused() {
+    for line in [
+        "[Main]\nurl = ftp://x",
+        "[Main]\nurl = http://",
+        "[Main]\nurl = http://h:99999",
+        "[Main]\nurl = http://u@h/",
+        "[Main]\nurl = http://h/a/../b",
+        "[Main]\ntimeout = 301",
+        "[Main]\ntimeout = 1.5",
+        "[Main]\nwaitBuyer = 9",
+        "[Main]\nsettle = 601",
+        "[Main]\njournalDays = 0",
+        "[Main]\nvalutcode = -1",
+        "[Scanner]\ndevice = serial:",
+        "[Scanner]\ndevice = serial:/dev/ttyS0@9601",
+        "[Scanner]\ndevice = auto, hid:/dev/hidraw0",
+        "[Scanner]\ndevice = usb:1",
+        "[Scanner]\nshare = да",
+        "[Scanner]\nlayout = de",
+        "[Display]\ndevice = png:/a@319x240",
+        "[Display]\ndevice = png:/a@3841x10",
+        "[Display]\nlanguage = de",
+        "[Display]\nrotate = 45",
+        "[Display]\nprofile = ../x",
+        "[Till]\nlisten = 127.0.0.1:0",
+        "[Till]\nlisten = 8016",
+    ] {
+        let message = bad(line);
+        assert!(
+            message.contains("oplati.conf:2: ") && message.contains("allowed"),
+            "{line}: {message}"
+        );
+    }
+}
+
+#[test]
+fn unknown_names_get_the_nearest_known_one() {
+    assert!(
+        warnings("[Main]\nmod = 1\n")[0]
+            .contains("oplati.conf:2: unknown key mod in [Main]; the nearest is mode")
+    );
+    assert!(warnings("[Main]\nregnum = x\n")[0].contains("the nearest is regNum"));
+    assert!(warnings("[Scaner]\ndevice = none\n")[0].contains("[Scanner]"));
+    assert!(warnings("mode = 1\n")[0].contains("before any [Section]"));
+}
+
+#[test]
+fn doubled_keys_are_named_and_the_last_one_wins() {
+    let root = root_with("[Main]\nmode = 1\nmode = 2\n");
+    let loaded = load(root.path()).unwrap();
+    assert_eq!(loaded.config.main.mode, Mode::DynamicQr);
+    assert!(
+        loaded.warnings[0]
+            .to_string()
+            .contains("oplati.conf:2: mode stands again in line 3")
+    );
+}
+
+#[test]
+fn plain_http_beyond_this_machine_is_a_warning() {
+    assert!(warnings("[Main]\nurl = http://192.168.0.9\n")[0].contains("https"));
+    for private in [
+        "http://localhost:8080",
+        "http://127.0.0.1",
+        "http://[::1]:80",
+        "https://cashboxapi.o-plati.by",
+    ] {
+        assert_eq!(
+            warnings(&format!("[Main]\nurl = {private}\n")),
+            Vec::<String>::new()
+        );
+    }
+}
+
+#[test]
+fn unreadable_files_are_named() {
+    let root = root_with([b"[Main]\n; ".as_slice(), &[0xd0, 0xff], b"\n"].concat());
+    let message = load(root.path()).unwrap_err().to_string();
+    assert!(
+        message.contains("oplati.conf:2: not UTF-8 at byte 10"),
+        "{message}"
+    );
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(Paths::below(root.path()).config()).unwrap();
+    assert!(matches!(
+        load(root.path()),
+        Err(ConfigError::Unreadable { .. })
+    ));
+    assert!(matches!(
+        load(root_with(vec![b'\n'; 300_000]).path()),
+        Err(ConfigError::TooLarge { .. })
+    ));
+}
+
+proptest! {
+    #[test]
+    fn no_file_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = load(root_with(bytes).path());
+    }
+
+    #[test]
+    fn no_value_panics(key in 0_usize..24, value in "\\PC{0,60}") {
+        let all: Vec<(&str, &str)> = KNOWN.iter().flat_map(|(section, keys)| keys.iter().map(move |key| (*section, *key))).collect();
+        let (section, name) = all[key % all.len()];
+        let text = format!("[{section}]\n{name} = {value}\n");
+        let _ = bind(&text, Path::new("oplati.conf"), &Paths::below(Path::new("/")));
+    }
+}

@@ -1,0 +1,330 @@
+//! One value at a time: text in, typed value out, or what is allowed instead.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::paths::Paths;
+use super::settings::{
+    DisplayDevice, Language, Layout, Parity, PixelSize, ScannerDevice, SerialLine,
+};
+use crate::operation::Mode;
+
+/// Speeds that serial ports of tills have.
+const BAUDS: [u32; 10] = [
+    1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800,
+];
+/// What scanners and displays of this trade use if nobody says otherwise.
+const USUAL_BAUD: u32 = 9600;
+/// Of a picture whose size is not given.
+const USUAL_SIZE: PixelSize = PixelSize {
+    width: 800,
+    height: 480,
+};
+/// Most devices of one kind.
+const MOST_DEVICES: usize = 8;
+
+/// What is allowed, as the message says it.
+pub(super) type Allowed = String;
+
+pub(super) fn url(text: &str) -> Result<String, Allowed> {
+    let allowed = || {
+        "http:// or https:// with a host, optionally a port and a path, such as https://cashboxapi.o-plati.by".to_owned()
+    };
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .ok_or_else(allowed)?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let fine = |c: char| {
+        c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@' | '\\' | '"' | '<' | '>' | '%')
+    };
+    if authority.is_empty()
+        || authority.starts_with(':')
+        || !text.chars().all(fine)
+        || text.contains("/..")
+        || text.len() > 255
+    {
+        return Err(allowed());
+    }
+    let port = if authority.ends_with(']') {
+        None
+    } else {
+        authority.rsplit_once(':').map(|(_, port)| port)
+    };
+    if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
+        return Err(allowed());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Whether the secrets of this address stay on this machine or are encrypted.
+pub(super) fn is_private(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return true;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = if authority.starts_with('[') {
+        authority
+            .split(']')
+            .next()
+            .map(|host| host.trim_start_matches('['))
+            .unwrap_or_default()
+    } else {
+        authority.split(':').next().unwrap_or_default()
+    };
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+pub(super) fn number(text: &str, least: u32, most: u32, unit: &str) -> Result<u32, Allowed> {
+    let allowed = || format!("a whole number from {least} to {most}{unit}");
+    let number: u32 = text.parse().map_err(|_| allowed())?;
+    (least..=most)
+        .contains(&number)
+        .then_some(number)
+        .ok_or_else(allowed)
+}
+
+pub(super) fn seconds(text: &str, least: u32, most: u32) -> Result<Duration, Allowed> {
+    number(text, least, most, " (seconds)").map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+pub(super) fn reg_num(text: &str) -> Result<Option<String>, Allowed> {
+    let digits = text.strip_prefix("OPL").filter(|digits| digits.len() == 9);
+    if digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Ok(Some(text.to_owned()));
+    }
+    Err("OPL and nine digits, such as OPL000011111".to_owned())
+}
+
+pub(super) fn mode(text: &str) -> Result<Mode, Allowed> {
+    let number = text
+        .parse::<u8>()
+        .ok()
+        .and_then(|number| Mode::try_from(number).ok());
+    number.ok_or_else(|| "0, 1, 2".to_owned())
+}
+
+/// Text for a header or a picture: something, not too much, no control characters.
+pub(super) fn plain(text: &str, most: usize) -> Result<String, Allowed> {
+    if text.chars().count() > most || text.chars().any(char::is_control) {
+        return Err(format!(
+            "at most {most} characters without control characters"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn password(text: &str) -> Result<String, Allowed> {
+    if text.len() > 128 || !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err("at most 128 ASCII letters, digits and signs".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn yes_no(text: &str) -> Result<bool, Allowed> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes, no".to_owned()),
+    }
+}
+
+pub(super) fn layout(text: &str) -> Result<Layout, Allowed> {
+    match text {
+        "us" => Ok(Layout::Us),
+        "ru" => Ok(Layout::Ru),
+        _ => Err("us, ru".to_owned()),
+    }
+}
+
+pub(super) fn language(text: &str) -> Result<Language, Allowed> {
+    match text {
+        "ru" => Ok(Language::Ru),
+        "be" => Ok(Language::Be),
+        "en" => Ok(Language::En),
+        _ => Err("ru, be, en".to_owned()),
+    }
+}
+
+pub(super) fn rotate(text: &str) -> Result<u16, Allowed> {
+    match text {
+        "0" => Ok(0),
+        "90" => Ok(90),
+        "180" => Ok(180),
+        "270" => Ok(270),
+        _ => Err("0, 90, 180, 270".to_owned()),
+    }
+}
+
+pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Allowed> {
+    let allowed = || "a loopback address with a port, such as 127.0.0.1:8016".to_owned();
+    let address: SocketAddr = text.parse().map_err(|_| allowed())?;
+    (address.ip().is_loopback() && address.port() != 0)
+        .then_some(Some(address))
+        .ok_or_else(allowed)
+}
+
+pub(super) fn list(text: &str) -> Vec<&str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+/// Profile ids are file names without their ending.
+pub(super) fn profile(text: &str) -> Result<Option<String>, Allowed> {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.len() > 64 || !text.bytes().all(fine) {
+        return Err("a profile id of a-z 0-9 -".to_owned());
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// Commas separate devices, and also the line settings of a serial port from its speed.
+fn split_devices(text: &str) -> Vec<String> {
+    let mut devices: Vec<String> = Vec::new();
+    for part in list(text) {
+        match devices.last_mut() {
+            Some(last) if is_line_settings(part) && last.contains('@') => {
+                last.push(',');
+                last.push_str(part);
+            }
+            Some(_) | None => devices.push(part.to_owned()),
+        }
+    }
+    devices
+}
+
+fn is_line_settings(text: &str) -> bool {
+    matches!(
+        text.as_bytes(),
+        [b'7' | b'8', b'N' | b'E' | b'O', b'1' | b'2']
+    )
+}
+
+fn serial(text: &str, paths: &Paths) -> Option<SerialLine> {
+    let (path, line) = text
+        .rsplit_once('@')
+        .map_or((text, None), |(path, line)| (path, Some(line)));
+    let (baud, form) = match line {
+        None => (USUAL_BAUD, "8N1"),
+        Some(line) => {
+            let (baud, form) = line.split_once(',').unwrap_or((line, "8N1"));
+            (baud.parse().ok()?, form)
+        }
+    };
+    let [data_bits, parity, stop_bits] = form.as_bytes() else {
+        return None;
+    };
+    if path.is_empty() || !BAUDS.contains(&baud) || !is_line_settings(form) {
+        return None;
+    }
+    let parity = match parity {
+        b'E' => Parity::Even,
+        b'O' => Parity::Odd,
+        _ => Parity::None,
+    };
+    Some(SerialLine {
+        path: paths.written(path),
+        baud,
+        data_bits: data_bits - b'0',
+        parity,
+        stop_bits: stop_bits - b'0',
+    })
+}
+
+pub(super) fn scanners(text: &str, paths: &Paths) -> Result<Vec<ScannerDevice>, Allowed> {
+    let allowed = || {
+        format!(
+            "auto, none, or up to {MOST_DEVICES} of serial:PATH[@BAUD[,8N1]] hid:PATH keyboard:PATH, separated by commas; speeds {BAUDS:?}"
+        )
+    };
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let parts = split_devices(text);
+    if parts.len() > MOST_DEVICES || (parts.len() > 1 && parts.iter().any(|part| part == "auto")) {
+        return Err(allowed());
+    }
+    let device = |part: &String| {
+        let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
+        match (kind, rest) {
+            ("auto", "") => Some(ScannerDevice::Auto),
+            ("serial", line) => serial(line, paths).map(ScannerDevice::Serial),
+            ("hid", path) if !path.is_empty() => Some(ScannerDevice::Hid {
+                path: paths.written(path),
+            }),
+            ("keyboard", path) if !path.is_empty() => Some(ScannerDevice::Keyboard {
+                path: paths.written(path),
+            }),
+            _ => None,
+        }
+    };
+    parts
+        .iter()
+        .map(|part| device(part).ok_or_else(allowed))
+        .collect()
+}
+
+pub(super) fn displays(text: &str, paths: &Paths) -> Result<Vec<DisplayDevice>, Allowed> {
+    let allowed = || {
+        format!(
+            "auto, none, or up to {MOST_DEVICES} of drm[:CONNECTOR] fb:PATH window serial:PATH[@BAUD] png:PATH[@WxH] web, separated by commas; pictures from 320x240 to 3840x2160, either way round"
+        )
+    };
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let parts = split_devices(text);
+    if parts.len() > MOST_DEVICES || (parts.len() > 1 && parts.iter().any(|part| part == "auto")) {
+        return Err(allowed());
+    }
+    let device = |part: &String| {
+        let (kind, rest) = part
+            .split_once(':')
+            .map_or((part.as_str(), None), |(kind, rest)| (kind, Some(rest)));
+        match (kind, rest) {
+            ("auto", None) => Some(DisplayDevice::Auto),
+            ("window", None) => Some(DisplayDevice::Window),
+            ("web", None) => Some(DisplayDevice::Web),
+            ("drm", connector) => Some(DisplayDevice::Drm {
+                connector: connector.map(str::to_owned),
+            }),
+            ("fb", Some(path)) if !path.is_empty() => Some(DisplayDevice::Framebuffer {
+                path: paths.written(path),
+            }),
+            ("serial", Some(line)) => serial(line, paths).map(DisplayDevice::Serial),
+            ("png", Some(rest)) => png(rest, paths),
+            _ => None,
+        }
+    };
+    parts
+        .iter()
+        .map(|part| device(part).ok_or_else(allowed))
+        .collect()
+}
+
+fn png(text: &str, paths: &Paths) -> Option<DisplayDevice> {
+    let (path, size) = match text.rsplit_once('@') {
+        Some((path, size)) => (path, pixel_size(size)?),
+        None => (text, USUAL_SIZE),
+    };
+    (!path.is_empty()).then(|| DisplayDevice::Png {
+        path: paths.written(path),
+        size,
+    })
+}
+
+/// `800x480`: from 320x240 to 3840x2160, either way round.
+pub fn pixel_size(text: &str) -> Option<PixelSize> {
+    let (width, height) = text.split_once('x')?;
+    let size = PixelSize {
+        width: width.parse().ok()?,
+        height: height.parse().ok()?,
+    };
+    let (long, short) = (size.width.max(size.height), size.width.min(size.height));
+    ((320..=3840).contains(&long) && (240..=2160).contains(&short)).then_some(size)
+}

@@ -1,0 +1,287 @@
+//! How a sale ends: for the cashier at once, and for the money as long as it takes.
+
+use std::time::Duration;
+
+use crate::clock::Now;
+use crate::core::event::{RequestId, Step};
+use crate::core::record::{Ending, SaleRecord};
+use crate::core::sale::{LiveSale, Phase};
+use crate::core::undoing::LiveUndoing;
+use crate::core::{Core, words};
+use crate::display::Scene;
+use crate::operation::{ErrorCode, Mode, OperationError, State, Undo};
+use crate::problem::{Code, Problem};
+use crate::secret::Secret;
+use crate::service::call::{Failure, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
+
+impl LiveSale {
+    /// Whether this request's answer is the one that the sale waits for.
+    pub(super) fn awaits(&self, id: RequestId) -> bool {
+        match &self.phase {
+            Phase::Opening { request, .. }
+            | Phase::AwaitingBuyer { request, .. }
+            | Phase::Confirming { request, .. } => *request == Some(id),
+            Phase::InDoubt(doubt) => doubt.request == Some(id),
+            Phase::Paying { request } => *request == id,
+            Phase::Starting | Phase::AwaitingScan | Phase::Undoing { .. } => false,
+        }
+    }
+}
+
+impl Core {
+    /// The sale is over, and no money is in doubt.
+    pub(super) fn finish(
+        &mut self,
+        mut sale: LiveSale,
+        state: State,
+        error: Option<OperationError>,
+        what: &str,
+        now: Now,
+        step: &mut Step,
+    ) {
+        sale.set_state(state, now);
+        if let Some(error) = &error {
+            sale.record.operation.message.clone_from(&error.message);
+            self.down |= error.code == ErrorCode::NoConnection;
+        }
+        sale.record.operation.error = error;
+        step.write_sale(&sale.record, what);
+        self.show_result(final_scene(&sale.record), now, step);
+    }
+
+    /// The sale ends, and no payment was made.
+    pub(super) fn fail(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
+        let error = words::of_failure(failure);
+        self.finish(
+            sale,
+            State::Failed,
+            Some(error),
+            "failed before a payment was made",
+            now,
+            step,
+        );
+    }
+
+    /// The sale ends for the cashier while its payment may exist: the undoing is journalled with it.
+    pub(super) fn release(
+        &mut self,
+        mut sale: LiveSale,
+        lost_at: Duration,
+        error: OperationError,
+        now: Now,
+        step: &mut Step,
+    ) {
+        sale.record.operation.undo = Some(Undo::Pending);
+        self.finish(
+            sale,
+            State::Failed,
+            Some(error),
+            "released with an undoing",
+            now,
+            step,
+        );
+        if let Some(record) = step.written_sale_record() {
+            let undoing = self.new_undoing(record, lost_at, now);
+            step.write_undoing(&undoing.record, "queued");
+            self.undoings.push(undoing);
+        }
+    }
+
+    /// The cashier stops waiting for an existing payment: it is reversed at once, and the sale waits
+    /// for the reversal at most `timeout`.
+    pub(super) fn start_undoing(
+        &mut self,
+        sale: &mut LiveSale,
+        payment_id: i64,
+        ending: Ending,
+        now: Now,
+        step: &mut Step,
+    ) {
+        sale.record.ending = Some(ending);
+        sale.record.operation.payment_id = Some(payment_id);
+        sale.record.operation.undo = Some(Undo::Pending);
+        sale.set(State::InProgress, words::CANCELLING, now);
+        sale.phase = Phase::Undoing {
+            ending,
+            until: now.mono + self.settings.timeout,
+        };
+        step.write_sale(
+            &sale.record,
+            match ending {
+                Ending::Abort => "aborted by the cashier, being reversed",
+                Ending::Expiry => "nobody confirmed in time, being reversed",
+            },
+        );
+        step.show(Scene::Checking);
+        let undoing = self.new_undoing(sale.record.clone(), now.mono, now);
+        self.undoings.push(undoing);
+        self.reverse_at_once(now, step);
+    }
+
+    /// `timeout` is over, the undoing goes on alone.
+    pub(super) fn release_attached(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+        let id = sale.record.operation.id.clone();
+        let entry = self.undoings.iter().find(|entry| entry.of(&id));
+        let detail = entry.and_then(|entry| entry.record.last_error.clone());
+        let error = words::no_connection(
+            detail
+                .as_deref()
+                .unwrap_or("the reversal was not confirmed in time"),
+        );
+        sale.record.operation.undo = Some(Undo::Pending);
+        self.finish(
+            sale,
+            State::Failed,
+            Some(error),
+            "released, its undoing goes on",
+            now,
+            step,
+        );
+        self.refresh_sale_copy(&id, step);
+    }
+
+    /// The undoing that a sale waited for is over.
+    pub(super) fn finish_attached(
+        &mut self,
+        sale: LiveSale,
+        ending: Ending,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let mut sale = sale;
+        sale.record.operation.undo = Some(Undo::Done);
+        self.finish(
+            sale,
+            words::ended(ending),
+            None,
+            "the payment was seen undone",
+            now,
+            step,
+        );
+    }
+
+    /// The service refuses for good to reverse what a sale waits for.
+    pub(super) fn refuse_attached(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+        sale.record.operation.undo = Some(Undo::SetAside);
+        let error = OperationError {
+            code: ErrorCode::ServiceRejected,
+            message: words::SET_ASIDE.to_owned(),
+            detail: "the service refused the reversal of a paid payment".to_owned(),
+            remedy: "Отмените оплату в личном кабинете О!плати, затем: oplati queue settle"
+                .to_owned(),
+        };
+        self.finish(
+            sale,
+            State::Failed,
+            Some(error),
+            "the reversal was refused",
+            now,
+            step,
+        );
+    }
+
+    /// The queue's entry keeps the sale as it was last written.
+    pub(super) fn refresh_sale_copy(&mut self, id: &str, step: &Step) {
+        let written = step.written_sale_record();
+        if let Some(entry) = self
+            .undoings
+            .iter_mut()
+            .find(|entry: &&mut LiveUndoing| entry.of(id))
+            && let Some(record) = written
+        {
+            entry.sale = record;
+        }
+    }
+
+    /// After a restart only: the payment was made so late that the cashier has gone.
+    pub(super) fn nobody_waits(&self, sale: &LiveSale, info: &PaymentInfo, now: Now) -> bool {
+        if !sale.restored || sale.deadline > now.mono {
+            return false;
+        }
+        let took = info
+            .created
+            .zip(info.paid)
+            .map(|(created, paid)| paid.duration_since(created));
+        let wait = jiff::SignedDuration::try_from(self.settings.wait_buyer).unwrap_or_default();
+        took.is_none_or(|took| took > wait)
+    }
+}
+
+/// What the buyer sees at the end.
+fn final_scene(record: &SaleRecord) -> Scene {
+    let operation = &record.operation;
+    match operation.state {
+        State::Done => Scene::Paid {
+            amount: operation.amount,
+        },
+        State::Declined => Scene::Declined,
+        State::NotEnoughMoney => Scene::NotEnoughMoney,
+        State::Expired => Scene::TimeIsUp,
+        State::Cancelled => Scene::Cancelled,
+        State::New
+        | State::InProgress
+        | State::AwaitingScan
+        | State::AwaitingBuyer
+        | State::AwaitingConfirmation
+        | State::InDoubt
+        | State::Queued
+        | State::Failed => {
+            let no_connection =
+                matches!(&operation.error, Some(error) if error.code == ErrorCode::NoConnection);
+            if no_connection && operation.undo.is_none() {
+                Scene::NoConnection
+            } else {
+                Scene::NotCompleted
+            }
+        }
+    }
+}
+
+/// Whether the service speaks of this very payment.
+pub(super) fn is_payment_of(info: &PaymentInfo, record: &SaleRecord) -> bool {
+    info.order_number == record.operation.order_number
+        && info.sum == record.operation.amount
+        && info.payment_type == PaymentType::Sale
+}
+
+/// The state that a payment's refusal leads to.
+pub(super) fn refused_state(status: PaymentStatus) -> State {
+    match status {
+        PaymentStatus::Decline => State::Declined,
+        PaymentStatus::NotEnough => State::NotEnoughMoney,
+        PaymentStatus::Timeout => State::Expired,
+        PaymentStatus::TechnicalCancelling => State::Cancelled,
+        PaymentStatus::InProgress | PaymentStatus::Ok | PaymentStatus::Unknown(_) => {
+            State::AwaitingConfirmation
+        }
+    }
+}
+
+/// For the time line.
+pub(super) fn status_fact(status: PaymentStatus) -> String {
+    format!("the service says {status:?}")
+}
+
+pub(super) fn session_mode(mode: Mode, code: Option<Secret>) -> SessionMode {
+    match (mode, code) {
+        (Mode::ConsumerQr, Some(code)) => SessionMode::ConsumerQr(code),
+        (Mode::DynamicQr, _) => SessionMode::DynamicQr,
+        (Mode::StaticQr | Mode::ConsumerQr, _) => SessionMode::StaticQr,
+    }
+}
+
+/// An answer of another kind than was asked for: a bug or a foreign body.
+pub(super) fn foreign_reply() -> Failure {
+    Failure::Lost {
+        detail: "the answer does not fit the question".to_owned(),
+        protocol: true,
+    }
+}
+
+pub(super) fn nothing_to_abort() -> Problem {
+    Problem::new(
+        Code::NotFound,
+        "Операция не найдена",
+        "Проверьте идентификатор операции",
+    )
+}

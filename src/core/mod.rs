@@ -1,0 +1,334 @@
+//! The one owner of state: what happens goes in, what is to be done comes out.
+//!
+//! Two designs were weighed. Async tasks, one for each operation, read like the procedure they carry
+//! out; but a dropped future forgets where it was, two of them race for the one buyer, and a test of
+//! "the power fails between these two lines" needs real time and real sockets. The other is this: a
+//! plain state machine without clock, socket or disk. [`Core::handle`] takes one [`Event`] and the
+//! time and returns one [`Step`]: changes that must be durable together, and effects that may happen
+//! only after. The same machine runs in the daemon, under random event orders and in virtual time;
+//! a crash is "drop the core, build another from what was written".
+//!
+//! - [`event`]: the two vocabularies · [`record`]: what the journal keeps
+//! - `admission`: a till asks for a sale · `validate`, [`buyer_code`]: what may come in
+//! - `sale`: from the first request to the buyer's confirmation · [`poll`]: how often to ask
+//! - `undoing`: bringing back what may have moved · [`shift`], `words`: dates and the cashier's lines
+//!
+//! A request's answer is matched by its number; an answer that nobody waits for any more is dropped.
+//! Requests that can move money are never dropped: the machine stays in their phase until they end.
+
+mod admission;
+pub mod buyer_code;
+mod ending;
+pub mod event;
+pub mod poll;
+pub mod record;
+mod sale;
+pub mod shift;
+mod undoing;
+pub mod validate;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Now;
+use crate::display::Scene;
+use crate::problem::Code;
+use crate::problem::Problem;
+use crate::secret::Secret;
+use crate::service::call::{Call, Failure, TokenProblem};
+
+use admission::Admission;
+use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket};
+use record::Record;
+use sale::LiveSale;
+use undoing::LiveUndoing;
+
+/// How long a final scene stays before the display is idle again.
+const RESULT_SHOWN: Duration = Duration::from_secs(5);
+/// How long before its sale a buyer's code may have been read.
+const SCAN_BEFORE_SALE: Duration = Duration::from_secs(1);
+
+/// The payment core. See the module's documentation.
+#[derive(Debug)]
+pub struct Core {
+    settings: Settings,
+    orders: u64,
+    requests: RequestId,
+    sale: Option<LiveSale>,
+    /// Live, set-aside and watched undoings, oldest first.
+    undoings: Vec<LiveUndoing>,
+    /// Operations of another account that are not settled: nothing is sent for them.
+    foreign: Vec<String>,
+    admission: Option<Admission>,
+    next_undoing: u64,
+    newest: Option<Timestamp>,
+    down: bool,
+    token_problem: Option<TokenProblem>,
+    last_used_code: Option<Secret>,
+    recent_code: Option<(Secret, Duration)>,
+    idle_at: Option<Duration>,
+}
+
+/// What health says of the core.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// No `regNum`.
+    pub not_configured: bool,
+    /// A `no_connection` came and no valid answer since.
+    pub down: bool,
+    /// The service wants its token problem solved.
+    pub token_problem: Option<TokenProblem>,
+    /// Undoings that block sales.
+    pub queue_depth: usize,
+    /// Undoings that wait for a person.
+    pub set_aside: usize,
+    /// Unsettled operations of another `url` and `regNum`.
+    pub foreign: Vec<String>,
+}
+
+impl Core {
+    /// A core that takes up what the journal holds. The step clears the display and settles what
+    /// the crash itself has decided.
+    #[must_use]
+    pub fn new(settings: Settings, restored: Restored, now: Now) -> (Core, Step) {
+        let mut core = Core {
+            settings,
+            orders: 0,
+            requests: 0,
+            sale: None,
+            undoings: Vec::new(),
+            foreign: Vec::new(),
+            admission: None,
+            next_undoing: restored.next_undoing.max(1),
+            newest: restored.newest,
+            down: false,
+            token_problem: None,
+            last_used_code: None,
+            recent_code: None,
+            idle_at: None,
+        };
+        let mut step = Step::default();
+        step.show(Scene::Idle);
+        for (undoing, sale) in restored.undoings {
+            core.restore_undoing(undoing, sale, now);
+        }
+        for sale in restored.sales {
+            core.restore_sale(sale, now, &mut step);
+        }
+        core.note_writes(&step);
+        (core, step)
+    }
+
+    /// Takes one event and says what is to be done.
+    #[must_use]
+    pub fn handle(&mut self, event: Event, now: Now) -> Step {
+        let mut step = Step::default();
+        match event {
+            Event::Begin {
+                ticket,
+                id,
+                request,
+                existing,
+                set_aside,
+            } => {
+                let asked = admission::Asked {
+                    ticket,
+                    id,
+                    request,
+                    existing,
+                    set_aside,
+                };
+                self.ask_for_sale(asked, now, &mut step);
+            }
+            Event::BeginFailed { id } => {
+                if self
+                    .sale
+                    .as_ref()
+                    .is_some_and(|sale| sale.record.operation.id == id)
+                {
+                    self.sale = None;
+                }
+            }
+            Event::Abort {
+                ticket,
+                id,
+                existing,
+            } => self.abort(ticket, &id, existing, now, &mut step),
+            Event::Scan {
+                ticket,
+                device,
+                code,
+            } => self.scan(ticket, device, code, now, &mut step),
+            Event::Retry { ticket, id } => self.retry_undoing(ticket, &id, now, &mut step),
+            Event::Settle { ticket, id, reason } => {
+                self.settle_undoing(ticket, &id, &reason, now, &mut step);
+            }
+            Event::Answered { request, answer } => {
+                self.note_contact(answer.as_ref().err(), now);
+                if !self.probe_answered(request, &answer)
+                    && !self.sale_answered(request, &answer, now, &mut step)
+                {
+                    self.undoing_answered(request, &answer, now, &mut step);
+                }
+            }
+            Event::SceneRefused { reason } => self.scene_refused(&reason, now, &mut step),
+            Event::Tick => self.tick(now, &mut step),
+        }
+        self.note_writes(&step);
+        step
+    }
+
+    /// When [`Event::Tick`] is due, and why; in the past: at once.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<(Duration, &'static str)> {
+        let idle = self.idle_at.map(|at| (at, "idle scene"));
+        let admission = self.admission_wakeup();
+        let sale = self.sale.as_ref().and_then(LiveSale::wakeup);
+        let undoing = self.undoing_wakeup();
+        [idle, admission, sale, undoing]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// Facts for health.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            not_configured: self.settings.account.is_none(),
+            down: self.down,
+            token_problem: self.token_problem,
+            queue_depth: self.blocking_undoings().count(),
+            set_aside: self
+                .undoings
+                .iter()
+                .filter(|entry| entry.record.set_aside)
+                .count(),
+            foreign: self.foreign.clone(),
+        }
+    }
+
+    /// A creation stands alone in its step: should its write fail, nothing else is lost with it.
+    fn tick(&mut self, now: Now, step: &mut Step) {
+        if self.admission_tick(now, step) {
+            return;
+        }
+        if self.idle_at.is_some_and(|at| at <= now.mono) {
+            self.idle_at = None;
+            step.show(Scene::Idle);
+        }
+        self.sale_tick(now, step);
+        self.undoing_tick(now, step);
+    }
+
+    /// The till wants to know, or a scanner read something.
+    fn scan(
+        &mut self,
+        ticket: Option<Ticket>,
+        device: String,
+        code: Secret,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let buyers = buyer_code::may_be_buyers(code.expose(), &self.settings.buyer_code);
+        let used_by = self.take_code(&code, buyers, now, step);
+        if used_by.is_none() && buyers {
+            self.recent_code = Some((code.clone(), now.mono));
+        }
+        if let Some(ticket) = ticket {
+            step.reply(ticket, Reply::ScanUsed(used_by.clone()));
+        }
+        step.effects.push(Effect::Scanned {
+            device,
+            code,
+            used_by,
+        });
+    }
+
+    /// The code that was read just before a sale, if it may serve it.
+    fn code_read_just_before(&mut self, now: Now) -> Option<Secret> {
+        let (code, read_at) = self.recent_code.take()?;
+        let fresh = now.mono.saturating_sub(read_at) <= SCAN_BEFORE_SALE;
+        (fresh && self.last_used_code.as_ref() != Some(&code)).then_some(code)
+    }
+
+    fn abort(
+        &mut self,
+        ticket: Ticket,
+        id: &str,
+        existing: Option<Record>,
+        now: Now,
+        step: &mut Step,
+    ) {
+        if self
+            .sale
+            .as_ref()
+            .is_some_and(|sale| sale.record.operation.id == id)
+        {
+            let operation = self.abort_sale(now, step);
+            return step.reply(ticket, Reply::Aborted(operation));
+        }
+        let answer = match existing.map(|record| record.operation().clone()) {
+            None => Err(Problem::new(
+                Code::NotFound,
+                "Операция не найдена",
+                "Проверьте идентификатор операции",
+            )),
+            Some(operation) if operation.state.is_final() => Ok(operation),
+            Some(_) => Err(Problem::new(
+                Code::Busy,
+                "Отмена уже выполняется, остановить её нельзя",
+                "Дождитесь завершения отмены",
+            )),
+        };
+        step.reply(ticket, Reply::Aborted(answer));
+    }
+
+    /// Any valid answer ends an outage, and wakes what waits for the connection.
+    fn note_contact(&mut self, failure: Option<&Failure>, now: Now) {
+        match failure {
+            Some(Failure::NotSent { .. } | Failure::Lost { .. }) => return,
+            Some(Failure::Token { problem, .. }) => self.token_problem = Some(*problem),
+            Some(Failure::Refused { .. }) => {}
+            None => self.token_problem = None,
+        }
+        if std::mem::take(&mut self.down)
+            || self.undoings.iter().any(|entry| entry.wants_connection)
+        {
+            self.wake_undoings(now);
+        }
+    }
+
+    fn note_writes(&mut self, step: &Step) {
+        for write in &step.writes {
+            self.newest = self.newest.max(Some(write.record.operation().updated_at));
+        }
+    }
+
+    fn request(&mut self, operation: &str, call: Call, step: &mut Step) -> RequestId {
+        self.requests += 1;
+        let id = self.requests;
+        step.effects.push(Effect::Request {
+            id,
+            operation: operation.to_owned(),
+            call: Box::new(call),
+        });
+        id
+    }
+
+    /// Unique across tills and years by the prefix, within the process by the counter.
+    fn order_number(&mut self) -> String {
+        self.orders += 1;
+        format!("{}-{:x}", self.settings.order_prefix, self.orders)
+    }
+
+    fn show_result(&mut self, scene: Scene, now: Now, step: &mut Step) {
+        step.show(scene);
+        self.idle_at = Some(now.mono + RESULT_SHOWN);
+    }
+}

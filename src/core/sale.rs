@@ -1,0 +1,838 @@
+//! A sale, from the till's wish to the buyer's confirmation.
+//!
+//! ```text
+//!  mode 0:  new ─ awaiting_scan ─ in_progress ──────────────────┐
+//!  mode 1:  new ─ in_progress ─ awaiting_buyer (code) ── in_progress ─ awaiting_confirmation ─ end
+//!  mode 2:  new ─ in_progress ─ awaiting_buyer (QR) ────────────┘            │
+//!                                                        in_doubt ───────────┘
+//! ```
+//! `POST payments` leaves in exactly one place, [`Core::pay`], and only after its intent is
+//! written; whatever follows, it never leaves again.
+
+use std::time::Duration;
+
+use crate::clock::Now;
+use crate::core::ending::{
+    foreign_reply, is_payment_of, nothing_to_abort, refused_state, session_mode, status_fact,
+};
+use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
+use crate::core::poll::Poll;
+use crate::core::record::{Account, Ending, SaleRecord};
+use crate::core::{Core, shift, words};
+use crate::display::Scene;
+use crate::money::Kopecks;
+use crate::operation::{Kind, Mode, Operation, OperationError, SaleRequest, Shows, Slip, State};
+use crate::problem::Problem;
+use crate::secret::Secret;
+use crate::service::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, Reply};
+
+/// First pause before a call that moves no money is repeated; doubles up to [`MOST_REPEAT_PAUSE`].
+const REPEAT_PAUSE: Duration = Duration::from_millis(300);
+const MOST_REPEAT_PAUSE: Duration = Duration::from_secs(2);
+/// Pauses between looking up an order number: this doubling to [`MOST_LOOK_UP_PAUSE`].
+const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
+const MOST_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
+
+/// The sale under way.
+#[derive(Debug)]
+pub(super) struct LiveSale {
+    pub record: SaleRecord,
+    pub phase: Phase,
+    /// `record.deadline` on the clock that does not jump.
+    pub deadline: Duration,
+    requests: u32,
+    /// Taken up after a restart: the cashier may have gone.
+    pub restored: bool,
+}
+
+/// What the sale waits for.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Journalled; the first step follows at once.
+    Starting,
+    /// Mode 0: a code.
+    AwaitingScan,
+    /// The answer to `demandPayment`.
+    Opening {
+        request: Option<RequestId>,
+        since: Duration,
+        retry_at: Duration,
+        pause: Duration,
+        code: Option<Secret>,
+    },
+    /// The buyer's phone.
+    AwaitingBuyer {
+        session: String,
+        request: Option<RequestId>,
+        poll: Poll,
+    },
+    /// The answer to `POST payments`.
+    Paying { request: RequestId },
+    /// The buyer's confirmation.
+    Confirming {
+        payment_id: i64,
+        request: Option<RequestId>,
+        poll: Poll,
+    },
+    /// The fate of `POST payments`.
+    InDoubt(Doubt),
+    /// An undoing that the cashier waits for.
+    Undoing { ending: Ending, until: Duration },
+}
+
+/// A payment whose answer was lost.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    pub request: Option<RequestId>,
+    next_at: Duration,
+    pause: Duration,
+    until: Duration,
+    lost_at: Duration,
+    detail: String,
+}
+
+impl LiveSale {
+    pub(super) fn wakeup(&self) -> Option<(Duration, &'static str)> {
+        let person = (self.deadline, "waitBuyer");
+        Some(match &self.phase {
+            Phase::Starting => (Duration::ZERO, "start"),
+            Phase::AwaitingScan
+            | Phase::Opening {
+                request: Some(_), ..
+            } => person,
+            Phase::AwaitingBuyer {
+                request: Some(_), ..
+            }
+            | Phase::Confirming {
+                request: Some(_), ..
+            } => person,
+            Phase::Opening {
+                request: None,
+                retry_at,
+                ..
+            } => person.min((*retry_at, "repeat")),
+            Phase::AwaitingBuyer {
+                request: None,
+                poll,
+                ..
+            }
+            | Phase::Confirming {
+                request: None,
+                poll,
+                ..
+            } => person.min((poll.next_at, "poll")),
+            Phase::Paying { .. } => return None,
+            Phase::InDoubt(doubt) => match doubt.request {
+                Some(_) => (doubt.until, "doubt ends"),
+                None => (doubt.until.min(doubt.next_at), "look up"),
+            },
+            Phase::Undoing { until, .. } => (*until, "undoing"),
+        })
+    }
+
+    /// Polls left until the deadline: one for each second of the whole wait.
+    fn budget(&self, wait_buyer: Duration) -> u32 {
+        u32::try_from(wait_buyer.as_secs())
+            .unwrap_or(u32::MAX)
+            .saturating_sub(self.requests)
+    }
+
+    pub(super) fn set(&mut self, state: State, message: impl Into<String>, now: Now) {
+        let operation = &mut self.record.operation;
+        operation.state = state;
+        operation.message = message.into();
+        operation.updated_at = now.wall;
+        if state.is_final() {
+            operation.finished_at = Some(now.wall);
+            operation.shows = None;
+        }
+    }
+
+    pub(super) fn set_state(&mut self, state: State, now: Now) {
+        let mode = self.record.operation.mode;
+        self.set(state, words::of_state(state, mode), now);
+    }
+
+    fn amount(&self) -> Kopecks {
+        self.record.operation.amount
+    }
+}
+
+impl Core {
+    pub(super) fn begin_sale(
+        &mut self,
+        tickets: &[Ticket],
+        id: String,
+        request: SaleRequest,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let Some(account) = self.settings.account.clone() else {
+            return;
+        };
+        let record = self.new_record(&id, request, account, now);
+        step.write_sale(&record, "asked for by the till");
+        step.creates = Some(id);
+        for ticket in tickets {
+            step.reply(
+                *ticket,
+                TillReply::Begun(Ok((true, record.operation.clone()))),
+            );
+        }
+        self.idle_at = None;
+        let deadline = now.mono + self.settings.wait_buyer;
+        self.sale = Some(LiveSale {
+            record,
+            phase: Phase::Starting,
+            deadline,
+            requests: 0,
+            restored: false,
+        });
+    }
+
+    fn new_record(
+        &mut self,
+        id: &str,
+        request: SaleRequest,
+        account: Account,
+        now: Now,
+    ) -> SaleRecord {
+        let mode = request.mode.unwrap_or(self.settings.mode);
+        let operation = Operation {
+            id: id.to_owned(),
+            kind: Kind::Sale,
+            state: State::New,
+            amount: request.amount,
+            mode,
+            shift: request
+                .receipt
+                .shift
+                .clone()
+                .unwrap_or_else(|| shift::of_day(now.wall)),
+            order_number: self.order_number(),
+            payment_id: None,
+            of: None,
+            left: None,
+            undo: None,
+            shows: None,
+            message: words::of_state(State::New, mode).to_owned(),
+            error: None,
+            card: None,
+            slip: None,
+            created_at: now.wall,
+            updated_at: now.wall,
+            finished_at: None,
+        };
+        let wait = jiff::SignedDuration::try_from(self.settings.wait_buyer).unwrap_or_default();
+        let deadline = now.wall.checked_add(wait).unwrap_or(now.wall);
+        SaleRecord {
+            operation,
+            request,
+            account,
+            deadline,
+            payment_sent: false,
+            ending: None,
+        }
+    }
+
+    /// After a restart. Deadlines are taken from civil time once, and then run on the steady clock.
+    pub(super) fn restore_sale(&mut self, record: SaleRecord, now: Now, step: &mut Step) {
+        let left = record.deadline.duration_since(now.wall);
+        let left = Duration::try_from(left)
+            .unwrap_or_default()
+            .min(self.settings.wait_buyer);
+        let ours = self.settings.account.as_ref() == Some(&record.account);
+        let attached = self
+            .undoings
+            .iter()
+            .any(|undoing| undoing.of(&record.operation.id));
+        let mut sale = LiveSale {
+            record,
+            phase: Phase::Starting,
+            deadline: now.mono + left,
+            requests: 0,
+            restored: true,
+        };
+        if !sale.record.payment_sent {
+            if !ours || left.is_zero() || self.sale.is_some() {
+                return self.finish(
+                    sale,
+                    State::Expired,
+                    None,
+                    "nobody waits any more",
+                    now,
+                    step,
+                );
+            }
+            sale.record.operation.shows = None;
+            sale.set_state(State::New, now);
+            step.write_sale(&sale.record, "taken up again after a restart");
+        } else if !ours {
+            return self.foreign.push(sale.record.operation.id);
+        } else if attached {
+            let ending = sale.record.ending.unwrap_or(Ending::Abort);
+            sale.phase = Phase::Undoing {
+                ending,
+                until: now.mono + self.settings.timeout,
+            };
+        } else if sale.record.ending.is_some() || self.sale.is_some() {
+            let error = words::no_connection("the daemon was restarted during the cancellation");
+            return self.release(sale, now.mono, error, now, step);
+        } else {
+            sale.phase = self.doubt("the daemon was restarted during the payment", now);
+            sale.set_state(State::InDoubt, now);
+            step.write_sale(&sale.record, "in doubt after a restart");
+            step.show(Scene::Checking);
+        }
+        self.sale = Some(sale);
+    }
+
+    fn doubt(&self, detail: &str, now: Now) -> Phase {
+        Phase::InDoubt(Doubt {
+            request: None,
+            next_at: now.mono,
+            pause: LOOK_UP_PAUSE,
+            until: now.mono + self.settings.timeout,
+            lost_at: now.mono,
+            detail: detail.to_owned(),
+        })
+    }
+
+    pub(super) fn sale_tick(&mut self, now: Now, step: &mut Step) {
+        let Some(mut sale) = self.sale.take() else {
+            return;
+        };
+        let over = sale.deadline <= now.mono;
+        match &mut sale.phase {
+            Phase::AwaitingScan | Phase::Opening { .. } | Phase::AwaitingBuyer { .. } if over => {
+                self.finish(sale, State::Expired, None, "nobody came in time", now, step);
+                return;
+            }
+            Phase::Confirming { payment_id, .. } if over => {
+                let payment_id = *payment_id;
+                self.start_undoing(&mut sale, payment_id, Ending::Expiry, now, step);
+            }
+            Phase::Starting => self.start(&mut sale, now, step),
+            Phase::Opening {
+                request: slot @ None,
+                retry_at,
+                code,
+                ..
+            } if *retry_at <= now.mono => {
+                let mode = session_mode(sale.record.operation.mode, code.clone());
+                *slot =
+                    Some(self.request(&sale.record.operation.id, Call::OpenSession(mode), step));
+            }
+            Phase::AwaitingBuyer {
+                session,
+                request: slot @ None,
+                poll,
+            } if poll.next_at <= now.mono => {
+                sale.requests += 1;
+                poll.asked(now.mono);
+                let call = Call::ConsumerStatus {
+                    session: session.clone(),
+                };
+                *slot = Some(self.request(&sale.record.operation.id, call, step));
+            }
+            Phase::Confirming {
+                payment_id,
+                request: slot @ None,
+                poll,
+            } if poll.next_at <= now.mono => {
+                sale.requests += 1;
+                poll.asked(now.mono);
+                let call = Call::Payment {
+                    payment_id: *payment_id,
+                };
+                *slot = Some(self.request(&sale.record.operation.id, call, step));
+            }
+            Phase::InDoubt(doubt) if doubt.until <= now.mono => {
+                let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
+                return self.release(sale, lost_at, error, now, step);
+            }
+            Phase::InDoubt(doubt) if doubt.request.is_none() && doubt.next_at <= now.mono => {
+                let operation = &sale.record.operation;
+                let call = Call::LookUp {
+                    shifts: shift::neighbourhood(&operation.shift),
+                    order_numbers: vec![operation.order_number.clone()],
+                };
+                doubt.request = Some(self.request(&operation.id, call, step));
+            }
+            Phase::Undoing { until, .. } if *until <= now.mono => {
+                return self.release_attached(sale, now, step);
+            }
+            Phase::AwaitingScan
+            | Phase::Opening { .. }
+            | Phase::AwaitingBuyer { .. }
+            | Phase::Paying { .. }
+            | Phase::Confirming { .. }
+            | Phase::InDoubt(_)
+            | Phase::Undoing { .. } => {}
+        }
+        self.sale = Some(sale);
+    }
+
+    fn start(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+        if sale.record.operation.mode != Mode::ConsumerQr {
+            return self.open_session(sale, None, now, step);
+        }
+        match self.code_read_just_before(now) {
+            Some(code) => {
+                self.last_used_code = Some(code.clone());
+                self.open_session(sale, Some(code), now, step);
+            }
+            None => self.arm(sale, None, now, step),
+        }
+    }
+
+    /// Waits for a code, with a word on why it waits again.
+    fn arm(&mut self, sale: &mut LiveSale, message: Option<&str>, now: Now, step: &mut Step) {
+        sale.phase = Phase::AwaitingScan;
+        sale.set_state(State::AwaitingScan, now);
+        if let Some(message) = message {
+            message.clone_into(&mut sale.record.operation.message);
+        }
+        step.write_sale(&sale.record, "the scanner is armed");
+        step.show(Scene::ScanMe);
+    }
+
+    /// The operation that takes the code, if one does.
+    pub(super) fn take_code(
+        &mut self,
+        code: &Secret,
+        buyers: bool,
+        now: Now,
+        step: &mut Step,
+    ) -> Option<String> {
+        let mut sale = self
+            .sale
+            .take_if(|sale| matches!(sale.phase, Phase::AwaitingScan))?;
+        let used_by = buyers.then(|| sale.record.operation.id.clone());
+        if buyers {
+            self.last_used_code = Some(code.clone());
+            self.open_session(&mut sale, Some(code.clone()), now, step);
+        } else {
+            sale.set(State::AwaitingScan, words::NOT_A_BUYERS_CODE, now);
+            step.write_sale(&sale.record, "a code that is no buyer's was read");
+        }
+        self.sale = Some(sale);
+        used_by
+    }
+
+    fn open_session(
+        &mut self,
+        sale: &mut LiveSale,
+        code: Option<Secret>,
+        now: Now,
+        step: &mut Step,
+    ) {
+        sale.set_state(State::InProgress, now);
+        step.write_sale(&sale.record, "opening a session");
+        step.show(Scene::Checking);
+        let mode = session_mode(sale.record.operation.mode, code.clone());
+        let request = Some(self.request(&sale.record.operation.id, Call::OpenSession(mode), step));
+        let (since, retry_at) = (now.mono, now.mono);
+        sale.phase = Phase::Opening {
+            request,
+            since,
+            retry_at,
+            pause: REPEAT_PAUSE,
+            code,
+        };
+    }
+
+    /// Whether the answer was the sale's.
+    pub(super) fn sale_answered(
+        &mut self,
+        request: RequestId,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) -> bool {
+        let Some(sale) = self.sale.take_if(|sale| sale.awaits(request)) else {
+            return false;
+        };
+        match sale.phase {
+            Phase::Opening { .. } => self.session_answered(sale, answer, now, step),
+            Phase::AwaitingBuyer { .. } => self.consumer_answered(sale, answer, now, step),
+            Phase::Paying { .. } => self.pay_answered(sale, answer, now, step),
+            Phase::Confirming { .. } => self.status_answered(sale, answer, now, step),
+            Phase::InDoubt(_) => self.look_up_answered(sale, answer, now, step),
+            Phase::Starting | Phase::AwaitingScan | Phase::Undoing { .. } => self.sale = Some(sale),
+        }
+        true
+    }
+
+    fn session_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {
+        let by_code = sale.record.operation.mode == Mode::ConsumerQr;
+        match answer {
+            Ok(Reply::Session {
+                session,
+                shows: None,
+            }) if by_code => {
+                self.pay(&mut sale, session.clone(), now, step);
+            }
+            Ok(Reply::Session {
+                session,
+                shows: Some(shows),
+            }) if !by_code => {
+                self.await_buyer(&mut sale, session.clone(), shows.clone(), now, step);
+            }
+            Err(failure @ Failure::Refused { .. }) if by_code => {
+                let message = words::of_failure(failure).message;
+                self.arm(&mut sale, Some(&message), now, step);
+            }
+            Err(Failure::Lost { .. }) if by_code => {
+                self.arm(&mut sale, Some(words::SCAN_AGAIN), now, step);
+            }
+            Err(failure @ (Failure::NotSent { .. } | Failure::Lost { .. })) => {
+                if !self.repeat_later(&mut sale, now) {
+                    return self.fail(sale, failure, now, step);
+                }
+            }
+            Err(failure @ (Failure::Refused { .. } | Failure::Token { .. })) => {
+                return self.fail(sale, failure, now, step);
+            }
+            Ok(_) => return self.fail(sale, &foreign_reply(), now, step),
+        }
+        self.sale = Some(sale);
+    }
+
+    /// Calls that move no money are repeated within `timeout`.
+    fn repeat_later(&self, sale: &mut LiveSale, now: Now) -> bool {
+        let Phase::Opening {
+            request,
+            since,
+            retry_at,
+            pause,
+            ..
+        } = &mut sale.phase
+        else {
+            return false;
+        };
+        if now.mono.saturating_sub(*since) + *pause >= self.settings.timeout {
+            return false;
+        }
+        *request = None;
+        *retry_at = now.mono + *pause;
+        *pause = (*pause * 2).min(MOST_REPEAT_PAUSE);
+        true
+    }
+
+    fn await_buyer(
+        &mut self,
+        sale: &mut LiveSale,
+        session: String,
+        shows: Shows,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let amount = sale.amount();
+        sale.set_state(State::AwaitingBuyer, now);
+        let scene = match &shows {
+            Shows::Qr(text) => Scene::qr(text.clone(), amount),
+            Shows::Code(code) => {
+                sale.record.operation.message = words::tell_code(code);
+                Scene::code(code.clone(), amount)
+            }
+        };
+        sale.record.operation.shows = Some(shows);
+        sale.phase = Phase::AwaitingBuyer {
+            session,
+            request: None,
+            poll: Poll::begin(now.mono),
+        };
+        step.write_sale(&sale.record, "the buyer is invited");
+        step.show(scene);
+    }
+
+    /// No display can show the QR: the buyer would wait in vain.
+    pub(super) fn scene_refused(&mut self, reason: &str, now: Now, step: &mut Step) {
+        let invited = |sale: &mut LiveSale| matches!(sale.phase, Phase::AwaitingBuyer { .. });
+        let Some(sale) = self.sale.take_if(invited) else {
+            return;
+        };
+        let error = OperationError {
+            code: crate::operation::ErrorCode::Invalid,
+            message: "QR-код не помещается на дисплей покупателя".to_owned(),
+            detail: words::support_text(reason),
+            remedy: "Подключите дисплей с большим разрешением или выберите другой режим".to_owned(),
+        };
+        self.finish(
+            sale,
+            State::Failed,
+            Some(error),
+            "no display can show the QR",
+            now,
+            step,
+        );
+    }
+
+    fn consumer_answered(
+        &mut self,
+        mut sale: LiveSale,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let left = sale.deadline.saturating_sub(now.mono);
+        let budget = sale.budget(self.settings.wait_buyer);
+        let Phase::AwaitingBuyer {
+            session,
+            request,
+            poll,
+        } = &mut sale.phase
+        else {
+            self.sale = Some(sale);
+            return;
+        };
+        *request = None;
+        match answer {
+            Ok(Reply::Consumer { ready: true, .. }) => {
+                let session = std::mem::take(session);
+                self.pay(&mut sale, session, now, step);
+            }
+            Ok(Reply::Consumer { ready: false, .. }) => poll.answered(now.mono, left, budget),
+            Ok(_) | Err(_) => {
+                poll.failed(now.mono);
+                if poll.failing_for(now.mono) >= self.settings.timeout {
+                    let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
+                    return self.fail(sale, &failure, now, step);
+                }
+            }
+        }
+        self.sale = Some(sale);
+    }
+
+    /// The one place from which `POST payments` leaves.
+    fn pay(&mut self, sale: &mut LiveSale, session: String, now: Now, step: &mut Step) {
+        sale.record.payment_sent = true;
+        sale.record.operation.shows = None;
+        sale.set_state(State::InProgress, now);
+        step.write_sale(&sale.record, "the payment is being sent");
+        step.show(Scene::PleaseConfirm {
+            amount: sale.amount(),
+        });
+        let operation = &sale.record.operation;
+        let call = Call::Pay {
+            session,
+            order_number: operation.order_number.clone(),
+            sum: operation.amount,
+            shift: operation.shift.clone(),
+            receipt: sale.record.request.receipt.clone(),
+        };
+        let request = self.request(&operation.id, call, step);
+        sale.phase = Phase::Paying { request };
+    }
+
+    fn pay_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {
+        match answer {
+            Ok(Reply::Payment(info)) if is_payment_of(info, &sale.record) => {
+                self.apply(sale, info, now, step);
+            }
+            Err(
+                failure @ (Failure::NotSent { .. }
+                | Failure::Refused { .. }
+                | Failure::Token { .. }),
+            ) => {
+                sale.record.payment_sent = false;
+                match sale.record.ending {
+                    Some(ending) => {
+                        self.finish(
+                            sale,
+                            words::ended(ending),
+                            None,
+                            "no payment was made",
+                            now,
+                            step,
+                        );
+                    }
+                    None => self.fail(sale, failure, now, step),
+                }
+            }
+            Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
+            Err(Failure::Lost { detail, .. }) => self.lose(sale, detail, now, step),
+        }
+    }
+
+    /// The answer to `POST payments` was lost.
+    fn lose(&mut self, mut sale: LiveSale, detail: &str, now: Now, step: &mut Step) {
+        if sale.record.ending.is_some() {
+            let error = words::no_connection(detail);
+            return self.release(sale, now.mono, error, now, step);
+        }
+        sale.set_state(State::InDoubt, now);
+        sale.phase = self.doubt(detail, now);
+        step.write_sale(&sale.record, "the answer to the payment was lost");
+        step.show(Scene::Checking);
+        self.sale = Some(sale);
+    }
+
+    fn status_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {
+        let left = sale.deadline.saturating_sub(now.mono);
+        let budget = sale.budget(self.settings.wait_buyer);
+        let Phase::Confirming {
+            payment_id,
+            request,
+            poll,
+        } = &mut sale.phase
+        else {
+            self.sale = Some(sale);
+            return;
+        };
+        *request = None;
+        match answer {
+            Ok(Reply::Payment(info))
+                if info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>
+            {
+                poll.answered(now.mono, left, budget);
+                self.apply(sale, info, now, step);
+            }
+            Ok(_) | Err(_) => {
+                poll.failed(now.mono);
+                if poll.failing_for(now.mono) >= self.settings.timeout {
+                    let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
+                    let error = words::no_connection(failure.detail());
+                    return self.release(sale, now.mono, error, now, step);
+                }
+                self.sale = Some(sale);
+            }
+        }
+    }
+
+    fn look_up_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {
+        let Phase::InDoubt(doubt) = &mut sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        doubt.request = None;
+        if let Err(failure) = answer {
+            failure.detail().clone_into(&mut doubt.detail);
+        }
+        doubt.next_at = now.mono + doubt.pause;
+        doubt.pause = (doubt.pause * 2).min(MOST_LOOK_UP_PAUSE);
+        if let Ok(Reply::Found(found)) = answer
+            && let Some(info) = found.iter().find(|info| is_payment_of(info, &sale.record))
+        {
+            return self.apply(sale, info, now, step);
+        }
+        self.sale = Some(sale);
+    }
+
+    /// The service told what became of our payment.
+    fn apply(&mut self, mut sale: LiveSale, info: &PaymentInfo, now: Now, step: &mut Step) {
+        sale.record.operation.payment_id = Some(info.payment_id);
+        let ending = sale.record.ending;
+        match info.status {
+            PaymentStatus::Ok if self.nobody_waits(&sale, info, now) => {
+                let error = words::no_connection("paid after nobody waited any more");
+                self.release(sale, now.mono, error, now, step);
+            }
+            PaymentStatus::Ok => self.finish_paid(sale, info, now, step),
+            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => match ending {
+                Some(ending) => {
+                    self.start_undoing(&mut sale, info.payment_id, ending, now, step);
+                    self.sale = Some(sale);
+                }
+                None => self.await_confirmation(sale, info, now, step),
+            },
+            PaymentStatus::Decline
+            | PaymentStatus::NotEnough
+            | PaymentStatus::Timeout
+            | PaymentStatus::TechnicalCancelling => {
+                let state = match ending {
+                    Some(ending) => words::ended(ending),
+                    None => refused_state(info.status),
+                };
+                self.finish(sale, state, None, &status_fact(info.status), now, step);
+            }
+        }
+    }
+
+    fn await_confirmation(
+        &mut self,
+        mut sale: LiveSale,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        if let Phase::Confirming { .. } = sale.phase {
+            self.sale = Some(sale);
+            return;
+        }
+        if sale.deadline <= now.mono {
+            self.start_undoing(&mut sale, info.payment_id, Ending::Expiry, now, step);
+            self.sale = Some(sale);
+            return;
+        }
+        sale.set_state(State::AwaitingConfirmation, now);
+        let poll = Poll::begin(now.mono);
+        sale.phase = Phase::Confirming {
+            payment_id: info.payment_id,
+            request: None,
+            poll,
+        };
+        step.write_sale(&sale.record, status_fact(info.status));
+        step.show(Scene::PleaseConfirm {
+            amount: sale.amount(),
+        });
+        self.sale = Some(sale);
+    }
+
+    fn finish_paid(&mut self, mut sale: LiveSale, info: &PaymentInfo, now: Now, step: &mut Step) {
+        let operation = &mut sale.record.operation;
+        operation.left = Some(operation.amount);
+        operation.slip = Some(Slip {
+            payment_id: info.payment_id,
+            paid_at: info.paid_text.clone(),
+            amount: operation.amount,
+            purse: info.purse.clone(),
+        });
+        self.finish(sale, State::Done, None, "paid", now, step);
+    }
+
+    pub(super) fn abort_sale(&mut self, now: Now, step: &mut Step) -> Result<Operation, Problem> {
+        let Some(mut sale) = self.sale.take() else {
+            return Err(nothing_to_abort());
+        };
+        match &sale.phase {
+            Phase::Undoing { .. } => {}
+            Phase::Paying { .. } => {
+                if sale.record.ending.is_none() {
+                    sale.record.ending = Some(Ending::Abort);
+                    sale.set(State::InProgress, words::CANCELLING, now);
+                    step.write_sale(&sale.record, "aborted by the cashier");
+                    step.show(Scene::Checking);
+                }
+            }
+            Phase::Confirming { payment_id, .. } => {
+                let payment_id = *payment_id;
+                self.start_undoing(&mut sale, payment_id, Ending::Abort, now, step);
+            }
+            Phase::InDoubt(doubt) => {
+                let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
+                sale.record.ending = Some(Ending::Abort);
+                self.release(sale, lost_at, error, now, step);
+                return step.written_sale().ok_or_else(nothing_to_abort);
+            }
+            Phase::Starting
+            | Phase::AwaitingScan
+            | Phase::Opening { .. }
+            | Phase::AwaitingBuyer { .. } => {
+                self.finish(
+                    sale,
+                    State::Cancelled,
+                    None,
+                    "aborted by the cashier",
+                    now,
+                    step,
+                );
+                return step.written_sale().ok_or_else(nothing_to_abort);
+            }
+        }
+        let operation = sale.record.operation.clone();
+        self.sale = Some(sale);
+        Ok(operation)
+    }
+}

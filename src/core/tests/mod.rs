@@ -1,0 +1,6 @@
+//! The core against a model of the service, in virtual time: `world` drives, `stories` tells what
+//! each rule promises, `chaos` lets anything happen in any order.
+
+mod chaos;
+mod stories;
+mod world;

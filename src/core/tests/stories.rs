@@ -1,0 +1,700 @@
+//! What each rule promises, one story each.
+
+use std::time::Duration;
+
+use super::world::{Fate, World};
+use crate::core::event::Reply as TillReply;
+use crate::core::record::Reversal;
+use crate::display::Scene;
+use crate::operation::{ErrorCode, Mode, Shows, State, Undo};
+use crate::problem::{Code, seed};
+use crate::service::call::PaymentStatus;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A sale that waits for the buyer's confirmation.
+fn confirming(mode: Mode) -> World {
+    let mut world = World::new(mode);
+    world.begin("s", 1999);
+    world.settle();
+    if mode == Mode::ConsumerQr {
+        world.scan("https://getapp.o-plati.by/c/AB12");
+        world.settle();
+    } else {
+        world.join();
+        world.live_on(2 * SECOND);
+    }
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world
+}
+
+/// A sale whose `POST payments` is under way.
+fn paying() -> World {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan("https://getapp.o-plati.by/c/AB12");
+    world.answer(Fate::Answered);
+    assert_eq!(world.pending.len(), 1);
+    assert!(world.pending[0].1.moves_money());
+    world
+}
+
+fn states(world: &World, id: &str) -> Vec<State> {
+    let mut states: Vec<State> = world
+        .states
+        .iter()
+        .filter(|(of, _)| of == id)
+        .map(|(_, state)| *state)
+        .collect();
+    states.dedup();
+    states
+}
+
+#[test]
+fn a_sale_is_paid_in_each_mode_and_its_states_come_in_order() {
+    use State::{AwaitingBuyer, AwaitingConfirmation, AwaitingScan, Done, InProgress, New};
+    for (mode, before) in [
+        (
+            Mode::ConsumerQr,
+            vec![New, AwaitingScan, InProgress, AwaitingConfirmation, Done],
+        ),
+        (
+            Mode::StaticQr,
+            vec![
+                New,
+                InProgress,
+                AwaitingBuyer,
+                InProgress,
+                AwaitingConfirmation,
+                Done,
+            ],
+        ),
+        (
+            Mode::DynamicQr,
+            vec![
+                New,
+                InProgress,
+                AwaitingBuyer,
+                InProgress,
+                AwaitingConfirmation,
+                Done,
+            ],
+        ),
+    ] {
+        let mut world = confirming(mode);
+        world.buyer(PaymentStatus::Ok);
+        world.live_on(2 * SECOND);
+        assert_eq!(states(&world, "s"), before);
+        let operation = world.operation("s");
+        assert_eq!(operation.left, Some(operation.amount));
+        assert_eq!(
+            operation.slip.as_ref().map(|slip| slip.amount),
+            Some(operation.amount)
+        );
+        assert!(operation.shows.is_none() && operation.finished_at.is_some());
+        world.live_on(6 * SECOND);
+        assert_eq!(
+            world.scenes.last(),
+            Some(&Scene::Idle),
+            "the result stays for five seconds only"
+        );
+    }
+}
+
+#[test]
+fn the_buyer_is_invited_with_the_seeds_words() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    assert_eq!(world.operation("s").message, seed::SCAN_QR);
+    assert!(matches!(world.operation("s").shows, Some(Shows::Qr(_))));
+    let mut world = World::new(Mode::StaticQr);
+    world.begin("s", 1999);
+    world.settle();
+    assert!(world.operation("s").message.ends_with("123456"));
+}
+
+#[test]
+fn every_refusal_of_the_buyer_has_its_state() {
+    for (status, state) in [
+        (PaymentStatus::Decline, State::Declined),
+        (PaymentStatus::NotEnough, State::NotEnoughMoney),
+        (PaymentStatus::Timeout, State::Expired),
+        (PaymentStatus::TechnicalCancelling, State::Cancelled),
+    ] {
+        let mut world = confirming(Mode::ConsumerQr);
+        world.buyer(status);
+        world.live_on(2 * SECOND);
+        assert_eq!(world.state("s"), state);
+        assert_eq!(world.operation("s").undo, None);
+    }
+}
+
+#[test]
+fn a_status_that_nobody_documented_is_never_paid() {
+    let mut world = confirming(Mode::ConsumerQr);
+    world.buyer(PaymentStatus::Unknown(77));
+    world.live_on(20 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+}
+
+#[test]
+fn one_buyer_at_a_time_and_a_repeated_put_changes_nothing() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.begin("t", 5);
+    let Some(TillReply::Begun(Err(problem))) = world.replies.last() else {
+        panic!()
+    };
+    assert_eq!((problem.code, problem.status), (Code::Busy, 409));
+    assert!(
+        !world.journal.contains_key("t"),
+        "a refused PUT leaves no operation"
+    );
+    world.begin("s", 1999);
+    assert!(matches!(
+        world.replies.last(),
+        Some(TillReply::Begun(Ok((false, _))))
+    ));
+    world.begin("s", 2000);
+    let Some(TillReply::Begun(Err(problem))) = world.replies.last() else {
+        panic!()
+    };
+    assert_eq!(problem.code, Code::Conflict);
+}
+
+#[test]
+fn without_a_registration_number_nothing_begins() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.settings.account = None;
+    world.crash(SECOND);
+    world.begin("s", 1999);
+    let Some(TillReply::Begun(Err(problem))) = world.replies.last() else {
+        panic!()
+    };
+    assert_eq!(problem.code, Code::NotConfigured);
+}
+
+#[test]
+fn a_clock_behind_the_journal_refuses_new_sales() {
+    let mut world = confirming(Mode::DynamicQr);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    world.now.wall = world
+        .now
+        .wall
+        .checked_sub(jiff::SignedDuration::from_hours(1))
+        .unwrap();
+    world.begin("t", 5);
+    assert!(
+        matches!(world.replies.last(), Some(TillReply::Begun(Err(problem))) if problem.detail.contains("Часы"))
+    );
+}
+
+#[test]
+fn goods_codes_go_on_and_a_refused_code_may_be_followed_by_another() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan("4810268003455");
+    assert_eq!(world.operation("s").message, "Это не код О!плати");
+    assert_eq!(world.state("s"), State::AwaitingScan);
+    world.scan("https://getapp.o-plati.by/c/OLD");
+    world.answer(Fate::Refused);
+    assert_eq!(
+        (world.state("s"), world.operation("s").message.as_str()),
+        (State::AwaitingScan, "нельзя")
+    );
+    world.scan("https://getapp.o-plati.by/c/NEW");
+    world.answer(Fate::RequestLost);
+    assert_eq!(
+        world.state("s"),
+        State::AwaitingScan,
+        "a lost demandPayment asks for the code again"
+    );
+    world.scan("https://getapp.o-plati.by/c/NEW");
+    world.settle();
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+}
+
+#[test]
+fn a_code_read_just_before_the_sale_counts_once() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.scan("https://getapp.o-plati.by/c/AB12");
+    world.pass(SECOND / 2);
+    world.begin("s", 1999);
+    world.settle();
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    world.scan("https://getapp.o-plati.by/c/AB12");
+    world.begin("t", 1999);
+    world.settle();
+    assert_eq!(
+        world.state("t"),
+        State::AwaitingScan,
+        "the last used code never pays again"
+    );
+}
+
+#[test]
+fn a_code_read_earlier_pays_nothing() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.scan("https://getapp.o-plati.by/c/AB12");
+    world.pass(2 * SECOND);
+    world.begin("s", 1999);
+    world.settle();
+    assert_eq!(world.state("s"), State::AwaitingScan);
+}
+
+#[test]
+fn abort_before_a_payment_is_immediate() {
+    for mode in [Mode::ConsumerQr, Mode::StaticQr, Mode::DynamicQr] {
+        for answers in 0..2 {
+            let mut world = World::new(mode);
+            world.begin("s", 1999);
+            world.run_due();
+            (0..answers).for_each(|_| world.answer(Fate::Answered));
+            world.abort("s");
+            assert_eq!(world.state("s"), State::Cancelled);
+            assert_eq!(world.scenes.last(), Some(&Scene::Cancelled));
+            assert!(
+                matches!(world.replies.last(), Some(TillReply::Aborted(Ok(operation))) if operation.state == State::Cancelled)
+            );
+            world.live_on(5 * SECOND);
+            assert!(world.service.ledger.is_empty(), "an aborted sale was paid");
+            world.abort("s");
+            assert!(matches!(
+                world.replies.last(),
+                Some(TillReply::Aborted(Ok(_)))
+            ));
+        }
+    }
+}
+
+#[test]
+fn abort_of_an_existing_payment_reverses_it_and_believes_only_a_look() {
+    let mut world = confirming(Mode::DynamicQr);
+    world.abort("s");
+    assert_eq!(
+        (world.state("s"), world.operation("s").message.as_str()),
+        (State::InProgress, "Отмена…")
+    );
+    world.answer(Fate::Answered);
+    assert_eq!(
+        world.state("s"),
+        State::InProgress,
+        "the answer to the reversal alone proves nothing"
+    );
+    world.settle();
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Cancelled, Some(Undo::Done))
+    );
+    assert_eq!(world.state("~1"), State::Done);
+}
+
+#[test]
+fn abort_overtaken_by_the_buyer_brings_the_money_back() {
+    let mut world = confirming(Mode::DynamicQr);
+    world.buyer(PaymentStatus::Ok);
+    world.abort("s");
+    world.settle();
+    assert_eq!(world.state("s"), State::Cancelled);
+    assert_eq!(world.service.reversed(1000), 1999);
+}
+
+#[test]
+fn abort_while_the_payment_is_being_sent_waits_for_its_answer() {
+    let mut world = paying();
+    world.abort("s");
+    assert_eq!(world.state("s"), State::InProgress);
+    world.settle();
+    assert_eq!(world.state("s"), State::Cancelled);
+    let mut world = paying();
+    world.abort("s");
+    world.answer(Fate::AnswerLost);
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+    world.live_on(60 * SECOND);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+}
+
+#[test]
+fn abort_without_an_answer_fails_with_its_undoing_queued() {
+    let mut world = confirming(Mode::DynamicQr);
+    world.abort("s");
+    for _ in 0..40 {
+        world.answer(Fate::NotSent);
+        world.pass(SECOND);
+    }
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+    assert_eq!(
+        world.operation("s").error.as_ref().map(|error| error.code),
+        Some(ErrorCode::NoConnection)
+    );
+    assert_eq!(world.operation("s").message, seed::NO_CONNECTION);
+    assert!(world.undoing("~1").tries >= 2);
+    world.live_on(120 * SECOND);
+    assert_eq!(
+        (world.state("~1"), world.operation("s").undo),
+        (State::Done, Some(Undo::Done))
+    );
+}
+
+#[test]
+fn waiting_for_the_buyer_ends() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.live_on(181 * SECOND);
+    assert_eq!(world.state("s"), State::Expired);
+    let mut world = confirming(Mode::DynamicQr);
+    world.live_on(181 * SECOND);
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Expired, Some(Undo::Done))
+    );
+    assert_eq!(
+        world.service.ledger[&1000].info.status,
+        PaymentStatus::TechnicalCancelling
+    );
+}
+
+#[test]
+fn a_lost_answer_is_looked_up_and_the_sale_goes_on() {
+    let mut world = paying();
+    world.answer(Fate::AnswerLost);
+    assert_eq!(world.state("s"), State::InDoubt);
+    world.settle();
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state("s"), State::Done);
+}
+
+#[test]
+fn a_lost_request_is_released_and_its_absence_is_conclusive_only_after_settling() {
+    let mut world = paying();
+    world.answer(Fate::RequestLost);
+    let lost_at = world.now.mono;
+    world.live_on(11 * SECOND);
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+    assert_eq!(world.operation("s").message, seed::NO_CONNECTION);
+    world.begin("t", 5);
+    world.live_on(4 * SECOND);
+    assert!(
+        matches!(world.replies.last(), Some(TillReply::Begun(Err(problem))) if problem.status == 503)
+    );
+    while world.state("~1") != State::Done {
+        assert!(
+            world.now.mono < lost_at + 60 * SECOND,
+            "the undoing never ends"
+        );
+        world.live_on(SECOND / 2);
+    }
+    assert!(
+        world.now.mono >= lost_at + 30 * SECOND,
+        "absent was believed too early"
+    );
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    world.begin("t", 5);
+    assert!(matches!(
+        world.replies.last(),
+        Some(TillReply::Begun(Ok((true, _))))
+    ));
+}
+
+#[test]
+fn what_arrives_after_its_absence_was_believed_is_found_and_brought_back() {
+    let mut world = paying();
+    world.answer(Fate::Late(300));
+    world.live_on(60 * SECOND);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    world.live_on(240 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    assert_eq!(world.service.ledger[&1000].info.status, PaymentStatus::Ok);
+    world.live_on(700 * SECOND);
+    assert_eq!(world.service.reversed(1000), 1999);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+}
+
+#[test]
+fn a_lost_reversal_is_looked_up_and_never_doubled() {
+    for fate in [Fate::RequestLost, Fate::AnswerLost, Fate::Late(20)] {
+        let mut world = confirming(Mode::DynamicQr);
+        world.buyer(PaymentStatus::Ok);
+        world.abort("s");
+        world.answer(fate);
+        world.live_on(120 * SECOND);
+        assert_eq!(world.service.reversed(1000), 1999, "{fate:?}");
+        assert_eq!(world.operation("s").undo, Some(Undo::Done), "{fate:?}");
+    }
+}
+
+#[test]
+fn a_refused_reversal_of_a_pending_payment_is_no_refusal_for_good() {
+    let mut world = confirming(Mode::DynamicQr);
+    world.service.reverses_pending = false;
+    world.abort("s");
+    world.live_on(15 * SECOND);
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(30 * SECOND);
+    assert_eq!(world.service.reversed(1000), 1999);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+}
+
+#[test]
+fn a_reversal_refused_for_good_is_set_aside_and_blocks_nothing() {
+    let mut world = confirming(Mode::DynamicQr);
+    world.service.reverses_pending = false;
+    world.abort("s");
+    world.settle();
+    world.buyer(PaymentStatus::Ok);
+    for _ in 0..30 {
+        while let Some((_, call)) = world.pending.first() {
+            let fate = if call.moves_money() {
+                Fate::Refused
+            } else {
+                Fate::Answered
+            };
+            world.answer(fate);
+        }
+        world.pass(SECOND);
+    }
+    assert!(world.undoing("~1").set_aside);
+    assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
+    assert_eq!(world.core.status().queue_depth, 0);
+    world.begin("t", 5);
+    assert!(matches!(
+        world.replies.last(),
+        Some(TillReply::Begun(Ok((true, _))))
+    ));
+    world.abort("t");
+    world.event(crate::core::event::Event::Retry {
+        ticket: 99,
+        id: "~1".into(),
+    });
+    world.live_on(10 * SECOND);
+    assert_eq!(
+        (world.state("~1"), world.operation("s").undo),
+        (State::Done, Some(Undo::Done))
+    );
+}
+
+#[test]
+fn only_what_is_set_aside_can_be_settled() {
+    let mut world = paying();
+    world.answer(Fate::RequestLost);
+    world.live_on(11 * SECOND);
+    let settle = |world: &mut World| {
+        world.event(crate::core::event::Event::Settle {
+            ticket: 9,
+            id: "~1".into(),
+            reason: "проверено".into(),
+        });
+        world.replies.last().cloned()
+    };
+    assert!(
+        matches!(settle(&mut world), Some(TillReply::Queue(Err(problem))) if problem.code == Code::Busy)
+    );
+}
+
+#[test]
+fn failed_polls_change_nothing_until_timeout_is_over() {
+    let mut world = confirming(Mode::DynamicQr);
+    for _ in 0..9 {
+        world.pass(SECOND);
+        world.answer(Fate::NotSent);
+        assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    }
+    for _ in 0..6 {
+        world.pass(SECOND);
+        world.answer(Fate::NotSent);
+    }
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    for _ in 0..16 {
+        world.pass(SECOND);
+        world.answer(Fate::NotSent);
+    }
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Failed, None)
+    );
+    assert_eq!(
+        world
+            .scenes
+            .iter()
+            .rev()
+            .find(|scene| **scene != Scene::Idle),
+        Some(&Scene::NoConnection)
+    );
+}
+
+#[test]
+fn while_it_is_down_a_sale_probes_first() {
+    let mut world = paying();
+    world.answer(Fate::NotSent);
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Failed, None)
+    );
+    world.begin("t", 5);
+    assert!(!world.journal.contains_key("t"));
+    world.answer(Fate::NotSent);
+    world.run_due();
+    let Some(TillReply::Begun(Err(problem))) = world.replies.last() else {
+        panic!()
+    };
+    assert_eq!(
+        (problem.status, problem.detail.as_str()),
+        (503, seed::UNAVAILABLE)
+    );
+    world.begin("t", 5);
+    world.settle();
+    assert!(matches!(
+        world.replies.last(),
+        Some(TillReply::Begun(Ok((true, _))))
+    ));
+}
+
+#[test]
+fn token_errors_refuse_a_new_sale_but_never_lose_an_undoing() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.run_due();
+    world.answer(Fate::TokenNeeded);
+    assert_eq!(world.operation("s").message, seed::TOKEN_NEEDED);
+    assert_eq!(
+        world.operation("s").error.as_ref().map(|error| error.code),
+        Some(ErrorCode::TokenNeeded)
+    );
+    let mut world = confirming(Mode::DynamicQr);
+    world.buyer(PaymentStatus::Ok);
+    world.abort("s");
+    world.answer(Fate::TokenNeeded);
+    assert_eq!(world.undoing("~1").reversal, Reversal::NotSent);
+    assert!(world.core.status().token_problem.is_some());
+    world.live_on(30 * SECOND);
+    assert_eq!(world.state("~1"), State::Done);
+}
+
+#[test]
+fn after_a_crash_everything_that_was_begun_is_finished() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.crash(10 * SECOND);
+    world.settle();
+    assert_eq!(world.state("s"), State::AwaitingBuyer, "a fresh session");
+    world.crash(200 * SECOND);
+    assert_eq!(world.state("s"), State::Expired);
+    assert_eq!(world.scenes.last(), Some(&Scene::TimeIsUp));
+
+    let mut world = confirming(Mode::DynamicQr);
+    world.buyer(PaymentStatus::Ok);
+    world.crash(10 * SECOND);
+    assert_eq!(world.state("s"), State::InDoubt);
+    world.settle();
+    assert_eq!(world.state("s"), State::Done);
+}
+
+#[test]
+fn after_a_long_crash_a_late_payment_is_brought_back() {
+    let mut world = confirming(Mode::DynamicQr);
+    world.crash(200 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(30 * SECOND);
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Failed, Some(Undo::Done))
+    );
+    assert_eq!(world.service.reversed(1000), 1999);
+}
+
+#[test]
+fn an_acknowledged_abort_survives_a_crash() {
+    for answers in 0..4 {
+        let mut world = confirming(Mode::DynamicQr);
+        world.buyer(PaymentStatus::Ok);
+        world.abort("s");
+        (0..answers).for_each(|_| world.answer(Fate::Answered));
+        world.crash(5 * SECOND);
+        world.live_on(120 * SECOND);
+        assert_eq!(world.operation("s").undo, Some(Undo::Done));
+        assert_ne!(world.state("s"), State::Done);
+        assert_eq!(world.service.reversed(1000), 1999);
+    }
+}
+
+#[test]
+fn another_account_gets_nothing_and_blocks_until_it_is_settled() {
+    let mut world = paying();
+    world.answer(Fate::RequestLost);
+    world.live_on(11 * SECOND);
+    world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
+    world.crash(SECOND);
+    world.live_on(120 * SECOND);
+    assert!(world.pending.is_empty());
+    world.begin("t", 5);
+    assert!(
+        matches!(world.replies.last(), Some(TillReply::Begun(Err(problem))) if problem.code == Code::NotConfigured)
+    );
+    world.event(crate::core::event::Event::Settle {
+        ticket: 9,
+        id: "~1".into(),
+        reason: "старая касса".into(),
+    });
+    world.begin("t", 5);
+    assert!(matches!(
+        world.replies.last(),
+        Some(TillReply::Begun(Ok((true, _))))
+    ));
+}
+
+#[test]
+fn a_qr_that_no_display_can_show_ends_the_sale() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.event(crate::core::event::Event::SceneRefused {
+        reason: "177 modules in 300 px".into(),
+    });
+    assert_eq!(world.state("s"), State::Failed);
+    assert_eq!(
+        world.operation("s").error.as_ref().map(|error| error.code),
+        Some(ErrorCode::Invalid)
+    );
+}
+
+#[test]
+fn a_creation_that_could_not_be_written_leaves_nothing() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.event(crate::core::event::Event::BeginFailed { id: "s".into() });
+    assert_eq!(world.core.next_wakeup(), None);
+    world.begin("t", 5);
+    assert!(matches!(
+        world.replies.last(),
+        Some(TillReply::Begun(Ok((true, _))))
+    ));
+}

@@ -1,0 +1,548 @@
+//! A till, a buyer, a service and a journal, all in one struct, with one clock that the test moves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::Now;
+use crate::core::Core;
+use crate::core::event::{Effect, Event, Reply as TillReply, RequestId, Restored, Settings, Step};
+use crate::core::record::{Account, Record, SaleRecord, UndoingRecord};
+use crate::core::validate::tests::request;
+use crate::display::Scene;
+use crate::money::Kopecks;
+use crate::operation::{Mode, Operation, Shows, State};
+use crate::secret::Secret;
+use crate::service::call::{
+    Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
+};
+
+/// What happens to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Answered,
+    NotSent,
+    RequestLost,
+    AnswerLost,
+    /// The connection breaks now, the effect comes so many seconds later.
+    Late(u64),
+    Refused,
+    TokenNeeded,
+}
+
+/// An operation in the service's ledger.
+#[derive(Clone, Debug)]
+pub(super) struct Payment {
+    pub info: PaymentInfo,
+    pub target: Option<i64>,
+    pub shift: String,
+}
+
+/// The service, as far as the core can tell.
+#[derive(Default)]
+pub(super) struct Service {
+    pub ledger: BTreeMap<i64, Payment>,
+    sessions: BTreeMap<String, bool>,
+    late: Vec<(Duration, Call)>,
+    /// `POST payments` received, by order number: must never exceed one.
+    pub pays: BTreeMap<String, u32>,
+    pub reverses_pending: bool,
+}
+
+/// Everything around the core.
+pub(super) struct World {
+    pub core: Core,
+    pub now: Now,
+    pub journal: BTreeMap<String, Record>,
+    pub service: Service,
+    pub pending: Vec<(RequestId, Call)>,
+    pub replies: Vec<TillReply>,
+    pub scenes: Vec<Scene>,
+    pub states: Vec<(String, State)>,
+    pub settings: Settings,
+    ticket: u64,
+    started: u32,
+}
+
+impl World {
+    pub(super) fn new(mode: Mode) -> World {
+        let now = Now {
+            wall: "2026-11-24T09:00:00Z".parse().unwrap(),
+            mono: Duration::ZERO,
+        };
+        let settings = Settings {
+            account: Some(Account {
+                url: "http://localhost".into(),
+                reg_num: "OPL000011111".into(),
+            }),
+            mode,
+            timeout: Duration::from_secs(10),
+            wait_buyer: Duration::from_secs(180),
+            settle: Duration::from_secs(30),
+            buyer_code: Vec::new(),
+            order_prefix: "p0".into(),
+        };
+        let (core, step) = Core::new(settings.clone(), Restored::default(), now);
+        let mut world = World {
+            core,
+            now,
+            journal: BTreeMap::new(),
+            service: Service {
+                reverses_pending: true,
+                ..Service::default()
+            },
+            pending: Vec::new(),
+            replies: Vec::new(),
+            scenes: Vec::new(),
+            states: Vec::new(),
+            settings,
+            ticket: 0,
+            started: 0,
+        };
+        world.take(step);
+        world
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        let step = self.core.handle(event, self.now);
+        self.take(step);
+    }
+
+    fn take(&mut self, step: Step) {
+        for write in step.writes {
+            let operation = write.record.operation();
+            self.states.push((operation.id.clone(), operation.state));
+            self.check_write(&write.record);
+            self.journal.insert(operation.id.clone(), write.record);
+        }
+        for effect in step.effects {
+            match effect {
+                Effect::Request { id, call, .. } => {
+                    self.check_request(&call);
+                    self.pending.push((id, *call));
+                }
+                Effect::Show(scene) => self.scenes.push(scene),
+                Effect::Reply { reply, .. } => self.replies.push(*reply),
+                Effect::Scanned { .. } => {}
+            }
+        }
+    }
+
+    /// The till is told `done` only for status 1 of a payment that is ours.
+    fn check_write(&self, record: &Record) {
+        let Record::Sale(sale) = record else { return };
+        if sale.operation.state == State::Done {
+            let paid = self.service.ledger.values().any(|payment| {
+                payment.info.order_number == sale.operation.order_number
+                    && payment.info.status == PaymentStatus::Ok
+            });
+            assert!(
+                paid,
+                "{} is done, but its payment is not paid",
+                sale.operation.id
+            );
+        }
+    }
+
+    /// Whatever can move money was written before it leaves, and leaves at most once.
+    fn check_request(&mut self, call: &Call) {
+        if let Call::Pay { order_number, .. } = call {
+            let intent = self.journal.values().any(|record| matches!(record, Record::Sale(sale)
+                if sale.operation.order_number == *order_number && sale.payment_sent && sale.ending.is_none()));
+            assert!(
+                intent,
+                "a payment leaves without its intent, or after an abort"
+            );
+            let sent = self.service.pays.entry(order_number.clone()).or_default();
+            *sent += 1;
+            assert_eq!(*sent, 1, "a second POST payments for {order_number}");
+        }
+        if let Call::Reverse { order_number, .. } = call {
+            let intent = self.journal.values().any(|record| {
+                matches!(record, Record::Undoing(undoing)
+                if undoing.operation.order_number == *order_number
+                    && undoing.reversal == crate::core::record::Reversal::Sent)
+            });
+            assert!(intent, "a reversal leaves without its intent");
+        }
+    }
+
+    pub(super) fn begin(&mut self, id: &str, amount: i64) {
+        self.ticket += 1;
+        let existing = self.journal.get(id).cloned();
+        let mut request = request(amount);
+        request.receipt.number = format!("r-{id}");
+        let event = Event::Begin {
+            ticket: self.ticket,
+            id: id.into(),
+            request,
+            existing,
+            set_aside: None,
+        };
+        self.event(event);
+    }
+
+    pub(super) fn abort(&mut self, id: &str) {
+        self.ticket += 1;
+        let existing = self.journal.get(id).cloned();
+        self.event(Event::Abort {
+            ticket: self.ticket,
+            id: id.into(),
+            existing,
+        });
+    }
+
+    pub(super) fn scan(&mut self, code: &str) {
+        self.event(Event::Scan {
+            ticket: None,
+            device: "scanner1".into(),
+            code: Secret::new(code),
+        });
+    }
+
+    pub(super) fn operation(&self, id: &str) -> &Operation {
+        self.journal[id].operation()
+    }
+
+    pub(super) fn state(&self, id: &str) -> State {
+        self.operation(id).state
+    }
+
+    pub(super) fn undoing(&self, id: &str) -> &UndoingRecord {
+        match &self.journal[id] {
+            Record::Undoing(undoing) => undoing,
+            Record::Sale(_) => panic!("{id} is a sale"),
+        }
+    }
+
+    /// Moves time, and lets everything that is due happen on the way.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now.mono + time;
+        self.run_due();
+        while let Some((at, _)) = self.core.next_wakeup().filter(|(at, _)| *at <= end) {
+            self.jump_to(at.max(self.now.mono));
+            self.event(Event::Tick);
+        }
+        self.jump_to(end);
+    }
+
+    pub(super) fn run_due(&mut self) {
+        for _ in 0..100 {
+            if self
+                .core
+                .next_wakeup()
+                .is_none_or(|(at, _)| at > self.now.mono)
+            {
+                return;
+            }
+            self.event(Event::Tick);
+        }
+        panic!(
+            "the core never comes to rest: {:?}",
+            self.core.next_wakeup()
+        );
+    }
+
+    fn jump_to(&mut self, mono: Duration) {
+        let step = SignedDuration::try_from(mono - self.now.mono).unwrap();
+        self.now = Now {
+            wall: self.now.wall.checked_add(step).unwrap(),
+            mono,
+        };
+        let due = |(at, _): &(Duration, Call)| *at <= mono;
+        let (late, rest) = std::mem::take(&mut self.service.late)
+            .into_iter()
+            .partition(due);
+        self.service.late = rest;
+        let late: Vec<(Duration, Call)> = late;
+        for (_, call) in late {
+            let _ = self.service.effect(&call, self.now.wall);
+        }
+    }
+
+    /// Ends the oldest request.
+    pub(super) fn answer(&mut self, fate: Fate) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let (request, call) = self.pending.remove(0);
+        let lost = || {
+            Err(Failure::Lost {
+                detail: "reset".into(),
+                protocol: false,
+            })
+        };
+        let answer: Answer = match fate {
+            Fate::Answered => self.service.effect(&call, self.now.wall),
+            Fate::NotSent => Err(Failure::NotSent {
+                detail: "connection refused".into(),
+            }),
+            Fate::RequestLost => lost(),
+            Fate::AnswerLost => {
+                let _ = self.service.effect(&call, self.now.wall);
+                lost()
+            }
+            Fate::Late(seconds) => {
+                if call.moves_money() {
+                    self.service
+                        .late
+                        .push((self.now.mono + Duration::from_secs(seconds), call));
+                }
+                lost()
+            }
+            Fate::Refused => Err(Failure::Refused {
+                message: Some("нельзя".into()),
+                detail: "X".into(),
+            }),
+            Fate::TokenNeeded => Err(Failure::Token {
+                problem: crate::service::call::TokenProblem::Needed,
+                detail: "reset".into(),
+            }),
+        };
+        self.event(Event::Answered { request, answer });
+    }
+
+    /// Ticks and answers until nothing is under way at this instant.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..200 {
+            self.run_due();
+            if self.pending.is_empty() {
+                return;
+            }
+            self.answer(Fate::Answered);
+        }
+        panic!("requests never end: {:?}", self.pending);
+    }
+
+    /// As [`World::pass`], but every request is answered as it comes.
+    pub(super) fn live_on(&mut self, time: Duration) {
+        let end = self.now.mono + time;
+        loop {
+            self.settle();
+            match self.core.next_wakeup() {
+                Some((at, _)) if at <= end => self.jump_to(at.max(self.now.mono)),
+                _ => break,
+            }
+        }
+        self.jump_to(end);
+        self.settle();
+    }
+
+    pub(super) fn buyer(&mut self, status: PaymentStatus) {
+        let wall = self.now.wall;
+        let pending = self.service.ledger.values_mut().rev().find(|payment| {
+            payment.info.status == PaymentStatus::InProgress && payment.target.is_none()
+        });
+        if let Some(payment) = pending {
+            payment.info.status = status;
+            payment.info.paid = (status == PaymentStatus::Ok).then_some(wall);
+        }
+    }
+
+    pub(super) fn join(&mut self) {
+        self.service
+            .sessions
+            .values_mut()
+            .for_each(|ready| *ready = true);
+    }
+
+    /// The process dies; another reads the journal.
+    pub(super) fn crash(&mut self, off: Duration) {
+        self.pending.clear();
+        self.started += 1;
+        self.jump_to(self.now.mono + off);
+        let sales = self.journal.values().filter_map(|record| match record {
+            Record::Sale(sale) if record.is_open() => Some(sale.as_ref().clone()),
+            Record::Sale(_) | Record::Undoing(_) => None,
+        });
+        let undoings = self.journal.values().filter_map(|record| match record {
+            Record::Undoing(undoing) if record.is_open() => {
+                let of = undoing.operation.of.clone().unwrap();
+                Some((undoing.as_ref().clone(), self.sale_record(&of)))
+            }
+            Record::Sale(_) | Record::Undoing(_) => None,
+        });
+        let restored = Restored {
+            sales: sales.collect(),
+            undoings: undoings.collect(),
+            next_undoing: self.journal.keys().filter(|id| id.starts_with('~')).count() as u64 + 1,
+            newest: self
+                .journal
+                .values()
+                .map(|record| record.operation().updated_at)
+                .max(),
+        };
+        self.settings.order_prefix = format!("p{}", self.started);
+        let (core, step) = Core::new(self.settings.clone(), restored, self.now);
+        self.core = core;
+        self.take(step);
+    }
+
+    fn sale_record(&self, id: &str) -> SaleRecord {
+        match &self.journal[id] {
+            Record::Sale(sale) => sale.as_ref().clone(),
+            Record::Undoing(_) => panic!("{id} is no sale"),
+        }
+    }
+}
+
+impl Service {
+    fn effect(&mut self, call: &Call, wall: Timestamp) -> Answer {
+        let refused = |detail: &str| {
+            Err(Failure::Refused {
+                message: None,
+                detail: detail.into(),
+            })
+        };
+        match call {
+            Call::OpenSession(mode) => {
+                let session = format!("s{}", self.sessions.len());
+                self.sessions
+                    .insert(session.clone(), matches!(mode, SessionMode::ConsumerQr(_)));
+                let shows = match mode {
+                    SessionMode::ConsumerQr(_) => None,
+                    SessionMode::StaticQr => Some(Shows::Code("123456".into())),
+                    SessionMode::DynamicQr => {
+                        Some(Shows::Qr("https://getapp.o-plati.by/map/1".into()))
+                    }
+                };
+                Ok(Reply::Session { session, shows })
+            }
+            Call::ConsumerStatus { session } => {
+                let ready = self.sessions.get(session).copied().unwrap_or_default();
+                Ok(Reply::Consumer { ready, card: None })
+            }
+            Call::Pay {
+                order_number,
+                sum,
+                shift,
+                ..
+            } => Ok(Reply::Payment(self.enter(
+                PaymentType::Sale,
+                *sum,
+                order_number,
+                shift,
+                None,
+                wall,
+            ))),
+            Call::Payment { payment_id } => match self.ledger.get(payment_id) {
+                Some(payment) => Ok(Reply::Payment(payment.info.clone())),
+                None => refused("unknown payment"),
+            },
+            Call::Reverse {
+                payment_id,
+                order_number,
+                sum,
+                shift,
+                ..
+            } => self.reverse(*payment_id, order_number, *sum, shift, wall),
+            Call::LookUp {
+                shifts,
+                order_numbers,
+            } => {
+                let wanted = |payment: &&Payment| {
+                    shifts.contains(&payment.shift)
+                        && order_numbers.contains(&payment.info.order_number)
+                };
+                Ok(Reply::Found(
+                    self.ledger
+                        .values()
+                        .filter(wanted)
+                        .map(|p| p.info.clone())
+                        .collect(),
+                ))
+            }
+            Call::Probe { .. } => Ok(Reply::Alive),
+        }
+    }
+
+    fn reverse(
+        &mut self,
+        id: i64,
+        order: &str,
+        sum: Kopecks,
+        shift: &str,
+        wall: Timestamp,
+    ) -> Answer {
+        let reverses_pending = self.reverses_pending;
+        let refused = |detail: &str| {
+            Err(Failure::Refused {
+                message: None,
+                detail: detail.into(),
+            })
+        };
+        let Some(payment) = self.ledger.get_mut(&id) else {
+            return refused("unknown payment");
+        };
+        match payment.info.status {
+            PaymentStatus::InProgress if reverses_pending => {
+                payment.info.status = PaymentStatus::TechnicalCancelling;
+                Ok(Reply::Payment(payment.info.clone()))
+            }
+            PaymentStatus::Ok => {
+                let all = payment.info.sum;
+                let before: i64 = self.reversed(id);
+                if before + sum.0 > all.0 {
+                    return refused("more than was paid");
+                }
+                let mut info = self.enter(
+                    PaymentType::ReversalOfSale,
+                    sum,
+                    order,
+                    shift,
+                    Some(id),
+                    wall,
+                );
+                info.status = PaymentStatus::Ok;
+                info.paid = Some(wall);
+                if let Some(entry) = self.ledger.get_mut(&info.payment_id) {
+                    entry.info = info.clone();
+                }
+                Ok(Reply::Payment(info))
+            }
+            _ => refused("not reversible"),
+        }
+    }
+
+    /// Kopecks of a payment that went back.
+    pub(super) fn reversed(&self, id: i64) -> i64 {
+        self.ledger
+            .values()
+            .filter(|payment| payment.target == Some(id))
+            .map(|p| p.info.sum.0)
+            .sum()
+    }
+
+    fn enter(
+        &mut self,
+        payment_type: PaymentType,
+        sum: Kopecks,
+        order: &str,
+        shift: &str,
+        target: Option<i64>,
+        wall: Timestamp,
+    ) -> PaymentInfo {
+        let payment_id = 1000 + i64::try_from(self.ledger.len()).unwrap();
+        let info = PaymentInfo {
+            payment_id,
+            payment_type,
+            sum,
+            status: PaymentStatus::InProgress,
+            order_number: order.to_owned(),
+            created: Some(wall),
+            paid: None,
+            paid_text: wall.to_string(),
+            purse: None,
+        };
+        self.ledger.insert(
+            payment_id,
+            Payment {
+                info: info.clone(),
+                target,
+                shift: shift.to_owned(),
+            },
+        );
+        info
+    }
+}

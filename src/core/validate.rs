@@ -1,0 +1,239 @@
+//! What a till may ask for, checked once at the door.
+
+use crate::money::{Kopecks, MAX_AMOUNT};
+use crate::operation::{Item, Receipt, SaleRequest};
+use crate::problem::{Code, Problem};
+
+/// Most items of one receipt.
+pub const MAX_ITEMS: usize = 1000;
+
+/// Checks a till's identifier.
+///
+/// # Errors
+/// `invalid` naming what is allowed.
+pub fn id(id: &str) -> Result<(), Problem> {
+    let mut bytes = id.bytes();
+    let good = bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphanumeric())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && id.len() <= 64;
+    if good {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::Invalid,
+        "Неверный идентификатор операции: нужно от 1 до 64 символов A-Z a-z 0-9 . _ -, первый из них буква или цифра",
+        "Исправьте идентификатор в кассовой программе",
+    ))
+}
+
+/// Checks a sale before anything is journalled.
+///
+/// # Errors
+/// `invalid` naming the field and its bounds, `amount_mismatch` when the items do not add up.
+pub fn sale(request: &SaleRequest) -> Result<(), Problem> {
+    if !request.amount.is_payable() {
+        return Err(invalid(&format!(
+            "amount = {}: нужно от 1 до {} копеек",
+            request.amount.0, MAX_AMOUNT.0
+        )));
+    }
+    receipt(&request.receipt)?;
+    let sum = request
+        .receipt
+        .items
+        .iter()
+        .try_fold(Kopecks::ZERO, |sum, item| sum.checked_add(item.cost));
+    if sum != Some(request.amount) {
+        let sum = sum.map_or_else(|| "слишком много".to_owned(), |sum| sum.0.to_string());
+        return Err(Problem::new(
+            Code::AmountMismatch,
+            format!(
+                "Сумма позиций чека ({sum}) не равна сумме оплаты ({})",
+                request.amount.0
+            ),
+            "Исправьте чек в кассовой программе",
+        ));
+    }
+    Ok(())
+}
+
+fn receipt(receipt: &Receipt) -> Result<(), Problem> {
+    text("receipt.number", &receipt.number, 64)?;
+    if let Some(shift) = &receipt.shift {
+        text("receipt.shift", shift, 32)?;
+    }
+    for (name, value) in [
+        ("receipt.header", &receipt.header),
+        ("receipt.footer", &receipt.footer),
+    ] {
+        if let Some(value) = value
+            && value.chars().count() > 1024
+        {
+            return Err(invalid(&format!("{name}: не более 1024 символов")));
+        }
+    }
+    if receipt.items.is_empty() || receipt.items.len() > MAX_ITEMS {
+        return Err(invalid(&format!(
+            "receipt.items: {} позиций, нужно от 1 до {MAX_ITEMS}",
+            receipt.items.len()
+        )));
+    }
+    receipt
+        .items
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, item)| check_item(index, item))
+}
+
+fn check_item(index: usize, item: &Item) -> Result<(), Problem> {
+    let place = |field: &str| format!("receipt.items[{index}].{field}");
+    text(&place("name"), &item.name, 256)?;
+    if item.cost < Kopecks::ZERO || item.cost > MAX_AMOUNT {
+        return Err(invalid(&format!(
+            "{} = {}: нужно от 0 до {} копеек",
+            place("cost"),
+            item.cost.0,
+            MAX_AMOUNT.0
+        )));
+    }
+    if let Some(price) = item.price
+        && (price < Kopecks::ZERO || price > MAX_AMOUNT)
+    {
+        return Err(invalid(&format!(
+            "{} = {}: нужно от 0 до {} копеек",
+            place("price"),
+            price.0,
+            MAX_AMOUNT.0
+        )));
+    }
+    if let Some(quantity) = &item.quantity
+        && !is_quantity(quantity)
+    {
+        return Err(invalid(&format!(
+            "{}: нужно число вида 1.000, до 9 цифр и до 3 знаков после точки",
+            place("quantity")
+        )));
+    }
+    item.barcode
+        .as_deref()
+        .map_or(Ok(()), |barcode| text(&place("barcode"), barcode, 64))
+}
+
+/// Decimal text: 1 to 9 digits, optionally a point and 1 to 3 digits.
+fn is_quantity(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str, most: usize| {
+        (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    digits(whole, 9) && digits(fraction, 3)
+}
+
+fn text(place: &str, value: &str, most: usize) -> Result<(), Problem> {
+    let length = value.chars().count();
+    if value.trim().is_empty() || length > most {
+        return Err(invalid(&format!(
+            "{place}: {length} символов, нужно от 1 до {most}"
+        )));
+    }
+    if value.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(invalid(&format!(
+            "{place}: управляющие символы не допускаются"
+        )));
+    }
+    Ok(())
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::unprocessable(detail, "Исправьте запрос в кассовой программе")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::operation::ItemKind;
+
+    pub(crate) fn request(amount: i64) -> SaleRequest {
+        let item = Item {
+            name: "Хлеб «Нарочанский»".into(),
+            quantity: Some("1.000".into()),
+            price: Some(Kopecks(amount)),
+            cost: Kopecks(amount),
+            kind: ItemKind::Goods,
+            barcode: None,
+        };
+        let receipt = Receipt {
+            number: "1".into(),
+            shift: None,
+            items: vec![item],
+            header: None,
+            footer: None,
+        };
+        SaleRequest {
+            amount: Kopecks(amount),
+            receipt,
+            mode: None,
+        }
+    }
+
+    #[test]
+    fn identifiers_are_bounded() {
+        for good in ["a", "A-1._x", &"x".repeat(64)] {
+            assert_eq!(id(good), Ok(()), "{good}");
+        }
+        for bad in ["", "~1", "-a", "a b", "ы", &"x".repeat(65), "a/b"] {
+            assert_eq!(id(bad).unwrap_err().status, 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_good_sale_passes_and_each_fault_is_named() {
+        assert_eq!(sale(&request(1999)), Ok(()));
+        assert!(sale(&request(0)).unwrap_err().detail.contains("amount = 0"));
+        assert!(
+            sale(&request(100_000_001))
+                .unwrap_err()
+                .detail
+                .contains("100000000")
+        );
+        let mut mismatch = request(7);
+        mismatch.receipt.items[0].cost = Kopecks(8);
+        assert_eq!(sale(&mismatch).unwrap_err().code, Code::AmountMismatch);
+        let faults: [(&str, fn(&mut SaleRequest)); 7] = [
+            ("receipt.number", |r| r.receipt.number = " ".into()),
+            ("receipt.shift", |r| r.receipt.shift = Some("x".repeat(33))),
+            ("receipt.items", |r| r.receipt.items.clear()),
+            ("items[0].name", |r| {
+                r.receipt.items[0].name = "a\u{0}".into()
+            }),
+            ("items[0].cost", |r| r.receipt.items[0].cost = Kopecks(-1)),
+            ("items[0].quantity", |r| {
+                r.receipt.items[0].quantity = Some("1e3".into())
+            }),
+            ("receipt.header", |r| {
+                r.receipt.header = Some("x".repeat(1025))
+            }),
+        ];
+        for (place, fault) in faults {
+            let mut broken = request(5);
+            fault(&mut broken);
+            let problem = sale(&broken).unwrap_err();
+            assert!(
+                problem.detail.contains(place),
+                "{place}: {}",
+                problem.detail
+            );
+            assert_eq!(problem.status, 422);
+        }
+    }
+
+    #[test]
+    fn sums_beyond_64_bits_are_a_mismatch_not_a_panic() {
+        let mut huge = request(1);
+        let mut item = huge.receipt.items[0].clone();
+        item.cost = MAX_AMOUNT;
+        huge.receipt.items = vec![item; MAX_ITEMS];
+        assert_eq!(sale(&huge).unwrap_err().code, Code::AmountMismatch);
+    }
+}

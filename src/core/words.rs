@@ -1,0 +1,158 @@
+//! What the cashier reads: one Russian line for every state, the seed's words where it has them.
+
+use crate::core::record::Ending;
+use crate::operation::{ErrorCode, Mode, OperationError, State};
+use crate::problem::seed;
+use crate::service::call::{Failure, TokenProblem};
+
+/// Said when a code that is no buyer's was read while a sale was armed.
+pub const NOT_A_BUYERS_CODE: &str = "Это не код О!плати";
+/// While an existing payment is being reversed because the cashier aborted, or time was up.
+pub const CANCELLING: &str = "Отмена…";
+/// The code was sent, but no answer came: it may be read again.
+pub const SCAN_AGAIN: &str = "Нет ответа сервера. Отсканируйте QR-код покупателя ещё раз";
+/// An undoing that is being carried out.
+pub const UNDOING: &str = "Выполняется отмена оплаты";
+/// An undoing that succeeded.
+pub const UNDONE: &str = "Оплата отменена";
+/// An undoing that found nothing to undo.
+pub const NOTHING_TO_UNDO: &str = "Оплата не проводилась, отменять нечего";
+/// An undoing that a person must look at.
+pub const SET_ASIDE: &str = "Сервер отказал в отмене. Проверьте оплату в личном кабинете О!плати";
+/// An undoing that a person closed.
+pub const SETTLED: &str = "Отмена закрыта вручную";
+/// The journal cannot be written: the outcome is unknown to the till.
+pub const CHECK_IN_ACCOUNT: &str =
+    "Не удалось сохранить результат. Проверьте оплату в личном кабинете О!плати";
+
+/// The line for a state that speaks for itself.
+#[must_use]
+pub fn of_state(state: State, mode: Mode) -> &'static str {
+    match state {
+        State::New | State::InProgress => "Обращение к серверу О!плати",
+        State::AwaitingScan => "Отсканируйте QR-код покупателя",
+        State::AwaitingBuyer => match mode {
+            Mode::DynamicQr => seed::SCAN_QR,
+            Mode::StaticQr | Mode::ConsumerQr => "Сообщите покупателю код подтверждения",
+        },
+        State::AwaitingConfirmation => "Ожидание подтверждения покупателем",
+        State::InDoubt => "Проверяем оплату",
+        State::Queued => seed::CANCEL_QUEUED,
+        State::Done => "Оплата выполнена",
+        State::Declined => "Покупатель отклонил оплату",
+        State::NotEnoughMoney => "Недостаточно средств у покупателя",
+        State::Expired => "Время ожидания оплаты истекло",
+        State::Cancelled => "Оплата отменена",
+        State::Failed => "Оплата не выполнена",
+    }
+}
+
+/// The line for the confirmation code.
+#[must_use]
+pub fn tell_code(code: &str) -> String {
+    format!("Сообщите покупателю код подтверждения: {code}")
+}
+
+/// The final state that an ending leads to.
+#[must_use]
+pub fn ended(ending: Ending) -> State {
+    match ending {
+        Ending::Abort => State::Cancelled,
+        Ending::Expiry => State::Expired,
+    }
+}
+
+/// No answer: the seed's words.
+#[must_use]
+pub fn no_connection(detail: &str) -> OperationError {
+    OperationError {
+        code: ErrorCode::NoConnection,
+        message: seed::NO_CONNECTION.to_owned(),
+        detail: support_text(detail),
+        remedy: "Проверьте связь с интернетом и повторите оплату".to_owned(),
+    }
+}
+
+/// What a failed request means to the cashier.
+#[must_use]
+pub fn of_failure(failure: &Failure) -> OperationError {
+    let error = |code, message: &str, detail: &str, remedy: &str| OperationError {
+        code,
+        message: message.to_owned(),
+        detail: support_text(detail),
+        remedy: remedy.to_owned(),
+    };
+    match failure {
+        Failure::NotSent { detail }
+        | Failure::Lost {
+            detail,
+            protocol: false,
+        } => no_connection(detail),
+        Failure::Lost {
+            detail,
+            protocol: true,
+        } => error(
+            ErrorCode::ServiceProtocol,
+            "Сервер О!плати ответил неверно",
+            detail,
+            "Повторите оплату; если повторится, обратитесь в поддержку О!плати",
+        ),
+        Failure::Refused { message, detail } => error(
+            ErrorCode::ServiceRejected,
+            message
+                .as_deref()
+                .unwrap_or("Сервер О!плати отказал в операции"),
+            detail,
+            "Выполните указание сервера или выберите другой вид оплаты",
+        ),
+        Failure::Token {
+            problem: TokenProblem::Exists,
+            detail,
+        } => error(
+            ErrorCode::TokenExists,
+            seed::TOKEN_EXISTS,
+            detail,
+            "Сбросьте токен в личном кабинете О!плати и повторите операцию",
+        ),
+        Failure::Token {
+            problem: TokenProblem::Needed,
+            detail,
+        } => error(
+            ErrorCode::TokenNeeded,
+            seed::TOKEN_NEEDED,
+            detail,
+            "Удалите файл token.conf, перезапустите программу и повторите операцию",
+        ),
+    }
+}
+
+/// Foreign words made fit for a message: no control characters, at most 300 characters.
+#[must_use]
+pub fn support_text(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_words_are_letter_for_letter() {
+        assert_eq!(
+            of_state(State::AwaitingBuyer, Mode::DynamicQr),
+            "Отсканируйте QR-код для оплаты"
+        );
+        let lost = Failure::Lost {
+            detail: "reset".into(),
+            protocol: false,
+        };
+        assert_eq!(of_failure(&lost).message, "Ошибка обращения к серверу");
+    }
+
+    #[test]
+    fn foreign_words_are_bounded_and_have_no_controls() {
+        let text = support_text(&format!("a\u{1b}[31m\n{}", "я".repeat(500)));
+        assert_eq!(text.chars().count(), 300);
+        assert!(text.starts_with("a[31mя"));
+    }
+}

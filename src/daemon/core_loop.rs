@@ -1,0 +1,458 @@
+//! The core's thread: takes what happens from bounded queues, one at a time, asks the core, makes
+//! its writes durable, and only then lets its effects out.
+//!
+//! When a write fails, the thread stays with it: nothing that follows from it may be seen before it
+//! is durable. It gives up the journal's reserve, tries again every second, and meanwhile every new
+//! sale gets `storage`. A creation is the exception: it is refused and forgotten.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::api::notices::{NoticeKind, Notices};
+use crate::api::till::{Answer, Command};
+use crate::causes::with_causes;
+use crate::clock::Clock;
+use crate::core::Core;
+use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket};
+use crate::core::record::{Record, UndoingRecord};
+use crate::daemon::shared::Shared;
+use crate::display::Displays;
+use crate::journal::{Journal, JournalError};
+use crate::operation::{Operation, QueueItem, SaleRequest};
+use crate::problem::{Code, Problem};
+use crate::secret::{Secret, tail};
+use crate::service::{Client, Exchange};
+
+/// Between two tries of a write that failed.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
+/// At least this often the thread shows that it lives, whatever else happens.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// What comes in beside the till's commands.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    /// A scanner read a code.
+    Scan { device: String, code: Secret },
+    /// No display can show the present QR.
+    SceneRefused { reason: String },
+    /// A request to the service ended.
+    Exchanged {
+        request: RequestId,
+        exchange: Box<Exchange>,
+    },
+}
+
+/// Who waits for the answer to a question.
+enum Asker {
+    Begin(Answer<(bool, Operation)>),
+    Abort(Answer<Operation>),
+    Scan(Answer<Option<String>>),
+    Queue(Answer<QueueItem>),
+}
+
+/// The thread's belongings.
+pub(super) struct CoreLoop {
+    pub core: Core,
+    pub clock: Clock,
+    pub journal: Journal,
+    pub client: Option<Arc<Client>>,
+    pub io: tokio::runtime::Handle,
+    pub inbound: mpsc::Sender<Inbound>,
+    pub displays: Arc<Displays>,
+    pub notices: Arc<Notices>,
+    pub shared: Arc<Shared>,
+    pub stop: watch::Receiver<bool>,
+    askers: BTreeMap<Ticket, Asker>,
+    tickets: Ticket,
+}
+
+/// What the loop is built of; the rest it makes itself.
+pub(super) struct Parts {
+    pub core: Core,
+    pub clock: Clock,
+    pub journal: Journal,
+    pub client: Option<Arc<Client>>,
+    pub io: tokio::runtime::Handle,
+    pub inbound: mpsc::Sender<Inbound>,
+    pub displays: Arc<Displays>,
+    pub notices: Arc<Notices>,
+    pub shared: Arc<Shared>,
+    pub stop: watch::Receiver<bool>,
+}
+
+impl CoreLoop {
+    pub(super) fn new(parts: Parts) -> CoreLoop {
+        let Parts {
+            core,
+            clock,
+            journal,
+            client,
+            io,
+            inbound,
+            displays,
+            notices,
+            shared,
+            stop,
+        } = parts;
+        CoreLoop {
+            core,
+            clock,
+            journal,
+            client,
+            io,
+            inbound,
+            displays,
+            notices,
+            shared,
+            stop,
+            askers: BTreeMap::new(),
+            tickets: 0,
+        }
+    }
+
+    /// Runs until it is told to stop, or nobody can send any more.
+    pub(super) async fn run(
+        mut self,
+        first: Step,
+        mut commands: mpsc::Receiver<Command>,
+        mut inbound: mpsc::Receiver<Inbound>,
+    ) {
+        self.carry_out(first).await;
+        while !*self.stop.borrow() {
+            self.publish_status();
+            notify_watchdog();
+            let wait = self.time_until_wakeup();
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                _ = stop.changed() => {}
+                Some(inbound) = inbound.recv() => self.take_inbound(inbound).await,
+                Some(command) = commands.recv() => self.take_command(command).await,
+                () = tokio::time::sleep(wait) => {
+                    if wait < PULSE {
+                        self.feed(Event::Tick).await;
+                    }
+                }
+            }
+        }
+        self.journal.close();
+    }
+
+    fn time_until_wakeup(&self) -> Duration {
+        let now = self.clock.now().mono;
+        let due = self.core.next_wakeup().map(|(at, why)| {
+            tracing::trace!(why, at_ms = at.as_millis(), "Next wake-up");
+            at.saturating_sub(now)
+        });
+        due.unwrap_or(PULSE).min(PULSE)
+    }
+
+    async fn feed(&mut self, event: Event) {
+        let step = self.core.handle(event, self.clock.now());
+        self.carry_out(step).await;
+    }
+
+    async fn take_inbound(&mut self, inbound: Inbound) {
+        match inbound {
+            Inbound::Scan { device, code } => {
+                self.feed(Event::Scan {
+                    ticket: None,
+                    device,
+                    code,
+                })
+                .await;
+            }
+            Inbound::SceneRefused { reason } => self.feed(Event::SceneRefused { reason }).await,
+            Inbound::Exchanged { request, exchange } => {
+                self.note_exchange(&exchange);
+                self.feed(Event::Answered {
+                    request,
+                    answer: exchange.answer,
+                })
+                .await;
+            }
+        }
+    }
+
+    fn note_exchange(&self, exchange: &Exchange) {
+        use crate::service::call::Failure;
+        let reachable = !matches!(
+            exchange.answer,
+            Err(Failure::NotSent { .. } | Failure::Lost { .. })
+        );
+        if let Some(date) = exchange.server_date {
+            self.shared.note_server_clock(date);
+        }
+        if self.shared.note_service(reachable, exchange.elapsed) {
+            self.publish_health();
+        }
+    }
+
+    async fn take_command(&mut self, command: Command) {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        match command {
+            Command::BeginSale {
+                id,
+                request,
+                answer,
+            } => self.begin(ticket, id, request, answer).await,
+            Command::Abort { id, answer } => match self.journal.find(&id) {
+                Ok(existing) => {
+                    self.askers.insert(ticket, Asker::Abort(answer));
+                    self.feed(Event::Abort {
+                        ticket,
+                        id,
+                        existing,
+                    })
+                    .await;
+                }
+                Err(error) => tell(answer, Err(unreadable(&error))),
+            },
+            Command::Scan { text, answer } => {
+                self.askers.insert(ticket, Asker::Scan(answer));
+                let event = Event::Scan {
+                    ticket: Some(ticket),
+                    device: "api".to_owned(),
+                    code: text,
+                };
+                self.feed(event).await;
+            }
+            Command::RetryUndoing { id, answer } => {
+                self.askers.insert(ticket, Asker::Queue(answer));
+                self.feed(Event::Retry { ticket, id }).await;
+            }
+            Command::SettleUndoing { id, reason, answer } => {
+                self.askers.insert(ticket, Asker::Queue(answer));
+                self.feed(Event::Settle { ticket, id, reason }).await;
+            }
+        }
+    }
+
+    async fn begin(
+        &mut self,
+        ticket: Ticket,
+        id: String,
+        request: SaleRequest,
+        answer: Answer<(bool, Operation)>,
+    ) {
+        let shift = request.receipt.shift.clone();
+        let shift = shift.unwrap_or_else(|| crate::core::shift::of_day(self.clock.now().wall));
+        let facts = self.journal.find(&id).and_then(|existing| {
+            Ok((
+                existing,
+                self.journal.set_aside(&request.receipt.number, &shift)?,
+            ))
+        });
+        let (existing, set_aside) = match facts {
+            Ok(facts) => facts,
+            Err(error) => return tell(answer, Err(unreadable(&error))),
+        };
+        if existing.is_none()
+            && let Err(error) = self.journal.secure_room()
+        {
+            tracing::error!(error = %with_causes(&error), "No room for another operation");
+            return tell(answer, Err(no_room()));
+        }
+        self.askers.insert(ticket, Asker::Begin(answer));
+        self.feed(Event::Begin {
+            ticket,
+            id,
+            request,
+            existing,
+            set_aside,
+        })
+        .await;
+    }
+
+    /// Writes first, effects after.
+    async fn carry_out(&mut self, step: Step) {
+        let mut step = step;
+        while let Err(error) = self.journal.commit(&step.writes) {
+            if let Some(id) = step.creates.take() {
+                tracing::error!(operation = %id, error = %with_causes(&error), "The operation was not begun");
+                self.refuse_creation(step);
+                step = self
+                    .core
+                    .handle(Event::BeginFailed { id }, self.clock.now());
+                continue;
+            }
+            self.wait_for_disk(&error).await;
+            if *self.stop.borrow() {
+                return;
+            }
+        }
+        if self.shared.stalled.swap(false, Ordering::Relaxed) {
+            tracing::info!("The journal can be written again");
+            self.publish_health();
+        }
+        for write in &step.writes {
+            self.tell_listeners(&write.record, &write.what);
+        }
+        for effect in step.effects {
+            self.perform(effect);
+        }
+    }
+
+    async fn wait_for_disk(&mut self, error: &JournalError) {
+        if !self.shared.stalled.swap(true, Ordering::Relaxed) {
+            tracing::error!(error = %with_causes(error), "The journal cannot be written, waiting for the disk");
+            self.publish_health();
+        }
+        if error.is_full() {
+            self.journal.use_reserve();
+        }
+        notify_watchdog();
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(WRITE_AGAIN) => {}
+        }
+    }
+
+    fn refuse_creation(&mut self, step: Step) {
+        for effect in step.effects {
+            if let Effect::Reply { ticket, reply } = effect
+                && matches!(*reply, Reply::Begun(Ok(_)))
+            {
+                self.reply(ticket, Reply::Begun(Err(no_room())));
+            }
+        }
+    }
+
+    fn tell_listeners(&self, record: &Record, what: &str) {
+        let operation = record.operation();
+        let state = serde_json::to_value(operation.state).unwrap_or_default();
+        let state = state.as_str().unwrap_or_default();
+        tracing::info!(operation = %operation.id, state, amount = %operation.amount, what, "Operation");
+        self.publish(NoticeKind::Operation, operation);
+        if let Record::Undoing(undoing) = record {
+            self.publish(NoticeKind::Queue, &UndoingRecord::queue_item(undoing));
+        }
+    }
+
+    fn publish(&self, kind: NoticeKind, data: &impl serde::Serialize) {
+        match serde_json::to_value(data) {
+            Ok(data) => self.notices.publish(kind, data),
+            Err(error) => tracing::error!(%error, "An event cannot be told"),
+        }
+    }
+
+    fn publish_status(&self) {
+        if self.shared.set_status(self.core.status()) {
+            self.publish_health();
+        }
+    }
+
+    fn publish_health(&self) {
+        self.publish(
+            NoticeKind::Health,
+            &crate::api::till::Watch::health(&*self.shared),
+        );
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Request {
+                id,
+                operation,
+                call,
+            } => self.send(id, operation, call),
+            Effect::Show(scene) => self.show(&scene),
+            Effect::Reply { ticket, reply } => self.reply(ticket, *reply),
+            Effect::Scanned {
+                device,
+                code,
+                used_by,
+            } => {
+                let shown = tail(code.expose());
+                tracing::info!(device = %device, code = %shown, used_by = used_by.as_deref(), "Scan");
+                let length = code.expose().chars().count();
+                let data = serde_json::json!({"device": device, "length": length, "tail": shown, "used_by": used_by});
+                self.notices.publish(NoticeKind::Scan, data);
+            }
+        }
+    }
+
+    fn show(&self, scene: &crate::display::Scene) {
+        tracing::debug!(scene = scene.name(), "Scene");
+        if let Err(error) = self.displays.show(scene) {
+            tracing::warn!(scene = scene.name(), %error, "No display can show this");
+            let refused = Inbound::SceneRefused {
+                reason: error.to_string(),
+            };
+            if self.inbound.try_send(refused).is_err() {
+                tracing::error!("The core's queue is full");
+            }
+        }
+    }
+
+    /// The task is never cancelled: its outcome always comes back.
+    fn send(&self, request: RequestId, operation: String, call: Box<crate::service::call::Call>) {
+        let Some(client) = self.client.clone() else {
+            return;
+        };
+        let inbound = self.inbound.clone();
+        self.io.spawn(async move {
+            let exchange = Box::new(client.call(&call, &operation).await);
+            if inbound
+                .send(Inbound::Exchanged { request, exchange })
+                .await
+                .is_err()
+            {
+                tracing::warn!(
+                    operation,
+                    "A request ended after the core; a restart looks it up"
+                );
+            }
+        });
+    }
+
+    fn reply(&mut self, ticket: Ticket, reply: Reply) {
+        match (self.askers.remove(&ticket), reply) {
+            (Some(Asker::Begin(answer)), Reply::Begun(result)) => tell(answer, result),
+            (Some(Asker::Abort(answer)), Reply::Aborted(result)) => tell(answer, result),
+            (Some(Asker::Scan(answer)), Reply::ScanUsed(used_by)) => tell(answer, Ok(used_by)),
+            (Some(Asker::Queue(answer)), Reply::Queue(result)) => tell(answer, result),
+            (
+                Some(Asker::Begin(_) | Asker::Abort(_) | Asker::Scan(_) | Asker::Queue(_)) | None,
+                _,
+            ) => {
+                tracing::error!(ticket, "An answer fits no question");
+            }
+        }
+    }
+}
+
+/// A till that does not listen any more will ask again.
+fn tell<T>(answer: Answer<T>, result: Result<T, Problem>) {
+    drop(answer.send(result));
+}
+
+fn unreadable(error: &JournalError) -> Problem {
+    tracing::error!(error = %with_causes(error), "The journal cannot be read");
+    Problem::new(
+        Code::Storage,
+        "Журнал операций не читается",
+        "Проверьте диск кассы",
+    )
+}
+
+fn no_room() -> Problem {
+    Problem::new(
+        Code::Storage,
+        "Журнал операций не записывается, новые операции невозможны",
+        "Освободите место на диске кассы",
+    )
+}
+
+/// Only the core shows that it lives: a stuck core must be restarted.
+fn notify_watchdog() {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
+        tracing::trace!(%error, "No watchdog");
+    }
+}

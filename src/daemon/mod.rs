@@ -1,0 +1,550 @@
+//! The process: opens everything, joins it to the core, and closes it in order.
+//!
+//! - `core_loop`: the core's thread · `shared`: what the parts tell of themselves
+//!
+//! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
+//! runtime), one for each scanner and display, and one that carries scanners' events to the core.
+
+mod core_loop;
+mod shared;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::api::listen::{self, ListenError};
+use crate::api::notices::{NoticeKind, Notices};
+use crate::api::server::{Listeners, serve};
+use crate::api::till::Till;
+use crate::clock::Clock;
+use crate::config::{
+    self, Config, ConfigError, DisplayDevice, Loaded, Paths, ScannerDevice, Source,
+};
+use crate::core::Core;
+use crate::core::event::Settings;
+use crate::core::record::Account;
+use crate::display::{Displays, Look, Output};
+use crate::exit;
+use crate::journal::{Journal, JournalError, Reader};
+use crate::scanner::{self, ScannerEvent, ScannerHandle};
+use crate::service::{self, Client, ClientError};
+
+use core_loop::{CoreLoop, Inbound, Parts};
+use shared::{Shared, Unsupported};
+
+/// Commands of tills that may wait for the core.
+const COMMANDS: usize = 64;
+/// Answers of the service and scans that may wait for the core.
+const INBOUND: usize = 256;
+/// Events of scanners that may wait.
+const SCANS: usize = 64;
+
+/// Where the daemon lives.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The root of all its files, usually `/`.
+    pub root: PathBuf,
+}
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// oplati.conf.
+    #[error("the configuration cannot be used")]
+    Config(#[from] ConfigError),
+    /// The journal.
+    #[error("the journal cannot be used")]
+    Journal(#[from] JournalError),
+    /// Sockets and the token file.
+    #[error("the till API cannot be served")]
+    Listen(#[from] ListenError),
+    /// The service's client.
+    #[error("the client of the payment service cannot be made")]
+    Client(#[from] ClientError),
+    /// Threads, descriptors, random numbers.
+    #[error("the system refuses {what}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A part that everything depends on ended by itself.
+    #[error("a vital part ended by itself; see the log")]
+    PartDied,
+}
+
+impl DaemonError {
+    /// The process's exit code, see [`crate::exit`].
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            DaemonError::Config(_) | DaemonError::Client(_) => exit::CONFIG,
+            DaemonError::Listen(ListenError::Taken { .. }) => exit::TEMPFAIL,
+            DaemonError::Listen(ListenError::Token { .. }) => exit::CONFIG,
+            DaemonError::Journal(_) | DaemonError::Listen(ListenError::Bind { .. }) => exit::IO,
+            DaemonError::System { .. } | DaemonError::PartDied => exit::SOFTWARE,
+        }
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    tcp: Option<SocketAddr>,
+    socket: PathBuf,
+    token_file: PathBuf,
+    stop: watch::Sender<bool>,
+    core: JoinHandle<()>,
+    http: JoinHandle<()>,
+    scans: JoinHandle<()>,
+    displays: Arc<Displays>,
+    shared: Arc<Shared>,
+}
+
+/// Starts the daemon; when this returns, the API listens.
+///
+/// # Errors
+/// [`DaemonError`]; nothing runs then.
+pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
+    let loaded = config::load(&options.root)?;
+    tell_configuration(&loaded);
+    let config = &loaded.config;
+    let paths = Paths::below(&options.root);
+    // The door first: a second daemon must find it taken before it touches the journal.
+    let unix = listen::bind_unix(&config.till.socket)?;
+    let tcp = config.till.listen.map(|address| {
+        let token = listen::load_or_make_token(&config.till.token_file)?;
+        Ok::<_, ListenError>((listen::bind_tcp(address)?, token))
+    });
+    let tcp = tcp.transpose()?;
+    if tcp.is_none() {
+        // A till that changes over to TCP finds its key waiting.
+        listen::load_or_make_token(&config.till.token_file)?;
+    }
+    let journal = Journal::open(&paths.journal())?;
+    let reader = Reader::open(&paths.journal())?;
+    let clock = Clock::start();
+    let (outputs, mut unsupported) = outputs(&config.display.devices);
+    let look = Look {
+        language: config.display.language,
+        shop_name: config.display.shop_name.clone(),
+        rotate: config.display.rotate,
+    };
+    let displays = Displays::start(outputs, &look).map_err(|source| DaemonError::System {
+        what: "a display's thread",
+        source,
+    })?;
+    let displays = Arc::new(displays);
+    let (scanners, scanner_events) = start_scanners(&config.scanner.devices, &mut unsupported)?;
+    let advice = advice(&loaded, &unsupported);
+    let shared = Arc::new(Shared::new(
+        clock,
+        reader,
+        displays.clone(),
+        unsupported,
+        advice,
+    ));
+    shared.set_scanners(scanners);
+    let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
+    let notices = Arc::new(Notices::new(first_id));
+    let (stop, stopped) = watch::channel(false);
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let (inbound, inbound_queue) = mpsc::channel(INBOUND);
+    let till = Till {
+        commands,
+        archive: shared.clone(),
+        watch: shared.clone(),
+        notices: notices.clone(),
+        frame: displays.live(),
+    };
+    let tcp_address = tcp
+        .as_ref()
+        .and_then(|(listener, _)| listener.local_addr().ok());
+    let (http, io) = start_http(till, unix, tcp, stopped.clone())?;
+    let client = client(config, &paths)?;
+    let restored = journal.restore()?;
+    let (core, first) = Core::new(core_settings(config)?, restored, clock.now());
+    let parts = Parts {
+        core,
+        clock,
+        journal,
+        client,
+        io,
+        inbound: inbound.clone(),
+        displays: displays.clone(),
+        notices: notices.clone(),
+        shared: shared.clone(),
+        stop: stopped,
+    };
+    let scans = spawn("oplati-scans", move || {
+        carry_scans(&scanner_events, &inbound, &notices)
+    })?;
+    let core = spawn(
+        "oplati-core",
+        move || match tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+        {
+            Ok(runtime) => {
+                runtime.block_on(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
+            }
+            Err(error) => tracing::error!(%error, "The core has no runtime"),
+        },
+    )?;
+    tracing::info!(socket = %config.till.socket.display(), tcp = ?tcp_address, version = env!("CARGO_PKG_VERSION"), "The daemon runs");
+    Ok(Daemon {
+        tcp: tcp_address,
+        socket: config.till.socket.clone(),
+        token_file: config.till.token_file.clone(),
+        stop,
+        core,
+        http,
+        scans,
+        displays,
+        shared,
+    })
+}
+
+impl Daemon {
+    /// Where the API listens over TCP, if it does.
+    #[must_use]
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        self.tcp
+    }
+
+    /// The API's socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The bearer token's file.
+    #[must_use]
+    pub fn token_file(&self) -> &Path {
+        &self.token_file
+    }
+
+    /// Whether a part that everything depends on has ended by itself.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.core.is_finished() || self.http.is_finished()
+    }
+
+    /// Stops all parts. A request under way is not waited for: the journal knows of it, and the next
+    /// start looks it up.
+    pub fn stop(self) {
+        self.stop.send_replace(true);
+        for scanner in self.shared.take_scanners() {
+            scanner.stop();
+        }
+        for (name, thread) in [
+            ("core", self.core),
+            ("http", self.http),
+            ("scans", self.scans),
+        ] {
+            if thread.join().is_err() {
+                tracing::error!(name, "A thread died");
+            }
+        }
+        self.displays.stop();
+        drop(std::fs::remove_file(&self.socket));
+        tracing::info!("The daemon has stopped");
+    }
+}
+
+/// `oplati daemon`: runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn run(options: &Options) -> Result<(), DaemonError> {
+    let system = |source| DaemonError::System {
+        what: "signals",
+        source,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+        let daemon = start(options)?;
+        notify(sd_notify::NotifyState::Ready);
+        let mut look = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = look.tick() => if daemon.failed() {
+                    tracing::error!("A vital part ended by itself");
+                    daemon.stop();
+                    return Err(DaemonError::PartDied);
+                },
+            }
+        }
+        notify(sd_notify::NotifyState::Stopping);
+        daemon.stop();
+        Ok(())
+    })
+}
+
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd does not listen");
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|source| DaemonError::System {
+            what: "a thread",
+            source,
+        })
+}
+
+fn tell_configuration(loaded: &Loaded) {
+    match &loaded.source {
+        Source::File(path) => tracing::info!(path = %path.display(), "Configuration read"),
+        Source::Defaults(path) => {
+            tracing::warn!(path = %path.display(), "No configuration file, the defaults hold")
+        }
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!(warning = %warning, "Configuration");
+    }
+}
+
+/// What health should tell a person.
+fn advice(loaded: &Loaded, unsupported: &[Unsupported]) -> Vec<String> {
+    for device in unsupported {
+        tracing::warn!(device = %device.name, node = %device.node, "This version does not drive this kind of device");
+    }
+    loaded
+        .warnings
+        .iter()
+        .map(|warning| format!("oplati.conf:{}: {}", warning.line, warning.what))
+        .collect()
+}
+
+fn core_settings(config: &Config) -> Result<Settings, DaemonError> {
+    use std::fmt::Write as _;
+    let random = |source| DaemonError::System {
+        what: "random numbers",
+        source,
+    };
+    let mut bytes = [0; 11];
+    getrandom::fill(&mut bytes).map_err(|error| random(std::io::Error::other(error)))?;
+    let mut order_prefix = String::new();
+    for byte in bytes {
+        write!(order_prefix, "{byte:02x}").map_err(|error| random(std::io::Error::other(error)))?;
+    }
+    let main = &config.main;
+    Ok(Settings {
+        account: main.reg_num.clone().map(|reg_num| Account {
+            url: main.url.clone(),
+            reg_num,
+        }),
+        mode: main.mode,
+        timeout: main.timeout,
+        wait_buyer: main.wait_buyer,
+        settle: main.settle,
+        buyer_code: config.scanner.buyer_code.clone(),
+        order_prefix,
+    })
+}
+
+fn client(config: &Config, paths: &Paths) -> Result<Option<Arc<Client>>, DaemonError> {
+    let Some(reg_num) = config.main.reg_num.clone() else {
+        return Ok(None);
+    };
+    let settings = service::Settings {
+        url: config.main.url.clone(),
+        reg_num,
+        password: config.main.password.clone(),
+        timeout: config.main.timeout,
+        token_path: paths.token(),
+    };
+    Ok(Some(Arc::new(Client::new(settings)?)))
+}
+
+fn outputs(devices: &[DisplayDevice]) -> (Vec<Output>, Vec<Unsupported>) {
+    let (mut outputs, mut unsupported) = (Vec::new(), Vec::new());
+    for (index, device) in devices.iter().enumerate() {
+        let name = format!("display{}", index + 1);
+        let node = match device {
+            DisplayDevice::Png { path, size } => {
+                outputs.push(Output::Png {
+                    name,
+                    path: path.clone(),
+                    size: *size,
+                });
+                continue;
+            }
+            DisplayDevice::Web => {
+                outputs.push(Output::Web { name });
+                continue;
+            }
+            // Nothing is looked for yet, and nothing is missing: the page is always served.
+            DisplayDevice::Auto => continue,
+            DisplayDevice::Drm { connector } => {
+                format!("drm:{}", connector.as_deref().unwrap_or(""))
+            }
+            DisplayDevice::Framebuffer { path } => path.display().to_string(),
+            DisplayDevice::Window => "window".to_owned(),
+            DisplayDevice::Serial(line) => line.path.display().to_string(),
+        };
+        unsupported.push(Unsupported {
+            name,
+            kind: "display",
+            node,
+        });
+    }
+    (outputs, unsupported)
+}
+
+type ScannerEvents = std::sync::mpsc::Receiver<ScannerEvent>;
+
+fn start_scanners(
+    devices: &[ScannerDevice],
+    unsupported: &mut Vec<Unsupported>,
+) -> Result<(Vec<ScannerHandle>, ScannerEvents), DaemonError> {
+    let (events, queue) = sync_channel(SCANS);
+    let mut scanners = Vec::new();
+    for (index, device) in devices.iter().enumerate() {
+        let name = format!("scanner{}", index + 1);
+        let node = match device {
+            ScannerDevice::Serial(line) => {
+                let framing = scanner::frame::Framing::default();
+                let settings = scanner::Settings {
+                    name,
+                    line: line.clone(),
+                    framing,
+                    events: events.clone(),
+                };
+                let handle = scanner::start(settings);
+                scanners.push(handle.map_err(|source| DaemonError::System {
+                    what: "a scanner's thread",
+                    source,
+                })?);
+                continue;
+            }
+            ScannerDevice::Auto => continue,
+            ScannerDevice::Hid { path } | ScannerDevice::Keyboard { path } => {
+                path.display().to_string()
+            }
+        };
+        unsupported.push(Unsupported {
+            name,
+            kind: "scanner",
+            node,
+        });
+    }
+    Ok((scanners, queue))
+}
+
+/// Ends when every scanner has stopped.
+fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<Inbound>, notices: &Notices) {
+    while let Ok(event) = events.recv() {
+        match event {
+            ScannerEvent::Scan { device, code } => {
+                if inbound
+                    .blocking_send(Inbound::Scan { device, code })
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            ScannerEvent::State { device, state } => {
+                let data =
+                    serde_json::json!({"name": device, "kind": "scanner", "state": state.word()});
+                notices.publish(NoticeKind::Device, data);
+            }
+        }
+    }
+}
+
+/// A door over TCP with its key.
+type Tcp = (std::net::TcpListener, crate::secret::Secret);
+
+/// The thread that serves tills and calls the service.
+fn start_http(
+    till: Till,
+    unix: std::os::unix::net::UnixListener,
+    tcp: Option<Tcp>,
+    stop: watch::Receiver<bool>,
+) -> Result<(JoinHandle<()>, tokio::runtime::Handle), DaemonError> {
+    let system = |source| DaemonError::System {
+        what: "the HTTP runtime",
+        source,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system)?;
+    let handle = runtime.handle().clone();
+    let (ready, is_ready) = sync_channel(1);
+    let thread = spawn("oplati-http", move || {
+        runtime.block_on(async move {
+            let listeners = match register(unix, tcp) {
+                Ok(listeners) => {
+                    drop(ready.send(Ok(())));
+                    listeners
+                }
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            serve(till, listeners, stop).await;
+        });
+        // Requests under way end with the runtime; what they did is looked up at the next start.
+        runtime.shutdown_timeout(Duration::from_millis(200));
+    })?;
+    let told = is_ready.recv();
+    told.unwrap_or_else(|_| Err(std::io::Error::other("the thread died")))
+        .map_err(system)?;
+    Ok((thread, handle))
+}
+
+fn register(
+    unix: std::os::unix::net::UnixListener,
+    tcp: Option<Tcp>,
+) -> std::io::Result<Listeners> {
+    let tcp = tcp.map(|(listener, token)| {
+        Ok::<_, std::io::Error>((tokio::net::TcpListener::from_std(listener)?, token))
+    });
+    Ok(Listeners {
+        unix: tokio::net::UnixListener::from_std(unix)?,
+        tcp: tcp.transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::causes::with_causes;
+
+    #[test]
+    fn exit_codes_tell_configuration_from_a_taken_place() {
+        let taken = ListenError::Taken {
+            place: "x".into(),
+            holder: "y".into(),
+        };
+        assert_eq!(DaemonError::from(taken).exit_code(), exit::TEMPFAIL);
+        assert_eq!(
+            DaemonError::from(ConfigError::BadValues(Vec::new())).exit_code(),
+            exit::CONFIG
+        );
+        let error = DaemonError::from(ConfigError::TooLarge {
+            path: "oplati.conf".into(),
+        });
+        assert!(with_causes(&error).contains("oplati.conf is larger"));
+    }
+}

@@ -1,0 +1,260 @@
+//! Facts about the daemon's parts, written by the parts, read by health. No part waits for another
+//! to tell how it is.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::till::{
+    Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationsQuery,
+    ServiceHealth, Watch,
+};
+use crate::clock::Clock;
+use crate::core::Status;
+use crate::core::words;
+use crate::display::Displays;
+use crate::journal::Reader;
+use crate::operation::{Operation, QueueItem, rfc3339_ms};
+use crate::problem::{Problem, seed};
+use crate::scanner::ScannerHandle;
+use crate::service::call::TokenProblem;
+
+/// A till's clock may be this far off the service's before a person should look.
+const MOST_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+/// What the parts tell.
+#[derive(Debug)]
+pub(super) struct Shared {
+    clock: Clock,
+    status: Mutex<Status>,
+    service: Mutex<ServiceHealth>,
+    skew: Mutex<Option<SignedDuration>>,
+    /// The journal could not be written; the core waits for its disk.
+    pub(super) stalled: AtomicBool,
+    reader: Reader,
+    displays: Arc<Displays>,
+    scanners: Mutex<Vec<ScannerHandle>>,
+    /// Configured devices that this version does not drive, with the reason.
+    unsupported: Vec<Unsupported>,
+    /// Warnings of the configuration that a person should know, Russian.
+    advice: Vec<String>,
+}
+
+/// A device that is configured, but not driven.
+#[derive(Clone, Debug)]
+pub(super) struct Unsupported {
+    pub name: String,
+    pub kind: &'static str,
+    pub node: String,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(
+        clock: Clock,
+        reader: Reader,
+        displays: Arc<Displays>,
+        unsupported: Vec<Unsupported>,
+        advice: Vec<String>,
+    ) -> Shared {
+        Shared {
+            clock,
+            status: Mutex::default(),
+            service: Mutex::default(),
+            skew: Mutex::default(),
+            stalled: AtomicBool::new(false),
+            reader,
+            displays,
+            scanners: Mutex::default(),
+            unsupported,
+            advice,
+        }
+    }
+
+    pub(super) fn set_scanners(&self, scanners: Vec<ScannerHandle>) {
+        *lock(&self.scanners) = scanners;
+    }
+
+    pub(super) fn take_scanners(&self) -> Vec<ScannerHandle> {
+        std::mem::take(&mut *lock(&self.scanners))
+    }
+
+    /// Whether anything changed.
+    pub(super) fn set_status(&self, status: Status) -> bool {
+        let mut old = lock(&self.status);
+        let changed = *old != status;
+        *old = status;
+        changed
+    }
+
+    /// Whether it was otherwise before.
+    pub(super) fn note_service(&self, reachable: bool, latency: Duration) -> bool {
+        let mut service = lock(&self.service);
+        let changed = service.reachable != Some(reachable);
+        if changed {
+            service.reachable = Some(reachable);
+            service.since = Some(rfc3339_ms::text(self.clock.now().wall));
+        }
+        if reachable {
+            service.latency_ms = u64::try_from(latency.as_millis()).ok();
+        }
+        changed
+    }
+
+    pub(super) fn note_server_clock(&self, server: Timestamp) {
+        *lock(&self.skew) = Some(server.duration_since(self.clock.now().wall).abs());
+    }
+
+    /// What refuses a sale, Russian.
+    fn blocked(&self, status: &Status) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.stalled.load(Ordering::Relaxed) {
+            reasons.push("Журнал не записывается: освободите место на диске".to_owned());
+        }
+        if status.not_configured {
+            reasons.push("Не задан regNum в oplati.conf".to_owned());
+        }
+        if let Some(first) = status.foreign.first() {
+            reasons.push(format!("Операция {first} начата с другими url или regNum"));
+        }
+        if status.queue_depth > 0 {
+            reasons.push(format!("В очереди отмен: {}", status.queue_depth));
+        }
+        reasons
+    }
+
+    /// What needs a person, Russian.
+    fn degraded(&self, status: &Status, devices: &[Device]) -> Vec<String> {
+        let mut reasons = self.advice.clone();
+        match status.token_problem {
+            Some(TokenProblem::Needed) => reasons.push(seed::TOKEN_NEEDED.to_owned()),
+            Some(TokenProblem::Exists) => reasons.push(seed::TOKEN_EXISTS.to_owned()),
+            None => {}
+        }
+        if status.set_aside > 0 {
+            reasons.push(format!(
+                "Отмены ждут решения человека: {}",
+                status.set_aside
+            ));
+        }
+        if status.down {
+            reasons.push("Нет связи с сервером О!плати".to_owned());
+        }
+        if lock(&self.skew).is_some_and(|skew| skew > MOST_CLOCK_SKEW) {
+            reasons.push("Часы кассы расходятся с часами сервера больше чем на сутки".to_owned());
+        }
+        let broken = devices.iter().filter(|device| device.state != "connected");
+        reasons
+            .extend(broken.map(|device| format!("Устройство {}: {}", device.name, device.state)));
+        reasons
+    }
+}
+
+impl Watch for Shared {
+    fn health(&self) -> Health {
+        let status = lock(&self.status).clone();
+        let devices = self.devices();
+        let blocked = self.blocked(&status);
+        let degraded = self.degraded(&status, &devices);
+        let word = match (blocked.is_empty(), degraded.is_empty()) {
+            (false, _) => HealthStatus::Blocked,
+            (true, false) => HealthStatus::Degraded,
+            (true, true) => HealthStatus::Ok,
+        };
+        let counted = self.reader.count();
+        Health {
+            status: word,
+            reasons: blocked.into_iter().chain(degraded).collect(),
+            service: lock(&self.service).clone(),
+            queue_depth: status.queue_depth,
+            devices: devices
+                .into_iter()
+                .map(|device| DeviceHealth {
+                    name: device.name,
+                    state: device.state,
+                })
+                .collect(),
+            journal: JournalHealth {
+                ok: counted.is_ok() && !self.stalled.load(Ordering::Relaxed),
+                operations: counted.unwrap_or_default(),
+            },
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_s: self.clock.now().mono.as_secs(),
+        }
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        let scanners = lock(&self.scanners);
+        let mut devices: Vec<Device> = scanners.iter().map(scanner_device).collect();
+        devices.extend(self.displays.state().into_iter().map(|display| Device {
+            name: display.name,
+            kind: "display".to_owned(),
+            state: display.state.to_owned(),
+            profile: None,
+            node: display.node,
+            last_error: display.last_error,
+            counters: BTreeMap::from([("frames".to_owned(), display.frames)]),
+        }));
+        devices.extend(self.unsupported.iter().map(|device| Device {
+            name: device.name.clone(),
+            kind: device.kind.to_owned(),
+            state: "not_supported".to_owned(),
+            profile: None,
+            node: Some(device.node.clone()),
+            last_error: Some("this version does not drive this kind of device".to_owned()),
+            counters: BTreeMap::new(),
+        }));
+        devices.sort_by(|a, b| (&b.kind, &a.name).cmp(&(&a.kind, &b.name)));
+        devices
+    }
+}
+
+fn scanner_device(scanner: &ScannerHandle) -> Device {
+    let snapshot = scanner.snapshot();
+    Device {
+        name: snapshot.name,
+        kind: "scanner".to_owned(),
+        state: snapshot.state.word().to_owned(),
+        profile: None,
+        node: Some(snapshot.node),
+        last_error: snapshot.last_error,
+        counters: BTreeMap::from([
+            ("scans".to_owned(), snapshot.scans),
+            ("discarded".to_owned(), snapshot.discarded),
+            ("reconnects".to_owned(), snapshot.reconnects),
+        ]),
+    }
+}
+
+/// Reads the journal; while it cannot be written, what is not final may have ended unseen, and the
+/// cashier is told to look in the merchant's account.
+impl Archive for Shared {
+    fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
+        let mut operation = self.reader.operation(id)?;
+        if let Some(operation) = &mut operation
+            && self.stalled.load(Ordering::Relaxed)
+            && !operation.state.is_final()
+        {
+            words::CHECK_IN_ACCOUNT.clone_into(&mut operation.message);
+        }
+        Ok(operation)
+    }
+
+    fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {
+        self.reader.operations(query)
+    }
+
+    fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
+        self.reader.queue()
+    }
+
+    fn count(&self) -> Result<u64, Problem> {
+        self.reader.count()
+    }
+}

@@ -1,0 +1,626 @@
+//! The page's server, on loopback. It gives the page's files, one event stream, and a handful of named
+//! actions; it is no open proxy to the till API.
+//!
+//! The page can make payments, simulated as they are, so it follows the till API's rules: `Host` must
+//! be ours (no other name may be made to point here), `Origin`, if a browser sends one, too (no other
+//! site's page may act). Whatever runs on this machine as any user may use the demo; there is nothing
+//! to steal.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Json, Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Router, serve as serve_http};
+use reqwest::Method;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_stream::{Stream, StreamExt};
+
+use super::DemoError;
+use super::buyer::{Decision, Network, Taken};
+use super::feed;
+use super::loopback::{Answer, CallError};
+use super::table::Table;
+use super::world::{Parts, World};
+
+/// Open event streams, that is pages.
+const MAX_PAGES: usize = 8;
+
+/// A sale with a long receipt is far smaller.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// Between two looks at whether the daemon still lives.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+/// What a page of ours may load and do: its own files, its own calls, and pictures that it drew.
+const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The page's place, held until the page is served.
+#[derive(Debug)]
+pub struct Page {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Takes the page's port.
+///
+/// # Errors
+/// [`DemoError::NotLoopback`], [`DemoError::Taken`], [`DemoError::Listen`].
+pub async fn bind(address: SocketAddr) -> Result<Page, DemoError> {
+    if !address.ip().is_loopback() {
+        return Err(DemoError::NotLoopback(address));
+    }
+    let failed = |source: std::io::Error| {
+        let taken = source.kind() == std::io::ErrorKind::AddrInUse;
+        if taken {
+            DemoError::Taken(address)
+        } else {
+            DemoError::Listen { address, source }
+        }
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Page { listener, address })
+}
+
+/// Serves the page until it is dropped, or until the daemon dies.
+///
+/// # Errors
+/// [`DemoError::NotAsItShould`] when a vital part of the daemon died, [`DemoError::Io`].
+pub async fn serve(page: Page, world: &World) -> Result<(), DemoError> {
+    let Page { listener, address } = page;
+    announce(address)?;
+    let app = router(Arc::clone(world.parts()), address);
+    tokio::select! {
+        outcome = serve_http(listener, app).into_future() => outcome.map_err(DemoError::Io),
+        () = watch(world) => Err(DemoError::NotAsItShould("the daemon died, see the lines above".to_owned())),
+    }
+}
+
+fn announce(address: SocketAddr) -> Result<(), DemoError> {
+    let mut out = Table::new(std::io::stdout().lock());
+    out.line(&format!("http://{address}/"))?;
+    out.line("Откройте этот адрес в браузере. Ctrl-C закончит показ и не оставит следов.")?;
+    out.line("Open this address in a browser. Ctrl-C ends the demo and leaves nothing behind.")
+}
+
+async fn watch(world: &World) {
+    while !world.failed() {
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    parts: Arc<Parts>,
+    pages: Arc<Semaphore>,
+}
+
+fn router(parts: Arc<Parts>, address: SocketAddr) -> Router {
+    let shared = Shared {
+        parts,
+        pages: Arc::new(Semaphore::new(MAX_PAGES)),
+    };
+    Router::new()
+        .route(
+            "/",
+            get(|| async { asset("text/html; charset=utf-8", include_str!("demo.html")) }),
+        )
+        .route(
+            "/demo.css",
+            get(|| async { asset("text/css; charset=utf-8", include_str!("demo.css")) }),
+        )
+        .route(
+            "/demo.js",
+            get(|| async { asset("text/javascript; charset=utf-8", include_str!("demo.js")) }),
+        )
+        .route("/events", get(events))
+        .route("/display/frame.png", get(frame))
+        .route("/api/sales/{id}", put(begin_sale))
+        .route("/api/operations", get(operations))
+        .route("/api/operations/{id}", get(operation))
+        .route("/api/operations/{id}/abort", post(abort))
+        .route("/api/health", get(health))
+        .route("/scan", post(scan))
+        .route("/phone/qr", get(buyer_qr))
+        .route("/phone/join", post(join))
+        .route("/phone/decide", post(decide))
+        .route("/network", post(set_network))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(shared)
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            guard(address, request, next)
+        }))
+}
+
+/// Refuses foreign callers and dresses every answer.
+async fn guard(address: SocketAddr, request: Request, next: Next) -> Response {
+    let mut response = if is_ours(address, request.headers()) {
+        next.run(request).await
+    } else {
+        problem(
+            StatusCode::FORBIDDEN,
+            "Эта страница отвечает только самой себе",
+        )
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Whether `Host` is this machine with our port, and `Origin`, if there is one, too.
+fn is_ours(address: SocketAddr, headers: &HeaderMap) -> bool {
+    let port = address.port();
+    let names = ["127.0.0.1", "[::1]", "localhost"].map(|name| format!("{name}:{port}"));
+    let one = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        (values.next(), values.next().is_none())
+    };
+    let host_is_ours = match one(header::HOST) {
+        (Some(host), true) => names
+            .iter()
+            .any(|name| host.as_bytes().eq_ignore_ascii_case(name.as_bytes())),
+        _ => false,
+    };
+    let origin_is_ours = match one(header::ORIGIN) {
+        (None, _) => true,
+        (Some(origin), true) => names
+            .iter()
+            .any(|name| origin.as_bytes() == format!("http://{name}").as_bytes()),
+        (Some(_), false) => false,
+    };
+    host_is_ours && origin_is_ours
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, content_type)], text)
+}
+
+/// The same shape as the till API's problems, so that the page shows both alike.
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let body = serde_json::json!({ "detail": detail }).to_string();
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/problem+json")],
+        body,
+    )
+        .into_response()
+}
+
+async fn events(State(shared): State<Shared>) -> Response {
+    let Ok(place) = shared.pages.try_acquire_owned() else {
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Открыто слишком много страниц",
+        );
+    };
+    Sse::new(stream_of(shared.parts, place))
+        .keep_alive(KeepAlive::default())
+        .into_response()
+}
+
+fn stream_of(
+    parts: Arc<Parts>,
+    place: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    feed::open(parts).map(move |message| {
+        // The place is given back when the stream is dropped.
+        let _held = &place;
+        Ok(Event::default().event(message.event).data(message.data))
+    })
+}
+
+/// Passes an answer of the daemon on as it is.
+fn passed_on(answer: Result<Answer, CallError>) -> Response {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return lost(&error),
+    };
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let content_type = answer.content_type.as_deref().unwrap_or("application/json");
+    let content_type =
+        HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("application/json"));
+    (status, [(header::CONTENT_TYPE, content_type)], answer.body).into_response()
+}
+
+fn lost(error: &CallError) -> Response {
+    tracing::warn!(error = %crate::causes::with_causes(error), "Demo call failed");
+    problem(
+        StatusCode::BAD_GATEWAY,
+        "Часть демонстрации не отвечает, подробности в журнале",
+    )
+}
+
+/// Answers an action of the buyer; what the service refuses, the phone shows.
+fn acted<T: IntoResponse>(outcome: Result<T, CallError>, refusal: &str) -> Response {
+    match outcome {
+        Ok(answer) => answer.into_response(),
+        Err(CallError::Refused { .. }) => problem(StatusCode::CONFLICT, refusal),
+        Err(error) => lost(&error),
+    }
+}
+
+async fn frame(State(shared): State<Shared>) -> Response {
+    passed_on(
+        shared
+            .parts
+            .till
+            .call(Method::GET, "/display/frame.png", None)
+            .await,
+    )
+}
+
+async fn begin_sale(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
+    on_operation(&id, async |id| {
+        passed_on(
+            shared
+                .parts
+                .till
+                .call(Method::PUT, &format!("/v1/sales/{id}"), Some(body.to_vec()))
+                .await,
+        )
+    })
+    .await
+}
+
+async fn operation(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
+    on_operation(&id, async |id| {
+        passed_on(
+            shared
+                .parts
+                .till
+                .call(Method::GET, &format!("/v1/operations/{id}"), None)
+                .await,
+        )
+    })
+    .await
+}
+
+async fn abort(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
+    on_operation(&id, async |id| {
+        passed_on(
+            shared
+                .parts
+                .till
+                .call(Method::POST, &format!("/v1/operations/{id}/abort"), None)
+                .await,
+        )
+    })
+    .await
+}
+
+/// The id becomes part of another address: only what the till API calls an identifier may.
+async fn on_operation(id: &str, act: impl AsyncFnOnce(&str) -> Response) -> Response {
+    let is_id = !id.is_empty()
+        && id.len() <= 64
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-~".contains(&byte));
+    if is_id {
+        act(id).await
+    } else {
+        problem(StatusCode::BAD_REQUEST, "Недопустимый номер операции")
+    }
+}
+
+async fn operations(State(shared): State<Shared>) -> Response {
+    passed_on(
+        shared
+            .parts
+            .till
+            .call(Method::GET, "/v1/operations?limit=10", None)
+            .await,
+    )
+}
+
+async fn health(State(shared): State<Shared>) -> Response {
+    passed_on(
+        shared
+            .parts
+            .till
+            .call(Method::GET, "/v1/health", None)
+            .await,
+    )
+}
+
+#[derive(Deserialize)]
+struct Scan {
+    text: String,
+}
+
+async fn scan(State(shared): State<Shared>, Json(scan): Json<Scan>) -> Response {
+    match shared.parts.scanner.scan(&scan.text) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => {
+            tracing::warn!(error = %crate::causes::with_causes(&error), "Virtual scanner did not scan");
+            problem(StatusCode::CONFLICT, "Сканер не прочитал код")
+        }
+    }
+}
+
+/// The text of the buyer's QR code, and its dark modules as an SVG path, one unit a module.
+async fn buyer_qr(State(shared): State<Shared>) -> Response {
+    let drawn = shared
+        .parts
+        .buyer
+        .qr()
+        .await
+        .map(|text| match drawn(&text) {
+            Some((size, path)) => {
+                Json(serde_json::json!({ "text": text, "size": size, "path": path }))
+                    .into_response()
+            }
+            None => problem(StatusCode::INTERNAL_SERVER_ERROR, "Код слишком длинный"),
+        });
+    acted(drawn, "Кошелёк не показал код")
+}
+
+fn drawn(text: &str) -> Option<(usize, String)> {
+    let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::M).ok()?;
+    let size = code.width();
+    let dark = |place: &(usize, qrcode::Color)| place.1 == qrcode::Color::Dark;
+    let path = code.into_colors().into_iter().enumerate().filter(dark);
+    let path = path
+        .map(|(place, _)| format!("M{} {}h1v1h-1z", place % size, place / size))
+        .collect();
+    Some((size, path))
+}
+
+async fn join(State(shared): State<Shared>, Json(taken): Json<Taken>) -> Response {
+    let outcome = shared.parts.buyer.join(&taken).await;
+    acted(
+        outcome.map(|()| StatusCode::NO_CONTENT),
+        "Кошелёк не нашёл такой оплаты",
+    )
+}
+
+#[derive(Deserialize)]
+struct Decided {
+    decision: Decision,
+}
+
+async fn decide(State(shared): State<Shared>, Json(decided): Json<Decided>) -> Response {
+    let outcome = shared.parts.buyer.decide(decided.decision).await;
+    acted(
+        outcome.map(|()| StatusCode::NO_CONTENT),
+        "Подтверждать уже нечего",
+    )
+}
+
+#[derive(Deserialize)]
+struct Switched {
+    network: Network,
+}
+
+async fn set_network(State(shared): State<Shared>, Json(switched): Json<Switched>) -> Response {
+    let outcome = shared.parts.buyer.set_network(switched.network).await;
+    acted(
+        outcome.map(|()| StatusCode::NO_CONTENT),
+        "Связь не переключилась",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::buyer::Buyer;
+    use crate::demo::loopback::Loopback;
+    use crate::demo::scanner::VirtualScanner;
+    use crate::exit;
+    use std::path::Path as FilePath;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn in_runtime<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(work)
+    }
+
+    /// The page's server without a daemon and without a service behind it.
+    async fn lonely_page() -> SocketAddr {
+        let Page { listener, address } = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let nowhere = || Loopback::over_socket(FilePath::new("/nonexistent/till.sock")).unwrap();
+        let parts = Parts {
+            till: nowhere(),
+            buyer: Buyer::of(nowhere()),
+            scanner: VirtualScanner::open().unwrap(),
+            log: "/nonexistent/terminal.log".into(),
+        };
+        tokio::spawn(async move { serve_http(listener, router(Arc::new(parts), address)).await });
+        address
+    }
+
+    /// Sends head and body as they stand and reads to the end.
+    async fn exchange(address: SocketAddr, head: &str, body: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let length = body.len();
+        let request =
+            format!("{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[test]
+    fn only_our_own_host_and_origin_are_served() {
+        in_runtime(async {
+            let address = lonely_page().await;
+            let port = address.port();
+            let ours = [
+                format!("Host: 127.0.0.1:{port}"),
+                format!("Host: LOCALHOST:{port}"),
+                format!("Host: [::1]:{port}\r\nOrigin: http://localhost:{port}"),
+            ];
+            let foreign = [
+                "Host: evil.example".to_owned(),
+                format!("Host: evil.example:{port}"),
+                "Host: 127.0.0.1".to_owned(),
+                format!("Host: 127.0.0.1:{}", port ^ 1),
+                format!("Host: 127.0.0.1:{port}\r\nHost: evil.example"),
+                format!("Host: 127.0.0.1:{port}\r\nOrigin: null"),
+                format!("Host: 127.0.0.1:{port}\r\nOrigin: https://127.0.0.1:{port}"),
+                format!("Host: 127.0.0.1:{port}\r\nOrigin: http://evil.example"),
+                format!(
+                    "Host: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\nOrigin: http://evil.example"
+                ),
+            ];
+            for headers in ours {
+                let answer = exchange(address, &format!("GET / HTTP/1.1\r\n{headers}"), "").await;
+                assert!(answer.starts_with("HTTP/1.1 200"), "{headers}: {answer}");
+            }
+            for headers in foreign {
+                let answer = exchange(address, &format!("GET / HTTP/1.1\r\n{headers}"), "").await;
+                assert!(answer.starts_with("HTTP/1.1 403"), "{headers}: {answer}");
+                assert!(!answer.contains("<html"), "{headers}");
+            }
+        });
+    }
+
+    #[test]
+    fn every_answer_carries_the_strict_policy_and_the_page_obeys_it() {
+        in_runtime(async {
+            let address = lonely_page().await;
+            for path in ["/", "/demo.css", "/demo.js", "/absent"] {
+                let answer = exchange(
+                    address,
+                    &format!("GET {path} HTTP/1.1\r\nHost: {address}"),
+                    "",
+                )
+                .await;
+                for header in [
+                    "content-security-policy: default-src 'none'",
+                    "nosniff",
+                    "no-store",
+                    "no-referrer",
+                ] {
+                    assert!(answer.contains(header), "{path} lacks {header}");
+                }
+            }
+        });
+        let page = include_str!("demo.html");
+        assert!(
+            !page.contains(" style=") && !page.contains(" onclick="),
+            "nothing inline"
+        );
+        assert!(
+            !page.contains("http://") && !page.contains("https://"),
+            "nothing from elsewhere"
+        );
+        assert!(!include_str!("demo.js").contains("innerHTML"));
+    }
+
+    #[test]
+    fn foreign_input_is_refused_and_a_missing_daemon_is_told() {
+        in_runtime(async {
+            let address = lonely_page().await;
+            let json = "Content-Type: application/json";
+            for (line, body, status) in [
+                ("PUT /api/sales/a%2F..%2Fb", "{}", 400),
+                ("GET /api/operations/x%3Fy", "", 400),
+                ("POST /scan", r#"{"text": "a\rb"}"#, 409),
+                ("POST /scan", r#"{"text": 5}"#, 422),
+                ("POST /scan", r#"{"text": "code"}"#, 204),
+                ("POST /network", r#"{"network": "sideways"}"#, 422),
+                ("POST /phone/decide", r#"{"decision": "confirm"}"#, 502),
+                ("PUT /api/sales/a-1", "{}", 502),
+                ("GET /v1/operations", "", 404),
+            ] {
+                let head = format!("{line} HTTP/1.1\r\nHost: {address}\r\n{json}");
+                let answer = exchange(address, &head, body).await;
+                assert!(
+                    answer.starts_with(&format!("HTTP/1.1 {status}")),
+                    "{line} {body}: {answer}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn pages_beyond_the_limit_are_told_so() {
+        in_runtime(async {
+            let address = lonely_page().await;
+            let mut pages = Vec::new();
+            for _ in 0..MAX_PAGES {
+                let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+                stream
+                    .write_all(
+                        format!("GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes(),
+                    )
+                    .await
+                    .unwrap();
+                let mut first = [0; 12];
+                stream.read_exact(&mut first).await.unwrap();
+                assert_eq!(&first, b"HTTP/1.1 200");
+                pages.push(stream);
+            }
+            let head = format!("GET /events HTTP/1.1\r\nHost: {address}");
+            assert!(
+                exchange(address, &head, "")
+                    .await
+                    .starts_with("HTTP/1.1 503")
+            );
+        });
+    }
+
+    #[test]
+    fn a_taken_port_and_a_public_address_have_their_own_errors() {
+        in_runtime(async {
+            let page = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let taken = bind(page.address).await.unwrap_err();
+            assert_eq!(taken.exit_code(), exit::TEMPFAIL);
+            assert!(taken.to_string().contains("--listen"), "{taken}");
+            let public = bind("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
+            assert_eq!(public.exit_code(), exit::USAGE);
+        });
+    }
+
+    #[test]
+    fn the_drawn_code_is_the_code() {
+        let (size, path) = drawn("https://getapp.o-plati.by/map/?app_link=0123456789").unwrap();
+        let mut picture = image::GrayImage::from_pixel(400, 400, image::Luma([255]));
+        let pixels = 8;
+        for module in path.split('M').filter(|module| !module.is_empty()) {
+            let (x, rest) = module.split_once(' ').unwrap();
+            let (y, _) = rest.split_once('h').unwrap();
+            let (x, y): (u32, u32) = (x.parse().unwrap(), y.parse().unwrap());
+            for dx in 0..pixels {
+                for dy in 0..pixels {
+                    picture.put_pixel(40 + x * pixels + dx, 40 + y * pixels + dy, image::Luma([0]));
+                }
+            }
+        }
+        assert!(size * 8 + 80 <= 400);
+        let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(400, 400, |x, y| {
+            picture
+                .get_pixel(u32::try_from(x).unwrap(), u32::try_from(y).unwrap())
+                .0[0]
+        });
+        let (_, text) = prepared.detect_grids()[0].decode().unwrap();
+        assert_eq!(text, "https://getapp.o-plati.by/map/?app_link=0123456789");
+        assert!(drawn(&"x".repeat(4000)).is_none());
+    }
+}

@@ -1,0 +1,98 @@
+//! The text that `--once` prints: for people, one line as each thing happens.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::DemoError;
+
+/// Columns of the state's name.
+const STATE_WIDTH: usize = 22;
+
+/// Writes lines, each at once.
+#[derive(Debug)]
+pub struct Table<W> {
+    out: W,
+}
+
+impl<W: Write> Table<W> {
+    /// Onto `out`.
+    pub fn new(out: W) -> Table<W> {
+        Table { out }
+    }
+
+    /// A line of its own.
+    ///
+    /// # Errors
+    /// [`DemoError::Io`] when nobody takes it.
+    pub fn line(&mut self, text: &str) -> Result<(), DemoError> {
+        writeln!(self.out, "{text}")
+            .and_then(|()| self.out.flush())
+            .map_err(DemoError::Io)
+    }
+
+    /// A state of the operation.
+    ///
+    /// # Errors
+    /// [`DemoError::Io`].
+    pub fn state(&mut self, since: Duration, state: &str, message: &str) -> Result<(), DemoError> {
+        self.line(&format!(
+            "  {:>8}  {state:<STATE_WIDTH$}  {message}",
+            seconds(since)
+        ))
+    }
+
+    /// What a person did.
+    ///
+    /// # Errors
+    /// [`DemoError::Io`].
+    pub fn act(&mut self, what: &str) -> Result<(), DemoError> {
+        self.line(&format!("            › {what}"))
+    }
+}
+
+/// `1,234 с`.
+#[must_use]
+pub fn seconds(duration: Duration) -> String {
+    format!("{},{:03} с", duration.as_secs(), duration.subsec_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let mut out = Vec::new();
+        let mut table = Table::new(&mut out);
+        table.state(Duration::from_millis(7), "new", "Раз").unwrap();
+        table
+            .state(
+                Duration::from_millis(12_345),
+                "awaiting_confirmation",
+                "Два",
+            )
+            .unwrap();
+        table.act("Три").unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "   0,007 с  new                     Раз\n  12,345 с  awaiting_confirmation   Два\n            › Три\n"
+        );
+    }
+
+    #[test]
+    fn a_closed_pipe_is_an_error_and_no_panic() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        assert!(matches!(
+            Table::new(Closed).line("x"),
+            Err(DemoError::Io(_))
+        ));
+    }
+}

@@ -1,0 +1,291 @@
+//! A bitmap, and the few ways in which it is painted.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixel coordinates: frames are bounded to 3840 pixels a side, and every access is checked"
+)]
+
+use embedded_graphics::Pixel;
+use embedded_graphics::draw_target::DrawTarget;
+use embedded_graphics::geometry::{OriginDimensions, Size};
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
+use embedded_graphics::primitives::Rectangle;
+
+use crate::config::PixelSize;
+
+/// A rectangle in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// From the left.
+    pub x: u32,
+    /// From the top.
+    pub y: u32,
+    /// Width.
+    pub w: u32,
+    /// Height.
+    pub h: u32,
+}
+
+/// Red, green, blue, a byte each, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    size: PixelSize,
+    pixels: Vec<u8>,
+}
+
+impl Frame {
+    /// All of one colour.
+    #[must_use]
+    pub fn filled(size: PixelSize, colour: Rgb888) -> Frame {
+        let pixel = [colour.r(), colour.g(), colour.b()];
+        let count = size.width as usize * size.height as usize;
+        Frame {
+            size,
+            pixels: pixel.repeat(count),
+        }
+    }
+
+    /// Its size.
+    #[must_use]
+    pub fn size(&self) -> PixelSize {
+        self.size
+    }
+
+    /// All pixels.
+    #[must_use]
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// One pixel; `None` outside.
+    #[must_use]
+    pub fn get(&self, x: u32, y: u32) -> Option<Rgb888> {
+        let start = self.offset(x, y)?;
+        match self.pixels.get(start..start + 3)? {
+            [r, g, b] => Some(Rgb888::new(*r, *g, *b)),
+            _ => None,
+        }
+    }
+
+    fn offset(&self, x: u32, y: u32) -> Option<usize> {
+        let inside = x < self.size.width && y < self.size.height;
+        inside.then(|| (y as usize * self.size.width as usize + x as usize) * 3)
+    }
+
+    /// Sets one pixel; outside nothing happens.
+    pub fn set(&mut self, x: u32, y: u32, colour: Rgb888) {
+        let Some(start) = self.offset(x, y) else {
+            return;
+        };
+        if let Some(pixel) = self.pixels.get_mut(start..start + 3) {
+            pixel.copy_from_slice(&[colour.r(), colour.g(), colour.b()]);
+        }
+    }
+
+    /// Mixes a colour in: 0 leaves the pixel, 255 replaces it.
+    pub fn mix(&mut self, x: i64, y: i64, colour: Rgb888, share: u8) {
+        let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else {
+            return;
+        };
+        let Some(old) = self.get(x, y) else { return };
+        let part = |old: u8, new: u8| {
+            let sum = u32::from(old) * u32::from(255 - share) + u32::from(new) * u32::from(share);
+            (sum / 255) as u8
+        };
+        let mixed = Rgb888::new(
+            part(old.r(), colour.r()),
+            part(old.g(), colour.g()),
+            part(old.b(), colour.b()),
+        );
+        self.set(x, y, mixed);
+    }
+
+    /// Fills a rectangle, as far as it lies inside.
+    pub fn fill(&mut self, area: Area, colour: Rgb888) {
+        let right = area.x.saturating_add(area.w).min(self.size.width);
+        for y in area.y..area.y.saturating_add(area.h).min(self.size.height) {
+            for x in area.x..right {
+                self.set(x, y, colour);
+            }
+        }
+    }
+
+    /// Puts a picture that is `scale` times finer at a place: each pixel is the mean of a square.
+    pub fn shrink_in(&mut self, fine: &Frame, scale: u32, x: u32, y: u32) {
+        let square = scale * scale;
+        for row in 0..fine.size.height / scale {
+            for column in 0..fine.size.width / scale {
+                let mut sum = [0_u32; 3];
+                for point in 0..square {
+                    let colour =
+                        fine.get(column * scale + point % scale, row * scale + point / scale);
+                    let colour = colour.unwrap_or(Rgb888::BLACK);
+                    for (sum, part) in sum.iter_mut().zip([colour.r(), colour.g(), colour.b()]) {
+                        *sum += u32::from(part);
+                    }
+                }
+                let [r, g, b] = sum.map(|sum| (sum / square) as u8);
+                self.set(x + column, y + row, Rgb888::new(r, g, b));
+            }
+        }
+    }
+
+    /// Turned clockwise by 0, 90, 180 or 270 degrees.
+    #[must_use]
+    pub fn rotated(self, degrees: u16) -> Frame {
+        let PixelSize { width, height } = self.size;
+        let size = match degrees {
+            90 | 270 => PixelSize {
+                width: height,
+                height: width,
+            },
+            180 => self.size,
+            _ => return self,
+        };
+        let mut turned = Frame::filled(size, Rgb888::BLACK);
+        for y in 0..height {
+            for x in 0..width {
+                let (to_x, to_y) = match degrees {
+                    90 => (height - 1 - y, x),
+                    180 => (width - 1 - x, height - 1 - y),
+                    _ => (y, width - 1 - x),
+                };
+                if let Some(colour) = self.get(x, y) {
+                    turned.set(to_x, to_y, colour);
+                }
+            }
+        }
+        turned
+    }
+
+    /// As a PNG.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn png(&self) -> Result<Vec<u8>, image::ImageError> {
+        use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+        let mut bytes = Vec::new();
+        let encoder =
+            PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Up);
+        let PixelSize { width, height } = self.size;
+        image::ImageEncoder::write_image(
+            encoder,
+            &self.pixels,
+            width,
+            height,
+            image::ExtendedColorType::Rgb8,
+        )?;
+        Ok(bytes)
+    }
+}
+
+impl OriginDimensions for Frame {
+    fn size(&self) -> Size {
+        Size::new(self.size.width, self.size.height)
+    }
+}
+
+impl DrawTarget for Frame {
+    type Color = Rgb888;
+    type Error = std::convert::Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Self::Error> {
+        for Pixel(point, colour) in pixels {
+            if let (Ok(x), Ok(y)) = (u32::try_from(point.x), u32::try_from(point.y)) {
+                self.set(x, y, colour);
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_solid(&mut self, area: &Rectangle, colour: Rgb888) -> Result<(), Self::Error> {
+        let (left, top) = (area.top_left.x.max(0), area.top_left.y.max(0));
+        let right = i64::from(area.top_left.x) + i64::from(area.size.width);
+        let bottom = i64::from(area.top_left.y) + i64::from(area.size.height);
+        let (w, h) = (right - i64::from(left), bottom - i64::from(top));
+        if w > 0 && h > 0 {
+            self.fill(
+                Area {
+                    x: left as u32,
+                    y: top as u32,
+                    w: w as u32,
+                    h: h as u32,
+                },
+                colour,
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turning_four_times_is_the_same_and_corners_go_where_they_should() {
+        let mut frame = Frame::filled(
+            PixelSize {
+                width: 3,
+                height: 2,
+            },
+            Rgb888::BLACK,
+        );
+        frame.set(0, 0, Rgb888::RED);
+        assert_eq!(frame.clone().rotated(90).get(1, 0), Some(Rgb888::RED));
+        assert_eq!(frame.clone().rotated(180).get(2, 1), Some(Rgb888::RED));
+        assert_eq!(frame.clone().rotated(270).get(0, 2), Some(Rgb888::RED));
+        assert_eq!(frame.clone().rotated(90).rotated(270), frame);
+    }
+
+    #[test]
+    fn painting_outside_changes_nothing() {
+        let mut frame = Frame::filled(
+            PixelSize {
+                width: 4,
+                height: 4,
+            },
+            Rgb888::WHITE,
+        );
+        let before = frame.clone();
+        frame.set(4, 0, Rgb888::RED);
+        frame.mix(-1, 0, Rgb888::RED, 255);
+        frame.fill(
+            Area {
+                x: 9,
+                y: 9,
+                w: 5,
+                h: u32::MAX,
+            },
+            Rgb888::RED,
+        );
+        assert_eq!(frame, before);
+    }
+
+    #[test]
+    fn a_png_decodes_to_the_same_pixels() {
+        let mut frame = Frame::filled(
+            PixelSize {
+                width: 40,
+                height: 30,
+            },
+            Rgb888::WHITE,
+        );
+        frame.fill(
+            Area {
+                x: 3,
+                y: 4,
+                w: 10,
+                h: 5,
+            },
+            Rgb888::BLUE,
+        );
+        let decoded = image::load_from_memory(&frame.png().unwrap())
+            .unwrap()
+            .to_rgb8();
+        assert_eq!(decoded.as_raw(), frame.pixels());
+    }
+}

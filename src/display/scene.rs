@@ -1,0 +1,151 @@
+//! What the buyer is to see: meaning, not looks.
+
+use std::fmt;
+
+use crate::money::Kopecks;
+
+/// Text of a QR code; `Debug` shows its length and tail only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct QrPayload(String);
+
+impl QrPayload {
+    /// Takes the text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> QrPayload {
+        QrPayload(text.into())
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for QrPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::secret::tail(&self.0))
+    }
+}
+
+/// One scene.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// Nobody pays: the shop's name.
+    Idle,
+    /// Mode 0: show your code.
+    ScanMe,
+    /// Mode 2: scan this.
+    Qr {
+        /// Text of the code.
+        payload: QrPayload,
+        /// Kopecks.
+        amount: Kopecks,
+    },
+    /// Mode 1: type this.
+    Code {
+        /// Digits.
+        code: String,
+        /// Kopecks.
+        amount: Kopecks,
+    },
+    /// Confirm on your phone.
+    PleaseConfirm {
+        /// Kopecks.
+        amount: Kopecks,
+    },
+    /// Something is being looked up.
+    Checking,
+    /// Paid.
+    Paid {
+        /// Kopecks.
+        amount: Kopecks,
+    },
+    /// Declined by the buyer.
+    Declined,
+    /// The purse has too little.
+    NotEnoughMoney,
+    /// Nobody came, or nobody confirmed.
+    TimeIsUp,
+    /// Cancelled by the shop.
+    Cancelled,
+    /// Money went back.
+    Refunded {
+        /// Kopecks.
+        amount: Kopecks,
+    },
+    /// The loyalty card was found.
+    CardFound {
+        /// What the buyer calls it.
+        name: String,
+    },
+    /// Whether money moved is being found out.
+    NotCompleted,
+    /// No connection, no money moved.
+    NoConnection,
+}
+
+impl Scene {
+    /// A QR for the buyer.
+    #[must_use]
+    pub fn qr(payload: String, amount: Kopecks) -> Scene {
+        Scene::Qr {
+            payload: QrPayload(payload),
+            amount,
+        }
+    }
+
+    /// A confirmation code for the buyer.
+    #[must_use]
+    pub fn code(code: String, amount: Kopecks) -> Scene {
+        Scene::Code { code, amount }
+    }
+
+    /// A short English name for logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Scene::Idle => "idle",
+            Scene::ScanMe => "scan_me",
+            Scene::Qr { .. } => "qr",
+            Scene::Code { .. } => "code",
+            Scene::PleaseConfirm { .. } => "please_confirm",
+            Scene::Checking => "checking",
+            Scene::Paid { .. } => "paid",
+            Scene::Declined => "declined",
+            Scene::NotEnoughMoney => "not_enough_money",
+            Scene::TimeIsUp => "time_is_up",
+            Scene::Cancelled => "cancelled",
+            Scene::Refunded { .. } => "refunded",
+            Scene::CardFound { .. } => "card_found",
+            Scene::NotCompleted => "not_completed",
+            Scene::NoConnection => "no_connection",
+        }
+    }
+
+    /// One of each, for galleries and tests.
+    #[must_use]
+    pub fn samples() -> Vec<Scene> {
+        let amount = Kopecks(123_456);
+        let payload = "https://getapp.o-plati.by/map/?app_link=9f3b8a6e1c7d4f20b5a1d8e3c6f90712";
+        vec![
+            Scene::Idle,
+            Scene::ScanMe,
+            Scene::qr(payload.to_owned(), amount),
+            Scene::code("482915".to_owned(), amount),
+            Scene::PleaseConfirm { amount },
+            Scene::Checking,
+            Scene::Paid { amount },
+            Scene::Declined,
+            Scene::NotEnoughMoney,
+            Scene::TimeIsUp,
+            Scene::Cancelled,
+            Scene::Refunded { amount },
+            Scene::CardFound {
+                name: "Моя карта".to_owned(),
+            },
+            Scene::NotCompleted,
+            Scene::NoConnection,
+        ]
+    }
+}

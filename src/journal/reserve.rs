@@ -1,0 +1,55 @@
+//! A file of real blocks beside the journal, given up when the disk is full in mid-operation.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Room for the rest of any operation: some hundred rows with their index pages in the write-ahead
+/// log, many times over.
+const ROOM_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Reserve {
+    path: PathBuf,
+    filled: bool,
+}
+
+impl Reserve {
+    pub(super) fn beside(journal: &Path) -> Reserve {
+        let mut name = journal.file_name().unwrap_or_default().to_owned();
+        name.push(".reserve");
+        Reserve {
+            path: journal.with_file_name(name),
+            filled: false,
+        }
+    }
+
+    /// Written, not only allocated: on file systems that compress or share blocks, an allocation
+    /// promises nothing, so the bytes differ from each other.
+    pub(super) fn fill(&mut self) -> io::Result<()> {
+        if self.filled && self.path.exists() {
+            return Ok(());
+        }
+        self.filled = false;
+        let mut bytes = vec![0; ROOM_BYTES];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let written = std::fs::File::create(&self.path).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()
+        });
+        if let Err(error) = written {
+            self.give_up();
+            return Err(error);
+        }
+        self.filled = true;
+        Ok(())
+    }
+
+    pub(super) fn give_up(&mut self) {
+        self.filled = false;
+        if let Err(error) = std::fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "Cannot give up the journal's reserve");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Against real files.
+
+use std::time::Duration;
+
+use super::*;
+use crate::api::till::{Archive, OperationsQuery};
+use crate::clock::Now;
+use crate::core::Core;
+use crate::core::event::{Event, Settings, Step};
+use crate::core::record::Account;
+use crate::core::validate::tests::request;
+use crate::operation::{Kind, Mode, Undo};
+use crate::service::call::Failure;
+
+fn core(restored: Restored) -> (Core, Step) {
+    Core::new(settings(), restored, now(0))
+}
+
+fn settings() -> Settings {
+    Settings {
+        account: Some(Account {
+            url: "http://localhost".into(),
+            reg_num: "OPL000011111".into(),
+        }),
+        mode: Mode::ConsumerQr,
+        timeout: Duration::from_secs(10),
+        wait_buyer: Duration::from_secs(180),
+        settle: Duration::from_secs(30),
+        buyer_code: Vec::new(),
+        order_prefix: "p".into(),
+    }
+}
+
+fn now(seconds: u64) -> Now {
+    let wall: jiff::Timestamp = "2026-11-24T09:00:00.123Z".parse().unwrap();
+    let seconds_signed = i64::try_from(seconds).unwrap();
+    let wall = wall
+        .checked_add(jiff::SignedDuration::from_secs(seconds_signed))
+        .unwrap();
+    Now {
+        wall,
+        mono: Duration::from_secs(seconds),
+    }
+}
+
+/// Plays events into the journal, as the daemon does.
+fn play(journal: &mut Journal, core: &mut Core, event: Event, at: u64) -> Step {
+    let step = core.handle(event, now(at));
+    journal.commit(&step.writes).unwrap();
+    step
+}
+
+fn begin(journal: &mut Journal, core: &mut Core, id: &str, at: u64) {
+    let existing = journal.find(id).unwrap();
+    let mut request = request(100);
+    request.receipt.number = format!("r-{id}");
+    request.receipt.shift = Some("24112026".into());
+    let event = Event::Begin {
+        ticket: 1,
+        id: id.into(),
+        request,
+        existing,
+        set_aside: None,
+    };
+    play(journal, core, event, at);
+}
+
+/// A sale whose payment was lost and released: one sale, one undoing.
+fn released(journal: &mut Journal, core: &mut Core, id: &str) {
+    begin(journal, core, id, 1);
+    play(journal, core, Event::Tick, 1);
+    let code = crate::secret::Secret::new("https://getapp.o-plati.by/c/AB12");
+    play(
+        journal,
+        core,
+        Event::Scan {
+            ticket: None,
+            device: "scanner1".into(),
+            code,
+        },
+        2,
+    );
+    let session = crate::service::call::Reply::Session {
+        session: "s".into(),
+        shows: None,
+    };
+    play(
+        journal,
+        core,
+        Event::Answered {
+            request: 1,
+            answer: Ok(session),
+        },
+        3,
+    );
+    let lost = Failure::Lost {
+        detail: "reset".into(),
+        protocol: false,
+    };
+    play(
+        journal,
+        core,
+        Event::Answered {
+            request: 2,
+            answer: Err(lost),
+        },
+        4,
+    );
+    play(journal, core, Event::Tick, 15);
+}
+
+#[test]
+fn what_was_committed_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "s1");
+    drop(journal);
+    let journal = Journal::open(&path).unwrap();
+    let restored = journal.restore().unwrap();
+    assert!(restored.sales.is_empty(), "the sale is final");
+    let (undoing, sale) = &restored.undoings[0];
+    assert_eq!(
+        (undoing.operation.id.as_str(), sale.operation.id.as_str()),
+        ("~1", "s1")
+    );
+    assert_eq!(sale.operation.undo, Some(Undo::Pending));
+    assert_eq!(restored.next_undoing, 2);
+    assert_eq!(restored.newest, Some(now(15).wall));
+    assert_eq!(
+        journal
+            .find("s1")
+            .unwrap()
+            .map(|record| record.operation().clone()),
+        Some(sale.operation.clone())
+    );
+}
+
+#[test]
+fn an_unfinished_sale_is_restored_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    begin(&mut journal, &mut core, "s1", 1);
+    play(&mut journal, &mut core, Event::Tick, 1);
+    let Some(Record::Sale(written)) = journal.find("s1").unwrap() else {
+        panic!()
+    };
+    drop(journal);
+    let restored = Journal::open(&path).unwrap().restore().unwrap();
+    assert_eq!(restored.sales, [*written]);
+}
+
+#[test]
+fn readers_see_pages_queue_and_single_operations() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    for id in ["a", "b", "c"] {
+        begin(&mut journal, &mut core, id, 1);
+        play(
+            &mut journal,
+            &mut core,
+            Event::Abort {
+                ticket: 2,
+                id: id.into(),
+                existing: None,
+            },
+            2,
+        );
+    }
+    released(&mut journal, &mut core, "d");
+    let query = |limit, before: Option<&str>, state| OperationsQuery {
+        shift: None,
+        state,
+        limit,
+        before: before.map(str::to_owned),
+    };
+    let ids = |query| -> Vec<String> {
+        reader
+            .operations(&query)
+            .unwrap()
+            .into_iter()
+            .map(|operation| operation.id)
+            .collect()
+    };
+    assert_eq!(ids(query(50, None, None)), ["~1", "d", "c", "b", "a"]);
+    assert_eq!(ids(query(2, Some("c"), None)), ["b", "a"]);
+    assert_eq!(
+        ids(query(50, None, Some(State::Cancelled))),
+        ["c", "b", "a"]
+    );
+    assert_eq!(
+        ids(OperationsQuery {
+            shift: Some("x".into()),
+            ..query(50, None, None)
+        }),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        reader
+            .operations(&query(1, Some("nobody"), None))
+            .unwrap_err()
+            .status,
+        404
+    );
+    let queue = reader.queue().unwrap();
+    assert_eq!(
+        (queue.len(), queue[0].of.as_str(), queue[0].kind),
+        (1, "d", Kind::Cancel)
+    );
+    assert_eq!(reader.count().unwrap(), 5);
+    assert_eq!(reader.operation("nobody").unwrap(), None);
+}
+
+#[test]
+fn a_set_aside_undoing_is_found_by_its_sales_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "s1");
+    assert_eq!(journal.set_aside("r-s1", "24112026").unwrap(), None);
+    let Some(Record::Undoing(mut undoing)) = journal.find("~1").unwrap() else {
+        panic!()
+    };
+    undoing.set_aside = true;
+    journal
+        .commit(&[Write {
+            record: Record::Undoing(undoing),
+            what: "set aside".into(),
+        }])
+        .unwrap();
+    assert_eq!(
+        journal.set_aside("r-s1", "24112026").unwrap(),
+        Some("~1".into())
+    );
+    assert_eq!(journal.set_aside("r-s1", "25112026").unwrap(), None);
+    assert_eq!(journal.set_aside("r-s2", "24112026").unwrap(), None);
+}
+
+#[test]
+fn every_step_stays_in_the_time_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "s1");
+    let mut statement = journal
+        .connection
+        .prepare("SELECT state FROM steps WHERE operation = 's1' ORDER BY seq")
+        .unwrap();
+    let states: Vec<String> = statement
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(
+        states,
+        [
+            "new",
+            "awaiting_scan",
+            "in_progress",
+            "in_progress",
+            "in_doubt",
+            "failed"
+        ]
+    );
+}
+
+#[test]
+fn no_access_for_others_and_full_synchronous_wal() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let journal = Journal::open(&path).unwrap();
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let pragma = |name| {
+        journal
+            .connection
+            .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+            .unwrap()
+    };
+    assert_eq!(
+        pragma("journal_mode"),
+        rusqlite::types::Value::Text("wal".into())
+    );
+    assert_eq!(pragma("synchronous"), rusqlite::types::Value::Integer(2));
+}
+
+#[test]
+fn damaged_and_newer_files_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    std::fs::write(&path, vec![7; 8192]).unwrap();
+    assert!(matches!(
+        Journal::open(&path),
+        Err(JournalError::Damaged { .. })
+    ));
+    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 8192]);
+    std::fs::remove_file(&path).unwrap();
+    let journal = Journal::open(&path).unwrap();
+    journal
+        .connection
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    drop(journal);
+    assert!(matches!(
+        Journal::open(&path),
+        Err(JournalError::TooNew { found: 99, .. })
+    ));
+}
+
+#[test]
+fn the_reserve_is_real_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
+    let reserve = folder.path().join("journal.sqlite3.reserve");
+    journal.secure_room().unwrap();
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 1024 * 1024);
+    journal.use_reserve();
+    assert!(!reserve.exists());
+    journal.secure_room().unwrap();
+    assert!(reserve.exists());
+}
+
+#[test]
+fn a_failed_commit_leaves_nothing_of_its_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    let step = core.handle(
+        Event::Begin {
+            ticket: 1,
+            id: "s1".into(),
+            request: request(100),
+            existing: None,
+            set_aside: None,
+        },
+        now(1),
+    );
+    journal
+        .connection
+        .execute_batch("DROP TABLE steps")
+        .unwrap();
+    assert!(journal.commit(&step.writes).is_err());
+    assert_eq!(journal.find("s1").unwrap(), None);
+}

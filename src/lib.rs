@@ -1,0 +1,32 @@
+//! `oplati`: payments with the О!плати wallet at a shop till.
+//!
+//! The map, in the order in which data flows:
+//!
+//! - [`config`]: what the administrator wants · [`exit`], [`log`], [`clock`], [`causes`]: process
+//! - [`scanner`]: codes come in · [`display`]: scenes go out
+//! - [`operation`], [`money`], [`problem`], [`secret`]: the words that everybody uses
+//! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth
+//! - [`service`]: the client of the payment service
+//! - [`api`]: tills ask and listen · [`daemon`]: all of it joined in one process
+//! - [`sim`], [`demo`]: a strict simulated service, and everything on a bare machine
+//! - [`cli`]: the verbs
+
+pub mod api;
+pub mod causes;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod core;
+pub mod daemon;
+pub mod demo;
+pub mod display;
+pub mod exit;
+pub mod journal;
+pub mod log;
+pub mod money;
+pub mod operation;
+pub mod problem;
+pub mod scanner;
+pub mod secret;
+pub mod service;
+pub mod sim;

@@ -1,0 +1,127 @@
+//! What is known to be impossible when the till asks: RFC 9457 problems, with the seed's words.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The seed's messages, shown to the cashier letter for letter.
+pub mod seed {
+    /// No connection during a sale or refund.
+    pub const NO_CONNECTION: &str = "Ошибка обращения к серверу";
+    /// Another attempt while the connection is still down, or while a cancellation is queued.
+    pub const UNAVAILABLE: &str = "Возможность проведения операций с использованием платежной системы \"O!плати\" временно недоступна";
+    /// No connection during a cancellation.
+    pub const CANCEL_QUEUED: &str = "Ошибка соединения с сервером. Операция отмены в очереди будет выполнена после восстановления связи с сервером";
+    /// The dynamic QR is on the display.
+    pub const SCAN_QR: &str = "Отсканируйте QR-код для оплаты";
+    /// A token was issued before, or the till works in password mode.
+    pub const TOKEN_EXISTS: &str = "Токен уже существует или касса работает в режиме пароля";
+    /// The token was reset, or the till is not registered.
+    pub const TOKEN_NEEDED: &str = "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица";
+    /// A return receipt without its sale.
+    pub const RETURN_UNAVAILABLE: &str =
+        "Оплата чеков возврата через платежную систему О!плати не доступна";
+}
+
+/// Fixed codes of problems; each has one status and one title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// 400, or 422 where the content is understood but not allowed.
+    Invalid,
+    /// 401.
+    Unauthorized,
+    /// 403.
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// 409: another buyer, or a target that is not final.
+    Busy,
+    /// 409: same id, other content.
+    Conflict,
+    /// 413.
+    TooLarge,
+    /// 422: the items do not add up.
+    AmountMismatch,
+    /// 422.
+    MoreThanLeft,
+    /// 422.
+    AlreadyUndone,
+    /// 422.
+    ReturnReceiptUnavailable,
+    /// 503 with Retry-After.
+    TemporarilyUnavailable,
+    /// 503.
+    NotConfigured,
+    /// 507.
+    Storage,
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// For programs.
+    pub code: Code,
+    /// The code's fixed English name.
+    pub title: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// The line for the cashier, Russian.
+    pub detail: String,
+    /// One action that helps, Russian.
+    pub remedy: String,
+}
+
+impl Problem {
+    /// A problem of `code` with its usual status.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        let (status, title) = match code {
+            Code::Invalid => (400, "Invalid request"),
+            Code::Unauthorized => (401, "Unauthorized"),
+            Code::Forbidden => (403, "Forbidden"),
+            Code::NotFound => (404, "Not found"),
+            Code::Busy => (409, "Busy"),
+            Code::Conflict => (409, "Conflict"),
+            Code::TooLarge => (413, "Too large"),
+            Code::AmountMismatch => (422, "Amount mismatch"),
+            Code::MoreThanLeft => (422, "More than left"),
+            Code::AlreadyUndone => (422, "Already undone"),
+            Code::ReturnReceiptUnavailable => (422, "Return receipt unavailable"),
+            Code::TemporarilyUnavailable => (503, "Temporarily unavailable"),
+            Code::NotConfigured => (503, "Not configured"),
+            Code::Storage => (507, "Storage"),
+        };
+        Problem {
+            code,
+            title,
+            status,
+            detail: detail.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// Understood, but not allowed: 422 `invalid`.
+    #[must_use]
+    pub fn unprocessable(detail: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        Problem {
+            status: 422,
+            ..Problem::new(Code::Invalid, detail, remedy)
+        }
+    }
+
+    /// The connection is down or the queue is not empty.
+    #[must_use]
+    pub fn temporarily_unavailable() -> Problem {
+        Problem::new(
+            Code::TemporarilyUnavailable,
+            seed::UNAVAILABLE,
+            "Проверьте связь с интернетом и повторите через несколько секунд",
+        )
+    }
+
+    /// Seconds after which another try makes sense, for `Retry-After`.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u32> {
+        (self.code == Code::TemporarilyUnavailable).then_some(5)
+    }
+}

@@ -1,0 +1,267 @@
+//! On real pseudo-terminals.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use super::*;
+use crate::config::SerialLine;
+use crate::scanner::frame::Framing;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The scanner's end of a port.
+struct Pty {
+    master: File,
+    node: PathBuf,
+    /// Held open, so that the line's settings last from the start.
+    _slave: File,
+}
+
+impl Pty {
+    fn open() -> Pty {
+        let master: OwnedFd =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let node = PathBuf::from(ptsname(&master, Vec::new()).unwrap().to_str().unwrap());
+        let slave = File::options().read(true).write(true).open(&node).unwrap();
+        let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
+        modes.make_raw();
+        rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
+        Pty {
+            master: File::from(master),
+            node,
+            _slave: slave,
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.master.write_all(bytes).unwrap();
+    }
+}
+
+struct Bench {
+    scanner: ScannerHandle,
+    events: Receiver<ScannerEvent>,
+    link: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(pty: Option<&Pty>) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("scanner");
+        if let Some(pty) = pty {
+            std::os::unix::fs::symlink(&pty.node, &link).unwrap();
+        }
+        let (sender, events) = sync_channel(64);
+        let line = SerialLine {
+            path: link.clone(),
+            baud: 9600,
+            data_bits: 8,
+            parity: Parity::None,
+            stop_bits: 1,
+        };
+        let settings = Settings {
+            name: "scanner1".into(),
+            line,
+            framing: Framing::default(),
+            events: sender,
+        };
+        Bench {
+            scanner: start(settings).unwrap(),
+            events,
+            link,
+            _folder: folder,
+        }
+    }
+
+    fn relink(&self, pty: &Pty) {
+        let _ = std::fs::remove_file(&self.link);
+        std::os::unix::fs::symlink(&pty.node, &self.link).unwrap();
+    }
+
+    fn state(&self) -> DeviceState {
+        match self.events.recv_timeout(PATIENCE).unwrap() {
+            ScannerEvent::State { state, .. } => state,
+            ScannerEvent::Scan { .. } => panic!("a scan came instead of a state"),
+        }
+    }
+
+    fn code(&self) -> String {
+        match self.events.recv_timeout(PATIENCE).unwrap() {
+            ScannerEvent::Scan { code, .. } => code.expose().to_owned(),
+            ScannerEvent::State { state, .. } => panic!("{state:?} came instead of a scan"),
+        }
+    }
+}
+
+/// A code is counted just after it was handed on.
+fn wait_for_scans(scanner: &ScannerHandle, scans: u64) {
+    let deadline = Instant::now() + PATIENCE;
+    while scanner.snapshot().scans != scans {
+        assert!(
+            Instant::now() < deadline,
+            "{} scans instead of {scans}",
+            scanner.snapshot().scans
+        );
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn codes_arrive_with_every_terminator_and_with_silence() {
+    let mut pty = Pty::open();
+    let bench = Bench::new(Some(&pty));
+    assert_eq!(bench.state(), DeviceState::Connected);
+    for end in ["\r", "\n", "\r\n", ""] {
+        pty.send(format!("https://getapp.o-plati.by/c/AB12{end}").as_bytes());
+        assert_eq!(bench.code(), "https://getapp.o-plati.by/c/AB12", "{end:?}");
+    }
+    pty.send("]Q1Нарочанский".as_bytes());
+    assert_eq!(bench.code(), "Нарочанский");
+    wait_for_scans(&bench.scanner, 5);
+    bench.scanner.stop();
+}
+
+#[test]
+fn a_code_in_many_pieces_is_one_code() {
+    let mut pty = Pty::open();
+    let bench = Bench::new(Some(&pty));
+    assert_eq!(bench.state(), DeviceState::Connected);
+    for piece in ["https://", "getapp.o-plati.by", "/c/AB12\r", "\nNEXT\r\n"] {
+        pty.send(piece.as_bytes());
+    }
+    assert_eq!(bench.code(), "https://getapp.o-plati.by/c/AB12");
+    assert_eq!(bench.code(), "NEXT");
+    bench.scanner.stop();
+}
+
+#[test]
+fn unplugged_in_mid_code_loses_that_code_only_and_comes_back_by_its_path() {
+    let mut pty = Pty::open();
+    let bench = Bench::new(Some(&pty));
+    assert_eq!(bench.state(), DeviceState::Connected);
+    for round in 0..20 {
+        pty.send(b"HALF");
+        drop(pty);
+        assert_eq!(bench.state(), DeviceState::Missing);
+        pty = Pty::open();
+        bench.relink(&pty);
+        assert_eq!(bench.state(), DeviceState::Connected);
+        pty.send(format!("WHOLE{round}\r\n").as_bytes());
+        assert_eq!(bench.code(), format!("WHOLE{round}"));
+    }
+    wait_for_scans(&bench.scanner, 20);
+    assert_eq!(bench.scanner.snapshot().reconnects, 20);
+    bench.scanner.stop();
+}
+
+/// Times that the kernel put the thread to sleep, by its own count.
+fn naps(name: &str) -> u64 {
+    let mut total = 0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let comm = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        if comm.trim() == name {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap();
+            let line = status
+                .lines()
+                .find(|line| line.starts_with("voluntary_ctxt_switches"))
+                .unwrap();
+            total += line
+                .split_whitespace()
+                .last()
+                .unwrap()
+                .parse::<u64>()
+                .unwrap();
+        }
+    }
+    total
+}
+
+#[test]
+fn a_missing_device_is_looked_for_without_spinning() {
+    let (sender, events) = sync_channel(8);
+    let line = SerialLine {
+        path: "/nonexistent/port".into(),
+        baud: 9600,
+        data_bits: 8,
+        parity: Parity::None,
+        stop_bits: 1,
+    };
+    let settings = Settings {
+        name: "idle".into(),
+        line,
+        framing: Framing::default(),
+        events: sender,
+    };
+    let scanner = start(settings).unwrap();
+    let state = events.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(
+        state,
+        ScannerEvent::State {
+            state: DeviceState::Missing,
+            ..
+        }
+    ));
+    let before = naps("oplati-idle");
+    // Long enough for thousands of rounds of a loop that spins.
+    assert!(
+        events.recv_timeout(Duration::from_secs(1)).is_err(),
+        "an unchanged state is told once"
+    );
+    let rounds = naps("oplati-idle") - before;
+    assert!(rounds <= 12, "{rounds} wake-ups while nothing is there");
+    scanner.stop();
+}
+
+#[test]
+fn a_port_that_another_has_is_busy_and_taken_when_it_is_free() {
+    let pty = Pty::open();
+    let holder = serialport::new(pty.node.to_string_lossy(), 9600)
+        .open_native()
+        .unwrap();
+    let bench = Bench::new(Some(&pty));
+    assert!(matches!(bench.state(), DeviceState::Busy { .. }));
+    drop(holder);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    bench.scanner.stop();
+}
+
+#[test]
+fn garbage_is_survived_and_counted() {
+    let mut pty = Pty::open();
+    let bench = Bench::new(Some(&pty));
+    assert_eq!(bench.state(), DeviceState::Connected);
+    pty.send(&[0, 1, 2, 3, b'\r']);
+    let mut long = vec![b'x'; 3000];
+    pty.send(&long);
+    long.push(b'\r');
+    pty.send(&long);
+    pty.send(b"GOOD\r");
+    assert_eq!(bench.code(), "GOOD");
+    assert_eq!(bench.scanner.snapshot().discarded, 2);
+    bench.scanner.stop();
+}
+
+#[test]
+fn nobody_who_listens_means_dropped_codes_not_a_stuck_thread() {
+    let mut pty = Pty::open();
+    let bench = Bench::new(Some(&pty));
+    assert_eq!(bench.state(), DeviceState::Connected);
+    for _ in 0..200 {
+        pty.send(b"CODE\r");
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while bench.scanner.snapshot().scans + bench.scanner.snapshot().discarded < 200 {
+        assert!(Instant::now() < deadline, "the thread is stuck");
+        std::thread::yield_now();
+    }
+    assert!(bench.scanner.snapshot().discarded >= 100);
+    bench.scanner.stop();
+}

@@ -1,0 +1,258 @@
+//! What the core asks of the service and what it may hear back: plain values, so that the core and
+//! its tests know nothing of HTTP.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::money::Kopecks;
+use crate::operation::{Card, Receipt, Shows};
+use crate::secret::Secret;
+
+/// How a session with the buyer is opened.
+#[derive(Clone, Debug)]
+pub enum SessionMode {
+    /// With the code that the scanner read.
+    ConsumerQr(Secret),
+    /// With a confirmation code.
+    StaticQr,
+    /// With a QR for this sale.
+    DynamicQr,
+}
+
+/// One request to the service.
+#[derive(Clone)]
+pub enum Call {
+    /// `POST demandPayment`. Moves no money.
+    OpenSession(SessionMode),
+    /// `GET consumerStatus`. Moves no money.
+    ConsumerStatus {
+        /// From [`Reply::Session`].
+        session: String,
+    },
+    /// `POST payments`. May move money.
+    Pay {
+        /// From [`Reply::Session`].
+        session: String,
+        /// Ours, unique for ever.
+        order_number: String,
+        /// Kopecks.
+        sum: Kopecks,
+        /// The sale's shift.
+        shift: String,
+        /// What is sold.
+        receipt: Receipt,
+    },
+    /// `GET payments/{id}`. Moves no money.
+    Payment {
+        /// The service's number.
+        payment_id: i64,
+    },
+    /// `POST payments/{id}/reversals`. May move money.
+    Reverse {
+        /// Of the operation that is reversed.
+        payment_id: i64,
+        /// Ours, unique for ever, the reversal's own.
+        order_number: String,
+        /// Kopecks.
+        sum: Kopecks,
+        /// The reversal's shift.
+        shift: String,
+        /// The sale's receipt, when all of it is reversed; else one line «Отмена оплаты».
+        receipt: Option<Receipt>,
+    },
+    /// `GET paymentReports` for each of `shifts`, until every wanted number is found. Moves no money.
+    LookUp {
+        /// Shifts, the likeliest first.
+        shifts: Vec<String>,
+        /// Order numbers of ours.
+        order_numbers: Vec<String>,
+    },
+    /// `GET paymentReports` of one shift, only to learn whether the service answers.
+    Probe {
+        /// Today's.
+        shift: String,
+    },
+}
+
+impl Call {
+    /// Whether the request itself can move money, so that a missing answer leaves doubt.
+    #[must_use]
+    pub fn moves_money(&self) -> bool {
+        matches!(self, Call::Pay { .. } | Call::Reverse { .. })
+    }
+
+    /// A fixed name for logs and metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Call::OpenSession(_) => "demand_payment",
+            Call::ConsumerStatus { .. } => "consumer_status",
+            Call::Pay { .. } => "pay",
+            Call::Payment { .. } => "payment",
+            Call::Reverse { .. } => "reverse",
+            Call::LookUp { .. } => "look_up",
+            Call::Probe { .. } => "probe",
+        }
+    }
+}
+
+/// Sessions and receipts stay out of logs.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Status of a payment at the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentStatus {
+    /// 0.
+    InProgress,
+    /// 1.
+    Ok,
+    /// 2.
+    Decline,
+    /// 3.
+    NotEnough,
+    /// 4.
+    Timeout,
+    /// 5.
+    TechnicalCancelling,
+    /// A number that nobody documented: never final, never paid.
+    Unknown(i64),
+}
+
+impl PaymentStatus {
+    /// 2, 3, 4 or 5: the payment took no money and never will.
+    #[must_use]
+    pub fn took_nothing(self) -> bool {
+        matches!(
+            self,
+            PaymentStatus::Decline
+                | PaymentStatus::NotEnough
+                | PaymentStatus::Timeout
+                | PaymentStatus::TechnicalCancelling
+        )
+    }
+}
+
+/// Direction of an operation at the service (`paymentType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentType {
+    /// 1.
+    Sale,
+    /// 2.
+    Purchase,
+    /// 3.
+    ReversalOfSale,
+    /// 4.
+    ReversalOfPurchase,
+    /// A number that nobody documented.
+    Unknown(i64),
+}
+
+/// What the service says of one operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentInfo {
+    /// The service's number.
+    pub payment_id: i64,
+    /// Direction.
+    pub payment_type: PaymentType,
+    /// Kopecks.
+    pub sum: Kopecks,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// Ours, if it is ours.
+    pub order_number: String,
+    /// By the service's clock.
+    pub created: Option<Timestamp>,
+    /// By the service's clock, once paid.
+    pub paid: Option<Timestamp>,
+    /// `paidDate` as written, for the slip.
+    pub paid_text: String,
+    /// Masked purse.
+    pub purse: Option<String>,
+}
+
+/// A valid answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Call::OpenSession`].
+    Session {
+        /// For the next calls.
+        session: String,
+        /// What the display shows; `None` for the consumer's QR.
+        shows: Option<Shows>,
+    },
+    /// To [`Call::ConsumerStatus`].
+    Consumer {
+        /// The buyer has joined.
+        ready: bool,
+        /// The first loyalty card, if any came.
+        card: Option<Card>,
+    },
+    /// To [`Call::Pay`], [`Call::Payment`], [`Call::Reverse`].
+    Payment(PaymentInfo),
+    /// To [`Call::LookUp`]: the wanted operations that the reports hold. A reply means that every
+    /// report that was needed came whole; a broken one is a [`Failure`].
+    Found(Vec<PaymentInfo>),
+    /// To [`Call::Probe`].
+    Alive,
+}
+
+/// Why there is no valid answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Provably nothing left this machine: name, connect, TLS, or no token to send it with.
+    NotSent {
+        /// English, for support.
+        detail: String,
+    },
+    /// The service refused with a valid error body: nothing moved.
+    Refused {
+        /// Its Russian words for people, if any.
+        message: Option<String>,
+        /// English facts with codes, for support.
+        detail: String,
+    },
+    /// The service wants a token problem solved first: nothing moved.
+    Token {
+        /// Which of the two.
+        problem: TokenProblem,
+        /// English, for support.
+        detail: String,
+    },
+    /// Anything else: the request may have taken effect.
+    Lost {
+        /// English, for support.
+        detail: String,
+        /// A 200 came, but its body breaks the protocol.
+        protocol: bool,
+    },
+}
+
+impl Failure {
+    /// English, for support.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        match self {
+            Failure::NotSent { detail }
+            | Failure::Refused { detail, .. }
+            | Failure::Token { detail, .. }
+            | Failure::Lost { detail, .. } => detail,
+        }
+    }
+}
+
+/// The seed's two token errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenProblem {
+    /// "Токен уже существует или касса работает в режиме пароля".
+    Exists,
+    /// "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована …".
+    Needed,
+}
+
+/// The outcome of one request, reported exactly once.
+pub type Answer = Result<Reply, Failure>;

@@ -1,0 +1,14 @@
+//! The client of the payment service.
+//!
+//! - [`call`]: what the core asks and hears · [`wire`]: every name of the wire
+//! - `token`: token.conf · `classify`: what an answer means · `report`: looking for lost answers
+//! - [`Client`]: performs one call, never gives it up half-way, and always reports an outcome
+
+pub mod call;
+mod classify;
+mod client;
+mod report;
+mod token;
+pub mod wire;
+
+pub use client::{Client, ClientError, Exchange, Settings};

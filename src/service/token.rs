@@ -1,0 +1,228 @@
+//! The till's token: issued once, kept for ever.
+//!
+//! The service issues one token for a till and then refuses until a person resets it in the
+//! merchant's account. So the file that will hold it is written and synced *before* the token is
+//! asked for: a full disk or a read-only one shows while nothing is lost.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::secret::Secret;
+
+/// Longest token that is believed, and the room that is made before it is asked for.
+const MAX_TOKEN_BYTES: usize = 4096;
+
+/// What is wrong with token.conf.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// It is there, but holds no token.
+    #[error(
+        "{path} is damaged: {what}; if the token was reset in the merchant's account, delete the file and restart"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, without its content.
+        what: &'static str,
+    },
+    /// It cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot be written.
+    #[error("cannot write {path}")]
+    Unwritable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Reads the token; `None` when there is no file.
+///
+/// # Errors
+/// [`TokenError`]: nobody may ask for another token then.
+pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
+    let unreadable = |source| TokenError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_TOKEN_BYTES + 1).unwrap_or(u64::MAX);
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    check(&bytes).map(Some).map_err(|what| TokenError::Damaged {
+        path: path.to_owned(),
+        what,
+    })
+}
+
+/// One line of printable ASCII; white space around it means nothing.
+fn check(bytes: &[u8]) -> Result<Secret, &'static str> {
+    if bytes.len() > MAX_TOKEN_BYTES {
+        return Err("longer than 4096 bytes");
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| "not ASCII")?.trim();
+    if text.is_empty() {
+        return Err("empty");
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("not one line of printable ASCII");
+    }
+    Ok(Secret::new(text))
+}
+
+/// The file that will become token.conf, with room for any token.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    file: std::fs::File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Prepared {
+    /// Writes and syncs it.
+    ///
+    /// # Errors
+    /// [`TokenError::Unwritable`]: do not ask for a token.
+    pub(super) fn make(path: &Path) -> Result<Prepared, TokenError> {
+        let unwritable = |source| TokenError::Unwritable {
+            path: path.to_owned(),
+            source,
+        };
+        let temporary = path.with_extension("conf.new");
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(unwritable)?;
+        }
+        let _ = std::fs::remove_file(&temporary);
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+            .map_err(unwritable)?;
+        let prepared = file
+            .write_all(&[b' '; MAX_TOKEN_BYTES])
+            .and_then(|()| file.sync_all());
+        if let Err(error) = prepared {
+            let _ = std::fs::remove_file(&temporary);
+            return Err(unwritable(error));
+        }
+        Ok(Prepared {
+            file,
+            temporary,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Puts the token in, whole or not at all.
+    ///
+    /// # Errors
+    /// [`TokenError`]; the token is then known to the caller alone.
+    pub(super) fn keep(mut self, token: &str) -> Result<Secret, TokenError> {
+        let secret = check(token.as_bytes()).map_err(|what| TokenError::Damaged {
+            path: self.path.clone(),
+            what,
+        })?;
+        self.write(secret.expose())
+            .map_err(|source| TokenError::Unwritable {
+                path: self.path.clone(),
+                source,
+            })?;
+        Ok(secret)
+    }
+
+    fn write(&mut self, token: &str) -> io::Result<()> {
+        use std::io::Seek as _;
+        self.file.rewind()?;
+        self.file.write_all(token.as_bytes())?;
+        self.file.write_all(b"\n")?;
+        self.file.sync_all()?;
+        self.file
+            .set_len(u64::try_from(token.len()).unwrap_or_default() + 1)?;
+        self.file.sync_all()?;
+        std::fs::rename(&self.temporary, &self.path)?;
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        std::fs::File::open(folder)?.sync_all()
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_kept_token_is_private_one_line_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.conf");
+        assert!(read(&path).unwrap().is_none());
+        let kept = Prepared::make(&path).unwrap().keep("abc-123").unwrap();
+        assert_eq!(read(&path).unwrap(), Some(kept));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "abc-123\n");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.conf");
+        for bad in [
+            b"".as_slice(),
+            b" \n",
+            b"a b",
+            b"a\nb",
+            "токен".as_bytes(),
+            &[b'a'; 5000],
+            &[0xff, 0xfe],
+        ] {
+            std::fs::write(&path, bad).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(matches!(error, TokenError::Damaged { .. }), "{bad:?}");
+            assert_eq!(std::fs::read(&path).unwrap(), bad);
+        }
+        std::fs::write(&path, "  tok\r\n").unwrap();
+        assert_eq!(read(&path).unwrap(), Some(Secret::new("tok")));
+    }
+
+    #[test]
+    fn an_unwritable_place_shows_before_a_token_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let blocked = folder.path().join("file");
+        std::fs::write(&blocked, "").unwrap();
+        assert!(matches!(
+            Prepared::make(&blocked.join("token.conf")),
+            Err(TokenError::Unwritable { .. })
+        ));
+        drop(Prepared::make(&folder.path().join("token.conf")).unwrap());
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "what was not used is gone"
+        );
+    }
+}
