@@ -237,7 +237,7 @@ def all_fits(browser, width, height):
     browser.resize(width, height)
     spill = browser.run("""
         const root = document.documentElement;
-        const hidden = [...document.querySelectorAll('.panel, .phone, #pay, #abort, #queue, .face:not([hidden]) > *, .log')]
+        const hidden = [...document.querySelectorAll('.panel, .phone, #pay, #abort, #queue, .face:not([hidden]) > :not([hidden]), .log')]
             .filter((part) => { const box = part.getBoundingClientRect();
                 return box.right > innerWidth + 1 || box.bottom > innerHeight + 1 || box.height < 2; })
             .map((part) => part.id || part.className);

@@ -200,7 +200,8 @@ pub(crate) mod tests {
         let mut mismatch = request(7);
         mismatch.receipt.items[0].cost = Kopecks(8);
         assert_eq!(sale(&mismatch).unwrap_err().code, Code::AmountMismatch);
-        let faults: [(&str, fn(&mut SaleRequest)); 7] = [
+        type Spoil = fn(&mut SaleRequest);
+        let faults: [(&str, Spoil); 7] = [
             ("receipt.number", |r| r.receipt.number = " ".into()),
             ("receipt.shift", |r| r.receipt.shift = Some("x".repeat(33))),
             ("receipt.items", |r| r.receipt.items.clear()),

@@ -379,8 +379,9 @@ function tellScene(number) {
   if (number === page.scene) return;
   page.scene = number;
   const next = new Image();
-  // Swapped only when it is loaded, so that the display never blinks.
-  next.addEventListener('load', () => { $('frame').src = next.src; });
+  // Swapped only when it is loaded, so that the display never blinks; pictures may overtake each other.
+  next.addEventListener('load', () => { if (page.scene === number) $('frame').src = next.src; });
+  next.addEventListener('error', () => { if (page.scene === number) page.scene = null; });
   next.src = `display/frame.png?scene=${number}`;
 }
 

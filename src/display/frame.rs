@@ -103,27 +103,44 @@ impl Frame {
     /// Fills a rectangle, as far as it lies inside.
     pub fn fill(&mut self, area: Area, colour: Rgb888) {
         let right = area.x.saturating_add(area.w).min(self.size.width);
+        if area.x >= right {
+            return;
+        }
+        let (pixel, length) = (
+            [colour.r(), colour.g(), colour.b()],
+            (right - area.x) as usize * 3,
+        );
         for y in area.y..area.y.saturating_add(area.h).min(self.size.height) {
-            for x in area.x..right {
-                self.set(x, y, colour);
+            let Some(start) = self.offset(area.x, y) else {
+                return;
+            };
+            let row = self
+                .pixels
+                .get_mut(start..start + length)
+                .unwrap_or_default();
+            for place in row.chunks_exact_mut(3) {
+                place.copy_from_slice(&pixel);
             }
         }
     }
 
     /// Puts a picture that is `scale` times finer at a place: each pixel is the mean of a square.
     pub fn shrink_in(&mut self, fine: &Frame, scale: u32, x: u32, y: u32) {
-        let square = scale * scale;
-        for row in 0..fine.size.height / scale {
-            for column in 0..fine.size.width / scale {
-                let mut sum = [0_u32; 3];
-                for point in 0..square {
-                    let colour =
-                        fine.get(column * scale + point % scale, row * scale + point / scale);
-                    let colour = colour.unwrap_or(Rgb888::BLACK);
-                    for (sum, part) in sum.iter_mut().zip([colour.r(), colour.g(), colour.b()]) {
-                        *sum += u32::from(part);
+        let scale = scale.max(1);
+        let (square, run) = (scale * scale, 3 * scale as usize);
+        let row_bytes = fine.size.width.max(1) as usize * 3;
+        for (row, rows) in (0_u32..).zip(fine.pixels.chunks_exact(row_bytes * scale as usize)) {
+            let mut sums = vec![[0_u32; 3]; (fine.size.width / scale) as usize];
+            for fine_row in rows.chunks_exact(row_bytes) {
+                for (sum, pixels) in sums.iter_mut().zip(fine_row.chunks_exact(run)) {
+                    for pixel in pixels.chunks_exact(3) {
+                        for (sum, part) in sum.iter_mut().zip(pixel) {
+                            *sum += u32::from(*part);
+                        }
                     }
                 }
+            }
+            for (column, sum) in (0_u32..).zip(sums) {
                 let [r, g, b] = sum.map(|sum| (sum / square) as u8);
                 self.set(x + column, y + row, Rgb888::new(r, g, b));
             }

@@ -1,7 +1,7 @@
 //! The buyer's displays: a scene goes in, every display shows it.
 //!
 //! - [`scene`]: what is to be seen · [`words`]: what is to be read
-//! - [`frame`], [`typeface`], [`symbol`], [`qr`]: how it is painted · [`render`]: how it is laid out
+//! - [`frame`], [`typeface`], [`symbol`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out
 //! - `output`: where it goes
 //!
 //! Each display has a thread with a queue of one: the newest scene wins, and a display that hangs
@@ -16,10 +16,14 @@ pub mod symbol;
 pub mod typeface;
 pub mod words;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::causes::with_causes;
 
 use crate::config::PixelSize;
 
@@ -36,6 +40,8 @@ const USUAL_SIZE: PixelSize = PixelSize {
 /// Pause after a first failure, and after each that follows.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MOST_PAUSE: Duration = Duration::from_secs(2);
+/// All displays together have this long to become idle at the end: one that hangs must not hold the daemon.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
 
 /// One output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +110,14 @@ struct Screen {
     size: PixelSize,
     slot: Arc<Slot>,
     facts: Arc<Mutex<Facts>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Running>>,
+}
+
+/// A thread, and how its end is noticed: then the other side of `ended` is gone.
+#[derive(Debug)]
+struct Running {
+    handle: JoinHandle<()>,
+    ended: mpsc::Receiver<Infallible>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -140,7 +153,9 @@ impl Displays {
             match &output {
                 Output::Png { name, path, size } => {
                     let (name, path, size) = (name.clone(), path.clone(), *size);
-                    let show = move |_, png: Vec<u8>| output::replace(&path, &png);
+                    let show = move |_, png: Vec<u8>| {
+                        output::replace(&path, &png).map_err(|error| with_causes(&error))
+                    };
                     screens.push(Screen::start(name, Some(output), size, look, show)?);
                 }
                 // The page shows the picture of the API: no thread of its own.
@@ -198,7 +213,8 @@ impl Displays {
             .collect()
     }
 
-    /// Shows the idle scene, so that no stale code stays, and ends all threads.
+    /// Shows the idle scene, so that no stale code stays, and ends all threads. Takes at most
+    /// three seconds; a display that hangs longer is left behind with its thread.
     pub fn stop(&self) {
         for screen in &self.screens {
             let mut next = lock(&screen.slot.next);
@@ -207,13 +223,29 @@ impl Displays {
             drop(next);
             screen.slot.changed.notify_one();
         }
+        let deadline = Instant::now() + STOP_LIMIT;
         for screen in &self.screens {
-            if let Some(thread) = lock(&screen.thread).take()
-                && thread.join().is_err()
-            {
+            let Some(thread) = lock(&screen.thread).take() else {
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let ended = thread.ended.recv_timeout(left);
+            if ended == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!(
+                    limit_ms = STOP_LIMIT.as_millis(),
+                    "A display hangs and is left behind"
+                );
+            } else if thread.handle.join().is_err() {
                 tracing::error!("A display's thread died");
             }
         }
+    }
+}
+
+/// Whatever ends the daemon, no code stays on a display.
+impl Drop for Displays {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -233,7 +265,7 @@ impl Screen {
         output: Option<Output>,
         size: PixelSize,
         look: &Look,
-        show: impl FnMut(u64, Vec<u8>) -> std::io::Result<()> + Send + 'static,
+        show: impl FnMut(u64, Vec<u8>) -> Result<(), String> + Send + 'static,
     ) -> std::io::Result<Screen> {
         let (slot, facts): (Arc<Slot>, Arc<Mutex<Facts>>) = Default::default();
         let painter = Painter {
@@ -243,15 +275,20 @@ impl Screen {
             slot: slot.clone(),
             facts: facts.clone(),
         };
-        let thread = std::thread::Builder::new()
+        let (end, ended) = mpsc::channel();
+        let handle = std::thread::Builder::new()
             .name(format!("oplati-{name}"))
-            .spawn(move || painter.run(show))?;
+            .spawn(move || {
+                let _held_to_the_end: mpsc::Sender<Infallible> = end;
+                painter.run(show);
+            })?;
+        let thread = Mutex::new(Some(Running { handle, ended }));
         Ok(Screen {
             output,
             size,
             slot,
             facts,
-            thread: Mutex::new(Some(thread)),
+            thread,
         })
     }
 
@@ -291,15 +328,12 @@ struct Painter {
 }
 
 impl Painter {
-    fn run(self, mut show: impl FnMut(u64, Vec<u8>) -> std::io::Result<()>) {
+    fn run(self, mut show: impl FnMut(u64, Vec<u8>) -> Result<(), String>) {
         let mut number = 0;
         let mut failed: Option<(Scene, Duration)> = None;
         while let Some((scene, last)) = self.next(&mut failed) {
             number += 1;
-            match self
-                .paint(&scene)
-                .and_then(|png| show(number, png).map_err(|error| error.to_string()))
-            {
+            match self.paint(&scene).and_then(|png| show(number, png)) {
                 Ok(()) => self.note_success(&scene),
                 Err(error) => {
                     let pause = self.note_failure(&scene, &error);
@@ -315,13 +349,15 @@ impl Painter {
     fn paint(&self, scene: &Scene) -> Result<Vec<u8>, String> {
         let frame = match render(scene, self.size, &self.look) {
             Ok(frame) => frame,
-            // Another display can show the code; here it would be a blur.
+            // Another display shows the code; here it would be a blur, and any words about a code
+            // would send the buyer to the wrong place.
             Err(error) => {
                 tracing::warn!(device = %self.name, %error, "A code is not shown here");
-                render(&Scene::ScanMe, self.size, &self.look).map_err(|error| error.to_string())?
+                lock(&self.facts).last_error = Some(error.to_string());
+                render(&Scene::Idle, self.size, &self.look).map_err(|error| error.to_string())?
             }
         };
-        frame.png().map_err(|error| error.to_string())
+        frame.png().map_err(|error| with_causes(&error))
     }
 
     /// The next scene, and whether it is the last one; after a failure the same one again.

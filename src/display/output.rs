@@ -1,27 +1,58 @@
 //! Where frames go: a file, and the picture that the API serves.
 
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Replaces a picture whole: a reader sees the old one or the new one, never half of one.
-pub(super) fn replace(path: &Path, png: &[u8]) -> io::Result<()> {
+/// Whoever shows the picture reads it, whatever the daemon's umask.
+const MODE: u32 = 0o644;
+
+/// A picture that was not put in its place.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot replace the picture {}", path.display())]
+pub(super) struct ReplaceError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Replaces a picture whole: a reader sees the old one or the new one, never half of one. What a
+/// failed attempt wrote is removed, since it may hold a code.
+///
+/// # Errors
+/// [`ReplaceError`], naming the picture.
+pub(super) fn replace(path: &Path, png: &[u8]) -> Result<(), ReplaceError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary: PathBuf = path.with_file_name(name);
-    let mut file = std::fs::OpenOptions::new()
+    let replaced = write_new(&temporary, png).and_then(|()| fs::rename(&temporary, path));
+    replaced.map_err(|source| {
+        drop(fs::remove_file(&temporary));
+        ReplaceError {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+/// The file is always made anew, so that a link laid in its place is never written through.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&temporary)?;
+        .create_new(true)
+        .mode(MODE)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(MODE))?;
     // No fsync: after a power cut the display shows nothing anyway, and every start draws anew.
-    file.write_all(png)?;
-    drop(file);
-    std::fs::rename(&temporary, path)
+    file.write_all(bytes)
 }
 
 /// What the buyer sees now, for the API and the browser page.
@@ -64,5 +95,41 @@ impl LiveFrame {
         let mut png = self.png.lock().unwrap_or_else(PoisonError::into_inner);
         *png = Arc::from(bytes);
         self.scenes.send_replace(number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_the_way_is_not_written_through_and_all_may_read_the_picture() {
+        let folder = tempfile::tempdir().unwrap();
+        let (picture, victim) = (
+            folder.path().join("buyer.png"),
+            folder.path().join("victim"),
+        );
+        fs::write(&victim, "untouched").unwrap();
+        std::os::unix::fs::symlink(&victim, folder.path().join("buyer.png.new")).unwrap();
+        replace(&picture, b"picture").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"untouched");
+        assert_eq!(fs::read(&picture).unwrap(), b"picture");
+        assert_eq!(
+            fs::metadata(&picture).unwrap().permissions().mode() & 0o777,
+            MODE
+        );
+    }
+
+    #[test]
+    fn a_failure_names_the_picture_and_leaves_no_half_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let occupied = folder.path().join("buyer.png");
+        fs::create_dir(&occupied).unwrap();
+        let error = replace(&occupied, b"picture").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("cannot replace the picture {}", occupied.display())
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

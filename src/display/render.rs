@@ -11,10 +11,12 @@ use crate::display::frame::{Area, Frame};
 use crate::display::qr::{Modules, RenderError};
 use crate::display::scene::{QrPayload, Scene};
 use crate::display::symbol::{self, Symbol};
-use crate::display::typeface::{Align, Weight, fit, paint};
+use crate::display::typeface::{Align, Fitted, Weight, fit, fit_digits, paint};
 use crate::display::words::{amount, to_pay, words};
 use crate::money::Kopecks;
 
+/// However much there is to say, a sign is seen.
+const LEAST_SIGN_PX: u32 = 32;
 /// Below this many pixels a module the text yields to the code.
 const COMFORTABLE_MODULE_PX: u32 = 3;
 
@@ -23,8 +25,10 @@ const PAPER: Rgb888 = Rgb888::new(255, 255, 255);
 const INK: Rgb888 = Rgb888::new(19, 33, 51);
 const QUIET_INK: Rgb888 = Rgb888::new(82, 98, 117);
 const ACCENT: Rgb888 = Rgb888::new(0, 99, 178);
-const GREEN: Rgb888 = Rgb888::new(0, 104, 71);
-const RED: Rgb888 = Rgb888::new(150, 36, 26);
+const SKY: Rgb888 = Rgb888::new(94, 190, 255);
+// To the colour-blind one is bluish and the other brownish; white is at least 6:1 on each.
+const GREEN: Rgb888 = Rgb888::new(0, 102, 84);
+const RED: Rgb888 = Rgb888::new(158, 44, 12);
 const AMBER: Rgb888 = Rgb888::new(122, 78, 0);
 const SLATE: Rgb888 = Rgb888::new(56, 70, 88);
 const PALE: Rgb888 = Rgb888::new(213, 224, 236);
@@ -87,7 +91,6 @@ struct Sheet {
     frame: Frame,
     size: PixelSize,
     margin: u32,
-    ground: Rgb888,
 }
 
 impl Sheet {
@@ -97,7 +100,6 @@ impl Sheet {
             frame: Frame::filled(size, ground),
             size,
             margin,
-            ground,
         }
     }
 
@@ -105,16 +107,44 @@ impl Sheet {
         self.size.width - 2 * self.margin
     }
 
-    /// A band across the frame, `from` and `to` in thousandths of the height.
-    fn band(&self, from: u32, to: u32) -> Area {
-        let height = self.size.height - 2 * self.margin;
-        let (top, bottom) = (height * from / 1000, height * to / 1000);
-        Area {
+    fn inner_height(&self) -> u32 {
+        self.size.height - 2 * self.margin
+    }
+
+    /// Thousandths of the short side: what lengths are measured in, so that frames of one shape look alike.
+    fn unit(&self, thousandths: u32) -> u32 {
+        self.size.width.min(self.size.height) * thousandths / 1000
+    }
+
+    /// Fits a text across the frame into `height` thousandths of its height.
+    fn across(
+        &self,
+        text: &str,
+        weight: Weight,
+        height: u32,
+        most_px: u32,
+        most_lines: usize,
+    ) -> Fitted {
+        fit(
+            text,
+            weight,
+            self.inner_width(),
+            self.inner_height() * height / 1000,
+            most_px,
+            most_lines,
+        )
+    }
+
+    /// Paints a layout across the frame and gives where it ends.
+    fn put(&mut self, fitted: &Fitted, weight: Weight, top: u32, colour: Rgb888) -> u32 {
+        let area = Area {
             x: self.margin,
-            y: self.margin + top,
+            y: top,
             w: self.inner_width(),
-            h: bottom - top,
-        }
+            h: fitted.height,
+        };
+        paint(&mut self.frame, fitted, weight, area, Align::Centre, colour);
+        top + fitted.height
     }
 
     fn text(
@@ -129,34 +159,49 @@ impl Sheet {
         let fitted = fit(text, weight, area.w, area.h, area.h, most_lines);
         paint(&mut self.frame, &fitted, weight, area, align, colour);
     }
+}
 
-    fn symbol(&mut self, symbol: Symbol, area: Area, ink: Rgb888) {
-        let side = area.h.min(area.w);
-        let at = (area.x + (area.w - side) / 2, area.y + (area.h - side) / 2);
-        symbol::paint(&mut self.frame, symbol, side, at, ink, self.ground);
-    }
+/// An instruction is smaller than the title above it, by a ratio that the eye takes for intended.
+fn hint_px(title_px: u32) -> u32 {
+    title_px * 640 / 1000
 }
 
 fn idle(size: PixelSize, look: &Look) -> Frame {
     let mut sheet = Sheet::new(size, NIGHT);
     let words = words(&Scene::Idle, look.language);
-    let name = look.shop_name.as_deref().unwrap_or(words.title);
-    let area = sheet.band(230, 560);
-    sheet.text(name, Weight::Bold, area, 3, Align::Centre, Rgb888::WHITE);
-    let rule = sheet.band(640, 640);
-    let (width, height) = (size.width / 7, (size.height / 120).max(2));
-    let x = (size.width - width) / 2;
+    let named = look
+        .shop_name
+        .as_deref()
+        .filter(|name| !name.trim().is_empty());
+    let name = sheet.across(
+        named.unwrap_or(words.title),
+        Weight::Bold,
+        450,
+        sheet.unit(200),
+        3,
+    );
+    let hint = sheet.across(
+        words.hint,
+        Weight::Regular,
+        200,
+        hint_px(name.px).min(sheet.unit(78)),
+        3,
+    );
+    let (gap, thickness) = (sheet.unit(80), sheet.unit(10).max(2));
+    let height = name.height + hint.height + 2 * gap + thickness;
+    let top = size.height.saturating_sub(height) / 2;
+    let rule = sheet.put(&name, Weight::Bold, top, Rgb888::WHITE) + gap;
+    let width = sheet.unit(240);
     sheet.frame.fill(
         Area {
-            x,
-            y: rule.y,
+            x: (size.width - width) / 2,
+            y: rule,
             w: width,
-            h: height,
+            h: thickness,
         },
-        Rgb888::new(94, 190, 255),
+        SKY,
     );
-    let area = sheet.band(700, 790);
-    sheet.text(words.hint, Weight::Regular, area, 2, Align::Centre, PALE);
+    sheet.put(&hint, Weight::Regular, rule + thickness + gap, PALE);
     sheet.frame
 }
 
@@ -197,7 +242,7 @@ fn message_of(scene: &Scene, language: Language) -> Message {
         Scene::Declined => dark(Symbol::Cross, RED, None),
         Scene::NotEnoughMoney => dark(Symbol::Minus, RED, None),
         Scene::TimeIsUp => dark(Symbol::Clock, SLATE, None),
-        Scene::Cancelled => dark(Symbol::Bar, SLATE, None),
+        Scene::Cancelled => dark(Symbol::Slash, SLATE, None),
         Scene::NotCompleted => dark(Symbol::Exclamation, AMBER, None),
         Scene::NoConnection => dark(Symbol::NoLine, SLATE, None),
     }
@@ -214,57 +259,91 @@ fn message(scene: &Scene, size: PixelSize, look: &Look) -> Frame {
     let mut sheet = Sheet::new(size, ground);
     let words = words(scene, look.language);
     let sign = if ground == PAPER { ACCENT } else { ink };
-    let bands = match (size.width >= size.height, extra.is_some()) {
-        (true, true) => [(30, 370), (430, 590), (610, 800), (850, 950)],
-        (true, false) => [(60, 470), (550, 730), (0, 0), (790, 900)],
-        (false, true) => [(130, 380), (450, 560), (580, 680), (730, 800)],
-        (false, false) => [(160, 470), (540, 680), (0, 0), (710, 800)],
-    };
-    let [sign_band, title_band, extra_band, hint_band] =
-        bands.map(|(from, to)| sheet.band(from, to));
-    sheet.symbol(symbol, sign_band, sign);
-    sheet.text(words.title, Weight::Bold, title_band, 2, Align::Centre, ink);
-    if let Some(extra) = extra {
-        sheet.text(&extra, Weight::Bold, extra_band, 1, Align::Centre, ink);
-    }
-    sheet.text(
+    let portrait = size.height > size.width;
+    let (title_share, hint_share) = if portrait { (260, 200) } else { (220, 220) };
+    let title = sheet.across(words.title, Weight::Bold, title_share, sheet.unit(150), 2);
+    let extra = extra.map(|text| sheet.across(&text, Weight::Bold, 220, sheet.unit(190), 1));
+    let hint = sheet.across(
         words.hint,
         Weight::Regular,
-        hint_band,
-        2,
-        Align::Centre,
-        quiet,
+        hint_share,
+        hint_px(title.px),
+        3,
     );
+    let gap = sheet.unit(45);
+    let extra_height = extra.as_ref().map_or(0, |extra| extra.height + gap / 3);
+    let texts = title.height + extra_height + hint.height + 2 * gap;
+    let side = sheet
+        .inner_height()
+        .saturating_sub(texts)
+        .min(sheet.unit(440))
+        .max(LEAST_SIGN_PX);
+    let top = size.height.saturating_sub(texts + side) / 2;
+    symbol::paint(
+        &mut sheet.frame,
+        symbol,
+        side,
+        ((size.width - side) / 2, top),
+        sign,
+        ground,
+    );
+    let mut below = sheet.put(&title, Weight::Bold, top + side + gap, ink);
+    if let Some(extra) = extra {
+        below = sheet.put(&extra, Weight::Bold, below + gap / 3, ink);
+    }
+    sheet.put(&hint, Weight::Regular, below + gap, quiet);
     sheet.frame
 }
 
+/// Everything else is fitted first and small; the code gets all that remains, to be read at two metres.
 fn confirmation_code(code: &str, sum: Kopecks, size: PixelSize, look: &Look) -> Frame {
     let mut sheet = Sheet::new(size, PAPER);
-    let scene = Scene::code(code.to_owned(), sum);
-    let words = words(&scene, look.language);
-    let area = sheet.band(20, 150);
-    sheet.text(words.title, Weight::Bold, area, 1, Align::Centre, INK);
-    let area = sheet.band(190, 640);
-    sheet.text(code, Weight::Bold, area, 1, Align::Centre, ACCENT);
-    let area = sheet.band(680, 770);
-    sheet.text(
+    let words = words(&Scene::code(code.to_owned(), sum), look.language);
+    let title = sheet.across(words.title, Weight::Bold, 110, sheet.unit(100), 1);
+    let hint = sheet.across(
         words.hint,
         Weight::Regular,
-        area,
+        110,
+        hint_px(sheet.unit(105)),
         2,
-        Align::Centre,
-        QUIET_INK,
     );
-    let area = sheet.band(830, 980);
-    sheet.text(
+    let sum = sheet.across(
         &amount(sum, look.language),
         Weight::Bold,
-        area,
+        140,
+        sheet.unit(110),
         1,
-        Align::Centre,
-        INK,
     );
+    let gap = sheet.unit(30);
+    let room = sheet
+        .inner_height()
+        .saturating_sub(title.height + hint.height + sum.height + 3 * gap);
+    let code = fitted_code(code, sheet.inner_width(), room);
+    let top = sheet.put(&title, Weight::Bold, sheet.margin, INK) + gap;
+    sheet.put(
+        &code,
+        Weight::Bold,
+        top + room.saturating_sub(code.height) / 2,
+        ACCENT,
+    );
+    let below = sheet.put(&hint, Weight::Regular, top + room + gap, QUIET_INK);
+    sheet.put(&sum, Weight::Bold, below + gap, INK);
     sheet.frame
+}
+
+/// Six digits are read in two threes; one above the other where that makes them much larger.
+fn fitted_code(code: &str, w: u32, h: u32) -> Fitted {
+    let spaced = match code.split_at_checked(3) {
+        Some((first, second)) if code.len() == 6 => format!("{first} {second}"),
+        Some(_) | None => code.to_owned(),
+    };
+    let beside = fit_digits(&spaced, Weight::Bold, w, h, 1);
+    let above = fit_digits(&spaced, Weight::Bold, w, h, 2);
+    if above.px > beside.px * 5 / 4 {
+        above
+    } else {
+        beside
+    }
 }
 
 /// The code as large as it can be beside its text; where that makes its modules small, the text

@@ -28,8 +28,8 @@ impl fmt::Debug for QrPayload {
     }
 }
 
-/// One scene.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One scene. Its `Debug` shows no code whole, since scenes are logged with the core's effects.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Scene {
     /// Nobody pays: the shop's name.
     Idle,
@@ -83,6 +83,31 @@ pub enum Scene {
     NotCompleted,
     /// No connection, no money moved.
     NoConnection,
+}
+
+impl fmt::Debug for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Scene::Qr { payload, amount } => write!(f, " {payload:?}, {amount}"),
+            Scene::Code { code, amount } => write!(f, " {}, {amount}", crate::secret::tail(code)),
+            Scene::PleaseConfirm { amount }
+            | Scene::Paid { amount }
+            | Scene::Refunded { amount } => {
+                write!(f, " {amount}")
+            }
+            Scene::CardFound { .. }
+            | Scene::Idle
+            | Scene::ScanMe
+            | Scene::Checking
+            | Scene::Declined
+            | Scene::NotEnoughMoney
+            | Scene::TimeIsUp
+            | Scene::Cancelled
+            | Scene::NotCompleted
+            | Scene::NoConnection => Ok(()),
+        }
+    }
 }
 
 impl Scene {
@@ -147,5 +172,30 @@ impl Scene {
             Scene::NotCompleted,
             Scene::NoConnection,
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_code_whole() {
+        let qr = format!(
+            "{:?}",
+            Scene::qr("https://getapp.o-plati.by/SECRET/7Q".into(), Kopecks(1234))
+        );
+        assert_eq!(qr, "qr 35 characters, …T/7Q, 12.34");
+        let code = format!("{:?}", Scene::code("482915".into(), Kopecks(1)));
+        assert_eq!(code, "code 6 characters, 0.01");
+        assert_eq!(
+            format!(
+                "{:?}",
+                Scene::CardFound {
+                    name: "Анна".into()
+                }
+            ),
+            "card_found"
+        );
     }
 }

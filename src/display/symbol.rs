@@ -18,8 +18,10 @@ use embedded_graphics::primitives::{
 use crate::config::PixelSize;
 use crate::display::frame::Frame;
 
-/// How much finer the drawing is.
+/// How much finer the drawing is; large signs have smooth edges with less.
 const FINENESS: u32 = 4;
+const FINENESS_OF_LARGE: u32 = 2;
+const LARGE_PX: u32 = 400;
 
 /// A sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +34,8 @@ pub enum Symbol {
     Minus,
     /// Too late.
     Clock,
-    /// Given up.
-    Bar,
+    /// Called off.
+    Slash,
     /// Back.
     Back,
     /// Your phone, with a QR on it.
@@ -112,7 +114,7 @@ impl Pen<'_> {
         let size = Size::new(self.extent(right - left), self.extent(bottom - top));
         let shape = RoundedRectangle::with_equal_corners(
             Rectangle::new(self.at(left, top), size),
-            Size::new(self.extent(70), self.extent(70)),
+            Size::new_equal(self.extent(70.min((right - left) / 5))),
         );
         let style = PrimitiveStyleBuilder::new()
             .stroke_color(self.colour)
@@ -133,7 +135,8 @@ impl Pen<'_> {
     }
 }
 
-/// Whether a point is at most `radius` from the line between two others; in whole numbers.
+/// Whether a point is at most `radius` from the line between two others; in whole numbers, which
+/// stay below 2^60 on a canvas of 8000 pixels, more than the largest one has.
 fn is_near((x, y): (i64, i64), from: Point, to: Point, radius: i64) -> bool {
     let (ax, ay) = (x - i64::from(from.x), y - i64::from(from.y));
     let (dx, dy) = (
@@ -148,8 +151,8 @@ fn is_near((x, y): (i64, i64), from: Point, to: Point, radius: i64) -> bool {
         let (bx, by) = (ax - dx, ay - dy);
         return bx * bx + by * by <= radius * radius;
     }
-    let across = i128::from(ax * dy - ay * dx);
-    across * across <= i128::from(radius * radius) * i128::from(length)
+    let across = ax * dy - ay * dx;
+    across * across <= radius * radius * length
 }
 
 /// Paints a sign of `side` pixels with its upper left corner at a place, on a flat ground.
@@ -161,7 +164,12 @@ pub fn paint(
     ink: Rgb888,
     ground: Rgb888,
 ) {
-    let fine = side * FINENESS;
+    let fineness = if side < LARGE_PX {
+        FINENESS
+    } else {
+        FINENESS_OF_LARGE
+    };
+    let fine = side * fineness;
     let mut canvas = Frame::filled(
         PixelSize {
             width: fine,
@@ -175,12 +183,7 @@ pub fn paint(
         colour: ink,
     };
     match symbol {
-        Symbol::Tick
-        | Symbol::Cross
-        | Symbol::Minus
-        | Symbol::Bar
-        | Symbol::Back
-        | Symbol::Exclamation => {
+        Symbol::Tick | Symbol::Cross | Symbol::Minus | Symbol::Back | Symbol::Exclamation => {
             pen.dot(500, 500, 490, ink);
             pen.colour = ground;
             in_disc(&mut pen, symbol);
@@ -188,6 +191,10 @@ pub fn paint(
         Symbol::Clock => {
             pen.ring(500, 500, 490, 85);
             pen.stroke(&[(500, 230), (500, 520), (680, 640)], 85);
+        }
+        Symbol::Slash => {
+            pen.ring(500, 500, 490, 95);
+            pen.stroke(&[(200, 200), (800, 800)], 95);
         }
         Symbol::PhoneCode | Symbol::PhoneTick => phone(&mut pen, symbol),
         Symbol::Dots => {
@@ -210,7 +217,7 @@ pub fn paint(
             pen.stroke(&[(120, 120), (900, 900)], 90);
         }
     }
-    frame.shrink_in(&canvas, FINENESS, at.0, at.1);
+    frame.shrink_in(&canvas, fineness, at.0, at.1);
 }
 
 fn in_disc(pen: &mut Pen<'_>, symbol: Symbol) {
@@ -220,10 +227,6 @@ fn in_disc(pen: &mut Pen<'_>, symbol: Symbol) {
             pen.stroke(&[(670, 330), (330, 670)], 110);
         }
         Symbol::Minus => pen.stroke(&[(270, 500), (730, 500)], 120),
-        Symbol::Bar => {
-            pen.stroke(&[(390, 310), (390, 690)], 110);
-            pen.stroke(&[(610, 310), (610, 690)], 110);
-        }
         Symbol::Back => {
             pen.stroke(&[(730, 500), (280, 500)], 100);
             pen.stroke(&[(450, 320), (270, 500), (450, 680)], 100);
@@ -234,6 +237,7 @@ fn in_disc(pen: &mut Pen<'_>, symbol: Symbol) {
         }
         Symbol::Tick
         | Symbol::Clock
+        | Symbol::Slash
         | Symbol::PhoneCode
         | Symbol::PhoneTick
         | Symbol::Dots

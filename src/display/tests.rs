@@ -122,7 +122,18 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
         },
     };
     let displays = Displays::start(vec![small, large], &Look::default()).unwrap();
+    displays.show(&Scene::Declined).unwrap();
+    let small = folder.path().join("buyer.png");
+    wait_until("the scene before", || {
+        std::fs::read(&small).is_ok_and(|bytes| bytes == expected(&Scene::Declined))
+    });
     assert_eq!(displays.show(&dense), Ok(()));
+    wait_until("nothing stale", || {
+        std::fs::read(&small).is_ok_and(|bytes| bytes == expected(&Scene::Idle))
+    });
+    let error = displays.state()[0].last_error.clone().unwrap();
+    assert!(error.contains("240 pixels"), "{error}");
+    assert_eq!(displays.state()[0].state, "connected");
     displays.stop();
 }
 
@@ -137,4 +148,35 @@ fn without_any_display_the_picture_of_the_api_is_drawn_all_the_same() {
     assert!(number >= 1 && bytes.starts_with(b"\x89PNG"));
     assert!(displays.state().is_empty());
     displays.stop();
+}
+
+/// A network folder that hangs does not return from a call; so does this output.
+#[test]
+fn a_display_that_hangs_delays_neither_the_others_nor_the_end() {
+    let (release, held) = mpsc::channel::<Infallible>();
+    let (entered, inside) = mpsc::channel();
+    let size = PixelSize {
+        width: 320,
+        height: 240,
+    };
+    let hang = move |_, _| {
+        entered.send(()).unwrap();
+        assert_eq!(held.recv(), Err(mpsc::RecvError));
+        Ok(())
+    };
+    let hanging = Screen::start("display1".into(), None, size, &Look::default(), hang).unwrap();
+    let mut displays = Displays::start(Vec::new(), &Look::default()).unwrap();
+    displays.screens.insert(0, hanging);
+    displays.show(&Scene::Declined).unwrap();
+    inside.recv_timeout(PATIENCE).unwrap();
+    let before = displays.live().png().0;
+    displays.show(&Scene::ScanMe).unwrap();
+    wait_until("the other display", || displays.live().png().0 > before);
+    displays.stop();
+    let idle = render(&Scene::Idle, USUAL_SIZE, &Look::default())
+        .unwrap()
+        .png()
+        .unwrap();
+    assert_eq!(displays.live().png().1.as_ref(), idle.as_slice());
+    drop(release);
 }

@@ -25,6 +25,9 @@ pub fn words(scene: &Scene, language: Language) -> Words {
     Words { title, hint }
 }
 
+/// A narrow space that does not break.
+const THOUSANDS: char = '\u{202f}';
+
 type Line = (&'static str, &'static str);
 
 fn table(scene: &Scene) -> [Line; 3] {
@@ -105,9 +108,9 @@ fn table(scene: &Scene) -> [Line; 3] {
             ("Money refunded", "to your О!плати wallet"),
         ],
         Scene::CardFound { .. } => [
-            ("Карта найдена", "Скидка учтена в чеке"),
-            ("Карта знойдзена", "Зніжка ўлічана ў чэку"),
-            ("Card found", "Your discount is on the receipt"),
+            ("Карта найдена", "Спасибо!"),
+            ("Карта знойдзена", "Дзякуй!"),
+            ("Card found", "Thank you!"),
         ],
         Scene::NotCompleted => [
             ("Оплата не завершена", "Если деньги списаны, они вернутся"),
@@ -135,7 +138,7 @@ pub fn to_pay(language: Language) -> &'static str {
     }
 }
 
-/// `1 234,56 руб.`, with spaces that do not break.
+/// `1 234,56 руб.`, thousands apart by a narrow space; no space in it breaks.
 #[must_use]
 pub fn amount(amount: Kopecks, language: Language) -> String {
     let (roubles, kopecks) = (amount.0.unsigned_abs() / 100, amount.0.unsigned_abs() % 100);
@@ -143,7 +146,7 @@ pub fn amount(amount: Kopecks, language: Language) -> String {
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index) % 3 == 0 {
-            grouped.push('\u{a0}');
+            grouped.push(THOUSANDS);
         }
         grouped.push(digit);
     }
@@ -156,12 +159,13 @@ pub fn amount(amount: Kopecks, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::display::typeface::{Weight, has};
 
     #[test]
     fn amounts_are_grouped_and_do_not_break() {
         assert_eq!(
             amount(Kopecks(123_456_789), Language::Ru),
-            "1\u{a0}234\u{a0}567,89\u{a0}руб."
+            "1\u{202f}234\u{202f}567,89\u{a0}руб."
         );
         assert_eq!(amount(Kopecks(5), Language::En), "0.05\u{a0}BYN");
         assert_eq!(amount(Kopecks(10_000), Language::Be), "100,00\u{a0}руб.");
@@ -185,6 +189,12 @@ mod tests {
                     !words.title.is_empty() && !words.hint.is_empty(),
                     "{scene:?}"
                 );
+                let money = amount(Kopecks(123_456_789), language);
+                for weight in [Weight::Regular, Weight::Bold] {
+                    let all = [words.title, words.hint, to_pay(language), &money].concat();
+                    let missing: String = all.chars().filter(|c| !has(*c, weight)).collect();
+                    assert_eq!(missing, "", "{scene:?} {language:?} {weight:?}");
+                }
             }
         }
     }

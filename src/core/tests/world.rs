@@ -501,7 +501,12 @@ impl Service {
                 }
                 Ok(Reply::Payment(info))
             }
-            _ => refused("not reversible"),
+            PaymentStatus::InProgress
+            | PaymentStatus::Decline
+            | PaymentStatus::NotEnough
+            | PaymentStatus::Timeout
+            | PaymentStatus::TechnicalCancelling
+            | PaymentStatus::Unknown(_) => refused("not reversible"),
         }
     }
 
