@@ -130,6 +130,9 @@ pub fn port_holder(port: u16) -> Option<String> {
     let socket = format!("socket:[{}]", row.get(9)?);
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
         let pid = entry.file_name().to_string_lossy().into_owned();
+        if !pid.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
         let Ok(descriptors) = std::fs::read_dir(entry.path().join("fd")) else {
             continue;
         };

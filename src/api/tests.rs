@@ -1,1 +1,560 @@
+//! A real server on a real socket and a real port, with a small core behind it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+
+use super::notices::{NoticeKind, Notices};
+use super::server::{Listeners, serve};
+use super::till::{
+    Archive, Command, Device, Health, HealthStatus, JournalHealth, OperationsQuery, ServiceHealth,
+    Till, Watch,
+};
+use crate::core::validate::tests::request;
+use crate::operation::{Kind, Mode, Operation, QueueItem, State};
+use crate::problem::{Code, Problem};
+use crate::secret::Secret;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A journal in memory.
+#[derive(Default)]
+struct Shelf {
+    operations: std::sync::Mutex<Vec<Operation>>,
+}
+
+impl Archive for Shelf {
+    fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
+        Ok(self
+            .operations
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|operation| operation.id == id)
+            .cloned())
+    }
+
+    fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {
+        let operations = self.operations.lock().unwrap();
+        Ok(operations
+            .iter()
+            .rev()
+            .take(query.limit as usize)
+            .cloned()
+            .collect())
+    }
+
+    fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
+        Ok(Vec::new())
+    }
+
+    fn count(&self) -> Result<u64, Problem> {
+        Ok(0)
+    }
+}
+
+impl Watch for Shelf {
+    fn health(&self) -> Health {
+        Health {
+            status: HealthStatus::Ok,
+            reasons: Vec::new(),
+            service: ServiceHealth::default(),
+            queue_depth: 0,
+            devices: Vec::new(),
+            journal: JournalHealth::default(),
+            version: "0",
+            uptime_s: 0,
+        }
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        Vec::new()
+    }
+}
+
+fn operation(id: &str, state: State) -> Operation {
+    let at = "2026-11-24T09:00:00Z".parse().unwrap();
+    Operation {
+        id: id.into(),
+        kind: Kind::Sale,
+        state,
+        amount: crate::money::Kopecks(100),
+        mode: Mode::DynamicQr,
+        shift: "24112026".into(),
+        order_number: "n-1".into(),
+        payment_id: None,
+        of: None,
+        left: None,
+        undo: None,
+        shows: None,
+        message: "…".into(),
+        error: None,
+        card: None,
+        slip: None,
+        created_at: at,
+        updated_at: at,
+        finished_at: None,
+    }
+}
+
+struct Bench {
+    port: u16,
+    socket: std::path::PathBuf,
+    shelf: Arc<Shelf>,
+    notices: Arc<Notices>,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("till.sock");
+        let unix = UnixListener::bind(&socket).unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        let shelf = Arc::new(Shelf::default());
+        let notices = Arc::new(Notices::new(1));
+        let (commands, queue) = mpsc::channel(8);
+        let till = Till {
+            commands,
+            archive: shelf.clone(),
+            watch: shelf.clone(),
+            notices: notices.clone(),
+            frame: Arc::default(),
+        };
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(small_core(queue, shelf.clone()));
+        let listeners = Listeners {
+            unix,
+            tcp: Some((tcp, Secret::new(TOKEN))),
+        };
+        let served = tokio::spawn(serve(till, listeners, stopped));
+        Bench {
+            port,
+            socket,
+            shelf,
+            notices,
+            stop,
+            served,
+            _folder: folder,
+        }
+    }
+
+    /// One request over TCP with the right Host and token unless `headers` says otherwise.
+    async fn tcp(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let host = format!("127.0.0.1:{}", self.port);
+        let mut all = vec![("Host", host.as_str()), ("Connection", "close")];
+        all.retain(|(name, _)| {
+            !headers
+                .iter()
+                .any(|(other, _)| other.eq_ignore_ascii_case(name))
+        });
+        all.extend(headers);
+        converse(&mut stream, method, path, &all, body).await
+    }
+
+    async fn trusted(&self, method: &str, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {TOKEN}");
+        self.tcp(
+            method,
+            path,
+            &[
+                ("Authorization", &bearer),
+                ("Content-Type", "application/json"),
+            ],
+            body,
+        )
+        .await
+    }
+}
+
+/// Answers commands as a core would: one buyer at a time.
+async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
+    while let Some(command) = queue.recv().await {
+        match command {
+            Command::BeginSale { id, answer, .. } => {
+                let mut operations = shelf.operations.lock().unwrap();
+                let result = match operations.iter().find(|operation| operation.id == id) {
+                    Some(known) => Ok((false, known.clone())),
+                    None if id == "full" => {
+                        Err(Problem::new(Code::Storage, "нет места", "освободите место"))
+                    }
+                    None if id == "down" => Err(Problem::temporarily_unavailable()),
+                    None => {
+                        operations.push(operation(&id, State::New));
+                        Ok((true, operation(&id, State::New)))
+                    }
+                };
+                drop(answer.send(result));
+            }
+            Command::Abort { id, answer } => {
+                drop(answer.send(Ok(operation(&id, State::Cancelled))))
+            }
+            Command::Scan { answer, .. } => drop(answer.send(Ok(None))),
+            Command::RetryUndoing { answer, .. } | Command::SettleUndoing { answer, .. } => {
+                drop(answer.send(Err(Problem::new(Code::NotFound, "нет", "нет"))));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    fn has(&self, header: &str) -> bool {
+        self.head.to_lowercase().contains(&header.to_lowercase())
+    }
+}
+
+async fn converse(
+    stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut text = format!(
+        "{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes))
+        .await
+        .unwrap()
+        .unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+fn sale() -> String {
+    serde_json::to_string(&request(100)).unwrap()
+}
+
+#[tokio::test]
+async fn over_tcp_only_who_has_the_token_gets_in() {
+    let bench = Bench::new().await;
+    assert_eq!(
+        bench.tcp("GET", "/v1/operations", &[], "").await.status,
+        401
+    );
+    assert_eq!(
+        bench
+            .tcp(
+                "GET",
+                "/v1/operations",
+                &[("Authorization", "Bearer wrong")],
+                ""
+            )
+            .await
+            .status,
+        401
+    );
+    assert_eq!(
+        bench
+            .tcp(
+                "GET",
+                "/v1/health",
+                &[("Authorization", "Bearer wrong")],
+                ""
+            )
+            .await
+            .status,
+        401
+    );
+    assert_eq!(
+        bench
+            .tcp("GET", &format!("/v1/operations?token={TOKEN}"), &[], "")
+            .await
+            .status,
+        401
+    );
+    assert_eq!(bench.trusted("GET", "/v1/operations", "").await.status, 200);
+    let short = bench.tcp("GET", "/v1/health", &[], "").await.json();
+    assert_eq!(
+        short.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["status", "version"]
+    );
+    assert!(bench.trusted("GET", "/v1/health", "").await.json()["journal"].is_object());
+}
+
+#[tokio::test]
+async fn foreign_names_and_origins_are_refused_and_the_socket_asks_for_neither() {
+    let bench = Bench::new().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let own = format!("http://localhost:{}", bench.port);
+    for (header, value, status) in [
+        ("Host", "evil.example", 403),
+        ("Host", "127.0.0.1:1", 403),
+        ("Origin", "https://evil.example", 403),
+        ("Origin", "null", 403),
+        ("Origin", own.as_str(), 200),
+    ] {
+        let answer = bench
+            .tcp(
+                "GET",
+                "/v1/queue",
+                &[("Authorization", &bearer), (header, value)],
+                "",
+            )
+            .await;
+        assert_eq!(answer.status, status, "{header}: {value}");
+    }
+    let mut stream = UnixStream::connect(&bench.socket).await.unwrap();
+    let headers = [
+        ("Host", "whatever"),
+        ("Origin", "null"),
+        ("Connection", "close"),
+    ];
+    assert_eq!(
+        converse(&mut stream, "GET", "/v1/queue", &headers, "")
+            .await
+            .json(),
+        json!({"items": []})
+    );
+}
+
+#[tokio::test]
+async fn the_buyers_page_is_free_but_never_foreign() {
+    let bench = Bench::new().await;
+    let page = bench.tcp("GET", "/display", &[], "").await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.has("content-type: text/html")
+            && page.has("cache-control: no-store")
+            && page.has("x-frame-options: deny")
+    );
+    assert!(
+        page.has("content-security-policy: default-src 'none'") && !page.body.contains("NONCE")
+    );
+    assert_eq!(
+        bench
+            .tcp(
+                "GET",
+                "/display/frame.png",
+                &[("Sec-Fetch-Site", "cross-site")],
+                ""
+            )
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        bench
+            .tcp(
+                "GET",
+                "/display/frame.png",
+                &[("Sec-Fetch-Site", "same-origin")],
+                ""
+            )
+            .await
+            .status,
+        200
+    );
+    assert_eq!(bench.tcp("GET", "/displayed", &[], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_sale_is_begun_repeated_and_refused_with_problems() {
+    let bench = Bench::new().await;
+    assert_eq!(
+        bench.trusted("PUT", "/v1/sales/a-1", &sale()).await.status,
+        201
+    );
+    assert_eq!(
+        bench.trusted("PUT", "/v1/sales/a-1", &sale()).await.status,
+        200
+    );
+    let full = bench.trusted("PUT", "/v1/sales/full", &sale()).await;
+    assert_eq!(
+        (full.status, full.json()["code"].as_str()),
+        (507, Some("storage"))
+    );
+    let down = bench.trusted("PUT", "/v1/sales/down", &sale()).await;
+    assert!(
+        down.status == 503
+            && down.has("retry-after: 5")
+            && down.has("content-type: application/problem+json")
+    );
+    for (path, body) in [
+        ("/v1/sales/a%20b", sale()),
+        ("/v1/sales/~1", sale()),
+        ("/v1/sales/x", "{".into()),
+        (
+            "/v1/sales/x",
+            sale().replace("\"amount\":100", "\"amount\":\"100\""),
+        ),
+        ("/v1/sales/x", sale().replace("\"amount\"", "\"sum\"")),
+        ("/v1/sales/x", sale().replacen('{', "{\"mode\": 7,", 1)),
+    ] {
+        let answer = bench.trusted("PUT", path, &body).await;
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (400, Some("invalid")),
+            "{path} {body}"
+        );
+        assert!(answer.json()["remedy"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_readably() {
+    let bench = Bench::new().await;
+    let answer = bench
+        .trusted("PUT", "/v1/sales/x", &" ".repeat(300_000))
+        .await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (413, Some("too_large"))
+    );
+}
+
+#[tokio::test]
+async fn wrong_paths_methods_and_numbers_are_problems_too() {
+    let bench = Bench::new().await;
+    for (method, path, status) in [
+        ("GET", "/v1/nothing", 404),
+        ("DELETE", "/v1/queue", 405),
+        ("GET", "/v1/operations/nobody", 404),
+        ("GET", "/v1/operations?limit=0", 400),
+        ("GET", "/v1/operations?limit=501", 400),
+        ("GET", "/v1/operations?state=happy", 400),
+        ("GET", "/v1/operations/x?wait=61", 400),
+        ("POST", "/v1/queue/~1/retry", 404),
+    ] {
+        let answer = bench.trusted(method, path, "").await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert!(answer.has("application/problem+json"), "{method} {path}");
+    }
+    assert_eq!(
+        bench
+            .trusted("POST", "/v1/scans", r#"{"text": ""}"#)
+            .await
+            .status,
+        400
+    );
+    assert_eq!(
+        bench
+            .trusted("POST", "/v1/scans", r#"{"text": "x"}"#)
+            .await
+            .json(),
+        json!({"used_by": null})
+    );
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_change_and_not_before() {
+    let bench = Bench::new().await;
+    bench
+        .shelf
+        .operations
+        .lock()
+        .unwrap()
+        .push(operation("w", State::AwaitingBuyer));
+    let change = async {
+        // Other operations' events do not end the wait.
+        bench
+            .notices
+            .publish(NoticeKind::Operation, json!({"id": "other"}));
+        tokio::task::yield_now().await;
+        bench.shelf.operations.lock().unwrap()[0].state = State::Done;
+        loop {
+            bench
+                .notices
+                .publish(NoticeKind::Operation, json!({"id": "w"}));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        answer = bench.trusted("GET", "/v1/operations/w?wait=60&after=awaiting_buyer", "") => {
+            assert_eq!(answer.json()["state"], "done");
+        }
+        () = change => {}
+    }
+    let answer = bench.trusted("GET", "/v1/operations/w?wait=60", "").await;
+    assert_eq!(
+        answer.json()["state"],
+        "done",
+        "a final state is not waited for"
+    );
+}
+
+#[tokio::test]
+async fn events_resume_where_the_listener_left() {
+    let bench = Bench::new().await;
+    for n in 0..4 {
+        bench.notices.publish(NoticeKind::Scan, json!({"n": n}));
+    }
+    let mut stream = UnixStream::connect(&bench.socket).await.unwrap();
+    stream
+        .write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 2\r\n\r\n")
+        .await
+        .unwrap();
+    let mut text = String::new();
+    let mut chunk = [0; 4096];
+    while !text.contains("\"n\":9") {
+        let count = tokio::time::timeout(PATIENCE, stream.read(&mut chunk))
+            .await
+            .unwrap()
+            .unwrap();
+        text.push_str(&String::from_utf8_lossy(&chunk[..count]));
+        if text.contains("\"n\":3") && !text.contains("\"n\":9") {
+            bench.notices.publish(NoticeKind::Scan, json!({"n": 9}));
+        }
+    }
+    assert!(
+        !text.contains("\"n\":1") && text.contains("id: 3") && text.contains("event: scan"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_end_cuts_streams_and_waits_short() {
+    let bench = Bench::new().await;
+    bench
+        .shelf
+        .operations
+        .lock()
+        .unwrap()
+        .push(operation("w", State::AwaitingBuyer));
+    let mut events = UnixStream::connect(&bench.socket).await.unwrap();
+    events
+        .write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut byte = [0];
+    events.read_exact(&mut byte).await.unwrap();
+    bench.stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, bench.served)
+        .await
+        .unwrap()
+        .unwrap();
+}

@@ -146,12 +146,16 @@ impl Buyer {
     /// # Errors
     /// [`CallError`].
     pub async fn network(&self) -> Result<Network, CallError> {
-        let faults: Value = self.service.ask(Method::GET, "/sim/faults", None).await?;
-        let planned = |what: &str| {
-            faults["plan"]
-                .as_array()
-                .is_some_and(|plan| plan.iter().any(|f| f["do"] == what))
-        };
+        #[derive(Deserialize)]
+        struct Faults {
+            plan: Vec<Fault>,
+        }
+        #[derive(Deserialize)]
+        struct Fault {
+            r#do: String,
+        }
+        let faults: Faults = self.service.ask(Method::GET, "/sim/faults", None).await?;
+        let planned = |what: &str| faults.plan.iter().any(|fault| fault.r#do == what);
         Ok(match (planned(LOSE_REQUEST), planned(LOSE_ANSWER)) {
             (true, _) => Network::Off,
             (false, true) => Network::Lose,

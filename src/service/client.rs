@@ -526,3 +526,6 @@ fn sensitive(token: &Secret) -> Result<HeaderValue, Failure> {
         detail: error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,15 +15,30 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let mut bench = Bench { sim: Simulator::new(None), token: None };
+        let mut bench = Bench {
+            sim: Simulator::new(None),
+            token: None,
+        };
         let (status, body) = bench.post("tokens", json!({}));
         assert_eq!(status, 200);
         bench.token = Some(body["token"].as_str().unwrap().to_owned());
         bench
     }
 
-    fn call(&self, method: &str, path: &str, query: &[(&str, &str)], body: Option<Value>) -> (u16, Value) {
-        self.raw(method, path, query, body.map(|body| body.to_string().into_bytes()), |_| {})
+    fn call(
+        &self,
+        method: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        self.raw(
+            method,
+            path,
+            query,
+            body.map(|body| body.to_string().into_bytes()),
+            |_| {},
+        )
     }
 
     fn raw(
@@ -42,8 +57,14 @@ impl Bench {
             headers.insert("token".to_owned(), token.clone());
         }
         change(&mut headers);
-        let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/ms-pay/pos/{path}") };
+        let query = query
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/ms-pay/pos/{path}")
+        };
         let call = Call {
             method: method.to_owned(),
             path,
@@ -53,7 +74,10 @@ impl Bench {
             random: "abcdef0123456789abcdef0123456789".to_owned(),
         };
         let (_, response) = self.sim.answer(&call);
-        (response.status, serde_json::from_slice(&response.body).unwrap_or_default())
+        (
+            response.status,
+            serde_json::from_slice(&response.body).unwrap_or_default(),
+        )
     }
 
     fn post(&self, path: &str, body: Value) -> (u16, Value) {
@@ -92,8 +116,16 @@ fn one_token_until_it_is_reset() {
     let bench = Bench::new();
     let (status, body) = bench.post("tokens", json!({}));
     assert_eq!(status, 409);
-    assert_eq!(body["userMessage"]["lang_ru"], "Токен уже существует или касса работает в режиме пароля");
-    assert_eq!(bench.post("/sim/token/reset", json!({"regNum": "OPL000011111"})).0, 200);
+    assert_eq!(
+        body["userMessage"]["lang_ru"],
+        "Токен уже существует или касса работает в режиме пароля"
+    );
+    assert_eq!(
+        bench
+            .post("/sim/token/reset", json!({"regNum": "OPL000011111"}))
+            .0,
+        200
+    );
     let (status, body) = bench.get("payments/1", &[]);
     assert_eq!(status, 401);
     assert_eq!(body["internalCode"], "TOKEN_NEEDED");
@@ -103,14 +135,23 @@ fn one_token_until_it_is_reset() {
 #[test]
 fn a_till_with_a_password_needs_it_and_gets_no_token() {
     let bench = Bench::new();
-    bench.post("/sim/till/password", json!({"regNum": "OPL000011111", "password": "s3cret"}));
+    bench.post(
+        "/sim/till/password",
+        json!({"regNum": "OPL000011111", "password": "s3cret"}),
+    );
     assert_eq!(bench.post("tokens", json!({})).0, 409);
     let with = |password: &str| {
         let password = password.to_owned();
-        bench.raw("GET", "paymentReports", &[("shift", "x")], None, |headers| {
-            headers.remove("token");
-            headers.insert("password".into(), password);
-        })
+        bench.raw(
+            "GET",
+            "paymentReports",
+            &[("shift", "x")],
+            None,
+            |headers| {
+                headers.remove("token");
+                headers.insert("password".into(), password);
+            },
+        )
     };
     assert_eq!(with("s3cret").0, 200);
     assert_eq!(with("wrong").0, 401);
@@ -122,26 +163,48 @@ fn the_whole_way_of_a_payment_and_its_reversals() {
     let (_, body) = bench.post("demandPayment", json!({"paymentMode": 3}));
     let session = body["sessionId"].as_str().unwrap().to_owned();
     assert!(body["dynamicQR"].as_str().unwrap().starts_with("https://"));
-    assert_eq!(bench.get("consumerStatus", &[("sessionId", &session)]).1, json!({"isConsumerReady": false}));
-    assert_eq!(bench.post("payments", payment("n-0", &session)).0, 409, "the buyer has not joined");
+    assert_eq!(
+        bench.get("consumerStatus", &[("sessionId", &session)]).1,
+        json!({"isConsumerReady": false})
+    );
+    assert_eq!(
+        bench.post("payments", payment("n-0", &session)).0,
+        409,
+        "the buyer has not joined"
+    );
     bench.post("/sim/buyer/join", json!({"session": session}));
-    assert_eq!(bench.get("consumerStatus", &[("sessionId", &session)]).1, json!({"isConsumerReady": true}));
+    assert_eq!(
+        bench.get("consumerStatus", &[("sessionId", &session)]).1,
+        json!({"isConsumerReady": true})
+    );
     let (_, info) = bench.post("payments", payment("n-1", &session));
-    assert_eq!((&info["status"], &info["paymentType"], &info["orderNumber"]), (&json!(0), &json!(1), &json!("n-1")));
+    assert_eq!(
+        (&info["status"], &info["paymentType"], &info["orderNumber"]),
+        (&json!(0), &json!(1), &json!("n-1"))
+    );
     assert_eq!(info["sum"].to_string(), "15.5");
     let id = info["paymentId"].as_i64().unwrap();
     bench.post("/sim/buyer/confirm", json!({"paymentId": id}));
     assert_eq!(bench.get(&format!("payments/{id}"), &[]).1["status"], 1);
     let part = |order: &str, sum: f64| {
-        bench.post(&format!("payments/{id}/reversals"), json!({"sum": sum, "orderNumber": order, "details": details(sum)}))
+        bench.post(
+            &format!("payments/{id}/reversals"),
+            json!({"sum": sum, "orderNumber": order, "details": details(sum)}),
+        )
     };
     let (status, reversal) = part("r-1", 10.0);
-    assert_eq!((status, &reversal["paymentType"], &reversal["status"]), (200, &json!(3), &json!(1)));
+    assert_eq!(
+        (status, &reversal["paymentType"], &reversal["status"]),
+        (200, &json!(3), &json!(1))
+    );
     assert_eq!(part("r-2", 5.51).1["internalCode"], "MORE_THAN_LEFT");
     assert_eq!(part("r-3", 5.5).0, 200);
     assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 0);
     let again = json!({"sum": 10, "orderNumber": "r-4", "details": details(10.0)});
-    let (_, back) = bench.post(&format!("payments/{}/reversals", reversal["paymentId"]), again);
+    let (_, back) = bench.post(
+        &format!("payments/{}/reversals", reversal["paymentId"]),
+        again,
+    );
     assert_eq!(back["paymentType"], 4);
     assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 1000);
 }
@@ -153,25 +216,60 @@ fn the_reversal_of_a_pending_payment_moves_nothing() {
     let id = info["paymentId"].as_i64().unwrap();
     let body = json!({"sum": 15.5, "orderNumber": "r-1", "details": details(15.5)});
     let (status, body) = bench.post(&format!("payments/{id}/reversals"), body);
-    assert_eq!((status, &body["status"], &body["paymentId"]), (200, &json!(5), &json!(id)));
+    assert_eq!(
+        (status, &body["status"], &body["paymentId"]),
+        (200, &json!(5), &json!(id))
+    );
     assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 0);
-    assert_eq!(bench.post("/sim/buyer/confirm", json!({})).0, 409, "nothing waits any more");
+    assert_eq!(
+        bench.post("/sim/buyer/confirm", json!({})).0,
+        409,
+        "nothing waits any more"
+    );
 }
 
 #[test]
 fn buyers_codes_confirmation_codes_and_cards() {
     let bench = Bench::new();
-    let code = bench.get("/sim/qr", &[]).1["qr"].as_str().unwrap().to_owned();
-    assert_eq!(bench.post("demandPayment", json!({"paymentMode": 1, "consumerQR": code})).0, 200);
-    assert_eq!(bench.post("demandPayment", json!({"paymentMode": 1, "consumerQR": "4810268003455"})).0, 400);
+    let code = bench.get("/sim/qr", &[]).1["qr"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        bench
+            .post(
+                "demandPayment",
+                json!({"paymentMode": 1, "consumerQR": code})
+            )
+            .0,
+        200
+    );
+    assert_eq!(
+        bench
+            .post(
+                "demandPayment",
+                json!({"paymentMode": 1, "consumerQR": "4810268003455"})
+            )
+            .0,
+        400
+    );
     let (_, body) = bench.post("demandPayment", json!({"paymentMode": 2}));
     let code = body["confirmationCode"].as_str().unwrap();
     assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()));
     assert_eq!(bench.post("/sim/buyer/join", json!({"code": "000"})).0, 409);
     assert_eq!(bench.post("/sim/buyer/join", json!({"code": code})).0, 200);
-    bench.post("/sim/buyer/loyalty", json!({"cards": [{"number": "7", "name": "Своя"}]}));
-    let (_, body) = bench.get("consumerStatus", &[("sessionId", body["sessionId"].as_str().unwrap())]);
-    assert_eq!(body["loyaltyCards"], json!([{"number": "7", "name": "Своя"}]));
+    bench.post(
+        "/sim/buyer/loyalty",
+        json!({"cards": [{"number": "7", "name": "Своя"}]}),
+    );
+    let (_, body) = bench.get(
+        "consumerStatus",
+        &[("sessionId", body["sessionId"].as_str().unwrap())],
+    );
+    assert_eq!(
+        body["loyaltyCards"],
+        json!([{"number": "7", "name": "Своя"}])
+    );
 }
 
 #[test]
@@ -184,16 +282,30 @@ fn what_the_protocol_does_not_allow_is_refused() {
     };
     let spoils: [(&str, &dyn Fn(&mut Value)); 12] = [
         ("unknown field", &|body| body["extra"] = json!(1)),
-        ("unknown field of an item", &|body| body["details"]["items"][0]["colour"] = json!("x")),
+        ("unknown field of an item", &|body| {
+            body["details"]["items"][0]["colour"] = json!("x")
+        }),
         ("sum as text", &|body| body["sum"] = json!("15.5")),
-        ("no sum", &|body| drop(body.as_object_mut().unwrap().remove("sum"))),
+        ("no sum", &|body| {
+            drop(body.as_object_mut().unwrap().remove("sum"))
+        }),
         ("nothing to pay", &|body| body["sum"] = json!(0)),
-        ("totals differ", &|body| body["details"]["amountTotal"] = json!(15.51)),
-        ("item type", &|body| body["details"]["items"][0]["type"] = json!(3)),
+        ("totals differ", &|body| {
+            body["details"]["amountTotal"] = json!(15.51)
+        }),
+        ("item type", &|body| {
+            body["details"]["items"][0]["type"] = json!(3)
+        }),
         ("no items", &|body| body["details"]["items"] = json!([])),
-        ("long order number", &|body| body["orderNumber"] = json!("x".repeat(33))),
-        ("order number's letters", &|body| body["orderNumber"] = json!("n_1")),
-        ("another till", &|body| body["regNum"] = json!("OPL000022222")),
+        ("long order number", &|body| {
+            body["orderNumber"] = json!("x".repeat(33))
+        }),
+        ("order number's letters", &|body| {
+            body["orderNumber"] = json!("n_1")
+        }),
+        ("another till", &|body| {
+            body["regNum"] = json!("OPL000022222")
+        }),
         ("no session", &|body| body["sessionId"] = json!("nobody")),
     ];
     for (name, change) in spoils {
@@ -202,15 +314,36 @@ fn what_the_protocol_does_not_allow_is_refused() {
         assert!(body["userMessage"]["lang_ru"].is_string(), "{name}");
     }
     let three = br#"{"sum": 1.005, "orderNumber": "n-1", "sessionId": "x", "details": {"items": [], "amountTotal": 1.005}}"#;
-    assert_eq!(bench.raw("POST", "payments", &[], Some(three.to_vec()), |_| {}).0, 400);
+    assert_eq!(
+        bench
+            .raw("POST", "payments", &[], Some(three.to_vec()), |_| {})
+            .0,
+        400
+    );
     let headers = |change: fn(&mut BTreeMap<String, String>)| {
-        bench.raw("POST", "demandPayment", &[], Some(br#"{"paymentMode": 3}"#.to_vec()), change).0
+        bench
+            .raw(
+                "POST",
+                "demandPayment",
+                &[],
+                Some(br#"{"paymentMode": 3}"#.to_vec()),
+                change,
+            )
+            .0
     };
     assert_eq!(headers(|headers| drop(headers.remove("regnum"))), 400);
-    assert_eq!(headers(|headers| drop(headers.insert("regnum".into(), "123".into()))), 400);
+    assert_eq!(
+        headers(|headers| drop(headers.insert("regnum".into(), "123".into()))),
+        400
+    );
     assert_eq!(headers(|headers| drop(headers.remove("content-type"))), 400);
     assert_eq!(headers(|headers| drop(headers.remove("token"))), 401);
-    assert_eq!(bench.get("paymentReports", &[("shift", "x"), ("page", "1")]).0, 400);
+    assert_eq!(
+        bench
+            .get("paymentReports", &[("shift", "x"), ("page", "1")])
+            .0,
+        400
+    );
     assert_eq!(bench.get("tokens", &[]).0, 404);
 }
 
@@ -229,17 +362,38 @@ fn reports_hold_the_shift_and_only_it() {
     let (_, rows) = bench.get("paymentReports", &[("shift", "24112026")]);
     assert_eq!(rows.as_array().map(Vec::len), Some(1));
     assert_eq!(rows[0]["paymentId"], id);
-    assert_eq!(bench.get("paymentReports", &[("shift", "25112026")]).1, json!([]));
-    let days = [("shift", "24112026"), ("shiftStart", "2001-01-01"), ("shiftEnd", "2001-01-02")];
+    assert_eq!(
+        bench.get("paymentReports", &[("shift", "25112026")]).1,
+        json!([])
+    );
+    let days = [
+        ("shift", "24112026"),
+        ("shiftStart", "2001-01-01"),
+        ("shiftEnd", "2001-01-02"),
+    ];
     assert_eq!(bench.get("paymentReports", &days).1, json!([]));
-    assert_eq!(bench.get("paymentReports", &[("shift", "x"), ("shiftStart", "1.1.2001"), ("shiftEnd", "x")]).0, 400);
+    assert_eq!(
+        bench
+            .get(
+                "paymentReports",
+                &[
+                    ("shift", "x"),
+                    ("shiftStart", "1.1.2001"),
+                    ("shiftEnd", "x")
+                ]
+            )
+            .0,
+        400
+    );
 }
 
 #[test]
 fn internet_tills_pay_with_one_call() {
     let bench = Bench::new();
-    let body = |order: &str| json!({"sum": 15.5, "shift": "24112026", "orderNumber": order, "regNum": "OPL000011111",
-        "details": details(15.5), "successUrl": "https://shop.by/ok", "failureUrl": "https://shop.by/no"});
+    let body = |order: &str| {
+        json!({"sum": 15.5, "shift": "24112026", "orderNumber": order, "regNum": "OPL000011111",
+        "details": details(15.5), "successUrl": "https://shop.by/ok", "failureUrl": "https://shop.by/no"})
+    };
     let (status, answer) = bench.post("webPayments", body("w-1"));
     assert_eq!(status, 200);
     assert!(answer["paymentId"].is_i64() && answer["dynamicQR"].is_string());
@@ -253,15 +407,22 @@ fn internet_tills_pay_with_one_call() {
 }
 
 /// A served simulator and a raw connection to it.
-async fn served(sim: Arc<Simulator>) -> (SocketAddr, tokio::task::JoinHandle<Result<(), SimError>>) {
+async fn served(
+    sim: Arc<Simulator>,
+) -> (SocketAddr, tokio::task::JoinHandle<Result<(), SimError>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    (address, tokio::spawn(serve(listener, sim, std::future::pending())))
+    (
+        address,
+        tokio::spawn(serve(listener, sim, std::future::pending())),
+    )
 }
 
 fn exchange(address: SocketAddr, token: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(10)))
+        .unwrap();
     let request = format!(
         "GET /ms-pay/pos/paymentReports?shift=x HTTP/1.1\r\nHost: localhost\r\nregNum: OPL000011111\r\ntoken: {token}\r\nConnection: close\r\n\r\n"
     );
@@ -287,21 +448,41 @@ async fn every_trouble_is_felt_on_the_wire() {
     assert!(play("error").starts_with("HTTP/1.1 502"));
     assert!(play("error_with_effect").starts_with("HTTP/1.1 502"));
     let garbage = play("garbage");
-    assert!(garbage.starts_with("HTTP/1.1 200") && garbage.ends_with("[1, 2"), "{garbage}");
+    assert!(
+        garbage.starts_with("HTTP/1.1 200") && garbage.ends_with("[1, 2"),
+        "{garbage}"
+    );
     for broken in ["cut", "half_body"] {
         let answer = play(broken);
         assert!(!answer.ends_with("[]"), "{broken}: {answer}");
     }
-    assert!(exchange(address, &token).ends_with("[]"), "the plan is over");
-    assert!(exchange(address, &token).to_lowercase().contains("\r\ndate: "));
+    assert!(
+        exchange(address, &token).ends_with("[]"),
+        "the plan is over"
+    );
+    assert!(
+        exchange(address, &token)
+            .to_lowercase()
+            .contains("\r\ndate: ")
+    );
     serving.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scripted_buyer_joins_and_pays_by_himself() {
-    let script = "join=1ms,confirm=1ms,outcome=not_enough_money".parse().unwrap();
-    let mut bench = Bench { sim: Simulator::new(Some(script)), token: None };
-    bench.token = Some(bench.post("tokens", json!({})).1["token"].as_str().unwrap().to_owned());
+    let script = "join=1ms,confirm=1ms,outcome=not_enough_money"
+        .parse()
+        .unwrap();
+    let mut bench = Bench {
+        sim: Simulator::new(Some(script)),
+        token: None,
+    };
+    bench.token = Some(
+        bench.post("tokens", json!({})).1["token"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+    );
     let (_, body) = bench.post("demandPayment", json!({"paymentMode": 3}));
     let session = body["sessionId"].as_str().unwrap().to_owned();
     while bench.get("consumerStatus", &[("sessionId", &session)]).1["isConsumerReady"] != true {

@@ -1,0 +1,407 @@
+//! Against a real socket that answers what a test says, byte for byte.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::core::validate::tests::request;
+use crate::money::Kopecks;
+
+/// What the other side does with one request.
+#[derive(Clone, Debug)]
+enum Behaviour {
+    /// Answers these bytes and keeps the connection.
+    Answer(String),
+    /// Answers these bytes and closes.
+    Close(String),
+    /// Never answers.
+    Silence,
+}
+
+/// A service that follows a script; after its end it answers like the last line.
+struct Scripted {
+    url: String,
+    requests: Arc<StdMutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
+    _folder: tempfile::TempDir,
+    client: Client,
+}
+
+fn http(status: u16, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let mut text = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let count = stream
+            .read(&mut chunk)
+            .await
+            .ok()
+            .filter(|count| *count > 0)?;
+        text.extend_from_slice(&chunk[..count]);
+        let seen = String::from_utf8_lossy(&text).into_owned();
+        if let Some((head, body)) = seen.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                line.to_lowercase()
+                    .strip_prefix("content-length: ")?
+                    .parse()
+                    .ok()
+            });
+            if body.len() >= length.unwrap_or(0) {
+                return Some(seen);
+            }
+        }
+    }
+}
+
+async fn scripted(script: Vec<Behaviour>) -> Scripted {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (requests, connections) = (
+        Arc::new(StdMutex::new(Vec::new())),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (seen, opened, script) = (requests.clone(), connections.clone(), Arc::new(script));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            opened.fetch_add(1, Ordering::SeqCst);
+            let (seen, script) = (seen.clone(), script.clone());
+            tokio::spawn(async move {
+                while let Some(request) = read_request(&mut stream).await {
+                    let index = {
+                        let mut seen = seen.lock().unwrap();
+                        seen.push(request);
+                        (seen.len() - 1).min(script.len() - 1)
+                    };
+                    match &script[index] {
+                        Behaviour::Answer(bytes) => {
+                            stream.write_all(bytes.as_bytes()).await.unwrap()
+                        }
+                        Behaviour::Close(bytes) => {
+                            stream.write_all(bytes.as_bytes()).await.unwrap();
+                            return;
+                        }
+                        Behaviour::Silence => std::future::pending::<()>().await,
+                    }
+                }
+            });
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&url, folder.path(), None);
+    Scripted {
+        url,
+        requests,
+        connections,
+        _folder: folder,
+        client,
+    }
+}
+
+fn client(url: &str, folder: &std::path::Path, token: Option<&str>) -> Client {
+    let token_path = folder.join("token.conf");
+    std::fs::write(&token_path, token.unwrap_or("tok-123")).unwrap();
+    if token == Some("") {
+        std::fs::remove_file(&token_path).unwrap();
+    }
+    Client::new(Settings {
+        url: url.to_owned(),
+        reg_num: "OPL000011111".into(),
+        password: None,
+        timeout: Duration::from_millis(700),
+        token_path,
+    })
+    .unwrap()
+}
+
+fn pay() -> Call {
+    Call::Pay {
+        session: "s".into(),
+        order_number: "n-1".into(),
+        sum: Kopecks(150),
+        shift: "24112026".into(),
+        receipt: request(150).receipt,
+    }
+}
+
+fn paid() -> String {
+    r#"{"paymentId": 7, "paymentType": 1, "sum": 1.5, "status": 1, "orderNumber": "n-1"}"#.into()
+}
+
+fn is_lost(answer: &Answer) -> bool {
+    matches!(answer, Err(Failure::Lost { .. }))
+}
+
+#[tokio::test]
+async fn a_payment_is_answered_and_carries_what_the_wire_wants() {
+    let service = scripted(vec![Behaviour::Answer(http(200, &paid()))]).await;
+    let exchange = service.client.call(&pay(), "s-1").await;
+    assert!(matches!(&exchange.answer, Ok(Reply::Payment(info)) if info.payment_id == 7));
+    let seen = service.requests.lock().unwrap()[0].clone();
+    assert!(
+        seen.starts_with("POST /ms-pay/pos/payments HTTP/1.1\r\n"),
+        "{seen}"
+    );
+    let head = seen.to_lowercase();
+    assert!(
+        head.contains("regnum: opl000011111\r\n") && head.contains("token: tok-123\r\n"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains(r#""sum":1.5,"orderNumber":"n-1","sessionId":"s""#),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn whatever_is_no_whole_answer_is_lost_and_sent_only_once() {
+    let half = http(200, &paid()).replace("Content-Length: ", "Content-Length: 9");
+    for behaviour in [
+        Behaviour::Close(String::new()),
+        Behaviour::Close("HTTP/1.1 200 OK\r\nContent-".into()),
+        Behaviour::Close(half),
+        Behaviour::Close(http(500, r#"{"code": "X"}"#)),
+        Behaviour::Close(
+            http(302, "").replace("\r\n\r\n", "\r\nLocation: /ms-pay/pos/tokens\r\n\r\n"),
+        ),
+        Behaviour::Close(http(200, "[]")),
+        Behaviour::Close(http(200, &paid().replace("n-1", "n-2"))),
+        Behaviour::Close("garbage\r\n\r\n".into()),
+        Behaviour::Silence,
+    ] {
+        let service = scripted(vec![behaviour.clone()]).await;
+        let exchange = service.client.call(&pay(), "s-1").await;
+        assert!(
+            is_lost(&exchange.answer),
+            "{behaviour:?}: {:?}",
+            exchange.answer
+        );
+        assert_eq!(service.requests.lock().unwrap().len(), 1, "{behaviour:?}");
+    }
+}
+
+#[tokio::test]
+async fn money_moving_requests_never_ride_on_a_used_connection() {
+    let info = http(200, &paid());
+    let service = scripted(vec![
+        Behaviour::Answer(info.clone()),
+        Behaviour::Answer(info),
+        Behaviour::Close(String::new()),
+    ])
+    .await;
+    for _ in 0..2 {
+        assert!(
+            service
+                .client
+                .call(&Call::Payment { payment_id: 7 }, "s-1")
+                .await
+                .answer
+                .is_ok()
+        );
+    }
+    assert_eq!(
+        service.connections.load(Ordering::SeqCst),
+        1,
+        "polls share a connection"
+    );
+    assert!(is_lost(&service.client.call(&pay(), "s-1").await.answer));
+    assert_eq!(
+        service.requests.lock().unwrap().len(),
+        3,
+        "the payment left once"
+    );
+    assert_eq!(service.connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_provably_never_left_is_told_apart() {
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for url in [
+        format!("http://{nobody}"),
+        "http://no-such-host.invalid".into(),
+        format!("https://{nobody}"),
+    ] {
+        let answer = client(&url, folder.path(), None)
+            .call(&pay(), "s-1")
+            .await
+            .answer;
+        assert!(
+            matches!(answer, Err(Failure::NotSent { .. })),
+            "{url}: {answer:?}"
+        );
+    }
+    // TLS that fails: the other side speaks something else.
+    let service = scripted(vec![Behaviour::Close("no TLS here".into())]).await;
+    let answer = client(&service.url.replace("http:", "https:"), folder.path(), None)
+        .call(&pay(), "s-1")
+        .await
+        .answer;
+    assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn when_we_give_up_the_connection_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&url, folder.path(), None);
+    let watcher = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_request(&mut stream).await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await
+    });
+    assert!(is_lost(&client.call(&pay(), "s-1").await.answer));
+    let closed = tokio::time::timeout(Duration::from_secs(5), watcher).await;
+    assert!(closed.is_ok(), "the connection stays open after we gave up");
+}
+
+#[tokio::test]
+async fn the_first_contact_asks_for_the_token_once_and_keeps_it() {
+    let token = http(200, r#"{"token": "fresh-1"}"#);
+    let service = scripted(vec![
+        Behaviour::Answer(token),
+        Behaviour::Answer(http(200, &paid())),
+    ])
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&service.url, folder.path(), Some(""));
+    let call = Call::Payment { payment_id: 7 };
+    let (a, b) = tokio::join!(client.call(&call, "a"), client.call(&call, "b"));
+    assert!(a.answer.is_ok() && b.answer.is_ok(), "{a:?} {b:?}");
+    let seen = service.requests.lock().unwrap().clone();
+    assert_eq!(
+        seen.iter()
+            .filter(|request| request.contains("/pos/tokens"))
+            .count(),
+        1
+    );
+    assert!(seen[0].ends_with("\r\n\r\n{}") && !seen[0].to_lowercase().contains("token: "));
+    assert!(seen[1].to_lowercase().contains("token: fresh-1"));
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("token.conf")).unwrap(),
+        "fresh-1\n"
+    );
+}
+
+#[tokio::test]
+async fn token_troubles_send_nothing() {
+    let exists = http(409, r#"{"internalCode": "TOKEN_EXISTS"}"#);
+    let service = scripted(vec![Behaviour::Answer(exists)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let answer = client(&service.url, folder.path(), Some(""))
+        .call(&pay(), "s-1")
+        .await
+        .answer;
+    assert!(
+        matches!(
+            answer,
+            Err(Failure::Token {
+                problem: TokenProblem::Exists,
+                ..
+            })
+        ),
+        "{answer:?}"
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "nothing half-made is left"
+    );
+    let answer = client(&service.url, folder.path(), Some(" \n"))
+        .call(&pay(), "s-1")
+        .await
+        .answer;
+    assert!(
+        matches!(
+            answer,
+            Err(Failure::Token {
+                problem: TokenProblem::Needed,
+                ..
+            })
+        ),
+        "{answer:?}"
+    );
+    assert_eq!(
+        service.requests.lock().unwrap().len(),
+        1,
+        "a damaged token.conf asks for nothing"
+    );
+}
+
+#[tokio::test]
+async fn looking_up_asks_every_shift_until_all_is_found() {
+    let row = format!("[{}]", paid());
+    let service = scripted(vec![
+        Behaviour::Answer(http(200, "[]")),
+        Behaviour::Answer(http(200, &row)),
+        Behaviour::Answer(http(200, "[]")),
+    ])
+    .await;
+    let call = |numbers: &[&str]| Call::LookUp {
+        shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
+        order_numbers: numbers.iter().map(|number| (*number).to_owned()).collect(),
+    };
+    let answer = service.client.call(&call(&["n-1"]), "~1").await.answer;
+    assert!(
+        matches!(&answer, Ok(Reply::Found(found)) if found.len() == 1),
+        "{answer:?}"
+    );
+    assert_eq!(service.requests.lock().unwrap().len(), 2, "found is found");
+    let broken = scripted(vec![
+        Behaviour::Answer(http(200, "[]")),
+        Behaviour::Answer(http(500, "")),
+        Behaviour::Answer(http(200, "[]")),
+    ])
+    .await;
+    let answer = broken.client.call(&call(&["n-1"]), "~1").await.answer;
+    assert!(is_lost(&answer), "absence needs every report: {answer:?}");
+}
+
+#[tokio::test]
+async fn no_secret_is_in_an_error() {
+    let service = scripted(vec![Behaviour::Close(String::new())]).await;
+    let call = Call::ConsumerStatus {
+        session: "very-secret-session".into(),
+    };
+    let Err(failure) = service.client.call(&call, "s-1").await.answer else {
+        panic!()
+    };
+    assert!(
+        !failure.detail().contains("very-secret") && !failure.detail().contains("tok-123"),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn the_base_is_not_appended_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [
+        "http://h",
+        "http://h/",
+        "http://h/ms-pay",
+        "http://h/ms-pay/",
+    ] {
+        assert_eq!(
+            client(url, folder.path(), None).base,
+            "http://h/ms-pay/pos/"
+        );
+    }
+    assert_eq!(
+        with_query("http://h/x", "sessionId", "a b&c=ы"),
+        "http://h/x?sessionId=a%20b%26c%3D%D1%8B"
+    );
+}

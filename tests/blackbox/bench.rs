@@ -1,0 +1,311 @@
+//! A till's folder, a simulated service and a daemon, each a process of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program.
+pub fn oplati() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oplati"));
+    command
+        .env_remove("OPLATI_LOG")
+        .env_remove("NOTIFY_SOCKET")
+        .env("LC_ALL", "ru_RU.UTF-8");
+    command
+}
+
+/// Waits for a condition.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{what} never came");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A process that ends with the test.
+pub struct Process(pub Child);
+
+impl Process {
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// SIGTERM or SIGINT.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub fn exit_code(&mut self) -> Option<i32> {
+        wait_for("the end of a process", || self.0.try_wait().unwrap()).code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The simulated service.
+pub struct Sim {
+    _process: Process,
+    pub url: String,
+}
+
+impl Sim {
+    pub fn start(buyer: Option<&str>) -> Sim {
+        let mut command = oplati();
+        command
+            .args(["sim", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped());
+        if let Some(buyer) = buyer {
+            command.args(["--buyer", buyer]);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap()
+            .to_owned();
+        Sim {
+            _process: Process(child),
+            url,
+        }
+    }
+
+    pub fn control(&self, method: &str, path: &str, body: Value) -> Value {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let body = if method == "GET" {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        talk(&mut stream, method, path, &body).1
+    }
+
+    pub fn fault(&self, fault: Value) {
+        assert_eq!(
+            self.control("POST", "/sim/faults", json!({"plan": [fault]})),
+            json!({})
+        );
+    }
+
+    /// Kopecks that buyers have paid and not got back.
+    pub fn balance(&self) -> i64 {
+        self.control("GET", "/sim/ledger", json!(null))["balance"]
+            .as_i64()
+            .unwrap()
+    }
+
+    pub fn payments(&self) -> Vec<Value> {
+        self.control("GET", "/sim/ledger", json!(null))["payments"]
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+}
+
+/// Sends one request and reads one whole answer.
+pub fn talk(
+    stream: &mut (impl std::io::Read + std::io::Write),
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, Value) {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+/// A till.
+pub struct Till {
+    pub folder: tempfile::TempDir,
+    daemon: Option<Process>,
+}
+
+impl Till {
+    /// Short times, so that tests of long waits are short.
+    pub fn new(url: &str, mode: u8, more: &str) -> Till {
+        let folder = tempfile::tempdir().unwrap();
+        let till = Till {
+            folder,
+            daemon: None,
+        };
+        let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
+        std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
+        let main = format!(
+            "[Main]\nurl = {url}\nregNum = OPL000011111\nmode = {mode}\ntimeout = 2\nsettle = 1\nwaitBuyer = 20\n"
+        );
+        std::fs::write(conf, format!("{main}{more}\n")).unwrap();
+        till
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    pub fn verb(&self, verb: &[&str]) -> Command {
+        let mut command = oplati();
+        command
+            .arg("--root")
+            .arg(self.folder.path())
+            .args(verb)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn start(&mut self) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("stderr"))
+            .unwrap();
+        let child = self
+            .verb(&["daemon"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.daemon = Some(Process(child));
+        let socket = self.path("run/oplati/till.sock");
+        wait_for("the daemon's health", || {
+            self.try_call(&socket, "GET", "/v1/health", "")
+        });
+    }
+
+    pub fn started(url: &str, mode: u8, more: &str) -> Till {
+        let mut till = Till::new(url, mode, more);
+        till.start();
+        till
+    }
+
+    pub fn daemon(&mut self) -> &mut Process {
+        self.daemon.as_mut().unwrap()
+    }
+
+    /// Cuts the power.
+    pub fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.kill();
+        }
+    }
+
+    fn try_call(
+        &self,
+        socket: &Path,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Option<(u16, Value)> {
+        let mut stream = UnixStream::connect(socket).ok()?;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        Some((
+            head.split(' ').nth(1)?.parse().ok()?,
+            serde_json::from_str(body).unwrap_or_default(),
+        ))
+    }
+
+    /// One call over the socket; `None` when nobody answers.
+    pub fn try_ask(&self, method: &str, path: &str, body: Value) -> Option<(u16, Value)> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.try_call(&self.path("run/oplati/till.sock"), method, path, &body)
+    }
+
+    pub fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        self.try_ask(method, path, body).unwrap()
+    }
+
+    pub fn begin(&self, id: &str, amount: i64) -> (u16, Value) {
+        self.ask("PUT", &format!("/v1/sales/{id}"), sale(id, amount))
+    }
+
+    pub fn operation(&self, id: &str) -> Value {
+        self.ask("GET", &format!("/v1/operations/{id}"), json!(null))
+            .1
+    }
+
+    pub fn until(&self, id: &str, states: &[&str]) -> Value {
+        wait_for(&format!("{id} in {states:?}"), || {
+            let operation = self.operation(id);
+            states
+                .contains(&operation["state"].as_str().unwrap_or_default())
+                .then_some(operation)
+        })
+    }
+
+    pub fn until_final(&self, id: &str) -> Value {
+        self.until(
+            id,
+            &[
+                "done",
+                "declined",
+                "not_enough_money",
+                "expired",
+                "cancelled",
+                "failed",
+            ],
+        )
+    }
+
+    pub fn until_queue_is_empty(&self) {
+        wait_for("an empty queue", || {
+            let (_, queue) = self.ask("GET", "/v1/queue", json!(null));
+            queue["items"]
+                .as_array()
+                .is_some_and(Vec::is_empty)
+                .then_some(())
+        });
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("linuxcash/logs/current/terminal.log"))
+            .unwrap_or_default()
+    }
+}
+
+pub fn sale(receipt: &str, amount: i64) -> Value {
+    json!({"amount": amount, "receipt": {"number": receipt, "items": [
+        {"name": "Хлеб «Нарочанский»", "quantity": "1.000", "price": amount, "cost": amount, "kind": "goods"}]}})
+}

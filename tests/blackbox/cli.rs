@@ -1,0 +1,247 @@
+//! The verbs, as a technician types them.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::bench::{Process, Sim, Till, oplati, wait_for};
+
+const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
+
+fn run(till: &Till, verb: &[&str]) -> (i32, String, String) {
+    let output = till.verb(verb).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn sale_prints_its_outcome_and_operations_and_queue_list() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    let (code, out, err) = run(&till, &["sale", "12,34", "--id", "cli-1"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("Оплата выполнена: 12.34, № "), "{out}");
+    assert!(err.contains("Отсканируйте QR-код для оплаты"), "{err}");
+    let (_, out, _) = run(&till, &["operations"]);
+    assert!(
+        out.contains("cli-1") && out.contains("12.34") && out.contains("done"),
+        "{out}"
+    );
+    let (_, out, _) = run(&till, &["--json", "operations", "--state", "done"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&out).unwrap()["operations"][0]["id"],
+        "cli-1"
+    );
+    assert_eq!(run(&till, &["queue"]).1.trim(), "Очередь пуста");
+    let (code, _, err) = run(&till, &["sale", "0"]);
+    assert!(code == 64 && err.contains("12.34"), "{err}");
+}
+
+#[test]
+fn ctrl_c_aborts_a_sale_cleanly() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    let mut sale = Process(till.verb(&["sale", "5", "--id", "cli-1"]).spawn().unwrap());
+    till.until("cli-1", &["awaiting_buyer"]);
+    sale.signal(Signal::INT);
+    assert_eq!(sale.exit_code(), Some(130));
+    assert_eq!(till.operation("cli-1")["state"], "cancelled");
+    let mut out = String::new();
+    sale.0
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut out)
+        .unwrap();
+    assert!(out.starts_with("Оплата отменена"), "{out}");
+}
+
+#[test]
+fn watch_and_scan_tell_what_happens() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 0, "");
+    let mut watch = Process(till.verb(&["watch"]).spawn().unwrap());
+    let mut remarks = BufReader::new(watch.0.stderr.take().unwrap());
+    remarks.read_line(&mut String::new()).unwrap();
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_scan"]);
+    let (code, out, _) = run(&till, &["scan", "https://getapp.o-plati.by/c/AB12CD34"]);
+    assert_eq!((code, out.trim()), (0, "Код принят операцией s-1"));
+    till.until_final("s-1");
+    let mut seen = String::new();
+    let mut lines = BufReader::new(watch.0.stdout.take().unwrap());
+    while !seen.contains("s-1 sale done") {
+        assert_ne!(lines.read_line(&mut seen).unwrap(), 0, "{seen}");
+    }
+    assert!(
+        seen.contains("scan") && !seen.contains("AB12CD34"),
+        "{seen}"
+    );
+    watch.signal(Signal::INT);
+    assert_eq!(watch.exit_code(), Some(0));
+}
+
+#[test]
+fn check_tells_values_origins_and_faults() {
+    let till = Till::new("http://localhost", 1, "[Main]\nmod = 1\n");
+    let (code, out, err) = run(&till, &["check"]);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("oplati.conf:4") && out.contains("OPL000011111"),
+        "{out}"
+    );
+    assert!(
+        err.contains("oplati.conf:9") && err.contains("the nearest is mode"),
+        "{err}"
+    );
+    let till = Till::new("http://localhost", 7, "");
+    let (code, _, err) = run(&till, &["check"]);
+    assert_eq!(code, 78);
+    assert!(
+        err.contains("oplati.conf:4: [Main] mode = 7: allowed: 0, 1, 2"),
+        "{err}"
+    );
+    let (code, _, err) = run(&till, &["daemon"]);
+    assert!(code == 78 && err.contains("oplati.conf:4"), "{err}");
+    let empty = tempfile::tempdir().unwrap();
+    let output = oplati()
+        .arg("--root")
+        .arg(empty.path())
+        .arg("check")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("действуют значения по умолчанию"));
+}
+
+#[test]
+fn without_a_daemon_the_verbs_say_so() {
+    let till = Till::new("http://localhost", 2, "");
+    let (code, _, err) = run(&till, &["operations"]);
+    assert!(
+        code == 69 && err.contains("systemctl start oplati"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_second_daemon_names_the_first_and_leaves_it_alone() {
+    let till = Till::started("http://localhost:9", 2, "");
+    let (code, _, err) = run(&till, &["daemon"]);
+    assert!(
+        code == 75 && err.contains("is taken by oplati (pid "),
+        "{err}"
+    );
+    assert_eq!(till.ask("GET", "/v1/health", json!(null)).0, 200);
+}
+
+#[test]
+fn without_a_registration_number_the_daemon_runs_and_refuses() {
+    let mut till = Till::new("http://localhost", 2, "");
+    std::fs::write(
+        till.path("linuxcash/cash/paysystems/oplati/oplati.conf"),
+        "[Main]\nmode = 2\n",
+    )
+    .unwrap();
+    till.start();
+    assert_eq!(
+        till.ask("GET", "/v1/health", json!(null)).1["status"],
+        "blocked"
+    );
+    let (status, problem) = till.begin("s-1", 100);
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (503, Some("not_configured"))
+    );
+    assert!(problem["remedy"].as_str().unwrap().contains("regNum"));
+}
+
+#[test]
+fn sigterm_ends_with_0_and_shows_idle() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "[Display]\ndevice = png:buyer.png@320x240\n");
+    let idle = wait_for("the idle picture", || {
+        std::fs::read(till.path("buyer.png")).ok()
+    });
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    wait_for("another picture", || {
+        (std::fs::read(till.path("buyer.png")).ok()? != idle).then_some(())
+    });
+    till.daemon().signal(Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
+    assert_eq!(std::fs::read(till.path("buyer.png")).unwrap(), idle);
+    assert!(!till.path("run/oplati/till.sock").exists());
+}
+
+#[test]
+fn display_draws_and_saves() {
+    let till = Till::new("http://localhost", 2, "");
+    let file = till.path("x.png");
+    let file = file.to_str().unwrap();
+    assert_eq!(
+        run(
+            &till,
+            &[
+                "display",
+                "https://example.by/1",
+                "--save",
+                file,
+                "--size",
+                "480x320"
+            ]
+        )
+        .0,
+        0
+    );
+    let picture = image::open(file).unwrap();
+    assert_eq!((picture.width(), picture.height()), (480, 320));
+    let (code, _, err) = run(&till, &["display", &"x".repeat(3000), "--save", file]);
+    assert!(code == 65 && err.contains("no QR code holds"), "{err}");
+}
+
+#[test]
+fn the_demo_plays_each_mode_and_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = oplati()
+        .args(["demo", "--once"])
+        .env("TMPDIR", temporary.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        text.contains("оплат 3") && text.contains("Всё как надо"),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_demos_page_says_where_it_is_and_ctrl_c_leaves_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = oplati();
+    command
+        .args(["demo", "--listen", "127.0.0.1:0"])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::piped());
+    let mut demo = Process(command.spawn().unwrap());
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("http://127.0.0.1:") {
+        assert_ne!(lines.read_line(&mut text).unwrap(), 0, "{text}");
+    }
+    demo.signal(Signal::INT);
+    assert_eq!(demo.exit_code(), Some(0));
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}

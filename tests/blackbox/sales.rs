@@ -1,0 +1,187 @@
+//! A buyer pays, in each mode.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::json;
+
+use crate::bench::{Sim, Till, wait_for};
+
+const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
+
+/// A scanner on a pseudo-terminal.
+pub struct Scanner {
+    master: File,
+    pub node: String,
+    _slave: File,
+}
+
+impl Scanner {
+    pub fn plug() -> Scanner {
+        let master: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let node = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let slave = File::options().read(true).write(true).open(&node).unwrap();
+        let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
+        modes.make_raw();
+        rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
+        Scanner {
+            master: File::from(master),
+            node,
+            _slave: slave,
+        }
+    }
+
+    pub fn read(&mut self, code: &str) {
+        self.master
+            .write_all(format!("{code}\r\n").as_bytes())
+            .unwrap();
+    }
+}
+
+/// The text of the QR code on a picture, if one is there.
+fn qr_on(path: &std::path::Path) -> Option<String> {
+    let picture = image::open(path).ok()?.to_luma8();
+    let mut prepared = rqrr::PreparedImage::prepare(picture);
+    prepared
+        .detect_grids()
+        .first()?
+        .decode()
+        .ok()
+        .map(|(_, text)| text)
+}
+
+#[test]
+fn mode_0_a_scan_on_the_serial_port_pays_and_goods_do_not() {
+    let mut scanner = Scanner::plug();
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(
+        &sim.url,
+        0,
+        &format!("[Scanner]\ndevice = serial:{}@9600\n", scanner.node),
+    );
+    wait_for("the scanner", || {
+        (till.ask("GET", "/v1/devices", json!(null)).1["devices"][0]["state"] == "connected")
+            .then_some(())
+    });
+    assert_eq!(till.begin("s-1", 1999).0, 201);
+    till.until("s-1", &["awaiting_scan"]);
+    scanner.read("4810268003455");
+    wait_for("the word on goods", || {
+        (till.operation("s-1")["message"] == "Это не код О!плати").then_some(())
+    });
+    scanner.read("https://getapp.o-plati.by/c/AB12CD34");
+    let operation = till.until_final("s-1");
+    assert_eq!(
+        (&operation["state"], &operation["left"]),
+        (&json!("done"), &json!(1999))
+    );
+    assert_eq!(sim.balance(), 1999);
+    assert!(
+        !till.log().contains("AB12CD34"),
+        "a whole code is in the log"
+    );
+    scanner.read("https://getapp.o-plati.by/c/AB12CD34");
+    assert_eq!(
+        sim.payments().len(),
+        1,
+        "a scan that nobody awaits pays nothing"
+    );
+}
+
+#[test]
+fn mode_1_shows_a_code_and_mode_2_a_qr_that_a_camera_reads() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 1, "[Display]\ndevice = png:buyer.png@800x480\n");
+    till.begin("c-1", 700);
+    let operation = till.until("c-1", &["awaiting_buyer"]);
+    let code = operation["shows"]["code"].as_str().unwrap().to_owned();
+    assert!(operation["message"].as_str().unwrap().contains(&code));
+    sim.control("POST", "/sim/buyer/join", json!({"code": code}));
+    till.until("c-1", &["awaiting_confirmation"]);
+    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    assert_eq!(till.until_final("c-1")["state"], "done");
+
+    let mut sale = crate::bench::sale("2", 5999);
+    sale["mode"] = json!(2);
+    assert_eq!(till.ask("PUT", "/v1/sales/q-1", sale).0, 201);
+    let operation = till.until("q-1", &["awaiting_buyer"]);
+    assert_eq!(operation["message"], "Отсканируйте QR-код для оплаты");
+    let read = wait_for("the code on the display", || qr_on(&till.path("buyer.png")));
+    assert_eq!(operation["shows"]["qr"], json!(read));
+    sim.control("POST", "/sim/buyer/join", json!({"qr": read}));
+    till.until("q-1", &["awaiting_confirmation"]);
+    wait_for("the end of the code on the display", || {
+        qr_on(&till.path("buyer.png")).is_none().then_some(())
+    });
+    sim.control("POST", "/sim/buyer/decline", json!({}));
+    let operation = till.until_final("q-1");
+    assert_eq!(
+        (&operation["state"], &operation["shows"]),
+        (&json!("declined"), &json!(null))
+    );
+    assert_eq!(sim.balance(), 700);
+}
+
+#[test]
+fn each_end_of_a_buyer_has_its_state() {
+    for (outcome, state) in [
+        ("declined", "declined"),
+        ("not_enough_money", "not_enough_money"),
+    ] {
+        let sim = Sim::start(Some(&format!("join=10ms,confirm=10ms,outcome={outcome}")));
+        let till = Till::started(&sim.url, 2, "");
+        till.begin("s-1", 100);
+        assert_eq!(till.until_final("s-1")["state"], state);
+        assert_eq!(sim.balance(), 0);
+    }
+}
+
+#[test]
+fn abort_ends_every_wait_and_takes_no_money() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    let (status, problem) = till.begin("s-2", 100);
+    assert_eq!((status, problem["code"].as_str()), (409, Some("busy")));
+    assert_eq!(
+        till.ask("POST", "/v1/operations/s-1/abort", json!(null)).1["state"],
+        "cancelled"
+    );
+    till.begin("s-3", 300);
+    till.until("s-3", &["awaiting_buyer"]);
+    sim.control("POST", "/sim/buyer/join", json!({}));
+    till.until("s-3", &["awaiting_confirmation"]);
+    let (_, operation) = till.ask("POST", "/v1/operations/s-3/abort", json!(null));
+    assert_eq!(operation["message"], "Отмена…");
+    let operation = till.until_final("s-3");
+    assert_eq!(
+        (&operation["state"], &operation["undo"]),
+        (&json!("cancelled"), &json!("done"))
+    );
+    assert_eq!(sim.balance(), 0);
+    assert_eq!(
+        till.ask("POST", "/v1/operations/nobody/abort", json!(null))
+            .0,
+        404
+    );
+}
+
+#[test]
+fn a_code_may_be_handed_in_by_the_till() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 0, "");
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_scan"]);
+    let (_, answer) = till.ask(
+        "POST",
+        "/v1/scans",
+        json!({"text": "https://getapp.o-plati.by/c/XY99"}),
+    );
+    assert_eq!(answer["used_by"], "s-1");
+    assert_eq!(till.until_final("s-1")["state"], "done");
+}

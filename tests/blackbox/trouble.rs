@@ -1,0 +1,173 @@
+//! Lost answers, dead lines and resets on real sockets.
+
+use serde_json::json;
+
+use crate::bench::{Sim, Till, wait_for};
+
+const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
+const UNAVAILABLE: &str = "Возможность проведения операций с использованием платежной системы \"O!плати\" временно недоступна";
+
+#[test]
+fn a_lost_answer_is_found_in_the_report() {
+    for fault in [
+        "lose_answer",
+        "cut",
+        "half_body",
+        "garbage",
+        "error_with_effect",
+    ] {
+        let sim = Sim::start(Some(PAYS));
+        let till = Till::started(&sim.url, 2, "");
+        sim.fault(json!({"on": "payments", "do": fault}));
+        till.begin("s-1", 100);
+        let operation = till.until_final("s-1");
+        assert_eq!(operation["state"], "done", "{fault}: {operation}");
+        assert_eq!((sim.payments().len(), sim.balance()), (1, 100), "{fault}");
+    }
+}
+
+#[test]
+fn a_lost_request_is_released_and_its_undoing_finds_nothing() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    sim.fault(json!({"on": "payments", "do": "lose_request"}));
+    till.begin("s-1", 100);
+    let operation = till.until_final("s-1");
+    assert_eq!(
+        (&operation["state"], &operation["error"]["code"]),
+        (&json!("failed"), &json!("no_connection"))
+    );
+    assert_eq!(operation["message"], "Ошибка обращения к серверу");
+    till.until_queue_is_empty();
+    assert_eq!(till.operation("s-1")["undo"], "done");
+    assert_eq!(till.operation("~1")["state"], "done");
+    assert!(sim.payments().is_empty());
+    till.begin("s-2", 200);
+    assert_eq!(till.until_final("s-2")["state"], "done");
+}
+
+#[test]
+fn a_dead_line_refuses_sales_and_the_queue_empties_when_it_lives_again() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    sim.control("POST", "/sim/buyer/join", json!({}));
+    till.until("s-1", &["awaiting_confirmation"]);
+    sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
+    let operation = till.until_final("s-1");
+    assert_eq!(
+        (&operation["state"], &operation["undo"]),
+        (&json!("failed"), &json!("pending"))
+    );
+    let (status, problem) = till.begin("s-2", 100);
+    assert_eq!(
+        (status, problem["detail"].as_str()),
+        (503, Some(UNAVAILABLE))
+    );
+    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    assert_eq!(
+        (&health["status"], &health["queue_depth"]),
+        (&json!("blocked"), &json!(1))
+    );
+    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    sim.control("DELETE", "/sim/faults", json!({}));
+    till.until_queue_is_empty();
+    assert_eq!(till.operation("s-1")["undo"], "done");
+    assert_eq!(sim.balance(), 0, "what was paid unseen went back");
+    assert_eq!(till.begin("s-3", 100).0, 201);
+}
+
+#[test]
+fn a_reset_token_is_said_in_the_seeds_words_and_its_file_is_the_cure() {
+    let sim = Sim::start(Some(PAYS));
+    let mut till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    sim.control("POST", "/sim/token/reset", json!({}));
+    till.begin("s-2", 100);
+    let operation = till.until_final("s-2");
+    assert_eq!(operation["error"]["code"], "token_needed");
+    assert_eq!(
+        operation["message"],
+        "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица"
+    );
+    let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
+    till.kill();
+    std::fs::remove_file(&token).unwrap();
+    till.start();
+    till.begin("s-3", 100);
+    assert_eq!(till.until_final("s-3")["state"], "done");
+    // Out of step: the file is gone, the service still knows the token.
+    till.kill();
+    std::fs::remove_file(&token).unwrap();
+    till.start();
+    till.begin("s-4", 100);
+    let operation = till.until_final("s-4");
+    assert_eq!(operation["error"]["code"], "token_exists");
+    assert_eq!(
+        operation["message"],
+        "Токен уже существует или касса работает в режиме пароля"
+    );
+}
+
+#[test]
+fn no_secret_is_in_the_log_or_in_an_event() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "[Till]\nlisten = 127.0.0.1:38471\n");
+    till.begin("s-1", 100);
+    let qr = till.until("s-1", &["awaiting_buyer"])["shows"]["qr"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    till.until_final("s-1");
+    let read = |path: &str| {
+        std::fs::read_to_string(till.path(path))
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    let log = till.log() + &read("stderr");
+    assert!(log.contains("POST") && log.contains("/ms-pay/pos/payments") && log.contains("s-1"));
+    for secret in [
+        qr,
+        read("linuxcash/cash/paysystems/oplati/token.conf"),
+        read("run/oplati/till.token"),
+    ] {
+        assert!(!log.contains(&secret), "a secret is in the log");
+    }
+    for (path, mode) in [
+        ("linuxcash/cash/paysystems/oplati/token.conf", 0o600),
+        ("run/oplati/till.token", 0o640),
+        ("linuxcash/cash/paysystems/oplati/journal.sqlite3", 0o600),
+    ] {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(
+            std::fs::metadata(till.path(path))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            mode,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn the_log_survives_rotation() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    let log = till.path("linuxcash/logs/current/terminal.log");
+    std::fs::rename(&log, till.path("old.log")).unwrap();
+    till.begin("s-1", 100);
+    till.until_final("s-1");
+    wait_for("the new log", || {
+        till.log().contains("/ms-pay/pos/payments").then_some(())
+    });
+    assert!(
+        !std::fs::read_to_string(till.path("old.log"))
+            .unwrap()
+            .contains("s-1")
+    );
+}
