@@ -147,7 +147,12 @@ class Browser:
         self.driver.terminate()
         self.driver.wait(timeout=10)
         self.driver.stdout.close()
+        until("the browser's folder is gone", self._removed)
+
+    def _removed(self):
+        """The browser's last processes may still write there for a moment."""
         shutil.rmtree(self.profile, ignore_errors=True)
+        return not os.path.exists(self.profile)
 
 
 class Demo:

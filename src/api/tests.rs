@@ -28,19 +28,23 @@ struct Shelf {
     operations: std::sync::Mutex<Vec<Operation>>,
 }
 
+impl Shelf {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Operation>> {
+        self.operations.lock().unwrap()
+    }
+}
+
 impl Archive for Shelf {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
         Ok(self
-            .operations
             .lock()
-            .unwrap()
             .iter()
             .find(|operation| operation.id == id)
             .cloned())
     }
 
     fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {
-        let operations = self.operations.lock().unwrap();
+        let operations = self.lock();
         Ok(operations
             .iter()
             .rev()
@@ -181,7 +185,7 @@ async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
     while let Some(command) = queue.recv().await {
         match command {
             Command::BeginSale { id, answer, .. } => {
-                let mut operations = shelf.operations.lock().unwrap();
+                let mut operations = shelf.lock();
                 let result = match operations.iter().find(|operation| operation.id == id) {
                     Some(known) => Ok((false, known.clone())),
                     None if id == "full" => {
@@ -475,9 +479,7 @@ async fn a_wait_ends_with_the_change_and_not_before() {
     let bench = Bench::new().await;
     bench
         .shelf
-        .operations
         .lock()
-        .unwrap()
         .push(operation("w", State::AwaitingBuyer));
     let change = async {
         // Other operations' events do not end the wait.
@@ -485,7 +487,7 @@ async fn a_wait_ends_with_the_change_and_not_before() {
             .notices
             .publish(NoticeKind::Operation, json!({"id": "other"}));
         tokio::task::yield_now().await;
-        bench.shelf.operations.lock().unwrap()[0].state = State::Done;
+        bench.shelf.lock()[0].state = State::Done;
         loop {
             bench
                 .notices
@@ -541,9 +543,7 @@ async fn the_end_cuts_streams_and_waits_short() {
     let bench = Bench::new().await;
     bench
         .shelf
-        .operations
         .lock()
-        .unwrap()
         .push(operation("w", State::AwaitingBuyer));
     let mut events = UnixStream::connect(&bench.socket).await.unwrap();
     events

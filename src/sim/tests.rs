@@ -280,7 +280,8 @@ fn what_the_protocol_does_not_allow_is_refused() {
         change(&mut body);
         bench.post("payments", body)
     };
-    let spoils: [(&str, &dyn Fn(&mut Value)); 12] = [
+    type Spoil<'a> = &'a dyn Fn(&mut Value);
+    let spoils: [(&str, Spoil<'_>); 12] = [
         ("unknown field", &|body| body["extra"] = json!(1)),
         ("unknown field of an item", &|body| {
             body["details"]["items"][0]["colour"] = json!("x")

@@ -57,7 +57,7 @@ fn twenty_crashes_lose_nothing_and_charge_nobody_twice() {
                 let mut taken = 0;
                 for round_number in 0..ROUNDS / TILLS {
                     let delay = Duration::from_millis(random(&mut chance) % SALE_MS);
-                    let abort = random(&mut chance) % 4 == 0;
+                    let abort = random(&mut chance).is_multiple_of(4);
                     let id = format!("s-{number}-{round_number}");
                     let operation = round(&mut till, &sim, &id, delay, abort);
                     let done = operation["state"] == "done";

@@ -1,6 +1,12 @@
 //! The built program from outside, as its users meet it: real processes, real sockets, a real
 //! pseudo-terminal as scanner, real files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets something else than it expects shall fail"
+)]
+
 mod bench;
 mod cli;
 mod crashes;
