@@ -122,6 +122,7 @@ impl CoreLoop {
         mut inbound: mpsc::Receiver<Inbound>,
     ) {
         self.carry_out(first).await;
+        self.has_room();
         while !*self.stop.borrow() {
             self.publish_status();
             notify_watchdog();
@@ -135,6 +136,8 @@ impl CoreLoop {
                 () = tokio::time::sleep(wait) => {
                     if wait < PULSE {
                         self.feed(Event::Tick).await;
+                    } else {
+                        self.has_room();
                     }
                 }
             }
@@ -252,10 +255,7 @@ impl CoreLoop {
             Ok(facts) => facts,
             Err(error) => return tell(answer, Err(unreadable(&error))),
         };
-        if existing.is_none()
-            && let Err(error) = self.journal.secure_room()
-        {
-            tracing::error!(error = %with_causes(&error), "No room for another operation");
+        if existing.is_none() && !self.has_room() {
             return tell(answer, Err(no_room()));
         }
         self.askers.insert(ticket, Asker::Begin(answer));
@@ -267,6 +267,22 @@ impl CoreLoop {
             set_aside,
         })
         .await;
+    }
+
+    /// Whether the end of another operation can be written; said once when that changes.
+    fn has_room(&mut self) -> bool {
+        let secured = self.journal.secure_room();
+        let lacking = secured.is_err();
+        if self.shared.no_room.swap(lacking, Ordering::Relaxed) != lacking {
+            match secured {
+                Ok(()) => tracing::info!("There is room for operations again"),
+                Err(error) => {
+                    tracing::error!(error = %with_causes(&error), "No room for another operation");
+                }
+            }
+            self.publish_health();
+        }
+        !lacking
     }
 
     /// Writes first, effects after.

@@ -34,6 +34,8 @@ pub(super) struct Shared {
     skew: Mutex<Option<SignedDuration>>,
     /// The journal could not be written; the core waits for its disk.
     pub(super) stalled: AtomicBool,
+    /// There is no room for the end of another operation.
+    pub(super) no_room: AtomicBool,
     reader: Reader,
     displays: Arc<Displays>,
     scanners: Mutex<Vec<ScannerHandle>>,
@@ -69,6 +71,7 @@ impl Shared {
             service: Mutex::default(),
             skew: Mutex::default(),
             stalled: AtomicBool::new(false),
+            no_room: AtomicBool::new(false),
             reader,
             displays,
             scanners: Mutex::default(),
@@ -114,7 +117,7 @@ impl Shared {
     /// What refuses a sale, Russian.
     fn blocked(&self, status: &Status) -> Vec<String> {
         let mut reasons = Vec::new();
-        if self.stalled.load(Ordering::Relaxed) {
+        if self.stalled.load(Ordering::Relaxed) || self.no_room.load(Ordering::Relaxed) {
             reasons.push("Журнал не записывается: освободите место на диске".to_owned());
         }
         if status.not_configured {

@@ -176,9 +176,16 @@ fn is_unsafe(character: char) -> bool {
 
 /// The text as the value of a field: quoted unless it is one word.
 fn word(text: &str) -> String {
-    let safe = escaped(text);
-    let plain = !safe.is_empty() && !safe.contains([' ', '"', '=', '\\', '\u{a0}']);
-    if plain || is_quoted(&safe) {
+    if is_quoted(text) {
+        let safe = escaped(text);
+        // Cut, it may have lost its end.
+        if is_quoted(&safe) {
+            return safe;
+        }
+    }
+    // A backslash of the text's own must not swallow a quotation mark of ours.
+    let safe = escaped(&text.replace('\\', "\\\\"));
+    if !safe.is_empty() && !safe.contains([' ', '"', '=', '\\', '\u{a0}']) {
         return safe;
     }
     format!("\"{}\"", safe.replace('"', "\\\""))
@@ -287,6 +294,12 @@ mod tests {
             || tracing::info!(target: "oplati", path = ?"/dev/tty S0", "Got"),
         );
         assert_eq!(debug, "<6>Got path=\"/dev/tty S0\"\n");
+    }
+
+    #[test]
+    fn a_backslash_before_a_quotation_mark_does_not_end_the_field() {
+        assert_eq!(word("a\\\" b=1"), "\"a\\\\\\\" b=1\"");
+        assert_eq!(word("C:\\"), "\"C:\\\\\"");
     }
 
     proptest! {
