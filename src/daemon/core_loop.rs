@@ -345,7 +345,12 @@ impl CoreLoop {
         let state = serde_json::to_value(operation.state).unwrap_or_default();
         let state = state.as_str().unwrap_or_default();
         tracing::info!(operation = %operation.id, state, amount = %operation.amount, what, "Operation");
-        self.publish(NoticeKind::Operation, operation);
+        // What the display shows is the buyer's: events, which anybody may keep, leave it out.
+        let shared = Operation {
+            shows: None,
+            ..operation.clone()
+        };
+        self.publish(NoticeKind::Operation, &shared);
         if let Record::Undoing(undoing) = record {
             self.publish(NoticeKind::Queue, &UndoingRecord::queue_item(undoing));
         }

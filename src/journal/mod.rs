@@ -206,6 +206,10 @@ impl Journal {
         connection
             .pragma_update(None, "synchronous", "FULL")
             .map_err(open)?;
+        // What a row held of a QR is overwritten when the row changes.
+        connection
+            .pragma_update(None, "secure_delete", true)
+            .map_err(open)?;
         check(&connection, path)?;
         let mut journal = Journal {
             connection,

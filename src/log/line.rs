@@ -150,23 +150,24 @@ impl Visit for Values<'_, '_> {
 /// The text without anything that moves a cursor or turns the reading direction, and cut.
 fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    for (index, character) in text.chars().enumerate() {
-        if index == MAX_VALUE {
-            line.push('…');
-            break;
-        }
-        match character {
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            '\t' => line.push_str("\\t"),
-            other if is_unsafe(other) => {
-                // Writing into a String cannot fail.
-                let _ = write!(line, "\\u{{{:x}}}", u32::from(other));
-            }
-            other => line.push(other),
-        }
+    text.chars().take(MAX_VALUE).for_each(|character| push_escaped(&mut line, character));
+    if text.chars().nth(MAX_VALUE).is_some() {
+        line.push('…');
     }
     line
+}
+
+fn push_escaped(line: &mut String, character: char) {
+    match character {
+        '\n' => line.push_str("\\n"),
+        '\r' => line.push_str("\\r"),
+        '\t' => line.push_str("\\t"),
+        other if is_unsafe(other) => {
+            // Writing into a String cannot fail.
+            let _ = write!(line, "\\u{{{:x}}}", u32::from(other));
+        }
+        other => line.push(other),
+    }
 }
 
 fn is_unsafe(character: char) -> bool {
@@ -176,19 +177,22 @@ fn is_unsafe(character: char) -> bool {
 
 /// The text as the value of a field: quoted unless it is one word.
 fn word(text: &str) -> String {
-    if is_quoted(text) {
-        let safe = escaped(text);
-        // Cut, it may have lost its end.
-        if is_quoted(&safe) {
-            return safe;
+    let one_word = |text: &str| !text.is_empty() && !text.contains([' ', '"', '=', '\\', '\u{a0}']);
+    if one_word(text) || (text.chars().count() <= MAX_VALUE && is_quoted(text)) {
+        return escaped(text);
+    }
+    let mut line = String::from('"');
+    for character in text.chars().take(MAX_VALUE) {
+        if matches!(character, '"' | '\\') {
+            line.push('\\');
         }
+        push_escaped(&mut line, character);
     }
-    // A backslash of the text's own must not swallow a quotation mark of ours.
-    let safe = escaped(&text.replace('\\', "\\\\"));
-    if !safe.is_empty() && !safe.contains([' ', '"', '=', '\\', '\u{a0}']) {
-        return safe;
+    if text.chars().nth(MAX_VALUE).is_some() {
+        line.push('…');
     }
-    format!("\"{}\"", safe.replace('"', "\\\""))
+    line.push('"');
+    line
 }
 
 /// Whether this is one quoted text already, as `Debug` writes strings.

@@ -1,5 +1,8 @@
 //! Lost answers, dead lines and resets on real sockets.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
 use serde_json::json;
 
 use crate::bench::{Sim, Till, wait_for};
@@ -114,13 +117,18 @@ fn a_reset_token_is_said_in_the_seeds_words_and_its_file_is_the_cure() {
 #[test]
 fn no_secret_is_in_the_log_or_in_an_event() {
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(&sim.url, 2, "[Till]\nlisten = 127.0.0.1:38471\n");
+    let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
     let qr = till.until("s-1", &["awaiting_buyer"])["shows"]["qr"]
         .as_str()
         .unwrap()
         .to_owned();
     till.until_final("s-1");
+    let events = events_until(&till, "\"state\":\"done\"");
+    assert!(
+        events.contains("awaiting_buyer") && !events.contains(&qr),
+        "a QR is in the events"
+    );
     let read = |path: &str| {
         std::fs::read_to_string(till.path(path))
             .unwrap()
@@ -170,4 +178,18 @@ fn the_log_survives_rotation() {
             .unwrap()
             .contains("s-1")
     );
+}
+
+/// All kept events, up to one with that text.
+fn events_until(till: &Till, text: &str) -> String {
+    let mut stream = UnixStream::connect(till.path("run/oplati/till.sock")).unwrap();
+    stream
+        .write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1\r\n\r\n")
+        .unwrap();
+    let (mut seen, mut chunk) = (String::new(), [0; 4096]);
+    while !seen.contains(text) {
+        let count = stream.read(&mut chunk).unwrap();
+        seen.push_str(&String::from_utf8_lossy(&chunk[..count]));
+    }
+    seen
 }
