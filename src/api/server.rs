@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use axum::serve::{Listener, ListenerExt as _};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,8 +28,6 @@ const MAX_HEADERS: usize = 16 * 1024;
 const MAX_CONNECTIONS: usize = 64;
 /// At the end calls get this time to finish.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// After a failed accept, for want of descriptors for example.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Where callers come in.
 #[derive(Debug)]
@@ -47,61 +46,31 @@ pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>
     };
     let mut tasks = JoinSet::new();
     let router = super::router(api.clone(), Door::Socket);
-    tasks.spawn(serve_unix(listeners.unix, router, stop.clone()));
+    tasks.spawn(serve_door(listeners.unix, router, stop.clone()));
     if let Some((listener, token)) = listeners.tcp {
         let port = listener.local_addr().map_or(0, |address| address.port());
         let router = super::router(api, Door::Tcp { port, token });
-        tasks.spawn(serve_tcp(listener, router, stop));
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY");
+            }
+        });
+        tasks.spawn(serve_door(listener, router, stop));
     }
     while tasks.join_next().await.is_some() {}
 }
 
-async fn serve_unix(
-    listener: tokio::net::UnixListener,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) {
+/// Lets callers in; a failed accept is waited out by the listener itself.
+async fn serve_door<L: Listener>(mut listener: L, router: Router, mut stop: watch::Receiver<bool>) {
     let mut connections = Connections::new(router, stop.clone());
     while !*stop.borrow() {
         let permit = connections.permit().await;
         tokio::select! {
             _ = stop.changed() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => connections.take(stream, permit),
-                Err(error) => refused(&error).await,
-            },
+            (stream, _) = listener.accept() => connections.take(stream, permit),
         }
     }
     connections.finish().await;
-}
-
-async fn serve_tcp(
-    listener: tokio::net::TcpListener,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut connections = Connections::new(router, stop.clone());
-    while !*stop.borrow() {
-        let permit = connections.permit().await;
-        tokio::select! {
-            _ = stop.changed() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "TCP_NODELAY");
-                    }
-                    connections.take(stream, permit);
-                }
-                Err(error) => refused(&error).await,
-            },
-        }
-    }
-    connections.finish().await;
-}
-
-async fn refused(error: &std::io::Error) {
-    tracing::warn!(%error, "A caller could not be let in");
-    tokio::time::sleep(ACCEPT_AGAIN).await;
 }
 
 /// The callers of one door.

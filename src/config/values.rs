@@ -236,37 +236,46 @@ fn serial(text: &str, paths: &Paths) -> Option<SerialLine> {
     })
 }
 
+/// `none`, or devices of one kind as `read` knows them; `auto` stands alone.
+fn devices<T>(
+    text: &str,
+    allowed: impl Fn() -> Allowed,
+    read: impl Fn(&str, Option<&str>) -> Option<T>,
+) -> Result<Vec<T>, Allowed> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let parts = split_devices(text);
+    let several = parts.len() > 1 && parts.iter().any(|part| part == "auto");
+    if parts.len() > MOST_DEVICES || several {
+        return Err(allowed());
+    }
+    let device = |part: &String| {
+        let (kind, rest) = match part.split_once(':') {
+            Some((kind, rest)) => (kind, Some(rest)),
+            None => (part.as_str(), None),
+        };
+        read(kind, rest).ok_or_else(&allowed)
+    };
+    parts.iter().map(device).collect()
+}
+
 pub(super) fn scanners(text: &str, paths: &Paths) -> Result<Vec<ScannerDevice>, Allowed> {
     let allowed = || {
         format!(
             "auto, none, or up to {MOST_DEVICES} of serial:PATH[@BAUD[,8N1]] hid:PATH keyboard:PATH, separated by commas; speeds {BAUDS:?}"
         )
     };
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    let parts = split_devices(text);
-    if parts.len() > MOST_DEVICES || (parts.len() > 1 && parts.iter().any(|part| part == "auto")) {
-        return Err(allowed());
-    }
-    let device = |part: &String| {
-        let (kind, rest) = part.split_once(':').unwrap_or((part, ""));
-        match (kind, rest) {
-            ("auto", "") => Some(ScannerDevice::Auto),
-            ("serial", line) => serial(line, paths).map(ScannerDevice::Serial),
-            ("hid", path) if !path.is_empty() => Some(ScannerDevice::Hid {
-                path: paths.written(path),
-            }),
-            ("keyboard", path) if !path.is_empty() => Some(ScannerDevice::Keyboard {
-                path: paths.written(path),
-            }),
-            _ => None,
+    let path = |text: &str| paths.written(text);
+    devices(text, allowed, |kind, rest| match (kind, rest) {
+        ("auto", None) => Some(ScannerDevice::Auto),
+        ("serial", Some(line)) => serial(line, paths).map(ScannerDevice::Serial),
+        ("hid", Some(node)) if !node.is_empty() => Some(ScannerDevice::Hid { path: path(node) }),
+        ("keyboard", Some(node)) if !node.is_empty() => {
+            Some(ScannerDevice::Keyboard { path: path(node) })
         }
-    };
-    parts
-        .iter()
-        .map(|part| device(part).ok_or_else(allowed))
-        .collect()
+        _ => None,
+    })
 }
 
 pub(super) fn displays(text: &str, paths: &Paths) -> Result<Vec<DisplayDevice>, Allowed> {
@@ -275,36 +284,20 @@ pub(super) fn displays(text: &str, paths: &Paths) -> Result<Vec<DisplayDevice>, 
             "auto, none, or up to {MOST_DEVICES} of drm[:CONNECTOR] fb:PATH window serial:PATH[@BAUD] png:PATH[@WxH] web, separated by commas; pictures from 320x240 to 3840x2160, either way round"
         )
     };
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    let parts = split_devices(text);
-    if parts.len() > MOST_DEVICES || (parts.len() > 1 && parts.iter().any(|part| part == "auto")) {
-        return Err(allowed());
-    }
-    let device = |part: &String| {
-        let (kind, rest) = part
-            .split_once(':')
-            .map_or((part.as_str(), None), |(kind, rest)| (kind, Some(rest)));
-        match (kind, rest) {
-            ("auto", None) => Some(DisplayDevice::Auto),
-            ("window", None) => Some(DisplayDevice::Window),
-            ("web", None) => Some(DisplayDevice::Web),
-            ("drm", connector) => Some(DisplayDevice::Drm {
-                connector: connector.map(str::to_owned),
-            }),
-            ("fb", Some(path)) if !path.is_empty() => Some(DisplayDevice::Framebuffer {
-                path: paths.written(path),
-            }),
-            ("serial", Some(line)) => serial(line, paths).map(DisplayDevice::Serial),
-            ("png", Some(rest)) => png(rest, paths),
-            _ => None,
-        }
-    };
-    parts
-        .iter()
-        .map(|part| device(part).ok_or_else(allowed))
-        .collect()
+    devices(text, allowed, |kind, rest| match (kind, rest) {
+        ("auto", None) => Some(DisplayDevice::Auto),
+        ("window", None) => Some(DisplayDevice::Window),
+        ("web", None) => Some(DisplayDevice::Web),
+        ("drm", connector) => Some(DisplayDevice::Drm {
+            connector: connector.map(str::to_owned),
+        }),
+        ("fb", Some(node)) if !node.is_empty() => Some(DisplayDevice::Framebuffer {
+            path: paths.written(node),
+        }),
+        ("serial", Some(line)) => serial(line, paths).map(DisplayDevice::Serial),
+        ("png", Some(rest)) => png(rest, paths),
+        _ => None,
+    })
 }
 
 fn png(text: &str, paths: &Paths) -> Option<DisplayDevice> {

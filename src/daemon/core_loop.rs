@@ -56,21 +56,12 @@ enum Asker {
 
 /// The thread's belongings.
 pub(super) struct CoreLoop {
-    pub core: Core,
-    pub clock: Clock,
-    pub journal: Journal,
-    pub client: Option<Arc<Client>>,
-    pub io: tokio::runtime::Handle,
-    pub inbound: mpsc::Sender<Inbound>,
-    pub displays: Arc<Displays>,
-    pub notices: Arc<Notices>,
-    pub shared: Arc<Shared>,
-    pub stop: watch::Receiver<bool>,
+    parts: Parts,
     askers: BTreeMap<Ticket, Asker>,
     tickets: Ticket,
 }
 
-/// What the loop is built of; the rest it makes itself.
+/// What the loop is built of.
 pub(super) struct Parts {
     pub core: Core,
     pub clock: Clock,
@@ -86,29 +77,8 @@ pub(super) struct Parts {
 
 impl CoreLoop {
     pub(super) fn new(parts: Parts) -> CoreLoop {
-        let Parts {
-            core,
-            clock,
-            journal,
-            client,
-            io,
-            inbound,
-            displays,
-            notices,
-            shared,
-            stop,
-        } = parts;
         CoreLoop {
-            core,
-            clock,
-            journal,
-            client,
-            io,
-            inbound,
-            displays,
-            notices,
-            shared,
-            stop,
+            parts,
             askers: BTreeMap::new(),
             tickets: 0,
         }
@@ -123,11 +93,11 @@ impl CoreLoop {
     ) {
         self.carry_out(first).await;
         self.has_room();
-        while !*self.stop.borrow() {
+        while !*self.parts.stop.borrow() {
             self.publish_status();
             notify_watchdog();
             let wait = self.time_until_wakeup();
-            let mut stop = self.stop.clone();
+            let mut stop = self.parts.stop.clone();
             tokio::select! {
                 biased;
                 _ = stop.changed() => {}
@@ -142,12 +112,12 @@ impl CoreLoop {
                 }
             }
         }
-        self.journal.close();
+        self.parts.journal.close();
     }
 
     fn time_until_wakeup(&self) -> Duration {
-        let now = self.clock.now().mono;
-        let due = self.core.next_wakeup().map(|(at, why)| {
+        let now = self.parts.clock.now().mono;
+        let due = self.parts.core.next_wakeup().map(|(at, why)| {
             tracing::trace!(why, at_ms = at.as_millis(), "Next wake-up");
             at.saturating_sub(now)
         });
@@ -155,7 +125,7 @@ impl CoreLoop {
     }
 
     async fn feed(&mut self, event: Event) {
-        let step = self.core.handle(event, self.clock.now());
+        let step = self.parts.core.handle(event, self.parts.clock.now());
         self.carry_out(step).await;
     }
 
@@ -188,9 +158,9 @@ impl CoreLoop {
             Err(Failure::NotSent { .. } | Failure::Lost { .. })
         );
         if let Some(date) = exchange.server_date {
-            self.shared.note_server_clock(date);
+            self.parts.shared.note_server_clock(date);
         }
-        if self.shared.note_service(reachable, exchange.elapsed) {
+        if self.parts.shared.note_service(reachable, exchange.elapsed) {
             self.publish_health();
         }
     }
@@ -204,7 +174,7 @@ impl CoreLoop {
                 request,
                 answer,
             } => self.begin(ticket, id, request, answer).await,
-            Command::Abort { id, answer } => match self.journal.find(&id) {
+            Command::Abort { id, answer } => match self.parts.journal.find(&id) {
                 Ok(existing) => {
                     self.askers.insert(ticket, Asker::Abort(answer));
                     self.feed(Event::Abort {
@@ -244,11 +214,14 @@ impl CoreLoop {
         answer: Answer<(bool, Operation)>,
     ) {
         let shift = request.receipt.shift.clone();
-        let shift = shift.unwrap_or_else(|| crate::core::shift::of_day(self.clock.now().wall));
-        let facts = self.journal.find(&id).and_then(|existing| {
+        let shift =
+            shift.unwrap_or_else(|| crate::core::shift::of_day(self.parts.clock.now().wall));
+        let facts = self.parts.journal.find(&id).and_then(|existing| {
             Ok((
                 existing,
-                self.journal.set_aside(&request.receipt.number, &shift)?,
+                self.parts
+                    .journal
+                    .set_aside(&request.receipt.number, &shift)?,
             ))
         });
         let (existing, set_aside) = match facts {
@@ -271,9 +244,9 @@ impl CoreLoop {
 
     /// Whether the end of another operation can be written; said once when that changes.
     fn has_room(&mut self) -> bool {
-        let secured = self.journal.secure_room();
+        let secured = self.parts.journal.secure_room();
         let lacking = secured.is_err();
-        if self.shared.no_room.swap(lacking, Ordering::Relaxed) != lacking {
+        if self.parts.shared.no_room.swap(lacking, Ordering::Relaxed) != lacking {
             match secured {
                 Ok(()) => tracing::info!("There is room for operations again"),
                 Err(error) => {
@@ -288,21 +261,22 @@ impl CoreLoop {
     /// Writes first, effects after.
     async fn carry_out(&mut self, step: Step) {
         let mut step = step;
-        while let Err(error) = self.journal.commit(&step.writes) {
+        while let Err(error) = self.parts.journal.commit(&step.writes) {
             if let Some(id) = step.creates.take() {
                 tracing::error!(operation = %id, error = %with_causes(&error), "The operation was not begun");
                 self.refuse_creation(step);
                 step = self
+                    .parts
                     .core
-                    .handle(Event::BeginFailed { id }, self.clock.now());
+                    .handle(Event::BeginFailed { id }, self.parts.clock.now());
                 continue;
             }
             self.wait_for_disk(&error).await;
-            if *self.stop.borrow() {
+            if *self.parts.stop.borrow() {
                 return;
             }
         }
-        if self.shared.stalled.swap(false, Ordering::Relaxed) {
+        if self.parts.shared.stalled.swap(false, Ordering::Relaxed) {
             tracing::info!("The journal can be written again");
             self.publish_health();
         }
@@ -315,15 +289,15 @@ impl CoreLoop {
     }
 
     async fn wait_for_disk(&mut self, error: &JournalError) {
-        if !self.shared.stalled.swap(true, Ordering::Relaxed) {
+        if !self.parts.shared.stalled.swap(true, Ordering::Relaxed) {
             tracing::error!(error = %with_causes(error), "The journal cannot be written, waiting for the disk");
             self.publish_health();
         }
         if error.is_full() {
-            self.journal.use_reserve();
+            self.parts.journal.use_reserve();
         }
         notify_watchdog();
-        let mut stop = self.stop.clone();
+        let mut stop = self.parts.stop.clone();
         tokio::select! {
             _ = stop.changed() => {}
             () = tokio::time::sleep(WRITE_AGAIN) => {}
@@ -358,13 +332,13 @@ impl CoreLoop {
 
     fn publish(&self, kind: NoticeKind, data: &impl serde::Serialize) {
         match serde_json::to_value(data) {
-            Ok(data) => self.notices.publish(kind, data),
+            Ok(data) => self.parts.notices.publish(kind, data),
             Err(error) => tracing::error!(%error, "An event cannot be told"),
         }
     }
 
     fn publish_status(&self) {
-        if self.shared.set_status(self.core.status()) {
+        if self.parts.shared.set_status(self.parts.core.status()) {
             self.publish_health();
         }
     }
@@ -372,7 +346,7 @@ impl CoreLoop {
     fn publish_health(&self) {
         self.publish(
             NoticeKind::Health,
-            &crate::api::till::Watch::health(&*self.shared),
+            &crate::api::till::Watch::health(&*self.parts.shared),
         );
     }
 
@@ -394,19 +368,19 @@ impl CoreLoop {
                 tracing::info!(device = %device, code = %shown, used_by = used_by.as_deref(), "Scan");
                 let length = code.expose().chars().count();
                 let data = serde_json::json!({"device": device, "length": length, "tail": shown, "used_by": used_by});
-                self.notices.publish(NoticeKind::Scan, data);
+                self.parts.notices.publish(NoticeKind::Scan, data);
             }
         }
     }
 
     fn show(&self, scene: &crate::display::Scene) {
         tracing::debug!(scene = scene.name(), "Scene");
-        if let Err(error) = self.displays.show(scene) {
+        if let Err(error) = self.parts.displays.show(scene) {
             tracing::warn!(scene = scene.name(), %error, "No display can show this");
             let refused = Inbound::SceneRefused {
                 reason: error.to_string(),
             };
-            if self.inbound.try_send(refused).is_err() {
+            if self.parts.inbound.try_send(refused).is_err() {
                 tracing::error!("The core's queue is full");
             }
         }
@@ -414,11 +388,11 @@ impl CoreLoop {
 
     /// The task is never cancelled: its outcome always comes back.
     fn send(&self, request: RequestId, operation: String, call: Box<crate::service::call::Call>) {
-        let Some(client) = self.client.clone() else {
+        let Some(client) = self.parts.client.clone() else {
             return;
         };
-        let inbound = self.inbound.clone();
-        self.io.spawn(async move {
+        let inbound = self.parts.inbound.clone();
+        self.parts.io.spawn(async move {
             let exchange = Box::new(client.call(&call, &operation).await);
             if inbound
                 .send(Inbound::Exchanged { request, exchange })

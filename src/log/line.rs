@@ -150,7 +150,9 @@ impl Visit for Values<'_, '_> {
 /// The text without anything that moves a cursor or turns the reading direction, and cut.
 fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    text.chars().take(MAX_VALUE).for_each(|character| push_escaped(&mut line, character));
+    text.chars()
+        .take(MAX_VALUE)
+        .for_each(|character| push_escaped(&mut line, character));
     if text.chars().nth(MAX_VALUE).is_some() {
         line.push('…');
     }
