@@ -394,8 +394,11 @@ fn outputs(devices: &[DisplayDevice]) -> (Vec<Output>, Vec<Unsupported>) {
                 outputs.push(Output::Web { name });
                 continue;
             }
-            // Nothing is looked for yet, and nothing is missing: the page is always served.
-            DisplayDevice::Auto => continue,
+            // Nothing is missing: the page is always served.
+            DisplayDevice::Auto => {
+                tracing::info!(device = %name, "auto looks for no display in this version");
+                continue;
+            }
             DisplayDevice::Drm { connector } => {
                 format!("drm:{}", connector.as_deref().unwrap_or(""))
             }
@@ -438,7 +441,10 @@ fn start_scanners(
                 })?);
                 continue;
             }
-            ScannerDevice::Auto => continue,
+            ScannerDevice::Auto => {
+                tracing::info!(device = %name, "auto looks for no scanner in this version");
+                continue;
+            }
             ScannerDevice::Hid { path } | ScannerDevice::Keyboard { path } => {
                 path.display().to_string()
             }
