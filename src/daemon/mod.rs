@@ -168,10 +168,12 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let tcp_address = tcp
         .as_ref()
         .and_then(|(listener, _)| listener.local_addr().ok());
-    let (http, io) = start_http(till, unix, tcp, stopped.clone())?;
     let client = client(config, &paths)?;
     let restored = journal.restore()?;
     let (core, first) = Core::new(core_settings(config)?, restored, clock.now());
+    // Before the first caller can ask for it.
+    shared.set_status(core.status());
+    let (http, io) = start_http(till, unix, tcp, stopped.clone())?;
     let parts = Parts {
         core,
         clock,
