@@ -19,17 +19,15 @@ pub(super) fn classify(call: &Call, status: u16, body: &[u8]) -> Answer {
             protocol: true,
         });
     }
-    let error = (400..500)
-        .contains(&status)
-        .then(|| ErrorBody::read(body))
-        .flatten();
-    let Some(error) = error else {
+    let error = ErrorBody::read(body);
+    let detail = error_detail(status, error.as_ref());
+    // Above and below 4xx the words are worth reading, but they refuse nothing.
+    let Some(error) = error.filter(|_| (400..500).contains(&status)) else {
         return Err(Failure::Lost {
-            detail: format!("HTTP {status}"),
+            detail,
             protocol: false,
         });
     };
-    let detail = wire::clean(&format!("HTTP {status}: {}", error.detail()), 300);
     if let Some(problem) = token_problem(&error) {
         return Err(Failure::Token { problem, detail });
     }
@@ -43,6 +41,14 @@ pub(super) fn classify(call: &Call, status: u16, body: &[u8]) -> Answer {
         message: error.message(),
         detail,
     })
+}
+
+/// For support: the status, and the service's own words if it said any.
+pub(super) fn error_detail(status: u16, error: Option<&ErrorBody>) -> String {
+    match error {
+        Some(error) => wire::clean(&format!("HTTP {status}: {}", error.detail()), 300),
+        None => format!("HTTP {status}"),
+    }
 }
 
 /// The seed's two token errors, by the service's words or its code.
@@ -87,9 +93,10 @@ fn read(call: &Call, body: &[u8]) -> Result<Reply, WireError> {
         Call::ConsumerStatus { .. } => {
             let answer: wire::ConsumerAnswer =
                 serde_json::from_slice(body).map_err(WireError::Shape)?;
-            let card = answer.cards.into_iter().next().map(|card| Card {
+            let cards = answer.cards.unwrap_or_default();
+            let card = cards.into_iter().next().map(|card| Card {
                 number: wire::clean(&card.number, 64),
-                name: wire::clean(&card.name, 128),
+                name: wire::clean(card.name.as_deref().unwrap_or_default(), 128),
             });
             Ok(Reply::Consumer {
                 ready: answer.ready,
@@ -161,7 +168,7 @@ mod tests {
 
     fn info(order: &str, sum: &str, kind: u8) -> String {
         format!(
-            r#"{{"paymentId": 1, "paymentType": {kind}, "sum": {sum}, "status": 1, "orderNumber": "{order}"}}"#
+            r#"{{"paymentId": 1, "paymentType": {kind}, "sum": {sum}, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "{order}"}}"#
         )
     }
 
@@ -215,6 +222,40 @@ mod tests {
                 "{status}"
             );
         }
+    }
+
+    #[test]
+    fn the_services_words_stay_for_support_whatever_the_status() {
+        let body = br#"{"code": "DB", "devMessage": "no base"}"#;
+        let answer = classify(&pay(), 500, body);
+        assert!(
+            matches!(&answer, Err(Failure::Lost { detail, protocol: false }) if detail == "HTTP 500: \"DB\" / no base"),
+            "{answer:?}"
+        );
+    }
+
+    #[test]
+    fn a_buyer_without_cards_has_none() {
+        let call = Call::ConsumerStatus {
+            session: "s".into(),
+        };
+        for (cards, expected) in [
+            ("", None),
+            (r#", "loyaltyCards": null"#, None),
+            (r#", "loyaltyCards": []"#, None),
+            (
+                r#", "loyaltyCards": [{"number": "7", "name": null}]"#,
+                Some("7"),
+            ),
+        ] {
+            let body = format!(r#"{{"isConsumerReady": true{cards}}}"#);
+            let answer = classify(&call, 200, body.as_bytes()).unwrap();
+            let Reply::Consumer { ready: true, card } = answer else {
+                panic!("{answer:?}")
+            };
+            assert_eq!(card.map(|card| card.number).as_deref(), expected);
+        }
+        assert!(classify(&call, 200, br#"{"isConsumerReady": 1}"#).is_err());
     }
 
     #[test]

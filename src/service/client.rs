@@ -5,8 +5,13 @@
 //! connection turns out dead before the first byte of an answer, and what it thinks unsent may have
 //! been read by the other side. On a fresh connection there is nothing to repeat.
 //!
-//! Time-outs: `timeout` bounds a call whole. Connecting gets at most 5 s of it: a handshake takes
-//! three round trips, and one that takes longer than 5 s will not carry a payment either.
+//! Time-outs: `timeout` bounds a request whole. Connecting gets at most half of it, and at most 5 s:
+//! a handshake takes three round trips, and one that takes longer will not carry a payment either.
+//! It must end before the request does, or a dead line would look like a lost answer, though nothing
+//! was sent.
+//!
+//! Certificates are the system's, and are read only for an `https:` address: the bare machine on
+//! which the demo runs may have none.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,13 +21,13 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
 
 use super::call::{Answer, Call, Failure, PaymentInfo, Reply, SessionMode, TokenProblem};
-use super::classify::{classify, token_problem};
+use super::classify::{classify, error_detail, token_problem};
 use super::token::{self, Prepared, TokenError};
 use super::wire::{self, ErrorBody, PaymentContent};
 use crate::causes::with_causes;
 use crate::secret::Secret;
 
-/// Most of `timeout` that connecting may take.
+/// Longest time that connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// A probe is all in all this short: a cashier waits for it.
 const PROBE: Duration = Duration::from_secs(2);
@@ -52,7 +57,7 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The HTTP library refuses, for want of certificates for example.
-    #[error("cannot prepare HTTPS")]
+    #[error("cannot prepare HTTPS; it needs the system's certificates (package ca-certificates)")]
     Build(#[source] reqwest::Error),
     /// A header value that HTTP does not allow.
     #[error("{0} holds characters that an HTTP header cannot carry")]
@@ -107,8 +112,15 @@ impl Client {
             let value = header_value(password.expose(), "password")?;
             headers.insert(header_name(wire::HEADER_PASSWORD)?, value);
         }
+        let plain = settings.url.to_ascii_lowercase().starts_with("http:");
         let build = |keep: usize| {
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder();
+            let builder = if plain {
+                builder.tls_certs_only([])
+            } else {
+                builder
+            };
+            builder
                 .default_headers(headers.clone())
                 .user_agent(concat!("oplati/", env!("CARGO_PKG_VERSION")))
                 .no_proxy()
@@ -116,7 +128,7 @@ impl Client {
                 .retry(reqwest::retry::never())
                 .http1_only()
                 .tcp_nodelay(true)
-                .connect_timeout(CONNECT.min(settings.timeout))
+                .connect_timeout(CONNECT.min(settings.timeout / 2))
                 .pool_idle_timeout(IDLE)
                 .pool_max_idle_per_host(keep)
                 .build()
@@ -138,16 +150,17 @@ impl Client {
         })
     }
 
-    /// Performs one call for `operation` and reports its outcome. Never fails to report; takes at
-    /// most `timeout`, and as much again when the token has to be asked for first.
+    /// Performs one call for `operation` and reports its outcome. Never fails to report. Takes at
+    /// most `timeout`, a look-up so long for each shift, and as much again when the token has to be
+    /// asked for first.
     pub async fn call(&self, call: &Call, operation: &str) -> Exchange {
         let began = Instant::now();
         let mut server_date = None;
         let answer = match self.token(operation).await {
-            Ok(token) => {
-                self.perform(call, token.as_ref(), operation, &mut server_date)
-                    .await
-            }
+            Ok(token) => self
+                .perform(call, token.as_ref(), operation, &mut server_date)
+                .await
+                .map_err(|failure| self.without_secrets(failure, call, token.as_ref())),
             Err(failure) => Err(failure),
         };
         Exchange {
@@ -155,6 +168,26 @@ impl Client {
             elapsed: began.elapsed(),
             server_date,
         }
+    }
+
+    /// The service may repeat what it was told: its words go to people and logs, our secrets do not.
+    fn without_secrets(&self, failure: Failure, call: &Call, token: Option<&Secret>) -> Failure {
+        let told = match call {
+            Call::OpenSession(SessionMode::ConsumerQr(code)) => Some(code.expose()),
+            Call::ConsumerStatus { session } | Call::Pay { session, .. } => Some(session.as_str()),
+            Call::OpenSession(SessionMode::StaticQr | SessionMode::DynamicQr)
+            | Call::Payment { .. }
+            | Call::Reverse { .. }
+            | Call::LookUp { .. }
+            | Call::Probe { .. } => None,
+        };
+        let secrets: Vec<&str> = [token, self.settings.password.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(Secret::expose)
+            .chain(told)
+            .collect();
+        hide(failure, &secrets)
     }
 
     async fn perform(
@@ -381,33 +414,54 @@ impl Client {
         if raw.status != 200 {
             return Err(refused_token(&raw));
         }
+        let no_token = |what: &str| Failure::NotSent {
+            detail: format!("no token: the answer to POST tokens holds {what}"),
+        };
         let answer: wire::TokenAnswer =
-            serde_json::from_slice(&raw.body).map_err(|_| Failure::NotSent {
-                detail: "no token: the answer to POST tokens holds none".to_owned(),
-            })?;
-        let kept = prepared.keep(&answer.token);
-        kept.inspect(|_| tracing::info!("The token was received and kept")).or_else(|error| {
-            tracing::error!(error = %with_causes(&error), "The token was received but cannot be kept; it lasts until the next start");
-            match error {
-                TokenError::Unwritable { .. } => Ok(Secret::new(answer.token)),
-                TokenError::Damaged { .. } | TokenError::Unreadable { .. } => Err(token_failure(&error)),
+            serde_json::from_slice(&raw.body).map_err(|_| no_token("none"))?;
+        let token = token::check(answer.token.as_bytes())
+            .map_err(|what| no_token(&format!("one that is {what}")))?;
+        match prepared.keep(&token) {
+            Ok(()) => tracing::info!("The token was received and kept"),
+            Err(error) => {
+                tracing::error!(error = %with_causes(&error), "The token was received but cannot be kept; it lasts until the next start");
             }
-        })
+        }
+        Ok(token)
     }
+}
+
+/// Secrets shorter than this stand for nothing: hiding them would garble the service's words.
+const SHORTEST_HIDDEN: usize = 4;
+
+fn hide(mut failure: Failure, secrets: &[&str]) -> Failure {
+    let hide = |text: &mut String| {
+        for secret in secrets
+            .iter()
+            .filter(|secret| secret.len() >= SHORTEST_HIDDEN)
+        {
+            *text = text.replace(secret, "***");
+        }
+    };
+    match &mut failure {
+        Failure::Refused { message, detail } => {
+            hide(detail);
+            message.iter_mut().for_each(hide);
+        }
+        Failure::NotSent { detail }
+        | Failure::Token { detail, .. }
+        | Failure::Lost { detail, .. } => hide(detail),
+    }
+    failure
 }
 
 fn refused_token(raw: &Raw) -> Failure {
     let error = ErrorBody::read(&raw.body);
+    let detail = error_detail(raw.status, error.as_ref());
     match error.as_ref().and_then(token_problem) {
-        Some(problem) => {
-            let words = error.map(|error| error.detail()).unwrap_or_default();
-            Failure::Token {
-                problem,
-                detail: wire::clean(&format!("HTTP {}: {words}", raw.status), 300),
-            }
-        }
+        Some(problem) => Failure::Token { problem, detail },
         None => Failure::NotSent {
-            detail: format!("no token: HTTP {}", raw.status),
+            detail: wire::clean(&format!("no token: {detail}"), 300),
         },
     }
 }

@@ -56,7 +56,7 @@ mod tests {
 
     fn row(order: &str, sum: &str) -> String {
         format!(
-            r#"{{"paymentId": 1, "paymentType": 1, "sum": {sum}, "status": 0, "orderNumber": "{order}"}}"#
+            r#"{{"paymentId": 1, "paymentType": 1, "sum": {sum}, "status": 0, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "{order}"}}"#
         )
     }
 
@@ -83,5 +83,7 @@ mod tests {
         assert!(find(format!("{body}x").as_bytes(), &["x".into()]).is_err());
         assert!(find(br#"{"rows": []}"#, &["x".into()]).is_err());
         assert!(find(br#"[{"paymentId": "1"}]"#, &["x".into()]).is_err());
+        let nameless = body.replace(r#""orderNumber": "b""#, r#""orderNumber": null"#);
+        assert!(find(nameless.as_bytes(), &["x".into()]).is_err());
     }
 }

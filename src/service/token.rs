@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
 }
 
 /// One line of printable ASCII; white space around it means nothing.
-fn check(bytes: &[u8]) -> Result<Secret, &'static str> {
+pub(super) fn check(bytes: &[u8]) -> Result<Secret, &'static str> {
     if bytes.len() > MAX_TOKEN_BYTES {
         return Err("longer than 4096 bytes");
     }
@@ -129,21 +129,16 @@ impl Prepared {
         })
     }
 
-    /// Puts the token in, whole or not at all.
+    /// Puts the token, which [`check`] has seen, in whole or not at all.
     ///
     /// # Errors
-    /// [`TokenError`]; the token is then known to the caller alone.
-    pub(super) fn keep(mut self, token: &str) -> Result<Secret, TokenError> {
-        let secret = check(token.as_bytes()).map_err(|what| TokenError::Damaged {
-            path: self.path.clone(),
-            what,
-        })?;
-        self.write(secret.expose())
+    /// [`TokenError::Unwritable`]; the token is then known to the caller alone.
+    pub(super) fn keep(mut self, token: &Secret) -> Result<(), TokenError> {
+        self.write(token.expose())
             .map_err(|source| TokenError::Unwritable {
                 path: self.path.clone(),
                 source,
-            })?;
-        Ok(secret)
+            })
     }
 
     fn write(&mut self, token: &str) -> io::Result<()> {
@@ -177,8 +172,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token.conf");
         assert!(read(&path).unwrap().is_none());
-        let kept = Prepared::make(&path).unwrap().keep("abc-123").unwrap();
-        assert_eq!(read(&path).unwrap(), Some(kept));
+        let token = Secret::new("abc-123");
+        Prepared::make(&path).unwrap().keep(&token).unwrap();
+        assert_eq!(read(&path).unwrap(), Some(token));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "abc-123\n");
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,

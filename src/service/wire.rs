@@ -297,8 +297,8 @@ pub struct ConsumerAnswer {
     #[serde(rename = "isConsumerReady")]
     pub ready: bool,
     /// The buyer's cards (A).
-    #[serde(rename = "loyaltyCards", default)]
-    pub cards: Vec<CardAnswer>,
+    #[serde(rename = "loyaltyCards")]
+    pub cards: Option<Vec<CardAnswer>>,
 }
 
 /// A loyalty card (A).
@@ -307,8 +307,7 @@ pub struct CardAnswer {
     /// Its number (A).
     pub number: String,
     /// Its name (A).
-    #[serde(default)]
-    pub name: String,
+    pub name: Option<String>,
 }
 
 /// Payment info (C).
@@ -322,35 +321,31 @@ pub struct WirePayment<'a> {
     sum: &'a RawValue,
     status: i64,
     #[serde(rename = "createdDate")]
-    created: Option<String>,
+    created: String,
+    /// Nothing, or empty, until it is paid.
     #[serde(rename = "paidDate")]
     paid: Option<String>,
     #[serde(rename = "orderNumber")]
-    order_number: Option<String>,
+    order_number: String,
     #[serde(rename = "pursePublicId")]
     purse: Option<String>,
 }
 
 impl WirePayment<'_> {
-    /// Whether it is one of these; a foreign one need not be read whole.
+    /// Whether it is one of these; a foreign one's values need not be read.
     #[must_use]
     pub fn is_one_of(&self, order_numbers: &[String]) -> bool {
-        self.order_number
-            .as_ref()
-            .is_some_and(|number| order_numbers.contains(number))
+        order_numbers.contains(&self.order_number)
     }
 
     /// Checks every value.
     ///
     /// # Errors
-    /// [`WireError::Field`] for a sum with more than two decimals.
+    /// [`WireError::Field`] for a sum with more than two decimals, or for what is no time.
     pub fn read(self) -> Result<PaymentInfo, WireError> {
         let sum = Kopecks::from_roubles(self.sum.get())
             .map_err(|error| field("sum", error.to_string()))?;
-        let time = |text: &Option<String>| {
-            text.as_ref()
-                .and_then(|text| text.parse::<Timestamp>().ok())
-        };
+        let paid = self.paid.filter(|text| !text.is_empty());
         Ok(PaymentInfo {
             payment_id: self.payment_id,
             payment_type: match self.payment_type {
@@ -370,13 +365,21 @@ impl WirePayment<'_> {
                 5 => PaymentStatus::TechnicalCancelling,
                 other => PaymentStatus::Unknown(other),
             },
-            order_number: self.order_number.unwrap_or_default(),
-            created: time(&self.created),
-            paid: time(&self.paid),
-            paid_text: clean(self.paid.as_deref().unwrap_or_default(), 40),
+            order_number: self.order_number,
+            created: Some(time("createdDate", &self.created)?),
+            paid: paid
+                .as_deref()
+                .map(|text| time("paidDate", text))
+                .transpose()?,
+            paid_text: clean(paid.as_deref().unwrap_or_default(), 40),
             purse: self.purse.map(|purse| clean(&purse, 64)),
         })
     }
+}
+
+fn time(name: &'static str, text: &str) -> Result<Timestamp, WireError> {
+    text.parse()
+        .map_err(|_| field(name, "not a time with its offset"))
 }
 
 /// Reads one payment info.
@@ -521,6 +524,11 @@ mod tests {
                 .as_secs(),
             5
         );
+        for unpaid in ["null", r#""""#] {
+            let unpaid = body.replace(r#""2026-11-24T10:00:05+03:00""#, unpaid);
+            let info = read_payment(unpaid.as_bytes()).unwrap();
+            assert_eq!((info.paid, info.paid_text.as_str()), (None, ""));
+        }
         let odd = body
             .replace(r#""status": 1"#, r#""status": 42"#)
             .replace(r#""paymentType": 1"#, r#""paymentType": 9"#);
@@ -533,11 +541,15 @@ mod tests {
 
     #[test]
     fn broken_payment_info_is_an_error_never_a_guess() {
-        let good =
-            r#"{"paymentId": 7, "paymentType": 1, "sum": 1, "status": 1, "orderNumber": "n"}"#;
+        let good = r#"{"paymentId": 7, "paymentType": 1, "sum": 1, "status": 1, "createdDate": "2026-11-24T10:00:00Z", "paidDate": "2026-11-24T10:00:01Z", "orderNumber": "n"}"#;
         assert!(read_payment(good.as_bytes()).is_ok());
         for (from, to) in [
             ("7", "\"7\""),
+            ("createdDate", "created"),
+            ("24T10:00:00Z", "24"),
+            ("24T10:00:01Z", "24"),
+            ("\"n\"", "null"),
+            ("orderNumber", "order"),
             ("\"sum\": 1", "\"sum\": 1.005"),
             ("\"sum\": 1", "\"sum\": \"1\""),
             ("\"sum\": 1", "\"sum\": 1e2"),

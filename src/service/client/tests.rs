@@ -133,7 +133,7 @@ fn pay() -> Call {
 }
 
 fn paid() -> String {
-    r#"{"paymentId": 7, "paymentType": 1, "sum": 1.5, "status": 1, "orderNumber": "n-1"}"#.into()
+    r#"{"paymentId": 7, "paymentType": 1, "sum": 1.5, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "n-1"}"#.into()
 }
 
 fn is_lost(answer: &Answer) -> bool {
@@ -383,6 +383,120 @@ async fn no_secret_is_in_an_error() {
     assert!(
         !failure.detail().contains("very-secret") && !failure.detail().contains("tok-123"),
         "{failure:?}"
+    );
+}
+
+#[tokio::test]
+async fn secrets_that_the_service_repeats_are_hidden() {
+    let refusal = r#"{"code": "X", "devMessage": "token tok-123, code qr-of-a-buyer", "userMessage": {"lang_ru": "Код qr-of-a-buyer не принят"}}"#;
+    let service = scripted(vec![Behaviour::Answer(http(400, refusal))]).await;
+    let call = Call::OpenSession(SessionMode::ConsumerQr(Secret::new("qr-of-a-buyer")));
+    let Err(Failure::Refused { message, detail }) = service.client.call(&call, "s-1").await.answer
+    else {
+        panic!("not refused")
+    };
+    assert_eq!(message.as_deref(), Some("Код *** не принят"));
+    assert_eq!(detail, r#"HTTP 400: "X" / token ***, code ***"#);
+}
+
+#[tokio::test]
+async fn a_line_that_never_connects_sent_nothing() {
+    // The backlog is full, so the next handshake is never finished: what a dead line looks like.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+    {
+        waiting.push(stream);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&format!("http://{address}"), folder.path(), None);
+    let answer = client.call(&pay(), "s-1").await.answer;
+    assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_one_is_refused_and_leaves_no_file() {
+    let service = scripted(vec![
+        Behaviour::Answer(http(200, r#"{"token": "two words"}"#)),
+        Behaviour::Answer(http(
+            403,
+            r#"{"code": "NO_TILL", "devMessage": "no such till"}"#,
+        )),
+    ])
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&service.url, folder.path(), Some(""));
+    for words in ["one that is not one line", "\"NO_TILL\" / no such till"] {
+        let answer = client.call(&pay(), "s-1").await.answer;
+        assert!(
+            matches!(&answer, Err(Failure::NotSent { detail }) if detail.contains(words)),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let seen = service.requests.lock().unwrap().clone();
+    assert!(seen.iter().all(|request| request.contains("/pos/tokens")));
+}
+
+#[tokio::test]
+async fn an_unwritable_folder_asks_for_no_token() {
+    let service = scripted(vec![Behaviour::Answer(http(200, r#"{"token": "t"}"#))]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&service.url, folder.path(), Some(""));
+    // A folder in the place of the temporary file cannot be written by anybody, root included.
+    std::fs::create_dir(folder.path().join("token.conf.new")).unwrap();
+    let answer = client.call(&pay(), "s-1").await.answer;
+    assert!(
+        matches!(&answer, Err(Failure::NotSent { detail }) if detail.contains("token.conf")),
+        "{answer:?}"
+    );
+    assert!(service.requests.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_kept_is_used_all_the_same() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&url, folder.path(), Some(""));
+    let path = folder.path().join("token.conf");
+    let service = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        for body in [r#"{"token": "fresh-1"}"#.to_owned(), paid(), paid()] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            seen.push(read_request(&mut stream).await.unwrap());
+            // Its place is taken meanwhile, so the rename fails.
+            let _ = std::fs::create_dir(&path);
+            stream.write_all(http(200, &body).as_bytes()).await.unwrap();
+        }
+        seen
+    });
+    for _ in 0..2 {
+        let answer = client.call(&pay(), "s-1").await.answer;
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    let seen = service.await.unwrap();
+    assert!(seen[0].contains("/pos/tokens"));
+    for payment in &seen[1..] {
+        assert!(payment.to_lowercase().contains("token: fresh-1"));
+    }
+}
+
+#[tokio::test]
+async fn the_services_clock_is_read() {
+    let answer =
+        http(200, &paid()).replacen("\r\n", "\r\nDate: Tue, 24 Nov 2026 07:00:01 GMT\r\n", 1);
+    let service = scripted(vec![Behaviour::Answer(answer)]).await;
+    let exchange = service.client.call(&pay(), "s-1").await;
+    assert!(exchange.answer.is_ok());
+    assert_eq!(
+        exchange.server_date,
+        "2026-11-24T07:00:01Z".parse().ok(),
+        "{exchange:?}"
     );
 }
 
