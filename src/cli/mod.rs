@@ -219,7 +219,15 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Display(args) => till::block_on(display::run(context, args)),
         Verb::Daemon | Verb::Demo { .. } | Verb::Sim { .. } => Ok(exit::OK),
     };
-    outcome.unwrap_or_else(|error| context.fail(&error, error.exit_code()))
+    outcome.unwrap_or_else(|error| {
+        let code = context.fail(&error, error.exit_code());
+        if let CliError::Till(error) = &error
+            && let Some(hint) = error.hint(context.tongue)
+        {
+            context.output.note(hint);
+        }
+        code
+    })
 }
 
 impl Context {

@@ -7,7 +7,7 @@ use qrcode::QrCode;
 use qrcode::render::unicode;
 use reqwest::Method;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::till::{Till, TillError};
 use super::{CliError, Context};
@@ -44,6 +44,9 @@ pub(super) struct SaleArgs {
 pub(super) async fn run(context: &Context, args: SaleArgs) -> Result<u8, CliError> {
     let till = Till::of(context)?;
     let id = args.id.unwrap_or_else(new_id);
+    crate::core::validate::id(&id).map_err(|problem| CliError::Usage(problem.detail))?;
+    // Before the sale begins: whoever stops us from now on means the sale as well.
+    let mut stop = Stop::listen().map_err(TillError::Run)?;
     let mut request = json!({
         "amount": args.amount,
         "receipt": {"number": args.receipt, "items": [{"name": args.name, "cost": args.amount}]},
@@ -53,14 +56,49 @@ pub(super) async fn run(context: &Context, args: SaleArgs) -> Result<u8, CliErro
     }
     let begun: Operation = till
         .ask(Method::PUT, &format!("/v1/sales/{id}"), Some(request))
-        .await?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(TillError::Run)?;
+        .await
+        .inspect_err(|error| warn_of_begun_sale(context, &id, error))?;
     tell(context, &begun);
     let operation = tokio::select! {
         operation = follow(context, &till, begun) => operation?,
-        _ = interrupt.recv() => return abort(context, &till, &id, &mut interrupt).await,
+        () = stop.received() => return abort(context, &till, &id, &mut stop).await,
     };
     finish(context, &operation)
+}
+
+/// Ctrl-C, `kill`, and the terminal's end.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn listen() -> std::io::Result<Stop> {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        let [interrupt, terminate, hangup] = kinds.map(signal);
+        Ok(Stop([interrupt?, terminate?, hangup?]))
+    }
+
+    async fn received(&mut self) {
+        let Stop([interrupt, terminate, hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// The answer was lost, but the sale may run: its name is the way to find it.
+fn warn_of_begun_sale(context: &Context, id: &str, error: &TillError) {
+    if matches!(error, TillError::Lost(_) | TillError::Unreadable(_)) {
+        let text = context.tongue.say(
+            "Продажа могла начаться; посмотреть: oplati operations, отменить: oplati abort",
+            "The sale may have begun; look with oplati operations, stop it with oplati abort",
+        );
+        context.output.note(&format!("{text} {id}"));
+    }
 }
 
 /// Waits for the end and tells every change on the way.
@@ -100,12 +138,7 @@ async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Oper
 }
 
 /// Ctrl-C: the cashier's abort. A second one leaves the rest to the daemon.
-async fn abort(
-    context: &Context,
-    till: &Till,
-    id: &str,
-    interrupt: &mut tokio::signal::unix::Signal,
-) -> Result<u8, CliError> {
+async fn abort(context: &Context, till: &Till, id: &str, stop: &mut Stop) -> Result<u8, CliError> {
     context
         .output
         .note(context.tongue.say("Отмена…", "Aborting…"));
@@ -114,7 +147,7 @@ async fn abort(
         .await?;
     let operation = tokio::select! {
         operation = follow(context, till, aborted) => operation?,
-        _ = interrupt.recv() => {
+        () = stop.received() => {
             context.output.note(context.tongue.say(
                 "Отмена продолжается; посмотреть: oplati operations",
                 "The abort goes on; look with: oplati operations",
@@ -126,28 +159,35 @@ async fn abort(
     Ok(exit::INTERRUPTED)
 }
 
+/// The exit code tells the outcome of the money, also when nobody reads the result.
 fn finish(context: &Context, operation: &Operation) -> Result<u8, CliError> {
-    if context.output.json {
-        context.output.value(operation).map_err(CliError::Write)?;
-    } else {
-        let payment = operation
-            .payment_id
-            .map(|id| format!(", № {id}"))
-            .unwrap_or_default();
-        let text = format!(
-            "{}: {}{payment} ({})",
-            operation.message, operation.amount, operation.id
-        );
-        context.output.line(&text).map_err(CliError::Write)?;
-    }
     if let Some(error) = &operation.error {
         context.output.note(&error.remedy);
     }
-    Ok(if operation.state == State::Done {
-        exit::OK
-    } else {
-        exit::NOT_DONE
-    })
+    let printed = print(context, operation);
+    if operation.state != State::Done {
+        return Ok(exit::NOT_DONE);
+    }
+    printed.map(|()| exit::OK).map_err(CliError::Write)
+}
+
+fn print(context: &Context, operation: &Operation) -> std::io::Result<()> {
+    if context.output.json {
+        return context.output.value(operation);
+    }
+    let Operation {
+        message,
+        amount,
+        id,
+        ..
+    } = operation;
+    let payment = operation
+        .payment_id
+        .map(|id| format!(", № {id}"))
+        .unwrap_or_default();
+    context
+        .output
+        .line(&format!("{message}: {amount}{payment} ({id})"))
 }
 
 fn tell(context: &Context, operation: &Operation) {

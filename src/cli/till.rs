@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
+use super::words::Tongue;
 use super::{CliError, Context};
 use crate::demo::loopback::{CallError, Loopback, Stream};
 use crate::{config, exit};
@@ -13,10 +14,15 @@ use crate::{config, exit};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TillError {
     /// Nobody answers at the socket.
-    #[error(
-        "the daemon does not answer at {socket}; start it: systemctl start oplati (служба не запущена)"
-    )]
+    #[error("the daemon does not answer at {socket}")]
     NotRunning {
+        socket: PathBuf,
+        #[source]
+        source: CallError,
+    },
+    /// The socket does not let us.
+    #[error("no right to use {socket}")]
+    NoPermission {
         socket: PathBuf,
         #[source]
         source: CallError,
@@ -40,9 +46,28 @@ pub(super) enum TillError {
 }
 
 impl TillError {
+    /// One action that helps.
+    pub(super) fn hint(&self, tongue: Tongue) -> Option<&'static str> {
+        match self {
+            TillError::NotRunning { .. } => Some(tongue.say(
+                "Служба не запущена: systemctl start oplati",
+                "The daemon does not run: systemctl start oplati",
+            )),
+            TillError::NoPermission { .. } => Some(tongue.say(
+                "Добавьте пользователя в группу oplati-till",
+                "Add the user to group oplati-till",
+            )),
+            TillError::Problem { .. }
+            | TillError::Lost(_)
+            | TillError::Unreadable(_)
+            | TillError::Run(_) => None,
+        }
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             TillError::NotRunning { .. } => exit::UNAVAILABLE,
+            TillError::NoPermission { .. } => exit::NOPERM,
             TillError::Problem {
                 status: 503 | 507, ..
             }
@@ -114,12 +139,13 @@ impl Till {
     }
 
     fn lost(&self, source: CallError) -> TillError {
-        match std::os::unix::net::UnixStream::connect(&self.socket) {
+        let socket = self.socket.clone();
+        match std::os::unix::net::UnixStream::connect(&socket) {
             Ok(_) => TillError::Lost(source),
-            Err(_) => TillError::NotRunning {
-                socket: self.socket.clone(),
-                source,
-            },
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                TillError::NoPermission { socket, source }
+            }
+            Err(_) => TillError::NotRunning { socket, source },
         }
     }
 }

@@ -63,6 +63,38 @@ fn ctrl_c_aborts_a_sale_cleanly() {
 }
 
 #[test]
+fn being_killed_aborts_a_sale_too() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    for (id, signal) in [("cli-1", Signal::TERM), ("cli-2", Signal::HUP)] {
+        let mut sale = Process(till.verb(&["sale", "5", "--id", id]).spawn().unwrap());
+        till.until(id, &["awaiting_buyer"]);
+        sale.signal(signal);
+        assert_eq!(sale.exit_code(), Some(130));
+        assert_eq!(till.operation(id)["state"], "cancelled");
+    }
+}
+
+#[test]
+fn a_declined_sale_is_never_a_success_even_if_nobody_reads_it() {
+    for (outcome, code) in [("declined", 1), ("done", 0)] {
+        let sim = Sim::start(Some(&format!("join=10ms,confirm=10ms,outcome={outcome}")));
+        let till = Till::started(&sim.url, 2, "");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut sale = Process(till.verb(&["sale", "5"]).stdout(writer).spawn().unwrap());
+        assert_eq!(sale.exit_code(), Some(code), "{outcome}");
+    }
+}
+
+#[test]
+fn a_bad_identifier_is_named_and_sends_nothing() {
+    let till = Till::started("http://localhost:9", 2, "");
+    let (code, _, err) = run(&till, &["sale", "5", "--id", "a/b?x"]);
+    assert!(code == 64 && err.contains("A-Z a-z 0-9"), "{err}");
+}
+
+#[test]
 fn watch_and_scan_tell_what_happens() {
     let sim = Sim::start(Some(PAYS));
     let till = Till::started(&sim.url, 0, "");
