@@ -161,12 +161,17 @@ class Demo:
     def __init__(self, program):
         self.folder = tempfile.mkdtemp(prefix="demo-page-")
         self.process = subprocess.Popen(
-            [program, "demo", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "TMPDIR": self.folder})
+            [program, "demo", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=open(self.folder + ".log", "w+"),
+            text=True, env={**os.environ, "TMPDIR": self.folder})
         self.url = self.process.stdout.readline().strip()
         if not self.url.startswith("http://127.0.0.1:"):
             self.process.kill()
-            raise Failed(f"no address on the first line, but {self.url!r}: {self.process.stderr.read()}")
+            raise Failed(f"no address on the first line, but {self.url!r}: {self.said()}")
+
+    def said(self):
+        """What the demo wrote on stderr: warnings and errors of its daemon among it."""
+        with open(self.folder + ".log", encoding="utf-8") as log:
+            return log.read()
 
     def request(self, method, path, headers=None, body=None):
         host = self.url.removeprefix("http://").strip("/")
@@ -181,14 +186,16 @@ class Demo:
     def stop(self):
         """Ctrl-C; answers with the exit code, what was left behind, and what was said on stderr."""
         self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=WAIT_S)
-        return self.process.returncode, glob.glob(f"{self.folder}/*"), said
+        self.process.wait(timeout=WAIT_S)
+        return self.process.returncode, glob.glob(f"{self.folder}/*"), self.said()
 
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
+        self.process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.remove(self.folder + ".log")
 
 
 def expect(what, condition):
@@ -459,6 +466,7 @@ def main():
                 except (Failed, OSError, KeyError, ValueError, subprocess.TimeoutExpired) as error:
                     failed += 1
                     print(f"FAIL  {name}: {error}")
+                    print("".join(f"      | {line}\n" for line in demo.said().splitlines()[-20:]))
         finally:
             browser.close()
     finally:

@@ -4,6 +4,7 @@
 //! the daemon over its socket, as any till program does, and know nothing that the API does not tell.
 
 mod check;
+mod conversation;
 mod display;
 mod operations;
 mod output;
@@ -47,7 +48,7 @@ pub struct Cli {
     verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 ended otherwise than done; 64 wrong arguments; 69 the daemon does not run;\n74 input or output failed; 75 try again later; 78 bad configuration; 130 interrupted";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 ended otherwise than done; 64 wrong arguments; 65 input that cannot be used;\n69 the daemon does not run; 70 a mistake in this program; 74 input or output failed; 75 try again later,\nor queued; 77 the rights do not suffice; 78 bad configuration; 130 interrupted";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::output::table;
-use super::till::Till;
+use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::exit;
 use crate::operation::{Operation, QueueItem};
@@ -25,7 +25,13 @@ pub(super) struct ListArgs {
     /// Only older than this operation
     #[arg(long)]
     before: Option<String>,
+    /// All of them, page by page
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
 }
+
+/// Most operations of one page.
+const PAGE: u32 = 500;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum QueueVerb {
@@ -57,42 +63,61 @@ struct Queue {
 
 pub(super) async fn list(context: &Context, args: ListArgs) -> Result<u8, CliError> {
     let till = Till::of(context)?;
-    let mut path = format!("/v1/operations?limit={}", args.limit);
-    for (name, value) in [
-        ("shift", args.shift),
-        ("state", args.state),
-        ("before", args.before),
-    ] {
-        if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", escape(&value)));
+    let mut before = args.before.clone();
+    loop {
+        let next = list_page(context, &till, &args, before.as_deref()).await?;
+        match next {
+            Some(next) if args.all => before = Some(next),
+            Some(next) => {
+                let more = context.tongue.say("Дальше:", "More:");
+                context.output.note(&format!("{more} --before {next}"));
+                return Ok(exit::OK);
+            }
+            None => return Ok(exit::OK),
         }
     }
-    if context.output.json {
-        let value: serde_json::Value = till.ask(Method::GET, &path, None).await?;
-        context.output.value(&value).map_err(CliError::Write)?;
-        return Ok(exit::OK);
+}
+
+/// Prints one page; where the next one begins.
+async fn list_page(
+    context: &Context,
+    till: &Till,
+    args: &ListArgs,
+    before: Option<&str>,
+) -> Result<Option<String>, CliError> {
+    let limit = if args.all { PAGE } else { args.limit };
+    let mut path = format!("/v1/operations?limit={limit}");
+    for (name, value) in [
+        ("shift", args.shift.as_deref()),
+        ("state", args.state.as_deref()),
+        ("before", before),
+    ] {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={}", escape(value)));
+        }
     }
-    let page: Page = till.ask(Method::GET, &path, None).await?;
-    let rows: Vec<Vec<String>> = page.operations.iter().map(row).collect();
-    let say = |russian, english| context.tongue.say(russian, english);
-    let headings = [
-        say("время", "time"),
-        say("операция", "operation"),
-        say("вид", "kind"),
-        say("состояние", "state"),
-        say("сумма", "amount"),
-        say("сообщение", "message"),
-    ];
-    context
-        .output
-        .line(&table(&headings, &rows))
-        .map_err(CliError::Write)?;
-    if let Some(before) = page.before {
+    let value: serde_json::Value = till.ask(Method::GET, &path, None).await?;
+    if context.output.json {
+        context.output.value(&value).map_err(CliError::Write)?;
+    }
+    let page: Page = serde_json::from_value(value).map_err(TillError::Unreadable)?;
+    if !context.output.json {
+        let rows: Vec<Vec<String>> = page.operations.iter().map(row).collect();
+        let say = |russian, english| context.tongue.say(russian, english);
+        let headings = [
+            say("время", "time"),
+            say("операция", "operation"),
+            say("вид", "kind"),
+            say("состояние", "state"),
+            say("сумма", "amount"),
+            say("сообщение", "message"),
+        ];
         context
             .output
-            .note(&format!("{} --before {before}", say("Дальше:", "More:")));
+            .line(&table(&headings, &rows))
+            .map_err(CliError::Write)?;
     }
-    Ok(exit::OK)
+    Ok(page.before)
 }
 
 fn row(operation: &Operation) -> Vec<String> {

@@ -31,10 +31,30 @@ impl Output {
         drop(writeln!(io::stderr().lock(), "{text}"));
     }
 
+    /// A line that the next one overwrites, for who watches a terminal.
+    pub(super) fn status(self, text: &str) {
+        if self.is_watched() {
+            let mut stderr = io::stderr().lock();
+            drop(write!(stderr, "\r\u{1b}[K{text}").and_then(|()| stderr.flush()));
+        }
+    }
+
+    /// Removes the line of [`Output::status`].
+    pub(super) fn clear_status(self) {
+        self.status("");
+    }
+
     /// Whether a person reads the remarks as they come.
     pub(super) fn is_watched(self) -> bool {
         io::stderr().is_terminal()
     }
+}
+
+/// Foreign text made fit for a terminal: whoever chose it must not move the cursor.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// Rows under headings, each column as wide as its widest cell; cells that are numbers stand right.
@@ -61,7 +81,7 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
         let line: Vec<String> = row
             .iter()
             .zip(&widths)
-            .map(|(cell, width)| pad(cell, *width))
+            .map(|(cell, width)| pad(&printable(cell), *width))
             .collect();
         lines.push(line.join("  ").trim_end().to_owned());
     }
@@ -81,6 +101,12 @@ fn pad(cell: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn foreign_text_cannot_move_the_cursor() {
+        assert_eq!(printable("a\u{1b}[2J\nb\u{9b}c"), "a [2J b c");
+        assert_eq!(table(&["a"], &[vec!["x\ry".into()]]), "a\nx y");
+    }
 
     #[test]
     fn columns_line_up_in_cyrillic_too() {

@@ -46,6 +46,15 @@ pub(super) enum TillError {
 }
 
 impl TillError {
+    /// Whether another try may meet the daemon: it is being restarted, or its disk hangs.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            TillError::NotRunning { .. } | TillError::Lost(_) => true,
+            TillError::Problem { status, .. } => matches!(status, 503 | 507),
+            TillError::NoPermission { .. } | TillError::Unreadable(_) | TillError::Run(_) => false,
+        }
+    }
+
     /// One action that helps.
     pub(super) fn hint(&self, tongue: Tongue) -> Option<&'static str> {
         match self {
@@ -131,15 +140,19 @@ impl Till {
         serde_json::from_slice(&self.raw(method, path, body).await?).map_err(TillError::Unreadable)
     }
 
-    pub(super) async fn events(&self) -> Result<Stream, TillError> {
+    /// Events as they come; after `last`, if a stream was broken there.
+    pub(super) async fn events(&self, last: Option<&str>) -> Result<Stream, TillError> {
         self.http
-            .listen("/v1/events")
+            .listen("/v1/events", last)
             .await
             .map_err(|source| self.lost(source))
     }
 
     fn lost(&self, source: CallError) -> TillError {
         let socket = self.socket.clone();
+        if !source.is_connect() {
+            return TillError::Lost(source);
+        }
         match std::os::unix::net::UnixStream::connect(&socket) {
             Ok(_) => TillError::Lost(source),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::output::printable;
 use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::exit;
@@ -18,7 +19,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, CliError> {
     let till = Till::of(context)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(TillError::Run)?;
-    let mut events = till.events().await?;
+    let mut events = till.events(None).await?;
+    let mut last: Option<String> = None;
     context.output.note(context.tongue.say(
         "События по мере появления; выход: Ctrl-C",
         "Events as they come; stop with Ctrl-C",
@@ -28,6 +30,9 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
             _ = interrupt.recv() => return Ok(exit::OK),
             message = events.next() => message,
         };
+        if let Ok(Some(message)) = &message {
+            last = message.id.clone().or(last);
+        }
         match message {
             Ok(Some(message)) if only.is_none_or(|only| only == message.event) => {
                 let data: Value = serde_json::from_str(&message.data).unwrap_or_default();
@@ -49,7 +54,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
                         _ = interrupt.recv() => return Ok(exit::OK),
                         () = tokio::time::sleep(AGAIN) => {}
                     }
-                    if let Ok(again) = till.events().await {
+                    if let Ok(again) = till.events(last.as_deref()).await {
                         break again;
                     }
                 };
@@ -61,7 +66,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
 /// One line for a phone call with support.
 fn describe(event: &str, data: &Value) -> String {
     let text = |name: &str| match data.get(name) {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => printable(text),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };

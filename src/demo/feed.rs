@@ -53,10 +53,11 @@ pub fn open(parts: Arc<Parts>) -> ReceiverStream<Message> {
 /// the page is told to look at everything anew.
 async fn forward(parts: &Parts, path: &str, name: Option<&str>, page: &mpsc::Sender<Message>) {
     loop {
-        if let Ok(mut stream) = parts.till.listen(path).await {
+        if let Ok(mut stream) = parts.till.listen(path, None).await {
             let sync = Message {
                 event: "sync".to_owned(),
                 data: "{}".to_owned(),
+                id: None,
             };
             if page.send(sync).await.is_err() {
                 return;
@@ -67,6 +68,7 @@ async fn forward(parts: &Parts, path: &str, name: Option<&str>, page: &mpsc::Sen
                     .send(Message {
                         event,
                         data: message.data,
+                        id: None,
                     })
                     .await
                     .is_err()
@@ -95,6 +97,7 @@ async fn watch_service(parts: &Parts, page: &mpsc::Sender<Message>) {
                     .send(Message {
                         event: "service".to_owned(),
                         data,
+                        id: None,
                     })
                     .await
                     .is_err()
@@ -116,6 +119,7 @@ async fn follow_log(path: &Path, page: &mpsc::Sender<Message>) {
                 .send(Message {
                     event: "log".to_owned(),
                     data,
+                    id: None,
                 })
                 .await
                 .is_err()

@@ -63,6 +63,14 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// Whether nobody was reached, so that nothing can have happened.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        matches!(self, CallError::NoAnswer { source, .. } if source.is_connect())
+    }
+}
+
 /// One server on this machine.
 #[derive(Clone, Debug)]
 pub struct Loopback {
@@ -181,21 +189,20 @@ impl Loopback {
         })
     }
 
-    /// Opens an event stream.
+    /// Opens an event stream, after the event `last` if one is named.
     ///
     /// # Errors
     /// [`CallError::NoAnswer`], [`CallError::Refused`].
-    pub async fn listen(&self, path: &str) -> Result<Stream, CallError> {
+    pub async fn listen(&self, path: &str, last: Option<&str>) -> Result<Stream, CallError> {
         let no_answer = |source| CallError::NoAnswer {
             path: path.to_owned(),
             source,
         };
-        let response = self
-            .http
-            .get(format!("{}{path}", self.base))
-            .send()
-            .await
-            .map_err(no_answer)?;
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = request.send().await.map_err(no_answer)?;
         if !response.status().is_success() {
             let status = response.status().as_u16();
             return Err(CallError::Refused {
@@ -327,12 +334,13 @@ mod tests {
                     refused.to_string(),
                     "/refused was answered with status 409: busy"
                 );
-                let mut stream = server.listen("/stream").await.unwrap();
+                let mut stream = server.listen("/stream", None).await.unwrap();
                 assert_eq!(
                     stream.next().await.unwrap().unwrap(),
                     Message {
                         event: "a".into(),
-                        data: "1".into()
+                        data: "1".into(),
+                        id: None,
                     }
                 );
                 assert_eq!(stream.next().await.unwrap().unwrap().data, "2");

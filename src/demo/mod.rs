@@ -71,6 +71,11 @@ pub enum DemoError {
         #[source]
         source: std::io::Error,
     },
+    /// Its files were taken away while it ran.
+    #[error(
+        "the demonstration's folder {0} was removed by another program; start it again, or set TMPDIR to a folder that nobody cleans"
+    )]
+    Removed(PathBuf),
     /// The log cannot be set up.
     #[error("cannot set up the log")]
     Log(#[source] crate::log::LogError),
@@ -108,6 +113,7 @@ impl DemoError {
             }
             DemoError::Listen { .. }
             | DemoError::Root { .. }
+            | DemoError::Removed(_)
             | DemoError::Scanner(_)
             | DemoError::Io(_) => exit::IO,
             DemoError::Daemon(error) => error.exit_code(),
@@ -148,6 +154,7 @@ async fn demonstrate(options: Options) -> Result<(), DemoError> {
                 Some(page) => server::serve(page, &world).await,
             }
         } => outcome,
+        removed = world.folder_removed() => Err(removed),
         () = stop.received() => if options.once { Err(DemoError::Stopped) } else { Ok(()) },
     };
     world.stop().await;

@@ -104,7 +104,7 @@ async fn play_sale<W: Write>(
         planned.amount.to_string().replace('.', ",")
     ))?;
     // Before the sale begins, so that its first state is not missed.
-    let mut events = parts.till.listen("/v1/events").await?;
+    let mut events = parts.till.listen("/v1/events", None).await?;
     let began = Instant::now();
     let body =
         serde_json::to_value(request(planned)).map_err(|error| DemoError::Io(error.into()))?;

@@ -12,6 +12,8 @@ pub struct Message {
     pub event: String,
     /// Its lines, joined.
     pub data: String,
+    /// Where to go on after a break, if the server said so.
+    pub id: Option<String>,
 }
 
 /// Keeps what is incomplete.
@@ -20,6 +22,7 @@ pub struct Parser {
     line: Vec<u8>,
     event: String,
     data: Option<String>,
+    id: Option<String>,
     overlong: bool,
     ready: VecDeque<Message>,
 }
@@ -53,7 +56,8 @@ impl Parser {
         match field {
             "event" => value.clone_into(&mut self.event),
             "data" => self.add_data(value),
-            // Comments are heartbeats; ids and retry times are for clients that resume.
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            // Comments are heartbeats.
             _ => {}
         }
     }
@@ -80,7 +84,8 @@ impl Parser {
             } else {
                 event
             };
-            self.ready.push_back(Message { event, data });
+            let id = self.id.clone();
+            self.ready.push_back(Message { event, data, id });
         }
     }
 }
@@ -109,6 +114,15 @@ mod tests {
             parse([text.as_bytes()]),
             [pair("operation", "{\"a\":1}"), pair("message", "x\ny")]
         );
+    }
+
+    #[test]
+    fn an_id_holds_until_the_next_one() {
+        let mut parser = Parser::default();
+        parser.push(b"data: a\n\nid: 7\ndata: b\n\ndata: c\n\nid: 8\ndata: d\n\n");
+        let ids: Vec<_> = std::iter::from_fn(|| parser.next()).map(|m| m.id).collect();
+        let expected = [None, Some("7"), Some("7"), Some("8")];
+        assert_eq!(ids, expected.map(|id| id.map(str::to_owned)));
     }
 
     #[test]

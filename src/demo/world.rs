@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -19,6 +20,9 @@ use crate::log::{self, Stderr};
 
 /// The till that the simulator knows.
 const REG_NUM: &str = "OPL000011111";
+
+/// How often the folder is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The parts that the page and `--once` act through.
 #[derive(Debug)]
@@ -40,7 +44,7 @@ pub struct World {
     stop_simulator: Option<oneshot::Sender<()>>,
     simulator: Option<tokio::task::JoinHandle<()>>,
     parts: Arc<Parts>,
-    _root: TempRoot,
+    root: TempRoot,
 }
 
 impl World {
@@ -76,7 +80,7 @@ impl World {
             stop_simulator,
             simulator: Some(simulator),
             parts: Arc::new(parts),
-            _root: root,
+            root,
         })
     }
 
@@ -90,6 +94,18 @@ impl World {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.daemon.as_ref().is_none_or(Daemon::failed)
+    }
+
+    /// Waits until somebody removes the demonstration's folder, a cleaner of temporary files for
+    /// example: nothing works without it, and no single part could say why.
+    pub async fn folder_removed(&self) -> DemoError {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            // Of the folder's files, nothing makes this one again.
+            if !Paths::below(self.root.path()).config().exists() {
+                return DemoError::Removed(self.root.path().to_owned());
+            }
+        }
     }
 
     /// Stops the daemon first, while the service still answers what is under way.

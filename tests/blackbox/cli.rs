@@ -1,6 +1,6 @@
 //! The verbs, as a technician types them.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
 use rustix::process::Signal;
@@ -244,6 +244,9 @@ fn the_demo_plays_each_mode_and_leaves_nothing_behind() {
     let output = oplati()
         .args(["demo", "--once"])
         .env("TMPDIR", temporary.path())
+        // A bare machine has no certificates, and the demo needs none.
+        .env("SSL_CERT_FILE", temporary.path().join("none"))
+        .env("SSL_CERT_DIR", temporary.path().join("none"))
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -276,4 +279,59 @@ fn the_demos_page_says_where_it_is_and_ctrl_c_leaves_nothing() {
     demo.signal(Signal::INT);
     assert_eq!(demo.exit_code(), Some(0));
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_whose_folder_is_removed_ends_and_says_why() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = oplati();
+    command
+        .args(["demo", "--listen", "127.0.0.1:0"])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut demo = Process(command.spawn().unwrap());
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap());
+    lines.read_line(&mut String::new()).unwrap();
+    for entry in std::fs::read_dir(temporary.path()).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    assert_eq!(demo.exit_code(), Some(74));
+    let mut said = String::new();
+    let mut stderr = demo.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert!(said.contains("was removed by another program"), "{said}");
+}
+
+#[test]
+fn a_lost_answer_to_the_put_is_asked_for_again() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    // A second root whose socket is ours: the first call reaches the daemon, its answer does not come back.
+    let front = Till::new(&sim.url, 2, "");
+    std::fs::create_dir_all(front.path("run/oplati")).unwrap();
+    let socket = front.path("run/oplati/till.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let behind = till.path("run/oplati/till.sock");
+    let proxy = std::thread::spawn(move || {
+        let (mut first, _) = listener.accept().unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"}") {
+            let mut piece = [0; 4096];
+            let length = first.read(&mut piece).unwrap();
+            heard.extend_from_slice(&piece[..length]);
+        }
+        let mut daemon = std::os::unix::net::UnixStream::connect(&behind).unwrap();
+        daemon.write_all(&heard).unwrap();
+        let answered = daemon.read(&mut [0; 512]).unwrap();
+        assert!(answered > 0, "the daemon never answered");
+        drop(first);
+        std::fs::remove_file(&socket).unwrap();
+        std::os::unix::fs::symlink(&behind, &socket).unwrap();
+    });
+    let (code, out, err) = run(&front, &["sale", "7", "--id", "cli-1"]);
+    proxy.join().unwrap();
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("Оплата выполнена: 7.00, № "), "{out}");
+    assert_eq!((sim.payments().len(), sim.balance()), (1, 700));
 }

@@ -1,0 +1,280 @@
+//! A till program's part of an operation: begin it, follow it to its end, abort it when told to stop.
+//! The daemon may be restarted meanwhile: what was begun is asked for again, never begun twice.
+
+use std::time::{Duration, Instant};
+
+use qrcode::QrCode;
+use qrcode::render::unicode;
+use reqwest::Method;
+use serde_json::Value;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::till::{Till, TillError};
+use super::{CliError, Context};
+use crate::exit;
+use crate::operation::{Operation, Shows, State};
+
+/// Seconds that one question waits for a change.
+const WAIT_S: u64 = 10;
+/// How long contact may be lost before the operation is left to the daemon.
+const LOST: Duration = Duration::from_secs(30);
+/// Between two tries to find the daemon again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// How often the clock beside the message moves.
+const CLOCK: Duration = Duration::from_secs(1);
+
+/// Begins the operation `id` with a `PUT` below `collection`, such as `/v1/sales`, follows it, and
+/// answers with the exit code that tells its outcome.
+pub(super) async fn carry_out(
+    context: &Context,
+    collection: &str,
+    id: &str,
+    body: Value,
+) -> Result<u8, CliError> {
+    crate::core::validate::id(id).map_err(|problem| CliError::Usage(problem.detail))?;
+    let till = Till::of(context)?;
+    // Before anything begins: whoever stops us from now on means the operation as well.
+    let mut stop = Stop::listen().map_err(TillError::Run)?;
+    let path = format!("{collection}/{id}");
+    let begun = tokio::select! {
+        begun = persist(&till, Method::PUT, &path, Some(&body)) => begun,
+        () = stop.received() => return abort(context, &till, id, &mut stop).await,
+    };
+    let begun = begun.inspect_err(|error| warn_of_begun(context, id, error))?;
+    tell(context, &begun);
+    let operation = tokio::select! {
+        operation = follow(context, &till, begun) => operation?,
+        () = stop.received() => return abort(context, &till, id, &mut stop).await,
+    };
+    finish(context, &operation)
+}
+
+/// An identifier for who gives none, unlikely enough to meet another: the time and the process.
+pub(super) fn new_id() -> String {
+    format!(
+        "cli-{}-{}",
+        crate::clock::wall().as_millisecond(),
+        std::process::id()
+    )
+}
+
+/// Ctrl-C, `kill`, and the terminal's end.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn listen() -> std::io::Result<Stop> {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        let [interrupt, terminate, hangup] = kinds.map(signal);
+        Ok(Stop([interrupt?, terminate?, hangup?]))
+    }
+
+    async fn received(&mut self) {
+        let Stop([interrupt, terminate, hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Asks until there is an answer: `PUT` and abort are idempotent, so a lost answer is asked for again.
+/// Who finds nobody at the first try is told so at once.
+async fn persist(
+    till: &Till,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Operation, TillError> {
+    let began = Instant::now();
+    let mut met_somebody = false;
+    loop {
+        match till.ask(method.clone(), path, body.cloned()).await {
+            Err(TillError::Lost(_)) if began.elapsed() < LOST => met_somebody = true,
+            Err(TillError::NotRunning { .. }) if met_somebody && began.elapsed() < LOST => {}
+            answer => return answer,
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// The answer was lost, but the operation may run: its name is the way to find it.
+fn warn_of_begun(context: &Context, id: &str, error: &TillError) {
+    if matches!(
+        error,
+        TillError::Lost(_) | TillError::Unreadable(_) | TillError::NotRunning { .. }
+    ) {
+        let text = context.tongue.say(
+            "Если операция началась, её покажет oplati operations, остановит oplati abort",
+            "If the operation has begun: look with oplati operations, stop it with oplati abort",
+        );
+        context.output.note(&format!("{text} {id}"));
+    }
+}
+
+/// Waits for the end and tells every change on the way.
+async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Operation, CliError> {
+    let mut operation = begun;
+    let began = Instant::now();
+    let mut lost_since: Option<Instant> = None;
+    while !operation.state.is_final() && !is_queued(&operation) {
+        match changed(context, till, &operation, began).await {
+            Ok(next) => {
+                lost_since = None;
+                if next.state != operation.state || next.message != operation.message {
+                    tell(context, &next);
+                }
+                operation = next;
+            }
+            Err(error) if error.is_passing() => {
+                let since = *lost_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > LOST {
+                    let text = context.tongue.say(
+                        "Связь со службой потеряна. Чем закончилась операция, покажет: oplati operations",
+                        "Contact with the daemon was lost. How the operation ended: oplati operations",
+                    );
+                    context.output.note(text);
+                    return Err(error.into());
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(operation)
+}
+
+/// A cancellation in the queue may wait for days: nobody stands there so long.
+fn is_queued(operation: &Operation) -> bool {
+    operation.state == State::Queued
+}
+
+/// The operation at its next change, or as it stands after a while; meanwhile a clock runs for who
+/// watches.
+async fn changed(
+    context: &Context,
+    till: &Till,
+    operation: &Operation,
+    began: Instant,
+) -> Result<Operation, TillError> {
+    let state = serde_json::to_value(operation.state).unwrap_or_default();
+    let after = state.as_str().unwrap_or_default();
+    let path = format!(
+        "/v1/operations/{}?wait={WAIT_S}&after={after}",
+        operation.id
+    );
+    let answer = till.ask::<Operation>(Method::GET, &path, None);
+    tokio::pin!(answer);
+    loop {
+        tokio::select! {
+            answer = &mut answer => {
+                context.output.clear_status();
+                return answer;
+            }
+            () = tokio::time::sleep(CLOCK) => {
+                let unit = context.tongue.say("с", "s");
+                context.output.status(&format!("          … {} {unit}", began.elapsed().as_secs()));
+            }
+        }
+    }
+}
+
+/// Ctrl-C: the cashier's abort. A second one leaves the rest to the daemon.
+async fn abort(context: &Context, till: &Till, id: &str, stop: &mut Stop) -> Result<u8, CliError> {
+    context.output.clear_status();
+    context
+        .output
+        .note(context.tongue.say("Отмена…", "Aborting…"));
+    let path = format!("/v1/operations/{id}/abort");
+    let ended = async {
+        let aborted = persist(till, Method::POST, &path, None).await?;
+        follow(context, till, aborted).await
+    };
+    let operation = tokio::select! {
+        operation = ended => operation.inspect_err(|_| {
+            let text = context.tongue.say(
+                "Отмена не подтверждена; повторить: oplati abort",
+                "The abort is not confirmed; repeat it with: oplati abort",
+            );
+            context.output.note(&format!("{text} {id}"));
+        })?,
+        () = stop.received() => {
+            context.output.note(context.tongue.say(
+                "Отмена продолжается; посмотреть: oplati operations",
+                "The abort goes on; look with: oplati operations",
+            ));
+            return Ok(exit::INTERRUPTED);
+        }
+    };
+    finish(context, &operation)?;
+    Ok(exit::INTERRUPTED)
+}
+
+/// The exit code tells the outcome of the money, also when nobody reads the result.
+fn finish(context: &Context, operation: &Operation) -> Result<u8, CliError> {
+    if let Some(error) = &operation.error {
+        context.output.note(&error.remedy);
+    }
+    let printed = print(context, operation);
+    if is_queued(operation) {
+        return Ok(exit::TEMPFAIL);
+    }
+    if operation.state != State::Done {
+        return Ok(exit::NOT_DONE);
+    }
+    printed.map(|()| exit::OK).map_err(CliError::Write)
+}
+
+fn print(context: &Context, operation: &Operation) -> std::io::Result<()> {
+    if context.output.json {
+        return context.output.value(operation);
+    }
+    let Operation {
+        message,
+        amount,
+        id,
+        card,
+        ..
+    } = operation;
+    if let Some(card) = card {
+        return context
+            .output
+            .line(&format!("{message}: {} {} ({id})", card.number, card.name));
+    }
+    let payment = operation
+        .payment_id
+        .map(|id| format!(", № {id}"))
+        .unwrap_or_default();
+    context
+        .output
+        .line(&format!("{message}: {amount}{payment} ({id})"))
+}
+
+fn tell(context: &Context, operation: &Operation) {
+    let time = jiff::tz::TimeZone::system()
+        .to_datetime(operation.updated_at)
+        .strftime("%H:%M:%S")
+        .to_string();
+    context
+        .output
+        .note(&format!("{time}  {}", operation.message));
+    if let Some(Shows::Qr(text)) = &operation.shows
+        && context.output.is_watched()
+        && let Ok(code) = QrCode::new(text.as_bytes())
+    {
+        context.output.note(&terminal_qr(&code));
+    }
+}
+
+/// Dark on light by explicit colours, whatever the terminal's own are.
+fn terminal_qr(code: &QrCode) -> String {
+    let picture = code.render::<unicode::Dense1x2>().build();
+    picture
+        .lines()
+        .map(|line| format!("\u{1b}[38;5;231;48;5;16m{line}\u{1b}[0m\n"))
+        .collect()
+}
