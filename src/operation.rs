@@ -322,12 +322,64 @@ pub struct SaleRequest {
     pub mode: Option<Mode>,
 }
 
-/// An entry of the queue of undoings.
+/// What `PUT /v1/refunds/{id}` takes: exactly one of `sale` and `payment_id`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefundRequest {
+    /// The sale's identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<String>,
+    /// The service's number of the sale, for example one that another till made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<i64>,
+    /// Kopecks, at most what is left of the sale.
+    #[schema(value_type = i64)]
+    pub amount: Kopecks,
+    /// What comes back; its items add up to the amount.
+    pub receipt: Receipt,
+}
+
+/// What `PUT /v1/cancellations/{id}` takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancellationRequest {
+    /// The sale or refund that is undone.
+    pub operation: String,
+    /// The receipt was closed already.
+    #[serde(default)]
+    pub annul: bool,
+}
+
+/// What `PUT /v1/cards/{id}` takes: the parameters of the till's `COMMAND_CARD`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CardRequest {
+    /// The payment type's number in the till.
+    pub valutcode: u32,
+    /// 5: the card comes from the processing.
+    #[serde(rename = "cardNumberType")]
+    pub card_number_type: u32,
+}
+
+/// What a till asks for with a `PUT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// `PUT /v1/sales/{id}`.
+    Sale(SaleRequest),
+    /// `PUT /v1/refunds/{id}`.
+    Refund(RefundRequest),
+    /// `PUT /v1/cancellations/{id}`.
+    Cancellation(CancellationRequest),
+    /// `PUT /v1/cards/{id}`.
+    Card(CardRequest),
+}
+
+/// An entry of the queue: a reversal that is not decided yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueueItem {
-    /// The undoing's identifier.
+    /// Its identifier; those that begin with `~` are the daemon's own.
     pub id: String,
-    /// What it undoes.
+    /// The operation that it reverses; empty for a refund of a payment that the journal lacks.
     pub of: String,
     /// Its kind.
     pub kind: Kind,

@@ -5,7 +5,7 @@
 //! `Origin`, if there is one, must be ours, and the token is never taken from a cookie or a URL.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -49,13 +49,19 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
         }
         Err(problem) => problem.into_response(),
     };
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, scheme);
+    }
     add_headers(response.headers_mut(), public);
     response
 }
 
 fn check(request: &Request, port: u16, token: &Secret) -> Result<Caller, Problem> {
     let headers = request.headers();
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let text = |name: HeaderName| the_one(headers, name);
     if !text(header::HOST).is_some_and(|host| is_ours(host, port)) {
         return Err(forbidden("Host"));
     }
@@ -88,6 +94,16 @@ fn check(request: &Request, port: u16, token: &Secret) -> Result<Caller, Problem
     }
 }
 
+/// A header's value; of two, neither: what one part reads, another must not read otherwise.
+fn the_one(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return Some("?");
+    }
+    Some(value.to_str().unwrap_or("?"))
+}
+
 /// The buyer's page opened by its address, or by a link.
 fn is_navigation(headers: &HeaderMap) -> bool {
     headers
@@ -100,16 +116,20 @@ fn is_display(path: &str) -> bool {
 }
 
 fn is_ours(host: &str, port: u16) -> bool {
-    let Some((name, given)) = host.rsplit_once(':') else {
-        return false;
+    // Clients leave out the port that HTTP has anyway.
+    let (name, given) = match host.rsplit_once(':') {
+        Some((name, given)) if !given.ends_with(']') => (name, given),
+        Some(_) | None => (host, "80"),
     };
-    given.parse() == Ok(port) && matches!(name, "127.0.0.1" | "[::1]" | "localhost")
+    let ours = ["127.0.0.1", "[::1]", "localhost"];
+    given == port.to_string() && ours.iter().any(|ours| name.eq_ignore_ascii_case(ours))
 }
 
 /// Takes the same time wherever the first difference is.
 fn is_token(given: &str, token: &Secret) -> bool {
-    let Some(given) = given.strip_prefix("Bearer ") else {
-        return false;
+    let given = match given.split_at_checked(7) {
+        Some((scheme, given)) if scheme.eq_ignore_ascii_case("Bearer ") => given,
+        Some(_) | None => return false,
     };
     let (given, token) = (given.as_bytes(), token.expose().as_bytes());
     let difference = given.iter().zip(token).fold(0, |all, (a, b)| all | (a ^ b));
@@ -171,16 +191,34 @@ mod tests {
     #[test]
     fn a_token_is_compared_whole() {
         let token = Secret::new("abcdef");
-        assert!(is_token("Bearer abcdef", &token));
+        assert!(is_token("Bearer abcdef", &token) && is_token("bearer abcdef", &token));
         for wrong in [
             "Bearer abcde",
             "Bearer abcdefg",
             "Bearer ",
             "abcdef",
-            "bearer abcdef",
+            "Basic abcdef",
             "Bearer abcdeF",
         ] {
             assert!(!is_token(wrong, &token), "{wrong}");
         }
+    }
+
+    #[test]
+    fn only_loopback_names_with_our_port_are_ours() {
+        for ours in ["127.0.0.1:8017", "[::1]:8017", "LocalHost:8017"] {
+            assert!(is_ours(ours, 8017), "{ours}");
+        }
+        for foreign in [
+            "localhost",
+            "localhost:8018",
+            "localhost:+8017",
+            "evil.example:8017",
+            "127.0.0.1.evil:8017",
+            "",
+        ] {
+            assert!(!is_ours(foreign, 8017), "{foreign}");
+        }
+        assert!(is_ours("localhost", 80) && is_ours("[::1]", 80));
     }
 }

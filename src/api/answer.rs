@@ -1,7 +1,10 @@
 //! Requests read with care, problems written as RFC 9457 says.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
-use axum::extract::rejection::QueryRejection;
+use axum::extract::Path;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
@@ -13,6 +16,9 @@ use crate::problem::{Code, Problem};
 pub const MAX_BODY: usize = 256 * 1024;
 /// Of a larger one so much is read and thrown away, so that the sender hears why it is refused.
 const MAX_DRAINED: usize = 8 * 1024 * 1024;
+
+/// A caller's body must be here in this time.
+const BODY: Duration = Duration::from_secs(10);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -50,7 +56,7 @@ pub(super) async fn json<T: DeserializeOwned>(
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > MAX_BODY) {
-        drain(body).await;
+        drop(tokio::time::timeout(BODY, drain(body)).await);
         return Err(too_large());
     }
     let kind = headers
@@ -60,8 +66,23 @@ pub(super) async fn json<T: DeserializeOwned>(
     if !kind.to_ascii_lowercase().starts_with("application/json") {
         return Err(invalid("Content-Type: application/json is needed"));
     }
-    let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| too_large())?;
+    let bytes = tokio::time::timeout(BODY, to_bytes(body, MAX_BODY))
+        .await
+        .map_err(|_| invalid("the body did not come in time"))?
+        .map_err(|error| broken_body(&error))?;
     serde_json::from_slice(&bytes).map_err(|error| invalid(&without_values(&error.to_string())))
+}
+
+/// Too long, or cut short on its way.
+fn broken_body(error: &axum::Error) -> Problem {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return too_large();
+        }
+        cause = error.source();
+    }
+    invalid("the body is broken off or badly framed")
 }
 
 /// A parser's message quotes what it met between quotation marks or back quotes: names of fields
@@ -102,9 +123,23 @@ pub(super) fn query<T>(
         .map_err(|error| invalid(&error.body_text()))
 }
 
-/// Checks an identifier in a path; the daemon's own begin with `~`.
-pub(super) fn path_id(id: &str) -> Result<(), Problem> {
-    crate::core::validate::id(id.strip_prefix('~').unwrap_or(id))
+/// The identifier in a path; the daemon's own begin with `~`.
+pub(super) fn path_id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    let id = path_text(path)?;
+    crate::core::validate::id(id.strip_prefix('~').unwrap_or(&id))?;
+    Ok(id)
+}
+
+/// An identifier that a till gives to something new.
+pub(super) fn new_id(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    let id = path_text(path)?;
+    crate::core::validate::id(&id)?;
+    Ok(id)
+}
+
+fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    path.map(|Path(id)| id)
+        .map_err(|error| invalid(&error.body_text()))
 }
 
 pub(super) fn not_found(what: &str) -> Problem {

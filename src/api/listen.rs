@@ -61,19 +61,33 @@ pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, Listen
                 "it is no socket",
             )));
         }
-        if let Ok(other) = std::os::unix::net::UnixStream::connect(path) {
-            return Err(ListenError::Taken {
-                place: place(),
-                holder: peer(&other),
-            });
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(other) => {
+                return Err(ListenError::Taken {
+                    place: place(),
+                    holder: peer(&other),
+                });
+            }
+            // Nobody listens: left behind by a process that was killed.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path).map_err(bind)?;
+            }
+            Err(error) => return Err(bind(error)),
         }
-        std::fs::remove_file(path).map_err(bind)?;
     }
     let listener = std::os::unix::net::UnixListener::bind(path).map_err(bind)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(bind)?;
     give_to_tills(path);
     listener.set_nonblocking(true).map_err(bind)?;
     Ok(listener)
+}
+
+/// Device and inode of what is at a path: whether it is still the same.
+#[must_use]
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let facts = std::fs::metadata(path).ok()?;
+    Some((facts.dev(), facts.ino()))
 }
 
 /// Listens on loopback.
@@ -207,12 +221,14 @@ fn make_token(path: &Path) -> io::Result<Secret> {
         std::fs::create_dir_all(folder)?;
     }
     let temporary = path.with_extension("token.new");
+    drop(std::fs::remove_file(&temporary));
     let mut file = std::fs::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o640)
+        .create_new(true)
+        .mode(0o600)
         .open(&temporary)?;
+    // Whatever the umask: the group of the tills must read it.
+    file.set_permissions(std::fs::Permissions::from_mode(0o640))?;
     file.write_all(format!("{token}\n").as_bytes())?;
     file.sync_all()?;
     give_to_tills(&temporary);

@@ -33,6 +33,7 @@ use till::Till;
 struct Api {
     till: Till,
     stop: watch::Receiver<bool>,
+    places: events::Places,
 }
 
 fn router(api: Api, door: Door) -> Router {
@@ -43,6 +44,9 @@ fn router(api: Api, door: Door) -> Router {
     };
     Router::new()
         .route("/v1/sales/{id}", put(routes::put_sale))
+        .route("/v1/refunds/{id}", put(routes::put_refund))
+        .route("/v1/cancellations/{id}", put(routes::put_cancellation))
+        .route("/v1/cards/{id}", put(routes::put_card))
         .route("/v1/operations", get(routes::get_operations))
         .route("/v1/operations/{id}", get(routes::get_operation))
         .route("/v1/operations/{id}/abort", post(routes::abort))

@@ -7,7 +7,9 @@ use utoipa::OpenApi;
 use super::routes::{Devices, OperationsPage, Queue, ScanAnswer, ScanRequest, SettleRequest};
 use super::{events, page, routes};
 use crate::api::till::{Device, Health};
-use crate::operation::{Operation, QueueItem, SaleRequest};
+use crate::operation::{
+    CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
+};
 use crate::problem::Problem;
 
 #[derive(OpenApi)]
@@ -19,6 +21,9 @@ use crate::problem::Problem;
     ),
     paths(
         routes::put_sale,
+        routes::put_refund,
+        routes::put_cancellation,
+        routes::put_card,
         routes::get_operation,
         routes::get_operations,
         routes::abort,
@@ -37,6 +42,9 @@ use crate::problem::Problem;
     components(schemas(
         Operation,
         SaleRequest,
+        RefundRequest,
+        CancellationRequest,
+        CardRequest,
         QueueItem,
         Problem,
         Health,

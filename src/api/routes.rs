@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,15 +15,21 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{invalid, json, not_found, path_id, query};
+use super::answer::{invalid, json, new_id, not_found, path_id, query};
 use super::till::{Answer, Archive, Command, Device, Health, HealthStatus, OperationsQuery};
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
-use crate::operation::{Operation, QueueItem, SaleRequest, State as OperationState};
+use crate::operation::{
+    CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
+    State as OperationState, Wish,
+};
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
 
 /// How long the core may think; beyond that its disk hangs.
 const CORE_ANSWERS: Duration = Duration::from_secs(10);
+/// An identifier as it came.
+type PathId = Result<Path<String>, PathRejection>;
+
 /// Longest `wait`.
 const MAX_WAIT_S: u64 = 60;
 /// Most operations of one page, and their usual number.
@@ -75,24 +81,78 @@ async fn read<T: Send + 'static>(
         (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: temporarily_unavailable (with Retry-After), not_configured, storage")))]
 pub(super) async fn put_sale(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    id: PathId,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    crate::core::validate::id(&id)?;
-    let request: SaleRequest = json(&headers, body).await?;
-    let (made, operation) = ask(&api, |answer| Command::BeginSale {
-        id,
-        request,
-        answer,
-    })
-    .await?;
+    put(&api, id, headers, body, Wish::Sale).await
+}
+
+/// Reads what the till wishes, and asks the core for it.
+async fn put<T: serde::de::DeserializeOwned>(
+    api: &Api,
+    id: PathId,
+    headers: HeaderMap,
+    body: Body,
+    wish: fn(T) -> Wish,
+) -> Result<Response, Problem> {
+    let id = new_id(id)?;
+    let wish = wish(json(&headers, body).await?);
+    let (made, operation) = ask(api, |answer| Command::Begin { id, wish, answer }).await?;
     let status = if made {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
     Ok((status, Json(operation)).into_response())
+}
+
+/// Gives money of a sale back.
+#[utoipa::path(put, path = "/v1/refunds/{id}", request_body = RefundRequest,
+    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")),
+    responses((status = 201, body = Operation, description = "Begun"),
+        (status = 200, body = Operation, description = "It stands already, with the same content"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, not_found, busy, conflict, more_than_left, already_undone, return_receipt_unavailable, amount_mismatch"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: temporarily_unavailable (with Retry-After), not_configured, storage")))]
+pub(super) async fn put_refund(
+    State(api): State<Api>,
+    id: PathId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    put::<RefundRequest>(&api, id, headers, body, Wish::Refund).await
+}
+
+/// Undoes a sale or a refund.
+#[utoipa::path(put, path = "/v1/cancellations/{id}", request_body = CancellationRequest,
+    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")),
+    responses((status = 201, body = Operation, description = "Begun, or queued behind what waits already"),
+        (status = 200, body = Operation, description = "It stands already, with the same content"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, not_found, busy, conflict, already_undone"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: not_configured, storage")))]
+pub(super) async fn put_cancellation(
+    State(api): State<Api>,
+    id: PathId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    put::<CancellationRequest>(&api, id, headers, body, Wish::Cancellation).await
+}
+
+/// Identifies the buyer for the loyalty card, in the configured mode.
+#[utoipa::path(put, path = "/v1/cards/{id}", request_body = CardRequest,
+    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")),
+    responses((status = 201, body = Operation, description = "Begun"),
+        (status = 200, body = Operation, description = "It stands already, with the same content"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, busy, conflict"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: temporarily_unavailable (with Retry-After), not_configured, storage")))]
+pub(super) async fn put_card(
+    State(api): State<Api>,
+    id: PathId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    put::<CardRequest>(&api, id, headers, body, Wish::Card).await
 }
 
 /// Waiting for a change.
@@ -111,10 +171,10 @@ pub(super) struct WaitQuery {
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, not_found")))]
 pub(super) async fn get_operation(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    id: PathId,
     wait: Result<Query<WaitQuery>, QueryRejection>,
 ) -> Result<Json<Operation>, Problem> {
-    path_id(&id)?;
+    let id = path_id(id)?;
     let WaitQuery { wait, after } = query(wait)?;
     let wait = wait.unwrap_or_default();
     if wait > MAX_WAIT_S {
@@ -196,7 +256,7 @@ pub(super) async fn get_operations(
         )));
     }
     if let Some(before) = &before {
-        path_id(before)?;
+        crate::core::validate::id(before.strip_prefix('~').unwrap_or(before))?;
     }
     // One more than asked for tells whether there is another page.
     let wanted = OperationsQuery {
@@ -219,11 +279,8 @@ pub(super) async fn get_operations(
 #[utoipa::path(post, path = "/v1/operations/{id}/abort", params(("id" = String, Path, description = "Its identifier")),
     responses((status = 200, body = Operation, description = "As it stands: a final one is unchanged"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found, busy")))]
-pub(super) async fn abort(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Json<Operation>, Problem> {
-    path_id(&id)?;
+pub(super) async fn abort(State(api): State<Api>, id: PathId) -> Result<Json<Operation>, Problem> {
+    let id = path_id(id)?;
     ask(&api, |answer| Command::Abort { id, answer })
         .await
         .map(Json)
@@ -283,12 +340,9 @@ pub(super) async fn get_queue(State(api): State<Api>) -> Result<Json<Queue>, Pro
 #[utoipa::path(post, path = "/v1/queue/{id}/retry", params(("id" = String, Path, description = "The entry")),
     responses((status = 200, body = QueueItem, description = "It is tried"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found")))]
-pub(super) async fn retry(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Result<Json<QueueItem>, Problem> {
-    path_id(&id)?;
-    ask(&api, |answer| Command::RetryUndoing { id, answer })
+pub(super) async fn retry(State(api): State<Api>, id: PathId) -> Result<Json<QueueItem>, Problem> {
+    let id = path_id(id)?;
+    ask(&api, |answer| Command::Retry { id, answer })
         .await
         .map(Json)
 }
@@ -307,16 +361,16 @@ pub(super) struct SettleRequest {
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found, busy, invalid")))]
 pub(super) async fn settle(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    id: PathId,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<QueueItem>, Problem> {
-    path_id(&id)?;
+    let id = path_id(id)?;
     let SettleRequest { reason } = json(&headers, body).await?;
     if reason.trim().is_empty() || reason.chars().count() > 300 {
         return Err(invalid("reason: 1 to 300 characters are allowed"));
     }
-    ask(&api, |answer| Command::SettleUndoing { id, reason, answer })
+    ask(&api, |answer| Command::Settle { id, reason, answer })
         .await
         .map(Json)
 }

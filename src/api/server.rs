@@ -43,6 +43,7 @@ pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>
     let api = Api {
         till,
         stop: stop.clone(),
+        places: super::events::Places::new(),
     };
     let mut tasks = JoinSet::new();
     let router = super::router(api.clone(), Door::Socket);
@@ -115,6 +116,8 @@ impl Connections {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADERS)
+                // Who has said all still hears the answer.
+                .half_close(true)
                 .max_buf_size(MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);

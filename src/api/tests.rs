@@ -56,10 +56,6 @@ impl Archive for Shelf {
     fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
         Ok(Vec::new())
     }
-
-    fn count(&self) -> Result<u64, Problem> {
-        Ok(0)
-    }
 }
 
 impl Watch for Shelf {
@@ -184,7 +180,7 @@ impl Bench {
 async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
     while let Some(command) = queue.recv().await {
         match command {
-            Command::BeginSale { id, answer, .. } => {
+            Command::Begin { id, answer, .. } => {
                 let mut operations = shelf.lock();
                 let result = match operations.iter().find(|operation| operation.id == id) {
                     Some(known) => Ok((false, known.clone())),
@@ -203,7 +199,7 @@ async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
                 drop(answer.send(Ok(operation(&id, State::Cancelled))))
             }
             Command::Scan { answer, .. } => drop(answer.send(Ok(None))),
-            Command::RetryUndoing { answer, .. } | Command::SettleUndoing { answer, .. } => {
+            Command::Retry { answer, .. } | Command::Settle { answer, .. } => {
                 drop(answer.send(Err(Problem::new(Code::NotFound, "нет", "нет"))));
             }
         }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::api::notices::Notices;
 use crate::display::LiveFrame;
-use crate::operation::{Operation, QueueItem, SaleRequest, State};
+use crate::operation::{Operation, QueueItem, State, Wish};
 use crate::problem::Problem;
 use crate::secret::Secret;
 
@@ -22,12 +22,12 @@ pub type Answer<T> = oneshot::Sender<Result<T, Problem>>;
 /// What a till may ask of the core. Each is answered exactly once.
 #[derive(Debug)]
 pub enum Command {
-    /// `PUT /v1/sales/{id}`; `true` = made now, `false` = it stood already.
-    BeginSale {
+    /// A `PUT`; `true` = made now, `false` = it stood already.
+    Begin {
         /// Checked by the core.
         id: String,
         /// As parsed.
-        request: SaleRequest,
+        wish: Wish,
         /// To the till.
         answer: Answer<(bool, Operation)>,
     },
@@ -46,14 +46,14 @@ pub enum Command {
         answer: Answer<Option<String>>,
     },
     /// `POST /v1/queue/{id}/retry`.
-    RetryUndoing {
+    Retry {
         /// Which.
         id: String,
         /// To the till.
         answer: Answer<QueueItem>,
     },
     /// `POST /v1/queue/{id}/settle`.
-    SettleUndoing {
+    Settle {
         /// Which.
         id: String,
         /// 1 to 300 characters, journalled.
@@ -95,12 +95,6 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// [`Problem`] `storage` when the journal cannot be read.
     fn queue(&self) -> Result<Vec<QueueItem>, Problem>;
-
-    /// How many operations there are.
-    ///
-    /// # Errors
-    /// [`Problem`] `storage` when the journal cannot be read.
-    fn count(&self) -> Result<u64, Problem>;
 }
 
 /// `GET /v1/health`.
@@ -112,7 +106,7 @@ pub struct Health {
     pub reasons: Vec<String>,
     /// The payment service.
     pub service: ServiceHealth,
-    /// Undoings that wait.
+    /// Entries of the queue that block sales.
     pub queue_depth: usize,
     /// Every configured device.
     pub devices: Vec<DeviceHealth>,

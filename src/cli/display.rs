@@ -59,7 +59,7 @@ fn draw(context: &Context, what: &str, args: &DisplayArgs) -> Result<Vec<u8>, Cl
     let named = Scene::samples()
         .into_iter()
         .find(|scene| scene.name() == what);
-    let scene = named.unwrap_or_else(|| Scene::qr(what.to_owned(), args.amount));
+    let scene = named.unwrap_or_else(|| Scene::qr(what.to_owned(), Some(args.amount)));
     let frame = render(&scene, size, &look).map_err(|error| CliError::Data(error.to_string()))?;
     frame
         .png()

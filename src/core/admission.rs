@@ -1,22 +1,27 @@
-//! Whether a sale may begin: checks that need nothing, then, after an outage or with undoings
-//! waiting, a short try whether the service is back.
+//! Whether an operation may begin: checks that need nothing, then, after an outage or with entries
+//! waiting, a short try whether the service is back, then what only the service knows.
+//!
+//! A sale, a refund and a card wait here for the probe and for the queue; a cancellation does not,
+//! since the queue is where it goes when it cannot be carried out.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use crate::clock::Now;
-use crate::core::event::{Reply, RequestId, Step, Ticket};
-use crate::core::record::Record;
-use crate::core::{Core, shift, validate};
-use crate::operation::SaleRequest;
+use crate::core::event::{Facts, Reply, RequestId, Step, Ticket};
+use crate::core::record::{BuyerRequest, Record};
+use crate::core::{Core, shift, validate, words};
+use crate::operation::Wish;
 use crate::problem::{Code, Problem};
-use crate::service::call::{Answer, Call, Failure};
+use crate::service::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
 
-/// How long a sale tries to empty the queue first.
+/// How long an operation tries to empty the queue first.
 const QUEUE_TRY: Duration = Duration::from_secs(3);
-/// How long a sale probes the connection first.
+/// How long an operation probes the connection first.
 const PROBE_TRY: Duration = Duration::from_secs(2);
+/// How long a refund of a payment that the journal lacks waits for the service's word on it.
+const VERIFY_TRY: Duration = Duration::from_secs(5);
 /// Clocks are corrected by small steps; only more than this is a clock that runs wrong.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 /// How often the same `PUT` may be repeated while it waits.
@@ -26,130 +31,172 @@ const MAX_TICKETS: usize = 16;
 pub(super) struct Asked {
     pub ticket: Ticket,
     pub id: String,
-    pub request: SaleRequest,
+    pub wish: Wish,
     pub existing: Option<Record>,
-    pub set_aside: Option<String>,
+    pub facts: Facts,
 }
 
-/// A sale that waits for the probe or the queue.
+/// A wish that may be granted.
+#[derive(Debug)]
+pub(super) struct Granted {
+    pub tickets: Vec<Ticket>,
+    pub id: String,
+    pub wish: Wish,
+    pub facts: Facts,
+}
+
+/// A wish that waits for the probe, the queue or the service's word.
 #[derive(Debug)]
 pub(super) struct Admission {
-    tickets: Vec<Ticket>,
-    id: String,
-    request: SaleRequest,
+    wants: Granted,
     until: Duration,
-    probe: Option<RequestId>,
-    refused: bool,
+    asking: Asking,
+    refused: Option<Problem>,
+}
+
+/// What an admission has asked the service.
+#[derive(Debug)]
+enum Asking {
+    Nothing,
+    Probe(RequestId),
+    Payment(RequestId),
+    /// The payment that a refund names.
+    Known(Box<PaymentInfo>),
 }
 
 impl Core {
-    pub(super) fn ask_for_sale(&mut self, asked: Asked, now: Now, step: &mut Step) {
+    pub(super) fn ask(&mut self, asked: Asked, now: Now, step: &mut Step) {
         let ticket = asked.ticket;
-        if let Err(problem) = validate::id(&asked.id).and_then(|()| validate::sale(&asked.request))
-        {
+        let checked = validate::id(&asked.id)
+            .and_then(|()| validate::wish(&asked.wish, self.settings.valutcode));
+        if let Err(problem) = checked {
             return step.reply(ticket, Reply::Begun(Err(problem)));
         }
         if let Some(existing) = &asked.existing {
-            return step.reply(ticket, Reply::Begun(repeated(existing, &asked.request)));
+            return step.reply(ticket, Reply::Begun(repeated(existing, &asked.wish)));
         }
         if let Some(admission) = &mut self.admission
-            && admission.id == asked.id
-            && admission.request == asked.request
-            && admission.tickets.len() < MAX_TICKETS
+            && admission.wants.id == asked.id
+            && admission.wants.wish == asked.wish
+            && admission.wants.tickets.len() < MAX_TICKETS
         {
-            return admission.tickets.push(ticket);
+            return admission.wants.tickets.push(ticket);
         }
-        if let Err(problem) = self.may_begin(&asked, now) {
+        self.hold_facts(&asked.facts);
+        let allowed = self
+            .may_begin(&asked, now)
+            .and_then(|()| self.check_target(&asked.wish, &asked.facts));
+        if let Err(problem) = allowed {
             return step.reply(ticket, Reply::Begun(Err(problem)));
         }
-        self.admit(asked, now, step);
+        let granted = Granted {
+            tickets: vec![ticket],
+            id: asked.id,
+            wish: asked.wish,
+            facts: asked.facts,
+        };
+        self.admit(granted, now, step);
     }
 
     fn may_begin(&self, asked: &Asked, now: Now) -> Result<(), Problem> {
-        if self.settings.account.is_none() {
+        let Some(account) = &self.settings.account else {
             return Err(Problem::new(
                 Code::NotConfigured,
                 "Не задан регистрационный номер кассы",
                 "Задайте regNum в oplati.conf и перезапустите службу oplati",
             ));
-        }
+        };
         if let Some(first) = self.foreign.first() {
-            return Err(Problem::new(
-                Code::NotConfigured,
-                format!("Не завершена операция {first} с другими url или regNum"),
-                "Верните прежние url и regNum в oplati.conf или закройте операцию: oplati queue settle",
-            ));
+            return Err(foreign_account(first));
         }
-        if self
-            .newest
-            .is_some_and(|newest| newest.duration_since(now.wall) > CLOCK_TOLERANCE)
-        {
+        let target = asked.facts.target.as_ref();
+        if let Some(target) = target.filter(|target| target.account() != account) {
+            return Err(foreign_account(&target.operation().id));
+        }
+        let with_buyer = matches!(asked.wish, Wish::Sale(_) | Wish::Card(_));
+        if with_buyer && self.clock_is_behind(now) {
             return Err(Problem::new(
                 Code::TemporarilyUnavailable,
                 "Часы кассы отстают от последней записи журнала",
                 "Установите верные дату и время",
             ));
         }
-        if self.sale.is_some() || self.admission.is_some() {
+        if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {
             return Err(Problem::new(
                 Code::Busy,
                 "Выполняется другая операция О!плати",
                 "Дождитесь её завершения или отмените её",
             ));
         }
-        if let Some(undoing) = &asked.set_aside {
+        if let Some(entry) = &asked.facts.set_aside {
             return Err(Problem::new(
                 Code::Conflict,
-                format!("По этому чеку не завершена отмена {undoing}"),
+                format!("По этому чеку не завершена отмена {entry}"),
                 "Повторите её (oplati queue retry) или закройте (oplati queue settle)",
             ));
         }
         Ok(())
     }
 
-    fn admit(&mut self, asked: Asked, now: Now, step: &mut Step) {
-        let queued = self.blocking_undoings().next().is_some();
+    /// Whether the clock is earlier than what the journal knows.
+    pub(super) fn clock_is_behind(&self, now: Now) -> bool {
+        self.newest
+            .is_some_and(|newest| newest.duration_since(now.wall) > CLOCK_TOLERANCE)
+    }
+
+    fn admit(&mut self, wants: Granted, now: Now, step: &mut Step) {
+        if matches!(wants.wish, Wish::Cancellation(_)) {
+            return self.begin(wants, None, now, step);
+        }
+        let queued = self.blocking_entries().next().is_some();
         let mut admission = Admission {
-            tickets: vec![asked.ticket],
-            id: asked.id,
-            request: asked.request,
             until: now.mono + if queued { QUEUE_TRY } else { PROBE_TRY },
-            probe: None,
-            refused: false,
+            asking: Asking::Nothing,
+            refused: None,
+            wants,
         };
         if queued {
-            self.wake_undoings(now);
+            self.wake_entries(now);
         } else if self.down {
             let shift = shift::of_day(now.wall);
-            admission.probe = Some(self.request(&admission.id, Call::Probe { shift }, step));
-        } else {
-            return self.begin_sale(
-                &admission.tickets,
-                admission.id,
-                admission.request,
-                now,
-                step,
-            );
+            let request = self.request(&admission.wants.id, Call::Probe { shift }, step);
+            admission.asking = Asking::Probe(request);
+        } else if admission.foreign_payment().is_none() {
+            return self.begin(admission.wants, None, now, step);
         }
         self.admission = Some(admission);
     }
 
-    /// Whether the answer was the probe's.
-    pub(super) fn probe_answered(&mut self, request: RequestId, answer: &Answer) -> bool {
+    /// Whether the answer was the admission's.
+    pub(super) fn admission_answered(&mut self, request: RequestId, answer: &Answer) -> bool {
         let Some(admission) = &mut self.admission else {
             return false;
         };
-        if admission.probe != Some(request) {
-            return false;
+        match admission.asking {
+            Asking::Probe(asked) if asked == request => {
+                admission.asking = Asking::Nothing;
+                if matches!(answer, Err(Failure::NotSent { .. } | Failure::Lost { .. })) {
+                    admission.refused = Some(Problem::temporarily_unavailable());
+                }
+                true
+            }
+            Asking::Payment(asked) if asked == request => {
+                admission.asking = Asking::Nothing;
+                match answer {
+                    Ok(ServiceReply::Payment(info)) => {
+                        admission.asking = Asking::Known(Box::new(info.clone()));
+                    }
+                    answer => admission.refused = Some(unverified(answer.as_ref().err())),
+                }
+                true
+            }
+            Asking::Nothing | Asking::Probe(_) | Asking::Payment(_) | Asking::Known(_) => false,
         }
-        admission.probe = None;
-        admission.refused = matches!(answer, Err(Failure::NotSent { .. } | Failure::Lost { .. }));
-        true
     }
 
     pub(super) fn admission_wakeup(&self) -> Option<(Duration, &'static str)> {
         let admission = self.admission.as_ref()?;
-        let decided = admission.refused || self.admission_ready();
+        let decided = admission.refused.is_some() || self.admission_moves(admission);
         Some(if decided {
             (Duration::ZERO, "admission decided")
         } else {
@@ -157,58 +204,133 @@ impl Core {
         })
     }
 
-    fn admission_ready(&self) -> bool {
-        let probed = self
-            .admission
-            .as_ref()
-            .is_some_and(|admission| admission.probe.is_none());
-        probed && self.blocking_undoings().next().is_none()
+    /// Whether its next step can be taken: nothing is being asked, and the queue is empty.
+    fn admission_moves(&self, admission: &Admission) -> bool {
+        let idle = matches!(admission.asking, Asking::Nothing | Asking::Known(_));
+        idle && self.blocking_entries().next().is_none()
     }
 
-    /// Whether a sale was begun.
+    /// Whether an operation was begun.
     pub(super) fn admission_tick(&mut self, now: Now, step: &mut Step) -> bool {
-        let ready = self.admission_ready();
-        let Some(admission) = &self.admission else {
+        let Some(mut admission) = self.admission.take() else {
             return false;
         };
-        let over = admission.refused || admission.until <= now.mono;
-        if !over && !ready {
+        let moves = self.admission_moves(&admission);
+        if let Some(problem) = admission.refused.take() {
+            admission.wants.refuse(&problem, step);
             return false;
         }
-        let Some(admission) = self.admission.take() else {
+        if !moves && admission.until <= now.mono {
+            let problem = Problem::temporarily_unavailable();
+            admission.wants.refuse(&problem, step);
             return false;
+        }
+        if !moves {
+            self.admission = Some(admission);
+            return false;
+        }
+        let known = match &admission.asking {
+            Asking::Known(info) => Some(info.as_ref().clone()),
+            Asking::Nothing | Asking::Probe(_) | Asking::Payment(_) => None,
         };
-        if ready && !admission.refused {
-            self.begin_sale(
-                &admission.tickets,
-                admission.id,
-                admission.request,
-                now,
-                step,
-            );
-            return true;
+        if let (Some(payment_id), None) = (admission.foreign_payment(), &known) {
+            let request = self.request(&admission.wants.id, Call::Payment { payment_id }, step);
+            admission.asking = Asking::Payment(request);
+            admission.until = now.mono + VERIFY_TRY;
+            self.admission = Some(admission);
+            return false;
         }
-        for ticket in admission.tickets {
-            step.reply(
-                ticket,
-                Reply::Begun(Err(Problem::temporarily_unavailable())),
-            );
+        // The queue may have changed what the target has left.
+        let wants = admission.wants;
+        let checked = self
+            .check_target(&wants.wish, &wants.facts)
+            .and_then(|()| self.check_payment(&wants, known.as_ref()));
+        if let Err(problem) = checked {
+            wants.refuse(&problem, step);
+            return false;
         }
-        false
+        self.begin(wants, known, now, step);
+        true
+    }
+
+    fn begin(&mut self, wants: Granted, known: Option<PaymentInfo>, now: Now, step: &mut Step) {
+        match &wants.wish {
+            Wish::Sale(sale) => {
+                let request = BuyerRequest::Sale(sale.clone());
+                self.begin_sale(&wants.tickets, wants.id, request, now, step);
+            }
+            Wish::Card(card) => {
+                let request = BuyerRequest::Card(card.clone());
+                self.begin_sale(&wants.tickets, wants.id, request, now, step);
+            }
+            Wish::Refund(_) | Wish::Cancellation(_) => self.begin_entry(wants, known, now, step),
+        }
+    }
+
+    /// The target of a wish that waits stays held.
+    pub(super) fn admission_holds(&self, id: &str) -> bool {
+        self.admission.as_ref().is_some_and(|admission| {
+            let target = admission.wants.facts.target.as_ref();
+            target.is_some_and(|target| target.operation().id == id)
+        })
+    }
+}
+
+impl Granted {
+    fn refuse(self, problem: &Problem, step: &mut Step) {
+        for ticket in self.tickets {
+            step.reply(ticket, Reply::Begun(Err(problem.clone())));
+        }
+    }
+}
+
+impl Admission {
+    /// The payment of a refund that only the service knows.
+    fn foreign_payment(&self) -> Option<i64> {
+        match &self.wants.wish {
+            Wish::Refund(refund) if self.wants.facts.target.is_none() => refund.payment_id,
+            Wish::Refund(_) | Wish::Sale(_) | Wish::Cancellation(_) | Wish::Card(_) => None,
+        }
+    }
+}
+
+fn foreign_account(id: &str) -> Problem {
+    Problem::new(
+        Code::NotConfigured,
+        format!("Операция {id} начата с другими url или regNum"),
+        "Верните прежние url и regNum в oplati.conf или закройте операцию: oplati queue settle",
+    )
+}
+
+/// The service was asked for the payment that a refund names, and did not show it.
+fn unverified(failure: Option<&Failure>) -> Problem {
+    match failure {
+        Some(Failure::Refused { .. }) => Problem::new(
+            Code::NotFound,
+            "Оплата с таким payment_id не найдена",
+            "Проверьте номер оплаты",
+        ),
+        Some(failure @ Failure::Token { .. }) => {
+            let error = words::of_failure(failure);
+            Problem::new(Code::TemporarilyUnavailable, error.message, error.remedy)
+        }
+        Some(Failure::NotSent { .. } | Failure::Lost { .. }) | None => {
+            Problem::temporarily_unavailable()
+        }
     }
 }
 
 /// A `PUT` of an id that stands already.
 fn repeated(
     existing: &Record,
-    request: &SaleRequest,
+    wish: &Wish,
 ) -> Result<(bool, crate::operation::Operation), Problem> {
-    match existing {
-        Record::Sale(sale) if sale.request == *request => Ok((false, sale.operation.clone())),
-        Record::Sale(_) | Record::Undoing(_) => Err(Problem::new(
-            Code::Conflict,
-            "Операция с таким идентификатором уже есть, но с другим содержанием",
-            "Дайте новой операции новый идентификатор",
-        )),
+    if existing.was_asked_for(wish) {
+        return Ok((false, existing.operation().clone()));
     }
+    Err(Problem::new(
+        Code::Conflict,
+        "Операция с таким идентификатором уже есть, но с другим содержанием",
+        "Дайте новой операции новый идентификатор",
+    ))
 }

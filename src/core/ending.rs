@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::core::event::{RequestId, Step};
-use crate::core::record::{Ending, SaleRecord};
+use crate::core::record::{Ending, Record, SaleRecord};
 use crate::core::sale::{LiveSale, Phase};
-use crate::core::undoing::LiveUndoing;
 use crate::core::{Core, words};
 use crate::display::Scene;
-use crate::operation::{ErrorCode, Mode, OperationError, State, Undo};
+use crate::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
 use crate::service::call::{Failure, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
@@ -72,6 +71,7 @@ impl Core {
         step: &mut Step,
     ) {
         sale.record.operation.undo = Some(Undo::Pending);
+        let id = sale.record.operation.id.clone();
         self.finish(
             sale,
             State::Failed,
@@ -80,11 +80,16 @@ impl Core {
             now,
             step,
         );
-        if let Some(record) = step.written_sale_record() {
-            let undoing = self.new_undoing(record, lost_at, now);
-            step.write_undoing(&undoing.record, "queued");
-            self.undoings.push(undoing);
+        let Some(Record::Sale(record)) = step.written(&id).cloned() else {
+            return;
+        };
+        let entry = self.new_own(&record, lost_at, now);
+        step.write_entry(&entry.record, "queued");
+        if entry.foreign {
+            self.foreign.push(entry.record.operation.id.clone());
         }
+        self.held.insert(id, Record::Sale(record));
+        self.entries.push(entry);
     }
 
     /// The cashier stops waiting for an existing payment: it is reversed at once, and the sale waits
@@ -113,15 +118,15 @@ impl Core {
             },
         );
         step.show(Scene::Checking);
-        let undoing = self.new_undoing(sale.record.clone(), now.mono, now);
-        self.undoings.push(undoing);
+        let entry = self.new_own(&sale.record, now.mono, now);
+        self.entries.push(entry);
         self.reverse_at_once(now, step);
     }
 
     /// `timeout` is over, the undoing goes on alone.
     pub(super) fn release_attached(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
         let id = sale.record.operation.id.clone();
-        let entry = self.undoings.iter().find(|entry| entry.of(&id));
+        let entry = self.entries.iter().find(|entry| entry.undoes(&id));
         let detail = entry.and_then(|entry| entry.record.last_error.clone());
         let error = words::no_connection(
             detail
@@ -137,7 +142,7 @@ impl Core {
             now,
             step,
         );
-        self.refresh_sale_copy(&id, step);
+        self.hold_written(&id, step);
     }
 
     /// The undoing that a sale waited for is over.
@@ -163,6 +168,7 @@ impl Core {
     /// The service refuses for good to reverse what a sale waits for.
     pub(super) fn refuse_attached(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
         sale.record.operation.undo = Some(Undo::SetAside);
+        let id = sale.record.operation.id.clone();
         let error = OperationError {
             code: ErrorCode::ServiceRejected,
             message: words::SET_ASIDE.to_owned(),
@@ -178,18 +184,13 @@ impl Core {
             now,
             step,
         );
+        self.hold_written(&id, step);
     }
 
-    /// The queue's entry keeps the sale as it was last written.
-    pub(super) fn refresh_sale_copy(&mut self, id: &str, step: &Step) {
-        let written = step.written_sale_record();
-        if let Some(entry) = self
-            .undoings
-            .iter_mut()
-            .find(|entry: &&mut LiveUndoing| entry.of(id))
-            && let Some(record) = written
-        {
-            entry.sale = record;
+    /// From now on the entry tells the sale what becomes of it.
+    fn hold_written(&mut self, id: &str, step: &Step) {
+        if let Some(record) = step.written(id) {
+            self.held.insert(id.to_owned(), record.clone());
         }
     }
 
@@ -211,6 +212,12 @@ impl Core {
 fn final_scene(record: &SaleRecord) -> Scene {
     let operation = &record.operation;
     match operation.state {
+        State::Done if operation.kind == Kind::Card => match &operation.card {
+            Some(card) => Scene::CardFound {
+                name: card.name.clone(),
+            },
+            None => Scene::Idle,
+        },
         State::Done => Scene::Paid {
             amount: operation.amount,
         },

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::core::record::{Account, Record, SaleRecord, UndoingRecord};
+use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
 use crate::display::Scene;
-use crate::operation::{Mode, Operation, QueueItem, SaleRequest};
+use crate::operation::{Mode, Operation, QueueItem, Wish};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::service::call::{Answer, Call};
@@ -29,6 +29,8 @@ pub struct Settings {
     pub wait_buyer: Duration,
     /// `settle`.
     pub settle: Duration,
+    /// `valutcode`: the payment type's number in the till; `None`: any.
+    pub valutcode: Option<u32>,
     /// Prefixes of buyers' codes; empty: the default rule.
     pub buyer_code: Vec<String>,
     /// Begins every order number of this process: letters, digits and `-`, 1 to 24 characters, never
@@ -39,32 +41,46 @@ pub struct Settings {
 /// What the journal holds at the start.
 #[derive(Clone, Debug, Default)]
 pub struct Restored {
-    /// Sales that are not final.
+    /// Sales and cards that are not final.
     pub sales: Vec<SaleRecord>,
-    /// Undoings that are live or watched, oldest first, each with its sale.
-    pub undoings: Vec<(UndoingRecord, SaleRecord)>,
-    /// The number of the next undoing.
-    pub next_undoing: u64,
+    /// Entries of the queue that are live or watched, oldest first.
+    pub entries: Vec<EntryRecord>,
+    /// What those entries reverse, and the sales of the refunds among that.
+    pub targets: Vec<Record>,
+    /// The number of the daemon's next own operation.
+    pub next_own: u64,
     /// The newest time in the journal.
     pub newest: Option<Timestamp>,
+}
+
+/// What the journal knows of a wish.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// A set-aside entry whose sale has the same receipt number and shift.
+    pub set_aside: Option<String>,
+    /// What a refund or a cancellation is of.
+    pub target: Option<Record>,
+    /// The sale of a refund that is to be cancelled.
+    pub sale: Option<Record>,
+    /// Reversals of the target, oldest first.
+    pub reversals: Vec<Operation>,
 }
 
 /// What happens.
 #[derive(Debug)]
 pub enum Event {
-    /// The till begins a sale. `existing` is what the journal holds under that id, `set_aside` a
-    /// set-aside undoing of a sale with the same receipt number and shift.
+    /// The till asks for an operation.
     Begin {
         /// For the reply.
         ticket: Ticket,
         /// Not yet checked.
         id: String,
         /// Not yet checked.
-        request: SaleRequest,
-        /// From the journal.
+        wish: Wish,
+        /// What the journal holds under that id.
         existing: Option<Record>,
-        /// From the journal.
-        set_aside: Option<String>,
+        /// What else the journal knows.
+        facts: Box<Facts>,
     },
     /// The journal could not keep what [`Event::Begin`] wrote: forget it.
     BeginFailed {
@@ -89,14 +105,22 @@ pub enum Event {
         /// What it read.
         code: Secret,
     },
-    /// A person wants an undoing tried now.
+    /// A person wants an entry tried now.
     Retry {
         /// For the reply.
         ticket: Ticket,
         /// Which.
         id: String,
     },
-    /// A person closes a set-aside undoing.
+    /// A shift was compared with the service's report: an order number that was absent is asked for
+    /// once more.
+    Recheck {
+        /// The entry that concluded the absence.
+        entry: Box<EntryRecord>,
+        /// What it reverses.
+        target: Option<Record>,
+    },
+    /// A person closes a set-aside entry.
     Settle {
         /// For the reply.
         ticket: Ticket,
@@ -151,6 +175,13 @@ pub enum Effect {
         /// The answer.
         reply: Box<Reply>,
     },
+    /// Something needs a person: say it loudly.
+    Alarm {
+        /// The operation.
+        operation: String,
+        /// English, for the log.
+        what: String,
+    },
     /// A code was read: tell the listeners.
     Scanned {
         /// Which scanner.
@@ -188,35 +219,35 @@ pub struct Step {
 }
 
 impl Step {
-    pub(crate) fn write_sale(&mut self, sale: &SaleRecord, what: impl Into<String>) {
-        self.writes.push(Write {
-            record: Record::Sale(Box::new(sale.clone())),
-            what: what.into(),
-        });
-    }
-
-    pub(crate) fn write_undoing(&mut self, undoing: &UndoingRecord, what: impl Into<String>) {
-        let record = Record::Undoing(Box::new(undoing.clone()));
+    pub(crate) fn write(&mut self, record: Record, what: impl Into<String>) {
         self.writes.push(Write {
             record,
             what: what.into(),
         });
     }
 
-    /// The sale as this step leaves it.
-    pub(crate) fn written_sale(&self) -> Option<Operation> {
-        self.written_sale_record().map(|sale| sale.operation)
+    pub(crate) fn write_sale(&mut self, sale: &SaleRecord, what: impl Into<String>) {
+        self.write(Record::Sale(Box::new(sale.clone())), what);
     }
 
-    /// The sale's row as this step leaves it.
-    pub(crate) fn written_sale_record(&self) -> Option<SaleRecord> {
+    pub(crate) fn write_entry(&mut self, entry: &EntryRecord, what: impl Into<String>) {
+        self.write(Record::Entry(Box::new(entry.clone())), what);
+    }
+
+    /// The record as this step leaves it.
+    pub(crate) fn written(&self, id: &str) -> Option<&Record> {
         self.writes
             .iter()
             .rev()
-            .find_map(|write| match &write.record {
-                Record::Sale(sale) => Some(sale.as_ref().clone()),
-                Record::Undoing(_) => None,
-            })
+            .map(|write| &write.record)
+            .find(|record| record.operation().id == id)
+    }
+
+    pub(crate) fn alarm(&mut self, operation: &str, what: impl Into<String>) {
+        self.effects.push(Effect::Alarm {
+            operation: operation.to_owned(),
+            what: what.into(),
+        });
     }
 
     pub(crate) fn show(&mut self, scene: Scene) {

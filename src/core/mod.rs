@@ -9,9 +9,11 @@
 //! a crash is "drop the core, build another from what was written".
 //!
 //! - [`event`]: the two vocabularies · [`record`]: what the journal keeps
-//! - `admission`: a till asks for a sale · `validate`, [`buyer_code`]: what may come in
+//! - `admission`: a till asks for an operation · `validate`, [`buyer_code`]: what may come in
+//! - `targets`: what a refund or cancellation is of, and what is left of it
 //! - `sale`: from the first request to the buyer's confirmation · [`poll`]: how often to ask
-//! - `undoing`: bringing back what may have moved · [`shift`], `words`: dates and the cashier's lines
+//! - `ending`: how a sale ends · `entry`, `queue`: refunds, cancellations, and bringing back what may
+//!   have moved · [`shift`], `words`: dates and the cashier's lines
 //!
 //! A request's answer is matched by its number; an answer that nobody waits for any more is dropped.
 //! Requests that can move money are never dropped: the machine stays in their phase until they end.
@@ -19,18 +21,21 @@
 mod admission;
 pub mod buyer_code;
 mod ending;
+mod entry;
 pub mod event;
 pub mod poll;
+mod queue;
 pub mod record;
 mod sale;
 pub mod shift;
-mod undoing;
+mod targets;
 pub mod validate;
 pub mod words;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -43,10 +48,10 @@ use crate::secret::Secret;
 use crate::service::call::{Call, Failure, TokenProblem};
 
 use admission::Admission;
+use entry::LiveEntry;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket};
-use record::Record;
+use record::{EntryRecord, Record};
 use sale::LiveSale;
-use undoing::LiveUndoing;
 
 /// How long a final scene stays before the display is idle again.
 const RESULT_SHOWN: Duration = Duration::from_secs(5);
@@ -60,12 +65,16 @@ pub struct Core {
     orders: u64,
     requests: RequestId,
     sale: Option<LiveSale>,
-    /// Live, set-aside and watched undoings, oldest first.
-    undoings: Vec<LiveUndoing>,
+    /// Live, set-aside and watched entries, oldest first.
+    entries: Vec<LiveEntry>,
+    /// What the entries reverse, one copy of each.
+    held: BTreeMap<String, Record>,
+    /// How it was before the operation that this step makes.
+    rollback: Option<Rollback>,
     /// Operations of another account that are not settled: nothing is sent for them.
     foreign: Vec<String>,
     admission: Option<Admission>,
-    next_undoing: u64,
+    next_own: u64,
     newest: Option<Timestamp>,
     down: bool,
     token_problem: Option<TokenProblem>,
@@ -74,18 +83,28 @@ pub struct Core {
     idle_at: Option<Duration>,
 }
 
+/// The state before an entry was made: should its write fail, nothing of it was.
+#[derive(Debug)]
+struct Rollback {
+    held: BTreeMap<String, Record>,
+    /// The set-aside entry whose place it took.
+    entry: Option<EntryRecord>,
+}
+
 /// What health says of the core.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// No `regNum`.
     pub not_configured: bool,
+    /// The clock is earlier than the newest journal entry.
+    pub clock_behind: bool,
     /// A `no_connection` came and no valid answer since.
     pub down: bool,
     /// The service wants its token problem solved.
     pub token_problem: Option<TokenProblem>,
-    /// Undoings that block sales.
+    /// Entries that block sales.
     pub queue_depth: usize,
-    /// Undoings that wait for a person.
+    /// Entries that wait for a person.
     pub set_aside: usize,
     /// Unsettled operations of another `url` and `regNum`.
     pub foreign: Vec<String>,
@@ -101,10 +120,12 @@ impl Core {
             orders: 0,
             requests: 0,
             sale: None,
-            undoings: Vec::new(),
+            entries: Vec::new(),
+            held: BTreeMap::new(),
+            rollback: None,
             foreign: Vec::new(),
             admission: None,
-            next_undoing: restored.next_undoing.max(1),
+            next_own: restored.next_own.max(1),
             newest: restored.newest,
             down: false,
             token_problem: None,
@@ -114,8 +135,11 @@ impl Core {
         };
         let mut step = Step::default();
         step.show(Scene::Idle);
-        for (undoing, sale) in restored.undoings {
-            core.restore_undoing(undoing, sale, now);
+        for target in restored.targets {
+            core.hold(target);
+        }
+        for entry in restored.entries {
+            core.restore_entry(entry, now, &mut step);
         }
         for sale in restored.sales {
             core.restore_sale(sale, now, &mut step);
@@ -132,28 +156,20 @@ impl Core {
             Event::Begin {
                 ticket,
                 id,
-                request,
+                wish,
                 existing,
-                set_aside,
+                facts,
             } => {
                 let asked = admission::Asked {
                     ticket,
                     id,
-                    request,
+                    wish,
                     existing,
-                    set_aside,
+                    facts: *facts,
                 };
-                self.ask_for_sale(asked, now, &mut step);
+                self.ask(asked, now, &mut step);
             }
-            Event::BeginFailed { id } => {
-                if self
-                    .sale
-                    .as_ref()
-                    .is_some_and(|sale| sale.record.operation.id == id)
-                {
-                    self.sale = None;
-                }
-            }
+            Event::BeginFailed { id } => self.forget(&id, now),
             Event::Abort {
                 ticket,
                 id,
@@ -164,23 +180,46 @@ impl Core {
                 device,
                 code,
             } => self.scan(ticket, device, code, now, &mut step),
-            Event::Retry { ticket, id } => self.retry_undoing(ticket, &id, now, &mut step),
+            Event::Retry { ticket, id } => self.retry_entry(ticket, &id, now, &mut step),
             Event::Settle { ticket, id, reason } => {
-                self.settle_undoing(ticket, &id, &reason, now, &mut step);
+                self.settle_entry(ticket, &id, &reason, now, &mut step);
             }
+            Event::Recheck { entry, target } => self.recheck(*entry, target, now),
             Event::Answered { request, answer } => {
                 self.note_contact(answer.as_ref().err(), now);
-                if !self.probe_answered(request, &answer)
+                if !self.admission_answered(request, &answer)
                     && !self.sale_answered(request, &answer, now, &mut step)
                 {
-                    self.undoing_answered(request, &answer, now, &mut step);
+                    self.entry_answered(request, &answer, now, &mut step);
                 }
             }
             Event::SceneRefused { reason } => self.scene_refused(&reason, now, &mut step),
             Event::Tick => self.tick(now, &mut step),
         }
+        if step.creates.is_none() {
+            self.rollback = None;
+        }
+        self.drop_unheld();
         self.note_writes(&step);
         step
+    }
+
+    /// The journal could not keep what was begun.
+    fn forget(&mut self, id: &str, now: Now) {
+        let begun = |sale: &LiveSale| sale.record.operation.id == id;
+        if self.sale.as_ref().is_some_and(begun) {
+            self.sale = None;
+        }
+        self.entries.retain(|entry| entry.record.operation.id != id);
+        if let Some(rollback) = self.rollback.take() {
+            self.held = rollback.held;
+            if let Some(record) = rollback.entry {
+                let entry = self.live(record, now.mono, now);
+                self.entries.insert(0, entry);
+            }
+        }
+        // Whatever was shown before it shall not stay for ever.
+        self.idle_at = Some(now.mono);
     }
 
     /// When [`Event::Tick`] is due, and why; in the past: at once.
@@ -189,8 +228,8 @@ impl Core {
         let idle = self.idle_at.map(|at| (at, "idle scene"));
         let admission = self.admission_wakeup();
         let sale = self.sale.as_ref().and_then(LiveSale::wakeup);
-        let undoing = self.undoing_wakeup();
-        [idle, admission, sale, undoing]
+        let queue = self.queue_wakeup();
+        [idle, admission, sale, queue]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -198,14 +237,15 @@ impl Core {
 
     /// Facts for health.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self, now: Now) -> Status {
         Status {
+            clock_behind: self.clock_is_behind(now),
             not_configured: self.settings.account.is_none(),
             down: self.down,
             token_problem: self.token_problem,
-            queue_depth: self.blocking_undoings().count(),
+            queue_depth: self.blocking_entries().count(),
             set_aside: self
-                .undoings
+                .entries
                 .iter()
                 .filter(|entry| entry.record.set_aside)
                 .count(),
@@ -223,7 +263,7 @@ impl Core {
             step.show(Scene::Idle);
         }
         self.sale_tick(now, step);
-        self.undoing_tick(now, step);
+        self.queue_tick(now, step);
     }
 
     /// The till wants to know, or a scanner read something.
@@ -280,11 +320,13 @@ impl Core {
                 "Проверьте идентификатор операции",
             )),
             Some(operation) if operation.state.is_final() => Ok(operation),
-            Some(_) => Err(Problem::new(
-                Code::Busy,
-                "Отмена уже выполняется, остановить её нельзя",
-                "Дождитесь завершения отмены",
-            )),
+            Some(operation) => self.abort_entry(&operation.id, now, step).ok_or_else(|| {
+                Problem::new(
+                    Code::Busy,
+                    "Отмена или возврат уже выполняется, остановить нельзя",
+                    "Дождитесь завершения",
+                )
+            }),
         };
         step.reply(ticket, Reply::Aborted(answer));
     }
@@ -297,10 +339,9 @@ impl Core {
             Some(Failure::Refused { .. }) => {}
             None => self.token_problem = None,
         }
-        if std::mem::take(&mut self.down)
-            || self.undoings.iter().any(|entry| entry.wants_connection)
+        if std::mem::take(&mut self.down) || self.entries.iter().any(|entry| entry.wants_connection)
         {
-            self.wake_undoings(now);
+            self.wake_entries(now);
         }
     }
 

@@ -67,6 +67,15 @@ impl Poll {
         }
     }
 
+    /// A wait whose first question is due at once: the buyer has acted already.
+    #[must_use]
+    pub fn begin_now(now: Duration) -> Poll {
+        Poll {
+            next_at: now,
+            ..Poll::begin(now)
+        }
+    }
+
     /// The question leaves.
     pub fn asked(&mut self, now: Duration) {
         self.asked_at = now;

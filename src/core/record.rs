@@ -5,7 +5,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::operation::{Operation, QueueItem, SaleRequest};
+use crate::money::Kopecks;
+use crate::operation::{
+    CancellationRequest, CardRequest, Kind, Operation, QueueItem, Receipt, RefundRequest,
+    SaleRequest, State, Wish,
+};
+use crate::service::call::{PaymentInfo, PaymentType};
 
 /// The till's account at the service. An operation keeps the one that it began with: nothing is
 /// ever sent to another till's account.
@@ -27,13 +32,34 @@ pub enum Ending {
     Expiry,
 }
 
-/// A sale.
+/// What was asked of a buyer who stands at the till.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BuyerRequest {
+    /// To pay.
+    Sale(SaleRequest),
+    /// To show the loyalty card: the same steps without the payment.
+    Card(CardRequest),
+}
+
+impl BuyerRequest {
+    /// The receipt, if something is sold.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            BuyerRequest::Sale(sale) => Some(&sale.receipt),
+            BuyerRequest::Card(_) => None,
+        }
+    }
+}
+
+/// A sale, or the identification of a buyer's card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaleRecord {
     /// What the till sees.
     pub operation: Operation,
     /// What the till asked for, to compare a repeated `PUT` and to fill the wire's `details`.
-    pub request: SaleRequest,
+    pub request: BuyerRequest,
     /// Where it is paid.
     pub account: Account,
     /// Nobody waits for the buyer after this moment.
@@ -44,39 +70,94 @@ pub struct SaleRecord {
     pub ending: Option<Ending>,
 }
 
-/// How far the reversal of a payment has come.
+/// What an entry reverses, as the service knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The service's number, once known.
+    pub payment_id: Option<i64>,
+    /// Our order number of it.
+    pub order_number: String,
+    /// Kopecks of the whole of it.
+    pub sum: Kopecks,
+    /// The shift under which it is reported; empty when nobody here knows.
+    pub shift: String,
+    /// A refund and not a sale.
+    pub refund: bool,
+}
+
+impl Target {
+    /// Whether the service speaks of this very payment.
+    #[must_use]
+    pub fn is(&self, info: &PaymentInfo) -> bool {
+        let direction = if self.refund {
+            PaymentType::ReversalOfSale
+        } else {
+            PaymentType::Sale
+        };
+        info.order_number == self.order_number
+            && info.sum == self.sum
+            && info.payment_type == direction
+    }
+}
+
+/// How far a reversal has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reversal {
     /// Not sent, or definitely denied: another may leave.
     NotSent,
-    /// Sent under the undoing's order number, its fate unknown.
+    /// Sent under the entry's order number, its fate unknown.
     Sent,
     /// The service knows it under this number.
     Known(i64),
 }
 
-/// The undoing of a sale: an operation `~N` of kind `cancel`.
+/// What the till asked for, if it was the till.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UndoingRecord {
+#[serde(rename_all = "snake_case")]
+pub enum EntryRequest {
+    /// The daemon's own undoing of a sale that did not end well.
+    Own,
+    /// A refund.
+    Refund(RefundRequest),
+    /// A cancellation.
+    Cancellation(CancellationRequest),
+}
+
+/// Every operation that reverses another: refund, cancel, annul, cancellation of a refund.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryRecord {
     /// What the till sees. Its order number is the reversal's present one; `payment_id` is the
     /// reversal's, once known.
     pub operation: Operation,
-    /// The service's number of the payment that is undone, once known.
-    pub target: Option<i64>,
+    /// Who asked, and for what.
+    pub request: EntryRequest,
+    /// Where it is carried out.
+    pub account: Account,
+    /// What is reversed.
+    pub target: Target,
+    /// What the reversal's details repeat; without one its single line.
+    pub receipt: Option<Receipt>,
     /// How far the reversal has come.
     pub reversal: Reversal,
+    /// Order numbers of this entry whose requests were denied or declared absent: a late one may
+    /// have been carried out all the same.
+    pub earlier: Vec<String>,
     /// A reversal left once: its shift is that day's, and later ones keep it.
     pub sent_once: bool,
+    /// The present order number was sent more than once.
+    pub resent: bool,
     /// The reversal was refused while the payment was pending: the next one waits for status 1.
     pub denied_while_pending: bool,
+    /// The till was told that it waits in the queue.
+    pub queued_once: bool,
     /// Tries that did not settle it.
     pub tries: u32,
     /// What the last try met.
     pub last_error: Option<String>,
     /// When it is tried again; `None` when it is not live.
     pub next_try: Option<Timestamp>,
-    /// Answered errors in a row, and since when.
+    /// Answered errors in a row.
     pub answered_errors: u32,
     /// When the first of those came.
     pub errors_since: Option<Timestamp>,
@@ -88,11 +169,25 @@ pub struct UndoingRecord {
     pub settled: Option<String>,
 }
 
-impl UndoingRecord {
+impl EntryRecord {
     /// Whether it is an entry of the queue.
     #[must_use]
     pub fn is_live(&self) -> bool {
         !self.operation.state.is_final()
+    }
+
+    /// Whether it is a refund: owed to the buyer, sent at most once.
+    #[must_use]
+    pub fn is_refund(&self) -> bool {
+        self.operation.kind == Kind::Refund
+    }
+
+    /// Whether the cashier stands and waits for it: it has not been put off to the queue.
+    #[must_use]
+    pub fn is_attended(&self) -> bool {
+        matches!(self.operation.state, State::New | State::InProgress)
+            && self.request != EntryRequest::Own
+            && !self.queued_once
     }
 
     /// As `GET /v1/queue` shows it.
@@ -116,10 +211,10 @@ impl UndoingRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
-    /// A sale.
+    /// A sale or a card.
     Sale(Box<SaleRecord>),
-    /// An undoing.
-    Undoing(Box<UndoingRecord>),
+    /// A reversal.
+    Entry(Box<EntryRecord>),
 }
 
 impl Record {
@@ -128,7 +223,24 @@ impl Record {
     pub fn operation(&self) -> &Operation {
         match self {
             Record::Sale(sale) => &sale.operation,
-            Record::Undoing(undoing) => &undoing.operation,
+            Record::Entry(entry) => &entry.operation,
+        }
+    }
+
+    /// The same, to change it.
+    pub fn operation_mut(&mut self) -> &mut Operation {
+        match self {
+            Record::Sale(sale) => &mut sale.operation,
+            Record::Entry(entry) => &mut entry.operation,
+        }
+    }
+
+    /// Where it is carried out.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        match self {
+            Record::Sale(sale) => &sale.account,
+            Record::Entry(entry) => &entry.account,
         }
     }
 
@@ -137,7 +249,41 @@ impl Record {
     pub fn is_open(&self) -> bool {
         match self {
             Record::Sale(sale) => !sale.operation.state.is_final(),
-            Record::Undoing(undoing) => undoing.is_live() || !undoing.rechecks.is_empty(),
+            Record::Entry(entry) => entry.is_live() || !entry.rechecks.is_empty(),
+        }
+    }
+
+    /// Whether it was asked for with these words.
+    #[must_use]
+    pub fn was_asked_for(&self, wish: &Wish) -> bool {
+        match (self, wish) {
+            (Record::Sale(record), Wish::Sale(wish)) => {
+                matches!(&record.request, BuyerRequest::Sale(request) if request == wish)
+            }
+            (Record::Sale(record), Wish::Card(wish)) => {
+                matches!(&record.request, BuyerRequest::Card(request) if request == wish)
+            }
+            (Record::Entry(record), Wish::Refund(wish)) => {
+                matches!(&record.request, EntryRequest::Refund(request) if request == wish)
+            }
+            (Record::Entry(record), Wish::Cancellation(wish)) => {
+                matches!(&record.request, EntryRequest::Cancellation(request) if request == wish)
+            }
+            (Record::Sale(_), Wish::Refund(_) | Wish::Cancellation(_))
+            | (Record::Entry(_), Wish::Sale(_) | Wish::Card(_)) => false,
+        }
+    }
+
+    /// As a target of a reversal.
+    #[must_use]
+    pub fn as_target(&self) -> Target {
+        let operation = self.operation();
+        Target {
+            payment_id: operation.payment_id,
+            order_number: operation.order_number.clone(),
+            sum: operation.amount,
+            shift: operation.shift.clone(),
+            refund: operation.kind == Kind::Refund,
         }
     }
 }

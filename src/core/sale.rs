@@ -1,4 +1,5 @@
-//! A sale, from the till's wish to the buyer's confirmation.
+//! A sale, from the till's wish to the buyer's confirmation; a card, from the till's wish to the
+//! buyer's joining, which are a sale's first steps.
 //!
 //! ```text
 //!  mode 0:  new ─ awaiting_scan ─ in_progress ──────────────────┐
@@ -19,11 +20,11 @@ use crate::core::ending::{
 };
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
 use crate::core::poll::Poll;
-use crate::core::record::{Account, Ending, SaleRecord};
+use crate::core::record::{Account, BuyerRequest, Ending, SaleRecord};
 use crate::core::{Core, shift, words};
 use crate::display::Scene;
 use crate::money::Kopecks;
-use crate::operation::{Kind, Mode, Operation, OperationError, SaleRequest, Shows, Slip, State};
+use crate::operation::{Card, Kind, Mode, Operation, OperationError, Shows, Slip, State};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::service::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, Reply};
@@ -151,12 +152,33 @@ impl LiveSale {
     }
 
     pub(super) fn set_state(&mut self, state: State, now: Now) {
-        let mode = self.record.operation.mode;
-        self.set(state, words::of_state(state, mode), now);
+        let (kind, mode) = (self.record.operation.kind, self.record.operation.mode);
+        let no_card =
+            kind == Kind::Card && state == State::Done && self.record.operation.card.is_none();
+        let message = if no_card {
+            words::NO_CARD
+        } else {
+            words::of_buyer(kind, state, mode)
+        };
+        self.set(state, message, now);
+    }
+
+    /// The buyer's code was taken: the service tells the card when it has found the buyer.
+    fn await_card(&mut self, session: String, now: Now) {
+        self.phase = Phase::AwaitingBuyer {
+            session,
+            request: None,
+            poll: Poll::begin_now(now.mono),
+        };
     }
 
     fn amount(&self) -> Kopecks {
         self.record.operation.amount
+    }
+
+    /// What the buyer's display names beside a code; a card costs nothing.
+    fn shown_amount(&self) -> Option<Kopecks> {
+        (self.record.operation.kind != Kind::Card).then_some(self.record.operation.amount)
     }
 }
 
@@ -165,7 +187,7 @@ impl Core {
         &mut self,
         tickets: &[Ticket],
         id: String,
-        request: SaleRequest,
+        request: BuyerRequest,
         now: Now,
         step: &mut Step,
     ) {
@@ -195,29 +217,30 @@ impl Core {
     fn new_record(
         &mut self,
         id: &str,
-        request: SaleRequest,
+        request: BuyerRequest,
         account: Account,
         now: Now,
     ) -> SaleRecord {
-        let mode = request.mode.unwrap_or(self.settings.mode);
+        let (kind, amount, mode) = match &request {
+            BuyerRequest::Sale(sale) => (Kind::Sale, sale.amount, sale.mode),
+            BuyerRequest::Card(_) => (Kind::Card, Kopecks::ZERO, None),
+        };
+        let mode = mode.unwrap_or(self.settings.mode);
+        let own_shift = request.receipt().and_then(|receipt| receipt.shift.clone());
         let operation = Operation {
             id: id.to_owned(),
-            kind: Kind::Sale,
+            kind,
             state: State::New,
-            amount: request.amount,
+            amount,
             mode,
-            shift: request
-                .receipt
-                .shift
-                .clone()
-                .unwrap_or_else(|| shift::of_day(now.wall)),
+            shift: own_shift.unwrap_or_else(|| shift::of_day(now.wall)),
             order_number: self.order_number(),
             payment_id: None,
             of: None,
             left: None,
             undo: None,
             shows: None,
-            message: words::of_state(State::New, mode).to_owned(),
+            message: words::of_buyer(kind, State::New, mode).to_owned(),
             error: None,
             card: None,
             slip: None,
@@ -245,9 +268,9 @@ impl Core {
             .min(self.settings.wait_buyer);
         let ours = self.settings.account.as_ref() == Some(&record.account);
         let attached = self
-            .undoings
+            .entries
             .iter()
-            .any(|undoing| undoing.of(&record.operation.id));
+            .any(|entry| entry.undoes(&record.operation.id));
         let mut sale = LiveSale {
             record,
             phase: Phase::Starting,
@@ -269,15 +292,13 @@ impl Core {
             sale.record.operation.shows = None;
             sale.set_state(State::New, now);
             step.write_sale(&sale.record, "taken up again after a restart");
-        } else if !ours {
-            return self.foreign.push(sale.record.operation.id);
         } else if attached {
             let ending = sale.record.ending.unwrap_or(Ending::Abort);
             sale.phase = Phase::Undoing {
                 ending,
                 until: now.mono + self.settings.timeout,
             };
-        } else if sale.record.ending.is_some() || self.sale.is_some() {
+        } else if !ours || sale.record.ending.is_some() || self.sale.is_some() {
             let error = words::no_connection("the daemon was restarted during the cancellation");
             return self.release(sale, now.mono, error, now, step);
         } else {
@@ -414,7 +435,7 @@ impl Core {
         if buyers {
             self.last_used_code = Some(code.clone());
             self.open_session(&mut sale, Some(code.clone()), now, step);
-        } else {
+        } else if sale.record.operation.message != words::NOT_A_BUYERS_CODE {
             sale.set(State::AwaitingScan, words::NOT_A_BUYERS_CODE, now);
             step.write_sale(&sale.record, "a code that is no buyer's was read");
         }
@@ -448,6 +469,7 @@ impl Core {
         let Some(mut sale) = self.sale.take() else {
             return Err(nothing_to_abort());
         };
+        let id = sale.record.operation.id.clone();
         match &sale.phase {
             Phase::Undoing { .. } => {}
             Phase::Paying { .. } => {
@@ -466,7 +488,7 @@ impl Core {
                 let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
                 sale.record.ending = Some(Ending::Abort);
                 self.release(sale, lost_at, error, now, step);
-                return step.written_sale().ok_or_else(nothing_to_abort);
+                return written(step, &id).ok_or_else(nothing_to_abort);
             }
             Phase::Starting
             | Phase::AwaitingScan
@@ -480,11 +502,15 @@ impl Core {
                     now,
                     step,
                 );
-                return step.written_sale().ok_or_else(nothing_to_abort);
+                return written(step, &id).ok_or_else(nothing_to_abort);
             }
         }
         let operation = sale.record.operation.clone();
         self.sale = Some(sale);
         Ok(operation)
     }
+}
+
+fn written(step: &Step, id: &str) -> Option<Operation> {
+    step.written(id).map(|record| record.operation().clone())
 }

@@ -1,7 +1,8 @@
 //! What a till may ask for, checked once at the door.
 
+use crate::core::targets;
 use crate::money::{Kopecks, MAX_AMOUNT};
-use crate::operation::{Item, Receipt, SaleRequest};
+use crate::operation::{CardRequest, Item, Receipt, RefundRequest, SaleRequest, Wish};
 use crate::problem::{Code, Problem};
 
 /// Most items of one receipt.
@@ -28,30 +29,84 @@ pub fn id(id: &str) -> Result<(), Problem> {
     ))
 }
 
-/// Checks a sale before anything is journalled.
+/// The `cardNumberType` of a card that comes from the processing.
+const CARD_FROM_PROCESSING: u32 = 5;
+
+/// Checks a till's wish before anything is journalled. `valutcode` is the configured number of the
+/// payment type, if there is one.
 ///
 /// # Errors
-/// `invalid` naming the field and its bounds, `amount_mismatch` when the items do not add up.
-pub fn sale(request: &SaleRequest) -> Result<(), Problem> {
-    if !request.amount.is_payable() {
+/// `invalid` naming the field and its bounds, `amount_mismatch` when the items do not add up,
+/// `return_receipt_unavailable` for a refund that names no sale.
+pub fn wish(wish: &Wish, valutcode: Option<u32>) -> Result<(), Problem> {
+    match wish {
+        Wish::Sale(sale) => self::sale(sale),
+        Wish::Refund(refund) => self::refund(refund),
+        Wish::Cancellation(cancellation) => id(cancellation
+            .operation
+            .strip_prefix('~')
+            .unwrap_or(&cancellation.operation)),
+        Wish::Card(card) => self::card(card, valutcode),
+    }
+}
+
+fn card(request: &CardRequest, valutcode: Option<u32>) -> Result<(), Problem> {
+    if request.card_number_type != CARD_FROM_PROCESSING {
         return Err(invalid(&format!(
-            "amount = {}: нужно от 1 до {} копеек",
-            request.amount.0, MAX_AMOUNT.0
+            "cardNumberType = {}: нужно {CARD_FROM_PROCESSING}",
+            request.card_number_type
         )));
     }
-    receipt(&request.receipt)?;
-    let sum = request
-        .receipt
+    match valutcode {
+        Some(ours) if ours != request.valutcode => Err(Problem::unprocessable(
+            format!(
+                "valutcode = {}: номер типа оплаты О!плати {ours}",
+                request.valutcode
+            ),
+            "Исправьте valutcode в настройке COMMAND_CARD или в oplati.conf",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn refund(request: &RefundRequest) -> Result<(), Problem> {
+    match (&request.sale, request.payment_id) {
+        (Some(sale), None) => id(sale)?,
+        (None, Some(number)) if number > 0 => {}
+        (None, Some(number)) => {
+            return Err(invalid(&format!("payment_id = {number}: нужно больше 0")));
+        }
+        (Some(_), Some(_)) => {
+            return Err(invalid("sale и payment_id: нужно одно из двух"));
+        }
+        (None, None) => return Err(targets::without_sale()),
+    }
+    amount_and_receipt(request.amount, &request.receipt)
+}
+
+fn sale(request: &SaleRequest) -> Result<(), Problem> {
+    amount_and_receipt(request.amount, &request.receipt)
+}
+
+fn amount_and_receipt(amount: Kopecks, receipt: &Receipt) -> Result<(), Problem> {
+    if !amount.is_payable() {
+        return Err(invalid(&format!(
+            "amount = {}: нужно от 1 до {} копеек",
+            amount.0, MAX_AMOUNT.0
+        )));
+    }
+    self::receipt(receipt)?;
+    let sum = receipt
         .items
         .iter()
         .try_fold(Kopecks::ZERO, |sum, item| sum.checked_add(item.cost));
-    if sum != Some(request.amount) {
+    if sum != Some(amount) {
         let sum = sum.map_or_else(|| "слишком много".to_owned(), |sum| sum.0.to_string());
         return Err(Problem::new(
             Code::AmountMismatch,
             format!(
-                "Сумма позиций чека ({sum}) не равна сумме оплаты ({})",
-                request.amount.0
+                "Сумма позиций чека ({sum}) не равна сумме операции ({})",
+                amount.0
             ),
             "Исправьте чек в кассовой программе",
         ));

@@ -1,9 +1,9 @@
 //! What the cashier reads: one Russian line for every state, the seed's words where it has them.
 
 use crate::core::record::Ending;
-use crate::operation::{ErrorCode, Mode, OperationError, State};
+use crate::operation::{ErrorCode, Kind, Mode, OperationError, State};
 use crate::problem::seed;
-use crate::service::call::{Failure, TokenProblem};
+use crate::service::call::{Failure, PaymentStatus, TokenProblem};
 
 /// Said when a code that is no buyer's was read while a sale was armed.
 pub const NOT_A_BUYERS_CODE: &str = "Это не код О!плати";
@@ -11,10 +11,15 @@ pub const NOT_A_BUYERS_CODE: &str = "Это не код О!плати";
 pub const CANCELLING: &str = "Отмена…";
 /// The code was sent, but no answer came: it may be read again.
 pub const SCAN_AGAIN: &str = "Нет ответа сервера. Отсканируйте QR-код покупателя ещё раз";
-/// An undoing that is being carried out.
-pub const UNDOING: &str = "Выполняется отмена оплаты";
-/// An undoing that succeeded.
-pub const UNDONE: &str = "Оплата отменена";
+/// The buyer has no loyalty card in the wallet.
+pub const NO_CARD: &str = "Карта не найдена";
+/// An abort that came too late.
+pub const PAID_FIRST: &str = "Оплата прошла раньше отмены";
+/// A refund that was conclusively absent, and was made all the same.
+pub const REFUNDED_LATE: &str = "Возврат выполнен позже, чем сообщено: деньги у покупателя";
+/// A refund whose fate a person must find out.
+pub const REFUND_SET_ASIDE: &str =
+    "Результат возврата неизвестен. Проверьте возврат в личном кабинете О!плати";
 /// An undoing that found nothing to undo.
 pub const NOTHING_TO_UNDO: &str = "Оплата не проводилась, отменять нечего";
 /// An undoing that a person must look at.
@@ -24,6 +29,73 @@ pub const SETTLED: &str = "Отмена закрыта вручную";
 /// The journal cannot be written: the outcome is unknown to the till.
 pub const CHECK_IN_ACCOUNT: &str =
     "Не удалось сохранить результат. Проверьте оплату в личном кабинете О!плати";
+
+/// The line for a state of an operation with a buyer.
+#[must_use]
+pub fn of_buyer(kind: Kind, state: State, mode: Mode) -> &'static str {
+    match (kind, state) {
+        (Kind::Card, State::AwaitingBuyer) if mode == Mode::DynamicQr => {
+            "Отсканируйте QR-код для получения карты"
+        }
+        (Kind::Card, State::Done) => "Карта найдена",
+        (Kind::Card, State::Expired) => "Время ожидания покупателя истекло",
+        (Kind::Card, State::Cancelled) => "Получение карты отменено",
+        (Kind::Card, State::Failed) => "Карта не получена",
+        _ => of_state(state, mode),
+    }
+}
+
+/// The line for a state of a refund or a cancellation.
+#[must_use]
+pub fn of_entry(kind: Kind, state: State) -> &'static str {
+    let in_doubt = state == State::InDoubt;
+    match (kind, state.is_final()) {
+        (Kind::Refund, _) if in_doubt => seed::NO_CONNECTION,
+        (Kind::Refund, _) if state == State::Done => "Возврат выполнен",
+        (Kind::Refund, true) => "Возврат не выполнен",
+        (Kind::Refund, false) => "Выполняется возврат",
+        (Kind::CancelRefund, _) if state == State::Done => "Возврат отменён",
+        (Kind::CancelRefund, false) => "Выполняется отмена возврата",
+        (Kind::Annul, _) if state == State::Done => "Чек аннулирован",
+        (Kind::Annul, false) => "Выполняется аннулирование чека",
+        (Kind::Sale | Kind::Cancel | Kind::Card, _) if state == State::Done => "Оплата отменена",
+        (Kind::Sale | Kind::Cancel | Kind::Card, false) => "Выполняется отмена оплаты",
+        (Kind::Sale | Kind::Cancel | Kind::Card | Kind::CancelRefund | Kind::Annul, true) => {
+            "Отмена не выполнена"
+        }
+    }
+}
+
+/// A refund that the service ended without moving money.
+#[must_use]
+pub fn refund_denied(status: PaymentStatus, detail: &str) -> OperationError {
+    let message = match status {
+        PaymentStatus::NotEnough => "Возврат не выполнен: недостаточно средств у магазина",
+        PaymentStatus::Decline
+        | PaymentStatus::Timeout
+        | PaymentStatus::TechnicalCancelling
+        | PaymentStatus::InProgress
+        | PaymentStatus::Ok
+        | PaymentStatus::Unknown(_) => "Возврат не выполнен: сервер О!плати отказал",
+    };
+    OperationError {
+        code: ErrorCode::ServiceRejected,
+        message: message.to_owned(),
+        detail: support_text(detail),
+        remedy: "Повторите возврат; если повторится, верните деньги другим способом".to_owned(),
+    }
+}
+
+/// A reversal that the service refuses for good.
+#[must_use]
+pub fn set_aside(detail: &str) -> OperationError {
+    OperationError {
+        code: ErrorCode::ServiceRejected,
+        message: SET_ASIDE.to_owned(),
+        detail: support_text(detail),
+        remedy: "Проверьте оплату в личном кабинете О!плати, затем: oplati queue settle".to_owned(),
+    }
+}
 
 /// The line for a state that speaks for itself.
 #[must_use]

@@ -18,17 +18,19 @@ use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket};
-use crate::core::record::{Record, UndoingRecord};
+use crate::core::record::Record;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
 use crate::journal::{Journal, JournalError};
-use crate::operation::{Operation, QueueItem, SaleRequest};
+use crate::operation::{Operation, QueueItem, Wish};
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, tail};
 use crate::service::{Client, Exchange};
 
 /// Between two tries of a write that failed.
 const WRITE_AGAIN: Duration = Duration::from_secs(1);
+/// How often old operations are looked for.
+const RETAIN_EVERY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 /// At least this often the thread shows that it lives, whatever else happens.
 const PULSE: Duration = Duration::from_secs(5);
 
@@ -59,6 +61,12 @@ pub(super) struct CoreLoop {
     parts: Parts,
     askers: BTreeMap<Ticket, Asker>,
     tickets: Ticket,
+    /// The journal's file was removed.
+    gone: bool,
+    pulse_at: Duration,
+    /// When nothing old was left in the journal.
+    purged_at: Option<jiff::Timestamp>,
+    told_health: Option<serde_json::Value>,
 }
 
 /// What the loop is built of.
@@ -66,6 +74,8 @@ pub(super) struct Parts {
     pub core: Core,
     pub clock: Clock,
     pub journal: Journal,
+    /// How long an operation that has ended is kept.
+    pub journal_days: u32,
     pub client: Option<Arc<Client>>,
     pub io: tokio::runtime::Handle,
     pub inbound: mpsc::Sender<Inbound>,
@@ -81,6 +91,10 @@ impl CoreLoop {
             parts,
             askers: BTreeMap::new(),
             tickets: 0,
+            gone: false,
+            pulse_at: Duration::ZERO,
+            purged_at: None,
+            told_health: None,
         }
     }
 
@@ -92,27 +106,73 @@ impl CoreLoop {
         mut inbound: mpsc::Receiver<Inbound>,
     ) {
         self.carry_out(first).await;
-        self.has_room();
-        while !*self.parts.stop.borrow() {
+        while !self.is_over() {
             self.publish_status();
             notify_watchdog();
+            self.pulse();
             let wait = self.time_until_wakeup();
+            // However much comes in, what is due happens.
+            if wait.is_zero() {
+                self.feed(Event::Tick).await;
+                tokio::task::yield_now().await;
+                if let Ok(inbound) = inbound.try_recv() {
+                    self.take_inbound(inbound).await;
+                }
+                continue;
+            }
             let mut stop = self.parts.stop.clone();
             tokio::select! {
                 biased;
                 _ = stop.changed() => {}
                 Some(inbound) = inbound.recv() => self.take_inbound(inbound).await,
                 Some(command) = commands.recv() => self.take_command(command).await,
-                () = tokio::time::sleep(wait) => {
-                    if wait < PULSE {
-                        self.feed(Event::Tick).await;
-                    } else {
-                        self.has_room();
-                    }
-                }
+                () = tokio::time::sleep(wait) => {}
             }
         }
+        // Who still waits hears now, and not after the journal is closed.
+        drop(std::mem::take(&mut self.askers));
+        drop(commands);
         self.parts.journal.close();
+    }
+
+    /// What is looked after every few seconds, whatever else happens.
+    fn pulse(&mut self) {
+        let now = self.parts.clock.now();
+        if now.mono < self.pulse_at {
+            return;
+        }
+        self.pulse_at = now.mono + PULSE;
+        self.has_room();
+        self.retain(now.wall);
+        self.publish_changed_health();
+    }
+
+    /// Removes operations that are older than the journal keeps them.
+    fn retain(&mut self, now: jiff::Timestamp) {
+        if !self.retention_due(now) {
+            return;
+        }
+        let keep = jiff::SignedDuration::from_hours(24 * i64::from(self.parts.journal_days));
+        let Ok(before) = now.checked_sub(keep) else {
+            return;
+        };
+        match self.parts.journal.purge(before) {
+            Ok(more) => {
+                self.purged_at = (!more).then_some(now);
+                let operations = self.parts.journal.operations();
+                let shared = &self.parts.shared;
+                shared.operations.store(operations, Ordering::Relaxed);
+            }
+            Err(error) => {
+                self.purged_at = Some(now);
+                tracing::warn!(error = %with_causes(&error), "Old operations are not removed");
+            }
+        }
+    }
+
+    fn retention_due(&self, now: jiff::Timestamp) -> bool {
+        self.purged_at
+            .is_none_or(|last| now.duration_since(last).abs() >= RETAIN_EVERY)
     }
 
     fn time_until_wakeup(&self) -> Duration {
@@ -121,6 +181,7 @@ impl CoreLoop {
             tracing::trace!(why, at_ms = at.as_millis(), "Next wake-up");
             at.saturating_sub(now)
         });
+        // A pulse that is due is no tick: the loop comes by in any case.
         due.unwrap_or(PULSE).min(PULSE)
     }
 
@@ -151,7 +212,7 @@ impl CoreLoop {
         }
     }
 
-    fn note_exchange(&self, exchange: &Exchange) {
+    fn note_exchange(&mut self, exchange: &Exchange) {
         use crate::service::call::Failure;
         let reachable = !matches!(
             exchange.answer,
@@ -169,11 +230,7 @@ impl CoreLoop {
         self.tickets += 1;
         let ticket = self.tickets;
         match command {
-            Command::BeginSale {
-                id,
-                request,
-                answer,
-            } => self.begin(ticket, id, request, answer).await,
+            Command::Begin { id, wish, answer } => self.begin(ticket, id, wish, answer).await,
             Command::Abort { id, answer } => match self.parts.journal.find(&id) {
                 Ok(existing) => {
                     self.askers.insert(ticket, Asker::Abort(answer));
@@ -195,11 +252,11 @@ impl CoreLoop {
                 };
                 self.feed(event).await;
             }
-            Command::RetryUndoing { id, answer } => {
+            Command::Retry { id, answer } => {
                 self.askers.insert(ticket, Asker::Queue(answer));
                 self.feed(Event::Retry { ticket, id }).await;
             }
-            Command::SettleUndoing { id, reason, answer } => {
+            Command::Settle { id, reason, answer } => {
                 self.askers.insert(ticket, Asker::Queue(answer));
                 self.feed(Event::Settle { ticket, id, reason }).await;
             }
@@ -210,22 +267,20 @@ impl CoreLoop {
         &mut self,
         ticket: Ticket,
         id: String,
-        request: SaleRequest,
+        wish: Wish,
         answer: Answer<(bool, Operation)>,
     ) {
-        let shift = request.receipt.shift.clone();
-        let shift =
-            shift.unwrap_or_else(|| crate::core::shift::of_day(self.parts.clock.now().wall));
-        let facts = self.parts.journal.find(&id).and_then(|existing| {
-            Ok((
-                existing,
-                self.parts
-                    .journal
-                    .set_aside(&request.receipt.number, &shift)?,
-            ))
-        });
-        let (existing, set_aside) = match facts {
-            Ok(facts) => facts,
+        // Who was told meanwhile that nothing was begun, or has hung up, must not find it begun.
+        if answer.is_closed() {
+            return tracing::warn!(operation = %id, "Not begun: its caller is gone");
+        }
+        let shift = crate::core::shift::of_day(self.parts.clock.now().wall);
+        let journal = &self.parts.journal;
+        let read = journal
+            .find(&id)
+            .and_then(|existing| Ok((existing, journal.facts(&wish, &shift)?)));
+        let (existing, facts) = match read {
+            Ok(read) => read,
             Err(error) => return tell(answer, Err(unreadable(&error))),
         };
         if existing.is_none() && !self.has_room() {
@@ -235,9 +290,9 @@ impl CoreLoop {
         self.feed(Event::Begin {
             ticket,
             id,
-            request,
+            wish,
             existing,
-            set_aside,
+            facts: Box::new(facts),
         })
         .await;
     }
@@ -245,6 +300,9 @@ impl CoreLoop {
     /// Whether the end of another operation can be written; said once when that changes.
     fn has_room(&mut self) -> bool {
         let secured = self.parts.journal.secure_room();
+        if let Err(error) = &secured {
+            self.note_gone(error);
+        }
         let lacking = secured.is_err();
         if self.parts.shared.no_room.swap(lacking, Ordering::Relaxed) != lacking {
             match secured {
@@ -262,9 +320,10 @@ impl CoreLoop {
     async fn carry_out(&mut self, step: Step) {
         let mut step = step;
         while let Err(error) = self.parts.journal.commit(&step.writes) {
+            self.note_gone(&error);
             if let Some(id) = step.creates.take() {
                 tracing::error!(operation = %id, error = %with_causes(&error), "The operation was not begun");
-                self.refuse_creation(step);
+                self.refuse_creation(step, &error);
                 step = self
                     .parts
                     .core
@@ -272,10 +331,15 @@ impl CoreLoop {
                 continue;
             }
             self.wait_for_disk(&error).await;
-            if *self.parts.stop.borrow() {
+            if self.is_over() {
                 return;
             }
         }
+        let operations = self.parts.journal.operations();
+        self.parts
+            .shared
+            .operations
+            .store(operations, Ordering::Relaxed);
         if self.parts.shared.stalled.swap(false, Ordering::Relaxed) {
             tracing::info!("The journal can be written again");
             self.publish_health();
@@ -288,7 +352,23 @@ impl CoreLoop {
         }
     }
 
+    /// A journal that is gone takes no writes any more: only a new start opens what is there now.
+    fn note_gone(&mut self, error: &JournalError) {
+        if matches!(error, JournalError::Gone { .. }) && !self.gone {
+            tracing::error!(error = %with_causes(error), "The daemon ends, to be started anew");
+            self.gone = true;
+        }
+    }
+
+    /// Whether the loop must end.
+    fn is_over(&self) -> bool {
+        self.gone || *self.parts.stop.borrow()
+    }
+
     async fn wait_for_disk(&mut self, error: &JournalError) {
+        if self.gone {
+            return;
+        }
         if !self.parts.shared.stalled.swap(true, Ordering::Relaxed) {
             tracing::error!(error = %with_causes(error), "The journal cannot be written, waiting for the disk");
             self.publish_health();
@@ -304,12 +384,17 @@ impl CoreLoop {
         }
     }
 
-    fn refuse_creation(&mut self, step: Step) {
+    fn refuse_creation(&mut self, step: Step, error: &JournalError) {
+        let problem = if error.is_full() {
+            no_room()
+        } else {
+            unwritable()
+        };
         for effect in step.effects {
             if let Effect::Reply { ticket, reply } = effect
                 && matches!(*reply, Reply::Begun(Ok(_)))
             {
-                self.reply(ticket, Reply::Begun(Err(no_room())));
+                self.reply(ticket, Reply::Begun(Err(problem.clone())));
             }
         }
     }
@@ -325,8 +410,10 @@ impl CoreLoop {
             ..operation.clone()
         };
         self.publish(NoticeKind::Operation, &shared);
-        if let Record::Undoing(undoing) = record {
-            self.publish(NoticeKind::Queue, &UndoingRecord::queue_item(undoing));
+        if let Record::Entry(entry) = record
+            && !entry.is_attended()
+        {
+            self.publish(NoticeKind::Queue, &entry.queue_item());
         }
     }
 
@@ -337,17 +424,27 @@ impl CoreLoop {
         }
     }
 
-    fn publish_status(&self) {
-        if self.parts.shared.set_status(self.parts.core.status()) {
+    fn publish_status(&mut self) {
+        let status = self.parts.core.status(self.parts.clock.now());
+        if self.parts.shared.set_status(status) {
             self.publish_health();
         }
     }
 
-    fn publish_health(&self) {
-        self.publish(
-            NoticeKind::Health,
-            &crate::api::till::Watch::health(&*self.parts.shared),
-        );
+    fn publish_health(&mut self) {
+        let health = crate::api::till::Watch::health(&*self.parts.shared);
+        self.told_health = health_facts(&health);
+        self.publish(NoticeKind::Health, &health);
+    }
+
+    /// Devices come and go without the core.
+    fn publish_changed_health(&mut self) {
+        let health = crate::api::till::Watch::health(&*self.parts.shared);
+        let facts = health_facts(&health);
+        if facts != self.told_health {
+            self.told_health = facts;
+            self.publish(NoticeKind::Health, &health);
+        }
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -359,6 +456,10 @@ impl CoreLoop {
             } => self.send(id, operation, call),
             Effect::Show(scene) => self.show(&scene),
             Effect::Reply { ticket, reply } => self.reply(ticket, *reply),
+            Effect::Alarm { operation, what } => {
+                tracing::error!(operation = %operation, what = %what, "A person is needed");
+                self.publish_health();
+            }
             Effect::Scanned {
                 device,
                 code,
@@ -392,7 +493,9 @@ impl CoreLoop {
             return;
         };
         let inbound = self.parts.inbound.clone();
+        let under_way = self.parts.shared.calls.enter();
         self.parts.io.spawn(async move {
+            let _under_way = under_way;
             let exchange = Box::new(client.call(&call, &operation).await);
             if inbound
                 .send(Inbound::Exchanged { request, exchange })
@@ -434,6 +537,20 @@ fn unreadable(error: &JournalError) -> Problem {
         Code::Storage,
         "Журнал операций не читается",
         "Проверьте диск кассы",
+    )
+}
+
+/// What of health is worth an event when it changes.
+fn health_facts(health: &crate::api::till::Health) -> Option<serde_json::Value> {
+    let facts = (&health.status, &health.reasons, &health.devices);
+    serde_json::to_value(facts).ok()
+}
+
+fn unwritable() -> Problem {
+    Problem::new(
+        Code::Storage,
+        "Журнал операций не записывается, новые операции невозможны",
+        "Проверьте диск кассы и журнал terminal.log",
     )
 }
 

@@ -11,6 +11,7 @@ mod shared;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -36,7 +37,7 @@ use crate::scanner::{self, ScannerEvent, ScannerHandle};
 use crate::service::{self, Client, ClientError};
 
 use core_loop::{CoreLoop, Inbound, Parts};
-use shared::{Shared, Unsupported};
+use shared::{Calls, Shared, Unsupported};
 
 /// Commands of tills that may wait for the core.
 const COMMANDS: usize = 64;
@@ -87,7 +88,8 @@ impl DaemonError {
     pub fn exit_code(&self) -> u8 {
         match self {
             DaemonError::Config(_) | DaemonError::Client(_) => exit::CONFIG,
-            DaemonError::Listen(ListenError::Taken { .. }) => exit::TEMPFAIL,
+            DaemonError::Listen(ListenError::Taken { .. })
+            | DaemonError::Journal(JournalError::Taken { .. }) => exit::TEMPFAIL,
             DaemonError::Listen(ListenError::Token { .. }) => exit::CONFIG,
             DaemonError::Journal(_) | DaemonError::Listen(ListenError::Bind { .. }) => exit::IO,
             DaemonError::System { .. } | DaemonError::PartDied => exit::SOFTWARE,
@@ -100,6 +102,7 @@ impl DaemonError {
 pub struct Daemon {
     tcp: Option<SocketAddr>,
     socket: PathBuf,
+    socket_identity: Option<(u64, u64)>,
     token_file: PathBuf,
     stop: watch::Sender<bool>,
     core: JoinHandle<()>,
@@ -118,7 +121,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     tell_configuration(&loaded);
     let config = &loaded.config;
     let paths = Paths::below(&options.root);
-    // The door first: a second daemon must find it taken before it touches the journal.
+    // The door first: a second daemon must find it taken, by name, before it meets the journal's lock.
     let unix = listen::bind_unix(&config.till.socket)?;
     let tcp = config.till.listen.map(|address| {
         let token = listen::load_or_make_token(&config.till.token_file)?;
@@ -172,12 +175,18 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let restored = journal.restore()?;
     let (core, first) = Core::new(core_settings(config)?, restored, clock.now());
     // Before the first caller can ask for it.
-    shared.set_status(core.status());
-    let (http, io) = start_http(till, unix, tcp, stopped.clone())?;
+    shared.set_status(core.status(clock.now()));
+    shared
+        .operations
+        .store(journal.operations(), Ordering::Relaxed);
+    let patience = config.main.timeout * 2 + Duration::from_secs(1);
+    let calls = (shared.calls.clone(), patience);
+    let (http, io) = start_http(till, unix, tcp, stopped.clone(), calls)?;
     let parts = Parts {
         core,
         clock,
         journal,
+        journal_days: config.main.journal_days,
         client,
         io,
         inbound: inbound.clone(),
@@ -204,6 +213,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     tracing::info!(socket = %config.till.socket.display(), tcp = ?tcp_address, version = env!("CARGO_PKG_VERSION"), "The daemon runs");
     Ok(Daemon {
         tcp: tcp_address,
+        socket_identity: listen::identity(&config.till.socket),
         socket: config.till.socket.clone(),
         token_file: config.till.token_file.clone(),
         stop,
@@ -234,14 +244,18 @@ impl Daemon {
         &self.token_file
     }
 
-    /// Whether a part that everything depends on has ended by itself.
+    /// Whether a part that everything depends on has ended by itself, or nobody can reach it any more.
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.core.is_finished() || self.http.is_finished()
+        let unreachable = listen::identity(&self.socket) != self.socket_identity;
+        if unreachable {
+            tracing::error!(socket = %self.socket.display(), "The socket was removed: no till can call");
+        }
+        unreachable || self.core.is_finished() || self.http.is_finished()
     }
 
-    /// Stops all parts. A request under way is not waited for: the journal knows of it, and the next
-    /// start looks it up.
+    /// Stops all parts. What a request under way will bring is not waited for by the core: the journal
+    /// knows of it, and the next start looks it up.
     pub fn stop(self) {
         self.stop.send_replace(true);
         for scanner in self.shared.take_scanners() {
@@ -257,7 +271,10 @@ impl Daemon {
             }
         }
         self.displays.stop();
-        drop(std::fs::remove_file(&self.socket));
+        // Another daemon may have taken the place of a socket that somebody removed.
+        if listen::identity(&self.socket) == self.socket_identity {
+            drop(std::fs::remove_file(&self.socket));
+        }
         tracing::info!("The daemon has stopped");
     }
 }
@@ -360,6 +377,7 @@ fn core_settings(config: &Config) -> Result<Settings, DaemonError> {
         timeout: main.timeout,
         wait_buyer: main.wait_buyer,
         settle: main.settle,
+        valutcode: main.valutcode,
         buyer_code: config.scanner.buyer_code.clone(),
         order_prefix,
     })
@@ -490,6 +508,7 @@ fn start_http(
     unix: std::os::unix::net::UnixListener,
     tcp: Option<Tcp>,
     stop: watch::Receiver<bool>,
+    (calls, patience): (Calls, Duration),
 ) -> Result<(JoinHandle<()>, tokio::runtime::Handle), DaemonError> {
     let system = |source| DaemonError::System {
         what: "the HTTP runtime",
@@ -511,8 +530,11 @@ fn start_http(
                 Err(error) => return drop(ready.send(Err(error))),
             };
             serve(till, listeners, stop).await;
+            // A call is never cut off: the token that it may bring is issued only once.
+            if tokio::time::timeout(patience, calls.quiet()).await.is_err() {
+                tracing::warn!("A request is cut off at the end; the next start looks it up");
+            }
         });
-        // Requests under way end with the runtime; what they did is looked up at the next start.
         runtime.shutdown_timeout(Duration::from_millis(200));
     })?;
     let told = is_ready.recv();

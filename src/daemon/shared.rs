@@ -2,7 +2,7 @@
 //! to tell how it is.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ use crate::service::call::TokenProblem;
 /// A till's clock may be this far off the service's before a person should look.
 const MOST_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
+/// How often the end looks whether calls are under way.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// What the parts tell.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -36,6 +39,10 @@ pub(super) struct Shared {
     pub(super) stalled: AtomicBool,
     /// There is no room for the end of another operation.
     pub(super) no_room: AtomicBool,
+    /// How many operations the journal holds.
+    pub(super) operations: AtomicU64,
+    /// Calls to the service that are under way.
+    pub(super) calls: Calls,
     reader: Reader,
     displays: Arc<Displays>,
     scanners: Mutex<Vec<ScannerHandle>>,
@@ -72,6 +79,8 @@ impl Shared {
             skew: Mutex::default(),
             stalled: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
+            operations: AtomicU64::new(0),
+            calls: Calls::default(),
             reader,
             displays,
             scanners: Mutex::default(),
@@ -123,6 +132,9 @@ impl Shared {
         if status.not_configured {
             reasons.push("Не задан regNum в oplati.conf".to_owned());
         }
+        if status.clock_behind {
+            reasons.push("Часы кассы отстают от последней записи журнала".to_owned());
+        }
         if let Some(first) = status.foreign.first() {
             reasons.push(format!("Операция {first} начата с другими url или regNum"));
         }
@@ -170,7 +182,6 @@ impl Watch for Shared {
             (true, false) => HealthStatus::Degraded,
             (true, true) => HealthStatus::Ok,
         };
-        let counted = self.reader.count();
         Health {
             status: word,
             reasons: blocked.into_iter().chain(degraded).collect(),
@@ -184,8 +195,8 @@ impl Watch for Shared {
                 })
                 .collect(),
             journal: JournalHealth {
-                ok: counted.is_ok() && !self.stalled.load(Ordering::Relaxed),
-                operations: counted.unwrap_or_default(),
+                ok: !self.stalled.load(Ordering::Relaxed),
+                operations: self.operations.load(Ordering::Relaxed),
             },
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: self.clock.now().mono.as_secs(),
@@ -235,29 +246,60 @@ fn scanner_device(scanner: &ScannerHandle) -> Device {
     }
 }
 
+/// Counts what is under way, so that the end can wait for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls(Arc<AtomicUsize>);
+
+/// One call; dropped when it has ended.
+#[derive(Debug)]
+pub(super) struct Call(Arc<AtomicUsize>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Calls {
+    pub(super) fn enter(&self) -> Call {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Call(Arc::clone(&self.0))
+    }
+
+    /// Waits until none is left.
+    pub(super) async fn quiet(&self) {
+        while self.0.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+impl Shared {
+    fn as_far_as_known(&self, mut operation: Operation) -> Operation {
+        if self.stalled.load(Ordering::Relaxed) && !operation.state.is_final() {
+            words::CHECK_IN_ACCOUNT.clone_into(&mut operation.message);
+        }
+        operation
+    }
+}
+
 /// Reads the journal; while it cannot be written, what is not final may have ended unseen, and the
 /// cashier is told to look in the merchant's account.
 impl Archive for Shared {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
-        let mut operation = self.reader.operation(id)?;
-        if let Some(operation) = &mut operation
-            && self.stalled.load(Ordering::Relaxed)
-            && !operation.state.is_final()
-        {
-            words::CHECK_IN_ACCOUNT.clone_into(&mut operation.message);
-        }
-        Ok(operation)
+        let operation = self.reader.operation(id)?;
+        Ok(operation.map(|operation| self.as_far_as_known(operation)))
     }
 
     fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {
-        self.reader.operations(query)
+        let operations = self.reader.operations(query)?;
+        let known = operations
+            .into_iter()
+            .map(|operation| self.as_far_as_known(operation));
+        Ok(known.collect())
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
         self.reader.queue()
-    }
-
-    fn count(&self) -> Result<u64, Problem> {
-        self.reader.count()
     }
 }

@@ -157,6 +157,11 @@ async fn demonstrate(options: Options) -> Result<(), DemoError> {
         removed = world.folder_removed() => Err(removed),
         () = stop.received() => if options.once { Err(DemoError::Stopped) } else { Ok(()) },
     };
+    // Whichever part noticed first, this is why.
+    let outcome = match (outcome, world.removed()) {
+        (Err(_), Some(removed)) => Err(removed),
+        (outcome, _) => outcome,
+    };
     world.stop().await;
     outcome
 }

@@ -96,14 +96,22 @@ impl World {
         self.daemon.as_ref().is_none_or(Daemon::failed)
     }
 
-    /// Waits until somebody removes the demonstration's folder, a cleaner of temporary files for
-    /// example: nothing works without it, and no single part could say why.
+    /// Why nothing works any more, if somebody removed the demonstration's folder, a cleaner of
+    /// temporary files for example: no single part could say so.
+    #[must_use]
+    pub fn removed(&self) -> Option<DemoError> {
+        let root = self.root.path();
+        // Of the folder's files, nothing makes this one again.
+        let is_removed = !Paths::below(root).config().exists();
+        is_removed.then(|| DemoError::Removed(root.to_owned()))
+    }
+
+    /// Waits until that is so.
     pub async fn folder_removed(&self) -> DemoError {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            // Of the folder's files, nothing makes this one again.
-            if !Paths::below(self.root.path()).config().exists() {
-                return DemoError::Removed(self.root.path().to_owned());
+            if let Some(removed) = self.removed() {
+                return removed;
             }
         }
     }

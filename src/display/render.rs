@@ -296,7 +296,7 @@ fn message(scene: &Scene, size: PixelSize, look: &Look) -> Frame {
 }
 
 /// Everything else is fitted first and small; the code gets all that remains, to be read at two metres.
-fn confirmation_code(code: &str, sum: Kopecks, size: PixelSize, look: &Look) -> Frame {
+fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, look: &Look) -> Frame {
     let mut sheet = Sheet::new(size, PAPER);
     let words = words(&Scene::code(code.to_owned(), sum), look.language);
     let title = sheet.across(words.title, Weight::Bold, 110, sheet.unit(100), 1);
@@ -308,7 +308,8 @@ fn confirmation_code(code: &str, sum: Kopecks, size: PixelSize, look: &Look) -> 
         2,
     );
     let sum = sheet.across(
-        &amount(sum, look.language),
+        &sum.map(|sum| amount(sum, look.language))
+            .unwrap_or_default(),
         Weight::Bold,
         140,
         sheet.unit(110),
@@ -350,7 +351,7 @@ fn fitted_code(code: &str, w: u32, h: u32) -> Fitted {
 /// yields, and where nothing else helps, the code stands alone.
 fn qr(
     payload: &QrPayload,
-    sum: Kopecks,
+    sum: Option<Kopecks>,
     size: PixelSize,
     look: &Look,
 ) -> Result<Frame, RenderError> {
@@ -421,7 +422,13 @@ fn split(size: PixelSize, text_share: u32) -> (Area, Area) {
     }
 }
 
-fn qr_text(sheet: &mut Sheet, area: Area, payload: &QrPayload, sum: Kopecks, language: Language) {
+fn qr_text(
+    sheet: &mut Sheet,
+    area: Area,
+    payload: &QrPayload,
+    sum: Option<Kopecks>,
+    language: Language,
+) {
     let scene = Scene::Qr {
         payload: payload.clone(),
         amount: sum,
@@ -451,22 +458,18 @@ fn qr_text(sheet: &mut Sheet, area: Area, payload: &QrPayload, sum: Kopecks, lan
         Align::Centre => [part(0, 150), part(150, 440), part(500, 830), part(860, 990)],
     };
     let [to_pay_band, amount_band, title_band, hint_band] = bands;
-    sheet.text(
-        to_pay(language),
-        Weight::Regular,
-        to_pay_band,
-        1,
-        align,
-        QUIET_INK,
-    );
-    sheet.text(
-        &amount(sum, language),
-        Weight::Bold,
-        amount_band,
-        1,
-        align,
-        INK,
-    );
+    if let Some(sum) = sum {
+        sheet.text(
+            to_pay(language),
+            Weight::Regular,
+            to_pay_band,
+            1,
+            align,
+            QUIET_INK,
+        );
+        let sum = amount(sum, language);
+        sheet.text(&sum, Weight::Bold, amount_band, 1, align, INK);
+    }
     sheet.text(words.title, Weight::Bold, title_band, 4, align, ACCENT);
     sheet.text(words.hint, Weight::Regular, hint_band, 2, align, QUIET_INK);
 }

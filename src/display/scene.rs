@@ -39,15 +39,15 @@ pub enum Scene {
     Qr {
         /// Text of the code.
         payload: QrPayload,
-        /// Kopecks.
-        amount: Kopecks,
+        /// Kopecks; a card costs nothing.
+        amount: Option<Kopecks>,
     },
     /// Mode 1: type this.
     Code {
         /// Digits.
         code: String,
-        /// Kopecks.
-        amount: Kopecks,
+        /// Kopecks; a card costs nothing.
+        amount: Option<Kopecks>,
     },
     /// Confirm on your phone.
     PleaseConfirm {
@@ -89,8 +89,13 @@ impl fmt::Debug for Scene {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         match self {
-            Scene::Qr { payload, amount } => write!(f, " {payload:?}, {amount}"),
-            Scene::Code { code, amount } => write!(f, " {}, {amount}", crate::secret::tail(code)),
+            Scene::Qr { payload, amount } => {
+                write!(f, " {payload:?}, {}", amount.unwrap_or(Kopecks::ZERO))
+            }
+            Scene::Code { code, amount } => {
+                let amount = amount.unwrap_or(Kopecks::ZERO);
+                write!(f, " {}, {amount}", crate::secret::tail(code))
+            }
             Scene::PleaseConfirm { amount }
             | Scene::Paid { amount }
             | Scene::Refunded { amount } => {
@@ -113,7 +118,7 @@ impl fmt::Debug for Scene {
 impl Scene {
     /// A QR for the buyer.
     #[must_use]
-    pub fn qr(payload: String, amount: Kopecks) -> Scene {
+    pub fn qr(payload: String, amount: Option<Kopecks>) -> Scene {
         Scene::Qr {
             payload: QrPayload(payload),
             amount,
@@ -122,7 +127,7 @@ impl Scene {
 
     /// A confirmation code for the buyer.
     #[must_use]
-    pub fn code(code: String, amount: Kopecks) -> Scene {
+    pub fn code(code: String, amount: Option<Kopecks>) -> Scene {
         Scene::Code { code, amount }
     }
 
@@ -156,8 +161,8 @@ impl Scene {
         vec![
             Scene::Idle,
             Scene::ScanMe,
-            Scene::qr(payload.to_owned(), amount),
-            Scene::code("482915".to_owned(), amount),
+            Scene::qr(payload.to_owned(), Some(amount)),
+            Scene::code("482915".to_owned(), Some(amount)),
             Scene::PleaseConfirm { amount },
             Scene::Checking,
             Scene::Paid { amount },
@@ -183,10 +188,13 @@ mod tests {
     fn debug_shows_no_code_whole() {
         let qr = format!(
             "{:?}",
-            Scene::qr("https://getapp.o-plati.by/SECRET/7Q".into(), Kopecks(1234))
+            Scene::qr(
+                "https://getapp.o-plati.by/SECRET/7Q".into(),
+                Some(Kopecks(1234))
+            )
         );
         assert_eq!(qr, "qr 35 characters, …T/7Q, 12.34");
-        let code = format!("{:?}", Scene::code("482915".into(), Kopecks(1)));
+        let code = format!("{:?}", Scene::code("482915".into(), Some(Kopecks(1))));
         assert_eq!(code, "code 6 characters, 0.01");
         assert_eq!(
             format!(

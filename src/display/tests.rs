@@ -105,7 +105,7 @@ fn a_vanished_folder_fails_and_recovers_and_delays_nobody() {
 #[test]
 fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let dense = Scene::qr("x".repeat(900), Kopecks(1));
+    let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
     let small = png(folder.path(), 320, 240);
     let displays = Displays::start(vec![small.clone()], &Look::default()).unwrap();
     assert!(matches!(

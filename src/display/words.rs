@@ -51,6 +51,11 @@ fn table(scene: &Scene) -> [Line; 3] {
                 "Open О!плати and hold your code to the scanner",
             ),
         ],
+        Scene::Qr { amount: None, .. } => [
+            ("Отсканируйте QR-код", "и получите карту в О!плати"),
+            ("Адскануйце QR-код", "і атрымайце картку ў О!плати"),
+            ("Scan the QR code", "to use your card in О!плати"),
+        ],
         Scene::Qr { .. } => [
             ("Отсканируйте QR-код для оплаты", "в приложении О!плати"),
             ("Адскануйце QR-код для аплаты", "у праграме О!плати"),
@@ -173,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_seeds_words_stand_on_the_display() {
-        let qr = Scene::qr("x".into(), Kopecks(1));
+        let qr = Scene::qr("x".into(), Some(Kopecks(1)));
         assert_eq!(
             words(&qr, Language::Ru).title,
             "Отсканируйте QR-код для оплаты"

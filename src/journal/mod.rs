@@ -13,55 +13,33 @@
 //! is filled with real blocks; when the disk is full in the middle of an operation, the reserve is
 //! given up and the end can be written. No operation begins without the reserve.
 
+//! What a till asked for can be large and never changes: it is written once, beside what does change.
+
+mod lock;
 mod reader;
 mod reserve;
+mod row;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
-use crate::core::event::{Restored, Write};
-use crate::core::record::{Record, SaleRecord, UndoingRecord};
-use crate::operation::{Operation, State};
+use crate::core::event::{Facts, Restored, Write};
+use crate::core::record::{EntryRecord, Record};
+use crate::operation::{Operation, State, Wish, rfc3339_ms};
 
+use lock::Lock;
 pub use reader::Reader;
 use reserve::Reserve;
+use row::{COLUMNS, parse, read_row};
 
-/// The schema that this program writes.
-const VERSION: i64 = 1;
 /// How long a statement waits for another process that holds the file, a backup for example.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
-
-const SCHEMA: &str = "
-CREATE TABLE operations (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,
-    state TEXT NOT NULL,
-    shift TEXT NOT NULL,
-    receipt TEXT,
-    order_number TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
-    open INTEGER NOT NULL,
-    live INTEGER NOT NULL,
-    set_aside INTEGER NOT NULL,
-    record TEXT NOT NULL
-) STRICT;
-CREATE INDEX operations_open ON operations (seq) WHERE open = 1;
-CREATE INDEX operations_shift ON operations (shift, seq);
-CREATE INDEX operations_state ON operations (state, seq);
-CREATE INDEX operations_updated ON operations (updated_at);
-CREATE TABLE steps (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    operation TEXT NOT NULL,
-    at TEXT NOT NULL,
-    state TEXT NOT NULL,
-    what TEXT NOT NULL
-) STRICT;
-CREATE INDEX steps_operation ON steps (operation, seq);
-";
+/// Most rows that one call of [`Journal::purge`] removes: the core waits for it.
+const PURGED_AT_ONCE: u32 = 200;
 
 /// What is wrong with the journal.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +64,8 @@ pub enum JournalError {
     },
     /// Written by a newer program.
     #[error(
-        "the journal {path} has version {found}, this program knows up to {VERSION}: install the newer artix-oplati again"
+        "the journal {path} has version {found}, this program knows up to {}: install the newer artix-oplati again",
+        schema::VERSION
     )]
     TooNew {
         /// Which file.
@@ -104,6 +83,20 @@ pub enum JournalError {
         /// SQLite's words.
         report: String,
     },
+    /// Another process writes it.
+    #[error("the journal {path} is in use by another oplati (pid {pid})")]
+    Taken {
+        /// Which file.
+        path: PathBuf,
+        /// Of the other one, `?` when it cannot be known.
+        pid: String,
+    },
+    /// The file was removed or replaced while it was open: what is written goes nowhere.
+    #[error("the journal {path} was removed or replaced while the daemon ran")]
+    Gone {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A row that this program cannot read.
     #[error("the journal's row of operation {id} is not readable")]
     Row {
@@ -114,9 +107,9 @@ pub enum JournalError {
         source: serde_json::Error,
     },
     /// A row without the row that it belongs to.
-    #[error("the journal has an undoing {id} without its sale")]
+    #[error("the journal has operation {id} without the one that it reverses")]
     Orphan {
-        /// Which undoing.
+        /// Which reversal.
         id: String,
     },
     /// The disk has no room, or not enough for the end of an operation.
@@ -152,6 +145,8 @@ impl JournalError {
             | JournalError::Prepare { .. }
             | JournalError::TooNew { .. }
             | JournalError::Damaged { .. }
+            | JournalError::Taken { .. }
+            | JournalError::Gone { .. }
             | JournalError::Row { .. }
             | JournalError::Orphan { .. } => false,
         }
@@ -177,7 +172,18 @@ fn writing(source: rusqlite::Error) -> JournalError {
 pub struct Journal {
     connection: Connection,
     path: PathBuf,
+    /// Of a journal in a file.
+    file: Option<File>,
+    operations: u64,
+}
+
+/// What belongs to a journal in a file.
+#[derive(Debug)]
+struct File {
     reserve: Reserve,
+    /// Device and inode: whether the path still leads to what is open.
+    identity: (u64, u64),
+    _lock: Lock,
 }
 
 impl Journal {
@@ -197,6 +203,7 @@ impl Journal {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(prepare)?;
         }
+        let lock = Lock::take(path)?;
         make_private(path).map_err(prepare)?;
         let connection = Connection::open(path).map_err(open)?;
         connection.busy_timeout(BUSY_WAIT).map_err(open)?;
@@ -206,40 +213,53 @@ impl Journal {
         connection
             .pragma_update(None, "synchronous", "FULL")
             .map_err(open)?;
+        check(&connection, path)?;
+        let file = File {
+            reserve: Reserve::beside(path),
+            identity: identity(path).map_err(prepare)?,
+            _lock: lock,
+        };
+        Journal::over(connection, path, Some(file))
+    }
+
+    /// A journal in a database that the caller has opened, in memory for example: the same
+    /// statements, but neither lock nor reserve nor a promise that anything lasts.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn in_database(connection: Connection) -> Result<Journal, JournalError> {
+        Journal::over(connection, Path::new(":memory:"), None)
+    }
+
+    fn over(
+        connection: Connection,
+        path: &Path,
+        file: Option<File>,
+    ) -> Result<Journal, JournalError> {
         // What a row held of a QR is overwritten when the row changes.
         connection
             .pragma_update(None, "secure_delete", true)
-            .map_err(open)?;
-        check(&connection, path)?;
+            .map_err(writing)?;
         let mut journal = Journal {
             connection,
             path: path.to_owned(),
-            reserve: Reserve::beside(path),
+            file,
+            operations: 0,
         };
-        journal.migrate()?;
+        schema::migrate(&mut journal.connection, path)?;
+        let count = "SELECT COUNT(*) FROM operations";
+        let count: i64 = journal
+            .connection
+            .query_row(count, [], |row| row.get(0))
+            .map_err(reading)?;
+        journal.operations = u64::try_from(count).unwrap_or_default();
         Ok(journal)
     }
 
-    fn migrate(&mut self) -> Result<(), JournalError> {
-        let found: i64 = self
-            .connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(reading)?;
-        match found {
-            VERSION => Ok(()),
-            0 => {
-                let transaction = self.connection.transaction().map_err(writing)?;
-                transaction.execute_batch(SCHEMA).map_err(writing)?;
-                transaction
-                    .pragma_update(None, "user_version", VERSION)
-                    .map_err(writing)?;
-                transaction.commit().map_err(writing)
-            }
-            found => Err(JournalError::TooNew {
-                path: self.path.clone(),
-                found,
-            }),
-        }
+    /// How many operations it holds.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.operations
     }
 
     /// Makes the writes of one step durable, all or none.
@@ -250,11 +270,27 @@ impl Journal {
         if writes.is_empty() {
             return Ok(());
         }
+        self.check_place()?;
         let transaction = self.connection.transaction().map_err(writing)?;
+        let mut added = 0;
         for write in writes {
-            store(&transaction, write)?;
+            added += u64::from(row::store(&transaction, write)?);
         }
-        transaction.commit().map_err(writing)
+        transaction.commit().map_err(writing)?;
+        self.operations += added;
+        Ok(())
+    }
+
+    /// A removed file takes writes as gladly as any other, and loses them.
+    fn check_place(&self) -> Result<(), JournalError> {
+        match &self.file {
+            Some(file) if identity(&self.path).ok() != Some(file.identity) => {
+                Err(JournalError::Gone {
+                    path: self.path.clone(),
+                })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Secures room for the end of an operation.
@@ -262,7 +298,11 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Full`] or [`JournalError::Prepare`]: no operation may begin.
     pub fn secure_room(&mut self) -> Result<(), JournalError> {
-        self.reserve
+        self.check_place()?;
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        file.reserve
             .fill()
             .map_err(|source| match source.raw_os_error() {
                 Some(code)
@@ -281,7 +321,9 @@ impl Journal {
 
     /// Gives the secured room up for the end of an operation.
     pub fn use_reserve(&mut self) {
-        self.reserve.give_up();
+        if let Some(file) = &mut self.file {
+            file.reserve.give_up();
+        }
     }
 
     /// One operation, whole.
@@ -292,19 +334,84 @@ impl Journal {
         find(&self.connection, id)
     }
 
-    /// A set-aside undoing of a sale with this receipt number and shift.
+    /// What the journal knows of a wish; `shift` is the present one, for a sale that names none.
     ///
     /// # Errors
     /// [`JournalError`] when it cannot be read.
-    pub fn set_aside(&self, receipt: &str, shift: &str) -> Result<Option<String>, JournalError> {
-        let sql = "SELECT id FROM operations \
-                   WHERE open = 1 AND set_aside = 1 AND receipt = ?1 \
-                   AND (SELECT s.shift FROM operations s WHERE s.id = json_extract(operations.record, '$.undoing.operation.of')) = ?2 \
+    pub fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError> {
+        let mut facts = Facts::default();
+        match wish {
+            Wish::Card(_) => {}
+            Wish::Sale(sale) => {
+                let shift = sale.receipt.shift.as_deref().unwrap_or(shift);
+                facts.set_aside = self.set_aside(&sale.receipt.number, shift)?;
+            }
+            Wish::Refund(refund) => {
+                facts.target = match (&refund.sale, refund.payment_id) {
+                    (Some(sale), _) => self.find(sale)?,
+                    (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,
+                    (None, None) => None,
+                };
+                facts.reversals = match (&facts.target, refund.payment_id) {
+                    (Some(sale), _) => self.reversals_of(&sale.operation().id)?,
+                    (None, Some(payment_id)) => self.reversals_of_payment(payment_id)?,
+                    (None, None) => Vec::new(),
+                };
+            }
+            Wish::Cancellation(cancellation) => {
+                facts.target = self.find(&cancellation.operation)?;
+                facts.reversals = self.reversals_of(&cancellation.operation)?;
+                if let Some(Record::Entry(entry)) = &facts.target
+                    && let Some(sale) = &entry.operation.of
+                {
+                    facts.sale = self.find(sale)?;
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    fn set_aside(&self, receipt: &str, shift: &str) -> Result<Option<String>, JournalError> {
+        let sql = "SELECT entry.id FROM operations entry JOIN operations target ON target.id = entry.of \
+                   WHERE entry.open = 1 AND entry.set_aside = 1 AND target.receipt = ?1 AND target.shift = ?2 \
                    LIMIT 1";
-        let row = self
-            .connection
-            .query_row(sql, params![receipt, shift], |row| row.get(0));
+        let mut query = self.connection.prepare_cached(sql).map_err(reading)?;
+        let row = query.query_row(params![receipt, shift], |row| row.get(0));
         row.optional().map_err(reading)
+    }
+
+    fn sale_of_payment(&self, payment_id: i64) -> Result<Option<Record>, JournalError> {
+        let condition = "payment_id = ?1 AND kind = 'sale'";
+        let mut found = self.records(condition, &payment_id)?;
+        Ok(found.pop())
+    }
+
+    fn reversals_of(&self, id: &str) -> Result<Vec<Operation>, JournalError> {
+        let found = self.records("of = ?1", &id)?;
+        Ok(found
+            .iter()
+            .map(|record| record.operation().clone())
+            .collect())
+    }
+
+    fn reversals_of_payment(&self, payment_id: i64) -> Result<Vec<Operation>, JournalError> {
+        let found = self.records("target_payment = ?1 AND kind = 'refund'", &payment_id)?;
+        Ok(found
+            .iter()
+            .map(|record| record.operation().clone())
+            .collect())
+    }
+
+    /// In the order in which they were made.
+    fn records(
+        &self,
+        condition: &str,
+        value: &dyn rusqlite::ToSql,
+    ) -> Result<Vec<Record>, JournalError> {
+        let sql = format!("SELECT {COLUMNS} FROM operations WHERE {condition} ORDER BY seq");
+        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let rows = query.query_map([value], read_row).map_err(reading)?;
+        rows.map(|row| parse(&row.map_err(reading)?)).collect()
     }
 
     /// What a restart must take up.
@@ -313,23 +420,15 @@ impl Journal {
     /// [`JournalError`] when a row cannot be read: nothing is guessed.
     pub fn restore(&self) -> Result<Restored, JournalError> {
         let mut restored = Restored {
-            next_undoing: self.next_undoing()?,
+            next_own: self.next_own()?,
             ..Restored::default()
         };
-        let sql = "SELECT id, record FROM operations WHERE open = 1 ORDER BY seq";
-        let mut statement = self.connection.prepare(sql).map_err(reading)?;
-        let rows = statement
-            .query_map([], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-            })
-            .map_err(reading)?;
-        for row in rows {
-            let (id, text) = row.map_err(reading)?;
-            match parse(&id, &text)? {
+        for record in self.records("open = ?1", &true)? {
+            match record {
                 Record::Sale(sale) => restored.sales.push(*sale),
-                Record::Undoing(undoing) => {
-                    let sale = self.sale_of(&undoing)?;
-                    restored.undoings.push((*undoing, sale));
+                Record::Entry(entry) => {
+                    self.restore_targets(&entry, &mut restored.targets)?;
+                    restored.entries.push(*entry);
                 }
             }
         }
@@ -343,23 +442,83 @@ impl Journal {
         Ok(restored)
     }
 
-    fn sale_of(&self, undoing: &UndoingRecord) -> Result<SaleRecord, JournalError> {
-        let orphan = || JournalError::Orphan {
-            id: undoing.operation.id.clone(),
-        };
-        match self.find(undoing.operation.of.as_deref().unwrap_or_default())? {
-            Some(Record::Sale(sale)) => Ok(*sale),
-            Some(Record::Undoing(_)) | None => Err(orphan()),
+    fn restore_targets(
+        &self,
+        entry: &EntryRecord,
+        targets: &mut Vec<Record>,
+    ) -> Result<(), JournalError> {
+        let mut id = entry.operation.of.clone();
+        // A cancelled refund leads on to its sale.
+        while let Some(of) = id {
+            let target = self.find(&of)?.ok_or_else(|| JournalError::Orphan {
+                id: entry.operation.id.clone(),
+            })?;
+            id = target.operation().of.clone();
+            targets.push(target);
         }
+        Ok(())
     }
 
-    fn next_undoing(&self) -> Result<u64, JournalError> {
+    /// An entry with what it reverses, to look into it once more.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be read.
+    pub fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError> {
+        let Some(Record::Entry(entry)) = self.find(id)? else {
+            return Ok(None);
+        };
+        let target = match &entry.operation.of {
+            Some(of) => self.find(of)?,
+            None => None,
+        };
+        Ok(Some((*entry, target)))
+    }
+
+    fn next_own(&self) -> Result<u64, JournalError> {
         let sql = "SELECT COALESCE(MAX(CAST(SUBSTR(id, 2) AS INTEGER)), 0) FROM operations WHERE id >= '~' AND id < '\u{7f}'";
         let last: i64 = self
             .connection
             .query_row(sql, [], |row| row.get(0))
             .map_err(reading)?;
         Ok(u64::try_from(last).unwrap_or_default() + 1)
+    }
+
+    /// Removes some operations that ended before `before`, oldest first, with their time lines. What
+    /// is unfinished stays, and so does what an unfinished or newer operation reverses. Answers
+    /// whether there may be more.
+    ///
+    /// # Errors
+    /// [`JournalError::Statement`]; nothing is removed then.
+    pub fn purge(&mut self, before: Timestamp) -> Result<bool, JournalError> {
+        let before = rfc3339_ms::text(before);
+        let transaction = self.connection.transaction().map_err(writing)?;
+        let old: Vec<(i64, String)> = {
+            let mut query = transaction
+                .prepare_cached(row::PURGEABLE)
+                .map_err(reading)?;
+            let rows = query
+                .query_map(params![before, PURGED_AT_ONCE], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .map_err(reading)?;
+            rows.collect::<Result<_, _>>().map_err(reading)?
+        };
+        for (seq, id) in &old {
+            let steps = "DELETE FROM steps WHERE operation = ?1";
+            let row = "DELETE FROM operations WHERE seq = ?1";
+            transaction
+                .prepare_cached(steps)
+                .and_then(|mut delete| delete.execute([id]))
+                .map_err(writing)?;
+            transaction
+                .prepare_cached(row)
+                .and_then(|mut delete| delete.execute([seq]))
+                .map_err(writing)?;
+        }
+        transaction.commit().map_err(writing)?;
+        let removed = u64::try_from(old.len()).unwrap_or_default();
+        self.operations = self.operations.saturating_sub(removed);
+        Ok(removed == u64::from(PURGED_AT_ONCE))
     }
 
     /// Moves the write-ahead log into the file, so that a copy of the file alone is whole.
@@ -414,83 +573,19 @@ fn check(connection: &Connection, path: &Path) -> Result<(), JournalError> {
     })
 }
 
-fn store(connection: &Connection, write: &Write) -> Result<(), JournalError> {
-    let operation = write.record.operation();
-    let text = serde_json::to_string(&write.record).map_err(|source| JournalError::Row {
-        id: operation.id.clone(),
-        source,
-    })?;
-    let (receipt, live, set_aside) = match &write.record {
-        Record::Sale(sale) => (Some(sale.request.receipt.number.clone()), false, false),
-        Record::Undoing(undoing) => (
-            receipt_of(connection, undoing)?,
-            undoing.is_live(),
-            undoing.set_aside,
-        ),
-    };
-    let sql = "INSERT INTO operations \
-               (id, kind, state, shift, receipt, order_number, created_at, updated_at, open, live, set_aside, record) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-               ON CONFLICT (id) DO UPDATE SET state = excluded.state, shift = excluded.shift, \
-               order_number = excluded.order_number, updated_at = excluded.updated_at, open = excluded.open, \
-               live = excluded.live, set_aside = excluded.set_aside, record = excluded.record";
-    let at = crate::operation::rfc3339_ms::text(operation.updated_at);
-    let row = params![
-        operation.id,
-        name(operation.kind),
-        name(operation.state),
-        operation.shift,
-        receipt,
-        operation.order_number,
-        crate::operation::rfc3339_ms::text(operation.created_at),
-        at,
-        write.record.is_open(),
-        live,
-        set_aside,
-        text,
-    ];
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut insert| insert.execute(row))
-        .map_err(writing)?;
-    let step = params![operation.id, at, name(operation.state), write.what];
-    let sql = "INSERT INTO steps (operation, at, state, what) VALUES (?1, ?2, ?3, ?4)";
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut insert| insert.execute(step))
-        .map_err(writing)?;
-    Ok(())
-}
-
-/// An undoing carries its sale's receipt number, to find set-aside ones by it.
-fn receipt_of(
-    connection: &Connection,
-    undoing: &UndoingRecord,
-) -> Result<Option<String>, JournalError> {
-    let sql = "SELECT receipt FROM operations WHERE id = ?1";
-    let of = undoing.operation.of.as_deref().unwrap_or_default();
-    let row = connection.query_row(sql, [of], |row| row.get::<_, Option<String>>(0));
-    Ok(row.optional().map_err(reading)?.flatten())
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let facts = std::fs::metadata(path)?;
+    Ok((facts.dev(), facts.ino()))
 }
 
 fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
-    let sql = "SELECT record FROM operations WHERE id = ?1";
-    let text = connection
-        .prepare_cached(sql)
-        .and_then(|mut query| {
-            query
-                .query_row([id], |row| row.get::<_, String>(0))
-                .optional()
-        })
+    let sql = format!("SELECT {COLUMNS} FROM operations WHERE id = ?1");
+    let row = connection
+        .prepare_cached(&sql)
+        .and_then(|mut query| query.query_row([id], read_row).optional())
         .map_err(reading)?;
-    text.map(|text| parse(id, &text)).transpose()
-}
-
-fn parse(id: &str, text: &str) -> Result<Record, JournalError> {
-    serde_json::from_str(text).map_err(|source| JournalError::Row {
-        id: id.to_owned(),
-        source,
-    })
+    row.as_ref().map(parse).transpose()
 }
 
 /// The contract's word for a value.
@@ -516,11 +611,6 @@ fn open_reader(path: &Path) -> Result<Connection, JournalError> {
 /// The word of a state, for queries.
 fn state_name(state: State) -> String {
     name(state)
-}
-
-/// An operation out of a row.
-fn operation_of(id: &str, text: &str) -> Result<Operation, JournalError> {
-    Ok(parse(id, text)?.operation().clone())
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! The reading end: any number of them, none in the way of the writer.
+//! The reading end, which is never in the way of the writer. Looking for one operation and reading
+//! lists have a connection each: a long list does not hold up a till that waits for its sale. Only
+//! what tills see is read, not what was asked for.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::{JournalError, find, open_reader, operation_of, parse, reading, state_name};
+use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading, state_name};
 use crate::api::till::{Archive, OperationsQuery};
 use crate::core::record::Record;
 use crate::operation::{Operation, QueueItem};
@@ -14,7 +16,8 @@ use crate::problem::{Code, Problem};
 /// Reads what is durable.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Mutex<Connection>,
+    single: Mutex<Connection>,
+    lists: Mutex<Connection>,
 }
 
 impl Reader {
@@ -24,27 +27,25 @@ impl Reader {
     /// [`JournalError::Open`] naming the file.
     pub fn open(path: &Path) -> Result<Reader, JournalError> {
         Ok(Reader {
-            connection: Mutex::new(open_reader(path)?),
+            single: Mutex::new(open_reader(path)?),
+            lists: Mutex::new(open_reader(path)?),
         })
     }
+}
 
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, JournalError>,
-    ) -> Result<T, Problem> {
-        let connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        read(&connection).map_err(|error| {
-            tracing::error!(error = %crate::causes::with_causes(&error), "The journal cannot be read");
-            Problem::new(
-                Code::Storage,
-                "Журнал операций не читается",
-                "Проверьте диск кассы: oplati selftest",
-            )
-        })
-    }
+fn read<T>(
+    connection: &Mutex<Connection>,
+    read: impl FnOnce(&Connection) -> Result<T, JournalError>,
+) -> Result<T, Problem> {
+    let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    read(&connection).map_err(|error| {
+        tracing::error!(error = %crate::causes::with_causes(&error), "The journal cannot be read");
+        Problem::new(
+            Code::Storage,
+            "Журнал операций не читается",
+            "Проверьте диск кассы: oplati selftest",
+        )
+    })
 }
 
 fn rows(
@@ -64,7 +65,7 @@ fn page(
     query: &OperationsQuery,
     before: Option<i64>,
 ) -> Result<Vec<Operation>, JournalError> {
-    let mut sql = String::from("SELECT id, record FROM operations WHERE 1 = 1");
+    let mut sql = String::from("SELECT id, operation FROM operations WHERE 1 = 1");
     let state = query.state.map(state_name);
     let mut values: Vec<&dyn ToSql> = Vec::new();
     if let Some(shift) = &query.shift {
@@ -87,16 +88,33 @@ fn page(
         .collect()
 }
 
+fn operation_of(id: &str, text: &str) -> Result<Operation, JournalError> {
+    serde_json::from_str(text).map_err(|source| JournalError::Row {
+        id: id.to_owned(),
+        source,
+    })
+}
+
 impl Archive for Reader {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
-        self.read(|connection| Ok(find(connection, id)?.map(|record| record.operation().clone())))
+        read(&self.single, |connection| {
+            let sql = "SELECT operation FROM operations WHERE id = ?1";
+            let text = connection
+                .prepare_cached(sql)
+                .and_then(|mut query| {
+                    let row = query.query_row([id], |row| row.get::<_, String>(0));
+                    row.optional()
+                })
+                .map_err(reading)?;
+            text.map(|text| operation_of(id, &text)).transpose()
+        })
     }
 
     fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {
         let before = match &query.before {
             None => None,
             Some(id) => {
-                let seq = self.read(|connection| {
+                let seq = read(&self.lists, |connection| {
                     let sql = "SELECT seq FROM operations WHERE id = ?1";
                     connection
                         .query_row(sql, params![id], |row| row.get::<_, i64>(0))
@@ -112,30 +130,23 @@ impl Archive for Reader {
                 })?)
             }
         };
-        self.read(|connection| page(connection, query, before))
+        read(&self.lists, |connection| page(connection, query, before))
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
-        self.read(|connection| {
-            let sql = "SELECT id, record FROM operations WHERE open = 1 AND live = 1 ORDER BY seq";
+        read(&self.lists, |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM operations WHERE open = 1 AND live = 1 ORDER BY seq"
+            );
+            let mut query = connection.prepare_cached(&sql).map_err(reading)?;
+            let rows = query.query_map([], read_row).map_err(reading)?;
             let mut items = Vec::new();
-            for (id, text) in rows(connection, sql, &[])? {
-                if let Record::Undoing(undoing) = parse(&id, &text)? {
-                    items.push(undoing.queue_item());
+            for row in rows {
+                if let Record::Entry(entry) = parse(&row.map_err(reading)?)? {
+                    items.push(entry.queue_item());
                 }
             }
             Ok(items)
-        })
-    }
-
-    fn count(&self) -> Result<u64, Problem> {
-        self.read(|connection| {
-            let count = connection.query_row("SELECT COUNT(*) FROM operations", [], |row| {
-                row.get::<_, i64>(0)
-            });
-            count
-                .map(|count| u64::try_from(count).unwrap_or_default())
-                .map_err(reading)
         })
     }
 }

@@ -1,11 +1,12 @@
 //! A file of real blocks beside the journal, given up when the disk is full in mid-operation.
 
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Room for the rest of any operation: some hundred rows with their index pages in the write-ahead
-/// log, many times over.
-const ROOM_BYTES: usize = 1024 * 1024;
+/// Room for the rest of any operation: the rows of an undoing with the largest receipt that the API
+/// takes, and some hundred small ones with their index pages in the write-ahead log.
+const ROOM_BYTES: usize = 2 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Reserve {
@@ -32,7 +33,13 @@ impl Reserve {
         self.filled = false;
         let mut bytes = vec![0; ROOM_BYTES];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-        let written = std::fs::File::create(&self.path).and_then(|mut file| {
+        let opened = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&self.path);
+        let written = opened.and_then(|mut file| {
             file.write_all(&bytes)?;
             file.sync_all()
         });

@@ -26,6 +26,7 @@ fn settings() -> Settings {
         timeout: Duration::from_secs(10),
         wait_buyer: Duration::from_secs(180),
         settle: Duration::from_secs(30),
+        valutcode: None,
         buyer_code: Vec::new(),
         order_prefix: "p".into(),
     }
@@ -58,9 +59,13 @@ fn begin(journal: &mut Journal, core: &mut Core, id: &str, at: u64) {
     let event = Event::Begin {
         ticket: 1,
         id: id.into(),
-        request,
+        facts: Box::new(
+            journal
+                .facts(&Wish::Sale(request.clone()), "24112026")
+                .unwrap(),
+        ),
+        wish: Wish::Sale(request),
         existing,
-        set_aside: None,
     };
     play(journal, core, event, at);
 }
@@ -120,13 +125,14 @@ fn what_was_committed_is_there_after_reopening() {
     let journal = Journal::open(&path).unwrap();
     let restored = journal.restore().unwrap();
     assert!(restored.sales.is_empty(), "the sale is final");
-    let (undoing, sale) = &restored.undoings[0];
+    let (undoing, sale) = (&restored.entries[0], restored.targets[0].clone());
+    let Record::Sale(sale) = &sale else { panic!() };
     assert_eq!(
         (undoing.operation.id.as_str(), sale.operation.id.as_str()),
         ("~1", "s1")
     );
     assert_eq!(sale.operation.undo, Some(Undo::Pending));
-    assert_eq!(restored.next_undoing, 2);
+    assert_eq!(restored.next_own, 2);
     assert_eq!(restored.newest, Some(now(15).wall));
     assert_eq!(
         journal
@@ -213,7 +219,7 @@ fn readers_see_pages_queue_and_single_operations() {
         (queue.len(), queue[0].of.as_str(), queue[0].kind),
         (1, "d", Kind::Cancel)
     );
-    assert_eq!(reader.count().unwrap(), 5);
+    assert_eq!(journal.operations(), 5);
     assert_eq!(reader.operation("nobody").unwrap(), None);
 }
 
@@ -224,13 +230,13 @@ fn a_set_aside_undoing_is_found_by_its_sales_receipt() {
     let (mut core, _) = core(journal.restore().unwrap());
     released(&mut journal, &mut core, "s1");
     assert_eq!(journal.set_aside("r-s1", "24112026").unwrap(), None);
-    let Some(Record::Undoing(mut undoing)) = journal.find("~1").unwrap() else {
+    let Some(Record::Entry(mut undoing)) = journal.find("~1").unwrap() else {
         panic!()
     };
     undoing.set_aside = true;
     journal
         .commit(&[Write {
-            record: Record::Undoing(undoing),
+            record: Record::Entry(undoing),
             what: "set aside".into(),
         }])
         .unwrap();
@@ -322,7 +328,7 @@ fn the_reserve_is_real_and_comes_back() {
     let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
     let reserve = folder.path().join("journal.sqlite3.reserve");
     journal.secure_room().unwrap();
-    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 1024 * 1024);
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 2 * 1024 * 1024);
     journal.use_reserve();
     assert!(!reserve.exists());
     journal.secure_room().unwrap();
@@ -339,9 +345,9 @@ fn a_failed_commit_leaves_nothing_of_its_step() {
         Event::Begin {
             ticket: 1,
             id: "s1".into(),
-            request: request(100),
+            wish: Wish::Sale(request(100)),
             existing: None,
-            set_aside: None,
+            facts: Box::default(),
         },
         now(1),
     );
@@ -351,4 +357,139 @@ fn a_failed_commit_leaves_nothing_of_its_step() {
         .unwrap();
     assert!(journal.commit(&step.writes).is_err());
     assert_eq!(journal.find("s1").unwrap(), None);
+}
+
+#[test]
+fn a_second_writer_is_told_who_holds_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let first = Journal::open(&path).unwrap();
+    let error = Journal::open(&path).unwrap_err();
+    assert!(
+        matches!(&error, JournalError::Taken { pid, .. } if *pid == std::process::id().to_string()),
+        "{error:?}"
+    );
+    drop(first);
+    Journal::open(&path).unwrap();
+}
+
+#[test]
+fn a_removed_or_replaced_file_takes_no_more_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    let step = core.handle(
+        Event::Begin {
+            ticket: 1,
+            id: "s1".into(),
+            wish: Wish::Sale(request(100)),
+            existing: None,
+            facts: Box::default(),
+        },
+        now(1),
+    );
+    std::fs::remove_file(&path).unwrap();
+    for place in ["nothing", "another file"] {
+        let error = journal.commit(&step.writes).unwrap_err();
+        assert!(matches!(error, JournalError::Gone { .. }), "{place}");
+        let error = journal.secure_room().unwrap_err();
+        assert!(matches!(error, JournalError::Gone { .. }), "{place}");
+        std::fs::write(&path, "").unwrap();
+    }
+}
+
+/// The sale, written anew as if it had ended at that moment.
+fn ended(journal: &mut Journal, id: &str, at: u64, state: State) {
+    let mut record = journal.find(id).unwrap().unwrap();
+    let operation = record.operation_mut();
+    operation.state = state;
+    operation.created_at = now(at).wall;
+    operation.updated_at = now(at).wall;
+    journal
+        .commit(&[Write {
+            record,
+            what: "ended".into(),
+        }])
+        .unwrap();
+    let created = rfc3339_ms::text(now(at).wall);
+    let sql = "UPDATE operations SET created_at = ?2 WHERE id = ?1";
+    journal
+        .connection
+        .execute(sql, params![id, created])
+        .unwrap();
+}
+
+#[test]
+fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    for (id, at, state) in [
+        ("old", 10, State::Done),
+        ("old-open", 10, State::InProgress),
+        ("new", 900, State::Done),
+    ] {
+        let (mut other, _) = super::tests::core(Restored::default());
+        begin(&mut journal, &mut other, id, at);
+        ended(&mut journal, id, at, state);
+    }
+    ended(&mut journal, "owed", 10, State::Failed);
+    let before = journal.operations();
+    assert!(!journal.purge(now(500).wall).unwrap());
+    assert!(journal.find("old").unwrap().is_none());
+    for kept in ["owed", "~1", "old-open", "new"] {
+        assert!(journal.find(kept).unwrap().is_some(), "{kept}");
+    }
+    assert_eq!(journal.operations(), before - 1);
+    let steps: i64 = journal
+        .connection
+        .query_row(
+            "SELECT COUNT(*) FROM steps WHERE operation = 'old'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(steps, 0);
+    // With the undoing settled long ago, both go.
+    ended(&mut journal, "~1", 10, State::Done);
+    journal.purge(now(500).wall).unwrap();
+    journal.purge(now(500).wall).unwrap();
+    assert!(journal.find("~1").unwrap().is_none() && journal.find("owed").unwrap().is_none());
+}
+
+/// Rows as version 1 wrote them: a paid sale, and a failed one with its undoing.
+const VERSION_1: &str = include_str!("tests/version_1.sql");
+
+#[test]
+fn a_journal_of_version_1_is_brought_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(VERSION_1).unwrap();
+    drop(old);
+    let journal = Journal::open(&path).unwrap();
+    let restored = journal.restore().unwrap();
+    assert_eq!(restored.sales.len(), 0);
+    let entry = &restored.entries[0];
+    assert_eq!((entry.operation.id.as_str(), entry.is_live()), ("~1", true));
+    let Some(Record::Sale(sale)) = journal.find(entry.operation.of.as_ref().unwrap()).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(entry.target.order_number, sale.operation.order_number);
+    assert_eq!(entry.receipt.as_ref(), sale.request.receipt());
+    assert_eq!(entry.account, sale.account);
+    let paid = journal.find("paid").unwrap().unwrap();
+    assert_eq!(paid.operation().state, State::Done);
+    assert!(
+        journal
+            .sale_of_payment(paid.operation().payment_id.unwrap())
+            .unwrap()
+            .is_some()
+    );
+    drop(journal);
+    // A second opening finds nothing left to do.
+    Journal::open(&path).unwrap();
 }

@@ -10,6 +10,7 @@
 
 mod file;
 mod line;
+mod screen;
 
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd;
@@ -23,6 +24,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use file::TerminalLog;
 use line::{Dress, EscapedFields, Lines};
+use screen::Screen;
 
 /// Names the variable that sets the level of standard error, such as `info,oplati::service=debug`.
 pub const LEVEL_VARIABLE: &str = "OPLATI_LOG";
@@ -83,7 +85,7 @@ pub fn init(stderr: Stderr, file: Option<PathBuf>) -> Result<(), LogError> {
         tracing_subscriber::fmt::layer()
             .fmt_fields(EscapedFields)
             .event_format(Lines(dress))
-            .with_writer(std::io::stderr)
+            .with_writer(Screen::new(std::io::stderr()))
             .log_internal_errors(false)
             .with_filter(
                 asked

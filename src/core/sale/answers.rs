@@ -31,9 +31,10 @@ impl Core {
             Ok(Reply::Session {
                 session,
                 shows: None,
-            }) if by_code => {
-                self.pay(&mut sale, session.clone(), now, step);
-            }
+            }) if by_code => match sale.record.request {
+                BuyerRequest::Sale(_) => self.pay(&mut sale, session.clone(), now, step),
+                BuyerRequest::Card(_) => sale.await_card(session.clone(), now),
+            },
             Ok(Reply::Session {
                 session,
                 shows: Some(shows),
@@ -89,7 +90,7 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) {
-        let amount = sale.amount();
+        let amount = sale.shown_amount();
         sale.set_state(State::AwaitingBuyer, now);
         let scene = match &shows {
             Shows::Qr(text) => Scene::qr(text.clone(), amount),
@@ -150,9 +151,14 @@ impl Core {
         };
         *request = None;
         match answer {
-            Ok(Reply::Consumer { ready: true, .. }) => {
+            Ok(Reply::Consumer { ready: true, card }) => {
                 let session = std::mem::take(session);
-                self.pay(&mut sale, session, now, step);
+                match sale.record.request {
+                    BuyerRequest::Sale(_) => self.pay(&mut sale, session, now, step),
+                    BuyerRequest::Card(_) => {
+                        return self.finish_card(sale, card.clone(), now, step);
+                    }
+                }
             }
             Ok(Reply::Consumer { ready: false, .. }) => poll.answered(now.mono, left, budget),
             Ok(_) | Err(_) => {
@@ -166,8 +172,17 @@ impl Core {
         self.sale = Some(sale);
     }
 
+    /// The buyer is known, with a card or without one.
+    fn finish_card(&mut self, mut sale: LiveSale, card: Option<Card>, now: Now, step: &mut Step) {
+        sale.record.operation.card = card;
+        self.finish(sale, State::Done, None, "the buyer is known", now, step);
+    }
+
     /// The one place from which `POST payments` leaves.
     fn pay(&mut self, sale: &mut LiveSale, session: String, now: Now, step: &mut Step) {
+        let Some(receipt) = sale.record.request.receipt().cloned() else {
+            return;
+        };
         sale.record.payment_sent = true;
         sale.record.operation.shows = None;
         sale.set_state(State::InProgress, now);
@@ -181,7 +196,7 @@ impl Core {
             order_number: operation.order_number.clone(),
             sum: operation.amount,
             shift: operation.shift.clone(),
-            receipt: sale.record.request.receipt.clone(),
+            receipt,
         };
         let request = self.request(&operation.id, call, step);
         sale.phase = Phase::Paying { request };
@@ -339,6 +354,25 @@ impl Core {
             amount: sale.amount(),
         });
         self.sale = Some(sale);
+    }
+
+    /// Paid, although the till had stopped waiting: it may cancel the sale.
+    pub(in crate::core) fn finish_paid_attached(
+        &mut self,
+        mut sale: LiveSale,
+        now: Now,
+        step: &mut Step,
+    ) {
+        sale.record.operation.left = Some(sale.record.operation.amount);
+        sale.record.operation.undo = None;
+        self.finish(
+            sale,
+            State::Done,
+            None,
+            "paid before the reversal",
+            now,
+            step,
+        );
     }
 
     fn finish_paid(&mut self, mut sale: LiveSale, info: &PaymentInfo, now: Now, step: &mut Step) {

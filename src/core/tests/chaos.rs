@@ -81,7 +81,7 @@ fn play(mode: Mode, deeds: Vec<Deed>) -> World {
 fn check_peace(world: &mut World) -> Result<(), TestCaseError> {
     world.live_on(Duration::from_secs(600));
     prop_assert_eq!(
-        world.core.status().queue_depth,
+        world.core.status(world.now).queue_depth,
         0,
         "the queue never empties"
     );

@@ -2,5 +2,6 @@
 //! each rule promises, `chaos` lets anything happen in any order.
 
 mod chaos;
+mod reversals;
 mod stories;
 mod world;

@@ -341,7 +341,7 @@ fn abort_without_an_answer_fails_with_its_undoing_queued() {
         Some(ErrorCode::NoConnection)
     );
     assert_eq!(world.operation("s").message, seed::NO_CONNECTION);
-    assert!(world.undoing("~1").tries >= 2);
+    assert!(world.entry("~1").tries >= 2);
     world.live_on(120 * SECOND);
     assert_eq!(
         (world.state("~1"), world.operation("s").undo),
@@ -475,9 +475,9 @@ fn a_reversal_refused_for_good_is_set_aside_and_blocks_nothing() {
         }
         world.pass(SECOND);
     }
-    assert!(world.undoing("~1").set_aside);
+    assert!(world.entry("~1").set_aside);
     assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
-    assert_eq!(world.core.status().queue_depth, 0);
+    assert_eq!(world.core.status(world.now).queue_depth, 0);
     world.begin("t", 5);
     assert!(matches!(
         world.replies.last(),
@@ -592,10 +592,27 @@ fn token_errors_refuse_a_new_sale_but_never_lose_an_undoing() {
     world.buyer(PaymentStatus::Ok);
     world.abort("s");
     world.answer(Fate::TokenNeeded);
-    assert_eq!(world.undoing("~1").reversal, Reversal::NotSent);
-    assert!(world.core.status().token_problem.is_some());
-    world.live_on(30 * SECOND);
+    assert_eq!(world.entry("~1").reversal, Reversal::NotSent);
+    assert!(world.core.status(world.now).token_problem.is_some());
+    while !world.state("s").is_final() {
+        world.pass(SECOND);
+        world.answer(Fate::TokenNeeded);
+    }
+    world.live_on(90 * SECOND);
     assert_eq!(world.state("~1"), State::Done);
+}
+
+#[test]
+fn a_buyer_who_was_quicker_than_the_reversal_has_paid() {
+    let mut world = confirming(Mode::DynamicQr);
+    world.abort("s");
+    world.answer(Fate::NotSent);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(5 * SECOND);
+    assert_eq!(world.state("s"), State::Done);
+    assert_eq!(world.operation("s").left, Some(world.operation("s").amount));
+    assert_eq!(world.state("~1"), State::Cancelled);
+    assert_eq!(world.operation("s").undo, None);
 }
 
 #[test]
@@ -691,7 +708,9 @@ fn a_creation_that_could_not_be_written_leaves_nothing() {
     let mut world = World::new(Mode::DynamicQr);
     world.begin("s", 1999);
     world.event(crate::core::event::Event::BeginFailed { id: "s".into() });
+    world.run_due();
     assert_eq!(world.core.next_wakeup(), None);
+    assert_eq!(world.scenes.last(), Some(&Scene::Idle));
     world.begin("t", 5);
     assert!(matches!(
         world.replies.last(),

@@ -7,12 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Now;
 use crate::core::Core;
-use crate::core::event::{Effect, Event, Reply as TillReply, RequestId, Restored, Settings, Step};
-use crate::core::record::{Account, Record, SaleRecord, UndoingRecord};
+use crate::core::event::{
+    Effect, Event, Facts, Reply as TillReply, RequestId, Restored, Settings, Step,
+};
+use crate::core::record::{Account, EntryRecord, Record};
 use crate::core::validate::tests::request;
 use crate::display::Scene;
 use crate::money::Kopecks;
-use crate::operation::{Mode, Operation, Shows, State};
+use crate::operation::{
+    CancellationRequest, Card, CardRequest, Kind, Mode, Operation, RefundRequest, Shows, State,
+    Wish,
+};
 use crate::secret::Secret;
 use crate::service::call::{
     Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
@@ -48,6 +53,9 @@ pub(super) struct Service {
     /// `POST payments` received, by order number: must never exceed one.
     pub pays: BTreeMap<String, u32>,
     pub reverses_pending: bool,
+    pub card: Option<Card>,
+    /// A purse that is too empty to give a refund back.
+    pub purse_is_empty: bool,
 }
 
 /// Everything around the core.
@@ -61,6 +69,10 @@ pub(super) struct World {
     pub scenes: Vec<Scene>,
     pub states: Vec<(String, State)>,
     pub settings: Settings,
+    pub alarms: Vec<String>,
+    /// Requests that the core has made.
+    pub requests: usize,
+    reverses: BTreeMap<String, u32>,
     ticket: u64,
     started: u32,
 }
@@ -80,6 +92,7 @@ impl World {
             timeout: Duration::from_secs(10),
             wait_buyer: Duration::from_secs(180),
             settle: Duration::from_secs(30),
+            valutcode: None,
             buyer_code: Vec::new(),
             order_prefix: "p0".into(),
         };
@@ -97,6 +110,9 @@ impl World {
             scenes: Vec::new(),
             states: Vec::new(),
             settings,
+            alarms: Vec::new(),
+            requests: 0,
+            reverses: BTreeMap::new(),
             ticket: 0,
             started: 0,
         };
@@ -120,10 +136,12 @@ impl World {
             match effect {
                 Effect::Request { id, call, .. } => {
                     self.check_request(&call);
+                    self.requests += 1;
                     self.pending.push((id, *call));
                 }
                 Effect::Show(scene) => self.scenes.push(scene),
                 Effect::Reply { reply, .. } => self.replies.push(*reply),
+                Effect::Alarm { what, .. } => self.alarms.push(what),
                 Effect::Scanned { .. } => {}
             }
         }
@@ -132,7 +150,7 @@ impl World {
     /// The till is told `done` only for status 1 of a payment that is ours.
     fn check_write(&self, record: &Record) {
         let Record::Sale(sale) = record else { return };
-        if sale.operation.state == State::Done {
+        if sale.operation.state == State::Done && sale.operation.kind == Kind::Sale {
             let paid = self.service.ledger.values().any(|payment| {
                 payment.info.order_number == sale.operation.order_number
                     && payment.info.status == PaymentStatus::Ok
@@ -159,28 +177,133 @@ impl World {
             assert_eq!(*sent, 1, "a second POST payments for {order_number}");
         }
         if let Call::Reverse { order_number, .. } = call {
+            *self.reverses.entry(order_number.clone()).or_default() += 1;
             let intent = self.journal.values().any(|record| {
-                matches!(record, Record::Undoing(undoing)
-                if undoing.operation.order_number == *order_number
-                    && undoing.reversal == crate::core::record::Reversal::Sent)
+                matches!(record, Record::Entry(entry)
+                if entry.operation.order_number == *order_number
+                    && entry.reversal == crate::core::record::Reversal::Sent)
             });
             assert!(intent, "a reversal leaves without its intent");
         }
     }
 
+    /// How often the reversal of that entry has left.
+    pub(super) fn reverses_of(&self, id: &str) -> u32 {
+        let number = &self.operation(id).order_number;
+        self.reverses.get(number).copied().unwrap_or_default()
+    }
+
     pub(super) fn begin(&mut self, id: &str, amount: i64) {
-        self.ticket += 1;
-        let existing = self.journal.get(id).cloned();
         let mut request = request(amount);
         request.receipt.number = format!("r-{id}");
+        self.wish(id, Wish::Sale(request));
+    }
+
+    pub(super) fn refund(&mut self, id: &str, sale: &str, amount: i64) {
+        let receipt = request(amount).receipt;
+        let sale = Some(sale.to_owned());
+        self.wish(
+            id,
+            Wish::Refund(RefundRequest {
+                sale,
+                payment_id: None,
+                amount: Kopecks(amount),
+                receipt,
+            }),
+        );
+    }
+
+    /// A refund of a payment that another till made.
+    pub(super) fn refund_payment(&mut self, id: &str, payment_id: i64, amount: i64) {
+        let receipt = request(amount).receipt;
+        self.wish(
+            id,
+            Wish::Refund(RefundRequest {
+                sale: None,
+                payment_id: Some(payment_id),
+                amount: Kopecks(amount),
+                receipt,
+            }),
+        );
+    }
+
+    pub(super) fn cancel(&mut self, id: &str, operation: &str, annul: bool) {
+        let operation = operation.to_owned();
+        self.wish(
+            id,
+            Wish::Cancellation(CancellationRequest { operation, annul }),
+        );
+    }
+
+    pub(super) fn card(&mut self, id: &str) {
+        self.wish(
+            id,
+            Wish::Card(CardRequest {
+                valutcode: 7,
+                card_number_type: 5,
+            }),
+        );
+    }
+
+    pub(super) fn wish(&mut self, id: &str, wish: Wish) {
+        self.ticket += 1;
         let event = Event::Begin {
             ticket: self.ticket,
             id: id.into(),
-            request,
-            existing,
-            set_aside: None,
+            existing: self.journal.get(id).cloned(),
+            facts: Box::new(self.facts(&wish)),
+            wish,
         };
         self.event(event);
+    }
+
+    /// What the journal would tell.
+    fn facts(&self, wish: &Wish) -> Facts {
+        let mut facts = Facts::default();
+        let target = match wish {
+            Wish::Refund(RefundRequest {
+                sale: Some(sale), ..
+            }) => Some(sale.clone()),
+            Wish::Refund(RefundRequest { payment_id, .. }) => {
+                let paid = |record: &&Record| {
+                    record.operation().kind == Kind::Sale
+                        && record.operation().payment_id == *payment_id
+                };
+                let sale = self.journal.values().find(paid);
+                sale.map(|record| record.operation().id.clone())
+            }
+            Wish::Cancellation(cancellation) => Some(cancellation.operation.clone()),
+            Wish::Sale(_) | Wish::Card(_) => None,
+        };
+        if let Some(target) = target {
+            facts.target = self.journal.get(&target).cloned();
+            let of = facts.target.as_ref().and_then(|target| {
+                let of = target.operation().of.clone()?;
+                self.journal.get(&of).cloned()
+            });
+            facts.sale = of;
+            let reversals = self.journal.values().map(Record::operation);
+            facts.reversals = reversals
+                .filter(|operation| operation.of.as_ref() == Some(&target))
+                .cloned()
+                .collect();
+        } else if let Wish::Refund(RefundRequest { payment_id, .. }) = wish {
+            let of_payment = |record: &&Record| match record {
+                Record::Entry(entry) => entry.target.payment_id == *payment_id,
+                Record::Sale(_) => false,
+            };
+            let reversals = self.journal.values().filter(of_payment);
+            facts.reversals = reversals.map(|record| record.operation().clone()).collect();
+        }
+        facts
+    }
+
+    /// What the last `PUT` was answered.
+    pub(super) fn problem(&self) -> &crate::problem::Problem {
+        match self.replies.last() {
+            Some(TillReply::Begun(Err(problem))) => problem,
+            other => panic!("no problem, but {other:?}"),
+        }
     }
 
     pub(super) fn abort(&mut self, id: &str) {
@@ -209,9 +332,9 @@ impl World {
         self.operation(id).state
     }
 
-    pub(super) fn undoing(&self, id: &str) -> &UndoingRecord {
+    pub(super) fn entry(&self, id: &str) -> &EntryRecord {
         match &self.journal[id] {
-            Record::Undoing(undoing) => undoing,
+            Record::Entry(entry) => entry,
             Record::Sale(_) => panic!("{id} is a sale"),
         }
     }
@@ -352,38 +475,33 @@ impl World {
         self.pending.clear();
         self.started += 1;
         self.jump_to(self.now.mono + off);
-        let sales = self.journal.values().filter_map(|record| match record {
-            Record::Sale(sale) if record.is_open() => Some(sale.as_ref().clone()),
-            Record::Sale(_) | Record::Undoing(_) => None,
-        });
-        let undoings = self.journal.values().filter_map(|record| match record {
-            Record::Undoing(undoing) if record.is_open() => {
-                let of = undoing.operation.of.clone().unwrap();
-                Some((undoing.as_ref().clone(), self.sale_record(&of)))
-            }
-            Record::Sale(_) | Record::Undoing(_) => None,
-        });
-        let restored = Restored {
-            sales: sales.collect(),
-            undoings: undoings.collect(),
-            next_undoing: self.journal.keys().filter(|id| id.starts_with('~')).count() as u64 + 1,
+        let mut restored = Restored {
+            next_own: self.journal.keys().filter(|id| id.starts_with('~')).count() as u64 + 1,
             newest: self
                 .journal
                 .values()
                 .map(|record| record.operation().updated_at)
                 .max(),
+            ..Restored::default()
         };
+        for record in self.journal.values().filter(|record| record.is_open()) {
+            match record {
+                Record::Sale(sale) => restored.sales.push(sale.as_ref().clone()),
+                Record::Entry(entry) => {
+                    restored.entries.push(entry.as_ref().clone());
+                    let mut of = entry.operation.of.clone();
+                    while let Some(id) = of {
+                        let target = self.journal[&id].clone();
+                        of = target.operation().of.clone();
+                        restored.targets.push(target);
+                    }
+                }
+            }
+        }
         self.settings.order_prefix = format!("p{}", self.started);
         let (core, step) = Core::new(self.settings.clone(), restored, self.now);
         self.core = core;
         self.take(step);
-    }
-
-    fn sale_record(&self, id: &str) -> SaleRecord {
-        match &self.journal[id] {
-            Record::Sale(sale) => sale.as_ref().clone(),
-            Record::Undoing(_) => panic!("{id} is no sale"),
-        }
     }
 }
 
@@ -411,7 +529,10 @@ impl Service {
             }
             Call::ConsumerStatus { session } => {
                 let ready = self.sessions.get(session).copied().unwrap_or_default();
-                Ok(Reply::Consumer { ready, card: None })
+                Ok(Reply::Consumer {
+                    ready,
+                    card: self.card.clone().filter(|_| ready),
+                })
             }
             Call::Pay {
                 order_number,
@@ -472,6 +593,7 @@ impl Service {
                 detail: detail.into(),
             })
         };
+        let before: i64 = self.reversed(id);
         let Some(payment) = self.ledger.get_mut(&id) else {
             return refused("unknown payment");
         };
@@ -482,19 +604,22 @@ impl Service {
             }
             PaymentStatus::Ok => {
                 let all = payment.info.sum;
-                let before: i64 = self.reversed(id);
                 if before + sum.0 > all.0 {
                     return refused("more than was paid");
                 }
-                let mut info = self.enter(
-                    PaymentType::ReversalOfSale,
-                    sum,
-                    order,
-                    shift,
-                    Some(id),
-                    wall,
-                );
-                info.status = PaymentStatus::Ok;
+                let of_refund = payment.info.payment_type == PaymentType::ReversalOfSale;
+                let direction = if of_refund {
+                    PaymentType::ReversalOfPurchase
+                } else {
+                    PaymentType::ReversalOfSale
+                };
+                let broke = of_refund && self.purse_is_empty;
+                let mut info = self.enter(direction, sum, order, shift, Some(id), wall);
+                info.status = if broke {
+                    PaymentStatus::NotEnough
+                } else {
+                    PaymentStatus::Ok
+                };
                 info.paid = Some(wall);
                 if let Some(entry) = self.ledger.get_mut(&info.payment_id) {
                     entry.info = info.clone();
@@ -510,12 +635,14 @@ impl Service {
         }
     }
 
-    /// Kopecks of a payment that went back.
+    /// Kopecks of a payment that went back, less what of that came forth again.
     pub(super) fn reversed(&self, id: i64) -> i64 {
         self.ledger
             .values()
-            .filter(|payment| payment.target == Some(id))
-            .map(|p| p.info.sum.0)
+            .filter(|payment| {
+                payment.target == Some(id) && payment.info.status == PaymentStatus::Ok
+            })
+            .map(|payment| payment.info.sum.0 - self.reversed(payment.info.payment_id))
             .sum()
     }
 

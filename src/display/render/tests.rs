@@ -88,7 +88,7 @@ fn every_code_is_read_back_with_its_quiet_zone_in_every_size_and_language() {
                     .chars()
                     .take(length)
                     .collect::<String>();
-                let scene = Scene::qr(text.clone(), Kopecks(123_456));
+                let scene = Scene::qr(text.clone(), Some(Kopecks(123_456)));
                 let frame = render(&scene, size(dimensions), &look(language)).unwrap();
                 let (read, px) = read_qr(&frame);
                 assert_eq!(read, text, "{dimensions:?} {length}");
@@ -100,7 +100,7 @@ fn every_code_is_read_back_with_its_quiet_zone_in_every_size_and_language() {
 
 #[test]
 fn a_code_too_dense_for_the_display_is_refused_with_figures() {
-    let scene = Scene::qr("x".repeat(1500), Kopecks(1));
+    let scene = Scene::qr("x".repeat(1500), Some(Kopecks(1)));
     let error = render(&scene, size((320, 240)), &Look::default()).unwrap_err();
     assert!(
         matches!(
@@ -112,7 +112,7 @@ fn a_code_too_dense_for_the_display_is_refused_with_figures() {
         ),
         "{error}"
     );
-    let scene = Scene::qr("x".repeat(3000), Kopecks(1));
+    let scene = Scene::qr("x".repeat(3000), Some(Kopecks(1)));
     assert_eq!(
         render(&scene, size((3840, 2160)), &Look::default()).unwrap_err(),
         RenderError::QrTooLong { length: 3000 }
@@ -121,7 +121,7 @@ fn a_code_too_dense_for_the_display_is_refused_with_figures() {
 
 #[test]
 fn a_tight_display_shows_the_plain_code_rather_than_a_blur() {
-    let scene = Scene::qr("https://getapp.o-plati.by/".repeat(16), Kopecks(1));
+    let scene = Scene::qr("https://getapp.o-plati.by/".repeat(16), Some(Kopecks(1)));
     let frame = render(&scene, size((320, 240)), &Look::default()).unwrap();
     let (_, px) = read_qr(&frame);
     assert_eq!(px, 2);
@@ -129,7 +129,7 @@ fn a_tight_display_shows_the_plain_code_rather_than_a_blur() {
 
 #[test]
 fn turned_frames_are_the_same_frame() {
-    let scene = Scene::qr("https://getapp.o-plati.by/map".into(), Kopecks(100));
+    let scene = Scene::qr("https://getapp.o-plati.by/map".into(), Some(Kopecks(100)));
     for rotate in [90, 180, 270] {
         let turned = render(
             &scene,
@@ -245,7 +245,7 @@ proptest! {
     #[test]
     fn any_size_and_name_renders(width in 320_u32..1400, height in 240_u32..1400, name in "\\PC{0,80}", kopecks in 1_i64..=100_000_000) {
         let look = Look { language: Language::Be, shop_name: Some(name), rotate: 0 };
-        for scene in [Scene::Idle, Scene::Paid { amount: Kopecks(kopecks) }, Scene::code("4829".into(), Kopecks(kopecks))] {
+        for scene in [Scene::Idle, Scene::Paid { amount: Kopecks(kopecks) }, Scene::code("4829".into(), Some(Kopecks(kopecks)))] {
             let frame = render(&scene, PixelSize { width, height }, &look).unwrap();
             prop_assert_eq!(frame.pixels().len(), width as usize * height as usize * 3);
         }

@@ -1,0 +1,483 @@
+//! Entries of the queue as they come into being: undoings of the daemon's own, refunds and
+//! cancellations of the till.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::Now;
+use crate::core::admission::Granted;
+use crate::core::event::{Reply as TillReply, RequestId, Step};
+use crate::core::record::{
+    Account, EntryRecord, EntryRequest, Record, Reversal, SaleRecord, Target,
+};
+use crate::core::targets::take_from_left;
+use crate::core::{Core, shift, words};
+use crate::display::Scene;
+use crate::money::Kopecks;
+use crate::operation::{
+    CancellationRequest, Kind, Operation, Receipt, RefundRequest, State, Undo, Wish,
+};
+use crate::problem::seed;
+use crate::service::call::{PaymentInfo, PaymentType};
+
+/// Backoff of tries that met no connection begins with this.
+pub(super) const BACKOFF: Duration = Duration::from_secs(1);
+/// Looking up an order number begins with this pause.
+pub(super) const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
+
+/// An entry in memory.
+#[derive(Debug)]
+pub(super) struct LiveEntry {
+    pub record: EntryRecord,
+    pub stage: Stage,
+    /// When the connection of the lost payment was closed, at the latest.
+    pub lost_at: Duration,
+    /// The same for the reversal.
+    pub reversal_lost_at: Duration,
+    pub next_at: Duration,
+    pub pause: Duration,
+    /// The last try failed for want of connection.
+    pub wants_connection: bool,
+    pub foreign: bool,
+}
+
+/// What an entry waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Waiting,
+    LookingUp {
+        request: RequestId,
+        asked_at: Duration,
+    },
+    Looking {
+        request: RequestId,
+    },
+    Reversing {
+        request: RequestId,
+        knew_paid: bool,
+    },
+    LookingUpReversal {
+        request: RequestId,
+        asked_at: Duration,
+        /// The service refused the present number, which may have been carried out earlier.
+        refused: bool,
+    },
+    LookingAtReversal {
+        request: RequestId,
+    },
+    Rechecking {
+        request: RequestId,
+    },
+}
+
+impl Stage {
+    pub(super) fn request(self) -> Option<RequestId> {
+        match self {
+            Stage::Waiting => None,
+            Stage::LookingUp { request, .. }
+            | Stage::Looking { request }
+            | Stage::Reversing { request, .. }
+            | Stage::LookingUpReversal { request, .. }
+            | Stage::LookingAtReversal { request }
+            | Stage::Rechecking { request } => Some(request),
+        }
+    }
+}
+
+impl LiveEntry {
+    /// Whether it reverses that operation.
+    pub(super) fn reverses(&self, id: &str) -> bool {
+        self.record.operation.of.as_deref() == Some(id)
+    }
+
+    /// Whether it undoes that operation now.
+    pub(super) fn undoes(&self, id: &str) -> bool {
+        self.record.is_live() && self.reverses(id)
+    }
+
+    pub(super) fn blocks(&self) -> bool {
+        self.record.is_live() && !self.record.set_aside
+    }
+
+    pub(super) fn set(&mut self, state: State, message: &str, now: Now) {
+        let operation = &mut self.record.operation;
+        operation.state = state;
+        message.clone_into(&mut operation.message);
+        operation.updated_at = now.wall;
+        operation.finished_at = state.is_final().then_some(now.wall);
+    }
+
+    /// Tries again after `pause`, but not needlessly after `moment`, when waiting will be over.
+    pub(super) fn later(&mut self, most: Duration, moment: Option<Duration>, now: Now) {
+        self.stage = Stage::Waiting;
+        self.next_at = now.mono + self.pause.min(most);
+        if let Some(moment) = moment.filter(|moment| *moment > now.mono) {
+            self.next_at = self.next_at.min(moment);
+        }
+        self.pause = (self.pause * 2).min(most);
+        let wait =
+            SignedDuration::try_from(self.next_at.saturating_sub(now.mono)).unwrap_or_default();
+        self.record.next_try = now.wall.checked_add(wait).ok();
+        self.record.operation.updated_at = now.wall;
+    }
+
+    /// Whether the service speaks of this entry's reversal, under its present number or an earlier one.
+    pub(super) fn is_reversal(&self, info: &PaymentInfo) -> bool {
+        let operation = &self.record.operation;
+        (info.order_number == operation.order_number
+            || self.record.earlier.contains(&info.order_number))
+            && info.sum == operation.amount
+            && matches!(
+                info.payment_type,
+                PaymentType::ReversalOfSale | PaymentType::ReversalOfPurchase
+            )
+    }
+
+    /// Every number under which its reversal may be known.
+    pub(super) fn order_numbers(&self) -> Vec<String> {
+        let mut numbers = vec![self.record.operation.order_number.clone()];
+        numbers.extend(self.record.earlier.iter().cloned());
+        numbers
+    }
+}
+
+/// What distinguishes one new entry from another.
+struct New {
+    id: String,
+    kind: Kind,
+    request: EntryRequest,
+    account: Account,
+    target: Target,
+    of: Option<String>,
+    amount: Kopecks,
+    receipt: Option<Receipt>,
+    shift: String,
+    mode: crate::operation::Mode,
+}
+
+impl Core {
+    /// The daemon's own undoing of a sale that may have taken money.
+    pub(super) fn new_own(&mut self, sale: &SaleRecord, lost_at: Duration, now: Now) -> LiveEntry {
+        let id = format!("~{}", self.next_own);
+        self.next_own += 1;
+        let operation = &sale.operation;
+        let target = Record::Sale(Box::new(sale.clone())).as_target();
+        let new = New {
+            id,
+            kind: Kind::Cancel,
+            request: EntryRequest::Own,
+            account: sale.account.clone(),
+            target,
+            of: Some(operation.id.clone()),
+            amount: operation.amount,
+            receipt: sale.request.receipt().cloned(),
+            shift: operation.shift.clone(),
+            mode: operation.mode,
+        };
+        let mut record = self.new_entry_record(new, now);
+        record.operation.state = State::Queued;
+        record.operation.undo = Some(Undo::Pending);
+        seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+        self.live(record, lost_at, now)
+    }
+
+    /// A refund or a cancellation that the till asked for. Stands alone in its step.
+    pub(super) fn begin_entry(
+        &mut self,
+        wants: Granted,
+        known: Option<PaymentInfo>,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let Some(account) = self.settings.account.clone() else {
+            return;
+        };
+        let target = wants.facts.target.as_ref();
+        let held = target.and_then(|target| self.held.get(&target.operation().id).cloned());
+        let old = self.take_set_aside(&wants, held.as_ref());
+        let record = match (&wants.wish, held, old.as_ref()) {
+            (Wish::Cancellation(request), Some(target), Some(old)) => {
+                self.repeated_record(wants.id.clone(), request, &target, &old.record, now)
+            }
+            (Wish::Cancellation(request), Some(target), None) => {
+                let new = cancellation(wants.id.clone(), request, &target, account);
+                self.new_entry_record(new, now)
+            }
+            (Wish::Refund(request), target, _) => {
+                let mode = self.settings.mode;
+                let new = refund(
+                    &wants.id,
+                    request,
+                    target.as_ref(),
+                    known,
+                    account,
+                    mode,
+                    now,
+                );
+                self.new_entry_record(new, now)
+            }
+            (Wish::Cancellation(_) | Wish::Sale(_) | Wish::Card(_), _, _) => return,
+        };
+        self.rollback = Some(super::Rollback {
+            held: self.held.clone(),
+            entry: old.as_ref().map(|old| old.record.clone()),
+        });
+        self.enter(record, old, &wants, now, step);
+    }
+
+    /// Journals the entry with what it takes from its target, and answers the till.
+    fn enter(
+        &mut self,
+        mut record: EntryRecord,
+        old: Option<LiveEntry>,
+        wants: &Granted,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let waits = self.blocking_entries().next().is_some();
+        if waits {
+            record.queued_once = true;
+            record.operation.state = State::Queued;
+            seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+        }
+        let (amount, is_refund) = (record.operation.amount, record.is_refund());
+        let resumed = old.is_some() && record.reversal != Reversal::NotSent;
+        step.write_entry(&record, "asked for by the till");
+        if let Some(mut old) = old {
+            let reason = format!("repeated as {}", record.operation.id);
+            old.record.settled = Some(reason.clone());
+            old.record.next_try = None;
+            old.set(State::Failed, words::SETTLED, now);
+            step.write_entry(&old.record, reason);
+        }
+        self.change_target(
+            record.operation.of.as_deref(),
+            "a reversal was asked for",
+            now,
+            step,
+            |target| {
+                if !resumed {
+                    take_from_left(target, amount);
+                }
+                if !is_refund {
+                    target.undo = Some(Undo::Pending);
+                }
+            },
+        );
+        step.creates = Some(record.operation.id.clone());
+        for ticket in &wants.tickets {
+            let answer = Ok((true, record.operation.clone()));
+            step.reply(*ticket, TillReply::Begun(answer));
+        }
+        if !waits {
+            self.idle_at = None;
+        }
+        let entry = self.live(record, now.mono, now);
+        self.entries.push(entry);
+    }
+
+    /// The set-aside entry of the same target, which a new cancellation repeats.
+    fn take_set_aside(&mut self, wants: &Granted, target: Option<&Record>) -> Option<LiveEntry> {
+        let (Wish::Cancellation(_), Some(target)) = (&wants.wish, target) else {
+            return None;
+        };
+        let id = &target.operation().id;
+        let index = self.entries.iter().position(|entry| {
+            entry.record.set_aside && !entry.record.is_refund() && entry.undoes(id)
+        })?;
+        Some(self.entries.remove(index))
+    }
+
+    /// A person asks once more for what was set aside: a reversal whose fate is open is taken over
+    /// with its number.
+    fn repeated_record(
+        &mut self,
+        id: String,
+        request: &CancellationRequest,
+        target: &Record,
+        old: &EntryRecord,
+        now: Now,
+    ) -> EntryRecord {
+        let mut new = cancellation(id, request, target, old.account.clone());
+        if old.request == EntryRequest::Own || old.reversal != Reversal::NotSent {
+            new.amount = old.operation.amount;
+        }
+        new.target.clone_from(&old.target);
+        new.receipt.clone_from(&old.receipt);
+        let mut record = self.new_entry_record(new, now);
+        record.reversal = old.reversal;
+        record.earlier.clone_from(&old.earlier);
+        record.sent_once = old.sent_once;
+        record.resent = old.resent;
+        record.denied_while_pending = old.denied_while_pending;
+        if old.reversal != Reversal::NotSent {
+            record
+                .operation
+                .order_number
+                .clone_from(&old.operation.order_number);
+        }
+        record.operation.shift.clone_from(&old.operation.shift);
+        record
+    }
+
+    fn new_entry_record(&mut self, new: New, now: Now) -> EntryRecord {
+        let operation = Operation {
+            id: new.id,
+            kind: new.kind,
+            state: State::New,
+            amount: new.amount,
+            mode: new.mode,
+            shift: new.shift,
+            order_number: self.order_number(),
+            payment_id: None,
+            of: new.of,
+            left: None,
+            undo: None,
+            shows: None,
+            message: words::of_entry(new.kind, State::New).to_owned(),
+            error: None,
+            card: None,
+            slip: None,
+            created_at: now.wall,
+            updated_at: now.wall,
+            finished_at: None,
+        };
+        EntryRecord {
+            operation,
+            request: new.request,
+            account: new.account,
+            target: new.target,
+            receipt: new.receipt,
+            reversal: Reversal::NotSent,
+            earlier: Vec::new(),
+            sent_once: false,
+            resent: false,
+            denied_while_pending: false,
+            queued_once: false,
+            tries: 0,
+            last_error: None,
+            next_try: Some(now.wall),
+            answered_errors: 0,
+            errors_since: None,
+            set_aside: false,
+            rechecks: Vec::new(),
+            settled: None,
+        }
+    }
+
+    pub(super) fn live(&self, record: EntryRecord, lost_at: Duration, now: Now) -> LiveEntry {
+        let recheck = record.rechecks.first().filter(|_| !record.is_live());
+        let wait = recheck.map_or(SignedDuration::ZERO, |at: &Timestamp| {
+            at.duration_since(now.wall)
+        });
+        LiveEntry {
+            foreign: self.settings.account.as_ref() != Some(&record.account),
+            stage: Stage::Waiting,
+            lost_at,
+            reversal_lost_at: lost_at,
+            next_at: now.mono + Duration::try_from(wait).unwrap_or_default(),
+            pause: if record.is_refund() {
+                LOOK_UP_PAUSE
+            } else {
+                BACKOFF
+            },
+            wants_connection: false,
+            record,
+        }
+    }
+
+    /// After a restart: every connection of the process before is closed by now, not earlier.
+    pub(super) fn restore_entry(&mut self, record: EntryRecord, now: Now, step: &mut Step) {
+        let mut entry = self.live(record, now.mono, now);
+        if entry.foreign && entry.record.is_live() {
+            self.foreign.push(entry.record.operation.id.clone());
+        }
+        let sent_refund = entry.record.is_refund() && entry.record.reversal != Reversal::NotSent;
+        if sent_refund && entry.record.operation.state == State::InProgress {
+            entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+            step.write_entry(&entry.record, "in doubt after a restart");
+        }
+        self.entries.push(entry);
+    }
+
+    /// Whether a refund stands before the cashier: it takes the place of a buyer.
+    pub(super) fn refund_is_attended(&self) -> bool {
+        let attended = |entry: &LiveEntry| entry.record.is_refund() && entry.record.is_attended();
+        self.entries.iter().any(attended)
+    }
+
+    /// What the buyer may see of an entry that stands before the cashier.
+    pub(super) fn show_for(&mut self, entry: &LiveEntry, scene: Scene, step: &mut Step) {
+        if entry.record.is_attended() && self.sale.is_none() {
+            self.idle_at = None;
+            step.show(scene);
+        }
+    }
+}
+
+fn cancellation(
+    id: String,
+    request: &CancellationRequest,
+    target: &Record,
+    account: Account,
+) -> New {
+    let operation = target.operation();
+    let left = operation.left.unwrap_or(operation.amount);
+    let whole = left == operation.amount;
+    let (kind, receipt) = match target {
+        Record::Sale(sale) if request.annul => (Kind::Annul, sale.request.receipt()),
+        Record::Sale(sale) => (Kind::Cancel, sale.request.receipt()),
+        Record::Entry(refund) => (Kind::CancelRefund, refund.receipt.as_ref()),
+    };
+    New {
+        id,
+        kind,
+        request: EntryRequest::Cancellation(request.clone()),
+        account,
+        target: target.as_target(),
+        of: Some(operation.id.clone()),
+        amount: left,
+        receipt: receipt.filter(|_| whole).cloned(),
+        // The day of its first sending takes its place.
+        shift: operation.shift.clone(),
+        mode: operation.mode,
+    }
+}
+
+fn refund(
+    id: &str,
+    request: &RefundRequest,
+    sale: Option<&Record>,
+    known: Option<PaymentInfo>,
+    account: Account,
+    mode: crate::operation::Mode,
+    now: Now,
+) -> New {
+    let target = match (sale, known) {
+        (Some(sale), _) => sale.as_target(),
+        (None, known) => Target {
+            payment_id: request.payment_id,
+            order_number: known
+                .as_ref()
+                .map(|info| info.order_number.clone())
+                .unwrap_or_default(),
+            sum: known.map_or(request.amount, |info| info.sum),
+            shift: String::new(),
+            refund: false,
+        },
+    };
+    let own_shift = request.receipt.shift.clone();
+    New {
+        id: id.to_owned(),
+        kind: Kind::Refund,
+        request: EntryRequest::Refund(request.clone()),
+        account,
+        target,
+        of: sale.map(|sale| sale.operation().id.clone()),
+        amount: request.amount,
+        receipt: Some(request.receipt.clone()),
+        shift: own_shift.unwrap_or_else(|| shift::of_day(now.wall)),
+        mode: sale.map_or(mode, |sale| sale.operation().mode),
+    }
+}

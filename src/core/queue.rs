@@ -1,0 +1,386 @@
+//! Bringing money back: the durable queue of reversals.
+//!
+//! An entry looks before it acts, acts at most once at a time, and believes only what it then
+//! sees. One *try* is a chain of requests that ends with a verdict: carried out, conclusively absent,
+//! set aside, or "later" with a reason.
+//!
+//! ```text
+//! target unknown ─ look up the sale's order number ─ absent for good → nothing to undo (asked again later)
+//!       │ found
+//! look at the target ── status 2 3 4 5 → undone
+//!       │ 0, 1
+//! reversal not sent ─ send it (intent first) ─┐
+//! reversal sent, fate unknown ─ look it up ───┤─ look at the target again
+//! reversal known ─ look at it ── status 1 → carried out; 2..5 → denied: a new number next time
+//! ```
+//! A cancellation that a cashier waits for begins with the reversal itself. A refund is the reversal
+//! alone: it is sent once, and then looked up until its fate is known.
+//!
+//! Entries are taken strictly in order: the head alone is tried. Set-aside ones are passed over.
+
+mod answers;
+mod outcome;
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::clock::Now;
+use crate::core::entry::{BACKOFF, LiveEntry, Stage};
+use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
+use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
+use crate::core::sale::Phase;
+use crate::core::targets::{give_back_to_left, take_from_left};
+use crate::core::{Core, shift, words};
+use crate::display::Scene;
+use crate::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};
+use crate::problem::{Code, Problem, seed};
+use crate::service::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, Reply};
+
+/// Most pause between tries that met no connection.
+const MOST_BACKOFF: Duration = Duration::from_secs(60);
+/// Most pause between looking up what was lost, while the service answers.
+const MOST_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
+/// Most pause while the service answers but the money has not moved yet.
+const MOST_PENDING_PAUSE: Duration = Duration::from_secs(10);
+/// An entry is set aside after so many answered errors in a row …
+const MOST_ANSWERED_ERRORS: u32 = 10;
+/// … over at least this time.
+const ERRORS_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// So many failed tries are an alarm.
+const ALARM_TRIES: u32 = 6;
+/// When an order number that was conclusively absent is asked for again.
+const RECHECKS: [SignedDuration; 2] =
+    [SignedDuration::from_mins(10), SignedDuration::from_hours(1)];
+
+impl Core {
+    /// Entries that block sales, oldest first.
+    pub(super) fn blocking_entries(&self) -> impl Iterator<Item = &LiveEntry> {
+        self.entries.iter().filter(|entry| entry.blocks())
+    }
+
+    /// The service can be reached again: nobody waits for a backoff.
+    pub(super) fn wake_entries(&mut self, now: Now) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.blocks()) {
+            entry.wants_connection = false;
+            entry.pause = BACKOFF;
+            if entry.stage == Stage::Waiting {
+                entry.next_at = now.mono;
+            }
+        }
+    }
+
+    pub(super) fn queue_wakeup(&self) -> Option<(Duration, &'static str)> {
+        let entry = self.due()?;
+        Some((self.entries.get(entry)?.next_at, "queue"))
+    }
+
+    /// The entry that is tried next: the head of the queue, or a watched one that is earlier.
+    fn due(&self) -> Option<usize> {
+        let waits = |entry: &LiveEntry| entry.stage == Stage::Waiting && !entry.foreign;
+        let ours = || {
+            self.entries
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| !entry.foreign)
+        };
+        let head = ours()
+            .find(|(_, entry)| entry.blocks())
+            .filter(|(_, entry)| waits(entry));
+        let watched = ours()
+            .filter(|(_, entry)| !entry.record.is_live() && waits(entry))
+            .min_by_key(|(_, entry)| entry.next_at);
+        [head, watched]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(_, entry)| entry.next_at)
+            .map(|(index, _)| index)
+    }
+
+    pub(super) fn queue_tick(&mut self, now: Now, step: &mut Step) {
+        let Some(index) = self.due() else { return };
+        let Some(mut entry) = self.take_entry(index, |entry| entry.next_at <= now.mono) else {
+            return;
+        };
+        self.try_entry(&mut entry, now, step);
+        self.entries.insert(index.min(self.entries.len()), entry);
+    }
+
+    fn take_entry(&mut self, index: usize, when: impl Fn(&LiveEntry) -> bool) -> Option<LiveEntry> {
+        when(self.entries.get(index)?).then(|| self.entries.remove(index))
+    }
+
+    /// The first request of a try.
+    fn try_entry(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+        let fresh = !entry.record.sent_once && entry.record.reversal == Reversal::NotSent;
+        if !entry.record.is_live() {
+            let call = look_up_recheck(&entry.record);
+            let request = self.request(&entry.record.operation.id, call, step);
+            entry.stage = Stage::Rechecking { request };
+        } else if entry.record.is_refund() {
+            match entry.record.reversal {
+                Reversal::NotSent => self.reverse(entry, true, now, step),
+                Reversal::Sent => self.look_up_reversal(entry, false, now, step),
+                Reversal::Known(payment_id) => self.look_at_reversal(entry, payment_id, step),
+            }
+        } else if let Some(payment_id) = entry.record.target.payment_id {
+            if fresh && entry.record.is_attended() {
+                self.reverse(entry, true, now, step);
+            } else {
+                self.look(entry, payment_id, step);
+            }
+        } else {
+            let call = look_up_target(&entry.record.target);
+            let request = self.request(&entry.record.operation.id, call, step);
+            entry.stage = Stage::LookingUp {
+                request,
+                asked_at: now.mono,
+            };
+        }
+    }
+
+    /// The newest entry's reversal leaves in this very step: the cashier waits for it.
+    pub(super) fn reverse_at_once(&mut self, now: Now, step: &mut Step) {
+        let Some(mut entry) = self.entries.pop() else {
+            return;
+        };
+        if self.blocking_entries().next().is_none() {
+            self.reverse(&mut entry, false, now, step);
+        } else {
+            step.write_entry(&entry.record, "queued");
+        }
+        self.entries.push(entry);
+    }
+
+    fn look(&mut self, entry: &mut LiveEntry, payment_id: i64, step: &mut Step) {
+        let call = Call::Payment { payment_id };
+        let request = self.request(&entry.record.operation.id, call, step);
+        entry.stage = Stage::Looking { request };
+    }
+
+    fn look_at_reversal(&mut self, entry: &mut LiveEntry, payment_id: i64, step: &mut Step) {
+        let call = Call::Payment { payment_id };
+        let request = self.request(&entry.record.operation.id, call, step);
+        entry.stage = Stage::LookingAtReversal { request };
+    }
+
+    /// Under its own shift, and under its target's.
+    fn look_up_reversal(
+        &mut self,
+        entry: &mut LiveEntry,
+        refused: bool,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let operation = &entry.record.operation;
+        let call = Call::LookUp {
+            shifts: shift::both(&operation.shift, &entry.record.target.shift),
+            order_numbers: entry.order_numbers(),
+        };
+        let request = self.request(&operation.id, call, step);
+        entry.stage = Stage::LookingUpReversal {
+            request,
+            asked_at: now.mono,
+            refused,
+        };
+    }
+
+    /// The one place from which a reversal leaves: its intent is written first.
+    fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
+        let Some(payment_id) = entry.record.target.payment_id else {
+            return;
+        };
+        entry.record.resent = entry.record.reversal == Reversal::Sent;
+        entry.record.reversal = Reversal::Sent;
+        let first = !std::mem::replace(&mut entry.record.sent_once, true);
+        if first && !entry.record.is_refund() {
+            entry.record.operation.shift = shift::of_day(now.wall);
+        }
+        let message = words::of_entry(entry.record.operation.kind, State::InProgress);
+        entry.set(State::InProgress, message, now);
+        step.write_entry(&entry.record, "the reversal is being sent");
+        self.show_for(entry, Scene::Checking, step);
+        let operation = &entry.record.operation;
+        let call = Call::Reverse {
+            payment_id,
+            order_number: operation.order_number.clone(),
+            sum: operation.amount,
+            shift: operation.shift.clone(),
+            receipt: entry.record.receipt.clone(),
+        };
+        let request = self.request(&operation.id, call, step);
+        entry.stage = Stage::Reversing { request, knew_paid };
+    }
+
+    pub(super) fn retry_entry(&mut self, ticket: Ticket, id: &str, now: Now, step: &mut Step) {
+        let found = self
+            .entries
+            .iter()
+            .position(|entry| entry.record.operation.id == id && entry.record.is_live());
+        let Some(mut entry) = found.map(|index| (index, self.entries.remove(index))) else {
+            return step.reply(ticket, TillReply::Queue(Err(not_in_queue())));
+        };
+        let answer = self.retry(&mut entry.1, now, step);
+        self.entries
+            .insert(entry.0.min(self.entries.len()), entry.1);
+        step.reply(ticket, TillReply::Queue(answer));
+    }
+
+    fn retry(
+        &mut self,
+        entry: &mut LiveEntry,
+        now: Now,
+        step: &mut Step,
+    ) -> Result<QueueItem, Problem> {
+        if entry.record.set_aside {
+            self.take_up_again(entry, now, step)?;
+        }
+        entry.pause = BACKOFF;
+        if entry.stage == Stage::Waiting {
+            entry.next_at = now.mono;
+        }
+        entry.record.next_try = Some(now.wall);
+        step.write_entry(&entry.record, "a person asked for another try");
+        Ok(entry.record.queue_item())
+    }
+
+    /// A set-aside entry blocks again, and takes again what its refusal gave back.
+    fn take_up_again(
+        &mut self,
+        entry: &mut LiveEntry,
+        now: Now,
+        step: &mut Step,
+    ) -> Result<(), Problem> {
+        let of = entry.record.operation.of.clone();
+        let amount = entry.record.operation.amount;
+        let denied = entry.record.reversal == Reversal::NotSent;
+        let left = of
+            .as_ref()
+            .and_then(|of| self.held.get(of)?.operation().left);
+        if denied && left.is_some_and(|left| left < amount) {
+            return Err(Problem::new(
+                Code::Conflict,
+                "Из этой оплаты уже возвращено больше, чем позволяет отмена",
+                "Закройте отмену: oplati queue settle",
+            ));
+        }
+        entry.record.set_aside = false;
+        (entry.record.answered_errors, entry.record.errors_since) = (0, None);
+        entry.record.operation.error = None;
+        entry.record.queued_once = true;
+        if entry.record.is_refund() {
+            entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+            return Ok(());
+        }
+        entry.record.operation.undo = Some(Undo::Pending);
+        entry.set(State::Queued, seed::CANCEL_QUEUED, now);
+        self.change_target(
+            of.as_deref(),
+            "its undoing is tried again",
+            now,
+            step,
+            |target| {
+                target.undo = Some(Undo::Pending);
+                if denied {
+                    take_from_left(target, amount);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn settle_entry(
+        &mut self,
+        ticket: Ticket,
+        id: &str,
+        reason: &str,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let found = self
+            .entries
+            .iter()
+            .position(|entry| entry.record.operation.id == id);
+        let answer = found.ok_or_else(not_in_queue).and_then(|index| {
+            let entry = self.entries.get_mut(index).ok_or_else(not_in_queue)?;
+            let item = settle(entry, reason, now, step)?;
+            self.entries.remove(index);
+            Ok(item)
+        });
+        if answer.is_ok() {
+            self.foreign.retain(|foreign| foreign != id);
+        }
+        step.reply(ticket, TillReply::Queue(answer));
+    }
+
+    /// Takes up an absence that a report has put in doubt.
+    pub(super) fn recheck(&mut self, entry: EntryRecord, target: Option<Record>, now: Now) {
+        let known = |live: &LiveEntry| live.record.operation.id == entry.operation.id;
+        if let Some(live) = self.entries.iter_mut().find(|live| known(live)) {
+            if live.stage == Stage::Waiting && !live.record.is_live() {
+                live.next_at = now.mono;
+            }
+            return;
+        }
+        if entry.is_live() || entry.settled.is_some() {
+            return;
+        }
+        if let Some(target) = target {
+            self.hold(target);
+        }
+        let mut record = entry;
+        record.rechecks = vec![now.wall];
+        let live = self.live(record, now.mono, now);
+        self.entries.push(live);
+    }
+}
+
+/// A person closes a set-aside entry, or one of an account that is gone.
+fn settle(
+    entry: &mut LiveEntry,
+    reason: &str,
+    now: Now,
+    step: &mut Step,
+) -> Result<QueueItem, Problem> {
+    if !entry.record.is_live() {
+        return Err(not_in_queue());
+    }
+    if !entry.record.set_aside && !entry.foreign {
+        return Err(Problem::new(
+            Code::Busy,
+            "Отмена ещё выполняется сама, закрыть её нельзя",
+            "Дождитесь завершения отмены",
+        ));
+    }
+    entry.record.settled = Some(words::support_text(reason));
+    entry.record.next_try = None;
+    entry.set(State::Failed, words::SETTLED, now);
+    step.write_entry(&entry.record, "closed by a person");
+    Ok(entry.record.queue_item())
+}
+
+fn look_up_target(target: &Target) -> Call {
+    Call::LookUp {
+        shifts: shift::neighbourhood(&target.shift),
+        order_numbers: vec![target.order_number.clone()],
+    }
+}
+
+/// What was absent: a refund's own reversal, else the payment.
+fn look_up_recheck(record: &EntryRecord) -> Call {
+    if record.is_refund() {
+        return Call::LookUp {
+            shifts: shift::both(&record.operation.shift, &record.target.shift),
+            order_numbers: vec![record.operation.order_number.clone()],
+        };
+    }
+    look_up_target(&record.target)
+}
+
+fn not_in_queue() -> Problem {
+    Problem::new(
+        Code::NotFound,
+        "В очереди нет такой отмены",
+        "Посмотрите очередь: oplati queue",
+    )
+}

@@ -1,0 +1,389 @@
+//! What each answer of the service means for an entry.
+
+use super::*;
+
+impl Core {
+    /// Routes an answer to the entry that waits for it, if one does.
+    pub(in crate::core) fn entry_answered(
+        &mut self,
+        request: RequestId,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let waits = |entry: &LiveEntry| entry.stage.request() == Some(request);
+        let Some(index) = self.entries.iter().position(waits) else {
+            return;
+        };
+        let mut entry = self.entries.remove(index);
+        match (entry.stage, answer) {
+            (Stage::LookingUp { asked_at, .. }, Ok(Reply::Found(found))) => {
+                self.target_looked_up(&mut entry, asked_at, found, now, step);
+            }
+            (Stage::Rechecking { .. }, answer) => self.rechecked(&mut entry, answer, now, step),
+            (Stage::Looking { .. }, Ok(Reply::Payment(info)))
+                if entry.record.target.payment_id == Some(info.payment_id) =>
+            {
+                self.judge(&mut entry, info.status, now, step);
+            }
+            (Stage::Reversing { .. }, answer) if entry.record.is_refund() => {
+                self.refunded(&mut entry, answer, now, step);
+            }
+            (Stage::Reversing { knew_paid, .. }, answer) => {
+                self.reversed(&mut entry, knew_paid, answer, now, step);
+            }
+            (
+                Stage::LookingUpReversal {
+                    asked_at, refused, ..
+                },
+                Ok(Reply::Found(found)),
+            ) => {
+                self.reversal_looked_up(&mut entry, (asked_at, refused), found, now, step);
+            }
+            (Stage::LookingAtReversal { .. }, Ok(Reply::Payment(info))) => {
+                self.judge_reversal(&mut entry, info, now, step);
+            }
+            (_, Err(failure)) => self.try_failed(&mut entry, failure, now, step),
+            (_, Ok(_)) => {
+                let detail = "the answer does not fit the question";
+                self.answered_error(&mut entry, detail, now, step);
+            }
+        }
+        if entry.record.is_live() || !entry.record.rechecks.is_empty() {
+            self.entries.insert(index.min(self.entries.len()), entry);
+        }
+    }
+
+    fn target_looked_up(
+        &mut self,
+        entry: &mut LiveEntry,
+        asked_at: Duration,
+        found: &[PaymentInfo],
+        now: Now,
+        step: &mut Step,
+    ) {
+        if let Some(info) = found.iter().find(|info| entry.record.target.is(info)) {
+            let payment_id = info.payment_id;
+            entry.record.target.payment_id = Some(payment_id);
+            let of = entry.record.operation.of.clone();
+            self.change_target(
+                of.as_deref(),
+                "the lost payment was found",
+                now,
+                step,
+                |sale| sale.payment_id = Some(payment_id),
+            );
+            return self.judge(entry, info.status, now, step);
+        }
+        if !found.is_empty() {
+            let detail = "the order number belongs to another payment";
+            return self.answered_error(entry, detail, now, step);
+        }
+        let conclusive_from = entry.lost_at + self.settings.settle;
+        if asked_at < conclusive_from {
+            entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
+            let what = "not found yet, which proves nothing before the settling time";
+            return step.write_entry(&entry.record, what);
+        }
+        plan_rechecks(&mut entry.record, now);
+        let message = words::NOTHING_TO_UNDO;
+        self.conclude(entry, message, "conclusively absent", now, step);
+        plan_recheck(entry, now);
+    }
+
+    /// What the target's own status means for its undoing.
+    fn judge(&mut self, entry: &mut LiveEntry, status: PaymentStatus, now: Now, step: &mut Step) {
+        entry.wants_connection = false;
+        if status.took_nothing() {
+            let message = words::of_entry(entry.record.operation.kind, State::Done);
+            return self.conclude(entry, message, "the payment took no money", now, step);
+        }
+        let paid = status == PaymentStatus::Ok;
+        match entry.record.reversal {
+            Reversal::NotSent if entry.record.denied_while_pending && !paid => {
+                entry.later(MOST_PENDING_PAUSE, None, now);
+                step.write_entry(&entry.record, "the payment is still pending");
+            }
+            Reversal::NotSent if paid && self.is_waited_for_unsent(entry) => {
+                self.paid_before_reversal(entry, now, step);
+            }
+            Reversal::NotSent => self.reverse(entry, paid, now, step),
+            Reversal::Sent => self.look_up_reversal(entry, false, now, step),
+            Reversal::Known(payment_id) => self.look_at_reversal(entry, payment_id, step),
+        }
+    }
+
+    /// The answer to the reversal itself. It is believed only after a look.
+    fn reversed(
+        &mut self,
+        entry: &mut LiveEntry,
+        knew_paid: bool,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        entry.reversal_lost_at = now.mono;
+        match answer {
+            Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
+                know_reversal(entry, info);
+                step.write_entry(&entry.record, "the reversal was answered");
+            }
+            Ok(_) => {}
+            Err(Failure::Lost { detail, .. }) => {
+                entry.record.last_error = Some(words::support_text(detail));
+                step.write_entry(&entry.record, "the reversal's answer was lost");
+            }
+            Err(Failure::Refused { detail, .. }) => {
+                entry.record.last_error = Some(words::support_text(detail));
+                if entry.record.resent || !entry.record.earlier.is_empty() {
+                    // It may be refused because an earlier request was carried out after all.
+                    step.write_entry(&entry.record, "the repeated reversal was refused");
+                    return self.look_up_reversal(entry, true, now, step);
+                }
+                return self.denied(entry, knew_paid, now, step);
+            }
+            Err(failure @ (Failure::NotSent { .. } | Failure::Token { .. })) => {
+                if !entry.record.resent {
+                    entry.record.reversal = Reversal::NotSent;
+                }
+                return self.try_failed(entry, failure, now, step);
+            }
+        }
+        match entry.record.target.payment_id {
+            Some(payment_id) => self.look(entry, payment_id, step),
+            None => entry.later(MOST_BACKOFF, None, now),
+        }
+    }
+
+    /// The service refused the reversal, and no earlier one was carried out.
+    fn denied(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
+        self.renumber(entry);
+        if knew_paid {
+            return self.set_aside(entry, "the reversal was refused", now, step);
+        }
+        entry.record.denied_while_pending = true;
+        let what = "the reversal was refused while the payment was pending";
+        step.write_entry(&entry.record, what);
+        match entry.record.target.payment_id {
+            Some(payment_id) => self.look(entry, payment_id, step),
+            None => entry.later(MOST_BACKOFF, None, now),
+        }
+    }
+
+    /// The answer to a refund's reversal.
+    fn refunded(&mut self, entry: &mut LiveEntry, answer: &Answer, now: Now, step: &mut Step) {
+        entry.reversal_lost_at = now.mono;
+        match answer {
+            Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
+                know_reversal(entry, info);
+                step.write_entry(&entry.record, "the refund was answered");
+                self.look_at_reversal(entry, info.payment_id, step);
+            }
+            Ok(_) => {
+                let detail = "the answer belongs to another payment";
+                self.doubt_refund(entry, detail, now, step);
+                self.look_up_reversal(entry, false, now, step);
+            }
+            Err(Failure::Lost { detail, .. }) => {
+                self.doubt_refund(entry, detail, now, step);
+                self.look_up_reversal(entry, false, now, step);
+            }
+            Err(
+                failure @ (Failure::Refused { .. }
+                | Failure::NotSent { .. }
+                | Failure::Token { .. }),
+            ) => {
+                entry.record.reversal = Reversal::NotSent;
+                let error = words::of_failure(failure);
+                self.fail_entry(entry, error, "the refund was not carried out", now, step);
+            }
+        }
+    }
+
+    fn reversal_looked_up(
+        &mut self,
+        entry: &mut LiveEntry,
+        (asked_at, refused): (Duration, bool),
+        found: &[PaymentInfo],
+        now: Now,
+        step: &mut Step,
+    ) {
+        // One that was carried out decides; else the present number's own fate.
+        let ours = || found.iter().filter(|info| entry.is_reversal(info));
+        let present = &entry.record.operation.order_number;
+        let best = ours()
+            .find(|info| info.status == PaymentStatus::Ok)
+            .or_else(|| ours().find(|info| info.order_number == *present));
+        if let Some(info) = best {
+            know_reversal(entry, info);
+            return self.judge_reversal(entry, info, now, step);
+        }
+        if found.iter().any(|info| info.order_number == *present) {
+            let detail = "the order number belongs to another reversal";
+            return self.answered_error(entry, detail, now, step);
+        }
+        if refused {
+            return self.denied(entry, true, now, step);
+        }
+        let conclusive_from = entry.reversal_lost_at + self.settings.settle;
+        if asked_at < conclusive_from {
+            self.put_off(entry, now);
+            entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
+            return step.write_entry(&entry.record, "the reversal was not found yet");
+        }
+        if entry.record.is_refund() {
+            plan_rechecks(&mut entry.record, now);
+            let error = words::no_connection("the refund was conclusively absent");
+            self.fail_entry(entry, error, "conclusively absent", now, step);
+            return plan_recheck(entry, now);
+        }
+        self.reverse(entry, true, now, step);
+    }
+
+    fn judge_reversal(
+        &mut self,
+        entry: &mut LiveEntry,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        if !entry.is_reversal(info) {
+            let detail = "the answer belongs to another reversal";
+            return self.answered_error(entry, detail, now, step);
+        }
+        entry.wants_connection = false;
+        let fact = crate::core::ending::status_fact(info.status);
+        match info.status {
+            PaymentStatus::Ok => {
+                if entry.record.is_refund() {
+                    return self.complete_refund(entry, info, now, step);
+                }
+                let message = words::of_entry(entry.record.operation.kind, State::Done);
+                self.conclude(entry, message, "the reversal was carried out", now, step);
+            }
+            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
+                entry.later(MOST_PENDING_PAUSE, None, now);
+                step.write_entry(&entry.record, "the reversal is pending");
+            }
+            PaymentStatus::Decline
+            | PaymentStatus::NotEnough
+            | PaymentStatus::Timeout
+            | PaymentStatus::TechnicalCancelling
+                if entry.record.is_refund() =>
+            {
+                entry.record.reversal = Reversal::NotSent;
+                let error = words::refund_denied(info.status, &fact);
+                self.fail_entry(entry, error, &fact, now, step);
+            }
+            // The buyer's purse lacks what the shop wants back: only people can settle that.
+            PaymentStatus::NotEnough | PaymentStatus::Decline => {
+                self.renumber(entry);
+                entry.record.last_error = Some(fact);
+                self.set_aside(entry, "the reversal was refused", now, step);
+            }
+            PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {
+                self.renumber(entry);
+                self.answered_error(entry, &format!("the reversal failed: {fact}"), now, step);
+            }
+        }
+    }
+
+    /// The present number was denied: the next reversal gets another.
+    fn renumber(&mut self, entry: &mut LiveEntry) {
+        let record = &mut entry.record;
+        record.reversal = Reversal::NotSent;
+        record.resent = false;
+        record.operation.payment_id = None;
+        let old = std::mem::take(&mut record.operation.order_number);
+        record.earlier.push(old);
+        if record.earlier.len() > MOST_EARLIER {
+            record.earlier.remove(0);
+        }
+        record.operation.order_number = self.order_number();
+    }
+
+    fn try_failed(&mut self, entry: &mut LiveEntry, failure: &Failure, now: Now, step: &mut Step) {
+        match failure {
+            Failure::Refused { detail, .. }
+            | Failure::Lost {
+                detail,
+                protocol: true,
+            } => {
+                return self.answered_error(entry, detail, now, step);
+            }
+            Failure::NotSent { .. } | Failure::Lost { .. } => entry.wants_connection = true,
+            Failure::Token { .. } if self.may_still_refuse(entry) => {
+                let error = words::of_failure(failure);
+                return self.fail_entry(entry, error, "refused for the token", now, step);
+            }
+            Failure::Token { .. } => entry.wants_connection = false,
+        }
+        self.count_try(entry, failure.detail(), step);
+        self.put_off(entry, now);
+        entry.later(MOST_BACKOFF, None, now);
+        step.write_entry(&entry.record, "the try failed");
+    }
+
+    /// The service answered, but not with what was asked for.
+    fn answered_error(&mut self, entry: &mut LiveEntry, detail: &str, now: Now, step: &mut Step) {
+        self.count_try(entry, detail, step);
+        let record = &mut entry.record;
+        record.answered_errors = record.answered_errors.saturating_add(1);
+        let since = *record.errors_since.get_or_insert(now.wall);
+        let long = now.wall.duration_since(since) >= ERRORS_FOR;
+        if record.answered_errors >= MOST_ANSWERED_ERRORS && long {
+            return self.set_aside(entry, "too many answered errors", now, step);
+        }
+        self.put_off(entry, now);
+        entry.later(MOST_BACKOFF, None, now);
+        step.write_entry(&entry.record, "the service answered with an error");
+    }
+
+    fn count_try(&mut self, entry: &mut LiveEntry, detail: &str, step: &mut Step) {
+        let record = &mut entry.record;
+        record.tries = record.tries.saturating_add(1);
+        record.last_error = Some(words::support_text(detail));
+        if record.tries == ALARM_TRIES {
+            let what = format!("waits since {ALARM_TRIES} tries: {detail}");
+            step.alarm(&record.operation.id, what);
+        }
+    }
+
+    /// A cancellation nobody stands and waits for any more; a refund stays in doubt.
+    fn put_off(&mut self, entry: &mut LiveEntry, now: Now) {
+        entry.record.queued_once = true;
+        if entry.record.is_refund() {
+            if entry.record.operation.state != State::InDoubt {
+                entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+            }
+        } else {
+            entry.set(State::Queued, seed::CANCEL_QUEUED, now);
+        }
+    }
+}
+
+/// So many denied numbers of one entry are looked up again.
+const MOST_EARLIER: usize = 16;
+
+fn know_reversal(entry: &mut LiveEntry, info: &PaymentInfo) {
+    entry.record.reversal = Reversal::Known(info.payment_id);
+    entry.record.operation.payment_id = Some(info.payment_id);
+    (entry.record.answered_errors, entry.record.errors_since) = (0, None);
+}
+
+fn plan_rechecks(record: &mut EntryRecord, now: Now) {
+    record.rechecks = RECHECKS
+        .iter()
+        .filter_map(|wait| now.wall.checked_add(*wait).ok())
+        .collect();
+}
+
+/// When the next question of a watched entry is due.
+pub(super) fn plan_recheck(entry: &mut LiveEntry, now: Now) {
+    let wait = entry
+        .record
+        .rechecks
+        .first()
+        .map(|at| at.duration_since(now.wall));
+    entry.next_at = now.mono + Duration::try_from(wait.unwrap_or_default()).unwrap_or_default();
+}

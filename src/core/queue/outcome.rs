@@ -1,0 +1,359 @@
+//! How an entry ends, and what its target learns of it in the same transaction.
+
+use super::answers::plan_recheck;
+use super::*;
+use crate::core::record::Ending;
+use crate::core::sale::LiveSale;
+
+impl Core {
+    /// The undoing is over.
+    pub(super) fn conclude(
+        &mut self,
+        entry: &mut LiveEntry,
+        message: &str,
+        what: &str,
+        now: Now,
+        step: &mut Step,
+    ) {
+        self.show_for(entry, Scene::Cancelled, step);
+        self.end_show(entry, now);
+        entry.stage = Stage::Waiting;
+        entry.record.next_try = None;
+        entry.record.last_error = None;
+        if entry.record.request == EntryRequest::Own {
+            entry.record.operation.undo = Some(Undo::Done);
+        }
+        entry.set(State::Done, message, now);
+        step.write_entry(&entry.record, what);
+        if let Some((sale, ending)) = self.take_attached(entry) {
+            return self.finish_attached(sale, ending, now, step);
+        }
+        let of = entry.record.operation.of.clone();
+        let amount = entry.record.operation.amount;
+        let mut sale_of_refund = None;
+        self.change_target(of.as_deref(), "undone", now, step, |target| {
+            target.undo = Some(Undo::Done);
+            if target.kind == Kind::Refund {
+                sale_of_refund.clone_from(&target.of);
+            }
+        });
+        self.change_target(
+            sale_of_refund.as_deref(),
+            "its refund was cancelled",
+            now,
+            step,
+            |sale| give_back_to_left(sale, amount),
+        );
+    }
+
+    /// The service refuses for good: a person must look.
+    pub(super) fn set_aside(
+        &mut self,
+        entry: &mut LiveEntry,
+        what: &str,
+        now: Now,
+        step: &mut Step,
+    ) {
+        self.show_for(entry, Scene::NotCompleted, step);
+        self.end_show(entry, now);
+        entry.stage = Stage::Waiting;
+        entry.record.set_aside = true;
+        entry.record.next_try = None;
+        let detail = entry.record.last_error.clone();
+        entry.record.operation.error = Some(words::set_aside(detail.as_deref().unwrap_or(what)));
+        step.alarm(&entry.record.operation.id, format!("set aside: {what}"));
+        if entry.record.is_refund() {
+            entry.set(State::InDoubt, words::REFUND_SET_ASIDE, now);
+            return step.write_entry(&entry.record, what);
+        }
+        entry.record.operation.undo = Some(Undo::SetAside);
+        entry.set(State::Queued, words::SET_ASIDE, now);
+        step.write_entry(&entry.record, what);
+        if let Some((sale, _)) = self.take_attached(entry) {
+            return self.refuse_attached(sale, now, step);
+        }
+        let (of, amount) = (
+            entry.record.operation.of.clone(),
+            entry.record.operation.amount,
+        );
+        let denied = entry.record.reversal == Reversal::NotSent;
+        self.change_target(
+            of.as_deref(),
+            "its undoing was set aside",
+            now,
+            step,
+            |target| {
+                target.undo = Some(Undo::SetAside);
+                if denied {
+                    give_back_to_left(target, amount);
+                }
+            },
+        );
+    }
+
+    /// What the till asked for was not carried out, and nothing of it is in doubt.
+    pub(super) fn fail_entry(
+        &mut self,
+        entry: &mut LiveEntry,
+        error: OperationError,
+        what: &str,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let no_connection = error.code == crate::operation::ErrorCode::NoConnection;
+        self.down |= no_connection;
+        let scene = if no_connection && !entry.record.sent_once {
+            Scene::NoConnection
+        } else {
+            Scene::NotCompleted
+        };
+        self.show_for(entry, scene, step);
+        self.end_show(entry, now);
+        entry.record.operation.error = Some(error.clone());
+        self.drop_entry(entry, State::Failed, &error.message, what, now, step);
+    }
+
+    /// Its target is as if it had never been asked for.
+    fn drop_entry(
+        &mut self,
+        entry: &mut LiveEntry,
+        state: State,
+        message: &str,
+        what: &str,
+        now: Now,
+        step: &mut Step,
+    ) {
+        entry.stage = Stage::Waiting;
+        entry.record.next_try = None;
+        entry.set(state, message, now);
+        step.write_entry(&entry.record, what);
+        let (of, amount) = (
+            entry.record.operation.of.clone(),
+            entry.record.operation.amount,
+        );
+        let is_refund = entry.record.is_refund();
+        self.change_target(
+            of.as_deref(),
+            "its reversal was not made",
+            now,
+            step,
+            |target| {
+                give_back_to_left(target, amount);
+                if !is_refund {
+                    target.undo = None;
+                }
+            },
+        );
+    }
+
+    /// The refund is carried out.
+    pub(super) fn complete_refund(
+        &mut self,
+        entry: &mut LiveEntry,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let amount = entry.record.operation.amount;
+        self.show_for(entry, Scene::Refunded { amount }, step);
+        self.end_show(entry, now);
+        entry.stage = Stage::Waiting;
+        entry.record.next_try = None;
+        entry.record.last_error = None;
+        entry.record.operation.left = Some(amount);
+        entry.record.operation.slip = Some(Slip {
+            payment_id: info.payment_id,
+            paid_at: info.paid_text.clone(),
+            amount,
+            purse: info.purse.clone(),
+        });
+        entry.set(State::Done, words::of_entry(Kind::Refund, State::Done), now);
+        step.write_entry(&entry.record, "refunded");
+    }
+
+    pub(super) fn doubt_refund(
+        &mut self,
+        entry: &mut LiveEntry,
+        detail: &str,
+        now: Now,
+        step: &mut Step,
+    ) {
+        entry.record.last_error = Some(words::support_text(detail));
+        entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+        step.write_entry(&entry.record, "the answer to the refund was lost");
+    }
+
+    /// A cashier changes his mind before anything left.
+    pub(in crate::core) fn abort_entry(
+        &mut self,
+        id: &str,
+        now: Now,
+        step: &mut Step,
+    ) -> Option<crate::operation::Operation> {
+        let unsent = |entry: &LiveEntry| {
+            entry.record.operation.id == id
+                && entry.record.operation.state == State::New
+                && !entry.record.sent_once
+        };
+        let index = self.entries.iter().position(unsent)?;
+        let mut entry = self.entries.remove(index);
+        let message = words::of_entry(entry.record.operation.kind, State::Cancelled);
+        let what = "aborted by the cashier before anything was sent";
+        self.drop_entry(&mut entry, State::Cancelled, message, what, now, step);
+        Some(entry.record.operation)
+    }
+
+    /// A result that was shown goes after a while.
+    fn end_show(&mut self, entry: &LiveEntry, now: Now) {
+        if entry.record.is_attended() && self.sale.is_none() {
+            self.idle_at = Some(now.mono + crate::core::RESULT_SHOWN);
+        }
+    }
+
+    /// A cancellation that the cashier waits for, of which nothing was sent: it can be refused.
+    pub(super) fn may_still_refuse(&self, entry: &LiveEntry) -> bool {
+        entry.record.is_attended()
+            && entry.record.reversal == Reversal::NotSent
+            && entry.record.earlier.is_empty()
+    }
+
+    /// Whether a sale waits for this undoing, and no reversal has left that could have been carried
+    /// out.
+    pub(super) fn is_waited_for_unsent(&self, entry: &LiveEntry) -> bool {
+        let waits = |sale: &LiveSale| {
+            matches!(sale.phase, Phase::Undoing { .. }) && entry.reverses(&sale.record.operation.id)
+        };
+        !entry.record.denied_while_pending
+            && entry.record.earlier.is_empty()
+            && self.sale.as_ref().is_some_and(waits)
+    }
+
+    /// The buyer was quicker than our reversal: the sale is paid, and the till may cancel it.
+    pub(super) fn paid_before_reversal(
+        &mut self,
+        entry: &mut LiveEntry,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let Some((sale, _)) = self.take_attached(entry) else {
+            return;
+        };
+        entry.stage = Stage::Waiting;
+        entry.record.next_try = None;
+        entry.record.operation.undo = None;
+        entry.set(State::Cancelled, words::PAID_FIRST, now);
+        step.write_entry(&entry.record, "the buyer paid before the reversal was sent");
+        self.finish_paid_attached(sale, now, step);
+    }
+
+    /// The sale that waits for this undoing, if it still does.
+    fn take_attached(&mut self, entry: &LiveEntry) -> Option<(LiveSale, Ending)> {
+        let waits = |sale: &LiveSale| match sale.phase {
+            Phase::Undoing { ending, .. } if entry.reverses(&sale.record.operation.id) => {
+                Some(ending)
+            }
+            Phase::Starting
+            | Phase::AwaitingScan
+            | Phase::Opening { .. }
+            | Phase::AwaitingBuyer { .. }
+            | Phase::Paying { .. }
+            | Phase::Confirming { .. }
+            | Phase::InDoubt(_)
+            | Phase::Undoing { .. } => None,
+        };
+        let ending = self.sale.as_ref().and_then(waits)?;
+        self.sale.take().map(|sale| (sale, ending))
+    }
+
+    /// An order number that was absent is asked for once more: absence was an assumption.
+    pub(super) fn rechecked(
+        &mut self,
+        entry: &mut LiveEntry,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        entry.stage = Stage::Waiting;
+        let Ok(Reply::Found(found)) = answer else {
+            entry.next_at = now.mono + MOST_BACKOFF;
+            return;
+        };
+        let ours = found.iter().find(|info| {
+            if entry.record.is_refund() {
+                entry.is_reversal(info)
+            } else {
+                entry.record.target.is(info)
+            }
+        });
+        match ours {
+            Some(info) if info.status.took_nothing() => entry.record.rechecks.clear(),
+            Some(info) if entry.record.is_refund() => self.refund_found(entry, info, now, step),
+            Some(info) => self.payment_found(entry, info, now, step),
+            None => drop(entry.record.rechecks.drain(..1)),
+        }
+        if !entry.record.is_live() {
+            entry.record.operation.updated_at = now.wall;
+            step.write_entry(&entry.record, "asked for again");
+            plan_recheck(entry, now);
+        }
+    }
+
+    /// The payment was made after all: the undoing lives again.
+    fn payment_found(
+        &mut self,
+        entry: &mut LiveEntry,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let payment_id = info.payment_id;
+        entry.record.rechecks.clear();
+        entry.record.target.payment_id = Some(payment_id);
+        entry.record.operation.undo = Some(Undo::Pending);
+        entry.set(State::Queued, seed::CANCEL_QUEUED, now);
+        (entry.pause, entry.next_at) = (BACKOFF, now.mono);
+        entry.record.next_try = Some(now.wall);
+        step.write_entry(&entry.record, "found after all, live again");
+        step.alarm(
+            &entry.record.operation.id,
+            "a payment that was absent was made after all, and is reversed",
+        );
+        let of = entry.record.operation.of.clone();
+        let what = "its lost payment was found after all";
+        self.change_target(of.as_deref(), what, now, step, |sale| {
+            sale.payment_id = Some(payment_id);
+            sale.undo = Some(Undo::Pending);
+        });
+    }
+
+    /// The till was told that the refund failed, and yet the buyer has the money. It is not taken
+    /// back: it counts, and people are told.
+    fn refund_found(
+        &mut self,
+        entry: &mut LiveEntry,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        entry.record.rechecks.clear();
+        know_late_refund(&mut entry.record, info);
+        let (of, amount) = (
+            entry.record.operation.of.clone(),
+            entry.record.operation.amount,
+        );
+        step.alarm(
+            &entry.record.operation.id,
+            "a refund that was absent was made after all: the buyer has the money",
+        );
+        let what = "a refund of it was found after all";
+        self.change_target(of.as_deref(), what, now, step, |sale| {
+            take_from_left(sale, amount);
+        });
+    }
+}
+
+fn know_late_refund(record: &mut EntryRecord, info: &PaymentInfo) {
+    record.reversal = Reversal::Known(info.payment_id);
+    record.operation.payment_id = Some(info.payment_id);
+    words::REFUNDED_LATE.clone_into(&mut record.operation.message);
+}

@@ -1,0 +1,279 @@
+//! What a refund or a cancellation is of: whether it can be reversed, and what of it is left.
+//!
+//! One copy of each target is held while an entry lives that reverses it, so that several entries
+//! never write each other's figures away. The rule for `left`: what an entry asks for is taken from
+//! it when the entry is journalled, and given back only when the service has definitely denied it.
+
+use crate::clock::Now;
+use crate::core::Core;
+use crate::core::admission::Granted;
+use crate::core::event::{Facts, Step};
+use crate::core::record::Record;
+use crate::money::Kopecks;
+use crate::operation::{Kind, Operation, RefundRequest, State, Undo, Wish};
+use crate::problem::{Code, Problem, seed};
+use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
+
+impl Core {
+    pub(super) fn hold_facts(&mut self, facts: &Facts) {
+        for record in facts.target.iter().chain(&facts.sale) {
+            self.hold(record.clone());
+        }
+    }
+
+    pub(super) fn hold(&mut self, record: Record) {
+        let id = record.operation().id.clone();
+        let live = |sale: &super::sale::LiveSale| sale.record.operation.id == id;
+        if !self.sale.as_ref().is_some_and(live) {
+            self.held.entry(id).or_insert(record);
+        }
+    }
+
+    /// Forgets targets that no entry and no admission refers to. A refund that is being cancelled
+    /// keeps its sale, whose `left` grows with it.
+    pub(super) fn drop_unheld(&mut self) {
+        let mut held = std::mem::take(&mut self.held);
+        let referred: Vec<String> = held
+            .keys()
+            .filter(|id| {
+                self.admission_holds(id) || self.entries.iter().any(|entry| entry.reverses(id))
+            })
+            .cloned()
+            .collect();
+        let sales: Vec<String> = referred
+            .iter()
+            .filter_map(|id| held.get(id)?.operation().of.clone())
+            .collect();
+        held.retain(|id, _| referred.contains(id) || sales.contains(id));
+        self.held = held;
+    }
+
+    /// Changes a held target, in memory and in the journal.
+    pub(super) fn change_target(
+        &mut self,
+        id: Option<&str>,
+        what: &str,
+        now: Now,
+        step: &mut Step,
+        change: impl FnOnce(&mut Operation),
+    ) {
+        let Some(record) = id.and_then(|id| self.held.get_mut(id)) else {
+            return;
+        };
+        let operation = record.operation_mut();
+        change(operation);
+        operation.updated_at = now.wall;
+        step.write(record.clone(), what);
+    }
+
+    /// Whether what a wish is of can be reversed now.
+    pub(super) fn check_target(&self, wish: &Wish, facts: &Facts) -> Result<(), Problem> {
+        match wish {
+            Wish::Sale(_) | Wish::Card(_) => Ok(()),
+            Wish::Refund(refund) => match self.present(facts) {
+                Some(sale) => self.check_refund(refund, sale, facts),
+                None if refund.sale.is_some() => Err(unknown()),
+                None => Ok(()),
+            },
+            Wish::Cancellation(_) => match self.present(facts) {
+                Some(target) => self.check_cancellation(target, facts),
+                None => Err(unknown()),
+            },
+        }
+    }
+
+    /// The target as it is now, which may be newer than what the journal told at the `PUT`.
+    pub(super) fn present<'a>(&'a self, facts: &'a Facts) -> Option<&'a Operation> {
+        let told = facts.target.as_ref()?.operation();
+        let live = self.sale.as_ref().map(|sale| &sale.record.operation);
+        if let Some(live) = live.filter(|live| live.id == told.id) {
+            return Some(live);
+        }
+        Some(self.held.get(&told.id).map_or(told, Record::operation))
+    }
+
+    fn check_refund(
+        &self,
+        refund: &RefundRequest,
+        sale: &Operation,
+        facts: &Facts,
+    ) -> Result<(), Problem> {
+        if sale.kind != Kind::Sale {
+            return Err(Problem::unprocessable(
+                format!("Операция {} не продажа", sale.id),
+                "Возврат делается по продаже",
+            ));
+        }
+        if !sale.state.is_final() {
+            return Err(unfinished(&sale.id));
+        }
+        if sale.state != State::Done {
+            return Err(without_money(&sale.id));
+        }
+        self.check_no_doubt(&sale.id)?;
+        if matches!(sale.undo, Some(Undo::Pending | Undo::Done)) {
+            return Err(self.already_undone(sale, facts));
+        }
+        let left = sale.left.unwrap_or(Kopecks::ZERO);
+        if refund.amount > left {
+            return Err(more_than_left(refund.amount, left));
+        }
+        Ok(())
+    }
+
+    fn check_cancellation(&self, target: &Operation, facts: &Facts) -> Result<(), Problem> {
+        let has_money = matches!(target.kind, Kind::Sale | Kind::Refund);
+        if !has_money {
+            return Err(without_money(&target.id));
+        }
+        if matches!(target.undo, Some(Undo::Pending | Undo::Done)) {
+            return Err(self.already_undone(target, facts));
+        }
+        if !target.state.is_final() {
+            return Err(unfinished(&target.id));
+        }
+        self.check_no_doubt(&target.id)?;
+        if target.undo == Some(Undo::SetAside) {
+            // A person asks once more for what was refused.
+            return Ok(());
+        }
+        if target.state != State::Done {
+            return Err(without_money(&target.id));
+        }
+        if target.left.unwrap_or(Kopecks::ZERO) == Kopecks::ZERO {
+            return Err(self.already_undone(target, facts));
+        }
+        Ok(())
+    }
+
+    /// A reversal whose fate is unknown bars another one of the same target.
+    fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
+        let doubtful = self
+            .entries
+            .iter()
+            .find(|entry| entry.record.is_live() && !entry.record.set_aside && entry.reverses(id));
+        match doubtful {
+            Some(entry) if entry.record.is_refund() => Err(Problem::new(
+                Code::Busy,
+                format!(
+                    "Возврат {} по этой оплате ещё проверяется",
+                    entry.record.operation.id
+                ),
+                "Дождитесь его завершения",
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn already_undone(&self, target: &Operation, facts: &Facts) -> Problem {
+        let live = self
+            .entries
+            .iter()
+            .filter(|entry| entry.reverses(&target.id))
+            .map(|entry| entry.record.operation.id.as_str())
+            .next();
+        let told = facts
+            .reversals
+            .iter()
+            .rev()
+            .find(|reversal| reversal.state != State::Failed)
+            .map(|reversal| reversal.id.as_str());
+        let by = live
+            .or(told)
+            .map(|id| format!(": {id}"))
+            .unwrap_or_default();
+        Problem::new(
+            Code::AlreadyUndone,
+            format!("Операция {} уже отменена или возвращена{by}", target.id),
+            "Проверьте список операций",
+        )
+    }
+
+    /// Whether the service's payment, which the journal lacks, may be refunded.
+    pub(super) fn check_payment(
+        &self,
+        wants: &Granted,
+        known: Option<&PaymentInfo>,
+    ) -> Result<(), Problem> {
+        let (Wish::Refund(refund), Some(info)) = (&wants.wish, known) else {
+            return Ok(());
+        };
+        if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
+            return Err(Problem::unprocessable(
+                format!(
+                    "payment_id = {}: это не оплаченная продажа",
+                    info.payment_id
+                ),
+                "Проверьте номер оплаты",
+            ));
+        }
+        let gone = wants
+            .facts
+            .reversals
+            .iter()
+            .filter(|reversal| reversal.state != State::Failed && reversal.undo != Some(Undo::Done))
+            .try_fold(Kopecks::ZERO, |sum, reversal| {
+                sum.checked_add(reversal.amount)
+            });
+        let left = gone.map_or(Kopecks::ZERO, |gone| info.sum.saturating_sub(gone));
+        if refund.amount > left {
+            return Err(more_than_left(refund.amount, left));
+        }
+        Ok(())
+    }
+}
+
+/// Takes `amount` from what is left; what does not apply stays so.
+pub(super) fn take_from_left(operation: &mut Operation, amount: Kopecks) {
+    if let Some(left) = operation.left {
+        operation.left = Some(left.saturating_sub(amount));
+    }
+}
+
+/// Gives `amount` back to what is left, at most all of it.
+pub(super) fn give_back_to_left(operation: &mut Operation, amount: Kopecks) {
+    if let Some(left) = operation.left {
+        let grown = left.checked_add(amount).unwrap_or(operation.amount);
+        operation.left = Some(grown.min(operation.amount));
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(
+        Code::NotFound,
+        "Операция не найдена",
+        "Проверьте идентификатор операции",
+    )
+}
+
+fn unfinished(id: &str) -> Problem {
+    Problem::new(
+        Code::Busy,
+        format!("Операция {id} ещё не завершена"),
+        "Дождитесь её завершения",
+    )
+}
+
+fn without_money(id: &str) -> Problem {
+    Problem::unprocessable(
+        format!("По операции {id} деньги не получены, отменять нечего"),
+        "Проверьте список операций",
+    )
+}
+
+fn more_than_left(amount: Kopecks, left: Kopecks) -> Problem {
+    Problem::new(
+        Code::MoreThanLeft,
+        format!("Сумма возврата {amount} больше остатка оплаты {left}"),
+        "Уменьшите сумму возврата",
+    )
+}
+
+/// A return receipt that names no sale.
+pub(super) fn without_sale() -> Problem {
+    Problem::new(
+        Code::ReturnReceiptUnavailable,
+        seed::RETURN_UNAVAILABLE,
+        "Сделайте возврат по чеку продажи",
+    )
+}

@@ -1,0 +1,152 @@
+//! One operation as rows: what queries need in columns, the rest as JSON in three parts.
+//!
+//! `operation` is what tills see, `request` what was asked for (written once: a receipt may have a
+//! thousand lines), `record` the rest, which the core needs to go on after a crash.
+
+use rusqlite::{Connection, Row, params};
+use serde_json::{Map, Value};
+
+use super::{JournalError, name, writing};
+use crate::core::event::Write;
+use crate::core::record::Record;
+use crate::operation::rfc3339_ms;
+
+/// What [`read_row`] reads.
+pub(super) const COLUMNS: &str = "id, operation, request, record";
+
+/// Parts of a record that never change.
+const STATIC_PARTS: [&str; 2] = ["request", "receipt"];
+
+/// Closed operations before `?1`, but for those that an open or newer one leads to; at most `?2`.
+pub(super) const PURGEABLE: &str = "
+SELECT seq, id FROM operations old
+WHERE open = 0 AND created_at < ?1 AND updated_at < ?1
+  AND NOT EXISTS (SELECT 1 FROM operations r WHERE r.of = old.id AND (r.open = 1 OR r.updated_at >= ?1))
+  AND NOT EXISTS (SELECT 1 FROM operations r JOIN operations c ON c.of = r.id
+                  WHERE r.of = old.id AND (c.open = 1 OR c.updated_at >= ?1))
+ORDER BY created_at LIMIT ?2";
+
+/// The parts of a row.
+pub(super) struct Parts {
+    pub id: String,
+    operation: String,
+    request: String,
+    record: String,
+}
+
+pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Parts> {
+    Ok(Parts {
+        id: row.get(0)?,
+        operation: row.get(1)?,
+        request: row.get(2)?,
+        record: row.get(3)?,
+    })
+}
+
+/// Puts the parts together.
+pub(super) fn parse(parts: &Parts) -> Result<Record, JournalError> {
+    let unreadable = |source| JournalError::Row {
+        id: parts.id.clone(),
+        source,
+    };
+    let mut outer: Map<String, Value> = serde_json::from_str(&parts.record).map_err(unreadable)?;
+    let asked: Map<String, Value> = serde_json::from_str(&parts.request).map_err(unreadable)?;
+    let operation: Value = serde_json::from_str(&parts.operation).map_err(unreadable)?;
+    if let Some(Value::Object(inner)) = outer.values_mut().next() {
+        inner.extend(asked);
+        inner.insert("operation".to_owned(), operation);
+    }
+    serde_json::from_value(Value::Object(outer)).map_err(unreadable)
+}
+
+/// Takes a record apart: operation, request, the rest.
+pub(super) fn split(record: &Record) -> Result<(String, String, String), serde_json::Error> {
+    let mut whole = serde_json::to_value(record)?;
+    let inner = whole
+        .as_object_mut()
+        .and_then(|outer| outer.values_mut().next())
+        .and_then(Value::as_object_mut);
+    let (mut operation, mut asked) = (Value::Null, Map::new());
+    if let Some(inner) = inner {
+        operation = inner.remove("operation").unwrap_or_default();
+        for part in STATIC_PARTS {
+            if let Some(value) = inner.remove(part) {
+                asked.insert(part.to_owned(), value);
+            }
+        }
+    }
+    Ok((
+        operation.to_string(),
+        Value::Object(asked).to_string(),
+        whole.to_string(),
+    ))
+}
+
+const UPSERT: &str = "
+INSERT INTO operations (id, kind, state, shift, receipt, order_number, payment_id, of, target_payment,
+    created_at, updated_at, open, live, set_aside, operation, request, record)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, shift = excluded.shift,
+    order_number = excluded.order_number, payment_id = excluded.payment_id,
+    target_payment = excluded.target_payment, updated_at = excluded.updated_at, open = excluded.open,
+    live = excluded.live, set_aside = excluded.set_aside, operation = excluded.operation,
+    record = excluded.record";
+
+/// Writes one change and its line of the time line; answers whether the operation is new.
+pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, JournalError> {
+    let operation = write.record.operation();
+    let (seen, asked, rest) = split(&write.record).map_err(|source| JournalError::Row {
+        id: operation.id.clone(),
+        source,
+    })?;
+    let (live, set_aside, target_payment) = match &write.record {
+        Record::Sale(_) => (false, false, None),
+        // What a cashier stands and waits for is not waiting in the queue.
+        Record::Entry(entry) => (
+            entry.is_live() && !entry.is_attended(),
+            entry.set_aside,
+            entry.target.payment_id,
+        ),
+    };
+    let at = rfc3339_ms::text(operation.updated_at);
+    let row = params![
+        operation.id,
+        name(operation.kind),
+        name(operation.state),
+        operation.shift,
+        receipt_number(&write.record),
+        operation.order_number,
+        operation.payment_id,
+        operation.of,
+        target_payment,
+        rfc3339_ms::text(operation.created_at),
+        at,
+        write.record.is_open(),
+        live,
+        set_aside,
+        seen,
+        asked,
+        rest,
+    ];
+    let before = connection.last_insert_rowid();
+    connection
+        .prepare_cached(UPSERT)
+        .and_then(|mut insert| insert.execute(row))
+        .map_err(writing)?;
+    let is_new = connection.last_insert_rowid() != before;
+    let step = params![operation.id, at, name(operation.state), write.what];
+    let sql = "INSERT INTO steps (operation, at, state, what) VALUES (?1, ?2, ?3, ?4)";
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut insert| insert.execute(step))
+        .map_err(writing)?;
+    Ok(is_new)
+}
+
+fn receipt_number(record: &Record) -> Option<&str> {
+    let receipt = match record {
+        Record::Sale(sale) => sale.request.receipt(),
+        Record::Entry(entry) => entry.receipt.as_ref(),
+    };
+    receipt.map(|receipt| receipt.number.as_str())
+}
