@@ -8,6 +8,7 @@ mod conversation;
 mod display;
 mod operations;
 mod output;
+mod reversals;
 mod sale;
 mod till;
 mod watch;
@@ -67,6 +68,14 @@ enum Verb {
     Check,
     /// Take a payment and wait for its end
     Sale(sale::SaleArgs),
+    /// Give money of a sale back, and wait for its end
+    Refund(reversals::RefundArgs),
+    /// Undo a sale or a refund
+    Cancel(reversals::CancelArgs),
+    /// Undo a sale whose receipt was closed
+    Annul(reversals::CancelArgs),
+    /// Find the buyer's loyalty card
+    Card(reversals::CardArgs),
     /// Stop waiting for the buyer of an operation
     Abort {
         /// The operation
@@ -74,7 +83,7 @@ enum Verb {
     },
     /// List operations, newest first
     Operations(operations::ListArgs),
-    /// Show undoings that wait; try or close one
+    /// Show what waits in the queue; try or close an entry
     Queue {
         #[command(subcommand)]
         what: Option<operations::QueueVerb>,
@@ -198,6 +207,10 @@ fn run(context: &Context, verb: Verb) -> u8 {
         }
         Verb::Check
         | Verb::Sale(_)
+        | Verb::Refund(_)
+        | Verb::Cancel(_)
+        | Verb::Annul(_)
+        | Verb::Card(_)
         | Verb::Abort { .. }
         | Verb::Operations(_)
         | Verb::Queue { .. }
@@ -211,6 +224,10 @@ fn run(context: &Context, verb: Verb) -> u8 {
     let outcome = match verb {
         Verb::Check => check::run(context),
         Verb::Sale(args) => till::block_on(sale::run(context, args)),
+        Verb::Refund(args) => till::block_on(reversals::refund(context, args)),
+        Verb::Cancel(args) => till::block_on(reversals::cancel(context, args, false)),
+        Verb::Annul(args) => till::block_on(reversals::cancel(context, args, true)),
+        Verb::Card(args) => till::block_on(reversals::card(context, args)),
         Verb::Abort { id } => till::block_on(operations::abort(context, &id)),
         Verb::Operations(args) => till::block_on(operations::list(context, args)),
         Verb::Queue { what } => till::block_on(operations::queue(context, what)),

@@ -35,12 +35,12 @@ const PAGE: u32 = 500;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum QueueVerb {
-    /// Try an undoing now
+    /// Try an entry now
     Retry {
         /// The entry, such as ~1
         id: String,
     },
-    /// Close a set-aside undoing by hand
+    /// Close a set-aside entry by hand
     Settle {
         /// The entry, such as ~1
         id: String,

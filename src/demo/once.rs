@@ -1,4 +1,5 @@
-//! `oplati demo --once`: one sale in each mode without a page, as a check of the whole program.
+//! `oplati demo --once`: one sale in each mode, a refund and a cancellation, without a page, as a check
+//! of the whole program.
 //!
 //! The cashier's part goes through the till API and the buyer's part through the simulator, as on the
 //! page; the states are read from the event stream, since that alone tells each of them. At the end
@@ -57,6 +58,33 @@ const PLAN: [Planned; 3] = [
     },
 ];
 
+/// What is brought back of the planned sales.
+struct Returned {
+    id: &'static str,
+    title: &'static str,
+    collection: &'static str,
+    /// Of which sale.
+    of: &'static str,
+    amount: Kopecks,
+}
+
+const RETURNS: [Returned; 2] = [
+    Returned {
+        id: "demo-refund",
+        title: "Возврат части оплаты",
+        collection: "refunds",
+        of: "demo-mode-2",
+        amount: Kopecks(500),
+    },
+    Returned {
+        id: "demo-cancel",
+        title: "Отмена оплаты",
+        collection: "cancellations",
+        of: "demo-mode-1",
+        amount: Kopecks(700),
+    },
+];
+
 /// What an event tells of an operation, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Seen {
@@ -81,11 +109,18 @@ pub async fn play(world: &World) -> Result<(), DemoError> {
         };
         sales.push(played.map_err(|_| late())??);
     }
+    for returned in &RETURNS {
+        let played = tokio::time::timeout(SALE_LIMIT, play_return(parts, returned, &mut table));
+        let late = || {
+            DemoError::NotAsItShould(format!("{} did not end within {SALE_LIMIT:?}", returned.id))
+        };
+        played.await.map_err(|_| late())??;
+    }
     let ledger = parts.buyer.payments().await?;
     check(&PLAN, &sales, &ledger).map_err(DemoError::NotAsItShould)?;
     table.line(&format!(
-        "В книге сервиса: оплат {}, по одной на продажу, суммы верны, все проведены.",
-        ledger.len()
+        "В книге сервиса: оплат {}, по одной на продажу, суммы и возвраты верны, все проведены.",
+        PLAN.len()
     ))?;
     table.line(&format!(
         "Всё как надо · all as it should be · {}",
@@ -133,6 +168,47 @@ async fn play_sale<W: Write>(
         .till
         .ask(Method::GET, &format!("/v1/operations/{}", planned.id), None)
         .await?)
+}
+
+/// A refund or a cancellation, which no buyer has to confirm.
+async fn play_return<W: Write>(
+    parts: &Parts,
+    returned: &Returned,
+    table: &mut Table<W>,
+) -> Result<(), DemoError> {
+    let amount = returned.amount.to_string().replace('.', ",");
+    table.line(&format!("{}, {amount} р.", returned.title))?;
+    let body = if returned.collection == "refunds" {
+        serde_json::json!({
+            "sale": returned.of,
+            "amount": returned.amount,
+            "receipt": {"number": returned.id, "items": [{"name": "Возврат", "cost": returned.amount}]},
+        })
+    } else {
+        serde_json::json!({"operation": returned.of})
+    };
+    let began = Instant::now();
+    let path = format!("/v1/{}/{}", returned.collection, returned.id);
+    let mut operation: Operation = parts.till.ask(Method::PUT, &path, Some(&body)).await?;
+    loop {
+        let name = state_name(operation.state);
+        table.state(began.elapsed(), &name, &operation.message)?;
+        if operation.state.is_final() {
+            break;
+        }
+        let path = format!("/v1/operations/{}?wait=5&after={name}", returned.id);
+        operation = parts.till.ask(Method::GET, &path, None).await?;
+    }
+    table.line("")?;
+    if operation.state == State::Done {
+        return Ok(());
+    }
+    Err(DemoError::NotAsItShould(format!(
+        "{} ended {}: {}",
+        returned.id,
+        state_name(operation.state),
+        operation.message
+    )))
 }
 
 fn request(planned: &Planned) -> SaleRequest {
@@ -265,6 +341,14 @@ fn check(plan: &[Planned], sales: &[Operation], ledger: &[Payment]) -> Result<()
                 planned.id
             ));
         }
+        let back = RETURNS.iter().find(|returned| returned.of == planned.id);
+        let back = back.map_or(Kopecks::ZERO, |returned| returned.amount);
+        if payment.reversed != back {
+            return Err(format!(
+                "of {} {} came back instead of {back}",
+                planned.id, payment.reversed
+            ));
+        }
         if payment.kopecks != planned.amount {
             return Err(format!(
                 "{} is about {}, its payment about {}",
@@ -272,10 +356,10 @@ fn check(plan: &[Planned], sales: &[Operation], ledger: &[Payment]) -> Result<()
             ));
         }
     }
-    if sales.len() != plan.len() || ledger.len() != plan.len() {
+    let payments = ledger.iter().filter(|payment| payment.is_sale()).count();
+    if sales.len() != plan.len() || payments != plan.len() {
         return Err(format!(
-            "{} payments in the service's ledger for {} sales",
-            ledger.len(),
+            "{payments} payments in the service's ledger for {} sales",
             plan.len()
         ));
     }
@@ -302,7 +386,10 @@ mod tests {
         Payment {
             order_number: order_number.to_owned(),
             kopecks: planned.amount,
-            reversed: Kopecks::ZERO,
+            reversed: RETURNS
+                .iter()
+                .find(|returned| returned.of == planned.id)
+                .map_or(Kopecks::ZERO, |returned| returned.amount),
             status: 1,
             kind: 1,
         }
@@ -326,7 +413,11 @@ mod tests {
     #[test]
     fn each_thing_that_can_be_wrong_is_named() {
         type Spoil = fn(&mut Vec<Operation>, &mut Vec<Payment>);
-        let spoils: [(Spoil, &str); 8] = [
+        let spoils: [(Spoil, &str); 9] = [
+            (
+                |_, ledger| ledger[2].reversed = Kopecks(499),
+                "of demo-mode-2 4.99 came back instead of 5.00",
+            ),
             (
                 |sales, _| sales[0].state = State::Declined,
                 "demo-mode-0 ended declined",

@@ -10,5 +10,6 @@
 mod bench;
 mod cli;
 mod crashes;
+mod reversals;
 mod sales;
 mod trouble;

@@ -1,0 +1,170 @@
+//! Refunds, cancellations and cards with the real program.
+
+use serde_json::{Value, json};
+
+use crate::bench::{Sim, Till, wait_for};
+
+const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
+
+fn refund(sale: &str, amount: i64) -> Value {
+    json!({"sale": sale, "amount": amount, "receipt": {"number": "v", "items": [{"name": "Хлеб", "cost": amount}]}})
+}
+
+fn sold() -> (Sim, Till) {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s", 1999);
+    assert_eq!(till.until_final("s")["state"], "done");
+    (sim, till)
+}
+
+#[test]
+fn refunds_cancellations_and_annulments_move_the_money_they_say() {
+    let (sim, till) = sold();
+    assert_eq!(till.ask("PUT", "/v1/refunds/r1", refund("s", 500)).0, 201);
+    let done = till.until_final("r1");
+    assert_eq!((&done["state"], &done["of"]), (&json!("done"), &json!("s")));
+    assert_eq!(
+        (sim.balance(), &till.operation("s")["left"]),
+        (1499, &json!(1499))
+    );
+    assert_eq!(till.ask("PUT", "/v1/refunds/r1", refund("s", 500)).0, 200);
+    let (status, problem) = till.ask("PUT", "/v1/refunds/r2", refund("s", 1500));
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (422, Some("more_than_left"))
+    );
+    // The refund is cancelled, then the whole sale is annulled.
+    let cancel = json!({"operation": "r1"});
+    assert_eq!(till.ask("PUT", "/v1/cancellations/c1", cancel).0, 201);
+    assert_eq!(till.until_final("c1")["kind"], "cancel_refund");
+    assert_eq!(sim.balance(), 1999);
+    let annul = json!({"operation": "s", "annul": true});
+    assert_eq!(till.ask("PUT", "/v1/cancellations/c2", annul).0, 201);
+    assert_eq!(till.until_final("c2")["kind"], "annul");
+    assert_eq!(
+        (sim.balance(), &till.operation("s")["undo"]),
+        (0, &json!("done"))
+    );
+    let again = json!({"operation": "s"});
+    let (status, problem) = till.ask("PUT", "/v1/cancellations/c3", again);
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (422, Some("already_undone"))
+    );
+    let nameless =
+        json!({"amount": 5, "receipt": {"number": "v", "items": [{"name": "x", "cost": 5}]}});
+    let (status, problem) = till.ask("PUT", "/v1/refunds/r3", nameless);
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (422, Some("return_receipt_unavailable"))
+    );
+}
+
+#[test]
+fn a_cancellation_waits_for_the_connection_and_blocks_sales_until_then() {
+    let (sim, till) = sold();
+    sim.control("POST", "/sim/network", json!({"state": "down"}));
+    let cancel = json!({"operation": "s"});
+    assert_eq!(till.ask("PUT", "/v1/cancellations/c1", cancel).0, 201);
+    till.until("c1", &["queued"]);
+    let (_, queue) = till.ask("GET", "/v1/queue", json!(null));
+    assert_eq!(queue["items"][0]["id"], "c1");
+    assert_eq!(
+        till.ask("GET", "/v1/health", json!(null)).1["status"],
+        "blocked"
+    );
+    let (status, problem) = till.begin("t", 100);
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (503, Some("temporarily_unavailable"))
+    );
+    sim.control("POST", "/sim/network", json!({"state": "up"}));
+    assert_eq!(till.until_final("c1")["state"], "done");
+    assert_eq!(sim.balance(), 0);
+    // What was refused without a trace may be tried again, under the same name.
+    assert_eq!(till.begin("t", 100).0, 201);
+}
+
+#[test]
+fn lost_answers_of_refund_and_cancellation_are_found() {
+    for (wish, id, body) in [
+        ("refunds", "r1", refund("s", 500)),
+        ("cancellations", "c1", json!({"operation": "s"})),
+    ] {
+        let (sim, till) = sold();
+        sim.fault(json!({"on": "reversals", "do": "lose_answer"}));
+        assert_eq!(till.ask("PUT", &format!("/v1/{wish}/{id}"), body).0, 201);
+        let done = wait_for("the end", || {
+            let operation = till.operation(id);
+            (operation["state"] == "done").then_some(operation)
+        });
+        let back = if wish == "refunds" { 500 } else { 1999 };
+        assert_eq!(
+            (sim.balance(), &done["amount"]),
+            (1999 - back, &json!(back))
+        );
+    }
+}
+
+#[test]
+fn a_card_is_found_and_its_parameters_are_checked() {
+    let sim = Sim::start(Some("join=10ms"));
+    let card = json!({"cards": [{"number": "1234567890", "name": "Ромашка"}]});
+    sim.control("POST", "/sim/buyer/loyalty", card);
+    let till = Till::started(&sim.url, 2, "valutcode = 7\n");
+    let good = json!({"valutcode": 7, "cardNumberType": 5});
+    assert_eq!(till.ask("PUT", "/v1/cards/k", good).0, 201);
+    let done = till.until_final("k");
+    assert_eq!(
+        done["card"],
+        json!({"number": "1234567890", "name": "Ромашка"})
+    );
+    assert_eq!(sim.payments().len(), 0);
+    for bad in [
+        json!({"valutcode": 8, "cardNumberType": 5}),
+        json!({"valutcode": 7, "cardNumberType": 1}),
+    ] {
+        assert_eq!(till.ask("PUT", "/v1/cards/k2", bad).0, 422);
+    }
+}
+
+#[test]
+fn the_verbs_do_the_same() {
+    let (sim, till) = sold();
+    let run = |verb: &[&str]| {
+        let output = till.verb(verb).output().unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (code, out) = run(&["refund", "s", "5"]);
+    assert!(
+        code == 0 && out.starts_with("Возврат выполнен: 5.00"),
+        "{out}"
+    );
+    let (code, out) = run(&["cancel", "s"]);
+    assert!(
+        code == 0 && out.starts_with("Оплата отменена: 14.99"),
+        "{out}"
+    );
+    assert_eq!(sim.balance(), 0);
+    till.begin("t", 100);
+    till.until_final("t");
+    let (code, out) = run(&["annul", "t"]);
+    assert!(
+        code == 0 && out.starts_with("Чек аннулирован: 1.00"),
+        "{out}"
+    );
+    let (code, out) = run(&["card"]);
+    assert!(code == 0 && out.starts_with("Карта не найдена"), "{out}");
+    till.begin("u", 100);
+    till.until_final("u");
+    let (code, out) = run(&["refund", "u"]);
+    assert!(
+        code == 0 && out.starts_with("Возврат выполнен: 1.00"),
+        "{out}"
+    );
+    assert_eq!(sim.balance(), 0);
+}
