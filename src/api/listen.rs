@@ -82,12 +82,25 @@ pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, Listen
     Ok(listener)
 }
 
-/// Device and inode of what is at a path: whether it is still the same.
+/// What tells a file from every other that ever was at its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    /// The number of a removed file's inode is soon given to another.
+    changed: (i64, i64),
+}
+
+/// Who is at a path; `None` when nobody is.
 #[must_use]
-pub fn identity(path: &Path) -> Option<(u64, u64)> {
+pub fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt as _;
     let facts = std::fs::metadata(path).ok()?;
-    Some((facts.dev(), facts.ino()))
+    Some(Identity {
+        device: facts.dev(),
+        inode: facts.ino(),
+        changed: (facts.ctime(), facts.ctime_nsec()),
+    })
 }
 
 /// Listens on loopback.

@@ -102,7 +102,7 @@ impl DaemonError {
 pub struct Daemon {
     tcp: Option<SocketAddr>,
     socket: PathBuf,
-    socket_identity: Option<(u64, u64)>,
+    socket_identity: Option<listen::Identity>,
     token_file: PathBuf,
     stop: watch::Sender<bool>,
     core: JoinHandle<()>,

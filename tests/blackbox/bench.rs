@@ -196,6 +196,11 @@ impl Till {
             .stderr(log)
             .spawn()
             .unwrap();
+        self.adopt(child);
+    }
+
+    /// Takes a daemon that was started by hand.
+    pub fn adopt(&mut self, child: Child) {
         self.daemon = Some(Process(child));
         let socket = self.path("run/oplati/till.sock");
         wait_for("the daemon's health", || {

@@ -10,6 +10,7 @@
 mod bench;
 mod cli;
 mod crashes;
+mod limits;
 mod reversals;
 mod sales;
 mod trouble;

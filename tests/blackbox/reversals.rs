@@ -64,7 +64,7 @@ fn refunds_cancellations_and_annulments_move_the_money_they_say() {
 #[test]
 fn a_cancellation_waits_for_the_connection_and_blocks_sales_until_then() {
     let (sim, till) = sold();
-    sim.control("POST", "/sim/network", json!({"state": "down"}));
+    sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
     let cancel = json!({"operation": "s"});
     assert_eq!(till.ask("PUT", "/v1/cancellations/c1", cancel).0, 201);
     till.until("c1", &["queued"]);
@@ -79,7 +79,7 @@ fn a_cancellation_waits_for_the_connection_and_blocks_sales_until_then() {
         (status, problem["code"].as_str()),
         (503, Some("temporarily_unavailable"))
     );
-    sim.control("POST", "/sim/network", json!({"state": "up"}));
+    sim.control("DELETE", "/sim/faults", json!({}));
     assert_eq!(till.until_final("c1")["state"], "done");
     assert_eq!(sim.balance(), 0);
     // What was refused without a trace may be tried again, under the same name.

@@ -1,0 +1,244 @@
+//! What callers, neighbours and accidents may do without harming a payment.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::bench::{Process, Sim, Till, sale, talk, wait_for};
+
+/// Holds the journal as a backup program might.
+fn hold_journal(till: &Till) -> rusqlite::Connection {
+    let path = till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3");
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+#[test]
+fn a_put_whose_caller_is_gone_begins_nothing() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 0, "");
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_scan"]);
+    let held = hold_journal(&till);
+    std::thread::scope(|scope| {
+        // The core stays with this write until it is durable.
+        let abort = scope.spawn(|| till.ask("POST", "/v1/operations/s-1/abort", json!(null)));
+        wait_for("a stalled core", || {
+            (till.ask("GET", "/v1/health", json!(null)).1["journal"]["ok"] == false).then_some(())
+        });
+        let (status, problem) = till.begin("s-2", 100);
+        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+        drop(held);
+        abort.join().unwrap();
+    });
+    wait_for("the end of s-1", || {
+        (till.operation("s-1")["state"] == "cancelled").then_some(())
+    });
+    // Only a command that was taken after the refused one shows that the refused one is past.
+    assert_eq!(till.begin("s-3", 100).0, 201);
+    assert_eq!(till.operation("s-2")["status"], 404);
+}
+
+#[test]
+fn a_journal_that_was_removed_ends_the_daemon_instead_of_losing_sales() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "");
+    std::fs::remove_file(till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3")).unwrap();
+    let (status, problem) = till.begin("s-1", 100);
+    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+    assert_ne!(till.daemon().exit_code(), Some(0));
+    assert!(
+        till.log()
+            .contains("was removed or replaced while the daemon ran")
+    );
+}
+
+#[test]
+fn a_daemon_whose_socket_was_removed_ends_and_the_next_takes_its_place() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "");
+    std::fs::remove_file(till.path("run/oplati/till.sock")).unwrap();
+    assert_ne!(till.daemon().exit_code(), Some(0));
+    till.start();
+    assert_eq!(till.begin("s-1", 100).0, 201);
+}
+
+#[test]
+fn two_daemons_never_share_a_journal() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "");
+    let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
+    let text = std::fs::read_to_string(&conf).unwrap();
+    let elsewhere = till.path("elsewhere.sock");
+    std::fs::write(
+        &conf,
+        format!("{text}[Till]\nsocket = {}\n", elsewhere.display()),
+    )
+    .unwrap();
+    let mut second = Process(till.verb(&["daemon"]).spawn().unwrap());
+    assert_eq!(second.exit_code(), Some(75));
+    let mut said = String::new();
+    second
+        .0
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    let pid = till.daemon().0.id();
+    assert!(
+        said.contains(&format!("in use by another oplati (pid {pid})")),
+        "{said}"
+    );
+    assert_eq!(till.begin("s-1", 100).0, 201);
+}
+
+#[test]
+fn the_token_is_kept_though_the_daemon_is_told_to_stop_while_it_is_issued() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "");
+    sim.fault(json!({"on": "tokens", "do": "delay", "ms": 700}));
+    till.begin("s-1", 100);
+    till.until("s-1", &["in_progress"]);
+    wait_for("an issued token", || {
+        let state = sim.control("GET", "/sim/state", json!(null));
+        (state["tokens"].as_u64() == Some(1)).then_some(())
+    });
+    till.daemon().signal(Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
+    assert!(
+        till.path("linuxcash/cash/paysystems/oplati/token.conf")
+            .exists()
+    );
+    till.start();
+    till.until("s-1", &["awaiting_buyer"]);
+}
+
+#[test]
+fn listeners_without_end_and_bodies_that_never_come_shut_nobody_out() {
+    let sim = Sim::start(None);
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let till = Till::started(&sim.url, 2, &format!("[Till]\nlisten = 127.0.0.1:{port}\n"));
+    let token = std::fs::read_to_string(till.path("run/oplati/till.token")).unwrap();
+    let pages: Vec<TcpStream> = (0..60)
+        .map(|_| {
+            let mut page = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            write!(
+                page,
+                "GET /display/events HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
+            )
+            .unwrap();
+            page
+        })
+        .collect();
+    let slow: Vec<UnixStream> = (0..60)
+        .map(|_| {
+            let mut caller = UnixStream::connect(till.path("run/oplati/till.sock")).unwrap();
+            write!(caller, "PUT /v1/sales/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{{").unwrap();
+            caller
+        })
+        .collect();
+    let mut caller = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    caller
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    write!(caller, "GET /v1/devices HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n", token.trim()).unwrap();
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(till.begin("s-1", 100).0, 201);
+    drop((pages, slow));
+}
+
+#[test]
+fn a_flood_of_scans_does_not_stop_the_clock() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 0, "");
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_scan"]);
+    let socket = till.path("run/oplati/till.sock");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let mut caller = UnixStream::connect(&socket).unwrap();
+                    let _ = talk(
+                        &mut caller,
+                        "POST",
+                        "/v1/scans",
+                        r#"{"text": "4810268003455"}"#,
+                    );
+                }
+            });
+        }
+        // waitBuyer is 20 s: it must end though the flood does not.
+        let ended = till.until("s-1", &["expired"]);
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(ended["state"], "expired");
+    });
+    let steps =
+        rusqlite::Connection::open(till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3"))
+            .unwrap()
+            .query_row("SELECT COUNT(*) FROM steps", [], |row| row.get::<_, i64>(0))
+            .unwrap();
+    assert!(steps < 20, "{steps} steps of one sale");
+}
+
+#[test]
+fn nobody_reads_the_log_and_sales_go_on() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    let mut till = Till::new(&sim.url, 2, "");
+    // A pipe that is full from the beginning.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let fill = writer.try_clone().unwrap();
+    rustix::io::ioctl_fionbio(&fill, true).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&fill, false).unwrap();
+    let child = till
+        .verb(&["daemon"])
+        .stdout(Stdio::null())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    till.adopt(child);
+    for n in 1..=3 {
+        let id = format!("s-{n}");
+        assert_eq!(till.begin(&id, 100).0, 201);
+        assert_eq!(till.until_final(&id)["state"], "done");
+    }
+    drop(reader);
+}
+
+#[test]
+fn odd_requests_get_problems_and_not_silence() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    let (status, problem) = till.ask("GET", "/v1/operations/%FF", json!(null));
+    assert_eq!((status, problem["code"].as_str()), (400, Some("invalid")));
+    // A body that is cut short.
+    let mut caller = UnixStream::connect(till.path("run/oplati/till.sock")).unwrap();
+    write!(caller, "PUT /v1/sales/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").unwrap();
+    caller.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    let _ = caller.read_to_string(&mut answer);
+    assert!(!answer.contains("413"), "{answer}");
+    // Who has said all still hears the answer.
+    let body = sale("s-1", 100).to_string();
+    let mut caller = UnixStream::connect(till.path("run/oplati/till.sock")).unwrap();
+    write!(caller, "PUT /v1/sales/s-1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    caller.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}
