@@ -254,9 +254,11 @@ impl Core {
         let of = entry.record.operation.of.clone();
         let amount = entry.record.operation.amount;
         let denied = entry.record.reversal == Reversal::NotSent;
-        let left = of
-            .as_ref()
-            .and_then(|of| self.held.get(of)?.operation().left);
+        let target = of.as_ref().and_then(|of| self.held.get(of));
+        let left = target.and_then(|target| target.operation().left);
+        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target.operation())) {
+            return Err(crate::core::targets::sale_undone(sale));
+        }
         if denied && left.is_some_and(|left| left < amount) {
             return Err(Problem::new(
                 Code::Conflict,

@@ -133,6 +133,9 @@ impl Core {
             return Err(unfinished(&target.id));
         }
         self.check_no_doubt(&target.id)?;
+        if let Some(sale) = self.undone_sale_of(target) {
+            return Err(sale_undone(sale));
+        }
         if target.undo == Some(Undo::SetAside) {
             // A person asks once more for what was refused.
             return Ok(());
@@ -146,13 +149,33 @@ impl Core {
         Ok(())
     }
 
+    /// The sale of a refund, when it is being undone as a whole or was: what was refunded then stays
+    /// with the buyer.
+    pub(super) fn undone_sale_of(&self, refund: &Operation) -> Option<&str> {
+        let sale = self.held.get(refund.of.as_deref()?)?.operation();
+        let undone = matches!(sale.undo, Some(Undo::Pending | Undo::Done));
+        (refund.kind == Kind::Refund && undone).then_some(sale.id.as_str())
+    }
+
     /// A reversal whose fate is unknown bars another one of the same target.
     fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
-        let doubtful = self
-            .entries
-            .iter()
-            .find(|entry| entry.record.is_live() && !entry.record.set_aside && entry.reverses(id));
-        match doubtful {
+        let blocking = || self.entries.iter().filter(|entry| entry.blocks());
+        let of_its_refund = |entry: &&crate::core::entry::LiveEntry| {
+            let refund = entry.record.operation.of.as_deref();
+            let refund = refund.and_then(|refund| self.held.get(refund));
+            refund.is_some_and(|refund| refund.operation().of.as_deref() == Some(id))
+        };
+        if let Some(entry) = blocking().find(of_its_refund) {
+            return Err(Problem::new(
+                Code::Busy,
+                format!(
+                    "Отмена возврата {} по этой оплате ещё не завершена",
+                    entry.record.operation.id
+                ),
+                "Дождитесь её завершения",
+            ));
+        }
+        match blocking().find(|entry| entry.reverses(id)) {
             Some(entry) if entry.record.is_refund() => Err(Problem::new(
                 Code::Busy,
                 format!(
@@ -243,6 +266,14 @@ fn unknown() -> Problem {
         Code::NotFound,
         "Операция не найдена",
         "Проверьте идентификатор операции",
+    )
+}
+
+pub(super) fn sale_undone(id: &str) -> Problem {
+    Problem::new(
+        Code::AlreadyUndone,
+        format!("Продажа {id} отменена, отменить возврат по ней нельзя"),
+        "Проверьте список операций",
     )
 }
 

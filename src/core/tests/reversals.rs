@@ -699,3 +699,31 @@ fn a_repeated_put_changes_nothing_and_another_content_conflicts() {
     assert_eq!(world.problem().code, Code::Conflict);
     assert_eq!(world.entry("r1").reversal, Reversal::Known(1001));
 }
+
+#[test]
+fn what_was_refunded_of_a_cancelled_sale_stays_with_the_buyer() {
+    let mut world = sold();
+    world.refund("r1", "s", 500);
+    world.settle();
+    world.cancel("c1", "r1", false);
+    world.run_due();
+    world.cancel("c2", "s", false);
+    assert_eq!(
+        world.problem().code,
+        Code::Busy,
+        "its refund is being cancelled"
+    );
+    world.refund("r2", "s", 5);
+    assert_eq!(world.problem().code, Code::Busy);
+    world.settle();
+    world.refund("r3", "s", 500);
+    world.settle();
+    world.cancel("c3", "s", false);
+    world.cancel("c4", "r3", false);
+    assert_eq!(world.problem().code, Code::AlreadyUndone);
+    assert!(world.problem().detail.contains("Продажа s отменена"));
+    world.settle();
+    world.cancel("c4", "r3", false);
+    assert_eq!(world.problem().code, Code::AlreadyUndone);
+    assert_eq!(taken(&world), 0);
+}

@@ -1,0 +1,214 @@
+//! The proof that no rouble goes astray: the real core and the real journal against a model of the
+//! service, in virtual time.
+//!
+//!     cargo test --release --test faults                    what tests/run runs
+//!     cargo test --release --test faults -- --seeds N       N seeds of the simulation, and the rest
+//!     cargo test --release --test faults -- --from S        beginning with seed S
+//!     cargo test --release --test faults -- --seed S        one seed, with its shortest failing history
+//!
+//! - `random`, `plan`: one seed decides what happens · `service`: the model · `store`: the database
+//! - `world`: core, journal and everything around them, with the promises that are checked
+//! - `exhaustive`: a crash at every effect and a loss at every request, alone and in pairs
+//! - `torn`: write-ahead logs cut and damaged at any byte
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    reason = "a test program that shall stop at what it did not expect, and prints what it found"
+)]
+
+mod exhaustive;
+mod plan;
+mod random;
+mod service;
+mod store;
+mod torn;
+mod world;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use oplati::journal::Journal;
+
+use plan::{Deed, Plan};
+use store::Store;
+use world::{Counts, World};
+
+/// Seeds of the simulation in `tests/run`.
+const SEEDS: u64 = 100_000;
+/// Seeds of damaged write-ahead logs.
+const TORN: u64 = 2_000;
+
+struct Arguments {
+    seeds: u64,
+    from: u64,
+    seed: Option<u64>,
+    only: Option<String>,
+}
+
+fn arguments() -> Arguments {
+    let mut arguments = Arguments {
+        seeds: SEEDS,
+        from: 0,
+        seed: None,
+        only: None,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|text| text.parse().ok());
+        match word.as_str() {
+            "--seeds" => arguments.seeds = number().expect("--seeds NUMBER"),
+            "--from" => arguments.from = number().expect("--from NUMBER"),
+            "--seed" => arguments.seed = Some(number().expect("--seed NUMBER")),
+            "--only" => arguments.only = words.next(),
+            // What the test runner passes on.
+            _ => {}
+        }
+    }
+    arguments
+}
+
+fn main() {
+    let arguments = arguments();
+    if let Some(seed) = arguments.seed {
+        return replay(seed);
+    }
+    let wanted = |part: &str| arguments.only.as_deref().is_none_or(|only| only == part);
+    let mut failed = false;
+    if wanted("exhaustive") {
+        failed |= !exhaustive::run();
+    }
+    if wanted("torn") {
+        failed |= !torn::run(TORN);
+    }
+    if wanted("simulation") {
+        failed |= !simulate(arguments.from, arguments.seeds);
+    }
+    if failed {
+        std::process::exit(1);
+    }
+}
+
+/// Plays one plan to its end.
+fn play(
+    plan: &Plan,
+    deeds: &[Deed],
+    journal: &mut Journal,
+    store: &Store,
+) -> (Counts, world::Check) {
+    store.clear();
+    match World::new(plan, journal, store) {
+        Ok(mut world) => {
+            let outcome = world.play(deeds).and_then(|()| world.find_peace());
+            (std::mem::take(&mut world.counts), outcome)
+        }
+        Err(what) => (Counts::default(), Err(what)),
+    }
+}
+
+/// All seeds, on every core of the machine; whether every promise held.
+fn simulate(from: u64, seeds: u64) -> bool {
+    let began = Instant::now();
+    let (next, failed) = (AtomicU64::new(from), AtomicBool::new(false));
+    let total = Mutex::new(Counts::default());
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (next, failed, total) = (&next, &failed, &total);
+            scope.spawn(move || {
+                let store = Store::new(thread);
+                let mut journal = store.journal();
+                let mut counts = Counts::default();
+                while !failed.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= from + seeds {
+                        break;
+                    }
+                    let plan = Plan::of_seed(seed);
+                    let (met, outcome) = play(&plan, &plan.deeds, &mut journal, &store);
+                    counts.add(&met);
+                    if let Err(what) = outcome {
+                        failed.store(true, Ordering::Relaxed);
+                        tell(&plan, &what, &mut journal, &store);
+                    }
+                }
+                total.lock().unwrap().add(&counts);
+            });
+        }
+    });
+    let total = total.into_inner().unwrap();
+    println!(
+        "simulation: {} seeds, {} operations, {} steps, {} crashes, {:.0} s",
+        next.load(Ordering::Relaxed).min(from + seeds) - from,
+        total.operations,
+        total.steps,
+        total.crashes,
+        began.elapsed().as_secs_f64()
+    );
+    for (fault, count) in &total.faults {
+        println!("  {count:>9}  {fault}");
+    }
+    !failed.load(Ordering::Relaxed)
+}
+
+/// Prints the shortest history that still fails.
+fn tell(plan: &Plan, what: &str, journal: &mut Journal, store: &Store) {
+    let deeds = shorten(plan, journal, store);
+    let (_, outcome) = play(plan, &deeds, journal, store);
+    println!("seed {} breaks a promise: {what}", plan.seed);
+    println!(
+        "  mode {:?}, settle {} s, {:?}; the shortest history that fails:",
+        plan.mode, plan.settle_s, plan.quirks
+    );
+    for deed in &deeds {
+        println!("    {deed:?}");
+    }
+    println!("  and ends with: {:?}", outcome.err());
+    println!(
+        "  play it again: cargo test --release --test faults -- --seed {}",
+        plan.seed
+    );
+}
+
+/// Leaves out what is not needed to fail: first large parts, then single deeds.
+fn shorten(plan: &Plan, journal: &mut Journal, store: &Store) -> Vec<Deed> {
+    let mut deeds = plan.deeds.clone();
+    let mut size = deeds.len() / 2;
+    while size > 0 {
+        let mut at = 0;
+        while at < deeds.len() {
+            let mut fewer = deeds.clone();
+            fewer.drain(at..(at + size).min(deeds.len()));
+            if play(plan, &fewer, journal, store).1.is_err() {
+                deeds = fewer;
+            } else {
+                at += size;
+            }
+        }
+        size /= 2;
+    }
+    deeds
+}
+
+fn replay(seed: u64) {
+    let store = Store::new(0);
+    let mut journal = store.journal();
+    let plan = Plan::of_seed(seed);
+    match play(&plan, &plan.deeds, &mut journal, &store).1 {
+        Ok(()) => println!("seed {seed}: every promise holds"),
+        Err(what) => {
+            tell(&plan, &what, &mut journal, &store);
+            std::process::exit(1);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What happens in one run: a list of deeds, made from a seed, so that a failing list can be made
+//! shorter and played again.
+
+use oplati::operation::Mode;
+use oplati::service::call::PaymentStatus;
+
+use crate::random::Random;
+use crate::service::{Quirks, Service};
+
+/// What becomes of the oldest request under way, or of the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Answered,
+    NotSent,
+    RequestLost,
+    /// Carried out; the answer is lost, a 5xx, or cut.
+    AnswerLost,
+    /// Carried out; the answer is garbage.
+    Garbage,
+    /// A 5xx without effect.
+    Error,
+    /// Carried out so many seconds after the connection was closed.
+    Late(u64),
+    /// Refused with the service's own words, without effect.
+    Refused,
+    TokenNeeded,
+    /// Answered twice.
+    Twice,
+    /// Answered with another's order number.
+    Foreign,
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    Begin,
+    /// Of the sale with that number among those that are done, by so many kopecks.
+    Refund(u64, i64),
+    Cancel(u64, bool),
+    CancelRefund(u64),
+    Card,
+    /// The last `PUT` once more.
+    Repeat,
+    Abort,
+    Retry,
+    Scan,
+    Join,
+    Buyer(PaymentStatus),
+    Answer(Fate),
+    /// The newest request is answered first.
+    AnswerNewest(Fate),
+    /// Milliseconds.
+    Pass(u64),
+    /// For so many seconds nothing gets through.
+    Outage(u64),
+    /// The process dies and is started so many seconds later.
+    Crash(u64),
+    /// It dies before the effect with that number.
+    CrashBeforeEffect(u64),
+    /// It dies in a transaction, after so many rows.
+    CrashInCommit(i64),
+    /// So many commits find the disk full.
+    DiskFull(u64),
+    /// The civil clock jumps by so many seconds.
+    Clock(i64),
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub mode: Mode,
+    pub settle_s: u64,
+    pub quirks: Quirks,
+    pub deeds: Vec<Deed>,
+}
+
+impl Plan {
+    pub fn of_seed(seed: u64) -> Plan {
+        let mut random = Random::new(seed);
+        let mode = random.pick(&[Mode::ConsumerQr, Mode::StaticQr, Mode::DynamicQr]);
+        let settle_s = random.pick(&[0, 5, 30, 120]);
+        let quirks = Service::random_quirks(&mut random);
+        // Some runs are mostly well, others mostly not.
+        let trouble = random.below(4);
+        let length = 20 + random.below(90);
+        let deeds = (0..length).map(|_| deed(&mut random, trouble)).collect();
+        Plan {
+            seed,
+            mode,
+            settle_s,
+            quirks,
+            deeds,
+        }
+    }
+}
+
+fn fate(random: &mut Random, trouble: u64) -> Fate {
+    if random.below(10) >= 2 + 2 * trouble {
+        return Fate::Answered;
+    }
+    match random.below(13) {
+        0 | 1 => Fate::NotSent,
+        2 | 3 => Fate::RequestLost,
+        4 | 5 => Fate::AnswerLost,
+        6 => Fate::Garbage,
+        7 => Fate::Error,
+        8 => Fate::Late(1 + random.below(40)),
+        9 => Fate::Late(1 + random.below(600)),
+        10 => Fate::Twice,
+        11 => random.pick(&[Fate::Refused, Fate::Foreign]),
+        _ => random.pick(&[Fate::TokenNeeded, Fate::Refused]),
+    }
+}
+
+fn deed(random: &mut Random, trouble: u64) -> Deed {
+    match random.below(100) {
+        0..9 => Deed::Begin,
+        9..13 => Deed::Refund(random.below(4), 1 + random.below(120) as i64),
+        13..16 => Deed::Cancel(random.below(4), random.one_in(3)),
+        16..18 => Deed::CancelRefund(random.below(4)),
+        18 => Deed::Card,
+        19 => Deed::Repeat,
+        20..23 => Deed::Abort,
+        23 => Deed::Retry,
+        24..29 => Deed::Scan,
+        29..34 => Deed::Join,
+        34..40 => Deed::Buyer(PaymentStatus::Ok),
+        40 => Deed::Buyer(random.pick(&[
+            PaymentStatus::Decline,
+            PaymentStatus::NotEnough,
+            PaymentStatus::Timeout,
+            PaymentStatus::TechnicalCancelling,
+        ])),
+        41..72 => Deed::Answer(fate(random, trouble)),
+        72..75 => Deed::AnswerNewest(fate(random, trouble)),
+        75..90 => Deed::Pass(1 + random.below(15_000)),
+        90 => Deed::Pass(1 + random.below(700_000)),
+        91 => {
+            let most = random.pick(&[60, 60, 60, 60, 200_000]);
+            Deed::Outage(1 + random.below(most))
+        }
+        92 | 93 => {
+            let most = random.pick(&[30, 30, 30, 30, 4000]);
+            Deed::Crash(random.below(most))
+        }
+        94 | 95 => Deed::CrashBeforeEffect(random.below(6)),
+        96 | 97 => Deed::CrashInCommit(1 + random.below(4) as i64),
+        98 => Deed::DiskFull(1 + random.below(5)),
+        _ => Deed::Clock(random.below(200) as i64 - 100),
+    }
+}

@@ -1,0 +1,278 @@
+//! A model of the payment service, as bad as one may be without breaking what money rests on: it
+//! never moves more than was paid, and a refusal with its own words moved nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use oplati::money::Kopecks;
+use oplati::operation::{Card, Shows};
+use oplati::service::call::{
+    Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
+};
+
+use crate::random::Random;
+
+/// A payment that nobody confirms ends by itself after this time.
+const CONFIRM: Duration = Duration::from_secs(300);
+
+/// What the service does otherwise than one would hope.
+#[derive(Clone, Debug, Default)]
+pub struct Quirks {
+    /// A reversal of a pending payment is refused.
+    pub refuses_pending: bool,
+    /// A reversal of a pending payment comes just after the buyer has paid.
+    pub overtaken: bool,
+    /// A used order number is taken again.
+    pub takes_used_numbers: bool,
+    /// Reports tell of an operation only so many seconds after it was made.
+    pub lag_s: u64,
+    /// Reports leave out what is pending.
+    pub hides_pending: bool,
+    /// Buyers have spent what was refunded to them.
+    pub empty_purses: bool,
+}
+
+/// An operation in the ledger.
+#[derive(Clone, Debug)]
+pub struct Payment {
+    pub info: PaymentInfo,
+    pub target: Option<i64>,
+    shift: String,
+    made_at: Duration,
+}
+
+/// The service.
+#[derive(Debug, Default)]
+pub struct Service {
+    pub quirks: Quirks,
+    pub ledger: BTreeMap<i64, Payment>,
+    sessions: BTreeMap<String, bool>,
+    /// Requests that take effect after their connection was closed.
+    pub late: Vec<(Duration, Call)>,
+}
+
+fn refused(detail: &str) -> Answer {
+    Err(Failure::Refused {
+        message: None,
+        detail: detail.into(),
+    })
+}
+
+impl Service {
+    pub fn of(quirks: Quirks) -> Service {
+        Service {
+            quirks,
+            ..Service::default()
+        }
+    }
+
+    /// The effect of a request that arrived, and its answer.
+    pub fn effect(&mut self, call: &Call, wall: Timestamp, mono: Duration) -> Answer {
+        match call {
+            Call::OpenSession(mode) => {
+                let session = format!("s{}", self.sessions.len());
+                let by_code = matches!(mode, SessionMode::ConsumerQr(_));
+                self.sessions.insert(session.clone(), by_code);
+                let shows = match mode {
+                    SessionMode::ConsumerQr(_) => None,
+                    SessionMode::StaticQr => Some(Shows::Code("123456".into())),
+                    SessionMode::DynamicQr => Some(Shows::Qr("https://o-plati.by/1".into())),
+                };
+                Ok(Reply::Session { session, shows })
+            }
+            Call::ConsumerStatus { session } => {
+                let ready = self.sessions.get(session).copied().unwrap_or_default();
+                let card = ready.then(|| Card {
+                    number: "1".into(),
+                    name: "c".into(),
+                });
+                Ok(Reply::Consumer { ready, card })
+            }
+            Call::Pay {
+                order_number,
+                sum,
+                shift,
+                ..
+            } => {
+                if self.is_used(order_number) {
+                    return refused("used order number");
+                }
+                let (kind, status) = (PaymentType::Sale, PaymentStatus::InProgress);
+                let entry = self.enter(kind, status, *sum, order_number, shift, None, (wall, mono));
+                Ok(Reply::Payment(entry))
+            }
+            Call::Payment { payment_id } => match self.ledger.get(payment_id) {
+                Some(payment) => Ok(Reply::Payment(payment.info.clone())),
+                None => refused("unknown payment"),
+            },
+            Call::Reverse {
+                payment_id,
+                order_number,
+                sum,
+                shift,
+                ..
+            } => self.reverse(*payment_id, order_number, *sum, shift, (wall, mono)),
+            Call::LookUp {
+                shifts,
+                order_numbers,
+            } => {
+                let lag = Duration::from_secs(self.quirks.lag_s);
+                let told = |payment: &&Payment| {
+                    shifts.contains(&payment.shift)
+                        && order_numbers.contains(&payment.info.order_number)
+                        && payment.made_at + lag <= mono
+                        && !(self.quirks.hides_pending
+                            && payment.info.status == PaymentStatus::InProgress)
+                };
+                let found = self.ledger.values().filter(told);
+                Ok(Reply::Found(found.map(|p| p.info.clone()).collect()))
+            }
+            Call::Probe { .. } => Ok(Reply::Alive),
+        }
+    }
+
+    fn is_used(&self, order_number: &str) -> bool {
+        !self.quirks.takes_used_numbers
+            && self
+                .ledger
+                .values()
+                .any(|payment| payment.info.order_number == order_number)
+    }
+
+    fn reverse(
+        &mut self,
+        id: i64,
+        order: &str,
+        sum: Kopecks,
+        shift: &str,
+        at: (Timestamp, Duration),
+    ) -> Answer {
+        if self.is_used(order) {
+            return refused("used order number");
+        }
+        let before = self.reversed(id);
+        let quirks = self.quirks.clone();
+        let Some(payment) = self.ledger.get_mut(&id) else {
+            return refused("unknown payment");
+        };
+        if payment.info.status == PaymentStatus::InProgress && quirks.overtaken {
+            payment.info.status = PaymentStatus::Ok;
+            payment.info.paid = Some(at.0);
+        }
+        match payment.info.status {
+            PaymentStatus::InProgress if !quirks.refuses_pending => {
+                payment.info.status = PaymentStatus::TechnicalCancelling;
+                Ok(Reply::Payment(payment.info.clone()))
+            }
+            PaymentStatus::Ok => {
+                if before + sum.0 > payment.info.sum.0 {
+                    return refused("more than was paid");
+                }
+                let of_refund = payment.info.payment_type == PaymentType::ReversalOfSale;
+                let (direction, status) = match (of_refund, quirks.empty_purses) {
+                    (true, true) => (PaymentType::ReversalOfPurchase, PaymentStatus::NotEnough),
+                    (true, false) => (PaymentType::ReversalOfPurchase, PaymentStatus::Ok),
+                    (false, _) => (PaymentType::ReversalOfSale, PaymentStatus::Ok),
+                };
+                let info = self.enter(direction, status, sum, order, shift, Some(id), at);
+                Ok(Reply::Payment(info))
+            }
+            _ => refused("not reversible"),
+        }
+    }
+
+    /// Kopecks of an operation that were reversed, less what was reversed of that in turn.
+    pub fn reversed(&self, id: i64) -> i64 {
+        self.ledger
+            .values()
+            .filter(|payment| payment.target == Some(id))
+            .filter(|payment| payment.info.status == PaymentStatus::Ok)
+            .map(|payment| payment.info.sum.0 - self.reversed(payment.info.payment_id))
+            .sum()
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one line of a ledger")]
+    fn enter(
+        &mut self,
+        payment_type: PaymentType,
+        status: PaymentStatus,
+        sum: Kopecks,
+        order: &str,
+        shift: &str,
+        target: Option<i64>,
+        (wall, made_at): (Timestamp, Duration),
+    ) -> PaymentInfo {
+        let payment_id = 1000 + self.ledger.len() as i64;
+        let info = PaymentInfo {
+            payment_id,
+            payment_type,
+            sum,
+            status,
+            order_number: order.to_owned(),
+            created: Some(wall),
+            paid: (status == PaymentStatus::Ok).then_some(wall),
+            paid_text: String::new(),
+            purse: None,
+        };
+        let payment = Payment {
+            info: info.clone(),
+            target,
+            shift: shift.to_owned(),
+            made_at,
+        };
+        self.ledger.insert(payment_id, payment);
+        info
+    }
+
+    /// What was delayed arrives.
+    pub fn arrive(&mut self, wall: Timestamp, mono: Duration) {
+        let (due, rest) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(at, _)| *at <= mono);
+        self.late = rest;
+        for (_, call) in due {
+            let _ = self.effect(&call, wall, mono);
+        }
+        for payment in self.ledger.values_mut() {
+            let forgotten = payment.made_at + CONFIRM <= mono;
+            if forgotten && payment.info.status == PaymentStatus::InProgress {
+                payment.info.status = PaymentStatus::Timeout;
+            }
+        }
+    }
+
+    /// Every invited buyer takes part.
+    pub fn join(&mut self) {
+        self.sessions.values_mut().for_each(|ready| *ready = true);
+    }
+
+    /// The newest pending payment is decided.
+    pub fn decide(&mut self, status: PaymentStatus, wall: Timestamp) {
+        let pending = self.ledger.values_mut().rev().find(|payment| {
+            payment.info.status == PaymentStatus::InProgress && payment.target.is_none()
+        });
+        if let Some(payment) = pending {
+            payment.info.status = status;
+            payment.info.paid = (status == PaymentStatus::Ok).then_some(wall);
+        }
+    }
+
+    /// As its buyers and its network happen to be.
+    pub fn random_quirks(random: &mut Random) -> Quirks {
+        let mut quirks = Quirks::default();
+        if random.one_in(2) {
+            quirks.refuses_pending = random.one_in(3);
+            quirks.overtaken = random.one_in(5);
+            quirks.takes_used_numbers = random.one_in(3);
+            quirks.lag_s = if random.one_in(3) {
+                random.below(700)
+            } else {
+                0
+            };
+            quirks.hides_pending = random.one_in(4);
+            quirks.empty_purses = random.one_in(5);
+        }
+        quirks
+    }
+}
