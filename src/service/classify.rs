@@ -11,8 +11,11 @@ use crate::problem::seed;
 /// say of the request's effect is not the service's word.
 const NO_REFUSAL: [u16; 6] = [401, 403, 407, 408, 425, 429];
 
-/// Reads the answer to `call`.
-pub(super) fn classify(call: &Call, status: u16, body: &[u8]) -> Answer {
+/// Reads the answer to `call`: an HTTP status and a whole body.
+///
+/// # Errors
+/// [`Failure`]: what the missing answer means for the money.
+pub fn classify(call: &Call, status: u16, body: &[u8]) -> Answer {
     if status == 200 {
         return read(call, body).map_err(|error| Failure::Lost {
             detail: wire::clean(&with_causes(&error), 300),

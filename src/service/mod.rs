@@ -11,4 +11,5 @@ mod report;
 mod token;
 pub mod wire;
 
+pub use classify::classify;
 pub use client::{Client, ClientError, Exchange, Settings};

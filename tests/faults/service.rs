@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use oplati::money::Kopecks;
 use oplati::operation::{Card, Shows};
 use oplati::service::call::{
@@ -31,6 +33,28 @@ pub struct Quirks {
     pub hides_pending: bool,
     /// Buyers have spent what was refunded to them.
     pub empty_purses: bool,
+    /// Its clock is five minutes ahead, and near midnight it files what it is told under its own day.
+    pub own_day: bool,
+}
+
+impl Quirks {
+    /// Their names, for the counts.
+    pub fn names(&self) -> Vec<&'static str> {
+        let named = [
+            (
+                self.refuses_pending,
+                "service refuses to reverse what is pending",
+            ),
+            (self.overtaken, "buyer overtakes the reversal"),
+            (self.takes_used_numbers, "service takes used order numbers"),
+            (self.lag_s > 0, "reports lag"),
+            (self.hides_pending, "reports leave out what is pending"),
+            (self.empty_purses, "purse too empty to give a refund back"),
+            (self.own_day, "service files under its own day"),
+        ];
+        let met = named.into_iter().filter(|(met, _)| *met);
+        met.map(|(_, name)| name).collect()
+    }
 }
 
 /// An operation in the ledger.
@@ -218,11 +242,24 @@ impl Service {
         let payment = Payment {
             info: info.clone(),
             target,
-            shift: shift.to_owned(),
+            shift: self.filed_under(shift, wall),
             made_at,
         };
         self.ledger.insert(payment_id, payment);
         info
+    }
+
+    fn filed_under(&self, shift: &str, wall: Timestamp) -> String {
+        let ahead = wall.checked_add(SignedDuration::from_mins(5));
+        let zone = TimeZone::fixed(Offset::constant(3));
+        let today = zone.to_datetime(ahead.unwrap_or(wall)).date();
+        let is_near =
+            Date::strptime("%d%m%Y", shift).is_ok_and(|told| (today - told).get_days().abs() <= 1);
+        if self.quirks.own_day && is_near {
+            today.strftime("%d%m%Y").to_string()
+        } else {
+            shift.to_owned()
+        }
     }
 
     /// What was delayed arrives.
@@ -272,6 +309,7 @@ impl Service {
             };
             quirks.hides_pending = random.one_in(4);
             quirks.empty_purses = random.one_in(5);
+            quirks.own_day = random.one_in(3);
         }
         quirks
     }

@@ -17,11 +17,15 @@ use oplati::operation::{
 };
 use oplati::secret::Secret;
 use oplati::service::call::{Answer, Call, Failure, PaymentStatus, Reply, TokenProblem};
+use oplati::service::classify;
 
 use crate::plan::{Deed, Fate, Plan};
 use crate::random::Random;
 use crate::service::Service;
 use crate::store::Store;
+
+/// What a service says that does not know itself what it did.
+const ERROR_BODY: &[u8] = br#"{"code": "DB", "devMessage": "no base"}"#;
 
 /// A promise that was broken, and how.
 pub type Check = Result<(), String>;
@@ -165,6 +169,9 @@ impl<'a> World<'a> {
             last_reply: None,
             after_commit: None,
         };
+        for name in plan.quirks.names() {
+            world.counts.note(name);
+        }
         world.take(step)?;
         Ok(world)
     }
@@ -803,10 +810,15 @@ impl<'a> World<'a> {
             Fate::NotSent => Err(Failure::NotSent {
                 detail: "connection refused".into(),
             }),
-            Fate::RequestLost | Fate::Error => lost(false),
+            Fate::RequestLost => lost(false),
+            Fate::Error => classify(call, 503, ERROR_BODY),
             Fate::AnswerLost => {
                 drop(self.service.effect(call, wall, mono));
-                lost(false)
+                if self.random.one_in(2) {
+                    lost(false)
+                } else {
+                    classify(call, 500, ERROR_BODY)
+                }
             }
             Fate::Garbage => {
                 drop(self.service.effect(call, wall, mono));
