@@ -6,7 +6,7 @@
 //! - [`scanner`]: codes come in · [`display`]: scenes go out
 //! - [`operation`], [`money`], [`problem`], [`secret`]: the words that everybody uses
 //! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth
-//! - [`service`]: the client of the payment service
+//! - [`service`]: the client of the payment service · [`report`]: a shift compared with it, and printed
 //! - [`api`]: tills ask and listen · [`daemon`]: all of it joined in one process
 //! - [`sim`], [`demo`]: a strict simulated service, and everything on a bare machine
 //! - [`cli`]: the verbs
@@ -26,6 +26,7 @@ pub mod log;
 pub mod money;
 pub mod operation;
 pub mod problem;
+pub mod report;
 pub mod scanner;
 pub mod secret;
 pub mod service;

@@ -51,6 +51,7 @@ fn router(api: Api, door: Door) -> Router {
         .route("/v1/operations/{id}", get(routes::get_operation))
         .route("/v1/operations/{id}/abort", post(routes::abort))
         .route("/v1/scans", post(routes::post_scan))
+        .route("/v1/reconciliations", post(routes::post_reconciliation))
         .route("/v1/queue", get(routes::get_queue))
         .route("/v1/queue/{id}/retry", post(routes::retry))
         .route("/v1/queue/{id}/settle", post(routes::settle))

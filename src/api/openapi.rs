@@ -4,13 +4,16 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::routes::{Devices, OperationsPage, Queue, ScanAnswer, ScanRequest, SettleRequest};
+use super::routes::{
+    Devices, OperationsPage, Queue, ReconciliationRequest, ScanAnswer, ScanRequest, SettleRequest,
+};
 use super::{events, page, routes};
 use crate::api::till::{Device, Health};
 use crate::operation::{
     CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
 };
 use crate::problem::Problem;
+use crate::report::Reconciliation;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +31,7 @@ use crate::problem::Problem;
         routes::get_operations,
         routes::abort,
         routes::post_scan,
+        routes::post_reconciliation,
         routes::get_queue,
         routes::retry,
         routes::settle,
@@ -54,7 +58,9 @@ use crate::problem::Problem;
         Queue,
         ScanAnswer,
         ScanRequest,
-        SettleRequest
+        SettleRequest,
+        Reconciliation,
+        ReconciliationRequest
     ))
 )]
 struct Description;

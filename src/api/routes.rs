@@ -23,6 +23,7 @@ use crate::operation::{
     State as OperationState, Wish,
 };
 use crate::problem::{Code, Problem};
+use crate::report::Reconciliation;
 use crate::secret::Secret;
 
 /// How long the core may think; beyond that its disk hangs.
@@ -320,6 +321,34 @@ pub(super) async fn post_scan(
     let text = Secret::new(text);
     let used_by = ask(&api, |answer| Command::Scan { text, answer }).await?;
     Ok(Json(ScanAnswer { used_by }))
+}
+
+/// Which shift.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReconciliationRequest {
+    /// 1 to 32 characters, such as 24112026.
+    shift: String,
+}
+
+/// Compares a shift of the journal with the service's report.
+#[utoipa::path(post, path = "/v1/reconciliations", request_body = ReconciliationRequest,
+    responses((status = 200, body = Reconciliation, description = "Totals, every difference by name, and the report's lines"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, busy"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable, not_configured, storage")))]
+pub(super) async fn post_reconciliation(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Reconciliation>, Problem> {
+    let ReconciliationRequest { shift } = json(&headers, body).await?;
+    let length = shift.chars().count();
+    if !(1..=32).contains(&length) || shift.chars().any(char::is_control) {
+        return Err(invalid(&format!(
+            "shift: {length} characters, 1 to 32 without control characters are allowed"
+        )));
+    }
+    api.till.reconciles.reconcile(shift).await.map(Json)
 }
 
 /// The queue.

@@ -1,5 +1,6 @@
 //! A real server on a real socket and a real port, with a small core behind it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use tokio::sync::{mpsc, watch};
 use super::notices::{NoticeKind, Notices};
 use super::server::{Listeners, serve};
 use super::till::{
-    Archive, Command, Device, Health, HealthStatus, JournalHealth, OperationsQuery, ServiceHealth,
-    Till, Watch,
+    Archive, Command, Device, Health, HealthStatus, JournalHealth, OperationsQuery, Reconciles,
+    ServiceHealth, Till, Watch,
 };
 use crate::core::validate::tests::request;
 use crate::operation::{Kind, Mode, Operation, QueueItem, State};
 use crate::problem::{Code, Problem};
+use crate::report::Reconciliation;
 use crate::secret::Secret;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -77,6 +79,21 @@ impl Watch for Shelf {
     }
 }
 
+impl Reconciles for Shelf {
+    fn reconcile(
+        &self,
+        shift: String,
+    ) -> Pin<Box<dyn Future<Output = Result<Reconciliation, Problem>> + Send + '_>> {
+        Box::pin(async move {
+            Err(Problem::new(
+                Code::TemporarilyUnavailable,
+                format!("no report of {shift}"),
+                "",
+            ))
+        })
+    }
+}
+
 fn operation(id: &str, state: State) -> Operation {
     let at = "2026-11-24T09:00:00Z".parse().unwrap();
     Operation {
@@ -126,6 +143,7 @@ impl Bench {
             commands,
             archive: shelf.clone(),
             watch: shelf.clone(),
+            reconciles: shelf.clone(),
             notices: notices.clone(),
             frame: Arc::default(),
         };
@@ -198,6 +216,7 @@ async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
             Command::Abort { id, answer } => {
                 drop(answer.send(Ok(operation(&id, State::Cancelled))))
             }
+            Command::Recheck { .. } => {}
             Command::Scan { answer, .. } => drop(answer.send(Ok(None))),
             Command::Retry { answer, .. } | Command::Settle { answer, .. } => {
                 drop(answer.send(Err(Problem::new(Code::NotFound, "нет", "нет"))));

@@ -4,6 +4,7 @@
 //! Reads go to the journal and not to the core, so that nothing reaches a till before it is durable,
 //! and so that a core that waits for its disk does not stop anybody from looking.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::api::notices::Notices;
 use crate::display::LiveFrame;
 use crate::operation::{Operation, QueueItem, State, Wish};
 use crate::problem::Problem;
+use crate::report::Reconciliation;
 use crate::secret::Secret;
 
 /// How the core answers one command.
@@ -44,6 +46,11 @@ pub enum Command {
         text: Secret,
         /// To the till.
         answer: Answer<Option<String>>,
+    },
+    /// A report holds what an entry has concluded absent: it is asked for once more.
+    Recheck {
+        /// The entry.
+        id: String,
     },
     /// `POST /v1/queue/{id}/retry`.
     Retry {
@@ -186,6 +193,18 @@ pub trait Watch: Send + Sync {
     fn devices(&self) -> Vec<Device>;
 }
 
+/// Who compares a shift with the service.
+pub trait Reconciles: Send + Sync {
+    /// One shift; may take a minute or two.
+    ///
+    /// The problem is `busy` while another runs, `temporarily_unavailable` without the service's
+    /// report, `invalid` for a broken template, `storage` when the journal cannot be read.
+    fn reconcile(
+        &self,
+        shift: String,
+    ) -> Pin<Box<dyn Future<Output = Result<Reconciliation, Problem>> + Send + '_>>;
+}
+
 /// Everything the API reaches.
 #[derive(Clone)]
 pub struct Till {
@@ -195,6 +214,8 @@ pub struct Till {
     pub archive: Arc<dyn Archive>,
     /// Facts about parts.
     pub watch: Arc<dyn Watch>,
+    /// Compares a shift with the service.
+    pub reconciles: Arc<dyn Reconciles>,
     /// Events for listeners.
     pub notices: Arc<Notices>,
     /// What the buyer sees.

@@ -8,6 +8,7 @@ mod conversation;
 mod display;
 mod operations;
 mod output;
+mod report;
 mod reversals;
 mod sale;
 mod till;
@@ -81,6 +82,10 @@ enum Verb {
         /// The operation
         id: String,
     },
+    /// Compare a shift with the service's report
+    Reconcile(report::ShiftArgs),
+    /// Print the report of a shift as a till prints it
+    Report(report::ShiftArgs),
     /// List operations, newest first
     Operations(operations::ListArgs),
     /// Show what waits in the queue; try or close an entry
@@ -211,6 +216,8 @@ fn run(context: &Context, verb: Verb) -> u8 {
         | Verb::Cancel(_)
         | Verb::Annul(_)
         | Verb::Card(_)
+        | Verb::Reconcile(_)
+        | Verb::Report(_)
         | Verb::Abort { .. }
         | Verb::Operations(_)
         | Verb::Queue { .. }
@@ -228,6 +235,8 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Cancel(args) => till::block_on(reversals::cancel(context, args, false)),
         Verb::Annul(args) => till::block_on(reversals::cancel(context, args, true)),
         Verb::Card(args) => till::block_on(reversals::card(context, args)),
+        Verb::Reconcile(args) => till::block_on(report::reconcile(context, args)),
+        Verb::Report(args) => till::block_on(report::print(context, args)),
         Verb::Abort { id } => till::block_on(operations::abort(context, &id)),
         Verb::Operations(args) => till::block_on(operations::list(context, args)),
         Verb::Queue { what } => till::block_on(operations::queue(context, what)),

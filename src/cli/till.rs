@@ -10,6 +10,9 @@ use super::{CliError, Context};
 use crate::demo::loopback::{CallError, Loopback, Stream};
 use crate::{config, exit};
 
+/// The longest call: the reconciliation of a large shift.
+const LONG: std::time::Duration = std::time::Duration::from_secs(180);
+
 /// Why the daemon gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TillError {
@@ -138,6 +141,20 @@ impl Till {
         body: Option<serde_json::Value>,
     ) -> Result<T, TillError> {
         serde_json::from_slice(&self.raw(method, path, body).await?).map_err(TillError::Unreadable)
+    }
+
+    /// A call that may take minutes.
+    pub(super) async fn ask_long<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<serde_json::Value>,
+    ) -> Result<T, TillError> {
+        let patient = Till {
+            http: self.http.patient(LONG),
+            socket: self.socket.clone(),
+        };
+        patient.ask(method, path, body).await
     }
 
     /// Events as they come; after `last`, if a stream was broken there.

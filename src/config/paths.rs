@@ -33,6 +33,12 @@ impl Paths {
         self.settings().join("token.conf")
     }
 
+    /// The template of the non-cash report.
+    #[must_use]
+    pub fn report_template(&self) -> PathBuf {
+        self.root.join("linuxcash/cash/reports/oplat.xml")
+    }
+
     /// The journal.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

@@ -252,6 +252,14 @@ impl CoreLoop {
                 };
                 self.feed(event).await;
             }
+            Command::Recheck { id } => match self.parts.journal.entry(&id) {
+                Ok(Some((entry, target))) => {
+                    let entry = Box::new(entry);
+                    self.feed(Event::Recheck { entry, target }).await;
+                }
+                Ok(None) => {}
+                Err(error) => drop(unreadable(&error)),
+            },
             Command::Retry { id, answer } => {
                 self.askers.insert(ticket, Asker::Queue(answer));
                 self.feed(Event::Retry { ticket, id }).await;

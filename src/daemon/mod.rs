@@ -1,11 +1,12 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `core_loop`: the core's thread · `shared`: what the parts tell of themselves
+//! - `core_loop`: the core's thread · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
 
 mod core_loop;
+mod reconciler;
 mod shared;
 
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ use crate::scanner::{self, ScannerEvent, ScannerHandle};
 use crate::service::{self, Client, ClientError};
 
 use core_loop::{CoreLoop, Inbound, Parts};
+use reconciler::Reconciler;
 use shared::{Calls, Shared, Unsupported};
 
 /// Commands of tills that may wait for the core.
@@ -161,8 +163,19 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let (stop, stopped) = watch::channel(false);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (inbound, inbound_queue) = mpsc::channel(INBOUND);
+    let client = client(config, &paths)?;
+    let reconciler = Reconciler {
+        client: client.clone(),
+        reg_num: config.main.reg_num.clone().unwrap_or_default(),
+        clock,
+        journal: paths.journal(),
+        template: paths.report_template(),
+        commands: commands.clone(),
+        running: tokio::sync::Mutex::new(()),
+    };
     let till = Till {
         commands,
+        reconciles: Arc::new(reconciler),
         archive: shared.clone(),
         watch: shared.clone(),
         notices: notices.clone(),
@@ -171,7 +184,6 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let tcp_address = tcp
         .as_ref()
         .and_then(|(listener, _)| listener.local_addr().ok());
-    let client = client(config, &paths)?;
     let restored = journal.restore()?;
     let (core, first) = Core::new(core_settings(config)?, restored, clock.now());
     // Before the first caller can ask for it.

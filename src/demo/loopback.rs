@@ -76,6 +76,7 @@ impl CallError {
 pub struct Loopback {
     http: Client,
     base: String,
+    patience: Duration,
 }
 
 /// An answer, whatever its status.
@@ -98,6 +99,7 @@ impl Loopback {
         Ok(Loopback {
             http: build(Client::builder())?,
             base: format!("http://{address}"),
+            patience: CALL_TIMEOUT,
         })
     }
 
@@ -109,7 +111,17 @@ impl Loopback {
         Ok(Loopback {
             http: build(Client::builder().unix_socket(socket))?,
             base: "http://localhost".to_owned(),
+            patience: CALL_TIMEOUT,
         })
+    }
+
+    /// The same server, for calls that may take so long.
+    #[must_use]
+    pub fn patient(&self, patience: Duration) -> Loopback {
+        Loopback {
+            patience,
+            ..self.clone()
+        }
     }
 
     /// Performs one call and takes any status.
@@ -129,7 +141,7 @@ impl Loopback {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.base))
-            .timeout(CALL_TIMEOUT);
+            .timeout(self.patience);
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")

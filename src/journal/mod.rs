@@ -32,7 +32,7 @@ use crate::core::record::{EntryRecord, Record};
 use crate::operation::{Operation, State, Wish, rfc3339_ms};
 
 use lock::Lock;
-pub use reader::Reader;
+pub use reader::{Reader, ShiftReader};
 use reserve::Reserve;
 use row::{COLUMNS, parse, read_row};
 

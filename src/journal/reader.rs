@@ -13,6 +13,106 @@ use crate::core::record::Record;
 use crate::operation::{Operation, QueueItem};
 use crate::problem::{Code, Problem};
 
+/// A connection that compares a shift with the service's report.
+#[derive(Debug)]
+pub struct ShiftReader {
+    connection: Connection,
+    shift: String,
+    /// One bit for each row of the journal from `first` on: whether the report held it.
+    first: i64,
+    seen: Vec<u64>,
+}
+
+impl ShiftReader {
+    /// Opens a connection of its own, so that nobody waits for a long comparison.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn open(path: &Path, shift: &str) -> Result<ShiftReader, JournalError> {
+        let connection = open_reader(path)?;
+        let sql =
+            "SELECT COALESCE(MIN(seq), 0), COALESCE(MAX(seq), 0) FROM operations WHERE shift = ?1";
+        let (first, last): (i64, i64) = connection
+            .query_row(sql, [shift], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(reading)?;
+        let words = usize::try_from((last - first) / 64 + 1).unwrap_or_default();
+        Ok(ShiftReader {
+            connection,
+            shift: shift.to_owned(),
+            first,
+            seen: vec![0; words],
+        })
+    }
+
+    /// What the journal knows of a row of the report, which counts as seen from now on.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn reported(
+        &mut self,
+        order_number: &str,
+        payment_id: i64,
+    ) -> Result<Option<Record>, JournalError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, seq FROM operations WHERE order_number = ?1 \
+             UNION ALL SELECT {COLUMNS}, seq FROM operations WHERE payment_id = ?2 LIMIT 1"
+        );
+        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let found = query
+            .query_row(params![order_number, payment_id], |row| {
+                Ok((read_row(row)?, row.get::<_, i64>(4)?))
+            })
+            .optional()
+            .map_err(reading)?;
+        let Some((parts, seq)) = found else {
+            return Ok(None);
+        };
+        if let Some((word, bit)) = self.place(seq)
+            && let Some(word) = self.seen.get_mut(word)
+        {
+            *word |= bit;
+        }
+        parse(&parts).map(Some)
+    }
+
+    fn place(&self, seq: i64) -> Option<(usize, u64)> {
+        let offset = u64::try_from(seq.checked_sub(self.first)?).ok()?;
+        Some((usize::try_from(offset / 64).ok()?, 1 << (offset % 64)))
+    }
+
+    /// Every operation of the shift, and whether the report held it.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn each(&self, mut each: impl FnMut(&Record, bool)) -> Result<(), JournalError> {
+        let sql = format!("SELECT {COLUMNS}, seq FROM operations WHERE shift = ?1 ORDER BY seq");
+        let mut query = self.connection.prepare(&sql).map_err(reading)?;
+        let mut rows = query.query([&self.shift]).map_err(reading)?;
+        while let Some(row) = rows.next().map_err(reading)? {
+            let parts = read_row(row).map_err(reading)?;
+            let seq: i64 = row.get(4).map_err(reading)?;
+            let seen = self
+                .place(seq)
+                .is_some_and(|(word, bit)| self.seen.get(word).is_some_and(|word| word & bit != 0));
+            each(&parse(&parts)?, seen);
+        }
+        Ok(())
+    }
+
+    /// The undoing that found nothing of that operation, or the refund itself.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn undoing_of(&self, id: &str) -> Result<Option<String>, JournalError> {
+        let sql = "SELECT id FROM operations WHERE (of = ?1 AND kind = 'cancel') OR (id = ?1 AND kind = 'refund') \
+                   ORDER BY seq DESC LIMIT 1";
+        self.connection
+            .query_row(sql, [id], |row| row.get(0))
+            .optional()
+            .map_err(reading)
+    }
+}
+
 /// Reads what is durable.
 #[derive(Debug)]
 pub struct Reader {

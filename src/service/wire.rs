@@ -312,13 +312,12 @@ pub struct CardAnswer {
 
 /// Payment info (C).
 #[derive(Deserialize)]
-pub struct WirePayment<'a> {
+pub struct WirePayment {
     #[serde(rename = "paymentId")]
     payment_id: i64,
     #[serde(rename = "paymentType")]
     payment_type: i64,
-    #[serde(borrow)]
-    sum: &'a RawValue,
+    sum: Box<RawValue>,
     status: i64,
     #[serde(rename = "createdDate")]
     created: String,
@@ -331,7 +330,7 @@ pub struct WirePayment<'a> {
     purse: Option<String>,
 }
 
-impl WirePayment<'_> {
+impl WirePayment {
     /// Whether it is one of these; a foreign one's values need not be read.
     #[must_use]
     pub fn is_one_of(&self, order_numbers: &[String]) -> bool {
@@ -387,7 +386,7 @@ fn time(name: &'static str, text: &str) -> Result<Timestamp, WireError> {
 /// # Errors
 /// [`WireError`] when it breaks the protocol.
 pub fn read_payment(body: &[u8]) -> Result<PaymentInfo, WireError> {
-    serde_json::from_slice::<WirePayment<'_>>(body)
+    serde_json::from_slice::<WirePayment>(body)
         .map_err(WireError::Shape)?
         .read()
 }

@@ -100,6 +100,35 @@ impl Sim {
         talk(&mut stream, method, path, &body).1
     }
 
+    /// A sale that is made in this till's name, past its daemon; roubles as the wire writes them.
+    pub fn pay_by_hand(&self, till: &Till, order_number: &str, shift: &str, roubles: &str) {
+        let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
+        let token = std::fs::read_to_string(token).unwrap();
+        let call = |path: &str, body: &str| {
+            let mut stream =
+                std::net::TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+            let head = format!(
+                "POST /ms-pay/pos/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nregNum: OPL000011111\r\ntoken: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                token.trim(),
+                body.len()
+            );
+            write!(stream, "{head}{body}").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+            serde_json::from_str::<Value>(body).unwrap()
+        };
+        let session = call("demandPayment", r#"{"paymentMode": 3}"#);
+        let session = session["sessionId"].as_str().unwrap();
+        self.control("POST", "/sim/buyer/join", json!({"session": session}));
+        let body = format!(
+            r#"{{"sum": {roubles}, "orderNumber": "{order_number}", "sessionId": "{session}", "shift": "{shift}", "details": {{"items": [{{"type": 1, "name": "x", "cost": {roubles}}}], "amountTotal": {roubles}}}}}"#
+        );
+        call("payments", &body);
+        self.control("POST", "/sim/buyer/confirm", json!({}));
+    }
+
     pub fn fault(&self, fault: Value) {
         assert_eq!(
             self.control("POST", "/sim/faults", json!({"plan": [fault]})),

@@ -11,6 +11,7 @@ mod bench;
 mod cli;
 mod crashes;
 mod limits;
+mod reconcile;
 mod reversals;
 mod sales;
 mod trouble;

@@ -79,6 +79,10 @@ pub struct World<'a> {
     pending: Vec<(RequestId, Call, u64)>,
     /// Acknowledged operations.
     acked: BTreeSet<String>,
+    /// When the connection of a request that got no answer was closed, by order number.
+    closed_at: BTreeMap<String, Duration>,
+    /// Sales whose abort was acknowledged.
+    aborted: BTreeSet<String>,
     /// Requests that left, by order number.
     pays: BTreeMap<String, u32>,
     refunds_sent: BTreeMap<String, u32>,
@@ -90,7 +94,6 @@ pub struct World<'a> {
     outage_until: Duration,
     disk_full: u64,
     crash_before_effect: Option<u64>,
-    last_reply: Option<TillReply>,
     /// Called after every commit.
     pub after_commit: Option<Box<dyn FnMut(&Journal) + 'a>>,
 }
@@ -156,6 +159,8 @@ impl<'a> World<'a> {
             requests_made: 0,
             pending: Vec::new(),
             acked: BTreeSet::new(),
+            aborted: BTreeSet::new(),
+            closed_at: BTreeMap::new(),
             pays: BTreeMap::new(),
             refunds_sent: BTreeMap::new(),
             last_wish: None,
@@ -166,7 +171,6 @@ impl<'a> World<'a> {
             outage_until: Duration::ZERO,
             disk_full: 0,
             crash_before_effect: None,
-            last_reply: None,
             after_commit: None,
         };
         for name in plan.quirks.names() {
@@ -236,7 +240,11 @@ impl<'a> World<'a> {
                         self.counts.operations += 1;
                     }
                 }
-                self.last_reply = Some(*reply);
+                if let TillReply::Aborted(Ok(operation)) = reply.as_ref()
+                    && operation.kind == Kind::Sale
+                {
+                    self.aborted.insert(operation.id.clone());
+                }
             }
             Effect::Show(_) | Effect::Scanned { .. } | Effect::Alarm { .. } => {}
         }
@@ -249,6 +257,7 @@ impl<'a> World<'a> {
         self.store.disarm();
         self.crash_before_effect = None;
         for (_, call, _) in std::mem::take(&mut self.pending) {
+            self.note_closed(&call);
             match self.random.below(4) {
                 0 | 1 => drop(self.service.effect(&call, self.now.wall, self.now.mono)),
                 2 => {
@@ -273,7 +282,7 @@ impl<'a> World<'a> {
                 "{found} open operations restored instead of {open}"
             ));
         }
-        for id in &self.acked {
+        for id in self.acked.iter().chain(&self.aborted) {
             let kept = self.journal.find(id).map_err(|error| error.to_string())?;
             if kept.as_ref() != self.records.get(id) {
                 return Err(format!(
@@ -298,6 +307,29 @@ impl<'a> World<'a> {
                 "{} was {:?} and is {:?}",
                 operation.id, old.operation.state, operation.state
             ));
+        }
+        if let Record::Entry(entry) = record
+            && !entry.rechecks.is_empty()
+            && !self
+                .records
+                .get(&operation.id)
+                .is_some_and(|old| matches!(old, Record::Entry(old) if !old.rechecks.is_empty()))
+        {
+            let number = if entry.is_refund() {
+                &operation.order_number
+            } else {
+                &entry.target.order_number
+            };
+            if self.may_arrive(number) {
+                return Err(format!("{} was called absent too early", operation.id));
+            }
+        }
+        if let Record::Sale(sale) = record
+            && self.aborted.contains(&operation.id)
+            && !operation.state.is_final()
+            && sale.ending.is_none()
+        {
+            return Err(format!("the abort of {} is forgotten", operation.id));
         }
         let told_paid =
             operation.state == State::Done && matches!(operation.kind, Kind::Sale | Kind::Refund);
@@ -349,6 +381,9 @@ impl<'a> World<'a> {
                 let Some(entry) = intent else {
                     return Err("a reversal leaves without its intent".into());
                 };
+                if self.may_arrive(order_number) {
+                    return Err(format!("reversal {order_number} is repeated too early"));
+                }
                 if entry.is_refund() {
                     let id = entry.operation.id.clone();
                     let sent = self.refunds_sent.entry(id.clone()).or_default();
@@ -772,6 +807,9 @@ impl<'a> World<'a> {
         let index = if newest { self.pending.len() - 1 } else { 0 };
         let (request, call, _) = self.pending.remove(index);
         let answer = self.fate_of(&call, fate);
+        if matches!(answer, Err(Failure::Lost { .. })) {
+            self.note_closed(&call);
+        }
         if fate == Fate::Twice {
             self.event(Event::Answered {
                 request,
@@ -779,6 +817,19 @@ impl<'a> World<'a> {
             })?;
         }
         self.event(Event::Answered { request, answer })
+    }
+
+    fn note_closed(&mut self, call: &Call) {
+        if let Call::Pay { order_number, .. } | Call::Reverse { order_number, .. } = call {
+            self.closed_at.insert(order_number.clone(), self.now.mono);
+        }
+    }
+
+    /// Whether a request under that number may still be on its way.
+    fn may_arrive(&self, order_number: &str) -> bool {
+        self.closed_at
+            .get(order_number)
+            .is_some_and(|closed| self.now.mono < *closed + self.settings.settle)
     }
 
     fn fate_of(&mut self, call: &Call, fate: Fate) -> Answer {

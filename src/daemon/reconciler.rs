@@ -1,0 +1,174 @@
+//! `POST /v1/reconciliations`: the service's report past the journal, beside the core and not in it.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+
+use crate::api::till::{Command, Reconciles};
+use crate::causes::with_causes;
+use crate::clock::Clock;
+use crate::core::words;
+use crate::journal::{JournalError, ShiftReader};
+use crate::problem::{Code, Problem};
+use crate::report::{
+    Compared, Comparison, DEFAULT_TEMPLATE, Facts, Reconciliation, Template, TemplateError,
+};
+use crate::service::Client;
+use crate::service::call::Failure;
+
+/// What a reconciliation needs.
+pub(super) struct Reconciler {
+    pub client: Option<Arc<Client>>,
+    pub reg_num: String,
+    pub clock: Clock,
+    pub journal: PathBuf,
+    pub template: PathBuf,
+    /// To the core.
+    pub commands: mpsc::Sender<Command>,
+    /// One at a time.
+    pub running: Mutex<()>,
+}
+
+type Outcome = Result<Reconciliation, Problem>;
+
+impl Reconciles for Reconciler {
+    fn reconcile(&self, shift: String) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
+        Box::pin(self.run(shift))
+    }
+}
+
+impl Reconciler {
+    async fn run(&self, shift: String) -> Outcome {
+        let Ok(_running) = self.running.try_lock() else {
+            return Err(Problem::new(
+                Code::Busy,
+                "Сверка уже выполняется",
+                "Дождитесь её завершения",
+            ));
+        };
+        let Some(client) = &self.client else {
+            return Err(Problem::new(
+                Code::NotConfigured,
+                "Не задан регистрационный номер кассы",
+                "Задайте regNum в oplati.conf и перезапустите службу oplati",
+            ));
+        };
+        // A broken template is told before anybody is asked for a hundred thousand rows.
+        let template = self.read_template()?;
+        let compared = self.compare(client, &shift).await?;
+        for operation in &compared.absent {
+            self.look_again(&shift, operation).await;
+        }
+        let mut reconciliation = Reconciliation {
+            shift,
+            till: compared.till,
+            service: compared.service,
+            differences: compared.differences,
+            more_differences: compared.more,
+            settled: compared.settled,
+            lines: Vec::new(),
+        };
+        let facts = Facts {
+            reg_num: self.reg_num.clone(),
+            at: self.clock.now().wall,
+        };
+        reconciliation.lines = template.render(&reconciliation, &facts);
+        Ok(reconciliation)
+    }
+
+    async fn compare(&self, client: &Client, shift: &str) -> Result<Compared, Problem> {
+        let reader = ShiftReader::open(&self.journal, shift).map_err(|e| unreadable(&e))?;
+        let state = Arc::new(std::sync::Mutex::new((reader, Comparison::default(), None)));
+        let shared = Arc::clone(&state);
+        let told = client
+            .each_reported(shift, move |info| {
+                let Ok(mut state) = shared.lock() else {
+                    return false;
+                };
+                let (reader, comparison, broken) = &mut *state;
+                match reader.reported(&info.order_number, info.payment_id) {
+                    Ok(known) => {
+                        comparison.reported(&info, known.as_ref());
+                        true
+                    }
+                    Err(error) => {
+                        *broken = Some(error);
+                        false
+                    }
+                }
+            })
+            .await;
+        let state = Arc::into_inner(state).and_then(|state| state.into_inner().ok());
+        let Some((reader, mut comparison, broken)) = state else {
+            return Err(Problem::temporarily_unavailable());
+        };
+        if let Some(error) = broken {
+            return Err(unreadable(&error));
+        }
+        told.map_err(|failure| no_report(&failure))?;
+        let compared = tokio::task::spawn_blocking(move || {
+            reader.each(|record, reported| comparison.journalled(record, reported))?;
+            Ok::<_, JournalError>(comparison.finish())
+        });
+        let compared = compared
+            .await
+            .map_err(|_| Problem::temporarily_unavailable())?;
+        compared.map_err(|error| unreadable(&error))
+    }
+
+    /// What was absent is in the report after all: the core asks for it once more, and brings it back.
+    async fn look_again(&self, shift: &str, operation: &str) {
+        let entry =
+            ShiftReader::open(&self.journal, shift).and_then(|reader| reader.undoing_of(operation));
+        match entry {
+            Ok(Some(id)) => {
+                tracing::error!(operation, entry = %id, "Reported by the service, though it was absent");
+                if self.commands.send(Command::Recheck { id }).await.is_err() {
+                    tracing::warn!("The core has ended");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => drop(unreadable(&error)),
+        }
+    }
+
+    fn read_template(&self) -> Result<Template, Problem> {
+        let text = match std::fs::read_to_string(&self.template) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                DEFAULT_TEMPLATE.to_owned()
+            }
+            Err(error) => {
+                return Err(bad_template(&format!("не читается: {error}")));
+            }
+        };
+        Template::parse(&text).map_err(|error: TemplateError| bad_template(&with_causes(&error)))
+    }
+}
+
+fn bad_template(what: &str) -> Problem {
+    Problem::unprocessable(
+        format!("Шаблон отчёта oplat.xml: {}", words::support_text(what)),
+        "Исправьте шаблон или удалите его, тогда действует встроенный",
+    )
+}
+
+fn no_report(failure: &Failure) -> Problem {
+    let error = words::of_failure(failure);
+    Problem::new(
+        Code::TemporarilyUnavailable,
+        format!("Отчёт сервиса не получен. {}", error.message),
+        error.remedy,
+    )
+}
+
+fn unreadable(error: &JournalError) -> Problem {
+    tracing::error!(error = %with_causes(error), "The journal cannot be read");
+    Problem::new(
+        Code::Storage,
+        "Журнал операций не читается",
+        "Проверьте диск кассы",
+    )
+}

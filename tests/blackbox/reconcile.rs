@@ -1,0 +1,274 @@
+//! Reconciliation and the printed report, against the simulated service and against a report of a
+//! hundred thousand rows.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+
+use crate::bench::{Sim, Till};
+
+const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
+
+fn reconcile(till: &Till, shift: &str) -> Value {
+    let (status, found) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
+    assert_eq!(status, 200, "{found}");
+    found
+}
+
+/// A till with two sales, a refund and a cancellation of this shift.
+fn busy_till() -> (Sim, Till, String) {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    for (id, amount) in [("s1", 1000), ("s2", 500)] {
+        till.begin(id, amount);
+        till.until_final(id);
+    }
+    let refund = json!({"sale": "s1", "amount": 300, "receipt": {"number": "v", "items": [{"name": "x", "cost": 300}]}});
+    till.ask("PUT", "/v1/refunds/r1", refund);
+    till.until_final("r1");
+    till.ask("PUT", "/v1/cancellations/c1", json!({"operation": "s2"}));
+    till.until_final("c1");
+    let shift = till.operation("s1")["shift"].as_str().unwrap().to_owned();
+    (sim, till, shift)
+}
+
+#[test]
+fn both_sides_agree_after_an_ordinary_day() {
+    let (sim, till, shift) = busy_till();
+    let found = reconcile(&till, &shift);
+    assert_eq!(found["differences"], json!([]), "{found}");
+    assert_eq!(found["till"], found["service"]);
+    assert_eq!(found["till"]["sales"], json!({"count": 2, "amount": 1500}));
+    assert_eq!(found["till"]["refunds"], json!({"count": 1, "amount": 300}));
+    assert_eq!(
+        found["till"]["cancellations"],
+        json!({"count": 1, "amount": 500})
+    );
+    assert_eq!(found["till"]["net"], sim.balance());
+    let lines: Vec<&str> = found["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line.as_str().unwrap())
+        .collect();
+    assert!(
+        lines.iter().any(|line| line.contains("Расхождений нет")),
+        "{lines:?}"
+    );
+    let output = till.verb(&["report", &shift]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && printed.contains("О!плати: сверка итогов"),
+        "{printed}"
+    );
+    let output = till.verb(&["reconcile", &shift]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && printed.contains("Расхождений нет"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_sale_that_was_undone_is_no_difference() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s1", 1000);
+    till.until("s1", &["awaiting_buyer"]);
+    sim.control("POST", "/sim/buyer/join", json!({}));
+    till.until("s1", &["awaiting_confirmation"]);
+    sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
+    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    assert_eq!(till.until_final("s1")["state"], "failed");
+    sim.control("DELETE", "/sim/faults", json!({}));
+    till.until_queue_is_empty();
+    let shift = till.operation("s1")["shift"].as_str().unwrap().to_owned();
+    let found = reconcile(&till, &shift);
+    assert_eq!(found["differences"], json!([]), "{found}");
+    assert_eq!(
+        (&found["till"]["net"], &found["service"]["net"]),
+        (&json!(0), &json!(0)),
+        "{found}"
+    );
+}
+
+#[test]
+fn every_difference_is_named() {
+    let (_sim, till, shift) = busy_till();
+    let path = till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3");
+    let journal = rusqlite::Connection::open(path).unwrap();
+    // The journal forgets s1, believes another sum of s2, and in a sale that nobody made.
+    let s2 = till.operation("s2");
+    let number = s2["order_number"].as_str().unwrap();
+    let copy = "INSERT INTO operations (id, kind, state, shift, receipt, order_number, created_at, updated_at, open, live, set_aside, operation, request, record) \
+                SELECT 'ghost', kind, state, shift, receipt, 'ghost-1', created_at, updated_at, open, live, set_aside, \
+                json_set(operation, '$.id', 'ghost', '$.order_number', 'ghost-1', '$.payment_id', NULL, '$.undo', NULL), request, record FROM operations WHERE id = 's2'";
+    journal.execute(copy, []).unwrap();
+    journal
+        .execute("DELETE FROM operations WHERE id = 's1'", [])
+        .unwrap();
+    journal.execute("UPDATE operations SET operation = json_set(operation, '$.amount', 501) WHERE order_number = ?1", [number]).unwrap();
+    let found = reconcile(&till, &shift);
+    let mut whats: Vec<(String, String)> = found["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| {
+            (
+                d["what"].as_str().unwrap().to_owned(),
+                d["operation"].as_str().unwrap_or("-").to_owned(),
+            )
+        })
+        .collect();
+    whats.sort();
+    let expected = [
+        ("sum_differs", "s2"),
+        ("unknown_here", "-"),
+        ("unknown_there", "ghost"),
+    ];
+    assert_eq!(
+        whats,
+        expected.map(|(what, id)| (what.to_owned(), id.to_owned())),
+        "{found}"
+    );
+    let output = till.verb(&["reconcile", &shift]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_payment_that_was_called_absent_is_found_and_brought_back() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s1", 1000);
+    till.until("s1", &["awaiting_buyer"]);
+    sim.fault(json!({"on": "payments", "do": "lose_request"}));
+    sim.control("POST", "/sim/buyer/join", json!({}));
+    assert_eq!(till.until_final("s1")["state"], "failed");
+    till.until_queue_is_empty();
+    assert_eq!(till.operation("s1")["undo"], "done");
+    // Much later the request is carried out after all: another till of the same number sends it.
+    let number = till.operation("s1")["order_number"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let shift = till.operation("s1")["shift"].as_str().unwrap().to_owned();
+    sim.pay_by_hand(&till, &number, &shift, "10");
+    let found = reconcile(&till, &shift);
+    assert_eq!(found["differences"][0]["what"], "status_differs", "{found}");
+    crate::bench::wait_for("the money to come back", || {
+        (sim.balance() == 0).then_some(())
+    });
+    crate::bench::wait_for("peace", || {
+        (reconcile(&till, &shift)["differences"] == json!([])).then_some(())
+    });
+}
+
+#[test]
+fn a_broken_template_is_told_with_its_line() {
+    let (_sim, till, shift) = busy_till();
+    let template = till.path("linuxcash/cash/reports/oplat.xml");
+    std::fs::create_dir_all(template.parent().unwrap()).unwrap();
+    std::fs::write(
+        &template,
+        "<report>\n<header><line>{sum}</line></header></report>",
+    )
+    .unwrap();
+    let (status, problem) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
+    assert_eq!((status, problem["code"].as_str()), (422, Some("invalid")));
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("oplat.xml:2: {sum}"),
+        "{problem}"
+    );
+    std::fs::write(
+        &template,
+        "<report width=\"32\"><totals><line>{verdict}</line></totals></report>",
+    )
+    .unwrap();
+    assert_eq!(
+        reconcile(&till, &shift)["lines"],
+        json!(["Расхождений нет"])
+    );
+}
+
+#[test]
+fn without_a_report_nothing_is_compared() {
+    let (sim, till, shift) = busy_till();
+    for trouble in ["lose_request", "half_body", "garbage"] {
+        sim.fault(json!({"on": "reports", "do": trouble}));
+        let (status, problem) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
+        assert_eq!(
+            (status, problem["code"].as_str()),
+            (503, Some("temporarily_unavailable")),
+            "{trouble}"
+        );
+    }
+    assert_eq!(
+        till.ask("POST", "/v1/reconciliations", json!({"shift": ""}))
+            .0,
+        400
+    );
+}
+
+const ROWS: usize = 100_000;
+
+/// A service that does nothing but report a long shift.
+fn long_report() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while lines.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n["
+            );
+            let mut out = std::io::BufWriter::new(stream);
+            for n in 0..ROWS {
+                let comma = if n == 0 { "" } else { "," };
+                let _ = write!(
+                    out,
+                    "{comma}{{\"paymentId\": {n}, \"paymentType\": 1, \"sum\": 1.5, \"status\": 1, \"createdDate\": \"2026-11-24T10:00:00+03:00\", \"paidDate\": \"2026-11-24T10:00:00+03:00\", \"orderNumber\": \"far-{n}\"}}"
+                );
+            }
+            let _ = write!(out, "]");
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_shift_of_a_hundred_thousand_is_compared_in_bounded_memory() {
+    let url = long_report();
+    let mut till = Till::started(&url, 2, "password = secret\n");
+    let before = peak_kib(&mut till);
+    let found = reconcile(&till, "24112026");
+    assert_eq!(
+        found["service"]["sales"],
+        json!({"count": ROWS, "amount": ROWS * 150})
+    );
+    assert_eq!(found["differences"].as_array().unwrap().len(), 1000);
+    assert_eq!(found["more_differences"], ROWS - 1000);
+    let grown = peak_kib(&mut till) - before;
+    // The report has 20 MB; what is kept of it is a thousand named differences and the lines.
+    assert!(grown < 8 * 1024, "{grown} KiB more");
+}
+
+/// The most memory that the daemon ever had.
+fn peak_kib(till: &mut Till) -> i64 {
+    let status = format!("/proc/{}/status", till.daemon().0.id());
+    let text = std::fs::read_to_string(status).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
