@@ -571,7 +571,7 @@ fn no_room() -> Problem {
 }
 
 /// Only the core shows that it lives: a stuck core must be restarted.
-fn notify_watchdog() {
+pub(super) fn notify_watchdog() {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
         tracing::trace!(%error, "No watchdog");
     }

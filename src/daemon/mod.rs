@@ -1,12 +1,13 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `core_loop`: the core's thread · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves
+//! - `core_loop`: the core's thread · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
 
 mod core_loop;
 mod reconciler;
+mod refusal;
 mod shared;
 
 use std::net::SocketAddr;
@@ -134,8 +135,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         // A till that changes over to TCP finds its key waiting.
         listen::load_or_make_token(&config.till.token_file)?;
     }
-    let journal = Journal::open(&paths.journal())?;
-    let reader = Reader::open(&paths.journal())?;
+    let opened = open_journal(&paths.journal())?;
     let clock = Clock::start();
     let (outputs, mut unsupported) = outputs(&config.display.devices);
     let look = Look {
@@ -152,7 +152,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let advice = advice(&loaded, &unsupported);
     let shared = Arc::new(Shared::new(
         clock,
-        reader,
+        opened.reader,
         displays.clone(),
         unsupported,
         advice,
@@ -184,28 +184,50 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let tcp_address = tcp
         .as_ref()
         .and_then(|(listener, _)| listener.local_addr().ok());
-    let restored = journal.restore()?;
-    let (core, first) = Core::new(core_settings(config)?, restored, clock.now());
-    // Before the first caller can ask for it.
-    shared.set_status(core.status(clock.now()));
-    shared
-        .operations
-        .store(journal.operations(), Ordering::Relaxed);
+    let core = match opened.journal {
+        Ok((journal, restored)) => {
+            let (core, first) = Core::new(core_settings(config)?, restored, clock.now());
+            // Before the first caller can ask for it.
+            shared.set_status(core.status(clock.now()));
+            let operations = journal.operations();
+            shared.operations.store(operations, Ordering::Relaxed);
+            Ok((core, first, journal))
+        }
+        Err(reason) => Err(reason),
+    };
     let patience = config.main.timeout * 2 + Duration::from_secs(1);
     let calls = (shared.calls.clone(), patience);
     let (http, io) = start_http(till, unix, tcp, stopped.clone(), calls)?;
-    let parts = Parts {
-        core,
-        clock,
-        journal,
-        journal_days: config.main.journal_days,
-        client,
-        io,
-        inbound: inbound.clone(),
-        displays: displays.clone(),
-        notices: notices.clone(),
-        shared: shared.clone(),
-        stop: stopped,
+    let heart: Heart = match core {
+        Ok((core, first, journal)) => {
+            let parts = Parts {
+                core,
+                clock,
+                journal,
+                journal_days: config.main.journal_days,
+                client,
+                io,
+                inbound: inbound.clone(),
+                displays: displays.clone(),
+                notices: notices.clone(),
+                shared: shared.clone(),
+                stop: stopped,
+            };
+            Box::pin(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
+        }
+        Err(reason) => {
+            if let Err(error) = displays.show(&crate::display::Scene::Idle) {
+                tracing::debug!(%error, "No idle scene");
+            }
+            let journal = paths.journal();
+            Box::pin(refusal::refuse(
+                journal,
+                reason,
+                command_queue,
+                inbound_queue,
+                stopped,
+            ))
+        }
     };
     let scans = spawn("oplati-scans", move || {
         carry_scans(&scanner_events, &inbound, &notices)
@@ -216,9 +238,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
             .enable_time()
             .build()
         {
-            Ok(runtime) => {
-                runtime.block_on(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
-            }
+            Ok(runtime) => runtime.block_on(heart),
             Err(error) => tracing::error!(%error, "The core has no runtime"),
         },
     )?;
@@ -235,6 +255,39 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         displays,
         shared,
     })
+}
+
+/// What the core's thread runs.
+type Heart = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The journal with what it holds, or the reason why there is none.
+struct Opened {
+    journal: Result<(Journal, crate::core::event::Restored), String>,
+    reader: Result<Reader, String>,
+}
+
+/// A journal that another process has is an error of its own; without one for any other reason the
+/// daemon runs and refuses.
+fn open_journal(path: &Path) -> Result<Opened, JournalError> {
+    let opened = Journal::open(path).and_then(|journal| {
+        let restored = journal.restore()?;
+        Ok((journal, restored, Reader::open(path)?))
+    });
+    match opened {
+        Ok((journal, restored, reader)) => Ok(Opened {
+            journal: Ok((journal, restored)),
+            reader: Ok(reader),
+        }),
+        Err(error @ JournalError::Taken { .. }) => Err(error),
+        Err(error) => {
+            tracing::error!(error = %crate::causes::with_causes(&error), "Payments are refused: there is no journal");
+            let reason = refusal::reason(&error);
+            Ok(Opened {
+                journal: Err(reason.clone()),
+                reader: Err(reason),
+            })
+        }
+    }
 }
 
 impl Daemon {

@@ -18,7 +18,7 @@ use crate::core::words;
 use crate::display::Displays;
 use crate::journal::Reader;
 use crate::operation::{Operation, QueueItem, rfc3339_ms};
-use crate::problem::{Problem, seed};
+use crate::problem::{Code, Problem, seed};
 use crate::scanner::ScannerHandle;
 use crate::service::call::TokenProblem;
 
@@ -43,7 +43,8 @@ pub(super) struct Shared {
     pub(super) operations: AtomicU64,
     /// Calls to the service that are under way.
     pub(super) calls: Calls,
-    reader: Reader,
+    /// The journal, or why there is none, Russian.
+    reader: Result<Reader, String>,
     displays: Arc<Displays>,
     scanners: Mutex<Vec<ScannerHandle>>,
     /// Configured devices that this version does not drive, with the reason.
@@ -67,7 +68,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     pub(super) fn new(
         clock: Clock,
-        reader: Reader,
+        reader: Result<Reader, String>,
         displays: Arc<Displays>,
         unsupported: Vec<Unsupported>,
         advice: Vec<String>,
@@ -126,6 +127,9 @@ impl Shared {
     /// What refuses a sale, Russian.
     fn blocked(&self, status: &Status) -> Vec<String> {
         let mut reasons = Vec::new();
+        if let Err(reason) = &self.reader {
+            reasons.push(reason.clone());
+        }
         if self.stalled.load(Ordering::Relaxed) || self.no_room.load(Ordering::Relaxed) {
             reasons.push("Журнал не записывается: освободите место на диске".to_owned());
         }
@@ -195,7 +199,7 @@ impl Watch for Shared {
                 })
                 .collect(),
             journal: JournalHealth {
-                ok: !self.stalled.load(Ordering::Relaxed),
+                ok: self.reader.is_ok() && !self.stalled.load(Ordering::Relaxed),
                 operations: self.operations.load(Ordering::Relaxed),
             },
             version: env!("CARGO_PKG_VERSION"),
@@ -275,6 +279,13 @@ impl Calls {
 }
 
 impl Shared {
+    fn reader(&self) -> Result<&Reader, Problem> {
+        self.reader.as_ref().map_err(|reason| {
+            let remedy = "Устраните причину и перезапустите службу oplati";
+            Problem::new(Code::Storage, reason.clone(), remedy)
+        })
+    }
+
     fn as_far_as_known(&self, mut operation: Operation) -> Operation {
         if self.stalled.load(Ordering::Relaxed) && !operation.state.is_final() {
             words::CHECK_IN_ACCOUNT.clone_into(&mut operation.message);
@@ -287,12 +298,12 @@ impl Shared {
 /// cashier is told to look in the merchant's account.
 impl Archive for Shared {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
-        let operation = self.reader.operation(id)?;
+        let operation = self.reader()?.operation(id)?;
         Ok(operation.map(|operation| self.as_far_as_known(operation)))
     }
 
     fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {
-        let operations = self.reader.operations(query)?;
+        let operations = self.reader()?.operations(query)?;
         let known = operations
             .into_iter()
             .map(|operation| self.as_far_as_known(operation));
@@ -300,6 +311,6 @@ impl Archive for Shared {
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
-        self.reader.queue()
+        self.reader()?.queue()
     }
 }

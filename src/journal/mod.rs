@@ -15,6 +15,7 @@
 
 //! What a till asked for can be large and never changes: it is written once, beside what does change.
 
+mod aside;
 mod lock;
 mod reader;
 mod reserve;
@@ -73,15 +74,21 @@ pub enum JournalError {
         /// Its version.
         found: i64,
     },
-    /// SQLite finds the file damaged.
-    #[error(
-        "the journal {path} is damaged ({report}); stop the service, keep the file, and restore a copy or ask support"
-    )]
+    /// SQLite finds the file damaged; [`Journal::open`] puts it aside.
+    #[error("the journal {path} is damaged ({report})")]
     Damaged {
         /// Which file.
         path: PathBuf,
         /// SQLite's words.
         report: String,
+    },
+    /// A damaged journal lies aside, and no other has taken its place.
+    #[error(
+        "a damaged journal is kept in {aside}; put a good copy back in its place and restart, or, to begin an empty journal, move that folder away: what was unfinished must then be checked in the merchant's account"
+    )]
+    Aside {
+        /// The folder.
+        aside: PathBuf,
     },
     /// Another process writes it.
     #[error("the journal {path} is in use by another oplati (pid {pid})")]
@@ -145,6 +152,7 @@ impl JournalError {
             | JournalError::Prepare { .. }
             | JournalError::TooNew { .. }
             | JournalError::Damaged { .. }
+            | JournalError::Aside { .. }
             | JournalError::Taken { .. }
             | JournalError::Gone { .. }
             | JournalError::Row { .. }
@@ -187,11 +195,34 @@ struct File {
 }
 
 impl Journal {
-    /// Opens the journal, makes it if absent, checks it, and brings it to the present version.
+    /// Opens the journal, makes it if absent, checks it, and brings it to the present version. A
+    /// damaged one is kept aside, and no other is made in its place: an empty journal would take
+    /// payments and know nothing of those that are unfinished.
     ///
     /// # Errors
-    /// [`JournalError`] naming the file; nothing is changed or removed then.
+    /// [`JournalError`] naming the file; nothing is removed then.
     pub fn open(path: &Path) -> Result<Journal, JournalError> {
+        if let Some(folder) = path.parent() {
+            let prepare = |source| JournalError::Prepare {
+                path: path.to_owned(),
+                source,
+            };
+            std::fs::create_dir_all(folder).map_err(prepare)?;
+        }
+        let lock = Lock::take(path)?;
+        aside::refuse_if_kept(path)?;
+        match Journal::open_checked(path, lock) {
+            Err(JournalError::Damaged { path, report }) => {
+                tracing::error!(path = %path.display(), report = %report, "The journal is damaged and is put aside");
+                Err(JournalError::Aside {
+                    aside: aside::keep(&path)?,
+                })
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_checked(path: &Path, lock: Lock) -> Result<Journal, JournalError> {
         let prepare = |source| JournalError::Prepare {
             path: path.to_owned(),
             source,
@@ -200,10 +231,6 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(prepare)?;
-        }
-        let lock = Lock::take(path)?;
         make_private(path).map_err(prepare)?;
         let connection = Connection::open(path).map_err(open)?;
         connection.busy_timeout(BUSY_WAIT).map_err(open)?;

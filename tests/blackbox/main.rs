@@ -10,6 +10,7 @@
 mod bench;
 mod cli;
 mod crashes;
+mod journal;
 mod limits;
 mod reconcile;
 mod reversals;

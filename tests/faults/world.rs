@@ -27,6 +27,9 @@ use crate::store::Store;
 /// What a service says that does not know itself what it did.
 const ERROR_BODY: &[u8] = br#"{"code": "DB", "devMessage": "no base"}"#;
 
+/// Told of every commit.
+pub type AfterCommit<'a> = Box<dyn FnMut(&Journal) + 'a>;
+
 /// A promise that was broken, and how.
 pub type Check = Result<(), String>;
 
@@ -95,7 +98,7 @@ pub struct World<'a> {
     disk_full: u64,
     crash_before_effect: Option<u64>,
     /// Called after every commit.
-    pub after_commit: Option<Box<dyn FnMut(&Journal) + 'a>>,
+    pub after_commit: Option<AfterCommit<'a>>,
 }
 
 fn start() -> Now {
@@ -235,10 +238,10 @@ impl<'a> World<'a> {
                 self.requests_made += 1;
             }
             Effect::Reply { reply, .. } => {
-                if let TillReply::Begun(Ok((_, operation))) = reply.as_ref() {
-                    if self.acked.insert(operation.id.clone()) {
-                        self.counts.operations += 1;
-                    }
+                if let TillReply::Begun(Ok((_, operation))) = reply.as_ref()
+                    && self.acked.insert(operation.id.clone())
+                {
+                    self.counts.operations += 1;
                 }
                 if let TillReply::Aborted(Ok(operation)) = reply.as_ref()
                     && operation.kind == Kind::Sale

@@ -1,0 +1,86 @@
+//! Without a journal: the daemon runs, says what to do, and refuses every payment. Ending instead
+//! would be started again and again, and tell a till nothing but that nobody is there.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::core_loop::Inbound;
+use crate::api::till::{Answer, Command};
+use crate::journal::{Journal, JournalError};
+use crate::problem::{Code, Problem};
+
+/// How often the journal is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The line for health and for every refused call, Russian.
+pub(super) fn reason(error: &JournalError) -> String {
+    match error {
+        JournalError::Aside { aside } => format!(
+            "Журнал операций повреждён и отложен в {}: верните исправную копию и перезапустите службу, либо обратитесь в поддержку",
+            aside.display()
+        ),
+        JournalError::TooNew { .. } => {
+            "Журнал операций записан более новой версией: установите её".to_owned()
+        }
+        JournalError::Open { .. }
+        | JournalError::Prepare { .. }
+        | JournalError::Damaged { .. }
+        | JournalError::Taken { .. }
+        | JournalError::Gone { .. }
+        | JournalError::Row { .. }
+        | JournalError::Orphan { .. }
+        | JournalError::Full { .. }
+        | JournalError::Statement { .. } => {
+            "Журнал операций не открывается: проверьте диск кассы и права на файлы".to_owned()
+        }
+    }
+}
+
+fn problem(reason: &str) -> Problem {
+    Problem::new(
+        Code::Storage,
+        reason,
+        "Устраните причину и перезапустите службу oplati",
+    )
+}
+
+/// Answers every command with the reason, until the journal can be opened or the daemon is stopped.
+pub(super) async fn refuse(
+    path: PathBuf,
+    reason: String,
+    mut commands: mpsc::Receiver<Command>,
+    mut inbound: mpsc::Receiver<Inbound>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut again = tokio::time::interval(AGAIN);
+    again.tick().await;
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            Some(command) = commands.recv() => answer(command, &problem(&reason)),
+            Some(_) = inbound.recv() => {}
+            _ = again.tick() => {
+                if Journal::open(&path).is_ok() {
+                    tracing::info!("The journal can be opened: the daemon ends, to be started anew");
+                    return;
+                }
+            }
+        }
+        super::core_loop::notify_watchdog();
+    }
+}
+
+fn answer(command: Command, problem: &Problem) {
+    fn tell<T>(answer: Answer<T>, problem: &Problem) {
+        drop(answer.send(Err(problem.clone())));
+    }
+    match command {
+        Command::Begin { answer, .. } => tell(answer, problem),
+        Command::Abort { answer, .. } => tell(answer, problem),
+        Command::Scan { answer, .. } => tell(answer, problem),
+        Command::Retry { answer, .. } | Command::Settle { answer, .. } => tell(answer, problem),
+        Command::Recheck { .. } => {}
+    }
+}
