@@ -11,6 +11,7 @@ mod tests;
 mod values;
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -191,19 +192,39 @@ fn list(values: &[BadValue]) -> String {
 pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
     let paths = Paths::below(root);
     let path = paths.config();
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
+    let unreadable = |source| ConfigError::Unreadable {
+        path: path.clone(),
+        source,
+    };
+    let file = match std::fs::File::open(&path) {
+        Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut loaded = bind("", &path, &paths)?;
             loaded.source = Source::Defaults(path);
             return Ok(loaded);
         }
-        Err(source) => return Err(ConfigError::Unreadable { path, source }),
+        Err(source) => return Err(unreadable(source)),
     };
+    // A file of any size, a device even: one byte more than is allowed tells enough.
+    let most = u64::try_from(ini::MAX_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    read(&bytes, root)
+}
+
+/// Reads the settings out of the content of oplati.conf below `root`.
+///
+/// # Errors
+/// [`ConfigError`], with every bad value at once.
+pub fn read(bytes: &[u8], root: &Path) -> Result<Loaded, ConfigError> {
+    let paths = Paths::below(root);
+    let path = paths.config();
     if bytes.len() > ini::MAX_BYTES {
         return Err(ConfigError::TooLarge { path });
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         ConfigError::NotUtf8 {

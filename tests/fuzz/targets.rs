@@ -1,0 +1,158 @@
+//! What is fuzzed: each function takes any bytes, and holds when it returns. The fuzzer and the smoke
+//! test of `tests/run` share it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use oplati::core::validate;
+use oplati::money::Kopecks;
+use oplati::operation::{CancellationRequest, CardRequest, RefundRequest, SaleRequest, Wish};
+use oplati::report::{Facts, Reconciliation, Template, Totals};
+use oplati::scanner::frame::{Framer, Framing};
+use oplati::scanner::text;
+use oplati::service::call::{Call, Failure, PaymentStatus, Reply, SessionMode};
+use oplati::service::classify;
+
+/// A target.
+pub type Target = fn(&[u8]);
+
+/// All of them, by the name of their corpus.
+#[allow(dead_code, reason = "each fuzz target uses one of them")]
+pub const ALL: [(&str, Target); 5] = [
+    ("wire", wire),
+    ("framing", framing),
+    ("configuration", configuration),
+    ("template", template),
+    ("bodies", bodies),
+];
+
+/// The service's answers: the first byte chooses call and status, the rest is the body.
+pub fn wire(data: &[u8]) {
+    let Some((choice, body)) = data.split_first() else {
+        return;
+    };
+    let status = [200, 400, 401, 404, 429, 500, 302, 204][usize::from(choice >> 5)];
+    let pay = || Call::Pay {
+        session: "s".into(),
+        order_number: "n-1".into(),
+        sum: Kopecks(150),
+        shift: "24112026".into(),
+        receipt: serde_json::from_str(r#"{"number": "1", "items": []}"#).unwrap(),
+    };
+    let call = match choice & 7 {
+        0 => Call::OpenSession(SessionMode::DynamicQr),
+        1 => Call::OpenSession(SessionMode::StaticQr),
+        2 => Call::ConsumerStatus {
+            session: "s".into(),
+        },
+        3 | 4 => pay(),
+        5 => Call::Payment { payment_id: 1 },
+        6 => Call::LookUp {
+            shifts: vec!["24112026".into()],
+            order_numbers: vec!["n-1".into()],
+        },
+        _ => Call::Reverse {
+            payment_id: 1,
+            order_number: "n-1".into(),
+            sum: Kopecks(150),
+            shift: "24112026".into(),
+            receipt: None,
+        },
+    };
+    match classify(&call, status, body) {
+        // Nothing but a 200 that speaks of our payment is an answer to it.
+        Ok(Reply::Payment(info)) if matches!(call, Call::Pay { .. }) => {
+            assert_eq!(status, 200);
+            assert_eq!(
+                (info.order_number.as_str(), info.sum),
+                ("n-1", Kopecks(150))
+            );
+            assert!(!matches!(info.status, PaymentStatus::Unknown(1)));
+        }
+        Ok(_) => assert_eq!(status, 200),
+        Err(Failure::Refused { .. }) => assert!(matches!(status, 400 | 404)),
+        Err(_) => {}
+    }
+}
+
+/// A scanner's line: pieces of any length, with pauses.
+pub fn framing(data: &[u8]) {
+    let terminator = data.first().is_some_and(|byte| byte & 1 == 0);
+    let mut framer = Framer::new(Framing {
+        terminator,
+        ..Framing::default()
+    });
+    let mut now = Duration::ZERO;
+    let mut frames = Vec::new();
+    for piece in data.chunks(7) {
+        let pause = u64::from(piece.first().copied().unwrap_or_default());
+        now += Duration::from_millis(pause);
+        frames.extend(framer.push(piece, now));
+    }
+    frames.extend(framer.handle_timeout(now + Duration::from_secs(1)));
+    assert!(frames.iter().map(Vec::len).sum::<usize>() <= data.len());
+    for frame in frames {
+        assert!(!frame.is_empty() && frame.len() <= 4096);
+        if let Some(code) = text::decode(&frame) {
+            assert!(!code.expose().is_empty());
+        }
+    }
+}
+
+/// oplati.conf.
+pub fn configuration(data: &[u8]) {
+    match oplati::config::read(data, Path::new("/")) {
+        Ok(loaded) => {
+            let main = &loaded.config.main;
+            assert!((1..=300).contains(&main.timeout.as_secs()));
+            assert!((10..=3600).contains(&main.wait_buyer.as_secs()));
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// oplat.xml.
+pub fn template(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(template) = Template::parse(text) else {
+        return;
+    };
+    let reconciliation = Reconciliation {
+        shift: "24112026".into(),
+        till: Totals::default(),
+        service: Totals::default(),
+        differences: Vec::new(),
+        more_differences: 0,
+        settled: Vec::new(),
+        lines: Vec::new(),
+    };
+    let facts = Facts {
+        reg_num: "OPL000011111".into(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let lines = template.render(&reconciliation, &facts);
+    assert!(lines.iter().all(|line| line.chars().count() <= 48));
+}
+
+/// Bodies of the till API: the first byte chooses the call.
+pub fn bodies(data: &[u8]) {
+    let Some((choice, body)) = data.split_first() else {
+        return;
+    };
+    let wish = match choice & 3 {
+        0 => serde_json::from_slice::<SaleRequest>(body).map(Wish::Sale),
+        1 => serde_json::from_slice::<RefundRequest>(body).map(Wish::Refund),
+        2 => serde_json::from_slice::<CancellationRequest>(body).map(Wish::Cancellation),
+        _ => serde_json::from_slice::<CardRequest>(body).map(Wish::Card),
+    };
+    let Ok(wish) = wish else { return };
+    if validate::wish(&wish, Some(7)).is_ok()
+        && let Wish::Sale(sale) = &wish
+    {
+        let sum: i64 = sale.receipt.items.iter().map(|item| item.cost.0).sum();
+        assert_eq!(sum, sale.amount.0);
+        assert!(sale.amount.is_payable());
+    }
+}
