@@ -300,16 +300,22 @@ fn no_access_for_others_and_full_synchronous_wal() {
 }
 
 #[test]
-fn damaged_and_newer_files_are_refused_and_left_alone() {
+fn damaged_files_are_kept_aside_and_newer_ones_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite3");
     std::fs::write(&path, vec![7; 8192]).unwrap();
+    let Err(JournalError::Aside { aside }) = Journal::open(&path) else {
+        panic!()
+    };
+    let kept = std::fs::read(aside.join("journal.sqlite3")).unwrap();
+    assert_eq!(kept, vec![7; 8192]);
+    // No empty one takes its place by itself, until a person has moved the folder away.
     assert!(matches!(
         Journal::open(&path),
-        Err(JournalError::Damaged { .. })
+        Err(JournalError::Aside { .. })
     ));
-    assert_eq!(std::fs::read(&path).unwrap(), vec![7; 8192]);
-    std::fs::remove_file(&path).unwrap();
+    assert!(!path.exists());
+    std::fs::remove_dir_all(folder.path().join("journal.damaged")).unwrap();
     let journal = Journal::open(&path).unwrap();
     journal
         .connection

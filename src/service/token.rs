@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
     };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(left_behind(path)),
         Err(error) => return Err(unreadable(error)),
     };
     let mut bytes = Vec::new();
@@ -69,6 +69,25 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
         path: path.to_owned(),
         what,
     })
+}
+
+/// A token that was received, but did not get to its place: it is the only one ever issued.
+fn left_behind(path: &Path) -> Option<Secret> {
+    let temporary = temporary(path);
+    let token = check(&std::fs::read(&temporary).ok()?).ok()?;
+    match std::fs::rename(&temporary, path) {
+        Ok(()) => {
+            tracing::warn!(path = %path.display(), "A token that was left behind is put in its place")
+        }
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "The token cannot be put in its place");
+        }
+    }
+    Some(token)
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    path.with_extension("conf.new")
 }
 
 /// One line of printable ASCII; white space around it means nothing.
@@ -92,6 +111,8 @@ pub(super) struct Prepared {
     file: std::fs::File,
     temporary: PathBuf,
     path: PathBuf,
+    /// The token is in the file: it must not be removed whatever follows.
+    holds_token: bool,
 }
 
 impl Prepared {
@@ -104,7 +125,7 @@ impl Prepared {
             path: path.to_owned(),
             source,
         };
-        let temporary = path.with_extension("conf.new");
+        let temporary = temporary(path);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(unwritable)?;
         }
@@ -126,6 +147,7 @@ impl Prepared {
             file,
             temporary,
             path: path.to_owned(),
+            holds_token: false,
         })
     }
 
@@ -150,6 +172,7 @@ impl Prepared {
         self.file
             .set_len(u64::try_from(token.len()).unwrap_or_default() + 1)?;
         self.file.sync_all()?;
+        self.holds_token = true;
         std::fs::rename(&self.temporary, &self.path)?;
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         std::fs::File::open(folder)?.sync_all()
@@ -158,7 +181,9 @@ impl Prepared {
 
 impl Drop for Prepared {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.temporary);
+        if !self.holds_token {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
     }
 }
 
@@ -181,6 +206,24 @@ mod tests {
             0o600
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_token_that_did_not_get_to_its_place_is_found_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.conf");
+        let prepared = Prepared::make(&path).unwrap();
+        // A folder in its place: the rename fails after the token was received.
+        std::fs::create_dir_all(path.join("in the way")).unwrap();
+        assert!(prepared.keep(&Secret::new("T-123456")).is_err());
+        std::fs::remove_dir_all(&path).unwrap();
+        assert_eq!(read(&path).unwrap(), Some(Secret::new("T-123456")));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "T-123456\n");
+        // What was only prepared is no token.
+        std::fs::remove_file(&path).unwrap();
+        drop(Prepared::make(&path).unwrap());
+        std::fs::write(temporary(&path), [b' '; 64]).unwrap();
+        assert_eq!(read(&path).unwrap(), None);
     }
 
     #[test]

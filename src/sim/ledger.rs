@@ -120,7 +120,6 @@ pub(super) struct Info {
     sum: Box<RawValue>,
     status: i64,
     createdDate: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
     paidDate: String,
     orderNumber: String,
     pursePublicId: &'static str,
@@ -134,7 +133,12 @@ impl Entry {
             sum: strict::roubles(self.sum),
             status: self.status,
             createdDate: self.created.clone(),
-            paidDate: self.paid.clone(),
+            // Not yet paid: the date of its making, as the public clients expect.
+            paidDate: if self.paid.is_empty() {
+                self.created.clone()
+            } else {
+                self.paid.clone()
+            },
             orderNumber: self.order_number.clone(),
             pursePublicId: "**** 4821",
         }

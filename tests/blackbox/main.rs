@@ -9,6 +9,7 @@
 
 mod bench;
 mod cli;
+mod clients;
 mod crashes;
 mod journal;
 mod limits;
