@@ -1,11 +1,12 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `core_loop`: the core's thread · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves
+//! - `devices`: scanners and displays · `core_loop`: the core's thread · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
 
 mod core_loop;
+mod devices;
 mod reconciler;
 mod refusal;
 mod shared;
@@ -22,23 +23,21 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::api::listen::{self, ListenError};
-use crate::api::notices::{NoticeKind, Notices};
+use crate::api::notices::Notices;
 use crate::api::server::{Listeners, serve};
 use crate::api::till::Till;
 use crate::clock::Clock;
-use crate::config::{
-    self, Config, ConfigError, DisplayDevice, Loaded, Paths, ScannerDevice, Source,
-};
+use crate::config::{self, Config, ConfigError, Loaded, Paths, Source};
 use crate::core::Core;
 use crate::core::event::Settings;
 use crate::core::record::Account;
-use crate::display::{Displays, Look, Output};
+use crate::display::{Displays, Look};
 use crate::exit;
 use crate::journal::{Journal, JournalError, Reader};
-use crate::scanner::{self, ScannerEvent, ScannerHandle};
 use crate::service::{self, Client, ClientError};
 
-use core_loop::{CoreLoop, Inbound, Parts};
+use core_loop::{CoreLoop, Parts};
+use devices::{carry_scans, outputs, start_scanners};
 use reconciler::Reconciler;
 use shared::{Calls, Shared, Unsupported};
 
@@ -46,8 +45,6 @@ use shared::{Calls, Shared, Unsupported};
 const COMMANDS: usize = 64;
 /// Answers of the service and scans that may wait for the core.
 const INBOUND: usize = 256;
-/// Events of scanners that may wait.
-const SCANS: usize = 64;
 
 /// Where the daemon lives.
 #[derive(Clone, Debug)]
@@ -460,108 +457,6 @@ fn client(config: &Config, paths: &Paths) -> Result<Option<Arc<Client>>, DaemonE
         token_path: paths.token(),
     };
     Ok(Some(Arc::new(Client::new(settings)?)))
-}
-
-fn outputs(devices: &[DisplayDevice]) -> (Vec<Output>, Vec<Unsupported>) {
-    let (mut outputs, mut unsupported) = (Vec::new(), Vec::new());
-    for (index, device) in devices.iter().enumerate() {
-        let name = format!("display{}", index + 1);
-        let node = match device {
-            DisplayDevice::Png { path, size } => {
-                outputs.push(Output::Png {
-                    name,
-                    path: path.clone(),
-                    size: *size,
-                });
-                continue;
-            }
-            DisplayDevice::Web => {
-                outputs.push(Output::Web { name });
-                continue;
-            }
-            // Nothing is missing: the page is always served.
-            DisplayDevice::Auto => {
-                tracing::info!(device = %name, "auto looks for no display in this version");
-                continue;
-            }
-            DisplayDevice::Drm { connector } => {
-                format!("drm:{}", connector.as_deref().unwrap_or(""))
-            }
-            DisplayDevice::Framebuffer { path } => path.display().to_string(),
-            DisplayDevice::Window => "window".to_owned(),
-            DisplayDevice::Serial(line) => line.path.display().to_string(),
-        };
-        unsupported.push(Unsupported {
-            name,
-            kind: "display",
-            node,
-        });
-    }
-    (outputs, unsupported)
-}
-
-type ScannerEvents = std::sync::mpsc::Receiver<ScannerEvent>;
-
-fn start_scanners(
-    devices: &[ScannerDevice],
-    unsupported: &mut Vec<Unsupported>,
-) -> Result<(Vec<ScannerHandle>, ScannerEvents), DaemonError> {
-    let (events, queue) = sync_channel(SCANS);
-    let mut scanners = Vec::new();
-    for (index, device) in devices.iter().enumerate() {
-        let name = format!("scanner{}", index + 1);
-        let node = match device {
-            ScannerDevice::Serial(line) => {
-                let framing = scanner::frame::Framing::default();
-                let settings = scanner::Settings {
-                    name,
-                    line: line.clone(),
-                    framing,
-                    events: events.clone(),
-                };
-                let handle = scanner::start(settings);
-                scanners.push(handle.map_err(|source| DaemonError::System {
-                    what: "a scanner's thread",
-                    source,
-                })?);
-                continue;
-            }
-            ScannerDevice::Auto => {
-                tracing::info!(device = %name, "auto looks for no scanner in this version");
-                continue;
-            }
-            ScannerDevice::Hid { path } | ScannerDevice::Keyboard { path } => {
-                path.display().to_string()
-            }
-        };
-        unsupported.push(Unsupported {
-            name,
-            kind: "scanner",
-            node,
-        });
-    }
-    Ok((scanners, queue))
-}
-
-/// Ends when every scanner has stopped.
-fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<Inbound>, notices: &Notices) {
-    while let Ok(event) = events.recv() {
-        match event {
-            ScannerEvent::Scan { device, code } => {
-                if inbound
-                    .blocking_send(Inbound::Scan { device, code })
-                    .is_err()
-                {
-                    return;
-                }
-            }
-            ScannerEvent::State { device, state } => {
-                let data =
-                    serde_json::json!({"name": device, "kind": "scanner", "state": state.word()});
-                notices.publish(NoticeKind::Device, data);
-            }
-        }
-    }
 }
 
 /// A door over TCP with its key.

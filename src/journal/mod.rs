@@ -16,6 +16,7 @@
 //! What a till asked for can be large and never changes: it is written once, beside what does change.
 
 mod aside;
+mod error;
 mod lock;
 mod reader;
 mod reserve;
@@ -32,6 +33,8 @@ use crate::core::event::{Facts, Restored, Write};
 use crate::core::record::{EntryRecord, Record};
 use crate::operation::{Operation, State, Wish, rfc3339_ms};
 
+pub use error::JournalError;
+use error::{reading, writing};
 use lock::Lock;
 pub use reader::{Reader, ShiftReader};
 use reserve::Reserve;
@@ -41,139 +44,6 @@ use row::{COLUMNS, parse, read_row};
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 /// Most rows that one call of [`Journal::purge`] removes: the core waits for it.
 const PURGED_AT_ONCE: u32 = 200;
-
-/// What is wrong with the journal.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The file or its folder cannot be used.
-    #[error("cannot open the journal {path}")]
-    Open {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: rusqlite::Error,
-    },
-    /// The folder cannot be made or the file's mode not be set.
-    #[error("cannot prepare the journal {path}")]
-    Prepare {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Written by a newer program.
-    #[error(
-        "the journal {path} has version {found}, this program knows up to {}: install the newer artix-oplati again",
-        schema::VERSION
-    )]
-    TooNew {
-        /// Which file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-    },
-    /// SQLite finds the file damaged; [`Journal::open`] puts it aside.
-    #[error("the journal {path} is damaged ({report})")]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// SQLite's words.
-        report: String,
-    },
-    /// A damaged journal lies aside, and no other has taken its place.
-    #[error(
-        "a damaged journal is kept in {aside}; put a good copy back in its place and restart, or, to begin an empty journal, move that folder away: what was unfinished must then be checked in the merchant's account"
-    )]
-    Aside {
-        /// The folder.
-        aside: PathBuf,
-    },
-    /// Another process writes it.
-    #[error("the journal {path} is in use by another oplati (pid {pid})")]
-    Taken {
-        /// Which file.
-        path: PathBuf,
-        /// Of the other one, `?` when it cannot be known.
-        pid: String,
-    },
-    /// The file was removed or replaced while it was open: what is written goes nowhere.
-    #[error("the journal {path} was removed or replaced while the daemon ran")]
-    Gone {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// A row that this program cannot read.
-    #[error("the journal's row of operation {id} is not readable")]
-    Row {
-        /// Which operation.
-        id: String,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A row without the row that it belongs to.
-    #[error("the journal has operation {id} without the one that it reverses")]
-    Orphan {
-        /// Which reversal.
-        id: String,
-    },
-    /// The disk has no room, or not enough for the end of an operation.
-    #[error("there is no room for the journal {path}")]
-    Full {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// A statement failed.
-    #[error("the journal cannot be {doing}")]
-    Statement {
-        /// `written` or `read`.
-        doing: &'static str,
-        /// Why.
-        #[source]
-        source: rusqlite::Error,
-    },
-}
-
-impl JournalError {
-    /// Whether giving up the reserve may help.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        match self {
-            JournalError::Full { .. } => true,
-            JournalError::Statement { source, .. } => {
-                matches!(
-                    source.sqlite_error_code(),
-                    Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure)
-                )
-            }
-            JournalError::Open { .. }
-            | JournalError::Prepare { .. }
-            | JournalError::TooNew { .. }
-            | JournalError::Damaged { .. }
-            | JournalError::Aside { .. }
-            | JournalError::Taken { .. }
-            | JournalError::Gone { .. }
-            | JournalError::Row { .. }
-            | JournalError::Orphan { .. } => false,
-        }
-    }
-}
-
-fn reading(source: rusqlite::Error) -> JournalError {
-    JournalError::Statement {
-        doing: "read",
-        source,
-    }
-}
-
-fn writing(source: rusqlite::Error) -> JournalError {
-    JournalError::Statement {
-        doing: "written",
-        source,
-    }
-}
 
 /// The writing end: one in a process, one process for a file.
 #[derive(Debug)]

@@ -13,6 +13,8 @@
 //! Certificates are the system's, and are read only for an `https:` address: the bare machine on
 //! which the demo runs may have none.
 
+mod stream;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -31,10 +33,6 @@ use crate::secret::Secret;
 const CONNECT: Duration = Duration::from_secs(5);
 /// A probe is all in all this short: a cashier waits for it.
 const PROBE: Duration = Duration::from_secs(2);
-/// A whole shift's report may take so long.
-const REPORT: Duration = Duration::from_secs(120);
-/// Pieces of a report that may wait for their reader.
-const PIECES: usize = 4;
 /// Largest body of a report; a hundred thousand rows have some 25 MB.
 const MAX_REPORT: usize = 64 * 1024 * 1024;
 /// Largest body of any other answer.
@@ -251,114 +249,6 @@ impl Client {
         failure.map_or(Ok(Reply::Found(found)), Err)
     }
 
-    /// Reads a shift's report row by row, in bounded memory. `each` runs on a thread of its own and
-    /// says whether to go on.
-    ///
-    /// # Errors
-    /// [`Failure`]: the report did not come whole, and what was seen of it proves nothing.
-    pub async fn each_reported(
-        &self,
-        shift: &str,
-        mut each: impl FnMut(PaymentInfo) -> bool + Send + 'static,
-    ) -> Result<(), Failure> {
-        let token = self.token("reconciliation").await?;
-        let mut request = self.report(shift);
-        if let Some(token) = &token {
-            request = request.header(wire::HEADER_TOKEN, sensitive(token)?);
-        }
-        let (chunks, pieces) = tokio::sync::mpsc::channel(PIECES);
-        let reader = tokio::task::spawn_blocking(move || {
-            super::report::each_row(Pieces::of(pieces), &mut each)
-        });
-        let began = Instant::now();
-        let sent = tokio::time::timeout(REPORT, self.pass_on(request, chunks)).await;
-        let sent = sent.unwrap_or_else(|_| {
-            Err(Failure::Lost {
-                detail: format!("the report did not come within {} s", REPORT.as_secs()),
-                protocol: false,
-            })
-        });
-        let read = reader.await.map_err(|_| Failure::Lost {
-            detail: "reading the report failed".to_owned(),
-            protocol: false,
-        })?;
-        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match sent {
-            Ok(()) => {
-                tracing::info!(method = "GET", path = %format!("paymentReports?shift={}", wire::clean(shift, 32)), elapsed_ms, "Report read");
-                read.map_err(|error| Failure::Lost {
-                    detail: wire::clean(&with_causes(&error), 300),
-                    protocol: true,
-                })
-            }
-            Err(failure) => {
-                let error = failure.detail();
-                tracing::warn!(method = "GET", error, elapsed_ms, "Report not read");
-                Err(self.without_secrets(
-                    failure,
-                    &Call::Probe {
-                        shift: String::new(),
-                    },
-                    token.as_ref(),
-                ))
-            }
-        }
-    }
-
-    /// Hands the body on piece by piece; a broken one is told to the reader as an error.
-    async fn pass_on(
-        &self,
-        request: reqwest::RequestBuilder,
-        chunks: tokio::sync::mpsc::Sender<Result<Vec<u8>, ()>>,
-    ) -> Result<(), Failure> {
-        let request = request
-            .build()
-            .map_err(|error| not_sent(&error.without_url()))?;
-        let lost = |error: reqwest::Error| Failure::Lost {
-            detail: wire::clean(&with_causes(&error.without_url()), 300),
-            protocol: false,
-        };
-        let mut response = match self.asking.execute(request).await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => return Err(not_sent(&error.without_url())),
-            Err(error) => return Err(lost(error)),
-        };
-        let status = response.status().as_u16();
-        if status != 200 {
-            let body = response.chunk().await.map_err(lost)?.unwrap_or_default();
-            let shift = String::new();
-            return match classify(&Call::Probe { shift }, status, &body) {
-                Err(failure) => Err(failure),
-                Ok(_) => Err(Failure::Lost {
-                    detail: format!("HTTP {status}"),
-                    protocol: true,
-                }),
-            };
-        }
-        loop {
-            match tokio::time::timeout(self.settings.timeout, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => {
-                    if chunks.send(Ok(chunk.to_vec())).await.is_err() {
-                        // The reader has had enough, and says why.
-                        return Ok(());
-                    }
-                }
-                Ok(Ok(None)) => return Ok(()),
-                Ok(Err(error)) => {
-                    drop(chunks.send(Err(())).await);
-                    return Err(lost(error));
-                }
-                Err(_) => {
-                    drop(chunks.send(Err(())).await);
-                    return Err(Failure::Lost {
-                        detail: "the report stopped in the middle".to_owned(),
-                        protocol: false,
-                    });
-                }
-            }
-        }
-    }
-
     fn report(&self, shift: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{}", self.base, wire::PAYMENT_REPORTS);
         self.asking.get(with_query(&url, wire::SHIFT, shift))
@@ -540,37 +430,6 @@ impl Client {
             }
         }
         Ok(token)
-    }
-}
-
-/// A body that comes in pieces, for a reader that waits for them.
-struct Pieces {
-    pieces: tokio::sync::mpsc::Receiver<Result<Vec<u8>, ()>>,
-    piece: std::io::Cursor<Vec<u8>>,
-}
-
-impl Pieces {
-    fn of(pieces: tokio::sync::mpsc::Receiver<Result<Vec<u8>, ()>>) -> Pieces {
-        Pieces {
-            pieces,
-            piece: std::io::Cursor::default(),
-        }
-    }
-}
-
-impl std::io::Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        loop {
-            let read = self.piece.read(buffer)?;
-            if read > 0 || buffer.is_empty() {
-                return Ok(read);
-            }
-            match self.pieces.blocking_recv() {
-                Some(Ok(piece)) => self.piece = std::io::Cursor::new(piece),
-                Some(Err(())) => return Err(std::io::ErrorKind::ConnectionReset.into()),
-                None => return Ok(0),
-            }
-        }
     }
 }
 

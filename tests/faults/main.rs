@@ -7,7 +7,7 @@
 //!     cargo test --release --test faults -- --seed S        one seed, with its shortest failing history
 //!
 //! - `random`, `plan`: one seed decides what happens · `service`: the model · `store`: the database
-//! - `world`: core, journal and everything around them, with the promises that are checked
+//! - `world`: core, journal and time · `deeds`: people and the network · `promises`: what is checked
 //! - `exhaustive`: a crash at every effect and a loss at every request, alone and in pairs
 //! - `torn`: write-ahead logs cut and damaged at any byte
 
@@ -26,8 +26,10 @@
     reason = "a test program that shall stop at what it did not expect, and prints what it found"
 )]
 
+mod deeds;
 mod exhaustive;
 mod plan;
+mod promises;
 mod random;
 mod service;
 mod store;

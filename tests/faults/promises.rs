@@ -1,0 +1,223 @@
+//! The promises, checked after every step and when peace has come.
+
+use oplati::core::record::{Record, Reversal};
+use oplati::operation::{Kind, Operation, State, Undo};
+use oplati::service::call::{Call, PaymentStatus};
+
+use crate::world::{Check, World};
+
+impl World<'_> {
+    pub(crate) fn check_write(&self, record: &Record) -> Check {
+        let operation = record.operation();
+        if let Some(Record::Sale(old)) = self.records.get(&operation.id)
+            && old.operation.state.is_final()
+            && old.operation.state != operation.state
+        {
+            return Err(format!(
+                "{} was {:?} and is {:?}",
+                operation.id, old.operation.state, operation.state
+            ));
+        }
+        if let Record::Entry(entry) = record
+            && !entry.rechecks.is_empty()
+            && !self
+                .records
+                .get(&operation.id)
+                .is_some_and(|old| matches!(old, Record::Entry(old) if !old.rechecks.is_empty()))
+        {
+            let number = if entry.is_refund() {
+                &operation.order_number
+            } else {
+                &entry.target.order_number
+            };
+            if self.may_arrive(number) {
+                return Err(format!("{} was called absent too early", operation.id));
+            }
+        }
+        if let Record::Sale(sale) = record
+            && self.aborted.contains(&operation.id)
+            && !operation.state.is_final()
+            && sale.ending.is_none()
+        {
+            return Err(format!("the abort of {} is forgotten", operation.id));
+        }
+        let told_paid =
+            operation.state == State::Done && matches!(operation.kind, Kind::Sale | Kind::Refund);
+        if told_paid {
+            let direction = operation.kind == Kind::Sale;
+            let paid = self.service.ledger.values().any(|payment| {
+                payment.info.order_number == operation.order_number
+                    && payment.info.sum == operation.amount
+                    && payment.info.status == PaymentStatus::Ok
+                    && payment.target.is_none() == direction
+            });
+            if !paid {
+                return Err(format!("{} is done, but no money moved", operation.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever can move money was written before it leaves, and leaves as often as it may.
+    pub(crate) fn check_request(&mut self, call: &Call) -> Check {
+        match call {
+            Call::Pay { order_number, .. } => {
+                let intent = self.records.values().any(|record| {
+                    matches!(record, Record::Sale(sale)
+                        if sale.operation.order_number == *order_number
+                            && sale.payment_sent && sale.ending.is_none()
+                            && !sale.operation.state.is_final())
+                });
+                if !intent {
+                    return Err("a payment leaves without its intent, or after an abort".into());
+                }
+                let owner = self.owner(order_number);
+                let sent = self.pays.entry(owner).or_default();
+                *sent += 1;
+                if *sent > 1 {
+                    return Err(format!("a second POST payments: {order_number}"));
+                }
+            }
+            Call::Reverse { order_number, .. } => {
+                let intent = self.records.values().find_map(|record| match record {
+                    Record::Entry(entry)
+                        if entry.operation.order_number == *order_number
+                            && entry.reversal == Reversal::Sent =>
+                    {
+                        Some(entry)
+                    }
+                    Record::Entry(_) | Record::Sale(_) => None,
+                });
+                let Some(entry) = intent else {
+                    return Err("a reversal leaves without its intent".into());
+                };
+                if self.may_arrive(order_number) {
+                    return Err(format!("reversal {order_number} is repeated too early"));
+                }
+                if entry.is_refund() {
+                    let id = entry.operation.id.clone();
+                    let sent = self.refunds_sent.entry(id.clone()).or_default();
+                    *sent += 1;
+                    if *sent > 1 {
+                        return Err(format!("refund {id} leaves a second time"));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The sale that an order number belongs to; another number of the same sale is a second payment.
+    pub(crate) fn owner(&self, order_number: &str) -> String {
+        self.records
+            .values()
+            .map(Record::operation)
+            .find(|operation| operation.order_number == *order_number)
+            .map_or_else(|| order_number.to_owned(), |operation| operation.id.clone())
+    }
+
+    /// Every undecided operation has exactly one live entry.
+    pub fn check_entries(&self) -> Check {
+        let undoes = |record: &Record, id: &str| match record {
+            Record::Entry(entry) => {
+                entry.is_live() && !entry.is_refund() && entry.operation.of.as_deref() == Some(id)
+            }
+            Record::Sale(_) => false,
+        };
+        for record in self.records.values() {
+            let operation = record.operation();
+            let live = self
+                .records
+                .values()
+                .filter(|other| undoes(other, &operation.id))
+                .count();
+            let owed = matches!(operation.undo, Some(Undo::Pending | Undo::SetAside))
+                && matches!(operation.kind, Kind::Sale | Kind::Refund)
+                && !self.is_settled(&operation.id);
+            if live != usize::from(owed) {
+                return Err(format!(
+                    "{} has undo {:?} and {live} live entries",
+                    operation.id, operation.undo
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_settled(&self, id: &str) -> bool {
+        let of = |record: &&Record| record.operation().of.as_deref() == Some(id);
+        let settled = |record: &Record| match record {
+            Record::Entry(entry) => entry.settled.as_ref().is_some_and(|why| why == "by hand"),
+            Record::Sale(_) => false,
+        };
+        self.records.values().filter(of).any(settled)
+    }
+
+    /// With the trouble over: the queue is empty, and the money is where the till was told.
+    pub fn check_peace(&self) -> Check {
+        let status = self.core.status(self.now);
+        if status.queue_depth > 0 {
+            return Err(format!(
+                "{} entries never leave the queue",
+                status.queue_depth
+            ));
+        }
+        for record in self.records.values() {
+            let operation = record.operation();
+            if !operation.state.is_final() {
+                return Err(format!("{} hangs in {:?}", operation.id, operation.state));
+            }
+            if operation.kind == Kind::Sale {
+                self.check_money(operation)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_money(&self, sale: &Operation) -> Check {
+        let ours = |payment: &&crate::service::Payment| {
+            payment.info.order_number == sale.order_number && payment.target.is_none()
+        };
+        let payments: Vec<_> = self.service.ledger.values().filter(ours).collect();
+        if payments.len() > 1 {
+            return Err(format!("{} was paid {} times", sale.id, payments.len()));
+        }
+        let taken = payments
+            .first()
+            .filter(|payment| payment.info.status == PaymentStatus::Ok)
+            .map_or(0, |payment| {
+                sale.amount.0 - self.service.reversed(payment.info.payment_id)
+            });
+        if self.is_settled(&sale.id) {
+            return Ok(());
+        }
+        let undone = sale.undo == Some(Undo::Done);
+        let owed = match (sale.state, undone) {
+            (State::Done, false) => sale.left.map_or(0, |left| left.0),
+            _ => 0,
+        };
+        if taken != owed {
+            return Err(format!(
+                "{} ended {:?} with undo {:?} and {:?} left, but the buyer has paid {taken}",
+                sale.id, sale.state, sale.undo, sale.left
+            ));
+        }
+        let back = sale.amount.0 - taken;
+        let asked: i64 = self
+            .records
+            .values()
+            .map(Record::operation)
+            .filter(|other| other.kind == Kind::Refund && other.of.as_ref() == Some(&sale.id))
+            .map(|refund| refund.amount.0)
+            .sum();
+        let cancelled = undone || sale.state != State::Done;
+        if !cancelled && back > asked {
+            return Err(format!(
+                "{back} came back of {}, {asked} was asked for",
+                sale.id
+            ));
+        }
+        Ok(())
+    }
+}
