@@ -38,7 +38,7 @@ pub enum JournalError {
         /// Its version.
         found: i64,
     },
-    /// SQLite finds the file damaged; [`Journal::open`] puts it aside.
+    /// SQLite finds the file damaged; [`super::Journal::open`] puts it aside.
     #[error("the journal {path} is damaged ({report})")]
     Damaged {
         /// Which file.
