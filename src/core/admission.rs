@@ -77,10 +77,13 @@ impl Core {
         }
         if let Some(admission) = &mut self.admission
             && admission.wants.id == asked.id
-            && admission.wants.wish == asked.wish
-            && admission.wants.tickets.len() < MAX_TICKETS
         {
-            return admission.wants.tickets.push(ticket);
+            if admission.wants.wish != asked.wish {
+                return step.reply(ticket, Reply::Begun(Err(other_content())));
+            }
+            if admission.wants.tickets.len() < MAX_TICKETS {
+                return admission.wants.tickets.push(ticket);
+            }
         }
         self.hold_facts(&asked.facts);
         let allowed = self
@@ -328,9 +331,13 @@ fn repeated(
     if existing.was_asked_for(wish) {
         return Ok((false, existing.operation().clone()));
     }
-    Err(Problem::new(
+    Err(other_content())
+}
+
+fn other_content() -> Problem {
+    Problem::new(
         Code::Conflict,
         "Операция с таким идентификатором уже есть, но с другим содержанием",
         "Дайте новой операции новый идентификатор",
-    ))
+    )
 }

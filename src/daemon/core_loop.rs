@@ -39,6 +39,8 @@ const PULSE: Duration = Duration::from_secs(5);
 pub(super) enum Inbound {
     /// A scanner read a code.
     Scan { device: String, code: Secret },
+    /// A device came, went or failed.
+    DeviceChanged,
     /// No display can show the present QR.
     SceneRefused { reason: String },
     /// A request to the service ended.
@@ -67,6 +69,8 @@ pub(super) struct CoreLoop {
     /// When nothing old was left in the journal.
     purged_at: Option<jiff::Timestamp>,
     told_health: Option<serde_json::Value>,
+    /// State and last error of each device, as listeners know them.
+    told_devices: BTreeMap<String, (String, Option<String>)>,
 }
 
 /// What the loop is built of.
@@ -95,6 +99,7 @@ impl CoreLoop {
             pulse_at: Duration::ZERO,
             purged_at: None,
             told_health: None,
+            told_devices: BTreeMap::new(),
         }
     }
 
@@ -144,7 +149,7 @@ impl CoreLoop {
         self.pulse_at = now.mono + PULSE;
         self.has_room();
         self.retain(now.wall);
-        self.publish_changed_health();
+        self.publish_changes();
     }
 
     /// Removes operations that are older than the journal keeps them.
@@ -200,6 +205,7 @@ impl CoreLoop {
                 })
                 .await;
             }
+            Inbound::DeviceChanged => self.publish_changes(),
             Inbound::SceneRefused { reason } => self.feed(Event::SceneRefused { reason }).await,
             Inbound::Exchanged { request, exchange } => {
                 self.note_exchange(&exchange);
@@ -446,7 +452,14 @@ impl CoreLoop {
     }
 
     /// Devices come and go without the core.
-    fn publish_changed_health(&mut self) {
+    fn publish_changes(&mut self) {
+        for device in crate::api::till::Watch::devices(&*self.parts.shared) {
+            let facts = (device.state.clone(), device.last_error.clone());
+            if self.told_devices.get(&device.name) != Some(&facts) {
+                self.told_devices.insert(device.name.clone(), facts);
+                self.publish(NoticeKind::Device, &device);
+            }
+        }
         let health = crate::api::till::Watch::health(&*self.parts.shared);
         let facts = health_facts(&health);
         if facts != self.told_health {

@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 use super::DaemonError;
 use super::core_loop::Inbound;
 use super::shared::Unsupported;
-use crate::api::notices::{NoticeKind, Notices};
 use crate::config::{DisplayDevice, ScannerDevice};
 use crate::display::Output;
 use crate::scanner::{self, ScannerEvent, ScannerHandle};
@@ -97,26 +96,14 @@ pub(super) fn start_scanners(
 }
 
 /// Ends when every scanner has stopped.
-pub(super) fn carry_scans(
-    events: &ScannerEvents,
-    inbound: &mpsc::Sender<Inbound>,
-    notices: &Notices,
-) {
+pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<Inbound>) {
     while let Ok(event) = events.recv() {
-        match event {
-            ScannerEvent::Scan { device, code } => {
-                if inbound
-                    .blocking_send(Inbound::Scan { device, code })
-                    .is_err()
-                {
-                    return;
-                }
-            }
-            ScannerEvent::State { device, state } => {
-                let data =
-                    serde_json::json!({"name": device, "kind": "scanner", "state": state.word()});
-                notices.publish(NoticeKind::Device, data);
-            }
+        let told = match event {
+            ScannerEvent::Scan { device, code } => Inbound::Scan { device, code },
+            ScannerEvent::State { .. } => Inbound::DeviceChanged,
+        };
+        if inbound.blocking_send(told).is_err() {
+            return;
         }
     }
 }

@@ -206,7 +206,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
                 io,
                 inbound: inbound.clone(),
                 displays: displays.clone(),
-                notices: notices.clone(),
+                notices,
                 shared: shared.clone(),
                 stop: stopped,
             };
@@ -227,7 +227,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         }
     };
     let scans = spawn("oplati-scans", move || {
-        carry_scans(&scanner_events, &inbound, &notices)
+        carry_scans(&scanner_events, &inbound)
     })?;
     let core = spawn(
         "oplati-core",

@@ -242,3 +242,41 @@ fn odd_requests_get_problems_and_not_silence() {
     caller.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
 }
+
+#[test]
+fn a_display_that_fails_and_comes_back_is_told_as_an_event() {
+    let sim = Sim::start(None);
+    let till = Till::new(
+        &sim.url,
+        2,
+        "[Display]\ndevice = png:screen/buyer.png@320x240\n",
+    );
+    // A file where the folder should be.
+    std::fs::write(till.path("screen"), "").unwrap();
+    let mut till = till;
+    till.start();
+    let mut watch = Process(till.verb(&["--json", "watch"]).spawn().unwrap());
+    let mut lines = std::io::BufReader::new(watch.0.stdout.take().unwrap());
+    let mut until = |what: &str, state: &str| {
+        use std::io::BufRead as _;
+        let mut line = String::new();
+        while !(line.contains("\"event\":\"device\"")
+            && line.contains("display1")
+            && line.contains(state))
+        {
+            line.clear();
+            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "{what}");
+        }
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(
+            event["data"]["counters"].is_object(),
+            "the whole device: {line}"
+        );
+    };
+    till.begin("s-1", 100);
+    until("the failure", "\"state\":\"failed\"");
+    std::fs::remove_file(till.path("screen")).unwrap();
+    std::fs::create_dir(till.path("screen")).unwrap();
+    till.ask("POST", "/v1/operations/s-1/abort", json!(null));
+    until("the recovery", "\"state\":\"connected\"");
+}

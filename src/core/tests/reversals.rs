@@ -727,3 +727,20 @@ fn what_was_refunded_of_a_cancelled_sale_stays_with_the_buyer() {
     assert_eq!(world.problem().code, Code::AlreadyUndone);
     assert_eq!(taken(&world), 0);
 }
+
+#[test]
+fn another_content_under_a_name_that_waits_for_the_queue_conflicts_too() {
+    let mut world = sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::NotSent);
+    world.begin("t", 5);
+    world.begin("t", 6);
+    assert_eq!(world.problem().code, Code::Conflict);
+    world.begin("t", 5);
+    world.live_on(3 * SECOND);
+    let begun = world.replies.iter().filter(
+        |reply| matches!(reply, TillReply::Begun(Ok((true, operation))) if operation.id == "t"),
+    );
+    assert_eq!(begun.count(), 2, "both callers hear of the one sale");
+}
