@@ -137,7 +137,9 @@ impl Scene {
         match self {
             Scene::Idle => "idle",
             Scene::ScanMe => "scan_me",
+            Scene::Qr { amount: None, .. } => "card_qr",
             Scene::Qr { .. } => "qr",
+            Scene::Code { amount: None, .. } => "card_code",
             Scene::Code { .. } => "code",
             Scene::PleaseConfirm { .. } => "please_confirm",
             Scene::Checking => "checking",
@@ -176,6 +178,9 @@ impl Scene {
             },
             Scene::NotCompleted,
             Scene::NoConnection,
+            // For a card, which costs nothing.
+            Scene::qr(payload.to_owned(), None),
+            Scene::code("482915".to_owned(), None),
         ]
     }
 }

@@ -236,7 +236,7 @@ fn the_gallery_renders_whole() {
             }
         }
     }
-    assert_eq!(shown, 15 * (8 * 3 + 1));
+    assert_eq!(shown, 17 * (8 * 3 + 1));
 }
 
 proptest! {
