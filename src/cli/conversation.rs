@@ -125,7 +125,7 @@ async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Oper
         match changed(context, till, &operation, began).await {
             Ok(next) => {
                 lost_since = None;
-                if next.state != operation.state || next.message != operation.message {
+                if next.message != operation.message {
                     tell(context, &next);
                 }
                 operation = next;
@@ -275,6 +275,6 @@ fn terminal_qr(code: &QrCode) -> String {
     let picture = code.render::<unicode::Dense1x2>().build();
     picture
         .lines()
-        .map(|line| format!("\u{1b}[38;5;231;48;5;16m{line}\u{1b}[0m\n"))
+        .map(|line| format!("\u{1b}[38;5;16;48;5;231m{line}\u{1b}[0m\n"))
         .collect()
 }

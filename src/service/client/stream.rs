@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Client, not_sent, sensitive};
+use super::{Client, not_sent, sensitive, shown_path};
 use crate::causes::with_causes;
 use crate::service::call::{Call, Failure, PaymentInfo};
 use crate::service::classify::classify;
 use crate::service::{report, wire};
 
+/// What the log calls it.
+const OPERATION: &str = "reconciliation";
 /// A whole shift's report may take so long.
 const REPORT: Duration = Duration::from_secs(120);
 /// Pieces of a report that may wait for their reader.
@@ -24,7 +26,7 @@ impl Client {
         shift: &str,
         mut each: impl FnMut(PaymentInfo) -> bool + Send + 'static,
     ) -> Result<(), Failure> {
-        let token = self.token("reconciliation").await?;
+        let token = self.token(OPERATION).await?;
         let mut request = self.report(shift);
         if let Some(token) = &token {
             request = request.header(wire::HEADER_TOKEN, sensitive(token)?);
@@ -32,6 +34,11 @@ impl Client {
         let (chunks, pieces) = tokio::sync::mpsc::channel(PIECES);
         let reader =
             tokio::task::spawn_blocking(move || report::each_row(Pieces::of(pieces), &mut each));
+        let path = request
+            .try_clone()
+            .and_then(|request| request.build().ok())
+            .map(|request| shown_path(request.url()))
+            .unwrap_or_default();
         let began = Instant::now();
         let sent = tokio::time::timeout(REPORT, self.pass_on(request, chunks)).await;
         let sent = sent.unwrap_or_else(|_| {
@@ -47,7 +54,14 @@ impl Client {
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match sent {
             Ok(()) => {
-                tracing::info!(method = "GET", path = %format!("paymentReports?shift={}", wire::clean(shift, 32)), elapsed_ms, "Report read");
+                tracing::info!(
+                    method = "GET",
+                    path,
+                    status = 200,
+                    elapsed_ms,
+                    operation = OPERATION,
+                    "Request"
+                );
                 read.map_err(|error| Failure::Lost {
                     detail: wire::clean(&with_causes(&error), 300),
                     protocol: true,
@@ -55,7 +69,14 @@ impl Client {
             }
             Err(failure) => {
                 let error = failure.detail();
-                tracing::warn!(method = "GET", error, elapsed_ms, "Report not read");
+                tracing::warn!(
+                    method = "GET",
+                    path,
+                    error,
+                    elapsed_ms,
+                    operation = OPERATION,
+                    "Request failed"
+                );
                 Err(self.without_secrets(
                     failure,
                     &Call::Probe {
