@@ -6,6 +6,7 @@ use super::output::table;
 use super::{CliError, Context};
 use crate::config::{self, Source};
 use crate::exit;
+use crate::report::Template;
 
 pub(super) fn run(context: &Context) -> Result<u8, CliError> {
     let loaded = config::load(&context.root)?;
@@ -21,7 +22,7 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         let value =
             json!({"path": path, "found": found, "warnings": warnings, "settings": loaded.lines});
         context.output.value(&value).map_err(CliError::Write)?;
-        return Ok(exit::OK);
+        return Ok(check_template(context));
     }
     let read = if found {
         context.tongue.say("Прочитан файл", "Read from")
@@ -58,5 +59,13 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         );
         context.output.note(text);
     }
-    Ok(exit::OK)
+    Ok(check_template(context))
+}
+
+/// The printed report's template is the administrator's, too.
+fn check_template(context: &Context) -> u8 {
+    match Template::load(&context.paths.report_template()) {
+        Ok(_) => exit::OK,
+        Err(error) => context.fail(&error, exit::CONFIG),
+    }
 }

@@ -12,9 +12,7 @@ use crate::clock::Clock;
 use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
 use crate::problem::{Code, Problem};
-use crate::report::{
-    Compared, Comparison, DEFAULT_TEMPLATE, Facts, Reconciliation, Template, TemplateError,
-};
+use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
 use crate::service::Client;
 use crate::service::call::Failure;
 
@@ -56,7 +54,8 @@ impl Reconciler {
             ));
         };
         // A broken template is told before anybody is asked for a hundred thousand rows.
-        let template = self.read_template()?;
+        let template = Template::load(&self.template);
+        let template = template.map_err(|error| bad_template(&with_causes(&error)))?;
         let compared = self.compare(client, &shift).await?;
         for operation in &compared.absent {
             self.look_again(&shift, operation).await;
@@ -132,19 +131,6 @@ impl Reconciler {
             Ok(None) => {}
             Err(error) => drop(unreadable(&error)),
         }
-    }
-
-    fn read_template(&self) -> Result<Template, Problem> {
-        let text = match std::fs::read_to_string(&self.template) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                DEFAULT_TEMPLATE.to_owned()
-            }
-            Err(error) => {
-                return Err(bad_template(&format!("не читается: {error}")));
-            }
-        };
-        Template::parse(&text).map_err(|error: TemplateError| bad_template(&with_causes(&error)))
     }
 }
 

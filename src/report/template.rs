@@ -2,11 +2,13 @@
 //! template itself, for whoever edits it in a shop.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
 
 use jiff::Timestamp;
 use roxmltree::{Document, Node};
 
-use super::{Difference, Reconciliation, Total};
+use super::{DEFAULT_TEMPLATE, Difference, Reconciliation, Total};
 use crate::money::Kopecks;
 
 /// Columns of receipt printers.
@@ -19,6 +21,9 @@ const MAX_LINES: usize = 10_000;
 /// What is wrong with a template.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
+    /// It cannot be read, or is not UTF-8.
+    #[error("oplat.xml cannot be read")]
+    Unreadable(#[source] std::io::Error),
     /// Not XML.
     #[error("oplat.xml is no XML")]
     Xml(#[source] roxmltree::Error),
@@ -118,6 +123,26 @@ impl Template {
             parts.push(part(node)?);
         }
         Ok(Template { width, parts })
+    }
+
+    /// Reads the template of a shop; where there is none, the built-in one.
+    ///
+    /// # Errors
+    /// [`TemplateError`]; the file is left alone.
+    pub fn load(path: &Path) -> Result<Template, TemplateError> {
+        let file = match std::fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Template::parse(DEFAULT_TEMPLATE);
+            }
+            Err(source) => return Err(TemplateError::Unreadable(source)),
+        };
+        let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+        let mut text = String::new();
+        file.take(most.saturating_add(1))
+            .read_to_string(&mut text)
+            .map_err(TemplateError::Unreadable)?;
+        Template::parse(&text)
     }
 
     /// The lines of a report, none longer than the template's width.

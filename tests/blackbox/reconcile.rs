@@ -183,6 +183,12 @@ fn a_broken_template_is_told_with_its_line() {
             .contains("oplat.xml:2: {sum}"),
         "{problem}"
     );
+    let output = till.verb(&["check"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(78) && said.contains("oplat.xml:2: {sum}"),
+        "{said}"
+    );
     std::fs::write(
         &template,
         "<report width=\"32\"><totals><line>{verdict}</line></totals></report>",

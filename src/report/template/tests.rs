@@ -1,7 +1,7 @@
 //! Templates, good and bad.
 
 use super::*;
-use crate::report::{DEFAULT_TEMPLATE, Side, Totals, What};
+use crate::report::{Side, Totals, What};
 
 fn reconciliation(differences: usize) -> Reconciliation {
     let total = |count, amount| Total {
