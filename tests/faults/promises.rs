@@ -1,6 +1,6 @@
 //! The promises, checked after every step and when peace has come.
 
-use oplati::core::record::{Record, Reversal};
+use oplati::core::record::{EntryRecord, Record, Reversal};
 use oplati::operation::{Kind, Operation, State, Undo};
 use oplati::service::call::{Call, PaymentStatus};
 
@@ -94,6 +94,7 @@ impl World<'_> {
                 if self.may_arrive(order_number) {
                     return Err(format!("reversal {order_number} is repeated too early"));
                 }
+                self.check_sum(entry)?;
                 if entry.is_refund() {
                     let id = entry.operation.id.clone();
                     let sent = self.refunds_sent.entry(id.clone()).or_default();
@@ -104,6 +105,44 @@ impl World<'_> {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// The reversals of an operation together never exceed its sum.
+    fn check_sum(&self, entry: &EntryRecord) -> Check {
+        let Some(target) = entry
+            .operation
+            .of
+            .as_ref()
+            .and_then(|of| self.records.get(of))
+        else {
+            return Ok(());
+        };
+        let counts = |other: &&EntryRecord| {
+            let denied = other.set_aside && other.reversal == Reversal::NotSent;
+            let undone = other.operation.undo == Some(Undo::Done) && other.is_refund();
+            let over = matches!(other.operation.state, State::Failed | State::Cancelled);
+            other.operation.of == entry.operation.of
+                && other.operation.id != entry.operation.id
+                && !(denied || undone || over)
+        };
+        let others: i64 = self
+            .records
+            .values()
+            .filter_map(|record| match record {
+                Record::Entry(entry) => Some(entry.as_ref()),
+                Record::Sale(_) => None,
+            })
+            .filter(counts)
+            .map(|other| other.operation.amount.0)
+            .sum();
+        if others + entry.operation.amount.0 > target.operation().amount.0 {
+            return Err(format!(
+                "{} asks for more of {} than is left",
+                entry.operation.id,
+                target.operation().id
+            ));
         }
         Ok(())
     }
