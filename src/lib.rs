@@ -3,6 +3,7 @@
 //! The map, in the order in which data flows:
 //!
 //! - [`config`]: what the administrator wants · [`exit`], [`log`], [`clock`], [`causes`]: process
+//! - [`discover`]: what is plugged in · [`profile`]: what is known about it
 //! - [`scanner`]: codes come in · [`display`]: scenes go out
 //! - [`operation`], [`money`], [`problem`], [`secret`]: the words that everybody uses
 //! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth
@@ -19,6 +20,7 @@ pub mod config;
 pub mod core;
 pub mod daemon;
 pub mod demo;
+pub mod discover;
 pub mod display;
 pub mod exit;
 pub mod journal;
@@ -26,6 +28,7 @@ pub mod log;
 pub mod money;
 pub mod operation;
 pub mod problem;
+pub mod profile;
 pub mod report;
 pub mod scanner;
 pub mod secret;

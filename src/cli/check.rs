@@ -6,6 +6,8 @@ use super::output::table;
 use super::{CliError, Context};
 use crate::config::{self, Source};
 use crate::exit;
+use crate::profile::registry::Origin;
+use crate::profile::{Registry, vectors};
 use crate::report::Template;
 
 pub(super) fn run(context: &Context) -> Result<u8, CliError> {
@@ -22,7 +24,7 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         let value =
             json!({"path": path, "found": found, "warnings": warnings, "settings": loaded.lines});
         context.output.value(&value).map_err(CliError::Write)?;
-        return Ok(check_template(context));
+        return Ok(check_files(context, &loaded));
     }
     let read = if found {
         context.tongue.say("Прочитан файл", "Read from")
@@ -59,7 +61,41 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         );
         context.output.note(text);
     }
-    Ok(check_template(context))
+    Ok(check_files(context, &loaded))
+}
+
+/// What else the administrator writes: profiles, and the printed report's template.
+fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
+    let (registry, errors) = Registry::load(&context.paths.profiles());
+    let mut code = exit::OK;
+    for error in &errors {
+        code = context.fail(error, exit::CONFIG);
+    }
+    let shops = registry
+        .profiles()
+        .filter(|profile| matches!(registry.origin(&profile.id), Some(Origin::File(_))));
+    for profile in shops {
+        for failure in vectors::failures(profile) {
+            context
+                .output
+                .note(&format!("oplati: profile {}: {failure}", profile.id));
+            code = exit::CONFIG;
+        }
+    }
+    if let Some(id) = &loaded.config.scanner.profile
+        && registry.get(id).is_none()
+    {
+        let known: Vec<&str> = registry
+            .profiles()
+            .map(|profile| profile.id.as_str())
+            .collect();
+        context.output.note(&format!(
+            "oplati: [Scanner] profile = {id}: there is no such profile; known are {}",
+            known.join(" ")
+        ));
+        code = exit::CONFIG;
+    }
+    code.max(check_template(context))
 }
 
 /// The printed report's template is the administrator's, too.

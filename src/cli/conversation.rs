@@ -271,7 +271,7 @@ fn tell(context: &Context, operation: &Operation) {
 }
 
 /// Dark on light by explicit colours, whatever the terminal's own are.
-fn terminal_qr(code: &QrCode) -> String {
+pub(super) fn terminal_qr(code: &QrCode) -> String {
     let picture = code.render::<unicode::Dense1x2>().build();
     picture
         .lines()

@@ -5,6 +5,7 @@
 
 mod check;
 mod conversation;
+mod devices;
 mod display;
 mod operations;
 mod output;
@@ -99,6 +100,11 @@ enum Verb {
     Scan {
         /// The code; - reads one line from standard input
         text: Option<String>,
+    },
+    /// What is plugged in; find out about an unknown scanner; udev rules
+    Devices {
+        #[command(subcommand)]
+        what: Option<devices::DevicesVerb>,
     },
     /// Save what the buyer sees, or draw a QR code or text into a picture
     Display(display::DisplayArgs),
@@ -223,6 +229,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
         | Verb::Queue { .. }
         | Verb::Watch
         | Verb::Scan { .. }
+        | Verb::Devices { .. }
         | Verb::Display(_) => {}
     }
     if let Err(error) = log::init(Stderr::Warnings, None) {
@@ -243,6 +250,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Watch => till::block_on(watch::run(context, None)),
         Verb::Scan { text: None } => till::block_on(watch::run(context, Some("scan"))),
         Verb::Scan { text: Some(text) } => till::block_on(watch::scan(context, text)),
+        Verb::Devices { what } => till::block_on(devices::run(context, what)),
         Verb::Display(args) => till::block_on(display::run(context, args)),
         Verb::Daemon | Verb::Demo { .. } | Verb::Sim { .. } => Ok(exit::OK),
     };

@@ -20,8 +20,8 @@ use values::Allowed;
 
 pub use paths::Paths;
 pub use settings::{
-    Config, DisplayDevice, DisplaySettings, Language, Layout, MainSettings, Parity, PixelSize,
-    ScannerDevice, ScannerSettings, SerialLine, TillSettings,
+    Config, DisplayDevice, DisplaySettings, Language, Layout, LineSettings, MainSettings, Parity,
+    PixelSize, ScannerDevice, ScannerSettings, SerialLine, Share, TillSettings,
 };
 
 pub use values::pixel_size;
@@ -348,8 +348,8 @@ fn bind_scanner(binder: &mut Binder, paths: &Paths) -> ScannerSettings {
             |text| values::scanners(text, paths),
         ),
         profile: binder.take(section, "profile", "", None, values::profile),
-        layout: binder.take(section, "layout", "us", Layout::Us, values::layout),
-        share: binder.take(section, "share", "no", false, values::yes_no),
+        layout: binder.take(section, "layout", "", None, values::layout),
+        share: binder.take(section, "share", "no", Share::No, values::share),
         buyer_code: binder.take(section, "buyerCode", "", Vec::new(), codes),
     }
 }

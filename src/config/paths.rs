@@ -39,6 +39,18 @@ impl Paths {
         self.root.join("linuxcash/cash/reports/oplat.xml")
     }
 
+    /// The shop's own device profiles.
+    #[must_use]
+    pub fn profiles(&self) -> PathBuf {
+        self.root.join("etc/oplati/devices.d")
+    }
+
+    /// Where a till program finds scanners that are shared with it.
+    #[must_use]
+    pub fn shared_scanners(&self) -> PathBuf {
+        self.root.join("run/oplati/shared")
+    }
+
     /// The journal.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

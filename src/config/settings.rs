@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::operation::Mode;
+pub use crate::profile::schema::{Layout, Parity};
 use crate::secret::Secret;
 
 /// Width and height in pixels.
@@ -58,22 +59,18 @@ pub enum ScannerDevice {
     },
 }
 
-/// Bits per character and their parity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parity {
-    /// N.
-    None,
-    /// E.
-    Even,
-    /// O.
-    Odd,
-}
-
 /// `PATH[@BAUD[,8N1]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SerialLine {
     /// Node or a symlink to it.
     pub path: PathBuf,
+    /// Without them, those of the device's profile.
+    pub settings: Option<LineSettings>,
+}
+
+/// `BAUD[,8N1]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineSettings {
     /// Bits a second.
     pub baud: u32,
     /// 7 or 8.
@@ -84,14 +81,16 @@ pub struct SerialLine {
     pub stop_bits: u8,
 }
 
-/// Layout that a keyboard scanner types in.
+/// Whether codes that are not for О!плати go on to the till program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// US.
+pub enum Share {
+    /// They do not.
     #[default]
-    Us,
-    /// Russian.
-    Ru,
+    No,
+    /// Keyboard scanners by a virtual keyboard, others by a pseudo-terminal.
+    Yes,
+    /// HID POS scanners by a virtual keyboard as well.
+    Keyboard,
 }
 
 /// `[Scanner]`.
@@ -101,10 +100,10 @@ pub struct ScannerSettings {
     pub devices: Vec<ScannerDevice>,
     /// Profile id.
     pub profile: Option<String>,
-    /// For keyboard scanners.
-    pub layout: Layout,
+    /// For keyboard scanners; without it, that of the device's profile.
+    pub layout: Option<Layout>,
     /// Codes that are not for О!плати go on to the till program.
-    pub share: bool,
+    pub share: Share,
     /// Prefixes of buyers' codes.
     pub buyer_code: Vec<String>,
 }

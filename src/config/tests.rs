@@ -78,10 +78,12 @@ fn the_seeds_example_with_everything_set() {
     assert_eq!(main.password, Some(Secret::new("hunter2")));
     let line = SerialLine {
         path: PathBuf::from("/dev/ttyACM0"),
-        baud: 115_200,
-        data_bits: 8,
-        parity: Parity::Even,
-        stop_bits: 1,
+        settings: Some(LineSettings {
+            baud: 115_200,
+            data_bits: 8,
+            parity: Parity::Even,
+            stop_bits: 1,
+        }),
     };
     let keyboard = ScannerDevice::Keyboard {
         path: PathBuf::from("/dev/input/event3"),

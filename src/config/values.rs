@@ -5,16 +5,12 @@ use std::time::Duration;
 
 use super::paths::Paths;
 use super::settings::{
-    DisplayDevice, Language, Layout, Parity, PixelSize, ScannerDevice, SerialLine,
+    DisplayDevice, Language, Layout, LineSettings, Parity, PixelSize, ScannerDevice, SerialLine,
+    Share,
 };
 use crate::operation::Mode;
+use crate::profile::schema::BAUDS;
 
-/// Speeds that serial ports of tills have.
-const BAUDS: [u32; 10] = [
-    1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800,
-];
-/// What scanners and displays of this trade use if nobody says otherwise.
-const USUAL_BAUD: u32 = 9600;
 /// Of a picture whose size is not given.
 const USUAL_SIZE: PixelSize = PixelSize {
     width: 800,
@@ -124,18 +120,19 @@ pub(super) fn password(text: &str) -> Result<String, Allowed> {
     Ok(text.to_owned())
 }
 
-pub(super) fn yes_no(text: &str) -> Result<bool, Allowed> {
+pub(super) fn share(text: &str) -> Result<Share, Allowed> {
     match text {
-        "yes" => Ok(true),
-        "no" => Ok(false),
-        _ => Err("yes, no".to_owned()),
+        "yes" => Ok(Share::Yes),
+        "no" => Ok(Share::No),
+        "keyboard" => Ok(Share::Keyboard),
+        _ => Err("yes, no, keyboard".to_owned()),
     }
 }
 
-pub(super) fn layout(text: &str) -> Result<Layout, Allowed> {
+pub(super) fn layout(text: &str) -> Result<Option<Layout>, Allowed> {
     match text {
-        "us" => Ok(Layout::Us),
-        "ru" => Ok(Layout::Ru),
+        "us" => Ok(Some(Layout::Us)),
+        "ru" => Ok(Some(Layout::Ru)),
         _ => Err("us, ru".to_owned()),
     }
 }
@@ -209,17 +206,27 @@ fn serial(text: &str, paths: &Paths) -> Option<SerialLine> {
     let (path, line) = text
         .rsplit_once('@')
         .map_or((text, None), |(path, line)| (path, Some(line)));
-    let (baud, form) = match line {
-        None => (USUAL_BAUD, "8N1"),
-        Some(line) => {
-            let (baud, form) = line.split_once(',').unwrap_or((line, "8N1"));
-            (baud.parse().ok()?, form)
-        }
+    if path.is_empty() {
+        return None;
+    }
+    let settings = match line {
+        None => None,
+        Some(line) => Some(line_settings(line)?),
     };
+    Some(SerialLine {
+        path: paths.written(path),
+        settings,
+    })
+}
+
+/// `115200` or `115200,8N1`.
+fn line_settings(text: &str) -> Option<LineSettings> {
+    let (baud, form) = text.split_once(',').unwrap_or((text, "8N1"));
+    let baud = baud.parse().ok()?;
     let [data_bits, parity, stop_bits] = form.as_bytes() else {
         return None;
     };
-    if path.is_empty() || !BAUDS.contains(&baud) || !is_line_settings(form) {
+    if !BAUDS.contains(&baud) || !is_line_settings(form) {
         return None;
     }
     let parity = match parity {
@@ -227,8 +234,7 @@ fn serial(text: &str, paths: &Paths) -> Option<SerialLine> {
         b'O' => Parity::Odd,
         _ => Parity::None,
     };
-    Some(SerialLine {
-        path: paths.written(path),
+    Some(LineSettings {
         baud,
         data_bits: data_bits - b'0',
         parity,

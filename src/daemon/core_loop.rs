@@ -19,11 +19,13 @@ use crate::clock::Clock;
 use crate::core::Core;
 use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket};
 use crate::core::record::Record;
+use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
 use crate::journal::{Journal, JournalError};
 use crate::operation::{Operation, QueueItem, Wish};
 use crate::problem::{Code, Problem};
+use crate::scanner::Original;
 use crate::secret::{Secret, tail};
 use crate::service::{Client, Exchange};
 
@@ -38,7 +40,16 @@ const PULSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Inbound {
     /// A scanner read a code.
-    Scan { device: String, code: Secret },
+    Scan {
+        device: String,
+        code: Secret,
+        /// As it came, where the till program shares the scanner.
+        original: Option<Original>,
+    },
+    /// A scanner sent what is no code.
+    Unread { device: String, original: Original },
+    /// What belongs to the scanner's code before.
+    Rest { device: String, original: Original },
     /// A device came, went or failed.
     DeviceChanged,
     /// No display can show the present QR.
@@ -68,6 +79,9 @@ pub(super) struct CoreLoop {
     pulse_at: Duration,
     /// When nothing old was left in the journal.
     purged_at: Option<jiff::Timestamp>,
+    /// The code that the core is deciding on, as it came.
+    original: Option<Original>,
+    pass_on: PassOn,
     told_health: Option<serde_json::Value>,
     /// State and last error of each device, as listeners know them.
     told_devices: BTreeMap<String, (String, Option<String>)>,
@@ -91,8 +105,11 @@ pub(super) struct Parts {
 
 impl CoreLoop {
     pub(super) fn new(parts: Parts) -> CoreLoop {
+        let pass_on = PassOn::new(parts.shared.scanners());
         CoreLoop {
             parts,
+            original: None,
+            pass_on,
             askers: BTreeMap::new(),
             tickets: 0,
             gone: false,
@@ -197,7 +214,12 @@ impl CoreLoop {
 
     async fn take_inbound(&mut self, inbound: Inbound) {
         match inbound {
-            Inbound::Scan { device, code } => {
+            Inbound::Scan {
+                device,
+                code,
+                original,
+            } => {
+                self.original = original;
                 self.feed(Event::Scan {
                     ticket: None,
                     device,
@@ -205,6 +227,10 @@ impl CoreLoop {
                 })
                 .await;
             }
+            Inbound::Unread { device, original } => {
+                self.pass_on.code(&device, Some(original), false);
+            }
+            Inbound::Rest { device, original } => self.pass_on.rest(&device, original),
             Inbound::DeviceChanged => self.publish_changes(),
             Inbound::SceneRefused { reason } => self.feed(Event::SceneRefused { reason }).await,
             Inbound::Exchanged { request, exchange } => {
@@ -486,6 +512,8 @@ impl CoreLoop {
                 code,
                 used_by,
             } => {
+                let original = self.original.take();
+                self.pass_on.code(&device, original, used_by.is_some());
                 let shown = tail(code.expose());
                 tracing::info!(device = %device, code = %shown, used_by = used_by.as_deref(), "Scan");
                 let length = code.expose().chars().count();

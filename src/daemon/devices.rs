@@ -1,5 +1,8 @@
 //! Devices as oplati.conf names them: opened, or told as not supported.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use tokio::sync::mpsc;
@@ -7,9 +10,14 @@ use tokio::sync::mpsc;
 use super::DaemonError;
 use super::core_loop::Inbound;
 use super::shared::Unsupported;
-use crate::config::{DisplayDevice, ScannerDevice};
+use crate::causes::with_causes;
+use crate::config::{DisplayDevice, Paths, ScannerSettings, Share};
 use crate::display::Output;
-use crate::scanner::{self, ScannerEvent, ScannerHandle};
+use crate::profile::Registry;
+use crate::scanner::find::Knowledge;
+use crate::scanner::pool::PoolSettings;
+use crate::scanner::share::Sharing;
+use crate::scanner::{Original, ScannerEvent, Scanners};
 
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
@@ -52,46 +60,54 @@ pub(super) fn outputs(devices: &[DisplayDevice]) -> (Vec<Output>, Vec<Unsupporte
     (outputs, unsupported)
 }
 
+/// Profiles, the shop's own among them.
+pub(super) fn registry(paths: &Paths, profile: Option<&str>) -> Result<Registry, DaemonError> {
+    let (registry, errors) = Registry::load(&paths.profiles());
+    for error in errors {
+        tracing::error!(error = %with_causes(&error), "A device profile is left out");
+    }
+    match profile {
+        Some(id) if registry.get(id).is_none() => Err(DaemonError::Profile {
+            id: id.to_owned(),
+            known: registry
+                .profiles()
+                .map(|profile| profile.id.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
+        }),
+        Some(_) | None => Ok(registry),
+    }
+}
+
 pub(super) type ScannerEvents = std::sync::mpsc::Receiver<ScannerEvent>;
 
 pub(super) fn start_scanners(
-    devices: &[ScannerDevice],
-    unsupported: &mut Vec<Unsupported>,
-) -> Result<(Vec<ScannerHandle>, ScannerEvents), DaemonError> {
+    settings: &ScannerSettings,
+    paths: &Paths,
+) -> Result<(Arc<Scanners>, ScannerEvents), DaemonError> {
     let (events, queue) = sync_channel(SCANS);
-    let mut scanners = Vec::new();
-    for (index, device) in devices.iter().enumerate() {
-        let name = format!("scanner{}", index + 1);
-        let node = match device {
-            ScannerDevice::Serial(line) => {
-                let framing = scanner::frame::Framing::default();
-                let settings = scanner::Settings {
-                    name,
-                    line: line.clone(),
-                    framing,
-                    events: events.clone(),
-                };
-                let handle = scanner::start(settings);
-                scanners.push(handle.map_err(|source| DaemonError::System {
-                    what: "a scanner's thread",
-                    source,
-                })?);
-                continue;
-            }
-            ScannerDevice::Auto => {
-                tracing::info!(device = %name, "auto looks for no scanner in this version");
-                continue;
-            }
-            ScannerDevice::Hid { path } | ScannerDevice::Keyboard { path } => {
-                path.display().to_string()
-            }
-        };
-        unsupported.push(Unsupported {
-            name,
-            kind: "scanner",
-            node,
-        });
-    }
+    let knowledge = Knowledge {
+        registry: Arc::new(registry(paths, settings.profile.as_deref())?),
+        profile: settings.profile.clone(),
+        layout: settings.layout,
+        // Nodes and sysfs are the machine's, wherever the files are.
+        root: PathBuf::from("/"),
+        claims: Arc::default(),
+    };
+    let share = (settings.share != Share::No).then(|| Sharing {
+        folder: paths.shared_scanners(),
+        types_reports: settings.share == Share::Keyboard,
+    });
+    let scanners = Scanners::start(PoolSettings {
+        devices: settings.devices.clone(),
+        knowledge,
+        share,
+        events,
+    });
+    let scanners = scanners.map_err(|source| DaemonError::System {
+        what: "a scanner's thread",
+        source,
+    })?;
     Ok((scanners, queue))
 }
 
@@ -99,11 +115,55 @@ pub(super) fn start_scanners(
 pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<Inbound>) {
     while let Ok(event) = events.recv() {
         let told = match event {
-            ScannerEvent::Scan { device, code } => Inbound::Scan { device, code },
+            ScannerEvent::Scan {
+                device,
+                code,
+                original,
+            } => Inbound::Scan {
+                device,
+                code,
+                original,
+            },
+            ScannerEvent::Unread { device, original } => Inbound::Unread { device, original },
+            ScannerEvent::Rest { device, original } => Inbound::Rest { device, original },
             ScannerEvent::State { .. } => Inbound::DeviceChanged,
         };
         if inbound.blocking_send(told).is_err() {
             return;
+        }
+    }
+}
+
+/// Sends what scanners read on to the till program, or keeps it away.
+#[derive(Debug)]
+pub(super) struct PassOn {
+    scanners: Arc<Scanners>,
+    /// Where the last code of each scanner went.
+    went_on: BTreeMap<String, bool>,
+}
+
+impl PassOn {
+    pub(super) fn new(scanners: Arc<Scanners>) -> PassOn {
+        PassOn {
+            scanners,
+            went_on: BTreeMap::new(),
+        }
+    }
+
+    /// A code; one that an operation used is a buyer's, and not for the till.
+    pub(super) fn code(&mut self, device: &str, original: Option<Original>, is_used: bool) {
+        self.went_on.insert(device.to_owned(), !is_used);
+        if let Some(original) = original
+            && !is_used
+        {
+            self.scanners.pass_on(device, original);
+        }
+    }
+
+    /// The rest of a code goes where the code went.
+    pub(super) fn rest(&mut self, device: &str, original: Original) {
+        if self.went_on.get(device) == Some(&true) {
+            self.scanners.pass_on(device, original);
         }
     }
 }

@@ -68,6 +68,14 @@ pub enum DaemonError {
     /// The service's client.
     #[error("the client of the payment service cannot be made")]
     Client(#[from] ClientError),
+    /// `[Scanner] profile`.
+    #[error("[Scanner] profile = {id}: there is no such profile; known are {known}")]
+    Profile {
+        /// As written.
+        id: String,
+        /// All ids.
+        known: String,
+    },
     /// Threads, descriptors, random numbers.
     #[error("the system refuses {what}")]
     System {
@@ -87,7 +95,9 @@ impl DaemonError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            DaemonError::Config(_) | DaemonError::Client(_) => exit::CONFIG,
+            DaemonError::Config(_) | DaemonError::Client(_) | DaemonError::Profile { .. } => {
+                exit::CONFIG
+            }
             DaemonError::Listen(ListenError::Taken { .. })
             | DaemonError::Journal(JournalError::Taken { .. }) => exit::TEMPFAIL,
             DaemonError::Listen(ListenError::Token { .. }) => exit::CONFIG,
@@ -134,7 +144,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     }
     let opened = open_journal(&paths.journal())?;
     let clock = Clock::start();
-    let (outputs, mut unsupported) = outputs(&config.display.devices);
+    let (outputs, unsupported) = outputs(&config.display.devices);
     let look = Look {
         language: config.display.language,
         shop_name: config.display.shop_name.clone(),
@@ -145,16 +155,16 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         source,
     })?;
     let displays = Arc::new(displays);
-    let (scanners, scanner_events) = start_scanners(&config.scanner.devices, &mut unsupported)?;
+    let (scanners, scanner_events) = start_scanners(&config.scanner, &paths)?;
     let advice = advice(&loaded, &unsupported);
     let shared = Arc::new(Shared::new(
         clock,
         opened.reader,
         displays.clone(),
+        scanners,
         unsupported,
         advice,
     ));
-    shared.set_scanners(scanners);
     let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
     let notices = Arc::new(Notices::new(first_id));
     let (stop, stopped) = watch::channel(false);
@@ -223,6 +233,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
                 command_queue,
                 inbound_queue,
                 stopped,
+                devices::PassOn::new(shared.scanners()),
             ))
         }
     };
@@ -320,9 +331,7 @@ impl Daemon {
     /// knows of it, and the next start looks it up.
     pub fn stop(self) {
         self.stop.send_replace(true);
-        for scanner in self.shared.take_scanners() {
-            scanner.stop();
-        }
+        self.shared.scanners().stop();
         for (name, thread) in [
             ("core", self.core),
             ("http", self.http),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::core_loop::Inbound;
+use super::devices::PassOn;
 use crate::api::till::{Answer, Command};
 use crate::journal::{Journal, JournalError};
 use crate::problem::{Code, Problem};
@@ -53,6 +54,7 @@ pub(super) async fn refuse(
     mut commands: mpsc::Receiver<Command>,
     mut inbound: mpsc::Receiver<Inbound>,
     mut stop: watch::Receiver<bool>,
+    mut pass_on: PassOn,
 ) {
     let mut again = tokio::time::interval(AGAIN);
     again.tick().await;
@@ -60,7 +62,7 @@ pub(super) async fn refuse(
         tokio::select! {
             _ = stop.changed() => return,
             Some(command) = commands.recv() => answer(command, &problem(&reason)),
-            Some(_) = inbound.recv() => {}
+            Some(inbound) = inbound.recv() => pass(inbound, &mut pass_on),
             _ = again.tick() => {
                 if Journal::open(&path).is_ok() {
                     tracing::info!("The journal can be opened: the daemon ends, to be started anew");
@@ -69,6 +71,18 @@ pub(super) async fn refuse(
             }
         }
         super::core_loop::notify_watchdog();
+    }
+}
+
+/// The till sells on for cash, and needs its scanner for that.
+fn pass(inbound: Inbound, pass_on: &mut PassOn) {
+    match inbound {
+        Inbound::Scan {
+            device, original, ..
+        } => pass_on.code(&device, original, false),
+        Inbound::Unread { device, original } => pass_on.code(&device, Some(original), false),
+        Inbound::Rest { device, original } => pass_on.rest(&device, original),
+        Inbound::DeviceChanged | Inbound::SceneRefused { .. } | Inbound::Exchanged { .. } => {}
     }
 }
 

@@ -19,7 +19,7 @@ use crate::display::Displays;
 use crate::journal::Reader;
 use crate::operation::{Operation, QueueItem, rfc3339_ms};
 use crate::problem::{Code, Problem, seed};
-use crate::scanner::ScannerHandle;
+use crate::scanner::{DeviceState, Scanners, Snapshot};
 use crate::service::call::TokenProblem;
 
 /// A till's clock may be this far off the service's before a person should look.
@@ -46,7 +46,7 @@ pub(super) struct Shared {
     /// The journal, or why there is none, Russian.
     reader: Result<Reader, String>,
     displays: Arc<Displays>,
-    scanners: Mutex<Vec<ScannerHandle>>,
+    scanners: Arc<Scanners>,
     /// Configured devices that this version does not drive, with the reason.
     unsupported: Vec<Unsupported>,
     /// Warnings of the configuration that a person should know, Russian.
@@ -70,6 +70,7 @@ impl Shared {
         clock: Clock,
         reader: Result<Reader, String>,
         displays: Arc<Displays>,
+        scanners: Arc<Scanners>,
         unsupported: Vec<Unsupported>,
         advice: Vec<String>,
     ) -> Shared {
@@ -84,18 +85,14 @@ impl Shared {
             calls: Calls::default(),
             reader,
             displays,
-            scanners: Mutex::default(),
+            scanners,
             unsupported,
             advice,
         }
     }
 
-    pub(super) fn set_scanners(&self, scanners: Vec<ScannerHandle>) {
-        *lock(&self.scanners) = scanners;
-    }
-
-    pub(super) fn take_scanners(&self) -> Vec<ScannerHandle> {
-        std::mem::take(&mut *lock(&self.scanners))
+    pub(super) fn scanners(&self) -> Arc<Scanners> {
+        Arc::clone(&self.scanners)
     }
 
     /// Whether anything changed.
@@ -168,10 +165,24 @@ impl Shared {
         if lock(&self.skew).is_some_and(|skew| skew > MOST_CLOCK_SKEW) {
             reasons.push("Часы кассы расходятся с часами сервера больше чем на сутки".to_owned());
         }
-        let broken = devices.iter().filter(|device| device.state != "connected");
+        let broken = devices
+            .iter()
+            .filter(|device| !matches!(device.state.as_str(), "connected" | "none"));
+        reasons.extend(broken.map(|device| {
+            let remedy = self.remedy(&device.name);
+            let remedy = remedy.map_or_else(String::new, |remedy| format!(". {remedy}"));
+            format!("Устройство {}: {}{remedy}", device.name, device.state)
+        }));
         reasons
-            .extend(broken.map(|device| format!("Устройство {}: {}", device.name, device.state)));
-        reasons
+    }
+}
+
+impl Shared {
+    /// What a person can do about a scanner, Russian.
+    fn remedy(&self, device: &str) -> Option<String> {
+        let scanners = self.scanners.snapshots();
+        let scanner = scanners.into_iter().find(|one| one.name == device)?;
+        scanner.state.remedy()
     }
 }
 
@@ -208,8 +219,8 @@ impl Watch for Shared {
     }
 
     fn devices(&self) -> Vec<Device> {
-        let scanners = lock(&self.scanners);
-        let mut devices: Vec<Device> = scanners.iter().map(scanner_device).collect();
+        let scanners = self.scanners.snapshots().into_iter();
+        let mut devices: Vec<Device> = scanners.map(scanner_device).collect();
         devices.extend(self.displays.state().into_iter().map(|display| Device {
             name: display.name,
             kind: "display".to_owned(),
@@ -233,19 +244,25 @@ impl Watch for Shared {
     }
 }
 
-fn scanner_device(scanner: &ScannerHandle) -> Device {
-    let snapshot = scanner.snapshot();
+fn scanner_device(snapshot: Snapshot) -> Device {
+    // What nobody named and nobody plugged in is not missed.
+    let state = if snapshot.state == DeviceState::Missing && snapshot.node == "auto" {
+        "none"
+    } else {
+        snapshot.state.word()
+    };
     Device {
         name: snapshot.name,
         kind: "scanner".to_owned(),
-        state: snapshot.state.word().to_owned(),
-        profile: None,
+        state: state.to_owned(),
+        profile: snapshot.profile,
         node: Some(snapshot.node),
         last_error: snapshot.last_error,
         counters: BTreeMap::from([
             ("scans".to_owned(), snapshot.scans),
             ("discarded".to_owned(), snapshot.discarded),
             ("reconnects".to_owned(), snapshot.reconnects),
+            ("not_shared".to_owned(), snapshot.not_shared),
         ]),
     }
 }

@@ -1,30 +1,52 @@
-//! Bytes into frames: CR, LF or CRLF ends a code, and so does silence.
+//! Bytes of a line into frames: CR, LF or CRLF ends a code, and so does silence.
 //!
 //! A scanner at 9600 baud needs a millisecond for a character, one on USB sends packets of 64 bytes
 //! a few milliseconds apart; some have no terminator at all. Waiting 100 ms after the last byte is
-//! safe for both and not felt by a cashier. With a terminator there is no wait.
+//! safe for both and not felt by a cashier. With a terminator there is no wait. A QR code may hold CR
+//! and LF: a profile says whether they end a code.
+//!
+//! What a till program shares is exactly what came, so that terminators are kept beside the code.
 
 use std::time::Duration;
 
+use crate::profile::schema::{Serial, Terminator};
+
 /// Largest code: a QR code holds at most 2953 bytes.
-const MAX_FRAME: usize = 4096;
+pub const MAX_FRAME: usize = 4096;
 
 /// How codes end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Framing {
     /// Silence that ends a code.
     pub quiet: Duration,
-    /// CR and LF end a code; without it they are part of the code and only silence ends it.
-    pub terminator: bool,
+    /// What else does.
+    pub terminator: Terminator,
 }
 
 impl Default for Framing {
     fn default() -> Framing {
+        Framing::of(&Serial::default())
+    }
+}
+
+impl Framing {
+    /// As a profile says.
+    #[must_use]
+    pub fn of(serial: &Serial) -> Framing {
         Framing {
-            quiet: Duration::from_millis(100),
-            terminator: true,
+            quiet: serial.quiet(),
+            terminator: serial.terminator,
         }
     }
+}
+
+/// What the line gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The code; empty for terminators that follow the code before.
+    pub code: Vec<u8>,
+    /// The terminator as it came.
+    pub end: Vec<u8>,
 }
 
 /// Collects bytes until a code is whole. Pure: time comes in as an argument.
@@ -51,22 +73,50 @@ impl Framer {
         }
     }
 
-    /// Takes what was read and gives the codes that are whole now. Empty codes, such as the one
-    /// between CR and LF, are none.
-    pub fn push(&mut self, bytes: &[u8], now: Duration) -> Vec<Vec<u8>> {
-        let mut frames = Vec::new();
-        frames.extend(self.handle_timeout(now));
+    /// Takes what was read and gives what is whole now. The LF after a CR belongs to the code before
+    /// it: as part of its frame if it came with it, else as a frame without a code.
+    pub fn push(&mut self, bytes: &[u8], now: Duration) -> Vec<Frame> {
+        let mut frames: Vec<Frame> = self.handle_timeout(now).into_iter().collect();
         for byte in bytes {
-            if self.framing.terminator && matches!(byte, b'\r' | b'\n') {
-                frames.extend(self.end());
-            } else if self.buffer.len() == MAX_FRAME {
-                self.overlong = true;
-            } else {
-                self.buffer.push(*byte);
+            match self.framing.terminator {
+                Terminator::Line if matches!(byte, b'\r' | b'\n') => {
+                    self.end_with(&[*byte], &mut frames);
+                }
+                Terminator::Crlf if *byte == b'\n' && self.buffer.last() == Some(&b'\r') => {
+                    self.buffer.pop();
+                    self.end_with(b"\r\n", &mut frames);
+                }
+                Terminator::Line | Terminator::Crlf | Terminator::Quiet => self.take(*byte),
             }
         }
         self.last_byte = now;
         frames
+    }
+
+    fn take(&mut self, byte: u8) {
+        if self.buffer.len() == MAX_FRAME {
+            self.overlong = true;
+            // The last byte is still looked at: it may begin the terminator.
+            if let Some(last) = self.buffer.last_mut() {
+                *last = byte;
+            }
+        } else {
+            self.buffer.push(byte);
+        }
+    }
+
+    fn end_with(&mut self, end: &[u8], frames: &mut Vec<Frame>) {
+        if self.buffer.is_empty()
+            && let Some(before) = frames.last_mut()
+            && before.end.len() < MAX_FRAME
+        {
+            before.end.extend_from_slice(end);
+            return;
+        }
+        if let Some(code) = self.end() {
+            let end = end.to_vec();
+            frames.push(Frame { code, end });
+        }
     }
 
     /// When silence will end the present code; `None` while there is none.
@@ -76,18 +126,12 @@ impl Framer {
     }
 
     /// Gives the code that silence has ended.
-    pub fn handle_timeout(&mut self, now: Duration) -> Option<Vec<u8>> {
-        if self.poll_timeout().is_some_and(|at| at <= now) {
-            self.end()
-        } else {
-            None
+    pub fn handle_timeout(&mut self, now: Duration) -> Option<Frame> {
+        if self.poll_timeout().is_none_or(|at| at > now) {
+            return None;
         }
-    }
-
-    /// The device is gone: half a code is no code.
-    pub fn reset(&mut self) {
-        self.buffer.clear();
-        self.overlong = false;
+        let end = Vec::new();
+        self.end().map(|code| Frame { code, end })
     }
 
     /// Codes that were too long.
@@ -96,13 +140,14 @@ impl Framer {
         self.discarded
     }
 
+    /// `None` for an over-long code.
     fn end(&mut self) -> Option<Vec<u8>> {
-        let frame = std::mem::take(&mut self.buffer);
+        let code = std::mem::take(&mut self.buffer);
         if std::mem::take(&mut self.overlong) {
             self.discarded += 1;
             return None;
         }
-        (!frame.is_empty()).then_some(frame)
+        Some(code)
     }
 }
 
@@ -122,7 +167,12 @@ mod tests {
             now += SOON;
         }
         frames.extend(framer.handle_timeout(now + framing.quiet));
-        frames
+        codes(frames)
+    }
+
+    fn codes(frames: impl IntoIterator<Item = Frame>) -> Vec<Vec<u8>> {
+        let codes = frames.into_iter().map(|frame| frame.code);
+        codes.filter(|code| !code.is_empty()).collect()
     }
 
     #[test]
@@ -143,16 +193,35 @@ mod tests {
         assert!(framer.push(b"AB", Duration::ZERO).is_empty());
         assert!(framer.push(b"12", Duration::from_millis(99)).is_empty());
         assert_eq!(framer.handle_timeout(Duration::from_millis(198)), None);
-        assert_eq!(
-            framer.handle_timeout(Duration::from_millis(199)),
-            Some(b"AB12".to_vec())
-        );
+        let ended = framer.handle_timeout(Duration::from_millis(199));
+        assert_eq!(codes(ended), [b"AB12"]);
         assert_eq!(framer.poll_timeout(), None);
-        let quiet = Framing {
-            terminator: false,
+        let framing = |terminator| Framing {
+            terminator,
             ..Framing::default()
         };
-        assert_eq!(all(&[b"A\rB\n"], quiet), [b"A\rB\n"]);
+        assert_eq!(all(&[b"A\rB\n"], framing(Terminator::Quiet)), [b"A\rB\n"]);
+        assert_eq!(
+            all(&[b"A\rB\nC\r", b"\nD\r\n"], framing(Terminator::Crlf)),
+            [b"A\rB\nC".as_slice(), b"D"]
+        );
+    }
+
+    #[test]
+    fn terminators_stay_with_their_codes() {
+        let frame = |code: &[u8], end: &[u8]| Frame {
+            code: code.to_vec(),
+            end: end.to_vec(),
+        };
+        let mut framer = Framer::new(Framing::default());
+        assert_eq!(
+            framer.push(b"A\r\nB\r", Duration::ZERO),
+            [frame(b"A", b"\r\n"), frame(b"B", b"\r")]
+        );
+        assert_eq!(framer.push(b"\n", SOON), [frame(b"", b"\n")]);
+        assert!(framer.push(b"C", SOON).is_empty());
+        let quiet = framer.handle_timeout(Duration::from_secs(1));
+        assert_eq!(quiet, Some(frame(b"C", b"")));
     }
 
     #[test]
@@ -160,8 +229,8 @@ mod tests {
         let mut framer = Framer::new(Framing::default());
         assert!(framer.push(b"OLD", Duration::ZERO).is_empty());
         assert_eq!(
-            framer.push(b"NEW\r", Duration::from_secs(1)),
-            [b"OLD".to_vec(), b"NEW".to_vec()]
+            codes(framer.push(b"NEW\r", Duration::from_secs(1))),
+            [b"OLD", b"NEW"]
         );
     }
 
@@ -170,18 +239,10 @@ mod tests {
         let mut framer = Framer::new(Framing::default());
         let long = vec![b'x'; MAX_FRAME + 1];
         assert!(framer.push(&long, Duration::ZERO).is_empty());
-        assert_eq!(framer.push(b"tail\rGOOD\r", SOON), [b"GOOD".to_vec()]);
+        assert_eq!(codes(framer.push(b"tail\rGOOD\r", SOON)), [b"GOOD"]);
         assert_eq!(framer.discarded(), 1);
         let fits = [vec![b'x'; MAX_FRAME], vec![b'\r']].concat();
-        assert_eq!(framer.push(&fits, SOON)[0].len(), MAX_FRAME);
-    }
-
-    #[test]
-    fn half_a_code_of_a_device_that_left_is_none() {
-        let mut framer = Framer::new(Framing::default());
-        assert!(framer.push(b"HALF", Duration::ZERO).is_empty());
-        framer.reset();
-        assert_eq!(framer.push(b"WHOLE\r", SOON), [b"WHOLE".to_vec()]);
+        assert_eq!(framer.push(&fits, SOON)[0].code.len(), MAX_FRAME);
     }
 
     proptest! {
@@ -205,7 +266,7 @@ mod tests {
             let mut framer = Framer::new(Framing::default());
             for chunk in &chunks {
                 for frame in framer.push(chunk, SOON) {
-                    prop_assert!(!frame.is_empty() && frame.len() <= MAX_FRAME);
+                    prop_assert!(frame.code.len() <= MAX_FRAME && frame.end.len() <= MAX_FRAME);
                 }
             }
         }

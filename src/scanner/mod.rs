@@ -1,24 +1,34 @@
-//! Scanners: bytes of a device become codes.
+//! Scanners: bytes, reports and keys of a device become codes.
 //!
-//! - `serial`: one thread for each port: open, read, notice the unplugged, open again
+//! - [`pool`]: all scanners of the till, and what is plugged in meanwhile · `station`: one scanner's
+//!   thread: open, read, notice the unplugged, open again · [`find`]: which node and profile it is
+//! - `source`: an open device · `serial`, [`hid`], [`keyboard`]: its kinds
 //! - [`frame`]: bytes into frames · [`text`]: a frame into text
+//! - `share`: codes that nobody here awaits go on to the till program
 //!
 //! A scanner's thread hands its codes to one bounded queue. When nobody takes them, the oldest stay
 //! and the newest are dropped and counted: a cashier who scans a hundred codes into a stopped till
 //! would rather not have them all at once later.
 
+pub mod find;
 pub mod frame;
+pub mod hid;
+pub mod keyboard;
+pub mod pool;
 mod serial;
+pub mod share;
+mod source;
+mod station;
 pub mod text;
 
-use std::path::PathBuf;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crate::config::SerialLine;
+use crate::config::ScannerDevice;
+use crate::profile::Mode;
 use crate::secret::Secret;
 
-pub use serial::start;
+use find::{Knowledge, Target};
+pub use pool::Scanners;
+pub use source::Original;
+pub use station::{Events, ScannerHandle, start};
 
 /// How a device is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +45,11 @@ pub enum DeviceState {
     },
     /// The node does not let us.
     NoPermission,
+    /// The scanner is there, but speaks otherwise than oplati.conf says.
+    WrongMode {
+        /// How it speaks.
+        is: Mode,
+    },
     /// Anything else.
     Failed(String),
 }
@@ -48,8 +63,29 @@ impl DeviceState {
             DeviceState::Missing => "missing",
             DeviceState::Busy { .. } => "busy",
             DeviceState::NoPermission => "no_permission",
+            DeviceState::WrongMode { .. } => "wrong_mode",
             DeviceState::Failed(_) => "failed",
         }
+    }
+
+    /// What a person can do, Russian.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        Some(match self {
+            DeviceState::Connected => return None,
+            DeviceState::Missing => "Проверьте кабель и путь в oplati.conf".to_owned(),
+            DeviceState::Busy { holder: Some(holder) } => format!("Сканер занят программой {holder}: остановите её"),
+            DeviceState::Busy { holder: None } => "Сканер занят другой программой: остановите её".to_owned(),
+            DeviceState::NoPermission => {
+                "Нет прав на устройство: выполните udevadm trigger, для переходника — oplati devices bind".to_owned()
+            }
+            DeviceState::WrongMode { is } => format!(
+                "Сканер в режиме {}: прочитайте сканером код нужного режима из его инструкции или укажите {}: в oplati.conf",
+                is.russian(),
+                is.word()
+            ),
+            DeviceState::Failed(_) => "Проверьте устройство: oplati devices list".to_owned(),
+        })
     }
 }
 
@@ -62,6 +98,22 @@ pub enum ScannerEvent {
         device: String,
         /// What it read.
         code: Secret,
+        /// As it came, where the till program shares the scanner.
+        original: Option<Original>,
+    },
+    /// It sent what is no code; the till program may know better.
+    Unread {
+        /// `scanner1`.
+        device: String,
+        /// As it came.
+        original: Original,
+    },
+    /// What belongs to the code before: it goes where that went.
+    Rest {
+        /// `scanner1`.
+        device: String,
+        /// As it came.
+        original: Original,
     },
     /// It came or went.
     State {
@@ -77,47 +129,24 @@ pub enum ScannerEvent {
 pub struct Snapshot {
     /// `scanner1`.
     pub name: String,
-    /// The node, as configured.
+    /// The node, as configured, or as found.
     pub node: String,
     /// How it is.
     pub state: DeviceState,
+    /// The profile that holds.
+    pub profile: Option<String>,
+    /// Whether it was connected at any time: a scanner that `auto` never found is not missed.
+    pub was_there: bool,
     /// Codes handed on.
     pub scans: u64,
-    /// Codes dropped: over-long, not text, or nobody took them.
+    /// Codes dropped: over-long, spoilt, not text, or nobody took them.
     pub discarded: u64,
+    /// Codes that should have gone on to the till program and could not: it does not listen.
+    pub not_shared: u64,
     /// Times it was opened after the first.
     pub reconnects: u64,
     /// The last thing that went wrong, English.
     pub last_error: Option<String>,
-}
-
-/// A running scanner.
-#[derive(Debug)]
-pub struct ScannerHandle {
-    facts: Arc<Mutex<Snapshot>>,
-    wake: Arc<serial::Wake>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl ScannerHandle {
-    /// Its present facts.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Stops the thread; it wakes at once and closes its port.
-    pub fn stop(mut self) {
-        self.wake.stop();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("A scanner's thread died");
-        }
-    }
 }
 
 /// What a scanner is started with.
@@ -125,16 +154,53 @@ impl ScannerHandle {
 pub struct Settings {
     /// `scanner1`.
     pub name: String,
-    /// Port and line.
-    pub line: SerialLine,
-    /// How codes end.
-    pub framing: frame::Framing,
+    /// What it looks for.
+    pub target: Target,
+    /// What is known about devices.
+    pub knowledge: Knowledge,
+    /// How codes go on to the till program, if they do.
+    pub share: Option<share::Sharing>,
     /// Where its events go; a full queue drops codes.
-    pub events: SyncSender<ScannerEvent>,
+    pub events: Events,
 }
 
 impl Settings {
-    fn node(&self) -> PathBuf {
-        self.line.path.clone()
+    /// The node as configured.
+    fn place(&self) -> String {
+        match &self.target {
+            Target::Named(ScannerDevice::Serial(line)) => line.path.display().to_string(),
+            Target::Named(ScannerDevice::Hid { path } | ScannerDevice::Keyboard { path }) => {
+                path.display().to_string()
+            }
+            Target::Named(ScannerDevice::Auto) | Target::Any => "auto".to_owned(),
+        }
     }
+
+    /// Whether nobody said that there is one.
+    fn is_optional(&self) -> bool {
+        matches!(
+            self.target,
+            Target::Any | Target::Named(ScannerDevice::Auto)
+        )
+    }
+}
+
+/// Why a node could not be opened.
+fn not_opened(error: &std::io::Error) -> (DeviceState, String) {
+    use std::io::ErrorKind;
+    let why = error.to_string();
+    // ENXIO and ENODEV: the node outlived its device.
+    let gone = [rustix::io::Errno::NXIO, rustix::io::Errno::NODEV];
+    let is_gone = |error: &std::io::Error| {
+        gone.iter()
+            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    };
+    let state = if error.kind() == ErrorKind::NotFound || is_gone(error) {
+        DeviceState::Missing
+    } else if error.kind() == ErrorKind::PermissionDenied {
+        DeviceState::NoPermission
+    } else {
+        DeviceState::Failed(why.clone())
+    };
+    (state, why)
 }

@@ -22,12 +22,24 @@ const CP1251: [char; 128] = [
 /// Others stay, since a code may itself begin with a bracket.
 const AIM_SYMBOLOGIES: &[u8] = b"QdECLz";
 
+/// Whether an AIM identifier may stand in front of the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// It may, and is taken off.
+    Strip,
+    /// It came apart from the code: what stands in front is the code's own.
+    Keep,
+}
+
 /// The text of a frame; `None` when nothing printable is in it.
 ///
 /// GS (0x1D) stays, since it tells goods' marks; other control characters are noise of the line.
 #[must_use]
-pub fn decode(frame: &[u8]) -> Option<Secret> {
-    let frame = strip_aim(frame);
+pub fn decode(frame: &[u8], aim: Aim) -> Option<Secret> {
+    let frame = match aim {
+        Aim::Strip => strip_aim(frame),
+        Aim::Keep => frame,
+    };
     let text = match std::str::from_utf8(frame) {
         Ok(text) => text.to_owned(),
         Err(_) => frame.iter().map(|byte| cp1251(*byte)).collect(),
@@ -40,7 +52,9 @@ pub fn decode(frame: &[u8]) -> Option<Secret> {
     (!text.is_empty()).then(|| Secret::new(text))
 }
 
-fn cp1251(byte: u8) -> char {
+/// A byte of CP1251.
+#[must_use]
+pub fn cp1251(byte: u8) -> char {
     match byte.checked_sub(0x80) {
         None => char::from(byte),
         Some(upper) => CP1251
@@ -69,7 +83,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn text(frame: &[u8]) -> Option<String> {
-        decode(frame).map(|text| text.expose().to_owned())
+        decode(frame, Aim::Strip).map(|text| text.expose().to_owned())
     }
 
     #[test]

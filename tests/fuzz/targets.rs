@@ -7,8 +7,12 @@ use std::time::Duration;
 use oplati::core::validate;
 use oplati::money::Kopecks;
 use oplati::operation::{CancellationRequest, CardRequest, RefundRequest, SaleRequest, Wish};
+use oplati::profile::schema::{Keyboard, Layout, Terminator};
 use oplati::report::{Facts, Reconciliation, Template, Totals};
-use oplati::scanner::frame::{Framer, Framing};
+use oplati::scanner::frame::{Frame, Framer, Framing};
+use oplati::scanner::hid::assemble::Assembler;
+use oplati::scanner::hid::descriptor::layouts;
+use oplati::scanner::keyboard::decode::Decoder;
 use oplati::scanner::text;
 use oplati::service::call::{Call, Failure, PaymentStatus, Reply, SessionMode};
 use oplati::service::classify;
@@ -18,9 +22,11 @@ pub type Target = fn(&[u8]);
 
 /// All of them, by the name of their corpus.
 #[allow(dead_code, reason = "each fuzz target uses one of them")]
-pub const ALL: [(&str, Target); 5] = [
+pub const ALL: [(&str, Target); 7] = [
     ("wire", wire),
     ("framing", framing),
+    ("hid", hid),
+    ("keys", keys),
     ("configuration", configuration),
     ("template", template),
     ("bodies", bodies),
@@ -77,7 +83,11 @@ pub fn wire(data: &[u8]) {
 
 /// A scanner's line: pieces of any length, with pauses.
 pub fn framing(data: &[u8]) {
-    let terminator = data.first().is_some_and(|byte| byte & 1 == 0);
+    let terminator = match data.first().map_or(0, |byte| byte % 3) {
+        0 => Terminator::Line,
+        1 => Terminator::Crlf,
+        _ => Terminator::Quiet,
+    };
     let mut framer = Framer::new(Framing {
         terminator,
         ..Framing::default()
@@ -90,13 +100,74 @@ pub fn framing(data: &[u8]) {
         frames.extend(framer.push(piece, now));
     }
     frames.extend(framer.handle_timeout(now + Duration::from_secs(1)));
-    assert!(frames.iter().map(Vec::len).sum::<usize>() <= data.len());
+    let whole = |frame: &Frame| frame.code.len() + frame.end.len();
+    assert!(frames.iter().map(whole).sum::<usize>() <= data.len());
     for frame in frames {
-        assert!(!frame.is_empty() && frame.len() <= 4096);
-        if let Some(code) = text::decode(&frame) {
+        assert!(frame.code.len() <= 4096);
+        if let Some(code) = text::decode(&frame.code, text::Aim::Strip) {
             assert!(!code.expose().is_empty());
         }
     }
+}
+
+/// A HID POS device: the length of its descriptor, the descriptor, and reports of 64 bytes.
+pub fn hid(data: &[u8]) {
+    let Some((length, rest)) = data.split_first() else {
+        return;
+    };
+    let (descriptor, reports) = rest.split_at(usize::from(*length).min(rest.len()));
+    let Ok(layouts) = layouts(descriptor) else {
+        return;
+    };
+    let mut assembler = Assembler::new(layouts, Duration::from_millis(500));
+    let mut now = Duration::ZERO;
+    for report in reports.chunks(64) {
+        now += Duration::from_millis(u64::from(report.first().copied().unwrap_or_default()));
+        for code in assembler.push(report, now) {
+            assert!(!code.is_empty() && code.len() <= 4096);
+        }
+    }
+    if let Some(at) = assembler.poll_timeout() {
+        assembler.handle_timeout(at);
+    }
+    assert_eq!(assembler.poll_timeout(), None);
+}
+
+/// A keyboard scanner: key, value and pause of each event; value 3 stands for lost events.
+pub fn keys(data: &[u8]) {
+    let layout = if data.len().is_multiple_of(2) {
+        Layout::Us
+    } else {
+        Layout::Ru
+    };
+    let mut decoder = Decoder::new(Keyboard {
+        layout,
+        ..Keyboard::default()
+    });
+    let mut now = Duration::ZERO;
+    for event in data.chunks_exact(2) {
+        let [key, how] = event else { return };
+        now += Duration::from_millis(u64::from(how >> 2));
+        let typed = match how & 3 {
+            3 => {
+                decoder.dropped(now);
+                Vec::new()
+            }
+            value => decoder.push(u16::from(*key), i32::from(value), now),
+        };
+        for one in typed {
+            assert!(one.text.is_none_or(|text| text.len() <= 4096));
+            for (key, _) in &one.strokes {
+                let last = one.strokes.iter().rev().find(|(other, _)| other == key);
+                assert!(
+                    last.is_some_and(|(_, pressed)| !pressed),
+                    "a key stays down"
+                );
+            }
+        }
+    }
+    decoder.handle_timeout(now + Duration::from_secs(1));
+    assert_eq!(decoder.poll_timeout(), None);
 }
 
 /// oplati.conf.

@@ -9,8 +9,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::*;
-use crate::config::SerialLine;
-use crate::scanner::frame::Framing;
+use crate::config::{ScannerDevice, SerialLine};
+use crate::profile::Registry;
+use crate::scanner::find::Target;
+use crate::scanner::share::Sharing;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -49,35 +51,51 @@ struct Bench {
     scanner: ScannerHandle,
     events: Receiver<ScannerEvent>,
     link: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+fn knowledge(profile: Option<&str>) -> Knowledge {
+    Knowledge {
+        registry: Arc::new(Registry::built_in()),
+        profile: profile.map(str::to_owned),
+        layout: None,
+        root: "/".into(),
+        claims: Arc::default(),
+    }
+}
+
+fn serial(path: PathBuf) -> Target {
+    let settings = None;
+    Target::Named(ScannerDevice::Serial(SerialLine { path, settings }))
 }
 
 impl Bench {
     fn new(pty: Option<&Pty>) -> Bench {
+        Bench::with(pty, None, false)
+    }
+
+    fn with(pty: Option<&Pty>, profile: Option<&str>, share: bool) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("scanner");
         if let Some(pty) = pty {
             std::os::unix::fs::symlink(&pty.node, &link).unwrap();
         }
         let (sender, events) = sync_channel(64);
-        let line = SerialLine {
-            path: link.clone(),
-            baud: 9600,
-            data_bits: 8,
-            parity: Parity::None,
-            stop_bits: 1,
-        };
         let settings = Settings {
             name: "scanner1".into(),
-            line,
-            framing: Framing::default(),
+            target: serial(link.clone()),
+            knowledge: knowledge(profile),
+            share: share.then(|| Sharing {
+                folder: folder.path().join("run/shared"),
+                types_reports: false,
+            }),
             events: sender,
         };
         Bench {
             scanner: start(settings).unwrap(),
             events,
             link,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -89,14 +107,18 @@ impl Bench {
     fn state(&self) -> DeviceState {
         match self.events.recv_timeout(PATIENCE).unwrap() {
             ScannerEvent::State { state, .. } => state,
-            ScannerEvent::Scan { .. } => panic!("a scan came instead of a state"),
+            other @ (ScannerEvent::Scan { .. }
+            | ScannerEvent::Unread { .. }
+            | ScannerEvent::Rest { .. }) => panic!("{other:?} came instead of a state"),
         }
     }
 
     fn code(&self) -> String {
         match self.events.recv_timeout(PATIENCE).unwrap() {
             ScannerEvent::Scan { code, .. } => code.expose().to_owned(),
-            ScannerEvent::State { state, .. } => panic!("{state:?} came instead of a scan"),
+            other @ (ScannerEvent::State { .. }
+            | ScannerEvent::Unread { .. }
+            | ScannerEvent::Rest { .. }) => panic!("{other:?} came instead of a scan"),
         }
     }
 }
@@ -187,17 +209,11 @@ fn naps(name: &str) -> u64 {
 #[test]
 fn a_missing_device_is_looked_for_without_spinning() {
     let (sender, events) = sync_channel(8);
-    let line = SerialLine {
-        path: "/nonexistent/port".into(),
-        baud: 9600,
-        data_bits: 8,
-        parity: Parity::None,
-        stop_bits: 1,
-    };
     let settings = Settings {
         name: "idle".into(),
-        line,
-        framing: Framing::default(),
+        target: serial("/nonexistent/port".into()),
+        knowledge: knowledge(None),
+        share: None,
         events: sender,
     };
     let scanner = start(settings).unwrap();
@@ -263,5 +279,140 @@ fn nobody_who_listens_means_dropped_codes_not_a_stuck_thread() {
         std::thread::yield_now();
     }
     assert!(bench.scanner.snapshot().discarded >= 100);
+    bench.scanner.stop();
+}
+
+#[test]
+fn replugged_a_thousand_times_it_is_always_found_again() {
+    let mut pty = Pty::open();
+    let bench = Bench::new(Some(&pty));
+    assert_eq!(bench.state(), DeviceState::Connected);
+    for round in 0..1000 {
+        drop(pty);
+        assert_eq!(bench.state(), DeviceState::Missing);
+        pty = Pty::open();
+        bench.relink(&pty);
+        // As the kernel's word does.
+        bench.scanner.nudge();
+        assert_eq!(bench.state(), DeviceState::Connected);
+        pty.send(b"CODE\r");
+        assert_eq!(bench.code(), "CODE", "{round}");
+    }
+    wait_for_scans(&bench.scanner, 1000);
+    assert_eq!(bench.scanner.snapshot().reconnects, 1000);
+    bench.scanner.stop();
+}
+
+#[test]
+fn a_profile_says_what_ends_a_code() {
+    let mut pty = Pty::open();
+    let bench = Bench::with(Some(&pty), Some("zebra"), false);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    pty.send(b"AB\rCD\r");
+    // The control characters are not part of the text, and do not split it.
+    assert_eq!(bench.code(), "ABCD");
+    assert_eq!(bench.scanner.snapshot().profile.as_deref(), Some("zebra"));
+    bench.scanner.stop();
+}
+
+#[test]
+fn codes_are_acknowledged_where_a_profile_asks_for_it() {
+    let mut pty = Pty::open();
+    let bench = Bench::with(Some(&pty), Some("mertech-superlead-ack"), false);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    pty.send(b"CODE\r");
+    assert_eq!(bench.code(), "CODE");
+    let mut answer = [0];
+    std::io::Read::read_exact(&mut pty.master, &mut answer).unwrap();
+    assert_eq!(answer, [0x06]);
+    bench.scanner.stop();
+}
+
+#[test]
+fn a_code_that_nobody_takes_is_repeated_by_the_scanner_and_given_up() {
+    let mut pty = Pty::open();
+    let bench = Bench::with(Some(&pty), Some("mertech-superlead-ack"), false);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    for _ in 0..64 {
+        pty.send(b"CODE\r");
+    }
+    for _ in 0..3 {
+        pty.send(b"MORE\r");
+    }
+    let mut answers = [0; 67];
+    std::io::Read::read_exact(&mut pty.master, &mut answers).unwrap();
+    assert!(answers[..64].iter().all(|answer| *answer == 0x06));
+    assert_eq!(answers[64..], [0x15, 0x15, 0x06]);
+    bench.scanner.stop();
+}
+
+/// The till program's end of a shared scanner.
+fn tills_end(bench: &Bench) -> File {
+    let link = bench.folder.path().join("run/shared/scanner1");
+    File::options().read(true).write(true).open(link).unwrap()
+}
+
+fn read_exactly(file: &mut File, expected: &[u8]) {
+    let mut read = vec![0; expected.len()];
+    std::io::Read::read_exact(file, &mut read).unwrap();
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn a_till_reads_on_a_pseudo_terminal_exactly_what_the_scanner_sent() {
+    let mut pty = Pty::open();
+    let bench = Bench::with(Some(&pty), None, true);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    let mut till = tills_end(&bench);
+    let sent: [&[u8]; 4] = [b"]E04810\r\n", b"\x00\x01\xff\x1d\r", b"\n", b"NEXT\r"];
+    for piece in sent {
+        pty.send(piece);
+        let original = match bench.events.recv_timeout(PATIENCE).unwrap() {
+            ScannerEvent::Scan { original, .. } => original.unwrap(),
+            ScannerEvent::Unread { original, .. } | ScannerEvent::Rest { original, .. } => original,
+            ScannerEvent::State { state, .. } => panic!("{state:?}"),
+        };
+        bench.scanner.pass_on(original);
+        read_exactly(&mut till, piece);
+    }
+    bench.scanner.stop();
+}
+
+#[test]
+fn while_no_till_reads_nothing_is_kept_for_it_and_replugs_keep_its_end() {
+    let mut pty = Pty::open();
+    let bench = Bench::with(Some(&pty), None, true);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    bench.scanner.pass_on(Original::Bytes(b"OLD\r".to_vec()));
+    let deadline = Instant::now() + PATIENCE;
+    while bench.scanner.snapshot().not_shared != 1 {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    let mut till = tills_end(&bench);
+    bench.scanner.pass_on(Original::Bytes(b"NEW\r".to_vec()));
+    read_exactly(&mut till, b"NEW\r");
+    drop(pty);
+    assert_eq!(bench.state(), DeviceState::Missing);
+    pty = Pty::open();
+    bench.relink(&pty);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    bench.scanner.pass_on(Original::Bytes(b"AGAIN\r".to_vec()));
+    read_exactly(&mut till, b"AGAIN\r");
+    bench.scanner.stop();
+}
+
+#[test]
+fn a_till_that_stopped_reading_holds_nothing_up() {
+    let mut pty = Pty::open();
+    let bench = Bench::with(Some(&pty), None, true);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    let _till = tills_end(&bench);
+    for _ in 0..200 {
+        bench.scanner.pass_on(Original::Bytes(vec![b'x'; 4000]));
+    }
+    assert!(bench.scanner.snapshot().not_shared > 100);
+    pty.send(b"CODE\r");
+    assert_eq!(bench.code(), "CODE");
     bench.scanner.stop();
 }

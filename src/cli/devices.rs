@@ -1,0 +1,319 @@
+//! `oplati devices`: what is plugged in, the rules for udev, and a profile for what is unknown.
+//!
+//! The list reads the machine itself, since it must help when the daemon does not run; what the daemon
+//! knows of its devices stands beside it when it does.
+
+mod identify;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use super::output::table;
+use super::till::Till;
+use super::{CliError, Context};
+use crate::discover::{Candidate, access, sysfs};
+use crate::exit;
+use crate::profile::{Mode, Registry, udev};
+
+pub(super) use identify::IdentifyArgs;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DevicesVerb {
+    /// What is plugged in, which profile fits and why, who has it
+    List,
+    /// Find an unknown scanner, read a test code with it, and write a profile for it
+    Identify(IdentifyArgs),
+    /// Print a udev rule that names whatever is plugged into a port
+    Bind {
+        /// The node, such as /dev/ttyUSB0
+        port: PathBuf,
+        /// The name below /dev/oplati: a-z 0-9 -
+        id: String,
+    },
+    /// Print the udev rules of all profiles
+    UdevRules,
+}
+
+/// One node, as the list tells it.
+#[derive(Debug, Serialize)]
+struct Listed {
+    node: PathBuf,
+    setting: String,
+    ids: Option<String>,
+    name: Option<String>,
+    profile: Option<String>,
+    why: Option<&'static str>,
+    access: &'static str,
+    holder: Option<String>,
+    links: Vec<PathBuf>,
+}
+
+/// A device as the daemon tells it.
+#[derive(Debug, Deserialize, Serialize)]
+struct Attended {
+    name: String,
+    kind: String,
+    state: String,
+    profile: Option<String>,
+    node: Option<String>,
+    last_error: Option<String>,
+    counters: std::collections::BTreeMap<String, u64>,
+}
+
+pub(super) async fn run(context: &Context, verb: Option<DevicesVerb>) -> Result<u8, CliError> {
+    match verb.unwrap_or(DevicesVerb::List) {
+        DevicesVerb::List => list(context).await,
+        DevicesVerb::Identify(args) => identify::run(context, &args),
+        DevicesVerb::Bind { port, id } => bind(context, &port, &id),
+        DevicesVerb::UdevRules => {
+            let rules = udev::rules(&registry(context));
+            context
+                .output
+                .line(rules.trim_end())
+                .map_err(CliError::Write)?;
+            Ok(exit::OK)
+        }
+    }
+}
+
+/// All profiles; a bad file is told and left out.
+fn registry(context: &Context) -> Registry {
+    let (registry, errors) = Registry::load(&context.paths.profiles());
+    for error in errors {
+        context.output.note(&crate::causes::with_causes(&error));
+    }
+    registry
+}
+
+async fn list(context: &Context) -> Result<u8, CliError> {
+    let registry = registry(context);
+    let root = Path::new("/");
+    let nodes: Vec<Listed> = sysfs::candidates(root)
+        .iter()
+        .map(|candidate| listed(context, &registry, root, candidate))
+        .collect();
+    let attended = attended(context).await;
+    if context.output.json {
+        let value = serde_json::json!({"nodes": nodes, "devices": attended});
+        context.output.value(&value).map_err(CliError::Write)?;
+        return Ok(exit::OK);
+    }
+    let say = |russian, english| context.tongue.say(russian, english);
+    let nothing = say("ничего не подключено", "nothing is plugged in");
+    let text = if nodes.is_empty() {
+        nothing.to_owned()
+    } else {
+        nodes_table(context, &nodes)
+    };
+    context.output.line(&text).map_err(CliError::Write)?;
+    let heading = match &attended {
+        Some(devices) if !devices.is_empty() => say("\nСлужба:", "\nThe daemon:"),
+        Some(_) => say(
+            "\nВ oplati.conf нет устройств",
+            "\noplati.conf names no devices",
+        ),
+        None => say("\nСлужба не отвечает", "\nThe daemon does not answer"),
+    };
+    context.output.line(heading).map_err(CliError::Write)?;
+    if let Some(devices) = attended.filter(|devices| !devices.is_empty()) {
+        let text = devices_table(context, &devices);
+        context.output.line(&text).map_err(CliError::Write)?;
+    }
+    Ok(exit::OK)
+}
+
+async fn attended(context: &Context) -> Option<Vec<Attended>> {
+    #[derive(Deserialize)]
+    struct Page {
+        devices: Vec<Attended>,
+    }
+    let till = Till::of(context).ok()?;
+    let page: Page = till.ask(Method::GET, "/v1/devices", None).await.ok()?;
+    Some(page.devices)
+}
+
+fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candidate) -> Listed {
+    let fit = registry.fit(candidate);
+    let links = access::links(root, &candidate.node);
+    let stable = links.first().unwrap_or(&candidate.node);
+    Listed {
+        node: candidate.node.clone(),
+        setting: format!("{}:{}", candidate.mode.word(), stable.display()),
+        ids: candidate.ids(),
+        name: name(candidate),
+        profile: fit.map(|fit| fit.profile.id.clone()),
+        why: fit.map(|fit| context.tongue.say(fit.why.russian(), fit.why.english())),
+        access: if access::is_allowed(&candidate.node) {
+            context.tongue.say("есть", "yes")
+        } else {
+            context.tongue.say("нет прав", "no right")
+        },
+        holder: access::holder(&candidate.node),
+        links,
+    }
+}
+
+fn name(candidate: &Candidate) -> Option<String> {
+    match (&candidate.maker, &candidate.product) {
+        (Some(maker), Some(product)) if !product.starts_with(maker.as_str()) => {
+            Some(format!("{maker} {product}"))
+        }
+        (_, Some(product)) => Some(product.clone()),
+        (maker, None) => maker.clone(),
+    }
+}
+
+fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
+    let say = |russian, english| context.tongue.say(russian, english);
+    let headings = [
+        say("узел", "node"),
+        "vid:pid",
+        say("устройство", "device"),
+        say("профиль", "profile"),
+        say("почему", "why"),
+        say("доступ", "access"),
+        say("занят", "held by"),
+        say("в oplati.conf", "in oplati.conf"),
+    ];
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
+    let rows: Vec<Vec<String>> = nodes
+        .iter()
+        .map(|node| {
+            vec![
+                node.node.display().to_string(),
+                text(&node.ids),
+                text(&node.name),
+                text(&node.profile),
+                node.why.unwrap_or("—").to_owned(),
+                node.access.to_owned(),
+                text(&node.holder),
+                node.setting.clone(),
+            ]
+        })
+        .collect();
+    table(&headings, &rows)
+}
+
+fn devices_table(context: &Context, devices: &[Attended]) -> String {
+    let say = |russian, english| context.tongue.say(russian, english);
+    let headings = [
+        say("имя", "name"),
+        say("состояние", "state"),
+        say("профиль", "profile"),
+        say("узел", "node"),
+        say("счётчики", "counters"),
+        say("последняя ошибка", "last error"),
+    ];
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
+    let rows: Vec<Vec<String>> = devices
+        .iter()
+        .map(|device| {
+            let counters: Vec<String> = device
+                .counters
+                .iter()
+                .filter(|(_, count)| **count > 0)
+                .map(|(name, count)| format!("{name} {count}"))
+                .collect();
+            vec![
+                device.name.clone(),
+                device.state.clone(),
+                text(&device.profile),
+                text(&device.node),
+                counters.join(", "),
+                text(&device.last_error),
+            ]
+        })
+        .collect();
+    table(&headings, &rows)
+}
+
+fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if id.is_empty() || id.len() > 32 || !id.bytes().all(fine) {
+        return Err(CliError::Usage(format!(
+            "{id:?} is no name: 1 to 32 of a-z 0-9 - are allowed"
+        )));
+    }
+    let root = Path::new("/");
+    let Some(candidate) = sysfs::candidate_at(root, port) else {
+        return Err(CliError::Data(format!(
+            "{} is no serial port, HID or keyboard node that is plugged in; see oplati devices list",
+            port.display()
+        )));
+    };
+    let Some(place) = id_path(root, &candidate) else {
+        return Err(CliError::Data(format!(
+            "{} has no place on a bus (ID_PATH) that a rule could name",
+            port.display()
+        )));
+    };
+    let rule = udev::local_rule(candidate.mode, &place, id);
+    context
+        .output
+        .line(rule.trim_end())
+        .map_err(CliError::Write)?;
+    let (word, path) = (candidate.mode.word(), format!("/dev/oplati/{id}"));
+    context.output.note(&match context.tongue {
+        super::words::Tongue::Russian => format!(
+            "Запишите строку в /etc/udev/rules.d/61-oplati-{id}.rules, выполните udevadm control --reload и udevadm trigger, и укажите в oplati.conf: device = {word}:{path}"
+        ),
+        super::words::Tongue::English => format!(
+            "Put the line into /etc/udev/rules.d/61-oplati-{id}.rules, run udevadm control --reload and udevadm trigger, and set in oplati.conf: device = {word}:{path}"
+        ),
+    });
+    Ok(exit::OK)
+}
+
+/// The place as udev's `path_id` names it, from udev's database.
+fn id_path(root: &Path, candidate: &Candidate) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = std::fs::metadata(&candidate.node).ok()?.rdev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let entry = root.join(format!("run/udev/data/c{major}:{minor}"));
+    let known = std::fs::read_to_string(entry).unwrap_or_default();
+    let path = known
+        .lines()
+        .find_map(|line| line.strip_prefix("E:ID_PATH="));
+    let fine = |path: &&str| {
+        !path.is_empty()
+            && path
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-:._+@".contains(&byte))
+    };
+    path.filter(fine).map(str::to_owned)
+}
+
+/// For `identify`.
+fn mode_in(context: &Context, mode: Mode) -> &'static str {
+    context.tongue.say(mode.russian(), mode.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_named_by_its_maker_and_product_once() {
+        let mut candidate = Candidate {
+            node: "/dev/ttyACM0".into(),
+            mode: Mode::Serial,
+            vid: None,
+            pid: None,
+            maker: Some("Newland".into()),
+            product: Some("Newland HR22".into()),
+            serial: None,
+            device: PathBuf::new(),
+            port: None,
+            driver: None,
+            descriptor: Vec::new(),
+        };
+        assert_eq!(name(&candidate).as_deref(), Some("Newland HR22"));
+        candidate.product = Some("HR22".into());
+        assert_eq!(name(&candidate).as_deref(), Some("Newland HR22"));
+        candidate.product = None;
+        assert_eq!(name(&candidate).as_deref(), Some("Newland"));
+    }
+}

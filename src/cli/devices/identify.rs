@@ -1,0 +1,538 @@
+//! `oplati devices identify`: an unknown scanner is found by unplugging and plugging it, reads a test
+//! code from the screen, and gets a profile of its own.
+//!
+//! Nothing is written to a node whose kind is not known: a serial port is opened and listened to, at
+//! the speeds that scanners have, until the test code comes out whole.
+
+use std::collections::BTreeMap;
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::super::conversation::terminal_qr;
+use super::{CliError, Context, mode_in, name, registry};
+use crate::config::{LineSettings, ScannerDevice, SerialLine};
+use crate::discover::{Candidate, sysfs};
+use crate::exit;
+use crate::profile::schema::{
+    Keyboard, Kind, Layout, Match, Parity, Profile, SCHEMA, Serial, Status, Vector,
+};
+use crate::profile::{Fit, Mode, Registry};
+use crate::scanner::find::{Knowledge, Target};
+use crate::scanner::hid::is_barcode_scanner;
+use crate::scanner::keyboard::keymap::{Held, character, key_of};
+use crate::scanner::{DeviceState, ScannerEvent, ScannerHandle, Settings, start};
+
+/// Speeds that are tried on a serial port, the likeliest first.
+const SPEEDS: [u32; 5] = [9600, 115_200, 19_200, 38_400, 57_600];
+/// How long a device may take from the plug to its last node.
+const PLUG_SETTLES: Duration = Duration::from_millis(1500);
+/// Between two looks at what is plugged in.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(crate) struct IdentifyArgs {
+    /// The scanner's node, instead of unplugging and plugging it
+    #[arg(long, value_name = "PATH")]
+    node: Option<PathBuf>,
+    /// The profile's id; made from what the device says of itself if not given
+    #[arg(long)]
+    id: Option<String>,
+    /// How long each wait for a person may take, seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    wait: u64,
+}
+
+/// What was found out.
+#[derive(Debug)]
+struct Finding {
+    candidate: Candidate,
+    baud: u32,
+    layout: Layout,
+}
+
+pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, CliError> {
+    let registry = Arc::new(registry(context));
+    let patience = Duration::from_secs(args.wait);
+    let say = |russian, english| context.output.note(context.tongue.say(russian, english));
+    let found = match &args.node {
+        Some(node) => at_node(node)?,
+        None => plugged(context, patience)?,
+    };
+    if found.is_empty() {
+        say(
+            "Новых устройств нет: проверьте кабель и питание сканера",
+            "Nothing new was plugged in: check the scanner's cable and power",
+        );
+        return Ok(exit::NOT_DONE);
+    }
+    for candidate in &found {
+        context
+            .output
+            .note(&describe(context, &registry, candidate));
+    }
+    let code = test_code()?;
+    let qr = qrcode::QrCode::new(&code).map_err(|error| CliError::Data(error.to_string()))?;
+    context.output.note(&terminal_qr(&qr));
+    say(
+        "Прочитайте этот код сканером",
+        "Read this code with the scanner",
+    );
+    let Some(finding) = read_test_code(context, &registry, found, &code, patience)? else {
+        say(
+            "Код не прочитан. Сканер занят другой программой, выключен или настроен на скорость, которой нет среди обычных",
+            "The code did not come. Another program has the scanner, it is off, or set to an unusual speed",
+        );
+        return Ok(exit::NOT_DONE);
+    };
+    let known = registry.fit(&finding.candidate);
+    if let Some(known) = known.filter(|fit| args.id.is_none() && is_enough(fit, &finding)) {
+        let text = match context.tongue.say("ru", "en") {
+            "ru" => format!("Профиль уже есть: {}", known.profile.id),
+            _ => format!("It has a profile already: {}", known.profile.id),
+        };
+        context.output.note(&text);
+        return print_setting(context, &finding);
+    }
+    write_profile(context, args, &finding, &code)?;
+    print_setting(context, &finding)
+}
+
+/// A known profile that reads the device as it was read now.
+fn is_enough(fit: &Fit<'_>, finding: &Finding) -> bool {
+    let mode = finding.candidate.mode;
+    let fits = match mode {
+        Mode::Serial => fit.profile.serial().baud == finding.baud,
+        Mode::HidPos => true,
+        Mode::Keyboard => fit.profile.keyboard().layout == finding.layout,
+    };
+    fits && fit.may_take_unasked(mode)
+}
+
+fn at_node(node: &Path) -> Result<Vec<Candidate>, CliError> {
+    let missing = |source| CliError::File {
+        path: node.to_owned(),
+        source,
+    };
+    let path = std::fs::canonicalize(node).map_err(missing)?;
+    let known = sysfs::candidate_at(Path::new("/"), &path);
+    // A pseudo-terminal, say: it is what its name says, and nothing is known of it.
+    Ok(vec![known.unwrap_or_else(|| Candidate {
+        mode: mode_by_name(&path),
+        node: path,
+        vid: None,
+        pid: None,
+        maker: None,
+        product: None,
+        serial: None,
+        device: PathBuf::new(),
+        port: None,
+        driver: None,
+        descriptor: Vec::new(),
+    })])
+}
+
+fn mode_by_name(node: &Path) -> Mode {
+    let text = node.to_string_lossy();
+    if text.contains("hidraw") {
+        Mode::HidPos
+    } else if text.contains("input") {
+        Mode::Keyboard
+    } else {
+        Mode::Serial
+    }
+}
+
+/// What comes when the technician plugs the scanner in.
+fn plugged(context: &Context, patience: Duration) -> Result<Vec<Candidate>, CliError> {
+    let say = |russian, english| context.output.note(context.tongue.say(russian, english));
+    say(
+        "Отключите сканер и нажмите Enter",
+        "Unplug the scanner and press Enter",
+    );
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    if read.map_err(CliError::Write)? == 0 {
+        return Err(CliError::Usage(
+            "a person is needed at the terminal; or name the node with --node".to_owned(),
+        ));
+    }
+    let root = Path::new("/");
+    let before: Vec<PathBuf> = nodes(root).into_keys().collect();
+    say("Подключите сканер", "Plug the scanner in");
+    let until = Instant::now() + patience;
+    let mut first_seen = None;
+    while Instant::now() < until {
+        let mut new = nodes(root);
+        new.retain(|node, _| !before.contains(node));
+        // The last node of a device comes some time after its first.
+        let since = *first_seen.get_or_insert_with(Instant::now);
+        if new.is_empty() {
+            first_seen = None;
+        } else if since.elapsed() >= PLUG_SETTLES {
+            return Ok(new.into_values().collect());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(Vec::new())
+}
+
+fn nodes(root: &Path) -> BTreeMap<PathBuf, Candidate> {
+    let candidates = sysfs::candidates(root).into_iter();
+    candidates.map(|one| (one.node.clone(), one)).collect()
+}
+
+fn describe(context: &Context, registry: &Registry, candidate: &Candidate) -> String {
+    let fit = registry.fit(candidate).map_or_else(
+        || context.tongue.say("профиля нет", "no profile").to_owned(),
+        |fit| {
+            let why = context.tongue.say(fit.why.russian(), fit.why.english());
+            format!("{} ({why})", fit.profile.id)
+        },
+    );
+    let text = format!(
+        "{}  {}  {}  {}: {fit}",
+        candidate.node.display(),
+        candidate.ids().unwrap_or_default(),
+        name(candidate).unwrap_or_default(),
+        mode_in(context, candidate.mode),
+    );
+    super::super::output::printable(&text)
+}
+
+/// Random, so that an old code is not taken for it; of letters, digits and signs whose keys differ
+/// between layouts.
+fn test_code() -> Result<String, CliError> {
+    let mut bytes = [0_u8; 4];
+    getrandom::fill(&mut bytes).map_err(|error| CliError::Data(error.to_string()))?;
+    let number = u32::from_le_bytes(bytes);
+    Ok(format!("OPLATI-Test/{number:08x}?a=1&b=2#Z"))
+}
+
+/// Listens on every node until the code comes; serial ports at one speed after the other.
+fn read_test_code(
+    context: &Context,
+    registry: &Arc<Registry>,
+    candidates: Vec<Candidate>,
+    code: &str,
+    patience: Duration,
+) -> Result<Option<Finding>, CliError> {
+    let until = Instant::now() + patience;
+    let share = patience / u32::try_from(SPEEDS.len()).unwrap_or(1);
+    let has_serial = candidates.iter().any(|one| one.mode == Mode::Serial);
+    for baud in SPEEDS {
+        let (events, heard) = sync_channel(64);
+        let mut listening = Vec::new();
+        for (index, candidate) in candidates.iter().enumerate() {
+            // A HID node that is no scanner has nothing to say.
+            if candidate.mode == Mode::HidPos && !is_barcode_scanner(&candidate.descriptor) {
+                continue;
+            }
+            let settings = Settings {
+                name: index.to_string(),
+                target: target(candidate, baud),
+                knowledge: Knowledge {
+                    registry: Arc::clone(registry),
+                    profile: None,
+                    layout: Some(Layout::Us),
+                    root: "/".into(),
+                    claims: Arc::default(),
+                },
+                share: None,
+                events: events.clone(),
+            };
+            listening.push(start(settings).map_err(CliError::Write)?);
+        }
+        // Only serial ports are worth another try.
+        let now = Instant::now();
+        let turn = if has_serial {
+            until.min(now + share)
+        } else {
+            until
+        };
+        let read = listen(context, &heard, code, turn);
+        listening.into_iter().for_each(ScannerHandle::stop);
+        if let Some((index, layout)) = read
+            && let Some(candidate) = candidates.get(index)
+        {
+            return Ok(Some(Finding {
+                candidate: candidate.clone(),
+                baud,
+                layout,
+            }));
+        }
+        if Instant::now() >= until {
+            return Ok(None);
+        }
+        if has_serial {
+            context.output.note(context.tongue.say(
+                "Пробуется другая скорость порта, прочитайте код ещё раз",
+                "Another speed of the port is tried, read the code again",
+            ));
+        }
+    }
+    Ok(None)
+}
+
+fn target(candidate: &Candidate, baud: u32) -> Target {
+    let path = candidate.node.clone();
+    Target::Named(match candidate.mode {
+        Mode::Serial => ScannerDevice::Serial(SerialLine {
+            path,
+            settings: Some(LineSettings {
+                baud,
+                data_bits: 8,
+                parity: Parity::None,
+                stop_bits: 1,
+            }),
+        }),
+        Mode::HidPos => ScannerDevice::Hid { path },
+        Mode::Keyboard => ScannerDevice::Keyboard { path },
+    })
+}
+
+/// The scanner that read the code, and the layout that it typed it in.
+fn listen(
+    context: &Context,
+    heard: &Receiver<ScannerEvent>,
+    code: &str,
+    until: Instant,
+) -> Option<(usize, Layout)> {
+    let mut told = Vec::new();
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        let event = heard.recv_timeout(left).ok()?;
+        match event {
+            ScannerEvent::Scan {
+                device,
+                code: read,
+                original: _,
+            } => {
+                let index: usize = device.parse().ok()?;
+                let read = read.expose();
+                if read == code {
+                    return Some((index, Layout::Us));
+                }
+                // The US keys that the scanner struck, meant in the Russian layout.
+                if read == struck_in_russian(code) {
+                    return Some((index, Layout::Ru));
+                }
+                context.output.note(context.tongue.say(
+                    "Прочитан другой код, или он искажён",
+                    "Another code was read, or it is garbled",
+                ));
+            }
+            ScannerEvent::State { state, .. } if state != DeviceState::Connected => {
+                let remedy = state.remedy().unwrap_or_default();
+                if !told.contains(&remedy) {
+                    context.output.note(&remedy);
+                    told.push(remedy);
+                }
+            }
+            ScannerEvent::State { .. }
+            | ScannerEvent::Unread { .. }
+            | ScannerEvent::Rest { .. } => {}
+        }
+    }
+    None
+}
+
+/// What a US decoder reads when a scanner in the Russian layout types `code`: the letters have no key
+/// there and are left out or typed as they stand in the US layout; signs are struck on other keys.
+fn struck_in_russian(code: &str) -> String {
+    let russian = |wanted: char| {
+        (2..=57_u16)
+            .flat_map(|key| [(key, false), (key, true)])
+            .find(|(key, shift)| {
+                let held = Held {
+                    shift: *shift,
+                    ..Held::default()
+                };
+                character(*key, held, Layout::Ru) == Some(wanted)
+            })
+    };
+    let read = |sign: char| {
+        let (key, shift) = russian(sign).or_else(|| key_of(sign))?;
+        let held = Held {
+            shift,
+            ..Held::default()
+        };
+        character(key, held, Layout::Us)
+    };
+    code.chars().filter_map(read).collect()
+}
+
+fn write_profile(
+    context: &Context,
+    args: &IdentifyArgs,
+    finding: &Finding,
+    code: &str,
+) -> Result<(), CliError> {
+    let id = args.id.clone().unwrap_or_else(|| slug(&finding.candidate));
+    let profile = profile(id, finding, code);
+    profile.validate().map_err(CliError::Usage)?;
+    let text = toml::to_string(&profile).map_err(|error| CliError::Data(error.to_string()))?;
+    let folder = context.paths.profiles();
+    let path = folder.join(format!("{}.toml", profile.id));
+    let failed = |source| CliError::File {
+        path: path.clone(),
+        source,
+    };
+    if path.exists() {
+        return Err(CliError::Usage(format!(
+            "{} exists; choose another --id, or remove it",
+            path.display()
+        )));
+    }
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    std::fs::write(&path, text).map_err(failed)?;
+    let said = context.tongue.say("Профиль записан:", "Profile written:");
+    context.output.note(&format!("{said} {}", path.display()));
+    Ok(())
+}
+
+fn slug(candidate: &Candidate) -> String {
+    let name = name(candidate).unwrap_or_else(|| "scanner".to_owned());
+    let words: Vec<String> = name
+        .to_ascii_lowercase()
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let mut slug = words.join("-");
+    slug.truncate(40);
+    match candidate.ids() {
+        _ if slug.is_empty() => "scanner".to_owned(),
+        Some(ids) => format!("{slug}-{}", ids.replace(':', "-")),
+        None => slug,
+    }
+}
+
+fn profile(id: String, finding: &Finding, code: &str) -> Profile {
+    let candidate = &finding.candidate;
+    let mode = candidate.mode;
+    let exact = candidate.vid.zip(candidate.pid);
+    let serial = Serial {
+        baud: finding.baud,
+        ..Serial::default()
+    };
+    let keyboard = Keyboard {
+        layout: finding.layout,
+        ..Keyboard::default()
+    };
+    let hex: Vec<String> = code.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let vector = Vector {
+        mode: Mode::Serial,
+        descriptor: None,
+        hex: vec![format!("{} 0d", hex.join(" "))],
+        keys: None,
+        codes: vec![code.to_owned()],
+    };
+    Profile {
+        schema: SCHEMA,
+        id,
+        kind: Kind::Scanner,
+        vendor: candidate
+            .maker
+            .clone()
+            .unwrap_or_else(|| "unknown".to_owned()),
+        model: candidate
+            .product
+            .clone()
+            .unwrap_or_else(|| "unknown".to_owned()),
+        status: Status::Untested,
+        sources: vec!["a test code was read by oplati devices identify".to_owned()],
+        note: None,
+        matches: exact
+            .map(|(vid, pid)| Match {
+                mode,
+                vid: Some(vid),
+                pid: Some(pid),
+                pid_mask: None,
+                generic_bridge: false,
+            })
+            .into_iter()
+            .collect(),
+        serial: (mode == Mode::Serial).then_some(serial),
+        hid: None,
+        keyboard: (mode == Mode::Keyboard).then_some(keyboard),
+        vectors: if mode == Mode::Serial {
+            vec![vector]
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+/// The line for oplati.conf.
+fn print_setting(context: &Context, finding: &Finding) -> Result<u8, CliError> {
+    let candidate = &finding.candidate;
+    let root = Path::new("/");
+    let links = crate::discover::access::links(root, &candidate.node);
+    let node = links.first().unwrap_or(&candidate.node);
+    let speed = if candidate.mode == Mode::Serial {
+        format!("@{}", finding.baud)
+    } else {
+        String::new()
+    };
+    let line = format!(
+        "device = {}:{}{speed}",
+        candidate.mode.word(),
+        node.display()
+    );
+    context.output.line(&line).map_err(CliError::Write)?;
+    Ok(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(mode: Mode) -> Finding {
+        Finding {
+            candidate: Candidate {
+                node: "/dev/ttyACM0".into(),
+                mode,
+                vid: Some(0x1234),
+                pid: Some(0xabcd),
+                maker: Some("Фирма X & Co".into()),
+                product: Some("QR \"Reader\" 2".into()),
+                serial: None,
+                device: PathBuf::new(),
+                port: None,
+                driver: None,
+                descriptor: Vec::new(),
+            },
+            baud: 115_200,
+            layout: Layout::Ru,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_a_sound_profile() {
+        for mode in [Mode::Serial, Mode::HidPos, Mode::Keyboard] {
+            let finding = finding(mode);
+            let id = slug(&finding.candidate);
+            assert_eq!(id, "x-co-qr-reader-2-1234-abcd");
+            let written = profile(id, &finding, &test_code().unwrap());
+            let text = toml::to_string(&written).unwrap();
+            let path = PathBuf::from(format!("{}.toml", written.id));
+            let read = crate::profile::registry::parse(&path, &text).unwrap();
+            assert_eq!(read, written);
+            assert_eq!(
+                crate::profile::vectors::failures(&read),
+                Vec::<String>::new()
+            );
+        }
+    }
+
+    #[test]
+    fn a_scanner_in_the_russian_layout_is_recognised() {
+        let code = "Ab/?1";
+        assert_ne!(struck_in_russian(code), code);
+        assert_eq!(struck_in_russian("123-4"), "123-4");
+    }
+}

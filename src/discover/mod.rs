@@ -1,0 +1,65 @@
+//! What is plugged in: serial ports, HID raw nodes and keyboards, as sysfs tells them.
+//!
+//! - [`sysfs`]: reads a sysfs below a root that is passed in · [`access`]: rights, holders, symlinks ·
+//!   [`uevent`]: the kernel's word that something came or went
+//!
+//! sysfs and not udev's database: it is there before udev has run and without udev at all. Nothing is
+//! opened and nothing is written; an unknown port may be a scale or a modem.
+
+pub mod access;
+pub mod sysfs;
+pub mod uevent;
+
+use std::path::PathBuf;
+
+use crate::profile::Mode;
+
+/// A node that may be a scanner's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// `/dev/ttyACM0`.
+    pub node: PathBuf,
+    /// What kind of node.
+    pub mode: Mode,
+    /// USB, or what the virtual device pretends.
+    pub vid: Option<u16>,
+    /// USB.
+    pub pid: Option<u16>,
+    /// Maker, product and serial number, as the device says; cleaned of control characters.
+    pub maker: Option<String>,
+    /// As the device says.
+    pub product: Option<String>,
+    /// As the device says.
+    pub serial: Option<String>,
+    /// The physical device in sysfs: nodes of one device have the same.
+    pub device: PathBuf,
+    /// Where it is plugged in, such as `1-2.3`; stays through replugs into the same socket.
+    pub port: Option<String>,
+    /// Kernel driver.
+    pub driver: Option<String>,
+    /// HID raw nodes: the report descriptor.
+    pub descriptor: Vec<u8>,
+}
+
+impl Candidate {
+    /// `1eab:0d06`, if it is known.
+    #[must_use]
+    pub fn ids(&self) -> Option<String> {
+        Some(format!("{:04x}:{:04x}", self.vid?, self.pid?))
+    }
+
+    /// The same device after a replug: serial number, else the socket.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let whose = self.serial.as_deref().or(self.port.as_deref());
+        format!(
+            "{} {} {}",
+            self.mode.word(),
+            self.ids().unwrap_or_default(),
+            whose.map_or_else(
+                || self.device.to_string_lossy().into_owned(),
+                ToOwned::to_owned
+            )
+        )
+    }
+}

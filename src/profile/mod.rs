@@ -1,0 +1,20 @@
+//! What is known about models of devices: profiles.
+//!
+//! - [`schema`]: one file a model, as written · [`registry`]: all of them, the shop's own first
+//! - [`matcher`]: which profile fits what is plugged in, and why · [`udev`]: the rules that follow
+//! - [`vectors`]: the proof that each file brings, run
+//!
+//! Differences between models are data: ids, line settings, how codes end, byte strings, times. A
+//! procedure is code. A technician adds a model of a known kind with one file in
+//! `etc/oplati/devices.d` and touches no code. Every file names its sources; a fact that is not known
+//! is left out, and its default holds.
+
+pub mod matcher;
+pub mod registry;
+pub mod schema;
+pub mod udev;
+pub mod vectors;
+
+pub use matcher::{Fit, Why};
+pub use registry::{ProfileError, Registry};
+pub use schema::{Mode, Profile};

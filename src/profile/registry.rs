@@ -1,0 +1,346 @@
+//! All profiles: the built-in ones, and those of the shop in `etc/oplati/devices.d`, which replace
+//! built-in ones of the same id.
+//!
+//! A damaged file of the shop is told and left out; the others hold. Two profiles that claim the same
+//! device equally well are a mistake that no order of files may hide: the later file is left out.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::schema::{Match, Profile};
+
+/// Name and text of each built-in file.
+const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
+/// Largest file that is read.
+const MAX_FILE: u64 = 64 * 1024;
+/// Most files of a shop.
+const MOST_FILES: usize = 200;
+
+/// A profile that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The file or the folder.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its text.
+    #[error("{}: {reason}", path.display())]
+    Bad {
+        /// Which.
+        path: PathBuf,
+        /// Line, key, value and what is allowed.
+        reason: String,
+    },
+}
+
+/// Where a profile comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Of the program.
+    BuiltIn,
+    /// Of the shop.
+    File(PathBuf),
+}
+
+/// All profiles by id.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    profiles: BTreeMap<String, (Profile, Origin)>,
+}
+
+impl Registry {
+    /// The built-in ones alone.
+    #[must_use]
+    pub fn built_in() -> Registry {
+        let mut registry = Registry {
+            profiles: BTreeMap::new(),
+        };
+        for (name, text) in BUILT_IN {
+            // A test reads every built-in file; one that is bad all the same is not worth a panic.
+            match parse(Path::new(name), text) {
+                Ok(profile) => {
+                    let entry = (profile, Origin::BuiltIn);
+                    registry.profiles.insert(entry.0.id.clone(), entry);
+                }
+                Err(error) => tracing::error!(%error, "A built-in profile cannot be used"),
+            }
+        }
+        registry
+    }
+
+    /// The built-in ones and those of the folder, which may be missing; with what was wrong there.
+    #[must_use]
+    pub fn load(folder: &Path) -> (Registry, Vec<ProfileError>) {
+        let mut registry = Registry::built_in();
+        let mut errors = Vec::new();
+        let files = match files(folder) {
+            Ok(files) => files,
+            Err(error) => return (registry, vec![error]),
+        };
+        for path in files {
+            if let Err(error) = registry.add(&path) {
+                errors.push(error);
+            }
+        }
+        (registry, errors)
+    }
+
+    fn add(&mut self, path: &Path) -> Result<(), ProfileError> {
+        let profile = parse(path, &read(path)?)?;
+        let others = self
+            .profiles
+            .values()
+            .filter(|(other, _)| other.id != profile.id);
+        for (other, _) in others {
+            if let Some(claim) = common_claim(&profile, other) {
+                return Err(ProfileError::Bad {
+                    path: path.to_owned(),
+                    reason: format!(
+                        "[[match]] {claim} is also in profile {:?}: a device must fit one profile best; give this one the id {:?} to replace that",
+                        other.id, other.id
+                    ),
+                });
+            }
+        }
+        let replaced = self.profiles.insert(
+            profile.id.clone(),
+            (profile.clone(), Origin::File(path.to_owned())),
+        );
+        if replaced.is_some() {
+            tracing::info!(profile = %profile.id, file = %path.display(), "A built-in profile is replaced");
+        }
+        Ok(())
+    }
+
+    /// All, by id.
+    pub fn profiles(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles.values().map(|(profile, _)| profile)
+    }
+
+    /// One.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Profile> {
+        self.profiles.get(id).map(|(profile, _)| profile)
+    }
+
+    /// Where one comes from.
+    #[must_use]
+    pub fn origin(&self, id: &str) -> Option<&Origin> {
+        self.profiles.get(id).map(|(_, origin)| origin)
+    }
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, ProfileError> {
+    let failed = |source| ProfileError::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.len() > MOST_FILES {
+        return Err(ProfileError::Bad {
+            path: folder.to_owned(),
+            reason: format!("{} files: at most {MOST_FILES} are read", files.len()),
+        });
+    }
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<String, ProfileError> {
+    let failed = |source| ProfileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > MAX_FILE {
+        return Err(ProfileError::Bad {
+            path: path.to_owned(),
+            reason: format!("{size} bytes: at most {MAX_FILE} are read"),
+        });
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+/// Reads one file; its name must be its id.
+///
+/// # Errors
+/// [`ProfileError::Bad`] with line, value and what is allowed.
+pub fn parse(path: &Path, text: &str) -> Result<Profile, ProfileError> {
+    let bad = |reason: String| ProfileError::Bad {
+        path: path.to_owned(),
+        reason,
+    };
+    let profile: Profile = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+    profile.validate().map_err(bad)?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    if name != profile.id {
+        return Err(bad(format!(
+            "id = {:?}: the file must be named {}.toml",
+            profile.id, profile.id
+        )));
+    }
+    Ok(profile)
+}
+
+/// What both claim equally well.
+fn common_claim(one: &Profile, other: &Profile) -> Option<String> {
+    let overlap = |a: &Match, b: &Match| {
+        if a.vid != b.vid || a.mode != b.mode || a.generic_bridge != b.generic_bridge {
+            return false;
+        }
+        match (a.pid, b.pid) {
+            (None, None) => true,
+            (Some(a_pid), Some(b_pid)) => {
+                let (a_mask, b_mask) = (a.pid_mask, b.pid_mask);
+                // An exact id is a better claim than a pattern.
+                let mask = a_mask.unwrap_or(0xffff) & b_mask.unwrap_or(0xffff);
+                a_mask.is_some() == b_mask.is_some() && (a_pid ^ b_pid) & mask == 0
+            }
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    };
+    let pairs = one
+        .matches
+        .iter()
+        .flat_map(|a| other.matches.iter().map(move |b| (a, b)));
+    let (claim, _) = pairs.into_iter().find(|(a, b)| overlap(a, b))?;
+    let hex = |id: Option<u16>| id.map_or_else(|| "any".to_owned(), |id| format!("{id:04x}"));
+    Some(format!(
+        "{} {}:{}",
+        claim.mode.word(),
+        hex(claim.vid),
+        hex(claim.pid)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_is_sound_and_claims_what_no_other_claims() {
+        let mut profiles: Vec<Profile> = Vec::new();
+        for (name, text) in BUILT_IN {
+            let profile = parse(Path::new(name), text).unwrap();
+            for other in &profiles {
+                assert_eq!(common_claim(&profile, other), None, "{name}");
+                assert_ne!(other.id, profile.id);
+            }
+            assert!(!profile.vectors.is_empty(), "{name} proves nothing");
+            profiles.push(profile);
+        }
+        assert_eq!(Registry::built_in().profiles().count(), BUILT_IN.len());
+        assert!(BUILT_IN.len() >= 10);
+    }
+
+    const SHOPS: &str = r#"
+schema = 1
+id = "own"
+kind = "scanner"
+vendor = "Shop"
+model = "Own"
+status = "untested"
+sources = ["read from the device"]
+[[match]]
+mode = "serial"
+vid = 0x1234
+pid = 0x5678
+[serial]
+baud = 19200
+"#;
+
+    #[test]
+    fn the_shops_files_are_added_and_replace() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("own.toml"), SHOPS).unwrap();
+        let text = SHOPS
+            .replace("\"own\"", "\"generic-serial\"")
+            .replace("0x5678", "0x5679");
+        std::fs::write(folder.path().join("generic-serial.toml"), text).unwrap();
+        std::fs::write(folder.path().join("README"), "not a profile").unwrap();
+        let (registry, errors) = Registry::load(folder.path());
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(registry.get("own").unwrap().serial().baud, 19_200);
+        assert_eq!(registry.get("generic-serial").unwrap().vendor, "Shop");
+        assert_eq!(
+            registry.origin("own"),
+            Some(&Origin::File(folder.path().join("own.toml")))
+        );
+        assert!(Registry::load(Path::new("/nonexistent")).1.is_empty());
+    }
+
+    #[test]
+    fn a_bad_file_is_told_with_its_place_and_harms_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let bad = [
+            (
+                "colour",
+                SHOPS.replace("\"own\"", "\"colour\"") + "colour = 1\n",
+                "unknown field `colour`",
+            ),
+            (
+                "speed",
+                SHOPS.replace("\"own\"", "\"speed\"").replace("19200", "12"),
+                "baud = 12: one of",
+            ),
+            ("name", SHOPS.to_owned(), "the file must be named own.toml"),
+            (
+                "nosource",
+                SHOPS
+                    .replace("\"own\"", "\"nosource\"")
+                    .replace("\"read from the device\"", ""),
+                "sources",
+            ),
+            (
+                "loose",
+                SHOPS
+                    .replace("\"own\"", "\"loose\"")
+                    .replace("pid = 0x5678", ""),
+                "vid and pid are needed",
+            ),
+            (
+                "twice",
+                SHOPS.replace("\"own\"", "\"twice\""),
+                "is also in profile",
+            ),
+            (
+                "version",
+                SHOPS
+                    .replace("\"own\"", "\"version\"")
+                    .replace("schema = 1", "schema = 2"),
+                "this version reads 1",
+            ),
+        ];
+        std::fs::write(folder.path().join("own.toml"), SHOPS).unwrap();
+        for (name, text, _) in &bad {
+            std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+        }
+        let (registry, errors) = Registry::load(folder.path());
+        assert!(registry.get("own").is_some());
+        assert_eq!(errors.len(), bad.len());
+        for (name, _, reason) in bad {
+            let said = errors
+                .iter()
+                .map(ToString::to_string)
+                .find(|said| said.contains(&format!("{name}.toml")))
+                .unwrap();
+            assert!(said.contains(reason), "{said}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! From a line of oplati.conf to an open device: where it is now, which profile holds, and what to say
+//! when it is not as it should be.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::DeviceState;
+use super::hid::HidSource;
+use super::keyboard::KeyboardSource;
+use super::serial::SerialSource;
+use super::source::Source;
+use crate::config::{Layout, ScannerDevice, SerialLine};
+use crate::discover::{Candidate, sysfs};
+use crate::profile::schema::Profile;
+use crate::profile::{Mode, Registry};
+
+/// What is known about all devices, shared by the scanners' threads.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    /// Profiles.
+    pub registry: Arc<Registry>,
+    /// `[Scanner] profile`.
+    pub profile: Option<String>,
+    /// `[Scanner] layout`, if it is set.
+    pub layout: Option<Layout>,
+    /// Where sysfs and the nodes are; `/` but in tests.
+    pub root: PathBuf,
+    /// Devices that `auto` has given to a scanner: identity, and whose it is.
+    pub claims: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+/// What a scanner looks for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// As oplati.conf names it.
+    Named(ScannerDevice),
+    /// Any device that can be nothing but a scanner and is not another's.
+    Any,
+}
+
+/// An open device.
+pub(super) struct Opened {
+    pub source: Box<dyn Source>,
+    pub node: PathBuf,
+    pub profile: String,
+    pub mode: Mode,
+}
+
+/// Why there is none: the state and the reason, English.
+pub(super) type NotOpened = (DeviceState, String);
+
+impl Knowledge {
+    /// Opens what `target` means for the scanner `name`.
+    pub(super) fn open(&self, name: &str, target: &Target) -> Result<Opened, NotOpened> {
+        match target {
+            Target::Named(ScannerDevice::Serial(line)) => self.open_serial(line),
+            Target::Named(ScannerDevice::Hid { path }) => self.open_hid(path),
+            Target::Named(ScannerDevice::Keyboard { path }) => self.open_keyboard(path),
+            Target::Named(ScannerDevice::Auto) | Target::Any => self.open_any(name),
+        }
+    }
+
+    /// Gives a device back that `auto` had given to the scanner.
+    pub(super) fn release(&self, name: &str) {
+        self.claims().retain(|_, whose| whose != name);
+    }
+
+    fn claims(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `auto` may take and nobody has.
+    #[must_use]
+    pub fn unclaimed(&self) -> Vec<Candidate> {
+        let takes = |candidate: &Candidate| {
+            self.registry
+                .fit(candidate)
+                .is_some_and(|fit| fit.may_take_unasked(candidate.mode))
+        };
+        let mut candidates = sysfs::candidates(&self.root);
+        candidates.retain(takes);
+        let claims = self.claims();
+        candidates.retain(|candidate| !claims.contains_key(&candidate.identity()));
+        // Several nodes of one keyboard are one scanner.
+        candidates.dedup_by_key(|candidate| candidate.identity());
+        candidates
+    }
+
+    fn open_any(&self, name: &str) -> Result<Opened, NotOpened> {
+        let mut failed = None;
+        for candidate in self.unclaimed() {
+            let identity = candidate.identity();
+            {
+                let mut claims = self.claims();
+                if claims.contains_key(&identity) {
+                    continue;
+                }
+                claims.insert(identity.clone(), name.to_owned());
+            }
+            match self.open_candidate(&candidate) {
+                Ok(opened) => return Ok(opened),
+                Err(error) => {
+                    self.claims().remove(&identity);
+                    failed = Some(error);
+                }
+            }
+        }
+        let nothing = "no scanner that a profile knows is plugged in".to_owned();
+        Err(failed.unwrap_or((DeviceState::Missing, nothing)))
+    }
+
+    fn open_candidate(&self, candidate: &Candidate) -> Result<Opened, NotOpened> {
+        match candidate.mode {
+            Mode::Serial => self.open_serial(&SerialLine {
+                path: candidate.node.clone(),
+                settings: None,
+            }),
+            Mode::HidPos => self.open_hid(&candidate.node),
+            Mode::Keyboard => self.open_keyboard(&candidate.node),
+        }
+    }
+
+    /// The profile that oplati.conf names, else the one that fits, else the usual one of the mode.
+    fn profile_for(&self, candidate: Option<&Candidate>, mode: Mode) -> Option<&Profile> {
+        let named = self.profile.as_deref().and_then(|id| self.registry.get(id));
+        let fit = || candidate.and_then(|one| self.registry.fit(one));
+        named.or_else(|| fit().map(|fit| fit.profile)).or_else(|| {
+            self.registry.get(match mode {
+                Mode::Serial => "generic-serial",
+                Mode::HidPos => "generic-hid-pos",
+                Mode::Keyboard => "generic-keyboard",
+            })
+        })
+    }
+
+    fn open_serial(&self, line: &SerialLine) -> Result<Opened, NotOpened> {
+        let node = self.node(&line.path, Mode::Serial)?;
+        let candidate = sysfs::candidate_at(&self.root, &node);
+        let profile = self.profile_for(candidate.as_ref(), Mode::Serial);
+        let mut settings = profile.map(Profile::serial).unwrap_or_default();
+        if let Some(line) = &line.settings {
+            settings.baud = line.baud;
+            settings.data_bits = line.data_bits;
+            settings.parity = line.parity;
+            settings.stop_bits = line.stop_bits;
+        }
+        Ok(Opened {
+            source: Box::new(SerialSource::open(&node, &settings)?),
+            profile: id_of(profile),
+            mode: Mode::Serial,
+            node,
+        })
+    }
+
+    fn open_hid(&self, path: &Path) -> Result<Opened, NotOpened> {
+        let node = self.node(path, Mode::HidPos)?;
+        let Some(mut candidate) = sysfs::candidate_at(&self.root, &node) else {
+            let why = "the node is no HID device's".to_owned();
+            return Err((DeviceState::Failed(why.clone()), why));
+        };
+        // A composite device has several nodes, and the name may lead to any of them.
+        if !super::hid::is_barcode_scanner(&candidate.descriptor) {
+            let scanner = sysfs::candidates(&self.root).into_iter().find(|other| {
+                other.mode == Mode::HidPos
+                    && other.device == candidate.device
+                    && super::hid::is_barcode_scanner(&other.descriptor)
+            });
+            candidate = scanner.unwrap_or(candidate);
+        }
+        let profile = self.profile_for(Some(&candidate), Mode::HidPos);
+        let settings = profile.map(Profile::hid).unwrap_or_default();
+        let source = HidSource::open(&candidate.node, &candidate.descriptor, &settings)?;
+        Ok(Opened {
+            source: Box::new(source),
+            profile: id_of(profile),
+            mode: Mode::HidPos,
+            node: candidate.node,
+        })
+    }
+
+    fn open_keyboard(&self, path: &Path) -> Result<Opened, NotOpened> {
+        let node = self.node(path, Mode::Keyboard)?;
+        let candidate = sysfs::candidate_at(&self.root, &node);
+        let nodes = match &candidate {
+            Some(candidate) => sysfs::siblings(&self.root, candidate),
+            // A device with few keys: the administrator knows what it is.
+            None => vec![node.clone()],
+        };
+        let profile = self.profile_for(candidate.as_ref(), Mode::Keyboard);
+        let mut settings = profile.map(Profile::keyboard).unwrap_or_default();
+        if let Some(layout) = self.layout {
+            settings.layout = layout;
+        }
+        Ok(Opened {
+            source: Box::new(KeyboardSource::open(&nodes, settings)?),
+            profile: id_of(profile),
+            mode: Mode::Keyboard,
+            node,
+        })
+    }
+
+    /// The node behind a name. When there is none, a known scanner that speaks otherwise than the
+    /// setting says explains it.
+    fn node(&self, path: &Path, wanted: Mode) -> Result<PathBuf, NotOpened> {
+        std::fs::canonicalize(path).map_err(|_| {
+            let other = sysfs::candidates(&self.root).into_iter().find_map(|one| {
+                let fit = self.registry.fit(&one)?;
+                let knows = fit.may_take_unasked(one.mode) && one.mode != wanted;
+                knows.then(|| (one.mode, fit.profile.id.clone(), one.node.clone()))
+            });
+            match other {
+                Some((is, profile, node)) => (
+                    DeviceState::WrongMode { is },
+                    format!(
+                        "no such node, but {} is a {profile} scanner in mode {}",
+                        node.display(),
+                        is.word()
+                    ),
+                ),
+                None => (DeviceState::Missing, "no such node".to_owned()),
+            }
+        })
+    }
+}
+
+fn id_of(profile: Option<&Profile>) -> String {
+    profile
+        .map(|profile| profile.id.clone())
+        .unwrap_or_default()
+}

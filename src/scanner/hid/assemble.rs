@@ -1,0 +1,291 @@
+//! Reports into codes.
+//!
+//! A code of more than about 56 bytes comes in several reports, each but the last with the bit Decode
+//! Data Continued; the AIM identifier is in each (Honeywell, from captured dumps). If the scanner is
+//! unplugged or reset between two of them no end comes, so a wait for the next one is bounded, and the
+//! length of a code is. Some devices declare no such bit: a full report then may go on, and silence
+//! tells.
+//!
+//! Honeywell-like devices answer commands in the same report, marked `]X0` and `]Z6`: no scans.
+
+use std::time::Duration;
+
+use super::descriptor::ReportLayout;
+use crate::scanner::frame::MAX_FRAME;
+
+/// AIM identifiers of answers to commands.
+const REPLIES: [&[u8]; 2] = [b"]X0", b"]Z6"];
+
+/// Collects reports until a code is whole. Pure: time comes in as an argument.
+#[derive(Clone, Debug)]
+pub struct Assembler {
+    layouts: Vec<ReportLayout>,
+    continuation: Duration,
+    buffer: Vec<u8>,
+    waits_until: Option<Duration>,
+    /// Without a flag, silence ends a code; with one, silence means that the rest was lost.
+    silence_ends: bool,
+    overlong: bool,
+    discarded: u64,
+}
+
+impl Assembler {
+    /// An empty one.
+    #[must_use]
+    pub fn new(layouts: Vec<ReportLayout>, continuation: Duration) -> Assembler {
+        Assembler {
+            layouts,
+            continuation,
+            buffer: Vec::new(),
+            waits_until: None,
+            silence_ends: false,
+            overlong: false,
+            discarded: 0,
+        }
+    }
+
+    /// Takes one report, as a read gives it, and the codes that are whole now: at most one that
+    /// silence had ended before, and its own.
+    pub fn push(&mut self, report: &[u8], now: Duration) -> Vec<Vec<u8>> {
+        let mut codes: Vec<Vec<u8>> = self.handle_timeout(now).into_iter().collect();
+        let layout = self
+            .layouts
+            .iter()
+            .find(|layout| layout.id.is_none() || layout.id.as_ref() == report.first());
+        // Reports of other kinds: triggers, status.
+        let Some(layout) = layout.cloned() else {
+            return codes;
+        };
+        let Some(part) = Part::read(&layout, report) else {
+            self.discard();
+            return codes;
+        };
+        if part.is_reply {
+            return codes;
+        }
+        if self.buffer.len() + part.data.len() > MAX_FRAME {
+            self.overlong = true;
+        } else {
+            self.buffer.extend_from_slice(part.data);
+        }
+        match part.continues {
+            Some(true) => self.wait(now, false),
+            None if part.data.len() == layout.data.len() => self.wait(now, true),
+            Some(false) | None => codes.extend(self.end()),
+        }
+        codes
+    }
+
+    /// When waiting for the next report ends; `None` while no code is under way.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.waits_until
+    }
+
+    /// The code that silence has ended; a code whose next report never came is dropped and counted.
+    pub fn handle_timeout(&mut self, now: Duration) -> Option<Vec<u8>> {
+        if self.waits_until.is_none_or(|at| at > now) {
+            return None;
+        }
+        if self.silence_ends {
+            return self.end();
+        }
+        self.discard();
+        None
+    }
+
+    /// Codes that were too long, malformed or never ended.
+    #[must_use]
+    pub fn discarded(&self) -> u64 {
+        self.discarded
+    }
+
+    fn wait(&mut self, now: Duration, silence_ends: bool) {
+        self.waits_until = Some(now + self.continuation);
+        self.silence_ends = silence_ends;
+    }
+
+    fn discard(&mut self) {
+        self.discarded += 1;
+        self.buffer.clear();
+        self.overlong = false;
+        self.waits_until = None;
+    }
+
+    fn end(&mut self) -> Option<Vec<u8>> {
+        if self.overlong {
+            self.discard();
+            return None;
+        }
+        self.waits_until = None;
+        let code = std::mem::take(&mut self.buffer);
+        (!code.is_empty()).then_some(code)
+    }
+}
+
+/// What one report holds.
+struct Part<'a> {
+    data: &'a [u8],
+    is_reply: bool,
+    /// Unknown where the device has no flag.
+    continues: Option<bool>,
+}
+
+impl<'a> Part<'a> {
+    /// `None` when the report is shorter than it says, or says more than there is room for.
+    fn read(layout: &ReportLayout, report: &'a [u8]) -> Option<Part<'a>> {
+        let room = report.get(layout.data.start..layout.data.end.min(report.len()))?;
+        let data = match &layout.count {
+            Some(count) => room.get(..bits(report, count)?)?,
+            None => {
+                let end = room.iter().rposition(|byte| *byte != 0);
+                room.get(..end.map_or(0, |end| end + 1))?
+            }
+        };
+        let aim = layout.aim.map(|at| {
+            at.map(|at| report.get(at).copied().unwrap_or_default())
+                .to_vec()
+        });
+        let continues = match layout.continued {
+            Some(bit) => Some(bits(report, &(bit..bit + 1))? == 1),
+            None => None,
+        };
+        Some(Part {
+            data,
+            is_reply: aim.is_some_and(|aim| REPLIES.contains(&aim.as_slice())),
+            continues,
+        })
+    }
+}
+
+/// A number of at most 16 bits, the lowest first.
+fn bits(report: &[u8], at: &std::ops::Range<usize>) -> Option<usize> {
+    at.clone().rev().try_fold(0, |number, bit| {
+        let byte = report.get(bit / 8)?;
+        Some(number << 1 | usize::from(byte >> (bit % 8) & 1))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scanner::hid::descriptor::layouts;
+    use crate::scanner::hid::tests::{
+        HONEYWELL_LIKE, NEWLAND_LIKE, honeywell_reports, newland_reports,
+    };
+    use proptest::prelude::*;
+
+    const WAIT: Duration = Duration::from_millis(500);
+
+    fn assembler(descriptor: &[u8]) -> Assembler {
+        Assembler::new(layouts(descriptor).unwrap(), WAIT)
+    }
+
+    fn read(descriptor: &[u8], reports: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut assembler = assembler(descriptor);
+        reports
+            .iter()
+            .flat_map(|report| assembler.push(report, Duration::ZERO))
+            .collect()
+    }
+
+    #[test]
+    fn codes_of_each_length_arrive_in_both_layouts() {
+        for length in [1, 55, 56, 57, 60, 112, 113, 1000, 2900] {
+            let code: Vec<u8> = (0..length)
+                .map(|at: usize| b'!' + u8::try_from(at % 90).unwrap())
+                .collect();
+            assert_eq!(
+                read(HONEYWELL_LIKE, &honeywell_reports(&code, b"]Q1")),
+                std::slice::from_ref(&code)
+            );
+            assert_eq!(read(NEWLAND_LIKE, &newland_reports(&code)), [code]);
+        }
+    }
+
+    #[test]
+    fn nul_inside_a_code_is_kept_where_there_is_a_length() {
+        let code = b"AB\0CD\0";
+        assert_eq!(
+            read(HONEYWELL_LIKE, &honeywell_reports(code, b"]Q1")),
+            [code]
+        );
+    }
+
+    #[test]
+    fn answers_to_commands_and_other_reports_are_no_scans() {
+        let mut reports = honeywell_reports(b"REVINF: product", b"]X0");
+        reports.extend(honeywell_reports(b"REVINF\x06.", b"]Z6"));
+        reports.push(vec![0x07, 1, 2, 3]);
+        reports.extend(honeywell_reports(b"CODE", b"]Q1"));
+        assert_eq!(read(HONEYWELL_LIKE, &reports), [b"CODE"]);
+    }
+
+    #[test]
+    fn an_end_that_never_comes_is_waited_for_and_no_longer() {
+        let mut assembler = assembler(HONEYWELL_LIKE);
+        let reports = honeywell_reports(&[b'x'; 100], b"]Q1");
+        assert!(assembler.push(&reports[0], Duration::ZERO).is_empty());
+        assert_eq!(assembler.poll_timeout(), Some(WAIT));
+        assert_eq!(assembler.handle_timeout(WAIT), None);
+        assert_eq!(assembler.discarded(), 1);
+        let next = honeywell_reports(b"NEXT", b"]Q1");
+        assert_eq!(assembler.push(&next[0], WAIT), [b"NEXT"]);
+    }
+
+    #[test]
+    fn a_report_that_says_more_than_it_has_is_discarded() {
+        let mut assembler = assembler(HONEYWELL_LIKE);
+        let mut report = honeywell_reports(b"CODE", b"]Q1").remove(0);
+        report[1] = 57;
+        assert!(assembler.push(&report, Duration::ZERO).is_empty());
+        assert!(assembler.push(&[2], Duration::ZERO).is_empty());
+        assert_eq!(assembler.discarded(), 2);
+    }
+
+    #[test]
+    fn an_endless_code_is_dropped_whole() {
+        let mut assembler = assembler(NEWLAND_LIKE);
+        for report in newland_reports(&vec![b'x'; MAX_FRAME + 1]) {
+            assert!(assembler.push(&report, Duration::ZERO).is_empty());
+        }
+        assert_eq!(assembler.discarded(), 1);
+        assert_eq!(assembler.push(&newland_reports(b"OK")[0], WAIT), [b"OK"]);
+    }
+
+    #[test]
+    fn without_a_flag_a_full_report_goes_on_and_silence_ends_it() {
+        let layout = ReportLayout {
+            id: None,
+            data: 0..4,
+            count: None,
+            aim: None,
+            continued: None,
+        };
+        let mut assembler = Assembler::new(vec![layout], WAIT);
+        assert!(assembler.push(b"ABCD", Duration::ZERO).is_empty());
+        assert_eq!(assembler.push(b"EF\0\0", Duration::ZERO), [b"ABCDEF"]);
+        assert!(assembler.push(b"GHIJ", Duration::ZERO).is_empty());
+        assert_eq!(assembler.handle_timeout(WAIT), Some(b"GHIJ".to_vec()));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_between_codes_does_not_stop_the_next(
+            noise in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..70), 0..8),
+            code in prop::collection::vec(1_u8..=255, 1..300),
+        ) {
+            let mut assembler = assembler(HONEYWELL_LIKE);
+            for report in noise {
+                for code in assembler.push(&report, Duration::ZERO) {
+                    prop_assert!(!code.is_empty() && code.len() <= MAX_FRAME);
+                }
+            }
+            // Half a code that noise began is over by then.
+            let later = WAIT * 2;
+            let reports = honeywell_reports(&code, b"]Q1");
+            let codes: Vec<_> = reports.iter().flat_map(|report| assembler.push(report, later)).collect();
+            prop_assert_eq!(codes, vec![code]);
+        }
+    }
+}

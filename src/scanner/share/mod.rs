@@ -1,0 +1,87 @@
+//! Codes that no operation here awaits go on to the till program, exactly as the scanner sent them.
+//!
+//! - `pty`: a pseudo-terminal with a stable name, for serial and HID POS scanners
+//! - `typist`: a virtual keyboard, for keyboard scanners, and for HID POS if the shop wants it
+//!
+//! What is passed on waits in a short queue of a thread of its own: typing is paced, and a till that
+//! reads slowly or not at all holds up nothing. A code that does not fit is dropped whole and counted.
+
+mod pty;
+mod typist;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use super::source::Original;
+use crate::profile::Mode;
+
+/// Codes that may wait.
+const QUEUE: usize = 16;
+
+/// What a shop set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sharing {
+    /// Where the names of pseudo-terminals are.
+    pub folder: PathBuf,
+    /// HID POS codes are typed, and not written to a pseudo-terminal.
+    pub types_reports: bool,
+}
+
+/// A till's end of a scanner.
+#[derive(Debug)]
+pub(super) struct Sharer {
+    mode: Mode,
+    queue: SyncSender<Original>,
+    missed: Missed,
+}
+
+/// Counts codes that the till program did not get.
+type Missed = Arc<AtomicU64>;
+
+impl Sharer {
+    /// Makes the till's end; when that is impossible it is logged, and codes are dropped.
+    pub(super) fn start(name: &str, mode: Mode, sharing: &Sharing) -> Option<Sharer> {
+        let (queue, waiting) = sync_channel(QUEUE);
+        let types = mode == Mode::Keyboard || mode == Mode::HidPos && sharing.types_reports;
+        let missed = Missed::default();
+        let count = Arc::clone(&missed);
+        let begun = if types {
+            typist::start(name, waiting, count)
+        } else {
+            pty::start(name, &sharing.folder, waiting, count)
+        };
+        match begun {
+            Ok(place) => {
+                tracing::info!(device = name, place, "Codes for the till program go here");
+                Some(Sharer {
+                    mode,
+                    queue,
+                    missed,
+                })
+            }
+            Err(error) => {
+                tracing::error!(device = name, %error, "The scanner cannot be shared");
+                None
+            }
+        }
+    }
+
+    /// The kind of scanner that it was made for.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Takes it, or counts it as missed.
+    pub(super) fn pass_on(&self, original: Original) {
+        if self.queue.try_send(original).is_err() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Codes that the till program did not get so far.
+    pub(super) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+}

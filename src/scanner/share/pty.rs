@@ -1,0 +1,130 @@
+//! The till program reads a pseudo-terminal as it would read the scanner's port.
+//!
+//! While nobody has it open, codes are dropped: a till that opens it an hour later must not find an
+//! hour of goods. The name is a symlink that stays the same; the terminal stays open as long as the
+//! daemon runs, through replugs of the scanner.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Gid, Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+use super::super::source::Original;
+use super::Missed;
+
+/// A till that does not read for so long gets no more of this code.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Ends a code of HID POS, which has no terminator of its own.
+const LINE_END: &[u8] = b"\r\n";
+
+pub(super) fn start(
+    name: &str,
+    folder: &Path,
+    waiting: Receiver<Original>,
+    missed: Missed,
+) -> io::Result<String> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&master, true)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let node = ptsname(&master, Vec::new())?;
+    let node = Path::new(std::ffi::OsStr::new(
+        node.to_str().map_err(io::Error::other)?,
+    ))
+    .to_owned();
+    // Bytes pass as they are; and once opened and closed, the terminal tells whether anybody has it.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let slave = rustix::fs::open(&node, flags, Mode::empty())?;
+    let mut modes = tcgetattr(&slave)?;
+    modes.make_raw();
+    tcsetattr(&slave, OptionalActions::Now, &modes)?;
+    drop(slave);
+    rustix::fs::chmod(&node, Mode::from_raw_mode(0o660))?;
+    give_to_tills(&node, folder);
+    std::fs::create_dir_all(folder)?;
+    let link = folder.join(name);
+    match std::fs::remove_file(&link) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    std::os::unix::fs::symlink(&node, &link)?;
+    let device = name.to_owned();
+    std::thread::Builder::new()
+        .name(format!("oplati-share-{name}"))
+        .spawn(move || write_all(&device, &master, &waiting, &missed))?;
+    Ok(link.display().to_string())
+}
+
+/// The terminal belongs to the group that the folder belongs to, as the API's socket does.
+fn give_to_tills(node: &Path, folder: &Path) {
+    let group = std::fs::metadata(folder.parent().unwrap_or(folder))
+        .ok()
+        .map(|metadata| Gid::from_raw(std::os::unix::fs::MetadataExt::gid(&metadata)));
+    if let Some(group) = group
+        && let Err(error) = rustix::fs::chown(node, None, Some(group))
+    {
+        tracing::debug!(%error, "The terminal keeps its group");
+    }
+}
+
+fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<Original>, missed: &Missed) {
+    let mut was_heard = true;
+    for original in waiting {
+        let bytes = match original {
+            Original::Bytes(bytes) => bytes,
+            Original::Report(code) => [&code, LINE_END].concat(),
+            Original::Keys(_) => continue,
+        };
+        let is_heard = is_open(master) && write(master, &bytes);
+        if !is_heard {
+            missed.fetch_add(1, Ordering::Relaxed);
+        }
+        if was_heard && !is_heard {
+            tracing::info!(device, "The till program does not read the shared scanner");
+        }
+        was_heard = is_heard;
+    }
+}
+
+/// The master hangs up while nobody has the other end.
+fn is_open(master: &OwnedFd) -> bool {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut fds = [PollFd::new(master, PollFlags::OUT)];
+    let seen = poll(&mut fds, Some(&now));
+    let [master] = fds;
+    seen.is_ok() && !master.revents().contains(PollFlags::HUP)
+}
+
+fn write(master: &OwnedFd, bytes: &[u8]) -> bool {
+    let until = Instant::now() + PATIENCE;
+    let mut rest = bytes;
+    while !rest.is_empty() && Instant::now() < until {
+        match rustix::io::write(master, rest) {
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(rustix::io::Errno::AGAIN) => {
+                // A master that is full says so; a till reads within milliseconds.
+                let pause = Timespec {
+                    tv_sec: 0,
+                    tv_nsec: 50_000_000,
+                };
+                let mut fds = [PollFd::new(master, PollFlags::OUT)];
+                if poll(&mut fds, Some(&pause)).is_err() {
+                    return false;
+                }
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    rest.is_empty()
+}

@@ -1,0 +1,77 @@
+//! An open device, whatever its kind: something to wait for, and codes out of it.
+
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use super::keyboard::decode::Stroke;
+use crate::secret::Secret;
+
+/// What the scanner sent, unchanged, for the till program. Its `Debug` shows only how much.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Original {
+    /// Bytes of a serial line, terminator included.
+    Bytes(Vec<u8>),
+    /// A code of HID POS reports; it has no terminator.
+    Report(Vec<u8>),
+    /// Keys.
+    Keys(Vec<Stroke>),
+}
+
+impl fmt::Debug for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Original::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Original::Report(bytes) => write!(f, "{} bytes of reports", bytes.len()),
+            Original::Keys(strokes) => write!(f, "{} strokes", strokes.len()),
+        }
+    }
+}
+
+/// What a device gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A whole code.
+    Code {
+        /// What it says; `None` when that cannot be told, or nothing of it is printable.
+        code: Option<Secret>,
+        /// As it came.
+        original: Original,
+    },
+    /// What belongs to the code before it, such as the LF after a CR.
+    Rest(Original),
+}
+
+/// An open device.
+pub(super) trait Source: Send {
+    /// What to wait for in `poll`.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// Takes what is there.
+    ///
+    /// # Errors
+    /// When the device is gone, with the reason in English.
+    fn read(&mut self, now: Duration) -> Result<Vec<Piece>, String>;
+
+    /// When silence will end something.
+    fn poll_timeout(&self) -> Option<Duration>;
+
+    /// Gives what silence has ended.
+    fn handle_timeout(&mut self, now: Duration) -> Vec<Piece>;
+
+    /// A code was taken, or could not be.
+    fn acknowledge(&mut self, _taken: bool) {}
+
+    /// Codes so far that could not be read.
+    fn discarded(&self) -> u64;
+}
+
+/// Whether a read should simply be tried again later.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock
+    )
+}
