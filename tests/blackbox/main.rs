@@ -16,4 +16,5 @@ mod limits;
 mod reconcile;
 mod reversals;
 mod sales;
+mod scanners;
 mod trouble;

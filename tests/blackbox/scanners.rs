@@ -1,0 +1,259 @@
+//! Scanners: shared with the till program, named and misnamed, found out about.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::bench::{Sim, Till, oplati, wait_for};
+use crate::sales::Scanner;
+
+const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
+
+fn device(till: &Till) -> Value {
+    till.ask("GET", "/v1/devices", json!(null)).1["devices"][0].clone()
+}
+
+fn connected(till: &Till) {
+    wait_for("the scanner", || {
+        (device(till)["state"] == "connected").then_some(())
+    });
+}
+
+/// Reads until exactly this has come.
+fn comes(till_program: &mut File, expected: &[u8]) {
+    let mut read = vec![0; expected.len()];
+    till_program.read_exact(&mut read).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&read),
+        String::from_utf8_lossy(expected)
+    );
+}
+
+#[test]
+fn a_till_program_reads_goods_and_never_the_code_of_a_buyer_who_pays() {
+    let mut scanner = Scanner::plug();
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(
+        &sim.url,
+        0,
+        &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
+    );
+    connected(&till);
+    let shared = till.path("run/oplati/shared/scanner1");
+    let mut program = File::options().read(true).write(true).open(shared).unwrap();
+    scanner.read("4810268003455");
+    comes(&mut program, b"4810268003455\r\n");
+    assert_eq!(till.begin("s-1", 1999).0, 201);
+    till.until("s-1", &["awaiting_scan"]);
+    // Goods go on though a buyer is awaited; the buyer's code does not.
+    scanner.read("4810268003455");
+    comes(&mut program, b"4810268003455\r\n");
+    scanner.read("https://getapp.o-plati.by/c/AB12CD34");
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    scanner.read("after");
+    comes(&mut program, b"after\r\n");
+}
+
+#[test]
+fn a_till_without_a_journal_still_gets_its_goods() {
+    let mut scanner = Scanner::plug();
+    let sim = Sim::start(None);
+    let mut till = Till::new(
+        &sim.url,
+        0,
+        &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
+    );
+    std::fs::create_dir_all(till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3")).unwrap();
+    till.start();
+    connected(&till);
+    let shared = till.path("run/oplati/shared/scanner1");
+    let mut program = File::options().read(true).write(true).open(shared).unwrap();
+    scanner.read("4810268003455");
+    comes(&mut program, b"4810268003455\r\n");
+}
+
+#[test]
+fn a_device_that_cannot_be_used_says_what_to_do() {
+    let sim = Sim::start(None);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let till = Till::started(
+        &sim.url,
+        0,
+        &format!("[Scanner]\ndevice = hid:{}\n", file.path().display()),
+    );
+    wait_for("the verdict", || {
+        (device(&till)["state"] == "failed").then_some(())
+    });
+    assert_eq!(
+        device(&till)["last_error"],
+        "the node is no HID device's",
+        "{}",
+        device(&till)
+    );
+    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    assert_eq!(health["status"], "degraded");
+    let reasons = health["reasons"].to_string();
+    assert!(reasons.contains("oplati devices list"), "{reasons}");
+}
+
+#[test]
+fn a_scanner_that_nobody_named_is_not_missed() {
+    let sim = Sim::start(None);
+    let till = Till::started(
+        &sim.url,
+        0,
+        "[Scanner]\ndevice = auto\n[Display]\ndevice = none\n",
+    );
+    let device = device(&till);
+    if device["state"] == "none" {
+        assert_eq!(device["node"], "auto");
+        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        assert_eq!(health["status"], "ok", "{health}");
+    } else {
+        // The machine that runs the tests has a scanner.
+        assert!(device["profile"].is_string(), "{device}");
+    }
+}
+
+#[test]
+fn an_unknown_profile_and_a_bad_one_are_told() {
+    let sim = Sim::start(None);
+    let till = Till::new(&sim.url, 0, "[Scanner]\nprofile = no-such\n");
+    for verb in ["daemon", "check"] {
+        let output = till.verb(&[verb]).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{verb}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            said.contains("no-such") && said.contains("generic-serial"),
+            "{said}"
+        );
+    }
+    let till = Till::new(&sim.url, 0, "");
+    let folder = till.path("etc/oplati/devices.d");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("bad.toml"), "schema = 1\nspeed = 9600\n").unwrap();
+    let output = till.verb(&["check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("bad.toml") && said.contains("speed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_unknown_scanner_is_found_out_about_by_its_code() {
+    let mut scanner = Scanner::plug();
+    let sim = Sim::start(None);
+    let till = Till::new(&sim.url, 0, "");
+    let mut child = till
+        .verb(&[
+            "devices",
+            "identify",
+            "--node",
+            &scanner.node,
+            "--id",
+            "mine",
+        ])
+        .env("LC_ALL", "C")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    // The QR on the terminal, read as a scanner reads it.
+    let mut modules = Vec::new();
+    let mut line = String::new();
+    while !line.contains("Read this code") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0);
+        if line.contains("48;5;231m") {
+            modules.push(line.clone());
+        }
+    }
+    scanner.read("another code");
+    line.clear();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("Another code"), "{line}");
+    scanner.read(&qr_of_terminal(&modules));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let setting = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        setting.trim(),
+        format!("device = serial:{}@9600", scanner.node)
+    );
+    let written = till.path("etc/oplati/devices.d/mine.toml");
+    assert!(
+        std::fs::read_to_string(written)
+            .unwrap()
+            .contains("baud = 9600")
+    );
+    let check = till.verb(&["check"]).output().unwrap();
+    assert_eq!(check.status.code(), Some(0));
+}
+
+/// Decodes the half-block picture of a terminal.
+fn qr_of_terminal(lines: &[String]) -> String {
+    let rows: Vec<Vec<char>> = lines
+        .iter()
+        .map(|line| {
+            let line = line.replace("\u{1b}[38;5;16;48;5;231m", "");
+            line.replace("\u{1b}[0m", "")
+                .trim_end_matches('\n')
+                .chars()
+                .collect()
+        })
+        .collect();
+    const SCALE: usize = 4;
+    let width = rows.iter().map(Vec::len).max().unwrap() * SCALE;
+    let height = rows.len() * 2 * SCALE;
+    let picture = image::GrayImage::from_fn(
+        u32::try_from(width).unwrap(),
+        u32::try_from(height).unwrap(),
+        |x, y| {
+            let (x, y) = (
+                usize::try_from(x).unwrap() / SCALE,
+                usize::try_from(y).unwrap() / SCALE,
+            );
+            let block = rows[y / 2].get(x).copied().unwrap_or(' ');
+            let dark = match block {
+                '█' => true,
+                '▀' => y % 2 == 0,
+                '▄' => y % 2 == 1,
+                _ => false,
+            };
+            image::Luma([if dark { 0 } else { 255 }])
+        },
+    );
+    let mut prepared = rqrr::PreparedImage::prepare(picture);
+    prepared.detect_grids()[0].decode().unwrap().1
+}
+
+#[test]
+fn rules_and_lists_are_printed_without_a_daemon() {
+    let rules = oplati().args(["devices", "udev-rules"]).output().unwrap();
+    assert_eq!(rules.status.code(), Some(0));
+    let committed = include_bytes!("../../udev/60-oplati.rules");
+    assert!(rules.stdout == committed);
+    let sim = Sim::start(None);
+    let till = Till::new(&sim.url, 0, "");
+    let list = till.verb(&["devices"]).env("LC_ALL", "C").output().unwrap();
+    assert_eq!(list.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(said.contains("does not answer"), "{said}");
+    for (bad, code) in [("/dev/null", 65), ("/nonexistent", 65)] {
+        let bind = till
+            .verb(&["devices", "bind", bad, "left"])
+            .output()
+            .unwrap();
+        assert_eq!(bind.status.code(), Some(code), "{bad}");
+    }
+    let bind = till
+        .verb(&["devices", "bind", "/dev/null", "Left!"])
+        .output()
+        .unwrap();
+    assert_eq!(bind.status.code(), Some(64));
+}
