@@ -22,6 +22,16 @@ SUBSYSTEM!=\"tty|hidraw|input\", GOTO=\"oplati_end\"
 IMPORT{builtin}=\"path_id\"
 ";
 
+const TAIL: &str = "
+ENV{OPLATI_PROFILE}!=\"?*\", GOTO=\"oplati_end\"
+GROUP=\"oplati\", MODE=\"0660\", SYMLINK+=\"oplati/$env{OPLATI_PROFILE}\"
+ENV{ID_PATH}==\"?*\", SYMLINK+=\"oplati/$env{OPLATI_PROFILE}-$env{ID_PATH}\"
+SUBSYSTEM==\"tty\", ENV{ID_MM_PORT_IGNORE}=\"1\"
+GOTO=\"oplati_end\"
+
+LABEL=\"oplati_usb\"
+";
+
 /// The whole file.
 #[must_use]
 pub fn rules(registry: &Registry) -> String {
@@ -39,7 +49,7 @@ pub fn rules(registry: &Registry) -> String {
             );
         }
     }
-    text.push_str("GOTO=\"oplati_end\"\n\nLABEL=\"oplati_usb\"\n");
+    text.push_str(TAIL);
     for profile in registry.profiles() {
         let serial = profile
             .matches
@@ -101,14 +111,7 @@ fn node_rule(claim: &Match, id: &str) -> Option<String> {
             product(claim)?
         ),
     };
-    let modem = if claim.mode == Mode::Serial {
-        ", ENV{ID_MM_PORT_IGNORE}=\"1\""
-    } else {
-        ""
-    };
-    Some(format!(
-        "{device}, GROUP=\"oplati\", MODE=\"0660\", SYMLINK+=\"oplati/{id} oplati/{id}-$env{{ID_PATH}}\"{modem}\n"
-    ))
+    Some(format!("{device}, ENV{{OPLATI_PROFILE}}=\"{id}\"\n"))
 }
 
 fn usb_ids(claim: &Match) -> Option<String> {
@@ -159,7 +162,9 @@ mod tests {
         for bridge in ["1a86", "067b", "0403", "10c4", "0483"] {
             assert!(!text.contains(bridge), "{bridge} has a rule");
         }
-        assert!(text.contains("ATTRS{idVendor}==\"1eab\", ATTRS{idProduct}==\"??06\", GROUP=\"oplati\", MODE=\"0660\", SYMLINK+=\"oplati/newland oplati/newland-$env{ID_PATH}\", ENV{ID_MM_PORT_IGNORE}=\"1\""));
+        assert!(text.contains(
+            "ATTRS{idVendor}==\"1eab\", ATTRS{idProduct}==\"??06\", ENV{OPLATI_PROFILE}=\"newland\""
+        ));
         assert!(text.contains("KERNELS==\"0003:05E0:*\""));
         assert!(text.contains("KERNELS==\"0003:1EAB:??10.*\""));
         assert!(text.contains("ATTRS{id/product}==\"??03\""));

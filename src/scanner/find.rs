@@ -135,8 +135,7 @@ impl Knowledge {
     }
 
     fn open_serial(&self, line: &SerialLine) -> Result<Opened, NotOpened> {
-        let node = self.node(&line.path, Mode::Serial)?;
-        let candidate = sysfs::candidate_at(&self.root, &node);
+        let (node, candidate) = self.node(&line.path, Mode::Serial)?;
         let profile = self.profile_for(candidate.as_ref(), Mode::Serial);
         let mut settings = profile.map(Profile::serial).unwrap_or_default();
         if let Some(line) = &line.settings {
@@ -154,8 +153,7 @@ impl Knowledge {
     }
 
     fn open_hid(&self, path: &Path) -> Result<Opened, NotOpened> {
-        let node = self.node(path, Mode::HidPos)?;
-        let Some(mut candidate) = sysfs::candidate_at(&self.root, &node) else {
+        let (_, Some(mut candidate)) = self.node(path, Mode::HidPos)? else {
             let why = "the node is no HID device's".to_owned();
             return Err((DeviceState::Failed(why.clone()), why));
         };
@@ -180,8 +178,7 @@ impl Knowledge {
     }
 
     fn open_keyboard(&self, path: &Path) -> Result<Opened, NotOpened> {
-        let node = self.node(path, Mode::Keyboard)?;
-        let candidate = sysfs::candidate_at(&self.root, &node);
+        let (node, candidate) = self.node(path, Mode::Keyboard)?;
         let nodes = match &candidate {
             Some(candidate) => sysfs::siblings(&self.root, candidate),
             // A device with few keys: the administrator knows what it is.
@@ -200,27 +197,36 @@ impl Knowledge {
         })
     }
 
-    /// The node behind a name. When there is none, a known scanner that speaks otherwise than the
-    /// setting says explains it.
-    fn node(&self, path: &Path, wanted: Mode) -> Result<PathBuf, NotOpened> {
-        std::fs::canonicalize(path).map_err(|_| {
-            let other = sysfs::candidates(&self.root).into_iter().find_map(|one| {
-                let fit = self.registry.fit(&one)?;
-                let knows = fit.may_take_unasked(one.mode) && one.mode != wanted;
-                knows.then(|| (one.mode, fit.profile.id.clone(), one.node.clone()))
-            });
-            match other {
-                Some((is, profile, node)) => (
-                    DeviceState::WrongMode { is },
-                    format!(
-                        "no such node, but {} is a {profile} scanner in mode {}",
-                        node.display(),
-                        is.word()
-                    ),
-                ),
-                None => (DeviceState::Missing, "no such node".to_owned()),
-            }
-        })
+    /// The node behind a name, and what sysfs knows of it. A known scanner that speaks otherwise than
+    /// the setting says explains why there is none.
+    fn node(&self, path: &Path, wanted: Mode) -> Result<(PathBuf, Option<Candidate>), NotOpened> {
+        let Ok(node) = std::fs::canonicalize(path) else {
+            let candidates = sysfs::candidates(&self.root).into_iter();
+            let other = candidates
+                .filter(|one| one.mode != wanted)
+                .find_map(|one| self.otherwise(&one));
+            let missing = || (DeviceState::Missing, "no such node".to_owned());
+            return Err(other.unwrap_or_else(missing));
+        };
+        let candidate = sysfs::candidate_at(&self.root, &node);
+        // The same name leads to another node when the scanner's mode was changed.
+        if let Some(one) = candidate.as_ref().filter(|one| one.mode != wanted) {
+            let why = format!("{} is a {} node", one.node.display(), one.mode.word());
+            return Err((DeviceState::WrongMode { is: one.mode }, why));
+        }
+        Ok((node, candidate))
+    }
+
+    fn otherwise(&self, candidate: &Candidate) -> Option<NotOpened> {
+        let fit = self.registry.fit(candidate)?;
+        let (is, id) = (candidate.mode, &fit.profile.id);
+        let node = candidate.node.display();
+        let why = format!(
+            "no such node, but {node} is a {id} scanner in mode {}",
+            is.word()
+        );
+        let state = DeviceState::WrongMode { is };
+        fit.may_take_unasked(is).then_some((state, why))
     }
 }
 

@@ -1,0 +1,577 @@
+//! Scanners of each kind, as the kernel's drivers meet them: virtual input and HID devices, USB gadgets
+//! on a dummy controller, and a USB bridge that the host plugs.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use evdev::uinput::VirtualDevice;
+use evdev::{AttributeSet, BusType, EventType, InputEvent, InputId, KeyCode};
+use oplati::scanner::keyboard::keymap::key_of;
+
+use crate::host::Host;
+use crate::wait_for;
+
+/// A scanner that can be plugged in and out.
+pub trait Scanner {
+    fn kind(&self) -> &'static str;
+    /// For `[Scanner] device`.
+    fn setting(&self) -> String;
+    /// The stable name that udev gives.
+    fn link(&self) -> PathBuf;
+    fn plug(&mut self);
+    fn unplug(&mut self);
+    /// Reads a code.
+    fn scan(&mut self, code: &[u8]);
+    /// Begins to, and stops half-way.
+    fn half(&mut self);
+}
+
+/// Where a scanner's name leads, once udev has made it.
+pub fn node(scanner: &dyn Scanner) -> PathBuf {
+    let link = scanner.link();
+    wait_for(&format!("{}", link.display()), || {
+        fs::canonicalize(&link).ok()
+    })
+}
+
+// ---- a keyboard by uinput
+
+pub struct Uinput {
+    pub vid: u16,
+    pub pid: u16,
+    pub device: Option<VirtualDevice>,
+}
+
+impl Uinput {
+    pub fn scanner() -> Uinput {
+        Uinput {
+            vid: 0x1eab,
+            pid: 0x0d03,
+            device: None,
+        }
+    }
+
+    pub fn strike(&mut self, key: u16, pressed: bool) {
+        let event = InputEvent::new(EventType::KEY.0, key, i32::from(pressed));
+        self.device.as_mut().unwrap().emit(&[event]).unwrap();
+    }
+
+    /// The fastest scanners take 1 ms for a character; the kernel keeps some 30 strokes.
+    fn pace() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+
+    pub fn type_text(&mut self, code: &[u8]) {
+        for byte in code {
+            let (key, shift) = key_of(char::from(*byte)).unwrap();
+            if shift {
+                self.strike(42, true);
+            }
+            self.strike(key, true);
+            self.strike(key, false);
+            if shift {
+                self.strike(42, false);
+            }
+            Uinput::pace();
+        }
+    }
+}
+
+impl Scanner for Uinput {
+    fn kind(&self) -> &'static str {
+        "keyboard, uinput"
+    }
+
+    fn setting(&self) -> String {
+        "keyboard:/dev/oplati/newland".to_owned()
+    }
+
+    fn link(&self) -> PathBuf {
+        "/dev/oplati/newland".into()
+    }
+
+    fn plug(&mut self) {
+        let mut keys = AttributeSet::<KeyCode>::new();
+        for key in 1..=248 {
+            keys.insert(KeyCode::new(key));
+        }
+        let device = VirtualDevice::builder()
+            .unwrap()
+            .name("Reader keys")
+            .input_id(InputId::new(BusType::BUS_USB, self.vid, self.pid, 1))
+            .with_keys(&keys)
+            .unwrap()
+            .build()
+            .unwrap();
+        self.device = Some(device);
+    }
+
+    fn unplug(&mut self) {
+        self.device = None;
+    }
+
+    fn scan(&mut self, code: &[u8]) {
+        self.type_text(code);
+        self.strike(28, true);
+        self.strike(28, false);
+    }
+
+    fn half(&mut self) {
+        self.type_text(b"HALF");
+    }
+}
+
+// ---- HID POS by uhid
+
+/// How reports are laid out.
+#[derive(Clone, Copy)]
+pub enum Layout {
+    /// Length, AIM identifier, data from byte 5.
+    Honeywell,
+    /// Length, data from byte 2.
+    Newland,
+}
+
+impl Layout {
+    pub fn descriptor(self) -> &'static [u8] {
+        match self {
+            Layout::Honeywell => {
+                b"\x05\x8c\x09\x02\xa1\x01\x85\x02\x09\x12\xa1\x02\x15\x00\x26\xff\x00\
+                  \x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
+                  \x95\x03\x05\x8c\x09\xfb\x09\xfc\x09\xfd\x81\x02\
+                  \x95\x38\x09\xfe\x82\x02\x01\
+                  \x06\x66\xff\x95\x02\x09\x04\x81\x02\
+                  \x05\x8c\x25\x01\x75\x01\x95\x01\x09\xff\x81\x02\x75\x07\x81\x03\xc0\xc0"
+            }
+            Layout::Newland => {
+                b"\x05\x8c\x09\x02\xa1\x01\x85\x02\x09\x12\xa1\x02\x15\x00\x26\xff\x00\
+                  \x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
+                  \x05\x8c\x95\x38\x09\xfe\x82\x02\x01\
+                  \x06\x66\xff\x95\x05\x09\x04\x81\x02\
+                  \x05\x8c\x25\x01\x75\x01\x95\x01\x09\xff\x81\x02\x75\x07\x81\x03\xc0\xc0"
+            }
+        }
+    }
+
+    pub fn reports(self, code: &[u8]) -> Vec<[u8; 64]> {
+        let parts: Vec<&[u8]> = code.chunks(56).collect();
+        let last = parts.len() - 1;
+        let report = |(index, part): (usize, &&[u8])| {
+            let mut report = [0; 64];
+            report[0] = 2;
+            report[1] = u8::try_from(part.len()).unwrap();
+            let start = match self {
+                Layout::Honeywell => {
+                    report[2..5].copy_from_slice(b"]Q1");
+                    5
+                }
+                Layout::Newland => 2,
+            };
+            report[start..start + part.len()].copy_from_slice(part);
+            report[63] = u8::from(index != last);
+            report
+        };
+        parts.iter().enumerate().map(report).collect()
+    }
+
+    /// Vendor, product and profile, for a virtual device and for a gadget.
+    fn ids(self, gadget: bool) -> (u16, u16, &'static str) {
+        match (self, gadget) {
+            (Layout::Honeywell, false) => (0x05f9, 0x1234, "datalogic"),
+            (Layout::Honeywell, true) => (0x0c2e, 0x0907, "honeywell"),
+            (Layout::Newland, false) => (0x1eab, 0x0d10, "newland"),
+            (Layout::Newland, true) => (0x1eab, 0x0e10, "newland"),
+        }
+    }
+}
+
+pub struct Uhid {
+    pub layout: Layout,
+    pub ids: (u16, u16, &'static str),
+    device: Option<File>,
+}
+
+impl Uhid {
+    pub fn new(layout: Layout) -> Uhid {
+        Uhid {
+            layout,
+            ids: layout.ids(false),
+            device: None,
+        }
+    }
+
+    fn send(&mut self, report: &[u8]) {
+        // UHID_INPUT2: type, size, data (linux/uhid.h).
+        let mut event = 12_u32.to_ne_bytes().to_vec();
+        event.extend(u16::try_from(report.len()).unwrap().to_ne_bytes());
+        event.extend(report);
+        self.device.as_mut().unwrap().write_all(&event).unwrap();
+    }
+}
+
+impl Scanner for Uhid {
+    fn kind(&self) -> &'static str {
+        match self.layout {
+            Layout::Honeywell => "HID POS, uhid, layout A",
+            Layout::Newland => "HID POS, uhid, layout B",
+        }
+    }
+
+    fn setting(&self) -> String {
+        format!("hid:/dev/oplati/{}", self.ids.2)
+    }
+
+    fn link(&self) -> PathBuf {
+        Path::new("/dev/oplati").join(self.ids.2)
+    }
+
+    fn plug(&mut self) {
+        let descriptor = self.layout.descriptor();
+        let (vid, pid, _) = self.ids;
+        // UHID_CREATE2: name, phys, uniq, sizes and numbers, descriptor.
+        let mut event = 11_u32.to_ne_bytes().to_vec();
+        let mut name = [0; 128 + 64 + 64];
+        name[..6].copy_from_slice(b"Reader");
+        event.extend(name);
+        event.extend(u16::try_from(descriptor.len()).unwrap().to_ne_bytes());
+        event.extend(3_u16.to_ne_bytes());
+        for number in [u32::from(vid), u32::from(pid), 0, 0] {
+            event.extend(number.to_ne_bytes());
+        }
+        event.extend(descriptor);
+        let mut device = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/uhid")
+            .unwrap();
+        device.write_all(&event).unwrap();
+        self.device = Some(device);
+    }
+
+    fn unplug(&mut self) {
+        self.device = None;
+    }
+
+    fn scan(&mut self, code: &[u8]) {
+        for report in self.layout.reports(code) {
+            self.send(&report);
+        }
+    }
+
+    fn half(&mut self) {
+        let reports = self.layout.reports(&[b'H'; 100]);
+        self.send(&reports[0]);
+    }
+}
+
+// ---- USB gadgets
+
+const GADGET: &str = "/sys/kernel/config/usb_gadget/scanner";
+
+fn put(file: &str, content: &[u8]) {
+    let path = Path::new(GADGET).join(file);
+    fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// A gadget with one function, made anew for each scanner.
+fn describe(vid: u16, pid: u16, function: &str, settings: &[(&str, &[u8])]) {
+    clear();
+    for folder in ["strings/0x409", "configs/c.1/strings/0x409"] {
+        fs::create_dir_all(Path::new(GADGET).join(folder)).unwrap();
+    }
+    fs::create_dir_all(Path::new(GADGET).join("functions").join(function)).unwrap();
+    put("idVendor", format!("{vid:#06x}").as_bytes());
+    put("idProduct", format!("{pid:#06x}").as_bytes());
+    put("strings/0x409/serialnumber", b"SN0001");
+    put("strings/0x409/manufacturer", b"Maker");
+    put("strings/0x409/product", b"Reader");
+    for (file, content) in settings {
+        put(&format!("functions/{function}/{file}"), content);
+    }
+    let function_path = Path::new(GADGET).join("functions").join(function);
+    std::os::unix::fs::symlink(
+        function_path,
+        Path::new(GADGET).join("configs/c.1").join(function),
+    )
+    .unwrap();
+}
+
+/// configfs is taken apart link by link.
+pub fn clear() {
+    if !Path::new(GADGET).exists() {
+        return;
+    }
+    let _ = fs::write(Path::new(GADGET).join("UDC"), "\n");
+    for function in ["hid.0", "acm.0"] {
+        let _ = fs::remove_file(Path::new(GADGET).join("configs/c.1").join(function));
+        let _ = fs::remove_dir(Path::new(GADGET).join("functions").join(function));
+    }
+    for folder in [
+        "configs/c.1/strings/0x409",
+        "configs/c.1",
+        "strings/0x409",
+        "",
+    ] {
+        let _ = fs::remove_dir(Path::new(GADGET).join(folder));
+    }
+}
+
+fn connect() {
+    let controller = fs::read_dir("/sys/class/udc")
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    put("UDC", controller.file_name().as_encoded_bytes());
+}
+
+fn disconnect() {
+    put("UDC", b"\n");
+}
+
+/// The gadget's own end, once there is one.
+fn gadget_end(path: &str) -> File {
+    wait_for(path, || {
+        File::options().read(true).write(true).open(path).ok()
+    })
+}
+
+pub struct GadgetPos {
+    layout: Layout,
+    end: Option<File>,
+}
+
+impl GadgetPos {
+    pub fn new(layout: Layout) -> GadgetPos {
+        GadgetPos { layout, end: None }
+    }
+}
+
+impl Scanner for GadgetPos {
+    fn kind(&self) -> &'static str {
+        match self.layout {
+            Layout::Honeywell => "HID POS, USB gadget, layout A",
+            Layout::Newland => "HID POS, USB gadget, layout B",
+        }
+    }
+
+    fn setting(&self) -> String {
+        format!("hid:{}", self.link().display())
+    }
+
+    fn link(&self) -> PathBuf {
+        Path::new("/dev/oplati").join(self.layout.ids(true).2)
+    }
+
+    fn plug(&mut self) {
+        if !Path::new(GADGET).exists() {
+            let (vid, pid, _) = self.layout.ids(true);
+            let settings: [(&str, &[u8]); 4] = [
+                ("protocol", b"0"),
+                ("subclass", b"0"),
+                ("report_length", b"64"),
+                ("report_desc", self.layout.descriptor()),
+            ];
+            describe(vid, pid, "hid.0", &settings);
+        }
+        connect();
+        self.end = Some(gadget_end("/dev/hidg0"));
+    }
+
+    fn unplug(&mut self) {
+        self.end = None;
+        disconnect();
+    }
+
+    fn scan(&mut self, code: &[u8]) {
+        for report in self.layout.reports(code) {
+            self.end.as_mut().unwrap().write_all(&report).unwrap();
+        }
+    }
+
+    fn half(&mut self) {
+        let report = self.layout.reports(&[b'H'; 100])[0];
+        self.end.as_mut().unwrap().write_all(&report).unwrap();
+    }
+}
+
+/// A boot keyboard (HID specification, appendix E.6), without LEDs.
+const KEYBOARD: &[u8] = b"\x05\x01\x09\x06\xa1\x01\x05\x07\x19\xe0\x29\xe7\x15\x00\x25\x01\x75\x01\
+    \x95\x08\x81\x02\x95\x01\x75\x08\x81\x01\x95\x06\x75\x08\x15\x00\x25\x65\x05\x07\x19\x00\x29\x65\
+    \x81\x00\xc0";
+/// Usages of the keyboard page (HID Usage Tables, chapter 10), the first of each row.
+const USAGES: [(u8, &str, &str); 4] = [
+    (
+        0x04,
+        "abcdefghijklmnopqrstuvwxyz",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    ),
+    (0x1e, "1234567890", "!@#$%^&*()"),
+    (0x2c, " -=[]\\", " _+{}|"),
+    (0x33, ";'`,./", ":\"~<>?"),
+];
+
+pub struct GadgetKeyboard {
+    end: Option<File>,
+}
+
+impl GadgetKeyboard {
+    pub fn new() -> GadgetKeyboard {
+        GadgetKeyboard { end: None }
+    }
+
+    fn strike(&mut self, modifiers: u8, usage: u8) {
+        for report in [[modifiers, 0, usage, 0, 0, 0, 0, 0], [0; 8]] {
+            self.end.as_mut().unwrap().write_all(&report).unwrap();
+        }
+    }
+
+    fn type_text(&mut self, code: &[u8]) {
+        for byte in code {
+            let sign = char::from(*byte);
+            let place = |row: &str| row.chars().position(|one| one == sign);
+            let (usage, shift) = USAGES
+                .iter()
+                .find_map(|(first, plain, shifted)| {
+                    let (at, shift) = match place(plain) {
+                        Some(at) => (at, false),
+                        None => (place(shifted)?, true),
+                    };
+                    Some((first + u8::try_from(at).unwrap(), shift))
+                })
+                .unwrap();
+            self.strike(if shift { 2 } else { 0 }, usage);
+        }
+    }
+}
+
+impl Scanner for GadgetKeyboard {
+    fn kind(&self) -> &'static str {
+        "keyboard, USB gadget"
+    }
+
+    fn setting(&self) -> String {
+        "keyboard:/dev/oplati/newland".to_owned()
+    }
+
+    fn link(&self) -> PathBuf {
+        "/dev/oplati/newland".into()
+    }
+
+    fn plug(&mut self) {
+        if !Path::new(GADGET).exists() {
+            let settings: [(&str, &[u8]); 4] = [
+                ("protocol", b"1"),
+                ("subclass", b"1"),
+                ("report_length", b"8"),
+                ("report_desc", KEYBOARD),
+            ];
+            describe(0x1eab, 0x0e03, "hid.0", &settings);
+        }
+        connect();
+        self.end = Some(gadget_end("/dev/hidg0"));
+    }
+
+    fn unplug(&mut self) {
+        self.end = None;
+        disconnect();
+    }
+
+    fn scan(&mut self, code: &[u8]) {
+        self.type_text(code);
+        self.strike(0, 0x28);
+    }
+
+    fn half(&mut self) {
+        self.type_text(b"HALF");
+    }
+}
+
+pub struct GadgetAcm {
+    end: Option<File>,
+}
+
+impl GadgetAcm {
+    pub fn new() -> GadgetAcm {
+        GadgetAcm { end: None }
+    }
+}
+
+impl Scanner for GadgetAcm {
+    fn kind(&self) -> &'static str {
+        "CDC-ACM, USB gadget"
+    }
+
+    fn setting(&self) -> String {
+        "serial:/dev/oplati/newland".to_owned()
+    }
+
+    fn link(&self) -> PathBuf {
+        "/dev/oplati/newland".into()
+    }
+
+    fn plug(&mut self) {
+        if !Path::new(GADGET).exists() {
+            describe(0x1eab, 0x0e06, "acm.0", &[]);
+        }
+        connect();
+        let end = gadget_end("/dev/ttyGS0");
+        let mut modes = rustix::termios::tcgetattr(&end).unwrap();
+        modes.make_raw();
+        rustix::termios::tcsetattr(&end, rustix::termios::OptionalActions::Now, &modes).unwrap();
+        self.end = Some(end);
+    }
+
+    fn unplug(&mut self) {
+        self.end = None;
+        disconnect();
+    }
+
+    fn scan(&mut self, code: &[u8]) {
+        let end = self.end.as_mut().unwrap();
+        end.write_all(&[code, b"\r\n"].concat()).unwrap();
+    }
+
+    fn half(&mut self) {
+        self.end.as_mut().unwrap().write_all(b"HALF").unwrap();
+    }
+}
+
+// ---- a USB bridge of the host
+
+pub struct Ftdi<'a> {
+    pub host: &'a Host,
+}
+
+impl Scanner for Ftdi<'_> {
+    fn kind(&self) -> &'static str {
+        "FTDI bridge, bound by its place"
+    }
+
+    fn setting(&self) -> String {
+        "serial:/dev/oplati/left@9600".to_owned()
+    }
+
+    fn link(&self) -> PathBuf {
+        "/dev/oplati/left".into()
+    }
+
+    fn plug(&mut self) {
+        self.host.ask("serial-plug");
+    }
+
+    fn unplug(&mut self) {
+        self.host.ask("serial-unplug");
+    }
+
+    fn scan(&mut self, code: &[u8]) {
+        let bytes = [code, b"\r"].concat();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.host.ask(&format!("serial-send {hex}"));
+    }
+
+    fn half(&mut self) {
+        self.host.ask("serial-send 48414c46");
+    }
+}

@@ -1,0 +1,106 @@
+//! The hardware rig's tests: every kind of scanner on the kernel's real drivers, under udev with the
+//! package's rules, with the daemon as its own user. Runs as the guest's first program, see
+//! `tests/rig/run`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::float_arithmetic,
+    clippy::print_stdout,
+    reason = "a test that meets something else than it expects shall fail"
+)]
+
+mod devices;
+mod host;
+mod scenes;
+mod till;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use devices::{Ftdi, GadgetAcm, GadgetKeyboard, GadgetPos, Layout, Scanner, Uhid, Uinput};
+use host::Host;
+
+/// Of every wait; emulation on a busy machine is slow.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Looks until it is there.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what}: waited for in vain");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn main() {
+    let Ok(conf) = std::fs::read_to_string("/rig.conf") else {
+        println!("This runs in the guest of the hardware rig: see tests/rig/run");
+        return;
+    };
+    let value = |key: &str| {
+        let mut lines = conf.lines().filter_map(|line| line.split_once('='));
+        lines
+            .find(|(name, _)| *name == key)
+            .map_or("", |(_, value)| value)
+    };
+    let replugs = value("replugs").parse().unwrap();
+    let only = value("only");
+    let host = Host::open();
+    let scanners: Vec<Box<dyn Scanner + '_>> = vec![
+        Box::new(Uinput::scanner()),
+        Box::new(Uhid::new(Layout::Honeywell)),
+        Box::new(Uhid::new(Layout::Newland)),
+        Box::new(GadgetKeyboard::new()),
+        Box::new(GadgetPos::new(Layout::Honeywell)),
+        Box::new(GadgetPos::new(Layout::Newland)),
+        Box::new(GadgetAcm::new()),
+        Box::new(Ftdi { host: &host }),
+    ];
+    let (mut passed, mut failed) = (0, 0);
+    let mut tell = |name: &str, scene: &mut dyn FnMut() -> String| {
+        if !name.contains(only) {
+            return;
+        }
+        let began = Instant::now();
+        match catch_unwind(AssertUnwindSafe(scene)) {
+            Ok(report) => {
+                passed += 1;
+                host.say(&format!(
+                    "{name:<34} {report}  ({:.1} s)",
+                    began.elapsed().as_secs_f32()
+                ));
+            }
+            Err(reason) => {
+                failed += 1;
+                let text = reason.downcast_ref::<String>().cloned();
+                let text = text.or(reason.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                host.say(&format!(
+                    "{name:<34} FAILED: {}",
+                    text.unwrap_or_default().replace('\n', " ")
+                ));
+                scenes::tell_log(&host);
+            }
+        }
+    };
+    host.say(&format!(
+        "{:<34} latency: median/most ms; reattached after {replugs} replugs: median/most ms",
+        "scanner"
+    ));
+    for mut scanner in scanners {
+        tell(scanner.kind(), &mut || {
+            scenes::each_kind(scanner.as_mut(), replugs)
+        });
+        devices::clear();
+    }
+    for (name, scene) in scenes::OTHERS {
+        tell(name, &mut || scene());
+        devices::clear();
+    }
+    host.say(&format!("DONE {passed} passed, {failed} failed"));
+}

@@ -1,0 +1,229 @@
+//! The daemon as its own user, the simulated service, and the till program's side of the API.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{PATIENCE, wait_for};
+
+const ROOT: &str = "/tmp/till";
+const SOCKET: &str = "/tmp/till/run/oplati/till.sock";
+
+/// An event of the API, and when it came.
+pub struct Event {
+    pub at: Instant,
+    pub kind: String,
+    pub data: Value,
+}
+
+pub struct Till {
+    daemon: Child,
+    sim: Child,
+    pub events: Receiver<Event>,
+}
+
+impl Drop for Till {
+    fn drop(&mut self) {
+        // `su` passes no signal on: the daemon itself must hear it.
+        let _ = Command::new("kill").arg(self.pid().to_string()).status();
+        let _ = self.daemon.wait();
+        let _ = self.sim.kill();
+        let _ = self.sim.wait();
+    }
+}
+
+impl Till {
+    /// With these lines under `[Scanner]`.
+    pub fn start(scanner: &str) -> Till {
+        let mut sim = Command::new("oplati")
+            .args(["sim", "--listen", "127.0.0.1:0"])
+            .args(["--buyer", "join=10ms,confirm=10ms,outcome=done"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(sim.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap();
+        let _ = fs::remove_dir_all(ROOT);
+        let conf = format!("{ROOT}/linuxcash/cash/paysystems/oplati");
+        fs::create_dir_all(&conf).unwrap();
+        fs::create_dir_all(format!("{ROOT}/linuxcash/logs/current")).unwrap();
+        fs::write(
+            format!("{conf}/oplati.conf"),
+            format!("[Main]\nurl = {url}\nregNum = OPL000011111\nmode = 0\n[Scanner]\n{scanner}\n[Display]\ndevice = none\n"),
+        )
+        .unwrap();
+        let owned = Command::new("chown")
+            .args(["-R", "oplati:oplati", ROOT])
+            .status();
+        assert!(owned.unwrap().success());
+        // `su` gives the user the groups that the package gives it, and no right of root.
+        let daemon = Command::new("su")
+            .args(["-s", "/bin/sh", "oplati", "-c"])
+            .arg(format!("exec oplati --root {ROOT} daemon"))
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for("the daemon", || UnixStream::connect(SOCKET).ok());
+        Till {
+            daemon,
+            sim,
+            events: listen(),
+        }
+    }
+
+    /// The daemon's process.
+    pub fn pid(&self) -> u32 {
+        let is_daemon = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(b"oplati\0") && line.windows(6).any(|part| part == b"daemon")
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        processes
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .find(is_daemon)
+            .unwrap_or(0)
+    }
+
+    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let mut stream = UnixStream::connect(SOCKET).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"))
+    }
+
+    pub fn device(&self, name: &str) -> Value {
+        let devices = self.ask("GET", "/v1/devices", &Value::Null);
+        let devices = devices["devices"].as_array().unwrap().clone();
+        let found = devices.into_iter().find(|device| device["name"] == name);
+        found.unwrap_or_default()
+    }
+
+    pub fn counter(&self, name: &str) -> u64 {
+        self.device("scanner1")["counters"][name].as_u64().unwrap()
+    }
+
+    /// Waits until the device is in a state.
+    pub fn until(&self, name: &str, state: &str) -> Value {
+        let what = format!("{name} {state}");
+        wait_for(&what, || {
+            let device = self.device(name);
+            (device["state"] == state).then_some(device)
+        })
+    }
+
+    /// The next event of a kind that is wanted; others are passed over.
+    pub fn event(&self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Event {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let event = self
+                .events
+                .recv_timeout(left)
+                .unwrap_or_else(|_| panic!("no {kind} event"));
+            if event.kind == kind && wanted(&event.data) {
+                return event;
+            }
+        }
+    }
+
+    pub fn scan_event(&self) -> Event {
+        self.event("scan", |_| true)
+    }
+
+    /// A whole sale that this scan pays.
+    pub fn sell(&self, id: &str, scan: impl FnOnce()) {
+        let sale = json!({"amount": 1999, "receipt": {"number": id, "items": [{"name": "Хлеб", "cost": 1999}]}});
+        let begun = self.ask("PUT", &format!("/v1/sales/{id}"), &sale);
+        assert!(begun["id"] == id, "{begun}");
+        let state = |wanted: &str| {
+            wait_for(wanted, || {
+                let operation = self.ask("GET", &format!("/v1/operations/{id}"), &Value::Null);
+                assert!(
+                    operation["state"] == wanted || operation["finished_at"].is_null(),
+                    "{operation}"
+                );
+                (operation["state"] == wanted).then_some(())
+            });
+        };
+        state("awaiting_scan");
+        scan();
+        state("done");
+    }
+
+    /// Open descriptors of the daemon.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
+    }
+
+    /// Processor time of the daemon so far.
+    pub fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        // 100 ticks a second, on every Linux that Debian ships.
+        Duration::from_millis(ticks * 10)
+    }
+}
+
+fn listen() -> Receiver<Event> {
+    let mut stream = UnixStream::connect(SOCKET).unwrap();
+    write!(stream, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let (sender, events) = channel();
+    let mut reader = BufReader::new(stream);
+    // The head has come when the daemon listens to us.
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        assert_ne!(reader.read_line(&mut line).unwrap(), 0);
+    }
+    std::thread::spawn(move || {
+        let mut kind = String::new();
+        let mut line = String::new();
+        while reader.read_line(&mut line).is_ok_and(|length| length > 0) {
+            if let Some(name) = line.strip_prefix("event:") {
+                kind = name.trim().to_owned();
+            } else if let Some(data) = line.strip_prefix("data:")
+                && let Ok(data) = serde_json::from_str(data.trim())
+            {
+                let event = Event {
+                    at: Instant::now(),
+                    kind: kind.clone(),
+                    data,
+                };
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+            line.clear();
+        }
+    });
+    events
+}
