@@ -17,4 +17,5 @@ mod reconcile;
 mod reversals;
 mod sales;
 mod scanners;
+mod terminal_qr;
 mod trouble;

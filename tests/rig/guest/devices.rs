@@ -35,6 +35,12 @@ pub fn node(scanner: &dyn Scanner) -> PathBuf {
     })
 }
 
+/// Scanners take 1 to 19 ms for a character; the kernel keeps some ten characters for a reader that has
+/// no processor at the moment, and drops the rest.
+fn pace() {
+    std::thread::sleep(std::time::Duration::from_millis(4));
+}
+
 // ---- a keyboard by uinput
 
 pub struct Uinput {
@@ -57,11 +63,6 @@ impl Uinput {
         self.device.as_mut().unwrap().emit(&[event]).unwrap();
     }
 
-    /// The fastest scanners take 1 ms for a character; the kernel keeps some 30 strokes.
-    fn pace() {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-
     pub fn type_text(&mut self, code: &[u8]) {
         for byte in code {
             let (key, shift) = key_of(char::from(*byte)).unwrap();
@@ -73,7 +74,7 @@ impl Uinput {
             if shift {
                 self.strike(42, false);
             }
-            Uinput::pace();
+            pace();
         }
     }
 }
@@ -442,6 +443,7 @@ impl GadgetKeyboard {
                 })
                 .unwrap();
             self.strike(if shift { 2 } else { 0 }, usage);
+            pace();
         }
     }
 }
@@ -489,12 +491,24 @@ impl Scanner for GadgetKeyboard {
 }
 
 pub struct GadgetAcm {
+    ids: (u16, u16),
     end: Option<File>,
 }
 
 impl GadgetAcm {
     pub fn new() -> GadgetAcm {
-        GadgetAcm { end: None }
+        GadgetAcm {
+            ids: (0x1eab, 0x0e06),
+            end: None,
+        }
+    }
+
+    /// Of a maker that no profile knows.
+    pub fn unknown() -> GadgetAcm {
+        GadgetAcm {
+            ids: (0x7777, 0x0001),
+            end: None,
+        }
     }
 }
 
@@ -513,7 +527,7 @@ impl Scanner for GadgetAcm {
 
     fn plug(&mut self) {
         if !Path::new(GADGET).exists() {
-            describe(0x1eab, 0x0e06, "acm.0", &[]);
+            describe(self.ids.0, self.ids.1, "acm.0", &[]);
         }
         connect();
         let end = gadget_end("/dev/ttyGS0");

@@ -1,10 +1,10 @@
 //! What is tried with each scanner, and with some together.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use evdev::EventType;
@@ -23,13 +23,14 @@ const OPLATI: u32 = 990;
 const TIMED: usize = 20;
 
 pub type Scene = fn() -> String;
-pub const OTHERS: [(&str, Scene); 6] = [
+pub const OTHERS: [(&str, Scene); 7] = [
     ("auto: two scanners, one person", auto_takes_scanners_only),
     ("wrong mode is said in plain words", wrong_mode),
     ("codes of 1 to 2900 bytes, exact", exact_codes),
     ("typed on for the till, exact", typed_on),
     ("lost keys spoil their code only", lost_keys),
     ("a port of somebody else", busy_port),
+    ("an unknown scanner, identified", identified),
 ];
 
 fn code(number: usize) -> String {
@@ -389,4 +390,65 @@ fn busy_port() -> String {
     drop(till);
     acm.unplug();
     "busy, then taken".to_owned()
+}
+
+/// A technician with a scanner that no profile knows: unplugged, plugged, a test code read, and `auto`
+/// takes it from then on.
+fn identified() -> String {
+    let mut acm = GadgetAcm::unknown();
+    let till = Till::start("device = auto");
+    let root = crate::till::ROOT;
+    let mut identify = Command::new("oplati")
+        .args([
+            "--root",
+            root,
+            "devices",
+            "identify",
+            "--id",
+            "bought-cheaply",
+        ])
+        .env("LC_ALL", "C")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(identify.stderr.take().unwrap());
+    let mut heard_until = |end: &str| {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| line.contains(end)) {
+            let mut line = String::new();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "{lines:?}");
+            lines.push(line);
+        }
+        lines
+    };
+    heard_until("press Enter");
+    identify.stdin.take().unwrap().write_all(b"\n").unwrap();
+    heard_until("Plug the scanner in");
+    acm.plug();
+    let lines = heard_until("Read this code");
+    let told = lines
+        .iter()
+        .any(|line| line.contains("7777:0001") && line.contains("no profile"));
+    assert!(told, "{lines:?}");
+    let qr: Vec<String> = lines
+        .into_iter()
+        .filter(|line| line.contains("48;5;231m"))
+        .collect();
+    acm.scan(crate::terminal_qr::qr_of_terminal(&qr).as_bytes());
+    heard_until("Profile written");
+    let output = identify.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let setting = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    drop(till);
+    // The rules follow from the profiles: the new one among them.
+    let rules = Command::new("oplati")
+        .args(["--root", root, "devices", "udev-rules"])
+        .output()
+        .unwrap();
+    let rules = String::from_utf8_lossy(&rules.stdout).into_owned();
+    assert!(rules.contains("ATTRS{idVendor}==\"7777\""), "{rules}");
+    acm.unplug();
+    format!("\"{setting}\"")
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{PATIENCE, wait_for};
 
-const ROOT: &str = "/tmp/till";
+pub const ROOT: &str = "/tmp/till";
 const SOCKET: &str = "/tmp/till/run/oplati/till.sock";
 
 /// An event of the API, and when it came.
