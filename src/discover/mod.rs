@@ -48,18 +48,10 @@ impl Candidate {
         Some(format!("{:04x}:{:04x}", self.vid?, self.pid?))
     }
 
-    /// The same device after a replug: serial number, else the socket.
+    /// One physical device in one of its modes. By its place and not by its serial number: cheap
+    /// scanners all have the same.
     #[must_use]
     pub fn identity(&self) -> String {
-        let whose = self.serial.as_deref().or(self.port.as_deref());
-        format!(
-            "{} {} {}",
-            self.mode.word(),
-            self.ids().unwrap_or_default(),
-            whose.map_or_else(
-                || self.device.to_string_lossy().into_owned(),
-                ToOwned::to_owned
-            )
-        )
+        format!("{} {}", self.mode.word(), self.device.display())
     }
 }

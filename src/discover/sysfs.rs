@@ -334,8 +334,7 @@ pub(crate) mod tests {
         assert_eq!(short, expected);
         assert_eq!(found[0].maker.as_deref(), Some("Maker & Sons"));
         assert_eq!(found[1].descriptor, b"\x05\x8c");
-        assert_eq!(found[0].identity(), "serial 1eab:0d06 SN1");
-        assert_eq!(found[1].identity(), "hid 1eab:0d10 1-3");
+        assert_eq!(found[0].serial.as_deref(), Some("SN1"));
     }
 
     #[test]
@@ -347,6 +346,8 @@ pub(crate) mod tests {
         tree.usb("1-5", "1eab", "0d03", "");
         tree.keyboard("1-5", "event8", KEYS);
         let found = candidates(tree.path());
+        assert_eq!(found[0].identity(), found[2].identity());
+        assert_ne!(found[0].identity(), found[1].identity());
         let nodes = siblings(tree.path(), &found[2]);
         let expected = ["event9", "event7"].map(|name| tree.path().join("dev/input").join(name));
         assert_eq!(nodes, expected);

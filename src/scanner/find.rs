@@ -1,7 +1,7 @@
 //! From a line of oplati.conf to an open device: where it is now, which profile holds, and what to say
 //! when it is not as it should be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -81,9 +81,9 @@ impl Knowledge {
         let mut candidates = sysfs::candidates(&self.root);
         candidates.retain(takes);
         let claims = self.claims();
-        candidates.retain(|candidate| !claims.contains_key(&candidate.identity()));
         // Several nodes of one keyboard are one scanner.
-        candidates.dedup_by_key(|candidate| candidate.identity());
+        let mut seen: BTreeSet<String> = claims.keys().cloned().collect();
+        candidates.retain(|candidate| seen.insert(candidate.identity()));
         candidates
     }
 

@@ -135,8 +135,6 @@ pub struct Snapshot {
     pub state: DeviceState,
     /// The profile that holds.
     pub profile: Option<String>,
-    /// Whether it was connected at any time: a scanner that `auto` never found is not missed.
-    pub was_there: bool,
     /// Codes handed on.
     pub scans: u64,
     /// Codes dropped: over-long, spoilt, not text, or nobody took them.

@@ -210,7 +210,6 @@ impl Station {
         let is_optional = self.settings.is_optional();
         self.change(|facts| {
             facts.profile = Some(profile);
-            facts.was_there = true;
             if is_optional {
                 facts.node = node.display().to_string();
             }
