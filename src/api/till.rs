@@ -155,6 +155,8 @@ pub struct DeviceHealth {
     pub name: String,
     /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `not_supported`.
     pub state: String,
+    /// A display: the scene that stands on it.
+    pub shows: Option<String>,
 }
 
 /// One device in full, `GET /v1/devices`.
@@ -170,6 +172,8 @@ pub struct Device {
     pub profile: Option<String>,
     /// Path of the node, as configured.
     pub node: Option<String>,
+    /// A display: the scene that stands on it.
+    pub shows: Option<String>,
     /// The last thing that went wrong, English.
     pub last_error: Option<String>,
     /// Named counts.

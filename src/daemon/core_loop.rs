@@ -591,7 +591,12 @@ fn unreadable(error: &JournalError) -> Problem {
 
 /// What of health is worth an event when it changes.
 fn health_facts(health: &crate::api::till::Health) -> Option<serde_json::Value> {
-    let facts = (&health.status, &health.reasons, &health.devices);
+    // Not what displays show: that changes with every step of a sale.
+    let devices = health
+        .devices
+        .iter()
+        .map(|device| (&device.name, &device.state));
+    let facts = (&health.status, &health.reasons, devices.collect::<Vec<_>>());
     serde_json::to_value(facts).ok()
 }
 

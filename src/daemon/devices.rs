@@ -1,4 +1,4 @@
-//! Devices as oplati.conf names them: opened, or told as not supported.
+//! Scanners as oplati.conf names them, and the way of their codes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,10 +9,8 @@ use tokio::sync::mpsc;
 
 use super::DaemonError;
 use super::core_loop::Inbound;
-use super::shared::Unsupported;
 use crate::causes::with_causes;
-use crate::config::{DisplayDevice, Paths, ScannerSettings, Share};
-use crate::display::Output;
+use crate::config::{Paths, ScannerSettings, Share};
 use crate::profile::Registry;
 use crate::scanner::find::Knowledge;
 use crate::scanner::pool::PoolSettings;
@@ -21,44 +19,6 @@ use crate::scanner::{Original, ScannerEvent, Scanners};
 
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
-
-pub(super) fn outputs(devices: &[DisplayDevice]) -> (Vec<Output>, Vec<Unsupported>) {
-    let (mut outputs, mut unsupported) = (Vec::new(), Vec::new());
-    for (index, device) in devices.iter().enumerate() {
-        let name = format!("display{}", index + 1);
-        let node = match device {
-            DisplayDevice::Png { path, size } => {
-                outputs.push(Output::Png {
-                    name,
-                    path: path.clone(),
-                    size: *size,
-                });
-                continue;
-            }
-            DisplayDevice::Web => {
-                outputs.push(Output::Web { name });
-                continue;
-            }
-            // Nothing is missing: the page is always served.
-            DisplayDevice::Auto => {
-                tracing::info!(device = %name, "auto looks for no display in this version");
-                continue;
-            }
-            DisplayDevice::Drm { connector } => {
-                format!("drm:{}", connector.as_deref().unwrap_or(""))
-            }
-            DisplayDevice::Framebuffer { path } => path.display().to_string(),
-            DisplayDevice::Window => "window".to_owned(),
-            DisplayDevice::Serial(line) => line.path.display().to_string(),
-        };
-        unsupported.push(Unsupported {
-            name,
-            kind: "display",
-            node,
-        });
-    }
-    (outputs, unsupported)
-}
 
 /// Profiles, the shop's own among them.
 pub(super) fn registry(paths: &Paths, profile: Option<&str>) -> Result<Registry, DaemonError> {

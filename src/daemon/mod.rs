@@ -37,9 +37,9 @@ use crate::journal::{Journal, JournalError, Reader};
 use crate::service::{self, Client, ClientError};
 
 use core_loop::{CoreLoop, Parts};
-use devices::{carry_scans, outputs, start_scanners};
+use devices::{carry_scans, start_scanners};
 use reconciler::Reconciler;
-use shared::{Calls, Shared, Unsupported};
+use shared::{Calls, Shared};
 
 /// Commands of tills that may wait for the core.
 const COMMANDS: usize = 64;
@@ -144,25 +144,24 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     }
     let opened = open_journal(&paths.journal())?;
     let clock = Clock::start();
-    let (outputs, unsupported) = outputs(&config.display.devices);
     let look = Look {
         language: config.display.language,
         shop_name: config.display.shop_name.clone(),
         rotate: config.display.rotate,
     };
-    let displays = Displays::start(outputs, &look).map_err(|source| DaemonError::System {
-        what: "a display's thread",
-        source,
-    })?;
+    let displays =
+        Displays::start(&config.display.devices, &look).map_err(|source| DaemonError::System {
+            what: "a display's thread",
+            source,
+        })?;
     let displays = Arc::new(displays);
     let (scanners, scanner_events) = start_scanners(&config.scanner, &paths)?;
-    let advice = advice(&loaded, &unsupported);
+    let advice = advice(&loaded);
     let shared = Arc::new(Shared::new(
         clock,
         opened.reader,
         displays.clone(),
         scanners,
-        unsupported,
         advice,
     ));
     let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
@@ -415,10 +414,7 @@ fn tell_configuration(loaded: &Loaded) {
 }
 
 /// What health should tell a person.
-fn advice(loaded: &Loaded, unsupported: &[Unsupported]) -> Vec<String> {
-    for device in unsupported {
-        tracing::warn!(device = %device.name, node = %device.node, "This version does not drive this kind of device");
-    }
+fn advice(loaded: &Loaded) -> Vec<String> {
     loaded
         .warnings
         .iter()

@@ -15,7 +15,7 @@ use crate::api::till::{
 use crate::clock::Clock;
 use crate::core::Status;
 use crate::core::words;
-use crate::display::Displays;
+use crate::display::{DisplayState, Displays};
 use crate::journal::Reader;
 use crate::operation::{Operation, QueueItem, rfc3339_ms};
 use crate::problem::{Code, Problem, seed};
@@ -47,18 +47,8 @@ pub(super) struct Shared {
     reader: Result<Reader, String>,
     displays: Arc<Displays>,
     scanners: Arc<Scanners>,
-    /// Configured devices that this version does not drive, with the reason.
-    unsupported: Vec<Unsupported>,
     /// Warnings of the configuration that a person should know, Russian.
     advice: Vec<String>,
-}
-
-/// A device that is configured, but not driven.
-#[derive(Clone, Debug)]
-pub(super) struct Unsupported {
-    pub name: String,
-    pub kind: &'static str,
-    pub node: String,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,7 +61,6 @@ impl Shared {
         reader: Result<Reader, String>,
         displays: Arc<Displays>,
         scanners: Arc<Scanners>,
-        unsupported: Vec<Unsupported>,
         advice: Vec<String>,
     ) -> Shared {
         Shared {
@@ -86,7 +75,6 @@ impl Shared {
             reader,
             displays,
             scanners,
-            unsupported,
             advice,
         }
     }
@@ -178,11 +166,14 @@ impl Shared {
 }
 
 impl Shared {
-    /// What a person can do about a scanner, Russian.
+    /// What a person can do about a device, Russian.
     fn remedy(&self, device: &str) -> Option<String> {
         let scanners = self.scanners.snapshots();
-        let scanner = scanners.into_iter().find(|one| one.name == device)?;
-        scanner.state.remedy()
+        if let Some(scanner) = scanners.into_iter().find(|one| one.name == device) {
+            return scanner.state.remedy();
+        }
+        let displays = self.displays.state();
+        displays.into_iter().find(|one| one.name == device)?.remedy
     }
 }
 
@@ -207,6 +198,7 @@ impl Watch for Shared {
                 .map(|device| DeviceHealth {
                     name: device.name,
                     state: device.state,
+                    shows: device.shows,
                 })
                 .collect(),
             journal: JournalHealth {
@@ -221,26 +213,26 @@ impl Watch for Shared {
     fn devices(&self) -> Vec<Device> {
         let scanners = self.scanners.snapshots().into_iter();
         let mut devices: Vec<Device> = scanners.map(scanner_device).collect();
-        devices.extend(self.displays.state().into_iter().map(|display| Device {
-            name: display.name,
-            kind: "display".to_owned(),
-            state: display.state.to_owned(),
-            profile: None,
-            node: display.node,
-            last_error: display.last_error,
-            counters: BTreeMap::from([("frames".to_owned(), display.frames)]),
-        }));
-        devices.extend(self.unsupported.iter().map(|device| Device {
-            name: device.name.clone(),
-            kind: device.kind.to_owned(),
-            state: "not_supported".to_owned(),
-            profile: None,
-            node: Some(device.node.clone()),
-            last_error: Some("this version does not drive this kind of device".to_owned()),
-            counters: BTreeMap::new(),
-        }));
+        devices.extend(self.displays.state().into_iter().map(display_device));
         devices.sort_by(|a, b| (&b.kind, &a.name).cmp(&(&a.kind, &b.name)));
         devices
+    }
+}
+
+fn display_device(display: DisplayState) -> Device {
+    Device {
+        name: display.name,
+        kind: "display".to_owned(),
+        state: display.state.to_owned(),
+        profile: display.profile,
+        node: display.node,
+        shows: display.shows.map(str::to_owned),
+        last_error: display.last_error,
+        counters: BTreeMap::from([
+            ("frames".to_owned(), display.frames),
+            ("reconnects".to_owned(), display.reconnects),
+            ("unproven".to_owned(), display.unproven),
+        ]),
     }
 }
 
@@ -257,6 +249,7 @@ fn scanner_device(snapshot: Snapshot) -> Device {
         state: state.to_owned(),
         profile: snapshot.profile,
         node: Some(snapshot.node),
+        shows: None,
         last_error: snapshot.last_error,
         counters: BTreeMap::from([
             ("scans".to_owned(), snapshot.scans),

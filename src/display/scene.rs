@@ -155,6 +155,12 @@ impl Scene {
         }
     }
 
+    /// Whether its picture moves, so that the buyer sees that something goes on.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        matches!(self, Scene::PleaseConfirm { .. } | Scene::Checking)
+    }
+
     /// One of each, for galleries and tests.
     #[must_use]
     pub fn samples() -> Vec<Scene> {

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
+use super::frame::Frame;
+use super::panel::{Panel, PanelError, PixelPanel, Watched};
 use super::*;
 use crate::money::Kopecks;
+use std::sync::atomic::Ordering::Relaxed;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -15,9 +18,8 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn png(folder: &std::path::Path, width: u32, height: u32) -> Output {
-    Output::Png {
-        name: "display1".into(),
+fn png(folder: &std::path::Path, width: u32, height: u32) -> DisplayDevice {
+    DisplayDevice::Png {
         path: folder.join("buyer.png"),
         size: PixelSize { width, height },
     }
@@ -40,7 +42,7 @@ fn expected(scene: &Scene) -> Vec<u8> {
 #[test]
 fn the_newest_scene_stands_in_the_file_and_idle_after_the_stop() {
     let folder = tempfile::tempdir().unwrap();
-    let displays = Displays::start(vec![png(folder.path(), 320, 240)], &Look::default()).unwrap();
+    let displays = Displays::start(&[png(folder.path(), 320, 240)], &Look::default()).unwrap();
     for kopecks in 1..100 {
         displays
             .show(&Scene::Paid {
@@ -66,7 +68,7 @@ fn the_newest_scene_stands_in_the_file_and_idle_after_the_stop() {
 #[test]
 fn a_reader_never_sees_half_a_picture() {
     let folder = tempfile::tempdir().unwrap();
-    let displays = Displays::start(vec![png(folder.path(), 320, 240)], &Look::default()).unwrap();
+    let displays = Displays::start(&[png(folder.path(), 320, 240)], &Look::default()).unwrap();
     displays.show(&Scene::Idle).unwrap();
     let path = folder.path().join("buyer.png");
     wait_until("the first picture", || path.exists());
@@ -86,7 +88,7 @@ fn a_vanished_folder_fails_and_recovers_and_delays_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("inner");
     std::fs::create_dir(&inner).unwrap();
-    let displays = Displays::start(vec![png(&inner, 320, 240)], &Look::default()).unwrap();
+    let displays = Displays::start(&[png(&inner, 320, 240)], &Look::default()).unwrap();
     std::fs::remove_dir_all(&inner).unwrap();
     displays.show(&Scene::Declined).unwrap();
     wait_until("the failure", || displays.state()[0].state == "failed");
@@ -107,21 +109,20 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
     let small = png(folder.path(), 320, 240);
-    let displays = Displays::start(vec![small.clone()], &Look::default()).unwrap();
+    let displays = Displays::start(std::slice::from_ref(&small), &Look::default()).unwrap();
     assert!(matches!(
         displays.show(&dense),
-        Err(RenderError::QrTooDense { .. })
+        Err(Refusal::Render(RenderError::QrTooDense { .. }))
     ));
     displays.stop();
-    let large = Output::Png {
-        name: "display2".into(),
+    let large = DisplayDevice::Png {
         path: folder.path().join("large.png"),
         size: PixelSize {
             width: 1920,
             height: 1080,
         },
     };
-    let displays = Displays::start(vec![small, large], &Look::default()).unwrap();
+    let displays = Displays::start(&[small, large], &Look::default()).unwrap();
     displays.show(&Scene::Declined).unwrap();
     let small = folder.path().join("buyer.png");
     wait_until("the scene before", || {
@@ -139,7 +140,7 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
 
 #[test]
 fn without_any_display_the_picture_of_the_api_is_drawn_all_the_same() {
-    let displays = Displays::start(Vec::new(), &Look::default()).unwrap();
+    let displays = Displays::start(&[], &Look::default()).unwrap();
     let mut scenes = displays.live().scenes();
     displays.show(&Scene::ScanMe).unwrap();
     wait_until("a scene", || scenes.has_changed().unwrap());
@@ -150,33 +151,139 @@ fn without_any_display_the_picture_of_the_api_is_drawn_all_the_same() {
     displays.stop();
 }
 
-/// A network folder that hangs does not return from a call; so does this output.
+/// A network folder that hangs does not return from a call; so does this panel.
+struct Hanging {
+    entered: mpsc::Sender<()>,
+    held: Option<mpsc::Receiver<Infallible>>,
+}
+
+impl Driver for Hanging {
+    fn node(&self) -> String {
+        "/nonexistent".to_owned()
+    }
+
+    fn open(&mut self) -> Result<Panel, PanelError> {
+        if let Some(held) = self.held.take() {
+            assert_eq!(self.entered.send(()), Ok(()));
+            assert_eq!(held.recv(), Err(mpsc::RecvError));
+        }
+        Err(PanelError::Missing("gone".to_owned()))
+    }
+}
+
 #[test]
 fn a_display_that_hangs_delays_neither_the_others_nor_the_end() {
     let (release, held) = mpsc::channel::<Infallible>();
     let (entered, inside) = mpsc::channel();
-    let size = PixelSize {
-        width: 320,
-        height: 240,
+    let hanging = Hanging {
+        entered,
+        held: Some(held),
     };
-    let hang = move |_, _| {
-        entered.send(()).unwrap();
-        assert_eq!(held.recv(), Err(mpsc::RecvError));
-        Ok(())
-    };
-    let hanging = Screen::start("display1".into(), None, size, &Look::default(), hang).unwrap();
-    let mut displays = Displays::start(Vec::new(), &Look::default()).unwrap();
-    displays.screens.insert(0, hanging);
+    let look = Look::default();
+    let hanging = Screen::painted("display1".into(), Box::new(hanging), &look).unwrap();
+    let mut displays = Displays::start(&[], &look).unwrap();
+    displays.screens.push(hanging);
     displays.show(&Scene::Declined).unwrap();
     inside.recv_timeout(PATIENCE).unwrap();
     let before = displays.live().png().0;
     displays.show(&Scene::ScanMe).unwrap();
     wait_until("the other display", || displays.live().png().0 > before);
     displays.stop();
-    let idle = render(&Scene::Idle, USUAL_SIZE, &Look::default())
+    let idle = render(&Scene::Idle, USUAL_SIZE, &look).unwrap();
+    assert_eq!(
+        displays.live().png().1.as_ref(),
+        idle.png().unwrap().as_slice()
+    );
+    drop(release);
+}
+
+/// Takes pictures until it is told to break, and counts how often it was opened.
+#[derive(Clone, Default)]
+struct Fragile {
+    opened: Arc<std::sync::atomic::AtomicU64>,
+    broken: Arc<std::sync::atomic::AtomicBool>,
+    lost: Arc<std::sync::atomic::AtomicBool>,
+    shown: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Driver for Fragile {
+    fn node(&self) -> String {
+        "fragile".to_owned()
+    }
+
+    fn open(&mut self) -> Result<Panel, PanelError> {
+        self.opened.fetch_add(1, Relaxed);
+        if self.broken.load(Relaxed) {
+            return Err(PanelError::Missing("nothing is plugged in".to_owned()));
+        }
+        Ok(Panel::Pixels(Box::new(self.clone())))
+    }
+}
+
+impl PixelPanel for Fragile {
+    fn size(&self) -> PixelSize {
+        PixelSize {
+            width: 320,
+            height: 240,
+        }
+    }
+
+    fn show(&mut self, _: &Frame) -> Result<(), PanelError> {
+        self.shown.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    fn watch(&mut self) -> Result<Watched, PanelError> {
+        if self.broken.load(Relaxed) {
+            return Err(PanelError::Missing("unplugged".to_owned()));
+        }
+        let lost = self.lost.swap(false, Relaxed);
+        Ok(if lost {
+            Watched::Repaint
+        } else {
+            Watched::Same
+        })
+    }
+}
+
+#[test]
+fn what_a_display_lost_is_shown_again_and_an_unplugged_one_is_opened_again() {
+    let panel = Fragile::default();
+    let screen = Screen::painted("display1".into(), Box::new(panel.clone()), &Look::default());
+    let mut displays = Displays::start(&[], &Look::default()).unwrap();
+    displays.screens.push(screen.unwrap());
+    displays.show(&Scene::Declined).unwrap();
+    wait_until("the scene", || {
+        displays.state()[0].shows == Some("declined")
+    });
+    let shown = panel.shown.load(Relaxed);
+    panel.lost.store(true, Relaxed);
+    wait_until("the repaint", || panel.shown.load(Relaxed) > shown);
+    panel.broken.store(true, Relaxed);
+    wait_until("the loss", || displays.state()[0].state == "missing");
+    assert_eq!(displays.state()[0].shows, None);
+    assert!(displays.state()[0].remedy.is_some());
+    let opened = panel.opened.load(Relaxed);
+    wait_until("another try", || panel.opened.load(Relaxed) > opened);
+    panel.broken.store(false, Relaxed);
+    wait_until("the return", || {
+        displays.state()[0].shows == Some("declined")
+    });
+    assert_eq!(displays.state()[0].reconnects, 1);
+    displays.stop();
+}
+
+#[test]
+fn what_moves_is_drawn_again_and_what_stands_is_not() {
+    let displays = Displays::start(&[], &Look::default()).unwrap();
+    displays.show(&Scene::Checking).unwrap();
+    let first = displays.live().png().0;
+    wait_until("another moment", || displays.live().png().0 > first + 2);
+    displays.show(&Scene::Declined).unwrap();
+    let declined = render(&Scene::Declined, USUAL_SIZE, &Look::default())
         .unwrap()
         .png()
         .unwrap();
-    assert_eq!(displays.live().png().1.as_ref(), idle.as_slice());
-    drop(release);
+    wait_until("the end", || displays.live().png().1.as_ref() == declined);
+    displays.stop();
 }

@@ -1,20 +1,65 @@
-//! Where frames go: a file, and the picture that the API serves.
+//! A picture in a file, replaced whole with each scene.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use super::frame::Frame;
+use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel};
+use crate::causes::with_causes;
+use crate::config::PixelSize;
 
 /// Whoever shows the picture reads it, whatever the daemon's umask.
 const MODE: u32 = 0o644;
 
+/// A file, open or not.
+#[derive(Clone, Debug)]
+pub(super) struct PngFile {
+    path: PathBuf,
+    size: PixelSize,
+}
+
+impl PngFile {
+    pub(super) fn new(path: PathBuf, size: PixelSize) -> PngFile {
+        PngFile { path, size }
+    }
+}
+
+impl Driver for PngFile {
+    fn node(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn ability(&self) -> Option<Ability> {
+        Some(Ability::Pixels {
+            size: self.size,
+            millimetres: None,
+        })
+    }
+
+    fn open(&mut self) -> Result<Panel, PanelError> {
+        Ok(Panel::Pixels(Box::new(self.clone())))
+    }
+}
+
+impl PixelPanel for PngFile {
+    fn size(&self) -> PixelSize {
+        self.size
+    }
+
+    fn show(&mut self, frame: &Frame) -> Result<(), PanelError> {
+        let png = frame
+            .png()
+            .map_err(|error| PanelError::Failed(with_causes(&error)))?;
+        replace(&self.path, &png).map_err(|error| PanelError::Failed(with_causes(&error)))
+    }
+}
+
 /// A picture that was not put in its place.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot replace the picture {}", path.display())]
-pub(super) struct ReplaceError {
+struct ReplaceError {
     path: PathBuf,
     #[source]
     source: io::Error,
@@ -25,7 +70,7 @@ pub(super) struct ReplaceError {
 ///
 /// # Errors
 /// [`ReplaceError`], naming the picture.
-pub(super) fn replace(path: &Path, png: &[u8]) -> Result<(), ReplaceError> {
+fn replace(path: &Path, png: &[u8]) -> Result<(), ReplaceError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary: PathBuf = path.with_file_name(name);
@@ -53,49 +98,6 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(MODE))?;
     // No fsync: after a power cut the display shows nothing anyway, and every start draws anew.
     file.write_all(bytes)
-}
-
-/// What the buyer sees now, for the API and the browser page.
-#[derive(Debug)]
-pub struct LiveFrame {
-    png: Mutex<Arc<[u8]>>,
-    scenes: watch::Sender<u64>,
-}
-
-impl Default for LiveFrame {
-    fn default() -> LiveFrame {
-        LiveFrame {
-            png: Mutex::new(Arc::from([])),
-            scenes: watch::Sender::new(0),
-        }
-    }
-}
-
-impl LiveFrame {
-    /// The number of the scene and its picture, a PNG; empty before the first one.
-    #[must_use]
-    pub fn png(&self) -> (u64, Arc<[u8]>) {
-        let png = self.png.lock().unwrap_or_else(PoisonError::into_inner);
-        (*self.scenes.borrow(), png.clone())
-    }
-
-    /// Tells the number of each new scene.
-    #[must_use]
-    pub fn scenes(&self) -> watch::Receiver<u64> {
-        self.scenes.subscribe()
-    }
-
-    /// Whether anybody looks.
-    #[must_use]
-    pub fn is_watched(&self) -> bool {
-        self.scenes.receiver_count() > 0
-    }
-
-    pub(super) fn set(&self, number: u64, bytes: Vec<u8>) {
-        let mut png = self.png.lock().unwrap_or_else(PoisonError::into_inner);
-        *png = Arc::from(bytes);
-        self.scenes.send_replace(number);
-    }
 }
 
 #[cfg(test)]
