@@ -1,13 +1,16 @@
 //! `oplati display`: what the buyer sees, saved, or a scene of one's own drawn into a picture.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use reqwest::Method;
 
 use super::till::Till;
 use super::{CliError, Context};
+use crate::causes::with_causes;
 use crate::config::{self, PixelSize};
+use crate::display::logo::Logo;
 use crate::display::{Look, Scene, render};
 use crate::exit;
 use crate::money::Kopecks;
@@ -54,6 +57,11 @@ fn draw(context: &Context, what: &str, args: &DisplayArgs) -> Result<Vec<u8>, Cl
     let look = Look {
         language: display.language,
         shop_name: display.shop_name,
+        logo: display
+            .logo
+            .map(|path| Logo::read(&path).map(Arc::new))
+            .transpose()
+            .map_err(|error| CliError::Data(with_causes(&error)))?,
         rotate: 0,
     };
     let named = Scene::samples()

@@ -31,6 +31,7 @@ use crate::config::{self, Config, ConfigError, Loaded, Paths, Source};
 use crate::core::Core;
 use crate::core::event::Settings;
 use crate::core::record::Account;
+use crate::display::logo::Logo;
 use crate::display::{Displays, Look};
 use crate::exit;
 use crate::journal::{Journal, JournalError, Reader};
@@ -144,9 +145,11 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     }
     let opened = open_journal(&paths.journal())?;
     let clock = Clock::start();
+    let mut advice = advice(&loaded);
     let look = Look {
         language: config.display.language,
         shop_name: config.display.shop_name.clone(),
+        logo: logo(config, &mut advice),
         rotate: config.display.rotate,
     };
     let displays =
@@ -156,12 +159,12 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         })?;
     let displays = Arc::new(displays);
     let (scanners, scanner_events) = start_scanners(&config.scanner, &paths)?;
-    let advice = advice(&loaded);
     let shared = Arc::new(Shared::new(
         clock,
         opened.reader,
         displays.clone(),
         scanners,
+        config.main.mode,
         advice,
     ));
     let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
@@ -420,6 +423,20 @@ fn advice(loaded: &Loaded) -> Vec<String> {
         .iter()
         .map(|warning| format!("oplati.conf:{}: {}", warning.line, warning.what))
         .collect()
+}
+
+/// A logo that cannot be shown stops nobody from paying.
+fn logo(config: &Config, advice: &mut Vec<String>) -> Option<Arc<Logo>> {
+    let path = config.display.logo.as_ref()?;
+    match Logo::read(path) {
+        Ok(logo) => Some(Arc::new(logo)),
+        Err(error) => {
+            let error = crate::causes::with_causes(&error);
+            tracing::warn!(%error, "The idle scene has no logo");
+            advice.push(format!("Логотип не показан: {error}"));
+            None
+        }
+    }
 }
 
 fn core_settings(config: &Config) -> Result<Settings, DaemonError> {

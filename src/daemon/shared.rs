@@ -15,9 +15,10 @@ use crate::api::till::{
 use crate::clock::Clock;
 use crate::core::Status;
 use crate::core::words;
-use crate::display::{DisplayState, Displays};
+use crate::display::{DisplayState, Displays, Scene};
 use crate::journal::Reader;
-use crate::operation::{Operation, QueueItem, rfc3339_ms};
+use crate::money::Kopecks;
+use crate::operation::{Mode, Operation, QueueItem, rfc3339_ms};
 use crate::problem::{Code, Problem, seed};
 use crate::scanner::{DeviceState, Scanners, Snapshot};
 use crate::service::call::TokenProblem;
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     reader: Result<Reader, String>,
     displays: Arc<Displays>,
     scanners: Arc<Scanners>,
+    /// Of oplati.conf.
+    mode: Mode,
     /// Warnings of the configuration that a person should know, Russian.
     advice: Vec<String>,
 }
@@ -61,6 +64,7 @@ impl Shared {
         reader: Result<Reader, String>,
         displays: Arc<Displays>,
         scanners: Arc<Scanners>,
+        mode: Mode,
         advice: Vec<String>,
     ) -> Shared {
         Shared {
@@ -75,6 +79,7 @@ impl Shared {
             reader,
             displays,
             scanners,
+            mode,
             advice,
         }
     }
@@ -161,11 +166,31 @@ impl Shared {
             let remedy = remedy.map_or_else(String::new, |remedy| format!(". {remedy}"));
             format!("Устройство {}: {}{remedy}", device.name, device.state)
         }));
+        let displays = self.displays.state();
+        reasons.extend(displays.iter().flat_map(DisplayState::advice));
+        reasons.extend(self.hidden().map(str::to_owned));
         reasons
     }
 }
 
 impl Shared {
+    /// What the buyer of an ordinary sale would need to see, and no display shows.
+    fn hidden(&self) -> Option<&'static str> {
+        let amount = Some(Kopecks(100));
+        let (scene, advice) = match self.mode {
+            Mode::ConsumerQr => return None,
+            Mode::StaticQr => (
+                Scene::code("1234".to_owned(), amount),
+                "Ни один дисплей не показывает код подтверждения: его называет кассир",
+            ),
+            Mode::DynamicQr => (
+                Scene::qr("https://getapp.o-plati.by".to_owned(), amount),
+                "Ни один дисплей не показывает QR-код: его показывает касса",
+            ),
+        };
+        self.displays.none_shows(&scene).then_some(advice)
+    }
+
     /// What a person can do about a device, Russian.
     fn remedy(&self, device: &str) -> Option<String> {
         let scanners = self.scanners.snapshots();

@@ -1,7 +1,7 @@
 //! The buyer's displays: a scene goes in, every display shows it.
 //!
 //! - [`scene`]: what is to be seen · [`words`]: what is to be read
-//! - [`frame`], [`typeface`], [`symbol`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out ·
+//! - [`frame`], [`typeface`], [`symbol`], [`logo`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out ·
 //!   [`proof`]: whether a code can be read
 //! - [`panel`]: what an output is · `png`, [`live`]: its kinds · `painter`: a display's thread
 //!
@@ -10,6 +10,7 @@
 
 pub mod frame;
 pub mod live;
+pub mod logo;
 mod painter;
 pub mod panel;
 mod png;
@@ -73,6 +74,28 @@ pub struct DisplayState {
     pub unproven: u64,
     /// The last code's module, micrometres, where the display tells its size.
     pub module_um: Option<u32>,
+}
+
+/// Smaller modules are hard for cameras, micrometres.
+const LEAST_MODULE_UM: u32 = 500;
+
+impl DisplayState {
+    /// What a person should know beside its state, Russian.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        let name = &self.name;
+        let mut advice = Vec::new();
+        if let Some(um) = self.module_um.filter(|um| *um < LEAST_MODULE_UM) {
+            advice.push(format!("Устройство {name}: точка QR-кода {},{:02} мм, меньше 0,5 мм читается плохо. Нужен дисплей больше", um / 1000, um % 1000 / 10));
+        }
+        if self.unproven > 0 {
+            advice.push(format!(
+                "Устройство {name}: показано кодов, которые не прочитала проверка: {}",
+                self.unproven
+            ));
+        }
+        advice
+    }
 }
 
 /// All displays.
@@ -182,6 +205,19 @@ impl Displays {
 
     fn all(&self) -> impl Iterator<Item = &Screen> {
         std::iter::once(&self.picture).chain(&self.screens)
+    }
+
+    /// Whether there are displays, and none of them shows such a scene, whatever is in it.
+    #[must_use]
+    pub fn none_shows(&self, scene: &Scene) -> bool {
+        let can = |screen: &Screen| {
+            let facts = lock(&screen.facts);
+            facts.ability.as_ref().is_none_or(|ability| {
+                let codes = matches!(scene, Scene::Qr { .. });
+                (!codes || ability.shows_qr()) && ability.refuses(scene).is_none()
+            })
+        };
+        !self.screens.is_empty() && !self.screens.iter().any(can)
     }
 
     /// What the buyer sees, for the API.

@@ -31,6 +31,15 @@ pub enum RenderError {
     },
 }
 
+/// Where a code stands in its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The code with its quiet zone.
+    pub area: Area,
+    /// Pixels of a module.
+    pub module_px: u32,
+}
+
 /// A code before it has a size.
 #[derive(Clone, Debug)]
 pub struct Modules {
@@ -79,23 +88,21 @@ impl Modules {
         Ok(px)
     }
 
-    /// Paints the code with its quiet zone in the middle of `area`.
+    /// Paints the code with its quiet zone in the middle of `area`, and gives where that is.
     ///
     /// # Errors
     /// [`RenderError::QrTooDense`].
-    pub fn paint(&self, frame: &mut Frame, area: Area) -> Result<(), RenderError> {
+    pub fn paint(&self, frame: &mut Frame, area: Area) -> Result<Placed, RenderError> {
         let px = self.module_px(area.w.min(area.h))?;
         let side = self.side_with_quiet_zone() * px;
         let (left, top) = (area.x + (area.w - side) / 2, area.y + (area.h - side) / 2);
-        frame.fill(
-            Area {
-                x: left,
-                y: top,
-                w: side,
-                h: side,
-            },
-            Rgb888::WHITE,
-        );
+        let square = Area {
+            x: left,
+            y: top,
+            w: side,
+            h: side,
+        };
+        frame.fill(square, Rgb888::WHITE);
         for (row, modules) in (0_u32..).zip(self.dark.chunks(self.side.max(1) as usize)) {
             for (column, _) in (0_u32..).zip(modules).filter(|(_, dark)| **dark) {
                 let (x, y) = (
@@ -105,6 +112,9 @@ impl Modules {
                 frame.fill(Area { x, y, w: px, h: px }, Rgb888::BLACK);
             }
         }
-        Ok(())
+        Ok(Placed {
+            area: square,
+            module_px: px,
+        })
     }
 }

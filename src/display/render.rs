@@ -4,10 +4,16 @@
 //! the next one, and proportions with fitted type. Proportions win: every text is fitted into its
 //! share of the frame, so that no size clips or overlaps, and the gallery test shows them all.
 
+mod idle;
+
+use std::sync::Arc;
+
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 
 use crate::config::{Language, PixelSize};
 use crate::display::frame::{Area, Frame};
+use crate::display::logo::Logo;
+pub(super) use crate::display::qr::Placed;
 use crate::display::qr::{Modules, RenderError};
 use crate::display::scene::{QrPayload, Scene};
 use crate::display::symbol::{self, Symbol};
@@ -17,6 +23,8 @@ use crate::money::Kopecks;
 
 /// However much there is to say, a sign is seen.
 const LEAST_SIGN_PX: u32 = 32;
+/// Of the row that shows that the till waits.
+const PROGRESS_BARS: u32 = 3;
 /// Below this many pixels a module the text yields to the code.
 const COMFORTABLE_MODULE_PX: u32 = 3;
 
@@ -40,16 +48,50 @@ pub struct Look {
     pub language: Language,
     /// On the idle scene.
     pub shop_name: Option<String>,
+    /// On the idle scene, above the name.
+    pub logo: Option<Arc<Logo>>,
     /// 0, 90, 180, 270 degrees clockwise.
     pub rotate: u16,
 }
 
-/// Draws a scene.
+/// How much room the words beside a code have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    /// Thousandths of the long side.
+    Beside(u32),
+    /// The code stands alone.
+    Absent,
+}
+
+/// From the one that looks best to the one that is read best.
+pub(super) const WORDS: [Words; 3] = [Words::Beside(380), Words::Beside(280), Words::Absent];
+
+/// A scene before it is turned.
+#[derive(Debug)]
+pub(super) struct Drawn {
+    pub(super) frame: Frame,
+    /// Where its code is, if it has one.
+    pub(super) code: Option<Placed>,
+}
+
+/// Draws a scene as it looks at first.
 ///
 /// # Errors
 /// [`RenderError`] when its QR does not fit; no other scene fails.
 pub fn render(scene: &Scene, size: PixelSize, look: &Look) -> Result<Frame, RenderError> {
-    let upright = match look.rotate {
+    super::proof::painted(scene, size, look, 0).map(|(frame, _)| frame)
+}
+
+/// Draws a scene as it looks before the display is turned; `moment` counts half seconds. `None` when a
+/// code with such words would have modules that are not comfortable to read.
+pub(super) fn upright(
+    scene: &Scene,
+    size: PixelSize,
+    look: &Look,
+    moment: u32,
+    words: Words,
+) -> Result<Option<Drawn>, RenderError> {
+    let size = match look.rotate {
         90 | 270 => PixelSize {
             width: size.height,
             height: size.width,
@@ -57,9 +99,9 @@ pub fn render(scene: &Scene, size: PixelSize, look: &Look) -> Result<Frame, Rend
         _ => size,
     };
     let frame = match scene {
-        Scene::Qr { payload, amount } => qr(payload, *amount, upright, look)?,
-        Scene::Code { code, amount } => confirmation_code(code, *amount, upright, look),
-        Scene::Idle => idle(upright, look),
+        Scene::Qr { payload, amount } => return qr(payload, *amount, size, look, words),
+        Scene::Code { code, amount } => confirmation_code(code, *amount, size, look),
+        Scene::Idle => idle::idle(size, look),
         Scene::ScanMe
         | Scene::PleaseConfirm { .. }
         | Scene::Checking
@@ -71,9 +113,9 @@ pub fn render(scene: &Scene, size: PixelSize, look: &Look) -> Result<Frame, Rend
         | Scene::Refunded { .. }
         | Scene::CardFound { .. }
         | Scene::NotCompleted
-        | Scene::NoConnection => message(scene, upright, look),
+        | Scene::NoConnection => message(scene, size, look, moment),
     };
-    Ok(frame.rotated(look.rotate))
+    Ok(Some(Drawn { frame, code: None }))
 }
 
 /// Whether a QR fits a display of this size at all.
@@ -166,45 +208,6 @@ fn hint_px(title_px: u32) -> u32 {
     title_px * 640 / 1000
 }
 
-fn idle(size: PixelSize, look: &Look) -> Frame {
-    let mut sheet = Sheet::new(size, NIGHT);
-    let words = words(&Scene::Idle, look.language);
-    let named = look
-        .shop_name
-        .as_deref()
-        .filter(|name| !name.trim().is_empty());
-    let name = sheet.across(
-        named.unwrap_or(words.title),
-        Weight::Bold,
-        450,
-        sheet.unit(200),
-        3,
-    );
-    let hint = sheet.across(
-        words.hint,
-        Weight::Regular,
-        200,
-        hint_px(name.px).min(sheet.unit(78)),
-        3,
-    );
-    let (gap, thickness) = (sheet.unit(80), sheet.unit(10).max(2));
-    let height = name.height + hint.height + 2 * gap + thickness;
-    let top = size.height.saturating_sub(height) / 2;
-    let rule = sheet.put(&name, Weight::Bold, top, Rgb888::WHITE) + gap;
-    let width = sheet.unit(240);
-    sheet.frame.fill(
-        Area {
-            x: (size.width - width) / 2,
-            y: rule,
-            w: width,
-            h: thickness,
-        },
-        SKY,
-    );
-    sheet.put(&hint, Weight::Regular, rule + thickness + gap, PALE);
-    sheet.frame
-}
-
 /// Looks of a scene that is a sign with words.
 struct Message {
     symbol: Symbol,
@@ -214,7 +217,7 @@ struct Message {
     extra: Option<String>,
 }
 
-fn message_of(scene: &Scene, language: Language) -> Message {
+fn message_of(scene: &Scene, language: Language, moment: u32) -> Message {
     let light = |symbol, extra| Message {
         symbol,
         ground: PAPER,
@@ -234,7 +237,7 @@ fn message_of(scene: &Scene, language: Language) -> Message {
         Scene::ScanMe => light(Symbol::PhoneCode, None),
         Scene::PleaseConfirm { amount } => light(Symbol::PhoneTick, money(amount)),
         Scene::Checking | Scene::Idle | Scene::Qr { .. } | Scene::Code { .. } => {
-            light(Symbol::Dots, None)
+            light(Symbol::Dots(moment), None)
         }
         Scene::CardFound { name } => light(Symbol::Card, Some(name.clone())),
         Scene::Paid { amount } => dark(Symbol::Tick, GREEN, money(amount)),
@@ -248,14 +251,14 @@ fn message_of(scene: &Scene, language: Language) -> Message {
     }
 }
 
-fn message(scene: &Scene, size: PixelSize, look: &Look) -> Frame {
+fn message(scene: &Scene, size: PixelSize, look: &Look, moment: u32) -> Frame {
     let Message {
         symbol,
         ground,
         ink,
         quiet,
         extra,
-    } = message_of(scene, look.language);
+    } = message_of(scene, look.language, moment);
     let mut sheet = Sheet::new(size, ground);
     let words = words(scene, look.language);
     let sign = if ground == PAPER { ACCENT } else { ink };
@@ -271,14 +274,16 @@ fn message(scene: &Scene, size: PixelSize, look: &Look) -> Frame {
         3,
     );
     let gap = sheet.unit(45);
+    let waits = matches!(scene, Scene::PleaseConfirm { .. });
+    let bars = if waits { sheet.unit(60) } else { 0 };
     let extra_height = extra.as_ref().map_or(0, |extra| extra.height + gap / 3);
     let texts = title.height + extra_height + hint.height + 2 * gap;
     let side = sheet
         .inner_height()
-        .saturating_sub(texts)
+        .saturating_sub(texts + bars)
         .min(sheet.unit(440))
         .max(LEAST_SIGN_PX);
-    let top = size.height.saturating_sub(texts + side) / 2;
+    let top = size.height.saturating_sub(texts + side + bars) / 2;
     symbol::paint(
         &mut sheet.frame,
         symbol,
@@ -292,7 +297,30 @@ fn message(scene: &Scene, size: PixelSize, look: &Look) -> Frame {
         below = sheet.put(&extra, Weight::Bold, below + gap / 3, ink);
     }
     sheet.put(&hint, Weight::Regular, below + gap, quiet);
+    if waits {
+        progress(&mut sheet, moment);
+    }
     sheet.frame
+}
+
+/// Bars in the lower margin, lit one after the other: the till is waiting, not stuck.
+fn progress(sheet: &mut Sheet, moment: u32) {
+    let (width, height) = (sheet.unit(90), sheet.unit(14).max(3));
+    let gap = sheet.unit(30);
+    let left = (sheet.size.width - (PROGRESS_BARS * (width + gap) - gap)) / 2;
+    let y = sheet.size.height - sheet.margin / 2 - height;
+    for bar in 0..PROGRESS_BARS {
+        let x = left + bar * (width + gap);
+        let lit = bar == moment % PROGRESS_BARS;
+        let colour = if lit { ACCENT } else { PALE };
+        let area = Area {
+            x,
+            y,
+            w: width,
+            h: height,
+        };
+        sheet.frame.fill(area, colour);
+    }
 }
 
 /// Everything else is fitted first and small; the code gets all that remains, to be read at two metres.
@@ -347,38 +375,41 @@ fn fitted_code(code: &str, w: u32, h: u32) -> Fitted {
     }
 }
 
-/// The code as large as it can be beside its text; where that makes its modules small, the text
-/// yields, and where nothing else helps, the code stands alone.
+/// The code as large as it can be beside its words, or alone.
 fn qr(
     payload: &QrPayload,
     sum: Option<Kopecks>,
     size: PixelSize,
     look: &Look,
-) -> Result<Frame, RenderError> {
+    words: Words,
+) -> Result<Option<Drawn>, RenderError> {
     let modules = Modules::encode(payload.text())?;
-    for text_share in [380, 280] {
-        let (code, text) = split(size, text_share);
-        if modules
-            .module_px(code.w.min(code.h))
-            .is_ok_and(|px| px >= COMFORTABLE_MODULE_PX)
-        {
-            let mut sheet = Sheet::new(size, PAPER);
-            modules.paint(&mut sheet.frame, code)?;
-            qr_text(&mut sheet, text, payload, sum, look.language);
-            return Ok(sheet.frame);
+    let mut sheet = Sheet::new(size, PAPER);
+    let whole = Area {
+        x: 0,
+        y: 0,
+        w: size.width,
+        h: size.height,
+    };
+    let (square, text) = match words {
+        Words::Beside(share) => {
+            let (square, text) = split(size, share);
+            let px = modules.module_px(square.w.min(square.h));
+            if !px.is_ok_and(|px| px >= COMFORTABLE_MODULE_PX) {
+                return Ok(None);
+            }
+            (square, Some(text))
         }
+        Words::Absent => (whole, None),
+    };
+    let placed = modules.paint(&mut sheet.frame, square)?;
+    if let Some(text) = text {
+        qr_text(&mut sheet, text, payload, sum, look.language);
     }
-    let mut frame = Frame::filled(size, PAPER);
-    modules.paint(
-        &mut frame,
-        Area {
-            x: 0,
-            y: 0,
-            w: size.width,
-            h: size.height,
-        },
-    )?;
-    Ok(frame)
+    Ok(Some(Drawn {
+        frame: sheet.frame,
+        code: Some(placed),
+    }))
 }
 
 /// Code to the left in landscape, on top in portrait; `text_share` in thousandths of the long side.

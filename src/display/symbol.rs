@@ -42,8 +42,8 @@ pub enum Symbol {
     PhoneCode,
     /// Your phone, with a tick on it.
     PhoneTick,
-    /// Wait.
-    Dots,
+    /// Wait: lit one after the other, by half seconds.
+    Dots(u32),
     /// A card.
     Card,
     /// Look out.
@@ -197,9 +197,10 @@ pub fn paint(
             pen.stroke(&[(200, 200), (800, 800)], 95);
         }
         Symbol::PhoneCode | Symbol::PhoneTick => phone(&mut pen, symbol),
-        Symbol::Dots => {
-            for x in [180, 500, 820] {
-                pen.dot(x, 500, 110, ink);
+        Symbol::Dots(moment) => {
+            for (dot, x) in (0..3).zip([180, 500, 820]) {
+                let lit = dot == moment % 3;
+                pen.dot(x, 500, if lit { 130 } else { 95 }, ink);
             }
         }
         Symbol::Card => {
@@ -240,7 +241,7 @@ fn in_disc(pen: &mut Pen<'_>, symbol: Symbol) {
         | Symbol::Slash
         | Symbol::PhoneCode
         | Symbol::PhoneTick
-        | Symbol::Dots
+        | Symbol::Dots(_)
         | Symbol::Card
         | Symbol::NoLine => pen.stroke(&[(265, 520), (430, 685), (740, 345)], 115),
     }

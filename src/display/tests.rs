@@ -287,3 +287,32 @@ fn what_moves_is_drawn_again_and_what_stands_is_not() {
     wait_until("the end", || displays.live().png().1.as_ref() == declined);
     displays.stop();
 }
+
+#[test]
+fn it_is_known_when_no_display_shows_what_a_sale_needs() {
+    struct Pole;
+    impl Driver for Pole {
+        fn node(&self) -> String {
+            "pole".to_owned()
+        }
+        fn ability(&self) -> Option<Ability> {
+            Some(Ability::Lines)
+        }
+        fn open(&mut self) -> Result<Panel, PanelError> {
+            Err(PanelError::Missing("unplugged".to_owned()))
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let code = Scene::code("1234".into(), Some(Kopecks(1)));
+    let qr = Scene::qr("https://getapp.o-plati.by".into(), Some(Kopecks(1)));
+    let look = Look::default();
+    let mut displays = Displays::start(&[], &look).unwrap();
+    assert!(!displays.none_shows(&qr));
+    let pole = Screen::painted("display1".into(), Box::new(Pole), &look);
+    displays.screens.push(pole.unwrap());
+    assert!(displays.none_shows(&qr) && !displays.none_shows(&code));
+    // The till has the code: a sale is not refused for it.
+    assert_eq!(displays.show(&qr), Ok(()));
+    let both = Displays::start(&[png(folder.path(), 320, 240)], &look).unwrap();
+    assert!(!both.none_shows(&qr) && !both.none_shows(&code));
+}

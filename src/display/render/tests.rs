@@ -26,7 +26,7 @@ fn look(language: Language) -> Look {
     Look {
         language,
         shop_name: Some("Магазин «Ромашка»".into()),
-        rotate: 0,
+        ..Look::default()
     }
 }
 
@@ -174,6 +174,26 @@ fn nothing_touches_the_edge_of_any_frame() {
     }
 }
 
+#[test]
+fn what_waits_moves_and_what_stands_does_not() {
+    let at = |scene: &Scene, moment| {
+        let drawn = upright(
+            scene,
+            size((320, 240)),
+            &look(Language::Ru),
+            moment,
+            WORDS[0],
+        );
+        drawn.unwrap().unwrap().frame
+    };
+    for scene in Scene::samples() {
+        let frames: Vec<Frame> = (0..4).map(|moment| at(&scene, moment)).collect();
+        assert_eq!(frames[0] != frames[1], scene.moves(), "{scene:?}");
+        assert_eq!(frames[1] != frames[2], scene.moves(), "{scene:?}");
+        assert_eq!(frames[0], frames[3], "{scene:?}");
+    }
+}
+
 /// Sixteen shades in 64 columns: enough to see a layout move.
 fn ascii(frame: &Frame) -> String {
     let picture = luminance(frame);
@@ -197,46 +217,30 @@ fn ascii(frame: &Frame) -> String {
 
 #[test]
 fn layouts_stay_as_they_were_looked_at() {
-    for scene in Scene::samples() {
-        let landscape = render(&scene, size((800, 480)), &look(Language::Ru)).unwrap();
-        let portrait = render(&scene, size((480, 800)), &look(Language::Be)).unwrap();
+    let logo = image::RgbaImage::from_pixel(300, 200, image::Rgba([0, 90, 160, 255]));
+    let with_logo = |look: Look| Look {
+        logo: Some(Arc::new(logo.clone().into())),
+        ..look
+    };
+    let plain = Scene::samples().into_iter().map(|scene| {
+        let name = scene.name().to_owned();
+        (name, scene, look(Language::Ru), look(Language::Be))
+    });
+    let logo = (
+        "idle_logo".to_owned(),
+        Scene::Idle,
+        with_logo(look(Language::Ru)),
+        with_logo(look(Language::Be)),
+    );
+    for (name, scene, russian, belarusian) in plain.chain([logo]) {
+        let landscape = render(&scene, size((800, 480)), &russian).unwrap();
+        let portrait = render(&scene, size((480, 800)), &belarusian).unwrap();
         let both = format!("{}\n{}", ascii(&landscape), ascii(&portrait));
         let mut settings = insta::Settings::clone_current();
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        settings.bind(|| insta::assert_snapshot!(format!("layout_{}", scene.name()), both));
+        settings.bind(|| insta::assert_snapshot!(format!("layout_{name}"), both));
     }
-}
-
-/// With `OPLATI_GALLERY=DIR` every scene, size and language is written there to be looked at.
-#[test]
-fn the_gallery_renders_whole() {
-    let folder = std::env::var_os("OPLATI_GALLERY").map(std::path::PathBuf::from);
-    let mut shown = 0;
-    for dimensions in SIZES {
-        let languages: &[Language] = if dimensions.0 < 3000 {
-            &[Language::Ru, Language::Be, Language::En]
-        } else {
-            &[Language::Ru]
-        };
-        for language in languages {
-            for scene in Scene::samples() {
-                let frame = render(&scene, size(dimensions), &look(*language)).unwrap();
-                shown += 1;
-                if let Some(folder) = &folder {
-                    std::fs::create_dir_all(folder).unwrap();
-                    let name = format!(
-                        "{}-{}x{}-{language:?}.png",
-                        scene.name(),
-                        dimensions.0,
-                        dimensions.1
-                    );
-                    std::fs::write(folder.join(name), frame.png().unwrap()).unwrap();
-                }
-            }
-        }
-    }
-    assert_eq!(shown, 17 * (8 * 3 + 1));
 }
 
 proptest! {
@@ -244,7 +248,7 @@ proptest! {
 
     #[test]
     fn any_size_and_name_renders(width in 320_u32..1400, height in 240_u32..1400, name in "\\PC{0,80}", kopecks in 1_i64..=100_000_000) {
-        let look = Look { language: Language::Be, shop_name: Some(name), rotate: 0 };
+        let look = Look { language: Language::Be, shop_name: Some(name), ..Look::default() };
         for scene in [Scene::Idle, Scene::Paid { amount: Kopecks(kopecks) }, Scene::code("4829".into(), Some(Kopecks(kopecks)))] {
             let frame = render(&scene, PixelSize { width, height }, &look).unwrap();
             prop_assert_eq!(frame.pixels().len(), width as usize * height as usize * 3);

@@ -1,0 +1,200 @@
+//! The shop's logo: a PNG of the administrator, taken as hostile as anything else that is read.
+
+use std::path::{Path, PathBuf};
+
+use embedded_graphics::pixelcolor::Rgb888;
+use image::imageops::FilterType;
+use image::{ImageReader, Limits, RgbaImage};
+
+use super::frame::Frame;
+
+/// Largest file.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// Largest side, pixels.
+const MAX_SIDE: u32 = 4096;
+/// What decoding may take.
+const MAX_MEMORY: u64 = 128 * 1024 * 1024;
+/// A small picture becomes a blur if it is enlarged more.
+const MOST_ENLARGED: u32 = 2;
+
+/// A logo that cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum LogoError {
+    /// The file.
+    #[error("cannot read the logo {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its size.
+    #[error("the logo {} has {bytes} bytes, at most {MAX_BYTES} are read", path.display())]
+    Large {
+        /// Which.
+        path: PathBuf,
+        /// Of the file.
+        bytes: u64,
+    },
+    /// Its content.
+    #[error("the logo {} is no PNG of at most {MAX_SIDE}x{MAX_SIDE} pixels", path.display())]
+    Decode {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: image::ImageError,
+    },
+}
+
+/// A picture with transparency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logo(RgbaImage);
+
+impl From<RgbaImage> for Logo {
+    fn from(picture: RgbaImage) -> Logo {
+        Logo(picture)
+    }
+}
+
+impl Logo {
+    /// Reads a PNG.
+    ///
+    /// # Errors
+    /// [`LogoError`], naming the file and what is allowed.
+    pub fn read(path: &Path) -> Result<Logo, LogoError> {
+        let failed = |source| LogoError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = std::fs::metadata(path).map_err(failed)?.len();
+        if bytes > MAX_BYTES {
+            return Err(LogoError::Large {
+                path: path.to_owned(),
+                bytes,
+            });
+        }
+        let content = std::fs::read(path).map_err(failed)?;
+        let mut reader =
+            ImageReader::with_format(std::io::Cursor::new(content), image::ImageFormat::Png);
+        let mut limits = Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        limits.max_alloc = Some(MAX_MEMORY);
+        reader.limits(limits);
+        let picture = reader.decode().map_err(|source| LogoError::Decode {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Logo(picture.to_rgba8()))
+    }
+
+    /// As large as it fits into a box, its shape kept.
+    #[must_use]
+    pub fn fitted(&self, w: u32, h: u32) -> Logo {
+        let (width, height) = (self.width().max(1), self.height().max(1));
+        let (w, h) = (
+            w.min(width * MOST_ENLARGED).max(1),
+            h.min(height * MOST_ENLARGED).max(1),
+        );
+        // Whole numbers: the side that reaches its limit first decides.
+        let by_width = (w, (height * w / width).max(1));
+        let by_height = ((width * h / height).max(1), h);
+        let (to_w, to_h) = if by_width.1 <= h { by_width } else { by_height };
+        if (to_w, to_h) == (width, height) {
+            return self.clone();
+        }
+        Logo(image::imageops::resize(
+            &self.0,
+            to_w,
+            to_h,
+            FilterType::CatmullRom,
+        ))
+    }
+
+    /// Pixels from left to right.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        self.0.width()
+    }
+
+    /// Pixels from top to bottom.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        self.0.height()
+    }
+
+    /// Puts it into a frame with its upper left corner at a place.
+    pub fn paint(&self, frame: &mut Frame, left: u32, top: u32) {
+        for (x, y, pixel) in self.0.enumerate_pixels() {
+            let [r, g, b, alpha] = pixel.0;
+            frame.mix(
+                i64::from(left) + i64::from(x),
+                i64::from(top) + i64::from(y),
+                Rgb888::new(r, g, b),
+                alpha,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PixelSize;
+    use embedded_graphics::pixelcolor::RgbColor as _;
+
+    fn saved(picture: &RgbaImage) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logo.png");
+        picture.save(&path).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_logo_keeps_its_shape_and_what_is_transparent_shows_the_ground() {
+        let mut picture = RgbaImage::from_pixel(40, 20, image::Rgba([255, 0, 0, 255]));
+        picture.put_pixel(0, 0, image::Rgba([255, 0, 0, 0]));
+        let (_folder, path) = saved(&picture);
+        let logo = Logo::read(&path).unwrap();
+        for (room, size) in [
+            ((400, 400), (80, 40)),
+            ((20, 400), (20, 10)),
+            ((400, 5), (10, 5)),
+            ((40, 20), (40, 20)),
+            ((1, 1), (1, 1)),
+        ] {
+            let fitted = logo.fitted(room.0, room.1);
+            assert_eq!((fitted.width(), fitted.height()), size, "{room:?}");
+        }
+        let mut frame = Frame::filled(
+            PixelSize {
+                width: 60,
+                height: 40,
+            },
+            Rgb888::WHITE,
+        );
+        logo.paint(&mut frame, 10, 10);
+        assert_eq!(frame.get(10, 10), Some(Rgb888::WHITE));
+        assert_eq!(frame.get(11, 10), Some(Rgb888::RED));
+        assert_eq!(frame.get(50, 10), Some(Rgb888::WHITE));
+    }
+
+    #[test]
+    fn what_is_no_logo_is_told_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing.png");
+        let said = Logo::read(&missing).unwrap_err().to_string();
+        assert!(said.contains("missing.png"), "{said}");
+        let (_folder, path) = saved(&RgbaImage::new(MAX_SIDE + 1, 2));
+        assert!(matches!(Logo::read(&path), Err(LogoError::Decode { .. })));
+        std::fs::write(&path, b"\x89PNG\r\n\x1a\nnot really").unwrap();
+        assert!(matches!(Logo::read(&path), Err(LogoError::Decode { .. })));
+        std::fs::File::create(&path)
+            .unwrap()
+            .set_len(MAX_BYTES + 1)
+            .unwrap();
+        assert!(matches!(Logo::read(&path), Err(LogoError::Large { .. })));
+    }
+}
