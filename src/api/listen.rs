@@ -40,12 +40,21 @@ pub enum ListenError {
     },
 }
 
+/// The Unix socket of the API.
+#[derive(Debug)]
+pub struct UnixDoor {
+    /// Where tills call.
+    pub listener: std::os::unix::net::UnixListener,
+    /// Of its file, as it was made; `None` when it was removed at once.
+    pub identity: Option<Identity>,
+}
+
 /// Makes the Unix socket, 0660, for group `oplati-till` where that group exists. What a dead process
 /// left is replaced; a living one's is not.
 ///
 /// # Errors
 /// [`ListenError`].
-pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, ListenError> {
+pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
     let place = || path.display().to_string();
     let bind = |source| ListenError::Bind {
         place: place(),
@@ -79,7 +88,8 @@ pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, Listen
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(bind)?;
     give_to_tills(path);
     listener.set_nonblocking(true).map_err(bind)?;
-    Ok(listener)
+    let identity = identity(path);
+    Ok(UnixDoor { listener, identity })
 }
 
 /// What tells a file from every other that ever was at its path.
@@ -267,8 +277,14 @@ mod tests {
             error.contains(&format!("pid {}", std::process::id())),
             "{error}"
         );
+        assert_eq!(first.identity, identity(&path));
         drop(first);
-        bind_unix(&path).unwrap();
+        let second = bind_unix(&path).unwrap();
+        // However soon after, a socket that was removed or replaced is not the one that was made.
+        std::fs::remove_file(&path).unwrap();
+        assert_ne!(identity(&path), second.identity);
+        let third = bind_unix(&path).unwrap();
+        assert_ne!(third.identity, second.identity);
         let file = folder.path().join("file");
         std::fs::write(&file, "kept").unwrap();
         assert!(bind_unix(&file).is_err());

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::api::listen::{self, ListenError};
+use crate::api::listen::{self, ListenError, UnixDoor};
 use crate::api::notices::Notices;
 use crate::api::server::{Listeners, serve};
 use crate::api::till::Till;
@@ -133,7 +133,10 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let config = &loaded.config;
     let paths = Paths::below(&options.root);
     // The door first: a second daemon must find it taken, by name, before it meets the journal's lock.
-    let unix = listen::bind_unix(&config.till.socket)?;
+    let UnixDoor {
+        listener: unix,
+        identity: socket_identity,
+    } = listen::bind_unix(&config.till.socket)?;
     let tcp = config.till.listen.map(|address| {
         let token = listen::load_or_make_token(&config.till.token_file)?;
         Ok::<_, ListenError>((listen::bind_tcp(address)?, token))
@@ -255,7 +258,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     tracing::info!(socket = %config.till.socket.display(), tcp = ?tcp_address, version = env!("CARGO_PKG_VERSION"), "The daemon runs");
     Ok(Daemon {
         tcp: tcp_address,
-        socket_identity: listen::identity(&config.till.socket),
+        socket_identity,
         socket: config.till.socket.clone(),
         token_file: config.till.token_file.clone(),
         stop,
@@ -322,7 +325,7 @@ impl Daemon {
     /// Whether a part that everything depends on has ended by itself, or nobody can reach it any more.
     #[must_use]
     pub fn failed(&self) -> bool {
-        let unreachable = listen::identity(&self.socket) != self.socket_identity;
+        let unreachable = !is_there(&self.socket, self.socket_identity);
         if unreachable {
             tracing::error!(socket = %self.socket.display(), "The socket was removed: no till can call");
         }
@@ -345,11 +348,16 @@ impl Daemon {
         }
         self.displays.stop();
         // Another daemon may have taken the place of a socket that somebody removed.
-        if listen::identity(&self.socket) == self.socket_identity {
+        if is_there(&self.socket, self.socket_identity) {
             drop(std::fs::remove_file(&self.socket));
         }
         tracing::info!("The daemon has stopped");
     }
+}
+
+/// Whether the socket is there, and the one that this daemon made.
+fn is_there(socket: &Path, made: Option<listen::Identity>) -> bool {
+    made.is_some() && listen::identity(socket) == made
 }
 
 /// `oplati daemon`: runs until SIGTERM or SIGINT.

@@ -51,7 +51,15 @@ fn a_journal_that_was_removed_ends_the_daemon_instead_of_losing_sales() {
     let mut till = Till::started(&sim.url, 2, "");
     std::fs::remove_file(till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3")).unwrap();
     let (status, problem) = till.begin("s-1", 100);
-    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+    // The daemon may have seen it by itself, and be on its way out.
+    let refused = [
+        (507, Some("storage")),
+        (503, Some("temporarily_unavailable")),
+    ];
+    assert!(
+        refused.contains(&(status, problem["code"].as_str())),
+        "{status} {problem}"
+    );
     assert_ne!(till.daemon().exit_code(), Some(0));
     assert!(
         till.log()
