@@ -44,6 +44,8 @@ pub(super) struct LiveSale {
     /// `record.deadline` on the clock that does not jump.
     pub deadline: Duration,
     requests: u32,
+    /// When the display invited the buyer, if it did: both waits follow this clock.
+    invited_at: Option<Duration>,
     /// Taken up after a restart: the cashier may have gone.
     pub restored: bool,
 }
@@ -210,6 +212,7 @@ impl Core {
             phase: Phase::Starting,
             deadline,
             requests: 0,
+            invited_at: None,
             restored: false,
         });
     }
@@ -276,6 +279,7 @@ impl Core {
             phase: Phase::Starting,
             deadline: now.mono + left,
             requests: 0,
+            invited_at: None,
             restored: true,
         };
         if !sale.record.payment_sent {

@@ -1,6 +1,7 @@
 //! What each answer of the service means for the sale.
 
 use super::*;
+use crate::core::poll::Awaited;
 
 impl Core {
     /// Whether the answer was the sale's.
@@ -103,8 +104,9 @@ impl Core {
         sale.phase = Phase::AwaitingBuyer {
             session,
             request: None,
-            poll: Poll::begin(now.mono),
+            poll: Poll::begin(Awaited::Joining, now.mono, now.mono),
         };
+        sale.invited_at = Some(now.mono);
         step.write_sale(&sale.record, "the buyer is invited");
         step.show(scene);
     }
@@ -162,7 +164,7 @@ impl Core {
             }
             Ok(Reply::Consumer { ready: false, .. }) => poll.answered(now.mono, left, budget),
             Ok(_) | Err(_) => {
-                poll.failed(now.mono);
+                poll.failed(now.mono, left, budget);
                 if poll.failing_for(now.mono) >= self.settings.timeout {
                     let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
                     return self.fail(sale, &failure, now, step);
@@ -266,7 +268,7 @@ impl Core {
                 self.apply(sale, info, now, step);
             }
             Ok(_) | Err(_) => {
-                poll.failed(now.mono);
+                poll.failed(now.mono, left, budget);
                 if poll.failing_for(now.mono) >= self.settings.timeout {
                     let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
                     let error = words::no_connection(failure.detail());
@@ -343,7 +345,8 @@ impl Core {
             return;
         }
         sale.set_state(State::AwaitingConfirmation, now);
-        let poll = Poll::begin(now.mono);
+        let invited_at = sale.invited_at.unwrap_or(now.mono);
+        let poll = Poll::begin(Awaited::Confirmation, invited_at, now.mono);
         sale.phase = Phase::Confirming {
             payment_id: info.payment_id,
             request: None,
