@@ -25,8 +25,8 @@
 //!
 //! | round trip | mode 0 | joined at 0.3 | at 0.5 | at 0.7 of the buyer's time |
 //! |---|---|---|---|---|
-//! | 30 ms | 0.24 s, 24.5 | 0.24 s, 24.7 | 0.24 s, 22.1 | 0.25 s, 17.5 |
-//! | 100 ms | 0.27 s, 24.4 | 0.28 s, 24.5 | 0.28 s, 21.9 | 0.29 s, 17.3 |
+//! | 30 ms | 0.23 s, 24.5 | 0.24 s, 24.7 | 0.24 s, 22.1 | 0.25 s, 17.5 |
+//! | 100 ms | 0.27 s, 24.4 | 0.27 s, 24.4 | 0.27 s, 21.8 | 0.28 s, 17.3 |
 //!
 //! A sale has one request for each second of `waitBuyer` at most, however its waits are cut and
 //! however many fail: the interval stretches once the rest of the budget would not last at the

@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
     };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(left_behind(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return left_behind(path),
         Err(error) => return Err(unreadable(error)),
     };
     let mut bytes = Vec::new();
@@ -71,10 +71,23 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
     })
 }
 
-/// A token that was received, but did not get to its place: it is the only one ever issued.
-fn left_behind(path: &Path) -> Option<Secret> {
+/// A token that was received, but did not get to its place: it is the only one ever issued, so a file
+/// that cannot be read may hold it, and is no reason to ask for another.
+fn left_behind(path: &Path) -> Result<Option<Secret>, TokenError> {
     let temporary = temporary(path);
-    let token = check(&std::fs::read(&temporary).ok()?).ok()?;
+    let bytes = match std::fs::read(&temporary) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(TokenError::Unreadable {
+                path: temporary,
+                source,
+            });
+        }
+    };
+    let Ok(token) = check(&bytes) else {
+        return Ok(None);
+    };
     match std::fs::rename(&temporary, path) {
         Ok(()) => {
             tracing::warn!(path = %path.display(), "A token that was left behind is put in its place")
@@ -83,7 +96,7 @@ fn left_behind(path: &Path) -> Option<Secret> {
             tracing::error!(path = %path.display(), %error, "The token cannot be put in its place");
         }
     }
-    Some(token)
+    Ok(Some(token))
 }
 
 fn temporary(path: &Path) -> PathBuf {
@@ -166,13 +179,15 @@ impl Prepared {
     fn write(&mut self, token: &str) -> io::Result<()> {
         use std::io::Seek as _;
         self.file.rewind()?;
-        self.file.write_all(token.as_bytes())?;
-        self.file.write_all(b"\n")?;
+        let line = format!("{token}\n");
+        let written = self.file.write_all(line.as_bytes());
+        // Part of a token would be taken for one; a whole one stays, though it may not be synced.
+        self.holds_token = written.is_ok();
+        written?;
         self.file.sync_all()?;
         self.file
             .set_len(u64::try_from(token.len()).unwrap_or_default() + 1)?;
         self.file.sync_all()?;
-        self.holds_token = true;
         std::fs::rename(&self.temporary, &self.path)?;
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         std::fs::File::open(folder)?.sync_all()
@@ -224,6 +239,19 @@ mod tests {
         drop(Prepared::make(&path).unwrap());
         std::fs::write(temporary(&path), [b' '; 64]).unwrap();
         assert_eq!(read(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_hold_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.conf");
+        // A folder cannot be read by anybody, root included.
+        std::fs::create_dir(temporary(&path)).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(
+            matches!(&error, TokenError::Unreadable { path, .. } if path.ends_with("token.conf.new")),
+            "{error:?}"
+        );
     }
 
     #[test]
