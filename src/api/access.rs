@@ -62,7 +62,11 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
 fn check(request: &Request, port: u16, token: &Secret) -> Result<Caller, Problem> {
     let headers = request.headers();
     let text = |name: HeaderName| the_one(headers, name);
-    if !text(header::HOST).is_some_and(|host| is_ours(host, port)) {
+    // A whole address in the request's line stands above `Host`.
+    let address = request.uri().authority();
+    if !text(header::HOST).is_some_and(|host| is_ours(host, port))
+        || address.is_some_and(|address| !is_ours(address.as_str(), port))
+    {
         return Err(forbidden("Host"));
     }
     if let Some(origin) = text(header::ORIGIN)

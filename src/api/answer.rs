@@ -70,6 +70,11 @@ pub(super) async fn json<T: DeserializeOwned>(
         .await
         .map_err(|_| invalid("the body did not come in time"))?
         .map_err(|error| broken_body(&error))?;
+    // An array of the values in their order would pass for the object that the contract names.
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_some_and(|first| *first != b'{') {
+        return Err(invalid("the body must be a JSON object"));
+    }
     serde_json::from_slice(&bytes).map_err(|error| invalid(&without_values(&error.to_string())))
 }
 

@@ -330,6 +330,10 @@ async fn foreign_names_and_origins_are_refused_and_the_socket_asks_for_neither()
     let bench = Bench::new().await;
     let bearer = format!("Bearer {TOKEN}");
     let own = format!("http://localhost:{}", bench.port);
+    for (address, status) in [("http://evil.example", 403), (own.as_str(), 200)] {
+        let whole = format!("{address}/v1/queue");
+        assert_eq!(bench.trusted("GET", &whole, "").await.status, status);
+    }
     for (header, value, status) in [
         ("Host", "evil.example", 403),
         ("Host", "127.0.0.1:1", 403),
@@ -427,6 +431,11 @@ async fn a_sale_is_begun_repeated_and_refused_with_problems() {
         ("/v1/sales/a%20b", sale()),
         ("/v1/sales/~1", sale()),
         ("/v1/sales/x", "{".into()),
+        ("/v1/sales/x", String::new()),
+        (
+            "/v1/sales/x",
+            r#" [100, {"number": "1", "items": [{"name": "x", "cost": 100}]}, null]"#.into(),
+        ),
         (
             "/v1/sales/x",
             sale().replace("\"amount\":100", "\"amount\":\"100\""),

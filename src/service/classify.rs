@@ -94,8 +94,7 @@ fn read(call: &Call, body: &[u8]) -> Result<Reply, WireError> {
             })
         }
         Call::ConsumerStatus { .. } => {
-            let answer: wire::ConsumerAnswer =
-                serde_json::from_slice(body).map_err(WireError::Shape)?;
+            let answer: wire::ConsumerAnswer = wire::object(body)?;
             let cards = answer.cards.unwrap_or_default();
             let card = cards.into_iter().next().map(|card| Card {
                 number: wire::clean(&card.number, 64),
@@ -191,6 +190,20 @@ mod tests {
                 "{foreign}"
             );
         }
+    }
+
+    #[test]
+    fn an_array_of_the_right_values_is_no_answer_of_the_service() {
+        let time = "2026-11-24T10:00:00+03:00";
+        let paid = format!(r#"[1, 1, 1.5, 1, "{time}", "{time}", "n-1", null]"#);
+        let answer = classify(&pay(), 200, paid.as_bytes());
+        assert!(
+            matches!(answer, Err(Failure::Lost { protocol: true, .. })),
+            "{answer:?}"
+        );
+        let refusal = br#"["X", null, "no such page", null]"#;
+        let answer = classify(&pay(), 404, refusal);
+        assert!(matches!(answer, Err(Failure::Lost { .. })), "{answer:?}");
     }
 
     #[test]

@@ -419,8 +419,7 @@ impl Client {
         let no_token = |what: &str| Failure::NotSent {
             detail: format!("no token: the answer to POST tokens holds {what}"),
         };
-        let answer: wire::TokenAnswer =
-            serde_json::from_slice(&raw.body).map_err(|_| no_token("none"))?;
+        let answer: wire::TokenAnswer = wire::object(&raw.body).map_err(|_| no_token("none"))?;
         let token = token::check(answer.token.as_bytes())
             .map_err(|what| no_token(&format!("one that is {what}")))?;
         match prepared.keep(&token) {

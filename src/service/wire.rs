@@ -78,6 +78,19 @@ fn field(field: &'static str, what: impl Into<String>) -> WireError {
     }
 }
 
+/// Reads a JSON object. An array of the values in their order, which the derived readers would take
+/// as well, is none: a gateway's answer must not pass for the service's.
+///
+/// # Errors
+/// [`WireError`] when it is none, or breaks the protocol.
+pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, WireError> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(&b'{') {
+        return Err(field("answer", "not a JSON object"));
+    }
+    serde_json::from_slice(body).map_err(WireError::Shape)
+}
+
 /// Roubles as a JSON number, exact (C).
 fn money(amount: Kopecks) -> Result<Box<RawValue>, WireError> {
     RawValue::from_string(amount.to_roubles()).map_err(WireError::Shape)
@@ -260,7 +273,7 @@ pub fn read_session(body: &[u8]) -> Result<Session, WireError> {
         session_id,
         dynamic_qr,
         confirmation_code,
-    } = serde_json::from_slice(body).map_err(WireError::Shape)?;
+    } = object(body)?;
     if session_id.is_empty()
         || session_id.len() > MAX_SESSION
         || session_id.chars().any(char::is_control)
@@ -386,9 +399,7 @@ fn time(name: &'static str, text: &str) -> Result<Timestamp, WireError> {
 /// # Errors
 /// [`WireError`] when it breaks the protocol.
 pub fn read_payment(body: &[u8]) -> Result<PaymentInfo, WireError> {
-    serde_json::from_slice::<WirePayment>(body)
-        .map_err(WireError::Shape)?
-        .read()
+    object::<WirePayment>(body)?.read()
 }
 
 /// Error body (C); every part may be absent.
@@ -413,7 +424,7 @@ impl ErrorBody {
     /// Reads it; `None` when the body is not the service's error.
     #[must_use]
     pub fn read(body: &[u8]) -> Option<ErrorBody> {
-        let body: ErrorBody = serde_json::from_slice(body).ok()?;
+        let body: ErrorBody = object(body).ok()?;
         let code = matches!(
             &body.code,
             Some(serde_json::Value::String(_) | serde_json::Value::Number(_))
