@@ -12,6 +12,7 @@ mod values;
 
 use std::fmt;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -196,7 +197,12 @@ pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
         path: path.clone(),
         source,
     };
-    let file = match std::fs::File::open(&path) {
+    // Without NONBLOCK a named pipe in the file's place would be waited for without end.
+    let opened = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(&path);
+    let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut loaded = bind("", &path, &paths)?;
@@ -205,7 +211,11 @@ pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
         }
         Err(source) => return Err(unreadable(source)),
     };
-    // A file of any size, a device even: one byte more than is allowed tells enough.
+    let kind = file.metadata().map_err(unreadable)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(unreadable(std::io::Error::other("not a regular file")));
+    }
+    // A file of any size: one byte more than is allowed tells enough.
     let most = u64::try_from(ini::MAX_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1))

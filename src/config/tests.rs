@@ -26,6 +26,24 @@ fn warnings(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let root = root_with("");
+    let path = Paths::below(root.path()).config();
+    std::fs::remove_file(&path).unwrap();
+    let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, name, rustix::fs::Mode::RUSR).unwrap();
+    for _ in 0..2 {
+        let error = load(root.path()).unwrap_err();
+        assert!(
+            matches!(&error, ConfigError::Unreadable { source, .. } if source.to_string() == "not a regular file"),
+            "{error:?}"
+        );
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    }
+}
+
+#[test]
 fn a_missing_file_means_the_seeds_defaults() {
     let root = tempfile::tempdir().unwrap();
     let loaded = load(root.path()).unwrap();
