@@ -213,8 +213,10 @@ fn run(context: &Context, verb: Verb) -> u8 {
                 return context.fail(&error, exit::CONFIG);
             }
             let options = SimOptions { listen, buyer };
-            return sim::run(&options)
-                .map_or_else(|error| context.fail(&error, exit::IO), |()| exit::OK);
+            return sim::run(&options).map_or_else(
+                |error| context.fail(&error, error.exit_code()),
+                |()| exit::OK,
+            );
         }
         Verb::Check
         | Verb::Sale(_)

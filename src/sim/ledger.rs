@@ -122,7 +122,8 @@ pub(super) struct Info {
     createdDate: String,
     paidDate: String,
     orderNumber: String,
-    pursePublicId: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pursePublicId: Option<&'static str>,
 }
 
 impl Entry {
@@ -140,7 +141,8 @@ impl Entry {
                 self.paid.clone()
             },
             orderNumber: self.order_number.clone(),
-            pursePublicId: "**** 4821",
+            // Known once somebody has paid.
+            pursePublicId: (self.status == 1).then_some("**** 4821"),
         }
     }
 }

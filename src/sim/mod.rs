@@ -53,6 +53,14 @@ pub struct SimOptions {
 /// Why the simulator does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
+    /// Somebody else listens there.
+    #[error("{address} is taken by {holder}")]
+    Taken {
+        /// Which.
+        address: SocketAddr,
+        /// Who, as far as it can be known.
+        holder: String,
+    },
     /// The address cannot be listened at.
     #[error("cannot listen at {address}")]
     Listen {
@@ -68,6 +76,26 @@ pub enum SimError {
     /// The runtime or standard output failed.
     #[error("cannot run")]
     Run(#[source] std::io::Error),
+}
+
+impl SimError {
+    /// The process's exit code, see [`crate::exit`].
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            SimError::Taken { .. } => crate::exit::TEMPFAIL,
+            SimError::Listen { .. } | SimError::Accept(_) | SimError::Run(_) => crate::exit::IO,
+        }
+    }
+
+    fn of_listening(address: SocketAddr, source: std::io::Error) -> SimError {
+        if source.kind() != std::io::ErrorKind::AddrInUse {
+            return SimError::Listen { address, source };
+        }
+        let holder = crate::api::listen::port_holder(address.port());
+        let holder = holder.unwrap_or_else(|| "another process".to_owned());
+        SimError::Taken { address, holder }
+    }
 }
 
 /// One request for the state's list.
@@ -220,7 +248,7 @@ pub fn run(options: &SimOptions) -> Result<(), SimError> {
         let address = options.listen;
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|source| SimError::Listen { address, source })?;
+            .map_err(|source| SimError::of_listening(address, source))?;
         let bound = listener.local_addr().map_err(SimError::Run)?;
         let mut stdout = std::io::stdout();
         writeln!(stdout, "listening on http://{bound}")

@@ -263,6 +263,22 @@ fn the_demo_plays_each_mode_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_second_simulator_names_the_first() {
+    let sim = Sim::start(None);
+    let address = sim.url.strip_prefix("http://").unwrap();
+    let output = oplati()
+        .args(["sim", "--listen", address])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains(&format!("{address} is taken by oplati (pid ")),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_demos_page_says_where_it_is_and_ctrl_c_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = oplati();

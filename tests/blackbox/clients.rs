@@ -51,7 +51,11 @@ fn the_public_clients_requests_are_understood() {
         r#"{{"sum":15.5,"orderNumber":"php-1","regNum":"OPL000011111","details":{details},{urls},"shift":null}}"#
     );
     let php = php.replace("https://", "https:\\/\\/");
-    for body in [&go, &php] {
+    // The client for Go leaves out a shift that was not given, and nothing else.
+    let bare = format!(
+        r#"{{"sum":15.5,"orderNumber":"go-2","regNum":"OPL000011111","details":{details},"successUrl":"","failureUrl":"","notificationUrl":""}}"#
+    );
+    for body in [&go, &php, &bare] {
         let (status, made) = call(&sim, "POST", "/pos/webPayments/v2", body);
         assert_eq!(status, 200, "{made}");
         assert!(made["paymentId"].is_i64() && made["redirectUrl"].is_string());
@@ -59,6 +63,10 @@ fn the_public_clients_requests_are_understood() {
         let (status, info) = call(&sim, "GET", &format!("/pos/payments/{id}"), "");
         assert_eq!((status, &info["status"]), (200, &json!(0)));
         is_payment_info(&info);
+        assert!(
+            info.get("pursePublicId").is_none(),
+            "nobody has paid: {info}"
+        );
         sim.control("POST", "/sim/buyer/confirm", json!({"paymentId": id}));
         let reversal = r#"{"sum":1.0,"orderNumber":"ORDER","regNum":"OPL000011111","details":{"regNum":"OPL000011111","items":[{"type":2,"name":"x","cost":1.0}],"amountTotal":1.0,"footerInfo":""},"shift":null}"#;
         let reversal = reversal.replace("ORDER", &format!("back-{id}"));
