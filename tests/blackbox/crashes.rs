@@ -11,7 +11,7 @@ use crate::bench::{Sim, Till, wait_for};
 const ROUNDS: u64 = 200;
 const TILLS: u64 = 20;
 /// A sale takes about this long with a quick buyer.
-const SALE_MS: u64 = 2_500;
+const SALE_MS: u64 = 4_500;
 /// A refund or a cancellation.
 const REVERSAL_MS: u64 = 300;
 /// So many of a hundred requests meet trouble.

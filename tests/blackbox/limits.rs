@@ -3,10 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
 use crate::bench::{Process, Sim, Till, sale, talk, wait_for};
@@ -43,6 +43,89 @@ fn a_put_whose_caller_is_gone_begins_nothing() {
     // Only a command that was taken after the refused one shows that the refused one is past.
     assert_eq!(till.begin("s-3", 100).0, 201);
     assert_eq!(till.operation("s-2")["status"], 404);
+}
+
+/// Makes every write beyond so many bytes of a file fail, as a full disk does.
+fn limit_files(till: &mut Till, bytes: Option<u64>) {
+    let pid = Pid::from_child(&till.daemon().0);
+    let limit = Rlimit {
+        current: bytes,
+        maximum: None,
+    };
+    prlimit(Some(pid), Resource::Fsize, limit).unwrap();
+}
+
+#[test]
+fn a_full_disk_is_said_and_a_sale_goes_on_when_there_is_room_again() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let daemon = till.verb(&["daemon"]);
+    // The signal that comes with the limit does not come with a full disk.
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+        .arg(daemon.get_program())
+        .args(daemon.get_args())
+        .env_remove("OPLATI_LOG")
+        .env_remove("NOTIFY_SOCKET")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    till.adopt(child);
+    let health = |till: &Till| till.ask("GET", "/v1/health", json!(null));
+    let reserve = till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3.reserve");
+    wait_for("the reserve", || {
+        let kept = std::fs::metadata(&reserve).ok()?;
+        (kept.len() >= 2 * 1024 * 1024).then_some(())
+    });
+    limit_files(&mut till, Some(1024 * 1024));
+    std::fs::remove_file(reserve).unwrap();
+    let (status, problem) = till.begin("s-1", 100);
+    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+    let (status, said) = health(&till);
+    assert_eq!((status, &said["status"]), (200, &json!("blocked")));
+    assert_eq!(
+        said["reasons"][0],
+        "Журнал не записывается: освободите место на диске"
+    );
+    assert_eq!(till.operation("s-1")["status"], 404, "no operation is left");
+
+    limit_files(&mut till, None);
+    assert_eq!(till.begin("s-1", 100).0, 201);
+    assert_eq!(health(&till).1["status"], "ok");
+    till.until("s-1", &["awaiting_buyer"]);
+
+    // In the middle of the sale nothing can be written any more, the reserve's room included.
+    limit_files(&mut till, Some(1024));
+    let socket = till.path("run/oplati/till.sock");
+    std::thread::scope(|scope| {
+        let abort = scope.spawn(|| {
+            let mut caller = UnixStream::connect(socket).unwrap();
+            talk(&mut caller, "POST", "/v1/operations/s-1/abort", "")
+        });
+        wait_for("the word on the journal", || {
+            let said = health(&till).1;
+            (said["status"] == "blocked" && said["journal"]["ok"] == false).then_some(())
+        });
+        let operation = till.operation("s-1");
+        assert_eq!(
+            operation["state"], "awaiting_buyer",
+            "what is not durable is not told"
+        );
+        assert!(
+            operation["message"]
+                .as_str()
+                .unwrap()
+                .contains("личном кабинете"),
+            "{operation}"
+        );
+        limit_files(&mut till, None);
+        let (status, operation) = abort.join().unwrap();
+        assert_eq!((status, &operation["state"]), (200, &json!("cancelled")));
+    });
+    wait_for("health", || {
+        (health(&till).1["status"] == "ok").then_some(())
+    });
 }
 
 #[test]
@@ -259,12 +342,20 @@ fn a_display_that_fails_and_comes_back_is_told_as_an_event() {
         2,
         "[Display]\ndevice = png:screen/buyer.png@320x240\n",
     );
-    // A file where the folder should be.
-    std::fs::write(till.path("screen"), "").unwrap();
+    std::fs::create_dir(till.path("screen")).unwrap();
     let mut till = till;
     till.start();
+    wait_for("the first picture", || {
+        till.path("screen/buyer.png").exists().then_some(())
+    });
     let mut watch = Process(till.verb(&["--json", "watch"]).spawn().unwrap());
     let mut lines = std::io::BufReader::new(watch.0.stdout.take().unwrap());
+    // It says that it listens: no event is missed from here on.
+    let mut said = watch.0.stderr.take().unwrap();
+    assert_ne!(said.read(&mut [0; 512]).unwrap(), 0);
+    // A file where the folder should be.
+    std::fs::remove_dir_all(till.path("screen")).unwrap();
+    std::fs::write(till.path("screen"), "").unwrap();
     let mut until = |what: &str, state: &str| {
         use std::io::BufRead as _;
         let mut line = String::new();
