@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::schema::{Mode, Profile, Vector};
 use crate::scanner::frame::{Framer, Framing};
+use crate::scanner::hid::aim as hid_aim;
 use crate::scanner::hid::assemble::Assembler;
 use crate::scanner::hid::descriptor::layouts;
 use crate::scanner::keyboard::decode::Decoder;
@@ -33,14 +34,10 @@ pub fn failures(profile: &Profile) -> Vec<String> {
 }
 
 fn read(profile: &Profile, vector: &Vector) -> Result<Vec<String>, String> {
-    let aim = match vector.mode {
-        Mode::HidPos => Aim::Keep,
-        Mode::Serial | Mode::Keyboard => Aim::Strip,
-    };
-    let codes = match vector.mode {
-        Mode::Serial => serial(profile, vector)?,
+    let (codes, aim) = match vector.mode {
+        Mode::Serial => (serial(profile, vector)?, Aim::Strip),
         Mode::HidPos => hid(profile, vector)?,
-        Mode::Keyboard => keyboard(profile, vector)?,
+        Mode::Keyboard => (keyboard(profile, vector)?, Aim::Strip),
     };
     let texts = codes.iter().filter_map(|code| decode(code, aim));
     Ok(texts.map(|text| text.expose().to_owned()).collect())
@@ -58,17 +55,18 @@ fn serial(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> {
     Ok(frames.into_iter().map(|frame| frame.code).collect())
 }
 
-fn hid(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> {
+fn hid(profile: &Profile, vector: &Vector) -> Result<(Vec<Vec<u8>>, Aim), String> {
     let descriptor = vector.descriptor.as_deref().ok_or("descriptor is needed")?;
     let layouts = layouts(&bytes(descriptor)?).map_err(|unfit| unfit.to_string())?;
     let continuation = Duration::from_millis(profile.hid().continuation_ms.into());
+    let aim = hid_aim(&layouts);
     let mut assembler = Assembler::new(layouts, continuation);
     let mut codes = Vec::new();
     for report in &vector.hex {
         codes.extend(assembler.push(&bytes(report)?, SOON));
     }
     codes.extend(assembler.handle_timeout(LONG));
-    Ok(codes)
+    Ok((codes, aim))
 }
 
 fn keyboard(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> {

@@ -5,6 +5,9 @@
 //! safe for both and not felt by a cashier. With a terminator there is no wait. A QR code may hold CR
 //! and LF: a profile says whether they end a code.
 //!
+//! Silence is what the reader has seen: it looked for bytes, waited, and none came. Bytes that were
+//! there while the reader had no processor belong to the code before them, however late they are read.
+//!
 //! What a till program shares is exactly what came, so that terminators are kept beside the code.
 
 use std::time::Duration;
@@ -76,7 +79,7 @@ impl Framer {
     /// Takes what was read and gives what is whole now. The LF after a CR belongs to the code before
     /// it: as part of its frame if it came with it, else as a frame without a code.
     pub fn push(&mut self, bytes: &[u8], now: Duration) -> Vec<Frame> {
-        let mut frames: Vec<Frame> = self.handle_timeout(now).into_iter().collect();
+        let mut frames: Vec<Frame> = Vec::new();
         for byte in bytes {
             match self.framing.terminator {
                 Terminator::Line if matches!(byte, b'\r' | b'\n') => {
@@ -125,7 +128,7 @@ impl Framer {
         (!self.buffer.is_empty()).then(|| self.last_byte + self.framing.quiet)
     }
 
-    /// Gives the code that silence has ended.
+    /// Gives the code that silence has ended: to be called when a wait ended and nothing had come.
     pub fn handle_timeout(&mut self, now: Duration) -> Option<Frame> {
         if self.poll_timeout().is_none_or(|at| at > now) {
             return None;
@@ -228,10 +231,18 @@ mod tests {
     fn bytes_after_silence_begin_another_code() {
         let mut framer = Framer::new(Framing::default());
         assert!(framer.push(b"OLD", Duration::ZERO).is_empty());
-        assert_eq!(
-            codes(framer.push(b"NEW\r", Duration::from_secs(1))),
-            [b"OLD", b"NEW"]
-        );
+        let later = Duration::from_secs(1);
+        assert_eq!(codes(framer.handle_timeout(later)), [b"OLD"]);
+        assert_eq!(codes(framer.push(b"NEW\r", later)), [b"NEW"]);
+    }
+
+    #[test]
+    fn bytes_that_a_busy_reader_took_late_do_not_split_a_code() {
+        let mut framer = Framer::new(Framing::default());
+        assert!(framer.push(b"HALF", Duration::ZERO).is_empty());
+        // They waited in the port: no wait for them has ended in silence.
+        let late = framer.push(b"HALF\r", Duration::from_secs(1));
+        assert_eq!(codes(late), [b"HALFHALF"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ const AIM_SYMBOLOGIES: &[u8] = b"QdECLz";
 pub enum Aim {
     /// It may, and is taken off.
     Strip,
-    /// It came apart from the code: what stands in front is the code's own.
+    /// It comes apart from the code: what stands in front is the code's own.
     Keep,
 }
 

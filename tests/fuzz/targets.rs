@@ -97,6 +97,10 @@ pub fn framing(data: &[u8]) {
     for piece in data.chunks(7) {
         let pause = u64::from(piece.first().copied().unwrap_or_default());
         now += Duration::from_millis(pause);
+        // A long pause is seen, unless the reader is busy: then the bytes wait.
+        if pause % 2 == 0 {
+            frames.extend(framer.handle_timeout(now));
+        }
         frames.extend(framer.push(piece, now));
     }
     frames.extend(framer.handle_timeout(now + Duration::from_secs(1)));
@@ -122,8 +126,11 @@ pub fn hid(data: &[u8]) {
     let mut assembler = Assembler::new(layouts, Duration::from_millis(500));
     let mut now = Duration::ZERO;
     for report in reports.chunks(64) {
-        now += Duration::from_millis(u64::from(report.first().copied().unwrap_or_default()));
-        for code in assembler.push(report, now) {
+        let pause = u64::from(report.last().copied().unwrap_or_default());
+        now += Duration::from_millis(pause * 4);
+        let ended = (pause % 2 == 0).then(|| assembler.handle_timeout(now));
+        let whole = assembler.push(report, now);
+        for code in ended.flatten().into_iter().chain(whole) {
             assert!(!code.is_empty() && code.len() <= 4096);
         }
     }
@@ -147,15 +154,16 @@ pub fn keys(data: &[u8]) {
     let mut now = Duration::ZERO;
     for event in data.chunks_exact(2) {
         let [key, how] = event else { return };
-        now += Duration::from_millis(u64::from(how >> 2));
+        now += Duration::from_millis(4 * u64::from(how >> 2));
+        let ended = (how & 4 == 0).then(|| decoder.handle_timeout(now));
         let typed = match how & 3 {
             3 => {
                 decoder.dropped(now);
-                Vec::new()
+                None
             }
             value => decoder.push(u16::from(*key), i32::from(value), now),
         };
-        for one in typed {
+        for one in ended.flatten().into_iter().chain(typed) {
             assert!(one.text.is_none_or(|text| text.len() <= 4096));
             for (key, _) in &one.strokes {
                 let last = one.strokes.iter().rev().find(|(other, _)| other == key);

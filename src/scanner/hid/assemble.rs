@@ -25,7 +25,8 @@ pub struct Assembler {
     waits_until: Option<Duration>,
     /// Without a flag, silence ends a code; with one, silence means that the rest was lost.
     silence_ends: bool,
-    overlong: bool,
+    /// The code is over-long or part of it cannot be read: it is dropped to its end.
+    spoilt: bool,
     discarded: u64,
 }
 
@@ -39,41 +40,39 @@ impl Assembler {
             buffer: Vec::new(),
             waits_until: None,
             silence_ends: false,
-            overlong: false,
+            spoilt: false,
             discarded: 0,
         }
     }
 
-    /// Takes one report, as a read gives it, and the codes that are whole now: at most one that
-    /// silence had ended before, and its own.
-    pub fn push(&mut self, report: &[u8], now: Duration) -> Vec<Vec<u8>> {
-        let mut codes: Vec<Vec<u8>> = self.handle_timeout(now).into_iter().collect();
+    /// Takes one report, as a read gives it, and gives the code that is whole now.
+    pub fn push(&mut self, report: &[u8], now: Duration) -> Option<Vec<u8>> {
         let layout = self
             .layouts
             .iter()
-            .find(|layout| layout.id.is_none() || layout.id.as_ref() == report.first());
-        // Reports of other kinds: triggers, status.
-        let Some(layout) = layout.cloned() else {
-            return codes;
-        };
-        let Some(part) = Part::read(&layout, report) else {
-            self.discard();
-            return codes;
-        };
+            .find(|layout| layout.id.is_none() || layout.id.as_ref() == report.first())
+            // Reports of other kinds: triggers, status.
+            .cloned()?;
+        let part = Part::read(&layout, report);
         if part.is_reply {
-            return codes;
+            return None;
         }
-        if self.buffer.len() + part.data.len() > MAX_FRAME {
-            self.overlong = true;
-        } else {
-            self.buffer.extend_from_slice(part.data);
-        }
+        let is_full = match part.data {
+            Some(data) if self.buffer.len() + data.len() <= MAX_FRAME => {
+                self.buffer.extend_from_slice(data);
+                data.len() == layout.data.len()
+            }
+            Some(_) | None => {
+                self.spoilt = true;
+                true
+            }
+        };
         match part.continues {
-            Some(true) => self.wait(now, false),
-            None if part.data.len() == layout.data.len() => self.wait(now, true),
-            Some(false) | None => codes.extend(self.end()),
+            Continues::Yes => self.wait(now, false),
+            Continues::NotSaid if is_full => self.wait(now, true),
+            Continues::No | Continues::NotSaid => return self.end(),
         }
-        codes
+        None
     }
 
     /// When waiting for the next report ends; `None` while no code is under way.
@@ -82,7 +81,9 @@ impl Assembler {
         self.waits_until
     }
 
-    /// The code that silence has ended; a code whose next report never came is dropped and counted.
+    /// The code that silence has ended; a code whose next report never came is dropped and counted. To
+    /// be called when a wait ended and nothing had come: reports that wait for a busy reader are no
+    /// silence.
     pub fn handle_timeout(&mut self, now: Duration) -> Option<Vec<u8>> {
         if self.waits_until.is_none_or(|at| at > now) {
             return None;
@@ -108,12 +109,12 @@ impl Assembler {
     fn discard(&mut self) {
         self.discarded += 1;
         self.buffer.clear();
-        self.overlong = false;
+        self.spoilt = false;
         self.waits_until = None;
     }
 
     fn end(&mut self) -> Option<Vec<u8>> {
-        if self.overlong {
+        if self.spoilt {
             self.discard();
             return None;
         }
@@ -123,38 +124,53 @@ impl Assembler {
     }
 }
 
+/// Whether a code goes on in another report.
+enum Continues {
+    Yes,
+    No,
+    /// The device has no flag for it, or the report ends before it.
+    NotSaid,
+}
+
 /// What one report holds.
 struct Part<'a> {
-    data: &'a [u8],
+    /// `None` when the report is shorter than it says, or says more than there is room for.
+    data: Option<&'a [u8]>,
     is_reply: bool,
-    /// Unknown where the device has no flag.
-    continues: Option<bool>,
+    continues: Continues,
 }
 
 impl<'a> Part<'a> {
-    /// `None` when the report is shorter than it says, or says more than there is room for.
-    fn read(layout: &ReportLayout, report: &'a [u8]) -> Option<Part<'a>> {
-        let room = report.get(layout.data.start..layout.data.end.min(report.len()))?;
-        let data = match &layout.count {
-            Some(count) => room.get(..bits(report, count)?)?,
-            None => {
-                let end = room.iter().rposition(|byte| *byte != 0);
-                room.get(..end.map_or(0, |end| end + 1))?
-            }
-        };
+    fn read(layout: &ReportLayout, report: &'a [u8]) -> Part<'a> {
         let aim = layout.aim.map(|at| {
             at.map(|at| report.get(at).copied().unwrap_or_default())
                 .to_vec()
         });
-        let continues = match layout.continued {
-            Some(bit) => Some(bits(report, &(bit..bit + 1))? == 1),
-            None => None,
-        };
-        Some(Part {
-            data,
+        let flag = layout
+            .continued
+            .and_then(|bit| bits(report, &(bit..bit + 1)));
+        Part {
+            data: Part::data(layout, report),
             is_reply: aim.is_some_and(|aim| REPLIES.contains(&aim.as_slice())),
-            continues,
-        })
+            continues: match flag {
+                Some(1) => Continues::Yes,
+                Some(_) => Continues::No,
+                None => Continues::NotSaid,
+            },
+        }
+    }
+
+    fn data(layout: &ReportLayout, report: &'a [u8]) -> Option<&'a [u8]> {
+        let is_cut = layout.continued.is_some_and(|bit| bit / 8 >= report.len());
+        let room = report.get(layout.data.start..layout.data.end.min(report.len()))?;
+        match &layout.count {
+            _ if is_cut => None,
+            Some(count) => room.get(..bits(report, count)?),
+            None => {
+                let end = room.iter().rposition(|byte| *byte != 0);
+                room.get(..end.map_or(0, |end| end + 1))
+            }
+        }
     }
 }
 
@@ -185,7 +201,7 @@ mod tests {
         let mut assembler = assembler(descriptor);
         reports
             .iter()
-            .flat_map(|report| assembler.push(report, Duration::ZERO))
+            .filter_map(|report| assembler.push(report, Duration::ZERO))
             .collect()
     }
 
@@ -225,12 +241,15 @@ mod tests {
     fn an_end_that_never_comes_is_waited_for_and_no_longer() {
         let mut assembler = assembler(HONEYWELL_LIKE);
         let reports = honeywell_reports(&[b'x'; 100], b"]Q1");
-        assert!(assembler.push(&reports[0], Duration::ZERO).is_empty());
+        assert_eq!(assembler.push(&reports[0], Duration::ZERO), None);
         assert_eq!(assembler.poll_timeout(), Some(WAIT));
         assert_eq!(assembler.handle_timeout(WAIT), None);
         assert_eq!(assembler.discarded(), 1);
         let next = honeywell_reports(b"NEXT", b"]Q1");
-        assert_eq!(assembler.push(&next[0], WAIT), [b"NEXT"]);
+        assert_eq!(
+            assembler.push(&next[0], WAIT).as_deref(),
+            Some(b"NEXT".as_slice())
+        );
     }
 
     #[test]
@@ -238,19 +257,54 @@ mod tests {
         let mut assembler = assembler(HONEYWELL_LIKE);
         let mut report = honeywell_reports(b"CODE", b"]Q1").remove(0);
         report[1] = 57;
-        assert!(assembler.push(&report, Duration::ZERO).is_empty());
-        assert!(assembler.push(&[2], Duration::ZERO).is_empty());
+        assert_eq!(assembler.push(&report, Duration::ZERO), None);
+        assert_eq!(assembler.discarded(), 1);
+        // Cut before its flag: whether more follows is not known, so that silence ends it.
+        assert_eq!(assembler.push(&[2], Duration::ZERO), None);
+        assert_eq!(assembler.handle_timeout(WAIT), None);
         assert_eq!(assembler.discarded(), 2);
+        let next = honeywell_reports(b"NEXT", b"]Q1");
+        assert_eq!(
+            assembler.push(&next[0], WAIT).as_deref(),
+            Some(b"NEXT".as_slice())
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_code_whose_middle_is_damaged_is_no_code() {
+        for damaged in [0, 1] {
+            let mut assembler = assembler(HONEYWELL_LIKE);
+            let mut reports = honeywell_reports(&[b'x'; 150], b"]Q1");
+            reports[damaged][1] = 200;
+            for report in &reports {
+                assert_eq!(assembler.push(report, Duration::ZERO), None);
+            }
+            assert_eq!(assembler.discarded(), 1);
+            let next = honeywell_reports(b"NEXT", b"]Q1");
+            let code = assembler.push(&next[0], Duration::ZERO);
+            assert_eq!(code.as_deref(), Some(b"NEXT".as_slice()));
+        }
+    }
+
+    #[test]
+    fn reports_that_a_busy_reader_took_late_do_not_split_a_code() {
+        let mut assembler = assembler(HONEYWELL_LIKE);
+        let reports = honeywell_reports(&[b'x'; 100], b"]Q1");
+        assert_eq!(assembler.push(&reports[0], Duration::ZERO), None);
+        // It waited in the kernel: no wait for it has ended in silence.
+        let code = assembler.push(&reports[1], WAIT * 2);
+        assert_eq!(code, Some(vec![b'x'; 100]));
     }
 
     #[test]
     fn an_endless_code_is_dropped_whole() {
         let mut assembler = assembler(NEWLAND_LIKE);
         for report in newland_reports(&vec![b'x'; MAX_FRAME + 1]) {
-            assert!(assembler.push(&report, Duration::ZERO).is_empty());
+            assert_eq!(assembler.push(&report, Duration::ZERO), None);
         }
         assert_eq!(assembler.discarded(), 1);
-        assert_eq!(assembler.push(&newland_reports(b"OK")[0], WAIT), [b"OK"]);
+        let next = assembler.push(&newland_reports(b"OK")[0], WAIT);
+        assert_eq!(next.as_deref(), Some(b"OK".as_slice()));
     }
 
     #[test]
@@ -263,9 +317,10 @@ mod tests {
             continued: None,
         };
         let mut assembler = Assembler::new(vec![layout], WAIT);
-        assert!(assembler.push(b"ABCD", Duration::ZERO).is_empty());
-        assert_eq!(assembler.push(b"EF\0\0", Duration::ZERO), [b"ABCDEF"]);
-        assert!(assembler.push(b"GHIJ", Duration::ZERO).is_empty());
+        assert_eq!(assembler.push(b"ABCD", Duration::ZERO), None);
+        let code = assembler.push(b"EF\0\0", Duration::ZERO);
+        assert_eq!(code.as_deref(), Some(b"ABCDEF".as_slice()));
+        assert_eq!(assembler.push(b"GHIJ", Duration::ZERO), None);
         assert_eq!(assembler.handle_timeout(WAIT), Some(b"GHIJ".to_vec()));
     }
 
@@ -277,14 +332,15 @@ mod tests {
         ) {
             let mut assembler = assembler(HONEYWELL_LIKE);
             for report in noise {
-                for code in assembler.push(&report, Duration::ZERO) {
+                if let Some(code) = assembler.push(&report, Duration::ZERO) {
                     prop_assert!(!code.is_empty() && code.len() <= MAX_FRAME);
                 }
             }
             // Half a code that noise began is over by then.
             let later = WAIT * 2;
+            assembler.handle_timeout(later);
             let reports = honeywell_reports(&code, b"]Q1");
-            let codes: Vec<_> = reports.iter().flat_map(|report| assembler.push(report, later)).collect();
+            let codes: Vec<_> = reports.iter().filter_map(|report| assembler.push(report, later)).collect();
             prop_assert_eq!(codes, vec![code]);
         }
     }

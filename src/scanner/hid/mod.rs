@@ -23,6 +23,7 @@ use super::text::{Aim, decode};
 use super::{DeviceState, not_opened};
 use crate::profile::schema::Hid;
 use assemble::Assembler;
+use descriptor::ReportLayout;
 pub use descriptor::is_barcode_scanner;
 
 /// Largest report that is read at once.
@@ -35,6 +36,8 @@ const BURST: usize = 64;
 pub(super) struct HidSource {
     node: File,
     assembler: Assembler,
+    /// Where reports have no place for the AIM identifier, it may stand in front of the code.
+    aim: Aim,
     /// Codes in which nothing is printable.
     unreadable: u64,
 }
@@ -62,6 +65,7 @@ impl HidSource {
         let continuation = Duration::from_millis(settings.continuation_ms.into());
         Ok(HidSource {
             node: file,
+            aim: aim(&layouts),
             assembler: Assembler::new(layouts, continuation),
             unreadable: 0,
         })
@@ -70,12 +74,21 @@ impl HidSource {
 
 impl HidSource {
     fn piece(&mut self, code: Vec<u8>) -> Piece {
-        let text = decode(&code, Aim::Keep);
+        let text = decode(&code, self.aim);
         self.unreadable += u64::from(text.is_none());
         Piece::Code {
             code: text,
             original: Original::Report(code),
         }
+    }
+}
+
+/// What may stand in front of a code of these reports.
+pub(crate) fn aim(layouts: &[ReportLayout]) -> Aim {
+    if layouts.iter().any(|layout| layout.aim.is_some()) {
+        Aim::Keep
+    } else {
+        Aim::Strip
     }
 }
 
@@ -115,8 +128,8 @@ impl Source for HidSource {
                 Ok(0) => return Err("the node gives nothing any more".to_owned()),
                 Ok(length) => {
                     let report = report.get(..length).unwrap_or_default();
-                    let codes = self.assembler.push(report, now);
-                    pieces.extend(codes.into_iter().map(|code| self.piece(code)));
+                    let code = self.assembler.push(report, now);
+                    pieces.extend(code.map(|code| self.piece(code)));
                 }
                 Err(error) if is_passing(&error) => break,
                 // What came before the cable was pulled counts.
@@ -143,6 +156,14 @@ impl Source for HidSource {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::{Aim, aim, descriptor::layouts};
+
+    #[test]
+    fn an_aim_identifier_apart_from_the_code_leaves_the_code_its_bracket() {
+        assert_eq!(aim(&layouts(HONEYWELL_LIKE).unwrap()), Aim::Keep);
+        assert_eq!(aim(&layouts(NEWLAND_LIKE).unwrap()), Aim::Strip);
+    }
+
     /// Written after the published layout of Hand Held and Honeywell devices (64 bytes: length, AIM
     /// identifier, 56 bytes of data, two vendor bytes, flag); no descriptor of a real one is public.
     pub(crate) const HONEYWELL_LIKE: &[u8] =

@@ -69,15 +69,14 @@ impl Decoder {
         }
     }
 
-    /// Takes an event's key and value, and gives the codes that are whole now.
-    pub fn push(&mut self, key: u16, value: i32, now: Duration) -> Vec<Typed> {
-        let mut typed: Vec<Typed> = self.handle_timeout(now).into_iter().collect();
+    /// Takes an event's key and value, and gives the code that is whole now.
+    pub fn push(&mut self, key: u16, value: i32, now: Duration) -> Option<Typed> {
         match value {
-            1 => typed.extend(self.press(key, now)),
+            1 => return self.press(key, now),
             0 => self.release(key),
             _ => {}
         }
-        typed
+        None
     }
 
     /// The kernel dropped events: what is under way is spoilt, and what is held down unknown.
@@ -95,7 +94,8 @@ impl Decoder {
         (!self.strokes.is_empty() || self.spoilt).then(|| self.last_key + quiet)
     }
 
-    /// Gives what silence has ended.
+    /// Gives what silence has ended: to be called when a wait ended and nothing had come. Keys that wait
+    /// for a busy reader are no silence.
     pub fn handle_timeout(&mut self, now: Duration) -> Option<Typed> {
         if self.poll_timeout().is_some_and(|at| at <= now) {
             self.end()
@@ -143,10 +143,17 @@ impl Decoder {
         }
         match character(key, self.held(), self.settings.layout) {
             Some('\r' | '\n') => return self.end(),
+            sign => self.take(sign),
+        }
+        None
+    }
+
+    /// Adds a character; what means none, and what is too much, spoils the code.
+    fn take(&mut self, sign: Option<char>) {
+        match sign {
             Some(sign) if self.text.len() + sign.len_utf8() <= MAX_FRAME => self.text.push(sign),
             Some(_) | None => self.spoilt = true,
         }
-        None
     }
 
     fn release(&mut self, key: u16) {
@@ -162,10 +169,7 @@ impl Decoder {
             && let Some(code) = self.alt_code.take()
             && !code.is_empty()
         {
-            match alt_character(&code) {
-                Some(sign) => self.text.push(sign),
-                None => self.spoilt = true,
-            }
+            self.take(alt_character(&code));
         }
     }
 
@@ -256,7 +260,7 @@ pub(crate) mod tests {
     fn texts(decoder: &mut Decoder, strokes: &[(u16, i32)]) -> Vec<Option<String>> {
         strokes
             .iter()
-            .flat_map(|(key, value)| decoder.push(*key, *value, SOON))
+            .filter_map(|(key, value)| decoder.push(*key, *value, SOON))
             .map(|typed| typed.text)
             .collect()
     }
@@ -271,7 +275,7 @@ pub(crate) mod tests {
         let mut decoder = us();
         let typed: Vec<Typed> = strokes
             .iter()
-            .flat_map(|(key, value)| decoder.push(*key, *value, SOON))
+            .filter_map(|(key, value)| decoder.push(*key, *value, SOON))
             .collect();
         assert_eq!(typed.len(), 1);
         assert_eq!(typed[0].text.as_deref(), Some("Ab-1_?"));
@@ -298,7 +302,7 @@ pub(crate) mod tests {
         ];
         let typed: Vec<Typed> = events
             .iter()
-            .flat_map(|(key, value)| decoder.push(*key, *value, SOON))
+            .filter_map(|(key, value)| decoder.push(*key, *value, SOON))
             .collect();
         assert_eq!(typed[1].text.as_deref(), Some("B"));
         let expected = [
@@ -403,7 +407,7 @@ pub(crate) mod tests {
         assert_eq!(decoder.discarded(), 1);
         let later: Vec<_> = strokes_of("x")
             .iter()
-            .flat_map(|(key, value)| decoder.push(*key, *value, quiet + SOON))
+            .filter_map(|(key, value)| decoder.push(*key, *value, quiet + SOON))
             .collect();
         assert_eq!(later[0].text.as_deref(), Some("x"));
     }
@@ -434,6 +438,42 @@ pub(crate) mod tests {
         assert_eq!(texts(&mut decoder, &long), [None]);
     }
 
+    #[test]
+    fn a_code_that_never_ends_grows_no_further() {
+        let mut decoder = us();
+        // A character by Alt and its number, over and over.
+        let character = [
+            (LEFT_ALT, 1),
+            (82, 1),
+            (82, 0),
+            (80, 1),
+            (80, 0),
+            (72, 1),
+            (72, 0),
+            (LEFT_ALT, 0),
+        ];
+        for _ in 0..2 * MOST_STROKES {
+            assert_eq!(texts(&mut decoder, &character), []);
+        }
+        assert!(decoder.text.len() <= MAX_FRAME && decoder.strokes.len() <= MOST_STROKES);
+        assert_eq!(texts(&mut decoder, &[(ENTER, 1)]), [None]);
+        assert_eq!(
+            texts(&mut decoder, &strokes_of("next")),
+            [Some("next".to_owned())]
+        );
+    }
+
+    #[test]
+    fn keys_that_a_busy_reader_took_late_do_not_split_a_code() {
+        let mut decoder = us();
+        assert!(texts(&mut decoder, &[(30, 1), (30, 0)]).is_empty());
+        // They waited in the kernel: no wait for them has ended in silence.
+        let late = Duration::from_secs(1);
+        assert_eq!(decoder.push(48, 1, late), None);
+        let typed = decoder.push(ENTER, 1, late).unwrap();
+        assert_eq!(typed.text.as_deref(), Some("ab"));
+    }
+
     proptest! {
         #[test]
         fn any_text_comes_back(text in "[ -~]{1,80}") {
@@ -443,7 +483,7 @@ pub(crate) mod tests {
         #[test]
         fn no_storm_of_keys_panics_grows_or_leaves_a_key_down(events in prop::collection::vec((0_u16..260, -1..3), 0..400)) {
             let mut decoder = us();
-            let mut typed: Vec<Typed> = events.iter().flat_map(|(key, value)| decoder.push(*key, *value, SOON)).collect();
+            let mut typed: Vec<Typed> = events.iter().filter_map(|(key, value)| decoder.push(*key, *value, SOON)).collect();
             typed.extend(decoder.handle_timeout(Duration::from_secs(9)));
             for one in typed {
                 for (key, _) in &one.strokes {

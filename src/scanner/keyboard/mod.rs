@@ -100,7 +100,7 @@ impl Source for KeyboardSource {
                         let kind = event.event_type();
                         if kind == EventType::KEY {
                             let typed = decoder.push(event.code(), event.value(), now);
-                            pieces.extend(typed.into_iter().map(piece));
+                            pieces.extend(typed.map(piece));
                         } else if kind == EventType::SYNCHRONIZATION && event.code() == DROPPED {
                             decoder.dropped(now);
                         }
