@@ -28,6 +28,8 @@ const MOST_USAGES: usize = 512;
 const DEEPEST: usize = 16;
 /// Most reports of one device.
 const MOST_REPORTS: usize = 64;
+/// Most fields of one report; a scanner's has about 70.
+const MOST_FIELDS: usize = 4096;
 
 /// Where a code is in one kind of report. Offsets count from the first byte of what a read gives,
 /// which is the report ID if there are any.
@@ -111,17 +113,17 @@ impl Report {
         (bits.start % 8 == 0 && bits.len() == 8).then_some(bits.start / 8)
     }
 
-    /// The first run of Decoded Data in whole bytes.
+    /// The first run of Decoded Data in whole bytes, whether declared byte by byte or as longer fields.
     fn data(&self) -> Option<Range<usize>> {
         let mut run: Option<Range<usize>> = None;
         for field in self.fields.iter().filter(|f| f.usage == DECODED_DATA) {
-            if field.bits.start % 8 != 0 || field.bits.len() != 8 {
+            if field.bits.start % 8 != 0 || field.bits.len() % 8 != 0 {
                 return run;
             }
-            let at = field.bits.start / 8;
+            let bytes = field.bits.start / 8..field.bits.end / 8;
             match &mut run {
-                None => run = Some(at..at + 1),
-                Some(run) if run.end == at => run.end += 1,
+                None => run = Some(bytes),
+                Some(run) if run.end == bytes.start => run.end = bytes.end,
                 Some(_) => break,
             }
         }
@@ -155,12 +157,20 @@ struct Globals {
     id: Option<u8>,
 }
 
+/// A usage as it stands before its main item.
+#[derive(Clone, Copy, Debug)]
+struct Local {
+    usage: Usage,
+    /// It names its page itself.
+    is_whole: bool,
+}
+
 #[derive(Debug, Default)]
 struct Parser {
     globals: Globals,
     saved: Vec<Globals>,
-    usages: Vec<Usage>,
-    minimum: Option<Usage>,
+    usages: Vec<Local>,
+    minimum: Option<Local>,
     depth: usize,
     /// Usages of the top-level application collections.
     tops: Vec<Usage>,
@@ -216,11 +226,12 @@ impl Parser {
             // Output, Feature: their fields are not ours.
             0x90 | 0xb0 => self.end_locals(),
             0xa0 => {
+                self.complete_usages();
                 if self.depth == 0
                     && value == 1
-                    && let Some(usage) = self.usages.first()
+                    && let Some(local) = self.usages.first()
                 {
-                    self.tops.push(*usage);
+                    self.tops.push(local.usage);
                 }
                 self.depth += 1;
                 self.end_locals();
@@ -234,23 +245,40 @@ impl Parser {
     }
 
     /// Four bytes bring their own page.
-    fn usage(&self, value: u32, size: usize) -> Usage {
-        let page = if size == 4 {
+    fn usage(&self, value: u32, size: usize) -> Local {
+        let is_whole = size == 4;
+        let page = if is_whole {
             low(value >> 16)
         } else {
             self.globals.page
         };
-        (page, low(value))
+        Local {
+            usage: (page, low(value)),
+            is_whole,
+        }
     }
 
     fn range_to(&mut self, value: u32, size: usize) {
         let last = self.usage(value, size);
         if let Some(first) = self.minimum.take()
-            && first.0 == last.0
+            && first.usage.0 == last.usage.0
         {
             let room = MOST_USAGES.saturating_sub(self.usages.len());
-            let range = (first.1..=last.1).take(room);
-            self.usages.extend(range.map(|usage| (last.0, usage)));
+            let range = (first.usage.1..=last.usage.1).take(room);
+            self.usages.extend(range.map(|usage| Local {
+                usage: (last.usage.0, usage),
+                is_whole: last.is_whole,
+            }));
+        }
+    }
+
+    /// A usage without a page belongs to the last page before its main item (HID 1.11, 6.2.2.8). Like
+    /// Linux, a page that was declared between two usages holds for those behind it.
+    fn complete_usages(&mut self) {
+        let page = self.globals.page;
+        let incomplete = self.usages.iter_mut().rev().filter(|one| !one.is_whole);
+        for local in incomplete.take_while(|one| one.usage.0 != page) {
+            local.usage.0 = page;
         }
     }
 
@@ -258,6 +286,7 @@ impl Parser {
         let Globals {
             size, count, id, ..
         } = self.globals;
+        self.complete_usages();
         let usages = std::mem::take(&mut self.usages);
         self.end_locals();
         let Some(report) = self.report(id) else {
@@ -269,15 +298,16 @@ impl Parser {
         }
         let is_constant = flags & 1 == 1;
         let is_variable = flags & 2 == 2;
-        if !is_constant && is_variable {
-            for index in 0..count {
+        if !is_constant && is_variable && size > 0 {
+            let room = MOST_FIELDS.saturating_sub(report.fields.len());
+            for index in 0..count.min(room) {
                 // The last usage holds for all that follow.
-                let Some(usage) = usages.get(index).or(usages.last()) else {
+                let Some(local) = usages.get(index).or(usages.last()) else {
                     break;
                 };
                 let start = report.length + index * size;
                 report.fields.push(Field {
-                    usage: *usage,
+                    usage: local.usage,
                     bits: start..start + size,
                 });
             }
@@ -372,6 +402,51 @@ mod tests {
             continued: None,
         };
         assert_eq!(layouts(descriptor), Ok(vec![layout]));
+    }
+
+    #[test]
+    fn a_page_after_its_usages_holds_for_them_as_in_linux() {
+        // Scanner and data are named before their page; the pages of the count and the data differ
+        // within one item; the data is one field of 64 bits.
+        let descriptor =
+            b"\x09\x02\x05\x8c\xa1\x01\x85\x02\x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
+                           \x09\xfe\x05\x8c\x75\x40\x81\x02\xc0";
+        let layout = ReportLayout {
+            id: Some(2),
+            data: 2..10,
+            count: Some(8..16),
+            aim: None,
+            continued: None,
+        };
+        assert_eq!(layouts(descriptor), Ok(vec![layout]));
+        let mixed =
+            b"\x05\x8c\x09\x02\xa1\x01\x75\x08\x95\x05\x05\x01\x09\x3b\x05\x8c\x09\xfe\x81\x02\xc0";
+        let layout = ReportLayout {
+            id: None,
+            data: 1..5,
+            count: Some(0..8),
+            aim: None,
+            continued: None,
+        };
+        assert_eq!(layouts(mixed), Ok(vec![layout]));
+    }
+
+    #[test]
+    fn fields_without_bits_and_endless_fields_take_no_memory() {
+        let item = b"\x09\xfe\x81\x02";
+        for size in [0, 1] {
+            let head = [
+                0x05, 0x8c, 0x09, 0x02, 0xa1, 0x01, 0x75, size, 0x96, 0xff, 0x7f,
+            ];
+            let descriptor = [&head, item.repeat(1000).as_slice()].concat();
+            let parsed = Parser::run(&descriptor);
+            assert!(
+                parsed
+                    .reports
+                    .iter()
+                    .all(|one| one.fields.len() <= MOST_FIELDS)
+            );
+        }
     }
 
     proptest! {
