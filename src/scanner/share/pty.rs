@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,6 +21,9 @@ use super::Missed;
 
 /// A till that does not read for so long gets no more of this code.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often what the till writes is taken away. It means nothing here, but a terminal that nobody reads
+/// fills up, and the till would wait for it for ever.
+const DRAIN_EVERY: Duration = Duration::from_secs(5);
 /// Ends a code of HID POS, which has no terminator of its own.
 const LINE_END: &[u8] = b"\r\n";
 
@@ -76,11 +79,14 @@ fn give_to_tills(node: &Path, folder: &Path) {
 
 fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<Original>, missed: &Missed) {
     let mut was_heard = true;
-    for original in waiting {
+    loop {
+        let original = waiting.recv_timeout(DRAIN_EVERY);
+        drain(master);
         let bytes = match original {
-            Original::Bytes(bytes) => bytes,
-            Original::Report(code) => [&code, LINE_END].concat(),
-            Original::Keys(_) => continue,
+            Ok(Original::Bytes(bytes)) => bytes,
+            Ok(Original::Report(code)) => [&code, LINE_END].concat(),
+            Ok(Original::Keys(_)) | Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
         };
         let is_heard = is_open(master) && write(master, &bytes);
         if !is_heard {
@@ -90,6 +96,17 @@ fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<Original>, misse
             tracing::info!(device, "The till program does not read the shared scanner");
         }
         was_heard = is_heard;
+    }
+}
+
+/// Reads what the till has written, or its echo, for the bin.
+fn drain(master: &OwnedFd) {
+    let mut bin = [0; 4096];
+    // A terminal holds less; a till that writes on and on is left alone after a while.
+    for _ in 0..64 {
+        if !matches!(rustix::io::read(master, &mut bin), Ok(count) if count > 0) {
+            return;
+        }
     }
 }
 

@@ -20,6 +20,9 @@ use crate::discover::sysfs::OWN_KEYBOARD;
 
 /// Between two strokes; the fastest scanners take 1 ms for a character.
 const PACE: Duration = Duration::from_micros(500);
+/// GS.
+const SEPARATOR: u8 = 0x1d;
+const LEFT_CTRL: u16 = 29;
 const LEFT_SHIFT: u16 = 42;
 const ENTER: u16 = 28;
 /// Keys of a keyboard: buttons of mice and joysticks begin above.
@@ -65,10 +68,21 @@ fn strike(keyboard: &mut VirtualDevice, original: Original) -> io::Result<()> {
     Ok(())
 }
 
-/// The strokes that type a code in the US layout, and Enter.
+/// The strokes that type a code in the US layout, and Enter. The separator of goods' marks is Ctrl and
+/// `]`, as scanners type it; no other control character is typed: to a desktop they are commands.
 fn strokes_of(code: &[u8]) -> Option<Vec<Stroke>> {
     let mut strokes = Vec::new();
     for byte in code {
+        if *byte == SEPARATOR {
+            let (key, _) = key_of(']')?;
+            strokes.extend([
+                (LEFT_CTRL, true),
+                (key, true),
+                (key, false),
+                (LEFT_CTRL, false),
+            ]);
+            continue;
+        }
         let (key, shift) = key_of(char::from(*byte))?;
         if shift {
             strokes.push((LEFT_SHIFT, true));
@@ -101,5 +115,8 @@ mod tests {
         ];
         assert_eq!(strokes, expected);
         assert_eq!(strokes_of("я".as_bytes()), None);
+        let separator = [(29, true), (27, true), (27, false), (29, false)];
+        assert_eq!(strokes_of(b"\x1d").unwrap()[..4], separator);
+        assert_eq!(strokes_of(b"a\x03"), None, "Ctrl+C is a command");
     }
 }
