@@ -250,6 +250,10 @@ fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
             port.display()
         )));
     };
+    let place = match candidate.mode {
+        Mode::Keyboard => whole_device(&place),
+        Mode::Serial | Mode::HidPos => place,
+    };
     let rule = udev::local_rule(candidate.mode, &place, id);
     context
         .output
@@ -286,6 +290,16 @@ fn id_path(root: &Path, candidate: &Candidate) -> Option<String> {
     path.filter(fine).map(str::to_owned)
 }
 
+/// A keyboard scanner may type on a node of any of its interfaces, the last part of a USB place: `:1.0`.
+fn whole_device(place: &str) -> String {
+    match place.rsplit_once(':') {
+        Some((device, interface)) if place.contains("usb-") && interface.contains('.') => {
+            format!("{device}:*")
+        }
+        Some(_) | None => place.to_owned(),
+    }
+}
+
 /// For `identify`.
 fn mode_in(context: &Context, mode: Mode) -> &'static str {
     context.tongue.say(mode.russian(), mode.word())
@@ -294,6 +308,17 @@ fn mode_in(context: &Context, mode: Mode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_keyboard_is_bound_with_all_its_interfaces() {
+        let place = "pci-0000:00:14.0-usb-0:2.1:1.0";
+        assert_eq!(whole_device(place), "pci-0000:00:14.0-usb-0:2.1:*");
+        assert_eq!(
+            whole_device("platform-i8042-serio-0"),
+            "platform-i8042-serio-0"
+        );
+        assert_eq!(whole_device("pci-0000:00:14.0"), "pci-0000:00:14.0");
+    }
 
     #[test]
     fn a_device_is_named_by_its_maker_and_product_once() {

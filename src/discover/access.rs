@@ -18,27 +18,57 @@ pub fn is_allowed(node: &Path) -> bool {
     rustix::fs::access(node, Rights::READ_OK | Rights::WRITE_OK).is_ok()
 }
 
-/// The first other process that has the node open, as `name (pid)`; only root sees all of them.
+/// Another process that has the node, as `name (pid)`. Whose descriptors may not be looked at, which for
+/// all but root are those of other users, is known by its lock only.
 #[must_use]
 pub fn holder(node: &Path) -> Option<String> {
-    let own = std::process::id().to_string();
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        let pid = process.file_name().to_string_lossy().into_owned();
-        if pid == own || !pid.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        let Ok(descriptors) = std::fs::read_dir(process.path().join("fd")) else {
-            continue;
-        };
-        let holds = descriptors
-            .flatten()
-            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|open| open == node));
-        if holds {
-            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("{} ({pid})", name.trim()));
-        }
-    }
-    None
+    let pid = opener(node)
+        .or_else(|| locker(node))
+        .or_else(|| lock_files_owner(node))?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
+    Some(format!("{name} ({pid})"))
+}
+
+/// The first other process that is seen to have the node open.
+fn opener(node: &Path) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    let pids = processes.filter_map(|entry| another(entry.file_name().to_str()?));
+    pids.into_iter().find(|pid| {
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        descriptors.is_ok_and(|mut descriptors| {
+            descriptors.any(|fd| {
+                fd.is_ok_and(|fd| std::fs::read_link(fd.path()).is_ok_and(|open| open == node))
+            })
+        })
+    })
+}
+
+/// The process that has locked the node's file (`flock`), which everybody may know.
+fn locker(node: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(node).ok()?;
+    let (major, minor) = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
+    // 1: FLOCK  ADVISORY  WRITE 4711 00:05:271 0 EOF
+    let place = format!("{major:02x}:{minor:02x}:{}", file.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let mut fields = line.split_whitespace();
+        let pid = fields.find_map(another)?;
+        (fields.next()? == place).then_some(pid)
+    })
+}
+
+/// The process that a lock file of the old kind names, if it is alive.
+fn lock_files_owner(node: &Path) -> Option<u32> {
+    let name = node.file_name()?.to_str()?;
+    let text = std::fs::read_to_string(format!("/var/lock/LCK..{name}")).ok()?;
+    another(text.split_whitespace().next()?)
+}
+
+/// A process that is not this one.
+fn another(pid: &str) -> Option<u32> {
+    pid.parse().ok().filter(|pid| *pid != std::process::id())
 }
 
 /// The stable names of a node below `root`, the best first.
@@ -63,6 +93,31 @@ pub fn links(root: &Path, node: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_a_node_is_known_by_its_descriptors_and_by_its_lock() {
+        use std::io::BufRead as _;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let node = std::fs::canonicalize(file.path()).unwrap();
+        assert_eq!(holder(&node), None);
+        let mut child = std::process::Command::new("flock")
+            .arg(&node)
+            .args(["sh", "-c", "echo locked; read end"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let expected = format!("flock ({})", child.id());
+        assert_eq!(holder(&node), Some(expected));
+        assert_eq!(locker(&node), Some(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(holder(&node), None);
+    }
 
     #[test]
     fn links_are_found_and_rights_are_told() {

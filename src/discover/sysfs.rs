@@ -18,6 +18,10 @@ const MOST_NODES: usize = 512;
 /// mouse or a jack has not.
 const TYPING_KEYS: [usize; 6] = [16, 17, 18, 25, 28, 57];
 
+/// From `KEY_ESC` to `KEY_SPACE`, the keypad, `KEY_102ND` and keypad Enter: whatever has one of these may
+/// type a part of a code.
+const TYPED_KEYS: [std::ops::RangeInclusive<usize>; 4] = [1..=57, 71..=83, 86..=86, 96..=96];
+
 /// Name of the virtual keyboards that this program makes: they are no scanners.
 pub const OWN_KEYBOARD: &str = "oplati shared";
 
@@ -54,6 +58,16 @@ pub fn candidates(root: &Path) -> Vec<Candidate> {
 pub fn candidate_at(root: &Path, node: &Path) -> Option<Candidate> {
     let node = std::fs::canonicalize(node).ok()?;
     candidates(root).into_iter().find(|one| one.node == node)
+}
+
+/// The keyboard that an event node with few keys belongs to.
+#[must_use]
+pub fn keyboard_with(root: &Path, node: &Path) -> Option<Candidate> {
+    let entry = root.join("sys/class/input").join(node.file_name()?);
+    let device = std::fs::canonicalize(entry.join("device")).ok()?;
+    candidates(root)
+        .into_iter()
+        .find(|one| one.mode == Mode::Keyboard && device.starts_with(&one.device))
 }
 
 fn tty(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
@@ -211,16 +225,31 @@ fn clean(text: &str) -> String {
         .collect()
 }
 
-/// The nodes of the same physical device in the same mode, `candidate`'s own first.
+/// Every event node of the keyboard's physical device that can type, `keyboard`'s own first: a device
+/// may type on any of them, and some have digits only.
 #[must_use]
-pub fn siblings(root: &Path, candidate: &Candidate) -> Vec<PathBuf> {
-    let mut nodes = vec![candidate.node.clone()];
-    let others = candidates(root).into_iter().filter(|other| {
-        other.mode == candidate.mode
-            && other.device == candidate.device
-            && other.node != candidate.node
-    });
-    nodes.extend(others.map(|other| other.node));
+pub fn typing_nodes(root: &Path, keyboard: &Candidate) -> Vec<PathBuf> {
+    let mut nodes = vec![keyboard.node.clone()];
+    let folder = root.join("sys/class/input");
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut others: Vec<PathBuf> = entries
+        .take(MOST_NODES)
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let device = std::fs::canonicalize(entry.path().join("device")).ok()?;
+            let is_of_it = device.starts_with(&keyboard.device);
+            let keys = text(&device.join("capabilities/key"))?;
+            let types = TYPED_KEYS
+                .into_iter()
+                .flatten()
+                .any(|key| has_bit(&keys, key));
+            (name.starts_with("event") && is_of_it && types)
+                .then(|| root.join("dev/input").join(name))
+        })
+        .filter(|node| *node != keyboard.node)
+        .collect();
+    others.sort();
+    nodes.extend(others);
     nodes
 }
 
@@ -343,14 +372,22 @@ pub(crate) mod tests {
         tree.usb("1-4", "1eab", "0d03", "");
         tree.keyboard("1-4", "event7", KEYS);
         tree.keyboard("1-4", "event9", KEYS);
+        // Digits and Enter, and a node with volume keys.
+        tree.keyboard("1-4", "event10", "10000ffc");
+        tree.keyboard("1-4", "event11", "1000000000000 0");
         tree.usb("1-5", "1eab", "0d03", "");
         tree.keyboard("1-5", "event8", KEYS);
         let found = candidates(tree.path());
         assert_eq!(found[0].identity(), found[2].identity());
         assert_ne!(found[0].identity(), found[1].identity());
-        let nodes = siblings(tree.path(), &found[2]);
-        let expected = ["event9", "event7"].map(|name| tree.path().join("dev/input").join(name));
+        let nodes = typing_nodes(tree.path(), &found[2]);
+        let expected =
+            ["event9", "event10", "event7"].map(|name| tree.path().join("dev/input").join(name));
         assert_eq!(nodes, expected);
+        let digits = tree.path().join("dev/input/event10");
+        assert_eq!(keyboard_with(tree.path(), &digits), Some(found[0].clone()));
+        let none = Path::new("/dev/input/event99");
+        assert_eq!(keyboard_with(tree.path(), none), None);
     }
 
     #[test]

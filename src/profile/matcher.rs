@@ -82,6 +82,25 @@ impl Registry {
         });
         fits.max_by_key(|fit| fit.why)
     }
+
+    /// The profile of a device that can be nothing but a scanner, in whatever mode it is: makers give a
+    /// scanner another number in each mode, and not all of them are known.
+    #[must_use]
+    pub fn scanner_id(&self, candidate: &Candidate) -> Option<&str> {
+        let fit = self.fit(candidate);
+        let sure = fit.filter(|fit| fit.may_take_unasked(candidate.mode));
+        let makers = || {
+            let mut profiles = self.profiles();
+            profiles.find(|profile| {
+                let mut claims = profile.matches.iter();
+                claims.any(|claim| {
+                    candidate.vid.is_some() && claim.vid == candidate.vid && !claim.generic_bridge
+                })
+            })
+        };
+        let profile = sure.map(|fit| fit.profile).or_else(makers)?;
+        Some(&profile.id)
+    }
 }
 
 impl Match {
@@ -174,6 +193,25 @@ mod tests {
             None,
         ];
         assert_eq!(fits(&tree), expected);
+    }
+
+    #[test]
+    fn a_scanner_in_a_mode_whose_number_nobody_knows_is_still_a_scanner() {
+        let tree = Tree::new();
+        let devices = [
+            ("1-1", "0c2e", "0b81", Some("honeywell")),
+            ("1-2", "1a86", "7523", None),
+            ("1-3", "046d", "c31c", None),
+        ];
+        for (port, vid, pid, _) in devices {
+            tree.usb(port, vid, pid, "");
+            tree.keyboard(port, &format!("event{port}"), KEYS);
+        }
+        let registry = Registry::built_in();
+        for (candidate, (.., expected)) in candidates(tree.path()).iter().zip(devices) {
+            assert_eq!(registry.scanner_id(candidate), expected);
+            assert!(registry.fit(candidate).is_none(), "it is not taken");
+        }
     }
 
     #[test]

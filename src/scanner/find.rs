@@ -11,7 +11,7 @@ use super::keyboard::KeyboardSource;
 use super::serial::SerialSource;
 use super::source::Source;
 use crate::config::{Layout, ScannerDevice, SerialLine};
-use crate::discover::{Candidate, sysfs};
+use crate::discover::{Candidate, access, sysfs};
 use crate::profile::schema::Profile;
 use crate::profile::{Mode, Registry};
 
@@ -26,7 +26,7 @@ pub struct Knowledge {
     pub layout: Option<Layout>,
     /// Where sysfs and the nodes are; `/` but in tests.
     pub root: PathBuf,
-    /// Devices that `auto` has given to a scanner: identity, and whose it is.
+    /// Devices that scanners have: identity, and whose it is.
     pub claims: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
@@ -39,12 +39,28 @@ pub enum Target {
     Any,
 }
 
+impl Target {
+    /// How the device speaks, if that is said.
+    pub(super) fn mode(&self) -> Option<Mode> {
+        match self {
+            Target::Named(ScannerDevice::Serial(_)) => Some(Mode::Serial),
+            Target::Named(ScannerDevice::Hid { .. }) => Some(Mode::HidPos),
+            Target::Named(ScannerDevice::Keyboard { .. }) => Some(Mode::Keyboard),
+            Target::Named(ScannerDevice::Auto) | Target::Any => None,
+        }
+    }
+}
+
 /// An open device.
 pub(super) struct Opened {
     pub source: Box<dyn Source>,
     pub node: PathBuf,
     pub profile: String,
     pub mode: Mode,
+    /// What sysfs knows of it.
+    pub candidate: Option<Candidate>,
+    /// For keyboards: how many nodes it has.
+    pub nodes: usize,
 }
 
 /// Why there is none: the state and the reason, English.
@@ -53,15 +69,28 @@ pub(super) type NotOpened = (DeviceState, String);
 impl Knowledge {
     /// Opens what `target` means for the scanner `name`.
     pub(super) fn open(&self, name: &str, target: &Target) -> Result<Opened, NotOpened> {
-        match target {
+        let opened = match target {
             Target::Named(ScannerDevice::Serial(line)) => self.open_serial(line),
             Target::Named(ScannerDevice::Hid { path }) => self.open_hid(path),
             Target::Named(ScannerDevice::Keyboard { path }) => self.open_keyboard(path),
-            Target::Named(ScannerDevice::Auto) | Target::Any => self.open_any(name),
+            Target::Named(ScannerDevice::Auto) | Target::Any => return self.open_any(name),
+        }?;
+        if let Some(candidate) = &opened.candidate {
+            let identity = candidate.identity();
+            self.claims().insert(identity, name.to_owned());
         }
+        Ok(opened)
     }
 
-    /// Gives a device back that `auto` had given to the scanner.
+    /// Whether the device has got more nodes since it was opened: a keyboard's come one by one.
+    pub(super) fn has_grown(&self, opened: &(Option<Candidate>, usize)) -> bool {
+        let (candidate, nodes) = opened;
+        candidate.as_ref().is_some_and(|one| {
+            one.mode == Mode::Keyboard && sysfs::typing_nodes(&self.root, one).len() > *nodes
+        })
+    }
+
+    /// Gives the scanner's device back.
     pub(super) fn release(&self, name: &str) {
         self.claims().retain(|_, whose| whose != name);
     }
@@ -106,7 +135,9 @@ impl Knowledge {
                 }
             }
         }
+        let other = || self.misused(|_| true);
         let nothing = "no scanner that a profile knows is plugged in".to_owned();
+        let failed = failed.or_else(other);
         Err(failed.unwrap_or((DeviceState::Missing, nothing)))
     }
 
@@ -136,6 +167,14 @@ impl Knowledge {
 
     fn open_serial(&self, line: &SerialLine) -> Result<Opened, NotOpened> {
         let (node, candidate) = self.node(&line.path, Mode::Serial)?;
+        // Who opened the port before us and did not lock it would go on taking bytes of each code.
+        if candidate.is_some()
+            && let Some(holder) = access::holder(&node)
+        {
+            let why = format!("{holder} has the port open");
+            let holder = Some(holder);
+            return Err((DeviceState::Busy { holder }, why));
+        }
         let profile = self.profile_for(candidate.as_ref(), Mode::Serial);
         let mut settings = profile.map(Profile::serial).unwrap_or_default();
         if let Some(line) = &line.settings {
@@ -148,6 +187,8 @@ impl Knowledge {
             source: Box::new(SerialSource::open(&node, &settings)?),
             profile: id_of(profile),
             mode: Mode::Serial,
+            nodes: 1,
+            candidate,
             node,
         })
     }
@@ -173,14 +214,17 @@ impl Knowledge {
             source: Box::new(source),
             profile: id_of(profile),
             mode: Mode::HidPos,
-            node: candidate.node,
+            nodes: 1,
+            node: candidate.node.clone(),
+            candidate: Some(candidate),
         })
     }
 
     fn open_keyboard(&self, path: &Path) -> Result<Opened, NotOpened> {
         let (node, candidate) = self.node(path, Mode::Keyboard)?;
+        let candidate = candidate.or_else(|| sysfs::keyboard_with(&self.root, &node));
         let nodes = match &candidate {
-            Some(candidate) => sysfs::siblings(&self.root, candidate),
+            Some(candidate) => sysfs::typing_nodes(&self.root, candidate),
             // A device with few keys: the administrator knows what it is.
             None => vec![node.clone()],
         };
@@ -193,6 +237,8 @@ impl Knowledge {
             source: Box::new(KeyboardSource::open(&nodes, settings)?),
             profile: id_of(profile),
             mode: Mode::Keyboard,
+            nodes: nodes.len(),
+            candidate,
             node,
         })
     }
@@ -201,32 +247,55 @@ impl Knowledge {
     /// the setting says explains why there is none.
     fn node(&self, path: &Path, wanted: Mode) -> Result<(PathBuf, Option<Candidate>), NotOpened> {
         let Ok(node) = std::fs::canonicalize(path) else {
-            let candidates = sysfs::candidates(&self.root).into_iter();
-            let other = candidates
-                .filter(|one| one.mode != wanted)
-                .find_map(|one| self.otherwise(&one));
             let missing = || (DeviceState::Missing, "no such node".to_owned());
+            let other = self.misused(|mode| mode != wanted);
             return Err(other.unwrap_or_else(missing));
         };
         let candidate = sysfs::candidate_at(&self.root, &node);
-        // The same name leads to another node when the scanner's mode was changed.
-        if let Some(one) = candidate.as_ref().filter(|one| one.mode != wanted) {
-            let why = format!("{} is a {} node", one.node.display(), one.mode.word());
-            return Err((DeviceState::WrongMode { is: one.mode }, why));
+        let Some(other) = candidate.as_ref().filter(|one| one.mode != wanted) else {
+            return Ok((node, candidate));
+        };
+        // A device has several nodes, and udev's name may lead to any of them.
+        let twin = sysfs::candidates(&self.root).into_iter().find(|one| {
+            one.mode == wanted && one.device == other.device && speaks(one) == Some(wanted)
+        });
+        if let Some(twin) = twin {
+            return Ok((twin.node.clone(), Some(twin)));
         }
-        Ok((node, candidate))
+        // The same name leads to another node when the scanner's mode was changed.
+        let is = speaks(other).unwrap_or(other.mode);
+        let why = format!("{} is a {} node", other.node.display(), is.word());
+        Err((DeviceState::WrongMode { is }, why))
     }
 
-    fn otherwise(&self, candidate: &Candidate) -> Option<NotOpened> {
-        let fit = self.registry.fit(candidate)?;
-        let (is, id) = (candidate.mode, &fit.profile.id);
-        let node = candidate.node.display();
-        let why = format!(
-            "no such node, but {node} is a {id} scanner in mode {}",
-            is.word()
-        );
-        let state = DeviceState::WrongMode { is };
-        fit.may_take_unasked(is).then_some((state, why))
+    /// A scanner that nobody has and that is in a mode of which somebody says that it is wrong.
+    fn misused(&self, is_wrong: impl Fn(Mode) -> bool) -> Option<NotOpened> {
+        let candidates = sysfs::candidates(&self.root);
+        let claims = self.claims();
+        let is_free = |one: &Candidate| {
+            let mut devices = claims
+                .keys()
+                .filter_map(|identity| identity.split_once(' '));
+            !devices.any(|(_, device)| Path::new(device) == one.device)
+        };
+        let mut free = candidates.iter().filter(|one| is_free(one));
+        free.find_map(|one| {
+            let is = speaks(one).filter(|mode| is_wrong(*mode))?;
+            let id = self.registry.scanner_id(one)?;
+            let node = one.node.display();
+            let why = format!("{node} is a {id} scanner in mode {}", is.word());
+            Some((DeviceState::WrongMode { is }, why))
+        })
+    }
+}
+
+/// How a device really speaks: the HID node of a keyboard is a keyboard's.
+fn speaks(candidate: &Candidate) -> Option<Mode> {
+    use super::hid::descriptor::{Unfit, layouts};
+    match (candidate.mode, layouts(&candidate.descriptor)) {
+        (Mode::HidPos, Err(Unfit::Keyboard)) => Some(Mode::Keyboard),
+        (Mode::HidPos, Err(Unfit::NoScanner)) => None,
+        (mode, Ok(_) | Err(_)) => Some(mode),
     }
 }
 

@@ -77,7 +77,7 @@ impl DeviceState {
             DeviceState::Busy { holder: Some(holder) } => format!("Сканер занят программой {holder}: остановите её"),
             DeviceState::Busy { holder: None } => "Сканер занят другой программой: остановите её".to_owned(),
             DeviceState::NoPermission => {
-                "Нет прав на устройство: выполните udevadm trigger, для переходника — oplati devices bind".to_owned()
+                "Нет прав на устройство: выполните udevadm trigger, для незнакомого сканера или переходника — oplati devices bind".to_owned()
             }
             DeviceState::WrongMode { is } => format!(
                 "Сканер в режиме {}: прочитайте сканером код нужного режима из его инструкции или укажите {}: в oplati.conf",

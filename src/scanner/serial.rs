@@ -103,7 +103,12 @@ impl Source for SerialSource {
             Ok(0) => Err("the port gives nothing any more".to_owned()),
             Ok(count) => {
                 let bytes = chunk.get(..count).unwrap_or_default();
+                let before = self.framer.discarded();
                 let frames = self.framer.push(bytes, now);
+                // The scanner waits for an answer to an over-long code, too.
+                for _ in before..self.framer.discarded() {
+                    self.acknowledge(false);
+                }
                 Ok(frames.into_iter().map(|frame| self.piece(frame)).collect())
             }
             Err(error) if is_passing(&error) => Ok(Vec::new()),
@@ -169,6 +174,13 @@ fn state_of(error: &serialport::Error, node: &Path) -> DeviceState {
             DeviceState::NoPermission
         }
         serialport::ErrorKind::Io(std::io::ErrorKind::NotFound) => DeviceState::Missing,
+        serialport::ErrorKind::Io(_)
+        | serialport::ErrorKind::InvalidInput
+        | serialport::ErrorKind::Unknown
+            if !node.exists() =>
+        {
+            DeviceState::Missing
+        }
         serialport::ErrorKind::Io(_)
         | serialport::ErrorKind::InvalidInput
         | serialport::ErrorKind::Unknown => DeviceState::Failed(error.to_string()),

@@ -60,7 +60,7 @@ pub(super) trait Source: Send {
     /// Gives what silence has ended.
     fn handle_timeout(&mut self, now: Duration) -> Vec<Piece>;
 
-    /// A code was taken, or could not be.
+    /// A code was taken, or could not be; not called for the rest of a code.
     fn acknowledge(&mut self, _taken: bool) {}
 
     /// Codes so far that could not be read.

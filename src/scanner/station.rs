@@ -18,6 +18,8 @@ use super::find::{Knowledge, NotOpened, Opened};
 use super::share::Sharer;
 use super::source::{Original, Piece, Source};
 use super::{DeviceState, ScannerEvent, Settings, Snapshot};
+use crate::discover::Candidate;
+use crate::profile::Mode;
 
 /// First pause before a device is looked for again; doubles up to [`MOST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -141,6 +143,8 @@ pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
 enum Ended {
     Stopped,
     Gone(String),
+    /// It has more nodes now: it is opened again at once, with all of them.
+    Grown,
 }
 
 enum Ready {
@@ -161,6 +165,10 @@ struct Station {
 
 impl Station {
     fn run(mut self) {
+        // The till program looks for its end when it starts, whether the scanner is there or not.
+        if let Some(mode) = self.settings.target.mode() {
+            self.share_as(mode);
+        }
         let mut pause = FIRST_PAUSE;
         let mut was_open = false;
         loop {
@@ -174,6 +182,10 @@ impl Station {
                     self.knowledge().release(&self.settings.name);
                     match ended {
                         Ended::Stopped => return,
+                        Ended::Grown => {
+                            was_open = false;
+                            continue;
+                        }
                         Ended::Gone(why) => self.tell(DeviceState::Missing, Some(why)),
                     }
                 }
@@ -206,6 +218,8 @@ impl Station {
             node,
             profile,
             mode,
+            candidate,
+            nodes,
         } = opened;
         let is_optional = self.settings.is_optional();
         self.change(|facts| {
@@ -214,23 +228,41 @@ impl Station {
                 facts.node = node.display().to_string();
             }
         });
+        self.share_as(mode);
+        self.tell(DeviceState::Connected, None);
+        self.read_until_gone(source.as_mut(), &(candidate, nodes))
+    }
+
+    /// Makes the till's end for a scanner of this kind, if the scanner is shared and it is not there.
+    fn share_as(&self, mode: Mode) {
         if let Some(sharing) = &self.settings.share {
             let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
             if share.as_ref().is_none_or(|sharer| sharer.mode() != mode) {
                 *share = Sharer::start(&self.settings.name, mode, sharing);
             }
         }
-        self.tell(DeviceState::Connected, None);
-        self.read_until_gone(source.as_mut())
     }
 
-    fn read_until_gone(&mut self, source: &mut dyn Source) -> Ended {
+    fn read_until_gone(
+        &mut self,
+        source: &mut dyn Source,
+        opened: &(Option<Candidate>, usize),
+    ) -> Ended {
         let mut discarded = 0;
+        // What came between the first look and now counts.
+        let mut nudged = true;
         loop {
+            // Not in mid-code: to open the device again is to lose what is under way.
+            if nudged && source.poll_timeout().is_none() {
+                nudged = false;
+                if self.knowledge().has_grown(opened) {
+                    return Ended::Grown;
+                }
+            }
             let wait = source
                 .poll_timeout()
                 .map(|at| at.saturating_sub(self.began.elapsed()));
-            let pieces = match self.wait_for(source, wait) {
+            let pieces = match self.wait_for(source, wait, &mut nudged) {
                 Ok(Ready::Stop) => return Ended::Stopped,
                 Ok(Ready::Silence) => source.handle_timeout(self.began.elapsed()),
                 Ok(Ready::Device) => match source.read(self.began.elapsed()) {
@@ -247,13 +279,21 @@ impl Station {
                 self.change(|facts| facts.discarded += more);
             }
             for piece in pieces {
+                let is_code = matches!(piece, Piece::Code { .. });
                 let taken = self.hand_on(piece);
-                source.acknowledge(taken);
+                if is_code {
+                    source.acknowledge(taken);
+                }
             }
         }
     }
 
-    fn wait_for(&self, source: &dyn Source, wait: Option<Duration>) -> rustix::io::Result<Ready> {
+    fn wait_for(
+        &self,
+        source: &dyn Source,
+        wait: Option<Duration>,
+        nudged: &mut bool,
+    ) -> rustix::io::Result<Ready> {
         let timeout = wait.map(timespec);
         let devices = source.descriptors();
         let mut fds = vec![PollFd::from_borrowed_fd(
@@ -270,9 +310,9 @@ impl Station {
             Ok(_) => {}
         }
         let mut seen = fds.iter().map(PollFd::revents);
-        let nudged = seen.next().is_some_and(|seen| !seen.is_empty());
-        if nudged {
+        if seen.next().is_some_and(|seen| !seen.is_empty()) {
             self.wake.clear();
+            *nudged = true;
         }
         let seen = seen.fold(PollFlags::empty(), |all, seen| all | seen);
         Ok(if self.wake.is_stopped() {

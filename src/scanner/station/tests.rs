@@ -329,6 +329,27 @@ fn codes_are_acknowledged_where_a_profile_asks_for_it() {
 }
 
 #[test]
+fn each_code_is_answered_once_whatever_ends_it_and_an_overlong_one_too() {
+    let mut pty = Pty::open();
+    let bench = Bench::with(Some(&pty), Some("mertech-superlead-ack"), false);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    for code in ["CODE1", "CODE2"] {
+        // The LF comes by itself, after the code was answered.
+        pty.send(format!("{code}\r").as_bytes());
+        assert_eq!(bench.code(), code);
+        pty.send(b"\n");
+    }
+    pty.send(&vec![b'x'; 3000]);
+    pty.send(&[vec![b'x'; 3000], b"\r".to_vec()].concat());
+    pty.send(b"CODE3\r");
+    assert_eq!(bench.code(), "CODE3");
+    let mut answers = [0; 4];
+    std::io::Read::read_exact(&mut pty.master, &mut answers).unwrap();
+    assert_eq!(answers, [0x06, 0x06, 0x15, 0x06]);
+    bench.scanner.stop();
+}
+
+#[test]
 fn a_code_that_nobody_takes_is_repeated_by_the_scanner_and_given_up() {
     let mut pty = Pty::open();
     let bench = Bench::with(Some(&pty), Some("mertech-superlead-ack"), false);
