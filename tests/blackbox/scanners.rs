@@ -1,7 +1,7 @@
 //! Scanners: shared with the till program, named and misnamed, found out about.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -55,6 +55,49 @@ fn a_till_program_reads_goods_and_never_the_code_of_a_buyer_who_pays() {
     assert_eq!(till.until_final("s-1")["state"], "done");
     scanner.read("after");
     comes(&mut program, b"after\r\n");
+}
+
+#[test]
+fn a_till_program_that_writes_to_a_shared_scanner_is_never_held_up() {
+    let mut scanner = Scanner::plug();
+    let sim = Sim::start(None);
+    let till = Till::started(
+        &sim.url,
+        0,
+        &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
+    );
+    connected(&till);
+    let shared = till.path("run/oplati/shared/scanner1");
+    let mut program = File::options().read(true).write(true).open(shared).unwrap();
+    // An answer to each code, as some scanners want it; all of them are more than a terminal holds.
+    for _ in 0..20 {
+        program.write_all(&[0x06; 2048]).unwrap();
+        scanner.read("4810268003455");
+        comes(&mut program, b"4810268003455\r\n");
+    }
+}
+
+#[test]
+fn who_has_the_port_is_named_and_a_shared_end_is_there_before_the_scanner() {
+    let scanner = Scanner::plug();
+    let holder = File::open(&scanner.node).unwrap();
+    rustix::fs::flock(&holder, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let sim = Sim::start(None);
+    let till = Till::started(
+        &sim.url,
+        0,
+        &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
+    );
+    wait_for("the verdict", || {
+        (device(&till)["state"] == "busy").then_some(())
+    });
+    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    let reasons = health["reasons"].to_string();
+    let pid = format!("({})", std::process::id());
+    assert!(reasons.contains(&pid), "{reasons}");
+    assert!(till.path("run/oplati/shared/scanner1").exists());
+    drop(holder);
+    connected(&till);
 }
 
 #[test]
@@ -184,7 +227,7 @@ fn an_unknown_scanner_is_found_out_about_by_its_code() {
     let setting = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(
         setting.trim(),
-        format!("device = serial:{}@9600", scanner.node)
+        format!("device = serial:{}@9600\nprofile = mine", scanner.node)
     );
     let written = till.path("etc/oplati/devices.d/mine.toml");
     assert!(

@@ -21,7 +21,7 @@ use crate::exit;
 use crate::profile::schema::{
     Keyboard, Kind, Layout, Match, Parity, Profile, SCHEMA, Serial, Status, Vector,
 };
-use crate::profile::{Fit, Mode, Registry};
+use crate::profile::{Fit, Mode, Registry, Why};
 use crate::scanner::find::{Knowledge, Target};
 use crate::scanner::hid::is_barcode_scanner;
 use crate::scanner::keyboard::keymap::{Held, character, key_of};
@@ -96,10 +96,12 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
             _ => format!("It has a profile already: {}", known.profile.id),
         };
         context.output.note(&text);
-        return print_setting(context, &finding);
+        return print_setting(context, &finding, None);
     }
-    write_profile(context, args, &finding, &code)?;
-    print_setting(context, &finding)
+    let is_bridge = known.is_some_and(|fit| fit.why == Why::GenericBridge);
+    let id = write_profile(context, args, &finding, &code, is_bridge)?;
+    let by_name = is_bridge || finding.candidate.ids().is_none();
+    print_setting(context, &finding, by_name.then_some(id.as_str()))
 }
 
 /// A known profile that reads the device as it was read now.
@@ -370,9 +372,10 @@ fn write_profile(
     args: &IdentifyArgs,
     finding: &Finding,
     code: &str,
-) -> Result<(), CliError> {
+    is_bridge: bool,
+) -> Result<String, CliError> {
     let id = args.id.clone().unwrap_or_else(|| slug(&finding.candidate));
-    let profile = profile(id, finding, code);
+    let profile = profile(id, finding, code, is_bridge);
     profile.validate().map_err(CliError::Usage)?;
     let text = toml::to_string(&profile).map_err(|error| CliError::Data(error.to_string()))?;
     let folder = context.paths.profiles();
@@ -391,7 +394,7 @@ fn write_profile(
     std::fs::write(&path, text).map_err(failed)?;
     let said = context.tongue.say("Профиль записан:", "Profile written:");
     context.output.note(&format!("{said} {}", path.display()));
-    Ok(())
+    Ok(profile.id)
 }
 
 fn slug(candidate: &Candidate) -> String {
@@ -411,10 +414,12 @@ fn slug(candidate: &Candidate) -> String {
     }
 }
 
-fn profile(id: String, finding: &Finding, code: &str) -> Profile {
+/// Behind a bridge that all sorts of devices have, a profile is used by its name only: its numbers would
+/// take a scale for a scanner.
+fn profile(id: String, finding: &Finding, code: &str, is_bridge: bool) -> Profile {
     let candidate = &finding.candidate;
     let mode = candidate.mode;
-    let exact = candidate.vid.zip(candidate.pid);
+    let exact = candidate.vid.zip(candidate.pid).filter(|_| !is_bridge);
     let serial = Serial {
         baud: finding.baud,
         ..Serial::default()
@@ -467,8 +472,12 @@ fn profile(id: String, finding: &Finding, code: &str) -> Profile {
     }
 }
 
-/// The line for oplati.conf.
-fn print_setting(context: &Context, finding: &Finding) -> Result<u8, CliError> {
+/// The lines for oplati.conf; with the profile where nothing else tells which holds.
+fn print_setting(
+    context: &Context,
+    finding: &Finding,
+    profile: Option<&str>,
+) -> Result<u8, CliError> {
     let candidate = &finding.candidate;
     let root = Path::new("/");
     let links = crate::discover::access::links(root, &candidate.node);
@@ -484,6 +493,10 @@ fn print_setting(context: &Context, finding: &Finding) -> Result<u8, CliError> {
         node.display()
     );
     context.output.line(&line).map_err(CliError::Write)?;
+    if let Some(id) = profile {
+        let line = format!("profile = {id}");
+        context.output.line(&line).map_err(CliError::Write)?;
+    }
     Ok(exit::OK)
 }
 
@@ -517,7 +530,7 @@ mod tests {
             let finding = finding(mode);
             let id = slug(&finding.candidate);
             assert_eq!(id, "x-co-qr-reader-2-1234-abcd");
-            let written = profile(id, &finding, &test_code().unwrap());
+            let written = profile(id, &finding, &test_code().unwrap(), false);
             let text = toml::to_string(&written).unwrap();
             let path = PathBuf::from(format!("{}.toml", written.id));
             let read = crate::profile::registry::parse(&path, &text).unwrap();
@@ -527,6 +540,16 @@ mod tests {
                 Vec::<String>::new()
             );
         }
+    }
+
+    #[test]
+    fn a_scanner_behind_a_bridge_is_not_known_by_the_bridges_numbers() {
+        let mut finding = finding(Mode::Serial);
+        finding.candidate.vid = Some(0x1a86);
+        finding.candidate.pid = Some(0x7523);
+        let written = profile("own".to_owned(), &finding, "CODE", true);
+        assert!(written.matches.is_empty());
+        written.validate().unwrap();
     }
 
     #[test]
