@@ -273,6 +273,26 @@ mod tests {
         }
 
         #[test]
+        fn after_garbage_and_silence_the_next_code_is_whole(
+            noise in prop::collection::vec(any::<u8>(), 0..6000),
+            code in "[!-~]{1,60}",
+            terminator in prop_oneof![Just(Terminator::Line), Just(Terminator::Crlf), Just(Terminator::Quiet)],
+            cut in 0_usize..62,
+        ) {
+            let mut framer = Framer::new(Framing { terminator, ..Framing::default() });
+            framer.push(&noise, Duration::ZERO);
+            let later = Duration::from_secs(1);
+            framer.handle_timeout(later);
+            let sent = format!("{code}\r\n");
+            let (first, second) = sent.as_bytes().split_at(cut.min(sent.len()));
+            let mut frames = framer.push(first, later);
+            frames.extend(framer.push(second, later + SOON));
+            frames.extend(framer.handle_timeout(later * 2));
+            let expected = if terminator == Terminator::Quiet { sent } else { code };
+            prop_assert_eq!(codes(frames), vec![expected.into_bytes()]);
+        }
+
+        #[test]
         fn garbage_never_panics_nor_grows(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..3000), 0..8)) {
             let mut framer = Framer::new(Framing::default());
             for chunk in &chunks {

@@ -493,5 +493,25 @@ pub(crate) mod tests {
             }
             prop_assert_eq!(decoder.poll_timeout(), None);
         }
+
+        #[test]
+        fn after_a_storm_and_silence_the_next_code_is_whole(
+            events in prop::collection::vec((0_u16..260, -1..4), 0..400),
+            text in "[ -~]{1,40}",
+        ) {
+            let mut decoder = us();
+            for (key, value) in events {
+                if value == 3 {
+                    decoder.dropped(SOON);
+                } else {
+                    decoder.push(key, value, SOON);
+                }
+            }
+            for modifier in [LEFT_CTRL, RIGHT_CTRL, LEFT_SHIFT, RIGHT_SHIFT, LEFT_ALT, RIGHT_ALT] {
+                decoder.push(modifier, 0, SOON);
+            }
+            decoder.handle_timeout(Duration::from_secs(9));
+            prop_assert_eq!(texts(&mut decoder, &strokes_of(&text)), vec![Some(text)]);
+        }
     }
 }
