@@ -13,6 +13,7 @@
 )]
 
 mod devices;
+mod gadgets;
 mod host;
 mod scenes;
 #[path = "../../blackbox/terminal_qr.rs"]
@@ -22,7 +23,8 @@ mod till;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use devices::{Ftdi, GadgetAcm, GadgetKeyboard, GadgetPos, Layout, Scanner, Uhid, Uinput};
+use devices::{Ftdi, Layout, Scanner, Uhid, Uinput};
+use gadgets::{GadgetAcm, GadgetKeyboard, GadgetPos};
 use host::Host;
 
 /// Of every wait; emulation on a busy machine is slow.
@@ -104,11 +106,11 @@ fn main() {
         tell(scanner.kind(), &mut || {
             scenes::each_kind(scanner.as_mut(), rounds)
         });
-        devices::clear();
+        gadgets::clear();
     }
     for (name, scene) in scenes::OTHERS {
         tell(name, &mut || scene());
-        devices::clear();
+        gadgets::clear();
     }
     host.say(&format!("DONE {passed} passed, {failed} failed"));
 }
