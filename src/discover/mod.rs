@@ -1,7 +1,7 @@
 //! What is plugged in: serial ports, HID raw nodes and keyboards, as sysfs tells them.
 //!
 //! - [`sysfs`]: reads a sysfs below a root that is passed in · [`access`]: rights, holders, symlinks ·
-//!   [`uevent`]: the kernel's word that something came or went
+//!   [`uevent`]: the kernel's and udev's word that something came or went
 //!
 //! sysfs and not udev's database: it is there before udev has run and without udev at all. Nothing is
 //! opened and nothing is written; an unknown port may be a scale or a modem.

@@ -1,9 +1,9 @@
-//! The kernel's uevents, read from its netlink group.
+//! Uevents: the kernel's own, and udev's when it is done with one.
 //!
-//! The kernel's group and not udev's: it needs no udev and no library. It speaks before udev has set
-//! rights and symlinks, so whoever is woken tries again for a while. An event only says "look again":
-//! what is there is always read from sysfs, since events can be lost (`ENOBUFS`) or late, and a slow
-//! rescan stands behind them.
+//! The kernel's come without udev, but before udev has set rights and symlinks; udev's come just after
+//! it has, so that a scanner is back as soon as it can be opened. An event only says "look again": what
+//! is there is always read from sysfs, since events can be lost (`ENOBUFS`) or late, and a slow rescan
+//! stands behind them. Whoever may send such messages (root alone) gains nothing but a look.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,9 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 
-/// The kernel's own multicast group (udev's is 2).
-const KERNEL_GROUP: u32 = 1;
-/// The kernel's messages have at most 2048 bytes of environment and a short head (`UEVENT_BUFFER_SIZE`).
+/// The multicast groups of the kernel (1) and of udev (2).
+const GROUPS: u32 = 1 | 2;
+/// The kernel's messages have at most 2048 bytes of environment and a short head (`UEVENT_BUFFER_SIZE`);
+/// udev adds its properties.
 const MAX_MESSAGE: usize = 8192;
 /// Most messages of one burst that are read before the caller looks around.
 const BURST: usize = 256;
@@ -34,7 +35,7 @@ impl Uevents {
             SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
             Some(netlink::KOBJECT_UEVENT),
         )?;
-        rustix::net::bind(&socket, &SocketAddrNetlink::new(0, KERNEL_GROUP))?;
+        rustix::net::bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
         Ok(Uevents { socket })
     }
 
@@ -70,16 +71,16 @@ impl AsFd for Uevents {
 /// Whether a message tells of a scanner's kind of node that came or went.
 #[must_use]
 pub fn is_relevant(message: &[u8]) -> bool {
-    let mut subsystem = false;
-    let mut action = false;
-    for field in message.split(|byte| *byte == 0) {
-        match field {
-            b"SUBSYSTEM=tty" | b"SUBSYSTEM=hidraw" | b"SUBSYSTEM=input" => subsystem = true,
-            b"ACTION=add" | b"ACTION=remove" | b"ACTION=change" | b"ACTION=move" => action = true,
-            _ => {}
-        }
-    }
-    subsystem && action
+    let fields = || message.split(|byte| *byte == 0);
+    // The first property of udev's message stands right behind the bytes of its head.
+    let has = |key: &str, values: &[&str]| {
+        fields().any(|field| {
+            let is = |value: &&str| field.ends_with(format!("{key}={value}").as_bytes());
+            values.iter().any(is)
+        })
+    };
+    has("SUBSYSTEM", &["tty", "hidraw", "input"])
+        && has("ACTION", &["add", "remove", "change", "move"])
 }
 
 #[cfg(test)]
@@ -97,6 +98,13 @@ mod tests {
         assert!(!is_relevant(&message("add", "block")));
         assert!(!is_relevant(&message("bind", "tty")));
         assert!(!is_relevant(b"SUBSYSTEM=tty"));
+    }
+
+    #[test]
+    fn udevs_word_counts_too() {
+        let head = b"libudev\0\xfe\xed\xca\xfe\x28\0\0\0\x28\0\0\0\x99\0\0\0\x01\x02\x03\x04\0\0\0\0\x11\x22\x33\x44\x55\x66\x77\x88";
+        let properties = b"ACTION=add\0DEVPATH=/devices/x\0SUBSYSTEM=hidraw\0ID_PATH=x\0";
+        assert!(is_relevant(&[head.as_slice(), properties].concat()));
     }
 
     proptest! {

@@ -278,7 +278,14 @@ impl Knowledge {
                 .filter_map(|identity| identity.split_once(' '));
             !devices.any(|(_, device)| Path::new(device) == one.device)
         };
-        let mut free = candidates.iter().filter(|one| is_free(one));
+        // A device that speaks rightly on another node has no name from udev yet.
+        let is_right = |device: &Path| {
+            let mut nodes = candidates.iter().filter(|one| one.device == device);
+            nodes.any(|one| speaks(one).is_some_and(|mode| !is_wrong(mode)))
+        };
+        let mut free = candidates
+            .iter()
+            .filter(|one| is_free(one) && !is_right(&one.device));
         free.find_map(|one| {
             let is = speaks(one).filter(|mode| is_wrong(*mode))?;
             let id = self.registry.scanner_id(one)?;
@@ -303,4 +310,95 @@ fn id_of(profile: Option<&Profile>) -> String {
     profile
         .map(|profile| profile.id.clone())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discover::sysfs::tests::{KEYS, Tree};
+    use crate::scanner::hid::tests::{HONEYWELL_LIKE, KEYBOARD};
+
+    fn knowledge(tree: &Tree) -> Knowledge {
+        Knowledge {
+            registry: Arc::new(Registry::built_in()),
+            profile: None,
+            layout: None,
+            root: tree.path().to_owned(),
+            claims: Arc::default(),
+        }
+    }
+
+    fn state(knowledge: &Knowledge, device: ScannerDevice) -> DeviceState {
+        match knowledge.open("scanner1", &Target::Named(device)) {
+            Ok(opened) => panic!("{} was opened", opened.node.display()),
+            Err((state, _)) => state,
+        }
+    }
+
+    fn hid() -> ScannerDevice {
+        ScannerDevice::Hid {
+            path: "/nonexistent/oplati/honeywell".into(),
+        }
+    }
+
+    /// A Honeywell whose product number no profile knows, as a keyboard.
+    fn reset_scanner() -> Tree {
+        let tree = Tree::new();
+        tree.usb("1-2", "0c2e", "0b81", "");
+        tree.keyboard("1-2", "event3", KEYS);
+        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD);
+        tree
+    }
+
+    #[test]
+    fn a_scanner_that_was_reset_is_in_the_wrong_mode_and_not_missing() {
+        let tree = reset_scanner();
+        let wrong = DeviceState::WrongMode { is: Mode::Keyboard };
+        for device in [hid(), ScannerDevice::Auto] {
+            assert_eq!(state(&knowledge(&tree), device), wrong);
+        }
+        // A keyboard is what the setting says: it has another name.
+        let path = "/nonexistent/event9".into();
+        let keyboard = ScannerDevice::Keyboard { path };
+        assert_eq!(state(&knowledge(&tree), keyboard), DeviceState::Missing);
+    }
+
+    #[test]
+    fn what_another_scanner_has_explains_nothing() {
+        let tree = reset_scanner();
+        let knowledge = knowledge(&tree);
+        let others = sysfs::candidates(tree.path())[1].identity();
+        let claims = Arc::clone(&knowledge.claims);
+        claims.lock().unwrap().insert(others, "scanner2".into());
+        assert_eq!(state(&knowledge, hid()), DeviceState::Missing);
+    }
+
+    #[test]
+    fn a_device_without_its_name_that_is_right_on_another_node_is_awaited() {
+        let tree = reset_scanner();
+        tree.hidraw("1-2", "hidraw4", "00000C2E:00000B81", HONEYWELL_LIKE);
+        assert_eq!(state(&knowledge(&tree), hid()), DeviceState::Missing);
+    }
+
+    #[test]
+    fn a_name_that_leads_to_another_node_of_the_device_is_followed() {
+        let tree = reset_scanner();
+        let dev = tree.path().join("dev");
+        std::fs::create_dir_all(dev.join("input")).unwrap();
+        for node in ["hidraw3", "input/event3"] {
+            std::fs::write(dev.join(node), "").unwrap();
+        }
+        let path = dev.join("hidraw3");
+        let keyboard = ScannerDevice::Keyboard { path: path.clone() };
+        // It was found and opened; a plain file is no keyboard.
+        let found = state(&knowledge(&tree), keyboard);
+        assert!(matches!(found, DeviceState::Failed(_)), "{found:?}");
+        let line = SerialLine {
+            path,
+            settings: None,
+        };
+        let wrong = DeviceState::WrongMode { is: Mode::Keyboard };
+        let serial = ScannerDevice::Serial(line);
+        assert_eq!(state(&knowledge(&tree), serial), wrong);
+    }
 }

@@ -68,6 +68,14 @@ impl DeviceState {
         }
     }
 
+    /// Whether it is so, too, while udev has yet to set rights and names.
+    fn may_be_udevs_delay(&self) -> bool {
+        matches!(
+            self,
+            DeviceState::NoPermission | DeviceState::WrongMode { .. }
+        )
+    }
+
     /// What a person can do, Russian.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {

@@ -4,7 +4,7 @@
 //! again, so that an idle scanner costs no wake-ups. The dead device is closed *before* another is
 //! looked for: while it is held, a replugged one gets another number. Names are resolved anew each
 //! time, with growing pauses; a uevent begins the short pauses again, since the node is there some
-//! 100 ms before udev has set its rights and names.
+//! 100 ms before udev has set its rights and names. What is wrong for that while only is not told.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,9 @@ use crate::profile::Mode;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// A replugged scanner is back within a second, even where no uevent tells of it.
 const MOST_PAUSE: Duration = Duration::from_millis(800);
+
+/// Until udev has given a node its rights and names, what can be said of it may be wrong.
+const UDEV_TAKES: Duration = Duration::from_secs(1);
 
 /// Wakes the thread.
 #[derive(Debug)]
@@ -171,10 +174,12 @@ impl Station {
         }
         let mut pause = FIRST_PAUSE;
         let mut was_open = false;
+        let mut unsettled: Option<Instant> = None;
         loop {
             match self.open() {
                 Ok(opened) => {
                     pause = FIRST_PAUSE;
+                    unsettled = None;
                     if std::mem::replace(&mut was_open, true) {
                         self.change(|facts| facts.reconnects += 1);
                     }
@@ -189,7 +194,17 @@ impl Station {
                         Ended::Gone(why) => self.tell(DeviceState::Missing, Some(why)),
                     }
                 }
-                Err((state, why)) => self.tell(state, Some(why)),
+                Err((state, why)) => {
+                    if state.may_be_udevs_delay() {
+                        let since = *unsettled.get_or_insert_with(Instant::now);
+                        if since.elapsed() >= UDEV_TAKES {
+                            self.tell(state, Some(why));
+                        }
+                    } else {
+                        unsettled = None;
+                        self.tell(state, Some(why));
+                    }
+                }
             }
             let nudged = self.nudged_within(pause);
             if self.wake.is_stopped() {
