@@ -67,14 +67,12 @@ pub fn each_kind(scanner: &mut dyn Scanner, replugs: usize) -> String {
     });
     let till = Till::start(&settings(scanner));
     till.until("scanner1", "connected");
-    till.sell("s-1", || scanner.scan(code(9999).as_bytes()));
+    till.sell("s-1", || drop(till.read(scanner, code(9999).as_bytes())));
     let mut latencies = Vec::new();
     while till.events.try_recv().is_ok() {}
     for number in 0..TIMED {
-        scanner.scan(code(number).as_bytes());
         // From the last byte, report or key: a keyboard types for tens of milliseconds.
-        let sent = Instant::now();
-        let event = till.scan_event();
+        let (event, sent) = till.read(scanner, code(number).as_bytes());
         latencies.push(event.at.saturating_duration_since(sent));
         let tail = event.data["tail"].as_str().unwrap().to_owned();
         assert!(tail.ends_with(format!("{number:04}").as_str()), "{tail}");
@@ -96,7 +94,7 @@ pub fn each_kind(scanner: &mut dyn Scanner, replugs: usize) -> String {
     drop(till);
     scanner.unplug();
     format!(
-        "scan {}  back {}  processor {} ms a replug",
+        "scan {}  back {} of {replugs} replugs  processor {} ms each",
         spread(&mut latencies),
         spread(&mut back),
         each.as_millis()
@@ -117,8 +115,7 @@ fn replug(till: &Till, scanner: &mut dyn Scanner, round: usize) -> Duration {
     scanner.plug();
     let event = till.event("device", |device| device["state"] == "connected");
     drop(held);
-    scanner.scan(code(round).as_bytes());
-    let scan = till.scan_event();
+    let (scan, _) = till.read(scanner, code(round).as_bytes());
     let tail = scan.data["tail"].as_str().unwrap().to_owned();
     assert!(
         tail.ends_with(format!("{round:04}").as_str()),
@@ -276,8 +273,8 @@ fn two_keyboards() -> String {
         }
         for types_on in [1, 0] {
             scanner.types_on = types_on;
-            scanner.scan(code(10 * round + types_on).as_bytes());
-            let tail = till.scan_event().data["tail"].as_str().unwrap().to_owned();
+            let (scan, _) = till.read(&mut scanner, code(10 * round + types_on).as_bytes());
+            let tail = scan.data["tail"].as_str().unwrap().to_owned();
             let expected = format!("{:04}", 10 * round + types_on);
             assert!(tail.ends_with(expected.as_str()), "{tail}");
         }

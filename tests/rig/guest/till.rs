@@ -9,10 +9,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::devices::Scanner;
 use crate::{PATIENCE, wait_for};
 
 pub const ROOT: &str = "/tmp/till";
 const SOCKET: &str = "/tmp/till/run/oplati/till.sock";
+
+/// The built-in profile with another silence: the scanner that types here shares one emulated processor
+/// with the daemon, and its pauses are longer than those of any scanner. Enter ends its codes.
+const PATIENT_KEYBOARD: &str = concat!(
+    include_str!("../../../devices/scanner/newland.toml"),
+    "\n[keyboard]\nquiet_ms = 5000\n"
+);
 
 /// An event of the API, and when it came.
 pub struct Event {
@@ -60,6 +68,9 @@ impl Till {
             format!("[Main]\nurl = {url}\nregNum = OPL000011111\nmode = 0\n[Scanner]\n{scanner}\n[Display]\ndevice = none\n"),
         )
         .unwrap();
+        let profiles = format!("{ROOT}/etc/oplati/devices.d");
+        fs::create_dir_all(&profiles).unwrap();
+        fs::write(format!("{profiles}/newland.toml"), PATIENT_KEYBOARD).unwrap();
         let owned = Command::new("chown")
             .args(["-R", "oplati:oplati", ROOT])
             .status();
@@ -149,6 +160,26 @@ impl Till {
 
     pub fn scan_event(&self) -> Event {
         self.event("scan", |_| true)
+    }
+
+    /// Lets a scanner read a code: what the daemon says of it, and when its last byte, report or key was
+    /// sent. A keyboard's keys get lost in the kernel when the daemon has no processor for long; the
+    /// daemon counts the code as spoilt then, and the cashier reads it again.
+    pub fn read(&self, scanner: &mut dyn Scanner, code: &[u8]) -> (Event, Instant) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let spoilt = self.counter("discarded");
+            scanner.scan(code);
+            let sent = Instant::now();
+            loop {
+                match self.events.recv_timeout(Duration::from_millis(100)) {
+                    Ok(event) if event.kind == "scan" => return (event, sent),
+                    Ok(_) => {}
+                    Err(_) if self.counter("discarded") > spoilt => break,
+                    Err(_) => assert!(Instant::now() < until, "no scan event"),
+                }
+            }
+        }
     }
 
     /// A whole sale that this scan pays.
