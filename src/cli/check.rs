@@ -6,7 +6,7 @@ use super::output::table;
 use super::{CliError, Context};
 use crate::config::{self, Source};
 use crate::exit;
-use crate::profile::registry::Origin;
+use crate::profile::registry::{AnyProfile, Origin};
 use crate::profile::{Registry, vectors};
 use crate::report::Template;
 
@@ -72,28 +72,23 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
         code = context.fail(error, exit::CONFIG);
     }
     let shops = registry
-        .profiles()
-        .filter(|profile| matches!(registry.origin(&profile.id), Some(Origin::File(_))));
+        .all()
+        .filter(|profile| matches!(registry.origin(profile.id()), Some(Origin::File(_))));
     for profile in shops {
-        for failure in vectors::failures(profile) {
+        let failures = match profile {
+            AnyProfile::Scanner(profile) => vectors::failures(profile),
+            AnyProfile::Display(profile) => crate::display::serial::failures(profile),
+        };
+        for failure in failures {
             context
                 .output
-                .note(&format!("oplati: profile {}: {failure}", profile.id));
+                .note(&format!("oplati: profile {}: {failure}", profile.id()));
             code = exit::CONFIG;
         }
     }
-    if let Some(id) = &loaded.config.scanner.profile
-        && registry.get(id).is_none()
-    {
-        let known: Vec<&str> = registry
-            .profiles()
-            .map(|profile| profile.id.as_str())
-            .collect();
-        context.output.note(&format!(
-            "oplati: [Scanner] profile = {id}: there is no such profile; known are {}",
-            known.join(" ")
-        ));
-        code = exit::CONFIG;
+    let config = &loaded.config;
+    if let Err(error) = registry.check_use(&config.scanner, &config.display) {
+        code = context.fail(&error, exit::CONFIG);
     }
     code.max(check_template(context))
 }

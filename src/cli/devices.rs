@@ -16,7 +16,9 @@ use super::till::Till;
 use super::{CliError, Context};
 use crate::discover::{Candidate, access, sysfs};
 use crate::exit;
-use crate::profile::{Mode, Registry, udev};
+use crate::profile::registry::{AnyProfile, Origin};
+use crate::profile::schema::Status;
+use crate::profile::{Mode, Registry, Why, udev};
 
 pub(super) use identify::IdentifyArgs;
 
@@ -33,6 +35,8 @@ pub(super) enum DevicesVerb {
         /// The name below /dev/oplati: a-z 0-9 -
         id: String,
     },
+    /// All profiles, with what a technician should know
+    Profiles,
     /// Print the udev rules of all profiles
     UdevRules,
 }
@@ -44,6 +48,8 @@ struct Listed {
     setting: String,
     ids: Option<String>,
     name: Option<String>,
+    /// `scanner` or `display`, where a profile tells.
+    kind: Option<&'static str>,
     profile: Option<String>,
     why: Option<&'static str>,
     access: &'static str,
@@ -68,6 +74,7 @@ pub(super) async fn run(context: &Context, verb: Option<DevicesVerb>) -> Result<
         DevicesVerb::List => list(context).await,
         DevicesVerb::Identify(args) => identify::run(context, &args),
         DevicesVerb::Bind { port, id } => bind(context, &port, &id),
+        DevicesVerb::Profiles => profiles(context),
         DevicesVerb::UdevRules => {
             let rules = udev::rules(&registry(context));
             context
@@ -136,7 +143,13 @@ async fn attended(context: &Context) -> Option<Vec<Attended>> {
 }
 
 fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candidate) -> Listed {
-    let fit = registry.fit(candidate);
+    // A display's own numbers are exact: nothing fits better.
+    let known = match registry.fit_display(candidate) {
+        Some(profile) => Some(("display", &profile.id, Why::Exact)),
+        None => registry
+            .fit(candidate)
+            .map(|fit| ("scanner", &fit.profile.id, fit.why)),
+    };
     let links = access::links(root, &candidate.node);
     let stable = links.first().unwrap_or(&candidate.node);
     Listed {
@@ -144,8 +157,9 @@ fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candi
         setting: format!("{}:{}", candidate.mode.word(), stable.display()),
         ids: candidate.ids(),
         name: name(candidate),
-        profile: fit.map(|fit| fit.profile.id.clone()),
-        why: fit.map(|fit| context.tongue.say(fit.why.russian(), fit.why.english())),
+        kind: known.map(|(kind, _, _)| kind),
+        profile: known.map(|(_, id, _)| id.clone()),
+        why: known.map(|(_, _, why)| context.tongue.say(why.russian(), why.english())),
         access: if access::is_allowed(&candidate.node) {
             context.tongue.say("есть", "yes")
         } else {
@@ -172,6 +186,7 @@ fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
         say("узел", "node"),
         "vid:pid",
         say("устройство", "device"),
+        say("вид", "kind"),
         say("профиль", "profile"),
         say("почему", "why"),
         say("доступ", "access"),
@@ -186,6 +201,7 @@ fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
                 node.node.display().to_string(),
                 text(&node.ids),
                 text(&node.name),
+                kind_in(context, node.kind).to_owned(),
                 text(&node.profile),
                 node.why.unwrap_or("—").to_owned(),
                 node.access.to_owned(),
@@ -195,6 +211,87 @@ fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
         })
         .collect();
     table(&headings, &rows)
+}
+
+fn kind_in(context: &Context, kind: Option<&'static str>) -> &'static str {
+    match kind {
+        Some("display") => context.tongue.say("дисплей", "display"),
+        Some(_) => context.tongue.say("сканер", "scanner"),
+        None => "—",
+    }
+}
+
+/// One profile, as the list tells it.
+#[derive(Debug, Serialize)]
+struct ProfileLine {
+    id: String,
+    kind: &'static str,
+    name: String,
+    status: Status,
+    origin: String,
+    note: Option<String>,
+}
+
+fn profiles(context: &Context) -> Result<u8, CliError> {
+    let registry = registry(context);
+    let lines: Vec<ProfileLine> = registry
+        .all()
+        .map(|profile| {
+            let (kind, status, note) = match profile {
+                AnyProfile::Scanner(one) => ("scanner", one.status, one.note.clone()),
+                AnyProfile::Display(one) => ("display", one.status, one.note.clone()),
+            };
+            let origin = match registry.origin(profile.id()) {
+                Some(Origin::File(path)) => path.display().to_string(),
+                Some(Origin::BuiltIn) | None => {
+                    context.tongue.say("встроен", "built in").to_owned()
+                }
+            };
+            ProfileLine {
+                id: profile.id().to_owned(),
+                kind,
+                name: profile.name(),
+                status,
+                origin,
+                note,
+            }
+        })
+        .collect();
+    if context.output.json {
+        let value = serde_json::json!({"profiles": lines});
+        context.output.value(&value).map_err(CliError::Write)?;
+        return Ok(exit::OK);
+    }
+    let say = |russian, english| context.tongue.say(russian, english);
+    let headings = [
+        say("профиль", "profile"),
+        say("вид", "kind"),
+        say("устройство", "device"),
+        say("проверен", "status"),
+        say("откуда", "origin"),
+        say("что важно", "note"),
+    ];
+    let rows: Vec<Vec<String>> = lines
+        .into_iter()
+        .map(|line| {
+            let status = match line.status {
+                Status::Tested => say("на устройстве", "tested"),
+                Status::Reported => say("два источника", "reported"),
+                Status::Untested => say("один источник", "untested"),
+            };
+            vec![
+                line.id,
+                kind_in(context, Some(line.kind)).to_owned(),
+                line.name,
+                status.to_owned(),
+                line.origin,
+                line.note.unwrap_or_else(|| "—".to_owned()),
+            ]
+        })
+        .collect();
+    let text = table(&headings, &rows);
+    context.output.line(&text).map_err(CliError::Write)?;
+    Ok(exit::OK)
 }
 
 fn devices_table(context: &Context, devices: &[Attended]) -> String {

@@ -22,7 +22,7 @@ use values::Allowed;
 pub use paths::Paths;
 pub use settings::{
     Config, DisplayDevice, DisplaySettings, Language, Layout, LineSettings, MainSettings, Parity,
-    PixelSize, ScannerDevice, ScannerSettings, SerialLine, Share, TillSettings,
+    PixelSize, ScannerDevice, ScannerSettings, SerialDisplay, SerialLine, Share, TillSettings,
 };
 
 pub use values::pixel_size;
@@ -366,15 +366,35 @@ fn bind_scanner(binder: &mut Binder, paths: &Paths) -> ScannerSettings {
 
 fn bind_display(binder: &mut Binder, paths: &Paths) -> DisplaySettings {
     let section = "Display";
+    let mut devices = binder.take(
+        section,
+        "device",
+        "auto",
+        vec![DisplayDevice::Auto],
+        |text| values::displays(text, paths),
+    );
+    let serial: Vec<&mut SerialDisplay> = devices
+        .iter_mut()
+        .filter_map(|device| match device {
+            DisplayDevice::Serial(display) => Some(display),
+            DisplayDevice::Auto
+            | DisplayDevice::Drm { .. }
+            | DisplayDevice::Framebuffer { .. }
+            | DisplayDevice::Window
+            | DisplayDevice::Png { .. }
+            | DisplayDevice::Web => None,
+        })
+        .collect();
+    let count = serial.len();
+    let profiles = binder.take(section, "profile", "", Vec::new(), |text| {
+        values::display_profiles(text, count)
+    });
+    for (index, display) in serial.into_iter().enumerate() {
+        display.profile = profiles.get(index).or(profiles.first()).cloned();
+    }
     DisplaySettings {
-        devices: binder.take(
-            section,
-            "device",
-            "auto",
-            vec![DisplayDevice::Auto],
-            |text| values::displays(text, paths),
-        ),
-        profile: binder.take(section, "profile", "", None, values::profile),
+        devices,
+        profiles,
         language: binder.take(section, "language", "ru", Language::Ru, values::language),
         shop_name: binder.take(section, "shopName", "", None, |text| {
             values::plain(text, 80).map(Some)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::operation::Mode;
-pub use crate::profile::schema::{Layout, Parity};
+pub use crate::profile::schema::{Layout, LineSettings, Parity};
 use crate::secret::Secret;
 
 /// Width and height in pixels.
@@ -68,19 +68,6 @@ pub struct SerialLine {
     pub settings: Option<LineSettings>,
 }
 
-/// `BAUD[,8N1]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineSettings {
-    /// Bits a second.
-    pub baud: u32,
-    /// 7 or 8.
-    pub data_bits: u8,
-    /// Parity.
-    pub parity: Parity,
-    /// 1 or 2.
-    pub stop_bits: u8,
-}
-
 /// Whether codes that are not for О!плати go on to the till program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Share {
@@ -126,7 +113,7 @@ pub enum DisplayDevice {
     /// Windows of `oplati display --window`.
     Window,
     /// A QR box or pole display.
-    Serial(SerialLine),
+    Serial(SerialDisplay),
     /// A file.
     Png {
         /// Replaced with each scene.
@@ -136,6 +123,15 @@ pub enum DisplayDevice {
     },
     /// The browser page.
     Web,
+}
+
+/// A QR box or pole display on a serial port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SerialDisplay {
+    /// The port.
+    pub line: SerialLine,
+    /// Profile id: without one, nobody knows how to speak to it.
+    pub profile: Option<String>,
 }
 
 /// The buyer's language.
@@ -155,8 +151,8 @@ pub enum Language {
 pub struct DisplaySettings {
     /// In the order of the file.
     pub devices: Vec<DisplayDevice>,
-    /// Profile id.
-    pub profile: Option<String>,
+    /// Profile ids: one for all displays on serial ports, or one for each in the order of the file.
+    pub profiles: Vec<String>,
     /// Of the buyer.
     pub language: Language,
     /// On the idle scene.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::paths::Paths;
 use super::settings::{
-    DisplayDevice, Language, Layout, LineSettings, Parity, PixelSize, ScannerDevice, SerialLine,
-    Share,
+    DisplayDevice, Language, Layout, LineSettings, Parity, PixelSize, ScannerDevice, SerialDisplay,
+    SerialLine, Share,
 };
 use crate::operation::Mode;
 use crate::profile::schema::BAUDS;
@@ -180,6 +180,22 @@ pub(super) fn profile(text: &str) -> Result<Option<String>, Allowed> {
     Ok(Some(text.to_owned()))
 }
 
+/// One id for all of `count` displays on serial ports, or one for each.
+pub(super) fn display_profiles(text: &str, count: usize) -> Result<Vec<String>, Allowed> {
+    let allowed = || match count {
+        0 | 1 => "a profile id of a-z 0-9 -".to_owned(),
+        _ => format!(
+            "a profile id of a-z 0-9 - for all serial: displays, or {count} of them, separated by commas, in their order"
+        ),
+    };
+    let ids = list(text);
+    if ids.len() > 1 && ids.len() != count {
+        return Err(allowed());
+    }
+    let ids = ids.into_iter().map(|id| profile(id).ok().flatten());
+    ids.collect::<Option<Vec<_>>>().ok_or_else(allowed)
+}
+
 /// Commas separate devices, and also the line settings of a serial port from its speed.
 fn split_devices(text: &str) -> Vec<String> {
     let mut devices: Vec<String> = Vec::new();
@@ -287,7 +303,7 @@ pub(super) fn scanners(text: &str, paths: &Paths) -> Result<Vec<ScannerDevice>, 
 pub(super) fn displays(text: &str, paths: &Paths) -> Result<Vec<DisplayDevice>, Allowed> {
     let allowed = || {
         format!(
-            "auto, none, or up to {MOST_DEVICES} of drm[:CONNECTOR] fb:PATH window serial:PATH[@BAUD] png:PATH[@WxH] web, separated by commas; pictures from 320x240 to 3840x2160, either way round"
+            "auto, none, or up to {MOST_DEVICES} of drm[:CONNECTOR] fb:PATH window serial:PATH[@BAUD[,8N1]] png:PATH[@WxH] web, separated by commas; pictures from 320x240 to 3840x2160, either way round"
         )
     };
     devices(text, allowed, |kind, rest| match (kind, rest) {
@@ -300,7 +316,12 @@ pub(super) fn displays(text: &str, paths: &Paths) -> Result<Vec<DisplayDevice>, 
         ("fb", Some(node)) if !node.is_empty() => Some(DisplayDevice::Framebuffer {
             path: paths.written(node),
         }),
-        ("serial", Some(line)) => serial(line, paths).map(DisplayDevice::Serial),
+        ("serial", Some(line)) => serial(line, paths).map(|line| {
+            DisplayDevice::Serial(SerialDisplay {
+                line,
+                profile: None,
+            })
+        }),
         ("png", Some(rest)) => png(rest, paths),
         _ => None,
     })

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use super::DaemonError;
 use super::core_loop::Inbound;
 use crate::causes::with_causes;
-use crate::config::{Paths, ScannerSettings, Share};
-use crate::profile::Registry;
+use crate::config::{Config, Paths, ScannerSettings, Share};
+use crate::profile::{Registry, UnknownProfile};
 use crate::scanner::find::Knowledge;
 use crate::scanner::pool::PoolSettings;
 use crate::scanner::share::Sharing;
@@ -20,23 +20,14 @@ use crate::scanner::{Original, ScannerEvent, Scanners};
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
 
-/// Profiles, the shop's own among them.
-pub(super) fn registry(paths: &Paths, profile: Option<&str>) -> Result<Registry, DaemonError> {
+/// Profiles, the shop's own among them, once all that oplati.conf names are there.
+pub(super) fn registry(paths: &Paths, config: &Config) -> Result<Arc<Registry>, UnknownProfile> {
     let (registry, errors) = Registry::load(&paths.profiles());
     for error in errors {
         tracing::error!(error = %with_causes(&error), "A device profile is left out");
     }
-    match profile {
-        Some(id) if registry.get(id).is_none() => Err(DaemonError::Profile {
-            id: id.to_owned(),
-            known: registry
-                .profiles()
-                .map(|profile| profile.id.as_str())
-                .collect::<Vec<_>>()
-                .join(" "),
-        }),
-        Some(_) | None => Ok(registry),
-    }
+    registry.check_use(&config.scanner, &config.display)?;
+    Ok(Arc::new(registry))
 }
 
 pub(super) type ScannerEvents = std::sync::mpsc::Receiver<ScannerEvent>;
@@ -44,10 +35,11 @@ pub(super) type ScannerEvents = std::sync::mpsc::Receiver<ScannerEvent>;
 pub(super) fn start_scanners(
     settings: &ScannerSettings,
     paths: &Paths,
+    registry: Arc<Registry>,
 ) -> Result<(Arc<Scanners>, ScannerEvents), DaemonError> {
     let (events, queue) = sync_channel(SCANS);
     let knowledge = Knowledge {
-        registry: Arc::new(registry(paths, settings.profile.as_deref())?),
+        registry,
         profile: settings.profile.clone(),
         layout: settings.layout,
         // Nodes and sysfs are the machine's, wherever the files are.

@@ -35,6 +35,7 @@ use crate::display::logo::Logo;
 use crate::display::{Displays, Look};
 use crate::exit;
 use crate::journal::{Journal, JournalError, Reader};
+use crate::profile::UnknownProfile;
 use crate::service::{self, Client, ClientError};
 
 use core_loop::{CoreLoop, Parts};
@@ -69,14 +70,9 @@ pub enum DaemonError {
     /// The service's client.
     #[error("the client of the payment service cannot be made")]
     Client(#[from] ClientError),
-    /// `[Scanner] profile`.
-    #[error("[Scanner] profile = {id}: there is no such profile; known are {known}")]
-    Profile {
-        /// As written.
-        id: String,
-        /// All ids.
-        known: String,
-    },
+    /// `[Scanner] profile`, `[Display] profile`.
+    #[error(transparent)]
+    Profile(#[from] UnknownProfile),
     /// Threads, descriptors, random numbers.
     #[error("the system refuses {what}")]
     System {
@@ -96,7 +92,7 @@ impl DaemonError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            DaemonError::Config(_) | DaemonError::Client(_) | DaemonError::Profile { .. } => {
+            DaemonError::Config(_) | DaemonError::Client(_) | DaemonError::Profile(_) => {
                 exit::CONFIG
             }
             DaemonError::Listen(ListenError::Taken { .. })
@@ -132,6 +128,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     tell_configuration(&loaded);
     let config = &loaded.config;
     let paths = Paths::below(&options.root);
+    let registry = devices::registry(&paths, config)?;
     // The door first: a second daemon must find it taken, by name, before it meets the journal's lock.
     let UnixDoor {
         listener: unix,
@@ -155,13 +152,13 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         logo: logo(config, &mut advice),
         rotate: config.display.rotate,
     };
-    let displays =
-        Displays::start(&config.display.devices, &look).map_err(|source| DaemonError::System {
-            what: "a display's thread",
-            source,
-        })?;
+    let displays = Displays::start_with(&config.display.devices, &look, &registry);
+    let displays = displays.map_err(|source| DaemonError::System {
+        what: "a display's thread",
+        source,
+    })?;
     let displays = Arc::new(displays);
-    let (scanners, scanner_events) = start_scanners(&config.scanner, &paths)?;
+    let (scanners, scanner_events) = start_scanners(&config.scanner, &paths, registry)?;
     let shared = Arc::new(Shared::new(
         clock,
         opened.reader,

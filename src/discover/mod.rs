@@ -1,12 +1,14 @@
 //! What is plugged in: serial ports, HID raw nodes and keyboards, as sysfs tells them.
 //!
 //! - [`sysfs`]: reads a sysfs below a root that is passed in · [`access`]: rights, holders, symlinks ·
-//!   [`uevent`]: the kernel's and udev's word that something came or went
+//!   [`uevent`]: the kernel's and udev's word that something came or went · [`port`]: opens a serial port
+//!   that is named
 //!
-//! sysfs and not udev's database: it is there before udev has run and without udev at all. Nothing is
-//! opened and nothing is written; an unknown port may be a scale or a modem.
+//! sysfs and not udev's database: it is there before udev has run and without udev at all. To find out,
+//! nothing is opened and nothing is written; an unknown port may be a scale or a modem.
 
 pub mod access;
+pub mod port;
 pub mod sysfs;
 pub mod uevent;
 

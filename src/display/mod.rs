@@ -3,7 +3,7 @@
 //! - [`scene`]: what is to be seen · [`words`]: what is to be read
 //! - [`frame`], [`typeface`], [`symbol`], [`logo`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out ·
 //!   [`proof`]: whether a code can be read
-//! - [`panel`]: what an output is · `png`, [`live`]: its kinds · `painter`: a display's thread
+//! - [`panel`]: what an output is · `png`, [`live`], [`serial`]: its kinds · `painter`: a display's thread
 //!
 //! Each display has a thread with a queue of one: the newest scene wins, and a display that hangs
 //! delays nobody, not even by being asked.
@@ -18,6 +18,7 @@ pub mod proof;
 pub mod qr;
 pub mod render;
 pub mod scene;
+pub mod serial;
 pub mod symbol;
 pub mod typeface;
 pub mod words;
@@ -28,12 +29,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::config::{DisplayDevice, PixelSize};
+use crate::config::{DisplayDevice, PixelSize, SerialDisplay};
+use crate::profile::Registry;
 
 use live::LivePicture;
 use painter::{Facts, Painter, Slot, lock};
 use panel::Driver;
 use png::PngFile;
+use serial::SerialPanelDriver;
 
 pub use live::LiveFrame;
 pub use panel::{Ability, Refusal};
@@ -136,12 +139,25 @@ struct Running {
 }
 
 impl Displays {
+    /// As [`Displays::start_with`], with the built-in profiles.
+    ///
+    /// # Errors
+    /// Those of [`Displays::start_with`].
+    pub fn start(devices: &[DisplayDevice], look: &Look) -> std::io::Result<Displays> {
+        Displays::start_with(devices, look, &Registry::built_in())
+    }
+
     /// Starts a thread for each display of `[Display] device`, named in its order, and one for the
     /// picture of the API.
     ///
     /// # Errors
-    /// When the system has no more threads.
-    pub fn start(devices: &[DisplayDevice], look: &Look) -> std::io::Result<Displays> {
+    /// When the system has no more threads, and when a display names a profile that `profiles` lacks
+    /// ([`Registry::check_use`] tells that better, and before).
+    pub fn start_with(
+        devices: &[DisplayDevice],
+        look: &Look,
+        profiles: &Registry,
+    ) -> std::io::Result<Displays> {
         let live = Arc::new(LiveFrame::default());
         let size = devices.iter().find_map(|device| match device {
             DisplayDevice::Png { size, .. } => Some(*size),
@@ -160,7 +176,7 @@ impl Displays {
         let mut screens = Vec::new();
         for (index, device) in devices.iter().enumerate() {
             let name = format!("display{}", index + 1);
-            screens.extend(Screen::start(name, device, look)?);
+            screens.extend(Screen::start(name, device, look, profiles)?);
         }
         Ok(Displays {
             picture,
@@ -173,8 +189,8 @@ impl Displays {
     ///
     /// # Errors
     /// [`Refusal`] when the scene is a QR that no display of this till can show, since it is too long
-    /// or too dense for each; it is not shown then. A display that is missing or shows no codes at all
-    /// is no reason: the till program has the code as well.
+    /// or too dense for each; it is not shown then. A display that is missing, or a till whose displays
+    /// show no codes at all, is no reason: the till program has the code as well.
     pub fn show(&self, scene: &Scene) -> Result<(), Refusal> {
         if let Some(refusal) = self.refusal(scene) {
             return Err(refusal);
@@ -187,15 +203,26 @@ impl Displays {
         Ok(())
     }
 
+    /// Every display that could show a code must refuse this one; a pole display shows none, and so
+    /// has no say.
     fn refusal(&self, scene: &Scene) -> Option<Refusal> {
         let mut found = None;
-        let painted = self.screens.iter().filter(|screen| screen.is_painted());
-        let mut asked: Vec<&Screen> = painted.collect();
+        let shown = self.screens.iter().filter_map(|screen| match screen.kind {
+            Kind::Painted { .. } => Some(screen),
+            Kind::Web => Some(&self.picture),
+            Kind::Unsupported => None,
+        });
+        let mut asked: Vec<&Screen> = shown.collect();
         if asked.is_empty() {
             asked.push(&self.picture);
         }
         for screen in asked {
-            let refusal = lock(&screen.facts).ability.as_ref()?.refuses(scene)?;
+            let facts = lock(&screen.facts);
+            let ability = facts.ability.as_ref()?;
+            if !ability.shows_qr() {
+                continue;
+            }
+            let refusal = ability.refuses(scene)?;
             if refusal.is_of_payload() {
                 found = Some(refusal);
             }
@@ -269,7 +296,12 @@ impl Drop for Displays {
 
 impl Screen {
     /// `None` for what is nothing yet.
-    fn start(name: String, device: &DisplayDevice, look: &Look) -> std::io::Result<Option<Screen>> {
+    fn start(
+        name: String,
+        device: &DisplayDevice,
+        look: &Look,
+        profiles: &Registry,
+    ) -> std::io::Result<Option<Screen>> {
         let node = match device {
             DisplayDevice::Png { path, size } => {
                 let file = PngFile::new(path.clone(), *size);
@@ -292,7 +324,14 @@ impl Screen {
             }
             DisplayDevice::Framebuffer { path } => path.display().to_string(),
             DisplayDevice::Window => "window".to_owned(),
-            DisplayDevice::Serial(line) => line.path.display().to_string(),
+            DisplayDevice::Serial(SerialDisplay { line, profile }) => {
+                let named = profile.as_deref().and_then(|id| profiles.display(id));
+                let profile = named.ok_or_else(|| {
+                    std::io::Error::other("a serial: display names no profile that is there")
+                })?;
+                let driver = SerialPanelDriver::new(line.clone(), profile.clone(), look);
+                return Screen::painted(name, Box::new(driver), look).map(Some);
+            }
         };
         tracing::warn!(device = %name, %node, "This version does not drive this kind of device");
         Ok(Some(Screen::unpainted(name, Kind::Unsupported, node)))
@@ -338,10 +377,6 @@ impl Screen {
             facts,
             kind: Kind::Painted { slot, thread },
         })
-    }
-
-    fn is_painted(&self) -> bool {
-        matches!(self.kind, Kind::Painted { .. })
     }
 
     fn state(&self, live: &LiveFrame) -> DisplayState {

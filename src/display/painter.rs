@@ -195,13 +195,19 @@ impl Painter {
                 return Ok(());
             }
         }
-        self.show(panel, &wanted.scene, wanted.moment)?;
-        self.note_success(&wanted.scene, wanted.shown);
+        let shows = self.show(panel, &wanted.scene, wanted.moment)?;
+        self.note_success(shows, wanted.shown);
         wanted.shown = true;
         Ok(())
     }
 
-    fn show(&self, panel: &mut Panel, scene: &Scene, moment: u32) -> Result<(), PanelError> {
+    /// The name of the scene that stands there then.
+    fn show(
+        &self,
+        panel: &mut Panel,
+        scene: &Scene,
+        moment: u32,
+    ) -> Result<&'static str, PanelError> {
         // Another display shows the code; here it would be a blur or nothing, and any words about a
         // code would send the buyer to the wrong place.
         let refusal = ability(panel).refuses(scene);
@@ -217,7 +223,8 @@ impl Painter {
             Panel::Scenes(scenes) => scenes.show(scene),
             Panel::Pixels(pixels) => {
                 let frame = self.paint(pixels.as_ref(), scene, moment)?;
-                pixels.show(&frame)
+                pixels.show(&frame)?;
+                Ok(scene.name())
             }
         }
     }
@@ -258,10 +265,10 @@ impl Painter {
         facts.last_error = Some(said);
     }
 
-    fn note_success(&self, scene: &Scene, again: bool) {
+    fn note_success(&self, shows: &'static str, again: bool) {
         let mut facts = lock(&self.facts);
         facts.frames += 1;
-        facts.shows = Some(scene.name());
+        facts.shows = Some(shows);
         facts.remedy = None;
         match facts.state.replace("connected") {
             Some("connected") => {}
@@ -272,7 +279,7 @@ impl Painter {
             }
         }
         if !again {
-            tracing::debug!(device = %self.name, scene = scene.name(), "Scene shown");
+            tracing::debug!(device = %self.name, scene = shows, "Scene shown");
         }
     }
 

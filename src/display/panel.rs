@@ -37,7 +37,6 @@ pub(super) enum Panel {
     /// It takes pictures.
     Pixels(Box<dyn PixelPanel>),
     /// It draws by itself.
-    #[allow(dead_code, reason = "for displays on serial ports, which follow")]
     Scenes(Box<dyn ScenePanel>),
 }
 
@@ -72,11 +71,12 @@ pub(super) trait ScenePanel {
     /// What it can do.
     fn ability(&self) -> Ability;
 
-    /// Shows a scene; one that it cannot do ([`Ability::refuses`]) never comes here.
+    /// Shows a scene, and says which one stands there then, by its name: one that the display has no
+    /// picture for leaves it idle. What it cannot do at all ([`Ability::refuses`]) never comes here.
     ///
     /// # Errors
     /// [`PanelError`]; the panel is dropped then and opened anew.
-    fn show(&mut self, scene: &Scene) -> Result<(), PanelError>;
+    fn show(&mut self, scene: &Scene) -> Result<&'static str, PanelError>;
 
     /// As [`PixelPanel::watch`].
     ///

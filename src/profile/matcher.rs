@@ -1,6 +1,7 @@
 //! Which profile fits a device, and why. The reason is told to the technician, and decides what may
 //! be done unasked: a device is taken by itself only if it can be nothing but a scanner.
 
+use super::display::DisplayProfile;
 use super::registry::Registry;
 use super::schema::{Match, Mode, Profile};
 use crate::discover::Candidate;
@@ -101,6 +102,15 @@ impl Registry {
         let profile = sure.map(|fit| fit.profile).or_else(makers)?;
         Some(&profile.id)
     }
+
+    /// The display whose own USB numbers these are.
+    #[must_use]
+    pub fn fit_display(&self, candidate: &Candidate) -> Option<&DisplayProfile> {
+        self.displays().find(|profile| {
+            let mut claims = profile.matches.iter();
+            claims.any(|claim| claim.why(candidate, false) == Some(Why::Exact))
+        })
+    }
 }
 
 impl Match {
@@ -172,6 +182,24 @@ mod tests {
             None,
         ];
         assert_eq!(fits(&tree), expected);
+    }
+
+    #[test]
+    fn a_display_is_known_by_its_own_numbers_and_is_no_scanner() {
+        let tree = Tree::new();
+        tree.usb("1-1", "1208", "0780", "");
+        tree.tty("1-1", "ttyUSB0");
+        tree.usb("1-2", "0403", "6001", "");
+        tree.tty("1-2", "ttyUSB1");
+        let registry = Registry::built_in();
+        let displays: Vec<Option<&str>> = candidates(tree.path())
+            .iter()
+            .map(|one| registry.fit_display(one).map(|profile| profile.id.as_str()))
+            .collect();
+        assert_eq!(displays, [Some("epson-dm-d110"), None]);
+        let scanners = fits(&tree);
+        assert_eq!(scanners[0], None);
+        assert!(!scanners[1].as_ref().unwrap().2, "a bridge is not taken");
     }
 
     #[test]

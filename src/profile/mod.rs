@@ -1,6 +1,7 @@
 //! What is known about models of devices: profiles.
 //!
-//! - [`schema`]: one file a model, as written · [`registry`]: all of them, the shop's own first
+//! - [`schema`]: one file a model, as written · [`mod@display`]: those of displays, and [`template`]: their
+//!   bytes · [`registry`]: all of them, the shop's own first
 //! - [`matcher`]: which profile fits what is plugged in, and why · [`udev`]: the rules that follow
 //! - [`vectors`]: the proof that each file brings, run
 //!
@@ -9,12 +10,15 @@
 //! `etc/oplati/devices.d` and touches no code. Every file names its sources; a fact that is not known
 //! is left out, and its default holds.
 
+pub mod display;
 pub mod matcher;
 pub mod registry;
 pub mod schema;
+pub mod template;
 pub mod udev;
 pub mod vectors;
 
+pub use display::DisplayProfile;
 pub use matcher::{Fit, Why};
-pub use registry::{ProfileError, Registry};
+pub use registry::{ProfileError, Registry, UnknownProfile};
 pub use schema::{Mode, Profile};

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::display::DisplayProfile;
 use super::schema::{Match, Profile};
+use crate::config::{DisplayDevice, DisplaySettings, ScannerSettings};
 
 /// Name and text of each built-in file.
 const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
@@ -38,6 +40,20 @@ pub enum ProfileError {
     },
 }
 
+/// oplati.conf names a profile that cannot be used there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("[{section}] profile{}: {reason}; known are {known}", id.as_ref().map(|id| format!(" = {id}")).unwrap_or_default())]
+pub struct UnknownProfile {
+    /// `Scanner` or `Display`.
+    pub section: &'static str,
+    /// As written.
+    pub id: Option<String>,
+    /// What is the matter with it.
+    pub reason: &'static str,
+    /// All ids that can stand there.
+    pub known: String,
+}
+
 /// Where a profile comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -47,10 +63,56 @@ pub enum Origin {
     File(PathBuf),
 }
 
+/// A profile of either kind; both share one space of ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnyProfile {
+    /// Of a scanner.
+    Scanner(Box<Profile>),
+    /// Of a display on a serial port.
+    Display(Box<DisplayProfile>),
+}
+
+impl AnyProfile {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            AnyProfile::Scanner(profile) => &profile.id,
+            AnyProfile::Display(profile) => &profile.id,
+        }
+    }
+
+    /// Maker and model.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let (vendor, model) = match self {
+            AnyProfile::Scanner(profile) => (&profile.vendor, &profile.model),
+            AnyProfile::Display(profile) => (&profile.vendor, &profile.model),
+        };
+        format!("{vendor} {model}")
+    }
+
+    /// What its devices are known by.
+    #[must_use]
+    pub fn matches(&self) -> &[Match] {
+        match self {
+            AnyProfile::Scanner(profile) => &profile.matches,
+            AnyProfile::Display(profile) => &profile.matches,
+        }
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        match self {
+            AnyProfile::Scanner(profile) => profile.validate(),
+            AnyProfile::Display(profile) => profile.validate(),
+        }
+    }
+}
+
 /// All profiles by id.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    profiles: BTreeMap<String, (Profile, Origin)>,
+    profiles: BTreeMap<String, (AnyProfile, Origin)>,
 }
 
 impl Registry {
@@ -64,8 +126,8 @@ impl Registry {
             // A test reads every built-in file; one that is bad all the same is not worth a panic.
             match parse(Path::new(name), text) {
                 Ok(profile) => {
-                    let entry = (profile, Origin::BuiltIn);
-                    registry.profiles.insert(entry.0.id.clone(), entry);
+                    let id = profile.id().to_owned();
+                    registry.profiles.insert(id, (profile, Origin::BuiltIn));
                 }
                 Err(error) => tracing::error!(%error, "A built-in profile cannot be used"),
             }
@@ -92,40 +154,65 @@ impl Registry {
 
     fn add(&mut self, path: &Path) -> Result<(), ProfileError> {
         let profile = parse(path, &read(path)?)?;
-        let others = self
-            .profiles
-            .values()
-            .filter(|(other, _)| other.id != profile.id);
-        for (other, _) in others {
-            if let Some(claim) = common_claim(&profile, other) {
-                return Err(ProfileError::Bad {
-                    path: path.to_owned(),
-                    reason: format!(
-                        "[[match]] {claim} is also in profile {:?}: a device must fit one profile best; give this one the id {:?} to replace that",
-                        other.id, other.id
-                    ),
-                });
+        let bad = |reason| ProfileError::Bad {
+            path: path.to_owned(),
+            reason,
+        };
+        for (other, _) in self.profiles.values() {
+            if other.id() == profile.id() {
+                if std::mem::discriminant(other) != std::mem::discriminant(&profile) {
+                    return Err(bad(format!(
+                        "id = {:?} is a built-in profile of the other kind: choose another id",
+                        profile.id()
+                    )));
+                }
+            } else if let Some(claim) = common_claim(profile.matches(), other.matches()) {
+                return Err(bad(format!(
+                    "[[match]] {claim} is also in profile {:?}: a device must fit one profile best; give this one the id {:?} to replace that",
+                    other.id(),
+                    other.id()
+                )));
             }
         }
-        let replaced = self.profiles.insert(
-            profile.id.clone(),
-            (profile.clone(), Origin::File(path.to_owned())),
-        );
-        if replaced.is_some() {
-            tracing::info!(profile = %profile.id, file = %path.display(), "A built-in profile is replaced");
+        let id = profile.id().to_owned();
+        let entry = (profile, Origin::File(path.to_owned()));
+        if self.profiles.insert(id.clone(), entry).is_some() {
+            tracing::info!(profile = %id, file = %path.display(), "A built-in profile is replaced");
         }
         Ok(())
     }
 
-    /// All, by id.
-    pub fn profiles(&self) -> impl Iterator<Item = &Profile> {
+    /// All of both kinds, by id.
+    pub fn all(&self) -> impl Iterator<Item = &AnyProfile> {
         self.profiles.values().map(|(profile, _)| profile)
     }
 
-    /// One.
+    /// Those of scanners, by id.
+    pub fn profiles(&self) -> impl Iterator<Item = &Profile> {
+        self.all().filter_map(|profile| match profile {
+            AnyProfile::Scanner(profile) => Some(profile.as_ref()),
+            AnyProfile::Display(_) => None,
+        })
+    }
+
+    /// Those of displays, by id.
+    pub fn displays(&self) -> impl Iterator<Item = &DisplayProfile> {
+        self.all().filter_map(|profile| match profile {
+            AnyProfile::Display(profile) => Some(profile.as_ref()),
+            AnyProfile::Scanner(_) => None,
+        })
+    }
+
+    /// A scanner's.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Profile> {
-        self.profiles.get(id).map(|(profile, _)| profile)
+        self.profiles().find(|profile| profile.id == id)
+    }
+
+    /// A display's.
+    #[must_use]
+    pub fn display(&self, id: &str) -> Option<&DisplayProfile> {
+        self.displays().find(|profile| profile.id == id)
     }
 
     /// Where one comes from.
@@ -133,6 +220,59 @@ impl Registry {
     pub fn origin(&self, id: &str) -> Option<&Origin> {
         self.profiles.get(id).map(|(_, origin)| origin)
     }
+
+    /// Whether the profiles that oplati.conf names are there, and of the kind that is needed. A display
+    /// on a serial port is never guessed: it needs one.
+    ///
+    /// # Errors
+    /// [`UnknownProfile`] with all ids that can stand there.
+    pub fn check_use(
+        &self,
+        scanner: &ScannerSettings,
+        display: &DisplaySettings,
+    ) -> Result<(), UnknownProfile> {
+        let reason = |id: &str, other: &'static str| match self.profiles.contains_key(id) {
+            true => other,
+            false => "there is no such profile",
+        };
+        let known_scanners = || listed(self.profiles().map(|profile| &profile.id));
+        let known_displays = || listed(self.displays().map(|profile| &profile.id));
+        let wrong = scanner.profile.iter().find(|id| self.get(id).is_none());
+        if let Some(id) = wrong {
+            return Err(UnknownProfile {
+                section: "Scanner",
+                id: Some(id.clone()),
+                reason: reason(id, "that is a display's profile"),
+                known: known_scanners(),
+            });
+        }
+        let wrong = display
+            .profiles
+            .iter()
+            .find(|id| self.display(id).is_none());
+        if let Some(id) = wrong {
+            return Err(UnknownProfile {
+                section: "Display",
+                id: Some(id.clone()),
+                reason: reason(id, "that is a scanner's profile"),
+                known: known_displays(),
+            });
+        }
+        let is_nameless = |device: &DisplayDevice| matches!(device, DisplayDevice::Serial(serial) if serial.profile.is_none());
+        if display.devices.iter().any(is_nameless) {
+            return Err(UnknownProfile {
+                section: "Display",
+                id: None,
+                reason: "a serial: display needs one, since how it speaks cannot be guessed",
+                known: known_displays(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn listed<'a>(ids: impl Iterator<Item = &'a String>) -> String {
+    ids.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, ProfileError> {
@@ -181,25 +321,46 @@ fn read(path: &Path) -> Result<String, ProfileError> {
 ///
 /// # Errors
 /// [`ProfileError::Bad`] with line, value and what is allowed.
-pub fn parse(path: &Path, text: &str) -> Result<Profile, ProfileError> {
+pub fn parse(path: &Path, text: &str) -> Result<AnyProfile, ProfileError> {
     let bad = |reason: String| ProfileError::Bad {
         path: path.to_owned(),
         reason,
     };
-    let profile: Profile = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
+    let profile = typed(text).map_err(bad)?;
     profile.validate().map_err(bad)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    if name != profile.id {
+    let id = profile.id();
+    if name != id {
         return Err(bad(format!(
-            "id = {:?}: the file must be named {}.toml",
-            profile.id, profile.id
+            "id = {id:?}: the file must be named {id}.toml"
         )));
     }
     Ok(profile)
 }
 
+/// `kind` decides what else may stand in the file.
+fn typed(text: &str) -> Result<AnyProfile, String> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        kind: Option<String>,
+    }
+    let said = |error: toml::de::Error| error.to_string();
+    let head: Head = toml::from_str(text).map_err(said)?;
+    match head.kind.as_deref() {
+        Some("display") => toml::from_str(text)
+            .map(Box::new)
+            .map(AnyProfile::Display)
+            .map_err(said),
+        Some("scanner") | None => toml::from_str(text)
+            .map(Box::new)
+            .map(AnyProfile::Scanner)
+            .map_err(said),
+        Some(kind) => Err(format!("kind = {kind:?}: scanner or display is allowed")),
+    }
+}
+
 /// What both claim equally well.
-fn common_claim(one: &Profile, other: &Profile) -> Option<String> {
+fn common_claim(one: &[Match], other: &[Match]) -> Option<String> {
     let overlap = |a: &Match, b: &Match| {
         if a.vid != b.vid || a.mode != b.mode || a.generic_bridge != b.generic_bridge {
             return false;
@@ -215,11 +376,8 @@ fn common_claim(one: &Profile, other: &Profile) -> Option<String> {
             (Some(_), None) | (None, Some(_)) => false,
         }
     };
-    let pairs = one
-        .matches
-        .iter()
-        .flat_map(|a| other.matches.iter().map(move |b| (a, b)));
-    let (claim, _) = pairs.into_iter().find(|(a, b)| overlap(a, b))?;
+    let mut pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a, b)));
+    let (claim, _) = pairs.find(|(a, b)| overlap(a, b))?;
     let hex = |id: Option<u16>| id.map_or_else(|| "any".to_owned(), |id| format!("{id:04x}"));
     Some(format!(
         "{} {}:{}",
@@ -235,18 +393,24 @@ mod tests {
 
     #[test]
     fn every_built_in_profile_is_sound_and_claims_what_no_other_claims() {
-        let mut profiles: Vec<Profile> = Vec::new();
+        let mut profiles: Vec<AnyProfile> = Vec::new();
         for (name, text) in BUILT_IN {
             let profile = parse(Path::new(name), text).unwrap();
             for other in &profiles {
-                assert_eq!(common_claim(&profile, other), None, "{name}");
-                assert_ne!(other.id, profile.id);
+                let common = common_claim(profile.matches(), other.matches());
+                assert_eq!(common, None, "{name}");
+                assert_ne!(other.id(), profile.id());
             }
-            assert!(!profile.vectors.is_empty(), "{name} proves nothing");
+            let proves = match &profile {
+                AnyProfile::Scanner(scanner) => !scanner.vectors.is_empty(),
+                AnyProfile::Display(display) => !display.vectors.is_empty(),
+            };
+            assert!(proves, "{name} proves nothing");
             profiles.push(profile);
         }
-        assert_eq!(Registry::built_in().profiles().count(), BUILT_IN.len());
-        assert!(BUILT_IN.len() >= 10);
+        let registry = Registry::built_in();
+        assert_eq!(registry.all().count(), BUILT_IN.len());
+        assert!(registry.profiles().count() >= 10 && registry.displays().count() >= 10);
     }
 
     const SHOPS: &str = r#"

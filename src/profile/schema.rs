@@ -137,6 +137,32 @@ pub enum Parity {
     Odd,
 }
 
+/// A serial port's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LineSettings {
+    /// Bits a second.
+    pub baud: u32,
+    /// 7 or 8.
+    pub data_bits: u8,
+    /// Parity.
+    pub parity: Parity,
+    /// 1 or 2.
+    pub stop_bits: u8,
+}
+
+/// 9600 8N1.
+impl Default for LineSettings {
+    fn default() -> LineSettings {
+        LineSettings {
+            baud: 9600,
+            data_bits: 8,
+            parity: Parity::None,
+            stop_bits: 1,
+        }
+    }
+}
+
 /// What ends a code on a serial line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -257,6 +283,17 @@ impl Serial {
     pub fn quiet(&self) -> Duration {
         Duration::from_millis(self.quiet_ms.into())
     }
+
+    /// The port's settings.
+    #[must_use]
+    pub fn line(&self) -> LineSettings {
+        LineSettings {
+            baud: self.baud,
+            data_bits: self.data_bits,
+            parity: self.parity,
+            stop_bits: self.stop_bits,
+        }
+    }
 }
 
 impl Profile {
@@ -283,22 +320,7 @@ impl Profile {
     /// # Errors
     /// The first fault, English.
     pub fn validate(&self) -> Result<(), String> {
-        let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if self.schema != SCHEMA {
-            return Err(format!(
-                "schema = {}: this version reads {SCHEMA}",
-                self.schema
-            ));
-        }
-        if self.id.is_empty() || self.id.len() > 64 || !self.id.bytes().all(fine) {
-            return Err(format!(
-                "id = {:?}: 1 to 64 of a-z 0-9 - are allowed",
-                self.id
-            ));
-        }
-        if self.sources.is_empty() {
-            return Err("sources: at least one is needed".to_owned());
-        }
+        validate_head(self.schema, &self.id, &self.sources)?;
         self.matches.iter().try_for_each(Match::validate)?;
         if let Some(serial) = &self.serial {
             serial.validate()?;
@@ -321,8 +343,41 @@ impl Profile {
     }
 }
 
+/// What every profile has, whatever its kind.
+pub(super) fn validate_head(schema: u32, id: &str, sources: &[String]) -> Result<(), String> {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if schema != SCHEMA {
+        return Err(format!("schema = {schema}: this version reads {SCHEMA}"));
+    }
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(fine) {
+        return Err(format!("id = {id:?}: 1 to 64 of a-z 0-9 - are allowed"));
+    }
+    if sources.is_empty() {
+        return Err("sources: at least one is needed".to_owned());
+    }
+    Ok(())
+}
+
+impl LineSettings {
+    /// `place` is the table in the file.
+    pub(super) fn validate(&self, place: &str) -> Result<(), String> {
+        if !BAUDS.contains(&self.baud) {
+            return Err(format!(
+                "[{place}] baud = {}: one of {BAUDS:?} is allowed",
+                self.baud
+            ));
+        }
+        if !matches!(self.data_bits, 7 | 8) || !matches!(self.stop_bits, 1 | 2) {
+            return Err(format!(
+                "[{place}] data_bits 7 or 8 and stop_bits 1 or 2 are allowed"
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl Match {
-    fn validate(&self) -> Result<(), String> {
+    pub(super) fn validate(&self) -> Result<(), String> {
         let exact = self.vid.is_some() && self.pid.is_some();
         if self.pid.is_some() && self.vid.is_none() || self.pid_mask.is_some() && !exact {
             return Err("[[match]] pid needs vid, and pid_mask needs both".to_owned());
@@ -351,15 +406,7 @@ impl Match {
 
 impl Serial {
     fn validate(&self) -> Result<(), String> {
-        if !BAUDS.contains(&self.baud) {
-            return Err(format!(
-                "[serial] baud = {}: one of {:?} is allowed",
-                self.baud, BAUDS
-            ));
-        }
-        if !matches!(self.data_bits, 7 | 8) || !matches!(self.stop_bits, 1 | 2) {
-            return Err("[serial] data_bits 7 or 8 and stop_bits 1 or 2 are allowed".to_owned());
-        }
+        self.line().validate("serial")?;
         if !(10..=5000).contains(&self.quiet_ms) {
             return Err(format!(
                 "[serial] quiet_ms = {}: 10 to 5000 are allowed",

@@ -10,8 +10,8 @@ use super::schema::{Match, Mode};
 
 const HEAD: &str = "\
 # Made from the device profiles by `oplati devices udev-rules`; do not edit.
-# Scanners belong to the daemon's group and have stable names below /dev/oplati: by profile, and by
-# profile and place for several of one kind. ModemManager keeps off.
+# Scanners and serial displays belong to the daemon's group and have stable names below /dev/oplati: by
+# profile, and by profile and place for several of one kind. ModemManager keeps off.
 ACTION==\"remove\", GOTO=\"oplati_end\"
 
 # The virtual keyboard by which a shared scanner types for the till program.
@@ -36,23 +36,19 @@ LABEL=\"oplati_usb\"
 #[must_use]
 pub fn rules(registry: &Registry) -> String {
     let mut text = HEAD.to_owned();
-    for profile in registry.profiles() {
-        let lines: String = profile
-            .matches
-            .iter()
-            .filter_map(|claim| node_rule(claim, &profile.id))
+    for profile in registry.all() {
+        let claims = profile.matches().iter();
+        let lines: String = claims
+            .filter_map(|claim| node_rule(claim, profile.id()))
             .collect();
         if !lines.is_empty() {
-            write_or_nothing(
-                &mut text,
-                format_args!("\n# {} {}\n{lines}", profile.vendor, profile.model),
-            );
+            write_or_nothing(&mut text, format_args!("\n# {}\n{lines}", profile.name()));
         }
     }
     text.push_str(TAIL);
-    for profile in registry.profiles() {
+    for profile in registry.all() {
         let serial = profile
-            .matches
+            .matches()
             .iter()
             .filter(|claim| claim.mode == Mode::Serial);
         for claim in serial {

@@ -8,14 +8,14 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use serialport::{SerialPort as _, TTYPort};
+use serialport::TTYPort;
 
 use super::DeviceState;
 use super::frame::{Frame, Framer, Framing};
 use super::source::{Original, Piece, Source, is_passing};
 use super::text::{Aim, decode};
-use crate::discover::access;
-use crate::profile::schema::{Parity, Serial};
+use crate::discover::port::{self, PortError};
+use crate::profile::schema::Serial;
 
 /// What one read takes.
 const CHUNK: usize = 1024;
@@ -40,36 +40,8 @@ impl SerialSource {
         node: &Path,
         settings: &Serial,
     ) -> Result<SerialSource, (DeviceState, String)> {
-        let builder = serialport::new(node.to_string_lossy(), settings.baud)
-            .data_bits(if settings.data_bits == 7 {
-                serialport::DataBits::Seven
-            } else {
-                serialport::DataBits::Eight
-            })
-            .parity(match settings.parity {
-                Parity::None => serialport::Parity::None,
-                Parity::Even => serialport::Parity::Even,
-                Parity::Odd => serialport::Parity::Odd,
-            })
-            .stop_bits(if settings.stop_bits == 2 {
-                serialport::StopBits::Two
-            } else {
-                serialport::StopBits::One
-            })
-            .flow_control(serialport::FlowControl::None)
-            .timeout(Duration::ZERO);
-        let mut port =
-            TTYPort::open(&builder).map_err(|error| (state_of(&error, node), error.to_string()))?;
-        // Many scanners send only while the host shows that it listens. A pseudo-terminal has no
-        // such lines, and says so.
-        for raised in [
-            port.write_data_terminal_ready(true),
-            port.write_request_to_send(true),
-        ] {
-            if let Err(error) = raised {
-                tracing::debug!(node = %node.display(), %error, "A control line cannot be raised");
-            }
-        }
+        let port = port::open(node, &settings.line())
+            .map_err(|error| (state_of(&error), error.to_string()))?;
         Ok(SerialSource {
             port,
             framer: Framer::new(Framing::of(settings)),
@@ -157,32 +129,13 @@ fn descriptor(port: &TTYPort) -> BorrowedFd<'_> {
     unsafe { BorrowedFd::borrow_raw(port.as_raw_fd()) }
 }
 
-fn state_of(error: &serialport::Error, node: &Path) -> DeviceState {
-    match error.kind() {
-        serialport::ErrorKind::NoDevice => {
-            if !node.exists() {
-                return DeviceState::Missing;
-            }
-            if !access::is_allowed(node) {
-                return DeviceState::NoPermission;
-            }
-            DeviceState::Busy {
-                holder: access::holder(node),
-            }
-        }
-        serialport::ErrorKind::Io(std::io::ErrorKind::PermissionDenied) => {
-            DeviceState::NoPermission
-        }
-        serialport::ErrorKind::Io(std::io::ErrorKind::NotFound) => DeviceState::Missing,
-        serialport::ErrorKind::Io(_)
-        | serialport::ErrorKind::InvalidInput
-        | serialport::ErrorKind::Unknown
-            if !node.exists() =>
-        {
-            DeviceState::Missing
-        }
-        serialport::ErrorKind::Io(_)
-        | serialport::ErrorKind::InvalidInput
-        | serialport::ErrorKind::Unknown => DeviceState::Failed(error.to_string()),
+fn state_of(error: &PortError) -> DeviceState {
+    match error {
+        PortError::Missing(_) => DeviceState::Missing,
+        PortError::NoPermission(_) => DeviceState::NoPermission,
+        PortError::Busy { holder, .. } => DeviceState::Busy {
+            holder: holder.clone(),
+        },
+        PortError::Failed(reason) => DeviceState::Failed(reason.clone()),
     }
 }

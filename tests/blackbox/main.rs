@@ -11,6 +11,7 @@ mod bench;
 mod cli;
 mod clients;
 mod crashes;
+mod displays;
 mod journal;
 mod limits;
 mod reconcile;
