@@ -132,6 +132,42 @@ fn the_seeds_example_with_everything_set() {
 }
 
 #[test]
+fn displays_on_serial_ports_have_one_profile_or_one_each() {
+    let profiles = |device: &str, profile: &str| {
+        let text = format!("[Display]\ndevice = {device}\nprofile = {profile}\n");
+        let devices = load(root_with(&text).path())
+            .unwrap()
+            .config
+            .display
+            .devices;
+        let serial = devices.into_iter().filter_map(|device| {
+            let DisplayDevice::Serial(display) = device else {
+                return None;
+            };
+            Some((display.line.settings, display.profile))
+        });
+        serial.collect::<Vec<_>>()
+    };
+    let of = |id: &str| (None, Some(id.to_owned()));
+    let two = "serial:/dev/a, web, serial:/dev/b";
+    assert_eq!(profiles(two, "x"), [of("x"), of("x")]);
+    assert_eq!(profiles(two, "x, y"), [of("x"), of("y")]);
+    assert_eq!(profiles(two, ""), [(None, None), (None, None)]);
+    let fast = profiles("serial:/dev/a@115200,7E2", "x");
+    assert_eq!(
+        fast[0].0.map(|line| (line.baud, line.data_bits)),
+        Some((115_200, 7))
+    );
+    let message = bad(&format!("[Display]\ndevice = {two}\nprofile = x, y, z\n"));
+    assert!(
+        message.contains("oplati.conf:3") && message.contains("or 2 of them"),
+        "{message}"
+    );
+    let message = bad("[Display]\nprofile = Bad!\n");
+    assert!(message.contains("a-z 0-9 -"), "{message}");
+}
+
+#[test]
 fn each_bad_value_is_named_with_its_place_and_what_is_allowed() {
     let message = bad(
         "[Main]\nmode = 7\ntimeout = 0\nregNum = 11111\npassword = пароль\n[Till]\nlisten = 0.0.0.0:80\n",

@@ -449,6 +449,86 @@ baud = 19200
         assert!(Registry::load(Path::new("/nonexistent")).1.is_empty());
     }
 
+    const DISPLAY: &str = r#"
+schema = 1
+id = "own"
+kind = "display"
+vendor = "Shop"
+model = "Own"
+status = "untested"
+sources = ["read from the device"]
+[qr_box]
+clear = "0C"
+qr = "{length:u8} {payload}"
+payload_max = 100
+paid = "'paid'"
+failed = "'failed'"
+"#;
+
+    #[test]
+    fn displays_of_the_shop_are_added_and_replace_and_share_the_ids_of_scanners() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |id: &str, text: String| {
+            std::fs::write(folder.path().join(format!("{id}.toml")), text).unwrap();
+        };
+        for id in ["own", "pole-utc", "newland"] {
+            write(id, DISPLAY.replace("\"own\"", &format!("{id:?}")));
+        }
+        let claim = "[[match]]\nmode = \"serial\"\nvid = 0x05e0\npid = 0x1701\n";
+        let text = DISPLAY.replace("\"own\"", "\"zebra-too\"");
+        write("zebra-too", text + claim);
+        let (registry, errors) = Registry::load(folder.path());
+        let own = registry.display("own").unwrap();
+        assert_eq!((own.vendor.as_str(), own.line.baud), ("Shop", 9600));
+        assert_eq!(registry.display("pole-utc").unwrap().vendor, "Shop");
+        assert!(registry.get("newland").is_some() && registry.get("own").is_none());
+        let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(
+            said.len() == 2
+                && said[0].contains("profile of the other kind")
+                && said[1].contains("is also in profile \"zebra\""),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn a_bad_display_is_told_with_what_is_allowed() {
+        for (from, to, reason) in [
+            (
+                "\"display\"",
+                "\"printer\"",
+                "scanner or display is allowed",
+            ),
+            (
+                "payload_max = 100",
+                "payload_max = 300",
+                "have no room in its length",
+            ),
+            ("payload_max = 100", "payload_max = 3", "20 to 2953"),
+            ("\"0C\"", "\"C\"", "two hexadecimal digits"),
+            ("\"0C\"", "\"\"", "clear: 1 to 4096 bytes"),
+            ("{payload}", "", "qr: {payload}"),
+            ("failed =", "fails =", "unknown field `fails`"),
+            ("[qr_box]", "[line]\nbaud = 7\n[qr_box]", "baud = 7: one of"),
+            (
+                "[qr_box]",
+                "[pole]\ndialect = \"utc\"\ncode_page = \"ascii\"\n[qr_box]",
+                "exactly one of",
+            ),
+            (
+                "[qr_box]",
+                "[[match]]\nmode = \"serial\"\nvid = 0x0403\ngeneric_bridge = true\n[qr_box]",
+                "vid and pid only",
+            ),
+        ] {
+            let text = DISPLAY.replace(from, to);
+            assert_ne!(text, DISPLAY, "{from}");
+            let error = parse(Path::new("own.toml"), &text).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        assert!(parse(Path::new("own.toml"), DISPLAY).is_ok());
+    }
+
     #[test]
     fn a_bad_file_is_told_with_its_place_and_harms_no_other() {
         let folder = tempfile::tempdir().unwrap();

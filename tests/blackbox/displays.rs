@@ -246,6 +246,7 @@ fn a_code_too_long_for_the_box_ends_the_sale_unless_another_display_has_it() {
     assert_eq!(sim.balance(), 0);
     drop(till);
 
+    let sim = Sim::start(None);
     let till = with_small_box(&sim, &qr_box, ", png:buyer.png@800x480");
     till.begin("s-2", 100);
     till.until("s-2", &["awaiting_buyer"]);
