@@ -393,9 +393,9 @@ mod tests {
             crate::discover::access::holder(&pty.node).is_some()
         });
         wait_until("the lock", || {
-            match Port::open(&pty.node, &LineSettings::default()) {
-                Err(PanelError::Busy { holder, .. }) => busy = holder,
-                Ok(_) | Err(_) => {}
+            let opened = Port::open(&pty.node, &LineSettings::default());
+            if let Err(PanelError::Busy { holder, .. }) = opened {
+                busy = holder;
             }
             busy.is_some()
         });
