@@ -11,7 +11,7 @@ pub const NOT_DONE: u8 = 1;
 pub const USAGE: u8 = 64;
 /// `EX_DATAERR`: an input (a payload, a picture's size) cannot be processed.
 pub const DATA: u8 = 65;
-/// `EX_UNAVAILABLE`: the daemon does not run.
+/// `EX_UNAVAILABLE`: the daemon does not run; for the buyer's window: there is no desktop session.
 pub const UNAVAILABLE: u8 = 69;
 /// `EX_SOFTWARE`: a mistake in this program.
 pub const SOFTWARE: u8 = 70;

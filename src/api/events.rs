@@ -4,20 +4,31 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::Extension;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use utoipa::IntoParams;
 
 use super::Api;
+use super::access::Caller;
+use super::answer::query;
 use super::notices::Notice;
+use super::page::pixel_size;
+use crate::display::{Viewer, Watching};
 use crate::problem::{Code, Problem};
 
 /// Between two signs of life on a silent stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Between two heartbeats of the buyer's page; it shows «no connection» after three missed ones.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Between two heartbeats of the buyer's page and windows, which show «no connection» after three
+/// missed ones.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A page that takes no event for so long is asleep; it is cut off and comes back.
+const TAKEN: Duration = Duration::from_secs(10);
 /// Events that may wait for a slow listener; beyond that it is cut off and comes back.
 const BACKLOG: usize = 1024;
 
@@ -25,12 +36,15 @@ const BACKLOG: usize = 1024;
 const MAX_LISTENERS: usize = 16;
 /// The same for the buyer's page, which needs no token.
 const MAX_PAGES: usize = 8;
+/// The same for windows: pages must not take their places.
+const MAX_WINDOWS: usize = 4;
 
 /// Places for listeners.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     events: Arc<Semaphore>,
     pages: Arc<Semaphore>,
+    windows: Arc<Semaphore>,
 }
 
 impl Places {
@@ -38,6 +52,7 @@ impl Places {
         Places {
             events: Arc::new(Semaphore::new(MAX_LISTENERS)),
             pages: Arc::new(Semaphore::new(MAX_PAGES)),
+            windows: Arc::new(Semaphore::new(MAX_WINDOWS)),
         }
     }
 }
@@ -102,29 +117,84 @@ pub(super) async fn get_events(
     Ok(stream(receiver))
 }
 
-/// The number of the scene, when it changes and as a heartbeat.
-#[utoipa::path(get, path = "/display/events", responses((status = 200, content_type = "text/event-stream", description = "Events scene, with the scene's number")))]
-pub(super) async fn get_display_events(State(api): State<Api>) -> Result<Stream, Problem> {
-    let place = Arc::clone(&api.places.pages).try_acquire_owned();
-    let place = place.map_err(|_| full())?;
-    let mut scenes = api.till.frame.scenes();
+/// Who listens.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ViewerQuery {
+    /// A window of `oplati display --window`, over the socket only: its width in pixels.
+    window_width: Option<u32>,
+    /// Its height.
+    window_height: Option<u32>,
+}
+
+/// The number of the picture, when it changes and as a heartbeat: the millions count scenes, the rest
+/// pictures of a scene that moves.
+#[utoipa::path(get, path = "/display/events", params(ViewerQuery),
+    responses((status = 200, content_type = "text/event-stream", description = "Events scene, with the picture's number"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "invalid: no such size of a window"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "forbidden: windows come over the socket"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many pages or windows; not_configured: oplati.conf names no window")))]
+pub(super) async fn get_display_events(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    viewer: Result<Query<ViewerQuery>, QueryRejection>,
+) -> Result<Stream, Problem> {
+    let watching = enter(&api, caller, &query(viewer)?)?;
+    let mut numbers = api.till.frame.numbers();
     let (sender, receiver) = mpsc::channel(4);
     let mut stop = api.stop;
     tokio::spawn(async move {
-        let _place = place;
+        let _watching = watching;
         loop {
-            let number = *scenes.borrow_and_update();
+            let number = *numbers.borrow_and_update();
             let event = Event::default().event("scene").data(number.to_string());
-            if sender.send(Ok(event)).await.is_err() {
+            if sender.send_timeout(Ok(event), TAKEN).await.is_err() {
                 return;
             }
             tokio::select! {
                 _ = stop.changed() => return,
                 () = sender.closed() => return,
-                changed = scenes.changed() => if changed.is_err() { return },
+                changed = numbers.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(HEARTBEAT) => {}
             }
         }
     });
     Ok(stream(receiver))
+}
+
+/// A place, and the count in health.
+fn enter(
+    api: &Api,
+    caller: Caller,
+    query: &ViewerQuery,
+) -> Result<(OwnedSemaphorePermit, Watching), Problem> {
+    let (places, viewer) = match query {
+        ViewerQuery {
+            window_width: None,
+            window_height: None,
+        } => (&api.places.pages, Viewer::Page),
+        ViewerQuery {
+            window_width,
+            window_height,
+        } => {
+            if caller != Caller::Trusted {
+                return Err(Problem::new(
+                    Code::Forbidden,
+                    "Окно дисплея подключается только через сокет",
+                    "Запустите в сеансе кассира: oplati display --window",
+                ));
+            }
+            let size = pixel_size(*window_width, *window_height)?;
+            (&api.places.windows, Viewer::Window(size))
+        }
+    };
+    let place = Arc::clone(places).try_acquire_owned().map_err(|_| full())?;
+    let watching = api.till.frame.enter(viewer).ok_or_else(|| {
+        Problem::new(
+            Code::NotConfigured,
+            "В oplati.conf не указано окно",
+            "Добавьте window в [Display] device и перезапустите службу oplati",
+        )
+    })?;
+    Ok((place, watching))
 }

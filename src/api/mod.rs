@@ -10,7 +10,7 @@ mod events;
 pub mod listen;
 pub mod notices;
 mod openapi;
-mod page;
+pub(crate) mod page;
 mod routes;
 pub mod server;
 pub mod till;
@@ -34,6 +34,7 @@ struct Api {
     till: Till,
     stop: watch::Receiver<bool>,
     places: events::Places,
+    easel: page::Easel,
 }
 
 fn router(api: Api, door: Door) -> Router {

@@ -1,13 +1,39 @@
-//! The buyer's page: the picture of the display in a browser, and nothing else.
+//! The buyer's page and its pictures, which the windows of `oplati display --window` take too.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::State;
+use axum::Extension;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use utoipa::IntoParams;
 
 use super::Api;
+use super::access::Caller;
+use super::answer::{invalid, query};
+use crate::config::{self, PixelSize};
 use crate::problem::{Code, Problem};
+
+/// The picture's number, as `/display/events` tells it.
+pub(crate) const NUMBER: HeaderName = HeaderName::from_static("oplati-picture");
+/// A picture of a size of its own must be drawn in this time, waiting for others included.
+const DRAWN: Duration = Duration::from_secs(5);
+
+/// Pictures of sizes of their own are drawn one after the other, so that pages, which need no token,
+/// take one processor at most.
+#[derive(Clone, Debug)]
+pub(super) struct Easel(Arc<Semaphore>);
+
+impl Easel {
+    pub(super) fn new() -> Easel {
+        Easel(Arc::new(Semaphore::new(1)))
+    }
+}
 
 const PAGE: &str = include_str!("display.html");
 
@@ -41,8 +67,82 @@ pub(super) async fn get_page() -> Result<Response, Problem> {
     Ok((headers, PAGE.replace("NONCE", &nonce)).into_response())
 }
 
-/// The picture.
-#[utoipa::path(get, path = "/display/frame.png", responses((status = 200, content_type = "image/png", description = "What the buyer sees")))]
-pub(super) async fn get_frame(state: State<Api>) -> Response {
-    super::routes::get_frame(state).await
+/// Of which size.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FrameQuery {
+    /// Pixels; with `height`: a picture drawn in this size, 320x240 to 3840x2160, either way round.
+    width: Option<u32>,
+    /// Pixels.
+    height: Option<u32>,
+}
+
+/// The picture; header `oplati-picture` has its number.
+#[utoipa::path(get, path = "/display/frame.png", params(FrameQuery),
+    responses((status = 200, content_type = "image/png", description = "What the buyer sees"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "invalid: no such size"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many pictures are asked for")))]
+pub(super) async fn get_frame(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    size: Result<Query<FrameQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let (number, png) = match query(size)? {
+        FrameQuery {
+            width: None,
+            height: None,
+        } => api.till.frame.png(),
+        FrameQuery { width, height } => {
+            let size = pixel_size(width, height)?;
+            let drawn = draw(&api, size).await?;
+            if caller == Caller::Trusted {
+                api.till.frame.note_window_frame();
+            }
+            drawn
+        }
+    };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
+        (NUMBER, HeaderValue::from(number)),
+    ];
+    Ok((headers, png.to_vec()).into_response())
+}
+
+/// Within the bounds of every display.
+pub(super) fn pixel_size(width: Option<u32>, height: Option<u32>) -> Result<PixelSize, Problem> {
+    let (Some(width), Some(height)) = (width, height) else {
+        return Err(invalid("width and height belong together"));
+    };
+    let text = format!("{width}x{height}");
+    config::pixel_size(&text).ok_or_else(|| {
+        invalid(&format!(
+            "{text}: 320x240 to 3840x2160 are allowed, either way round"
+        ))
+    })
+}
+
+async fn draw(api: &Api, size: PixelSize) -> Result<(u64, Arc<[u8]>), Problem> {
+    let drawing = async {
+        let place = Arc::clone(&api.easel.0).acquire_owned().await.ok()?;
+        let live = api.till.frame.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            // Held to the end of the work, even when the caller is gone.
+            let _place = place;
+            live.sized(size)
+        });
+        task.await.ok()
+    };
+    let busy = || {
+        Problem::new(
+            Code::TemporarilyUnavailable,
+            "Слишком много запросов картинки",
+            "Закройте лишние окна и страницы",
+        )
+    };
+    let drawn = tokio::time::timeout(DRAWN, drawing).await;
+    let drawn = drawn.ok().flatten().ok_or_else(busy)?;
+    drawn.map_err(|error| {
+        tracing::error!(%error, "A picture is not drawn");
+        busy()
+    })
 }

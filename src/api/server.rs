@@ -44,6 +44,7 @@ pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>
         till,
         stop: stop.clone(),
         places: super::events::Places::new(),
+        easel: super::page::Easel::new(),
     };
     let mut tasks = JoinSet::new();
     let router = super::router(api.clone(), Door::Socket);

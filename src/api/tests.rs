@@ -21,6 +21,8 @@ use crate::problem::{Code, Problem};
 use crate::report::Reconciliation;
 use crate::secret::Secret;
 
+mod pictures;
+
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const PATIENCE: Duration = Duration::from_secs(10);
 

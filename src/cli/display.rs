@@ -1,4 +1,13 @@
-//! `oplati display`: what the buyer sees, saved, or a scene of one's own drawn into a picture.
+//! `oplati display`: what the buyer sees, saved, or a scene of one's own drawn into a picture; or the
+//! buyer's window in the cashier's session.
+//!
+//! - `window`: the window · `outputs`: on which monitor · `feed`: its line to the daemon · `picture`: its
+//!   pixels
+
+mod feed;
+mod outputs;
+mod picture;
+mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +37,34 @@ pub(super) struct DisplayArgs {
     /// Kopecks, for scenes with an amount
     #[arg(long, default_value = "12.34", value_parser = Kopecks::from_person)]
     amount: Kopecks,
+    /// Show the buyer's picture full-screen on a monitor of this desktop session, by its name; without
+    /// OUTPUT on the second one, if there is one
+    #[arg(long, value_name = "OUTPUT", num_args = 0..=1, default_missing_value = "", conflicts_with = "what")]
+    window: Option<String>,
+    /// As the session starts it: ends at once where oplati.conf names no window, waits for the monitor,
+    /// and never covers the only one
+    #[arg(long, requires = "window")]
+    autostart: bool,
+}
+
+impl DisplayArgs {
+    /// The window that is asked for, if one is.
+    pub(super) fn window(&self) -> Option<WindowArgs> {
+        let name = self.window.as_ref()?;
+        Some(WindowArgs(outputs::Wanted {
+            name: (!name.is_empty()).then(|| name.clone()),
+            autostart: self.autostart,
+        }))
+    }
+}
+
+/// Which window.
+#[derive(Debug)]
+pub(super) struct WindowArgs(outputs::Wanted);
+
+/// Shows the window; keeps the calling thread, which must be the main one.
+pub(super) fn show_window(context: &Context, args: WindowArgs) -> Result<u8, CliError> {
+    window::run(context, args.0)
 }
 
 pub(super) async fn run(context: &Context, args: DisplayArgs) -> Result<u8, CliError> {

@@ -51,7 +51,7 @@ pub struct Cli {
     verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 ended otherwise than done; 64 wrong arguments; 65 input that cannot be used;\n69 the daemon does not run; 70 a mistake in this program; 74 input or output failed; 75 try again later,\nor queued; 77 the rights do not suffice; 78 bad configuration; 130 interrupted";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 ended otherwise than done; 64 wrong arguments; 65 input that cannot be used;\n69 the daemon does not run, or for a window: there is no desktop session; 70 a mistake in this program; 74 input or output failed; 75 try again later,\nor queued; 77 the rights do not suffice; 78 bad configuration; 130 interrupted";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -106,7 +106,7 @@ enum Verb {
         #[command(subcommand)]
         what: Option<devices::DevicesVerb>,
     },
-    /// Save what the buyer sees, or draw a QR code or text into a picture
+    /// Save what the buyer sees, or draw a QR code or text into a picture; show the buyer's window
     Display(display::DisplayArgs),
     /// Run the simulated payment service
     Sim {
@@ -140,6 +140,15 @@ enum CliError {
     Usage(String),
     #[error("{0}")]
     Data(String),
+    /// A window without a session.
+    #[error("there is no desktop session: {0}")]
+    NoDesktop(String),
+    /// A window that oplati.conf does not want.
+    #[error("{0}")]
+    NoWindow(&'static str),
+    /// The thread that talks to the daemon.
+    #[error("the window's line to the daemon has died")]
+    FeedDied,
     #[error("cannot write {path}")]
     File {
         path: PathBuf,
@@ -152,12 +161,32 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             CliError::Till(error) => error.exit_code(),
-            CliError::Config(_) => exit::CONFIG,
+            CliError::Config(_) | CliError::NoWindow(_) => exit::CONFIG,
+            CliError::NoDesktop(_) => exit::UNAVAILABLE,
+            CliError::FeedDied => exit::SOFTWARE,
             // The reader of a pipe has seen enough.
             CliError::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
             CliError::Write(_) | CliError::File { .. } => exit::IO,
             CliError::Usage(_) => exit::USAGE,
             CliError::Data(_) => exit::DATA,
+        }
+    }
+
+    /// One action that helps.
+    fn hint(&self, tongue: Tongue) -> Option<&'static str> {
+        match self {
+            CliError::Till(error) => error.hint(tongue),
+            CliError::NoDesktop(_) => Some(tongue.say(
+                "Запустите в сеансе кассира, от имени кассира: окну нужен X11 (DISPLAY) или Wayland (WAYLAND_DISPLAY)",
+                "Run it in the cashier's session, as the cashier: a window needs X11 (DISPLAY) or Wayland (WAYLAND_DISPLAY)",
+            )),
+            CliError::Config(_)
+            | CliError::Write(_)
+            | CliError::Usage(_)
+            | CliError::Data(_)
+            | CliError::NoWindow(_)
+            | CliError::FeedDied
+            | CliError::File { .. } => None,
         }
     }
 }
@@ -253,14 +282,15 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Scan { text: None } => till::block_on(watch::run(context, Some("scan"))),
         Verb::Scan { text: Some(text) } => till::block_on(watch::scan(context, text)),
         Verb::Devices { what } => till::block_on(devices::run(context, what)),
-        Verb::Display(args) => till::block_on(display::run(context, args)),
+        Verb::Display(args) => match args.window() {
+            Some(window) => display::show_window(context, window),
+            None => till::block_on(display::run(context, args)),
+        },
         Verb::Daemon | Verb::Demo { .. } | Verb::Sim { .. } => Ok(exit::OK),
     };
     outcome.unwrap_or_else(|error| {
         let code = context.fail(&error, error.exit_code());
-        if let CliError::Till(error) = &error
-            && let Some(hint) = error.hint(context.tongue)
-        {
+        if let Some(hint) = error.hint(context.tongue) {
             context.output.note(hint);
         }
         code

@@ -86,6 +86,8 @@ pub struct Answer {
     pub status: u16,
     /// As the server said.
     pub content_type: Option<String>,
+    /// All that the server said.
+    pub headers: reqwest::header::HeaderMap,
     /// At most [`MAX_ANSWER_BYTES`].
     pub body: Vec<u8>,
 }
@@ -150,6 +152,7 @@ impl Loopback {
         let mut response = request.send().await.map_err(no_answer)?;
         let status = response.status().as_u16();
         let content_type = content_type(&response);
+        let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
             if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
@@ -162,6 +165,7 @@ impl Loopback {
         Ok(Answer {
             status,
             content_type,
+            headers,
             body,
         })
     }
@@ -184,11 +188,7 @@ impl Loopback {
             )
             .await?;
         if !(200..300).contains(&answer.status) {
-            let detail = String::from_utf8_lossy(&answer.body)
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(300)
-                .collect();
+            let detail = beginning(&answer.body);
             return Err(CallError::Refused {
                 path: path.to_owned(),
                 status: answer.status,
@@ -214,13 +214,15 @@ impl Loopback {
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
-        let response = request.send().await.map_err(no_answer)?;
+        let mut response = request.send().await.map_err(no_answer)?;
         if !response.status().is_success() {
             let status = response.status().as_u16();
+            // A problem is one small piece.
+            let said = response.chunk().await.ok().flatten().unwrap_or_default();
             return Err(CallError::Refused {
                 path: path.to_owned(),
                 status,
-                detail: String::new(),
+                detail: beginning(&said),
             });
         }
         Ok(Stream {
@@ -260,6 +262,13 @@ impl Stream {
             }
         }
     }
+}
+
+/// Of an answer, for a person.
+fn beginning(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let printable = text.chars().filter(|c| !c.is_control());
+    printable.take(300).collect()
 }
 
 fn content_type(response: &reqwest::Response) -> Option<String> {

@@ -1,55 +1,294 @@
-//! What the buyer sees now, for the API and the browser page.
+//! What the buyer sees now, for the API, the browser page and the windows.
+//!
+//! Two designs were weighed for pages and windows of other sizes than the API's picture: they get the
+//! scene and draw it themselves, or they get a finished picture of the size that they ask for. The
+//! second wins: there is one renderer and one proof that a code can be read, a browser needs no second
+//! set of looks, and a window's process holds no code and no amount but as pixels.
+//!
+//! A picture has a number. It grows by [`SCENE`] with each new scene and by one with each picture of a
+//! scene that moves, so that whoever holds an old picture can tell whether it shows the present scene.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
 use super::frame::Frame;
+use super::painter::lock;
 use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel};
+use super::proof;
+use super::render::Look;
+use super::scene::Scene;
 use crate::causes::with_causes;
 use crate::config::PixelSize;
 
-/// What the buyer sees now, for the API and the browser page.
-#[derive(Debug)]
+/// From the number of a scene to that of the next.
+pub const SCENE: u64 = 1_000_000;
+/// Pictures of the present scene that are kept: a window and some pages.
+const KEPT: usize = 4;
+
+/// What the buyer sees now.
+#[derive(Debug, Default)]
 pub struct LiveFrame {
+    look: Look,
+    /// The picture of the API.
     png: Mutex<Arc<[u8]>>,
-    scenes: watch::Sender<u64>,
+    now: Mutex<Now>,
+    numbers: watch::Sender<u64>,
+    /// Of the present number, in other sizes.
+    sized: Mutex<Vec<Drawn>>,
+    viewers: Mutex<Viewers>,
 }
 
-impl Default for LiveFrame {
-    fn default() -> LiveFrame {
-        LiveFrame {
-            png: Mutex::new(Arc::from([])),
-            scenes: watch::Sender::new(0),
+/// What all pictures are made of.
+#[derive(Clone, Debug, Default)]
+struct Now {
+    scene: Option<Scene>,
+    /// Whether the scene is newer than the number.
+    is_new: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Drawn {
+    number: u64,
+    size: PixelSize,
+    png: Arc<[u8]>,
+}
+
+/// Who looks.
+#[derive(Debug, Default)]
+struct Viewers {
+    accepts_windows: bool,
+    pages: usize,
+    windows: Vec<PixelSize>,
+    /// Windows that came after the first.
+    reconnects: u64,
+    has_come: bool,
+    frames: u64,
+    unproven: u64,
+}
+
+/// Of the windows of `oplati display --window`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct WindowFacts {
+    /// Of those that are connected.
+    pub(super) sizes: Vec<PixelSize>,
+    /// The scene that stands on them.
+    pub(super) shows: Option<&'static str>,
+    /// Pictures that they took.
+    pub(super) frames: u64,
+    /// Windows that came after the first.
+    pub(super) reconnects: u64,
+    /// Codes that no decoder read.
+    pub(super) unproven: u64,
+}
+
+/// Who looks at the pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// The browser page.
+    Page,
+    /// A window of `oplati display --window`, of so many pixels.
+    Window(PixelSize),
+}
+
+/// Somebody looks as long as this is held.
+#[derive(Debug)]
+pub struct Watching {
+    live: Arc<LiveFrame>,
+    viewer: Viewer,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut viewers = lock(&self.live.viewers);
+        match self.viewer {
+            Viewer::Page => viewers.pages = viewers.pages.saturating_sub(1),
+            Viewer::Window(size) => {
+                let found = viewers.windows.iter().position(|other| *other == size);
+                if let Some(index) = found {
+                    viewers.windows.swap_remove(index);
+                }
+            }
         }
     }
 }
 
 impl LiveFrame {
-    /// The number of the scene and its picture, a PNG; empty before the first one.
+    pub(super) fn new(look: Look, accepts_windows: bool) -> LiveFrame {
+        let viewers = Viewers {
+            accepts_windows,
+            ..Viewers::default()
+        };
+        LiveFrame {
+            look,
+            viewers: Mutex::new(viewers),
+            ..LiveFrame::default()
+        }
+    }
+
+    /// The number of the picture and the picture, a PNG; empty before the first one.
     #[must_use]
     pub fn png(&self) -> (u64, Arc<[u8]>) {
-        let png = self.png.lock().unwrap_or_else(PoisonError::into_inner);
-        (*self.scenes.borrow(), png.clone())
+        let png = lock(&self.png);
+        (*self.numbers.borrow(), png.clone())
     }
 
-    /// Tells the number of each new scene.
+    /// What the buyer sees as a PNG of another size, with its number; a code that is too dense for the
+    /// size gives way to the idle scene, as on every display. Takes long: draws, reads a code back and
+    /// packs. The pictures of the present number are kept.
+    ///
+    /// # Errors
+    /// [`PanelError::Failed`] when the picture cannot be drawn or packed.
+    pub fn sized(&self, size: PixelSize) -> Result<(u64, Arc<[u8]>), PanelError> {
+        let (number, scene) = self.present();
+        if let Some(kept) = self.kept(number, size) {
+            return Ok((number, kept));
+        }
+        let ability = Ability::Pixels {
+            size,
+            millimetres: None,
+        };
+        let fitting = if ability.refuses(&scene).is_some() {
+            &Scene::Idle
+        } else {
+            &scene
+        };
+        let moment = u32::try_from(number % SCENE).unwrap_or_default();
+        let (frame, proof) = proof::painted(fitting, size, &self.look, moment)
+            .map_err(|error| PanelError::Failed(error.to_string()))?;
+        if proof.is_some_and(|proof| !proof.is_read) {
+            tracing::error!(
+                width = size.width,
+                height = size.height,
+                "No decoder reads the QR code that is shown"
+            );
+            lock(&self.viewers).unproven += 1;
+        }
+        let png = packed(&frame)?;
+        let png: Arc<[u8]> = Arc::from(png);
+        self.keep(Drawn {
+            number,
+            size,
+            png: png.clone(),
+        });
+        Ok((number, png))
+    }
+
+    fn present(&self) -> (u64, Scene) {
+        let now = lock(&self.now);
+        let scene = now.scene.clone().unwrap_or(Scene::Idle);
+        // Under the lock: the number of this scene, and not of the next.
+        let number = *self.numbers.borrow();
+        let number = if now.is_new {
+            next_scene(number)
+        } else {
+            number
+        };
+        (number, scene)
+    }
+
+    fn kept(&self, number: u64, size: PixelSize) -> Option<Arc<[u8]>> {
+        let sized = lock(&self.sized);
+        let found = sized
+            .iter()
+            .find(|kept| kept.number == number && kept.size == size)?;
+        Some(found.png.clone())
+    }
+
+    fn keep(&self, new: Drawn) {
+        let mut sized = lock(&self.sized);
+        // A picture that took long must not push out those of a newer scene.
+        if sized.iter().any(|kept| kept.number > new.number) {
+            return;
+        }
+        sized.retain(|kept| kept.number == new.number && kept.size != new.size);
+        if sized.len() >= KEPT {
+            sized.remove(0);
+        }
+        sized.push(new);
+    }
+
+    /// Tells the number of each new picture.
     #[must_use]
-    pub fn scenes(&self) -> watch::Receiver<u64> {
-        self.scenes.subscribe()
+    pub fn numbers(&self) -> watch::Receiver<u64> {
+        self.numbers.subscribe()
     }
 
-    /// Whether anybody looks.
+    /// Counts somebody who looks, until the answer is dropped; `None` for a window that oplati.conf
+    /// does not want.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, viewer: Viewer) -> Option<Watching> {
+        let mut viewers = lock(&self.viewers);
+        match viewer {
+            Viewer::Page => viewers.pages += 1,
+            Viewer::Window(_) if !viewers.accepts_windows => return None,
+            Viewer::Window(size) => {
+                viewers.reconnects += u64::from(viewers.has_come);
+                viewers.has_come = true;
+                viewers.windows.push(size);
+            }
+        }
+        Some(Watching {
+            live: self.clone(),
+            viewer,
+        })
+    }
+
+    /// A window took a picture.
+    pub fn note_window_frame(&self) {
+        lock(&self.viewers).frames += 1;
+    }
+
+    /// Whether a browser page is open.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.scenes.receiver_count() > 0
+        lock(&self.viewers).pages > 0
+    }
+
+    pub(super) fn window_facts(&self) -> WindowFacts {
+        let (_, scene) = self.present();
+        let viewers = lock(&self.viewers);
+        WindowFacts {
+            sizes: viewers.windows.clone(),
+            shows: (!viewers.windows.is_empty()).then(|| scene.name()),
+            frames: viewers.frames,
+            reconnects: viewers.reconnects,
+            unproven: viewers.unproven,
+        }
+    }
+
+    /// The scene of all pictures from now on; told once the API's picture of it is there.
+    pub(super) fn put(&self, scene: Scene) {
+        let mut now = lock(&self.now);
+        now.scene = Some(scene);
+        now.is_new = true;
     }
 
     fn set(&self, bytes: Vec<u8>) {
-        let mut png = self.png.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = lock(&self.now);
+        let mut png = lock(&self.png);
         *png = Arc::from(bytes);
-        self.scenes.send_modify(|number| *number += 1);
+        // A picture of the scene before may come late: then the next one has a new number, too.
+        let is_new = std::mem::take(&mut now.is_new);
+        self.numbers.send_modify(|number| {
+            let next = next_scene(*number);
+            *number = if is_new {
+                next
+            } else {
+                (*number + 1).min(next - 1)
+            };
+        });
     }
+}
+
+fn next_scene(number: u64) -> u64 {
+    (number / SCENE + 1) * SCENE
+}
+
+fn packed(frame: &Frame) -> Result<Vec<u8>, PanelError> {
+    frame
+        .png()
+        .map_err(|error| PanelError::Failed(with_causes(&error)))
 }
 
 /// The picture that the API serves.
@@ -82,10 +321,102 @@ impl PixelPanel for LivePicture {
     }
 
     fn show(&mut self, frame: &Frame) -> Result<(), PanelError> {
-        let png = frame
-            .png()
-            .map_err(|error| PanelError::Failed(with_causes(&error)))?;
-        self.frame.set(png);
+        self.frame.set(packed(frame)?);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::display::render;
+    use crate::money::Kopecks;
+
+    const SMALL: PixelSize = PixelSize {
+        width: 320,
+        height: 240,
+    };
+
+    fn size(width: u32, height: u32) -> PixelSize {
+        PixelSize { width, height }
+    }
+
+    fn decoded(png: &[u8]) -> image::RgbImage {
+        image::load_from_memory(png).unwrap().to_rgb8()
+    }
+
+    #[test]
+    fn numbers_count_scenes_in_millions_and_pictures_below() {
+        let live = LiveFrame::default();
+        live.put(Scene::Checking);
+        live.set(vec![1]);
+        live.set(vec![2]);
+        assert_eq!(live.png().0, SCENE + 1);
+        live.put(Scene::Declined);
+        // Told only when its picture is there, and yet never under the number of the scene before.
+        assert_eq!(*live.numbers().borrow(), SCENE + 1);
+        assert_eq!(live.sized(SMALL).unwrap().0, 2 * SCENE);
+        live.set(vec![3]);
+        assert_eq!(live.png(), (2 * SCENE, Arc::from([3])));
+        // However long a scene moves, its pictures never count as those of the next.
+        live.numbers.send_replace(3 * SCENE - 1);
+        live.set(vec![4]);
+        assert_eq!(live.png().0, 3 * SCENE - 1);
+    }
+
+    #[test]
+    fn every_size_gets_a_picture_of_its_own_turned_once_and_few_are_kept() {
+        let look = Look {
+            rotate: 90,
+            ..Look::default()
+        };
+        let live = LiveFrame::new(look.clone(), false);
+        let scene = Scene::qr("https://example.by/1".to_owned(), Some(Kopecks(5)));
+        live.put(scene.clone());
+        for asked in [size(480, 320), SMALL] {
+            let (_, png) = live.sized(asked).unwrap();
+            let (frame, _) = proof::painted(&scene, asked, &look, 0).unwrap();
+            assert_eq!(decoded(&png).as_raw(), frame.pixels());
+            let (_, again) = live.sized(asked).unwrap();
+            assert!(Arc::ptr_eq(&png, &again), "kept");
+        }
+        for width in 400..420 {
+            live.sized(size(width, 300)).unwrap();
+        }
+        assert_eq!(lock(&live.sized).len(), KEPT);
+        live.put(Scene::Idle);
+        live.sized(SMALL).unwrap();
+        assert_eq!(lock(&live.sized).len(), 1, "the scene before is forgotten");
+    }
+
+    #[test]
+    fn a_code_that_is_too_dense_for_a_size_gives_way_to_the_idle_scene() {
+        let live = LiveFrame::default();
+        live.put(Scene::qr("x".repeat(900), Some(Kopecks(1))));
+        let idle = render(&Scene::Idle, SMALL, &Look::default()).unwrap();
+        let (_, png) = live.sized(SMALL).unwrap();
+        assert_eq!(decoded(&png).as_raw(), idle.pixels());
+        let (_, large) = live.sized(size(1920, 1080)).unwrap();
+        let idle = render(&Scene::Idle, size(1920, 1080), &Look::default()).unwrap();
+        assert_ne!(decoded(&large).as_raw(), idle.pixels());
+    }
+
+    #[test]
+    fn viewers_count_as_long_as_they_look_and_windows_only_where_they_are_wanted() {
+        let live = Arc::new(LiveFrame::default());
+        let page = live.enter(Viewer::Page);
+        assert!(live.is_watched() && live.enter(Viewer::Window(SMALL)).is_none());
+        drop(page);
+        assert!(!live.is_watched());
+        let live = Arc::new(LiveFrame::new(Look::default(), true));
+        live.put(Scene::Declined);
+        let window = live.enter(Viewer::Window(SMALL)).unwrap();
+        assert!(!live.is_watched());
+        let facts = live.window_facts();
+        assert_eq!((facts.shows, facts.reconnects), (Some("declined"), 0));
+        drop(window);
+        assert_eq!(live.window_facts().shows, None);
+        let _again = live.enter(Viewer::Window(SMALL)).unwrap();
+        assert_eq!(live.window_facts().reconnects, 1);
     }
 }

@@ -38,7 +38,7 @@ use panel::Driver;
 use png::PngFile;
 use serial::SerialPanelDriver;
 
-pub use live::LiveFrame;
+pub use live::{LiveFrame, Viewer, Watching};
 pub use panel::{Ability, Refusal};
 pub use qr::RenderError;
 pub use render::{Look, render};
@@ -51,6 +51,8 @@ const USUAL_SIZE: PixelSize = PixelSize {
 };
 /// All displays together have this long to become idle at the end: one that hangs must not hold the daemon.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// What a person can do when no window is connected.
+const NO_WINDOW: &str = "Запустите в сеансе кассира: oplati display --window";
 
 /// How one display is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +129,8 @@ enum Kind {
     },
     /// The browser page, which shows the picture of the API.
     Web,
+    /// The windows of `oplati display --window`, which show it too.
+    Windows,
     /// This version drives no such thing.
     Unsupported,
 }
@@ -158,7 +162,10 @@ impl Displays {
         look: &Look,
         profiles: &Registry,
     ) -> std::io::Result<Displays> {
-        let live = Arc::new(LiveFrame::default());
+        let accepts_windows = devices
+            .iter()
+            .any(|device| matches!(device, DisplayDevice::Window | DisplayDevice::Auto));
+        let live = Arc::new(LiveFrame::new(look.clone(), accepts_windows));
         let size = devices.iter().find_map(|device| match device {
             DisplayDevice::Png { size, .. } => Some(*size),
             DisplayDevice::Auto
@@ -195,6 +202,7 @@ impl Displays {
         if let Some(refusal) = self.refusal(scene) {
             return Err(refusal);
         }
+        self.live.put(scene.clone());
         for screen in self.all() {
             if let Kind::Painted { slot, .. } = &screen.kind {
                 slot.put(scene.clone());
@@ -208,7 +216,7 @@ impl Displays {
     fn refusal(&self, scene: &Scene) -> Option<Refusal> {
         let mut found = None;
         let shown = self.screens.iter().filter_map(|screen| match screen.kind {
-            Kind::Painted { .. } => Some(screen),
+            Kind::Painted { .. } | Kind::Windows => Some(screen),
             Kind::Web => Some(&self.picture),
             Kind::Unsupported => None,
         });
@@ -217,12 +225,10 @@ impl Displays {
             asked.push(&self.picture);
         }
         for screen in asked {
-            let facts = lock(&screen.facts);
-            let ability = facts.ability.as_ref()?;
-            if !ability.shows_qr() {
+            if screen.shows_no_qr() {
                 continue;
             }
-            let refusal = ability.refuses(scene)?;
+            let refusal = screen.refuses(scene, &self.live)?;
             if refusal.is_of_payload() {
                 found = Some(refusal);
             }
@@ -263,6 +269,7 @@ impl Displays {
     /// Shows the idle scene, so that no stale code stays, and ends all threads. Takes at most
     /// three seconds; a display that hangs longer is left behind with its thread.
     pub fn stop(&self) {
+        self.live.put(Scene::Idle);
         for screen in self.all() {
             if let Kind::Painted { slot, .. } = &screen.kind {
                 slot.stop();
@@ -323,7 +330,10 @@ impl Screen {
                 format!("drm:{}", connector.as_deref().unwrap_or(""))
             }
             DisplayDevice::Framebuffer { path } => path.display().to_string(),
-            DisplayDevice::Window => "window".to_owned(),
+            DisplayDevice::Window => {
+                let node = "window".to_owned();
+                return Ok(Some(Screen::unpainted(name, Kind::Windows, node)));
+            }
             DisplayDevice::Serial(SerialDisplay { line, profile }) => {
                 let named = profile.as_deref().and_then(|id| profiles.display(id));
                 let profile = named.ok_or_else(|| {
@@ -379,13 +389,48 @@ impl Screen {
         })
     }
 
+    fn shows_no_qr(&self) -> bool {
+        let facts = lock(&self.facts);
+        facts.ability.as_ref().is_some_and(|can| !can.shows_qr())
+    }
+
+    /// `None` also as long as nobody knows what the display is like.
+    fn refuses(&self, scene: &Scene, live: &LiveFrame) -> Option<Refusal> {
+        if !matches!(self.kind, Kind::Windows) {
+            return lock(&self.facts).ability.as_ref()?.refuses(scene);
+        }
+        let mut found = None;
+        for size in live.window_facts().sizes {
+            let ability = Ability::Pixels {
+                size,
+                millimetres: None,
+            };
+            found = Some(ability.refuses(scene)?);
+        }
+        found
+    }
+
+    fn facts(&self, live: &LiveFrame) -> Facts {
+        let mut facts = lock(&self.facts).clone();
+        if matches!(self.kind, Kind::Windows) {
+            let windows = live.window_facts();
+            facts.shows = windows.shows;
+            facts.frames = windows.frames;
+            facts.reconnects = windows.reconnects;
+            facts.unproven = windows.unproven;
+            facts.remedy = windows.sizes.is_empty().then(|| NO_WINDOW.to_owned());
+        }
+        facts
+    }
+
     fn state(&self, live: &LiveFrame) -> DisplayState {
-        let facts = lock(&self.facts).clone();
+        let facts = self.facts(live);
         let state = match &self.kind {
             // Nothing was shown yet, and nothing went wrong.
             Kind::Painted { .. } => facts.state.unwrap_or("connected"),
             Kind::Web if live.is_watched() => "connected",
-            Kind::Web => "missing",
+            Kind::Windows if facts.remedy.is_none() => "connected",
+            Kind::Web | Kind::Windows => "missing",
             Kind::Unsupported => "not_supported",
         };
         DisplayState {

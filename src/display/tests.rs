@@ -141,11 +141,11 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
 #[test]
 fn without_any_display_the_picture_of_the_api_is_drawn_all_the_same() {
     let displays = Displays::start(&[], &Look::default()).unwrap();
-    let mut scenes = displays.live().scenes();
+    let mut numbers = displays.live().numbers();
     displays.show(&Scene::ScanMe).unwrap();
-    wait_until("a scene", || scenes.has_changed().unwrap());
+    wait_until("a scene", || numbers.has_changed().unwrap());
     let (number, bytes) = displays.live().png();
-    scenes.mark_unchanged();
+    numbers.mark_unchanged();
     assert!(number >= 1 && bytes.starts_with(b"\x89PNG"));
     assert!(displays.state().is_empty());
     displays.stop();
@@ -315,4 +315,29 @@ fn it_is_known_when_no_display_shows_what_a_sale_needs() {
     assert_eq!(displays.show(&qr), Ok(()));
     let both = Displays::start(&[png(folder.path(), 320, 240)], &look).unwrap();
     assert!(!both.none_shows(&qr) && !both.none_shows(&code));
+}
+
+#[test]
+fn windows_are_connected_or_missed_and_a_code_must_fit_one_of_them() {
+    let size = |width, height| Viewer::Window(PixelSize { width, height });
+    let displays = Displays::start(&[DisplayDevice::Window], &Look::default()).unwrap();
+    let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
+    // Nobody knows how large the window will be that is to come.
+    displays.show(&dense).unwrap();
+    let missing = &displays.state()[0];
+    assert_eq!((missing.state, missing.shows), ("missing", None));
+    assert!(missing.remedy.as_ref().unwrap().contains("--window"));
+    let small = displays.live().enter(size(320, 240)).unwrap();
+    displays.show(&Scene::Declined).unwrap();
+    assert!(displays.show(&dense).is_err());
+    let connected = &displays.state()[0];
+    assert_eq!(
+        (connected.state, connected.shows, connected.remedy.as_ref()),
+        ("connected", Some("declined"), None)
+    );
+    let large = displays.live().enter(size(1920, 1080)).unwrap();
+    assert_eq!(displays.show(&dense), Ok(()));
+    drop((small, large));
+    assert_eq!(displays.state()[0].state, "missing");
+    displays.stop();
 }

@@ -1,0 +1,240 @@
+//! A window's line to the daemon: pictures of its size, or the word that there is no connection.
+//!
+//! The daemon tells the number of the present picture at least every second. A number that is new is
+//! followed by a call for the picture; one that comes late, of a scene that is over, is dropped. Silence,
+//! a cut line or a picture that does not come end in «no connection», so that no stale code stands.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use reqwest::Method;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::picture::Picture;
+use crate::api::page::NUMBER;
+use crate::causes::with_causes;
+use crate::config::PixelSize;
+use crate::demo::loopback::{CallError, Loopback};
+use crate::display::live::SCENE;
+
+/// Without a sign of life for so long there is no connection.
+const SILENCE: Duration = Duration::from_secs(3);
+/// So long the scene before stays while the next one's picture is on its way.
+const STALE: Duration = Duration::from_secs(1);
+/// The daemon takes five seconds at most for a picture.
+const PICTURE: Duration = Duration::from_secs(6);
+/// Before another try; doubles up to [`MOST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const MOST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a window is told.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Show this.
+    Picture(Picture),
+    /// What stands is over, and what follows is on its way: show nothing.
+    Stale,
+    /// Show «no connection»; why, English.
+    Lost(String),
+}
+
+/// Why a conversation ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("{}", with_causes(.0))]
+    Call(#[from] CallError),
+    #[error("the daemon ended the connection")]
+    Closed,
+    #[error("the daemon is silent")]
+    Silent,
+    #[error("the picture does not come")]
+    NoPicture,
+    #[error("the daemon refuses a picture with status {0}")]
+    Refused(u16),
+    #[error("the picture is not understood")]
+    Unreadable,
+}
+
+/// Asks for pictures of the size that the window has, as long as it has one; ends with the window.
+pub(super) async fn follow(
+    http: &Loopback,
+    mut sizes: watch::Receiver<Option<PixelSize>>,
+    tell: impl Fn(News),
+) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let wanted = *sizes.borrow_and_update();
+        let Some(size) = wanted else {
+            if sizes.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let shown = || pause = FIRST_PAUSE;
+        let ended = tokio::select! {
+            changed = sizes.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+            ended = converse(http, size, &tell, shown) => ended,
+        };
+        tell(News::Lost(ended.to_string()));
+        let waited = tokio::time::timeout(pause, sizes.changed()).await;
+        pause = (pause * 2).min(MOST_PAUSE);
+        if waited.is_ok_and(|changed| changed.is_err()) {
+            return;
+        }
+    }
+}
+
+type Loading<'a> = Pin<Box<dyn Future<Output = Result<(u64, Picture), Ended>> + 'a>>;
+
+/// Until it ends, for whatever reason.
+async fn converse(
+    http: &Loopback,
+    size: PixelSize,
+    tell: &impl Fn(News),
+    mut shown: impl FnMut(),
+) -> Ended {
+    let path = format!(
+        "/display/events?window_width={}&window_height={}",
+        size.width, size.height
+    );
+    let mut stream = match tokio::time::timeout(SILENCE, http.listen(&path, None)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return error.into(),
+        Err(_) => return Ended::Silent,
+    };
+    let mut state = Progress::new(Instant::now());
+    let mut loading: Option<Loading> = None;
+    loop {
+        if loading.is_none() && state.is_behind() {
+            loading = Some(Box::pin(fetch(http, size)));
+        }
+        let loaded = async {
+            match &mut loading {
+                Some(loading) => loading.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            message = stream.next() => match message {
+                Ok(Some(message)) => state.hear(&message.data, Instant::now()),
+                Ok(None) => return Ended::Closed,
+                Err(error) => return error.into(),
+            },
+            loaded = loaded => {
+                loading = None;
+                match loaded {
+                    Ok((number, picture)) => if state.take(number) {
+                        shown();
+                        tell(News::Picture(picture));
+                    },
+                    Err(ended) => return ended,
+                }
+            }
+            () = tokio::time::sleep_until(state.heard + SILENCE) => return Ended::Silent,
+            () = tokio::time::sleep_until(state.current_at + STALE), if state.is_stale() && state.shown.is_some() => {
+                state.shown = None;
+                tell(News::Stale);
+            }
+            () = tokio::time::sleep_until(state.current_at + PICTURE), if state.is_stale() => return Ended::NoPicture,
+        }
+    }
+}
+
+async fn fetch(http: &Loopback, size: PixelSize) -> Result<(u64, Picture), Ended> {
+    let path = format!(
+        "/display/frame.png?width={}&height={}",
+        size.width, size.height
+    );
+    let answer = http.call(Method::GET, &path, None).await?;
+    if answer.status != 200 {
+        return Err(Ended::Refused(answer.status));
+    }
+    let number = answer.headers.get(NUMBER);
+    let number = number.and_then(|number| number.to_str().ok()?.parse().ok());
+    let picture = Picture::of_png(&answer.body, size).map_err(|_| Ended::Unreadable)?;
+    Ok((number.ok_or(Ended::Unreadable)?, picture))
+}
+
+/// What was heard and what is shown.
+#[derive(Debug)]
+struct Progress {
+    newest: Option<u64>,
+    shown: Option<u64>,
+    heard: Instant,
+    /// When what is shown was last known to be of the present scene.
+    current_at: Instant,
+}
+
+impl Progress {
+    fn new(now: Instant) -> Progress {
+        Progress {
+            newest: None,
+            shown: None,
+            heard: now,
+            current_at: now,
+        }
+    }
+
+    fn hear(&mut self, number: &str, now: Instant) {
+        self.heard = now;
+        if !self.is_stale() {
+            self.current_at = now;
+        }
+        self.newest = number.parse().ok().max(self.newest);
+    }
+
+    /// Whether a picture that came is shown: not when its scene is over.
+    fn take(&mut self, number: u64) -> bool {
+        let scene = |number: u64| number / SCENE;
+        if self
+            .newest
+            .is_some_and(|newest| scene(number) < scene(newest))
+        {
+            return false;
+        }
+        self.shown = Some(number);
+        self.newest = self.newest.max(Some(number));
+        true
+    }
+
+    fn is_behind(&self) -> bool {
+        self.newest != self.shown
+    }
+
+    /// Whether a scene that is over, or nothing yet, is shown.
+    fn is_stale(&self) -> bool {
+        let scene = |number: Option<u64>| number.map(|number| number / SCENE);
+        scene(self.newest) != scene(self.shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_picture_of_a_scene_that_is_over_is_not_shown() {
+        let now = Instant::now();
+        let mut state = Progress::new(now);
+        assert!(!state.is_behind());
+        state.hear("1000000", now);
+        assert!(state.is_behind() && state.is_stale());
+        state.hear("2000000", now);
+        assert!(!state.take(1_000_000) && state.is_behind());
+        assert!(state.take(2_000_000) && !state.is_behind());
+        // Another moment of the same scene: behind, but nothing stale.
+        state.hear("2000001", now);
+        assert!(state.is_behind() && !state.is_stale());
+        assert!(state.take(2_000_000) && state.is_behind());
+        // A picture that is newer than the last word is shown, and the word that follows is known.
+        assert!(state.take(3_000_000));
+        state.hear("3000000", now);
+        assert!(!state.is_behind());
+        state.hear("no number", now);
+        assert!(!state.is_behind());
+    }
+}

@@ -1,0 +1,469 @@
+//! `oplati display --window`: the buyer's picture on a monitor of the cashier's desktop session.
+//!
+//! Two designs were weighed for X11: a full-screen window that the window manager manages, and one that
+//! it does not even see (override-redirect), placed on the monitor's pixels. The second wins: no window
+//! manager ever gives it the focus, decorates, minimises or moves it, it works where there is no window
+//! manager at all, and what the cashier types goes to the till program, always. On Wayland only the
+//! compositor places windows: there it is full-screen, and most compositors give it the focus once, when
+//! it comes.
+//!
+//! The main thread belongs to the window system; `oplati-feed` talks to the daemon and hears signals.
+
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use softbuffer::{Context as Pixels, Surface};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use winit::application::ApplicationHandler;
+use winit::dpi::{PhysicalPosition, PhysicalSize};
+use winit::event::WindowEvent;
+use winit::event_loop::{
+    ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy, OwnedDisplayHandle,
+};
+use winit::monitor::MonitorHandle;
+use winit::platform::wayland::WindowAttributesExtWayland;
+use winit::platform::x11::{ActiveEventLoopExtX11 as _, WindowAttributesExtX11};
+use winit::window::{Fullscreen, Window, WindowAttributes, WindowId};
+
+use super::super::{CliError, Context};
+use super::feed::{self, News};
+use super::outputs::{self, Monitor, NoMonitor, Wanted};
+use super::picture::{Picture, size_for};
+use crate::causes::with_causes;
+use crate::config::{self, DisplayDevice, DisplaySettings, PixelSize};
+use crate::demo::loopback::Loopback;
+use crate::display::{Look, Scene, render};
+use crate::exit;
+
+/// How often monitors are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What wakes the main thread.
+#[derive(Debug)]
+enum Wake {
+    News(News),
+    /// A signal: the exit code.
+    End(u8),
+}
+
+/// Shows the window until the session ends.
+///
+/// # Errors
+/// [`CliError`] when there is no desktop session, no such monitor, or no window in oplati.conf.
+pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
+    let config = config::load(&context.root)?.config;
+    if !accepts_windows(&config.display) {
+        let none = "oplati.conf: [Display] device names no window; add it: device = window";
+        if wanted.autostart {
+            context.output.note(none);
+            return Ok(exit::OK);
+        }
+        return Err(CliError::NoWindow(none));
+    }
+    if !has_desktop() {
+        return Err(CliError::NoDesktop(
+            "neither WAYLAND_DISPLAY nor DISPLAY is set".to_owned(),
+        ));
+    }
+    let no_desktop = |error: &dyn std::error::Error| CliError::NoDesktop(with_causes(error));
+    let event_loop = EventLoop::<Wake>::with_user_event()
+        .build()
+        .map_err(|error| no_desktop(&error))?;
+    let http = Loopback::over_socket(&config.till.socket).map_err(super::super::TillError::Lost)?;
+    let (sizes, size) = watch::channel(None);
+    let feed = start_feed(http, size, event_loop.create_proxy())?;
+    let mut app = App {
+        context,
+        wanted,
+        look: look(&config.display),
+        pixels: Pixels::new(event_loop.owned_display_handle())
+            .map_err(|error| no_desktop(&error))?,
+        sizes,
+        feed,
+        feed_ended: false,
+        stage: None,
+        has_stood: false,
+        showing: Showing::Nothing,
+        said: String::new(),
+        outcome: Ok(exit::OK),
+    };
+    let ran = event_loop.run_app(&mut app);
+    if let Err(error) = ran
+        && app.outcome.is_ok()
+    {
+        // The session is over, and its display with it.
+        context.output.note(&with_causes(&error));
+    }
+    app.outcome
+}
+
+/// With `auto` the daemon takes windows as well as what is plugged in.
+fn accepts_windows(display: &DisplaySettings) -> bool {
+    let mut devices = display.devices.iter();
+    devices.any(|device| matches!(device, DisplayDevice::Window | DisplayDevice::Auto))
+}
+
+fn has_desktop() -> bool {
+    ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn look(display: &DisplaySettings) -> Look {
+    Look {
+        language: display.language,
+        shop_name: display.shop_name.clone(),
+        rotate: display.rotate,
+    }
+}
+
+fn start_feed(
+    http: Loopback,
+    sizes: watch::Receiver<Option<PixelSize>>,
+    proxy: EventLoopProxy<Wake>,
+) -> Result<JoinHandle<()>, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(super::super::TillError::Run)?;
+    let started = std::thread::Builder::new()
+        .name("oplati-feed".to_owned())
+        .spawn(move || {
+            // The window is gone when nobody listens.
+            let tell = |wake: Wake| drop(proxy.send_event(wake));
+            runtime.block_on(async {
+                tokio::select! {
+                    code = signalled() => tell(Wake::End(code)),
+                    () = feed::follow(&http, sizes, |news| tell(Wake::News(news))) => {}
+                }
+            });
+        });
+    Ok(started.map_err(super::super::TillError::Run)?)
+}
+
+/// The exit code for the signal that came: the end of the session is a good end.
+async fn signalled() -> u8 {
+    let wait = async |kind: SignalKind| match signal(kind) {
+        Ok(mut signals) => drop(signals.recv().await),
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(SignalKind::terminate()) => exit::OK,
+        () = wait(SignalKind::hangup()) => exit::OK,
+        () = wait(SignalKind::interrupt()) => exit::INTERRUPTED,
+    }
+}
+
+/// What is to be seen.
+enum Showing {
+    /// Plain black, for the moment until a picture comes.
+    Nothing,
+    Picture(Picture),
+    /// «No connection», once it is drawn.
+    Lost(Option<Picture>),
+}
+
+/// A window on its monitor.
+struct Stage {
+    monitor: Monitor,
+    window: Rc<Window>,
+    surface: Surface<OwnedDisplayHandle, Rc<Window>>,
+}
+
+struct App<'a> {
+    context: &'a Context,
+    wanted: Wanted,
+    look: Look,
+    pixels: Pixels<OwnedDisplayHandle>,
+    /// To the feed: the picture's size, `None` without a window.
+    sizes: watch::Sender<Option<PixelSize>>,
+    feed: JoinHandle<()>,
+    feed_ended: bool,
+    stage: Option<Stage>,
+    /// Whether there ever was a window: a monitor that is gone since is waited for.
+    has_stood: bool,
+    showing: Showing,
+    /// The last note, which is not repeated.
+    said: String,
+    outcome: Result<u8, CliError>,
+}
+
+impl ApplicationHandler<Wake> for App<'_> {
+    fn resumed(&mut self, event_loop: &ActiveEventLoop) {
+        self.look_at_monitors(event_loop);
+    }
+
+    fn user_event(&mut self, event_loop: &ActiveEventLoop, wake: Wake) {
+        match wake {
+            Wake::End(code) => {
+                self.outcome = Ok(code);
+                event_loop.exit();
+            }
+            Wake::News(News::Picture(picture)) => {
+                self.said.clear();
+                self.show(Showing::Picture(picture));
+            }
+            Wake::News(News::Stale) => self.show(Showing::Nothing),
+            Wake::News(News::Lost(reason)) => {
+                self.say(format!("no connection: {reason}"));
+                self.show(Showing::Lost(None));
+            }
+        }
+    }
+
+    fn window_event(&mut self, event_loop: &ActiveEventLoop, id: WindowId, event: WindowEvent) {
+        let is_ours = |stage: &Stage| stage.window.id() == id;
+        if !self.stage.as_ref().is_some_and(is_ours) {
+            return;
+        }
+        #[allow(
+            clippy::wildcard_enum_match_arm,
+            reason = "a foreign enum of many events that grows; the buyer's input is none of ours"
+        )]
+        match event {
+            WindowEvent::CloseRequested => event_loop.exit(),
+            WindowEvent::Resized(size) => self.resize(size),
+            WindowEvent::RedrawRequested => {
+                if let Err(error) = self.paint() {
+                    self.say(format!("the window cannot be painted: {error}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
+        // Without it a code could stand for ever. Its last word may still be on its way.
+        if self.feed.is_finished() && std::mem::replace(&mut self.feed_ended, true) {
+            self.outcome = Err(CliError::FeedDied);
+            return event_loop.exit();
+        }
+        let is_time = match event_loop.control_flow() {
+            ControlFlow::WaitUntil(time) => time <= Instant::now(),
+            ControlFlow::Wait | ControlFlow::Poll => true,
+        };
+        if is_time {
+            self.look_at_monitors(event_loop);
+            event_loop.set_control_flow(ControlFlow::WaitUntil(Instant::now() + LOOK));
+        }
+    }
+}
+
+impl App<'_> {
+    fn say(&mut self, what: String) {
+        if self.said != what {
+            self.context.output.note(&what);
+            self.said = what;
+        }
+    }
+
+    fn show(&mut self, showing: Showing) {
+        self.showing = showing;
+        if let Some(stage) = &self.stage {
+            stage.window.request_redraw();
+        }
+    }
+
+    /// Opens the window on its monitor, moves it when the monitor changed, takes it away when the monitor
+    /// is gone.
+    fn look_at_monitors(&mut self, event_loop: &ActiveEventLoop) {
+        let handles: Vec<MonitorHandle> = event_loop.available_monitors().collect();
+        let primary = event_loop.primary_monitor();
+        let monitors: Vec<Monitor> = handles
+            .iter()
+            .map(|handle| monitor(handle, primary.as_ref() == Some(handle)))
+            .collect();
+        match outputs::choose(&monitors, &self.wanted) {
+            Ok((chosen, is_only)) => {
+                let stands = self.stage.as_ref().map(|stage| &stage.monitor);
+                if stands == Some(chosen) {
+                    return;
+                }
+                let place = handles
+                    .iter()
+                    .zip(&monitors)
+                    .find(|(_, other)| *other == chosen);
+                let handle = place.map(|(handle, _)| handle.clone());
+                self.open(event_loop, chosen.clone(), handle, is_only);
+            }
+            Err(NoMonitor::Unknown { name, known })
+                if !self.has_stood && !self.wanted.autostart =>
+            {
+                let error = NoMonitor::Unknown { name, known };
+                self.outcome = Err(CliError::Usage(error.to_string()));
+                event_loop.exit();
+            }
+            Err(error) => {
+                self.close();
+                self.say(format!("waiting for a monitor: {error}"));
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.stage = None;
+        self.sizes.send_replace(None);
+        self.showing = Showing::Nothing;
+    }
+
+    fn open(
+        &mut self,
+        event_loop: &ActiveEventLoop,
+        monitor: Monitor,
+        handle: Option<MonitorHandle>,
+        is_only: bool,
+    ) {
+        self.close();
+        let opened = self.open_stage(event_loop, monitor.clone(), handle);
+        let stage = match opened {
+            Ok(stage) => stage,
+            Err(error) => return self.say(format!("no window: {error}")),
+        };
+        let only = if is_only {
+            ": the only monitor, it covers the cashier's windows; Ctrl-C ends it"
+        } else {
+            ""
+        };
+        self.say(format!(
+            "the buyer's display is {} ({}x{}){only}",
+            monitor.name, monitor.width, monitor.height
+        ));
+        let size = stage.window.inner_size();
+        self.stage = Some(stage);
+        self.has_stood = true;
+        self.resize(size);
+    }
+
+    fn open_stage(
+        &self,
+        event_loop: &ActiveEventLoop,
+        monitor: Monitor,
+        handle: Option<MonitorHandle>,
+    ) -> Result<Stage, Box<dyn std::error::Error>> {
+        let attributes = attributes(event_loop.is_x11(), &monitor, handle);
+        let window = Rc::new(event_loop.create_window(attributes)?);
+        window.set_cursor_visible(false);
+        let surface = Surface::new(&self.pixels, window.clone())?;
+        Ok(Stage {
+            monitor,
+            window,
+            surface,
+        })
+    }
+
+    fn resize(&mut self, size: PhysicalSize<u32>) {
+        let wanted = size_for(size.width, size.height);
+        let is_new = self
+            .sizes
+            .send_if_modified(|old| old.replace(wanted) != Some(wanted));
+        if is_new {
+            // A picture of another size is not cut or stretched: the next one comes at once.
+            self.showing = match self.showing {
+                Showing::Nothing | Showing::Picture(_) => Showing::Nothing,
+                Showing::Lost(_) => Showing::Lost(None),
+            };
+        }
+        if let Some(stage) = &self.stage {
+            stage.window.request_redraw();
+        }
+    }
+
+    fn paint(&mut self) -> Result<(), Box<dyn std::error::Error>> {
+        let Some(stage) = &mut self.stage else {
+            return Ok(());
+        };
+        let size = stage.window.inner_size();
+        let (Some(width), Some(height)) =
+            (NonZeroU32::new(size.width), NonZeroU32::new(size.height))
+        else {
+            return Ok(());
+        };
+        if let Showing::Lost(drawn @ None) = &mut self.showing {
+            let size = size_for(size.width, size.height);
+            let frame = render(&Scene::NoConnection, size, &self.look)?;
+            *drawn = Some(Picture::of_frame(&frame));
+        }
+        stage.surface.resize(width, height)?;
+        let mut buffer = stage.surface.buffer_mut()?;
+        match &self.showing {
+            Showing::Picture(picture) | Showing::Lost(Some(picture)) => {
+                picture.put(&mut buffer, size.width, size.height);
+            }
+            Showing::Nothing | Showing::Lost(None) => buffer.fill(0),
+        }
+        stage.window.pre_present_notify();
+        buffer.present()?;
+        Ok(())
+    }
+}
+
+fn monitor(handle: &MonitorHandle, is_primary: bool) -> Monitor {
+    let (place, size) = (handle.position(), handle.size());
+    Monitor {
+        name: handle.name().unwrap_or_else(|| "?".to_owned()),
+        x: place.x,
+        y: place.y,
+        width: size.width,
+        height: size.height,
+        is_primary,
+    }
+}
+
+fn attributes(is_x11: bool, monitor: &Monitor, handle: Option<MonitorHandle>) -> WindowAttributes {
+    let named = Window::default_attributes()
+        .with_title("oplati")
+        .with_decorations(false)
+        .with_active(false);
+    if is_x11 {
+        let named = WindowAttributesExtX11::with_name(named, "oplati-display", "oplati-display");
+        return named
+            .with_override_redirect(true)
+            .with_position(PhysicalPosition::new(monitor.x, monitor.y))
+            .with_inner_size(PhysicalSize::new(monitor.width, monitor.height));
+    }
+    // The name by which compositors know the autostart file.
+    let named = WindowAttributesExtWayland::with_name(named, "oplati-display", "");
+    named.with_fullscreen(Some(Fullscreen::Borderless(handle)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    /// What the desktop-entry specification asks of an autostart file.
+    #[test]
+    fn the_autostart_file_is_valid_and_starts_what_this_program_knows() {
+        let text = include_str!("../../../debian/oplati-display.desktop");
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("[Desktop Entry]"));
+        let mut entry = BTreeMap::new();
+        for line in lines {
+            let (key, value) = line.split_once('=').unwrap();
+            assert_eq!((key.trim(), value.trim()), (key, value), "no blanks");
+            assert!(entry.insert(key, value).is_none(), "{key} stands once");
+        }
+        for key in ["Name", "Comment"] {
+            for name in [key.to_owned(), format!("{key}[ru]"), format!("{key}[be]")] {
+                assert!(!entry[name.as_str()].is_empty());
+            }
+        }
+        assert_eq!((entry["Type"], entry["Terminal"]), ("Application", "false"));
+        assert_eq!(entry["TryExec"], "oplati");
+        let command: Vec<&str> = entry["Exec"].split(' ').collect();
+        assert_eq!(command.first(), Some(&entry["TryExec"]));
+        let cli = <crate::cli::Cli as clap::Parser>::try_parse_from(command).unwrap();
+        let crate::cli::Verb::Display(args) = cli.verb else {
+            panic!("another verb");
+        };
+        assert_eq!(
+            args.window().unwrap().0,
+            super::Wanted {
+                name: None,
+                autostart: true
+            }
+        );
+    }
+}
