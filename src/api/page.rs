@@ -54,7 +54,7 @@ pub(super) async fn get_page() -> Result<Response, Problem> {
         write!(nonce, "{byte:02x}").map_err(|_| failed())?;
     }
     let policy = format!(
-        "default-src 'none'; img-src 'self'; connect-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; img-src data:; connect-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     );
     let policy = HeaderValue::from_str(&policy).map_err(|_| failed())?;
     let headers: [(HeaderName, HeaderValue); 2] = [
