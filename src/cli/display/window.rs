@@ -394,7 +394,8 @@ impl App<'_> {
             }
             Showing::Nothing | Showing::Lost(None) => buffer.fill(0),
         }
-        stage.window.pre_present_notify();
+        // Without `pre_present_notify`: on Wayland that would hold the next picture back as long as the
+        // monitor sleeps or is covered, and the one before would flash up when it wakes.
         buffer.present()?;
         Ok(())
     }
