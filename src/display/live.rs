@@ -43,7 +43,9 @@ pub struct LiveFrame {
 #[derive(Clone, Debug, Default)]
 struct Now {
     scene: Option<Scene>,
-    /// Whether the scene is newer than the number.
+    /// Of the picture; told once the API's picture is there.
+    number: u64,
+    /// Whether the scene has no picture yet.
     is_new: bool,
 }
 
@@ -176,15 +178,7 @@ impl LiveFrame {
 
     fn present(&self) -> (u64, Scene) {
         let now = lock(&self.now);
-        let scene = now.scene.clone().unwrap_or(Scene::Idle);
-        // Under the lock: the number of this scene, and not of the next.
-        let number = *self.numbers.borrow();
-        let number = if now.is_new {
-            next_scene(number)
-        } else {
-            number
-        };
-        (number, scene)
+        (now.number, now.scene.clone().unwrap_or(Scene::Idle))
     }
 
     fn kept(&self, number: u64, size: PixelSize) -> Option<Arc<[u8]>> {
@@ -261,6 +255,8 @@ impl LiveFrame {
     pub(super) fn put(&self, scene: Scene) {
         let mut now = lock(&self.now);
         now.scene = Some(scene);
+        // Each has its own, also when none had a picture: what was drawn for one is not taken for another.
+        now.number = next_scene(now.number);
         now.is_new = true;
     }
 
@@ -269,15 +265,10 @@ impl LiveFrame {
         let mut png = lock(&self.png);
         *png = Arc::from(bytes);
         // A picture of the scene before may come late: then the next one has a new number, too.
-        let is_new = std::mem::take(&mut now.is_new);
-        self.numbers.send_modify(|number| {
-            let next = next_scene(*number);
-            *number = if is_new {
-                next
-            } else {
-                (*number + 1).min(next - 1)
-            };
-        });
+        if !std::mem::take(&mut now.is_new) {
+            now.number = (now.number + 1).min(next_scene(now.number) - 1);
+        }
+        self.numbers.send_replace(now.number);
     }
 }
 
@@ -359,7 +350,7 @@ mod tests {
         live.set(vec![3]);
         assert_eq!(live.png(), (2 * SCENE, Arc::from([3])));
         // However long a scene moves, its pictures never count as those of the next.
-        live.numbers.send_replace(3 * SCENE - 1);
+        lock(&live.now).number = 3 * SCENE - 1;
         live.set(vec![4]);
         assert_eq!(live.png().0, 3 * SCENE - 1);
     }
@@ -384,8 +375,11 @@ mod tests {
             live.sized(size(width, 300)).unwrap();
         }
         assert_eq!(lock(&live.sized).len(), KEPT);
+        // Before the API's picture of the scene before was there.
         live.put(Scene::Idle);
-        live.sized(SMALL).unwrap();
+        let (_, png) = live.sized(SMALL).unwrap();
+        let idle = render(&Scene::Idle, SMALL, &look).unwrap();
+        assert_eq!(decoded(&png).as_raw(), idle.pixels());
         assert_eq!(lock(&live.sized).len(), 1, "the scene before is forgotten");
     }
 
