@@ -117,6 +117,8 @@ fn look(display: &DisplaySettings) -> Look {
         language: display.language,
         shop_name: display.shop_name.clone(),
         rotate: display.rotate,
+        // Of the idle scene, which the daemon draws.
+        logo: None,
     }
 }
 
