@@ -277,6 +277,14 @@ pub(super) fn session_mode(mode: Mode, code: Option<Secret>) -> SessionMode {
     }
 }
 
+/// A poll that is still under way when the patience with polls is over.
+pub(super) fn silence() -> Failure {
+    Failure::Lost {
+        detail: "no poll was answered".to_owned(),
+        protocol: false,
+    }
+}
+
 /// An answer of another kind than was asked for: a bug or a foreign body.
 pub(super) fn foreign_reply() -> Failure {
     Failure::Lost {

@@ -108,6 +108,11 @@ impl LiveEntry {
         operation.finished_at = state.is_final().then_some(now.wall);
     }
 
+    /// The service said what was asked for: errors before it are not in a row with those after it.
+    pub(super) fn end_errors(&mut self) {
+        (self.record.answered_errors, self.record.errors_since) = (0, None);
+    }
+
     /// Tries again after `pause`, but not needlessly after `moment`, when waiting will be over.
     pub(super) fn later(&mut self, most: Duration, moment: Option<Duration>, now: Now) {
         self.stage = Stage::Waiting;

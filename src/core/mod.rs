@@ -227,7 +227,8 @@ impl Core {
     pub fn next_wakeup(&self) -> Option<(Duration, &'static str)> {
         let idle = self.idle_at.map(|at| (at, "idle scene"));
         let admission = self.admission_wakeup();
-        let sale = self.sale.as_ref().and_then(LiveSale::wakeup);
+        let timeout = self.settings.timeout;
+        let sale = self.sale.as_ref().and_then(|sale| sale.wakeup(timeout));
         let queue = self.queue_wakeup();
         [idle, admission, sale, queue]
             .into_iter()

@@ -131,6 +131,13 @@ impl Poll {
         self.next_at = (self.asked_at + pause.max(stretched)).max(now + LEAST_PAUSE);
     }
 
+    /// When the wait is given up, if no poll is answered until then: `patience` after the first
+    /// failure in a row, even while a poll is under way.
+    #[must_use]
+    pub fn gives_up_at(&self, patience: Duration) -> Option<Duration> {
+        self.failing_since.map(|since| since + patience)
+    }
+
     /// How long every poll has failed.
     #[must_use]
     pub fn failing_for(&self, now: Duration) -> Duration {

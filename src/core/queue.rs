@@ -267,7 +267,7 @@ impl Core {
             ));
         }
         entry.record.set_aside = false;
-        (entry.record.answered_errors, entry.record.errors_since) = (0, None);
+        entry.end_errors();
         entry.record.operation.error = None;
         entry.record.queued_once = true;
         if entry.record.is_refund() {

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::core::ending::{
-    foreign_reply, is_payment_of, nothing_to_abort, refused_state, session_mode, status_fact,
+    foreign_reply, is_payment_of, nothing_to_abort, refused_state, session_mode, silence,
+    status_fact,
 };
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
 use crate::core::poll::Poll;
@@ -97,7 +98,7 @@ pub(super) struct Doubt {
 }
 
 impl LiveSale {
-    pub(super) fn wakeup(&self) -> Option<(Duration, &'static str)> {
+    pub(super) fn wakeup(&self, timeout: Duration) -> Option<(Duration, &'static str)> {
         let person = (self.deadline, "waitBuyer");
         Some(match &self.phase {
             Phase::Starting => (Duration::ZERO, "start"),
@@ -105,27 +106,17 @@ impl LiveSale {
             | Phase::Opening {
                 request: Some(_), ..
             } => person,
-            Phase::AwaitingBuyer {
-                request: Some(_), ..
-            }
-            | Phase::Confirming {
-                request: Some(_), ..
-            } => person,
             Phase::Opening {
                 request: None,
                 retry_at,
                 ..
             } => person.min((*retry_at, "repeat")),
-            Phase::AwaitingBuyer {
-                request: None,
-                poll,
-                ..
+            Phase::AwaitingBuyer { request, poll, .. }
+            | Phase::Confirming { request, poll, .. } => {
+                let next = request.is_none().then_some((poll.next_at, "poll"));
+                let end = poll.gives_up_at(timeout).map(|at| (at, "polls fail"));
+                [next, end].into_iter().flatten().fold(person, Ord::min)
             }
-            | Phase::Confirming {
-                request: None,
-                poll,
-                ..
-            } => person.min((poll.next_at, "poll")),
             Phase::Paying { .. } => return None,
             Phase::InDoubt(doubt) => match doubt.request {
                 Some(_) => (doubt.until, "doubt ends"),
@@ -338,6 +329,11 @@ impl Core {
             Phase::Confirming { payment_id, .. } if over => {
                 let payment_id = *payment_id;
                 self.start_undoing(&mut sale, payment_id, Ending::Expiry, now, step);
+            }
+            Phase::AwaitingBuyer { poll, .. } | Phase::Confirming { poll, .. }
+                if poll.failing_for(now.mono) >= self.settings.timeout =>
+            {
+                return self.polls_failed(sale, &silence(), now, step);
             }
             Phase::Starting => self.start(&mut sale, now, step),
             Phase::Opening {

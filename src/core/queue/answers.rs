@@ -81,6 +81,7 @@ impl Core {
         }
         let conclusive_from = entry.lost_at + self.settings.settle;
         if asked_at < conclusive_from {
+            entry.end_errors();
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
             let what = "not found yet, which proves nothing before the settling time";
             return step.write_entry(&entry.record, what);
@@ -101,6 +102,7 @@ impl Core {
         let paid = status == PaymentStatus::Ok;
         match entry.record.reversal {
             Reversal::NotSent if entry.record.denied_while_pending && !paid => {
+                entry.end_errors();
                 entry.later(MOST_PENDING_PAUSE, None, now);
                 step.write_entry(&entry.record, "the payment is still pending");
             }
@@ -227,6 +229,7 @@ impl Core {
         }
         let conclusive_from = entry.reversal_lost_at + self.settings.settle;
         if asked_at < conclusive_from {
+            entry.end_errors();
             self.put_off(entry, now);
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
             return step.write_entry(&entry.record, "the reversal was not found yet");
@@ -262,6 +265,7 @@ impl Core {
                 self.conclude(entry, message, "the reversal was carried out", now, step);
             }
             PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
+                entry.end_errors();
                 entry.later(MOST_PENDING_PAUSE, None, now);
                 step.write_entry(&entry.record, "the reversal is pending");
             }
@@ -368,7 +372,6 @@ const MOST_EARLIER: usize = 16;
 fn know_reversal(entry: &mut LiveEntry, info: &PaymentInfo) {
     entry.record.reversal = Reversal::Known(info.payment_id);
     entry.record.operation.payment_id = Some(info.payment_id);
-    (entry.record.answered_errors, entry.record.errors_since) = (0, None);
 }
 
 fn plan_rechecks(record: &mut EntryRecord, now: Now) {

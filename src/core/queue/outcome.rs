@@ -287,6 +287,11 @@ impl Core {
         });
         match ours {
             Some(info) if info.status.took_nothing() => entry.record.rechecks.clear(),
+            Some(info) if entry.record.is_refund() && info.status != PaymentStatus::Ok => {
+                // It has not reached the buyer, and still may.
+                entry.next_at = now.mono + MOST_BACKOFF;
+                return;
+            }
             Some(info) if entry.record.is_refund() => self.refund_found(entry, info, now, step),
             Some(info) => self.payment_found(entry, info, now, step),
             None => drop(entry.record.rechecks.drain(..1)),

@@ -167,7 +167,7 @@ impl Core {
                 poll.failed(now.mono, left, budget);
                 if poll.failing_for(now.mono) >= self.settings.timeout {
                     let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
-                    return self.fail(sale, &failure, now, step);
+                    return self.polls_failed(sale, &failure, now, step);
                 }
             }
         }
@@ -271,12 +271,26 @@ impl Core {
                 poll.failed(now.mono, left, budget);
                 if poll.failing_for(now.mono) >= self.settings.timeout {
                     let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
-                    let error = words::no_connection(failure.detail());
-                    return self.release(sale, now.mono, error, now, step);
+                    return self.polls_failed(sale, &failure, now, step);
                 }
                 self.sale = Some(sale);
             }
         }
+    }
+
+    /// No poll was answered for `timeout`: a payment that may exist is undone.
+    pub(super) fn polls_failed(
+        &mut self,
+        sale: LiveSale,
+        failure: &Failure,
+        now: Now,
+        step: &mut Step,
+    ) {
+        if !sale.record.payment_sent {
+            return self.fail(sale, failure, now, step);
+        }
+        let error = words::no_connection(failure.detail());
+        self.release(sale, now.mono, error, now, step);
     }
 
     fn look_up_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {

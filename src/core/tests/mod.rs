@@ -2,6 +2,7 @@
 //! each rule promises, `chaos` lets anything happen in any order.
 
 mod chaos;
+mod patience;
 mod reversals;
 mod stories;
 mod world;

@@ -1,0 +1,188 @@
+//! Where patience ends: polls that hang, reversals that fail again and again, refunds that stay
+//! pending.
+
+use std::time::Duration;
+
+use super::world::{Fate, World};
+use crate::core::event::Event;
+use crate::operation::{Mode, State, Undo};
+use crate::service::call::{Answer, Failure, PaymentStatus, Reply};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A paid sale of 1999 kopecks.
+fn sold() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(2 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state("s"), State::Done);
+    world
+}
+
+fn reply(world: &mut World, answer: Answer) {
+    let (request, _) = world.pending.remove(0);
+    world.event(Event::Answered { request, answer });
+}
+
+#[test]
+fn a_poll_that_hangs_does_not_lengthen_the_patience_with_failed_ones() {
+    for joined in [false, true] {
+        let mut world = World::new(Mode::DynamicQr);
+        world.begin("s", 1999);
+        world.settle();
+        if joined {
+            world.join();
+            world.live_on(2 * SECOND);
+        }
+        while world.pending.is_empty() {
+            world.pass(SECOND / 10);
+        }
+        world.answer(Fate::NotSent);
+        let failing_since = world.now.mono;
+        // The next poll is never answered.
+        while !world.state("s").is_final() {
+            world.pass(SECOND / 10);
+            assert!(world.now.mono < failing_since + 11 * SECOND, "{joined}");
+        }
+        assert!(world.now.mono >= failing_since + 10 * SECOND, "{joined}");
+        let undo = joined.then_some(Undo::Pending);
+        assert_eq!(
+            (world.state("s"), world.operation("s").undo),
+            (State::Failed, undo)
+        );
+    }
+}
+
+/// Carries every reversal out and ends it in `status`, until the entry waits again.
+fn fail_reversals(world: &mut World, status: PaymentStatus) {
+    while let Some((_, call)) = world.pending.first() {
+        let moves_money = call.moves_money();
+        world.answer(Fate::Answered);
+        let newest = world.service.ledger.values_mut().next_back();
+        if let Some(reversal) = newest.filter(|_| moves_money) {
+            reversal.info.status = status;
+        }
+        world.run_due();
+    }
+}
+
+#[test]
+fn a_reversal_that_the_service_ends_again_and_again_is_set_aside_after_an_hour() {
+    let mut world = sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    let began = world.now.mono;
+    while !world.entry("c1").set_aside {
+        fail_reversals(&mut world, PaymentStatus::TechnicalCancelling);
+        world.pass(SECOND);
+        assert!(
+            world.now.mono < began + 2 * 3600 * SECOND,
+            "it blocks for ever, with {} errors in a row",
+            world.entry("c1").answered_errors
+        );
+    }
+    assert!(world.now.mono >= began + 3600 * SECOND);
+    assert!(world.entry("c1").answered_errors >= 10);
+    assert_eq!(world.core.status(world.now).queue_depth, 0);
+    assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
+}
+
+#[test]
+fn a_right_answer_between_errors_begins_their_count_anew() {
+    let mut world = sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    let strange = || {
+        Err(Failure::Lost {
+            detail: "no JSON".into(),
+            protocol: true,
+        })
+    };
+    let mut errors = 0;
+    while errors < 30 {
+        while world.pending.is_empty() {
+            world.pass(60 * SECOND);
+        }
+        if errors % 9 == 8 {
+            // The reversal is there, and pending.
+            world.settle();
+            let reversal = world.service.ledger.values_mut().next_back().unwrap();
+            reversal.info.status = PaymentStatus::InProgress;
+            world.event(Event::Tick);
+        }
+        if !world.pending.is_empty() {
+            reply(&mut world, strange());
+        }
+        errors += 1;
+        if world.state("c1") == State::Done {
+            return;
+        }
+    }
+    assert!(!world.entry("c1").set_aside);
+}
+
+#[test]
+fn a_late_refund_counts_only_when_it_has_reached_the_buyer() {
+    let mut world = sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("r1"), State::Failed);
+    world.live_on(400 * SECOND);
+    let id = *world.service.ledger.keys().next_back().unwrap();
+    let set = |world: &mut World, status| {
+        world.service.ledger.get_mut(&id).unwrap().info.status = status;
+    };
+    set(&mut world, PaymentStatus::InProgress);
+    world.live_on(600 * SECOND);
+    let left = |world: &World| world.operation("s").left.unwrap().0;
+    assert_eq!((left(&world), world.alarms.len()), (1999, 0));
+    set(&mut world, PaymentStatus::Ok);
+    world.live_on(70 * SECOND);
+    assert_eq!((left(&world), world.alarms.len()), (1499, 1));
+}
+
+#[test]
+fn a_late_refund_that_fails_after_all_takes_nothing() {
+    let mut world = sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.live_on(400 * SECOND);
+    let id = *world.service.ledger.keys().next_back().unwrap();
+    world.service.ledger.get_mut(&id).unwrap().info.status = PaymentStatus::Decline;
+    world.live_on(2 * 3600 * SECOND);
+    assert_eq!(world.operation("s").left.unwrap().0, 1999);
+    assert!(world.entry("r1").rechecks.is_empty());
+}
+
+#[test]
+fn another_payment_under_our_number_is_never_believed() {
+    let mut world = sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    let foreign = |world: &World| {
+        let mut info = world
+            .service
+            .ledger
+            .values()
+            .next_back()
+            .unwrap()
+            .info
+            .clone();
+        info.sum.0 += 1;
+        info
+    };
+    let info = foreign(&world);
+    reply(&mut world, Ok(Reply::Found(vec![info])));
+    assert_eq!(world.state("r1"), State::InDoubt);
+    assert_eq!(world.entry("r1").answered_errors, 1);
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("r1"), State::Done);
+}
