@@ -19,6 +19,27 @@ pub(super) fn refuse_if_kept(journal: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
+/// What tells that a journal was where an empty file or none is now. SQLite would begin a new
+/// database there, and remove the write-ahead log of the old one.
+pub(super) fn lost_content(journal: &Path) -> Option<&'static str> {
+    let length = |ending: &str| {
+        let file = std::fs::metadata(beside(journal, ending)).ok();
+        file.map(|file| file.len())
+    };
+    let has_log = length("-wal").is_some_and(|length| length > 0);
+    match length("") {
+        None if has_log => Some("the file is missing, but its write-ahead log is not"),
+        Some(0) if has_log || length(super::reserve::ENDING).is_some() => Some("the file is empty"),
+        None | Some(_) => None,
+    }
+}
+
+fn beside(journal: &Path, ending: &str) -> PathBuf {
+    let mut name = journal.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    journal.with_file_name(name)
+}
+
 /// Moves the journal's files aside, each damage into a folder named by its time.
 pub(super) fn keep(journal: &Path) -> Result<PathBuf, JournalError> {
     let failed = |source| JournalError::Prepare {
@@ -32,13 +53,11 @@ pub(super) fn keep(journal: &Path) -> Result<PathBuf, JournalError> {
         .find(|folder| !folder.exists())
         .unwrap_or_else(|| aside.join(&stamp));
     std::fs::create_dir_all(&folder).map_err(failed)?;
-    let name = journal.file_name().unwrap_or_default();
     for ending in ENDINGS {
-        let mut name = name.to_owned();
-        name.push(ending);
-        let from = journal.with_file_name(&name);
+        let from = beside(journal, ending);
         if from.exists() {
-            std::fs::rename(&from, folder.join(&name)).map_err(failed)?;
+            let name = from.file_name().unwrap_or_default();
+            std::fs::rename(&from, folder.join(name)).map_err(failed)?;
         }
     }
     Ok(folder)

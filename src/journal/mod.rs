@@ -101,6 +101,12 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
+        if let Some(report) = aside::lost_content(path) {
+            return Err(JournalError::Damaged {
+                path: path.to_owned(),
+                report: report.to_owned(),
+            });
+        }
         make_private(path).map_err(prepare)?;
         let connection = Connection::open(path).map_err(open)?;
         connection.busy_timeout(BUSY_WAIT).map_err(open)?;
@@ -438,8 +444,13 @@ fn make_private(path: &Path) -> std::io::Result<()> {
         .mode(0o600)
         .open(path);
     match made {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(_) => {
+            // The reserve of a journal that a person took away tells nothing of this one.
+            Reserve::beside(path).give_up();
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -173,7 +173,12 @@ fn page(
         values.push(shift);
     }
     if let Some(state) = &state {
-        sql.push_str(" AND state = ?");
+        // Of a shift, the shift's index: those in a usual state are years of rows.
+        sql.push_str(if query.shift.is_some() {
+            " AND +state = ?"
+        } else {
+            " AND state = ?"
+        });
         values.push(state);
     }
     if let Some(before) = &before {

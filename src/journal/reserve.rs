@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// takes, and some hundred small ones with their index pages in the write-ahead log.
 const ROOM_BYTES: usize = 2 * 1024 * 1024;
 
+/// Added to the journal's name.
+pub(super) const ENDING: &str = ".reserve";
+
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
@@ -17,7 +20,7 @@ pub(super) struct Reserve {
 impl Reserve {
     pub(super) fn beside(journal: &Path) -> Reserve {
         let mut name = journal.file_name().unwrap_or_default().to_owned();
-        name.push(".reserve");
+        name.push(ENDING);
         Reserve {
             path: journal.with_file_name(name),
             filled: false,

@@ -329,6 +329,52 @@ fn damaged_files_are_kept_aside_and_newer_ones_left_alone() {
 }
 
 #[test]
+fn a_journal_without_its_content_is_kept_aside_with_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let wal = folder.path().join("journal.sqlite3-wal");
+    // The power fails with a sale in the log, and the file system loses the file's content.
+    let copy = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let written = {
+        let mut journal = Journal::open(&path).unwrap();
+        journal.secure_room().unwrap();
+        let (mut core, _) = core(Restored::default());
+        begin(&mut journal, &mut core, "s-1", 0);
+        copy("journal.sqlite3-wal")
+    };
+    let reserve = folder.path().join("journal.sqlite3.reserve");
+    assert!(!written.is_empty() && reserve.exists());
+    for (file_stays, log) in [(true, true), (false, true), (true, false)] {
+        drop(std::fs::remove_file(&path));
+        drop(std::fs::remove_file(&wal));
+        if file_stays {
+            std::fs::write(&path, "").unwrap();
+        }
+        if log {
+            std::fs::write(&wal, &written).unwrap();
+        }
+        let Err(JournalError::Aside { aside }) = Journal::open(&path) else {
+            panic!("a new journal was begun: {file_stays} {log}")
+        };
+        assert_eq!(aside.join("journal.sqlite3").exists(), file_stays);
+        if log {
+            assert_eq!(
+                std::fs::read(aside.join("journal.sqlite3-wal")).unwrap(),
+                written
+            );
+        }
+        assert!(!path.exists());
+        std::fs::remove_dir_all(folder.path().join("journal.damaged")).unwrap();
+    }
+    // A person took the journal away: a new one is begun, and its first moments are no damage.
+    drop(std::fs::remove_file(&wal));
+    assert!(reserve.exists());
+    drop(Journal::open(&path).unwrap());
+    assert!(!reserve.exists());
+    assert!(std::fs::metadata(&path).unwrap().len() > 0);
+}
+
+#[test]
 fn the_reserve_is_real_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
