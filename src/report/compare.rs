@@ -70,12 +70,16 @@ impl Comparison {
         if info.sum != amount {
             return self.differ(What::SumDiffers, Some(record.operation()), Some(info));
         }
+        // What is pending may move money yet.
+        let is_absent = !info.status.took_nothing() && self.is_absent(record);
+        if is_absent {
+            self.absent.push(record.operation().id.clone());
+        }
         let here = moved_here(record);
         if here == moved_there {
             return;
         }
-        if moved_there && self.is_absent(record) {
-            self.absent.push(record.operation().id.clone());
+        if is_absent {
             return self.differ(What::StatusDiffers, Some(record.operation()), Some(info));
         }
         if moved_there && (is_undone(record) || !record.operation().state.is_final()) {

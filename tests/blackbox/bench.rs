@@ -100,8 +100,14 @@ impl Sim {
         talk(&mut stream, method, path, &body).1
     }
 
-    /// A sale that is made in this till's name, past its daemon; roubles as the wire writes them.
+    /// A sale that is paid in this till's name, past its daemon; roubles as the wire writes them.
     pub fn pay_by_hand(&self, till: &Till, order_number: &str, shift: &str, roubles: &str) {
+        self.ask_to_pay_by_hand(till, order_number, shift, roubles);
+        self.control("POST", "/sim/buyer/confirm", json!({}));
+    }
+
+    /// The same, but nobody confirms it.
+    pub fn ask_to_pay_by_hand(&self, till: &Till, order_number: &str, shift: &str, roubles: &str) {
         let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
         let token = std::fs::read_to_string(token).unwrap();
         let call = |path: &str, body: &str| {
@@ -126,7 +132,6 @@ impl Sim {
             r#"{{"sum": {roubles}, "orderNumber": "{order_number}", "sessionId": "{session}", "shift": "{shift}", "details": {{"items": [{{"type": 1, "name": "x", "cost": {roubles}}}], "amountTotal": {roubles}}}}}"#
         );
         call("payments", &body);
-        self.control("POST", "/sim/buyer/confirm", json!({}));
     }
 
     pub fn fault(&self, fault: Value) {

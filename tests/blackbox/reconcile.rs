@@ -136,8 +136,8 @@ fn every_difference_is_named() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-#[test]
-fn a_payment_that_was_called_absent_is_found_and_brought_back() {
+/// A sale whose request was lost, and of which nothing was found.
+fn absent() -> (Sim, Till, String, String) {
     let sim = Sim::start(None);
     let till = Till::started(&sim.url, 2, "");
     till.begin("s1", 1000);
@@ -147,12 +147,25 @@ fn a_payment_that_was_called_absent_is_found_and_brought_back() {
     assert_eq!(till.until_final("s1")["state"], "failed");
     till.until_queue_is_empty();
     assert_eq!(till.operation("s1")["undo"], "done");
+    let text = |field: &str| till.operation("s1")[field].as_str().unwrap().to_owned();
+    let (number, shift) = (text("order_number"), text("shift"));
+    (sim, till, number, shift)
+}
+
+#[test]
+fn a_payment_that_was_called_absent_and_waits_for_its_buyer_is_cancelled() {
+    let (sim, till, number, shift) = absent();
+    sim.ask_to_pay_by_hand(&till, &number, &shift, "10");
+    assert_eq!(reconcile(&till, &shift)["differences"], json!([]));
+    crate::bench::wait_for("the cancellation of what is pending", || {
+        (sim.payments()[0]["status"] == 5).then_some(())
+    });
+}
+
+#[test]
+fn a_payment_that_was_called_absent_is_found_and_brought_back() {
+    let (sim, till, number, shift) = absent();
     // Much later the request is carried out after all: another till of the same number sends it.
-    let number = till.operation("s1")["order_number"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let shift = till.operation("s1")["shift"].as_str().unwrap().to_owned();
     sim.pay_by_hand(&till, &number, &shift, "10");
     let found = reconcile(&till, &shift);
     assert_eq!(found["differences"][0]["what"], "status_differs", "{found}");
