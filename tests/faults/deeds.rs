@@ -1,5 +1,6 @@
 //! What people and the network do.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -10,11 +11,15 @@ use oplati::operation::{
     CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, Receipt, RefundRequest,
     SaleRequest, State, Wish,
 };
+use oplati::report::{Compared, Comparison};
 use oplati::secret::Secret;
-use oplati::service::call::{Answer, Call, Failure, PaymentStatus, Reply, TokenProblem};
+use oplati::service::call::{
+    Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
+};
 use oplati::service::classify;
 
 use crate::plan::{Deed, Fate};
+use crate::service::ELSEWHERE;
 use crate::world::{Check, World};
 
 fn receipt(amount: i64, number: &str) -> Receipt {
@@ -41,7 +46,6 @@ impl World<'_> {
     pub fn play(&mut self, deeds: &[Deed]) -> Check {
         for deed in deeds {
             self.deed(*deed)
-                .and_then(|()| self.check_entries())
                 .map_err(|what| format!("{what} (at {deed:?})"))?;
         }
         Ok(())
@@ -56,14 +60,22 @@ impl World<'_> {
         self.service.quirks.lag_s = 0;
         self.service.quirks.hides_pending = false;
         self.service.quirks.empty_purses = false;
+        self.service.quirks.rows = None;
+        self.service.quirks.failing_reversals = false;
         for _ in 0..6 {
-            self.service.decide(PaymentStatus::Timeout, self.now.wall);
+            self.service.decide(PaymentStatus::Timeout, self.now.mono);
         }
         self.live_on(Duration::from_secs(120))?;
         for _ in 0..20 {
-            self.service.decide(PaymentStatus::Timeout, self.now.wall);
+            self.service.decide(PaymentStatus::Timeout, self.now.mono);
         }
         self.live_on(Duration::from_secs(7200))?;
+        self.settle()?;
+        self.check_peace()
+    }
+
+    /// A person closes everything that is set aside.
+    fn settle(&mut self) -> Check {
         let aside: Vec<String> = self
             .records
             .values()
@@ -78,8 +90,7 @@ impl World<'_> {
                 reason: "by hand".into(),
             })?;
         }
-        self.check_entries()?;
-        self.check_peace()
+        Ok(())
     }
 
     pub fn deed(&mut self, deed: Deed) -> Check {
@@ -106,6 +117,7 @@ impl World<'_> {
                 };
                 self.wish(id, Wish::Refund(request))
             }
+            Deed::RefundPayment(which, amount) => self.refund_payment(which, amount),
             Deed::Cancel(which, annul) => self.cancel(which, Kind::Sale, annul),
             Deed::CancelRefund(which) => self.cancel(which, Kind::Refund, false),
             Deed::Card => {
@@ -116,6 +128,12 @@ impl World<'_> {
                 };
                 self.wish(id, Wish::Card(request))
             }
+            Deed::Settle => self.settle(),
+            Deed::Reconcile => self.reconcile(),
+            Deed::SceneRefused => self.event(Event::SceneRefused {
+                reason: "too small".into(),
+            }),
+            Deed::OtherAccount(seconds) => self.other_account(seconds),
             Deed::Repeat => match self.last_wish.clone() {
                 Some((id, wish)) => self.wish(id, wish),
                 None => Ok(()),
@@ -132,16 +150,23 @@ impl World<'_> {
                 Ok(())
             }
             Deed::Buyer(status) => {
-                self.service.decide(status, self.now.wall);
+                self.service.decide(status, self.now.mono);
                 Ok(())
             }
             Deed::Answer(fate) => self.answer(false, fate),
             Deed::AnswerNewest(fate) => self.answer(true, fate),
             Deed::Pass(millis) => self.pass(Duration::from_millis(millis)),
-            Deed::Outage(seconds) => {
-                self.outage_until = self.now.mono + Duration::from_secs(seconds);
+            Deed::Outage(millis) => {
+                let time = Duration::from_millis(millis);
+                self.counts.note(match time.as_secs() {
+                    0 => "outage of milliseconds",
+                    1..3600 => "outage of seconds or minutes",
+                    3600..86_400 => "outage of hours",
+                    _ => "outage of days",
+                });
+                self.outage_until = self.now.mono + time;
                 self.fail_in_outage()?;
-                self.pass(Duration::from_secs(seconds))
+                self.pass(time)
             }
             Deed::Crash(off) => {
                 self.counts.note("crash at rest");
@@ -160,7 +185,11 @@ impl World<'_> {
                 Ok(())
             }
             Deed::Clock(seconds) => {
-                self.counts.note("clock jump");
+                self.counts.note(if seconds.abs() < 3600 {
+                    "clock jump"
+                } else {
+                    "clock jump of hours or days"
+                });
                 let step = SignedDuration::from_secs(seconds);
                 self.now.wall = self.now.wall.checked_add(step).unwrap_or(self.now.wall);
                 Ok(())
@@ -192,6 +221,87 @@ impl World<'_> {
             .map(|operation| operation.id.clone())
     }
 
+    /// A refund that names the payment and not the sale.
+    fn refund_payment(&mut self, which: u64, amount: i64) -> Check {
+        let own = self.nth(which, Kind::Sale);
+        let own = own.and_then(|id| self.records.get(&id)?.operation().payment_id);
+        let payment_id = match own {
+            Some(payment_id) if which == 0 => payment_id,
+            _ => *self
+                .elsewhere
+                .get_or_insert_with(|| self.service.sell_elsewhere(Kopecks(100), self.now.mono)),
+        };
+        let id = self.name("r");
+        let request = RefundRequest {
+            sale: None,
+            payment_id: Some(payment_id),
+            amount: Kopecks(amount),
+            receipt: receipt(amount, &id),
+        };
+        self.wish(id, Wish::Refund(request))
+    }
+
+    /// As `POST /v1/reconciliations` does: what was absent and is reported is asked for once more.
+    fn reconcile(&mut self) -> Check {
+        let absent = self.compare().absent;
+        for id in absent {
+            let broken = |error: oplati::journal::JournalError| error.to_string();
+            let of = |record: &&Record| {
+                let operation = record.operation();
+                operation.id == id && operation.kind == Kind::Refund
+                    || operation.of.as_ref() == Some(&id) && operation.kind == Kind::Cancel
+            };
+            let entry = self.records.values().filter(of).max_by_key(|record| {
+                let operation = record.operation();
+                (operation.created_at, operation.id.clone())
+            });
+            let Some(entry) = entry.map(|record| record.operation().id.clone()) else {
+                return Err(format!("{id} is absent, and nothing looks for it"));
+            };
+            if let Some((entry, target)) = self.journal.entry(&entry).map_err(broken)? {
+                self.counts.note("reconciliation finds what was absent");
+                let entry = Box::new(entry);
+                self.event(Event::Recheck { entry, target })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The service's ledger past the journal.
+    pub(crate) fn compare(&self) -> Compared {
+        let mut comparison = Comparison::default();
+        let mut seen = BTreeSet::new();
+        for info in self.service.reported(self.now.mono) {
+            let known = self.records.values().find(|record| {
+                let operation = record.operation();
+                operation.order_number == info.order_number
+                    || operation.payment_id == Some(info.payment_id)
+            });
+            seen.extend(known.map(|record| record.operation().id.clone()));
+            if !info.order_number.starts_with(ELSEWHERE) {
+                comparison.reported(&info, known);
+            }
+        }
+        for (id, record) in &self.records {
+            comparison.journalled(record, seen.contains(id));
+        }
+        comparison.finish()
+    }
+
+    /// Somebody changes `regNum`, sees that payments are refused, and changes it back.
+    fn other_account(&mut self, seconds: u64) -> Check {
+        self.counts.note("another till's account for a while");
+        let ours = self.settings.account.clone();
+        if let Some(account) = &mut self.settings.account {
+            account.reg_num = "OPL000022222".into();
+        }
+        let lived = self
+            .crash(0)
+            .and_then(|()| self.live_on(Duration::from_secs(seconds)));
+        self.settings.account = ours;
+        lived.and_then(|()| self.crash(0))
+    }
+
     pub(crate) fn cancel(&mut self, which: u64, kind: Kind, annul: bool) -> Check {
         let Some(operation) = self.nth(which, kind) else {
             return Ok(());
@@ -205,6 +315,9 @@ impl World<'_> {
 
     pub fn wish(&mut self, id: String, wish: Wish) -> Check {
         self.ticket += 1;
+        if self.acked.contains(&id) {
+            self.counts.note("cashier repeats");
+        }
         self.last_wish = Some((id.clone(), wish.clone()));
         let shift = oplati::core::shift::of_day(self.now.wall);
         let broken = |error: oplati::journal::JournalError| error.to_string();
@@ -228,6 +341,7 @@ impl World<'_> {
             return Ok(());
         };
         self.ticket += 1;
+        self.counts.note("cashier aborts");
         let existing = self.journal.find(&id).map_err(|error| error.to_string())?;
         self.event(Event::Abort {
             ticket: self.ticket,
@@ -284,7 +398,7 @@ impl World<'_> {
     }
 
     pub(crate) fn fate_of(&mut self, call: &Call, fate: Fate) -> Answer {
-        let (wall, mono) = (self.now.wall, self.now.mono);
+        let mono = self.now.mono;
         let lost = |protocol| {
             Err(Failure::Lost {
                 detail: "lost".into(),
@@ -297,6 +411,8 @@ impl World<'_> {
             Fate::RequestLost => "request lost",
             Fate::AnswerLost => "answer lost, or 5xx with effect",
             Fate::Garbage => "garbage",
+            Fate::Cut if matches!(call, Call::LookUp { .. }) => "report cut",
+            Fate::Cut => "answer cut",
             Fate::Error => "5xx without effect",
             Fate::Late(_) => "late effect",
             Fate::Refused => "refused",
@@ -308,14 +424,14 @@ impl World<'_> {
             self.counts.note(fault);
         }
         match fate {
-            Fate::Answered | Fate::Twice => self.service.effect(call, wall, mono),
+            Fate::Answered | Fate::Twice => self.service.effect(call, mono),
             Fate::NotSent => Err(Failure::NotSent {
                 detail: "connection refused".into(),
             }),
             Fate::RequestLost => lost(false),
             Fate::Error => classify(call, 503, ERROR_BODY),
             Fate::AnswerLost => {
-                drop(self.service.effect(call, wall, mono));
+                drop(self.service.effect(call, mono));
                 if self.random.one_in(2) {
                     lost(false)
                 } else {
@@ -323,9 +439,17 @@ impl World<'_> {
                 }
             }
             Fate::Garbage => {
-                drop(self.service.effect(call, wall, mono));
+                drop(self.service.effect(call, mono));
                 lost(true)
             }
+            Fate::Cut => match self.service.effect(call, mono).map(|reply| body(&reply)) {
+                Ok(Some(whole)) => {
+                    let end = self.random.below(whole.len() as u64) as usize;
+                    classify(call, 200, &whole.as_bytes()[..end])
+                }
+                Ok(None) => lost(true),
+                refused @ Err(_) => refused.map(|_| Reply::Alive),
+            },
             Fate::Late(seconds) => {
                 if call.moves_money() {
                     let at = mono + Duration::from_secs(seconds);
@@ -341,15 +465,73 @@ impl World<'_> {
                 problem: TokenProblem::Needed,
                 detail: "reset".into(),
             }),
-            Fate::Foreign => match self.service.effect(call, wall, mono) {
-                // The client takes a foreign body for a lost answer where money can move.
-                Ok(Reply::Payment(mut info)) if !call.moves_money() => {
-                    info.order_number = "another".into();
-                    Ok(Reply::Payment(info))
+            Fate::Foreign => match self.service.effect(call, mono) {
+                Ok(Reply::Payment(info)) => {
+                    let foreign = Reply::Payment(self.estrange(info));
+                    self.read_or_told(call, foreign)
                 }
-                Ok(Reply::Payment(_)) => lost(true),
+                Ok(Reply::Found(rows)) => {
+                    let rows = rows.into_iter().map(|info| self.estrange(info)).collect();
+                    self.read_or_told(call, Reply::Found(rows))
+                }
                 answer => answer,
             },
         }
     }
+
+    /// Another's number, sum or direction.
+    fn estrange(&mut self, mut info: PaymentInfo) -> PaymentInfo {
+        match self.random.below(3) {
+            0 => info.order_number = "another".into(),
+            1 => info.sum = Kopecks(info.sum.0 + 1),
+            _ => info.payment_type = PaymentType::Purchase,
+        }
+        info
+    }
+
+    /// As it comes over the wire, or past the client, so that the core itself must see it.
+    fn read_or_told(&mut self, call: &Call, reply: Reply) -> Answer {
+        match body(&reply).filter(|_| self.random.one_in(2)) {
+            Some(body) => classify(call, 200, body.as_bytes()),
+            None => Ok(reply),
+        }
+    }
+}
+
+/// The body of an answer that tells of payments.
+fn body(reply: &Reply) -> Option<String> {
+    match reply {
+        Reply::Payment(info) => Some(row(info)),
+        Reply::Found(rows) => {
+            let rows: Vec<String> = rows.iter().map(row).collect();
+            Some(format!("[{}]", rows.join(",")))
+        }
+        Reply::Session { .. } | Reply::Consumer { .. } | Reply::Alive => None,
+    }
+}
+
+fn row(info: &PaymentInfo) -> String {
+    let kind = match info.payment_type {
+        PaymentType::Sale => 1,
+        PaymentType::Purchase => 2,
+        PaymentType::ReversalOfSale => 3,
+        PaymentType::ReversalOfPurchase => 4,
+        PaymentType::Unknown(number) => number,
+    };
+    let status = match info.status {
+        PaymentStatus::InProgress => 0,
+        PaymentStatus::Ok => 1,
+        PaymentStatus::Decline => 2,
+        PaymentStatus::NotEnough => 3,
+        PaymentStatus::Timeout => 4,
+        PaymentStatus::TechnicalCancelling => 5,
+        PaymentStatus::Unknown(number) => number,
+    };
+    format!(
+        r#"{{"paymentId": {}, "paymentType": {kind}, "sum": {}.{:02}, "status": {status}, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "{}"}}"#,
+        info.payment_id,
+        info.sum.0 / 100,
+        info.sum.0 % 100,
+        info.order_number
+    )
 }

@@ -1,6 +1,12 @@
 //! Every operation in every mode: a crash before every effect and a loss of every request, one by
 //! one and in pairs. Fair otherwise.
+//!
+//! The second fault of a pair is looked for in the run that the first one leads to, so that what
+//! only happens because of the first is broken as well. Reversals know no mode: their pairs are tried
+//! in one.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use oplati::journal::Journal;
@@ -12,28 +18,20 @@ use crate::service::Quirks;
 use crate::store::Store;
 use crate::world::{Check, Exact, World};
 
-/// What is tried, after a fair sale where it needs one.
-const SCENARIOS: [(&str, Mode, &[Deed]); 10] = [
-    ("sale, mode 0", Mode::ConsumerQr, &[Deed::Begin]),
-    ("sale, mode 1", Mode::StaticQr, &[Deed::Begin]),
-    ("sale, mode 2", Mode::DynamicQr, &[Deed::Begin]),
-    (
-        "sale, aborted",
-        Mode::ConsumerQr,
-        &[Deed::Begin, Deed::Abort],
-    ),
-    ("refund", Mode::ConsumerQr, &[Deed::Refund(0, 40)]),
-    ("cancellation", Mode::ConsumerQr, &[Deed::Cancel(0, false)]),
-    ("annulment", Mode::DynamicQr, &[Deed::Cancel(0, true)]),
-    (
-        "cancellation of a refund",
-        Mode::ConsumerQr,
-        &[Deed::CancelRefund(0)],
-    ),
-    ("card, mode 0", Mode::ConsumerQr, &[Deed::Card]),
-    ("card, mode 2", Mode::DynamicQr, &[Deed::Card]),
+/// What is tried, after a fair sale where it needs one; whether the mode matters to it.
+const OPERATIONS: [(&str, &[Deed], bool); 8] = [
+    ("sale", &[Deed::Begin], true),
+    ("sale, aborted", &[Deed::Begin, Deed::Abort], true),
+    ("card", &[Deed::Card], true),
+    ("refund", &[Deed::Refund(0, 40)], false),
+    ("refund by payment", &[Deed::RefundPayment(1, 40)], false),
+    ("cancellation", &[Deed::Cancel(0, false)], false),
+    ("annulment", &[Deed::Cancel(0, true)], false),
+    ("cancellation of a refund", &[Deed::CancelRefund(0)], false),
 ];
+const MODES: [Mode; 3] = [Mode::ConsumerQr, Mode::StaticQr, Mode::DynamicQr];
 
+/// Of every request.
 const LOSSES: [Fate; 5] = [
     Fate::NotSent,
     Fate::RequestLost,
@@ -41,91 +39,192 @@ const LOSSES: [Fate; 5] = [
     Fate::Refused,
     Fate::TokenNeeded,
 ];
+/// Of requests that can move money: an effect before and after the settling time.
+const LATE: [Fate; 2] = [Fate::Late(3), Fate::Late(20)];
+/// Of what is under way when the process dies.
+const AT_CRASH: [Fate; 3] = [Fate::AnswerLost, Fate::RequestLost, Fate::Late(20)];
+const SETTLE_S: u64 = 5;
+/// So long after the people have done their part, faults are still tried.
+const AFTERWARDS: Duration = Duration::from_secs(60);
 
 /// One fault at an exact place.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    CrashBefore(u64),
+    CrashBefore(u64, Fate),
     Loss(u64, Fate),
+}
+
+struct Scenario {
+    name: String,
+    plan: Plan,
+    pairs: bool,
+}
+
+#[derive(Default)]
+struct Tried {
+    single: u64,
+    pairs: u64,
+    broken: Vec<String>,
 }
 
 pub fn run() -> bool {
     let began = Instant::now();
-    let store = Store::new(1000);
-    let mut journal = store.journal();
-    let (mut single, mut pairs, mut good) = (0_u64, 0_u64, true);
-    for (name, mode, deeds) in SCENARIOS {
-        let plan = Plan {
-            seed: 1,
-            mode,
-            settle_s: 5,
-            quirks: Quirks::default(),
-            deeds: deeds.to_vec(),
-        };
-        let faults = match faults(&plan, &mut journal, &store) {
-            Ok(faults) => faults,
-            Err(what) => {
-                println!("exhaustive: {name}, without any fault: {what}");
-                return false;
-            }
-        };
-        let mut try_out = |chosen: &[Fault]| {
-            if let Err(what) = play(&plan, chosen, &mut journal, &store).1 {
-                println!("exhaustive: {name} with {chosen:?}: {what}");
-                good = false;
-            }
-        };
-        for (index, first) in faults.iter().enumerate() {
-            try_out(&[*first]);
-            single += 1;
-            for second in faults.iter().skip(index + 1) {
-                try_out(&[*first, *second]);
-                pairs += 1;
-            }
+    let scenarios = scenarios();
+    let (next, tried) = (AtomicUsize::new(0), Mutex::new(Tried::default()));
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (next, tried, scenarios) = (&next, &tried, &scenarios);
+            scope.spawn(move || {
+                let store = Store::new(1000 + thread as u64);
+                let mut journal = store.journal();
+                while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut found = Tried::default();
+                    if let Err(what) = try_all(scenario, &mut found, &mut journal, &store) {
+                        let name = &scenario.name;
+                        found
+                            .broken
+                            .push(format!("{name}, without any fault: {what}"));
+                    }
+                    let mut tried = tried.lock().unwrap();
+                    tried.single += found.single;
+                    tried.pairs += found.pairs;
+                    tried.broken.extend(found.broken);
+                }
+            });
         }
+    });
+    let tried = tried.into_inner().unwrap();
+    for broken in tried.broken.iter().take(20) {
+        println!("exhaustive: {broken}");
     }
     println!(
-        "exhaustive: {} scenarios, {single} single faults, {pairs} pairs, {:.0} s",
-        SCENARIOS.len(),
+        "exhaustive: {} scenarios, {} single faults, {} pairs, {} broken, {:.0} s",
+        scenarios.len(),
+        tried.single,
+        tried.pairs,
+        tried.broken.len(),
         began.elapsed().as_secs_f64()
     );
-    good
+    tried.broken.is_empty()
 }
 
-/// Every place of a fair run where something can go wrong.
-fn faults(plan: &Plan, journal: &mut Journal, store: &Store) -> Result<Vec<Fault>, String> {
-    let (places, outcome) = play(plan, &[], journal, store);
-    outcome?;
-    let (effects, requests) = places;
-    let crashes = (effects.0..effects.1).map(Fault::CrashBefore);
-    let losses =
-        (requests.0..requests.1).flat_map(|number| LOSSES.map(|fate| Fault::Loss(number, fate)));
-    Ok(crashes.chain(losses).collect())
+fn scenarios() -> Vec<Scenario> {
+    let all = OPERATIONS.iter().flat_map(|operation| {
+        MODES.iter().enumerate().map(move |(number, mode)| {
+            let (name, deeds, mode_matters) = operation;
+            Scenario {
+                name: format!("{name}, {mode:?}"),
+                plan: Plan {
+                    seed: 1,
+                    mode: *mode,
+                    settle_s: SETTLE_S,
+                    quirks: Quirks::default(),
+                    deeds: deeds.to_vec(),
+                },
+                pairs: *mode_matters || number == 0,
+            }
+        })
+    });
+    all.collect()
 }
 
-type Places = ((u64, u64), (u64, u64));
+/// The fair run, every fault alone, and with every other one that comes after it.
+fn try_all(scenario: &Scenario, tried: &mut Tried, journal: &mut Journal, store: &Store) -> Check {
+    let fair = play(&scenario.plan, &[], journal, store);
+    fair.1?;
+    for first in faults(&fair.0, None) {
+        let (places, outcome) = play(&scenario.plan, &[first], journal, store);
+        tried.single += 1;
+        tried.note(scenario, &[first], outcome);
+        for second in faults(&places, Some(first)).filter(|_| scenario.pairs) {
+            let (_, outcome) = play(&scenario.plan, &[first, second], journal, store);
+            tried.pairs += 1;
+            tried.note(scenario, &[first, second], outcome);
+        }
+    }
+    Ok(())
+}
 
-/// Where the part that is tried lay, and how it went.
+impl Tried {
+    fn note(&mut self, scenario: &Scenario, chosen: &[Fault], outcome: Check) {
+        if let Err(what) = outcome {
+            let name = &scenario.name;
+            self.broken.push(format!("{name} with {chosen:?}: {what}"));
+        }
+    }
+}
+
+/// Every place of a run where something can go wrong; with `first`, those after it.
+fn faults(places: &Places, first: Option<Fault>) -> impl Iterator<Item = Fault> + use<> {
+    let (mut effects, mut requests) = (places.effects.clone(), places.requests.clone());
+    // A second crash or loss differs little by its kind.
+    let (crashes, losses) = match first {
+        None => (AT_CRASH.as_slice(), LOSSES.as_slice()),
+        Some(_) => (&AT_CRASH[..1], &LOSSES[..3]),
+    };
+    match first {
+        Some(Fault::CrashBefore(number, _)) => {
+            effects.start = effects.start.max(number + 1);
+            requests.start = requests.start.max(places.requests_at_crash);
+        }
+        Some(Fault::Loss(number, _)) => requests.start = requests.start.max(number + 1),
+        None => {}
+    }
+    let movers = places.movers.clone();
+    let crashes = effects.flat_map(move |number| {
+        crashes
+            .iter()
+            .map(move |fate| Fault::CrashBefore(number, *fate))
+    });
+    let losses = requests.flat_map(move |number| {
+        let late: &[Fate] = if movers.contains(&number) { &LATE } else { &[] };
+        losses
+            .iter()
+            .chain(late)
+            .map(move |fate| Fault::Loss(number, *fate))
+            .collect::<Vec<_>>()
+    });
+    crashes.chain(losses)
+}
+
+/// Where the part that is tried lay.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    effects: std::ops::Range<u64>,
+    requests: std::ops::Range<u64>,
+    /// Requests that can move money.
+    movers: std::collections::BTreeSet<u64>,
+    /// Requests that were made when the process died first.
+    requests_at_crash: u64,
+}
+
 fn play(plan: &Plan, faults: &[Fault], journal: &mut Journal, store: &Store) -> (Places, Check) {
     store.clear();
-    let mut places = ((0, 0), (0, 0));
+    let mut places = Places::default();
     let outcome = (|| {
         let mut world = World::new(plan, journal, store)?;
         prepare(&mut world, plan)?;
-        let from = (world.effects_done, world.requests_made);
+        (places.effects.start, places.requests.start) = (world.effects_done, world.requests_made);
         let mut exact = Exact::default();
         for fault in faults {
             match fault {
-                Fault::CrashBefore(number) => drop(exact.crash_before.insert(*number)),
+                Fault::CrashBefore(number, fate) => {
+                    drop(exact.crash_before.insert(*number, *fate));
+                }
                 Fault::Loss(number, fate) => drop(exact.fate.insert(*number, *fate)),
             }
         }
         world.exact = exact;
-        for deed in &plan.deeds {
+        for (number, deed) in plan.deeds.iter().enumerate() {
             world.deed(*deed)?;
-            act(&mut world, *deed)?;
+            let aborted = plan.deeds.get(number + 1) == Some(&Deed::Abort);
+            act(&mut world, *deed, !aborted)?;
         }
-        places = ((from.0, world.effects_done), (from.1, world.requests_made));
+        world.live_on(AFTERWARDS)?;
+        (places.effects.end, places.requests.end) = (world.effects_done, world.requests_made);
+        places.movers = world.movers.clone();
+        places.requests_at_crash = world.requests_at_crash;
         world.find_peace()
     })();
     (places, outcome)
@@ -143,12 +242,9 @@ fn prepare(world: &mut World<'_>, plan: &Plan) -> Check {
         return Ok(());
     }
     world.deed(Deed::Begin)?;
-    act(world, Deed::Begin)?;
-    if plan
-        .deeds
-        .iter()
-        .any(|deed| matches!(deed, Deed::CancelRefund(_)))
-    {
+    act(world, Deed::Begin, true)?;
+    let cancels_refund = |deed: &Deed| matches!(deed, Deed::CancelRefund(_));
+    if plan.deeds.iter().any(cancels_refund) {
         world.deed(Deed::Refund(0, 30))?;
         world.live_on(Duration::from_secs(5))?;
     }
@@ -161,7 +257,7 @@ fn prepare(world: &mut World<'_>, plan: &Plan) -> Check {
 }
 
 /// The people do their part.
-fn act(world: &mut World<'_>, deed: Deed) -> Check {
+fn act(world: &mut World<'_>, deed: Deed, pays: bool) -> Check {
     let second = Duration::from_secs(1);
     world.live_on(Duration::ZERO)?;
     if matches!(deed, Deed::Begin | Deed::Card) {
@@ -171,8 +267,8 @@ fn act(world: &mut World<'_>, deed: Deed) -> Check {
             world.live_on(2 * second)?;
         }
     }
-    if deed == Deed::Begin {
-        world.service.decide(PaymentStatus::Ok, world.now.wall);
+    if deed == Deed::Begin && pays {
+        world.service.decide(PaymentStatus::Ok, world.now.mono);
     }
     world.live_on(3 * second)
 }

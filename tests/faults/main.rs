@@ -17,6 +17,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -48,6 +49,8 @@ use world::{Counts, World};
 
 /// Seeds of the simulation in `tests/run`.
 const SEEDS: u64 = 100_000;
+/// A long run tells how far it is every so many seeds.
+const PROGRESS: u64 = 50_000;
 /// Seeds of damaged write-ahead logs.
 const TORN: u64 = 2_000;
 
@@ -136,6 +139,9 @@ fn simulate(from: u64, seeds: u64) -> bool {
                     if seed >= from + seeds {
                         break;
                     }
+                    if seed > from && (seed - from).is_multiple_of(PROGRESS) {
+                        eprintln!("{} seeds", seed - from);
+                    }
                     let plan = Plan::of_seed(seed);
                     let (met, outcome) = play(&plan, &plan.deeds, &mut journal, &store);
                     counts.add(&met);
@@ -182,12 +188,13 @@ fn tell(plan: &Plan, what: &str, journal: &mut Journal, store: &Store) {
     );
 }
 
-/// Leaves out what is not needed to fail: first large parts, then single deeds.
+/// Leaves out what is not needed to fail: first large parts, then single deeds, until every one that
+/// is left is needed.
 fn shorten(plan: &Plan, journal: &mut Journal, store: &Store) -> Vec<Deed> {
     let mut deeds = plan.deeds.clone();
     let mut size = deeds.len() / 2;
     while size > 0 {
-        let mut at = 0;
+        let (mut at, before) = (0, deeds.len());
         while at < deeds.len() {
             let mut fewer = deeds.clone();
             fewer.drain(at..(at + size).min(deeds.len()));
@@ -197,7 +204,9 @@ fn shorten(plan: &Plan, journal: &mut Journal, store: &Store) -> Vec<Deed> {
                 at += size;
             }
         }
-        size /= 2;
+        if size > 1 || deeds.len() == before {
+            size /= 2;
+        }
     }
     deeds
 }

@@ -17,6 +17,8 @@ pub enum Fate {
     AnswerLost,
     /// Carried out; the answer is garbage.
     Garbage,
+    /// Carried out; a part of the answer comes.
+    Cut,
     /// A 5xx without effect.
     Error,
     /// Carried out so many seconds after the connection was closed.
@@ -26,7 +28,7 @@ pub enum Fate {
     TokenNeeded,
     /// Answered twice.
     Twice,
-    /// Answered with another's order number.
+    /// Answered with another's order number, sum or direction.
     Foreign,
 }
 
@@ -36,6 +38,8 @@ pub enum Deed {
     Begin,
     /// Of the sale with that number among those that are done, by so many kopecks.
     Refund(u64, i64),
+    /// Of a payment of another till, or of such a sale by its payment's number.
+    RefundPayment(u64, i64),
     Cancel(u64, bool),
     CancelRefund(u64),
     Card,
@@ -43,6 +47,12 @@ pub enum Deed {
     Repeat,
     Abort,
     Retry,
+    /// A person closes what is set aside.
+    Settle,
+    /// The shift is compared with the service's report.
+    Reconcile,
+    /// No display can show the QR.
+    SceneRefused,
     Scan,
     Join,
     Buyer(PaymentStatus),
@@ -51,8 +61,10 @@ pub enum Deed {
     AnswerNewest(Fate),
     /// Milliseconds.
     Pass(u64),
-    /// For so many seconds nothing gets through.
+    /// For so many milliseconds nothing gets through.
     Outage(u64),
+    /// The process is started with another till's account, for so many seconds.
+    OtherAccount(u64),
     /// The process dies and is started so many seconds later.
     Crash(u64),
     /// It dies before the effect with that number.
@@ -103,7 +115,7 @@ fn fate(random: &mut Random, trouble: u64) -> Fate {
         0 | 1 => Fate::NotSent,
         2 | 3 => Fate::RequestLost,
         4 | 5 => Fate::AnswerLost,
-        6 => Fate::Garbage,
+        6 => random.pick(&[Fate::Garbage, Fate::Cut]),
         7 => Fate::Error,
         8 => Fate::Late(1 + random.below(40)),
         9 => Fate::Late(1 + random.below(600)),
@@ -116,11 +128,12 @@ fn fate(random: &mut Random, trouble: u64) -> Fate {
 fn deed(random: &mut Random, trouble: u64) -> Deed {
     match random.below(100) {
         0..9 => Deed::Begin,
-        9..13 => Deed::Refund(random.below(4), 1 + random.below(120) as i64),
+        9..12 => Deed::Refund(random.below(4), 1 + random.below(120) as i64),
+        12 => Deed::RefundPayment(random.below(4), 1 + random.below(120) as i64),
         13..16 => Deed::Cancel(random.below(4), random.one_in(3)),
         16..18 => Deed::CancelRefund(random.below(4)),
-        18 => Deed::Card,
-        19 => Deed::Repeat,
+        18 => random.pick(&[Deed::Card, Deed::Card, Deed::SceneRefused]),
+        19 => random.pick(&[Deed::Repeat, Deed::Settle, Deed::Reconcile]),
         20..23 => Deed::Abort,
         23 => Deed::Retry,
         24..29 => Deed::Scan,
@@ -137,7 +150,7 @@ fn deed(random: &mut Random, trouble: u64) -> Deed {
         75..90 => Deed::Pass(1 + random.below(15_000)),
         90 => Deed::Pass(1 + random.below(700_000)),
         91 => {
-            let most = random.pick(&[60, 60, 60, 60, 200_000]);
+            let most = random.pick(&[100, 60_000, 60_000, 60_000, 200_000_000]);
             Deed::Outage(1 + random.below(most))
         }
         92 | 93 => {
@@ -145,8 +158,15 @@ fn deed(random: &mut Random, trouble: u64) -> Deed {
             Deed::Crash(random.below(most))
         }
         94 | 95 => Deed::CrashBeforeEffect(random.below(6)),
-        96 | 97 => Deed::CrashInCommit(1 + random.below(4) as i64),
+        96 => Deed::CrashInCommit(1 + random.below(4) as i64),
+        97 => {
+            let time = 1 + random.below(600);
+            random.pick(&[Deed::CrashInCommit(2), Deed::OtherAccount(time)])
+        }
         98 => Deed::DiskFull(1 + random.below(5)),
-        _ => Deed::Clock(random.below(200) as i64 - 100),
+        _ => {
+            let most = random.pick(&[100, 100, 100, 4000, 200_000]);
+            Deed::Clock(random.below(2 * most) as i64 - most as i64)
+        }
     }
 }

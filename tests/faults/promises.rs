@@ -1,5 +1,7 @@
 //! The promises, checked after every step and when peace has come.
 
+use std::collections::BTreeMap;
+
 use oplati::core::record::{EntryRecord, Record, Reversal};
 use oplati::operation::{Kind, Operation, State, Undo};
 use oplati::service::call::{Call, PaymentStatus};
@@ -9,13 +11,17 @@ use crate::world::{Check, World};
 impl World<'_> {
     pub(crate) fn check_write(&self, record: &Record) -> Check {
         let operation = record.operation();
-        if let Some(Record::Sale(old)) = self.records.get(&operation.id)
-            && old.operation.state.is_final()
-            && old.operation.state != operation.state
+        // What the till was told as the end stays so; only an undoing that found nothing may live again.
+        if let Some(old) = self.records.get(&operation.id)
+            && old.operation().state.is_final()
+            && old.operation().state != operation.state
+            && !matches!(old, Record::Entry(entry) if !entry.is_refund() && !entry.rechecks.is_empty())
         {
             return Err(format!(
                 "{} was {:?} and is {:?}",
-                operation.id, old.operation.state, operation.state
+                operation.id,
+                old.operation().state,
+                operation.state
             ));
         }
         if let Record::Entry(entry) = record
@@ -111,21 +117,25 @@ impl World<'_> {
 
     /// The reversals of an operation together never exceed its sum.
     fn check_sum(&self, entry: &EntryRecord) -> Check {
-        let Some(target) = entry
-            .operation
-            .of
-            .as_ref()
-            .and_then(|of| self.records.get(of))
-        else {
-            return Ok(());
+        let target = entry.operation.of.as_ref();
+        let whole = match (target, entry.target.payment_id) {
+            (Some(of), _) => self
+                .records
+                .get(of)
+                .map(|record| record.operation().amount.0),
+            (None, Some(id)) => self.service.ledger.get(&id).map(|paid| paid.info.sum.0),
+            (None, None) => None,
+        };
+        let Some(whole) = whole else {
+            return Err(format!("{} reverses nothing", entry.operation.id));
         };
         let counts = |other: &&EntryRecord| {
             let denied = other.set_aside && other.reversal == Reversal::NotSent;
             let undone = other.operation.undo == Some(Undo::Done) && other.is_refund();
             let over = matches!(other.operation.state, State::Failed | State::Cancelled);
-            other.operation.of == entry.operation.of
-                && other.operation.id != entry.operation.id
-                && !(denied || undone || over)
+            let same = other.operation.of == entry.operation.of
+                && (target.is_some() || other.target.payment_id == entry.target.payment_id);
+            same && other.operation.id != entry.operation.id && !(denied || undone || over)
         };
         let others: i64 = self
             .records
@@ -137,14 +147,34 @@ impl World<'_> {
             .filter(counts)
             .map(|other| other.operation.amount.0)
             .sum();
-        if others + entry.operation.amount.0 > target.operation().amount.0 {
+        if others + entry.operation.amount.0 > whole {
             return Err(format!(
-                "{} asks for more of {} than is left",
-                entry.operation.id,
-                target.operation().id
+                "{} asks for more of {target:?} than is left",
+                entry.operation.id
             ));
         }
         Ok(())
+    }
+
+    /// Nothing is sent to another till's account.
+    pub(crate) fn check_account(&self, operation: &str) -> Check {
+        match self.records.get(operation) {
+            Some(record) if Some(record.account()) != self.settings.account.as_ref() => Err(
+                format!("a request of {operation} goes to another till's account"),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What the till is told is durable.
+    pub(crate) fn check_told(&self, operation: &Operation) -> Check {
+        let kept = self.records.get(&operation.id).map(Record::operation);
+        if kept == Some(operation) {
+            return Ok(());
+        }
+        Err(format!(
+            "the till was told of {operation:?}, but the journal holds {kept:?}"
+        ))
     }
 
     /// The sale that an order number belongs to; another number of the same sale is a second payment.
@@ -156,32 +186,50 @@ impl World<'_> {
             .map_or_else(|| order_number.to_owned(), |operation| operation.id.clone())
     }
 
-    /// Every undecided operation has exactly one live entry.
-    pub fn check_entries(&self) -> Check {
-        let undoes = |record: &Record, id: &str| match record {
-            Record::Entry(entry) => {
-                entry.is_live() && !entry.is_refund() && entry.operation.of.as_deref() == Some(id)
+    /// After every step: every undecided operation has exactly one live entry, and the core knows as
+    /// many as the journal.
+    pub fn check_step(&self) -> Check {
+        let mut undoings: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut blocking = 0;
+        for record in self.records.values() {
+            let Record::Entry(entry) = record else {
+                continue;
+            };
+            blocking += usize::from(entry.is_live() && !entry.set_aside);
+            if let Some(of) = &entry.operation.of
+                && entry.is_live()
+                && !entry.is_refund()
+            {
+                *undoings.entry(of).or_default() += 1;
             }
-            Record::Sale(_) => false,
-        };
+        }
+        let depth = self.core.status(self.now).queue_depth;
+        if depth != blocking {
+            return Err(format!(
+                "the core has {depth} entries that block, the journal {blocking}"
+            ));
+        }
         for record in self.records.values() {
             let operation = record.operation();
-            let live = self
-                .records
-                .values()
-                .filter(|other| undoes(other, &operation.id))
-                .count();
-            let owed = matches!(operation.undo, Some(Undo::Pending | Undo::SetAside))
-                && matches!(operation.kind, Kind::Sale | Kind::Refund)
-                && !self.is_settled(&operation.id);
-            if live != usize::from(owed) {
+            let live = undoings.remove(operation.id.as_str()).unwrap_or_default();
+            let target = matches!(operation.kind, Kind::Sale | Kind::Refund);
+            let right = match operation.undo.filter(|_| target) {
+                Some(Undo::Pending) => live == 1,
+                Some(Undo::SetAside) if live == 0 => self.is_settled(&operation.id),
+                Some(Undo::SetAside) => live == 1,
+                Some(Undo::Done) | None => live == 0,
+            };
+            if !right {
                 return Err(format!(
                     "{} has undo {:?} and {live} live entries",
                     operation.id, operation.undo
                 ));
             }
         }
-        Ok(())
+        match undoings.first_key_value() {
+            Some((id, _)) => Err(format!("an entry undoes {id}, which is not there")),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn is_settled(&self, id: &str) -> bool {
@@ -209,6 +257,56 @@ impl World<'_> {
             }
             if operation.kind == Kind::Sale {
                 self.check_money(operation)?;
+            }
+        }
+        if let Some(payment_id) = self.elsewhere {
+            self.check_elsewhere(payment_id)?;
+        }
+        self.check_reconciliation()
+    }
+
+    /// Of another till's sale the buyer has back what was refunded and not cancelled.
+    fn check_elsewhere(&self, payment_id: i64) -> Check {
+        let back = self.service.reversed(payment_id);
+        let (mut told, mut open) = (0, false);
+        for record in self.records.values() {
+            let Record::Entry(entry) = record else {
+                continue;
+            };
+            let operation = &entry.operation;
+            if entry.is_refund() && entry.target.payment_id == Some(payment_id) {
+                let counts = operation.undo != Some(Undo::Done)
+                    && (operation.state == State::Done || came_late(entry));
+                told += if counts { operation.amount.0 } else { 0 };
+                open |= entry.settled.is_some() || self.is_settled(&operation.id);
+            }
+        }
+        if back != told && !open {
+            return Err(format!(
+                "{back} came back of another till's sale, {told} was told"
+            ));
+        }
+        Ok(())
+    }
+
+    /// A report of everything shows no difference but what a person closed or was told of.
+    fn check_reconciliation(&self) -> Check {
+        for difference in self.compare().differences {
+            let record = difference
+                .operation
+                .as_ref()
+                .and_then(|id| self.records.get(id));
+            let explained = record.is_some_and(|record| {
+                let operation = record.operation();
+                let settled = match record {
+                    Record::Entry(entry) => entry.settled.is_some() || came_late(entry),
+                    Record::Sale(_) => false,
+                };
+                let of = operation.of.as_deref().unwrap_or(&operation.id);
+                settled || self.is_settled(of) || self.is_settled(&operation.id)
+            });
+            if !explained {
+                return Err(format!("the report shows {difference:?}"));
             }
         }
         Ok(())
@@ -259,4 +357,11 @@ impl World<'_> {
         }
         Ok(())
     }
+}
+
+/// The till was told that the refund failed, and later that it was made all the same.
+fn came_late(entry: &EntryRecord) -> bool {
+    entry.is_refund()
+        && entry.operation.state == State::Failed
+        && matches!(entry.reversal, Reversal::Known(_))
 }

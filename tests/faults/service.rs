@@ -1,7 +1,7 @@
 //! A model of the payment service, as bad as one may be without breaking what money rests on: it
 //! never moves more than was paid, and a refusal with its own words moved nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -15,6 +15,8 @@ use oplati::service::call::{
 
 use crate::random::Random;
 
+/// Order numbers of another till begin so.
+pub const ELSEWHERE: &str = "elsewhere-";
 /// A payment that nobody confirms ends by itself after this time.
 const CONFIRM: Duration = Duration::from_secs(300);
 
@@ -35,6 +37,12 @@ pub struct Quirks {
     pub empty_purses: bool,
     /// Its clock is five minutes ahead, and near midnight it files what it is told under its own day.
     pub own_day: bool,
+    /// Reports end after so many rows, as if there were no more.
+    pub rows: Option<usize>,
+    /// A reversal is pending for so many seconds before it is carried out.
+    pub slow_reversals_s: u64,
+    /// What was pending then fails every other time.
+    pub failing_reversals: bool,
 }
 
 impl Quirks {
@@ -51,6 +59,9 @@ impl Quirks {
             (self.hides_pending, "reports leave out what is pending"),
             (self.empty_purses, "purse too empty to give a refund back"),
             (self.own_day, "service files under its own day"),
+            (self.rows.is_some(), "reports end too early"),
+            (self.slow_reversals_s > 0, "reversals are pending first"),
+            (self.failing_reversals, "pending reversals fail at times"),
         ];
         let met = named.into_iter().filter(|(met, _)| *met);
         met.map(|(_, name)| name).collect()
@@ -66,10 +77,11 @@ pub struct Payment {
     made_at: Duration,
 }
 
-/// The service.
+/// The service. It has a clock of its own, which no jump of the till's moves.
 #[derive(Debug, Default)]
 pub struct Service {
     pub quirks: Quirks,
+    began: Timestamp,
     pub ledger: BTreeMap<i64, Payment>,
     sessions: BTreeMap<String, bool>,
     /// Requests that take effect after their connection was closed.
@@ -84,15 +96,21 @@ fn refused(detail: &str) -> Answer {
 }
 
 impl Service {
-    pub fn of(quirks: Quirks) -> Service {
+    pub fn of(quirks: Quirks, began: Timestamp) -> Service {
         Service {
             quirks,
+            began,
             ..Service::default()
         }
     }
 
+    fn wall(&self, mono: Duration) -> Timestamp {
+        let since = SignedDuration::try_from(mono).unwrap_or_default();
+        self.began.checked_add(since).unwrap_or(self.began)
+    }
+
     /// The effect of a request that arrived, and its answer.
-    pub fn effect(&mut self, call: &Call, wall: Timestamp, mono: Duration) -> Answer {
+    pub fn effect(&mut self, call: &Call, mono: Duration) -> Answer {
         match call {
             Call::OpenSession(mode) => {
                 let session = format!("s{}", self.sessions.len());
@@ -123,7 +141,7 @@ impl Service {
                     return refused("used order number");
                 }
                 let (kind, status) = (PaymentType::Sale, PaymentStatus::InProgress);
-                let entry = self.enter(kind, status, *sum, order_number, shift, None, (wall, mono));
+                let entry = self.enter(kind, status, *sum, order_number, shift, None, mono);
                 Ok(Reply::Payment(entry))
             }
             Call::Payment { payment_id } => match self.ledger.get(payment_id) {
@@ -136,24 +154,40 @@ impl Service {
                 sum,
                 shift,
                 ..
-            } => self.reverse(*payment_id, order_number, *sum, shift, (wall, mono)),
+            } => self.reverse(*payment_id, order_number, *sum, shift, mono),
             Call::LookUp {
                 shifts,
                 order_numbers,
             } => {
-                let lag = Duration::from_secs(self.quirks.lag_s);
-                let told = |payment: &&Payment| {
-                    shifts.contains(&payment.shift)
-                        && order_numbers.contains(&payment.info.order_number)
-                        && payment.made_at + lag <= mono
-                        && !(self.quirks.hides_pending
-                            && payment.info.status == PaymentStatus::InProgress)
-                };
-                let found = self.ledger.values().filter(told);
-                Ok(Reply::Found(found.map(|p| p.info.clone()).collect()))
+                let wanted = |info: &PaymentInfo| order_numbers.contains(&info.order_number);
+                let reports = shifts.iter().flat_map(|shift| self.report(shift, mono));
+                Ok(Reply::Found(reports.filter(wanted).collect()))
             }
             Call::Probe { .. } => Ok(Reply::Alive),
         }
+    }
+
+    /// What it tells of a shift.
+    pub fn report(&self, shift: &str, mono: Duration) -> Vec<PaymentInfo> {
+        let lag = Duration::from_secs(self.quirks.lag_s);
+        let told = |payment: &&Payment| {
+            payment.shift == shift
+                && payment.made_at + lag <= mono
+                && !(self.quirks.hides_pending && payment.info.status == PaymentStatus::InProgress)
+        };
+        let rows = self.ledger.values().filter(told);
+        rows.map(|payment| payment.info.clone())
+            .take(self.quirks.rows.unwrap_or(usize::MAX))
+            .collect()
+    }
+
+    /// What it tells of every shift.
+    pub fn reported(&self, mono: Duration) -> Vec<PaymentInfo> {
+        let shifts: BTreeSet<&str> = self.ledger.values().map(|p| p.shift.as_str()).collect();
+        shifts
+            .into_iter()
+            .flat_map(|shift| self.report(shift, mono))
+            .collect()
     }
 
     fn is_used(&self, order_number: &str) -> bool {
@@ -164,25 +198,18 @@ impl Service {
                 .any(|payment| payment.info.order_number == order_number)
     }
 
-    fn reverse(
-        &mut self,
-        id: i64,
-        order: &str,
-        sum: Kopecks,
-        shift: &str,
-        at: (Timestamp, Duration),
-    ) -> Answer {
+    fn reverse(&mut self, id: i64, order: &str, sum: Kopecks, shift: &str, at: Duration) -> Answer {
         if self.is_used(order) {
             return refused("used order number");
         }
-        let before = self.reversed(id);
+        let (before, wall) = (self.reversing(id), self.wall(at));
         let quirks = self.quirks.clone();
         let Some(payment) = self.ledger.get_mut(&id) else {
             return refused("unknown payment");
         };
         if payment.info.status == PaymentStatus::InProgress && quirks.overtaken {
             payment.info.status = PaymentStatus::Ok;
-            payment.info.paid = Some(at.0);
+            payment.info.paid = Some(wall);
         }
         match payment.info.status {
             PaymentStatus::InProgress if !quirks.refuses_pending => {
@@ -194,16 +221,32 @@ impl Service {
                     return refused("more than was paid");
                 }
                 let of_refund = payment.info.payment_type == PaymentType::ReversalOfSale;
+                let done = if quirks.slow_reversals_s > 0 {
+                    PaymentStatus::InProgress
+                } else {
+                    PaymentStatus::Ok
+                };
                 let (direction, status) = match (of_refund, quirks.empty_purses) {
                     (true, true) => (PaymentType::ReversalOfPurchase, PaymentStatus::NotEnough),
-                    (true, false) => (PaymentType::ReversalOfPurchase, PaymentStatus::Ok),
-                    (false, _) => (PaymentType::ReversalOfSale, PaymentStatus::Ok),
+                    (true, false) => (PaymentType::ReversalOfPurchase, done),
+                    (false, _) => (PaymentType::ReversalOfSale, done),
                 };
                 let info = self.enter(direction, status, sum, order, shift, Some(id), at);
                 Ok(Reply::Payment(info))
             }
             _ => refused("not reversible"),
         }
+    }
+
+    /// Kopecks of an operation that were reversed or are being reversed, less what was reversed of
+    /// that in turn.
+    fn reversing(&self, id: i64) -> i64 {
+        let counts = [PaymentStatus::Ok, PaymentStatus::InProgress];
+        self.ledger
+            .values()
+            .filter(|payment| payment.target == Some(id) && counts.contains(&payment.info.status))
+            .map(|payment| payment.info.sum.0 - self.reversed(payment.info.payment_id))
+            .sum()
     }
 
     /// Kopecks of an operation that were reversed, less what was reversed of that in turn.
@@ -225,9 +268,9 @@ impl Service {
         order: &str,
         shift: &str,
         target: Option<i64>,
-        (wall, made_at): (Timestamp, Duration),
+        made_at: Duration,
     ) -> PaymentInfo {
-        let payment_id = 1000 + self.ledger.len() as i64;
+        let (payment_id, wall) = (1000 + self.ledger.len() as i64, self.wall(made_at));
         let info = PaymentInfo {
             payment_id,
             payment_type,
@@ -262,17 +305,36 @@ impl Service {
         }
     }
 
-    /// What was delayed arrives.
-    pub fn arrive(&mut self, wall: Timestamp, mono: Duration) {
+    /// Another till of the shop has sold something; the number of its payment.
+    pub fn sell_elsewhere(&mut self, sum: Kopecks, mono: Duration) -> i64 {
+        let order = format!("{ELSEWHERE}{}", self.ledger.len());
+        let (kind, status) = (PaymentType::Sale, PaymentStatus::Ok);
+        let info = self.enter(kind, status, sum, &order, "elsewhere", None, mono);
+        info.payment_id
+    }
+
+    /// What was delayed arrives, and what was pending is decided.
+    pub fn arrive(&mut self, mono: Duration) {
         let (due, rest) = std::mem::take(&mut self.late)
             .into_iter()
             .partition::<Vec<_>, _>(|(at, _)| *at <= mono);
         self.late = rest;
         for (_, call) in due {
-            let _ = self.effect(&call, wall, mono);
+            let _ = self.effect(&call, mono);
         }
+        let slow = Duration::from_secs(self.quirks.slow_reversals_s);
         for payment in self.ledger.values_mut() {
-            let forgotten = payment.made_at + CONFIRM <= mono;
+            let pending = payment.info.status == PaymentStatus::InProgress;
+            if pending && payment.target.is_some() && payment.made_at + slow <= mono {
+                let fails = self.quirks.failing_reversals && payment.info.payment_id % 2 == 0;
+                payment.info.status = if fails {
+                    PaymentStatus::TechnicalCancelling
+                } else {
+                    PaymentStatus::Ok
+                };
+                continue;
+            }
+            let forgotten = payment.target.is_none() && payment.made_at + CONFIRM <= mono;
             if forgotten && payment.info.status == PaymentStatus::InProgress {
                 payment.info.status = PaymentStatus::Timeout;
             }
@@ -285,7 +347,8 @@ impl Service {
     }
 
     /// The newest pending payment is decided.
-    pub fn decide(&mut self, status: PaymentStatus, wall: Timestamp) {
+    pub fn decide(&mut self, status: PaymentStatus, mono: Duration) {
+        let wall = self.wall(mono);
         let pending = self.ledger.values_mut().rev().find(|payment| {
             payment.info.status == PaymentStatus::InProgress && payment.target.is_none()
         });
@@ -310,6 +373,13 @@ impl Service {
             quirks.hides_pending = random.one_in(4);
             quirks.empty_purses = random.one_in(5);
             quirks.own_day = random.one_in(3);
+            quirks.rows = random.one_in(6).then(|| random.below(4) as usize);
+            quirks.slow_reversals_s = if random.one_in(4) {
+                1 + random.below(900)
+            } else {
+                0
+            };
+            quirks.failing_reversals = random.one_in(2);
         }
         quirks
     }

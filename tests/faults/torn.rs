@@ -61,7 +61,7 @@ fn damage(seed: u64, folder: &Path, store: &Store) -> Result<bool, String> {
         let path = live.clone();
         let kept = &mut states;
         world.after_commit = Some(Box::new(move |_| {
-            kept.push(content(&path).unwrap_or_default());
+            kept.push(content(&path).unwrap());
         }));
         let length = plan.deeds.len().min(12);
         world.play(&plan.deeds[..length])?;

@@ -51,8 +51,9 @@ impl Counts {
 /// Faults at exact places, for the exhaustive runs.
 #[derive(Clone, Debug, Default)]
 pub struct Exact {
-    /// Crash before the effect with this number, counted over the run.
-    pub crash_before: BTreeSet<u64>,
+    /// Crash before the effect with this number, counted over the run, and what becomes of the
+    /// requests that are under way then.
+    pub crash_before: BTreeMap<u64, Fate>,
     /// What becomes of the request with this number.
     pub fate: BTreeMap<u64, Fate>,
 }
@@ -70,7 +71,15 @@ pub struct World<'a> {
     pub exact: Exact,
     pub effects_done: u64,
     pub requests_made: u64,
+    /// Numbers of the requests that can move money.
+    pub movers: BTreeSet<u64>,
+    /// Requests that had been made at the first crash at an exact place.
+    pub requests_at_crash: u64,
     pub(crate) pending: Vec<(RequestId, Call, u64)>,
+    /// What becomes of them at the next crash; else chance decides.
+    at_crash: Option<Fate>,
+    /// The payment of another till.
+    pub(crate) elsewhere: Option<i64>,
     /// Acknowledged operations.
     pub(crate) acked: BTreeSet<String>,
     /// When the connection of a request that got no answer was closed, by order number.
@@ -127,14 +136,18 @@ impl<'a> World<'a> {
             now,
             journal,
             store,
-            service: Service::of(plan.quirks.clone()),
+            service: Service::of(plan.quirks.clone(), now.wall),
             settings,
             records: BTreeMap::new(),
             counts: Counts::default(),
             exact: Exact::default(),
             effects_done: 0,
             requests_made: 0,
+            movers: BTreeSet::new(),
+            requests_at_crash: 0,
             pending: Vec::new(),
+            at_crash: None,
+            elsewhere: None,
             acked: BTreeSet::new(),
             aborted: BTreeSet::new(),
             closed_at: BTreeMap::new(),
@@ -193,7 +206,11 @@ impl<'a> World<'a> {
         }
         for (number, effect) in step.effects.into_iter().enumerate() {
             let exact = self.exact.crash_before.remove(&self.effects_done);
-            if self.crash_before_effect == Some(number as u64) || exact {
+            if self.crash_before_effect == Some(number as u64) || exact.is_some() {
+                if exact.is_some() && self.requests_at_crash == 0 {
+                    self.requests_at_crash = self.requests_made;
+                }
+                self.at_crash = exact;
                 self.crash_before_effect = None;
                 self.counts.note("crash between effects");
                 return self.crash(0);
@@ -201,26 +218,36 @@ impl<'a> World<'a> {
             self.effects_done += 1;
             self.perform(effect)?;
         }
-        Ok(())
+        self.check_step()
     }
 
     fn perform(&mut self, effect: Effect) -> Check {
         match effect {
-            Effect::Request { id, call, .. } => {
+            Effect::Request {
+                id,
+                operation,
+                call,
+            } => {
+                self.check_account(&operation)?;
                 self.check_request(&call)?;
+                if call.moves_money() {
+                    self.movers.insert(self.requests_made);
+                }
                 self.pending.push((id, *call, self.requests_made));
                 self.requests_made += 1;
             }
             Effect::Reply { reply, .. } => {
-                if let TillReply::Begun(Ok((_, operation))) = reply.as_ref()
-                    && self.acked.insert(operation.id.clone())
-                {
-                    self.counts.operations += 1;
+                if let TillReply::Begun(Ok((_, operation))) = reply.as_ref() {
+                    self.check_told(operation)?;
+                    if self.acked.insert(operation.id.clone()) {
+                        self.counts.operations += 1;
+                    }
                 }
-                if let TillReply::Aborted(Ok(operation)) = reply.as_ref()
-                    && operation.kind == Kind::Sale
-                {
-                    self.aborted.insert(operation.id.clone());
+                if let TillReply::Aborted(Ok(operation)) = reply.as_ref() {
+                    self.check_told(operation)?;
+                    if matches!(operation.kind, Kind::Sale | Kind::Card) {
+                        self.aborted.insert(operation.id.clone());
+                    }
                 }
             }
             Effect::Show(_) | Effect::Scanned { .. } | Effect::Alarm { .. } => {}
@@ -233,16 +260,15 @@ impl<'a> World<'a> {
         self.counts.crashes += 1;
         self.store.disarm();
         self.crash_before_effect = None;
+        let exact = self.at_crash.take();
         for (_, call, _) in std::mem::take(&mut self.pending) {
             self.note_closed(&call);
-            match self.random.below(4) {
-                0 | 1 => drop(self.service.effect(&call, self.now.wall, self.now.mono)),
-                2 => {
-                    let late = Duration::from_secs(self.random.below(30));
-                    self.service.late.push((self.now.mono + late, call));
-                }
-                _ => {}
-            }
+            let fate = exact.unwrap_or_else(|| match self.random.below(4) {
+                0 | 1 => Fate::AnswerLost,
+                2 => Fate::Late(self.random.below(30)),
+                _ => Fate::RequestLost,
+            });
+            drop(self.fate_of(&call, fate));
         }
         self.jump_to(self.now.mono + Duration::from_secs(off_s));
         self.started += 1;
@@ -280,7 +306,7 @@ impl<'a> World<'a> {
             wall: self.now.wall.checked_add(step).unwrap_or(self.now.wall),
             mono,
         };
-        self.service.arrive(self.now.wall, mono);
+        self.service.arrive(mono);
     }
 
     pub(crate) fn run_due(&mut self) -> Check {
