@@ -23,6 +23,8 @@ use crate::service::call::{PaymentInfo, PaymentType};
 
 /// Backoff of tries that met no connection begins with this.
 pub(super) const BACKOFF: Duration = Duration::from_secs(1);
+/// The last question for a number that was conclusively absent comes so long after it.
+pub(super) const LONGEST_RECHECK: SignedDuration = SignedDuration::from_hours(1);
 /// Looking up an order number begins with this pause.
 pub(super) const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
 
@@ -373,8 +375,9 @@ impl Core {
 
     pub(super) fn live(&self, record: EntryRecord, lost_at: Duration, now: Now) -> LiveEntry {
         let recheck = record.rechecks.first().filter(|_| !record.is_live());
+        // A clock that was set back must not put the question off for days.
         let wait = recheck.map_or(SignedDuration::ZERO, |at: &Timestamp| {
-            at.duration_since(now.wall)
+            at.duration_since(now.wall).min(LONGEST_RECHECK)
         });
         LiveEntry {
             foreign: self.settings.account.as_ref() != Some(&record.account),

@@ -26,7 +26,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::clock::Now;
-use crate::core::entry::{BACKOFF, LiveEntry, Stage};
+use crate::core::entry::{BACKOFF, LONGEST_RECHECK, LiveEntry, Stage};
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
 use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
 use crate::core::sale::Phase;
@@ -50,8 +50,7 @@ const ERRORS_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// So many failed tries are an alarm.
 const ALARM_TRIES: u32 = 6;
 /// When an order number that was conclusively absent is asked for again.
-const RECHECKS: [SignedDuration; 2] =
-    [SignedDuration::from_mins(10), SignedDuration::from_hours(1)];
+const RECHECKS: [SignedDuration; 2] = [SignedDuration::from_mins(10), LONGEST_RECHECK];
 
 impl Core {
     /// Entries that block sales, oldest first.

@@ -1,5 +1,9 @@
 //! What becomes of payments when the journal cannot be trusted.
 
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
 use serde_json::json;
 
 use crate::bench::{Sim, Till, wait_for};
@@ -75,4 +79,73 @@ fn a_journal_that_cannot_be_opened_refuses_payments_and_says_so() {
     wait_for("payments", || {
         (till.begin("s-1", 100).0 == 201).then_some(())
     });
+}
+
+/// A daemon whose folder is on a disk of its own, of that size; and the folder as it sees it.
+fn on_small_disk(till: &mut Till, size: &str) -> PathBuf {
+    let folder = till.path("linuxcash/cash/paysystems/oplati");
+    let conf = std::fs::read_to_string(folder.join("oplati.conf")).unwrap();
+    let mut command = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    let script = r#"mount -t tmpfs -o "size=$1" none "$2" && printf %s "$3" > "$2/oplati.conf" && exec "$4" --root "$5" daemon"#;
+    let child = command
+        .args(["--mount", "sh", "-c", script, "sh", size])
+        .arg(&folder)
+        .arg(conf)
+        .arg(env!("CARGO_BIN_EXE_oplati"))
+        .arg(till.folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let seen = format!("/proc/{}/root{}", child.id(), folder.display());
+    till.adopt(child);
+    PathBuf::from(seen)
+}
+
+#[test]
+fn a_disk_that_fills_up_lets_a_sale_end_and_no_other_begin() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let folder = on_small_disk(&mut till, "8m");
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    let filler = folder.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[1; 4096]).is_ok() {}
+    sim.control("POST", "/sim/buyer/join", json!({}));
+    till.until("s-1", &["awaiting_confirmation"]);
+    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    assert_eq!(sim.balance(), 100);
+    // What the reserve was given up for leaves room that is no room for another end.
+    while file.write_all(&[1; 4096]).is_ok() {}
+    let refused = wait_for("a refusal", || {
+        let (status, problem) = till.begin("s-2", 100);
+        (status == 507).then_some(problem)
+    });
+    assert_eq!(refused["code"], "storage");
+    assert_eq!(
+        till.ask("GET", "/v1/health", json!(null)).1["status"],
+        "blocked"
+    );
+    drop(file);
+    std::fs::remove_file(&filler).unwrap();
+    wait_for("payments", || {
+        (till.begin("s-3", 100).0 == 201).then_some(())
+    });
+}
+
+#[test]
+fn a_disk_without_room_asks_for_no_token_at_first_contact() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    let mut till = Till::new(&sim.url, 2, "");
+    let folder = on_small_disk(&mut till, "1500k");
+    let (status, problem) = till.begin("s-1", 100);
+    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+    let state = sim.control("GET", "/sim/state", json!(null));
+    assert_eq!(state["tokens"], 0, "{state}");
+    assert!(!folder.join("token.conf").exists() && !folder.join("token.conf.new").exists());
 }

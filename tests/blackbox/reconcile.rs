@@ -276,9 +276,30 @@ fn a_shift_of_a_hundred_thousand_is_compared_in_bounded_memory() {
     );
     assert_eq!(found["differences"].as_array().unwrap().len(), 1000);
     assert_eq!(found["more_differences"], ROWS - 1000);
+    // The same shift, known here as it is there.
+    fill_journal(&till);
+    let found = reconcile(&till, "24112026");
+    assert_eq!(found["differences"], json!([]));
+    assert_eq!(found["till"], found["service"]);
+    assert_eq!(found["till"]["sales"]["count"], ROWS);
     let grown = peak_kib(&mut till) - before;
     // The report has 20 MB; what is kept of it is a thousand named differences and the lines.
     assert!(grown < 8 * 1024, "{grown} KiB more");
+}
+
+/// A paid sale in the journal for each row of the report.
+fn fill_journal(till: &Till) {
+    till.begin("t", 150);
+    till.until_final("t");
+    let path = till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3");
+    let journal = rusqlite::Connection::open(path).unwrap();
+    let copy = "INSERT INTO operations (id, kind, state, shift, receipt, order_number, payment_id, created_at, updated_at, open, live, set_aside, operation, request, record) \
+                WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n + 1 < ?1) \
+                SELECT 'far-' || n, kind, 'done', '24112026', receipt, 'far-' || n, n, created_at, updated_at, 0, 0, 0, \
+                json_set(operation, '$.id', 'far-' || n, '$.order_number', 'far-' || n, '$.payment_id', n, '$.state', 'done', '$.shift', '24112026', '$.left', 150, '$.error', NULL), \
+                request, record FROM operations, n WHERE id = 't'";
+    let rows = i64::try_from(ROWS).unwrap();
+    assert_eq!(journal.execute(copy, [rows]).unwrap(), ROWS);
 }
 
 /// The most memory that the daemon ever had.

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 
 use serde_json::json;
 
@@ -112,6 +113,61 @@ fn a_reset_token_is_said_in_the_seeds_words_and_its_file_is_the_cure() {
         operation["message"],
         "Токен уже существует или касса работает в режиме пароля"
     );
+    // The remedy: reset in the account, and go on without a restart.
+    let remedy = operation["error"]["remedy"].as_str().unwrap();
+    assert!(remedy.contains("Сбросьте токен"), "{remedy}");
+    assert!(!token.exists());
+    sim.control("POST", "/sim/token/reset", json!({}));
+    till.begin("s-5", 100);
+    assert_eq!(till.until_final("s-5")["state"], "done");
+    assert!(token.exists());
+}
+
+#[test]
+fn proxies_of_the_environment_are_not_obeyed() {
+    let sim = Sim::start(Some(PAYS));
+    let mut till = Till::new(&sim.url, 2, "");
+    let mut daemon = till.verb(&["daemon"]);
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        daemon.env(name, "http://127.0.0.1:1");
+    }
+    daemon.stdout(Stdio::null()).stderr(Stdio::null());
+    let child = daemon.spawn().unwrap();
+    till.adopt(child);
+    till.begin("s-1", 100);
+    assert_eq!(till.until_final("s-1")["state"], "done");
+}
+
+#[test]
+fn a_damaged_token_file_is_said_with_its_remedy_and_asks_for_no_other() {
+    let sim = Sim::start(Some(PAYS));
+    let mut till = Till::new(&sim.url, 2, "");
+    let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
+    for (number, damage) in ["", " \n", "two words", "two\nlines"].iter().enumerate() {
+        std::fs::write(&token, damage).unwrap();
+        till.start();
+        let id = format!("s-{number}");
+        till.begin(&id, 100);
+        let operation = till.until_final(&id);
+        assert_eq!(operation["error"]["code"], "token_needed", "{damage:?}");
+        assert_eq!(
+            operation["message"],
+            "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица"
+        );
+        let remedy = operation["error"]["remedy"].as_str().unwrap();
+        assert!(remedy.contains("Удалите файл token.conf"), "{remedy}");
+        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        assert_eq!(health["status"], "degraded");
+        assert_eq!(health["reasons"][0], operation["message"], "{health}");
+        till.kill();
+        assert_eq!(std::fs::read_to_string(&token).unwrap(), *damage);
+    }
+    let state = sim.control("GET", "/sim/state", json!(null));
+    assert_eq!(state["tokens"], 0, "{state}");
+    std::fs::remove_file(&token).unwrap();
+    till.start();
+    till.begin("s-9", 100);
+    assert_eq!(till.until_final("s-9")["state"], "done");
 }
 
 #[test]

@@ -479,8 +479,9 @@ impl World<'_> {
         }
     }
 
-    /// Another's number, sum or direction.
+    /// Another's number, sum or direction; of a payment that is paid.
     fn estrange(&mut self, mut info: PaymentInfo) -> PaymentInfo {
+        info.status = PaymentStatus::Ok;
         match self.random.below(3) {
             0 => info.order_number = "another".into(),
             1 => info.sum = Kopecks(info.sum.0 + 1),

@@ -210,9 +210,11 @@ fn play(plan: &Plan, faults: &[Fault], journal: &mut Journal, store: &Store) -> 
         for fault in faults {
             match fault {
                 Fault::CrashBefore(number, fate) => {
-                    drop(exact.crash_before.insert(*number, *fate));
+                    exact.crash_before.insert(*number, *fate);
                 }
-                Fault::Loss(number, fate) => drop(exact.fate.insert(*number, *fate)),
+                Fault::Loss(number, fate) => {
+                    exact.fate.insert(*number, *fate);
+                }
             }
         }
         world.exact = exact;

@@ -383,10 +383,7 @@ fn plan_rechecks(record: &mut EntryRecord, now: Now) {
 
 /// When the next question of a watched entry is due.
 pub(super) fn plan_recheck(entry: &mut LiveEntry, now: Now) {
-    let wait = entry
-        .record
-        .rechecks
-        .first()
-        .map(|at| at.duration_since(now.wall));
+    let next = entry.record.rechecks.first();
+    let wait = next.map(|at| at.duration_since(now.wall).min(LONGEST_RECHECK));
     entry.next_at = now.mono + Duration::try_from(wait.unwrap_or_default()).unwrap_or_default();
 }

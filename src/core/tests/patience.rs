@@ -148,6 +148,21 @@ fn a_late_refund_counts_only_when_it_has_reached_the_buyer() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_does_not_put_off_the_question_for_what_was_absent() {
+    let mut world = sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("r1"), State::Failed);
+    let back = jiff::SignedDuration::from_hours(36);
+    world.now.wall = world.now.wall.checked_sub(back).unwrap();
+    world.crash(SECOND);
+    world.live_on(3700 * SECOND);
+    assert_eq!(world.operation("s").left.unwrap().0, 1499);
+}
+
+#[test]
 fn a_late_refund_that_fails_after_all_takes_nothing() {
     let mut world = sold();
     world.refund("r1", "s", 500);
