@@ -289,13 +289,21 @@ impl World<'_> {
         Ok(())
     }
 
+    /// The entry that sent it under a number of its own that was denied since.
+    fn once_sent(&self, payment_id: Option<i64>) -> Option<&Record> {
+        let order = &self.service.ledger.get(&payment_id?)?.info.order_number;
+        self.records.values().find(|record| match record {
+            Record::Entry(entry) => entry.earlier.contains(order),
+            Record::Sale(_) => false,
+        })
+    }
+
     /// A report of everything shows no difference but what a person closed or was told of.
     fn check_reconciliation(&self) -> Check {
         for difference in self.compare().differences {
-            let record = difference
-                .operation
-                .as_ref()
-                .and_then(|id| self.records.get(id));
+            let known = difference.operation.as_ref();
+            let record = known.and_then(|id| self.records.get(id));
+            let record = record.or_else(|| self.once_sent(difference.payment_id));
             let explained = record.is_some_and(|record| {
                 let operation = record.operation();
                 let settled = match record {
