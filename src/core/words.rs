@@ -26,6 +26,12 @@ pub const NOTHING_TO_UNDO: &str = "Оплата не проводилась, о�
 pub const SET_ASIDE: &str = "Сервер отказал в отмене. Проверьте оплату в личном кабинете О!плати";
 /// An undoing that a person closed.
 pub const SETTLED: &str = "Отмена закрыта вручную";
+/// token.conf cannot be read or written.
+pub const NO_PLACE_FOR_TOKEN: &str =
+    "Файл token.conf недоступен: токен не прочитать и не сохранить";
+/// What to do about it.
+const FREE_THE_DISK: &str =
+    "Освободите место на диске кассы, проверьте права на папку token.conf и повторите операцию";
 /// The journal cannot be written: the outcome is unknown to the till.
 pub const CHECK_IN_ACCOUNT: &str =
     "Не удалось сохранить результат. Проверьте оплату в личном кабинете О!плати";
@@ -194,6 +200,15 @@ pub fn of_failure(failure: &Failure) -> OperationError {
             seed::TOKEN_NEEDED,
             detail,
             "Удалите файл token.conf, перезапустите программу и повторите операцию",
+        ),
+        Failure::Token {
+            problem: TokenProblem::NoPlace,
+            detail,
+        } => error(
+            ErrorCode::TokenNeeded,
+            NO_PLACE_FOR_TOKEN,
+            detail,
+            FREE_THE_DISK,
         ),
     }
 }

@@ -144,6 +144,7 @@ impl Shared {
         match status.token_problem {
             Some(TokenProblem::Needed) => reasons.push(seed::TOKEN_NEEDED.to_owned()),
             Some(TokenProblem::Exists) => reasons.push(seed::TOKEN_EXISTS.to_owned()),
+            Some(TokenProblem::NoPlace) => reasons.push(words::NO_PLACE_FOR_TOKEN.to_owned()),
             None => {}
         }
         if status.set_aside > 0 {

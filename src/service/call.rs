@@ -252,6 +252,8 @@ pub enum TokenProblem {
     Exists,
     /// "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована …".
     Needed,
+    /// Our own disk: token.conf cannot be read, or not be written, so that none is asked for.
+    NoPlace,
 }
 
 /// The outcome of one request, reported exactly once.

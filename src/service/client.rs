@@ -467,19 +467,15 @@ fn refused_token(raw: &Raw) -> Failure {
     }
 }
 
-/// A damaged file wants a person, an unwritable place is an outage of our own.
+/// Each wants a person: a damaged file the merchant's account, the others this machine's disk.
 fn token_failure(error: &TokenError) -> Failure {
     tracing::error!(error = %with_causes(error), "No token");
     let detail = with_causes(error);
-    match error {
-        TokenError::Damaged { .. } => Failure::Token {
-            problem: TokenProblem::Needed,
-            detail,
-        },
-        TokenError::Unreadable { .. } | TokenError::Unwritable { .. } => {
-            Failure::NotSent { detail }
-        }
-    }
+    let problem = match error {
+        TokenError::Damaged { .. } => TokenProblem::Needed,
+        TokenError::Unreadable { .. } | TokenError::Unwritable { .. } => TokenProblem::NoPlace,
+    };
+    Failure::Token { problem, detail }
 }
 
 async fn receive(

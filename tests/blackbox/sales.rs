@@ -43,7 +43,7 @@ impl Scanner {
 }
 
 /// The text of the QR code on a picture, if one is there.
-fn qr_on(path: &std::path::Path) -> Option<String> {
+pub fn qr_on(path: &std::path::Path) -> Option<String> {
     let picture = image::open(path).ok()?.to_luma8();
     let mut prepared = rqrr::PreparedImage::prepare(picture);
     prepared

@@ -249,3 +249,85 @@ fn events_until(till: &Till, text: &str) -> String {
     }
     seen
 }
+
+#[test]
+fn a_token_that_has_no_place_on_the_disk_is_not_asked_for_and_the_disk_is_named() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    let place = till.path("linuxcash/cash/paysystems/oplati/token.conf.new");
+    // A folder in the place of the file: nobody can write there, root included.
+    std::fs::create_dir(&place).unwrap();
+    till.begin("s-1", 100);
+    let operation = till.until_final("s-1");
+    assert_eq!(operation["error"]["code"], "token_needed");
+    assert_eq!(
+        operation["message"],
+        "Файл token.conf недоступен: токен не прочитать и не сохранить"
+    );
+    let remedy = operation["error"]["remedy"].as_str().unwrap();
+    assert!(remedy.contains("место на диске"), "{remedy}");
+    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    assert_eq!(health["reasons"][0], operation["message"], "{health}");
+    assert_eq!(sim.control("GET", "/sim/state", json!(null))["tokens"], 0);
+    std::fs::remove_dir(&place).unwrap();
+    till.begin("s-2", 100);
+    assert_eq!(till.until_final("s-2")["state"], "done");
+}
+
+/// A service whose clock stands still.
+fn service_of(date: &'static str) -> String {
+    use std::io::{BufRead as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|count| count > 2) {
+                line.clear();
+            }
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]"
+            );
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_clock_a_day_off_the_services_needs_a_person() {
+    let url = service_of("Wed, 01 Jan 2020 00:00:00 GMT");
+    let till = Till::started(&url, 2, "password = secret\n");
+    let health = || till.ask("GET", "/v1/health", json!(null)).1;
+    assert_eq!(health()["status"], "ok");
+    till.begin("s-1", 100);
+    till.until_final("s-1");
+    wait_for("the clock in health", || {
+        let health = health();
+        let reasons = health["reasons"].to_string();
+        (health["status"] == "degraded" && reasons.contains("Часы кассы расходятся")).then_some(())
+    });
+}
+
+#[test]
+fn after_a_crash_no_display_keeps_the_code_of_before() {
+    let sim = Sim::start(None);
+    let more = "[Display]\ndevice = png:buyer.png@480x320\n";
+    let mut till = Till::started(&sim.url, 2, more);
+    let picture = till.path("buyer.png");
+    till.begin("s-1", 1999);
+    let shown = till.until("s-1", &["awaiting_buyer"])["shows"]["qr"].clone();
+    let shown = shown.as_str().unwrap();
+    wait_for("the code", || {
+        (crate::sales::qr_on(&picture).as_deref() == Some(shown)).then_some(())
+    });
+    till.kill();
+    // Without its service the sale cannot go on, and the display must not look as if it did.
+    drop(sim);
+    till.start();
+    wait_for("the code to go", || {
+        crate::sales::qr_on(&picture).is_none().then_some(())
+    });
+}

@@ -451,7 +451,7 @@ async fn an_unwritable_folder_asks_for_no_token() {
     std::fs::create_dir(folder.path().join("token.conf.new")).unwrap();
     let answer = client.call(&pay(), "s-1").await.answer;
     assert!(
-        matches!(&answer, Err(Failure::NotSent { detail }) if detail.contains("token.conf")),
+        matches!(&answer, Err(Failure::Token { problem: TokenProblem::NoPlace, detail }) if detail.contains("token.conf")),
         "{answer:?}"
     );
     assert!(service.requests.lock().unwrap().is_empty());
