@@ -153,7 +153,7 @@ pub struct ServiceHealth {
 pub struct DeviceHealth {
     /// `scanner1`, `display1`, in the order of oplati.conf.
     pub name: String,
-    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `not_supported`.
+    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `not_supported`, `none`.
     pub state: String,
     /// A display: the scene that stands on it.
     pub shows: Option<String>,

@@ -18,6 +18,8 @@ const GROUPS: u32 = 1 | 2;
 const MAX_MESSAGE: usize = 8192;
 /// Most messages of one burst that are read before the caller looks around.
 const BURST: usize = 256;
+/// Subsystems of scanners' nodes.
+const SCANNERS: [&str; 3] = ["tty", "hidraw", "input"];
 
 /// An open ear.
 #[derive(Debug)]
@@ -39,17 +41,25 @@ impl Uevents {
         Ok(Uevents { socket })
     }
 
-    /// Reads what has come; whether any of it is about devices of ours.
+    /// Reads what has come; whether any of it is about scanners' kinds of nodes.
     ///
     /// # Errors
     /// When the socket is dead.
     pub fn drain(&self) -> io::Result<bool> {
+        self.drain_about(&SCANNERS)
+    }
+
+    /// Reads what has come; whether any of it is about devices of these subsystems.
+    ///
+    /// # Errors
+    /// When the socket is dead.
+    pub fn drain_about(&self, subsystems: &[&str]) -> io::Result<bool> {
         let mut relevant = false;
         let mut message = [0_u8; MAX_MESSAGE];
         for _ in 0..BURST {
             match rustix::net::recv(&self.socket, &mut message, RecvFlags::empty()) {
                 Ok((length, _)) => {
-                    relevant |= is_relevant(message.get(..length).unwrap_or_default());
+                    relevant |= is_about(message.get(..length).unwrap_or_default(), subsystems);
                 }
                 Err(rustix::io::Errno::AGAIN) => break,
                 Err(rustix::io::Errno::INTR) => {}
@@ -68,9 +78,9 @@ impl AsFd for Uevents {
     }
 }
 
-/// Whether a message tells of a scanner's kind of node that came or went.
+/// Whether a message tells of a device of these subsystems that came, went or changed.
 #[must_use]
-pub fn is_relevant(message: &[u8]) -> bool {
+pub fn is_about(message: &[u8], subsystems: &[&str]) -> bool {
     let fields = || message.split(|byte| *byte == 0);
     // The first property of udev's message stands right behind the bytes of its head.
     let has = |key: &str, values: &[&str]| {
@@ -79,14 +89,17 @@ pub fn is_relevant(message: &[u8]) -> bool {
             values.iter().any(is)
         })
     };
-    has("SUBSYSTEM", &["tty", "hidraw", "input"])
-        && has("ACTION", &["add", "remove", "change", "move"])
+    has("SUBSYSTEM", subsystems) && has("ACTION", &["add", "remove", "change", "move"])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn is_relevant(message: &[u8]) -> bool {
+        is_about(message, &SCANNERS)
+    }
 
     #[test]
     fn nodes_that_come_or_go_count_and_others_do_not() {
@@ -98,6 +111,8 @@ mod tests {
         assert!(!is_relevant(&message("add", "block")));
         assert!(!is_relevant(&message("bind", "tty")));
         assert!(!is_relevant(b"SUBSYSTEM=tty"));
+        assert!(is_about(&message("change", "drm"), &["drm"]));
+        assert!(!is_relevant(&message("change", "drm")));
     }
 
     #[test]

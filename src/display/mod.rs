@@ -3,7 +3,8 @@
 //! - [`scene`]: what is to be seen · [`words`]: what is to be read
 //! - [`frame`], [`typeface`], [`symbol`], [`logo`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out ·
 //!   [`proof`]: whether a code can be read
-//! - [`panel`]: what an output is · `png`, [`live`], [`serial`]: its kinds · `painter`: a display's thread
+//! - [`panel`]: what an output is · `png`, [`live`], [`serial`], [`screen`]: its kinds · `painter`: a
+//!   display's thread
 //!
 //! Each display has a thread with a queue of one: the newest scene wins, and a display that hangs
 //! delays nobody, not even by being asked.
@@ -18,12 +19,14 @@ pub mod proof;
 pub mod qr;
 pub mod render;
 pub mod scene;
+pub mod screen;
 pub mod serial;
 pub mod symbol;
 pub mod typeface;
 pub mod words;
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -36,6 +39,7 @@ use live::LivePicture;
 use painter::{Facts, Painter, Slot, lock};
 use panel::Driver;
 use png::PngFile;
+use screen::{AutoDriver, DrmDriver, FbDriver};
 use serial::SerialPanelDriver;
 
 pub use live::{LiveFrame, Viewer, Watching};
@@ -59,7 +63,7 @@ const NO_WINDOW: &str = "Запустите в сеансе кассира: opla
 pub struct DisplayState {
     /// `display1`.
     pub name: String,
-    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `not_supported`.
+    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `not_supported`, `none`.
     pub state: &'static str,
     /// The file, the node, or the page's path.
     pub node: Option<String>,
@@ -131,8 +135,6 @@ enum Kind {
     Web,
     /// The windows of `oplati display --window`, which show it too.
     Windows,
-    /// This version drives no such thing.
-    Unsupported,
 }
 
 /// A thread, and how its end is noticed: then the other side of `ended` is gone.
@@ -183,7 +185,7 @@ impl Displays {
         let mut screens = Vec::new();
         for (index, device) in devices.iter().enumerate() {
             let name = format!("display{}", index + 1);
-            screens.extend(Screen::start(name, device, look, profiles)?);
+            screens.push(Screen::start(name, device, look, profiles)?);
         }
         Ok(Displays {
             picture,
@@ -215,10 +217,9 @@ impl Displays {
     /// has no say.
     fn refusal(&self, scene: &Scene) -> Option<Refusal> {
         let mut found = None;
-        let shown = self.screens.iter().filter_map(|screen| match screen.kind {
-            Kind::Painted { .. } | Kind::Windows => Some(screen),
-            Kind::Web => Some(&self.picture),
-            Kind::Unsupported => None,
+        let shown = self.screens.iter().map(|screen| match screen.kind {
+            Kind::Painted { .. } | Kind::Windows => screen,
+            Kind::Web => &self.picture,
         });
         let mut asked: Vec<&Screen> = shown.collect();
         if asked.is_empty() {
@@ -302,49 +303,39 @@ impl Drop for Displays {
 }
 
 impl Screen {
-    /// `None` for what is nothing yet.
     fn start(
         name: String,
         device: &DisplayDevice,
         look: &Look,
         profiles: &Registry,
-    ) -> std::io::Result<Option<Screen>> {
-        let node = match device {
-            DisplayDevice::Png { path, size } => {
-                let file = PngFile::new(path.clone(), *size);
-                return Screen::painted(name, Box::new(file), look).map(Some);
-            }
+    ) -> std::io::Result<Screen> {
+        // Nodes and sysfs are the machine's, wherever the files are.
+        let machine = Path::new("/");
+        let driver: Box<dyn Driver> = match device {
             DisplayDevice::Web => {
-                return Ok(Some(Screen::unpainted(
-                    name,
-                    Kind::Web,
-                    "/display".to_owned(),
-                )));
+                let node = "/display".to_owned();
+                return Ok(Screen::unpainted(name, Kind::Web, node));
             }
-            // Nothing is missing: the page is always served.
-            DisplayDevice::Auto => {
-                tracing::info!(device = %name, "auto looks for no display in this version");
-                return Ok(None);
-            }
-            DisplayDevice::Drm { connector } => {
-                format!("drm:{}", connector.as_deref().unwrap_or(""))
-            }
-            DisplayDevice::Framebuffer { path } => path.display().to_string(),
             DisplayDevice::Window => {
                 let node = "window".to_owned();
-                return Ok(Some(Screen::unpainted(name, Kind::Windows, node)));
+                return Ok(Screen::unpainted(name, Kind::Windows, node));
             }
+            DisplayDevice::Png { path, size } => Box::new(PngFile::new(path.clone(), *size)),
+            DisplayDevice::Auto => Box::new(AutoDriver::new(machine)),
+            DisplayDevice::Drm { connector } => {
+                Box::new(DrmDriver::new(connector.clone(), machine))
+            }
+            DisplayDevice::Framebuffer { path } => Box::new(FbDriver::new(path.clone(), machine)),
             DisplayDevice::Serial(SerialDisplay { line, profile }) => {
                 let named = profile.as_deref().and_then(|id| profiles.display(id));
                 let profile = named.ok_or_else(|| {
                     std::io::Error::other("a serial: display names no profile that is there")
                 })?;
-                let driver = SerialPanelDriver::new(line.clone(), profile.clone(), look);
-                return Screen::painted(name, Box::new(driver), look).map(Some);
+                let profile = profile.clone();
+                Box::new(SerialPanelDriver::new(line.clone(), profile, look))
             }
         };
-        tracing::warn!(device = %name, %node, "This version does not drive this kind of device");
-        Ok(Some(Screen::unpainted(name, Kind::Unsupported, node)))
+        Screen::painted(name, driver, look)
     }
 
     fn unpainted(name: String, kind: Kind, node: String) -> Screen {
@@ -431,7 +422,6 @@ impl Screen {
             Kind::Web if live.is_watched() => "connected",
             Kind::Windows if facts.remedy.is_none() => "connected",
             Kind::Web | Kind::Windows => "missing",
-            Kind::Unsupported => "not_supported",
         };
         DisplayState {
             name: self.name.clone(),

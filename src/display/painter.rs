@@ -288,7 +288,11 @@ impl Painter {
         let said = error.to_string();
         let before = facts.state.replace(error.word());
         if before != Some(error.word()) || facts.last_error.as_deref() != Some(&said) {
-            tracing::warn!(device = %self.name, state = error.word(), error = %said, "Display cannot be used");
+            if matches!(error, PanelError::Nothing(_)) {
+                tracing::debug!(device = %self.name, error = %said, "No display is taken");
+            } else {
+                tracing::warn!(device = %self.name, state = error.word(), error = %said, "Display cannot be used");
+            }
         }
         facts.shows = None;
         facts.remedy = Some(error.remedy());

@@ -93,7 +93,6 @@ pub(super) enum Watched {
     /// All as it was.
     Same,
     /// What was shown is lost, such as after the console had the screen: show it again.
-    #[allow(dead_code, reason = "for screens, which follow")]
     Repaint,
 }
 
@@ -218,6 +217,17 @@ pub enum PanelError {
         /// Which process, if it can be known.
         holder: Option<String>,
     },
+    /// Another program, such as a desktop, drives all screens of the graphics card.
+    #[error("{what} is driven by {}", holder.as_deref().unwrap_or("another program, such as a desktop"))]
+    Taken {
+        /// The node.
+        what: String,
+        /// Which process, if it can be known.
+        holder: Option<String>,
+    },
+    /// There is no screen that could be taken without being named, and none is missed.
+    #[error("{0}")]
+    Nothing(String),
     /// The node does not let us.
     #[error("no permission for {0}")]
     NoPermission(String),
@@ -232,7 +242,8 @@ impl PanelError {
     pub fn word(&self) -> &'static str {
         match self {
             PanelError::Missing(_) => "missing",
-            PanelError::Busy { .. } => "busy",
+            PanelError::Busy { .. } | PanelError::Taken { .. } => "busy",
+            PanelError::Nothing(_) => "none",
             PanelError::NoPermission(_) => "no_permission",
             PanelError::Failed(_) => "failed",
         }
@@ -249,6 +260,13 @@ impl PanelError {
             } => format!("Дисплей занят программой {holder}: остановите её"),
             PanelError::Busy { holder: None, .. } => {
                 "Дисплей занят другой программой: остановите её или запустите в её сеансе oplati display --window".to_owned()
+            }
+            PanelError::Taken { holder, .. } => {
+                let holder = holder.as_deref().unwrap_or("рабочим столом");
+                format!("Экран занят ({holder}): запустите в сеансе рабочего стола oplati display --window")
+            }
+            PanelError::Nothing(_) => {
+                "Откройте покупателю страницу /display или назовите экран в oplati.conf".to_owned()
             }
             PanelError::NoPermission(_) => {
                 "Нет прав на устройство: выполните udevadm trigger".to_owned()
@@ -301,6 +319,19 @@ mod tests {
         assert!(!code.is_of_payload());
         assert_eq!(qr_box.refuses(&Scene::Declined), None);
         assert_eq!(Ability::Lines.refuses(&qr("x")), None);
+    }
+
+    #[test]
+    fn a_desktops_screen_is_reached_by_its_window_and_nothing_is_not_missed() {
+        let taken = PanelError::Taken {
+            what: "/dev/dri/card0".to_owned(),
+            holder: Some("Xorg (7)".to_owned()),
+        };
+        assert_eq!(taken.to_string(), "/dev/dri/card0 is driven by Xorg (7)");
+        assert_eq!(taken.word(), "busy");
+        assert!(taken.remedy().contains("oplati display --window"));
+        // Health knows this word as one that needs nobody.
+        assert_eq!(PanelError::Nothing("x".to_owned()).word(), "none");
     }
 
     #[test]

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from image import RigError
+from screens import Screens
 
 KERNEL = """console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable no_timer_check lpj=1000000
 cryptomgr.notests audit=0 apparmor=0"""
@@ -39,13 +40,16 @@ class Guest:
             "-device", "qemu-xhci,id=usb",
             "-chardev", f"socket,id=serial,path={self.folder}/serial",
             "-device", "usb-serial,chardev=serial,id=ftdi,bus=usb.0,port=1",
-            "-device", "bochs-display",
+            "-device", "bochs-display,id=bochs",
+            "-device", "virtio-gpu-pci,id=virtio,xres=1024,yres=600",
+            "-vnc", f"unix:{self.folder}/vnc,display=virtio",
         ]
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
                                         stdout=self.console, stderr=subprocess.STDOUT)
         self.control_line = self._accepted(self.control)
         self.serial = self._accepted(self.serial_listener)
         self.qmp = Monitor(self.folder / "qmp")
+        self.screens = Screens(self.qmp, self.folder)
         self.heard = b""
 
     def _listener(self, name):
@@ -87,7 +91,7 @@ class Guest:
         verb, _, rest = request.partition(" ")
         try:
             done = {"serial-unplug": self._unplug, "serial-plug": self._plug,
-                    "serial-send": self._send}[verb](rest)
+                    "serial-send": self._send, **self.screens.verbs}[verb](rest)
             reply = f"OK {done or ''}"
         except (RigError, OSError, KeyError) as error:
             reply = f"ERR {error!r}"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 # What the tests load, each with what it depends on.
 MODULES = """evdev uinput uhid hid-generic usbhid usbserial ftdi_sio cdc-acm xhci-pci dummy_hcd
-usb_f_hid usb_f_acm libcomposite bochs""".split()
+usb_f_hid usb_f_acm libcomposite bochs virtio_pci virtio-gpu""".split()
 # Debian's own rules that come before ours or that ours build on.
 RULES = """50-udev-default 60-evdev 60-input-id 60-persistent-input 60-serial 80-drivers""".split()
 USERS = "root:x:0:0::/root:/bin/sh\noplati:x:990:990::/:/bin/sh\ntiller:x:991:991::/:/bin/sh\n"

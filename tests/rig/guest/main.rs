@@ -1,4 +1,4 @@
-//! The hardware rig's tests: every kind of scanner on the kernel's real drivers, under udev with the
+//! The hardware rig's tests: every kind of scanner, and screens, on the kernel's real drivers, under udev with the
 //! package's rules, with the daemon as its own user. Runs as the guest's first program, see
 //! `tests/rig/run`.
 
@@ -16,6 +16,7 @@ mod devices;
 mod gadgets;
 mod host;
 mod scenes;
+mod screens;
 #[path = "../../blackbox/terminal_qr.rs"]
 mod terminal_qr;
 mod till;
@@ -111,6 +112,9 @@ fn main() {
     for (name, scene) in scenes::OTHERS {
         tell(name, &mut || scene());
         gadgets::clear();
+    }
+    for (name, scene) in screens::ALL {
+        tell(name, &mut || scene(&host));
     }
     host.say(&format!("DONE {passed} passed, {failed} failed"));
 }

@@ -38,7 +38,7 @@ pub struct Till {
 impl Drop for Till {
     fn drop(&mut self) {
         // `su` passes no signal on: the daemon itself must hear it.
-        let _ = Command::new("kill").arg(self.pid().to_string()).status();
+        self.signal("-TERM");
         let _ = self.daemon.wait();
         let _ = self.sim.kill();
         let _ = self.sim.wait();
@@ -46,11 +46,20 @@ impl Drop for Till {
 }
 
 impl Till {
-    /// With these lines under `[Scanner]`.
+    /// With these lines under `[Scanner]`, and a buyer who pays at once.
     pub fn start(scanner: &str) -> Till {
+        Till::with(
+            scanner,
+            "device = none",
+            "join=10ms,confirm=10ms,outcome=done",
+        )
+    }
+
+    /// With these lines under `[Scanner]` and `[Display]`, and such a buyer.
+    pub fn with(scanner: &str, display: &str, buyer: &str) -> Till {
         let mut sim = Command::new("oplati")
             .args(["sim", "--listen", "127.0.0.1:0"])
-            .args(["--buyer", "join=10ms,confirm=10ms,outcome=done"])
+            .args(["--buyer", buyer])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -65,7 +74,7 @@ impl Till {
         fs::create_dir_all(format!("{ROOT}/linuxcash/logs/current")).unwrap();
         fs::write(
             format!("{conf}/oplati.conf"),
-            format!("[Main]\nurl = {url}\nregNum = OPL000011111\nmode = 0\n[Scanner]\n{scanner}\n[Display]\ndevice = none\n"),
+            format!("[Main]\nurl = {url}\nregNum = OPL000011111\nmode = 0\n[Scanner]\n{scanner}\n[Display]\n{display}\n"),
         )
         .unwrap();
         let profiles = format!("{ROOT}/etc/oplati/devices.d");
@@ -87,6 +96,21 @@ impl Till {
             daemon,
             sim,
             events: listen(),
+        }
+    }
+
+    /// Ends the daemon without a chance to tidy up.
+    pub fn crash(self) {
+        self.signal("-KILL");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.pid();
+        // 0 would be everybody.
+        if pid != 0 {
+            let _ = Command::new("kill")
+                .args([signal, &pid.to_string()])
+                .status();
         }
     }
 
