@@ -17,6 +17,9 @@ ACTION==\"remove\", GOTO=\"oplati_end\"
 # The virtual keyboard by which a shared scanner types for the till program.
 SUBSYSTEM==\"misc\", KERNEL==\"uinput\", GROUP=\"oplati\", MODE=\"0660\", OPTIONS+=\"static_node=uinput\"
 
+# The text console's cursor, which the daemon stills while that screen is the buyer's.
+SUBSYSTEM==\"graphics\", KERNEL==\"fbcon\", RUN+=\"/bin/chgrp oplati /sys%p/cursor_blink\", RUN+=\"/bin/chmod 0664 /sys%p/cursor_blink\"
+
 SUBSYSTEM==\"usb\", ENV{DEVTYPE}==\"usb_device\", GOTO=\"oplati_usb\"
 SUBSYSTEM!=\"tty|hidraw|input\", GOTO=\"oplati_end\"
 IMPORT{builtin}=\"path_id\"

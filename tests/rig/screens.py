@@ -6,6 +6,7 @@ that asks for no size at all was unplugged.
 """
 
 import hashlib
+import re
 import socket
 import struct
 import subprocess
@@ -84,26 +85,28 @@ def pixels(picture):
 
 def ask(viewer, width, height):
     """Asks for a desktop size in the RFB protocol (RFC 6143, and its extension SetDesktopSize)."""
-    stream = viewer.makefile("rwb")
-    stream.read(12)
-    stream.write(b"RFB 003.008\n")
-    stream.flush()
-    count = stream.read(1)[0]
-    if b"\x01" not in stream.read(count):
+    def take(count):
+        return viewer.recv(count, socket.MSG_WAITALL)
+
+    take(12)
+    viewer.sendall(b"RFB 003.008\n")
+    if b"\x01" not in take(take(1)[0]):
         raise RigError("QEMU's VNC server wants a password")
-    stream.write(b"\x01")
-    stream.flush()
-    if stream.read(4) != bytes(4):
+    viewer.sendall(b"\x01")
+    if take(4) != bytes(4):
         raise RigError("QEMU's VNC server refuses")
-    stream.write(b"\x01")
-    stream.flush()
+    viewer.sendall(b"\x01")
     # Size, pixel format, name.
-    head = stream.read(24)
-    stream.read(struct.unpack(">I", head[20:])[0])
+    take(struct.unpack(">I", take(24)[20:])[0])
     # ExtendedDesktopSize is understood; then the size, with one screen of it.
-    stream.write(struct.pack(">BxHi", 2, 1, -308))
-    stream.write(struct.pack(">BxHHBxIHHHHI", 251, width, height, 1, 0, 0, 0, width, height, 0))
-    # The server has carried it out when it answers the next one.
-    stream.write(struct.pack(">BBHHHH", 3, 0, 0, 0, 1, 1))
-    stream.flush()
-    stream.read(1)
+    viewer.sendall(struct.pack(">BxHi", 2, 1, -308))
+    viewer.sendall(struct.pack(">BxHHBxIHHHHI", 251, width, height, 1, 0, 0, 0, width, height, 0))
+    # The answer: a rectangle of this kind whose reason is our request.
+    said = b""
+    while not (answer := re.search(rb"\0\x01(..)....\xff\xff\xfe\xcc", said, re.DOTALL)):
+        piece = viewer.recv(65536)
+        if not piece:
+            raise RigError("QEMU's VNC server hung up")
+        said += piece
+    if answer.group(1) == b"\0\x03":
+        raise RigError("the card does not listen to its monitor")

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use drm::buffer::{Buffer as _, DrmFourcc};
 use drm::control::dumbbuffer::DumbBuffer;
 use drm::control::{
-    Device as _, Mode, ModeTypeFlags, ResourceHandles, connector, crtc, framebuffer,
+    ClipRect, Device as _, Mode, ModeTypeFlags, ResourceHandles, connector, crtc, framebuffer,
 };
 use drm::{Device as _, DriverCapability};
 use rustix::io::Errno;
@@ -141,8 +141,11 @@ impl Card {
     fn master(&self) -> Result<(), PanelError> {
         self.acquire_master_lock()
             .map_err(|error| match errno(&error) {
-                Some(Errno::NODEV | Errno::NXIO) => self.failed(&error),
-                _ => self.taken(),
+                Some(Errno::ACCESS | Errno::PERM | Errno::BUSY | Errno::INVAL) => self.taken(),
+                Some(Errno::NOTTY) => {
+                    PanelError::Failed(format!("{} is no graphics card", self.node.display()))
+                }
+                _ => self.failed(&error),
             })
     }
 
@@ -351,9 +354,12 @@ impl DrmPanel {
             )?;
             self.is_lit = true;
         }
-        match self.card.dirty_framebuffer(self.framebuffer, &[]) {
+        // The kernel refuses an empty list.
+        let (width, height) = self.mode.size();
+        let all = ClipRect::new(0, 0, width, height);
+        match self.card.dirty_framebuffer(self.framebuffer, &[all]) {
             // The driver reads the memory by itself.
-            Err(error) if matches!(errno(&error), Some(Errno::NOSYS | Errno::INVAL)) => Ok(()),
+            Err(error) if errno(&error) == Some(Errno::NOSYS) => Ok(()),
             other => other,
         }
     }

@@ -200,6 +200,9 @@ fn fb_under_the_console(host: &Host) -> String {
         &screen,
         &format!("fb:{}", screen.framebuffer.display()),
     );
+    // The package's rules let the daemon still the cursor.
+    let blinks = || fs::read_to_string("/sys/class/graphics/fbcon/cursor_blink").unwrap();
+    assert_eq!(blinks().trim(), "0");
     let idle = look();
     let mut times_seen = 0;
     for _ in 0..5 {
@@ -217,6 +220,7 @@ fn fb_under_the_console(host: &Host) -> String {
     screen.reads(host, &payload);
     drop(till);
     screen.reads(host, "-");
+    assert_eq!(blinks().trim(), "1");
     format!("text seen {times_seen} times, and gone")
 }
 
