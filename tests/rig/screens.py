@@ -56,11 +56,12 @@ class Screens:
 
     def _monitor(self, request):
         """`off`, or the size of the monitor that is plugged into the virtio card."""
-        size = (0, 0) if request == "off" else tuple(map(int, request.split("x")))
+        # QEMU passes changes only on, and believes that it was told of no monitor at first.
+        sizes = [(1024, 600), (0, 0)] if request == "off" else [tuple(map(int, request.split("x")))]
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as viewer:
             viewer.settimeout(PATIENCE)
             viewer.connect(str(self.folder / "vnc"))
-            ask(viewer, *size)
+            ask(viewer, sizes)
 
 
 def read(picture):
@@ -83,8 +84,8 @@ def pixels(picture):
     return f"{size.decode().replace(' ', 'x')} {hashlib.sha256(data).hexdigest()}"
 
 
-def ask(viewer, width, height):
-    """Asks for a desktop size in the RFB protocol (RFC 6143, and its extension SetDesktopSize)."""
+def ask(viewer, sizes):
+    """Asks for desktop sizes in the RFB protocol (RFC 6143, and its extension SetDesktopSize)."""
     def take(count):
         return viewer.recv(count, socket.MSG_WAITALL)
 
@@ -98,15 +99,16 @@ def ask(viewer, width, height):
     viewer.sendall(b"\x01")
     # Size, pixel format, name.
     take(struct.unpack(">I", take(24)[20:])[0])
-    # ExtendedDesktopSize is understood; then the size, with one screen of it.
+    # ExtendedDesktopSize is understood; then the sizes, with one screen each.
     viewer.sendall(struct.pack(">BxHi", 2, 1, -308))
-    viewer.sendall(struct.pack(">BxHHBxIHHHHI", 251, width, height, 1, 0, 0, 0, width, height, 0))
-    # The answer: a rectangle of this kind whose reason is our request.
+    for width, height in sizes:
+        viewer.sendall(struct.pack(">BxHHBxIHHHHI", 251, width, height, 1, 0, 0, 0, width, height, 0))
+    # Each answer is a rectangle of this kind whose reason is our request.
     said = b""
-    while not (answer := re.search(rb"\0\x01(..)....\xff\xff\xfe\xcc", said, re.DOTALL)):
+    while len(answers := re.findall(rb"\0\x01(..)....\xff\xff\xfe\xcc", said, re.DOTALL)) < len(sizes):
         piece = viewer.recv(65536)
         if not piece:
             raise RigError("QEMU's VNC server hung up")
         said += piece
-    if answer.group(1) == b"\0\x03":
+    if b"\0\x03" in answers:
         raise RigError("the card does not listen to its monitor")
