@@ -170,17 +170,19 @@ mod tests {
     use super::*;
 
     fn why(tree: &Tree) -> String {
-        match choose(tree.path()) {
-            Choice::Nothing { why } => why,
-            other => panic!("{other:?}"),
-        }
+        let choice = choose(tree.path());
+        let Choice::Nothing { why } = choice else {
+            panic!("{choice:?}");
+        };
+        why
     }
 
     fn connector(tree: &Tree) -> String {
-        match choose(tree.path()) {
-            Choice::Drm { connector, .. } => connector,
-            other => panic!("{other:?}"),
-        }
+        let choice = choose(tree.path());
+        let Choice::Drm { connector, .. } = choice else {
+            panic!("{choice:?}");
+        };
+        connector
     }
 
     #[test]

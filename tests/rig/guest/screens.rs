@@ -11,7 +11,7 @@ use drm::Device as _;
 use drm::buffer::DrmFourcc;
 use drm::control::Device as _;
 use oplati::config::PixelSize;
-use oplati::display::{Look, Scene, render};
+use oplati::display::{Look, render, scene};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde_json::{Value, json};
 
@@ -19,16 +19,18 @@ use crate::host::Host;
 use crate::till::Till;
 use crate::wait_for;
 
+pub type Scene = fn(&Host) -> String;
+
 /// In this order: nobody has set a mode on the second framebuffer until the first scene does, and auto
 /// wants the machine to have run for a minute.
-pub const ALL: [(&str, fn(&Host) -> String); 7] = [
-    ("fb where no mode is set", fb_without_a_mode),
-    ("fb under the text console", fb_under_the_console),
-    ("drm on bochs and virtio", drm_on_both),
-    ("drm: another master", drm_with_another_master),
-    ("drm: another monitor", drm_with_another_monitor),
-    ("fb: the card vanishes, comes back", fb_that_vanishes),
-    ("auto takes the second monitor", auto_takes_the_second),
+pub const ALL: [(&str, Scene); 7] = [
+    ("screen fb, no mode set", fb_without_a_mode),
+    ("screen fb, text console", fb_under_the_console),
+    ("screen drm, two cards", drm_on_both),
+    ("screen drm, another master", drm_with_another_master),
+    ("screen drm, another monitor", drm_with_another_monitor),
+    ("screen fb, card comes back", fb_that_vanishes),
+    ("screen auto, second monitor", auto_takes_the_second),
 ];
 
 /// A card, by the kernel's names.
@@ -96,7 +98,7 @@ impl Screen {
     }
 
     fn is_idle_at(&self, host: &Host, size: PixelSize) -> String {
-        let frame = render(&Scene::Idle, size, &Look::default()).unwrap();
+        let frame = render(&scene::Scene::Idle, size, &Look::default()).unwrap();
         let digest = digest(frame.pixels());
         let PixelSize { width, height } = size;
         host.ask(&format!("screen-is {} {width}x{height} {digest}", self.id))
