@@ -72,9 +72,10 @@ impl Till {
         let conf = format!("{ROOT}/linuxcash/cash/paysystems/oplati");
         fs::create_dir_all(&conf).unwrap();
         fs::create_dir_all(format!("{ROOT}/linuxcash/logs/current")).unwrap();
+        // The simulation shares an emulated processor with the drawing of pictures.
         fs::write(
             format!("{conf}/oplati.conf"),
-            format!("[Main]\nurl = {url}\nregNum = OPL000011111\nmode = 0\n[Scanner]\n{scanner}\n[Display]\n{display}\n"),
+            format!("[Main]\nurl = {url}\ntimeout = 60\nregNum = OPL000011111\nmode = 0\n[Scanner]\n{scanner}\n[Display]\n{display}\n"),
         )
         .unwrap();
         let profiles = format!("{ROOT}/etc/oplati/devices.d");
