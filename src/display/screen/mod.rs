@@ -9,7 +9,7 @@ mod drm;
 mod fb;
 mod ioctl;
 mod outputs;
-mod pixels;
+pub mod pixels;
 
 pub(super) use self::drm::DrmDriver;
 pub(super) use auto::AutoDriver;

@@ -7,16 +7,16 @@ use crate::display::frame::Frame;
 
 /// Where a colour lies in a pixel: `fb_bitfield` of `linux/fb.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Channel {
+pub struct Channel {
     /// Of the lowest bit.
-    pub(super) offset: u32,
+    pub offset: u32,
     /// Bits; 0 for none.
-    pub(super) length: u32,
+    pub length: u32,
 }
 
 /// Why a screen's pixels cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FormatError {
+pub enum FormatError {
     /// A depth that no colour screen has.
     #[error("{0} bits per pixel are not supported; 8, 16, 24 and 32 are")]
     Depth(u32),
@@ -34,7 +34,7 @@ pub(super) enum FormatError {
 
 /// A pixel format. Pixels are little-endian, as all tills with graphics are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Format {
+pub struct Format {
     /// Of a pixel.
     bytes: usize,
     /// One sum of the three instead of three places.
@@ -51,11 +51,7 @@ impl Format {
     ///
     /// # Errors
     /// [`FormatError`].
-    pub(super) fn new(
-        bits: u32,
-        colours: [Channel; 3],
-        alpha: Channel,
-    ) -> Result<Format, FormatError> {
+    pub fn new(bits: u32, colours: [Channel; 3], alpha: Channel) -> Result<Format, FormatError> {
         let bytes = match bits {
             8 => 1,
             16 => 2,
@@ -79,19 +75,19 @@ impl Format {
     }
 
     /// Eight bits a colour in four bytes, the first one blue: every DRM driver has it.
-    pub(super) fn xrgb8888() -> Result<Format, FormatError> {
+    pub fn xrgb8888() -> Result<Format, FormatError> {
         let colours = [16, 8, 0].map(|offset| Channel { offset, length: 8 });
         Format::new(32, colours, Channel::default())
     }
 
     /// Three bits of red, three of green and two of blue: a palette is set to it, see [`palette`].
-    pub(super) fn rgb332() -> Result<Format, FormatError> {
+    pub fn rgb332() -> Result<Format, FormatError> {
         let colours = [(5, 3), (2, 3), (0, 2)].map(|(offset, length)| Channel { offset, length });
         Format::new(8, colours, Channel::default())
     }
 
     /// Shades of grey in a byte: the weights of ITU-R BT.601 in 256 parts.
-    pub(super) fn grey() -> Format {
+    pub fn grey() -> Format {
         let weighted = |weight: u32| {
             let mut table = Box::new([0; 256]);
             for (value, place) in (0_u32..).zip(table.iter_mut()) {
@@ -110,7 +106,7 @@ impl Format {
     }
 
     /// Bytes of a pixel.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 
@@ -131,7 +127,7 @@ impl Format {
     }
 
     /// A row of pixels; what one of the two has more than the other is left alone.
-    pub(super) fn row(&self, rgb: &[u8], out: &mut [u8]) {
+    pub fn row(&self, rgb: &[u8], out: &mut [u8]) {
         // Four bytes at once where a screen has them, which is nearly always.
         if self.bytes == 4 {
             let (places, _) = out.as_chunks_mut::<4>();
@@ -149,7 +145,7 @@ impl Format {
     }
 
     /// A whole frame into rows of `stride` bytes; what lies behind a row's pixels is left alone.
-    pub(super) fn frame(&self, frame: &Frame, stride: usize, out: &mut [u8]) {
+    pub fn frame(&self, frame: &Frame, stride: usize, out: &mut [u8]) {
         let width = usize::try_from(frame.size().width).unwrap_or_default();
         let rows = frame.pixels().chunks_exact((width * 3).max(1));
         for (place, row) in out.chunks_mut(stride.max(1)).zip(rows) {
