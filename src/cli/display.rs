@@ -2,12 +2,13 @@
 //! buyer's window in the cashier's session.
 //!
 //! - `window`: the window · `outputs`: on which monitor · `feed`: its line to the daemon · `picture`: its
-//!   pixels
+//!   pixels · `x11`: the monitors there
 
 mod feed;
 mod outputs;
 mod picture;
 mod window;
+mod x11;
 
 use std::path::PathBuf;
 use std::sync::Arc;

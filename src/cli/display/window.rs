@@ -32,6 +32,7 @@ use super::super::{CliError, Context};
 use super::feed::{self, News};
 use super::outputs::{self, Monitor, NoMonitor, Wanted};
 use super::picture::{Picture, size_for};
+use super::x11::Monitors;
 use crate::causes::with_causes;
 use crate::config::{self, DisplayDevice, DisplaySettings, PixelSize};
 use crate::demo::loopback::Loopback;
@@ -79,6 +80,7 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         context,
         wanted,
         look: look(&config.display),
+        monitors: None,
         pixels: Pixels::new(event_loop.owned_display_handle())
             .map_err(|error| no_desktop(&error))?,
         sizes,
@@ -179,6 +181,8 @@ struct App<'a> {
     context: &'a Context,
     wanted: Wanted,
     look: Look,
+    /// On X11.
+    monitors: Option<Monitors>,
     pixels: Pixels<OwnedDisplayHandle>,
     /// To the feed: the picture's size, `None` without a window.
     sizes: watch::Sender<Option<PixelSize>>,
@@ -273,11 +277,7 @@ impl App<'_> {
     /// is gone.
     fn look_at_monitors(&mut self, event_loop: &ActiveEventLoop) {
         let handles: Vec<MonitorHandle> = event_loop.available_monitors().collect();
-        let primary = event_loop.primary_monitor();
-        let monitors: Vec<Monitor> = handles
-            .iter()
-            .map(|handle| monitor(handle, primary.as_ref() == Some(handle)))
-            .collect();
+        let monitors = self.monitors(event_loop, &handles);
         match outputs::choose(&monitors, &self.wanted) {
             Ok((chosen, is_only)) => {
                 let stands = self.stage.as_ref().map(|stage| &stage.monitor);
@@ -303,6 +303,22 @@ impl App<'_> {
                 self.say(format!("waiting for a monitor: {error}"));
             }
         }
+    }
+
+    fn monitors(
+        &mut self,
+        event_loop: &ActiveEventLoop,
+        handles: &[MonitorHandle],
+    ) -> Vec<Monitor> {
+        if event_loop.is_x11() && self.monitors.is_none() {
+            self.monitors = Monitors::connect();
+        }
+        if let Some(list) = self.monitors.as_ref().and_then(Monitors::list) {
+            return list;
+        }
+        let primary = event_loop.primary_monitor();
+        let monitor = |handle| monitor(handle, primary.as_ref() == Some(handle));
+        handles.iter().map(monitor).collect()
     }
 
     fn close(&mut self) {
