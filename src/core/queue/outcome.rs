@@ -5,6 +5,17 @@ use super::*;
 use crate::core::record::Ending;
 use crate::core::sale::LiveSale;
 
+/// One question less. The next one keeps its distance, though a clock that was set on would have it now:
+/// what took effect late must have time to be seen.
+fn put_off(record: &mut EntryRecord, now: Now) {
+    let [first, last] = RECHECKS;
+    record.rechecks = record.rechecks.split_off(record.rechecks.len().min(1));
+    if let Some(next) = record.rechecks.first_mut() {
+        let soonest = now.wall.checked_add(last - first);
+        *next = soonest.map_or(*next, |soonest| soonest.max(*next));
+    }
+}
+
 impl Core {
     /// The undoing is over.
     pub(super) fn conclude(
@@ -294,7 +305,7 @@ impl Core {
             }
             Some(info) if entry.record.is_refund() => self.refund_found(entry, info, now, step),
             Some(info) => self.payment_found(entry, info, now, step),
-            None => drop(entry.record.rechecks.drain(..1)),
+            None => put_off(&mut entry.record, now),
         }
         if !entry.record.is_live() {
             entry.record.operation.updated_at = now.wall;

@@ -163,6 +163,28 @@ fn a_clock_that_was_set_back_does_not_put_off_the_question_for_what_was_absent()
 }
 
 #[test]
+fn a_clock_that_was_set_on_does_not_ask_all_questions_for_what_was_absent_at_once() {
+    for crashes in [false, true] {
+        let mut world = sold();
+        world.refund("r1", "s", 500);
+        world.run_due();
+        world.answer(Fate::Late(300));
+        world.live_on(60 * SECOND);
+        assert_eq!(world.state("r1"), State::Failed);
+        let on = jiff::SignedDuration::from_hours(51);
+        world.now.wall = world.now.wall.checked_add(on).unwrap();
+        if crashes {
+            world.crash(SECOND);
+        }
+        // Not yet: the refund takes effect only after five minutes.
+        world.live_on(120 * SECOND);
+        assert_eq!(world.operation("s").left.unwrap().0, 1999);
+        world.live_on(3700 * SECOND);
+        assert_eq!(world.operation("s").left.unwrap().0, 1499, "{crashes}");
+    }
+}
+
+#[test]
 fn a_late_refund_that_fails_after_all_takes_nothing() {
     let mut world = sold();
     world.refund("r1", "s", 500);
