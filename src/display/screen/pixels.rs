@@ -178,7 +178,7 @@ fn table(bits: u32, channel: Channel) -> Result<Box<[u32; 256]>, FormatError> {
 
 /// The palette by which an indexed screen of 8 bits shows [`Format::rgb332`]: red, green and blue of
 /// each index, 16 bits each.
-pub(super) fn palette() -> [[u16; 256]; 3] {
+pub fn palette() -> [[u16; 256]; 3] {
     let ramp = |shift: usize, most: usize| {
         let mut colours = [0; 256];
         for (index, place) in colours.iter_mut().enumerate() {
@@ -191,7 +191,7 @@ pub(super) fn palette() -> [[u16; 256]; 3] {
 }
 
 /// The ramp of a screen whose colours go through tables (`FB_VISUAL_DIRECTCOLOR`).
-pub(super) fn straight(length: u32) -> Vec<u16> {
+pub fn straight(length: u32) -> Vec<u16> {
     let count = 1_u32.checked_shl(length.clamp(1, 8)).unwrap_or(256);
     (0..count)
         .map(|value| u16::try_from(value * 65_535 / (count - 1)).unwrap_or(u16::MAX))

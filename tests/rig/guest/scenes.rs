@@ -91,10 +91,11 @@ pub fn each_kind(scanner: &mut dyn Scanner, replugs: usize) -> String {
         (till.descriptors() <= before.0).then_some(())
     });
     let each = (till.processor_time() - before.1) / u32::try_from(replugs.max(1)).unwrap();
+    let rereads = till.rereads.get();
     drop(till);
     scanner.unplug();
     format!(
-        "scan {}  back {} of {replugs} replugs  processor {} ms each",
+        "scan {}  back {} of {replugs} replugs  processor {} ms each  read again {rereads}",
         spread(&mut latencies),
         spread(&mut back),
         each.as_millis()

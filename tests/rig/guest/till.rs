@@ -1,5 +1,6 @@
 //! The daemon as its own user, the simulated service, and the till program's side of the API.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -13,6 +14,8 @@ use crate::devices::Scanner;
 use crate::{PATIENCE, wait_for};
 
 pub const ROOT: &str = "/tmp/till";
+/// A keyboard may lose keys of a code so many times in a row.
+const MOST_REREADS: usize = 3;
 const SOCKET: &str = "/tmp/till/run/oplati/till.sock";
 
 /// The built-in profile with another silence: the scanner that types here shares one emulated processor
@@ -33,6 +36,8 @@ pub struct Till {
     daemon: Child,
     sim: Child,
     pub events: Receiver<Event>,
+    /// Codes that a keyboard had to read again.
+    pub rereads: Cell<usize>,
 }
 
 impl Drop for Till {
@@ -97,6 +102,7 @@ impl Till {
             daemon,
             sim,
             events: listen(),
+            rereads: Cell::new(0),
         }
     }
 
@@ -192,7 +198,7 @@ impl Till {
     /// daemon counts the code as spoilt then, and the cashier reads it again.
     pub fn read(&self, scanner: &mut dyn Scanner, code: &[u8]) -> (Event, Instant) {
         let until = Instant::now() + PATIENCE;
-        loop {
+        for _ in 0..=MOST_REREADS {
             let spoilt = self.counter("discarded");
             scanner.scan(code);
             let sent = Instant::now();
@@ -204,7 +210,10 @@ impl Till {
                     Err(_) => assert!(Instant::now() < until, "no scan event"),
                 }
             }
+            assert!(scanner.kind().starts_with("keyboard"), "a code was lost");
+            self.rereads.set(self.rereads.get() + 1);
         }
+        panic!("a code was lost {} times", MOST_REREADS + 1)
     }
 
     /// A whole sale that this scan pays.
