@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::output::table;
 use super::{CliError, Context};
+use crate::causes::with_causes;
 use crate::config::{self, Source};
+use crate::display::logo::Logo;
 use crate::exit;
 use crate::profile::registry::{AnyProfile, Origin};
 use crate::profile::{Registry, vectors};
@@ -90,7 +92,21 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
     if let Err(error) = registry.check_use(&config.scanner, &config.display) {
         code = context.fail(&error, exit::CONFIG);
     }
+    note_logo(context, loaded);
     code.max(check_template(context))
+}
+
+/// The daemon runs without a logo, so that a bad one is no reason to fail.
+fn note_logo(context: &Context, loaded: &config::Loaded) {
+    let Some(path) = &loaded.config.display.logo else {
+        return;
+    };
+    if let Err(error) = Logo::read(path) {
+        let error = with_causes(&error);
+        context.output.note(&format!(
+            "oplati: [Display] logo: {error}; the idle scene goes without"
+        ));
+    }
 }
 
 /// The printed report's template is the administrator's, too.

@@ -153,6 +153,20 @@ fn check_tells_values_origins_and_faults() {
 }
 
 #[test]
+fn a_logo_that_cannot_be_shown_is_noted_and_stops_nobody() {
+    let mut till = Till::new("http://localhost:9", 2, "[Display]\nlogo = logo.png\n");
+    std::fs::write(till.path("logo.png"), "no picture").unwrap();
+    let (code, _, err) = run(&till, &["check"]);
+    assert!(code == 0 && err.contains("logo.png is no PNG"), "{err}");
+    till.start();
+    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    assert!(
+        health["reasons"].to_string().contains("Логотип не показан"),
+        "{health}"
+    );
+}
+
+#[test]
 fn without_a_daemon_the_verbs_say_so() {
     let till = Till::new("http://localhost", 2, "");
     let (code, _, err) = run(&till, &["operations"]);
