@@ -90,6 +90,10 @@ pub(super) async fn run(context: &Context, args: DisplayArgs) -> Result<u8, CliE
 }
 
 fn draw(context: &Context, what: &str, args: &DisplayArgs) -> Result<Vec<u8>, CliError> {
+    if what.is_empty() {
+        let needed = "the text of a QR code, or a scene's name, such as paid";
+        return Err(CliError::Usage(needed.to_owned()));
+    }
     let size = pixel_size(&args.size)?;
     let display = config::load(&context.root)?.config.display;
     let look = Look {

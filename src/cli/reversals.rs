@@ -79,7 +79,7 @@ pub(super) async fn cancel(
 }
 
 pub(super) async fn card(context: &Context, args: CardArgs) -> Result<u8, CliError> {
-    let configured = config::load(&context.root)?.config.main.valutcode;
+    let configured = config::load_as_caller(&context.root)?.config.main.valutcode;
     let valutcode = args.valutcode.or(configured).unwrap_or(1);
     let id = args.id.unwrap_or_else(new_id);
     let request = json!({"valutcode": valutcode, "cardNumberType": 5});

@@ -99,7 +99,7 @@ pub(super) struct Till {
 impl Till {
     /// Where oplati.conf says; nothing is sent yet.
     pub(super) fn of(context: &Context) -> Result<Till, CliError> {
-        let socket = config::load(&context.root)?.config.till.socket;
+        let socket = config::load_as_caller(&context.root)?.config.till.socket;
         let http = Loopback::over_socket(&socket).map_err(TillError::Lost)?;
         Ok(Till { http, socket })
     }

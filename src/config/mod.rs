@@ -186,6 +186,24 @@ fn list(values: &[BadValue]) -> String {
         .join("\n")
 }
 
+/// As [`load`], for whoever only calls the daemon: where oplati.conf is not theirs to read, since it may
+/// hold the password, the defaults hold.
+///
+/// # Errors
+/// [`ConfigError`] for whatever can be read and is not right.
+pub fn load_as_caller(root: &Path) -> Result<Loaded, ConfigError> {
+    match load(root) {
+        Err(ConfigError::Unreadable { path, source })
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            let mut loaded = bind("", &path, &Paths::below(root))?;
+            loaded.source = Source::Defaults(path);
+            Ok(loaded)
+        }
+        loaded => loaded,
+    }
+}
+
 /// Reads the settings below `root`.
 ///
 /// # Errors

@@ -259,7 +259,7 @@ fn line_settings(text: &str) -> Option<LineSettings> {
 }
 
 /// `none`, or devices of one kind as `read` knows them; `auto` stands alone.
-fn devices<T>(
+fn devices<T: PartialEq>(
     text: &str,
     allowed: impl Fn() -> Allowed,
     read: impl Fn(&str, Option<&str>) -> Option<T>,
@@ -279,7 +279,15 @@ fn devices<T>(
         };
         read(kind, rest).ok_or_else(&allowed)
     };
-    parts.iter().map(device).collect()
+    let devices: Vec<T> = parts.iter().map(device).collect::<Result<_, _>>()?;
+    let twice = (1..devices.len()).any(|end| {
+        let (before, rest) = devices.split_at(end);
+        rest.first().is_some_and(|device| before.contains(device))
+    });
+    if twice {
+        return Err(format!("each device once; {}", allowed()));
+    }
+    Ok(devices)
 }
 
 pub(super) fn scanners(text: &str, paths: &Paths) -> Result<Vec<ScannerDevice>, Allowed> {
@@ -310,7 +318,7 @@ pub(super) fn displays(text: &str, paths: &Paths) -> Result<Vec<DisplayDevice>, 
         ("auto", None) => Some(DisplayDevice::Auto),
         ("window", None) => Some(DisplayDevice::Window),
         ("web", None) => Some(DisplayDevice::Web),
-        ("drm", connector) => Some(DisplayDevice::Drm {
+        ("drm", connector) if connector != Some("") => Some(DisplayDevice::Drm {
             connector: connector.map(str::to_owned),
         }),
         ("fb", Some(node)) if !node.is_empty() => Some(DisplayDevice::Framebuffer {
@@ -332,7 +340,7 @@ fn png(text: &str, paths: &Paths) -> Option<DisplayDevice> {
         Some((path, size)) => (path, pixel_size(size)?),
         None => (text, USUAL_SIZE),
     };
-    (!path.is_empty()).then(|| DisplayDevice::Png {
+    (!path.is_empty() && !path.ends_with('/')).then(|| DisplayDevice::Png {
         path: paths.written(path),
         size,
     })

@@ -165,7 +165,8 @@ impl Shared {
         reasons.extend(broken.map(|device| {
             let remedy = self.remedy(&device.name);
             let remedy = remedy.map_or_else(String::new, |remedy| format!(". {remedy}"));
-            format!("Устройство {}: {}{remedy}", device.name, device.state)
+            let state = in_russian(&device.state);
+            format!("Устройство {}: {state}{remedy}", device.name)
         }));
         let displays = self.displays.state();
         reasons.extend(displays.iter().flat_map(DisplayState::advice));
@@ -242,6 +243,18 @@ impl Watch for Shared {
         devices.extend(self.displays.state().into_iter().map(display_device));
         devices.sort_by(|a, b| (&b.kind, &a.name).cmp(&(&a.kind, &b.name)));
         devices
+    }
+}
+
+/// A device's state for people.
+fn in_russian(state: &str) -> &str {
+    match state {
+        "missing" => "не подключено",
+        "busy" => "занято",
+        "no_permission" => "нет прав",
+        "wrong_mode" => "не в том режиме",
+        "failed" => "неисправно",
+        other => other,
     }
 }
 

@@ -1,5 +1,8 @@
 //! The shop's logo: a PNG of the administrator, taken as hostile as anything else that is read.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use embedded_graphics::pixelcolor::Rgb888;
@@ -68,14 +71,27 @@ impl Logo {
             path: path.to_owned(),
             source,
         };
-        let bytes = std::fs::metadata(path).map_err(failed)?.len();
-        if bytes > MAX_BYTES {
+        // A named pipe must not hold the start up, and a device has no end.
+        let file = File::options()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+            .open(path)
+            .map_err(failed)?;
+        let facts = file.metadata().map_err(failed)?;
+        if !facts.is_file() {
+            let what = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no file");
+            return Err(failed(what));
+        }
+        if facts.len() > MAX_BYTES {
             return Err(LogoError::Large {
                 path: path.to_owned(),
-                bytes,
+                bytes: facts.len(),
             });
         }
-        let content = std::fs::read(path).map_err(failed)?;
+        let mut content = Vec::new();
+        file.take(MAX_BYTES)
+            .read_to_end(&mut content)
+            .map_err(failed)?;
         let mut reader =
             ImageReader::with_format(std::io::Cursor::new(content), image::ImageFormat::Png);
         let mut limits = Limits::default();
@@ -105,12 +121,20 @@ impl Logo {
         if (to_w, to_h) == (width, height) {
             return self.clone();
         }
-        Logo(image::imageops::resize(
-            &self.0,
-            to_w,
-            to_h,
-            FilterType::CatmullRom,
-        ))
+        // The colour of what is transparent must not bleed into the edges.
+        let mut weighted = self.0.clone();
+        for pixel in weighted.pixels_mut() {
+            let [r, g, b, alpha] = pixel.0;
+            let part = |colour: u8| scaled(colour, alpha, u8::MAX);
+            pixel.0 = [part(r), part(g), part(b), alpha];
+        }
+        let mut sized = image::imageops::resize(&weighted, to_w, to_h, FilterType::CatmullRom);
+        for pixel in sized.pixels_mut() {
+            let [r, g, b, alpha] = pixel.0;
+            let whole = |colour: u8| scaled(colour, u8::MAX, alpha.max(1));
+            pixel.0 = [whole(r), whole(g), whole(b), alpha];
+        }
+        Logo(sized)
     }
 
     /// Pixels from left to right.
@@ -137,6 +161,12 @@ impl Logo {
             );
         }
     }
+}
+
+/// A colour times `by` divided by `of`.
+fn scaled(colour: u8, by: u8, of: u8) -> u8 {
+    let product = u16::from(colour) * u16::from(by) / u16::from(of);
+    u8::try_from(product).unwrap_or(u8::MAX)
 }
 
 #[cfg(test)]
@@ -182,8 +212,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_transparent_does_not_darken_the_edges() {
+        let mut picture = RgbaImage::new(300, 300);
+        for (x, y, pixel) in picture.enumerate_pixels_mut() {
+            if (75..225).contains(&x) && (75..225).contains(&y) {
+                *pixel = image::Rgba([255, 255, 255, 255]);
+            }
+        }
+        let small = Logo(picture).fitted(77, 77);
+        let mut frame = Frame::filled(
+            PixelSize {
+                width: 77,
+                height: 77,
+            },
+            Rgb888::WHITE,
+        );
+        small.paint(&mut frame, 0, 0);
+        // Rounding may take a shade, a fringe took many.
+        assert!(frame.pixels().iter().all(|part| *part >= 252));
+    }
+
+    #[test]
     fn what_is_no_logo_is_told_with_its_path() {
+        assert!(Logo::read(Path::new("/dev/zero")).is_err());
         let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(Logo::read(&pipe).is_err());
         let missing = folder.path().join("missing.png");
         let said = Logo::read(&missing).unwrap_err().to_string();
         assert!(said.contains("missing.png"), "{said}");

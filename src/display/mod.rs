@@ -53,6 +53,11 @@ const USUAL_SIZE: PixelSize = PixelSize {
     width: 800,
     height: 480,
 };
+/// A scene that a display neither shows nor refuses for so long: it hangs.
+const HANGS: Duration = Duration::from_secs(5);
+const DOES_NOT_ANSWER: &str = "Дисплей не отвечает: выключите и включите его";
+/// Where nobody looks at the page.
+const NO_PAGE: &str = "Откройте на дисплее покупателя страницу /display";
 /// All displays together have this long to become idle at the end: one that hangs must not hold the daemon.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// What a person can do when no window is connected.
@@ -207,6 +212,7 @@ impl Displays {
         self.live.put(scene.clone());
         for screen in self.all() {
             if let Kind::Painted { slot, .. } = &screen.kind {
+                lock(&screen.facts).asked.get_or_insert_with(Instant::now);
                 slot.put(scene.clone());
             }
         }
@@ -226,7 +232,8 @@ impl Displays {
             asked.push(&self.picture);
         }
         for screen in asked {
-            if screen.shows_no_qr() {
+            // One that is not there shows nothing, whatever it could.
+            if screen.shows_no_qr() || screen.is_absent(&self.live) {
                 continue;
             }
             let refusal = screen.refuses(scene, &self.live)?;
@@ -385,6 +392,17 @@ impl Screen {
         facts.ability.as_ref().is_some_and(|can| !can.shows_qr())
     }
 
+    fn is_absent(&self, live: &LiveFrame) -> bool {
+        match self.kind {
+            Kind::Painted { .. } => {
+                let state = lock(&self.facts).state;
+                state.is_some_and(|state| state != "connected")
+            }
+            Kind::Windows => live.window_facts().sizes.is_empty(),
+            Kind::Web => false,
+        }
+    }
+
     /// `None` also as long as nobody knows what the display is like.
     fn refuses(&self, scene: &Scene, live: &LiveFrame) -> Option<Refusal> {
         if !matches!(self.kind, Kind::Windows) {
@@ -403,8 +421,12 @@ impl Screen {
 
     fn facts(&self, live: &LiveFrame) -> Facts {
         let mut facts = lock(&self.facts).clone();
+        let windows = live.window_facts();
+        if matches!(self.kind, Kind::Web) {
+            facts.unproven = windows.unproven;
+            facts.remedy = (!live.is_watched()).then(|| NO_PAGE.to_owned());
+        }
         if matches!(self.kind, Kind::Windows) {
-            let windows = live.window_facts();
             facts.shows = windows.shows;
             facts.frames = windows.frames;
             facts.reconnects = windows.reconnects;
@@ -415,8 +437,14 @@ impl Screen {
     }
 
     fn state(&self, live: &LiveFrame) -> DisplayState {
-        let facts = self.facts(live);
+        let mut facts = self.facts(live);
+        let hangs = facts.asked.is_some_and(|asked| asked.elapsed() > HANGS);
         let state = match &self.kind {
+            Kind::Painted { .. } if hangs => {
+                facts.shows = None;
+                facts.remedy = Some(DOES_NOT_ANSWER.to_owned());
+                "failed"
+            }
             // Nothing was shown yet, and nothing went wrong.
             Kind::Painted { .. } => facts.state.unwrap_or("connected"),
             Kind::Web if live.is_watched() => "connected",

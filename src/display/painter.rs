@@ -86,6 +86,8 @@ pub(super) struct Facts {
     pub(super) last_error: Option<String>,
     /// What a person can do about the state, Russian.
     pub(super) remedy: Option<String>,
+    /// Since when a scene waits to be shown.
+    pub(super) asked: Option<Instant>,
     pub(super) frames: u64,
     /// Times it was opened after the first.
     pub(super) reconnects: u64,
@@ -173,6 +175,8 @@ impl Painter {
         facts.profile = self.driver.profile();
         match opened {
             Ok(panel) => {
+                // Another monitor may be there now.
+                facts.module_um = None;
                 facts.ability = Some(ability(&panel));
                 Some(panel)
             }
@@ -268,6 +272,7 @@ impl Painter {
     fn note_success(&self, shows: &'static str, again: bool) {
         let mut facts = lock(&self.facts);
         facts.frames += 1;
+        facts.asked = None;
         facts.shows = Some(shows);
         facts.remedy = None;
         match facts.state.replace("connected") {
@@ -286,6 +291,7 @@ impl Painter {
     fn note_failure(&self, error: &PanelError) {
         let mut facts = lock(&self.facts);
         let said = error.to_string();
+        facts.asked = None;
         let before = facts.state.replace(error.word());
         if before != Some(error.word()) || facts.last_error.as_deref() != Some(&said) {
             if matches!(error, PanelError::Nothing(_)) {

@@ -231,6 +231,9 @@ pub enum PanelError {
     /// The node does not let us.
     #[error("no permission for {0}")]
     NoPermission(String),
+    /// A file cannot be written.
+    #[error("{0}")]
+    Unwritable(String),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -245,7 +248,7 @@ impl PanelError {
             PanelError::Busy { .. } | PanelError::Taken { .. } => "busy",
             PanelError::Nothing(_) => "none",
             PanelError::NoPermission(_) => "no_permission",
-            PanelError::Failed(_) => "failed",
+            PanelError::Unwritable(_) | PanelError::Failed(_) => "failed",
         }
     }
 
@@ -270,6 +273,9 @@ impl PanelError {
             }
             PanelError::NoPermission(_) => {
                 "Нет прав на устройство: выполните udevadm trigger".to_owned()
+            }
+            PanelError::Unwritable(_) => {
+                "Проверьте папку картинки, права на неё и место на диске".to_owned()
             }
             PanelError::Failed(_) => "Проверьте дисплей: oplati devices".to_owned(),
         }

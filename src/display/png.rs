@@ -52,7 +52,7 @@ impl PixelPanel for PngFile {
         let png = frame
             .png()
             .map_err(|error| PanelError::Failed(with_causes(&error)))?;
-        replace(&self.path, &png).map_err(|error| PanelError::Failed(with_causes(&error)))
+        replace(&self.path, &png).map_err(|error| PanelError::Unwritable(with_causes(&error)))
     }
 }
 
@@ -65,8 +65,9 @@ struct ReplaceError {
     source: io::Error,
 }
 
-/// Replaces a picture whole: a reader sees the old one or the new one, never half of one. What a
-/// failed attempt wrote is removed, since it may hold a code.
+/// Replaces a picture whole: a reader sees the old one or the new one, never half of one. After a
+/// failed attempt there is none, neither what was written of the new one, which may hold a code, nor
+/// the old one, which may hold one that is over.
 ///
 /// # Errors
 /// [`ReplaceError`], naming the picture.
@@ -77,6 +78,8 @@ fn replace(path: &Path, png: &[u8]) -> Result<(), ReplaceError> {
     let replaced = write_new(&temporary, png).and_then(|()| fs::rename(&temporary, path));
     replaced.map_err(|source| {
         drop(fs::remove_file(&temporary));
+        // What stands there is over: no picture is better than an old code.
+        drop(fs::remove_file(path));
         ReplaceError {
             path: path.to_owned(),
             source,
@@ -120,6 +123,17 @@ mod tests {
             fs::metadata(&picture).unwrap().permissions().mode() & 0o777,
             MODE
         );
+    }
+
+    #[test]
+    fn a_picture_that_cannot_be_replaced_does_not_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = folder.path().join("buyer.png");
+        replace(&picture, b"an old code").unwrap();
+        // Nothing can be written in the place of the temporary file, as on a full disk.
+        fs::create_dir(folder.path().join("buyer.png.new")).unwrap();
+        replace(&picture, b"idle").unwrap_err();
+        assert!(!picture.exists());
     }
 
     #[test]

@@ -188,19 +188,6 @@ impl Sheet {
         paint(&mut self.frame, fitted, weight, area, Align::Centre, colour);
         top + fitted.height
     }
-
-    fn text(
-        &mut self,
-        text: &str,
-        weight: Weight,
-        area: Area,
-        most_lines: usize,
-        align: Align,
-        colour: Rgb888,
-    ) {
-        let fitted = fit(text, weight, area.w, area.h, area.h, most_lines);
-        paint(&mut self.frame, &fitted, weight, area, align, colour);
-    }
 }
 
 /// An instruction is smaller than the title above it, by a ratio that the eye takes for intended.
@@ -394,8 +381,10 @@ fn qr(
     let (square, text) = match words {
         Words::Beside(share) => {
             let (square, text) = split(size, share);
+            // Words that cost the code nothing stay, however dense it is.
+            let alone = modules.module_px(size.width.min(size.height))?;
             let px = modules.module_px(square.w.min(square.h));
-            if !px.is_ok_and(|px| px >= COMFORTABLE_MODULE_PX) {
+            if !px.is_ok_and(|px| px >= COMFORTABLE_MODULE_PX.min(alone)) {
                 return Ok(None);
             }
             (square, Some(text))
@@ -470,39 +459,55 @@ fn qr_text(
     } else {
         Align::Centre
     };
-    let part = |from: u32, to: u32| {
-        let (top, bottom) = (area.h * from / 1000, area.h * to / 1000);
-        Area {
-            x: area.x,
-            y: area.y + top,
-            w: area.w,
-            h: bottom - top,
-        }
-    };
-    let bands = match align {
-        Align::Left => [
-            part(60, 150),
-            part(160, 340),
-            part(420, 780),
-            part(820, 900),
-        ],
-        Align::Centre => [part(0, 150), part(150, 440), part(500, 830), part(860, 990)],
-    };
-    let [to_pay_band, amount_band, title_band, hint_band] = bands;
-    if let Some(sum) = sum {
-        sheet.text(
+    let share = |thousandths: u32| area.h * thousandths / 1000;
+    // The amount is the largest, the rest follows from it; on a bar the short side bounds all.
+    let most = sheet.unit(190);
+    let sum = sum.map(|sum| amount(sum, language));
+    let sum = sum.map(|sum| fit(&sum, Weight::Bold, area.w, share(240), most, 1));
+    let largest = sum.as_ref().map_or(most, |sum| sum.px);
+    let label = sum.as_ref().map(|sum| {
+        let most = hint_px(sum.px);
+        fit(
             to_pay(language),
             Weight::Regular,
-            to_pay_band,
+            area.w,
+            share(110),
+            most,
             1,
-            align,
-            QUIET_INK,
-        );
-        let sum = amount(sum, language);
-        sheet.text(&sum, Weight::Bold, amount_band, 1, align, INK);
+        )
+    });
+    let title = fit(words.title, Weight::Bold, area.w, share(400), largest, 4);
+    let hint_most = hint_px(title.px).max(sheet.unit(40));
+    let hint = fit(
+        words.hint,
+        Weight::Regular,
+        area.w,
+        share(130),
+        hint_most,
+        2,
+    );
+    let (near, far) = (sheet.unit(18), sheet.unit(70).min(share(90)));
+    let lines = [
+        label.map(|label| (label, Weight::Regular, QUIET_INK, near)),
+        sum.map(|sum| (sum, Weight::Bold, INK, far)),
+        Some((title, Weight::Bold, ACCENT, near)),
+        Some((hint, Weight::Regular, QUIET_INK, 0)),
+    ];
+    let lines = lines.into_iter().flatten();
+    let height: u32 = lines
+        .clone()
+        .map(|(fitted, .., gap)| fitted.height + gap)
+        .sum();
+    let mut y = area.y + area.h.saturating_sub(height) / 2;
+    for (fitted, weight, colour, gap) in lines {
+        let place = Area {
+            y,
+            h: fitted.height,
+            ..area
+        };
+        paint(&mut sheet.frame, &fitted, weight, place, align, colour);
+        y += fitted.height + gap;
     }
-    sheet.text(words.title, Weight::Bold, title_band, 4, align, ACCENT);
-    sheet.text(words.hint, Weight::Regular, hint_band, 2, align, QUIET_INK);
 }
 
 #[cfg(test)]

@@ -341,3 +341,64 @@ fn windows_are_connected_or_missed_and_a_code_must_fit_one_of_them() {
     assert_eq!(displays.state()[0].state, "missing");
     displays.stop();
 }
+
+#[test]
+fn a_display_that_hangs_is_not_called_connected() {
+    let (release, held) = mpsc::channel::<Infallible>();
+    let (entered, inside) = mpsc::channel();
+    let hanging = Hanging {
+        entered,
+        held: Some(held),
+    };
+    let look = Look::default();
+    let hanging = Screen::painted("display1".into(), Box::new(hanging), &look).unwrap();
+    let mut displays = Displays::start(&[], &look).unwrap();
+    displays.screens.push(hanging);
+    displays.show(&Scene::Declined).unwrap();
+    inside.recv_timeout(PATIENCE).unwrap();
+    wait_until("the verdict", || displays.state()[0].state == "failed");
+    assert_eq!(displays.state()[0].remedy.as_deref(), Some(DOES_NOT_ANSWER));
+    drop(release);
+    wait_until("the display's own word", || {
+        displays.state()[0].state == "missing"
+    });
+}
+
+#[test]
+fn a_display_that_is_not_there_is_no_place_for_a_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
+    let window = DisplayDevice::Window;
+    let displays = Displays::start(&[png(folder.path(), 320, 240), window], &Look::default());
+    let displays = displays.unwrap();
+    assert!(displays.show(&dense).is_err());
+    let size = PixelSize {
+        width: 1920,
+        height: 1080,
+    };
+    let _window = displays.live().enter(Viewer::Window(size)).unwrap();
+    assert_eq!(displays.show(&dense), Ok(()));
+}
+
+#[test]
+fn small_modules_and_codes_that_nobody_read_are_told() {
+    let displays = Displays::start(&[DisplayDevice::Web], &Look::default()).unwrap();
+    let state = displays.state().remove(0);
+    assert!(state.remedy.as_ref().unwrap().contains("/display"));
+    assert!(state.advice().is_empty());
+    let fine = DisplayState {
+        module_um: Some(LEAST_MODULE_UM),
+        ..state.clone()
+    };
+    assert!(fine.advice().is_empty());
+    let poor = DisplayState {
+        module_um: Some(LEAST_MODULE_UM - 1),
+        unproven: 2,
+        ..state
+    };
+    let advice = poor.advice();
+    assert!(
+        advice[0].contains("0,49 мм") && advice[1].ends_with(": 2"),
+        "{advice:?}"
+    );
+}

@@ -24,7 +24,7 @@ use oplati::display::logo::Logo;
 use oplati::display::{Look, RenderError, Scene, proof, render};
 use oplati::money::Kopecks;
 
-const SIZES: [(u32, u32); 12] = [
+const SIZES: [(u32, u32); 15] = [
     (320, 240),
     (240, 320),
     (480, 320),
@@ -33,6 +33,9 @@ const SIZES: [(u32, u32); 12] = [
     (1024, 600),
     (600, 1024),
     (1280, 1024),
+    (1366, 768),
+    (1920, 480),
+    (480, 1920),
     (1920, 1080),
     (1080, 1920),
     (3840, 2160),

@@ -55,7 +55,8 @@ enum Wake {
 /// # Errors
 /// [`CliError`] when there is no desktop session, no such monitor, or no window in oplati.conf.
 pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
-    let config = config::load(&context.root)?.config;
+    // The defaults name `auto`: whether this window is wanted, the daemon knows.
+    let config = config::load_as_caller(&context.root)?.config;
     if !accepts_windows(&config.display) {
         let none = "oplati.conf: [Display] device names no window; add it: device = window";
         if wanted.autostart {

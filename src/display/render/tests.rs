@@ -6,7 +6,7 @@ use super::*;
 use crate::display::qr::QUIET_ZONE;
 use proptest::prelude::*;
 
-const SIZES: [(u32, u32); 9] = [
+const SIZES: [(u32, u32); 11] = [
     (320, 240),
     (240, 320),
     (480, 320),
@@ -14,6 +14,8 @@ const SIZES: [(u32, u32); 9] = [
     (800, 480),
     (1024, 600),
     (600, 1024),
+    (1920, 480),
+    (480, 1920),
     (1920, 1080),
     (3840, 2160),
 ];

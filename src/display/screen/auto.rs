@@ -159,6 +159,7 @@ impl Driver for AutoDriver {
             PanelError::Busy { .. }
             | PanelError::Nothing(_)
             | PanelError::NoPermission(_)
+            | PanelError::Unwritable(_)
             | PanelError::Failed(_) => error,
         })
     }
