@@ -21,9 +21,7 @@ impl Core {
                 self.target_looked_up(&mut entry, asked_at, found, now, step);
             }
             (Stage::Rechecking { .. }, answer) => self.rechecked(&mut entry, answer, now, step),
-            (Stage::Looking { .. }, Ok(Reply::Payment(info)))
-                if entry.record.target.payment_id == Some(info.payment_id) =>
-            {
+            (Stage::Looking { .. }, Ok(Reply::Payment(info))) if is_target_of(info, &entry) => {
                 self.judge(&mut entry, info.status, now, step);
             }
             (Stage::Reversing { .. }, answer) if entry.record.is_refund() => {
@@ -364,6 +362,14 @@ impl Core {
             entry.set(State::Queued, seed::CANCEL_QUEUED, now);
         }
     }
+}
+
+/// Whether the service speaks of the very payment that an entry reverses. Of another till's payment
+/// only its number is sure.
+fn is_target_of(info: &PaymentInfo, entry: &LiveEntry) -> bool {
+    let target = &entry.record.target;
+    let is_ours = entry.record.operation.of.is_some();
+    target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))
 }
 
 /// So many denied numbers of one entry are looked up again.
