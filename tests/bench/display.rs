@@ -82,10 +82,10 @@ fn compare(title: &str, runs: &mut [(&str, &mut dyn FnMut())]) {
         let slow = sample.times[sample.times.len() * 9 / 10];
         let base = *base.get_or_insert(median);
         println!(
-            "  {:<56} {:>7.2} ms {:>7.2} ms {:>7.2}x",
+            "  {:<56} {:>7.0} µs {:>7.0} µs {:>7.2}x",
             sample.name,
-            median.as_secs_f64() * 1e3,
-            slow.as_secs_f64() * 1e3,
+            median.as_secs_f64() * 1e6,
+            slow.as_secs_f64() * 1e6,
             median.as_secs_f64() / base.as_secs_f64()
         );
     }
