@@ -171,9 +171,9 @@ impl Driver for Hanging {
     }
 }
 
-#[test]
-fn a_display_that_hangs_delays_neither_the_others_nor_the_end() {
-    let (release, held) = mpsc::channel::<Infallible>();
+/// Displays of which one hangs with its first scene, until what comes with them is dropped.
+fn with_a_hanging_display() -> (Displays, mpsc::Sender<Infallible>) {
+    let (release, held) = mpsc::channel();
     let (entered, inside) = mpsc::channel();
     let hanging = Hanging {
         entered,
@@ -185,11 +185,17 @@ fn a_display_that_hangs_delays_neither_the_others_nor_the_end() {
     displays.screens.push(hanging);
     displays.show(&Scene::Declined).unwrap();
     inside.recv_timeout(PATIENCE).unwrap();
+    (displays, release)
+}
+
+#[test]
+fn a_display_that_hangs_delays_neither_the_others_nor_the_end() {
+    let (displays, release) = with_a_hanging_display();
     let before = displays.live().png().0;
     displays.show(&Scene::ScanMe).unwrap();
     wait_until("the other display", || displays.live().png().0 > before);
     displays.stop();
-    let idle = render(&Scene::Idle, USUAL_SIZE, &look).unwrap();
+    let idle = render(&Scene::Idle, USUAL_SIZE, &Look::default()).unwrap();
     assert_eq!(
         displays.live().png().1.as_ref(),
         idle.png().unwrap().as_slice()
@@ -344,18 +350,7 @@ fn windows_are_connected_or_missed_and_a_code_must_fit_one_of_them() {
 
 #[test]
 fn a_display_that_hangs_is_not_called_connected() {
-    let (release, held) = mpsc::channel::<Infallible>();
-    let (entered, inside) = mpsc::channel();
-    let hanging = Hanging {
-        entered,
-        held: Some(held),
-    };
-    let look = Look::default();
-    let hanging = Screen::painted("display1".into(), Box::new(hanging), &look).unwrap();
-    let mut displays = Displays::start(&[], &look).unwrap();
-    displays.screens.push(hanging);
-    displays.show(&Scene::Declined).unwrap();
-    inside.recv_timeout(PATIENCE).unwrap();
+    let (displays, release) = with_a_hanging_display();
     wait_until("the verdict", || displays.state()[0].state == "failed");
     assert_eq!(displays.state()[0].remedy.as_deref(), Some(DOES_NOT_ANSWER));
     drop(release);
