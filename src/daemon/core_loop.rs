@@ -17,7 +17,7 @@ use crate::api::till::{Answer, Command};
 use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::core::Core;
-use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket};
+use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket, Write};
 use crate::core::record::Record;
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
@@ -76,6 +76,8 @@ pub(super) struct CoreLoop {
     tickets: Ticket,
     /// The journal's file was removed.
     gone: bool,
+    /// An operation is over whose codes still stand in the journal's write-ahead log.
+    codes_remain: bool,
     pulse_at: Duration,
     /// When nothing old was left in the journal.
     purged_at: Option<jiff::Timestamp>,
@@ -113,6 +115,7 @@ impl CoreLoop {
             askers: BTreeMap::new(),
             tickets: 0,
             gone: false,
+            codes_remain: true,
             pulse_at: Duration::ZERO,
             purged_at: None,
             told_health: None,
@@ -167,6 +170,9 @@ impl CoreLoop {
         self.has_room();
         self.retain(now.wall);
         self.publish_changes();
+        if self.codes_remain {
+            self.codes_remain = !self.parts.journal.empty_log();
+        }
     }
 
     /// Removes operations that are older than the journal keeps them.
@@ -390,6 +396,8 @@ impl CoreLoop {
         for effect in step.effects {
             self.perform(effect);
         }
+        let is_over = |write: &Write| write.record.operation().state.is_final();
+        self.codes_remain |= step.writes.iter().any(is_over);
     }
 
     /// A journal that is gone takes no writes any more: only a new start opens what is there now.

@@ -184,6 +184,27 @@ impl Journal {
         Ok(())
     }
 
+    /// Empties the write-ahead log, where the codes of an operation that is over still stand though
+    /// their rows do not hold them any more; whether that is done. Waits for nobody: while somebody
+    /// reads, the log stays.
+    pub fn empty_log(&mut self) -> bool {
+        let busy = self.connection.busy_timeout(Duration::ZERO).and_then(|()| {
+            let query = "PRAGMA wal_checkpoint(TRUNCATE)";
+            self.connection
+                .query_row(query, [], |row| row.get::<_, i64>(0))
+        });
+        if let Err(error) = self.connection.busy_timeout(BUSY_WAIT) {
+            tracing::error!(%error, "The journal's patience cannot be set");
+        }
+        match busy {
+            Ok(busy) => busy == 0,
+            Err(error) => {
+                tracing::debug!(%error, "The write-ahead log is not emptied now");
+                false
+            }
+        }
+    }
+
     /// A removed file takes writes as gladly as any other, and loses them.
     fn check_place(&self) -> Result<(), JournalError> {
         match &self.file {

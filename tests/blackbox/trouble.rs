@@ -312,6 +312,28 @@ fn a_clock_a_day_off_the_services_needs_a_person() {
 }
 
 #[test]
+fn a_code_is_in_no_file_of_the_journal_once_its_sale_is_over() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 1999);
+    let code = till.until("s-1", &["awaiting_buyer"])["shows"]["qr"].clone();
+    let code = code.as_str().unwrap().as_bytes().to_vec();
+    let holds = || {
+        ["journal.sqlite3", "journal.sqlite3-wal"]
+            .iter()
+            .any(|name| {
+                let path = till.path("linuxcash/cash/paysystems/oplati").join(name);
+                let bytes = std::fs::read(path).unwrap_or_default();
+                bytes.windows(code.len()).any(|part| part == code)
+            })
+    };
+    assert!(holds(), "it is journalled while the sale waits");
+    till.ask("POST", "/v1/operations/s-1/abort", json!(null));
+    assert_eq!(till.until_final("s-1")["state"], "cancelled");
+    wait_for("the code to go", || (!holds()).then_some(()));
+}
+
+#[test]
 fn after_a_crash_no_display_keeps_the_code_of_before() {
     let sim = Sim::start(None);
     let more = "[Display]\ndevice = png:buyer.png@480x320\n";
