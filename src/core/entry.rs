@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::clock::Now;
 use crate::core::admission::Granted;
@@ -108,6 +108,14 @@ impl LiveEntry {
         message.clone_into(&mut operation.message);
         operation.updated_at = now.wall;
         operation.finished_at = state.is_final().then_some(now.wall);
+    }
+
+    /// When the next question of a watched entry is due. A clock that was set back must not put it off
+    /// for days.
+    pub(super) fn plan_recheck(&mut self, now: Now) {
+        let next = self.record.rechecks.first();
+        let wait = next.map(|at| at.duration_since(now.wall).min(LONGEST_RECHECK));
+        self.next_at = now.mono + Duration::try_from(wait.unwrap_or_default()).unwrap_or_default();
     }
 
     /// The service said what was asked for: errors before it are not in a row with those after it.
@@ -374,17 +382,12 @@ impl Core {
     }
 
     pub(super) fn live(&self, record: EntryRecord, lost_at: Duration, now: Now) -> LiveEntry {
-        let recheck = record.rechecks.first().filter(|_| !record.is_live());
-        // A clock that was set back must not put the question off for days.
-        let wait = recheck.map_or(SignedDuration::ZERO, |at: &Timestamp| {
-            at.duration_since(now.wall).min(LONGEST_RECHECK)
-        });
-        LiveEntry {
+        let mut entry = LiveEntry {
             foreign: self.settings.account.as_ref() != Some(&record.account),
             stage: Stage::Waiting,
             lost_at,
             reversal_lost_at: lost_at,
-            next_at: now.mono + Duration::try_from(wait).unwrap_or_default(),
+            next_at: now.mono,
             pause: if record.is_refund() {
                 LOOK_UP_PAUSE
             } else {
@@ -392,7 +395,11 @@ impl Core {
             },
             wants_connection: false,
             record,
+        };
+        if !entry.record.is_live() {
+            entry.plan_recheck(now);
         }
+        entry
     }
 
     /// After a restart: every connection of the process before is closed by now, not earlier.

@@ -276,7 +276,8 @@ fn next_scene(number: u64) -> u64 {
     (number / SCENE + 1) * SCENE
 }
 
-fn packed(frame: &Frame) -> Result<Vec<u8>, PanelError> {
+/// As a PNG.
+pub(super) fn packed(frame: &Frame) -> Result<Vec<u8>, PanelError> {
     frame
         .png()
         .map_err(|error| PanelError::Failed(with_causes(&error)))

@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::frame::Frame;
+use super::live::packed;
 use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel};
 use crate::causes::with_causes;
 use crate::config::PixelSize;
@@ -49,10 +50,8 @@ impl PixelPanel for PngFile {
     }
 
     fn show(&mut self, frame: &Frame) -> Result<(), PanelError> {
-        let png = frame
-            .png()
-            .map_err(|error| PanelError::Failed(with_causes(&error)))?;
-        replace(&self.path, &png).map_err(|error| PanelError::Unwritable(with_causes(&error)))
+        replace(&self.path, &packed(frame)?)
+            .map_err(|error| PanelError::Unwritable(with_causes(&error)))
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till, sale, wait_for};
+use crate::bench::{Sim, Till, sale, serial_port, wait_for};
 
 /// A display's end of a port, and all that came there.
 struct Display {
@@ -19,17 +17,9 @@ struct Display {
 
 impl Display {
     fn plug() -> Display {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master: OwnedFd = openpt(flags).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let node = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-        let slave = File::options().read(true).write(true).open(&node).unwrap();
-        let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
-        modes.make_raw();
-        rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
+        let (master, node, slave) = serial_port();
         let came: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let (mut master, hears) = (File::from(master), came.clone());
+        let (mut master, hears) = (master, came.clone());
         // Ends with the slave.
         std::thread::spawn(move || {
             let mut bytes = [0; 7];

@@ -2,12 +2,10 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 
-use crate::bench::{Sim, Till, wait_for};
+use crate::bench::{Sim, Till, serial_port, wait_for};
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
 
@@ -20,16 +18,9 @@ pub struct Scanner {
 
 impl Scanner {
     pub fn plug() -> Scanner {
-        let master: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let node = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-        let slave = File::options().read(true).write(true).open(&node).unwrap();
-        let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
-        modes.make_raw();
-        rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
+        let (master, node, slave) = serial_port();
         Scanner {
-            master: File::from(master),
+            master,
             node,
             _slave: slave,
         }

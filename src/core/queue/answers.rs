@@ -87,7 +87,7 @@ impl Core {
         plan_rechecks(&mut entry.record, now);
         let message = words::NOTHING_TO_UNDO;
         self.conclude(entry, message, "conclusively absent", now, step);
-        plan_recheck(entry, now);
+        entry.plan_recheck(now);
     }
 
     /// What the target's own status means for its undoing.
@@ -236,7 +236,7 @@ impl Core {
             plan_rechecks(&mut entry.record, now);
             let error = words::no_connection("the refund was conclusively absent");
             self.fail_entry(entry, error, "conclusively absent", now, step);
-            return plan_recheck(entry, now);
+            return entry.plan_recheck(now);
         }
         self.reverse(entry, true, now, step);
     }
@@ -385,11 +385,4 @@ fn plan_rechecks(record: &mut EntryRecord, now: Now) {
         .iter()
         .filter_map(|wait| now.wall.checked_add(*wait).ok())
         .collect();
-}
-
-/// When the next question of a watched entry is due.
-pub(super) fn plan_recheck(entry: &mut LiveEntry, now: Now) {
-    let next = entry.record.rechecks.first();
-    let wait = next.map(|at| at.duration_since(now.wall).min(LONGEST_RECHECK));
-    entry.next_at = now.mono + Duration::try_from(wait.unwrap_or_default()).unwrap_or_default();
 }

@@ -1,6 +1,5 @@
 //! How an entry ends, and what its target learns of it in the same transaction.
 
-use super::answers::plan_recheck;
 use super::*;
 use crate::core::record::Ending;
 use crate::core::sale::LiveSale;
@@ -310,7 +309,7 @@ impl Core {
         if !entry.record.is_live() {
             entry.record.operation.updated_at = now.wall;
             step.write_entry(&entry.record, "asked for again");
-            plan_recheck(entry, now);
+            entry.plan_recheck(now);
         }
     }
 
