@@ -244,6 +244,15 @@ impl Record {
         }
     }
 
+    /// Whether a row of the service's report that has our order number or payment number is this very
+    /// operation. Where a used order number was taken again, an earlier request of ours may have made
+    /// a payment of its own under it.
+    #[must_use]
+    pub fn is_reported_as(&self, payment_id: i64) -> bool {
+        let own = self.operation().payment_id;
+        own.is_none_or(|own| own == payment_id)
+    }
+
     /// Whether a restart must take it up again.
     #[must_use]
     pub fn is_open(&self) -> bool {

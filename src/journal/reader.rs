@@ -44,7 +44,8 @@ impl ShiftReader {
         })
     }
 
-    /// What the journal knows of a row of the report, which counts as seen from now on.
+    /// What the journal knows of a row of the report. The operation counts as seen from now on, if it is
+    /// this very payment.
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
@@ -67,12 +68,14 @@ impl ShiftReader {
         let Some((parts, seq)) = found else {
             return Ok(None);
         };
-        if let Some((word, bit)) = self.place(seq)
+        let record = parse(&parts)?;
+        if record.is_reported_as(payment_id)
+            && let Some((word, bit)) = self.place(seq)
             && let Some(word) = self.seen.get_mut(word)
         {
             *word |= bit;
         }
-        parse(&parts).map(Some)
+        Ok(Some(record))
     }
 
     fn place(&self, seq: i64) -> Option<(usize, u64)> {

@@ -66,6 +66,13 @@ impl Comparison {
             }
             return;
         };
+        if !record.is_reported_as(info.payment_id) {
+            // What moved nothing is a try that failed; the operation's own row tells how it ended.
+            if moved_there {
+                self.differ(What::UnknownHere, None, Some(info));
+            }
+            return;
+        }
         let amount = record.operation().amount;
         if info.sum != amount {
             return self.differ(What::SumDiffers, Some(record.operation()), Some(info));

@@ -136,6 +136,68 @@ fn every_difference_is_named() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// Two sales of the same sum, `a` ended as it may and `b` paid; then the journal knows `b` alone, under
+/// the order number of `a`, as if the service had taken a used number again.
+fn two_under_one_number(deed: &str, state: &str) -> (Sim, Till, String) {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    for (id, deed, state) in [("a", deed, state), ("b", "confirm", "done")] {
+        till.begin(id, 700);
+        till.until(id, &["awaiting_buyer"]);
+        sim.control("POST", "/sim/buyer/join", json!({}));
+        till.until(id, &["awaiting_confirmation"]);
+        sim.control("POST", &format!("/sim/buyer/{deed}"), json!({}));
+        assert_eq!(till.until_final(id)["state"], state);
+    }
+    let shift = till.operation("b")["shift"].as_str().unwrap().to_owned();
+    let number = till.operation("a")["order_number"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let journal = open_journal(&till);
+    journal
+        .execute("DELETE FROM operations WHERE id = 'a'", [])
+        .unwrap();
+    let renumber = "UPDATE operations SET order_number = ?1, operation = json_set(operation, '$.order_number', ?1) WHERE id = 'b'";
+    assert_eq!(journal.execute(renumber, [number]).unwrap(), 1);
+    (sim, till, shift)
+}
+
+fn open_journal(till: &Till) -> rusqlite::Connection {
+    let path = till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3");
+    rusqlite::Connection::open(path).unwrap()
+}
+
+fn whats(found: &Value) -> Vec<&str> {
+    let differences = found["differences"].as_array().unwrap();
+    differences
+        .iter()
+        .map(|one| one["what"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_try_that_failed_under_the_same_number_is_no_difference() {
+    let (_sim, till, shift) = two_under_one_number("decline", "declined");
+    let found = reconcile(&till, &shift);
+    assert_eq!(found["differences"], json!([]), "{found}");
+    assert_eq!(found["till"], found["service"], "{found}");
+    // Nor does it stand for a payment that the report lacks.
+    let forget = "UPDATE operations SET payment_id = 999, operation = json_set(operation, '$.payment_id', 999) WHERE id = 'b'";
+    assert_eq!(open_journal(&till).execute(forget, []).unwrap(), 1);
+    let found = reconcile(&till, &shift);
+    assert_eq!(whats(&found), ["unknown_here", "unknown_there"], "{found}");
+}
+
+#[test]
+fn a_second_payment_under_the_same_number_is_named() {
+    let (_sim, till, shift) = two_under_one_number("confirm", "done");
+    let found = reconcile(&till, &shift);
+    assert_eq!(whats(&found), ["unknown_here"], "{found}");
+    assert_eq!(found["till"]["sales"]["count"], 1);
+    assert_eq!(found["service"]["sales"]["count"], 2);
+}
+
 /// A sale whose request was lost, and of which nothing was found.
 fn absent() -> (Sim, Till, String, String) {
     let sim = Sim::start(None);

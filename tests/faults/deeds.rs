@@ -277,7 +277,8 @@ impl World<'_> {
                 operation.order_number == info.order_number
                     || operation.payment_id == Some(info.payment_id)
             });
-            seen.extend(known.map(|record| record.operation().id.clone()));
+            let own = known.filter(|record| record.is_reported_as(info.payment_id));
+            seen.extend(own.map(|record| record.operation().id.clone()));
             if !info.order_number.starts_with(ELSEWHERE) {
                 comparison.reported(&info, known);
             }
