@@ -375,6 +375,7 @@ impl Core {
             next_try: Some(now.wall),
             answered_errors: 0,
             errors_since: None,
+            pending: None,
             set_aside: false,
             rechecks: Vec::new(),
             settled: None,

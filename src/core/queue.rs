@@ -28,7 +28,7 @@ use jiff::SignedDuration;
 use crate::clock::Now;
 use crate::core::entry::{BACKOFF, LONGEST_RECHECK, LiveEntry, Stage};
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
-use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
+use crate::core::record::{EntryRecord, EntryRequest, Pending, Record, Reversal, Target};
 use crate::core::sale::Phase;
 use crate::core::targets::{give_back_to_left, take_from_left};
 use crate::core::{Core, shift, words};
@@ -43,7 +43,7 @@ const MOST_BACKOFF: Duration = Duration::from_secs(60);
 const MOST_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
 /// Most pause while the service answers but the money has not moved yet.
 const MOST_PENDING_PAUSE: Duration = Duration::from_secs(10);
-/// An entry is set aside after so many answered errors in a row …
+/// An entry is set aside after so many answered errors in a row, or looks at a reversal that stays pending …
 const MOST_ANSWERED_ERRORS: u32 = 10;
 /// … over at least this time.
 const ERRORS_FOR: SignedDuration = SignedDuration::from_hours(1);
@@ -266,6 +266,7 @@ impl Core {
             ));
         }
         entry.record.set_aside = false;
+        entry.record.pending = None;
         entry.end_errors();
         entry.record.operation.error = None;
         entry.record.queued_once = true;

@@ -112,6 +112,15 @@ pub enum Reversal {
     Known(i64),
 }
 
+/// A reversal that the service has not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// When that was seen first.
+    pub since: Timestamp,
+    /// How often it was seen.
+    pub looks: u32,
+}
+
 /// What the till asked for, if it was the till.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,7 +170,10 @@ pub struct EntryRecord {
     pub answered_errors: u32,
     /// When the first of those came.
     pub errors_since: Option<Timestamp>,
-    /// Refused for good: waits for a person.
+    /// The reversal is known and not final.
+    #[serde(default)]
+    pub pending: Option<Pending>,
+    /// Refused for good, or not final for too long: waits for a person.
     pub set_aside: bool,
     /// After a conclusive absence: when the number is asked for once more.
     pub rechecks: Vec<Timestamp>,

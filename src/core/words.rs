@@ -24,6 +24,9 @@ pub const REFUND_SET_ASIDE: &str =
 pub const NOTHING_TO_UNDO: &str = "Оплата не проводилась, отменять нечего";
 /// An undoing that a person must look at.
 pub const SET_ASIDE: &str = "Сервер отказал в отмене. Проверьте оплату в личном кабинете О!плати";
+/// An undoing whose reversal the service neither carries out nor ends.
+pub const NOT_FINISHED: &str =
+    "Сервер не завершает отмену. Проверьте оплату в личном кабинете О!плати";
 /// An undoing that a person closed.
 pub const SETTLED: &str = "Отмена закрыта вручную";
 /// token.conf cannot be read or written.
@@ -92,12 +95,12 @@ pub fn refund_denied(status: PaymentStatus, detail: &str) -> OperationError {
     }
 }
 
-/// A reversal that the service refuses for good.
+/// A reversal that waits for a person; `message` is the operation's own.
 #[must_use]
-pub fn set_aside(detail: &str) -> OperationError {
+pub fn set_aside(message: &str, detail: &str) -> OperationError {
     OperationError {
         code: ErrorCode::ServiceRejected,
-        message: SET_ASIDE.to_owned(),
+        message: message.to_owned(),
         detail: support_text(detail),
         remedy: "Проверьте оплату в личном кабинете О!плати, затем: oplati queue settle".to_owned(),
     }

@@ -19,6 +19,8 @@ use crate::random::Random;
 pub const ELSEWHERE: &str = "elsewhere-";
 /// A payment that nobody confirms ends by itself after this time.
 const CONFIRM: Duration = Duration::from_secs(300);
+/// A reversal that is pending for so many seconds is pending for ever.
+const NEVER_S: u64 = 1_000_000_000;
 
 /// What the service does otherwise than one would hope.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +62,14 @@ impl Quirks {
             (self.empty_purses, "purse too empty to give a refund back"),
             (self.own_day, "service files under its own day"),
             (self.rows.is_some(), "reports end too early"),
-            (self.slow_reversals_s > 0, "reversals are pending first"),
+            (
+                (1..NEVER_S).contains(&self.slow_reversals_s),
+                "reversals are pending first",
+            ),
+            (
+                self.slow_reversals_s == NEVER_S,
+                "reversals stay pending for ever",
+            ),
             (self.failing_reversals, "pending reversals fail at times"),
         ];
         let met = named.into_iter().filter(|(met, _)| *met);
@@ -374,10 +383,10 @@ impl Service {
             quirks.empty_purses = random.one_in(5);
             quirks.own_day = random.one_in(3);
             quirks.rows = random.one_in(6).then(|| random.below(4) as usize);
-            quirks.slow_reversals_s = if random.one_in(4) {
-                1 + random.below(900)
-            } else {
-                0
+            quirks.slow_reversals_s = match random.below(16) {
+                0..3 => 1 + random.below(900),
+                3 => NEVER_S,
+                _ => 0,
             };
             quirks.failing_reversals = random.one_in(2);
         }

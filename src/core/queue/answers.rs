@@ -263,9 +263,7 @@ impl Core {
                 self.conclude(entry, message, "the reversal was carried out", now, step);
             }
             PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
-                entry.end_errors();
-                entry.later(MOST_PENDING_PAUSE, None, now);
-                step.write_entry(&entry.record, "the reversal is pending");
+                self.still_pending(entry, &fact, now, step);
             }
             PaymentStatus::Decline
             | PaymentStatus::NotEnough
@@ -290,10 +288,30 @@ impl Core {
         }
     }
 
+    /// The reversal is not final. One that never will be must not close the shop: after the patience that
+    /// errors have, a person looks, and the till sells on.
+    fn still_pending(&mut self, entry: &mut LiveEntry, fact: &str, now: Now, step: &mut Step) {
+        entry.end_errors();
+        let first = Pending {
+            since: now.wall,
+            looks: 0,
+        };
+        let pending = entry.record.pending.get_or_insert(first);
+        pending.looks = pending.looks.saturating_add(1);
+        let long = now.wall.duration_since(pending.since) >= ERRORS_FOR;
+        if pending.looks >= MOST_ANSWERED_ERRORS && long {
+            entry.record.last_error = Some(fact.to_owned());
+            return self.set_aside(entry, "the reversal stays pending", now, step);
+        }
+        entry.later(MOST_PENDING_PAUSE, None, now);
+        step.write_entry(&entry.record, "the reversal is pending");
+    }
+
     /// The present number was denied: the next reversal gets another.
     fn renumber(&mut self, entry: &mut LiveEntry) {
         let record = &mut entry.record;
         record.reversal = Reversal::NotSent;
+        record.pending = None;
         record.resent = false;
         record.operation.payment_id = None;
         let old = std::mem::take(&mut record.operation.order_number);

@@ -70,14 +70,20 @@ impl Core {
         entry.record.set_aside = true;
         entry.record.next_try = None;
         let detail = entry.record.last_error.clone();
-        entry.record.operation.error = Some(words::set_aside(detail.as_deref().unwrap_or(what)));
+        let message = match entry.record.reversal {
+            _ if entry.record.is_refund() => words::REFUND_SET_ASIDE,
+            Reversal::Known(_) => words::NOT_FINISHED,
+            Reversal::NotSent | Reversal::Sent => words::SET_ASIDE,
+        };
+        let error = words::set_aside(message, detail.as_deref().unwrap_or(what));
+        entry.record.operation.error = Some(error);
         step.alarm(&entry.record.operation.id, format!("set aside: {what}"));
         if entry.record.is_refund() {
-            entry.set(State::InDoubt, words::REFUND_SET_ASIDE, now);
+            entry.set(State::InDoubt, message, now);
             return step.write_entry(&entry.record, what);
         }
         entry.record.operation.undo = Some(Undo::SetAside);
-        entry.set(State::Queued, words::SET_ASIDE, now);
+        entry.set(State::Queued, message, now);
         step.write_entry(&entry.record, what);
         if let Some((sale, _)) = self.take_attached(entry) {
             return self.refuse_attached(sale, now, step);

@@ -91,6 +91,66 @@ fn a_reversal_that_the_service_ends_again_and_again_is_set_aside_after_an_hour()
     assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
 }
 
+/// Leaves every reversal as `status`, until `over` says so.
+fn keep_reversal(world: &mut World, status: PaymentStatus, mut over: impl FnMut(&World) -> bool) {
+    let limit = world.now.mono + 2 * 3600 * SECOND;
+    while !over(world) {
+        for payment in world.service.ledger.values_mut() {
+            if payment.info.payment_type != PaymentType::Sale {
+                payment.info.status = status;
+            }
+        }
+        world.pass(SECOND);
+        world.run_due();
+        while !world.pending.is_empty() {
+            world.answer(Fate::Answered);
+            for payment in world.service.ledger.values_mut() {
+                if payment.info.payment_type != PaymentType::Sale {
+                    payment.info.status = status;
+                }
+            }
+            world.run_due();
+        }
+        assert!(world.now.mono < limit, "it blocks for ever");
+    }
+}
+
+#[test]
+fn a_reversal_that_is_never_finished_is_set_aside_after_an_hour_and_can_be_taken_up_or_settled() {
+    for status in [PaymentStatus::InProgress, PaymentStatus::Unknown(77)] {
+        for refund in [false, true] {
+            let mut world = sold();
+            if refund {
+                world.refund("c1", "s", 500);
+            } else {
+                world.cancel("c1", "s", false);
+            }
+            world.run_due();
+            let began = world.now.mono;
+            keep_reversal(&mut world, status, |world| world.entry("c1").set_aside);
+            assert!(world.now.mono >= began + 3600 * SECOND);
+            assert_eq!(
+                world.core.status(world.now).queue_depth,
+                0,
+                "the till sells on"
+            );
+            let told = world.operation("c1").clone();
+            assert_eq!(told.message, told.error.unwrap().message);
+            // It may have moved, so it counts.
+            let left = if refund { 1499 } else { 0 };
+            assert_eq!(world.operation("s").left.unwrap().0, left);
+            // A person asks again, and now it is carried out.
+            let id = "c1".to_owned();
+            world.event(Event::Retry { ticket: 900, id });
+            keep_reversal(&mut world, PaymentStatus::Ok, |world| {
+                world.state("c1") == State::Done
+            });
+            assert_eq!(world.operation("s").left.unwrap().0, left);
+            assert!(world.operation("c1").error.is_none());
+        }
+    }
+}
+
 #[test]
 fn a_right_answer_between_errors_begins_their_count_anew() {
     let mut world = sold();
