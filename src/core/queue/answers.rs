@@ -298,6 +298,7 @@ impl Core {
         };
         let pending = entry.record.pending.get_or_insert(first);
         pending.looks = pending.looks.saturating_add(1);
+        pending.since = pending.since.min(now.wall);
         let long = now.wall.duration_since(pending.since) >= ERRORS_FOR;
         if pending.looks >= MOST_ANSWERED_ERRORS && long {
             entry.record.last_error = Some(fact.to_owned());
@@ -349,7 +350,11 @@ impl Core {
         self.count_try(entry, detail, step);
         let record = &mut entry.record;
         record.answered_errors = record.answered_errors.saturating_add(1);
-        let since = *record.errors_since.get_or_insert(now.wall);
+        // A clock that was set back begins the time anew: nobody waits until it has caught up.
+        let since = record
+            .errors_since
+            .map_or(now.wall, |since| since.min(now.wall));
+        record.errors_since = Some(since);
         let long = now.wall.duration_since(since) >= ERRORS_FOR;
         if record.answered_errors >= MOST_ANSWERED_ERRORS && long {
             return self.set_aside(entry, "too many answered errors", now, step);

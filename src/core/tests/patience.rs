@@ -91,6 +91,25 @@ fn a_reversal_that_the_service_ends_again_and_again_is_set_aside_after_an_hour()
     assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
 }
 
+#[test]
+fn a_clock_that_is_set_back_does_not_lengthen_the_patience_by_what_it_lost() {
+    let mut world = sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    let mut looked = 0;
+    let began = world.now.mono;
+    keep_reversal(&mut world, PaymentStatus::InProgress, |_| {
+        looked += 1;
+        looked > 60
+    });
+    let back = jiff::SignedDuration::from_hours(20);
+    world.now.wall = world.now.wall.checked_sub(back).unwrap();
+    keep_reversal(&mut world, PaymentStatus::InProgress, |world| {
+        world.entry("c1").set_aside
+    });
+    assert!(world.now.mono >= began + 3600 * SECOND);
+}
+
 /// Leaves every reversal as `status`, until `over` says so.
 fn keep_reversal(world: &mut World, status: PaymentStatus, mut over: impl FnMut(&World) -> bool) {
     let limit = world.now.mono + 2 * 3600 * SECOND;
