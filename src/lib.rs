@@ -10,6 +10,7 @@
 //! - [`service`]: the client of the payment service · [`report`]: a shift compared with it, and printed
 //! - [`api`]: tills ask and listen · [`daemon`]: all of it joined in one process
 //! - [`sim`], [`demo`]: a strict simulated service, and everything on a bare machine
+//! - [`selftest`]: what works here, what does not, and what to do
 //! - [`cli`]: the verbs
 
 pub mod api;
@@ -32,5 +33,6 @@ pub mod profile;
 pub mod report;
 pub mod scanner;
 pub mod secret;
+pub mod selftest;
 pub mod service;
 pub mod sim;

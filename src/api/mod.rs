@@ -57,6 +57,10 @@ fn router(api: Api, door: Door) -> Router {
         .route("/v1/queue/{id}/retry", post(routes::retry))
         .route("/v1/queue/{id}/settle", post(routes::settle))
         .route("/v1/devices", get(routes::get_devices))
+        .route(
+            "/v1/devices/{name}/test",
+            post(routes::post_test).delete(routes::delete_test),
+        )
         .route("/v1/health", get(routes::get_health))
         .route("/v1/events", get(events::get_events))
         .route("/v1/display.png", get(routes::get_frame))

@@ -6,9 +6,10 @@ use utoipa::OpenApi;
 
 use super::routes::{
     Devices, OperationsPage, Queue, ReconciliationRequest, ScanAnswer, ScanRequest, SettleRequest,
+    TestRequest,
 };
 use super::{events, page, routes};
-use crate::api::till::{Device, Health};
+use crate::api::till::{Device, DeviceTest, Health};
 use crate::operation::{
     CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
 };
@@ -36,6 +37,8 @@ use crate::report::Reconciliation;
         routes::retry,
         routes::settle,
         routes::get_devices,
+        routes::post_test,
+        routes::delete_test,
         routes::get_health,
         routes::get_frame,
         events::get_events,
@@ -54,6 +57,8 @@ use crate::report::Reconciliation;
         Health,
         Device,
         Devices,
+        DeviceTest,
+        TestRequest,
         OperationsPage,
         Queue,
         ScanAnswer,

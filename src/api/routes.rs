@@ -16,7 +16,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::access::Caller;
 use super::answer::{invalid, json, new_id, not_found, path_id, query};
-use super::till::{Answer, Archive, Command, Device, Health, HealthStatus, OperationsQuery};
+use super::till::{
+    Answer, Archive, Command, Device, Health, HealthStatus, InteractiveTest, OperationsQuery,
+};
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
 use crate::operation::{
     CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
@@ -25,6 +27,7 @@ use crate::operation::{
 use crate::problem::{Code, Problem};
 use crate::report::Reconciliation;
 use crate::secret::Secret;
+use crate::selftest::closed_loop::{MOST_SCANS, USUAL_SCANS};
 
 /// How long the core may think; beyond that its disk hangs.
 const CORE_ANSWERS: Duration = Duration::from_secs(10);
@@ -417,6 +420,66 @@ pub(super) async fn get_devices(State(api): State<Api>) -> Json<Devices> {
     Json(Devices {
         devices: api.till.watch.devices(),
     })
+}
+
+/// Which test.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestRequest {
+    /// With a person who reads codes off a display; usually not.
+    #[serde(default)]
+    interactive: bool,
+    /// Of an interactive test of a scanner: where the codes are shown; usually the first display that can.
+    display: Option<String>,
+    /// Of an interactive test: readings in a row, 1 to 50, usually 10.
+    scans: Option<usize>,
+}
+
+/// Tests a device. A plain test is over at once; an interactive one goes on by `device` events, takes the
+/// codes that the scanner reads and, for a display alone, the digits that `POST /v1/scans` hands in.
+#[utoipa::path(post, path = "/v1/devices/{name}/test", request_body = TestRequest, params(("name" = String, Path, description = "Such as scanner1")),
+    responses((status = 200, body = Device, description = "The device with its test"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, not_found, busy")))]
+pub(super) async fn post_test(
+    State(api): State<Api>,
+    name: PathId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Device>, Problem> {
+    let name = path_id(name)?;
+    let TestRequest {
+        interactive,
+        display,
+        scans,
+    } = json(&headers, body).await?;
+    let scans = scans.unwrap_or(USUAL_SCANS);
+    if !(1..=MOST_SCANS).contains(&scans) {
+        return Err(invalid(&format!(
+            "scans = {scans}: 1 to {MOST_SCANS} are allowed"
+        )));
+    }
+    let interactive = interactive.then_some(InteractiveTest { display, scans });
+    ask(&api, |answer| Command::Test {
+        name,
+        interactive,
+        answer,
+    })
+    .await
+    .map(Json)
+}
+
+/// Stops the interactive test of a device, if one runs.
+#[utoipa::path(delete, path = "/v1/devices/{name}/test", params(("name" = String, Path, description = "Such as scanner1")),
+    responses((status = 200, body = Device, description = "The device with its test"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found")))]
+pub(super) async fn delete_test(
+    State(api): State<Api>,
+    name: PathId,
+) -> Result<Json<Device>, Problem> {
+    let name = path_id(name)?;
+    ask(&api, |answer| Command::StopTest { name, answer })
+        .await
+        .map(Json)
 }
 
 /// What everybody may know.

@@ -220,6 +220,9 @@ async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
             }
             Command::Recheck { .. } => {}
             Command::Scan { answer, .. } => drop(answer.send(Ok(None))),
+            Command::Test { answer, .. } | Command::StopTest { answer, .. } => {
+                drop(answer.send(Err(Problem::new(Code::NotFound, "нет", "нет"))));
+            }
             Command::Retry { answer, .. } | Command::Settle { answer, .. } => {
                 drop(answer.send(Err(Problem::new(Code::NotFound, "нет", "нет"))));
             }

@@ -17,6 +17,7 @@ use crate::operation::{Operation, QueueItem, State, Wish};
 use crate::problem::Problem;
 use crate::report::Reconciliation;
 use crate::secret::Secret;
+use crate::selftest::Check;
 
 /// How the core answers one command.
 pub type Answer<T> = oneshot::Sender<Result<T, Problem>>;
@@ -52,6 +53,22 @@ pub enum Command {
         /// The entry.
         id: String,
     },
+    /// `POST /v1/devices/{name}/test`.
+    Test {
+        /// Which device.
+        name: String,
+        /// With a person; else only what is known.
+        interactive: Option<InteractiveTest>,
+        /// To the till.
+        answer: Answer<Device>,
+    },
+    /// `DELETE /v1/devices/{name}/test`.
+    StopTest {
+        /// Which device.
+        name: String,
+        /// To the till.
+        answer: Answer<Device>,
+    },
     /// `POST /v1/queue/{id}/retry`.
     Retry {
         /// Which.
@@ -68,6 +85,47 @@ pub enum Command {
         /// To the till.
         answer: Answer<QueueItem>,
     },
+}
+
+/// A test with a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InteractiveTest {
+    /// Where a scanner's codes are shown; the first that can, if none is named.
+    pub display: Option<String>,
+    /// Readings in a row, 1 to 50.
+    pub scans: usize,
+}
+
+/// How a test is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TestState {
+    /// Under way.
+    Running,
+    /// Over.
+    Done,
+}
+
+/// The newest test of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DeviceTest {
+    /// How it is.
+    pub state: TestState,
+    /// With a person.
+    pub interactive: bool,
+    /// Steps done.
+    pub step: usize,
+    /// Of so many.
+    pub of: usize,
+    /// One line for the technician, Russian.
+    pub says: String,
+    /// What was found: `id`, `group`, `subject`, `result`, `title`, `detail`, `remedy`; texts are Russian.
+    #[schema(value_type = Vec<Object>)]
+    pub checks: Vec<Check>,
+    /// RFC 3339.
+    pub started_at: String,
+    /// RFC 3339; null while it runs.
+    pub finished_at: Option<String>,
 }
 
 /// Which operations a page holds.
@@ -178,6 +236,8 @@ pub struct Device {
     pub last_error: Option<String>,
     /// Named counts.
     pub counters: std::collections::BTreeMap<String, u64>,
+    /// The newest test since the start; null before the first.
+    pub test: Option<DeviceTest>,
 }
 
 /// The journal.

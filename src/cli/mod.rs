@@ -12,6 +12,7 @@ mod output;
 mod report;
 mod reversals;
 mod sale;
+mod selftest;
 mod till;
 mod watch;
 mod words;
@@ -106,6 +107,8 @@ enum Verb {
         #[command(subcommand)]
         what: Option<devices::DevicesVerb>,
     },
+    /// What works at this till, what does not, and what to do
+    Selftest(selftest::SelftestArgs),
     /// Save what the buyer sees, or draw a QR code or text into a picture; show the buyer's window
     Display(display::DisplayArgs),
     /// Run the simulated payment service
@@ -261,6 +264,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
         | Verb::Watch
         | Verb::Scan { .. }
         | Verb::Devices { .. }
+        | Verb::Selftest(_)
         | Verb::Display(_) => {}
     }
     if let Err(error) = log::init(Stderr::Warnings, None) {
@@ -282,6 +286,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Scan { text: None } => till::block_on(watch::run(context, Some("scan"))),
         Verb::Scan { text: Some(text) } => till::block_on(watch::scan(context, text)),
         Verb::Devices { what } => till::block_on(devices::run(context, what)),
+        Verb::Selftest(args) => selftest::run(context, &args),
         Verb::Display(args) => match args.window() {
             Some(window) => display::show_window(context, window),
             None => till::block_on(display::run(context, args)),

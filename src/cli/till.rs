@@ -181,7 +181,7 @@ impl Till {
 }
 
 /// Runs a verb's conversation.
-pub(super) fn block_on(verb: impl Future<Output = Result<u8, CliError>>) -> Result<u8, CliError> {
+pub(super) fn block_on<T>(verb: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -254,6 +254,12 @@ impl Core {
         }
     }
 
+    /// Whether a buyer is being attended, or about to be.
+    #[must_use]
+    pub fn is_occupied(&self) -> bool {
+        self.sale.is_some() || self.admission.is_some()
+    }
+
     /// A creation stands alone in its step: should its write fail, nothing else is lost with it.
     fn tick(&mut self, now: Now, step: &mut Step) {
         if self.admission_tick(now, step) {

@@ -13,12 +13,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::api::notices::{NoticeKind, Notices};
-use crate::api::till::{Answer, Command};
+use crate::api::till::{Answer, Command, Device, DeviceTest, Watch as _};
 use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket, Write};
 use crate::core::record::Record;
+use crate::daemon::bench::Bench;
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
@@ -85,8 +86,9 @@ pub(super) struct CoreLoop {
     original: Option<Original>,
     pass_on: PassOn,
     told_health: Option<serde_json::Value>,
-    /// State and last error of each device, as listeners know them.
-    told_devices: BTreeMap<String, (String, Option<String>)>,
+    /// State, last error and test of each device, as listeners know them.
+    told_devices: BTreeMap<String, (String, Option<String>, Option<DeviceTest>)>,
+    bench: Bench,
 }
 
 /// What the loop is built of.
@@ -108,7 +110,9 @@ pub(super) struct Parts {
 impl CoreLoop {
     pub(super) fn new(parts: Parts) -> CoreLoop {
         let pass_on = PassOn::new(parts.shared.scanners());
+        let tests = Arc::clone(&parts.shared.tests);
         CoreLoop {
+            bench: Bench::new(Arc::clone(&parts.displays), tests, parts.clock),
             parts,
             original: None,
             pass_on,
@@ -135,6 +139,9 @@ impl CoreLoop {
             self.publish_status();
             notify_watchdog();
             self.pulse();
+            if self.bench.tick() {
+                self.publish_changes();
+            }
             let wait = self.time_until_wakeup();
             // However much comes in, what is due happens.
             if wait.is_zero() {
@@ -209,8 +216,12 @@ impl CoreLoop {
             tracing::trace!(why, at_ms = at.as_millis(), "Next wake-up");
             at.saturating_sub(now)
         });
+        let test = self.bench.wakeup().map(|at| {
+            // A test that is due is no tick of the core.
+            at.saturating_sub(now).max(Duration::from_millis(1))
+        });
         // A pulse that is due is no tick: the loop comes by in any case.
-        due.unwrap_or(PULSE).min(PULSE)
+        due.unwrap_or(PULSE).min(test.unwrap_or(PULSE)).min(PULSE)
     }
 
     async fn feed(&mut self, event: Event) {
@@ -225,6 +236,9 @@ impl CoreLoop {
                 code,
                 original,
             } => {
+                if self.bench.read(&device, code.expose()) {
+                    return self.publish_changes();
+                }
                 self.original = original;
                 self.feed(Event::Scan {
                     ticket: None,
@@ -282,6 +296,10 @@ impl CoreLoop {
                 Err(error) => tell(answer, Err(unreadable(&error))),
             },
             Command::Scan { text, answer } => {
+                if self.bench.read("api", text.expose()) {
+                    self.publish_changes();
+                    return tell(answer, Ok(None));
+                }
                 self.askers.insert(ticket, Asker::Scan(answer));
                 let event = Event::Scan {
                     ticket: Some(ticket),
@@ -289,6 +307,22 @@ impl CoreLoop {
                     code: text,
                 };
                 self.feed(event).await;
+            }
+            Command::Test {
+                name,
+                interactive,
+                answer,
+            } => {
+                let devices = self.parts.shared.devices();
+                let is_occupied = self.parts.core.is_occupied();
+                let begun = self.bench.start(&name, interactive, &devices, is_occupied);
+                tell(answer, begun.and_then(|()| self.device(&name)));
+                self.publish_changes();
+            }
+            Command::StopTest { name, answer } => {
+                self.bench.stop(&name);
+                tell(answer, self.device(&name));
+                self.publish_changes();
             }
             Command::Recheck { id } => match self.parts.journal.entry(&id) {
                 Ok(Some((entry, target))) => {
@@ -332,6 +366,10 @@ impl CoreLoop {
         if existing.is_none() && !self.has_room() {
             return tell(answer, Err(no_room()));
         }
+        // A buyer comes first.
+        if existing.is_none() {
+            self.bench.interrupt();
+        }
         self.askers.insert(ticket, Asker::Begin(answer));
         self.feed(Event::Begin {
             ticket,
@@ -341,6 +379,18 @@ impl CoreLoop {
             facts: Box::new(facts),
         })
         .await;
+    }
+
+    fn device(&self, name: &str) -> Result<Device, Problem> {
+        let devices = self.parts.shared.devices();
+        let found = devices.into_iter().find(|device| device.name == name);
+        found.ok_or_else(|| {
+            Problem::new(
+                Code::NotFound,
+                "Такого устройства нет",
+                "Имена устройств — oplati devices",
+            )
+        })
     }
 
     /// Whether the end of another operation can be written; said once when that changes.
@@ -487,8 +537,12 @@ impl CoreLoop {
 
     /// Devices come and go without the core.
     fn publish_changes(&mut self) {
-        for device in crate::api::till::Watch::devices(&*self.parts.shared) {
-            let facts = (device.state.clone(), device.last_error.clone());
+        for device in self.parts.shared.devices() {
+            let facts = (
+                device.state.clone(),
+                device.last_error.clone(),
+                device.test.clone(),
+            );
             if self.told_devices.get(&device.name) != Some(&facts) {
                 self.told_devices.insert(device.name.clone(), facts);
                 self.publish(NoticeKind::Device, &device);
@@ -533,6 +587,9 @@ impl CoreLoop {
 
     fn show(&self, scene: &crate::display::Scene) {
         tracing::debug!(scene = scene.name(), "Scene");
+        if self.bench.is_running() && *scene == crate::display::Scene::Idle {
+            return;
+        }
         if let Err(error) = self.parts.displays.show(scene) {
             tracing::warn!(scene = scene.name(), %error, "No display can show this");
             let refused = Inbound::SceneRefused {

@@ -1,10 +1,11 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `core_loop`: the core's thread · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves
+//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
 
+mod bench;
 mod core_loop;
 mod devices;
 mod reconciler;

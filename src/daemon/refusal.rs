@@ -94,6 +94,7 @@ fn answer(command: Command, problem: &Problem) {
         Command::Begin { answer, .. } => tell(answer, problem),
         Command::Abort { answer, .. } => tell(answer, problem),
         Command::Scan { answer, .. } => tell(answer, problem),
+        Command::Test { answer, .. } | Command::StopTest { answer, .. } => tell(answer, problem),
         Command::Retry { answer, .. } | Command::Settle { answer, .. } => tell(answer, problem),
         Command::Recheck { .. } => {}
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::bench::Results;
 use crate::api::till::{
     Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationsQuery,
     ServiceHealth, Watch,
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     pub(super) operations: AtomicU64,
     /// Calls to the service that are under way.
     pub(super) calls: Calls,
+    /// Tests of devices.
+    pub(super) tests: Arc<Results>,
     /// The journal, or why there is none, Russian.
     reader: Result<Reader, String>,
     displays: Arc<Displays>,
@@ -76,6 +79,7 @@ impl Shared {
             no_room: AtomicBool::new(false),
             operations: AtomicU64::new(0),
             calls: Calls::default(),
+            tests: Arc::default(),
             reader,
             displays,
             scanners,
@@ -242,6 +246,9 @@ impl Watch for Shared {
         let mut devices: Vec<Device> = scanners.map(scanner_device).collect();
         devices.extend(self.displays.state().into_iter().map(display_device));
         devices.sort_by(|a, b| (&b.kind, &a.name).cmp(&(&a.kind, &b.name)));
+        for device in &mut devices {
+            device.test = self.tests.of(&device.name);
+        }
         devices
     }
 }
@@ -272,6 +279,7 @@ fn display_device(display: DisplayState) -> Device {
             ("reconnects".to_owned(), display.reconnects),
             ("unproven".to_owned(), display.unproven),
         ]),
+        test: None,
     }
 }
 
@@ -296,6 +304,7 @@ fn scanner_device(snapshot: Snapshot) -> Device {
             ("reconnects".to_owned(), snapshot.reconnects),
             ("not_shared".to_owned(), snapshot.not_shared),
         ]),
+        test: None,
     }
 }
 

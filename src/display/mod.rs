@@ -219,6 +219,44 @@ impl Displays {
         Ok(())
     }
 
+    /// Shows a scene on one display alone, for tests; the next scene for all takes its place. A page or a
+    /// window shows the picture of the API, which is then the test's, too. Never waits.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the display cannot show it; it is not shown then. An unknown name shows nothing.
+    pub fn show_on(&self, name: &str, scene: &Scene) -> Result<(), Refusal> {
+        let Some(screen) = self.screens.iter().find(|screen| screen.name == name) else {
+            return Ok(());
+        };
+        let shows = match screen.kind {
+            Kind::Painted { .. } | Kind::Windows => screen,
+            Kind::Web => &self.picture,
+        };
+        if let Some(refusal) = shows.refuses(scene, &self.live) {
+            return Err(refusal);
+        }
+        if !matches!(screen.kind, Kind::Painted { .. }) {
+            self.live.put(scene.clone());
+        }
+        let shown = if matches!(screen.kind, Kind::Painted { .. }) {
+            screen
+        } else {
+            &self.picture
+        };
+        if let Kind::Painted { slot, .. } = &shown.kind {
+            lock(&shown.facts).asked.get_or_insert_with(Instant::now);
+            slot.put(scene.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether a display shows QR codes; `None` when there is none of that name.
+    #[must_use]
+    pub fn shows_codes(&self, name: &str) -> Option<bool> {
+        let screen = self.screens.iter().find(|screen| screen.name == name)?;
+        Some(!screen.shows_no_qr() && !screen.is_absent(&self.live))
+    }
+
     /// Every display that could show a code must refuse this one; a pole display shows none, and so
     /// has no say.
     fn refusal(&self, scene: &Scene) -> Option<Refusal> {

@@ -17,6 +17,7 @@
 
 mod aside;
 mod error;
+mod inspect;
 mod lock;
 mod reader;
 mod reserve;
@@ -35,6 +36,7 @@ use crate::operation::{Operation, State, Wish, rfc3339_ms};
 
 pub use error::JournalError;
 use error::{reading, writing};
+pub use inspect::{Inspected, inspect};
 use lock::Lock;
 pub use reader::{Reader, ShiftReader};
 use reserve::Reserve;

@@ -63,6 +63,19 @@ pub(super) struct Opened {
     pub nodes: usize,
 }
 
+/// What a look at a device tells; `Connected` means that it could be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// The node, or as oplati.conf has it.
+    pub node: PathBuf,
+    /// The profile that would hold.
+    pub profile: Option<String>,
+    /// How it is.
+    pub state: DeviceState,
+    /// Why, English.
+    pub why: Option<String>,
+}
+
 /// Why there is none: the state and the reason, English.
 pub(super) type NotOpened = (DeviceState, String);
 
@@ -241,6 +254,61 @@ impl Knowledge {
             candidate,
             node,
         })
+    }
+
+    /// What opening would meet, without opening: the node, the profile that would hold, and how it is.
+    #[must_use]
+    pub fn look(&self, device: &ScannerDevice) -> Looked {
+        let (path, mode) = match device {
+            ScannerDevice::Serial(line) => (&line.path, Mode::Serial),
+            ScannerDevice::Hid { path } => (path, Mode::HidPos),
+            ScannerDevice::Keyboard { path } => (path, Mode::Keyboard),
+            ScannerDevice::Auto => return self.look_for_any(),
+        };
+        match self.node(path, mode) {
+            Ok((node, candidate)) => self.look_at(node, candidate.as_ref(), mode),
+            Err((state, why)) => Looked {
+                node: path.clone(),
+                profile: None,
+                state,
+                why: Some(why),
+            },
+        }
+    }
+
+    fn look_for_any(&self) -> Looked {
+        if let Some(candidate) = self.unclaimed().first() {
+            return self.look_at(candidate.node.clone(), Some(candidate), candidate.mode);
+        }
+        let (state, why) = self.misused(|_| true).unzip();
+        Looked {
+            node: PathBuf::from("auto"),
+            profile: None,
+            state: state.unwrap_or_default(),
+            why,
+        }
+    }
+
+    fn look_at(&self, node: PathBuf, candidate: Option<&Candidate>, mode: Mode) -> Looked {
+        let holder = (mode == Mode::Serial)
+            .then(|| access::holder(&node))
+            .flatten();
+        let (state, why) = if let Some(holder) = holder {
+            let why = format!("{holder} has the port open");
+            let holder = Some(holder);
+            (DeviceState::Busy { holder }, Some(why))
+        } else if access::is_allowed(&node) {
+            (DeviceState::Connected, None)
+        } else {
+            let why = "the node does not let this user".to_owned();
+            (DeviceState::NoPermission, Some(why))
+        };
+        Looked {
+            profile: Some(id_of(self.profile_for(candidate, mode))),
+            node,
+            state,
+            why,
+        }
     }
 
     /// The node behind a name, and what sysfs knows of it. A known scanner that speaks otherwise than

@@ -2,11 +2,13 @@
 //!
 //! - [`call`]: what the core asks and hears · [`wire`]: every name of the wire
 //! - `token`: token.conf · `classify`: what an answer means · `report`: looking for lost answers
+//! - [`look`]: name, connection, certificate and token, for the technician's bench
 //! - [`Client`]: performs one call, never gives it up half-way, and always reports an outcome
 
 pub mod call;
 mod classify;
 mod client;
+pub mod look;
 mod report;
 mod token;
 pub mod wire;

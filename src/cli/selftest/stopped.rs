@@ -1,0 +1,186 @@
+//! The closed loop without the daemon: scanners and displays are opened here, by the same modules.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::super::{CliError, Context};
+use super::interactive::{note, read_line};
+use crate::clock::Clock;
+use crate::display::{Displays, Look, Scene};
+use crate::profile::Registry;
+use crate::scanner::find::Knowledge;
+use crate::scanner::pool::PoolSettings;
+use crate::scanner::{DeviceState, ScannerEvent, Scanners};
+use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
+use crate::selftest::{Check, Ground, random_byte};
+
+/// Devices open within this, or are not there.
+const OPENING: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(50);
+const EVENTS: usize = 64;
+
+/// What is open.
+struct Bench {
+    displays: Displays,
+    scanners: Arc<Scanners>,
+    events: Receiver<ScannerEvent>,
+    clock: Clock,
+}
+
+pub(super) fn run(
+    context: &Context,
+    ground: &Ground,
+    scans: usize,
+) -> Result<Vec<Check>, CliError> {
+    let Ok(loaded) = &ground.settings else {
+        return Ok(Vec::new());
+    };
+    let config = &loaded.config;
+    let (registry, _) = Registry::load(&ground.paths.profiles());
+    let look = Look {
+        language: config.display.language,
+        shop_name: config.display.shop_name.clone(),
+        logo: None,
+        rotate: config.display.rotate,
+    };
+    let system = |error: std::io::Error| CliError::Data(error.to_string());
+    let displays =
+        Displays::start_with(&config.display.devices, &look, &registry).map_err(system)?;
+    let (sender, events) = sync_channel(EVENTS);
+    let scanners = Scanners::start(PoolSettings {
+        devices: config.scanner.devices.clone(),
+        knowledge: Knowledge {
+            registry: Arc::new(registry),
+            profile: config.scanner.profile.clone(),
+            layout: config.scanner.layout,
+            root: PathBuf::from("/"),
+            claims: Arc::default(),
+        },
+        share: None,
+        events: sender,
+    });
+    let scanners = scanners.map_err(system)?;
+    let bench = Bench {
+        displays,
+        scanners,
+        events,
+        clock: Clock::start(),
+    };
+    bench
+        .displays
+        .show(&Scene::Idle)
+        .map_err(|refusal| CliError::Data(refusal.to_string()))?;
+    bench.wait_for_devices();
+    let checks = bench.all(context, scans);
+    bench.scanners.stop();
+    bench.displays.stop();
+    Ok(checks)
+}
+
+impl Bench {
+    fn connected_scanners(&self) -> Vec<String> {
+        let snapshots = self.scanners.snapshots().into_iter();
+        let open = snapshots.filter(|one| one.state == DeviceState::Connected);
+        open.map(|one| one.name).collect()
+    }
+
+    fn connected_displays(&self) -> Vec<String> {
+        let states = self.displays.state().into_iter();
+        let open = states.filter(|one| one.state == "connected");
+        open.map(|one| one.name).collect()
+    }
+
+    fn wait_for_devices(&self) {
+        let until = Instant::now() + OPENING;
+        let is_open = || {
+            let displays = self.displays.state();
+            let scanners = self.scanners.snapshots();
+            displays.iter().all(|one| one.shows.is_some())
+                && scanners
+                    .iter()
+                    .all(|one| one.state == DeviceState::Connected)
+        };
+        while Instant::now() < until && !is_open() {
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn all(&self, context: &Context, scans: usize) -> Vec<Check> {
+        let scanners = self.connected_scanners();
+        let mut checks = Vec::new();
+        for display in self.connected_displays() {
+            if self.displays.shows_codes(&display) == Some(true) {
+                for scanner in &scanners {
+                    let scanner = Some(scanner.clone());
+                    checks.extend(self.one(
+                        context,
+                        Pair {
+                            scanner,
+                            display: display.clone(),
+                        },
+                        scans,
+                    ));
+                }
+            } else {
+                let pair = Pair {
+                    scanner: None,
+                    display,
+                };
+                checks.extend(self.one(context, pair, 1));
+            }
+        }
+        checks
+    }
+
+    fn one(&self, context: &Context, pair: Pair, scans: usize) -> Vec<Check> {
+        let display = pair.display.clone();
+        let mut test = ClosedLoop::new(pair, scans, self.clock.now().mono, random_byte);
+        let mut next = Next::Show;
+        while !test.is_over() {
+            if next == Next::Show && !self.show(context, &display, &mut test) {
+                test.stop();
+                break;
+            }
+            next = self.step(&mut test);
+        }
+        drop(self.displays.show_on(&display, &Scene::Idle));
+        note(context, &test.says());
+        test.checks()
+    }
+
+    /// Whether the display shows the code that stands.
+    fn show(&self, context: &Context, display: &str, test: &mut ClosedLoop) -> bool {
+        while let Err(refusal) = self.displays.show_on(display, &test.scene()) {
+            if !test.shorten() {
+                context.output.note(&refusal.to_string());
+                return false;
+            }
+        }
+        note(context, &test.says());
+        true
+    }
+
+    fn step(&self, test: &mut ClosedLoop) -> Next {
+        if test.pair().scanner.is_none() {
+            let line = read_line();
+            test.read(&line, self.clock.now().mono);
+            let judged = self.clock.now().mono + crate::selftest::closed_loop::QUIET;
+            return test.tick(judged);
+        }
+        let now = self.clock.now().mono;
+        let wait = test.wakeup().map_or(LOOK, |at| at.saturating_sub(now));
+        match self.events.recv_timeout(wait) {
+            Ok(ScannerEvent::Scan { device, code, .. }) if test.wants(&device) => {
+                test.read(code.expose(), self.clock.now().mono)
+            }
+            Ok(_) => Next::Wait,
+            Err(RecvTimeoutError::Timeout) => test.tick(self.clock.now().mono),
+            Err(RecvTimeoutError::Disconnected) => {
+                test.stop();
+                Next::Ended
+            }
+        }
+    }
+}

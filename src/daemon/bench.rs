@@ -1,0 +1,315 @@
+//! Tests of devices while the daemon runs: `POST /v1/devices/{name}/test`.
+//!
+//! A plain test is over at once: it tells what is known of the device. An interactive one has a display and
+//! the scans that come, one at a time in the whole till. It is the core's thread that drives it, between
+//! two events of the core, so that a scan is either the test's or the core's and never both, and a
+//! sale that begins ends the test before its first scene.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::api::till::{Device, DeviceTest, InteractiveTest, TestState};
+use crate::clock::{Clock, Now};
+use crate::display::{Displays, Scene};
+use crate::operation::rfc3339_ms;
+use crate::problem::{Code, Problem};
+use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
+use crate::selftest::devices::{Facts, of};
+use crate::selftest::random_byte;
+
+/// Results by device, for who asks about devices.
+#[derive(Debug, Default)]
+pub(super) struct Results(Mutex<BTreeMap<String, DeviceTest>>);
+
+impl Results {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, DeviceTest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn of(&self, device: &str) -> Option<DeviceTest> {
+        self.lock().get(device).cloned()
+    }
+}
+
+/// What runs.
+#[derive(Debug)]
+pub(super) struct Bench {
+    displays: Arc<Displays>,
+    results: Arc<Results>,
+    clock: Clock,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    device: String,
+    test: ClosedLoop,
+    began: Now,
+}
+
+impl Bench {
+    pub(super) fn new(displays: Arc<Displays>, results: Arc<Results>, clock: Clock) -> Bench {
+        Bench {
+            displays,
+            results,
+            clock,
+            running: None,
+        }
+    }
+
+    /// Begins the test of a device; a plain one is over then.
+    pub(super) fn start(
+        &mut self,
+        name: &str,
+        interactive: Option<InteractiveTest>,
+        devices: &[Device],
+        is_occupied: bool,
+    ) -> Result<(), Problem> {
+        let device = devices.iter().find(|device| device.name == name);
+        let device = device.ok_or_else(|| unknown(name))?;
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|running| running.device == name || interactive.is_some())
+        {
+            return Err(Problem::new(
+                Code::Busy,
+                "Проверка устройства уже идёт",
+                "Дождитесь её конца или остановите её",
+            ));
+        }
+        let now = self.clock.now();
+        let Some(wish) = interactive else {
+            self.results
+                .lock()
+                .insert(name.to_owned(), plain(device, now));
+            return Ok(());
+        };
+        if is_occupied {
+            return Err(Problem::new(
+                Code::Busy,
+                "Идёт оплата: проверка с кодами на дисплее помешала бы покупателю",
+                "Повторите после оплаты",
+            ));
+        }
+        let pair = self.pair(device, wish.display.as_deref(), devices)?;
+        let test = ClosedLoop::new(pair, wish.scans, now.mono, random_byte);
+        let mut running = Running {
+            device: name.to_owned(),
+            test,
+            began: now,
+        };
+        self.show(&mut running.test)?;
+        self.tell(&running);
+        tracing::info!(device = name, "An interactive test begins");
+        self.running = Some(running);
+        Ok(())
+    }
+
+    fn pair(
+        &self,
+        device: &Device,
+        display: Option<&str>,
+        devices: &[Device],
+    ) -> Result<Pair, Problem> {
+        if device.kind == "display" {
+            return Ok(Pair {
+                scanner: None,
+                display: device.name.clone(),
+            });
+        }
+        let shows_codes = |name: &str| self.displays.shows_codes(name) == Some(true);
+        let display = match display {
+            Some(name) if self.displays.shows_codes(name).is_none() => return Err(unknown(name)),
+            Some(name) if !shows_codes(name) => {
+                return Err(Problem::unprocessable(
+                    format!("Дисплей {name} не показывает QR-код"),
+                    "Назовите другой дисплей",
+                ));
+            }
+            Some(name) => name.to_owned(),
+            None => {
+                let mut fit = devices
+                    .iter()
+                    .filter(|one| one.kind == "display" && shows_codes(&one.name));
+                let first = fit.next().ok_or_else(|| {
+                    Problem::unprocessable(
+                        "Ни один дисплей не показывает QR-код",
+                        "Впишите дисплей в [Display] device файла oplati.conf",
+                    )
+                })?;
+                first.name.clone()
+            }
+        };
+        Ok(Pair {
+            scanner: Some(device.name.clone()),
+            display,
+        })
+    }
+
+    /// Ends the test of a device.
+    pub(super) fn stop(&mut self, name: &str) {
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|running| running.device == name)
+        {
+            self.interrupt();
+        }
+    }
+
+    /// A buyer comes.
+    pub(super) fn interrupt(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.test.stop();
+            self.end();
+        }
+    }
+
+    /// Whether the running test takes this code.
+    pub(super) fn read(&mut self, device: &str, text: &str) -> bool {
+        let now = self.clock.now().mono;
+        let Some(running) = &mut self.running else {
+            return false;
+        };
+        if !running.test.wants(device) {
+            return false;
+        }
+        let next = running.test.read(text, now);
+        self.go_on(next);
+        true
+    }
+
+    /// Whether something changed.
+    pub(super) fn tick(&mut self) -> bool {
+        let now = self.clock.now().mono;
+        let Some(running) = &mut self.running else {
+            return false;
+        };
+        let next = running.test.tick(now);
+        self.go_on(next);
+        next != Next::Wait
+    }
+
+    /// When [`Bench::tick`] has something to do.
+    pub(super) fn wakeup(&self) -> Option<Duration> {
+        self.running.as_ref()?.test.wakeup()
+    }
+
+    /// Whether a display is the test's: the idle scene after a sale would wipe its code away.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    fn go_on(&mut self, next: Next) {
+        match next {
+            Next::Wait => {}
+            Next::Ended => self.end(),
+            Next::Show => {
+                let Some(mut running) = self.running.take() else {
+                    return;
+                };
+                match self.show(&mut running.test) {
+                    Ok(()) => {
+                        self.tell(&running);
+                        self.running = Some(running);
+                    }
+                    Err(problem) => {
+                        tracing::warn!(error = %problem.detail, "The test's display shows nothing more");
+                        running.test.stop();
+                        self.running = Some(running);
+                        self.end();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Shows the code that stands, as short as the display needs it.
+    fn show(&self, test: &mut ClosedLoop) -> Result<(), Problem> {
+        let display = test.pair().display.clone();
+        loop {
+            match self.displays.show_on(&display, &test.scene()) {
+                Ok(()) => return Ok(()),
+                Err(_) if test.shorten() => {}
+                Err(refusal) => {
+                    return Err(Problem::unprocessable(
+                        format!("Дисплей {display} не показывает пробный код: {refusal}"),
+                        "Назовите другой дисплей",
+                    ));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        if let Err(error) = self
+            .displays
+            .show_on(&running.test.pair().display, &Scene::Idle)
+        {
+            tracing::debug!(%error, "No idle scene after the test");
+        }
+        tracing::info!(device = %running.device, "The interactive test has ended");
+        self.tell(&running);
+    }
+
+    fn tell(&self, running: &Running) {
+        let (step, of) = running.test.progress();
+        let is_over = running.test.is_over();
+        let told = DeviceTest {
+            state: if is_over {
+                TestState::Done
+            } else {
+                TestState::Running
+            },
+            interactive: true,
+            step,
+            of,
+            says: running.test.says().ru,
+            checks: running.test.checks(),
+            started_at: rfc3339_ms::text(running.began.wall),
+            finished_at: is_over.then(|| rfc3339_ms::text(self.clock.now().wall)),
+        };
+        self.results.lock().insert(running.device.clone(), told);
+    }
+}
+
+fn unknown(name: &str) -> Problem {
+    Problem::new(
+        Code::NotFound,
+        format!("Устройства {name} нет"),
+        "Имена устройств — oplati devices",
+    )
+}
+
+/// What is known of a device, without touching it.
+fn plain(device: &Device, now: Now) -> DeviceTest {
+    let checks = of(&Facts {
+        name: device.name.clone(),
+        kind: device.kind.clone(),
+        state: device.state.clone(),
+        profile: device.profile.clone(),
+        node: device.node.clone(),
+        last_error: device.last_error.clone(),
+        counters: device.counters.clone(),
+    });
+    let at = rfc3339_ms::text(now.wall);
+    let worst = checks.iter().find(|check| check.remedy.is_some());
+    DeviceTest {
+        state: TestState::Done,
+        interactive: false,
+        step: checks.len(),
+        of: checks.len(),
+        says: worst.map_or_else(
+            || "Замечаний нет".to_owned(),
+            |check| check.detail.ru.clone(),
+        ),
+        checks,
+        started_at: at.clone(),
+        finished_at: Some(at),
+    }
+}

@@ -1,0 +1,197 @@
+//! A look at the journal of a daemon that does not run. Nothing is written: neither a file of SQLite's
+//! beside it nor the lock.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::reading;
+use super::{JournalError, aside, check, damaged_or};
+
+/// Larger ones take too long to be looked at while somebody waits.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inspected {
+    /// There is none yet.
+    Absent,
+    /// It is whole and holds so many operations.
+    Whole(u64),
+    /// Too large to be looked at now; bytes.
+    TooLarge(u64),
+    /// This version has written no operations yet.
+    Empty,
+}
+
+/// Looks at the journal at `path`, which nobody must have open.
+///
+/// # Errors
+/// [`JournalError`] as the daemon would meet it at its start.
+pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
+    aside::refuse_if_kept(path)?;
+    if let Some(what) = aside::lost_content(path) {
+        return Err(JournalError::Damaged {
+            path: path.to_owned(),
+            report: what.to_owned(),
+        });
+    }
+    let prepare = |source| JournalError::Prepare {
+        path: path.to_owned(),
+        source,
+    };
+    let length = match std::fs::metadata(path) {
+        Ok(meta) => meta.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Inspected::Absent);
+        }
+        Err(error) => return Err(prepare(error)),
+    };
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let log = Path::new(&log);
+    let log_length = std::fs::metadata(log).map_or(0, |meta| meta.len());
+    if length.saturating_add(log_length) > MOST_BYTES {
+        return Ok(Inspected::TooLarge(length));
+    }
+    if log_length == 0 {
+        return look(path, path);
+    }
+    // A crash has left a write-ahead log. SQLite would take it over and write; a copy of both tells the
+    // same, and goes away with its folder.
+    let copies = Copies::make().map_err(prepare)?;
+    let copy = copies.0.join("journal");
+    std::fs::copy(path, &copy).map_err(prepare)?;
+    std::fs::copy(log, copies.0.join("journal-wal")).map_err(prepare)?;
+    open(path, &copy, "").and_then(|connection| count(&connection, path))
+}
+
+fn look(path: &Path, file: &Path) -> Result<Inspected, JournalError> {
+    // `immutable`: no lock is taken, no file is made.
+    let connection = open(path, file, "?immutable=1")?;
+    count(&connection, path)
+}
+
+fn open(path: &Path, file: &Path, how: &str) -> Result<Connection, JournalError> {
+    let escaped: String = file
+        .to_string_lossy()
+        .chars()
+        .flat_map(|c| match c {
+            '%' => "%25".chars().collect::<Vec<_>>(),
+            '?' => "%3f".chars().collect(),
+            '#' => "%23".chars().collect(),
+            other => vec![other],
+        })
+        .collect();
+    let flags = if how.is_empty() {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    };
+    Connection::open_with_flags(
+        format!("file:{escaped}{how}"),
+        flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(|source| JournalError::Open {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn count(connection: &Connection, path: &Path) -> Result<Inspected, JournalError> {
+    check(connection, path)?;
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'operations'";
+    let has_table: i64 = connection
+        .query_row(tables, [], |row| row.get(0))
+        .map_err(|error| damaged_or(path, error, reading))?;
+    if has_table == 0 {
+        return Ok(Inspected::Empty);
+    }
+    connection
+        .query_row("SELECT count(*) FROM operations", [], |row| {
+            row.get::<_, i64>(0)
+        })
+        .map(|count| Inspected::Whole(u64::try_from(count).unwrap_or_default()))
+        .map_err(|error| damaged_or(path, error, reading))
+}
+
+/// A folder for copies, for this user alone, that goes with it.
+struct Copies(std::path::PathBuf);
+
+impl Copies {
+    fn make() -> std::io::Result<Copies> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(std::io::Error::other)?;
+        let name = format!("oplati-selftest-{:016x}", u64::from_ne_bytes(random));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        Ok(Copies(folder))
+    }
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, "The copies of the journal stay");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+
+    fn listing(folder: &Path) -> Vec<(String, Vec<u8>)> {
+        let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                let name = entry.file_name().into_string().unwrap();
+                (name, std::fs::read(entry.path()).unwrap())
+            })
+            .collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn a_closed_journal_is_looked_at_and_nothing_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a %?# journal.sqlite3");
+        assert_eq!(inspect(&path).unwrap(), Inspected::Absent);
+        Journal::open(&path).unwrap().close();
+        let before = listing(folder.path());
+        assert_eq!(inspect(&path).unwrap(), Inspected::Whole(0));
+        assert_eq!(listing(folder.path()), before);
+    }
+
+    #[test]
+    fn a_journal_after_a_crash_is_looked_at_with_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite3");
+        let journal = Journal::open(&path).unwrap();
+        let crashed = tempfile::tempdir().unwrap();
+        let copy = crashed.path().join("journal.sqlite3");
+        for ending in ["", "-wal"] {
+            let name = format!("journal.sqlite3{ending}");
+            std::fs::copy(folder.path().join(&name), crashed.path().join(&name)).unwrap();
+        }
+        journal.close();
+        let before = listing(crashed.path());
+        assert_eq!(inspect(&copy).unwrap(), Inspected::Whole(0));
+        assert_eq!(listing(crashed.path()), before);
+    }
+
+    #[test]
+    fn damage_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite3");
+        Journal::open(&path).unwrap().close();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[100..].fill(0x5a);
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(inspect(&path), Err(JournalError::Damaged { .. })));
+    }
+}

@@ -1,0 +1,133 @@
+//! What all checks stand on: settings, places, and the daemon's word.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::causes::with_causes;
+use crate::clock::Now;
+use crate::config::{self, ConfigError, Loaded, Paths};
+use crate::demo::loopback::Loopback;
+
+/// How long the daemon may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The daemon, as it was met.
+#[derive(Clone, Debug)]
+pub enum Daemon {
+    /// Nobody answers at the socket.
+    Stopped,
+    /// The socket does not let this user.
+    Closed,
+    /// It takes a connection but gives no answer in time, with the reason in English.
+    Silent(String),
+    /// It answers.
+    Runs {
+        /// `GET /v1/health`.
+        health: Value,
+        /// `GET /v1/devices`, the list.
+        devices: Vec<Value>,
+        /// `GET /v1/display.png`.
+        frame: Vec<u8>,
+    },
+}
+
+impl Daemon {
+    /// Whether a process has the devices and the journal, as far as can be told.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        !matches!(self, Daemon::Stopped)
+    }
+
+    /// Health and devices.
+    #[must_use]
+    pub fn told(&self) -> Option<(&Value, &[Value])> {
+        match self {
+            Daemon::Runs {
+                health, devices, ..
+            } => Some((health, devices)),
+            Daemon::Stopped | Daemon::Closed | Daemon::Silent(_) => None,
+        }
+    }
+}
+
+/// What all checks stand on.
+#[derive(Debug)]
+pub struct Ground {
+    /// Root of all files.
+    pub root: PathBuf,
+    /// Where they are.
+    pub paths: Paths,
+    /// oplati.conf.
+    pub settings: Result<Loaded, ConfigError>,
+    /// The daemon's word.
+    pub daemon: Daemon,
+    /// When the checks began.
+    pub now: Now,
+}
+
+impl Ground {
+    /// Reads the settings and asks the daemon; takes some seconds at most.
+    #[must_use]
+    pub fn survey(root: &Path, now: Now) -> Ground {
+        let paths = Paths::below(root);
+        let settings = config::load(root);
+        let socket = match &settings {
+            Ok(loaded) => loaded.config.till.socket.clone(),
+            Err(_) => paths.socket(),
+        };
+        Ground {
+            root: root.to_owned(),
+            daemon: ask(&socket),
+            paths,
+            settings,
+            now,
+        }
+    }
+
+    /// The socket of the API.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        match &self.settings {
+            Ok(loaded) => loaded.config.till.socket.clone(),
+            Err(_) => self.paths.socket(),
+        }
+    }
+}
+
+fn ask(socket: &Path) -> Daemon {
+    use std::io::ErrorKind;
+    match std::os::unix::net::UnixStream::connect(socket) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Daemon::Closed,
+        Err(_) => return Daemon::Stopped,
+    }
+    let silent = |error: &dyn std::error::Error| Daemon::Silent(with_causes(error));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return silent(&error),
+    };
+    let asked = runtime.block_on(async {
+        let http = Loopback::over_socket(socket)?.patient(PATIENCE);
+        let health: Value = http.ask(Method::GET, "/v1/health", None).await?;
+        let devices: Value = http.ask(Method::GET, "/v1/devices", None).await?;
+        let frame = http.call(Method::GET, "/v1/display.png", None).await?;
+        Ok::<_, crate::demo::loopback::CallError>((health, devices, frame.body))
+    });
+    match asked {
+        Ok((health, mut devices, frame)) => Daemon::Runs {
+            health,
+            frame,
+            devices: match devices.get_mut("devices").map(Value::take) {
+                Some(Value::Array(devices)) => devices,
+                Some(_) | None => Vec::new(),
+            },
+        },
+        Err(error) => silent(&error),
+    }
+}

@@ -1,0 +1,171 @@
+//! The journal, the room on its disk, and the queue.
+
+use super::check::{Check, Group, Text, Verdict};
+use super::ground::Ground;
+use super::texts;
+use crate::causes::with_causes;
+use crate::journal::{Inspected, JournalError, inspect};
+
+/// Less than this ends sales soon: the journal sets aside room for an operation's end, and logs grow.
+const LEAST_ROOM: u64 = 16 * 1024 * 1024;
+/// Less than this wants a person.
+const LITTLE_ROOM: u64 = 200 * 1024 * 1024;
+
+pub(super) fn journal(ground: &Ground) -> Vec<Check> {
+    let mut checks = vec![if ground.daemon.is_there() {
+        daemons_word(ground)
+    } else {
+        own_look(ground)
+    }];
+    checks.push(room(ground));
+    checks.extend(queue(ground));
+    checks
+}
+
+fn whole(detail: Text) -> Check {
+    let title = Text::new("Журнал операций цел", "The journal is whole");
+    Check::pass("journal.whole", Group::Journal, title, detail)
+}
+
+fn daemons_word(ground: &Ground) -> Check {
+    let Some((health, _)) = ground.daemon.told() else {
+        let detail = Text::new("служба не отвечает", "the daemon does not answer");
+        return whole(detail).ended(Verdict::Skipped, None);
+    };
+    let is_ok = health
+        .pointer("/journal/ok")
+        .and_then(serde_json::Value::as_bool);
+    let count = health
+        .pointer("/journal/operations")
+        .and_then(serde_json::Value::as_u64);
+    let count = count.unwrap_or_default();
+    if is_ok == Some(true) {
+        return whole(Text::new(
+            format!("служба пишет в него, операций: {count}"),
+            format!("the daemon writes it, operations: {count}"),
+        ));
+    }
+    let aside = ground.paths.journal().with_file_name("journal.damaged");
+    let reason = health
+        .pointer("/reasons/0")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default();
+    let detail = Text::new(reason, "the daemon cannot use it; payments are refused");
+    if std::fs::read_dir(&aside).is_ok_and(|mut kept| kept.next().is_some()) {
+        whole(detail).ended(Verdict::Fail, Some(put_back(ground)))
+    } else {
+        whole(detail).ended(Verdict::Fail, Some(check_disk()))
+    }
+}
+
+fn own_look(ground: &Ground) -> Check {
+    let path = ground.paths.journal();
+    match inspect(&path) {
+        Ok(Inspected::Absent) => whole(texts::of(&path, "ещё нет", "not there yet")),
+        Ok(Inspected::Empty) => whole(texts::of(&path, "ещё пуст", "still empty")),
+        Ok(Inspected::Whole(count)) => whole(texts::of(
+            &path,
+            &format!("операций: {count}"),
+            &format!("operations: {count}"),
+        )),
+        Ok(Inspected::TooLarge(bytes)) => {
+            let mb = bytes >> 20;
+            whole(texts::of(
+                &path,
+                &format!("{mb} МБ, служба проверит его при запуске"),
+                &format!("{mb} MB, the daemon looks at it when it starts"),
+            ))
+            .ended(Verdict::Skipped, None)
+        }
+        Err(error @ (JournalError::Damaged { .. } | JournalError::Aside { .. })) => {
+            let told = Text::new(
+                format!("журнал повреждён: {}", with_causes(&error)),
+                with_causes(&error),
+            );
+            whole(told).ended(Verdict::Fail, Some(put_back(ground)))
+        }
+        Err(JournalError::Prepare { source, .. })
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            let detail = texts::of(&path, "запустите с sudo", "run with sudo");
+            whole(detail).ended(Verdict::Skipped, None)
+        }
+        Err(error) => {
+            whole(Text::same(with_causes(&error))).ended(Verdict::Fail, Some(check_disk()))
+        }
+    }
+}
+
+fn put_back(ground: &Ground) -> Text {
+    let path = ground.paths.journal();
+    let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
+    let folder = folder.display();
+    Text::new(
+        format!(
+            "Верните исправную копию журнала на место {path} и выполните systemctl restart oplati. Копии нет — уберите {folder} и проверьте незавершённые оплаты в личном кабинете О!плати"
+        ),
+        format!(
+            "Put a good copy of the journal in the place of {path} and run systemctl restart oplati. Without one move {folder} away and check unfinished payments in the merchant's account"
+        ),
+    )
+}
+
+fn check_disk() -> Text {
+    Text::new(
+        "Проверьте диск кассы (df -h, dmesg), затем выполните systemctl restart oplati",
+        "Check the till's disk (df -h, dmesg), then run systemctl restart oplati",
+    )
+}
+
+fn room(ground: &Ground) -> Check {
+    let title = Text::new("Место на диске", "Room on the disk");
+    let check = |detail| Check::pass("journal.room", Group::Journal, title, detail);
+    let path = ground.paths.journal();
+    let folder = path.parent().unwrap_or(&ground.root);
+    let Ok(facts) = rustix::fs::statvfs(folder) else {
+        let detail = texts::of(folder, "не видно", "cannot be seen");
+        return check(detail).ended(Verdict::Skipped, None);
+    };
+    let free = facts.f_bavail.saturating_mul(facts.f_frsize);
+    let mb = free >> 20;
+    let detail = texts::of(
+        folder,
+        &format!("свободно {mb} МБ"),
+        &format!("{mb} MB free"),
+    );
+    let remedy = || {
+        Some(Text::new(
+            "Освободите место на диске кассы: df -h, du -xh / | sort -h",
+            "Make room on the till's disk: df -h, du -xh / | sort -h",
+        ))
+    };
+    // No inodes left is full, too; some file systems count none.
+    if free < LEAST_ROOM || (facts.f_files > 0 && facts.f_favail == 0) {
+        check(detail).ended(Verdict::Fail, remedy())
+    } else if free < LITTLE_ROOM {
+        check(detail).ended(Verdict::Warn, remedy())
+    } else {
+        check(detail)
+    }
+}
+
+fn queue(ground: &Ground) -> Option<Check> {
+    let (health, _) = ground.daemon.told()?;
+    let depth = health
+        .get("queue_depth")
+        .and_then(serde_json::Value::as_u64)?;
+    let title = Text::new("Очередь отмен", "Queue of cancellations");
+    let detail = Text::new(format!("ждут: {depth}"), format!("waiting: {depth}"));
+    let check = Check::pass("journal.queue", Group::Journal, title, detail);
+    Some(if depth == 0 {
+        check
+    } else {
+        check.ended(
+            Verdict::Warn,
+            Some(Text::new(
+                "Восстановите связь с сервером; что ждёт — oplati queue",
+                "Bring the connection back; what waits: oplati queue",
+            )),
+        )
+    })
+}

@@ -1,0 +1,344 @@
+//! The payment service as this till reaches it, and the token.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::check::{Check, Group, Text, Verdict};
+use super::ground::Ground;
+use crate::core::shift;
+use crate::problem::seed;
+use crate::service::call::TokenProblem;
+use crate::service::look::{Answered, Look, TokenFile, Unreached, look};
+use crate::service::{self};
+
+/// The whole look.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// A certificate's end is told this early.
+const SOON: SignedDuration = SignedDuration::from_hours(21 * 24);
+/// Slower answers make a queue at the till.
+const SLOW: Duration = Duration::from_millis(1500);
+/// Clocks that are so far apart want a look; more than a day stops sales from being found again.
+const SKEW: SignedDuration = SignedDuration::from_mins(2);
+const MOST_SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+pub(super) fn service(ground: &Ground) -> Vec<Check> {
+    let skipped = |ru: &str, en: &str| {
+        vec![
+            Check::pass(
+                "service.reach",
+                Group::Service,
+                reached(),
+                Text::new(ru, en),
+            )
+            .ended(Verdict::Skipped, None),
+        ]
+    };
+    let Ok(loaded) = &ground.settings else {
+        return skipped("oplati.conf не читается", "oplati.conf cannot be read");
+    };
+    let main = &loaded.config.main;
+    let Some(reg_num) = main.reg_num.clone() else {
+        return skipped("не задан regNum", "regNum is not set");
+    };
+    let settings = service::Settings {
+        url: main.url.clone(),
+        reg_num,
+        password: main.password.clone(),
+        timeout: main.timeout,
+        token_path: ground.paths.token(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        return skipped("система не даёт ресурсов", "the system has no resources");
+    };
+    let shift = shift::of_day(ground.now.wall);
+    let began = crate::clock::wall();
+    let seen = runtime.block_on(look(&settings, &shift, PATIENCE));
+    // A name server that does not answer holds a thread of the runtime.
+    runtime.shutdown_background();
+    let mut checks = told(&seen, &settings.url, began);
+    checks.push(token(&seen, ground));
+    checks
+}
+
+fn reached() -> Text {
+    Text::new("Сервер отвечает", "The service answers")
+}
+
+fn told(seen: &Look, url: &str, now: Timestamp) -> Vec<Check> {
+    let check = |detail| Check::pass("service.reach", Group::Service, reached(), detail);
+    let answered = match &seen.answer {
+        Ok(answered) => answered,
+        Err(why) => {
+            let (ru, en, remedy) = in_words(why);
+            let detail = Text::new(format!("{url}: {ru}"), format!("{url}: {en}"));
+            let mut failed = check(detail).ended(Verdict::Fail, Some(remedy));
+            if matches!(why, Unreached::Expired | Unreached::NotYetValid) {
+                failed.id = "service.certificate";
+            }
+            return vec![failed];
+        }
+    };
+    let ms = answered.elapsed.as_millis();
+    let detail = Text::new(format!("{url}: {ms} мс"), format!("{url}: {ms} ms"));
+    let mut checks = vec![if answered.status >= 500 {
+        check(Text::same(format!("{url}: HTTP {}", answered.status))).ended(
+            Verdict::Fail,
+            Some(Text::new(
+                "Сервер О!плати неисправен: подождите и повторите, затем звоните в поддержку О!плати",
+                "The service is out of order: wait and repeat, then call its support",
+            )),
+        )
+    } else if answered.elapsed > SLOW {
+        check(detail).ended(
+            Verdict::Warn,
+            Some(Text::new(
+                "Ответ медленный: проверьте связь кассы с интернетом",
+                "The answer is slow: check the till's connection to the internet",
+            )),
+        )
+    } else {
+        check(detail)
+    }];
+    checks.push(certificate(answered, now));
+    checks.push(clock(answered, now));
+    checks
+}
+
+fn in_words(why: &Unreached) -> (String, String, Text) {
+    let text = |ru: &str, en: &str, remedy_ru: &str, remedy_en: &str| {
+        (
+            ru.to_owned(),
+            en.to_owned(),
+            Text::new(remedy_ru, remedy_en),
+        )
+    };
+    let with = |mut words: (String, String, Text), more: &str| {
+        words.0 = format!("{} ({more})", words.0);
+        words.1 = format!("{} ({more})", words.1);
+        words
+    };
+    match why {
+        Unreached::Name(more) => with(
+            text(
+                "имя сервера не найдено",
+                "the server's name is not found",
+                "Проверьте url в oplati.conf и DNS кассы",
+                "Check url in oplati.conf and the till's DNS",
+            ),
+            more,
+        ),
+        Unreached::Connect(more) => with(
+            text(
+                "нет соединения",
+                "no connection",
+                "Проверьте кабель и интернет кассы, url в oplati.conf",
+                "Check cable and internet of the till, and url in oplati.conf",
+            ),
+            more,
+        ),
+        Unreached::Expired => text(
+            "срок сертификата сервера истёк",
+            "the server's certificate has expired",
+            "Проверьте дату кассы: timedatectl. Дата верна — сообщите в поддержку О!плати, что сертификат истёк",
+            "Check the till's date: timedatectl. If it is right, tell О!плати's support that the certificate has expired",
+        ),
+        Unreached::NotYetValid => text(
+            "сертификат сервера ещё не действует: часы кассы отстают",
+            "the server's certificate is not valid yet: the till's clock is behind",
+            "Включите синхронизацию времени: timedatectl set-ntp true",
+            "Turn on time synchronisation: timedatectl set-ntp true",
+        ),
+        Unreached::UnknownIssuer => text(
+            "сертификат сервера подписан неизвестно кем",
+            "nobody known has signed the server's certificate",
+            "Обновите сертификаты: apt-get install --reinstall ca-certificates; проверьте, не вмешивается ли прокси",
+            "Update certificates: apt-get install --reinstall ca-certificates; check for a proxy in between",
+        ),
+        Unreached::OtherName => text(
+            "сертификат выдан другому серверу",
+            "the certificate is another server's",
+            "Проверьте url в oplati.conf",
+            "Check url in oplati.conf",
+        ),
+        Unreached::Tls(more) => with(
+            text(
+                "не удалось защищённое соединение",
+                "no secure connection",
+                "Проверьте url в oplati.conf и прокси магазина",
+                "Check url in oplati.conf and the shop's proxy",
+            ),
+            more,
+        ),
+        Unreached::NoAnswer(more) => with(
+            text(
+                "сервер не ответил",
+                "the service gave no answer",
+                "Проверьте интернет кассы и повторите",
+                "Check the till's internet and repeat",
+            ),
+            more,
+        ),
+        Unreached::Client(more) => with(
+            text(
+                "запрос не составить",
+                "no request can be made",
+                "Установите пакет ca-certificates и проверьте regNum и password в oplati.conf",
+                "Install ca-certificates and check regNum and password in oplati.conf",
+            ),
+            more,
+        ),
+    }
+}
+
+fn certificate(answered: &Answered, now: Timestamp) -> Check {
+    let title = Text::new("Сертификат сервера", "Certificate of the service");
+    let check = |detail| Check::pass("service.certificate", Group::Service, title, detail);
+    let Some(until) = answered.certificate_until else {
+        let detail = Text::new("соединение без TLS", "a connection without TLS");
+        return check(detail).ended(Verdict::Skipped, None);
+    };
+    let day = until.strftime("%d.%m.%Y");
+    let detail = Text::new(format!("действует до {day}"), format!("valid until {day}"));
+    if until.duration_since(now) < SOON {
+        check(detail).ended(
+            Verdict::Warn,
+            Some(Text::new(
+                "Срок скоро истечёт: сообщите в поддержку О!плати",
+                "It ends soon: tell О!плати's support",
+            )),
+        )
+    } else {
+        check(detail)
+    }
+}
+
+fn clock(answered: &Answered, now: Timestamp) -> Check {
+    let title = Text::new("Часы кассы", "The till's clock");
+    let check = |detail| Check::pass("service.clock", Group::Service, title, detail);
+    let Some(date) = answered.date else {
+        let detail = Text::new("сервер не назвал времени", "the service told no time");
+        return check(detail).ended(Verdict::Skipped, None);
+    };
+    let skew = date.duration_since(now);
+    let seconds = skew.as_secs();
+    let detail = Text::new(
+        format!("расхождение с сервером {seconds} с"),
+        format!("{seconds} s off the service"),
+    );
+    let verdict = match skew.abs() {
+        skew if skew > MOST_SKEW => Verdict::Fail,
+        skew if skew > SKEW => Verdict::Warn,
+        _ => return check(detail),
+    };
+    check(detail).ended(
+        verdict,
+        Some(Text::new(
+            "Включите синхронизацию времени: timedatectl set-ntp true; проверьте дату и часовой пояс: timedatectl",
+            "Turn on time synchronisation: timedatectl set-ntp true; check date and time zone: timedatectl",
+        )),
+    )
+}
+
+fn token(seen: &Look, ground: &Ground) -> Check {
+    let title = Text::new("Токен", "Token");
+    let check = |detail| Check::pass("service.token", Group::Service, title, detail);
+    let problem = seen
+        .answer
+        .as_ref()
+        .ok()
+        .and_then(|answer| answer.token_problem);
+    let problem = problem.or_else(|| daemons_problem(ground));
+    let path = ground.paths.token();
+    let delete = format!("rm {} && systemctl restart oplati", path.display());
+    match problem {
+        Some(TokenProblem::Needed) => {
+            return check(Text::new(seed::TOKEN_NEEDED, "the service does not know the token: it was reset, or the till is not registered")).ended(
+                Verdict::Fail,
+                Some(Text::new(
+                    format!("Токен сброшен — удалите token.conf и перезапустите службу: {delete}. Не сбрасывали — проверьте regNum и регистрацию кассы в личном кабинете О!плати"),
+                    format!("If the token was reset, delete token.conf and restart the daemon: {delete}. If not, check regNum and the till's registration in the merchant's account"),
+                )),
+            );
+        }
+        Some(TokenProblem::Exists) => {
+            return check(Text::new(
+                seed::TOKEN_EXISTS,
+                "the service has issued the token already, or the till works in password mode",
+            ))
+            .ended(
+                Verdict::Fail,
+                Some(Text::new(
+                    "Сбросьте токен в личном кабинете О!плати и повторите операцию",
+                    "Reset the token in the merchant's account and repeat the operation",
+                )),
+            );
+        }
+        Some(TokenProblem::NoPlace) => {
+            return check(Text::new(
+                "токен некуда записать",
+                "there is no place for the token",
+            ))
+            .ended(
+                Verdict::Fail,
+                Some(Text::new(
+                    "Освободите место на диске и проверьте права папки",
+                    "Make room on the disk and check the folder's rights",
+                )),
+            );
+        }
+        None => {}
+    }
+    let detail = match &seen.token {
+        TokenFile::Password => Text::new("касса в режиме пароля", "the till works with a password"),
+        TokenFile::Present if seen.answer.is_ok() => {
+            Text::new("есть, сервер его принял", "there, and the service took it")
+        }
+        TokenFile::Present => Text::new(
+            "есть, сервер не спрошен",
+            "there, the service was not asked",
+        ),
+        TokenFile::Absent => Text::new(
+            "ещё не получен: придёт при первой оплате",
+            "not there yet: it comes with the first payment",
+        ),
+        TokenFile::Hidden => {
+            return check(Text::new(
+                "token.conf читает только служба, запустите с sudo",
+                "only the daemon reads token.conf, run with sudo",
+            ))
+            .ended(Verdict::Skipped, None);
+        }
+        TokenFile::Bad(what) => {
+            return check(Text::new(
+                format!("token.conf испорчен: {what}"),
+                format!("token.conf is damaged: {what}"),
+            ))
+            .ended(
+                Verdict::Fail,
+                Some(Text::new(
+                    format!("Сбросьте токен в личном кабинете О!плати, затем выполните: {delete}"),
+                    format!("Reset the token in the merchant's account, then run: {delete}"),
+                )),
+            );
+        }
+    };
+    check(detail)
+}
+
+/// What the daemon has heard of its token.
+fn daemons_problem(ground: &Ground) -> Option<TokenProblem> {
+    let (health, _) = ground.daemon.told()?;
+    let reasons = health.get("reasons")?.as_array()?;
+    let has = |words: &str| reasons.iter().any(|reason| reason.as_str() == Some(words));
+    if has(seed::TOKEN_NEEDED) {
+        Some(TokenProblem::Needed)
+    } else if has(seed::TOKEN_EXISTS) {
+        Some(TokenProblem::Exists)
+    } else {
+        has(crate::core::words::NO_PLACE_FOR_TOKEN).then_some(TokenProblem::NoPlace)
+    }
+}

@@ -1,0 +1,15 @@
+//! Texts that several groups use.
+
+use std::path::Path;
+
+use super::check::Text;
+
+pub(super) fn path(path: &Path) -> Text {
+    Text::same(path.display().to_string())
+}
+
+/// A path with more about it.
+pub(super) fn of(path: &Path, ru: &str, en: &str) -> Text {
+    let path = path.display();
+    Text::new(format!("{path}: {ru}"), format!("{path}: {en}"))
+}

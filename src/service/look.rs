@@ -1,0 +1,356 @@
+//! One look at the service for the technician's bench: name, connection, certificate, clocks, token.
+//!
+//! It reads a report, which moves no money, with the token that is there; it never asks for one, and
+//! it is not the daemon's client, whose connections and token it leaves alone.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reqwest::header::DATE;
+
+use super::call::TokenProblem;
+use super::classify::token_problem;
+use super::client::Settings;
+use super::token;
+use super::wire::{self, ErrorBody};
+use crate::causes::with_causes;
+use crate::secret::Secret;
+
+/// Most of an error's body that is read.
+const MAX_BODY: usize = 64 * 1024;
+/// ASN.1 tags (X.690 8.1.2): what a certificate's beginning is made of.
+const SEQUENCE: u8 = 0x30;
+const VERSION: u8 = 0xa0;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+
+/// Why the service was not reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreached {
+    /// Its name is unknown.
+    Name(String),
+    /// Nobody takes the connection.
+    Connect(String),
+    /// Its certificate has expired.
+    Expired,
+    /// Its certificate is not valid yet: the till's clock is usually what is wrong.
+    NotYetValid,
+    /// Nobody whom this machine trusts has signed its certificate.
+    UnknownIssuer,
+    /// Its certificate is another server's.
+    OtherName,
+    /// Another failure of TLS.
+    Tls(String),
+    /// Connected, but no answer.
+    NoAnswer(String),
+    /// The machine's certificates cannot be read, or a setting does not fit into a request.
+    Client(String),
+}
+
+/// The token of token mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenFile {
+    /// The till works with a password.
+    Password,
+    /// There is none yet: it is asked for at the first payment.
+    Absent,
+    /// It is there.
+    Present,
+    /// It cannot be read or holds no token; English.
+    Bad(String),
+    /// Only the daemon's user may read it.
+    Hidden,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Addresses of the name.
+    pub addresses: Vec<SocketAddr>,
+    /// The answer.
+    pub answer: Result<Answered, Unreached>,
+    /// token.conf.
+    pub token: TokenFile,
+}
+
+/// An answer of the service.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// HTTP status.
+    pub status: u16,
+    /// Whole request, connecting included.
+    pub elapsed: Duration,
+    /// Its clock.
+    pub date: Option<Timestamp>,
+    /// End of its certificate; `None` without TLS.
+    pub certificate_until: Option<Timestamp>,
+    /// What it thinks of the token, if one was sent.
+    pub token_problem: Option<TokenProblem>,
+}
+
+/// Looks once. Takes at most `patience`.
+pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Look {
+    let (token, file) = present_token(settings);
+    let mut look = Look {
+        addresses: Vec::new(),
+        answer: Err(Unreached::NoAnswer(format!(
+            "no answer within {} ms",
+            patience.as_millis()
+        ))),
+        token: file,
+    };
+    let began = Instant::now();
+    match tokio::time::timeout(patience, resolve(&settings.url)).await {
+        Ok(Ok(addresses)) => look.addresses = addresses,
+        Ok(Err(error)) => {
+            look.answer = Err(error);
+            return look;
+        }
+        Err(_) => {
+            look.answer = Err(Unreached::Name("no answer of the name server".to_owned()));
+            return look;
+        }
+    }
+    let left = patience.saturating_sub(began.elapsed());
+    if let Ok(answer) = tokio::time::timeout(left, ask(settings, token.as_ref(), shift)).await {
+        look.answer = answer;
+    }
+    look
+}
+
+/// Reads, and only reads: what was left behind beside token.conf is the daemon's to put right.
+fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) {
+    use std::io::ErrorKind;
+    if settings.password.is_some() {
+        return (None, TokenFile::Password);
+    }
+    let bytes = match std::fs::read(&settings.token_path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return (None, TokenFile::Absent),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return (None, TokenFile::Hidden);
+        }
+        Err(error) => return (None, TokenFile::Bad(error.to_string())),
+    };
+    match token::check(&bytes) {
+        Ok(token) => (Some(token), TokenFile::Present),
+        Err(what) => (None, TokenFile::Bad(what.to_owned())),
+    }
+}
+
+async fn resolve(url: &str) -> Result<Vec<SocketAddr>, Unreached> {
+    let bad = || Unreached::Name("the address is not understood".to_owned());
+    let url = reqwest::Url::parse(url).map_err(|_| bad())?;
+    let host = url.host_str().ok_or_else(bad)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_or_known_default().ok_or_else(bad)?;
+    let found = tokio::net::lookup_host((host, port)).await;
+    let found: Vec<SocketAddr> = found
+        .map_err(|error| Unreached::Name(error.to_string()))?
+        .take(8)
+        .collect();
+    Ok(found)
+}
+
+async fn ask(
+    settings: &Settings,
+    token: Option<&Secret>,
+    shift: &str,
+) -> Result<Answered, Unreached> {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let builder = reqwest::Client::builder();
+    let builder = if settings.url.to_ascii_lowercase().starts_with("http:") {
+        builder.tls_certs_only([])
+    } else {
+        builder.tls_info(true)
+    };
+    let client = builder
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .build()
+        .map_err(|error| Unreached::Client(with_causes(&error)))?;
+    let base = settings.url.trim_end_matches('/');
+    let base = base.strip_suffix(wire::BASE).unwrap_or(base);
+    let url = format!(
+        "{base}{}{}{}?{}={shift}",
+        wire::BASE,
+        wire::POS,
+        wire::PAYMENT_REPORTS,
+        wire::SHIFT
+    );
+    let mut request = client
+        .get(url)
+        .header(wire::HEADER_REG_NUM, &settings.reg_num);
+    let secrets = [
+        (wire::HEADER_TOKEN, token),
+        (wire::HEADER_PASSWORD, settings.password.as_ref()),
+    ];
+    for (name, secret) in secrets {
+        let Some(secret) = secret else { continue };
+        let mut value = reqwest::header::HeaderValue::from_str(secret.expose())
+            .map_err(|_| Unreached::Client(format!("{name} cannot be sent")))?;
+        value.set_sensitive(true);
+        request = request.header(name, value);
+    }
+    let began = Instant::now();
+    let mut response = request.send().await.map_err(|error| unreached(&error))?;
+    let elapsed = began.elapsed();
+    let date = response
+        .headers()
+        .get(DATE)
+        .and_then(|date| date.to_str().ok())
+        .and_then(|date| {
+            jiff::fmt::rfc2822::DateTimeParser::new()
+                .parse_timestamp(date)
+                .ok()
+        });
+    let certificate_until = response
+        .extensions()
+        .get::<reqwest::tls::TlsInfo>()
+        .and_then(reqwest::tls::TlsInfo::peer_certificate)
+        .and_then(not_after);
+    let status = response.status().as_u16();
+    let mut problem = None;
+    if !response.status().is_success() {
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_BODY {
+                break;
+            }
+        }
+        let sent = token.is_some() || settings.password.is_some();
+        problem = ErrorBody::read(&body)
+            .as_ref()
+            .and_then(token_problem)
+            .filter(|_| sent);
+    }
+    Ok(Answered {
+        status,
+        elapsed,
+        date,
+        certificate_until,
+        token_problem: problem,
+    })
+}
+
+fn unreached(error: &reqwest::Error) -> Unreached {
+    use rustls::CertificateError as Bad;
+    let said = with_causes(error);
+    match tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. })) => {
+            Unreached::Expired
+        }
+        Some(rustls::Error::InvalidCertificate(
+            Bad::NotValidYet | Bad::NotValidYetContext { .. },
+        )) => Unreached::NotYetValid,
+        Some(rustls::Error::InvalidCertificate(Bad::UnknownIssuer)) => Unreached::UnknownIssuer,
+        Some(rustls::Error::InvalidCertificate(
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. },
+        )) => Unreached::OtherName,
+        Some(error) => Unreached::Tls(error.to_string()),
+        None if error.is_connect() => Unreached::Connect(said),
+        None => Unreached::NoAnswer(said),
+    }
+}
+
+/// The error of TLS, which lies in an error of input and output somewhere below.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// The end of a certificate's validity (RFC 5280 4.1.2.5), out of its DER.
+fn not_after(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate, _) = element(der)?;
+    let (SEQUENCE, mut rest, _) = element(certificate)? else {
+        return None;
+    };
+    if rest.first() == Some(&VERSION) {
+        rest = element(rest)?.2;
+    }
+    // serialNumber, signature, issuer
+    for _ in 0..3 {
+        rest = element(rest)?.2;
+    }
+    let (SEQUENCE, validity, _) = element(rest)? else {
+        return None;
+    };
+    let (_, _, after) = element(validity)?;
+    let (tag, text, _) = element(after)?;
+    let text = std::str::from_utf8(text).ok()?;
+    // Two digits of a year below 50 are of this century (RFC 5280 4.1.2.5.1).
+    let text = match tag {
+        UTC_TIME if text.get(..2)?.parse::<u8>().ok()? < 50 => format!("20{text}"),
+        UTC_TIME => format!("19{text}"),
+        GENERALIZED_TIME => text.to_owned(),
+        _ => return None,
+    };
+    let at = jiff::civil::DateTime::strptime("%Y%m%d%H%M%SZ", &text).ok()?;
+    jiff::tz::TimeZone::UTC.to_timestamp(at).ok()
+}
+
+/// Tag, content and what follows of the first element.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = if *first < 0x80 {
+        (usize::from(*first), rest)
+    } else {
+        let digits = usize::from(*first & 0x7f);
+        if digits > 4 {
+            return None;
+        }
+        let (bytes, rest) = rest.split_at_checked(digits)?;
+        let length = bytes
+            .iter()
+            .fold(0_usize, |length, byte| (length << 8) | usize::from(*byte));
+        (length, rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((*tag, content, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        // SEQUENCE { SEQUENCE { [0] {2}, 1, SEQ {}, SEQ {}, SEQ { UTCTime, UTCTime } } }
+        let times = b"\x17\x0d240128000000Z\x17\x0d340125123456Z";
+        let mut inner = b"\xa0\x03\x02\x01\x02\x02\x01\x01\x30\x00\x30\x00\x30\x1e".to_vec();
+        inner.extend(times);
+        let mut der = vec![0x30, u8::try_from(inner.len() + 2).unwrap(), 0x30];
+        der.push(u8::try_from(inner.len()).unwrap());
+        der.extend(&inner);
+        let until = not_after(&der).unwrap();
+        assert_eq!(until.to_string(), "2034-01-25T12:34:56Z");
+        for cut in 0..der.len() {
+            assert_eq!(not_after(&der[..cut]), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_borne(der in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = not_after(&der);
+        }
+    }
+}
