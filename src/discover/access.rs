@@ -32,14 +32,22 @@ pub fn holder(node: &Path) -> Option<String> {
 
 /// The first other process that is seen to have the node open.
 fn opener(node: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |path: &Path| {
+        let facts = std::fs::metadata(path).ok()?;
+        Some((facts.dev(), facts.ino()))
+    };
+    let wanted = identity(node)?;
+    // Another container may have another file of the same name.
+    let is_node = |fd: &Path| {
+        std::fs::read_link(fd).is_ok_and(|open| open == node) && identity(fd) == Some(wanted)
+    };
     let processes = std::fs::read_dir("/proc").ok()?.flatten();
     let pids = processes.filter_map(|entry| another(entry.file_name().to_str()?));
     pids.into_iter().find(|pid| {
         let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"));
         descriptors.is_ok_and(|mut descriptors| {
-            descriptors.any(|fd| {
-                fd.is_ok_and(|fd| std::fs::read_link(fd.path()).is_ok_and(|open| open == node))
-            })
+            descriptors.any(|fd| fd.is_ok_and(|fd| is_node(&fd.path())))
         })
     })
 }
@@ -117,6 +125,31 @@ mod tests {
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(holder(&node), None);
+    }
+
+    #[test]
+    fn a_file_of_the_same_name_in_another_container_is_another_file() {
+        use std::io::BufRead as _;
+        let folder = tempfile::tempdir().unwrap();
+        let node = std::fs::canonicalize(folder.path()).unwrap().join("node");
+        std::fs::write(&node, "").unwrap();
+        let mut child = std::process::Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c"])
+            .arg("mount -t tmpfs tmpfs \"${1%/*}\" && : > \"$1\" && exec 3< \"$1\" && echo open; read end")
+            .arg("sh")
+            .arg(&node)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "open\n");
+        assert_eq!(holder(&node), None);
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]

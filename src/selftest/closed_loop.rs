@@ -407,10 +407,10 @@ mod tests {
     }
 
     fn shown(test: &ClosedLoop) -> String {
-        match test.scene() {
-            Scene::Qr { payload, .. } => payload.text().to_owned(),
-            other => panic!("{other:?}"),
-        }
+        let Scene::Qr { payload, .. } = test.scene() else {
+            panic!("{:?}", test.scene());
+        };
+        payload.text().to_owned()
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -469,8 +469,9 @@ mod tests {
     fn a_code_in_parts_is_one_reading() {
         let mut test = test(1);
         let code = shown(&test);
-        assert_eq!(test.read(&code[..5], seconds(1)), Next::Wait);
-        assert_eq!(test.read(&code[5..], seconds(1)), Next::Ended);
+        let (first, second) = code.split_at(5);
+        assert_eq!(test.read(first, seconds(1)), Next::Wait);
+        assert_eq!(test.read(second, seconds(1)), Next::Ended);
         assert!(test.checks()[0].detail.en.contains("2 parts"));
     }
 

@@ -2,7 +2,7 @@
 //! is told and left behind, and the others are not kept waiting.
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use super::check::{Check, Group, Text, Verdict};
@@ -44,11 +44,10 @@ pub fn run(ground: &Arc<Ground>) -> Vec<Check> {
         }
     }
     drop(sender);
-    loop {
-        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(checks) => found.push(checks),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-        }
+    // Until all have told, or the time is over.
+    while let Ok(checks) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+    {
+        found.push(checks);
     }
     for group in Group::ALL {
         if !found.iter().any(|(of, _)| *of == group) {

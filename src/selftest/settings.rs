@@ -227,13 +227,16 @@ fn described(path: &Path, meta: &Metadata) -> Text {
 }
 
 fn unseen(check: Check, path: &Path, error: &std::io::Error) -> Check {
-    let (ru, en) = match error.kind() {
-        std::io::ErrorKind::NotFound => ("ещё нет", "not there yet"),
-        std::io::ErrorKind::PermissionDenied => (
+    use std::io::ErrorKind;
+    let (ru, en) = if error.kind() == ErrorKind::NotFound {
+        ("ещё нет", "not there yet")
+    } else if error.kind() == ErrorKind::PermissionDenied {
+        (
             "не видно этому пользователю, запустите с sudo",
             "not to be seen by this user, run with sudo",
-        ),
-        _ => ("не читается", "cannot be read"),
+        )
+    } else {
+        ("не читается", "cannot be read")
     };
     Check {
         detail: texts::of(path, ru, en),

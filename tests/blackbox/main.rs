@@ -18,5 +18,6 @@ mod reconcile;
 mod reversals;
 mod sales;
 mod scanners;
+mod selftest;
 mod terminal_qr;
 mod trouble;

@@ -27,9 +27,11 @@ impl Scanner {
     }
 
     pub fn read(&mut self, code: &str) {
-        self.master
-            .write_all(format!("{code}\r\n").as_bytes())
-            .unwrap();
+        self.send(format!("{code}\r\n").as_bytes());
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.master.write_all(bytes).unwrap();
     }
 }
 

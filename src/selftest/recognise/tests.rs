@@ -43,7 +43,7 @@ proptest! {
     fn a_missing_terminator_is_known(code in latin(), next in latin(), cut in 6_usize..20) {
         let glued = code.repeat(2);
         prop_assert_eq!(found(&code, &glued), Finding::Glued);
-        let begun = format!("{code}{}", &code[..cut]);
+        let begun = format!("{code}{}", code.split_at(cut).0);
         prop_assert_eq!(found(&code, &begun), Finding::Glued);
         let between = format!("{next}{code}{next}");
         prop_assert_eq!(found(&code, &between), Finding::Glued);
@@ -51,7 +51,8 @@ proptest! {
 
     #[test]
     fn a_code_in_parts_is_known(code in latin(), cut in 1_usize..19) {
-        let parts = [code[..cut].to_owned(), code[cut..].to_owned()];
+        let (first, second) = code.split_at(cut);
+        let parts = [first.to_owned(), second.to_owned()];
         prop_assert_eq!(diagnose(&code, &parts), Finding::Split(2));
     }
 
@@ -82,7 +83,7 @@ proptest! {
 
     #[test]
     fn a_cut_code_is_known(code in latin(), at in 1_usize..19) {
-        prop_assert_eq!(found(&code, &code[..at]), Finding::Truncated(at));
+        prop_assert_eq!(found(&code, code.split_at(at).0), Finding::Truncated(at));
     }
 
     #[test]
