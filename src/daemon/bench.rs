@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::shared::Shared;
 use crate::api::till::{Device, DeviceTest, InteractiveTest, TestState};
 use crate::clock::{Clock, Now};
 use crate::display::{Displays, Scene};
 use crate::operation::rfc3339_ms;
 use crate::problem::{Code, Problem};
+use crate::scanner::Scanners;
 use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
 use crate::selftest::devices::{Facts, of};
 use crate::selftest::random_byte;
@@ -36,6 +38,7 @@ impl Results {
 #[derive(Debug)]
 pub(super) struct Bench {
     displays: Arc<Displays>,
+    scanners: Arc<Scanners>,
     results: Arc<Results>,
     clock: Clock,
     running: Option<Running>,
@@ -46,12 +49,16 @@ struct Running {
     device: String,
     test: ClosedLoop,
     began: Now,
+    /// Codes of the scanner before that only silence has ended.
+    unterminated: u64,
 }
 
 impl Bench {
-    pub(super) fn new(displays: Arc<Displays>, results: Arc<Results>, clock: Clock) -> Bench {
+    pub(super) fn new(displays: Arc<Displays>, shared: &Shared, clock: Clock) -> Bench {
+        let (scanners, results) = (shared.scanners(), Arc::clone(&shared.tests));
         Bench {
             displays,
+            scanners,
             results,
             clock,
             running: None,
@@ -99,6 +106,7 @@ impl Bench {
             device: name.to_owned(),
             test,
             began: now,
+            unterminated: self.scanners.unterminated(name),
         };
         self.show(&mut running.test)?;
         self.tell(&running);
@@ -244,9 +252,13 @@ impl Bench {
     }
 
     fn end(&mut self) {
-        let Some(running) = self.running.take() else {
+        let Some(mut running) = self.running.take() else {
             return;
         };
+        let unterminated = self.scanners.unterminated(&running.device);
+        running
+            .test
+            .note_unterminated(unterminated.saturating_sub(running.unterminated));
         if let Err(error) = self
             .displays
             .show_on(&running.test.pair().display, &Scene::Idle)

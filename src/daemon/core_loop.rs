@@ -110,9 +110,8 @@ pub(super) struct Parts {
 impl CoreLoop {
     pub(super) fn new(parts: Parts) -> CoreLoop {
         let pass_on = PassOn::new(parts.shared.scanners());
-        let tests = Arc::clone(&parts.shared.tests);
         CoreLoop {
-            bench: Bench::new(Arc::clone(&parts.displays), tests, parts.clock),
+            bench: Bench::new(Arc::clone(&parts.displays), &parts.shared, parts.clock),
             parts,
             original: None,
             pass_on,

@@ -301,6 +301,7 @@ fn scanner_device(snapshot: Snapshot) -> Device {
         counters: BTreeMap::from([
             ("scans".to_owned(), snapshot.scans),
             ("discarded".to_owned(), snapshot.discarded),
+            ("unterminated".to_owned(), snapshot.unterminated),
             ("reconnects".to_owned(), snapshot.reconnects),
             ("not_shared".to_owned(), snapshot.not_shared),
         ]),

@@ -147,6 +147,8 @@ pub struct Snapshot {
     pub scans: u64,
     /// Codes dropped: over-long, spoilt, not text, or nobody took them.
     pub discarded: u64,
+    /// Codes that only silence has ended: the scanner sends no terminator.
+    pub unterminated: u64,
     /// Codes that should have gone on to the till program and could not: it does not listen.
     pub not_shared: u64,
     /// Times it was opened after the first.

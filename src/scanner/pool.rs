@@ -85,6 +85,14 @@ impl Scanners {
         self.handles().iter().map(ScannerHandle::snapshot).collect()
     }
 
+    /// Codes of a scanner that only silence has ended; 0 of one that there is not.
+    #[must_use]
+    pub fn unterminated(&self, device: &str) -> u64 {
+        let snapshots = self.snapshots().into_iter();
+        let mut whose = snapshots.filter(|one| one.name == device);
+        whose.next().map_or(0, |one| one.unterminated)
+    }
+
     /// Hands what a scanner read on to the till program, if it is shared.
     pub fn pass_on(&self, device: &str, original: Original) {
         let handles = self.handles();

@@ -277,7 +277,9 @@ impl Station {
             let wait = source
                 .poll_timeout()
                 .map(|at| at.saturating_sub(self.began.elapsed()));
-            let pieces = match self.wait_for(source, wait, &mut nudged) {
+            let ready = self.wait_for(source, wait, &mut nudged);
+            let by_silence = matches!(ready, Ok(Ready::Silence));
+            let pieces = match ready {
                 Ok(Ready::Stop) => return Ended::Stopped,
                 Ok(Ready::Silence) => source.handle_timeout(self.began.elapsed()),
                 Ok(Ready::Device) => match source.read(self.began.elapsed()) {
@@ -295,6 +297,8 @@ impl Station {
             }
             for piece in pieces {
                 let is_code = matches!(piece, Piece::Code { .. });
+                let unterminated = by_silence && has_terminators(&piece);
+                self.change(|facts| facts.unterminated += u64::from(unterminated));
                 let taken = self.hand_on(piece);
                 if is_code {
                     source.acknowledge(taken);
@@ -446,6 +450,16 @@ fn timespec(wait: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(wait.subsec_nanos()),
+    }
+}
+
+/// Whether such a scanner should end its codes; reports of HID POS scanners end by themselves.
+fn has_terminators(piece: &Piece) -> bool {
+    match piece {
+        Piece::Code { code, original } => {
+            code.is_some() && matches!(original, Original::Bytes(_) | Original::Keys(_))
+        }
+        Piece::Rest(_) => false,
     }
 }
 

@@ -59,6 +59,7 @@ pub struct ClosedLoop {
     asked_at: Duration,
     last_at: Option<Duration>,
     ended: Option<Ended>,
+    unterminated: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,7 @@ impl ClosedLoop {
             asked_at: now,
             last_at: None,
             ended: None,
+            unterminated: 0,
         }
     }
 
@@ -225,6 +227,11 @@ impl ClosedLoop {
         }
     }
 
+    /// So many of the codes had no terminator: only silence has ended them.
+    pub fn note_unterminated(&mut self, codes: u64) {
+        self.unterminated = codes;
+    }
+
     fn note(&mut self, finding: Finding, at: Duration) -> Next {
         let length = self.current().map_or(0, |code| code.chars().count());
         self.readings.push(Reading {
@@ -316,8 +323,22 @@ impl ClosedLoop {
         for (finding, count) in faults {
             checks.push(self.fault(finding, count, of));
         }
+        checks.extend(self.terminator());
         checks.push(self.speed());
         checks
+    }
+
+    /// Codes that wait for silence come late, and two read quickly are one.
+    fn terminator(&self) -> Option<Check> {
+        let codes = self.unterminated;
+        (codes > 0).then(|| {
+            let detail = Text::new(
+                format!("сканер не посылает конец кода; раз: {codes}"),
+                format!("the scanner sends no terminator; {codes} times"),
+            );
+            self.check("scanner.terminator", self.title(), detail)
+                .ended(Verdict::Warn, Finding::Glued.remedy())
+        })
     }
 
     fn check(&self, id: &'static str, title: Text, detail: Text) -> Check {

@@ -296,7 +296,9 @@ fn busy(facts: &Facts) -> Text {
         .map(|(holder, _)| holder)
         .or_else(|| why.split_once(" is held by ").map(|(_, holder)| holder))
         .or_else(|| why.split_once(" is driven by ").map(|(_, holder)| holder));
-    match holder {
+    // The daemon names only what the system said; this user may see more.
+    let seen = || access::holder(Path::new(facts.node.as_deref()?));
+    match holder.map(str::to_owned).or_else(seen) {
         Some(holder) => Text::new(
             format!("Остановите программу {holder}: устройство нужно службе одной"),
             format!("Stop the program {holder}: the daemon needs the device alone"),

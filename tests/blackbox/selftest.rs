@@ -715,6 +715,24 @@ fn faults_of_a_scanner_are_recognised_from_what_came_back() {
             check["result"].as_str().unwrap()
         );
     }
+    bench.begin(2);
+    for _ in 0..2 {
+        let code = bench.code();
+        bench.scanner.send(code.as_bytes());
+    }
+    let test = bench.done();
+    let check = &test["checks"][0];
+    assert_eq!(
+        (&check["id"], &check["result"]),
+        (&json!("scanner.terminator"), &json!("warn")),
+        "{check:#}"
+    );
+    assert!(check["remedy"].as_str().unwrap().contains("Add suffix CR"));
+    println!(
+        "| scanner: no suffix | scanner.terminator warn | {} | {} |",
+        check["detail"].as_str().unwrap(),
+        check["remedy"].as_str().unwrap()
+    );
     // The second code of a test has Cyrillic letters.
     bench.begin(2);
     let code = bench.code();

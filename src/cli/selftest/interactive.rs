@@ -147,9 +147,14 @@ fn checks_of(device: &str, test: &Value) -> Vec<Check> {
                 _ => Verdict::Fail,
             };
             let remedy = check.get("remedy").and_then(Value::as_str);
-            let id = ["scanner.reading", "scanner.speed", "display.read"]
-                .into_iter()
-                .find(|id| text(check, "id") == *id);
+            let id = [
+                "scanner.reading",
+                "scanner.speed",
+                "scanner.terminator",
+                "display.read",
+            ]
+            .into_iter()
+            .find(|id| text(check, "id") == *id);
             Check::pass(
                 id.unwrap_or("device.interactive"),
                 Group::Devices,

@@ -136,6 +136,8 @@ impl Bench {
 
     fn one(&self, context: &Context, pair: Pair, scans: usize) -> Vec<Check> {
         let display = pair.display.clone();
+        let scanner = pair.scanner.clone().unwrap_or_default();
+        let before = self.scanners.unterminated(&scanner);
         let mut test = ClosedLoop::new(pair, scans, self.clock.now().mono, random_byte);
         let mut next = Next::Show;
         while !test.is_over() {
@@ -146,6 +148,8 @@ impl Bench {
             next = self.step(&mut test);
         }
         drop(self.displays.show_on(&display, &Scene::Idle));
+        let after = self.scanners.unterminated(&scanner);
+        test.note_unterminated(after.saturating_sub(before));
         note(context, &test.says());
         test.checks()
     }
