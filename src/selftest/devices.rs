@@ -150,8 +150,13 @@ fn display(device: &DisplayDevice) -> (Option<String>, &'static str, Option<Stri
                 (shown, "missing", Some("no such folder".to_owned()))
             }
         }
-        DisplayDevice::Drm { connector } => (connector.clone(), "unknown", None),
-        DisplayDevice::Auto | DisplayDevice::Window | DisplayDevice::Web => (None, "unknown", None),
+        DisplayDevice::Drm { connector } => {
+            let connector = connector.as_deref().unwrap_or("drm");
+            (Some(connector.to_owned()), "unknown", None)
+        }
+        DisplayDevice::Auto => (Some("auto".to_owned()), "unknown", None),
+        DisplayDevice::Window => (Some("window".to_owned()), "unknown", None),
+        DisplayDevice::Web => (Some("/display".to_owned()), "unknown", None),
     }
 }
 

@@ -292,10 +292,25 @@ fn token(seen: &Look, ground: &Ground) -> Check {
         }
         None => {}
     }
+    let status = seen.answer.as_ref().ok().map(|answer| answer.status);
     let detail = match &seen.token {
         TokenFile::Password => Text::new("касса в режиме пароля", "the till works with a password"),
-        TokenFile::Present if seen.answer.is_ok() => {
+        TokenFile::Present if status.is_some_and(|status| status < 300) => {
             Text::new("есть, сервер его принял", "there, and the service took it")
+        }
+        TokenFile::Present if status.is_some() => {
+            let status = status.unwrap_or_default();
+            return check(Text::new(
+                format!("есть, но сервер ответил HTTP {status}"),
+                format!("there, but the service answered HTTP {status}"),
+            ))
+            .ended(
+                Verdict::Warn,
+                Some(Text::new(
+                    "Проверьте url и regNum в oplati.conf и регистрацию кассы в личном кабинете О!плати",
+                    "Check url and regNum in oplati.conf, and the till's registration in the merchant's account",
+                )),
+            );
         }
         TokenFile::Present => Text::new(
             "есть, сервер не спрошен",

@@ -196,7 +196,10 @@ async fn ask(
         request = request.header(name, value);
     }
     let began = Instant::now();
-    let mut response = request.send().await.map_err(|error| unreached(&error))?;
+    let mut response = request
+        .send()
+        .await
+        .map_err(|error| unreached(&error.without_url()))?;
     let elapsed = began.elapsed();
     let date = response
         .headers()
