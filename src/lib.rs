@@ -8,6 +8,7 @@
 //! - [`operation`], [`money`], [`problem`], [`secret`]: the words that everybody uses
 //! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth
 //! - [`service`]: the client of the payment service · [`report`]: a shift compared with it, and printed
+//! - [`metrics`]: what is counted on the way
 //! - [`api`]: tills ask and listen · [`daemon`]: all of it joined in one process
 //! - [`sim`], [`demo`]: a strict simulated service, and everything on a bare machine
 //! - [`selftest`]: what works here, what does not, and what to do
@@ -26,6 +27,7 @@ pub mod display;
 pub mod exit;
 pub mod journal;
 pub mod log;
+pub mod metrics;
 pub mod money;
 pub mod operation;
 pub mod problem;

@@ -16,8 +16,8 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::access::Caller;
-use super::answer::query;
-use super::notices::Notice;
+use super::answer::{invalid, query};
+use super::notices::{Notice, TraceKind};
 use super::page::pixel_size;
 use crate::display::{Viewer, Watching};
 use crate::problem::{Code, Problem};
@@ -78,17 +78,39 @@ fn event_of(notice: &Notice) -> Event {
         .data(notice.data.to_string())
 }
 
+/// What else is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// `request`, `scene` or both, comma-separated: requests to the service and scenes of the buyer, as
+    /// long as one listens; they have no id, and are not resumed.
+    also: Option<String>,
+}
+
+fn traced(also: Option<&str>) -> Result<Vec<TraceKind>, Problem> {
+    let words = also.into_iter().flat_map(|also| also.split(','));
+    words
+        .map(|word| {
+            TraceKind::of_word(word)
+                .ok_or_else(|| invalid("also: request, scene or both are allowed"))
+        })
+        .collect()
+}
+
 /// Operations, scans, devices, queue and health as they change; `Last-Event-ID` resumes.
-#[utoipa::path(get, path = "/v1/events", responses((status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many listeners"), (status = 200, content_type = "text/event-stream", description = "Events operation, scan, device, queue, health with increasing ids")))]
+#[utoipa::path(get, path = "/v1/events", params(EventsQuery), responses((status = 400, body = Problem, content_type = "application/problem+json", description = "invalid"), (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many listeners"), (status = 200, content_type = "text/event-stream", description = "Events operation, scan, device, queue, health with increasing ids")))]
 pub(super) async fn get_events(
     State(api): State<Api>,
     headers: HeaderMap,
+    wanted: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Stream, Problem> {
+    let wanted = traced(query(wanted)?.also.as_deref())?;
     let place = Arc::clone(&api.places.events).try_acquire_owned();
     let place = place.map_err(|_| full())?;
     let after = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse().ok());
+    let mut traces = api.till.notices.traces();
     let (missed, mut following) = api.till.notices.subscribe(after);
     let (sender, receiver) = mpsc::channel(BACKLOG);
     let mut stop = api.stop;
@@ -103,6 +125,19 @@ pub(super) async fn get_events(
             let notice = tokio::select! {
                 _ = stop.changed() => return,
                 () = sender.closed() => return,
+                trace = traces.recv(), if !wanted.is_empty() => {
+                    if let Ok(trace) = trace
+                        && wanted.contains(&trace.kind)
+                    {
+                        let event = Event::default()
+                            .event(trace.kind.word())
+                            .data(trace.data.to_string());
+                        if sender.try_send(Ok(event)).is_err() {
+                            return;
+                        }
+                    }
+                    continue;
+                }
                 notice = following.recv() => notice,
             };
             match notice {

@@ -2,11 +2,12 @@
 //!
 //! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
 //! - `access`: who may call · `answer`: reading requests and writing problems
-//! - `routes`, `events`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
+//! - `routes`, `events`, `inspect`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
 
 mod access;
 mod answer;
 mod events;
+mod inspect;
 pub mod listen;
 pub mod notices;
 mod openapi;
@@ -50,6 +51,7 @@ fn router(api: Api, door: Door) -> Router {
         .route("/v1/cards/{id}", put(routes::put_card))
         .route("/v1/operations", get(routes::get_operations))
         .route("/v1/operations/{id}", get(routes::get_operation))
+        .route("/v1/operations/{id}/steps", get(inspect::get_steps))
         .route("/v1/operations/{id}/abort", post(routes::abort))
         .route("/v1/scans", post(routes::post_scan))
         .route("/v1/reconciliations", post(routes::post_reconciliation))
@@ -62,6 +64,8 @@ fn router(api: Api, door: Door) -> Router {
             post(routes::post_test).delete(routes::delete_test),
         )
         .route("/v1/health", get(routes::get_health))
+        .route("/v1/log", get(inspect::get_log))
+        .route("/metrics", get(inspect::get_metrics))
         .route("/v1/events", get(events::get_events))
         .route("/v1/display.png", get(routes::get_frame))
         .route("/v1/openapi.json", get(openapi::get_description))

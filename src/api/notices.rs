@@ -7,6 +7,8 @@ use tokio::sync::broadcast;
 
 /// Events that a listener who comes back can still get.
 const KEPT: usize = 1000;
+/// Traces that may wait for a slow listener; beyond that it misses some.
+const TRACES: usize = 256;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,43 @@ impl NoticeKind {
     }
 }
 
+/// What only those hear who ask for it, while they listen: it is frequent, and nothing follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraceKind {
+    /// A request to the service ended.
+    Request,
+    /// The buyer sees something else.
+    Scene,
+}
+
+impl TraceKind {
+    /// The event's name on the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            TraceKind::Request => "request",
+            TraceKind::Scene => "scene",
+        }
+    }
+
+    /// By its name.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<TraceKind> {
+        [TraceKind::Request, TraceKind::Scene]
+            .into_iter()
+            .find(|kind| kind.word() == word)
+    }
+}
+
+/// One of those; it has no number, and is not kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// What it is about.
+    pub kind: TraceKind,
+    /// The facts.
+    pub data: serde_json::Value,
+}
+
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
@@ -53,6 +92,7 @@ pub struct Notice {
 pub struct Notices {
     kept: Mutex<Kept>,
     sender: broadcast::Sender<Arc<Notice>>,
+    traces: broadcast::Sender<Arc<Trace>>,
 }
 
 #[derive(Debug)]
@@ -73,7 +113,19 @@ impl Notices {
         Notices {
             kept,
             sender: broadcast::Sender::new(KEPT),
+            traces: broadcast::Sender::new(TRACES),
         }
+    }
+
+    /// Tells those who asked for it.
+    pub fn trace(&self, kind: TraceKind, data: serde_json::Value) {
+        drop(self.traces.send(Arc::new(Trace { kind, data })));
+    }
+
+    /// What is traced from now on.
+    #[must_use]
+    pub fn traces(&self) -> broadcast::Receiver<Arc<Trace>> {
+        self.traces.subscribe()
     }
 
     /// Tells all listeners.

@@ -4,11 +4,12 @@
 use axum::Json;
 use utoipa::OpenApi;
 
+use super::inspect::{LogTail, Steps};
 use super::routes::{
     Devices, OperationsPage, Queue, ReconciliationRequest, ScanAnswer, ScanRequest, SettleRequest,
     TestRequest,
 };
-use super::{events, page, routes};
+use super::{events, inspect, page, routes};
 use crate::api::till::{Device, DeviceTest, Health};
 use crate::operation::{
     CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
@@ -30,6 +31,7 @@ use crate::report::Reconciliation;
         routes::put_card,
         routes::get_operation,
         routes::get_operations,
+        inspect::get_steps,
         routes::abort,
         routes::post_scan,
         routes::post_reconciliation,
@@ -41,6 +43,8 @@ use crate::report::Reconciliation;
         routes::delete_test,
         routes::get_health,
         routes::get_frame,
+        inspect::get_log,
+        inspect::get_metrics,
         events::get_events,
         page::get_page,
         page::get_frame,
@@ -60,6 +64,8 @@ use crate::report::Reconciliation;
         DeviceTest,
         TestRequest,
         OperationsPage,
+        Steps,
+        LogTail,
         Queue,
         ScanAnswer,
         ScanRequest,

@@ -32,7 +32,7 @@ use crate::selftest::closed_loop::{MOST_SCANS, USUAL_SCANS};
 /// How long the core may think; beyond that its disk hangs.
 const CORE_ANSWERS: Duration = Duration::from_secs(10);
 /// An identifier as it came.
-type PathId = Result<Path<String>, PathRejection>;
+pub(super) type PathId = Result<Path<String>, PathRejection>;
 
 /// Longest `wait`.
 const MAX_WAIT_S: u64 = 60;
@@ -66,7 +66,7 @@ async fn ask<T>(api: &Api, command: impl FnOnce(Answer<T>) -> Command) -> Result
 }
 
 /// Reads the journal without holding up the other callers.
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     api: &Api,
     read: impl FnOnce(&dyn Archive) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {

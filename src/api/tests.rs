@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 use super::notices::{NoticeKind, Notices};
 use super::server::{Listeners, serve};
 use super::till::{
-    Archive, Command, Device, Health, HealthStatus, JournalHealth, OperationsQuery, Reconciles,
-    ServiceHealth, Till, Watch,
+    Archive, Command, Device, Health, HealthStatus, JournalHealth, OperationStep, OperationsQuery,
+    Reconciles, ServiceHealth, Till, Watch,
 };
 use crate::core::validate::tests::request;
 use crate::operation::{Kind, Mode, Operation, QueueItem, State};
@@ -45,6 +45,10 @@ impl Archive for Shelf {
             .iter()
             .find(|operation| operation.id == id)
             .cloned())
+    }
+
+    fn steps(&self, _: &str) -> Result<Option<Vec<OperationStep>>, Problem> {
+        Ok(None)
     }
 
     fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {
@@ -148,6 +152,8 @@ impl Bench {
             reconciles: shelf.clone(),
             notices: notices.clone(),
             frame: Arc::default(),
+            metrics: Arc::default(),
+            log: Arc::from(std::path::Path::new("/dev/null")),
         };
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(small_core(queue, shelf.clone()));

@@ -4,6 +4,7 @@
 //! Reads go to the journal and not to the core, so that nothing reaches a till before it is durable,
 //! and so that a core that waits for its disk does not stop anybody from looking.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::api::notices::Notices;
 use crate::display::LiveFrame;
+use crate::metrics::Metrics;
 use crate::operation::{Operation, QueueItem, State, Wish};
 use crate::problem::Problem;
 use crate::report::Reconciliation;
@@ -141,6 +143,19 @@ pub struct OperationsQuery {
     pub before: Option<String>,
 }
 
+/// One step of an operation, as it was journalled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OperationStep {
+    /// RFC 3339.
+    pub at: String,
+    /// The operation's state from then on.
+    pub state: String,
+    /// What happened, English.
+    pub what: String,
+    /// Milliseconds since the step before; 0 for the first.
+    pub ms: u64,
+}
+
 /// What the journal tells readers.
 pub trait Archive: Send + Sync {
     /// One operation.
@@ -148,6 +163,12 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// [`Problem`] `storage` when the journal cannot be read.
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem>;
+
+    /// What happened to an operation, oldest first, the newest thousand; `None` for an unknown one.
+    ///
+    /// # Errors
+    /// [`Problem`] `storage` when the journal cannot be read.
+    fn steps(&self, id: &str) -> Result<Option<Vec<OperationStep>>, Problem>;
 
     /// Newest first, at most `limit`.
     ///
@@ -232,9 +253,13 @@ pub struct Device {
     pub node: Option<String>,
     /// A display: the scene that stands on it.
     pub shows: Option<String>,
-    /// The last thing that went wrong, English.
+    /// RFC 3339: since when its state is so.
+    pub since: Option<String>,
+    /// The last thing that went wrong, English, also before the daemon's start.
     pub last_error: Option<String>,
-    /// Named counts.
+    /// RFC 3339: when that was met.
+    pub last_error_at: Option<String>,
+    /// Named counts, also of the time before the daemon's start.
     pub counters: std::collections::BTreeMap<String, u64>,
     /// The newest test since the start; null before the first.
     pub test: Option<DeviceTest>,
@@ -284,4 +309,8 @@ pub struct Till {
     pub notices: Arc<Notices>,
     /// What the buyer sees.
     pub frame: Arc<LiveFrame>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where terminal.log is.
+    pub log: Arc<Path>,
 }

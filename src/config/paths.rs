@@ -57,6 +57,12 @@ impl Paths {
         self.settings().join("journal.sqlite3")
     }
 
+    /// What devices have counted.
+    #[must_use]
+    pub fn counters(&self) -> PathBuf {
+        self.settings().join("devices.json")
+    }
+
     /// The log that the till program writes too.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::Now;
 use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
 use crate::display::Scene;
 use crate::operation::{Mode, Operation, QueueItem, Wish};
@@ -152,6 +153,8 @@ pub struct Write {
     pub record: Record,
     /// English, for the operation's time line; no secret.
     pub what: String,
+    /// When: the operation's own `updated_at` tells only when the till's view of it changed.
+    pub at: Timestamp,
 }
 
 /// What the core wants done, after the step's writes are durable.
@@ -207,8 +210,10 @@ pub enum Reply {
 }
 
 /// One step of the core: first the writes, in one transaction, then the effects in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Step {
+    /// When it happens.
+    pub at: Timestamp,
     /// Durable together or not at all.
     pub writes: Vec<Write>,
     /// Nothing of it happens before the writes are durable.
@@ -219,10 +224,20 @@ pub struct Step {
 }
 
 impl Step {
+    pub(crate) fn new(now: Now) -> Step {
+        Step {
+            at: now.wall,
+            writes: Vec::new(),
+            effects: Vec::new(),
+            creates: None,
+        }
+    }
+
     pub(crate) fn write(&mut self, record: Record, what: impl Into<String>) {
         self.writes.push(Write {
             record,
             what: what.into(),
+            at: self.at,
         });
     }
 

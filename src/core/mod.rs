@@ -133,7 +133,7 @@ impl Core {
             recent_code: None,
             idle_at: None,
         };
-        let mut step = Step::default();
+        let mut step = Step::new(now);
         step.show(Scene::Idle);
         for target in restored.targets {
             core.hold(target);
@@ -151,7 +151,7 @@ impl Core {
     /// Takes one event and says what is to be done.
     #[must_use]
     pub fn handle(&mut self, event: Event, now: Now) -> Step {
-        let mut step = Step::default();
+        let mut step = Step::new(now);
         match event {
             Event::Begin {
                 ticket,

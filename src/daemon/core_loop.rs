@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -18,13 +18,12 @@ use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket, Write};
-use crate::core::record::Record;
 use crate::daemon::bench::Bench;
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
 use crate::journal::{Journal, JournalError};
-use crate::operation::{Operation, QueueItem, Wish};
+use crate::operation::{Operation, QueueItem, Wish, rfc3339_ms};
 use crate::problem::{Code, Problem};
 use crate::scanner::Original;
 use crate::secret::{Secret, tail};
@@ -58,6 +57,9 @@ pub(super) enum Inbound {
     /// A request to the service ended.
     Exchanged {
         request: RequestId,
+        operation: String,
+        /// Its name.
+        call: &'static str,
         exchange: Box<Exchange>,
     },
 }
@@ -72,7 +74,7 @@ enum Asker {
 
 /// The thread's belongings.
 pub(super) struct CoreLoop {
-    parts: Parts,
+    pub(super) parts: Parts,
     askers: BTreeMap<Ticket, Asker>,
     tickets: Ticket,
     /// The journal's file was removed.
@@ -85,10 +87,13 @@ pub(super) struct CoreLoop {
     /// The code that the core is deciding on, as it came.
     original: Option<Original>,
     pass_on: PassOn,
-    told_health: Option<serde_json::Value>,
+    pub(super) told_health: Option<serde_json::Value>,
     /// State, last error and test of each device, as listeners know them.
-    told_devices: BTreeMap<String, (String, Option<String>, Option<DeviceTest>)>,
+    pub(super) told_devices: BTreeMap<String, (String, Option<String>, Option<DeviceTest>)>,
     bench: Bench,
+    /// A code came at this moment, and has let no request out yet.
+    scanned_at: Option<Duration>,
+    saving: Arc<AtomicBool>,
 }
 
 /// What the loop is built of.
@@ -123,6 +128,8 @@ impl CoreLoop {
             purged_at: None,
             told_health: None,
             told_devices: BTreeMap::new(),
+            scanned_at: None,
+            saving: Arc::default(),
         }
     }
 
@@ -176,9 +183,22 @@ impl CoreLoop {
         self.has_room();
         self.retain(now.wall);
         self.publish_changes();
+        self.save_tallies();
         if self.codes_remain {
             self.codes_remain = !self.parts.journal.empty_log();
         }
+    }
+
+    /// Not in this thread: no counter makes a buyer wait for a slow disk.
+    fn save_tallies(&self) {
+        if self.saving.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (shared, saving) = (Arc::clone(&self.parts.shared), Arc::clone(&self.saving));
+        self.parts.io.spawn_blocking(move || {
+            shared.save_tallies();
+            saving.store(false, Ordering::Relaxed);
+        });
     }
 
     /// Removes operations that are older than the journal keeps them.
@@ -239,12 +259,14 @@ impl CoreLoop {
                     return self.publish_changes();
                 }
                 self.original = original;
+                self.scanned_at = Some(self.parts.clock.now().mono);
                 self.feed(Event::Scan {
                     ticket: None,
                     device,
                     code,
                 })
                 .await;
+                self.scanned_at = None;
             }
             Inbound::Unread { device, original } => {
                 self.pass_on.code(&device, Some(original), false);
@@ -252,8 +274,14 @@ impl CoreLoop {
             Inbound::Rest { device, original } => self.pass_on.rest(&device, original),
             Inbound::DeviceChanged => self.publish_changes(),
             Inbound::SceneRefused { reason } => self.feed(Event::SceneRefused { reason }).await,
-            Inbound::Exchanged { request, exchange } => {
+            Inbound::Exchanged {
+                request,
+                operation,
+                call,
+                exchange,
+            } => {
                 self.note_exchange(&exchange);
+                self.tell_request(&operation, call, &exchange);
                 self.feed(Event::Answered {
                     request,
                     answer: exchange.answer,
@@ -414,6 +442,7 @@ impl CoreLoop {
     /// Writes first, effects after.
     async fn carry_out(&mut self, step: Step) {
         let mut step = step;
+        let begun = self.parts.clock.now().mono;
         while let Err(error) = self.parts.journal.commit(&step.writes) {
             self.note_gone(&error);
             if let Some(id) = step.creates.take() {
@@ -430,6 +459,10 @@ impl CoreLoop {
                 return;
             }
         }
+        if !step.writes.is_empty() {
+            let took = self.parts.clock.now().mono.saturating_sub(begun);
+            self.parts.shared.metrics.journal_written(took);
+        }
         let operations = self.parts.journal.operations();
         self.parts
             .shared
@@ -442,6 +475,7 @@ impl CoreLoop {
         for write in &step.writes {
             self.tell_listeners(&write.record, &write.what);
         }
+        self.count_ends(&step);
         for effect in step.effects {
             self.perform(effect);
         }
@@ -496,72 +530,19 @@ impl CoreLoop {
         }
     }
 
-    fn tell_listeners(&self, record: &Record, what: &str) {
-        let operation = record.operation();
-        let state = serde_json::to_value(operation.state).unwrap_or_default();
-        let state = state.as_str().unwrap_or_default();
-        tracing::info!(operation = %operation.id, state, amount = %operation.amount, what, "Operation");
-        // What the display shows is the buyer's: events, which anybody may keep, leave it out.
-        let shared = Operation {
-            shows: None,
-            ..operation.clone()
-        };
-        self.publish(NoticeKind::Operation, &shared);
-        if let Record::Entry(entry) = record
-            && !entry.is_attended()
-        {
-            self.publish(NoticeKind::Queue, &entry.queue_item());
-        }
-    }
-
-    fn publish(&self, kind: NoticeKind, data: &impl serde::Serialize) {
-        match serde_json::to_value(data) {
-            Ok(data) => self.parts.notices.publish(kind, data),
-            Err(error) => tracing::error!(%error, "An event cannot be told"),
-        }
-    }
-
-    fn publish_status(&mut self) {
-        let status = self.parts.core.status(self.parts.clock.now());
-        if self.parts.shared.set_status(status) {
-            self.publish_health();
-        }
-    }
-
-    fn publish_health(&mut self) {
-        let health = crate::api::till::Watch::health(&*self.parts.shared);
-        self.told_health = health_facts(&health);
-        self.publish(NoticeKind::Health, &health);
-    }
-
-    /// Devices come and go without the core.
-    fn publish_changes(&mut self) {
-        for device in self.parts.shared.devices() {
-            let facts = (
-                device.state.clone(),
-                device.last_error.clone(),
-                device.test.clone(),
-            );
-            if self.told_devices.get(&device.name) != Some(&facts) {
-                self.told_devices.insert(device.name.clone(), facts);
-                self.publish(NoticeKind::Device, &device);
-            }
-        }
-        let health = crate::api::till::Watch::health(&*self.parts.shared);
-        let facts = health_facts(&health);
-        if facts != self.told_health {
-            self.told_health = facts;
-            self.publish(NoticeKind::Health, &health);
-        }
-    }
-
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Request {
                 id,
                 operation,
                 call,
-            } => self.send(id, operation, call),
+            } => {
+                if let Some(scanned_at) = self.scanned_at.take() {
+                    let took = self.parts.clock.now().mono.saturating_sub(scanned_at);
+                    self.parts.shared.metrics.scan_led_to_request(took);
+                }
+                self.send(id, operation, call);
+            }
             Effect::Show(scene) => self.show(&scene),
             Effect::Reply { ticket, reply } => self.reply(ticket, *reply),
             Effect::Alarm { operation, what } => {
@@ -578,7 +559,8 @@ impl CoreLoop {
                 let shown = tail(code.expose());
                 tracing::info!(device = %device, code = %shown, used_by = used_by.as_deref(), "Scan");
                 let length = code.expose().chars().count();
-                let data = serde_json::json!({"device": device, "length": length, "tail": shown, "used_by": used_by});
+                let at = rfc3339_ms::text(self.parts.clock.now().wall);
+                let data = serde_json::json!({"device": device, "length": length, "tail": shown, "used_by": used_by, "at": at});
                 self.parts.notices.publish(NoticeKind::Scan, data);
             }
         }
@@ -589,6 +571,7 @@ impl CoreLoop {
         if self.bench.is_running() && *scene == crate::display::Scene::Idle {
             return;
         }
+        self.tell_scene(scene.name());
         if let Err(error) = self.parts.displays.show(scene) {
             tracing::warn!(scene = scene.name(), %error, "No display can show this");
             let refused = Inbound::SceneRefused {
@@ -610,10 +593,14 @@ impl CoreLoop {
         self.parts.io.spawn(async move {
             let _under_way = under_way;
             let exchange = Box::new(client.call(&call, &operation).await);
-            if inbound
-                .send(Inbound::Exchanged { request, exchange })
-                .await
-                .is_err()
+            let exchanged = Inbound::Exchanged {
+                request,
+                operation,
+                call: call.name(),
+                exchange,
+            };
+            if let Err(mpsc::error::SendError(Inbound::Exchanged { operation, .. })) =
+                inbound.send(exchanged).await
             {
                 tracing::warn!(
                     operation,
@@ -651,17 +638,6 @@ fn unreadable(error: &JournalError) -> Problem {
         "Журнал операций не читается",
         "Проверьте диск кассы",
     )
-}
-
-/// What of health is worth an event when it changes.
-fn health_facts(health: &crate::api::till::Health) -> Option<serde_json::Value> {
-    // Not what displays show: that changes with every step of a sale.
-    let devices = health
-        .devices
-        .iter()
-        .map(|device| (&device.name, &device.state));
-    let facts = (&health.status, &health.reasons, devices.collect::<Vec<_>>());
-    serde_json::to_value(facts).ok()
 }
 
 fn unwritable() -> Problem {

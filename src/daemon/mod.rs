@@ -1,6 +1,6 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves
+//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves · `tallies`: counters of devices
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
@@ -11,6 +11,8 @@ mod devices;
 mod reconciler;
 mod refusal;
 mod shared;
+mod tallies;
+mod telling;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,7 @@ use core_loop::{CoreLoop, Parts};
 use devices::{carry_scans, start_scanners};
 use reconciler::Reconciler;
 use shared::{Calls, Shared};
+use tallies::Tallies;
 
 /// Commands of tills that may wait for the core.
 const COMMANDS: usize = 64;
@@ -167,6 +170,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         scanners,
         config.main.mode,
         advice,
+        Tallies::open(paths.counters(), tallies::settings(config)),
     ));
     let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
     let notices = Arc::new(Notices::new(first_id));
@@ -190,6 +194,8 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         watch: shared.clone(),
         notices: notices.clone(),
         frame: displays.live(),
+        metrics: shared.metrics.clone(),
+        log: Arc::from(paths.log()),
     };
     let tcp_address = tcp
         .as_ref()
@@ -344,6 +350,7 @@ impl Daemon {
                 tracing::error!(name, "A thread died");
             }
         }
+        self.shared.save_tallies();
         self.displays.stop();
         // Another daemon may have taken the place of a socket that somebody removed.
         if is_there(&self.socket, self.socket_identity) {

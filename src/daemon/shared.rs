@@ -9,15 +9,17 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::bench::Results;
+use super::tallies::Tallies;
 use crate::api::till::{
-    Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationsQuery,
-    ServiceHealth, Watch,
+    Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationStep,
+    OperationsQuery, ServiceHealth, Watch,
 };
 use crate::clock::Clock;
 use crate::core::Status;
 use crate::core::words;
 use crate::display::{DisplayState, Displays, Scene};
 use crate::journal::Reader;
+use crate::metrics::Metrics;
 use crate::money::Kopecks;
 use crate::operation::{Mode, Operation, QueueItem, rfc3339_ms};
 use crate::problem::{Code, Problem, seed};
@@ -26,6 +28,9 @@ use crate::service::call::TokenProblem;
 
 /// A till's clock may be this far off the service's before a person should look.
 const MOST_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Less than this between both clocks cannot be told.
+const LEAST_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
 
 /// How often the end looks whether calls are under way.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -36,6 +41,7 @@ pub(super) struct Shared {
     clock: Clock,
     status: Mutex<Status>,
     service: Mutex<ServiceHealth>,
+    /// How far the service's clock is ahead of ours.
     skew: Mutex<Option<SignedDuration>>,
     /// The journal could not be written; the core waits for its disk.
     pub(super) stalled: AtomicBool,
@@ -47,6 +53,10 @@ pub(super) struct Shared {
     pub(super) calls: Calls,
     /// Tests of devices.
     pub(super) tests: Arc<Results>,
+    /// What is counted.
+    pub(super) metrics: Arc<Metrics>,
+    /// What devices have counted before.
+    tallies: Tallies,
     /// The journal, or why there is none, Russian.
     reader: Result<Reader, String>,
     displays: Arc<Displays>,
@@ -69,6 +79,7 @@ impl Shared {
         scanners: Arc<Scanners>,
         mode: Mode,
         advice: Vec<String>,
+        tallies: Tallies,
     ) -> Shared {
         Shared {
             clock,
@@ -80,6 +91,8 @@ impl Shared {
             operations: AtomicU64::new(0),
             calls: Calls::default(),
             tests: Arc::default(),
+            metrics: Arc::default(),
+            tallies,
             reader,
             displays,
             scanners,
@@ -115,7 +128,21 @@ impl Shared {
     }
 
     pub(super) fn note_server_clock(&self, server: Timestamp) {
-        *lock(&self.skew) = Some(server.duration_since(self.clock.now().wall).abs());
+        *lock(&self.skew) = Some(server.duration_since(self.clock.now().wall));
+    }
+
+    /// A sale was paid at this moment of the service's clock, and the till could be told now.
+    pub(super) fn note_done(&self, paid_at: Timestamp, now: Timestamp) {
+        // `Date` has whole seconds: what is less is no difference.
+        let skew = lock(&self.skew).filter(|skew| skew.abs() >= LEAST_CLOCK_SKEW);
+        let took = now.duration_since(paid_at) + skew.unwrap_or_default();
+        let took = Duration::try_from(took).unwrap_or_default();
+        self.metrics.confirmation_became_done(took);
+    }
+
+    /// Keeps what devices have counted, if they have.
+    pub(super) fn save_tallies(&self) {
+        self.tallies.save(&self.devices());
     }
 
     /// What refuses a sale, Russian.
@@ -160,7 +187,7 @@ impl Shared {
         if status.down {
             reasons.push("Нет связи с сервером О!плати".to_owned());
         }
-        if lock(&self.skew).is_some_and(|skew| skew > MOST_CLOCK_SKEW) {
+        if lock(&self.skew).is_some_and(|skew| skew.abs() > MOST_CLOCK_SKEW) {
             reasons.push("Часы кассы расходятся с часами сервера больше чем на сутки".to_owned());
         }
         let broken = devices
@@ -249,6 +276,7 @@ impl Watch for Shared {
         for device in &mut devices {
             device.test = self.tests.of(&device.name);
         }
+        self.tallies.complete(&mut devices, self.clock.now().wall);
         devices
     }
 }
@@ -273,7 +301,9 @@ fn display_device(display: DisplayState) -> Device {
         profile: display.profile,
         node: display.node,
         shows: display.shows.map(str::to_owned),
+        since: None,
         last_error: display.last_error,
+        last_error_at: None,
         counters: BTreeMap::from([
             ("frames".to_owned(), display.frames),
             ("reconnects".to_owned(), display.reconnects),
@@ -297,7 +327,9 @@ fn scanner_device(snapshot: Snapshot) -> Device {
         profile: snapshot.profile,
         node: Some(snapshot.node),
         shows: None,
+        since: None,
         last_error: snapshot.last_error,
+        last_error_at: None,
         counters: BTreeMap::from([
             ("scans".to_owned(), snapshot.scans),
             ("discarded".to_owned(), snapshot.discarded),
@@ -359,6 +391,10 @@ impl Archive for Shared {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
         let operation = self.reader()?.operation(id)?;
         Ok(operation.map(|operation| self.as_far_as_known(operation)))
+    }
+
+    fn steps(&self, id: &str) -> Result<Option<Vec<OperationStep>>, Problem> {
+        self.reader()?.steps(id)
     }
 
     fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {

@@ -5,13 +5,17 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading, state_name};
-use crate::api::till::{Archive, OperationsQuery};
+use crate::api::till::{Archive, OperationStep, OperationsQuery};
 use crate::core::record::Record;
 use crate::operation::{Operation, QueueItem};
 use crate::problem::{Code, Problem};
+
+/// Steps of one operation that are told: one that waits in the queue for days has many.
+const MOST_STEPS: u32 = 1000;
 
 /// A connection that compares a shift with the service's report.
 #[derive(Debug)]
@@ -203,6 +207,35 @@ fn operation_of(id: &str, text: &str) -> Result<Operation, JournalError> {
     })
 }
 
+/// The newest [`MOST_STEPS`], oldest first.
+fn steps(connection: &Connection, id: &str) -> Result<Vec<OperationStep>, JournalError> {
+    let sql = "SELECT at, state, what FROM steps WHERE operation = ?1 ORDER BY seq DESC LIMIT ?2";
+    let mut query = connection.prepare_cached(sql).map_err(reading)?;
+    let rows = query.query_map(params![id, MOST_STEPS], |row| {
+        Ok(OperationStep {
+            at: row.get(0)?,
+            state: row.get(1)?,
+            what: row.get(2)?,
+            ms: 0,
+        })
+    });
+    let mut steps: Vec<OperationStep> = rows
+        .map_err(reading)?
+        .collect::<Result<_, _>>()
+        .map_err(reading)?;
+    steps.reverse();
+    let mut before: Option<Timestamp> = None;
+    for step in &mut steps {
+        let at = step.at.parse::<Timestamp>().ok();
+        if let (Some(before), Some(at)) = (before, at) {
+            // A clock that was set back makes no step shorter than nothing.
+            step.ms = u64::try_from(at.duration_since(before).as_millis()).unwrap_or_default();
+        }
+        before = at;
+    }
+    Ok(steps)
+}
+
 impl Archive for Reader {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
         read(&self.single, |connection| {
@@ -215,6 +248,17 @@ impl Archive for Reader {
                 })
                 .map_err(reading)?;
             text.map(|text| operation_of(id, &text)).transpose()
+        })
+    }
+
+    fn steps(&self, id: &str) -> Result<Option<Vec<OperationStep>>, Problem> {
+        read(&self.single, |connection| {
+            let known = "SELECT 1 FROM operations WHERE id = ?1";
+            let is_known = connection
+                .prepare_cached(known)
+                .and_then(|mut query| query.exists([id]))
+                .map_err(reading)?;
+            is_known.then(|| steps(connection, id)).transpose()
         })
     }
 

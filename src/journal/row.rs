@@ -134,7 +134,8 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
         .and_then(|mut insert| insert.execute(row))
         .map_err(writing)?;
     let is_new = connection.last_insert_rowid() != before;
-    let step = params![operation.id, at, name(operation.state), write.what];
+    let step_at = rfc3339_ms::text(write.at);
+    let step = params![operation.id, step_at, name(operation.state), write.what];
     let sql = "INSERT INTO steps (operation, at, state, what) VALUES (?1, ?2, ?3, ?4)";
     connection
         .prepare_cached(sql)

@@ -238,6 +238,7 @@ fn a_set_aside_undoing_is_found_by_its_sales_receipt() {
         .commit(&[Write {
             record: Record::Entry(undoing),
             what: "set aside".into(),
+            at: now(0).wall,
         }])
         .unwrap();
     assert_eq!(
@@ -462,6 +463,7 @@ fn ended(journal: &mut Journal, id: &str, at: u64, state: State) {
         .commit(&[Write {
             record,
             what: "ended".into(),
+            at: now(at).wall,
         }])
         .unwrap();
     let created = rfc3339_ms::text(now(at).wall);

@@ -11,6 +11,7 @@
 mod file;
 mod line;
 mod screen;
+mod tail;
 
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd;
@@ -25,6 +26,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use file::TerminalLog;
 use line::{Dress, EscapedFields, Lines};
 use screen::Screen;
+
+pub use tail::tail;
 
 /// Names the variable that sets the level of standard error, such as `info,oplati::service=debug`.
 pub const LEVEL_VARIABLE: &str = "OPLATI_LOG";

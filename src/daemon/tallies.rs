@@ -1,0 +1,269 @@
+//! What devices count, beyond a restart, and since when they are as they are.
+//!
+//! A table of the journal was thought of: it would be durable at once. But a counter must never stand in the
+//! way of a payment, neither by a lock nor by a full disk, and nothing is lost if it is wrong by
+//! the last seconds before a power cut. So it is a small file of its own beside the journal,
+//! replaced whole a few seconds after a change and at the end. A damaged one is set aside, and
+//! counting begins anew.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::api::till::Device;
+use crate::config::Config;
+use crate::operation::rfc3339_ms;
+
+/// No right file is larger.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// What is kept of a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Tally {
+    /// As oplati.conf names it: what counts for `scanner1` does not count for another scanner that gets
+    /// this name later.
+    setting: String,
+    counters: BTreeMap<String, u64>,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    devices: BTreeMap<String, Tally>,
+}
+
+/// A device as it was looked at last.
+#[derive(Debug)]
+struct Seen {
+    state: String,
+    since: Timestamp,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// From before this start.
+    before: BTreeMap<String, Tally>,
+    seen: BTreeMap<String, Seen>,
+    /// As the file has it.
+    saved: BTreeMap<String, Tally>,
+}
+
+/// Counters of all devices.
+#[derive(Debug, Default)]
+pub(super) struct Tallies {
+    path: PathBuf,
+    settings: BTreeMap<String, String>,
+    inner: Mutex<Inner>,
+}
+
+impl Tallies {
+    /// Goes on from where the last process stopped, as far as the devices are the same.
+    pub(super) fn open(path: PathBuf, settings: BTreeMap<String, String>) -> Tallies {
+        let mut saved = match read(&path) {
+            Ok(kept) => kept.devices,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => {
+                let aside = path.with_extension("json.damaged");
+                let moved = fs::rename(&path, &aside);
+                tracing::warn!(%error, path = %path.display(), aside = %aside.display(), moved = moved.is_ok(), "The devices' counters cannot be read, counting begins anew");
+                BTreeMap::new()
+            }
+        };
+        saved.retain(|name, tally| settings.get(name) == Some(&tally.setting));
+        let inner = Inner {
+            before: saved.clone(),
+            seen: BTreeMap::new(),
+            saved,
+        };
+        Tallies {
+            path,
+            settings,
+            inner: Mutex::new(inner),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what was counted before this start, and since when the device is so.
+    pub(super) fn complete(&self, devices: &mut [Device], now: Timestamp) {
+        let mut inner = self.lock();
+        for device in devices {
+            let Inner { before, seen, .. } = &mut *inner;
+            let seen = seen.entry(device.name.clone()).or_insert_with(|| Seen {
+                state: device.state.clone(),
+                since: now,
+                last_error: None,
+                last_error_at: None,
+            });
+            if seen.state != device.state {
+                seen.state.clone_from(&device.state);
+                seen.since = now;
+            }
+            if device.last_error.is_some() && seen.last_error != device.last_error {
+                seen.last_error.clone_from(&device.last_error);
+                seen.last_error_at = Some(rfc3339_ms::text(now));
+            }
+            device.since = Some(rfc3339_ms::text(seen.since));
+            device.last_error_at.clone_from(&seen.last_error_at);
+            let Some(before) = before.get(&device.name) else {
+                continue;
+            };
+            for (name, count) in &mut device.counters {
+                let earlier = before.counters.get(name).copied().unwrap_or_default();
+                *count = count.saturating_add(earlier);
+            }
+            if device.last_error.is_none() {
+                device.last_error.clone_from(&before.last_error);
+                device.last_error_at.clone_from(&before.last_error_at);
+            }
+        }
+    }
+
+    /// Writes what has changed, if anything has; `devices` are complete.
+    pub(super) fn save(&self, devices: &[Device]) {
+        let present: BTreeMap<String, Tally> = devices
+            .iter()
+            .filter_map(|device| {
+                let tally = Tally {
+                    setting: self.settings.get(&device.name)?.clone(),
+                    counters: device.counters.clone(),
+                    last_error: device.last_error.clone(),
+                    last_error_at: device.last_error_at.clone(),
+                };
+                Some((device.name.clone(), tally))
+            })
+            .collect();
+        if self.lock().saved == present {
+            return;
+        }
+        let kept = Kept { devices: present };
+        if let Err(error) = write(&self.path, &kept) {
+            // Once a while is enough for the log; the next change tries again.
+            tracing::debug!(%error, path = %self.path.display(), "The devices' counters are not saved");
+        }
+        self.lock().saved = kept.devices;
+    }
+}
+
+/// Each device's name with what oplati.conf says of it.
+pub(super) fn settings(config: &Config) -> BTreeMap<String, String> {
+    let scanners = config.scanner.devices.iter().enumerate();
+    let scanners =
+        scanners.map(|(index, device)| (format!("scanner{}", index + 1), format!("{device:?}")));
+    let displays = config.display.devices.iter().enumerate();
+    let displays =
+        displays.map(|(index, device)| (format!("display{}", index + 1), format!("{device:?}")));
+    scanners.chain(displays).collect()
+}
+
+fn read(path: &Path) -> io::Result<Kept> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(MOST_BYTES)
+        .read_to_string(&mut text)?;
+    serde_json::from_str(&text).map_err(io::Error::other)
+}
+
+/// Replaced whole. It is not waited for until it is on the disk: see above.
+fn write(path: &Path, kept: &Kept) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(kept).map_err(io::Error::other)?;
+    let temporary = path.with_extension("json.new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(scans: u64, state: &str, last_error: Option<&str>) -> Device {
+        Device {
+            name: "scanner1".into(),
+            kind: "scanner".into(),
+            state: state.into(),
+            since: None,
+            profile: None,
+            node: None,
+            shows: None,
+            last_error: last_error.map(str::to_owned),
+            last_error_at: None,
+            counters: BTreeMap::from([("scans".into(), scans)]),
+            test: None,
+        }
+    }
+
+    fn tallies(path: &Path, setting: &str) -> Tallies {
+        let settings = BTreeMap::from([("scanner1".into(), setting.into())]);
+        Tallies::open(path.to_owned(), settings)
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn counters_go_on_after_a_restart_for_the_same_device_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("devices.json");
+        let first = tallies(&path, "a");
+        let mut devices = [device(7, "connected", Some("cut off"))];
+        first.complete(&mut devices, at(100));
+        first.save(&devices);
+        let second = tallies(&path, "a");
+        let mut devices = [device(2, "connected", None)];
+        second.complete(&mut devices, at(200));
+        assert_eq!(devices[0].counters["scans"], 9);
+        assert_eq!(devices[0].last_error.as_deref(), Some("cut off"));
+        assert_eq!(
+            devices[0].last_error_at.as_deref(),
+            Some("1970-01-01T00:01:40.000Z")
+        );
+        second.save(&devices);
+        let other = tallies(&path, "b");
+        let mut devices = [device(1, "connected", None)];
+        other.complete(&mut devices, at(300));
+        assert_eq!(devices[0].counters["scans"], 1);
+        assert!(devices[0].last_error.is_none());
+    }
+
+    #[test]
+    fn the_time_of_a_state_is_that_of_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let tallies = tallies(&folder.path().join("devices.json"), "a");
+        for (state, now, since) in [
+            ("connected", 10, "00:00:10"),
+            ("connected", 20, "00:00:10"),
+            ("missing", 30, "00:00:30"),
+            ("missing", 31, "00:00:30"),
+        ] {
+            let mut devices = [device(0, state, None)];
+            tallies.complete(&mut devices, at(now));
+            let told = devices[0].since.clone().unwrap();
+            assert!(told.contains(since), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_and_counting_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("devices.json");
+        for damaged in ["", "{", "[1]", "\u{0}"] {
+            fs::write(&path, damaged).unwrap();
+            let begun = tallies(&path, "a");
+            assert!(begun.lock().before.is_empty());
+            let aside = folder.path().join("devices.json.damaged");
+            assert_eq!(fs::read_to_string(aside).unwrap(), damaged);
+        }
+    }
+}

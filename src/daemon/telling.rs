@@ -1,0 +1,123 @@
+//! What the core's thread tells of what has happened: to listeners, to the log, and to those who count.
+
+use std::collections::BTreeSet;
+
+use crate::api::notices::{NoticeKind, TraceKind};
+use crate::api::till::Watch as _;
+use crate::core::event::Step;
+use crate::core::record::Record;
+use crate::daemon::core_loop::CoreLoop;
+use crate::metrics::outcome;
+use crate::operation::{Kind, Operation, State, rfc3339_ms};
+use crate::service::Exchange;
+
+impl CoreLoop {
+    pub(super) fn tell_listeners(&self, record: &Record, what: &str) {
+        let operation = record.operation();
+        let state = serde_json::to_value(operation.state).unwrap_or_default();
+        let state = state.as_str().unwrap_or_default();
+        tracing::info!(operation = %operation.id, state, amount = %operation.amount, what, "Operation");
+        // What the display shows is the buyer's: events, which anybody may keep, leave it out.
+        let shared = Operation {
+            shows: None,
+            ..operation.clone()
+        };
+        self.publish(NoticeKind::Operation, &shared);
+        if let Record::Entry(entry) = record
+            && !entry.is_attended()
+        {
+            self.publish(NoticeKind::Queue, &entry.queue_item());
+        }
+    }
+
+    pub(super) fn publish(&self, kind: NoticeKind, data: &impl serde::Serialize) {
+        match serde_json::to_value(data) {
+            Ok(data) => self.parts.notices.publish(kind, data),
+            Err(error) => tracing::error!(%error, "An event cannot be told"),
+        }
+    }
+
+    pub(super) fn publish_status(&mut self) {
+        let status = self.parts.core.status(self.parts.clock.now());
+        if self.parts.shared.set_status(status) {
+            self.publish_health();
+        }
+    }
+
+    pub(super) fn publish_health(&mut self) {
+        let health = crate::api::till::Watch::health(&*self.parts.shared);
+        self.told_health = health_facts(&health);
+        self.publish(NoticeKind::Health, &health);
+    }
+
+    /// Devices come and go without the core.
+    pub(super) fn publish_changes(&mut self) {
+        for device in self.parts.shared.devices() {
+            let facts = (
+                device.state.clone(),
+                device.last_error.clone(),
+                device.test.clone(),
+            );
+            if self.told_devices.get(&device.name) != Some(&facts) {
+                self.told_devices.insert(device.name.clone(), facts);
+                self.publish(NoticeKind::Device, &device);
+            }
+        }
+        let health = crate::api::till::Watch::health(&*self.parts.shared);
+        let facts = health_facts(&health);
+        if facts != self.told_health {
+            self.told_health = facts;
+            self.publish(NoticeKind::Health, &health);
+        }
+    }
+
+    /// Operations that this step has ended.
+    pub(super) fn count_ends(&self, step: &Step) {
+        let shared = &self.parts.shared;
+        let mut counted = BTreeSet::new();
+        // The last word of the step on each.
+        for write in step.writes.iter().rev() {
+            let operation = write.record.operation();
+            let ends = operation.state.is_final() && operation.finished_at == Some(step.at);
+            if !counted.insert(&operation.id) || !ends {
+                continue;
+            }
+            shared.metrics.ended(operation.kind, operation.state);
+            let slip = operation.slip.as_ref();
+            if (operation.kind, operation.state) == (Kind::Sale, State::Done)
+                && let Some(paid_at) = slip.and_then(|slip| slip.paid_at.parse().ok())
+            {
+                shared.note_done(paid_at, step.at);
+            }
+        }
+    }
+
+    /// A request to the service has ended.
+    pub(super) fn tell_request(&self, operation: &str, call: &'static str, exchange: &Exchange) {
+        let outcome = outcome(&exchange.answer);
+        let shared = &self.parts.shared;
+        shared.metrics.requested(call, outcome, exchange.elapsed);
+        let at = rfc3339_ms::text(self.parts.clock.now().wall);
+        let ms = u64::try_from(exchange.elapsed.as_millis()).unwrap_or(u64::MAX);
+        let data = serde_json::json!({"operation": operation, "call": call, "outcome": outcome, "ms": ms, "at": at});
+        self.parts.notices.trace(TraceKind::Request, data);
+    }
+
+    /// The buyer sees something else from now on.
+    pub(super) fn tell_scene(&self, scene: &str) {
+        let at = rfc3339_ms::text(self.parts.clock.now().wall);
+        let data = serde_json::json!({"scene": scene, "at": at});
+        self.parts.notices.trace(TraceKind::Scene, data);
+    }
+}
+
+/// What of health is worth an event when it changes.
+fn health_facts(health: &crate::api::till::Health) -> Option<serde_json::Value> {
+    // Not what displays show: that changes with every step of a sale.
+    let devices = health
+        .devices
+        .iter()
+        .map(|device| (&device.name, &device.state));
+    let facts = (&health.status, &health.reasons, devices.collect::<Vec<_>>());
+    serde_json::to_value(facts).ok()
+}
