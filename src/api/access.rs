@@ -2,13 +2,18 @@
 //!
 //! A browser on the till may be led to any page; what that page can make the browser do must not
 //! reach us. So over TCP `Host` must be ours (a foreign name that points to 127.0.0.1 is not), an
-//! `Origin`, if there is one, must be ours, and the token is never taken from a cookie or a URL.
+//! `Origin`, if there is one, must be ours, and the token is never taken from a cookie or a URL. The
+//! technician's page has a cookie instead (`session`), which counts for our own page's calls alone.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::session::{Sessions, is_same};
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
 
@@ -23,6 +28,8 @@ pub(super) enum Door {
         port: u16,
         /// What callers must have.
         token: Secret,
+        /// Who is in by the technician's page.
+        sessions: Arc<Sessions>,
     },
 }
 
@@ -39,7 +46,11 @@ pub(super) enum Caller {
 pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let caller = match &door {
         Door::Socket => Ok(Caller::Trusted),
-        Door::Tcp { port, token } => check(&request, *port, token),
+        Door::Tcp {
+            port,
+            token,
+            sessions,
+        } => check(&request, *port, token, sessions),
     };
     let public = request.uri().path().starts_with("/display");
     let mut response = match caller {
@@ -59,7 +70,12 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
     response
 }
 
-fn check(request: &Request, port: u16, token: &Secret) -> Result<Caller, Problem> {
+fn check(
+    request: &Request,
+    port: u16,
+    token: &Secret,
+    sessions: &Sessions,
+) -> Result<Caller, Problem> {
     let headers = request.headers();
     let text = |name: HeaderName| the_one(headers, name);
     // A whole address in the request's line stands above `Host`.
@@ -77,18 +93,33 @@ fn check(request: &Request, port: u16, token: &Secret) -> Result<Caller, Problem
         return Err(forbidden("Origin"));
     }
     let path = request.uri().path();
-    if is_display(path) {
+    if is_open(path) {
         let site = text(HeaderName::from_static("sec-fetch-site")).unwrap_or("none");
         let fine = matches!(site, "same-origin" | "none")
-            || (path == "/display" && is_navigation(headers));
+            || (matches!(path, "/" | "/display") && is_navigation(headers));
         return if fine {
             Ok(Caller::Anybody)
         } else {
             Err(forbidden("Sec-Fetch-Site"))
         };
     }
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if path == "/v1/session" && *request.method() == Method::POST {
+        return if is_own(headers, changes) {
+            Ok(Caller::Anybody)
+        } else {
+            Err(forbidden("Origin"))
+        };
+    }
     match text(header::AUTHORIZATION) {
         Some(given) if is_token(given, token) => Ok(Caller::Trusted),
+        None if sessions.knows(headers, Instant::now()) => {
+            if path != "/v1/links" && is_own(headers, changes) {
+                Ok(Caller::Trusted)
+            } else {
+                Err(forbidden("Origin"))
+            }
+        }
         None if path == "/v1/health" => Ok(Caller::Anybody),
         Some(_) | None => Err(Problem::new(
             Code::Unauthorized,
@@ -115,8 +146,24 @@ fn is_navigation(headers: &HeaderMap) -> bool {
         .is_some_and(|mode| mode == "navigate")
 }
 
-fn is_display(path: &str) -> bool {
-    matches!(path, "/display" | "/display/frame.png" | "/display/events")
+/// A call of our own page: `check` has refused every other `Origin`; without one a reading call is
+/// known by what the browser says of where it comes from.
+fn is_own(headers: &HeaderMap, changes: bool) -> bool {
+    headers.contains_key(header::ORIGIN)
+        || (!changes
+            && the_one(headers, HeaderName::from_static("sec-fetch-site")) == Some("same-origin"))
+}
+
+/// What needs no token: the buyer's page, and the technician's, which holds nothing by itself.
+fn is_open(path: &str) -> bool {
+    matches!(
+        path,
+        "/" | "/technician.css"
+            | "/technician.js"
+            | "/display"
+            | "/display/frame.png"
+            | "/display/events"
+    )
 }
 
 fn is_ours(host: &str, port: u16) -> bool {
@@ -135,9 +182,7 @@ fn is_token(given: &str, token: &Secret) -> bool {
         Some((scheme, given)) if scheme.eq_ignore_ascii_case("Bearer ") => given,
         Some(_) | None => return false,
     };
-    let (given, token) = (given.as_bytes(), token.expose().as_bytes());
-    let difference = given.iter().zip(token).fold(0, |all, (a, b)| all | (a ^ b));
-    given.len() == token.len() && difference == 0
+    is_same(given, token)
 }
 
 fn forbidden(name: &str) -> Problem {

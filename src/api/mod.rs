@@ -2,6 +2,7 @@
 //!
 //! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
 //! - `access`: who may call · `answer`: reading requests and writing problems
+//! - `session`, `technician`: the technician's way in, and the page
 //! - `routes`, `events`, `inspect`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
 
 mod access;
@@ -14,10 +15,14 @@ mod openapi;
 pub(crate) mod page;
 mod routes;
 pub mod server;
+mod session;
+mod technician;
 pub mod till;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -36,6 +41,7 @@ struct Api {
     stop: watch::Receiver<bool>,
     places: events::Places,
     easel: page::Easel,
+    sessions: Arc<session::Sessions>,
 }
 
 fn router(api: Api, door: Door) -> Router {
@@ -69,6 +75,14 @@ fn router(api: Api, door: Door) -> Router {
         .route("/v1/events", get(events::get_events))
         .route("/v1/display.png", get(routes::get_frame))
         .route("/v1/openapi.json", get(openapi::get_description))
+        .route("/v1/links", post(session::post_link))
+        .route(
+            "/v1/session",
+            post(session::post_session).delete(session::delete_session),
+        )
+        .route("/", get(technician::get_page))
+        .route("/technician.css", get(technician::get_style))
+        .route("/technician.js", get(technician::get_script))
         .route("/display", get(page::get_page))
         .route("/display/frame.png", get(page::get_frame))
         .route("/display/events", get(events::get_display_events))

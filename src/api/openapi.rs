@@ -9,7 +9,8 @@ use super::routes::{
     Devices, OperationsPage, Queue, ReconciliationRequest, ScanAnswer, ScanRequest, SettleRequest,
     TestRequest,
 };
-use super::{events, inspect, page, routes};
+use super::session::{Link, SessionRequest};
+use super::{events, inspect, page, routes, session};
 use crate::api::till::{Device, DeviceTest, Health};
 use crate::operation::{
     CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
@@ -45,6 +46,9 @@ use crate::report::Reconciliation;
         routes::get_frame,
         inspect::get_log,
         inspect::get_metrics,
+        session::post_session,
+        session::delete_session,
+        session::post_link,
         events::get_events,
         page::get_page,
         page::get_frame,
@@ -70,6 +74,8 @@ use crate::report::Reconciliation;
         ScanAnswer,
         ScanRequest,
         SettleRequest,
+        SessionRequest,
+        Link,
         Reconciliation,
         ReconciliationRequest
     ))

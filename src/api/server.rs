@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 
 use super::Api;
 use super::access::Door;
+use super::session::Sessions;
 use super::till::Till;
 use crate::secret::Secret;
 
@@ -40,18 +41,31 @@ pub struct Listeners {
 
 /// Serves until `stop` says true; then calls get a moment to finish.
 pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>) {
+    let door = listeners.tcp.as_ref().and_then(|(listener, token)| {
+        let address = listener.local_addr().ok()?;
+        Some((address, token.clone()))
+    });
+    let sessions = Arc::new(Sessions::new(door));
     let api = Api {
         till,
         stop: stop.clone(),
         places: super::events::Places::new(),
         easel: super::page::Easel::new(),
+        sessions: Arc::clone(&sessions),
     };
     let mut tasks = JoinSet::new();
     let router = super::router(api.clone(), Door::Socket);
     tasks.spawn(serve_door(listeners.unix, router, stop.clone()));
     if let Some((listener, token)) = listeners.tcp {
         let port = listener.local_addr().map_or(0, |address| address.port());
-        let router = super::router(api, Door::Tcp { port, token });
+        let router = super::router(
+            api,
+            Door::Tcp {
+                port,
+                token,
+                sessions,
+            },
+        );
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY");

@@ -22,6 +22,7 @@ use crate::report::Reconciliation;
 use crate::secret::Secret;
 
 mod pictures;
+mod technician;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const PATIENCE: Duration = Duration::from_secs(10);

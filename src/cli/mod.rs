@@ -7,6 +7,7 @@ mod check;
 mod conversation;
 mod devices;
 mod display;
+mod open;
 mod operations;
 mod output;
 mod report;
@@ -84,6 +85,8 @@ enum Verb {
         /// The operation
         id: String,
     },
+    /// Print a link to the technician's page that works once within a minute
+    Open,
     /// Compare a shift with the service's report
     Reconcile(report::ShiftArgs),
     /// Print the report of a shift as a till prints it
@@ -259,6 +262,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
         | Verb::Reconcile(_)
         | Verb::Report(_)
         | Verb::Abort { .. }
+        | Verb::Open
         | Verb::Operations(_)
         | Verb::Queue { .. }
         | Verb::Watch
@@ -280,6 +284,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Reconcile(args) => till::block_on(report::reconcile(context, args)),
         Verb::Report(args) => till::block_on(report::print(context, args)),
         Verb::Abort { id } => till::block_on(operations::abort(context, &id)),
+        Verb::Open => till::block_on(open::run(context)),
         Verb::Operations(args) => till::block_on(operations::list(context, args)),
         Verb::Queue { what } => till::block_on(operations::queue(context, what)),
         Verb::Watch => till::block_on(watch::run(context, None)),

@@ -1,0 +1,27 @@
+//! `oplati open`: a link to the technician's page.
+
+use reqwest::Method;
+
+use super::till::Till;
+use super::{CliError, Context};
+use crate::exit;
+
+/// Prints a link that works once within a minute; opens nothing by itself.
+pub(super) async fn run(context: &Context) -> Result<u8, CliError> {
+    let till = Till::of(context)?;
+    let link: serde_json::Value = till.ask(Method::POST, "/v1/links", None).await?;
+    if context.output.json {
+        context.output.value(&link).map_err(CliError::Write)?;
+        return Ok(exit::OK);
+    }
+    let url = link.get("url").and_then(|url| url.as_str());
+    context
+        .output
+        .line(url.unwrap_or_default())
+        .map_err(CliError::Write)?;
+    context.output.note(context.tongue.say(
+        "Откройте ссылку в браузере этой кассы: она сработает один раз, в течение минуты",
+        "Open the link in a browser on this till: it works once, within a minute",
+    ));
+    Ok(exit::OK)
+}
