@@ -183,15 +183,24 @@ pub fn port_holder(port: u16) -> Option<String> {
     None
 }
 
-/// Best effort: a developer's machine has no such group, and then the owner alone may call.
-fn give_to_tills(path: &Path) {
+/// The number of a group of this machine; `None` when there is none of that name.
+#[must_use]
+pub fn group_id(name: &str) -> Option<u32> {
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    let group = groups.lines().find_map(|line| {
+    groups.lines().find_map(|line| {
         let mut parts = line.split(':');
-        let id = (parts.next() == Some(TILL_GROUP)).then(|| parts.nth(1))??;
+        let id = (parts.next() == Some(name)).then(|| parts.nth(1))??;
         id.parse::<u32>().ok()
-    });
-    if let Some(group) = group
+    })
+}
+
+/// Best effort: a developer's machine has no such group, and then the owner alone may call.
+/// In the package's /run/oplati it has the group from the folder, and the unit allows no `chown`.
+fn give_to_tills(path: &Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    let has = std::fs::symlink_metadata(path).ok().map(|facts| facts.gid());
+    if let Some(group) = group_id(TILL_GROUP)
+        && has != Some(group)
         && let Err(error) = std::os::unix::fs::chown(path, None, Some(group))
     {
         tracing::warn!(path = %path.display(), %error, "Cannot give a file to group oplati-till");

@@ -21,9 +21,10 @@ use super::{CliError, Context};
 use crate::causes::with_causes;
 use crate::config::{self, PixelSize};
 use crate::display::logo::Logo;
-use crate::display::{Look, Scene, render};
+use crate::display::{Displays, Look, Scene, render};
 use crate::exit;
 use crate::money::Kopecks;
+use crate::profile::Registry;
 
 #[derive(Debug, Args)]
 pub(super) struct DisplayArgs {
@@ -46,6 +47,10 @@ pub(super) struct DisplayArgs {
     /// and never covers the only one
     #[arg(long, requires = "window")]
     autostart: bool,
+    /// Take what stands on the displays of oplati.conf away, while the daemon does not run: after it was
+    /// killed, a buyer's code may have stayed there
+    #[arg(long, conflicts_with_all = ["what", "window"])]
+    clear: bool,
 }
 
 impl DisplayArgs {
@@ -68,7 +73,40 @@ pub(super) fn show_window(context: &Context, args: WindowArgs) -> Result<u8, Cli
     window::run(context, args.0)
 }
 
+/// Shows the idle scene on every display of oplati.conf, as the daemon does when it ends in order. A daemon
+/// that answers is left alone: its displays are not stale.
+fn clear(context: &Context) -> Result<u8, CliError> {
+    let config = config::load(&context.root)?.config;
+    if std::os::unix::net::UnixStream::connect(&config.till.socket).is_ok() {
+        context
+            .output
+            .note("oplati: the daemon runs and keeps its displays itself");
+        return Ok(exit::OK);
+    }
+    // A bad file of the shop's stops nobody here: the daemon names it.
+    let (registry, _) = Registry::load(&context.paths.profiles());
+    let look = Look {
+        language: config.display.language,
+        shop_name: config.display.shop_name,
+        logo: config
+            .display
+            .logo
+            .and_then(|path| Logo::read(&path).ok().map(Arc::new)),
+        rotate: config.display.rotate,
+    };
+    let displays = Displays::start_with(&config.display.devices, &look, &registry);
+    let displays = displays.map_err(|source| CliError::File {
+        path: "the displays".into(),
+        source,
+    })?;
+    displays.stop();
+    Ok(exit::OK)
+}
+
 pub(super) async fn run(context: &Context, args: DisplayArgs) -> Result<u8, CliError> {
+    if args.clear {
+        return clear(context);
+    }
     let png = match &args.what {
         None => {
             Till::of(context)?

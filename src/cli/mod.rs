@@ -4,6 +4,7 @@
 //! the daemon over its socket, as any till program does, and know nothing that the API does not tell.
 
 mod check;
+mod configure;
 mod conversation;
 mod devices;
 mod display;
@@ -70,6 +71,8 @@ enum Verb {
     },
     /// Check the configuration and print every setting with its origin
     Check,
+    /// Change settings of oplati.conf and leave all else in it as it is
+    Configure(configure::ConfigureArgs),
     /// Take a payment and wait for its end
     Sale(sale::SaleArgs),
     /// Give money of a sale back, and wait for its end
@@ -95,6 +98,9 @@ enum Verb {
     Operations(operations::ListArgs),
     /// Show what waits in the queue; try or close an entry
     Queue {
+        /// Read the journal itself, while the daemon does not run; exit code 75 when something waits
+        #[arg(long)]
+        offline: bool,
         #[command(subcommand)]
         what: Option<operations::QueueVerb>,
     },
@@ -140,6 +146,12 @@ enum CliError {
     Till(#[from] TillError),
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Edit(#[from] crate::config::edit::EditError),
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    #[error("{0}")]
+    Offline(String),
     #[error("cannot write the result")]
     Write(#[source] std::io::Error),
     #[error("{0}")]
@@ -168,11 +180,15 @@ impl CliError {
         match self {
             CliError::Till(error) => error.exit_code(),
             CliError::Config(_) | CliError::NoWindow(_) => exit::CONFIG,
+            CliError::Edit(error) => configure::exit_code(error),
             CliError::NoDesktop(_) => exit::UNAVAILABLE,
             CliError::FeedDied => exit::SOFTWARE,
             // The reader of a pipe has seen enough.
             CliError::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
-            CliError::Write(_) | CliError::File { .. } => exit::IO,
+            CliError::Write(_)
+            | CliError::File { .. }
+            | CliError::Journal(_)
+            | CliError::Offline(_) => exit::IO,
             CliError::Usage(_) => exit::USAGE,
             CliError::Data(_) => exit::DATA,
         }
@@ -187,6 +203,9 @@ impl CliError {
                 "Run it in the cashier's session, as the cashier: a window needs X11 (DISPLAY) or Wayland (WAYLAND_DISPLAY)",
             )),
             CliError::Config(_)
+            | CliError::Edit(_)
+            | CliError::Journal(_)
+            | CliError::Offline(_)
             | CliError::Write(_)
             | CliError::Usage(_)
             | CliError::Data(_)
@@ -254,6 +273,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
             );
         }
         Verb::Check
+        | Verb::Configure(_)
         | Verb::Sale(_)
         | Verb::Refund(_)
         | Verb::Cancel(_)
@@ -276,6 +296,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
     }
     let outcome = match verb {
         Verb::Check => check::run(context),
+        Verb::Configure(args) => configure::run(context, &args),
         Verb::Sale(args) => till::block_on(sale::run(context, args)),
         Verb::Refund(args) => till::block_on(reversals::refund(context, args)),
         Verb::Cancel(args) => till::block_on(reversals::cancel(context, args, false)),
@@ -286,7 +307,8 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Abort { id } => till::block_on(operations::abort(context, &id)),
         Verb::Open => till::block_on(open::run(context)),
         Verb::Operations(args) => till::block_on(operations::list(context, args)),
-        Verb::Queue { what } => till::block_on(operations::queue(context, what)),
+        Verb::Queue { offline: true, .. } => operations::queue_offline(context),
+        Verb::Queue { what, .. } => till::block_on(operations::queue(context, what)),
         Verb::Watch => till::block_on(watch::run(context, None)),
         Verb::Scan { text: None } => till::block_on(watch::run(context, Some("scan"))),
         Verb::Scan { text: Some(text) } => till::block_on(watch::scan(context, text)),
@@ -325,6 +347,51 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// The package's manual pages and completions are made from the arguments and committed, so that
+    /// the package is built without the crates that make them.
+    #[test]
+    fn the_committed_manual_is_the_present_one() {
+        use std::collections::BTreeMap;
+        let mut command = Cli::command().name("oplati");
+        command.build();
+        let made = tempfile::tempdir().unwrap();
+        clap_mangen::generate_to(command.clone(), made.path()).unwrap();
+        for shell in [
+            clap_complete::Shell::Bash,
+            clap_complete::Shell::Zsh,
+            clap_complete::Shell::Fish,
+        ] {
+            let mut command = Cli::command();
+            clap_complete::generate_to(shell, &mut command, "oplati", made.path()).unwrap();
+        }
+        let files = |folder: &std::path::Path| -> BTreeMap<String, String> {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+            // The version of the program is no change of its manual.
+            let unversioned = |text: String| text.replace(env!("CARGO_PKG_VERSION"), "");
+            entries
+                .map(|entry| {
+                    (
+                        entry.file_name().into_string().unwrap(),
+                        unversioned(read(entry.path())),
+                    )
+                })
+                .collect()
+        };
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("debian/manual");
+        if std::env::var_os("OPLATI_BLESS").is_some() {
+            drop(std::fs::remove_dir_all(&folder));
+            std::fs::create_dir_all(&folder).unwrap();
+            for entry in std::fs::read_dir(made.path()).unwrap().flatten() {
+                std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+            }
+        }
+        assert!(
+            files(&folder) == files(made.path()),
+            "the verbs changed; refresh with: OPLATI_BLESS=1 cargo test committed_manual"
+        );
     }
 
     #[test]

@@ -8,7 +8,9 @@ use serde_json::json;
 use super::output::table;
 use super::till::{Till, TillError};
 use super::{CliError, Context};
+use crate::api::till::Archive as _;
 use crate::exit;
+use crate::journal::{Journal, Reader};
 use crate::operation::{Operation, QueueItem};
 
 #[derive(Debug, Args)]
@@ -189,20 +191,51 @@ pub(super) async fn queue(context: &Context, what: Option<QueueVerb>) -> Result<
             ]
         }
     };
+    show_queue(context, &items)?;
+    Ok(exit::OK)
+}
+
+/// What the journal says while nobody serves it: whether money of buyers is still to be brought back.
+pub(super) fn queue_offline(context: &Context) -> Result<u8, CliError> {
+    let path = context.paths.journal();
+    if !path.exists() {
+        show_queue(context, &[])?;
+        return Ok(exit::OK);
+    }
+    // Brings forward what an older version or a crash left, as the daemon does at its start.
+    let journal = Journal::open(&path)?;
+    let waiting = journal.unfinished()?;
+    let items = Reader::open(&path)?
+        .queue()
+        .map_err(|problem| CliError::Offline(problem.detail))?;
+    show_queue(context, &items)?;
+    if waiting > items.len() {
+        context.output.note(context.tongue.say(
+            "Есть незавершённые операции: их исход узнаёт служба после запуска",
+            "There are unfinished operations: the daemon finds out about them once it is started",
+        ));
+    }
+    journal.close();
+    Ok(if waiting == 0 {
+        exit::OK
+    } else {
+        exit::TEMPFAIL
+    })
+}
+
+fn show_queue(context: &Context, items: &[QueueItem]) -> Result<(), CliError> {
     if context.output.json {
-        context
+        return context
             .output
             .value(&json!({"items": items}))
-            .map_err(CliError::Write)?;
-        return Ok(exit::OK);
+            .map_err(CliError::Write);
     }
     let say = |russian, english| context.tongue.say(russian, english);
     if items.is_empty() {
-        context
+        return context
             .output
             .line(say("Очередь пуста", "The queue is empty"))
-            .map_err(CliError::Write)?;
-        return Ok(exit::OK);
+            .map_err(CliError::Write);
     }
     let rows: Vec<Vec<String>> = items.iter().map(|item| queue_row(context, item)).collect();
     let headings = [
@@ -217,8 +250,7 @@ pub(super) async fn queue(context: &Context, what: Option<QueueVerb>) -> Result<
     context
         .output
         .line(&table(&headings, &rows))
-        .map_err(CliError::Write)?;
-    Ok(exit::OK)
+        .map_err(CliError::Write)
 }
 
 fn queue_row(context: &Context, item: &QueueItem) -> Vec<String> {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::words::Tongue;
 use super::{CliError, Context};
+use crate::config::Source;
 use crate::demo::loopback::{CallError, Loopback, Stream};
 use crate::{config, exit};
 
@@ -20,6 +21,8 @@ pub(super) enum TillError {
     #[error("the daemon does not answer at {socket}")]
     NotRunning {
         socket: PathBuf,
+        /// Whether oplati.conf, which this user may not read, could name another one.
+        guessed: bool,
         #[source]
         source: CallError,
     },
@@ -61,7 +64,11 @@ impl TillError {
     /// One action that helps.
     pub(super) fn hint(&self, tongue: Tongue) -> Option<&'static str> {
         match self {
-            TillError::NotRunning { .. } => Some(tongue.say(
+            TillError::NotRunning { guessed: true, .. } => Some(tongue.say(
+                "Служба не запущена (systemctl start oplati) или слушает другой сокет: oplati.conf доступен для чтения только root и службе; если в нём задан [Till] socket, запустите команду от имени root",
+                "The daemon does not run (systemctl start oplati), or listens at another socket: only root and the daemon may read oplati.conf; if it names a [Till] socket, run this as root",
+            )),
+            TillError::NotRunning { guessed: false, .. } => Some(tongue.say(
                 "Служба не запущена: systemctl start oplati",
                 "The daemon does not run: systemctl start oplati",
             )),
@@ -94,14 +101,26 @@ impl TillError {
 pub(super) struct Till {
     http: Loopback,
     socket: PathBuf,
+    /// oplati.conf, which may name another socket, is not ours to read.
+    guessed: bool,
 }
 
 impl Till {
     /// Where oplati.conf says; nothing is sent yet.
     pub(super) fn of(context: &Context) -> Result<Till, CliError> {
-        let socket = config::load_as_caller(&context.root)?.config.till.socket;
+        let loaded = config::load_as_caller(&context.root)?;
+        // The defaults, although the file is there, or behind a folder that we may not enter.
+        let guessed = match &loaded.source {
+            Source::Defaults(path) => !matches!(path.try_exists(), Ok(false)),
+            Source::File(_) => false,
+        };
+        let socket = loaded.config.till.socket;
         let http = Loopback::over_socket(&socket).map_err(TillError::Lost)?;
-        Ok(Till { http, socket })
+        Ok(Till {
+            http,
+            socket,
+            guessed,
+        })
     }
 
     pub(super) async fn raw(
@@ -153,6 +172,7 @@ impl Till {
         let patient = Till {
             http: self.http.patient(LONG),
             socket: self.socket.clone(),
+            guessed: self.guessed,
         };
         patient.ask(method, path, body).await
     }
@@ -175,7 +195,11 @@ impl Till {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 TillError::NoPermission { socket, source }
             }
-            Err(_) => TillError::NotRunning { socket, source },
+            Err(_) => TillError::NotRunning {
+                socket,
+                guessed: self.guessed,
+                source,
+            },
         }
     }
 }

@@ -3,6 +3,7 @@
 //! No setting is ever guessed: a bad value is an error, an unknown name a warning with the nearest
 //! known one, an absent file means the defaults, and says so.
 
+pub mod edit;
 mod ini;
 mod paths;
 mod settings;
@@ -211,22 +212,28 @@ pub fn load_as_caller(root: &Path) -> Result<Loaded, ConfigError> {
 pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
     let paths = Paths::below(root);
     let path = paths.config();
+    if let Some(bytes) = read_bytes(&path)? {
+        return read(&bytes, root);
+    }
+    let mut loaded = bind("", &path, &paths)?;
+    loaded.source = Source::Defaults(path);
+    Ok(loaded)
+}
+
+/// The file's content, at most one byte more than is allowed; `None` without a file.
+fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     };
     // Without NONBLOCK a named pipe in the file's place would be waited for without end.
     let opened = std::fs::OpenOptions::new()
         .read(true)
         .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(&path);
+        .open(path);
     let file = match opened {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut loaded = bind("", &path, &paths)?;
-            loaded.source = Source::Defaults(path);
-            return Ok(loaded);
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(unreadable(source)),
     };
     let kind = file.metadata().map_err(unreadable)?.file_type();
@@ -239,7 +246,7 @@ pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
     file.take(most.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    read(&bytes, root)
+    Ok(Some(bytes))
 }
 
 /// Reads the settings out of the content of oplati.conf below `root`.
@@ -249,19 +256,23 @@ pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
 pub fn read(bytes: &[u8], root: &Path) -> Result<Loaded, ConfigError> {
     let paths = Paths::below(root);
     let path = paths.config();
+    bind(text_of(bytes, &path)?, &path, &paths)
+}
+
+fn text_of<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str, ConfigError> {
+    let path = || path.to_owned();
     if bytes.len() > ini::MAX_BYTES {
-        return Err(ConfigError::TooLarge { path });
+        return Err(ConfigError::TooLarge { path: path() });
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
+    std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         ConfigError::NotUtf8 {
-            path: path.clone(),
+            path: path(),
             line,
             byte: error.valid_up_to() + 1,
         }
-    })?;
-    bind(text, &path, &paths)
+    })
 }
 
 fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {

@@ -340,6 +340,21 @@ impl Journal {
         rows.map(|row| parse(&row.map_err(reading)?)).collect()
     }
 
+    /// How many operations with money are not over: sales and reversals under way, and all that the queue
+    /// holds, what was set aside included. What was found absent and is only asked for again is over.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn unfinished(&self) -> Result<usize, JournalError> {
+        let sql = "SELECT COUNT(*) FROM operations WHERE open = 1 AND kind <> 'card' AND (live = 1 OR state NOT IN \
+                   ('done', 'declined', 'not_enough_money', 'expired', 'cancelled', 'failed'))";
+        let count: i64 = self
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(reading)?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     /// What a restart must take up.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ const MAX_VALUE: usize = 2000;
 pub enum Dress {
     /// `<6>Message`: the journal knows the time and reads the priority.
     Journal,
+    /// Fields of the journal's own protocol, one a line, with the message that others get in one.
+    Fields,
     /// `09:52:50.123 INFO Message`, for a person who watches.
     Terminal,
     /// `2026-11-24 09:52:50.123 INFO Message`, for a redirected standard error.
@@ -43,6 +45,16 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         self.begin(&mut writer, *event.metadata().level())?;
+        if self.0 == Dress::Fields {
+            let mut fields = Fields(&mut writer, Ok(()));
+            event.record(&mut fields);
+            fields.1?;
+            write!(
+                writer,
+                "SYSLOG_IDENTIFIER=oplati\nOPLATI_MODULE={}\nMESSAGE=",
+                event.metadata().target()
+            )?;
+        }
         // Other crates' events name their origin; ours need not.
         let target = event.metadata().target();
         if target.split("::").next() != Some("oplati") {
@@ -71,6 +83,7 @@ impl Lines {
         let now = || crate::clock::wall().to_zoned_datetime(TimeZone::system());
         match self.0 {
             Dress::Journal => write!(writer, "<{}>", priority(level)),
+            Dress::Fields => writeln!(writer, "PRIORITY={}", priority(level)),
             Dress::Terminal => write!(writer, "{} {level} ", now().strftime("%H:%M:%S.%3f")),
             Dress::Plain => write!(
                 writer,
@@ -144,6 +157,25 @@ impl Visit for Values<'_, '_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.put(field, &format!("{value:?}"));
+    }
+}
+
+/// Writes `OPLATI_KEY=value` lines. Values are escaped as everywhere, so that none has a second line.
+struct Fields<'a, 'writer>(&'a mut Writer<'writer>, fmt::Result);
+
+impl Visit for Fields<'_, '_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if self.1.is_err() || field.name() == "message" {
+            return;
+        }
+        // The journal's names: A-Z, 0-9 and _, at most 64.
+        let name: String = field.name().chars().take(50).collect();
+        let name = name.to_ascii_uppercase().replace(['.', '-', '#'], "_");
+        self.1 = writeln!(self.0, "OPLATI_{name}={}", escaped(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
     }
 }
 

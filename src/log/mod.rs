@@ -10,12 +10,13 @@
 
 mod file;
 mod line;
+mod native;
 mod screen;
 mod tail;
 
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
@@ -25,6 +26,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use file::TerminalLog;
 use line::{Dress, EscapedFields, Lines};
+use native::Native;
 use screen::Screen;
 
 pub use tail::tail;
@@ -79,22 +81,35 @@ pub fn init(stderr: Stderr, file: Option<PathBuf>) -> Result<(), LogError> {
     } else {
         Dress::Plain
     };
-    let screen = (stderr != Stderr::Off).then(|| {
-        let usual = if stderr == Stderr::On {
-            LevelFilter::INFO
-        } else {
-            LevelFilter::WARN
-        };
+    let usual = if stderr == Stderr::On {
+        LevelFilter::INFO
+    } else {
+        LevelFilter::WARN
+    };
+    let level = || {
+        let usual = || Targets::new().with_default(usual);
+        asked.clone().unwrap_or_else(usual)
+    };
+    let wanted = stderr != Stderr::Off;
+    let native = (wanted && dress == Dress::Journal)
+        .then(|| Native::connect(Path::new(native::SOCKET), Screen::new(std::io::stderr())).ok())
+        .flatten();
+    // The one or the other: nothing stands twice in the journal.
+    let screen = (wanted && native.is_none()).then(|| {
         tracing_subscriber::fmt::layer()
             .fmt_fields(EscapedFields)
             .event_format(Lines(dress))
             .with_writer(Screen::new(std::io::stderr()))
             .log_internal_errors(false)
-            .with_filter(
-                asked
-                    .clone()
-                    .unwrap_or_else(|| Targets::new().with_default(usual)),
-            )
+            .with_filter(level())
+    });
+    let native = native.map(|native| {
+        tracing_subscriber::fmt::layer()
+            .fmt_fields(EscapedFields)
+            .event_format(Lines(Dress::Fields))
+            .with_writer(native)
+            .log_internal_errors(false)
+            .with_filter(level())
     });
     let terminal_log = file.map(|path| {
         tracing_subscriber::fmt::layer()
@@ -102,10 +117,11 @@ pub fn init(stderr: Stderr, file: Option<PathBuf>) -> Result<(), LogError> {
             .event_format(Lines(Dress::TerminalLog))
             .with_writer(Arc::new(TerminalLog::new(path)))
             .log_internal_errors(false)
-            .with_filter(file_level().or(asked.unwrap_or_default()))
+            .with_filter(file_level().or(asked.clone().unwrap_or_default()))
     });
     tracing_subscriber::registry()
         .with(screen)
+        .with(native)
         .with(terminal_log)
         .try_init()
         .map_err(LogError::Twice)

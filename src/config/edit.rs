@@ -1,0 +1,284 @@
+//! Changes single settings of oplati.conf and leaves every other byte as the administrator wrote it:
+//! comments, order, unknown keys, BOM, line ends.
+//!
+//! Two designs were thought of: writing the whole file anew out of the settings, or changing lines.
+//! The second wins: the file is a person's, and what the program does not understand is still theirs.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::{BadValue, ConfigError, KNOWN, Paths, bind, ini, read_bytes, text_of};
+
+/// The settings file of a first installation: the manual's example, every setting in a comment.
+pub const EXAMPLE: &str = include_str!("oplati.conf");
+/// For the daemon's group to read, and for nobody else: it may hold the password.
+const MODE: u32 = 0o640;
+/// The daemon's group.
+const GROUP: &str = "oplati";
+
+/// One setting and what it shall be.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Change {
+    section: &'static str,
+    key: &'static str,
+    value: String,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.section, self.key)
+    }
+}
+
+/// Why a setting is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// Not `Section.key=value` with a known name. The value is not repeated: it may be a secret.
+    #[error(
+        "{0}: allowed: Section.key=value with a section and a key of oplati.conf, such as Main.mode=2"
+    )]
+    Unknown(String),
+    /// What would be read as something else.
+    #[error("{0}: allowed: one line without control characters")]
+    Control(String),
+    /// Values that the settings do not allow; nothing was written.
+    #[error("{}", .0.iter().map(|bad| format!("{} = {}: allowed: {}", bad.key, bad.value, bad.allowed)).collect::<Vec<_>>().join("\n"))]
+    NotAllowed(Vec<BadValue>),
+    /// The file as it is.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It cannot be replaced; it is as it was.
+    #[error("cannot write {path}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl std::str::FromStr for Change {
+    type Err = EditError;
+
+    fn from_str(text: &str) -> Result<Change, EditError> {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        let unknown = || EditError::Unknown(ini::cut(name));
+        if !text.contains('=') {
+            return Err(unknown());
+        }
+        let (section, key) = name.trim().split_once('.').ok_or_else(unknown)?;
+        let known = KNOWN.iter().find(|(name, _)| *name == section);
+        let (section, keys) = known.ok_or_else(unknown)?;
+        let key = keys.iter().find(|name| **name == key).ok_or_else(unknown)?;
+        if value.chars().any(char::is_control) {
+            return Err(EditError::Control(ini::cut(name)));
+        }
+        let value = value.trim().to_owned();
+        Ok(Change {
+            section,
+            key,
+            value,
+        })
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// It was so already; the file was not touched.
+    Unchanged,
+    /// The file is another now, or would be.
+    Changed,
+}
+
+/// Brings `changes` into oplati.conf below `root`, or only says whether they could be (`try_only`).
+/// Without a file, [`EXAMPLE`] is begun with. Values of other settings may be wrong: they stay.
+///
+/// # Errors
+/// [`EditError`]; the file is as it was then.
+pub fn edit(root: &Path, changes: &[Change], try_only: bool) -> Result<Edited, EditError> {
+    let paths = Paths::below(root);
+    let path = paths.config();
+    let bytes = read_bytes(&path)?;
+    let before = match &bytes {
+        Some(bytes) => text_of(bytes, &path)?,
+        None => EXAMPLE,
+    };
+    let mut after = before.to_owned();
+    for change in changes {
+        after = with(&after, change);
+    }
+    if let Err(ConfigError::BadValues(bad)) = bind(&after, &path, &paths) {
+        let asked = |bad: &BadValue| {
+            changes
+                .iter()
+                .any(|change| bad.key == format!("[{}] {}", change.section, change.key))
+        };
+        let ours: Vec<BadValue> = bad.into_iter().filter(asked).collect();
+        if !ours.is_empty() {
+            return Err(EditError::NotAllowed(ours));
+        }
+    }
+    if bytes.is_some() && after == before {
+        return Ok(Edited::Unchanged);
+    }
+    if after.len() > ini::MAX_BYTES {
+        return Err(ConfigError::TooLarge { path }.into());
+    }
+    if !try_only {
+        replace(&path, after.as_bytes()).map_err(|source| EditError::Write { path, source })?;
+    }
+    Ok(Edited::Changed)
+}
+
+/// What a setting is when no line says anything.
+fn default_of(change: &Change) -> String {
+    let path = Path::new("");
+    let lines = bind("", path, &Paths::below(Path::new("/"))).map(|loaded| loaded.lines);
+    let lines = lines.unwrap_or_default();
+    let line = lines
+        .into_iter()
+        .find(|line| line.section == change.section && line.key == change.key);
+    line.map(|line| line.value).unwrap_or_default()
+}
+
+/// The text with one setting changed.
+fn with(text: &str, change: &Change) -> String {
+    let (entries, _) = ini::parse(text);
+    let entry = entries
+        .iter()
+        .rev()
+        .find(|entry| entry.section == change.section && entry.key == change.key);
+    let default = default_of(change);
+    let present = entry.map(|entry| entry.value.as_str()).unwrap_or_default();
+    let effective = if present.is_empty() {
+        &default
+    } else {
+        present
+    };
+    if effective == change.value || (change.value.is_empty() && present.is_empty()) {
+        return text.to_owned();
+    }
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    if let Some(entry) = entry {
+        if let Some(line) = lines.get_mut(entry.line - 1) {
+            *line = with_value(line, &change.value);
+        }
+        return lines.concat();
+    }
+    let end = if lines.first().is_some_and(|line| line.ends_with("\r\n")) {
+        "\r\n"
+    } else {
+        "\n"
+    };
+    if let Some(last) = lines.last_mut().filter(|line| !line.ends_with('\n')) {
+        last.push_str(end);
+    }
+    let line = format!("{} = {}{end}", change.key, change.value);
+    match place(&lines, change) {
+        Some(index) => lines.insert(index, line),
+        None => {
+            if lines.iter().any(|line| !bare(line).is_empty()) {
+                lines.push(end.to_owned());
+            }
+            lines.push(format!("[{}]{end}", change.section));
+            lines.push(line);
+        }
+    }
+    lines.concat()
+}
+
+/// A line without what stands around its text.
+fn bare(line: &str) -> &str {
+    line.trim_start_matches('\u{feff}').trim()
+}
+
+/// `key = old` with another value; what stands around it stays.
+fn with_value(line: &str, value: &str) -> String {
+    let Some((key, old)) = line.split_once('=') else {
+        return line.to_owned();
+    };
+    let body = old.trim_end();
+    let end = old.strip_prefix(body).unwrap_or("\n");
+    let gap: String = body.chars().take_while(|c| c.is_whitespace()).collect();
+    let gap = if body.is_empty() && key.ends_with(' ') {
+        " ".to_owned()
+    } else {
+        gap
+    };
+    // Spaces after an unset value are no part of the line's end.
+    let end = end.trim_start_matches([' ', '\t']);
+    format!("{key}={gap}{value}{end}")
+}
+
+/// Where a new line belongs: after its example in a comment, else after the last line of its section
+/// that is not empty; `None` without the section.
+fn place(lines: &[String], change: &Change) -> Option<usize> {
+    let (mut within, mut example, mut last) = (false, None, None);
+    for (index, line) in lines.iter().enumerate() {
+        let line = bare(line);
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            within = name.trim() == change.section;
+        }
+        if !within || line.is_empty() {
+            continue;
+        }
+        last = Some(index + 1);
+        let comment = line.strip_prefix([';', '#']).map(str::trim_start);
+        let key = comment.and_then(|text| text.split_once('='));
+        if key.is_some_and(|(key, _)| key.trim() == change.key) {
+            example = Some(index + 1);
+        }
+    }
+    example.or(last)
+}
+
+/// Puts a whole new file in the old one's place, with its owners and rights. A power cut leaves the one
+/// or the other.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // An administrator may keep the file elsewhere.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let new = folder.join(format!(".oplati.conf.{}", std::process::id()));
+    let written = write_new(&new, path, bytes).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        drop(fs::remove_file(&new));
+    }
+    written?;
+    File::open(folder)?.sync_all()
+}
+
+fn write_new(new: &Path, old: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(new)?;
+    match fs::metadata(old) {
+        Ok(old) => {
+            std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
+            file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))?;
+        }
+        Err(_) => {
+            if let Some(group) = crate::api::listen::group_id(GROUP) {
+                // A person's own folder: the file is then theirs alone.
+                drop(std::os::unix::fs::fchown(&file, None, Some(group)));
+            }
+            file.set_permissions(fs::Permissions::from_mode(MODE))?;
+        }
+    }
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+#[path = "edit_tests.rs"]
+mod tests;

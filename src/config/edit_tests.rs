@@ -1,0 +1,188 @@
+use super::*;
+use proptest::prelude::*;
+
+fn change(text: &str) -> Change {
+    text.parse().unwrap()
+}
+
+fn edited(text: &str, changes: &[&str]) -> String {
+    changes
+        .iter()
+        .fold(text.to_owned(), |text, one| with(&text, &change(one)))
+}
+
+#[test]
+fn the_example_is_the_manuals_and_a_line_stands_below_its_example() {
+    let text = edited(EXAMPLE, &["Main.mode=2", "Main.regNum=OPL000011111"]);
+    let added: Vec<&str> = text
+        .lines()
+        .filter(|line| !EXAMPLE.contains(line))
+        .collect();
+    assert_eq!(added, ["regNum = OPL000011111", "mode = 2"]);
+    assert!(text.contains(";mode = 0\nmode = 2\n") && text.contains(";regNum =\nregNum = OPL"));
+}
+
+#[test]
+fn what_holds_already_changes_nothing() {
+    for same in [
+        "Main.mode=0",
+        "Main.url=http://localhost",
+        "Main.password=",
+        "Scanner.device=auto",
+    ] {
+        assert_eq!(edited(EXAMPLE, &[same]), EXAMPLE, "{same}");
+    }
+    let text = "[Main]\nmode =  2\n";
+    assert_eq!(edited(text, &["Main.mode=2"]), text);
+}
+
+#[test]
+fn bom_line_ends_spaces_order_and_unknown_keys_stay() {
+    let text = "\u{feff}; own\r\n[Main]\r\n  mode=0  \r\nodd = 1\r\n\r\n[Shop]\r\nx=y";
+    assert_eq!(
+        edited(
+            text,
+            &["Main.mode=1", "Main.timeout=20", "Display.device=none"]
+        ),
+        "\u{feff}; own\r\n[Main]\r\n  mode=1\r\nodd = 1\r\ntimeout = 20\r\n\r\n[Shop]\r\nx=y\r\n\r\n[Display]\r\ndevice = none\r\n"
+    );
+    assert_eq!(
+        edited("\u{feff}[Main]\n", &["Main.mode=1"]),
+        "\u{feff}[Main]\nmode = 1\n"
+    );
+    assert_eq!(
+        edited("[Main]\nmode =\n", &["Main.mode=1"]),
+        "[Main]\nmode = 1\n"
+    );
+    assert_eq!(edited("", &["Main.mode=1"]), "[Main]\nmode = 1\n");
+}
+
+#[test]
+fn of_doubled_lines_the_one_that_wins_is_changed() {
+    let text = "[Main]\nmode = 0\nmode = 1\n";
+    assert_eq!(
+        edited(text, &["Main.mode=2"]),
+        "[Main]\nmode = 0\nmode = 2\n"
+    );
+    assert_eq!(edited(text, &["Main.mode="]), "[Main]\nmode = 0\nmode = \n");
+}
+
+#[test]
+fn a_name_or_a_value_of_two_lines_is_refused_without_the_value() {
+    for bad in [
+        "Main.pasword=hunter2",
+        "hunter2",
+        "Other.mode=hunter2",
+        "Main.password=a\nhunter2",
+    ] {
+        let error = bad.parse::<Change>().unwrap_err().to_string();
+        assert!(
+            error.contains("allowed") && !error.contains("=hunter2"),
+            "{error}"
+        );
+    }
+    assert!(!format!("{:?}", change("Main.password=hunter2")).contains("hunter2"));
+}
+
+fn root_with(text: Option<&[u8]>) -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let path = Paths::below(root.path()).config();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    if let Some(text) = text {
+        fs::write(&path, text).unwrap();
+    }
+    (root, path)
+}
+
+#[test]
+fn a_bad_value_is_named_and_nothing_is_written() {
+    let (root, path) = root_with(Some(b"[Main]\nmode = 0\n"));
+    let error = edit(
+        root.path(),
+        &[change("Main.mode=1"), change("Main.timeout=0")],
+        false,
+    )
+    .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("[Main] timeout = 0: allowed: a whole number from 1 to 300"),
+        "{error}"
+    );
+    let error = edit(root.path(), &[change("Main.password=слово")], false).unwrap_err();
+    assert!(!error.to_string().contains("слово"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"[Main]\nmode = 0\n");
+}
+
+#[test]
+fn another_settings_bad_value_is_in_nobodys_way() {
+    let (root, path) = root_with(Some(b"[Main]\ntimeout = soon\n"));
+    assert_eq!(
+        edit(root.path(), &[change("Main.mode=1")], false).unwrap(),
+        Edited::Changed
+    );
+    assert_eq!(
+        fs::read(&path).unwrap(),
+        b"[Main]\ntimeout = soon\nmode = 1\n"
+    );
+}
+
+#[test]
+fn rights_of_the_old_file_and_links_stay_and_nothing_is_left_over() {
+    let (root, path) = root_with(None);
+    let real = root.path().join("real.conf");
+    fs::write(&real, b"[Main]\n").unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o604)).unwrap();
+    std::os::unix::fs::symlink(&real, &path).unwrap();
+    assert_eq!(
+        edit(root.path(), &[change("Main.mode=1")], true).unwrap(),
+        Edited::Changed
+    );
+    assert_eq!(fs::read(&real).unwrap(), b"[Main]\n", "only tried");
+    edit(root.path(), &[change("Main.mode=1")], false).unwrap();
+    assert_eq!(fs::read(&real).unwrap(), b"[Main]\nmode = 1\n");
+    assert_eq!(fs::metadata(&real).unwrap().mode() & 0o777, 0o604);
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    let inode = fs::metadata(&real).unwrap().ino();
+    assert_eq!(
+        edit(root.path(), &[change("Main.mode=1")], false).unwrap(),
+        Edited::Unchanged
+    );
+    assert_eq!(fs::metadata(&real).unwrap().ino(), inode);
+    assert_eq!(
+        fs::read_dir(root.path()).unwrap().count(),
+        2,
+        "no leftovers"
+    );
+}
+
+#[test]
+fn without_a_file_the_example_is_begun_with() {
+    let (root, path) = root_with(None);
+    assert_eq!(edit(root.path(), &[], false).unwrap(), Edited::Changed);
+    assert_eq!(fs::read_to_string(&path).unwrap(), EXAMPLE);
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, MODE);
+}
+
+proptest! {
+    #[test]
+    fn in_any_text_the_setting_holds_and_the_rest_stays(
+        text in "(\u{feff})?(\\[Main\\]|\\[Till\\]|mode = 1|;mode = 0|mode=|x = y|\n|\r\n| |=){0,30}",
+        mode in 0..3u8,
+    ) {
+        let after = with(&text, &change(&format!("Main.mode={mode}")));
+        let value = |text: &str| {
+            let entries = ini::parse(text).0;
+            let entry = entries.into_iter().rev().find(|e| e.section == "Main" && e.key == "mode");
+            entry.map(|e| e.value).filter(|v| !v.is_empty()).unwrap_or_else(|| "0".to_owned())
+        };
+        prop_assert_eq!(value(&after), mode.to_string());
+        let others = |text: &str| {
+            let entries = ini::parse(text).0;
+            entries.into_iter().filter(|e| e.section != "Main" || e.key != "mode")
+                .map(|e| (e.section, e.key, e.value)).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(others(&after), others(&text));
+        prop_assert_eq!(with(&after, &change(&format!("Main.mode={mode}"))), after);
+    }
+}
