@@ -198,7 +198,9 @@ pub fn group_id(name: &str) -> Option<u32> {
 /// In the package's /run/oplati it has the group from the folder, and the unit allows no `chown`.
 fn give_to_tills(path: &Path) {
     use std::os::unix::fs::MetadataExt as _;
-    let has = std::fs::symlink_metadata(path).ok().map(|facts| facts.gid());
+    let has = std::fs::symlink_metadata(path)
+        .ok()
+        .map(|facts| facts.gid());
     if let Some(group) = group_id(TILL_GROUP)
         && has != Some(group)
         && let Err(error) = std::os::unix::fs::chown(path, None, Some(group))

@@ -354,17 +354,15 @@ mod tests {
     #[test]
     fn the_committed_manual_is_the_present_one() {
         use std::collections::BTreeMap;
-        let mut command = Cli::command().name("oplati");
-        command.build();
+        let command = || Cli::command().disable_help_subcommand(true);
         let made = tempfile::tempdir().unwrap();
-        clap_mangen::generate_to(command.clone(), made.path()).unwrap();
+        clap_mangen::generate_to(command(), made.path()).unwrap();
         for shell in [
             clap_complete::Shell::Bash,
             clap_complete::Shell::Zsh,
             clap_complete::Shell::Fish,
         ] {
-            let mut command = Cli::command();
-            clap_complete::generate_to(shell, &mut command, "oplati", made.path()).unwrap();
+            clap_complete::generate_to(shell, &mut command(), "oplati", made.path()).unwrap();
         }
         let files = |folder: &std::path::Path| -> BTreeMap<String, String> {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
