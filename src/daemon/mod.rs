@@ -424,6 +424,11 @@ fn tell_configuration(loaded: &Loaded) {
             tracing::warn!(path = %path.display(), "No configuration file, the defaults hold")
         }
     }
+    if loaded.config.main.reg_num.is_none() {
+        tracing::warn!(
+            "Payments are refused until regNum is set: dpkg-reconfigure artix-oplati, or oplati.conf"
+        );
+    }
     for warning in &loaded.warnings {
         tracing::warn!(warning = %warning, "Configuration");
     }
