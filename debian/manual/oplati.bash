@@ -46,6 +46,9 @@ _oplati() {
             oplati,display)
                 cmd="oplati__subcmd__display"
                 ;;
+            oplati,open)
+                cmd="oplati__subcmd__open"
+                ;;
             oplati,operations)
                 cmd="oplati__subcmd__operations"
                 ;;
@@ -66,6 +69,9 @@ _oplati() {
                 ;;
             oplati,scan)
                 cmd="oplati__subcmd__scan"
+                ;;
+            oplati,selftest)
+                cmd="oplati__subcmd__selftest"
                 ;;
             oplati,sim)
                 cmd="oplati__subcmd__sim"
@@ -101,7 +107,7 @@ _oplati() {
 
     case "${cmd}" in
         oplati)
-            opts="-h -V --root --json --help --version daemon demo check configure sale refund cancel annul card abort reconcile report operations queue watch scan devices display sim"
+            opts="-h -V --root --json --help --version daemon demo check configure sale refund cancel annul card abort open reconcile report operations queue watch scan devices selftest display sim"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -436,6 +442,24 @@ _oplati() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        oplati__subcmd__open)
+            opts="-h --root --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         oplati__subcmd__operations)
             opts="-h --shift --state --limit --before --all --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -635,6 +659,32 @@ _oplati() {
                 return 0
             fi
             case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        oplati__subcmd__selftest)
+            opts="-h --interactive --scans --save --root --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --scans)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --save)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -38,6 +38,7 @@ complete -c oplati -n "__fish_oplati_needs_command" -f -a "cancel" -d 'Undo a sa
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "annul" -d 'Undo a sale whose receipt was closed'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "card" -d 'Find the buyer\'s loyalty card'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "abort" -d 'Stop waiting for the buyer of an operation'
+complete -c oplati -n "__fish_oplati_needs_command" -f -a "open" -d 'Print a link to the technician\'s page that works once within a minute'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "reconcile" -d 'Compare a shift with the service\'s report'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "report" -d 'Print the report of a shift as a till prints it'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "operations" -d 'List operations, newest first'
@@ -45,6 +46,7 @@ complete -c oplati -n "__fish_oplati_needs_command" -f -a "queue" -d 'Show what 
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "watch" -d 'Print operations, scans, devices and health as they change'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "scan" -d 'Hand in a code, or without TEXT print scans as they come'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "devices" -d 'What is plugged in; find out about an unknown scanner; udev rules'
+complete -c oplati -n "__fish_oplati_needs_command" -f -a "selftest" -d 'What works at this till, what does not, and what to do'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "display" -d 'Save what the buyer sees, or draw a QR code or text into a picture; show the buyer\'s window'
 complete -c oplati -n "__fish_oplati_needs_command" -f -a "sim" -d 'Run the simulated payment service'
 complete -c oplati -n "__fish_oplati_using_subcommand daemon" -l root -d 'Root of all files' -r -F
@@ -91,6 +93,9 @@ complete -c oplati -n "__fish_oplati_using_subcommand card" -s h -l help -d 'Pri
 complete -c oplati -n "__fish_oplati_using_subcommand abort" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand abort" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand abort" -s h -l help -d 'Print help'
+complete -c oplati -n "__fish_oplati_using_subcommand open" -l root -d 'Root of all files' -r -F
+complete -c oplati -n "__fish_oplati_using_subcommand open" -l json -d 'Results as JSON, for programs'
+complete -c oplati -n "__fish_oplati_using_subcommand open" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand reconcile" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand reconcile" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand reconcile" -s h -l help -d 'Print help'
@@ -150,6 +155,12 @@ complete -c oplati -n "__fish_oplati_using_subcommand devices; and __fish_seen_s
 complete -c oplati -n "__fish_oplati_using_subcommand devices; and __fish_seen_subcommand_from udev-rules" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand devices; and __fish_seen_subcommand_from udev-rules" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand devices; and __fish_seen_subcommand_from udev-rules" -s h -l help -d 'Print help'
+complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l scans -d 'Readings in a row of each scanner' -r
+complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l save -d 'Write everything that support asks for into FILE, a tar archive without any secret' -r -F
+complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l root -d 'Root of all files' -r -F
+complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l interactive -d 'Also show codes on every display, to be read with every scanner'
+complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l json -d 'Results as JSON, for programs'
+complete -c oplati -n "__fish_oplati_using_subcommand selftest" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l save -d 'The picture' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l size -d 'Pixels, for a scene that is drawn' -r
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l amount -d 'Kopecks, for scenes with an amount' -r

@@ -340,6 +340,8 @@ impl Daemon {
     /// knows of it, and the next start looks it up.
     pub fn stop(self) {
         self.stop.send_replace(true);
+        // Scanners that have stopped are in no list any more.
+        self.shared.save_tallies();
         self.shared.scanners().stop();
         for (name, thread) in [
             ("core", self.core),
@@ -350,7 +352,6 @@ impl Daemon {
                 tracing::error!(name, "A thread died");
             }
         }
-        self.shared.save_tallies();
         self.displays.stop();
         // Another daemon may have taken the place of a socket that somebody removed.
         if is_there(&self.socket, self.socket_identity) {

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +20,8 @@ use crate::api::till::Device;
 use crate::config::Config;
 use crate::operation::rfc3339_ms;
 
+/// The setting that takes whatever is found.
+const AUTO: &str = "Auto";
 /// No right file is larger.
 const MOST_BYTES: u64 = 256 * 1024;
 
@@ -54,6 +57,8 @@ struct Inner {
     seen: BTreeMap<String, Seen>,
     /// As the file has it.
     saved: BTreeMap<String, Tally>,
+    /// It cannot be written; said once.
+    fails: bool,
 }
 
 /// Counters of all devices.
@@ -77,11 +82,12 @@ impl Tallies {
                 BTreeMap::new()
             }
         };
-        saved.retain(|name, tally| settings.get(name) == Some(&tally.setting));
+        saved.retain(|name, tally| setting(&settings, name) == Some(tally.setting.as_str()));
         let inner = Inner {
             before: saved.clone(),
             seen: BTreeMap::new(),
             saved,
+            fails: false,
         };
         Tallies {
             path,
@@ -129,13 +135,17 @@ impl Tallies {
         }
     }
 
+    fn setting(&self, name: &str) -> Option<&str> {
+        setting(&self.settings, name)
+    }
+
     /// Writes what has changed, if anything has; `devices` are complete.
     pub(super) fn save(&self, devices: &[Device]) {
         let present: BTreeMap<String, Tally> = devices
             .iter()
             .filter_map(|device| {
                 let tally = Tally {
-                    setting: self.settings.get(&device.name)?.clone(),
+                    setting: self.setting(&device.name)?.to_owned(),
                     counters: device.counters.clone(),
                     last_error: device.last_error.clone(),
                     last_error_at: device.last_error_at.clone(),
@@ -147,11 +157,16 @@ impl Tallies {
             return;
         }
         let kept = Kept { devices: present };
-        if let Err(error) = write(&self.path, &kept) {
-            // Once a while is enough for the log; the next change tries again.
-            tracing::debug!(%error, path = %self.path.display(), "The devices' counters are not saved");
+        let written = write(&self.path, &kept);
+        let mut inner = self.lock();
+        let failed_before = std::mem::replace(&mut inner.fails, written.is_err());
+        match written {
+            Ok(()) => inner.saved = kept.devices,
+            Err(error) if !failed_before => {
+                tracing::warn!(%error, path = %self.path.display(), "The devices' counters are not saved");
+            }
+            Err(_) => {}
         }
-        self.lock().saved = kept.devices;
     }
 }
 
@@ -166,9 +181,20 @@ pub(super) fn settings(config: &Config) -> BTreeMap<String, String> {
     scanners.chain(displays).collect()
 }
 
+/// `auto` makes scanners of its own, whose names no setting has.
+fn setting<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let named = settings.get(name);
+    let own = || settings.values().find(|setting| *setting == AUTO);
+    named.or_else(own).map(String::as_str)
+}
+
 fn read(path: &Path) -> io::Result<Kept> {
     let mut text = String::new();
-    File::open(path)?
+    File::options()
+        .read(true)
+        // A pipe in its place stops nobody.
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?
         .take(MOST_BYTES)
         .read_to_string(&mut text)?;
     serde_json::from_str(&text).map_err(io::Error::other)
