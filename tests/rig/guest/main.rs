@@ -20,6 +20,7 @@ mod screens;
 #[path = "../../blackbox/terminal_qr.rs"]
 mod terminal_qr;
 mod till;
+mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -113,6 +114,9 @@ fn main() {
         tell(name, &mut || scene());
         gadgets::clear();
     }
+    tell("a technician's walk", &mut || {
+        walk::from_wrong_mode_and_reset_token_to_a_paid_sale()
+    });
     for (name, scene) in screens::ALL {
         tell(name, &mut || scene(&host));
     }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -35,6 +36,8 @@ pub struct Event {
 pub struct Till {
     daemon: Child,
     sim: Child,
+    /// Where the simulated service listens.
+    service: String,
     pub events: Receiver<Event>,
     /// Codes that a keyboard had to read again.
     pub rereads: Cell<usize>,
@@ -90,20 +93,38 @@ impl Till {
             .args(["-R", "oplati:oplati", ROOT])
             .status();
         assert!(owned.unwrap().success());
-        // `su` gives the user the groups that the package gives it, and no right of root.
-        let daemon = Command::new("su")
-            .args(["-s", "/bin/sh", "oplati", "-c"])
-            .arg(format!("exec oplati --root {ROOT} daemon"))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_for("the daemon", || UnixStream::connect(SOCKET).ok());
+        let daemon = start_daemon();
         Till {
             daemon,
             sim,
+            service: url.to_owned(),
             events: listen(),
             rereads: Cell::new(0),
         }
+    }
+
+    /// Ends the daemon and starts it anew.
+    pub fn restart(&mut self) {
+        self.signal("-TERM");
+        let _ = self.daemon.wait();
+        self.daemon = start_daemon();
+        self.events = listen();
+    }
+
+    /// A call of the simulated service.
+    pub fn service(&self, method: &str, path: &str, body: &Value) {
+        let address = self.service.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        let body = body.to_string();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// Ends the daemon without a chance to tidy up.
@@ -256,6 +277,18 @@ impl Till {
         // 100 ticks a second, on every Linux that Debian ships.
         Duration::from_millis(ticks * 10)
     }
+}
+
+/// `su` gives the user the groups that the package gives it, and no right of root.
+fn start_daemon() -> Child {
+    let daemon = Command::new("su")
+        .args(["-s", "/bin/sh", "oplati", "-c"])
+        .arg(format!("exec oplati --root {ROOT} daemon"))
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the daemon", || UnixStream::connect(SOCKET).ok());
+    daemon
 }
 
 fn listen() -> Receiver<Event> {
