@@ -12,6 +12,7 @@ mod x11;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use reqwest::Method;
@@ -64,6 +65,9 @@ impl DisplayArgs {
     }
 }
 
+/// The displays of a daemon that died are cleared in this time, or left.
+const CLEARED_WITHIN: Duration = Duration::from_secs(3);
+
 /// Which window.
 #[derive(Debug)]
 pub(super) struct WindowArgs(outputs::Wanted);
@@ -99,6 +103,11 @@ fn clear(context: &Context) -> Result<u8, CliError> {
         path: "the displays".into(),
         source,
     })?;
+    // The end alone draws nothing on a display that was not opened yet.
+    if let Err(refusal) = displays.show(&Scene::Idle) {
+        context.output.note(&format!("oplati: {refusal}"));
+    }
+    displays.wait_until_shown(CLEARED_WITHIN);
     displays.stop();
     Ok(exit::OK)
 }

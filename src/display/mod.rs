@@ -53,6 +53,8 @@ const USUAL_SIZE: PixelSize = PixelSize {
     width: 800,
     height: 480,
 };
+/// Between two looks whether all is shown.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A scene that a display neither shows nor refuses for so long: it hangs.
 const HANGS: Duration = Duration::from_secs(5);
 const DOES_NOT_ANSWER: &str = "Дисплей не отвечает: выключите и включите его";
@@ -217,6 +219,19 @@ impl Displays {
             }
         }
         Ok(())
+    }
+
+    /// Waits until every display has shown what it was given last, or has failed to, at most so long. One
+    /// that is not there is not waited for twice.
+    pub fn wait_until_shown(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let waits = |screen: &Screen| {
+            let painted = matches!(screen.kind, Kind::Painted { .. });
+            painted && lock(&screen.facts).asked.is_some()
+        };
+        while Instant::now() < until && self.all().any(waits) {
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// Shows a scene on one display alone, for tests; the next scene for all takes its place. A page or a

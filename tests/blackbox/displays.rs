@@ -254,6 +254,29 @@ fn a_code_too_long_for_the_box_ends_the_sale_unless_another_display_has_it() {
 }
 
 #[test]
+fn the_code_of_a_daemon_that_was_killed_is_cleared_away() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "[Display]\ndevice = png:buyer.png@480x320\n");
+    let picture = || std::fs::read(till.path("buyer.png")).ok();
+    assert!(picture().is_none());
+    till.start();
+    shows(&till, "display1", "idle");
+    let idle = std::fs::read(till.path("buyer.png")).unwrap();
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    shows(&till, "display1", "qr");
+    let clear = |till: &Till| {
+        let output = till.verb(&["display", "--clear"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        std::fs::read(till.path("buyer.png")).unwrap()
+    };
+    assert_ne!(clear(&till), idle, "a daemon that runs keeps its displays");
+    till.kill();
+    assert_ne!(std::fs::read(till.path("buyer.png")).unwrap(), idle);
+    assert_eq!(clear(&till), idle);
+}
+
+#[test]
 fn a_serial_display_without_a_right_profile_stops_daemon_and_check() {
     let sim = Sim::start(None);
     for (profile, reason) in [
