@@ -178,9 +178,9 @@ impl Till {
     }
 
     /// Events as they come; after `last`, if a stream was broken there.
-    pub(super) async fn events(&self, last: Option<&str>) -> Result<Stream, TillError> {
+    pub(super) async fn events(&self, path: &str, last: Option<&str>) -> Result<Stream, TillError> {
         self.http
-            .listen("/v1/events", last)
+            .listen(path, last)
             .await
             .map_err(|source| self.lost(source))
     }

@@ -1,16 +1,24 @@
 //! `oplati watch` and `oplati scan`.
 
+mod view;
+
 use std::io::BufRead as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::output::printable;
+use view::View;
+
 use super::till::{Till, TillError};
+use super::words::Tongue;
 use super::{CliError, Context};
+use crate::demo::sse::Message;
 use crate::exit;
+
+const EVENTS: &str = "/v1/events";
+const EVERYTHING: &str = "/v1/events?also=request,scene";
 
 /// Between two tries to find the daemon again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -19,87 +27,135 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, CliError> {
     let till = Till::of(context)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(TillError::Run)?;
-    let mut events = till.events(None).await?;
+    let path = only.map_or(EVERYTHING, |_| EVENTS);
+    let mut events = till.events(path, None).await?;
     let mut last: Option<String> = None;
+    let mut since = Instant::now();
+    let mut printer = Printer {
+        context,
+        only,
+        view: View::new(context.tongue),
+    };
     context.output.note(context.tongue.say(
         "События по мере появления; выход: Ctrl-C",
         "Events as they come; stop with Ctrl-C",
     ));
     loop {
         let message = tokio::select! {
-            _ = interrupt.recv() => return Ok(exit::OK),
+            _ = interrupt.recv() => {
+                printer.rest()?;
+                return Ok(exit::OK);
+            }
             message = events.next() => message,
         };
-        if let Ok(Some(message)) = &message {
+        if let Ok(Some(message)) = message {
+            if let Some(count) = missed(last.as_deref(), message.id.as_deref()) {
+                context.output.note(&gap(context.tongue, count));
+            }
             last = message.id.clone().or(last);
+            printer.event(&message)?;
+            continue;
         }
-        match message {
-            Ok(Some(message)) if only.is_none_or(|only| only == message.event) => {
-                let data: Value = serde_json::from_str(&message.data).unwrap_or_default();
-                let line = if context.output.json {
-                    json!({"event": message.event, "data": data}).to_string()
-                } else {
-                    describe(&message.event, &data)
-                };
-                context.output.line(&line).map_err(CliError::Write)?;
+        printer.rest()?;
+        context.output.note(context.tongue.say(
+            "Связь со службой потеряна, жду её…",
+            "The connection to the daemon is lost, waiting for it…",
+        ));
+        let lost = Instant::now();
+        events = loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(exit::OK),
+                () = tokio::time::sleep(AGAIN) => {}
             }
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => {
-                context.output.note(context.tongue.say(
-                    "Служба остановлена, жду…",
-                    "The daemon has stopped, waiting…",
-                ));
-                events = loop {
-                    tokio::select! {
-                        _ = interrupt.recv() => return Ok(exit::OK),
-                        () = tokio::time::sleep(AGAIN) => {}
-                    }
-                    if let Ok(again) = till.events(last.as_deref()).await {
-                        break again;
-                    }
-                };
+            if let Ok(again) = till.events(path, last.as_deref()).await {
+                break again;
             }
+        };
+        let restarted = has_restarted(&till, since).await;
+        if restarted {
+            // Its ids are of another count.
+            last = None;
         }
+        context
+            .output
+            .note(&back(context.tongue, restarted, lost.elapsed()));
+        since = Instant::now();
     }
 }
 
-/// One line for a phone call with support.
-fn describe(event: &str, data: &Value) -> String {
-    let text = |name: &str| match data.get(name) {
-        Some(Value::String(text)) => printable(text),
-        Some(Value::Null) | None => String::new(),
-        Some(other) => other.to_string(),
-    };
-    let time = jiff::tz::TimeZone::system()
-        .to_datetime(crate::clock::wall())
-        .strftime("%H:%M:%S")
-        .to_string();
-    let what = match event {
-        "operation" => format!(
-            "{} {} {} {}",
-            text("id"),
-            text("kind"),
-            text("state"),
-            text("message")
-        ),
-        "scan" => {
-            let used = match text("used_by") {
-                id if id.is_empty() => String::new(),
-                id => format!(" → {id}"),
-            };
-            format!("{} {}{used}", text("device"), text("tail"))
+/// Puts events on the screen.
+struct Printer<'a> {
+    context: &'a Context,
+    only: Option<&'a str>,
+    view: View,
+}
+
+impl Printer<'_> {
+    fn event(&mut self, message: &Message) -> Result<(), CliError> {
+        if self.only.is_some_and(|only| only != message.event) {
+            return Ok(());
         }
-        "device" => format!("{} {}", text("name"), text("state")),
-        "queue" => format!(
-            "{} of {} tries {} {}",
-            text("id"),
-            text("of"),
-            text("tries"),
-            text("last_error")
+        let output = &self.context.output;
+        let data: Value = serde_json::from_str(&message.data).unwrap_or_default();
+        if output.json {
+            let line = json!({"event": message.event, "data": data}).to_string();
+            return output.line(&line).map_err(CliError::Write);
+        }
+        for line in self.view.lines(&message.event, &data) {
+            output.line(&line).map_err(CliError::Write)?;
+        }
+        Ok(())
+    }
+
+    /// What was counted so far.
+    fn rest(&mut self) -> Result<(), CliError> {
+        let line = self.view.rest();
+        line.map_or(Ok(()), |line| {
+            self.context.output.line(&line).map_err(CliError::Write)
+        })
+    }
+}
+
+/// Events between two ids that increase by one, if there are any.
+fn missed(last: Option<&str>, id: Option<&str>) -> Option<u64> {
+    let (last, id): (u64, u64) = (last?.parse().ok()?, id?.parse().ok()?);
+    id.checked_sub(last)?
+        .checked_sub(1)
+        .filter(|count| *count > 0)
+}
+
+fn gap(tongue: Tongue, count: u64) -> String {
+    match tongue {
+        Tongue::Russian => format!("Пропущено событий: {count}"),
+        Tongue::English => format!("Events missed: {count}"),
+    }
+}
+
+/// Whether the daemon is younger than the stream that broke.
+async fn has_restarted(till: &Till, since: Instant) -> bool {
+    let health: Result<Value, TillError> = till.ask(Method::GET, "/v1/health", None).await;
+    let uptime = health
+        .ok()
+        .and_then(|health| health.get("uptime_s")?.as_u64());
+    uptime.is_none_or(|uptime| uptime < since.elapsed().as_secs())
+}
+
+fn back(tongue: Tongue, restarted: bool, lost: Duration) -> String {
+    let seconds = lost.as_secs();
+    match (tongue, restarted) {
+        (Tongue::Russian, true) => format!(
+            "Связь есть: служба перезапущена; что было до её запуска ({seconds} с), не видно: oplati operations"
         ),
-        _ => format!("{} {}", text("status"), text("reasons")),
-    };
-    format!("{time}  {event:<9}  {}", what.trim_end())
+        (Tongue::English, true) => format!(
+            "Connected again: the daemon was restarted; what was before its start ({seconds} s) is not seen: oplati operations"
+        ),
+        (Tongue::Russian, false) => {
+            format!("Связь есть; запросы и экраны за {seconds} с не видны, события досланы")
+        }
+        (Tongue::English, false) => format!(
+            "Connected again; requests and screens of {seconds} s are not seen, events follow"
+        ),
+    }
 }
 
 /// Hands in a code.
@@ -143,13 +199,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_one_line() {
-        let data = json!({"device": "scanner1", "length": 16, "tail": "16 characters, …AB12", "used_by": "s-1"});
-        let line = describe("scan", &data);
-        assert!(
-            line.ends_with("scan       scanner1 16 characters, …AB12 → s-1"),
-            "{line}"
-        );
-        assert!(!describe("health", &json!({"status": "ok", "reasons": []})).contains('\n'));
+    fn a_gap_between_ids_is_counted() {
+        for (last, id, count) in [
+            (Some("7"), Some("8"), None),
+            (Some("7"), Some("7"), None),
+            (Some("7"), Some("10"), Some(2)),
+            (Some("7"), Some("3"), None),
+            (None, Some("3"), None),
+            (Some("x"), Some("3"), None),
+            (Some("7"), None, None),
+        ] {
+            assert_eq!(missed(last, id), count, "{last:?} {id:?}");
+        }
     }
 }

@@ -34,6 +34,20 @@ impl Tongue {
     }
 }
 
+/// A device's state for a person; an unknown word stands as it is.
+pub(super) fn device_state(tongue: Tongue, word: &str) -> String {
+    let (russian, english) = match word {
+        "connected" => ("подключено", "connected"),
+        "missing" => ("не найдено", "missing"),
+        "busy" => ("занято", "busy"),
+        "no_permission" => ("нет прав", "no permission"),
+        "wrong_mode" => ("не тот режим", "wrong mode"),
+        "failed" => ("неисправно", "failed"),
+        other => return super::output::printable(other),
+    };
+    tongue.say(russian, english).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -94,27 +94,95 @@ fn a_bad_identifier_is_named_and_sends_nothing() {
     assert!(code == 64 && err.contains("A-Z a-z 0-9"), "{err}");
 }
 
-#[test]
-fn watch_and_scan_tell_what_happens() {
-    let sim = Sim::start(Some(PAYS));
+/// A watch of a sale that a scan pays and that is confirmed after a while: what it printed up to its end.
+fn watched_sale(locale: &str, taken: &str, ended: &str) -> String {
+    let sim = Sim::start(Some("join=10ms,confirm=4s,outcome=done"));
     let till = Till::started(&sim.url, 0, "");
-    let mut watch = Process(till.verb(&["watch"]).spawn().unwrap());
+    let mut watch = till.verb(&["watch"]);
+    let mut watch = Process(watch.env("LC_ALL", locale).spawn().unwrap());
     let mut remarks = BufReader::new(watch.0.stderr.take().unwrap());
     remarks.read_line(&mut String::new()).unwrap();
     till.begin("s-1", 100);
     till.until("s-1", &["awaiting_scan"]);
-    let (code, out, _) = run(&till, &["scan", "https://getapp.o-plati.by/c/AB12CD34"]);
-    assert_eq!((code, out.trim()), (0, "Код принят операцией s-1"));
+    let scan = ["scan", "https://getapp.o-plati.by/c/AB12CD34"];
+    let out = till
+        .verb(&scan)
+        .env("LC_ALL", locale)
+        .output()
+        .unwrap()
+        .stdout;
+    assert_eq!(String::from_utf8(out).unwrap().trim(), taken);
     till.until_final("s-1");
     let mut seen = String::new();
     let mut lines = BufReader::new(watch.0.stdout.take().unwrap());
-    while !seen.contains("s-1 sale done") {
+    while !seen.contains(ended) {
         assert_ne!(lines.read_line(&mut seen).unwrap(), 0, "{seen}");
     }
-    assert!(
-        seen.contains("scan") && !seen.contains("AB12CD34"),
-        "{seen}"
-    );
+    watch.signal(Signal::INT);
+    assert_eq!(watch.exit_code(), Some(0));
+    seen
+}
+
+#[test]
+fn watch_tells_a_sale_in_plain_words_and_counts_its_polls() {
+    for (locale, taken, ended, expected) in [
+        (
+            "ru_RU.UTF-8",
+            "Код принят операцией s-1",
+            "выполнена за ",
+            [
+                "операция    продажа s-1  1.00  ждёт кода со сканера",
+                "скан        api  ",
+                "запрос      s-1  списать деньги: ответ получен, ",
+                "ждёт подтверждения",
+                "экран       «подтвердите оплату»",
+                "подтверждена ли оплата: ответ получен, ",
+                "            … ещё ",
+            ],
+        ),
+        (
+            "en_US.UTF-8",
+            "The code was taken by s-1",
+            "done after ",
+            [
+                "operation   sale s-1  1.00  waits for the scanner",
+                "scan        api  ",
+                "request     s-1  take the money: answered, ",
+                "waits for the confirmation",
+                "screen      \"please confirm\"",
+                "is the payment confirmed: answered, ",
+                "            … ",
+            ],
+        ),
+    ] {
+        let seen = watched_sale(locale, taken, ended);
+        for part in expected {
+            assert!(seen.contains(part), "{part}\n{seen}");
+        }
+        assert!(!seen.contains("AB12CD34"), "{seen}");
+        let polls = seen.lines().filter(|line| line.contains(expected[5]));
+        assert!(polls.count() <= 3, "{seen}");
+        let time = |line: &str| {
+            let time = line.get(..12).unwrap_or_default();
+            time.parse::<jiff::civil::Time>().is_ok() && line.get(12..14) == Some("  ")
+        };
+        assert!(seen.lines().all(time), "{seen}");
+    }
+}
+
+#[test]
+fn watch_says_that_the_daemon_went_and_came_back() {
+    let mut till = Till::started("http://localhost:9", 2, "");
+    let mut watch = Process(till.verb(&["watch"]).spawn().unwrap());
+    let mut remarks = BufReader::new(watch.0.stderr.take().unwrap());
+    let mut said = String::new();
+    remarks.read_line(&mut said).unwrap();
+    till.kill();
+    remarks.read_line(&mut said).unwrap();
+    assert!(said.contains("Связь со службой потеряна"), "{said}");
+    till.start();
+    remarks.read_line(&mut said).unwrap();
+    assert!(said.contains("служба перезапущена"), "{said}");
     watch.signal(Signal::INT);
     assert_eq!(watch.exit_code(), Some(0));
 }

@@ -1,0 +1,416 @@
+//! Events as lines that can be read out over the phone: time, what it is about, what happened.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::super::output::printable;
+use super::super::words::{Tongue, device_state};
+use crate::money::Kopecks;
+
+/// Width of the second column, in either tongue.
+const ABOUT: usize = 10;
+
+/// Requests that were the same as the last printed one.
+#[derive(Debug)]
+struct Same {
+    /// Operation, call and outcome.
+    request: String,
+    more: u64,
+    least_ms: u64,
+    most_ms: u64,
+    last_at: String,
+}
+
+/// Turns events into lines. A sale that waits asks the service every second: the same request with the
+/// same outcome is printed once, and counted until something else happens.
+#[derive(Debug)]
+pub(super) struct View {
+    tongue: Tongue,
+    same: Option<Same>,
+    /// The newest operation event: identifier and time.
+    operation: Option<(String, String)>,
+}
+
+impl View {
+    pub(super) fn new(tongue: Tongue) -> View {
+        View {
+            tongue,
+            same: None,
+            operation: None,
+        }
+    }
+
+    /// The lines that are due now.
+    pub(super) fn lines(&mut self, event: &str, data: &Value) -> Vec<String> {
+        if event == "request" && self.is_the_same(data) {
+            return Vec::new();
+        }
+        let mut lines: Vec<String> = self.rest().into_iter().collect();
+        if event == "request" {
+            self.same = Some(Same {
+                request: identity(data),
+                more: 0,
+                least_ms: u64::MAX,
+                most_ms: 0,
+                last_at: String::new(),
+            });
+        }
+        let at = self.time_of(event, data);
+        let (about, what) = self.told(event, data);
+        lines.push(line(&at, about, &what));
+        lines
+    }
+
+    /// What was counted and not yet told.
+    pub(super) fn rest(&mut self) -> Option<String> {
+        let same = self.same.take().filter(|same| same.more > 0)?;
+        let (more, least, most) = (same.more, same.least_ms, same.most_ms);
+        let what = match self.tongue {
+            Tongue::Russian => format!("… ещё {more} раз то же, {least}–{most} мс"),
+            Tongue::English => format!("… {more} more of the same, {least}–{most} ms"),
+        };
+        Some(line(&same.last_at, "", &what))
+    }
+
+    fn is_the_same(&mut self, data: &Value) -> bool {
+        let Some(same) = &mut self.same else {
+            return false;
+        };
+        if same.request != identity(data) {
+            return false;
+        }
+        let ms = number(data, "ms");
+        same.more += 1;
+        same.least_ms = same.least_ms.min(ms);
+        same.most_ms = same.most_ms.max(ms);
+        same.last_at = text(data, "at");
+        true
+    }
+
+    /// When it happened, as far as the event tells; else now.
+    fn time_of(&mut self, event: &str, data: &Value) -> String {
+        let test = data.get("test").cloned().unwrap_or_default();
+        match event {
+            "operation" => {
+                let at = text(data, "updated_at");
+                self.operation = Some((text(data, "id"), at.clone()));
+                at
+            }
+            "request" | "scene" | "scan" => text(data, "at"),
+            // The newest of what it tells.
+            "device" => [
+                text(data, "since"),
+                text(data, "last_error_at"),
+                text(&test, "started_at"),
+                text(&test, "finished_at"),
+            ]
+            .into_iter()
+            .max_by_key(|at| at.parse::<Timestamp>().ok())
+            .unwrap_or_default(),
+            // It is told together with its operation; `since` is its beginning.
+            "queue" => match &self.operation {
+                Some((id, at)) if *id == text(data, "id") => at.clone(),
+                Some(_) | None if number(data, "tries") == 0 => text(data, "since"),
+                Some(_) | None => String::new(),
+            },
+            _ => String::new(),
+        }
+    }
+
+    fn told(&self, event: &str, data: &Value) -> (&'static str, String) {
+        let say = |russian, english| self.tongue.say(russian, english);
+        match event {
+            "operation" => (say("операция", "operation"), self.operation(data)),
+            "request" => (say("запрос", "request"), self.request(data)),
+            "scene" => (
+                say("экран", "screen"),
+                scene(self.tongue, &text(data, "scene")),
+            ),
+            "scan" => (say("скан", "scan"), self.scan(data)),
+            "device" => (say("устройство", "device"), self.device(data)),
+            "queue" => (say("очередь", "queue"), self.queue(data)),
+            _ => (say("служба", "daemon"), self.health(data)),
+        }
+    }
+
+    fn operation(&self, data: &Value) -> String {
+        let say = |russian, english| self.tongue.say(russian, english);
+        let amount = data.get("amount").cloned().unwrap_or_default();
+        let amount = serde_json::from_value::<Kopecks>(amount);
+        let amount = amount.map(|amount| amount.to_string()).unwrap_or_default();
+        let mut what = format!(
+            "{} {}  {amount}  {}",
+            kind(self.tongue, &text(data, "kind")),
+            text(data, "id"),
+            state(self.tongue, &text(data, "state"))
+        );
+        if let Some(ms) = took(data) {
+            let (after, unit) = (say("за", "after"), say("мс", "ms"));
+            what.push_str(&format!(" {after} {ms} {unit}"));
+        }
+        match text(data, "undo").as_str() {
+            "pending" => what.push_str(say(", возврат ждёт", ", undo pending")),
+            "done" => what.push_str(say(", возвращено", ", undone")),
+            "failed" => what.push_str(say(", возврат не удался", ", undo failed")),
+            _ => {}
+        }
+        let error = data.get("error").cloned().unwrap_or_default();
+        // What the cashier sees is Russian.
+        let said = match self.tongue {
+            Tongue::Russian => text(data, "message"),
+            Tongue::English => text(&error, "code"),
+        };
+        if !said.is_empty() {
+            what.push_str(&format!(": {said}"));
+        }
+        what
+    }
+
+    fn request(&self, data: &Value) -> String {
+        let operation = text(data, "operation");
+        format!(
+            "{operation}{}{}: {}, {} {}",
+            if operation.is_empty() { "" } else { "  " },
+            call(self.tongue, &text(data, "call")),
+            outcome(self.tongue, &text(data, "outcome")),
+            number(data, "ms"),
+            self.tongue.say("мс", "ms")
+        )
+    }
+
+    fn scan(&self, data: &Value) -> String {
+        let used = match text(data, "used_by") {
+            id if id.is_empty() => self.tongue.say("никто не ждал", "nobody waited").to_owned(),
+            id => format!("→ {id}"),
+        };
+        format!("{}  {}  {used}", text(data, "device"), text(data, "tail"))
+    }
+
+    fn device(&self, data: &Value) -> String {
+        let state = device_state(self.tongue, &text(data, "state"));
+        let mut what = format!("{}  {state}", text(data, "name"));
+        let error = text(data, "last_error");
+        if text(data, "state") != "connected" && !error.is_empty() {
+            what.push_str(&format!(": {error}"));
+        }
+        let test = data.get("test").cloned().unwrap_or_default();
+        if text(&test, "state") == "running" {
+            let word = self.tongue.say("проверка", "test");
+            what.push_str(&format!(
+                "  {word} {}/{}: {}",
+                number(&test, "step"),
+                number(&test, "of"),
+                text(&test, "says")
+            ));
+        }
+        what
+    }
+
+    fn queue(&self, data: &Value) -> String {
+        let say = |russian, english| self.tongue.say(russian, english);
+        let mut what = format!(
+            "{} {} {}  {} {}",
+            text(data, "id"),
+            say("возвращает", "reverses"),
+            text(data, "of"),
+            say("попыток", "tries"),
+            number(data, "tries")
+        );
+        if data.get("set_aside") == Some(&Value::Bool(true)) {
+            what.push_str(say("  ждёт человека", "  waits for a person"));
+        }
+        let error = text(data, "last_error");
+        if !error.is_empty() {
+            what.push_str(&format!(": {error}"));
+        }
+        what
+    }
+
+    fn health(&self, data: &Value) -> String {
+        let say = |russian, english| self.tongue.say(russian, english);
+        let status = match text(data, "status").as_str() {
+            "ok" => say("всё в порядке", "all is well").to_owned(),
+            "degraded" => say("работает с замечаниями", "works, with remarks").to_owned(),
+            "blocked" => say("продажи невозможны", "sales are impossible").to_owned(),
+            other => other.to_owned(),
+        };
+        let reasons = data.get("reasons").and_then(Value::as_array);
+        let reasons = reasons.into_iter().flatten().filter_map(Value::as_str);
+        let reasons: Vec<String> = reasons.map(printable).collect();
+        if reasons.is_empty() {
+            status
+        } else {
+            format!("{status}: {}", reasons.join("; "))
+        }
+    }
+}
+
+/// Of this machine, to the millisecond; now for what has no time of its own.
+fn line(at: &str, about: &str, what: &str) -> String {
+    let at = at.parse().unwrap_or_else(|_| crate::clock::wall());
+    let zone = jiff::tz::TimeZone::system();
+    let time = zone.to_datetime(at).strftime("%H:%M:%S%.3f").to_string();
+    format!("{time}  {about:<ABOUT$}  {}", what.trim_end())
+}
+
+fn text(data: &Value, name: &str) -> String {
+    let text = data.get(name).and_then(Value::as_str);
+    text.map(printable).unwrap_or_default()
+}
+
+fn number(data: &Value, name: &str) -> u64 {
+    data.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn identity(data: &Value) -> String {
+    ["operation", "call", "outcome"]
+        .map(|name| text(data, name))
+        .join(" ")
+}
+
+/// Of an operation that has ended, milliseconds.
+fn took(data: &Value) -> Option<u64> {
+    let begun: Timestamp = text(data, "created_at").parse().ok()?;
+    let ended: Timestamp = text(data, "finished_at").parse().ok()?;
+    u64::try_from(ended.duration_since(begun).as_millis()).ok()
+}
+
+fn kind(tongue: Tongue, word: &str) -> String {
+    let (russian, english) = match word {
+        "sale" => ("продажа", "sale"),
+        "refund" => ("возврат", "refund"),
+        "cancel" => ("отмена", "cancel"),
+        "cancel_refund" => ("отмена возврата", "cancel refund"),
+        "annul" => ("аннулирование", "annul"),
+        "card" => ("карта", "card"),
+        other => return other.to_owned(),
+    };
+    tongue.say(russian, english).to_owned()
+}
+
+fn state(tongue: Tongue, word: &str) -> String {
+    let (russian, english) = match word {
+        "new" => ("начата", "begun"),
+        "in_progress" => ("выполняется", "under way"),
+        "awaiting_scan" => ("ждёт кода со сканера", "waits for the scanner"),
+        "awaiting_buyer" => ("ждёт покупателя", "waits for the buyer"),
+        "awaiting_confirmation" => ("ждёт подтверждения", "waits for the confirmation"),
+        "in_doubt" => ("исход неизвестен, выясняется", "in doubt, being looked up"),
+        "queued" => ("ждёт связи", "waits for the connection"),
+        "done" => ("выполнена", "done"),
+        "declined" => ("покупатель отказался", "declined by the buyer"),
+        "not_enough_money" => ("не хватило денег", "not enough money"),
+        "expired" => ("время вышло", "time is up"),
+        "cancelled" => ("отменена", "cancelled"),
+        "failed" => ("не выполнена", "failed"),
+        other => return other.to_owned(),
+    };
+    tongue.say(russian, english).to_owned()
+}
+
+fn call(tongue: Tongue, word: &str) -> String {
+    let (russian, english) = match word {
+        "demand_payment" => ("открыть оплату", "open a payment session"),
+        "consumer_status" => ("пришёл ли покупатель", "has the buyer come"),
+        "pay" => ("списать деньги", "take the money"),
+        "payment" => ("подтверждена ли оплата", "is the payment confirmed"),
+        "reverse" => ("вернуть деньги", "give the money back"),
+        "look_up" => ("поиск в отчёте", "look up in the report"),
+        "probe" => ("проверка связи", "is the service there"),
+        other => return other.to_owned(),
+    };
+    tongue.say(russian, english).to_owned()
+}
+
+fn outcome(tongue: Tongue, word: &str) -> String {
+    let (russian, english) = match word {
+        "answered" => ("ответ получен", "answered"),
+        "refused" => ("служба отказала", "refused"),
+        "not_sent" => ("не отправлен, нет связи", "not sent, no connection"),
+        "lost" => ("ответа нет", "no answer"),
+        "token" => ("токен не принят", "token not accepted"),
+        other => return other.to_owned(),
+    };
+    tongue.say(russian, english).to_owned()
+}
+
+fn scene(tongue: Tongue, word: &str) -> String {
+    let (russian, english) = match word {
+        "idle" => ("заставка", "idle"),
+        "scan_me" => ("«покажите код сканеру»", "\"show your code\""),
+        "qr" => ("QR-код оплаты", "QR code of a payment"),
+        "card_qr" => ("QR-код карты", "QR code for the card"),
+        "code" => ("код оплаты", "code of a payment"),
+        "card_code" => ("код карты", "code for the card"),
+        "please_confirm" => ("«подтвердите оплату»", "\"please confirm\""),
+        "checking" => ("«проверяем оплату»", "\"checking\""),
+        "paid" => ("«оплачено»", "\"paid\""),
+        "declined" => ("«оплата отклонена»", "\"declined\""),
+        "not_enough_money" => ("«недостаточно денег»", "\"not enough money\""),
+        "time_is_up" => ("«время вышло»", "\"time is up\""),
+        "cancelled" => ("«отменено»", "\"cancelled\""),
+        "refunded" => ("«возвращено»", "\"refunded\""),
+        "card_found" => ("«карта найдена»", "\"card found\""),
+        "not_completed" => ("«не завершено»", "\"not completed\""),
+        "no_connection" => ("«нет связи»", "\"no connection\""),
+        other => return other.to_owned(),
+    };
+    tongue.say(russian, english).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(call: &str, ms: u64) -> Value {
+        json!({"operation": "s-1", "call": call, "outcome": "answered", "ms": ms, "at": "2024-11-24T12:00:00.500Z"})
+    }
+
+    #[test]
+    fn the_same_request_is_counted_until_something_else_happens() {
+        let mut view = View::new(Tongue::English);
+        assert_eq!(view.lines("request", &request("payment", 20)).len(), 1);
+        for ms in [31, 7, 12] {
+            assert!(view.lines("request", &request("payment", ms)).is_empty());
+        }
+        let lines = view.lines("scene", &json!({"scene": "paid"}));
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines[0].ends_with("… 3 more of the same, 7–31 ms"),
+            "{lines:?}"
+        );
+        assert!(lines[1].ends_with("  screen      \"paid\""), "{lines:?}");
+        assert!(view.rest().is_none());
+        view.lines("request", &request("payment", 1));
+        assert_eq!(view.lines("request", &request("pay", 1)).len(), 1);
+    }
+
+    #[test]
+    fn any_event_is_lines_that_cannot_move_the_cursor() {
+        let hostile = "\u{1b}[2J\n\u{9b}";
+        let data = json!({"id": hostile, "kind": hostile, "state": hostile, "message": hostile, "device": hostile, "tail": hostile,
+            "used_by": hostile, "name": hostile, "last_error": hostile, "of": hostile, "status": hostile, "reasons": [hostile],
+            "operation": hostile, "call": hostile, "outcome": hostile, "scene": hostile, "at": hostile, "amount": "x",
+            "error": {"code": hostile}, "test": {"state": "running", "says": hostile}, "undo": hostile});
+        for event in [
+            "operation",
+            "request",
+            "scene",
+            "scan",
+            "device",
+            "queue",
+            "health",
+            "new",
+        ] {
+            for tongue in [Tongue::Russian, Tongue::English] {
+                for data in [&data, &Value::Null, &json!({})] {
+                    let lines = View::new(tongue).lines(event, data);
+                    assert_eq!(lines.len(), 1, "{event}");
+                    assert!(!lines[0].contains(char::is_control), "{lines:?}");
+                }
+            }
+        }
+    }
+}
