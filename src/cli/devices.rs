@@ -3,6 +3,7 @@
 //! The list reads the machine itself, since it must help when the daemon does not run; what the daemon
 //! knows of its devices stands beside it when it does.
 
+mod attended;
 mod identify;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::profile::registry::{AnyProfile, Origin};
 use crate::profile::schema::Status;
 use crate::profile::{Mode, Registry, Why, udev};
 
+use attended::{Attended, devices_table};
 pub(super) use identify::IdentifyArgs;
 
 #[derive(Debug, Subcommand)]
@@ -55,18 +57,6 @@ struct Listed {
     access: &'static str,
     holder: Option<String>,
     links: Vec<PathBuf>,
-}
-
-/// A device as the daemon tells it.
-#[derive(Debug, Deserialize, Serialize)]
-struct Attended {
-    name: String,
-    kind: String,
-    state: String,
-    profile: Option<String>,
-    node: Option<String>,
-    last_error: Option<String>,
-    counters: std::collections::BTreeMap<String, u64>,
 }
 
 pub(super) async fn run(context: &Context, verb: Option<DevicesVerb>) -> Result<u8, CliError> {
@@ -126,7 +116,7 @@ async fn list(context: &Context) -> Result<u8, CliError> {
     };
     context.output.line(heading).map_err(CliError::Write)?;
     if let Some(devices) = attended.filter(|devices| !devices.is_empty()) {
-        let text = devices_table(context, &devices);
+        let text = devices_table(context.tongue, &devices);
         context.output.line(&text).map_err(CliError::Write)?;
     }
     Ok(exit::OK)
@@ -292,39 +282,6 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
     let text = table(&headings, &rows);
     context.output.line(&text).map_err(CliError::Write)?;
     Ok(exit::OK)
-}
-
-fn devices_table(context: &Context, devices: &[Attended]) -> String {
-    let say = |russian, english| context.tongue.say(russian, english);
-    let headings = [
-        say("имя", "name"),
-        say("состояние", "state"),
-        say("профиль", "profile"),
-        say("узел", "node"),
-        say("счётчики", "counters"),
-        say("последняя ошибка", "last error"),
-    ];
-    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
-    let rows: Vec<Vec<String>> = devices
-        .iter()
-        .map(|device| {
-            let counters: Vec<String> = device
-                .counters
-                .iter()
-                .filter(|(_, count)| **count > 0)
-                .map(|(name, count)| format!("{name} {count}"))
-                .collect();
-            vec![
-                device.name.clone(),
-                device.state.clone(),
-                text(&device.profile),
-                text(&device.node),
-                counters.join(", "),
-                text(&device.last_error),
-            ]
-        })
-        .collect();
-    table(&headings, &rows)
 }
 
 fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {

@@ -1,0 +1,160 @@
+//! What the daemon knows of its devices, as a table that fits a terminal of 100 columns.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::super::output::{printable, table};
+use super::super::words::{Tongue, device_state};
+
+/// Columns of the lines below a device's row.
+const WIDTH: usize = 100;
+const INDENT: &str = "    ";
+
+/// A device as the daemon tells it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Attended {
+    name: String,
+    kind: String,
+    state: String,
+    since: Option<String>,
+    profile: Option<String>,
+    node: Option<String>,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
+    counters: BTreeMap<String, u64>,
+}
+
+/// A row for each device; below it what is too long for a column.
+pub(super) fn devices_table(tongue: Tongue, devices: &[Attended]) -> String {
+    let say = |russian, english| tongue.say(russian, english);
+    let headings = [
+        say("имя", "name"),
+        say("состояние", "state"),
+        say("с", "since"),
+        say("чтений", "scans"),
+        say("испорчено", "discarded"),
+        say("без конца", "unended"),
+        say("кадров", "frames"),
+        say("переподкл.", "reconnects"),
+    ];
+    let rows: Vec<Vec<String>> = devices.iter().map(|device| row(tongue, device)).collect();
+    let rows = table(&headings, &rows);
+    let mut rows = rows.lines();
+    let mut lines: Vec<String> = rows.next().map(str::to_owned).into_iter().collect();
+    for (row, device) in rows.zip(devices) {
+        lines.push(row.to_owned());
+        lines.extend(below(tongue, device));
+    }
+    lines.join("\n")
+}
+
+fn row(tongue: Tongue, device: &Attended) -> Vec<String> {
+    let count = |name: &str| {
+        let count = device.counters.get(name);
+        count.map_or_else(|| "—".to_owned(), u64::to_string)
+    };
+    let since = device.since.as_deref().and_then(short_time);
+    vec![
+        device.name.clone(),
+        device_state(tongue, &device.state),
+        since.unwrap_or_else(|| "—".to_owned()),
+        count("scans"),
+        count("discarded"),
+        count("unterminated"),
+        count("frames"),
+        count("reconnects"),
+    ]
+}
+
+fn below(tongue: Tongue, device: &Attended) -> Vec<String> {
+    let mut lines = Vec::new();
+    let place = [&device.node, &device.profile];
+    let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
+    if !place.is_empty() {
+        lines.extend(wrapped(&place.join("  ")));
+    }
+    if let Some(error) = &device.last_error {
+        let at = device.last_error_at.as_deref().and_then(short_time);
+        let at = at.map(|at| format!(" {at}")).unwrap_or_default();
+        let word = tongue.say("последняя ошибка", "last error");
+        lines.extend(wrapped(&format!("{word}{at}: {error}")));
+    }
+    lines
+}
+
+/// `25.11 13:05`, of this machine.
+fn short_time(at: &str) -> Option<String> {
+    let at: Timestamp = at.parse().ok()?;
+    let time = jiff::tz::TimeZone::system().to_datetime(at);
+    Some(time.strftime("%d.%m %H:%M").to_string())
+}
+
+/// Indented lines, broken between words, and within a word that is longer than a line.
+fn wrapped(text: &str) -> Vec<String> {
+    let room = WIDTH - INDENT.len();
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in printable(text).split_whitespace() {
+        let needed = line.chars().count() + 1 + word.chars().count();
+        if !line.is_empty() && needed > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        for letter in word.chars() {
+            if line.chars().count() == room {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(letter);
+        }
+    }
+    lines.push(line);
+    lines.iter().map(|line| format!("{INDENT}{line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_have_columns_and_long_texts_wrap_within_100() {
+        let error = format!(
+            "cannot open\u{1b} {} {}",
+            "/dev/x ".repeat(30),
+            "y".repeat(250)
+        );
+        let devices: Vec<Attended> = serde_json::from_value(serde_json::json!([
+            {"name": "scanner1", "kind": "scanner", "state": "no_permission", "since": "2024-11-24T12:00:00.500Z", "profile": "newland-hr22",
+                "node": "/dev/oplati/left", "last_error": error, "last_error_at": "2024-11-24T12:00:01Z",
+                "counters": {"scans": 1_234_567, "discarded": 4, "unterminated": 2, "reconnects": 31}},
+            {"name": "display1", "kind": "display", "state": "connected", "profile": null, "node": null, "last_error": null,
+                "counters": {"frames": 77, "reconnects": 0}}]))
+        .unwrap();
+        for (tongue, words) in [
+            (
+                Tongue::Russian,
+                ["нет прав", "чтений", "последняя ошибка 24.11 "],
+            ),
+            (
+                Tongue::English,
+                ["no permission", "scans", "last error 24.11 "],
+            ),
+        ] {
+            let text = devices_table(tongue, &devices);
+            for line in text.lines() {
+                assert!(line.chars().count() <= 100, "{line}");
+                assert!(!line.contains(char::is_control), "{line}");
+            }
+            for word in words {
+                assert!(text.contains(word), "{word}\n{text}");
+            }
+            assert!(text.matches('y').count() >= 250, "{text}");
+            let display = text.lines().last().unwrap();
+            let cells: Vec<&str> = display.split_whitespace().collect();
+            assert_eq!(cells[3..], ["—", "—", "—", "77", "0"], "{text}");
+        }
+    }
+}
