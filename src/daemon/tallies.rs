@@ -139,20 +139,20 @@ impl Tallies {
         setting(&self.settings, name)
     }
 
-    /// Writes what has changed, if anything has; `devices` are complete.
+    /// Writes what has changed, if anything has; `devices` are complete. Of one that is not among them, as when
+    /// its part has stopped already, the file keeps what it has.
     pub(super) fn save(&self, devices: &[Device]) {
-        let present: BTreeMap<String, Tally> = devices
-            .iter()
-            .filter_map(|device| {
-                let tally = Tally {
-                    setting: self.setting(&device.name)?.to_owned(),
-                    counters: device.counters.clone(),
-                    last_error: device.last_error.clone(),
-                    last_error_at: device.last_error_at.clone(),
-                };
-                Some((device.name.clone(), tally))
-            })
-            .collect();
+        let now = devices.iter().filter_map(|device| {
+            let tally = Tally {
+                setting: self.setting(&device.name)?.to_owned(),
+                counters: device.counters.clone(),
+                last_error: device.last_error.clone(),
+                last_error_at: device.last_error_at.clone(),
+            };
+            Some((device.name.clone(), tally))
+        });
+        let mut present = self.lock().saved.clone();
+        present.extend(now);
         if self.lock().saved == present {
             return;
         }
@@ -256,6 +256,14 @@ mod tests {
             Some("1970-01-01T00:01:40.000Z")
         );
         second.save(&devices);
+        second.save(&[]);
+        let third = tallies(&path, "a");
+        let mut devices = [device(0, "connected", None)];
+        third.complete(&mut devices, at(250));
+        assert_eq!(
+            devices[0].counters["scans"], 9,
+            "a stopped part loses nothing"
+        );
         let other = tallies(&path, "b");
         let mut devices = [device(1, "connected", None)];
         other.complete(&mut devices, at(300));

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod bench_figures;
 mod cli;
 mod clients;
 mod crashes;
