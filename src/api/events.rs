@@ -110,12 +110,14 @@ pub(super) async fn get_events(
     let after = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse().ok());
+    let over = api.sessions.until_over(&headers);
     let mut traces = api.till.notices.traces();
     let (missed, mut following) = api.till.notices.subscribe(after);
     let (sender, receiver) = mpsc::channel(BACKLOG);
     let mut stop = api.stop;
     tokio::spawn(async move {
         let _place = place;
+        tokio::pin!(over);
         for notice in missed {
             if sender.send(Ok(event_of(&notice))).await.is_err() {
                 return;
@@ -125,6 +127,7 @@ pub(super) async fn get_events(
             let notice = tokio::select! {
                 _ = stop.changed() => return,
                 () = sender.closed() => return,
+                () = &mut over => return,
                 trace = traces.recv(), if !wanted.is_empty() => {
                     if let Ok(trace) = trace
                         && wanted.contains(&trace.kind)

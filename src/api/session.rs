@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -25,7 +25,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -66,6 +66,15 @@ impl Passes {
         alive.fold(false, |found, (pass, _)| found | is_same(given, pass))
     }
 
+    /// When it ends; `None` when it has.
+    fn end_of(&self, given: &str, now: Instant) -> Option<Instant> {
+        let ends = self
+            .0
+            .iter()
+            .filter(|(pass, end)| *end > now && is_same(given, pass));
+        ends.map(|(_, end)| *end).next()
+    }
+
     fn take(&mut self, given: &str, now: Instant) -> bool {
         let found = self.has(given, now);
         self.0.retain(|(pass, _)| !is_same(given, pass));
@@ -79,6 +88,8 @@ pub(super) struct Sessions {
     door: Option<(SocketAddr, Secret)>,
     sessions: Mutex<Passes>,
     links: Mutex<Passes>,
+    /// Told whenever a session may have ended before its time.
+    ended: watch::Sender<()>,
     attempts: Semaphore,
     examiner: tokio::sync::Mutex<()>,
 }
@@ -90,6 +101,7 @@ impl Sessions {
             door,
             sessions: Mutex::default(),
             links: Mutex::default(),
+            ended: watch::Sender::new(()),
             attempts: Semaphore::new(MAX_ATTEMPTS),
             examiner: tokio::sync::Mutex::new(()),
         }
@@ -99,6 +111,31 @@ impl Sessions {
     pub(super) fn knows(&self, headers: &HeaderMap, now: Instant) -> bool {
         self.cookie(headers)
             .is_some_and(|cookie| lock(&self.sessions).has(cookie, now))
+    }
+
+    /// Waits until the session of a call by cookie is over; for other callers, for ever. A stream must
+    /// not outlive what let it in.
+    pub(super) fn until_over(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let by_cookie = !headers.contains_key(header::AUTHORIZATION);
+        let cookie = by_cookie.then(|| self.cookie(headers)).flatten();
+        let cookie = cookie.map(|cookie| Secret::new(cookie.to_owned()));
+        let (sessions, mut ended) = (Arc::clone(self), self.ended.subscribe());
+        async move {
+            let Some(cookie) = cookie else {
+                return std::future::pending().await;
+            };
+            loop {
+                let end = lock(&sessions.sessions).end_of(cookie.expose(), Instant::now());
+                let Some(end) = end else { return };
+                tokio::select! {
+                    () = tokio::time::sleep_until(end.into()) => {}
+                    told = ended.changed() => if told.is_err() { return },
+                }
+            }
+        }
     }
 
     fn name(&self) -> String {
@@ -144,6 +181,7 @@ impl Sessions {
             return Err(Problem::new(Code::Unauthorized, what, remedy));
         }
         let session = lock(&self.sessions).add(now, SESSION);
+        self.ended.send_replace(());
         session.ok_or_else(Problem::temporarily_unavailable)
     }
 }
@@ -240,6 +278,7 @@ pub(super) async fn delete_session(
 ) -> Result<Response, Problem> {
     if let Some(cookie) = api.sessions.cookie(&headers) {
         lock(&api.sessions.sessions).take(cookie, Instant::now());
+        api.sessions.ended.send_replace(());
     }
     set_cookie(&api.sessions, "", Duration::ZERO)
 }
@@ -285,6 +324,18 @@ pub(super) async fn post_link(State(api): State<Api>) -> Result<Json<Link>, Prob
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_ends_after_twelve_hours() {
+        let (now, mut passes) = (Instant::now(), Passes::default());
+        let pass = passes.add(now, SESSION).unwrap();
+        let end = now + Duration::from_secs(12 * 3600);
+        let before = end.checked_sub(Duration::from_millis(1)).unwrap();
+        assert!(passes.has(pass.expose(), before));
+        assert_eq!(passes.end_of(pass.expose(), before), Some(end));
+        assert!(!passes.has(pass.expose(), end));
+        assert_eq!(passes.end_of(pass.expose(), end), None);
+    }
 
     #[test]
     fn passes_end_in_time_and_are_bounded() {

@@ -66,12 +66,41 @@ function clock(time) {
     return Number.isNaN(date.getTime()) ? '' : date.toLocaleTimeString('ru', { hour12: false });
 }
 
+const words = (map) => (word) => map[word] ?? word;
+const stateWord = words({
+    new: 'начата', in_progress: 'выполняется', awaiting_scan: 'ждёт код покупателя', awaiting_buyer: 'ждёт покупателя',
+    awaiting_confirmation: 'ждёт подтверждения', in_doubt: 'выясняется', queued: 'в очереди', done: 'выполнена',
+    declined: 'отказ', not_enough_money: 'не хватило денег', expired: 'время вышло', cancelled: 'отменена', failed: 'ошибка',
+});
+const kindWord = words({
+    sale: 'Продажа', refund: 'Возврат', cancel: 'Отмена', cancel_refund: 'Отмена возврата', annul: 'Аннулирование', card: 'Карта',
+});
+const deviceKind = words({ scanner: 'сканер', display: 'дисплей' });
+const deviceState = words({
+    connected: 'подключено', missing: 'не подключено', busy: 'занято другой программой', no_permission: 'нет доступа',
+    wrong_mode: 'не тот режим', failed: 'ошибка', none: 'не найдено',
+});
+const counterWord = words({
+    scans: 'сканирований', discarded: 'отброшено', reconnects: 'подключений заново', frames: 'кадров', unproven: 'кадров без подтверждения', errors: 'ошибок',
+});
+
+// Only a day that is not today needs its date.
+function moment(time) {
+    const date = new Date(time);
+    if (Number.isNaN(date.getTime())) return '';
+    const today = date.toDateString() === new Date().toDateString();
+    return today ? clock(time) : `${date.toLocaleDateString('ru')} ${clock(time)}`;
+}
+
+function lasted(ms) {
+    return ms < 10000 ? `${ms} мс` : `${Math.round(ms / 1000)} с`;
+}
+
 const money = (kopecks) => `${Math.trunc(kopecks / 100)},${String(kopecks % 100).padStart(2, '0')} BYN`;
 
 async function readHealth() {
     const health = await call('GET', '/v1/health');
-    const words = { ok: 'Работает', degraded: 'Нужно внимание', blocked: 'Оплата невозможна' };
-    $('status').textContent = words[health.status] ?? health.status;
+    $('status').textContent = { ok: 'Работает', degraded: 'Нужно внимание', blocked: 'Оплата невозможна' }[health.status] ?? health.status;
     $('status').className = ['ok', 'degraded', 'blocked'].includes(health.status) ? health.status : '';
     if (!health.journal) return false;
     $('reasons').replaceChildren(...health.reasons.map((reason) => make('li', reason)));
@@ -83,35 +112,75 @@ async function readHealth() {
 
 async function readDevices() {
     const { devices } = await call('GET', '/v1/devices');
-    $('devices').replaceChildren(...devices.map(device));
+    // What is being chosen stays chosen.
+    const chosen = new Map([...document.querySelectorAll('#devices select')].map((part) => [part.dataset.device, part.value]));
+    const displays = devices.filter((each) => each.kind === 'display').map((each) => each.name);
+    $('devices').replaceChildren(...devices.map((each) => deviceCard(each, displays, chosen.get(each.name))));
     if (!devices.length) $('devices').textContent = 'Нет настроенных устройств';
 }
 
-function device(device) {
+function deviceCard(device, displays, chosen) {
     const part = document.createElement('article');
-    part.append(make('strong', `${device.name}: ${device.state}`));
-    part.append(make('p', [device.kind, device.profile, device.node, device.shows].filter(Boolean).join(' · '), 'small'));
-    part.append(make('p', Object.entries(device.counters ?? {}).map(([name, value]) => `${name}: ${value}`).join(', '), 'small'));
-    if (device.last_error) part.append(make('p', device.last_error, 'small'));
-    const path = `/v1/devices/${encodeURIComponent(device.name)}/test`;
-    const test = device.test;
-    if (test) {
-        part.append(make('p', `Проверка: шаг ${test.step} из ${test.of}. ${test.says}`));
-        const results = { pass: 'хорошо', warn: 'внимание', fail: 'ошибка', skipped: 'пропущено' };
-        for (const check of test.checks ?? []) {
-            part.append(make('p', [`${results[check.result] ?? check.result}: ${check.title}`, check.detail, check.remedy].filter(Boolean).join('. '), 'small'));
-        }
+    part.dataset.device = device.name;
+    part.dataset.state = device.state;
+    const head = make('p', '', 'head');
+    head.append(make('strong', device.name), make('span', deviceState(device.state), 'mark'));
+    if (device.since) head.append(make('span', `с ${moment(device.since)}`, 'small'));
+    part.append(head);
+    part.append(make('p', [deviceKind(device.kind), device.profile, device.node, device.shows].filter(Boolean).join(' · '), 'small'));
+    part.append(make('p', Object.entries(device.counters ?? {}).map(([name, value]) => `${counterWord(name)}: ${value}`).join(', '), 'small'));
+    if (device.last_error) {
+        const when = device.last_error_at ? `${moment(device.last_error_at)}: ` : '';
+        part.append(make('p', `Последняя ошибка ${when}${device.last_error}`, 'small error'));
     }
+    if (device.test) part.append(...testOf(device.test));
+    part.append(buttonsOf(device, displays, chosen));
+    return part;
+}
+
+function testOf(test) {
+    const word = test.state === 'running' ? 'Идёт проверка' : 'Проверка закончена';
+    const parts = [make('p', `${word}: шаг ${test.step} из ${test.of}. ${test.says}`, 'test')];
+    if (test.state === 'running') {
+        const bar = document.createElement('progress');
+        bar.max = Math.max(test.of, 1);
+        bar.value = Math.min(test.step, bar.max);
+        parts.push(bar);
+    }
+    const results = words({ pass: 'хорошо', warn: 'внимание', fail: 'ошибка', skipped: 'пропущено' });
+    for (const check of test.checks ?? []) {
+        const text = [check.title, check.detail, check.remedy].filter(Boolean).join('. ');
+        const known = ['pass', 'warn', 'fail', 'skipped'].includes(check.result) ? check.result : '';
+        const line = make('p', '', `small check ${known}`);
+        line.append(make('strong', results(check.result)), ` ${text}`);
+        parts.push(line);
+    }
+    return parts;
+}
+
+function buttonsOf(device, displays, chosen) {
+    const path = `/v1/devices/${encodeURIComponent(device.name)}/test`;
     const act = async (method, body) => {
-        try {
-            await call(method, path, body);
-        } catch (error) {
-            if (error.status === 404) throw new Error('Эта версия службы не умеет проверять устройства');
-            throw error;
-        }
+        await call(method, path, body);
         await readDevices();
     };
-    part.append(test?.state === 'running' ? button('Остановить', () => act('DELETE')) : button('Проверить', () => act('POST', {})));
+    const part = make('p', '', 'buttons');
+    if (device.test?.state === 'running') {
+        part.append(button('Остановить', () => act('DELETE')));
+        return part;
+    }
+    part.append(button('Проверить', () => act('POST', {})));
+    const shown = device.kind === 'display' ? [device.name] : displays;
+    if (!shown.length) return part;
+    let choice = null;
+    if (shown.length > 1) {
+        choice = document.createElement('select');
+        choice.dataset.device = device.name;
+        choice.setAttribute('aria-label', 'Дисплей для проверки');
+        choice.append(...shown.map((name) => new Option(name, name, false, name === chosen)));
+    }
+    part.append(button('Проверить со сканированием', () => act('POST', { interactive: true, display: choice?.value ?? shown[0] })));
+    if (choice) part.append(choice);
     return part;
 }
 
@@ -119,8 +188,8 @@ async function readQueue() {
     const { items } = await call('GET', '/v1/queue');
     $('queue').replaceChildren(...items.map((item) => {
         const part = document.createElement('article');
-        part.append(make('strong', `${item.id}: ${item.kind} ${money(item.amount)}`));
-        part.append(make('p', `Для ${item.of}, с ${clock(item.since)}, попыток ${item.tries}. ${item.last_error ?? ''}`, 'small'));
+        part.append(make('strong', `${kindWord(item.kind)} ${item.id}: ${money(item.amount)}`));
+        part.append(make('p', `${item.of ? `К операции ${item.of}, ` : ''}с ${moment(item.since)}, попыток: ${item.tries}. ${item.last_error ?? ''}`, 'small'));
         const path = `/v1/queue/${encodeURIComponent(item.id)}`;
         part.append(button('Повторить', async () => { await call('POST', `${path}/retry`); await readQueue(); }));
         if (item.set_aside) {
@@ -138,13 +207,17 @@ async function readQueue() {
 
 async function readOperations() {
     const open = new Set([...$('operations').querySelectorAll('details[open]')].map((part) => part.dataset.id));
+    const known = new Map([...$('operations').querySelectorAll('details[open]')].map((part) => [part.dataset.id, [...part.querySelector('ol').children]]));
     ({ operations } = await call('GET', '/v1/operations?limit=50'));
     $('operations').replaceChildren(...operations.map((operation) => {
         const part = document.createElement('details');
         part.dataset.id = operation.id;
-        part.append(make('summary', `${clock(operation.created_at)} ${operation.kind} ${operation.id} ${operation.amount ? money(operation.amount) : ''} — ${operation.state}`));
+        part.append(make('summary', [moment(operation.created_at), kindWord(operation.kind), operation.id, operation.amount ? money(operation.amount) : '', '—', stateWord(operation.state)].filter(Boolean).join(' ')));
+        part.dataset.state = operation.state;
         part.append(make('p', operation.message, 'small'));
-        const steps = document.createElement('ol');
+        const steps = make('ol', '', 'steps');
+        // What was there stays until the new one has come: nothing jumps.
+        steps.replaceChildren(...(known.get(operation.id) ?? []));
         part.append(steps);
         part.addEventListener('toggle', () => { if (part.open) readSteps(operation.id, steps); });
         part.open = open.has(operation.id);
@@ -156,9 +229,9 @@ async function readOperations() {
 async function readSteps(id, list) {
     try {
         const { steps } = await call('GET', `/v1/operations/${encodeURIComponent(id)}/steps`);
-        list.replaceChildren(...steps.map((step) => make('li', `${clock(step.at)} +${step.ms} мс ${step.state}: ${step.what}`)));
+        list.replaceChildren(...steps.map((step) => make('li', `${clock(step.at)} · +${lasted(step.ms)} · ${stateWord(step.state)} — ${step.what}`)));
     } catch (error) {
-        list.replaceChildren(make('li', error.status === 404 ? 'Эта версия службы не показывает шаги' : error.message));
+        list.replaceChildren(make('li', error.message));
     }
 }
 
@@ -168,7 +241,7 @@ async function readLog() {
         $('log').textContent = lines.join('\n');
         $('log').scrollTop = $('log').scrollHeight;
     } catch (error) {
-        $('log').textContent = error.status === 404 ? 'Эта версия службы не показывает журнал' : error.message;
+        $('log').textContent = error.message;
     }
 }
 
@@ -181,6 +254,7 @@ function jump() {
     const wanted = $('when').value;
     if (!wanted) return;
     const found = operations.find((operation) => clock(operation.created_at).slice(0, 5) <= wanted);
+    $('found').textContent = found ? '' : 'Раньше этого времени операций не видно';
     for (const part of $('operations').querySelectorAll('details')) {
         part.classList.toggle('found', part.dataset.id === found?.id);
         if (part.dataset.id !== found?.id) continue;
