@@ -4,7 +4,6 @@
 const $ = (id) => document.getElementById(id);
 const CALL_MS = 15000;
 let events = null;
-let screen = null;
 let operations = [];
 const due = new Map();
 
@@ -82,6 +81,7 @@ const deviceState = words({
 });
 const counterWord = words({
     scans: 'сканирований', discarded: 'отброшено', reconnects: 'подключений заново', frames: 'кадров', unproven: 'кадров без подтверждения', errors: 'ошибок',
+    not_shared: 'не передано кассовой программе', unterminated: 'без конца кода',
 });
 
 // Only a day that is not today needs its date.
@@ -105,7 +105,7 @@ async function readHealth() {
     if (!health.journal) return false;
     $('reasons').replaceChildren(...health.reasons.map((reason) => make('li', reason)));
     const reachable = { true: 'есть', false: 'нет' }[String(health.service.reachable)] ?? 'ещё не проверялась';
-    $('facts').textContent = `Связь с сервером: ${reachable}${health.service.latency_ms == null ? '' : `, ${health.service.latency_ms} мс`}. `
+    $('facts').textContent = `Связь с сервером: ${reachable}${health.service.reachable !== true || health.service.latency_ms == null ? '' : `, ${health.service.latency_ms} мс`}. `
         + `В очереди: ${health.queue_depth}. Операций в журнале: ${health.journal.operations}. Версия ${health.version}.`;
     return true;
 }
@@ -274,8 +274,8 @@ function readAll() {
 
 function listen() {
     events?.close();
-    screen?.close();
-    events = new EventSource('/v1/events');
+    // Not /display/events: who listens there counts as a buyer's display.
+    events = new EventSource('/v1/events?also=scene');
     events.onopen = () => { $('line').textContent = 'на связи'; readAll(); };
     events.onerror = () => {
         $('line').textContent = 'нет связи, повторяю…';
@@ -286,19 +286,11 @@ function listen() {
     events.addEventListener('device', () => soon('devices', readDevices));
     events.addEventListener('queue', () => soon('queue', readQueue));
     events.addEventListener('operation', () => { soon('operations', readOperations); soon('log', readLog, 1000); });
-    screen = new EventSource('/display/events');
-    let number = null;
-    const changed = (event) => {
-        if (event.data === number) return;
-        number = event.data;
-        soon('picture', readPicture, 300);
-    };
-    screen.addEventListener('scene', changed);
+    events.addEventListener('scene', () => soon('picture', readPicture, 300));
 }
 
 function showForm() {
     events?.close();
-    screen?.close();
     $('bench').hidden = $('leave').hidden = true;
     $('line').textContent = '';
     $('enter').hidden = false;
