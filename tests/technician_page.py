@@ -11,13 +11,14 @@ import http.client
 import json
 import os
 import sys
+import tempfile
 import termios
 import time
 import tty
 
 from demo_page import Browser, Failed, WAIT_S, expect, until
 from display_page import free_port
-from till import CONF, Till
+from till import CONF, Till, codes_in
 
 WRONG = "a-wrong-token-that-no-log-may-hold"
 SETTLED_S = 180
@@ -118,6 +119,11 @@ class Page:
                 self.browser.save(os.path.join(self.folder, f"{name}-{size}.png"))
         self.browser.resize(1280, 800)
 
+    def codes(self):
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            self.browser.save(file.name)
+            return codes_in(file.name)
+
     def control(self, method, path, body):
         connection = http.client.HTTPConnection(self.service, timeout=WAIT_S)
         try:
@@ -194,6 +200,7 @@ def test_of_devices(page):
     page.press("[data-device=scanner1]", "Проверить со сканированием")
     page.until_text("[data-device=scanner1]", "Идёт проверка")
     expect("progress is shown", page.is_shown("[data-device=scanner1] progress"))
+    until("its code is in the picture", lambda: len(page.codes()) == 1)
     page.shoot("test")
     page.press("[data-device=scanner1]", "Остановить")
     page.until_text("[data-device=scanner1]", "Проверка закончена")

@@ -283,7 +283,8 @@ function listen() {
         if (events.readyState === EventSource.CLOSED) setTimeout(start, 3000);
     };
     events.addEventListener('health', () => soon('health', readHealth));
-    events.addEventListener('device', () => soon('devices', readDevices));
+    // A test shows its codes outside the scenes of sales.
+    events.addEventListener('device', () => { soon('devices', readDevices); soon('picture', readPicture, 300); });
     events.addEventListener('queue', () => soon('queue', readQueue));
     events.addEventListener('operation', () => { soon('operations', readOperations); soon('log', readLog, 1000); });
     events.addEventListener('scene', () => soon('picture', readPicture, 300));
