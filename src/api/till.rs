@@ -232,7 +232,7 @@ pub struct ServiceHealth {
 pub struct DeviceHealth {
     /// `scanner1`, `display1`, in the order of oplati.conf.
     pub name: String,
-    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `not_supported`, `none`.
+    /// `connected`, `missing`, `busy`, `no_permission`, `wrong_mode`, `failed`, `none`.
     pub state: String,
     /// A display: the scene that stands on it.
     pub shows: Option<String>,

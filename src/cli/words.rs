@@ -43,6 +43,7 @@ pub(super) fn device_state(tongue: Tongue, word: &str) -> String {
         "no_permission" => ("нет прав", "no permission"),
         "wrong_mode" => ("не тот режим", "wrong mode"),
         "failed" => ("неисправно", "failed"),
+        "none" => ("нет", "none"),
         other => return super::output::printable(other),
     };
     tongue.say(russian, english).to_owned()
@@ -51,6 +52,21 @@ pub(super) fn device_state(tongue: Tongue, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_state_of_a_device_has_its_words() {
+        for word in [
+            "connected",
+            "missing",
+            "busy",
+            "no_permission",
+            "wrong_mode",
+            "failed",
+            "none",
+        ] {
+            assert_ne!(device_state(Tongue::Russian, word), word);
+        }
+    }
 
     #[test]
     fn belarusians_read_russian_and_others_english() {

@@ -70,7 +70,7 @@ const NO_WINDOW: &str = "Запустите в сеансе кассира: opla
 pub struct DisplayState {
     /// `display1`.
     pub name: String,
-    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `not_supported`, `none`.
+    /// `connected`, `missing`, `busy`, `no_permission`, `wrong_mode`, `failed`, `none`.
     pub state: &'static str,
     /// The file, the node, or the page's path.
     pub node: Option<String>,
