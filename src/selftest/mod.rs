@@ -1,7 +1,7 @@
 //! The technician's bench: what works at this till, what does not, and what to do.
 //!
 //! - [`check`]: one finding, in two languages · [`ground`]: what all checks stand on, the daemon's word among it
-//! - [`run`]: all groups side by side, each with a deadline · `settings`, `system`, `devices`, `service`, `journal`,
+//! - [`run()`]: all groups side by side, each with a deadline · `settings`, `system`, `devices`, `service`, `journal`,
 //!   `api`: the groups
 //! - [`recognise`]: from what a scanner sent to what is wrong with it · [`closed_loop`]: codes on a display, read back
 //! - [`bundle`]: the report with everything that support asks for, and without any secret
