@@ -290,7 +290,7 @@ impl Bench {
     }
 }
 
-fn unknown(name: &str) -> Problem {
+pub(super) fn unknown(name: &str) -> Problem {
     Problem::new(
         Code::NotFound,
         format!("Устройства {name} нет"),

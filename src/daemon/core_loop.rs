@@ -18,7 +18,7 @@ use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket, Write};
-use crate::daemon::bench::Bench;
+use crate::daemon::bench::{self, Bench};
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
@@ -191,7 +191,7 @@ impl CoreLoop {
 
     /// Not in this thread: no counter makes a buyer wait for a slow disk.
     fn save_tallies(&self) {
-        if self.saving.swap(true, Ordering::Relaxed) {
+        if !self.parts.shared.has_unsaved_tallies() || self.saving.swap(true, Ordering::Relaxed) {
             return;
         }
         let (shared, saving) = (Arc::clone(&self.parts.shared), Arc::clone(&self.saving));
@@ -411,13 +411,7 @@ impl CoreLoop {
     fn device(&self, name: &str) -> Result<Device, Problem> {
         let devices = self.parts.shared.devices();
         let found = devices.into_iter().find(|device| device.name == name);
-        found.ok_or_else(|| {
-            Problem::new(
-                Code::NotFound,
-                "Такого устройства нет",
-                "Имена устройств — oplati devices",
-            )
-        })
+        found.ok_or_else(|| bench::unknown(name))
     }
 
     /// Whether the end of another operation can be written; said once when that changes.

@@ -142,7 +142,12 @@ impl Shared {
 
     /// Keeps what devices have counted, if they have.
     pub(super) fn save_tallies(&self) {
-        self.tallies.save(&self.devices());
+        self.tallies.save(|| self.devices());
+    }
+
+    /// Whether they have, which costs no look at the disk.
+    pub(super) fn has_unsaved_tallies(&self) -> bool {
+        self.tallies.is_behind(&self.devices())
     }
 
     /// What refuses a sale, Russian.

@@ -57,8 +57,6 @@ struct Inner {
     seen: BTreeMap<String, Seen>,
     /// As the file has it.
     saved: BTreeMap<String, Tally>,
-    /// It cannot be written; said once.
-    fails: bool,
 }
 
 /// Counters of all devices.
@@ -67,6 +65,8 @@ pub(super) struct Tallies {
     path: PathBuf,
     settings: BTreeMap<String, String>,
     inner: Mutex<Inner>,
+    /// Whether the file could not be written, which is said once; held while it is.
+    fails: Mutex<bool>,
 }
 
 impl Tallies {
@@ -87,12 +87,12 @@ impl Tallies {
             before: saved.clone(),
             seen: BTreeMap::new(),
             saved,
-            fails: false,
         };
         Tallies {
             path,
             settings,
             inner: Mutex::new(inner),
+            fails: Mutex::default(),
         }
     }
 
@@ -139,9 +139,9 @@ impl Tallies {
         setting(&self.settings, name)
     }
 
-    /// Writes what has changed, if anything has; `devices` are complete. Of one that is not among them, as when
-    /// its part has stopped already, the file keeps what it has.
-    pub(super) fn save(&self, devices: &[Device]) {
+    /// What the file should hold; `devices` are complete. Of one that is not among them, as when its part has
+    /// stopped already, it keeps what it has.
+    fn present(&self, devices: &[Device]) -> BTreeMap<String, Tally> {
         let now = devices.iter().filter_map(|device| {
             let tally = Tally {
                 setting: self.setting(&device.name)?.to_owned(),
@@ -153,15 +153,28 @@ impl Tallies {
         });
         let mut present = self.lock().saved.clone();
         present.extend(now);
+        present
+    }
+
+    /// Whether something has changed since the file was written. Does not touch the disk.
+    pub(super) fn is_behind(&self, devices: &[Device]) -> bool {
+        let present = self.present(devices);
+        self.lock().saved != present
+    }
+
+    /// Writes what has changed, if anything has. One at a time, each with what `look` finds then: nothing
+    /// older replaces what is newer.
+    pub(super) fn save(&self, look: impl FnOnce() -> Vec<Device>) {
+        let mut fails = self.fails.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = self.present(&look());
         if self.lock().saved == present {
             return;
         }
         let kept = Kept { devices: present };
         let written = write(&self.path, &kept);
-        let mut inner = self.lock();
-        let failed_before = std::mem::replace(&mut inner.fails, written.is_err());
+        let failed_before = std::mem::replace(&mut *fails, written.is_err());
         match written {
-            Ok(()) => inner.saved = kept.devices,
+            Ok(()) => self.lock().saved = kept.devices,
             Err(error) if !failed_before => {
                 tracing::warn!(%error, path = %self.path.display(), "The devices' counters are not saved");
             }
@@ -245,7 +258,7 @@ mod tests {
         let first = tallies(&path, "a");
         let mut devices = [device(7, "connected", Some("cut off"))];
         first.complete(&mut devices, at(100));
-        first.save(&devices);
+        first.save(|| devices.to_vec());
         let second = tallies(&path, "a");
         let mut devices = [device(2, "connected", None)];
         second.complete(&mut devices, at(200));
@@ -255,8 +268,8 @@ mod tests {
             devices[0].last_error_at.as_deref(),
             Some("1970-01-01T00:01:40.000Z")
         );
-        second.save(&devices);
-        second.save(&[]);
+        second.save(|| devices.to_vec());
+        second.save(Vec::new);
         let third = tallies(&path, "a");
         let mut devices = [device(0, "connected", None)];
         third.complete(&mut devices, at(250));
