@@ -9,6 +9,7 @@ condition, with a bound. Prints `N passed, N failed`; the exit code is 0 only if
 """
 
 import base64
+import functools
 import glob
 import http.client
 import json
@@ -201,6 +202,29 @@ class Demo:
 def expect(what, condition):
     if not condition:
         raise Failed(what)
+
+
+def play(tests, said, tidy=lambda: None):
+    """Runs tests one after another and prints how each went; `said` is the daemon's log, `tidy` mends what
+    a test that failed has left. Answers how many passed and how many failed."""
+    passed = failed = 0
+    for test in tests:
+        began = time.monotonic()
+        try:
+            test()
+            passed += 1
+            print(f"ok    {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
+        except (Failed, OSError, KeyError, ValueError) as error:
+            failed += 1
+            tidy()
+            print(f"FAIL  {test.__name__}: {error}", flush=True)
+            print("".join(f"      | {line}\n" for line in said().splitlines()[-20:]))
+    return passed, failed
+
+
+def given(test, *arguments):
+    """The test with what it needs, under its own name."""
+    return functools.wraps(test)(lambda: test(*arguments))
 
 
 def switch_network(browser, value):

@@ -13,9 +13,8 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 
-from demo_page import WAIT_S, Browser, Failed, expect, until
+from demo_page import WAIT_S, Browser, expect, given, play, until
 from till import Till, codes_in
 
 SCENE = 1000000  # from the number of a scene to the next one's
@@ -282,20 +281,9 @@ def main():
     tests = [test_every_page_has_its_own_pixels, test_killed_and_restarted, test_a_daemon_that_hangs,
              test_killed_between_word_and_picture, test_a_late_picture_is_never_shown, test_a_page_that_slept,
              test_rules_for_browsers, test_nothing_was_blocked, test_a_frozen_page]
-    passed = failed = 0
     page = Page(os.path.abspath(sys.argv[1]))
     try:
-        for test in tests:
-            began = time.monotonic()
-            try:
-                test(page, picture)
-                passed += 1
-                print(f"ok    {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
-            except (Failed, OSError, KeyError, ValueError) as error:
-                failed += 1
-                page.end_sales()
-                print(f"FAIL  {test.__name__}: {error}", flush=True)
-                print("".join(f"      | {line}\n" for line in page.till.said().splitlines()[-20:]))
+        passed, failed = play([given(test, page, picture) for test in tests], lambda: page.till.said(), page.end_sales)
     finally:
         page.close()
     print(f"{passed} passed, {failed} failed")

@@ -13,10 +13,9 @@ import os
 import sys
 import tempfile
 import termios
-import time
 import tty
 
-from demo_page import Browser, Failed, WAIT_S, expect, until
+from demo_page import Browser, Failed, WAIT_S, expect, given, play, until
 from display_page import free_port
 from till import CONF, Till, codes_in
 
@@ -332,19 +331,9 @@ def main():
     tests = [test_the_form, test_devices_live, test_of_devices, test_a_sale_appears, test_the_queue, test_a_link_works_once,
              test_nothing_is_kept, test_a_stream_ends_with_its_session, test_logout, test_the_console_is_silent,
              test_without_listen]
-    passed = failed = 0
     page = Page(os.path.abspath(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else None)
     try:
-        for test in tests:
-            began = time.monotonic()
-            try:
-                test(page)
-                passed += 1
-                print(f"ok    {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
-            except (Failed, OSError, KeyError, ValueError) as error:
-                failed += 1
-                print(f"FAIL  {test.__name__}: {error}", flush=True)
-                print("".join(f"      | {line}\n" for line in page.till.said().splitlines()[-10:]))
+        passed, failed = play([given(test, page) for test in tests], lambda: page.till.said())
     finally:
         page.close()
     print(f"{passed} passed, {failed} failed")

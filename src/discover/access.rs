@@ -102,23 +102,32 @@ pub fn links(root: &Path, node: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_has_a_node_is_known_by_its_descriptors_and_by_its_lock() {
+    /// A program that has begun: its first line, and the process, which ends with its input.
+    fn begun(command: &mut std::process::Command) -> (String, std::process::Child) {
         use std::io::BufRead as _;
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let node = std::fs::canonicalize(file.path()).unwrap();
-        assert_eq!(holder(&node), None);
-        let mut child = std::process::Command::new("flock")
-            .arg(&node)
-            .args(["sh", "-c", "echo locked; read end"])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
+        use std::process::Stdio;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
         std::io::BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
+        (line, child)
+    }
+
+    #[test]
+    fn who_has_a_node_is_known_by_its_descriptors_and_by_its_lock() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let node = std::fs::canonicalize(file.path()).unwrap();
+        assert_eq!(holder(&node), None);
+        let (_, mut child) = begun(std::process::Command::new("flock").arg(&node).args([
+            "sh",
+            "-c",
+            "echo locked; read end",
+        ]));
         let expected = format!("flock ({})", child.id());
         assert_eq!(holder(&node), Some(expected));
         assert_eq!(locker(&node), Some(child.id()));
@@ -129,23 +138,16 @@ mod tests {
 
     #[test]
     fn a_file_of_the_same_name_in_another_container_is_another_file() {
-        use std::io::BufRead as _;
         let folder = tempfile::tempdir().unwrap();
         let node = std::fs::canonicalize(folder.path()).unwrap().join("node");
         std::fs::write(&node, "").unwrap();
-        let mut child = std::process::Command::new("unshare")
-            .args(["--map-root-user", "--mount", "sh", "-c"])
-            .arg("mount -t tmpfs tmpfs \"${1%/*}\" && : > \"$1\" && exec 3< \"$1\" && echo open; read end")
-            .arg("sh")
-            .arg(&node)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        std::io::BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let (line, mut child) = begun(
+            std::process::Command::new("unshare")
+                .args(["--map-root-user", "--mount", "sh", "-c"])
+                .arg("mount -t tmpfs tmpfs \"${1%/*}\" && : > \"$1\" && exec 3< \"$1\" && echo open; read end")
+                .arg("sh")
+                .arg(&node),
+        );
         assert_eq!(line, "open\n");
         assert_eq!(holder(&node), None);
         drop(child.stdin.take());

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -114,16 +114,7 @@ impl Till {
     /// A call of the simulated service.
     pub fn service(&self, method: &str, path: &str, body: &Value) {
         let address = self.service.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).unwrap();
-        let body = body.to_string();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = exchange(TcpStream::connect(address).unwrap(), method, path, body);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
@@ -156,21 +147,9 @@ impl Till {
     }
 
     pub fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let mut stream = UnixStream::connect(SOCKET).unwrap();
+        let stream = UnixStream::connect(SOCKET).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = exchange(stream, method, path, body);
         let body = answer.split_once("\r\n\r\n").unwrap().1;
         serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"))
     }
@@ -277,6 +256,24 @@ impl Till {
         // 100 ticks a second, on every Linux that Debian ships.
         Duration::from_millis(ticks * 10)
     }
+}
+
+/// A whole call over a connection of its own: the answer as it came.
+fn exchange(mut stream: impl Read + Write, method: &str, path: &str, body: &Value) -> String {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// `su` gives the user the groups that the package gives it, and no right of root.
