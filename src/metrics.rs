@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::api::till::{Device, Health, HealthStatus};
-use crate::operation::{Kind, State};
+use crate::operation::{Kind, State, word};
 use crate::service::call::{Answer, Failure};
 
 /// Upper bounds of the buckets of times on the network and with people, microseconds.
@@ -106,12 +106,6 @@ pub fn outcome(answer: &Answer) -> &'static str {
     }
 }
 
-/// A word of the API: `sale`, `done`.
-fn word(value: &impl serde::Serialize) -> String {
-    let value = serde_json::to_value(value).unwrap_or_default();
-    value.as_str().unwrap_or_default().to_owned()
-}
-
 #[derive(Debug)]
 struct Figures {
     operations: BTreeMap<(String, String), u64>,
@@ -144,7 +138,7 @@ impl Metrics {
 
     /// An operation ended.
     pub fn ended(&self, kind: Kind, state: State) {
-        let labels = (word(&kind), word(&state));
+        let labels = (word(kind), word(state));
         *self.lock().operations.entry(labels).or_default() += 1;
     }
 
@@ -251,7 +245,7 @@ fn write_health(text: &mut String, health: &Health) {
         HealthStatus::Degraded,
         HealthStatus::Blocked,
     ] {
-        let labels = format!("{name}{{status=\"{}\"}}", word(&status));
+        let labels = format!("{name}{{status=\"{}\"}}", word(status));
         line(text, &labels, &u8::from(health.status == status));
     }
     let mut gauge = |name: &str, help: &str, value: u64| {

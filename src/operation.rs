@@ -402,6 +402,15 @@ pub struct QueueItem {
     pub set_aside: bool,
 }
 
+/// The contract's word for a value of one: `sale`, `done`. Empty for what has no word.
+#[must_use]
+pub fn word(value: impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds, the one form of times in JSON and in the journal.
 pub mod rfc3339_ms {
     use jiff::Timestamp;

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::exit;
-use crate::operation::{Operation, Shows, State};
+use crate::operation::{Operation, Shows, State, word};
 
 /// Seconds that one question waits for a change.
 const WAIT_S: u64 = 10;
@@ -161,8 +161,7 @@ async fn changed(
     operation: &Operation,
     began: Instant,
 ) -> Result<Operation, TillError> {
-    let state = serde_json::to_value(operation.state).unwrap_or_default();
-    let after = state.as_str().unwrap_or_default();
+    let after = word(operation.state);
     let path = format!(
         "/v1/operations/{}?wait={WAIT_S}&after={after}",
         operation.id

@@ -89,15 +89,9 @@ fn clear(context: &Context) -> Result<u8, CliError> {
     }
     // A bad file of the shop's stops nobody here: the daemon names it.
     let (registry, _) = Registry::load(&context.paths.profiles());
-    let look = Look {
-        language: config.display.language,
-        shop_name: config.display.shop_name,
-        logo: config
-            .display
-            .logo
-            .and_then(|path| Logo::read(&path).ok().map(Arc::new)),
-        rotate: config.display.rotate,
-    };
+    let logo = config.display.logo.as_deref();
+    let logo = logo.and_then(|path| Logo::read(path).ok().map(Arc::new));
+    let look = Look::of(&config.display, logo);
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
     let displays = displays.map_err(|source| CliError::File {
         path: "the displays".into(),
@@ -143,15 +137,14 @@ fn draw(context: &Context, what: &str, args: &DisplayArgs) -> Result<Vec<u8>, Cl
     }
     let size = pixel_size(&args.size)?;
     let display = config::load(&context.root)?.config.display;
+    let logo = display.logo.as_deref();
+    let logo = logo
+        .map(|path| Logo::read(path).map(Arc::new))
+        .transpose()
+        .map_err(|error| CliError::Data(with_causes(&error)))?;
     let look = Look {
-        language: display.language,
-        shop_name: display.shop_name,
-        logo: display
-            .logo
-            .map(|path| Logo::read(&path).map(Arc::new))
-            .transpose()
-            .map_err(|error| CliError::Data(with_causes(&error)))?,
         rotate: 0,
+        ..Look::of(&display, logo)
     };
     let named = Scene::samples()
         .into_iter()

@@ -11,7 +11,7 @@ use super::{CliError, Context};
 use crate::api::till::Archive as _;
 use crate::exit;
 use crate::journal::{Journal, Reader};
-use crate::operation::{Operation, QueueItem};
+use crate::operation::{Operation, QueueItem, word};
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -123,21 +123,15 @@ async fn list_page(
 }
 
 fn row(operation: &Operation) -> Vec<String> {
-    let word = |value: serde_json::Result<serde_json::Value>| {
-        value
-            .ok()
-            .and_then(|value| value.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    };
     let undo = operation
         .undo
-        .map(|undo| format!(" [undo {}]", word(serde_json::to_value(undo))))
+        .map(|undo| format!(" [undo {}]", word(undo)))
         .unwrap_or_default();
     vec![
         time(operation.created_at),
         operation.id.clone(),
-        word(serde_json::to_value(operation.kind)),
-        word(serde_json::to_value(operation.state)),
+        word(operation.kind),
+        word(operation.state),
         operation.amount.to_string(),
         format!("{}{undo}", operation.message),
     ]

@@ -150,12 +150,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let opened = open_journal(&paths.journal())?;
     let clock = Clock::start();
     let mut advice = advice(&loaded);
-    let look = Look {
-        language: config.display.language,
-        shop_name: config.display.shop_name.clone(),
-        logo: logo(config, &mut advice),
-        rotate: config.display.rotate,
-    };
+    let look = Look::of(&config.display, logo(config, &mut advice));
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
     let displays = displays.map_err(|source| DaemonError::System {
         what: "a display's thread",

@@ -8,14 +8,13 @@ use crate::core::event::Step;
 use crate::core::record::Record;
 use crate::daemon::core_loop::CoreLoop;
 use crate::metrics::outcome;
-use crate::operation::{Kind, Operation, State, rfc3339_ms};
+use crate::operation::{Kind, Operation, State, rfc3339_ms, word};
 use crate::service::Exchange;
 
 impl CoreLoop {
     pub(super) fn tell_listeners(&self, record: &Record, what: &str) {
         let operation = record.operation();
-        let state = serde_json::to_value(operation.state).unwrap_or_default();
-        let state = state.as_str().unwrap_or_default();
+        let state = word(operation.state);
         tracing::info!(operation = %operation.id, state, amount = %operation.amount, what, "Operation");
         // What the display shows is the buyer's: events, which anybody may keep, leave it out.
         let shared = Operation {

@@ -17,7 +17,7 @@ use super::loopback::Stream;
 use super::table::{Table, seconds};
 use super::world::{Parts, World};
 use crate::money::Kopecks;
-use crate::operation::{Item, ItemKind, Mode, Operation, Receipt, SaleRequest, Shows, State};
+use crate::operation::{Item, ItemKind, Mode, Operation, Receipt, SaleRequest, Shows, State, word};
 
 /// The bound of one sale; three of them and the start stay below 20 s.
 const SALE_LIMIT: Duration = Duration::from_secs(6);
@@ -154,7 +154,7 @@ async fn play_sale<W: Write>(
     let mut last: Option<Seen> = None;
     loop {
         let seen = next_change(&mut events, planned.id, last.as_ref()).await?;
-        table.state(began.elapsed(), &state_name(seen.state), &seen.message)?;
+        table.state(began.elapsed(), &word(seen.state), &seen.message)?;
         if seen.state.is_final() {
             break;
         }
@@ -191,7 +191,7 @@ async fn play_return<W: Write>(
     let path = format!("/v1/{}/{}", returned.collection, returned.id);
     let mut operation: Operation = parts.till.ask(Method::PUT, &path, Some(&body)).await?;
     loop {
-        let name = state_name(operation.state);
+        let name = word(operation.state);
         table.state(began.elapsed(), &name, &operation.message)?;
         if operation.state.is_final() {
             break;
@@ -206,7 +206,7 @@ async fn play_return<W: Write>(
     Err(DemoError::NotAsItShould(format!(
         "{} ended {}: {}",
         returned.id,
-        state_name(operation.state),
+        word(operation.state),
         operation.message
     )))
 }
@@ -254,14 +254,6 @@ async fn next_change(
     Err(DemoError::NotAsItShould(
         "the daemon closed its event stream".to_owned(),
     ))
-}
-
-/// The contract's name of a state.
-fn state_name(state: State) -> String {
-    serde_json::to_value(state)
-        .ok()
-        .and_then(|name| Some(name.as_str()?.to_owned()))
-        .unwrap_or_default()
 }
 
 /// What the people do when the operation waits for one of them.
@@ -322,7 +314,7 @@ fn check(plan: &[Planned], sales: &[Operation], ledger: &[Payment]) -> Result<()
             return Err(format!(
                 "{} ended {}: {}",
                 planned.id,
-                state_name(sale.state),
+                word(sale.state),
                 sale.message
             ));
         }

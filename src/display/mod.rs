@@ -151,6 +151,21 @@ struct Running {
     ended: mpsc::Receiver<Infallible>,
 }
 
+/// Of the picture in the browser and the API: the first PNG file's.
+#[must_use]
+pub fn picture_size(devices: &[DisplayDevice]) -> PixelSize {
+    let size = devices.iter().find_map(|device| match device {
+        DisplayDevice::Png { size, .. } => Some(*size),
+        DisplayDevice::Auto
+        | DisplayDevice::Drm { .. }
+        | DisplayDevice::Framebuffer { .. }
+        | DisplayDevice::Window
+        | DisplayDevice::Serial(_)
+        | DisplayDevice::Web => None,
+    });
+    size.unwrap_or(USUAL_SIZE)
+}
+
 impl Displays {
     /// As [`Displays::start_with`], with the built-in profiles.
     ///
@@ -175,18 +190,9 @@ impl Displays {
             .iter()
             .any(|device| matches!(device, DisplayDevice::Window | DisplayDevice::Auto));
         let live = Arc::new(LiveFrame::new(look.clone(), accepts_windows));
-        let size = devices.iter().find_map(|device| match device {
-            DisplayDevice::Png { size, .. } => Some(*size),
-            DisplayDevice::Auto
-            | DisplayDevice::Drm { .. }
-            | DisplayDevice::Framebuffer { .. }
-            | DisplayDevice::Window
-            | DisplayDevice::Serial(_)
-            | DisplayDevice::Web => None,
-        });
         let picture = LivePicture {
             frame: live.clone(),
-            size: size.unwrap_or(USUAL_SIZE),
+            size: picture_size(devices),
         };
         let picture = Screen::painted("live".to_owned(), Box::new(picture), look)?;
         let mut screens = Vec::new();
@@ -213,10 +219,7 @@ impl Displays {
         }
         self.live.put(scene.clone());
         for screen in self.all() {
-            if let Kind::Painted { slot, .. } = &screen.kind {
-                lock(&screen.facts).asked.get_or_insert_with(Instant::now);
-                slot.put(scene.clone());
-            }
+            screen.put(scene);
         }
         Ok(())
     }
@@ -250,17 +253,11 @@ impl Displays {
         if let Some(refusal) = shows.refuses(scene, &self.live) {
             return Err(refusal);
         }
-        if !matches!(screen.kind, Kind::Painted { .. }) {
-            self.live.put(scene.clone());
-        }
-        let shown = if matches!(screen.kind, Kind::Painted { .. }) {
-            screen
+        if matches!(screen.kind, Kind::Painted { .. }) {
+            screen.put(scene);
         } else {
-            &self.picture
-        };
-        if let Kind::Painted { slot, .. } = &shown.kind {
-            lock(&shown.facts).asked.get_or_insert_with(Instant::now);
-            slot.put(scene.clone());
+            self.live.put(scene.clone());
+            self.picture.put(scene);
         }
         Ok(())
     }
@@ -363,6 +360,14 @@ impl Drop for Displays {
 }
 
 impl Screen {
+    /// Gives the painter its next scene; what is not painted here has none.
+    fn put(&self, scene: &Scene) {
+        if let Kind::Painted { slot, .. } = &self.kind {
+            lock(&self.facts).asked.get_or_insert_with(Instant::now);
+            slot.put(scene.clone());
+        }
+    }
+
     fn start(
         name: String,
         device: &DisplayDevice,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 
-use crate::config::{Language, PixelSize};
+use crate::config::{DisplaySettings, Language, PixelSize};
 use crate::display::frame::{Area, Frame};
 use crate::display::logo::Logo;
 pub(super) use crate::display::qr::Placed;
@@ -52,6 +52,19 @@ pub struct Look {
     pub logo: Option<Arc<Logo>>,
     /// 0, 90, 180, 270 degrees clockwise.
     pub rotate: u16,
+}
+
+impl Look {
+    /// As oplati.conf says, with the picture that it names, if that could be read.
+    #[must_use]
+    pub fn of(settings: &DisplaySettings, logo: Option<Arc<Logo>>) -> Look {
+        Look {
+            language: settings.language,
+            shop_name: settings.shop_name.clone(),
+            logo,
+            rotate: settings.rotate,
+        }
+    }
 }
 
 /// How much room the words beside a code have.

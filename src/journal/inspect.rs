@@ -55,7 +55,9 @@ pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
         return Ok(Inspected::TooLarge(length));
     }
     if log_length == 0 {
-        return look(path, path);
+        // `immutable`: no lock is taken, no file is made.
+        let connection = open(path, path, "?immutable=1")?;
+        return count(&connection, path);
     }
     // A crash has left a write-ahead log. SQLite would take it over and write; a copy of both tells the
     // same, and goes away with its folder.
@@ -64,12 +66,6 @@ pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
     std::fs::copy(path, &copy).map_err(prepare)?;
     std::fs::copy(log, copies.0.join("journal-wal")).map_err(prepare)?;
     open(path, &copy, "").and_then(|connection| count(&connection, path))
-}
-
-fn look(path: &Path, file: &Path) -> Result<Inspected, JournalError> {
-    // `immutable`: no lock is taken, no file is made.
-    let connection = open(path, file, "?immutable=1")?;
-    count(&connection, path)
 }
 
 fn open(path: &Path, file: &Path, how: &str) -> Result<Connection, JournalError> {

@@ -32,7 +32,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use crate::core::event::{Facts, Restored, Write};
 use crate::core::record::{EntryRecord, Record};
-use crate::operation::{Operation, State, Wish, rfc3339_ms};
+use crate::operation::{Operation, Wish, rfc3339_ms};
 
 pub use error::JournalError;
 use error::{reading, writing};
@@ -534,14 +534,6 @@ fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalErro
     row.as_ref().map(parse).transpose()
 }
 
-/// The contract's word for a value.
-fn name(value: impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(name)) => name,
-        Ok(_) | Err(_) => String::new(),
-    }
-}
-
 /// A second connection that can only read.
 fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     let open = |source| JournalError::Open {
@@ -552,11 +544,6 @@ fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     let connection = Connection::open_with_flags(path, flags).map_err(open)?;
     connection.busy_timeout(BUSY_WAIT).map_err(open)?;
     Ok(connection)
-}
-
-/// The word of a state, for queries.
-fn state_name(state: State) -> String {
-    name(state)
 }
 
 #[cfg(test)]

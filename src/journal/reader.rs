@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading, state_name};
+use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
 use crate::api::till::{Archive, OperationStep, OperationsQuery};
 use crate::core::record::Record;
-use crate::operation::{Operation, QueueItem};
+use crate::operation::{Operation, QueueItem, word};
 use crate::problem::{Code, Problem};
 
 /// Steps of one operation that are told: one that waits in the queue for days has many.
@@ -173,7 +173,7 @@ fn page(
     before: Option<i64>,
 ) -> Result<Vec<Operation>, JournalError> {
     let mut sql = String::from("SELECT id, operation FROM operations WHERE 1 = 1");
-    let state = query.state.map(state_name);
+    let state = query.state.map(word);
     let mut values: Vec<&dyn ToSql> = Vec::new();
     if let Some(shift) = &query.shift {
         sql.push_str(" AND shift = ?");

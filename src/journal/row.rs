@@ -6,10 +6,10 @@
 use rusqlite::{Connection, Row, params};
 use serde_json::{Map, Value};
 
-use super::{JournalError, name, writing};
+use super::{JournalError, writing};
 use crate::core::event::Write;
 use crate::core::record::Record;
-use crate::operation::rfc3339_ms;
+use crate::operation::{rfc3339_ms, word};
 
 /// What [`read_row`] reads.
 pub(super) const COLUMNS: &str = "id, operation, request, record";
@@ -111,8 +111,8 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
     let at = rfc3339_ms::text(operation.updated_at);
     let row = params![
         operation.id,
-        name(operation.kind),
-        name(operation.state),
+        word(operation.kind),
+        word(operation.state),
         operation.shift,
         receipt_number(&write.record),
         operation.order_number,
@@ -135,7 +135,7 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
         .map_err(writing)?;
     let is_new = connection.last_insert_rowid() != before;
     let step_at = rfc3339_ms::text(write.at);
-    let step = params![operation.id, step_at, name(operation.state), write.what];
+    let step = params![operation.id, step_at, word(operation.state), write.what];
     let sql = "INSERT INTO steps (operation, at, state, what) VALUES (?1, ?2, ?3, ?4)";
     connection
         .prepare_cached(sql)

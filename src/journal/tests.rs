@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::core::event::{Event, Settings, Step};
 use crate::core::record::Account;
 use crate::core::validate::tests::request;
-use crate::operation::{Kind, Mode, Undo};
+use crate::operation::{Kind, Mode, State, Undo};
 use crate::service::call::Failure;
 
 fn core(restored: Restored) -> (Core, Step) {

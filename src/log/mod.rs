@@ -29,7 +29,7 @@ use line::{Dress, EscapedFields, Lines};
 use native::Native;
 use screen::Screen;
 
-pub use tail::tail;
+pub use tail::{end, tail};
 
 /// Names the variable that sets the level of standard error, such as `info,oplati::service=debug`.
 pub const LEVEL_VARIABLE: &str = "OPLATI_LOG";

@@ -9,7 +9,7 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -22,6 +22,7 @@ pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 #[derive(Debug)]
 pub(super) struct Native<F> {
     journal: UnixDatagram,
+    socket: PathBuf,
     screen: Screen<F>,
 }
 
@@ -32,7 +33,11 @@ impl<F: AsFd> Native<F> {
         let journal = UnixDatagram::unbound()?;
         journal.connect(socket)?;
         journal.set_nonblocking(true)?;
-        Ok(Native { journal, screen })
+        Ok(Native {
+            journal,
+            socket: socket.to_owned(),
+            screen,
+        })
     }
 
     fn event(&self, fields: &[u8]) {
@@ -41,7 +46,7 @@ impl<F: AsFd> Native<F> {
             if error.kind() == io::ErrorKind::WouldBlock {
                 return Err(error);
             }
-            self.journal.connect(SOCKET)?;
+            self.journal.connect(&self.socket)?;
             self.journal.send(fields)
         });
         if sent.is_err() {

@@ -16,24 +16,32 @@ const LONGEST_LINE: usize = 2000;
 /// # Errors
 /// When the file cannot be read.
 pub fn tail(path: &Path, lines: usize) -> io::Result<Vec<String>> {
+    let text = end(path, MOST_BYTES)?;
+    let mut newest: Vec<String> = text.lines().rev().take(lines).map(plain).collect();
+    newest.reverse();
+    Ok(newest)
+}
+
+/// The last `most` bytes of a file, the first line of them whole.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn end(path: &Path, most: u64) -> io::Result<String> {
     let mut file = File::options()
         .read(true)
         // A pipe in its place stops nobody.
         .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
-    let from = file.metadata()?.len().saturating_sub(MOST_BYTES);
+    let from = file.metadata()?.len().saturating_sub(most);
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let mut all = text.lines();
-    if from > 0 {
+    file.take(most).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(match text.split_once('\n') {
         // The first line has lost its beginning.
-        let _ = all.next();
-    }
-    let mut newest: Vec<String> = all.rev().take(lines).map(plain).collect();
-    newest.reverse();
-    Ok(newest)
+        Some((_, rest)) if from > 0 => rest.to_owned(),
+        Some(_) | None => text,
+    })
 }
 
 fn plain(line: &str) -> String {

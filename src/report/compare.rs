@@ -3,7 +3,7 @@
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::money::Kopecks;
-use crate::operation::{Kind, Operation, State, Undo};
+use crate::operation::{Kind, Operation, State, Undo, word};
 use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 /// Whether the journal's operation moved money, as far as the till was told.
@@ -126,10 +126,6 @@ impl Comparison {
             self.more += 1;
             return;
         }
-        let state = |operation: &Operation| {
-            let word = serde_json::to_value(operation.state).unwrap_or_default();
-            word.as_str().unwrap_or_default().to_owned()
-        };
         self.differences.push(Difference {
             what,
             operation: here.map(|operation| operation.id.clone()),
@@ -138,7 +134,7 @@ impl Comparison {
                 .or_else(|| here.and_then(|operation| operation.payment_id)),
             till: here.map(|operation| Side {
                 amount: operation.amount,
-                state: state(operation),
+                state: word(operation.state),
             }),
             service: there.map(|info| Side {
                 amount: info.sum,

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -45,11 +45,12 @@ pub fn save(path: &Path, ground: &Ground, report: &serde_json::Value) -> io::Res
     let secrets = secrets(ground);
     let report = serde_json::to_string_pretty(report).map_err(io::Error::other)?;
     let config = beginning(&ground.paths.config());
+    let log = crate::log::end(&ground.paths.log(), MAX_LOG).unwrap_or_default();
     let files = [
         // The report is ours: its long words are paths and times, no keys.
         ("report.json", by_value(&report, &secrets)),
         ("oplati.conf", masked(&config, &secrets)),
-        ("terminal.log", masked(&end(&ground.paths.log()), &secrets)),
+        ("terminal.log", masked(&log, &secrets)),
         ("devices.txt", by_value(&tree(), &secrets)),
     ];
     let at = ground.now.wall.as_second();
@@ -108,27 +109,6 @@ fn beginning(path: &Path) -> String {
         Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => String::new(),
     }
-}
-
-/// The last lines of a file, the first of them whole.
-fn end(path: &Path) -> String {
-    let read = || -> io::Result<String> {
-        let mut file = File::options()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-            .open(path)?;
-        let length = file.metadata()?.len();
-        let from = length.saturating_sub(MAX_LOG);
-        file.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        file.take(MAX_LOG).read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(match text.split_once('\n') {
-            Some((_, rest)) if from > 0 => rest.to_owned(),
-            _ => text,
-        })
-    };
-    read().unwrap_or_default()
 }
 
 fn by_value(text: &str, secrets: &BTreeSet<String>) -> String {

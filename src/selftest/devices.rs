@@ -11,9 +11,9 @@ use serde::Deserialize;
 
 use super::check::{Check, Group, Text, Verdict};
 use super::ground::{Daemon, Ground};
-use crate::config::{Config, DisplayDevice, PixelSize, ScannerDevice};
+use crate::config::{Config, DisplayDevice, ScannerDevice};
 use crate::discover::access;
-use crate::display::{Look, Scene, proof};
+use crate::display::{Look, Scene, picture_size, proof};
 use crate::profile::Registry;
 use crate::scanner::DeviceState;
 use crate::scanner::find::Knowledge;
@@ -384,33 +384,10 @@ fn frame_of_daemon(png: &[u8], devices: &[serde_json::Value]) -> Check {
 
 /// A code of the usual length, drawn as this till would and read back.
 fn own_frame(ground: &Ground) -> Check {
-    let usual = PixelSize {
-        width: 800,
-        height: 480,
-    };
-    let config = ground
-        .settings
-        .as_ref()
-        .ok()
-        .map(|loaded| &loaded.config.display);
-    let size = config.and_then(|display| {
-        display.devices.iter().find_map(|device| match device {
-            DisplayDevice::Png { size, .. } => Some(*size),
-            DisplayDevice::Auto
-            | DisplayDevice::Drm { .. }
-            | DisplayDevice::Framebuffer { .. }
-            | DisplayDevice::Window
-            | DisplayDevice::Serial(_)
-            | DisplayDevice::Web => None,
-        })
-    });
-    let size = size.unwrap_or(usual);
-    let look = Look {
-        language: config.map(|display| display.language).unwrap_or_default(),
-        shop_name: config.and_then(|display| display.shop_name.clone()),
-        logo: None,
-        rotate: config.map_or(0, |display| display.rotate),
-    };
+    let settings = ground.settings.as_ref().ok();
+    let display = settings.map(|loaded| &loaded.config.display);
+    let size = picture_size(display.map_or(&[], |display| &display.devices));
+    let look = display.map_or_else(Look::default, |display| Look::of(display, None));
     let code = "https://getapp.o-plati.by/map/?app_link=0123456789abcdef0123456789abcdef";
     match proof::painted(&Scene::qr(code.to_owned(), None), size, &look, 0) {
         Ok((_, Some(proof))) if proof.is_read => {

@@ -103,8 +103,6 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn new(settings: Settings) -> Result<Client, ClientError> {
-        // Another part of the process may have chosen a provider before: either will do.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let mut headers = HeaderMap::new();
         headers.insert(
             header_name(wire::HEADER_REG_NUM)?,
@@ -114,21 +112,10 @@ impl Client {
             let value = header_value(password.expose(), "password")?;
             headers.insert(header_name(wire::HEADER_PASSWORD)?, value);
         }
-        let plain = settings.url.to_ascii_lowercase().starts_with("http:");
         let build = |keep: usize| {
-            let builder = reqwest::Client::builder();
-            let builder = if plain {
-                builder.tls_certs_only([])
-            } else {
-                builder
-            };
-            builder
+            builder(&settings.url)
                 .default_headers(headers.clone())
                 .user_agent(concat!("oplati/", env!("CARGO_PKG_VERSION")))
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .http1_only()
                 .tcp_nodelay(true)
                 .connect_timeout(CONNECT.min(settings.timeout / 2))
                 .pool_idle_timeout(IDLE)
@@ -136,12 +123,7 @@ impl Client {
                 .build()
                 .map_err(ClientError::Build)
         };
-        let trimmed = settings.url.trim_end_matches('/');
-        let base = if trimmed.ends_with(wire::BASE) {
-            format!("{trimmed}{}", wire::POS)
-        } else {
-            format!("{trimmed}{}{}", wire::BASE, wire::POS)
-        };
+        let base = base(&settings.url);
         let (asking, moving) = (build(2)?, build(0)?);
         Ok(Client {
             settings,
@@ -493,11 +475,7 @@ async fn receive(
         Err(error) => return Err(lost(error)),
     };
     let status = response.status().as_u16();
-    let date = response
-        .headers()
-        .get(DATE)
-        .and_then(|date| date.to_str().ok())
-        .and_then(http_date);
+    let date = server_date(response.headers());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(lost)? {
         if body.len() + chunk.len() > most {
@@ -534,7 +512,7 @@ fn with_body(
 }
 
 /// Session ids and shifts are foreign text.
-fn with_query(url: &str, name: &str, value: &str) -> String {
+pub(super) fn with_query(url: &str, name: &str, value: &str) -> String {
     let mut text = format!("{url}?{name}=");
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -555,18 +533,44 @@ fn shown_path(url: &reqwest::Url) -> String {
     }
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
-    let stamp = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(text)
-        .ok()?;
-    Some(stamp)
+/// The service's clock, of its answer.
+pub(super) fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(date)
+        .ok()
+}
+
+/// What holds for every request to the service: no redirect, no proxy, nothing sent twice.
+pub(super) fn builder(url: &str) -> reqwest::ClientBuilder {
+    // Another part of the process may have chosen a provider before: either will do.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let builder = reqwest::Client::builder();
+    // A machine without certificates can still talk to a service without TLS.
+    let builder = if url.to_ascii_lowercase().starts_with("http:") {
+        builder.tls_certs_only([])
+    } else {
+        builder
+    };
+    builder
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .http1_only()
+}
+
+/// What every call's address begins with.
+pub(super) fn base(url: &str) -> String {
+    let trimmed = url.trim_end_matches('/');
+    let trimmed = trimmed.strip_suffix(wire::BASE).unwrap_or(trimmed);
+    format!("{trimmed}{}{}", wire::BASE, wire::POS)
 }
 
 fn header_name(name: &'static str) -> Result<HeaderName, ClientError> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| ClientError::Header(name))
 }
 
-fn header_value(text: &str, what: &'static str) -> Result<HeaderValue, ClientError> {
+pub(super) fn header_value(text: &str, what: &'static str) -> Result<HeaderValue, ClientError> {
     let mut value = HeaderValue::from_str(text).map_err(|_| ClientError::Header(what))?;
     value.set_sensitive(true);
     Ok(value)

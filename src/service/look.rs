@@ -7,11 +7,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::DATE;
 
 use super::call::TokenProblem;
 use super::classify::token_problem;
-use super::client::Settings;
+use super::client::{self, Settings};
 use super::token;
 use super::wire::{self, ErrorBody};
 use crate::causes::with_causes;
@@ -158,29 +157,12 @@ async fn ask(
     token: Option<&Secret>,
     shift: &str,
 ) -> Result<Answered, Unreached> {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let builder = reqwest::Client::builder();
-    let builder = if settings.url.to_ascii_lowercase().starts_with("http:") {
-        builder.tls_certs_only([])
-    } else {
-        builder.tls_info(true)
-    };
-    let client = builder
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .http1_only()
+    let client = client::builder(&settings.url)
+        .tls_info(true)
         .build()
         .map_err(|error| Unreached::Client(with_causes(&error)))?;
-    let base = settings.url.trim_end_matches('/');
-    let base = base.strip_suffix(wire::BASE).unwrap_or(base);
-    let url = format!(
-        "{base}{}{}{}?{}={shift}",
-        wire::BASE,
-        wire::POS,
-        wire::PAYMENT_REPORTS,
-        wire::SHIFT
-    );
+    let url = format!("{}{}", client::base(&settings.url), wire::PAYMENT_REPORTS);
+    let url = client::with_query(&url, wire::SHIFT, shift);
     let mut request = client
         .get(url)
         .header(wire::HEADER_REG_NUM, &settings.reg_num);
@@ -190,9 +172,8 @@ async fn ask(
     ];
     for (name, secret) in secrets {
         let Some(secret) = secret else { continue };
-        let mut value = reqwest::header::HeaderValue::from_str(secret.expose())
+        let value = client::header_value(secret.expose(), name)
             .map_err(|_| Unreached::Client(format!("{name} cannot be sent")))?;
-        value.set_sensitive(true);
         request = request.header(name, value);
     }
     let began = Instant::now();
@@ -201,15 +182,7 @@ async fn ask(
         .await
         .map_err(|error| unreached(&error.without_url()))?;
     let elapsed = began.elapsed();
-    let date = response
-        .headers()
-        .get(DATE)
-        .and_then(|date| date.to_str().ok())
-        .and_then(|date| {
-            jiff::fmt::rfc2822::DateTimeParser::new()
-                .parse_timestamp(date)
-                .ok()
-        });
+    let date = client::server_date(response.headers());
     let certificate_until = response
         .extensions()
         .get::<reqwest::tls::TlsInfo>()

@@ -80,7 +80,8 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
     let mut app = App {
         context,
         wanted,
-        look: look(&config.display),
+        // The logo is of the idle scene, which the daemon draws.
+        look: Look::of(&config.display, None),
         monitors: None,
         pixels: Pixels::new(event_loop.owned_display_handle())
             .map_err(|error| no_desktop(&error))?,
@@ -113,16 +114,6 @@ fn has_desktop() -> bool {
     ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "DISPLAY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-}
-
-fn look(display: &DisplaySettings) -> Look {
-    Look {
-        language: display.language,
-        shop_name: display.shop_name.clone(),
-        rotate: display.rotate,
-        // Of the idle scene, which the daemon draws.
-        logo: None,
-    }
 }
 
 fn start_feed(

@@ -39,12 +39,7 @@ pub(super) fn run(
     };
     let config = &loaded.config;
     let (registry, _) = Registry::load(&ground.paths.profiles());
-    let look = Look {
-        language: config.display.language,
-        shop_name: config.display.shop_name.clone(),
-        logo: None,
-        rotate: config.display.rotate,
-    };
+    let look = Look::of(&config.display, None);
     let system = |error: std::io::Error| CliError::Data(error.to_string());
     let displays =
         Displays::start_with(&config.display.devices, &look, &registry).map_err(system)?;
