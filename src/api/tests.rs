@@ -78,6 +78,7 @@ impl Watch for Shelf {
             journal: JournalHealth::default(),
             version: "0",
             uptime_s: 0,
+            started_at: String::new(),
         }
     }
 

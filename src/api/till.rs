@@ -202,6 +202,8 @@ pub struct Health {
     pub version: &'static str,
     /// Seconds since the start.
     pub uptime_s: u64,
+    /// RFC 3339: when this process started, the same as long as it runs; an addition to the contract.
+    pub started_at: String,
 }
 
 /// The word for all of it.

@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
     let path = only.map_or(EVERYTHING, |_| EVENTS);
     let mut events = till.events(path, None).await?;
     let mut last: Option<String> = None;
-    let mut since = Instant::now();
+    let mut started = started_at(&till).await;
     let mut printer = Printer {
         context,
         only,
@@ -71,7 +71,8 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
                 break again;
             }
         };
-        let restarted = has_restarted(&till, since).await;
+        let before = std::mem::replace(&mut started, started_at(&till).await);
+        let restarted = started.is_none() || started != before;
         if restarted {
             // Its ids are of another count.
             last = None;
@@ -79,7 +80,6 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
         context
             .output
             .note(&back(context.tongue, restarted, lost.elapsed()));
-        since = Instant::now();
     }
 }
 
@@ -131,13 +131,10 @@ fn gap(tongue: Tongue, count: u64) -> String {
     }
 }
 
-/// Whether the daemon is younger than the stream that broke.
-async fn has_restarted(till: &Till, since: Instant) -> bool {
+/// By what one process of the daemon is told from the next.
+async fn started_at(till: &Till) -> Option<String> {
     let health: Result<Value, TillError> = till.ask(Method::GET, "/v1/health", None).await;
-    let uptime = health
-        .ok()
-        .and_then(|health| health.get("uptime_s")?.as_u64());
-    uptime.is_none_or(|uptime| uptime < since.elapsed().as_secs())
+    Some(health.ok()?.get("started_at")?.as_str()?.to_owned())
 }
 
 fn back(tongue: Tongue, restarted: bool, lost: Duration) -> String {

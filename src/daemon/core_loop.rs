@@ -466,6 +466,8 @@ impl CoreLoop {
             tracing::info!("The journal can be written again");
             self.publish_health();
         }
+        // Who hears of an operation and then asks for health hears what follows from it.
+        self.publish_status();
         for write in &step.writes {
             self.tell_listeners(&write.record, &write.what);
         }

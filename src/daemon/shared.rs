@@ -39,6 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Shared {
     clock: Clock,
+    started_at: Timestamp,
     status: Mutex<Status>,
     service: Mutex<ServiceHealth>,
     /// How far the service's clock is ahead of ours.
@@ -83,6 +84,7 @@ impl Shared {
     ) -> Shared {
         Shared {
             clock,
+            started_at: clock.now().wall,
             status: Mutex::default(),
             service: Mutex::default(),
             skew: Mutex::default(),
@@ -270,6 +272,7 @@ impl Watch for Shared {
             },
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: self.clock.now().mono.as_secs(),
+            started_at: rfc3339_ms::text(self.started_at),
         }
     }
 
