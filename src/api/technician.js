@@ -128,6 +128,8 @@ function deviceCard(device, displays, chosen) {
     if (device.since) head.append(make('span', `с ${moment(device.since)}`, 'small'));
     part.append(head);
     part.append(make('p', [deviceKind(device.kind), device.profile, device.node, device.shows].filter(Boolean).join(' · '), 'small'));
+    const says = [device.identity, device.firmware && `прошивка: ${device.firmware}`].filter(Boolean);
+    if (says.length) part.append(make('p', says.join(' · '), 'small'));
     part.append(make('p', Object.entries(device.counters ?? {}).map(([name, value]) => `${counterWord(name)}: ${value}`).join(', '), 'small'));
     if (device.last_error) {
         const when = device.last_error_at ? `${moment(device.last_error_at)}: ` : '';

@@ -251,6 +251,10 @@ pub struct Device {
     pub state: String,
     /// The device's profile id, if one applies.
     pub profile: Option<String>,
+    /// What the device says of itself since it was opened: maker, product, serial number, release.
+    pub identity: Option<String>,
+    /// Its answer to a firmware query, where its profile has one.
+    pub firmware: Option<String>,
     /// Path of the node, as configured.
     pub node: Option<String>,
     /// A display: the scene that stands on it.

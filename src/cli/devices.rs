@@ -146,7 +146,7 @@ fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candi
         node: candidate.node.clone(),
         setting: format!("{}:{}", candidate.mode.word(), stable.display()),
         ids: candidate.ids(),
-        name: name(candidate),
+        name: candidate.name(),
         kind: known.map(|(kind, _, _)| kind),
         profile: known.map(|(_, id, _)| id.clone()),
         why: known.map(|(_, _, why)| context.tongue.say(why.russian(), why.english())),
@@ -157,16 +157,6 @@ fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candi
         },
         holder: access::holder(&candidate.node),
         links,
-    }
-}
-
-fn name(candidate: &Candidate) -> Option<String> {
-    match (&candidate.maker, &candidate.product) {
-        (Some(maker), Some(product)) if !product.starts_with(maker.as_str()) => {
-            Some(format!("{maker} {product}"))
-        }
-        (_, Some(product)) => Some(product.clone()),
-        (maker, None) => maker.clone(),
     }
 }
 
@@ -372,27 +362,5 @@ mod tests {
             "platform-i8042-serio-0"
         );
         assert_eq!(whole_device("pci-0000:00:14.0"), "pci-0000:00:14.0");
-    }
-
-    #[test]
-    fn a_device_is_named_by_its_maker_and_product_once() {
-        let mut candidate = Candidate {
-            node: "/dev/ttyACM0".into(),
-            mode: Mode::Serial,
-            vid: None,
-            pid: None,
-            maker: Some("Newland".into()),
-            product: Some("Newland HR22".into()),
-            serial: None,
-            device: PathBuf::new(),
-            port: None,
-            driver: None,
-            descriptor: Vec::new(),
-        };
-        assert_eq!(name(&candidate).as_deref(), Some("Newland HR22"));
-        candidate.product = Some("HR22".into());
-        assert_eq!(name(&candidate).as_deref(), Some("Newland HR22"));
-        candidate.product = None;
-        assert_eq!(name(&candidate).as_deref(), Some("Newland"));
     }
 }

@@ -97,6 +97,7 @@ enum Verb {
     /// List operations, newest first
     Operations(operations::ListArgs),
     /// Show what waits in the queue; try or close an entry
+    #[command(args_conflicts_with_subcommands = true)]
     Queue {
         /// Read the journal itself, while the daemon does not run; exit code 75 when something waits
         #[arg(long)]

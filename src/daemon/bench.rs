@@ -305,6 +305,8 @@ fn plain(device: &Device, now: Now) -> DeviceTest {
         kind: device.kind.clone(),
         state: device.state.clone(),
         profile: device.profile.clone(),
+        identity: device.identity.clone(),
+        firmware: device.firmware.clone(),
         node: device.node.clone(),
         last_error: device.last_error.clone(),
         counters: device.counters.clone(),

@@ -233,6 +233,8 @@ mod tests {
             state: state.into(),
             since: None,
             profile: None,
+            identity: None,
+            firmware: None,
             node: None,
             shows: None,
             last_error: last_error.map(str::to_owned),

@@ -2,12 +2,13 @@
 //!
 //! - [`sysfs`]: reads a sysfs below a root that is passed in · [`access`]: rights, holders, symlinks ·
 //!   [`uevent`]: the kernel's and udev's word that something came or went · [`port`]: opens a serial port
-//!   that is named
+//!   that is named · [`identity`]: what a device says of itself
 //!
 //! sysfs and not udev's database: it is there before udev has run and without udev at all. To find out,
 //! nothing is opened and nothing is written; an unknown port may be a scale or a modem.
 
 pub mod access;
+pub mod identity;
 pub mod port;
 pub mod sysfs;
 pub mod uevent;
@@ -33,6 +34,8 @@ pub struct Candidate {
     pub product: Option<String>,
     /// As the device says.
     pub serial: Option<String>,
+    /// USB: the release that the maker gave the device (`bcdDevice`), such as `1.00`.
+    pub release: Option<String>,
     /// The physical device in sysfs: nodes of one device have the same.
     pub device: PathBuf,
     /// Where it is plugged in, such as `1-2.3`; stays through replugs into the same socket.
@@ -53,7 +56,7 @@ impl Candidate {
     /// One physical device in one of its modes. By its place and not by its serial number: cheap
     /// scanners all have the same.
     #[must_use]
-    pub fn identity(&self) -> String {
+    pub fn claim(&self) -> String {
         format!("{} {}", self.mode.word(), self.device.display())
     }
 }

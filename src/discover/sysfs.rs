@@ -85,6 +85,7 @@ fn tty(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
         maker: None,
         product: None,
         serial: None,
+        release: None,
         port: None,
         driver,
         descriptor: Vec::new(),
@@ -120,6 +121,7 @@ fn hidraw(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
         maker: None,
         product: clean("HID_NAME"),
         serial: clean("HID_UNIQ"),
+        release: None,
         port: None,
         driver: driver(&device),
         descriptor: bytes(&device.join("report_descriptor")).unwrap_or_default(),
@@ -156,6 +158,7 @@ fn input(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
         maker: None,
         product,
         serial: serial.filter(|serial| !serial.is_empty()),
+        release: None,
         port: None,
         driver: device.parent().and_then(driver),
         descriptor: Vec::new(),
@@ -184,6 +187,7 @@ fn with_usb(mut candidate: Candidate) -> Candidate {
     candidate.maker = named("manufacturer");
     candidate.product = named("product").or(candidate.product);
     candidate.serial = named("serial").or(candidate.serial);
+    candidate.release = id("bcdDevice").map(|bcd| format!("{:x}.{:02x}", bcd >> 8, bcd & 0xff));
     candidate.port = usb
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
@@ -378,8 +382,8 @@ pub(crate) mod tests {
         tree.usb("1-5", "1eab", "0d03", "");
         tree.keyboard("1-5", "event8", KEYS);
         let found = candidates(tree.path());
-        assert_eq!(found[0].identity(), found[2].identity());
-        assert_ne!(found[0].identity(), found[1].identity());
+        assert_eq!(found[0].claim(), found[2].claim());
+        assert_ne!(found[0].claim(), found[1].claim());
         let nodes = typing_nodes(tree.path(), &found[2]);
         let expected =
             ["event9", "event10", "event7"].map(|name| tree.path().join("dev/input").join(name));

@@ -76,6 +76,10 @@ pub struct DisplayState {
     pub node: Option<String>,
     /// The profile by which it is spoken to.
     pub profile: Option<String>,
+    /// What the device says of itself: maker, product, serial number, release.
+    pub identity: Option<String>,
+    /// Its answer to a firmware query, where its profile has one.
+    pub firmware: Option<String>,
     /// The scene that stands on it.
     pub shows: Option<&'static str>,
     /// The last thing that went wrong, English.
@@ -514,6 +518,8 @@ impl Screen {
             state,
             node: Some(facts.node),
             profile: facts.profile,
+            identity: facts.identity,
+            firmware: facts.firmware,
             shows: facts.shows,
             last_error: facts.last_error,
             remedy: facts.remedy,

@@ -78,6 +78,10 @@ pub(super) struct Facts {
     pub(super) state: Option<&'static str>,
     pub(super) node: String,
     pub(super) profile: Option<String>,
+    /// What the device says of itself: maker, product, serial number, release.
+    pub(super) identity: Option<String>,
+    /// Its answer to a firmware query, where its profile has one.
+    pub(super) firmware: Option<String>,
     /// Known before it is open, or since it was.
     pub(super) ability: Option<Ability>,
     /// The scene that stands there.
@@ -173,6 +177,8 @@ impl Painter {
         let mut facts = lock(&self.facts);
         facts.node = self.driver.node();
         facts.profile = self.driver.profile();
+        facts.identity = self.driver.identity();
+        facts.firmware = None;
         match opened {
             Ok(panel) => {
                 // Another monitor may be there now.
@@ -192,7 +198,11 @@ impl Painter {
         if wanted.shown {
             let watched = match panel {
                 Panel::Pixels(pixels) => pixels.watch()?,
-                Panel::Scenes(scenes) => scenes.watch()?,
+                Panel::Scenes(scenes) => {
+                    let watched = scenes.watch()?;
+                    lock(&self.facts).firmware = scenes.firmware();
+                    watched
+                }
             };
             let moves = wanted.scene.moves() && matches!(panel, Panel::Pixels(_));
             if watched == Watched::Same && !moves {

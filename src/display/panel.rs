@@ -20,6 +20,11 @@ pub(super) trait Driver: Send {
         None
     }
 
+    /// What the device says of itself since it was opened: maker, product, serial number, release.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// What the display can do, as far as that is known before it is open.
     fn ability(&self) -> Option<Ability> {
         None
@@ -84,6 +89,11 @@ pub(super) trait ScenePanel {
     /// [`PanelError`].
     fn watch(&mut self) -> Result<Watched, PanelError> {
         Ok(Watched::Same)
+    }
+
+    /// Its answer to a firmware query, as far as it has come.
+    fn firmware(&self) -> Option<String> {
+        None
     }
 }
 

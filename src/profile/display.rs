@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{LineSettings, Match, Mode, Status, validate_head};
+use super::schema::{LineSettings, Match, Mode, Status, validate_head, validate_query};
 use super::template::Template;
 
 /// What a QR code of the largest version holds, bytes: the limit of a box whose own is not known.
@@ -81,6 +81,9 @@ pub struct QrBox {
     /// Shows that it was cancelled; without it, as `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<Template>,
+    /// Asks for the firmware; sent once the box is cleared after the opening.
+    #[serde(default)]
+    pub firmware_query: Template,
 }
 
 /// `[pole]`.
@@ -212,6 +215,7 @@ impl QrBox {
                 ));
             }
         }
+        validate_query("qr_box", &self.firmware_query)?;
         if self.payload_without.iter().any(String::is_empty) {
             return Err("[qr_box] payload_without: no empty text".to_owned());
         }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::template::Template;
+
 /// The only version there is.
 pub const SCHEMA: u32 = 1;
 
@@ -217,6 +219,9 @@ pub struct Hid {
     pub continuation_ms: u16,
     /// A feature report that is sent when the device is opened; a device that refuses it is fine.
     pub open_feature: Vec<u8>,
+    /// An output report that asks for the firmware, its number first; sent when the device is opened,
+    /// if its descriptor has such a report. The answer comes as one to a command.
+    pub firmware_query: Template,
 }
 
 impl Default for Hid {
@@ -224,6 +229,7 @@ impl Default for Hid {
         Hid {
             continuation_ms: 500,
             open_feature: Vec::new(),
+            firmware_query: Template::default(),
         }
     }
 }
@@ -339,8 +345,22 @@ impl Profile {
         if self.hid.as_ref().is_some_and(|h| h.open_feature.len() > 64) {
             return Err("[hid] open_feature: at most 64 bytes".to_owned());
         }
+        if let Some(hid) = &self.hid {
+            validate_query("hid", &hid.firmware_query)?;
+        }
         Ok(())
     }
+}
+
+/// `place` is the table in the file.
+pub(super) fn validate_query(place: &str, query: &Template) -> Result<(), String> {
+    let fixed = query.fixed();
+    if fixed.is_none_or(|bytes| bytes.len() > 64) {
+        return Err(format!(
+            "[{place}] firmware_query: at most 64 bytes with nothing to be filled in"
+        ));
+    }
+    Ok(())
 }
 
 /// What every profile has, whatever its kind.

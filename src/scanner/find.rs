@@ -26,7 +26,7 @@ pub struct Knowledge {
     pub layout: Option<Layout>,
     /// Where sysfs and the nodes are; `/` but in tests.
     pub root: PathBuf,
-    /// Devices that scanners have: identity, and whose it is.
+    /// Devices that scanners have: [`Candidate::claim`], and whose it is.
     pub claims: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
@@ -89,8 +89,7 @@ impl Knowledge {
             Target::Named(ScannerDevice::Auto) | Target::Any => return self.open_any(name),
         }?;
         if let Some(candidate) = &opened.candidate {
-            let identity = candidate.identity();
-            self.claims().insert(identity, name.to_owned());
+            self.claims().insert(candidate.claim(), name.to_owned());
         }
         Ok(opened)
     }
@@ -125,25 +124,25 @@ impl Knowledge {
         let claims = self.claims();
         // Several nodes of one keyboard are one scanner.
         let mut seen: BTreeSet<String> = claims.keys().cloned().collect();
-        candidates.retain(|candidate| seen.insert(candidate.identity()));
+        candidates.retain(|candidate| seen.insert(candidate.claim()));
         candidates
     }
 
     fn open_any(&self, name: &str) -> Result<Opened, NotOpened> {
         let mut failed = None;
         for candidate in self.unclaimed() {
-            let identity = candidate.identity();
+            let claim = candidate.claim();
             {
                 let mut claims = self.claims();
-                if claims.contains_key(&identity) {
+                if claims.contains_key(&claim) {
                     continue;
                 }
-                claims.insert(identity.clone(), name.to_owned());
+                claims.insert(claim.clone(), name.to_owned());
             }
             match self.open_candidate(&candidate) {
                 Ok(opened) => return Ok(opened),
                 Err(error) => {
-                    self.claims().remove(&identity);
+                    self.claims().remove(&claim);
                     failed = Some(error);
                 }
             }
@@ -341,9 +340,7 @@ impl Knowledge {
         let candidates = sysfs::candidates(&self.root);
         let claims = self.claims();
         let is_free = |one: &Candidate| {
-            let mut devices = claims
-                .keys()
-                .filter_map(|identity| identity.split_once(' '));
+            let mut devices = claims.keys().filter_map(|claim| claim.split_once(' '));
             !devices.any(|(_, device)| Path::new(device) == one.device)
         };
         // A device that speaks rightly on another node has no name from udev yet.
@@ -435,7 +432,7 @@ mod tests {
     fn what_another_scanner_has_explains_nothing() {
         let tree = reset_scanner();
         let knowledge = knowledge(&tree);
-        let others = sysfs::candidates(tree.path())[1].identity();
+        let others = sysfs::candidates(tree.path())[1].claim();
         let claims = Arc::clone(&knowledge.claims);
         claims.lock().unwrap().insert(others, "scanner2".into());
         assert_eq!(state(&knowledge, hid()), DeviceState::Missing);

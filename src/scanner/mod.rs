@@ -143,6 +143,10 @@ pub struct Snapshot {
     pub state: DeviceState,
     /// The profile that holds.
     pub profile: Option<String>,
+    /// What the device says of itself: maker, product, serial number, release.
+    pub identity: Option<String>,
+    /// Its answer to a firmware query, where its profile has one.
+    pub firmware: Option<String>,
     /// Codes handed on.
     pub scans: u64,
     /// Codes dropped: over-long, spoilt, not text, or nobody took them.

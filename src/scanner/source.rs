@@ -65,6 +65,11 @@ pub(super) trait Source: Send {
 
     /// Codes so far that could not be read.
     fn discarded(&self) -> u64;
+
+    /// The device's answer to a firmware query, once when it has come.
+    fn firmware(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// Whether a read should simply be tried again later.

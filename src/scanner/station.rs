@@ -239,6 +239,8 @@ impl Station {
         let is_optional = self.settings.is_optional();
         self.change(|facts| {
             facts.profile = Some(profile);
+            facts.identity = candidate.as_ref().and_then(Candidate::identity);
+            facts.firmware = None;
             if is_optional {
                 facts.node = node.display().to_string();
             }
@@ -289,6 +291,10 @@ impl Station {
                 Ok(Ready::HangUp) => return Ended::Gone("the device hung up".to_owned()),
                 Err(error) => return Ended::Gone(error.to_string()),
             };
+            if let Some(firmware) = source.firmware() {
+                tracing::info!(device = %self.settings.name, firmware, "Scanner's firmware");
+                self.change(|facts| facts.firmware = Some(firmware));
+            }
             let more = source.discarded().saturating_sub(discarded);
             discarded += more;
             if more > 0 {

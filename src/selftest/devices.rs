@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::check::{Check, Group, Text, Verdict};
 use super::ground::{Daemon, Ground};
 use crate::config::{Config, DisplayDevice, ScannerDevice};
-use crate::discover::access;
+use crate::discover::{access, sysfs};
 use crate::display::{Look, Scene, picture_size, proof};
 use crate::profile::Registry;
 use crate::scanner::DeviceState;
@@ -29,6 +29,12 @@ pub struct Facts {
     pub state: String,
     /// Profile id.
     pub profile: Option<String>,
+    /// What the device says of itself: maker, product, serial number, release.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// Its answer to a firmware query.
+    #[serde(default)]
+    pub firmware: Option<String>,
     /// The node.
     pub node: Option<String>,
     /// The last thing that went wrong, English.
@@ -98,6 +104,8 @@ pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
             }
             .to_owned(),
             profile: looked.profile,
+            identity: identity_at(&knowledge.root, &looked.node),
+            firmware: None,
             node: Some(looked.node.display().to_string()),
             last_error: looked.why,
             counters: std::collections::BTreeMap::new(),
@@ -111,6 +119,10 @@ pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
             kind: "display".to_owned(),
             state: state.to_owned(),
             profile: None,
+            identity: node
+                .as_ref()
+                .and_then(|node| identity_at(&knowledge.root, Path::new(node))),
+            firmware: None,
             node,
             last_error: why,
             counters: std::collections::BTreeMap::new(),
@@ -120,6 +132,10 @@ pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
         .chain(displays)
         .flat_map(|facts| of(&facts))
         .collect()
+}
+
+fn identity_at(root: &Path, node: &Path) -> Option<String> {
+    sysfs::candidate_at(root, node)?.identity()
 }
 
 /// Node, state and reason of a display that nobody has.
@@ -169,11 +185,20 @@ pub fn of(facts: &Facts) -> Vec<Check> {
 fn internal(facts: &Facts) -> Check {
     let node = facts.node.clone().unwrap_or_default();
     let profile = facts.profile.clone().unwrap_or_default();
+    let said = |firmware: &str| {
+        let firmware = facts
+            .firmware
+            .as_ref()
+            .map(|said| format!("{firmware} {said}"));
+        let place = format!("{node} {profile}").trim().to_owned();
+        let parts = [Some(place), facts.identity.clone(), firmware];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    };
     let check = Check::pass(
         "device.internal",
         Group::Devices,
         Text::new("Настройка и профиль", "Setting and profile"),
-        Text::same(format!("{node} {profile}").trim().to_owned()),
+        Text::new(said("прошивка"), said("firmware")),
     )
     .of(&facts.name);
     let count = |name: &str| facts.counters.get(name).copied().unwrap_or_default();

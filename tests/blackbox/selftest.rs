@@ -781,6 +781,35 @@ fn faults_of_a_scanner_are_recognised_from_what_came_back() {
         "{check:#}"
     );
     assert_eq!(check["result"], "warn");
+    // A scanner that writes in the code page of DOS: its bytes, on a real line.
+    bench.begin(2);
+    let code = bench.code();
+    bench.scanner.read(&code);
+    let code = bench.code();
+    bench
+        .scanner
+        .send(&[in_cp866(&code), b"\r".to_vec()].concat());
+    let test = bench.done();
+    let check = &test["checks"][0];
+    let (detail, advice) = (check["detail"].to_string(), check["remedy"].to_string());
+    assert!(
+        detail.contains("CP866") && advice.contains("UTF-8"),
+        "{check:#}"
+    );
+    println!(
+        "| scanner: code page | scanner.reading {} | {detail} | {advice} |",
+        check["result"].as_str().unwrap()
+    );
+}
+
+fn in_cp866(text: &str) -> Vec<u8> {
+    let byte = |c: char| match c {
+        '\0'..='\x7f' => u8::try_from(c).unwrap(),
+        'А'..='п' => u8::try_from(u32::from(c) - 0x410).unwrap() + 0x80,
+        'р'..='я' => u8::try_from(u32::from(c) - 0x440).unwrap() + 0xe0,
+        other => panic!("{other}"),
+    };
+    text.chars().map(byte).collect()
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) struct Attended {
     state: String,
     since: Option<String>,
     profile: Option<String>,
+    identity: Option<String>,
+    firmware: Option<String>,
     node: Option<String>,
     last_error: Option<String>,
     last_error_at: Option<String>,
@@ -75,6 +77,11 @@ fn below(tongue: Tongue, device: &Attended) -> Vec<String> {
     if !place.is_empty() {
         lines.extend(wrapped(&place.join("  ")));
     }
+    lines.extend(device.identity.iter().flat_map(|text| wrapped(text)));
+    if let Some(firmware) = &device.firmware {
+        let word = tongue.say("прошивка", "firmware");
+        lines.extend(wrapped(&format!("{word}: {firmware}")));
+    }
     if let Some(error) = &device.last_error {
         let at = device.last_error_at.as_deref().and_then(short_time);
         let at = at.map(|at| format!(" {at}")).unwrap_or_default();
@@ -128,7 +135,7 @@ mod tests {
         );
         let devices: Vec<Attended> = serde_json::from_value(serde_json::json!([
             {"name": "scanner1", "kind": "scanner", "state": "no_permission", "since": "2024-11-24T12:00:00.500Z", "profile": "newland-hr22",
-                "node": "/dev/oplati/left", "last_error": error, "last_error_at": "2024-11-24T12:00:01Z",
+                "node": "/dev/oplati/left", "identity": "Newland HR22, SN 1", "firmware": format!("V1 {}", "z".repeat(250)), "last_error": error, "last_error_at": "2024-11-24T12:00:01Z",
                 "counters": {"scans": 1_234_567, "discarded": 4, "unterminated": 2, "reconnects": 31}},
             {"name": "display1", "kind": "display", "state": "connected", "profile": null, "node": null, "last_error": null,
                 "counters": {"frames": 77, "reconnects": 0}}]))
@@ -136,11 +143,23 @@ mod tests {
         for (tongue, words) in [
             (
                 Tongue::Russian,
-                ["нет прав", "чтений", "последняя ошибка 24.11 "],
+                [
+                    "нет прав",
+                    "чтений",
+                    "Newland HR22, SN 1",
+                    "прошивка: V1",
+                    "последняя ошибка 24.11 ",
+                ],
             ),
             (
                 Tongue::English,
-                ["no permission", "scans", "last error 24.11 "],
+                [
+                    "no permission",
+                    "scans",
+                    "Newland HR22, SN 1",
+                    "firmware: V1",
+                    "last error 24.11 ",
+                ],
             ),
         ] {
             let text = devices_table(tongue, &devices);

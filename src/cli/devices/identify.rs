@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::super::conversation::terminal_qr;
-use super::{CliError, Context, mode_in, name, registry};
+use super::{CliError, Context, mode_in, registry};
 use crate::config::{LineSettings, ScannerDevice, SerialLine};
 use crate::discover::{Candidate, sysfs};
 use crate::exit;
@@ -131,6 +131,7 @@ fn at_node(node: &Path) -> Result<Vec<Candidate>, CliError> {
         maker: None,
         product: None,
         serial: None,
+        release: None,
         device: PathBuf::new(),
         port: None,
         driver: None,
@@ -200,7 +201,7 @@ fn describe(context: &Context, registry: &Registry, candidate: &Candidate) -> St
         "{}  {}  {}  {}: {fit}",
         candidate.node.display(),
         candidate.ids().unwrap_or_default(),
-        name(candidate).unwrap_or_default(),
+        candidate.name().unwrap_or_default(),
         mode_in(context, candidate.mode),
     );
     super::super::output::printable(&text)
@@ -398,7 +399,7 @@ fn write_profile(
 }
 
 fn slug(candidate: &Candidate) -> String {
-    let name = name(candidate).unwrap_or_else(|| "scanner".to_owned());
+    let name = candidate.name().unwrap_or_else(|| "scanner".to_owned());
     let words: Vec<String> = name
         .to_ascii_lowercase()
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -514,6 +515,7 @@ mod tests {
                 maker: Some("Фирма X & Co".into()),
                 product: Some("QR \"Reader\" 2".into()),
                 serial: None,
+                release: None,
                 device: PathBuf::new(),
                 port: None,
                 driver: None,

@@ -13,10 +13,13 @@ mod pole;
 mod port;
 mod qr_box;
 
+use std::path::Path;
+
 use super::panel::{Ability, Driver, Panel, PanelError, ScenePanel};
 use super::render::Look;
 use super::scene::Scene;
 use crate::config::{Language, SerialLine};
+use crate::discover::sysfs;
 use crate::profile::DisplayProfile;
 
 use port::{Port, Step};
@@ -28,6 +31,7 @@ pub(super) struct SerialPanelDriver {
     profile: DisplayProfile,
     language: Language,
     shop: Option<String>,
+    identity: Option<String>,
 }
 
 impl SerialPanelDriver {
@@ -37,6 +41,7 @@ impl SerialPanelDriver {
             profile,
             language: look.language,
             shop: look.shop_name.clone(),
+            identity: None,
         }
     }
 }
@@ -50,6 +55,10 @@ impl Driver for SerialPanelDriver {
         Some(self.profile.id.clone())
     }
 
+    fn identity(&self) -> Option<String> {
+        self.identity.clone()
+    }
+
     fn ability(&self) -> Option<Ability> {
         Some(ability(&self.profile))
     }
@@ -58,6 +67,9 @@ impl Driver for SerialPanelDriver {
         let settings = self.line.settings.unwrap_or(self.profile.line);
         let mut port = Port::open(&self.line.path, &settings)?;
         port.send(&ready(&self.profile))?;
+        port.expect_firmware();
+        let found = sysfs::candidate_at(Path::new("/"), &self.line.path);
+        self.identity = found.and_then(|candidate| candidate.identity());
         let driver = self.clone();
         Ok(Panel::Scenes(Box::new(SerialPanel { port, driver })))
     }
@@ -80,6 +92,7 @@ impl ScenePanel for SerialPanel {
             language,
             shop,
             line,
+            identity: _,
         } = &self.driver;
         let unable = || {
             let node = line.path.display();
@@ -94,6 +107,10 @@ impl ScenePanel for SerialPanel {
     fn watch(&mut self) -> Result<super::panel::Watched, PanelError> {
         self.port.watch()?;
         Ok(super::panel::Watched::Same)
+    }
+
+    fn firmware(&self) -> Option<String> {
+        self.port.firmware()
     }
 }
 
@@ -116,7 +133,7 @@ fn ability(profile: &DisplayProfile) -> Ability {
 /// What follows the opening.
 fn ready(profile: &DisplayProfile) -> Vec<Step> {
     match (&profile.qr_box, &profile.pole) {
-        (Some(qr_box), _) => vec![qr_box::cleared(qr_box)],
+        (Some(qr_box), _) => qr_box::ready(qr_box),
         (None, Some(pole)) => pole::ready(pole),
         (None, None) => Vec::new(),
     }

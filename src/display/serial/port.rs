@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{QueueSelector, tcflush};
 use serialport::TTYPort;
 
+use crate::discover::identity;
 use crate::discover::port::{self, PortError};
 use crate::display::panel::PanelError;
 use crate::profile::schema::LineSettings;
@@ -28,6 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 const ACK: u8 = 0x06;
 const NAK: u8 = 0x15;
+/// A display answers the firmware query within this time or not at all: mertech_qr waits a second, and
+/// the port is looked at twice a second.
+const FIRMWARE_LIMIT: Duration = Duration::from_secs(2);
+/// Most bytes of that answer (mertech_qr reads so many).
+const MOST_FIRMWARE: usize = 128;
 /// A command that was refused is sent again so often.
 const MOST_REPEATS: u32 = 2;
 
@@ -72,6 +78,24 @@ pub(super) struct Port {
     /// As oplati.conf names it.
     name: String,
     baud: u32,
+    firmware: Firmware,
+}
+
+/// The answer to the firmware query, which is not waited for: it is among what the display says.
+#[derive(Debug, Default)]
+struct Firmware {
+    asked: Option<Instant>,
+    said: Vec<u8>,
+}
+
+impl Firmware {
+    fn hear(&mut self, bytes: &[u8]) {
+        if self.asked.is_some_and(|at| at.elapsed() < FIRMWARE_LIMIT) {
+            let room = MOST_FIRMWARE.saturating_sub(self.said.len());
+            self.said
+                .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
+    }
 }
 
 impl Port {
@@ -89,11 +113,26 @@ impl Port {
             PortError::Failed(reason) => PanelError::Failed(format!("{name}: {reason}")),
         })?;
         let baud = line.baud;
-        let port = Port { port, name, baud };
+        let port = Port {
+            port,
+            name,
+            baud,
+            firmware: Firmware::default(),
+        };
         // A write that has no room must say so and not wait.
         rustix::io::ioctl_fionbio(port.descriptor(), true)
             .map_err(|error| PanelError::of_io(&port.name, &error.into()))?;
         Ok(port)
+    }
+
+    /// What follows was asked for: the display's firmware.
+    pub(super) fn expect_firmware(&mut self) {
+        self.firmware.asked = Some(Instant::now());
+    }
+
+    /// The display's answer to the firmware query, as far as it has come.
+    pub(super) fn firmware(&self) -> Option<String> {
+        identity::firmware(&self.firmware.said)
     }
 
     /// Sends all steps. What was half sent when that fails is thrown away, so that the rest of a code
@@ -183,10 +222,12 @@ impl Port {
     }
 
     fn drain(&mut self) -> Result<(), PanelError> {
+        let mut said = [0; READ];
         for _ in 0..MOST_READS {
-            if self.read(&mut [0; READ])?.is_none() {
+            let Some(count) = self.read(&mut said)? else {
                 break;
-            }
+            };
+            self.firmware.hear(said.get(..count).unwrap_or_default());
         }
         Ok(())
     }

@@ -18,6 +18,13 @@ pub(super) fn cleared(qr_box: &QrBox) -> Step {
     Step::plain(qr_box.clear.filled(b"", "").unwrap_or_default())
 }
 
+/// What follows the opening.
+pub(super) fn ready(qr_box: &QrBox) -> Vec<Step> {
+    let query = qr_box.firmware_query.fixed().unwrap_or_default();
+    let query = (!query.is_empty()).then(|| Step::plain(query));
+    [cleared(qr_box)].into_iter().chain(query).collect()
+}
+
 /// The picture of a scene; `None` when the code is longer than the box can be told, which
 /// [`crate::display::Ability::refuses`] before.
 ///

@@ -134,6 +134,24 @@ fn every_built_in_vector_comes_out() {
     }
 }
 
+/// What a box says later answers other commands.
+#[test]
+fn the_firmware_that_a_box_tells_is_known_and_a_silent_box_works_as_well() {
+    let mut pty = Pty::open();
+    let displays = started(&[serial(&pty.node, "mertech-qr-pay")]);
+    pty.expect(&ready_of("mertech-qr-pay"));
+    let scene = Scene::Paid { amount: Kopecks(1) };
+    displays.show(&scene).unwrap();
+    pty.expect(&bytes_of("mertech-qr-pay", &scene));
+    wait_until("the scene", || displays.state()[0].shows == Some("paid"));
+    assert_eq!(displays.state()[0].firmware, None);
+    pty.write(b"\x02\xf0\x03V1.07 \x03\x1b");
+    let firmware = || displays.state()[0].firmware.clone();
+    wait_until("the firmware", || firmware().is_some());
+    assert_eq!(firmware().as_deref(), Some("V1.07"));
+    displays.stop();
+}
+
 #[test]
 fn a_vector_that_lies_is_told() {
     let mut lying = profile("pole-utc");

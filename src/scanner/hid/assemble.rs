@@ -6,15 +6,19 @@
 //! length of a code is. Some devices declare no such bit: a full report then may go on, and silence
 //! tells.
 //!
-//! Honeywell-like devices answer commands in the same report, marked `]X0` and `]Z6`: no scans.
+//! Honeywell-like devices answer commands in the same report: texts are marked `]X0`, and `]Z6` marks the
+//! command's echo, which ends the answer. They are no scans.
 
 use std::time::Duration;
 
 use super::descriptor::ReportLayout;
 use crate::scanner::frame::MAX_FRAME;
 
-/// AIM identifiers of answers to commands.
-const REPLIES: [&[u8]; 2] = [b"]X0", b"]Z6"];
+/// AIM identifiers of answers to commands: a text, and the echo that follows it.
+const REPLY_TEXT: [u8; 3] = *b"]X0";
+const REPLY_END: [u8; 3] = *b"]Z6";
+/// Longest answer that is kept, bytes; the longest known one has 289.
+const MOST_REPLY: usize = 1024;
 
 /// Collects reports until a code is whole. Pure: time comes in as an argument.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ pub struct Assembler {
     /// The code is over-long or part of it cannot be read: it is dropped to its end.
     spoilt: bool,
     discarded: u64,
+    reply: Vec<u8>,
+    reply_is_whole: bool,
 }
 
 impl Assembler {
@@ -42,6 +48,8 @@ impl Assembler {
             silence_ends: false,
             spoilt: false,
             discarded: 0,
+            reply: Vec::new(),
+            reply_is_whole: false,
         }
     }
 
@@ -54,7 +62,8 @@ impl Assembler {
             // Reports of other kinds: triggers, status.
             .cloned()?;
         let part = Part::read(&layout, report);
-        if part.is_reply {
+        if let Some(reply) = part.reply {
+            self.keep_reply(reply, part.data.unwrap_or_default());
             return None;
         }
         let is_full = match part.data {
@@ -101,6 +110,23 @@ impl Assembler {
         self.discarded
     }
 
+    /// The text of an answer to a command, once when it is whole.
+    pub fn take_reply(&mut self) -> Option<Vec<u8>> {
+        let is_whole = std::mem::take(&mut self.reply_is_whole);
+        is_whole.then(|| std::mem::take(&mut self.reply))
+    }
+
+    fn keep_reply(&mut self, reply: Reply, text: &[u8]) {
+        match reply {
+            Reply::End => self.reply_is_whole = !self.reply.is_empty(),
+            Reply::Text => {
+                let room = MOST_REPLY.saturating_sub(self.reply.len());
+                self.reply
+                    .extend_from_slice(text.get(..room).unwrap_or(text));
+            }
+        }
+    }
+
     fn wait(&mut self, now: Duration, silence_ends: bool) {
         self.waits_until = Some(now + self.continuation);
         self.silence_ends = silence_ends;
@@ -132,26 +158,36 @@ enum Continues {
     NotSaid,
 }
 
+/// What an answer to a command consists of.
+#[derive(Clone, Copy)]
+enum Reply {
+    Text,
+    End,
+}
+
 /// What one report holds.
 struct Part<'a> {
     /// `None` when the report is shorter than it says, or says more than there is room for.
     data: Option<&'a [u8]>,
-    is_reply: bool,
+    reply: Option<Reply>,
     continues: Continues,
 }
 
 impl<'a> Part<'a> {
     fn read(layout: &ReportLayout, report: &'a [u8]) -> Part<'a> {
-        let aim = layout.aim.map(|at| {
-            at.map(|at| report.get(at).copied().unwrap_or_default())
-                .to_vec()
-        });
+        let aim = layout
+            .aim
+            .map(|at| at.map(|at| report.get(at).copied().unwrap_or_default()));
         let flag = layout
             .continued
             .and_then(|bit| bits(report, &(bit..bit + 1)));
         Part {
             data: Part::data(layout, report),
-            is_reply: aim.is_some_and(|aim| REPLIES.contains(&aim.as_slice())),
+            reply: match aim {
+                Some(REPLY_TEXT) => Some(Reply::Text),
+                Some(REPLY_END) => Some(Reply::End),
+                Some(_) | None => None,
+            },
             continues: match flag {
                 Some(1) => Continues::Yes,
                 Some(_) => Continues::No,
@@ -235,6 +271,30 @@ mod tests {
         reports.push(vec![0x07, 1, 2, 3]);
         reports.extend(honeywell_reports(b"CODE", b"]Q1"));
         assert_eq!(read(HONEYWELL_LIKE, &reports), [b"CODE"]);
+    }
+
+    /// As a Voyager 1602g answers `REVINF.`, shortened (python_hon_usbhid, README).
+    #[test]
+    fn an_answer_is_kept_whole_and_bounded_also_around_a_code() {
+        let answer = b"Product Name: Voyager 1602g\r\nBoot Revision: : 8992\r\nSerial Number: 15232B1F0C\r\n";
+        let end = honeywell_reports(b"REVINF\x06.", b"]Z6").remove(0);
+        let mut assembler = assembler(HONEYWELL_LIKE);
+        let mut send = |report: &[u8]| {
+            let code = assembler.push(report, Duration::ZERO);
+            (code, assembler.take_reply())
+        };
+        assert_eq!(send(&end), (None, None));
+        for report in honeywell_reports(answer, b"]X0") {
+            assert_eq!(send(&report), (None, None));
+        }
+        let code = &honeywell_reports(b"CODE", b"]Q1")[0];
+        assert_eq!(send(code), (Some(b"CODE".to_vec()), None));
+        assert_eq!(send(&end), (None, Some(answer.to_vec())));
+        assert_eq!(send(code), (Some(b"CODE".to_vec()), None));
+        for _ in 0..100 {
+            send(&honeywell_reports(&[b'x'; 56], b"]X0")[0]);
+        }
+        assert_eq!(send(&end), (None, Some(vec![b'x'; MOST_REPLY])));
     }
 
     #[test]

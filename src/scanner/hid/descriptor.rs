@@ -87,6 +87,14 @@ pub fn layouts(descriptor: &[u8]) -> Result<Vec<ReportLayout>, Unfit> {
     Ok(layouts)
 }
 
+/// How many bytes an output report has, its ID included; `None` when the device takes no such report.
+#[must_use]
+pub fn output_length(descriptor: &[u8], id: u8) -> Option<usize> {
+    let outputs = Parser::run(descriptor).outputs;
+    let bits = outputs.iter().find(|(known, _)| *known == Some(id))?.1;
+    Some(bits.div_ceil(8) + 1)
+}
+
 /// A field of an input report whose usage is of interest.
 #[derive(Debug)]
 struct Field {
@@ -175,6 +183,8 @@ struct Parser {
     /// Usages of the top-level application collections.
     tops: Vec<Usage>,
     reports: Vec<Report>,
+    /// Output reports: number, and bits without it.
+    outputs: Vec<(Option<u8>, usize)>,
 }
 
 impl Parser {
@@ -223,8 +233,9 @@ impl Parser {
             0x18 => self.minimum = Some(self.usage(value, size)),
             0x28 => self.range_to(value, size),
             0x80 => self.input(value),
-            // Output, Feature: their fields are not ours.
-            0x90 | 0xb0 => self.end_locals(),
+            0x90 => self.output(),
+            // Feature: its fields are not ours.
+            0xb0 => self.end_locals(),
             0xa0 => {
                 self.complete_usages();
                 if self.depth == 0
@@ -313,6 +324,21 @@ impl Parser {
             }
         }
         report.length += bits;
+    }
+
+    /// Only its length: what it takes is known from the profile.
+    fn output(&mut self) {
+        self.end_locals();
+        let Globals {
+            size, count, id, ..
+        } = self.globals;
+        let bits = size.saturating_mul(count);
+        let has_room = self.outputs.len() < MOST_REPORTS;
+        match self.outputs.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, length)) => *length = length.saturating_add(bits).min(MAX_BITS),
+            None if has_room => self.outputs.push((id, bits.min(MAX_BITS))),
+            None => {}
+        }
     }
 
     fn report(&mut self, id: Option<u8>) -> Option<&mut Report> {

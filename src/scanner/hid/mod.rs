@@ -11,7 +11,7 @@ pub mod descriptor;
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -21,6 +21,7 @@ use std::time::Duration;
 use super::source::{Original, Piece, Source, is_passing};
 use super::text::{Aim, decode};
 use super::{DeviceState, not_opened};
+use crate::discover::identity;
 use crate::profile::schema::Hid;
 use assemble::Assembler;
 use descriptor::ReportLayout;
@@ -62,6 +63,11 @@ impl HidSource {
             // Devices of one mode only have no such report.
             tracing::debug!(node = %node.display(), %error, "The opening report is refused");
         }
+        if let Some(query) = firmware_query(report_descriptor, settings)
+            && let Err(error) = (&file).write(&query)
+        {
+            tracing::debug!(node = %node.display(), %error, "The firmware query is refused");
+        }
         let continuation = Duration::from_millis(settings.continuation_ms.into());
         Ok(HidSource {
             node: file,
@@ -81,6 +87,16 @@ impl HidSource {
             original: Original::Report(code),
         }
     }
+}
+
+/// The report that asks for the firmware, as long as the device wants it; `None` when it takes none.
+fn firmware_query(report_descriptor: &[u8], settings: &Hid) -> Option<Vec<u8>> {
+    let mut query = settings.firmware_query.fixed()?;
+    let length = descriptor::output_length(report_descriptor, *query.first()?)?;
+    (query.len() <= length).then(|| {
+        query.resize(length, 0);
+        query
+    })
 }
 
 /// What may stand in front of a code of these reports.
@@ -152,11 +168,37 @@ impl Source for HidSource {
     fn discarded(&self) -> u64 {
         self.assembler.discarded() + self.unreadable
     }
+
+    fn firmware(&mut self) -> Option<String> {
+        identity::firmware(&self.assembler.take_reply()?)
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Aim, aim, descriptor::layouts};
+    use super::{Aim, aim, descriptor::layouts, firmware_query};
+
+    #[test]
+    fn the_firmware_is_asked_for_only_where_the_device_has_the_report_and_room() {
+        let registry = crate::profile::Registry::built_in();
+        let settings = registry.get("honeywell").unwrap().hid();
+        assert_eq!(firmware_query(HONEYWELL_LIKE, &settings), None);
+        let with = |bytes: u8| {
+            // Output report FD behind the scanner's input report.
+            let output = [
+                0x85, 0xfd, 0x75, 8, 0x95, bytes, 0x09, 0x01, 0x91, 0x02, 0xc0,
+            ];
+            let (inside, _end) = HONEYWELL_LIKE.split_at(HONEYWELL_LIKE.len() - 1);
+            firmware_query(&[inside, &output].concat(), &settings)
+        };
+        let query = with(63).unwrap();
+        assert!(query.starts_with(b"\xfd\x0f\x16M\rREVINF.\0"));
+        assert_eq!(query.len(), 64);
+        assert_eq!(with(11).unwrap(), b"\xfd\x0f\x16M\rREVINF.");
+        assert_eq!(with(10), None);
+        let silent = registry.get("newland").unwrap().hid();
+        assert_eq!(firmware_query(HONEYWELL_LIKE, &silent), None);
+    }
 
     #[test]
     fn an_aim_identifier_apart_from_the_code_leaves_the_code_its_bracket() {

@@ -156,6 +156,11 @@ impl Layout {
     }
 
     pub fn reports(self, code: &[u8]) -> Vec<[u8; 64]> {
+        self.reports_with(code, b"]Q1")
+    }
+
+    /// With this AIM identifier, where the layout has one.
+    pub fn reports_with(self, code: &[u8], aim: &[u8; 3]) -> Vec<[u8; 64]> {
         let parts: Vec<&[u8]> = code.chunks(56).collect();
         let last = parts.len() - 1;
         let report = |(index, part): (usize, &&[u8])| {
@@ -164,7 +169,7 @@ impl Layout {
             report[1] = u8::try_from(part.len()).unwrap();
             let start = match self {
                 Layout::Honeywell => {
-                    report[2..5].copy_from_slice(b"]Q1");
+                    report[2..5].copy_from_slice(aim);
                     5
                 }
                 Layout::Newland => 2,
@@ -190,7 +195,8 @@ impl Layout {
 pub struct Uhid {
     pub layout: Layout,
     pub ids: (u16, u16, &'static str),
-    device: Option<File>,
+    pub descriptor: Vec<u8>,
+    pub device: Option<File>,
 }
 
 impl Uhid {
@@ -198,11 +204,12 @@ impl Uhid {
         Uhid {
             layout,
             ids: layout.ids(false),
+            descriptor: layout.descriptor().to_vec(),
             device: None,
         }
     }
 
-    fn send(&mut self, report: &[u8]) {
+    pub fn send(&mut self, report: &[u8]) {
         // UHID_INPUT2: type, size, data (linux/uhid.h).
         let mut event = 12_u32.to_ne_bytes().to_vec();
         event.extend(u16::try_from(report.len()).unwrap().to_ne_bytes());
@@ -228,7 +235,7 @@ impl Scanner for Uhid {
     }
 
     fn plug(&mut self) {
-        let descriptor = self.layout.descriptor();
+        let descriptor = &self.descriptor;
         let (vid, pid, _) = self.ids;
         // UHID_CREATE2: name, phys, uniq, sizes and numbers, descriptor.
         let mut event = 11_u32.to_ne_bytes().to_vec();
