@@ -16,7 +16,8 @@ from image import RigError
 from screens import Screens
 
 KERNEL = """console=ttyS0 panic=-1 quiet mitigations=off tsc=reliable no_timer_check lpj=1000000
-cryptomgr.notests audit=0 apparmor=0"""
+cryptomgr.notests audit=0 apparmor=0
+systemd.log_target=console systemd.log_level=notice systemd.show_status=no"""
 # As long as anything in the guest may take; emulation on a busy machine is slow.
 PATIENCE = 60
 

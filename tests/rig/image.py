@@ -19,6 +19,8 @@ MODULES = """evdev uinput uhid hid-generic usbhid usbserial ftdi_sio cdc-acm xhc
 usb_f_hid usb_f_acm libcomposite bochs virtio_pci virtio-gpu""".split()
 # Debian's own rules that come before ours or that ours build on.
 RULES = """50-udev-default 60-evdev 60-input-id 60-persistent-input 60-serial 80-drivers""".split()
+# As far as the package's unit orders itself by them.
+TARGETS = ("sysinit.target", "basic.target", "shutdown.target")
 USERS = "root:x:0:0::/root:/bin/sh\noplati:x:990:990::/:/bin/sh\ntiller:x:991:991::/:/bin/sh\n"
 GROUPS = """root:x:0:
 tty:x:5:
@@ -63,6 +65,7 @@ class Parts:
         self.tree = self.cache / "tree"
         self.vmlinux = self.cache / "vmlinux"
         self.base = self.cache / "base.cpio"
+        self.systemd = self.cache / "systemd.cpio"
         with open(self.cache / "lock", "w", encoding="ascii") as lock:
             # Two runs at once would unpack over one another.
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -70,8 +73,9 @@ class Parts:
 
     def _prepare(self):
         kernel = self._kernel_package()
-        names = sorted({kernel, "busybox-static", "udev", "kmod", "libkmod2", "libudev1"}
-                       | self._missing("udev", "kmod")
+        names = sorted({kernel, "busybox-static", "udev", "kmod", "libkmod2", "libudev1",
+                        "systemd", "libsystemd-shared"}
+                       | self._missing("udev", "kmod", "systemd")
                        | ({"qemu-system-x86"} | self._missing("qemu-system-x86")))
         stamp = self.cache / "stamp"
         versions = re.findall(r"Candidate: (\S+)", tool("apt-cache", "policy", *names))
@@ -91,6 +95,7 @@ class Parts:
         tool(self._depmod(), "-b", self.tree, self.version, env=self._libraries())
         self.vmlinux.write_bytes(decompressed(next((self.tree / "boot").glob("vmlinuz-*")).read_bytes()))
         self.base.write_bytes(self._base())
+        self.systemd.write_bytes(self._systemd())
         stamp.write_text(wanted, "utf-8")
 
     def _kernel_package(self):
@@ -112,7 +117,8 @@ class Parts:
 
     def _libraries(self):
         folders = [self.tree / folder for folder in
-                   ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "lib/systemd", "usr/lib/systemd")]
+                   ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "lib/systemd", "usr/lib/systemd",
+                    "usr/lib/x86_64-linux-gnu/systemd", "lib/x86_64-linux-gnu/systemd")]
         return {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, folders))}
 
     def qemu(self):
@@ -159,8 +165,22 @@ class Parts:
         archive.link("lib/systemd/systemd-udevd", "/bin/udevadm")
         return archive.finished()
 
+    def _systemd(self):
+        """What makes systemd the guest's first process, for the package's unit."""
+        archive = Archive()
+        archive.text("etc/machine-id", "uninitialized\n")
+        for name in TARGETS:
+            archive.text(f"lib/systemd/system/{name}", f"[Unit]\nDescription={name}\nDefaultDependencies=no\n")
+        units = next(path for path in (self.tree / "lib/systemd/system", self.tree / "usr/lib/systemd/system") if path.is_dir())
+        archive.file("lib/systemd/system/modprobe@.service", units / "modprobe@.service")
+        archive.link("sbin/modprobe", "/bin/kmod")
+        archive.link("usr/bin/oplati", "/bin/oplati")
+        for path, name in (("lib/systemd/systemd", "systemd"), ("bin/systemctl", "systemctl")):
+            self.program(archive, path, self._find(name))
+        return archive.finished()
+
     def _find(self, name):
-        for folder in ("bin", "usr/bin", "sbin", "usr/sbin"):
+        for folder in ("bin", "usr/bin", "sbin", "usr/sbin", "lib/systemd", "usr/lib/systemd"):
             if (self.tree / folder / name).is_file():
                 return self.tree / folder / name
         raise RigError(f"the packages have no {name}")
@@ -175,8 +195,9 @@ class Parts:
                 where = "/lib/x86_64-linux-gnu/" + Path(library).name
             archive.file(where.lstrip("/"), Path(library).resolve(), 0o755)
 
-    def overlay(self, programs, files, scratch):
-        """A second archive for what changes: programs and files, by their places in the guest."""
+    def overlay(self, programs, files, scratch, init=None):
+        """A second archive for what changes: programs and files, by their places in the guest, and where
+        the first process is, if it is not among them."""
         archive = Archive()
         for path, source in programs.items():
             # Without what a debugger needs: the guest keeps them in memory.
@@ -186,6 +207,8 @@ class Parts:
         for path, content in files.items():
             mode = 0o755 if path == "init" else 0o644
             archive.text(path, content, mode)
+        if init:
+            archive.link("init", init)
         return archive.finished()
 
 

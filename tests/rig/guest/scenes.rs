@@ -45,8 +45,7 @@ fn settings(scanner: &dyn Scanner) -> String {
 
 /// The end of the daemon's log.
 pub fn tell_log(host: &Host) {
-    let log =
-        fs::read_to_string("/tmp/till/linuxcash/logs/current/terminal.log").unwrap_or_default();
+    let log = fs::read_to_string("/linuxcash/logs/current/terminal.log").unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
     for line in lines.iter().skip(lines.len().saturating_sub(12)) {
         host.say(&format!("    {line}"));
@@ -300,7 +299,7 @@ fn exact_codes() -> String {
         node(scanner.as_ref());
         let till = Till::start(&format!("{}\nshare = yes", settings(scanner.as_ref())));
         till.until("scanner1", "connected");
-        let shared = "/tmp/till/run/oplati/shared/scanner1";
+        let shared = "/run/oplati/shared/scanner1";
         let mut program = File::options().read(true).write(true).open(shared).unwrap();
         for length in [1, 55, 56, 57, 60, 112, 113, 300, 1000, 2900_usize] {
             let code: Vec<u8> = (0..length)
@@ -441,16 +440,8 @@ fn busy_port() -> String {
 fn identified() -> String {
     let mut acm = GadgetAcm::unknown();
     let till = Till::start("device = auto");
-    let root = crate::till::ROOT;
     let mut identify = Command::new("oplati")
-        .args([
-            "--root",
-            root,
-            "devices",
-            "identify",
-            "--id",
-            "bought-cheaply",
-        ])
+        .args(["devices", "identify", "--id", "bought-cheaply"])
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -488,7 +479,7 @@ fn identified() -> String {
     drop(till);
     // The rules follow from the profiles: the new one among them.
     let rules = Command::new("oplati")
-        .args(["--root", root, "devices", "udev-rules"])
+        .args(["devices", "udev-rules"])
         .output()
         .unwrap();
     let rules = String::from_utf8_lossy(&rules.stdout).into_owned();

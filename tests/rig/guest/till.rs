@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -14,10 +15,14 @@ use serde_json::{Value, json};
 use crate::devices::Scanner;
 use crate::{PATIENCE, wait_for};
 
-pub const ROOT: &str = "/tmp/till";
+/// The till's files, and the shop's own profiles.
+pub const CASH: &str = "/linuxcash/cash/paysystems/oplati";
+const LOGS: &str = "/linuxcash/logs/current";
+const PROFILES: &str = "/etc/oplati/devices.d";
+const RUNTIME: &str = "/run/oplati";
 /// A keyboard may lose keys of a code so many times in a row.
 const MOST_REREADS: usize = 3;
-const SOCKET: &str = "/tmp/till/run/oplati/till.sock";
+const SOCKET: &str = "/run/oplati/till.sock";
 
 /// The built-in profile with another silence: the scanner that types here shares one emulated processor
 /// with the daemon, and its pauses are longer than those of any scanner. Enter ends its codes.
@@ -33,8 +38,14 @@ pub struct Event {
     pub data: Value,
 }
 
+/// Whether systemd runs the daemon, with the restrictions of the package's unit; see sd_booted(3).
+pub fn is_unit() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
 pub struct Till {
-    daemon: Child,
+    /// Without systemd, our own process, as the daemon's user.
+    daemon: Option<Child>,
     sim: Child,
     /// Where the simulated service listens.
     service: String,
@@ -45,9 +56,7 @@ pub struct Till {
 
 impl Drop for Till {
     fn drop(&mut self) {
-        // `su` passes no signal on: the daemon itself must hear it.
-        self.signal("-TERM");
-        let _ = self.daemon.wait();
+        self.stop();
         let _ = self.sim.kill();
         let _ = self.sim.wait();
     }
@@ -76,23 +85,21 @@ impl Till {
             .read_line(&mut line)
             .unwrap();
         let url = line.trim().rsplit(' ').next().unwrap();
-        let _ = fs::remove_dir_all(ROOT);
-        let conf = format!("{ROOT}/linuxcash/cash/paysystems/oplati");
-        fs::create_dir_all(&conf).unwrap();
-        fs::create_dir_all(format!("{ROOT}/linuxcash/logs/current")).unwrap();
+        for folder in [CASH, LOGS, PROFILES, RUNTIME] {
+            let _ = fs::remove_dir_all(folder);
+            fs::create_dir_all(folder).unwrap();
+        }
         // The simulation shares an emulated processor with the drawing of pictures.
         fs::write(
-            format!("{conf}/oplati.conf"),
+            format!("{CASH}/oplati.conf"),
             format!("[Main]\nurl = {url}\ntimeout = 60\nregNum = OPL000011111\nmode = 0\n[Scanner]\n{scanner}\n[Display]\n{display}\n"),
         )
         .unwrap();
-        let profiles = format!("{ROOT}/etc/oplati/devices.d");
-        fs::create_dir_all(&profiles).unwrap();
-        fs::write(format!("{profiles}/newland.toml"), PATIENT_KEYBOARD).unwrap();
-        let owned = Command::new("chown")
-            .args(["-R", "oplati:oplati", ROOT])
-            .status();
-        assert!(owned.unwrap().success());
+        fs::write(format!("{PROFILES}/newland.toml"), PATIENT_KEYBOARD).unwrap();
+        // As the package makes them.
+        run("chown", &["-R", "oplati:oplati", "/linuxcash"]);
+        run("chown", &["oplati:oplati-till", RUNTIME]);
+        run("chmod", &["2755", RUNTIME]);
         let daemon = start_daemon();
         Till {
             daemon,
@@ -105,10 +112,18 @@ impl Till {
 
     /// Ends the daemon and starts it anew.
     pub fn restart(&mut self) {
-        self.signal("-TERM");
-        let _ = self.daemon.wait();
+        self.stop();
         self.daemon = start_daemon();
         self.events = listen();
+    }
+
+    fn stop(&mut self) {
+        let Some(mut daemon) = self.daemon.take() else {
+            return run("systemctl", &["stop", "oplati"]);
+        };
+        // `su` passes no signal on: the daemon itself must hear it.
+        self.signal("-TERM");
+        let _ = daemon.wait();
     }
 
     /// A call of the simulated service.
@@ -137,7 +152,9 @@ impl Till {
     pub fn pid(&self) -> u32 {
         let is_daemon = |pid: &u32| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.starts_with(b"oplati\0") && line.windows(6).any(|part| part == b"daemon")
+            let mut words = line.split(|byte| *byte == 0);
+            words.next().is_some_and(|name| name.ends_with(b"oplati"))
+                && words.any(|word| word == b"daemon")
         };
         let processes = fs::read_dir("/proc").unwrap().flatten();
         processes
@@ -276,16 +293,27 @@ fn exchange(mut stream: impl Read + Write, method: &str, path: &str, body: &Valu
     answer
 }
 
+fn run(program: &str, arguments: &[&str]) {
+    let status = Command::new(program).args(arguments).status();
+    assert!(status.unwrap().success(), "{program} {arguments:?}");
+}
+
 /// `su` gives the user the groups that the package gives it, and no right of root.
-fn start_daemon() -> Child {
+fn start_daemon() -> Option<Child> {
+    if is_unit() {
+        // Each till is another shop: how often one is started is no concern here.
+        run("systemctl", &["reset-failed", "oplati"]);
+        run("systemctl", &["start", "oplati"]);
+        return None;
+    }
     let daemon = Command::new("su")
         .args(["-s", "/bin/sh", "oplati", "-c"])
-        .arg(format!("exec oplati --root {ROOT} daemon"))
+        .arg("exec oplati daemon")
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
     wait_for("the daemon", || UnixStream::connect(SOCKET).ok());
-    daemon
+    Some(daemon)
 }
 
 fn listen() -> Receiver<Event> {

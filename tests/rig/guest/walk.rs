@@ -8,13 +8,13 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::devices::{Layout, Scanner as _, Uhid, Uinput, node};
-use crate::till::{ROOT, Till};
+use crate::till::{CASH, Till};
 use crate::wait_for;
 
 /// The exit code, and every check that did not pass or was worth a warning: id, result, remedy.
 fn selftest() -> (i32, Vec<(String, String, String)>) {
     let output = Command::new("oplati")
-        .args(["--root", ROOT, "--json", "selftest"])
+        .args(["--json", "selftest"])
         .env("LANG", "ru_RU.UTF-8")
         .output()
         .unwrap();
@@ -79,10 +79,7 @@ pub fn from_wrong_mode_and_reset_token_to_a_paid_sale() -> String {
         remedy("device.external").is_none().then_some(())
     });
     // … deletes the file and starts the daemon anew.
-    fs::remove_file(format!(
-        "{ROOT}/linuxcash/cash/paysystems/oplati/token.conf"
-    ))
-    .unwrap();
+    fs::remove_file(format!("{CASH}/token.conf")).unwrap();
     till.restart();
     till.until("scanner1", "connected");
     wait_for("nothing is wrong any more", || {
