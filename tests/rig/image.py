@@ -169,6 +169,7 @@ class Parts:
         """What makes systemd the guest's first process, for the package's unit."""
         archive = Archive()
         archive.text("etc/machine-id", "uninitialized\n")
+        archive.link("var/run", "/run")
         for name in TARGETS:
             archive.text(f"lib/systemd/system/{name}", f"[Unit]\nDescription={name}\nDefaultDependencies=no\n")
         units = next(path for path in (self.tree / "lib/systemd/system", self.tree / "usr/lib/systemd/system") if path.is_dir())

@@ -24,7 +24,7 @@ const OPLATI: u32 = 990;
 const TIMED: usize = 20;
 
 pub type Scene = fn() -> String;
-pub const OTHERS: [(&str, Scene); 8] = [
+pub const OTHERS: [(&str, Scene); 9] = [
     ("auto: two scanners, one person", auto_takes_scanners_only),
     ("wrong mode is said in plain words", wrong_mode),
     ("a scanner that is two keyboards", two_keyboards),
@@ -33,6 +33,10 @@ pub const OTHERS: [(&str, Scene); 8] = [
     ("lost keys spoil their code only", lost_keys),
     ("a port of somebody else", busy_port),
     ("an unknown scanner, identified", identified),
+    (
+        "a scanner that tells its firmware",
+        crate::firmware::is_told_and_is_no_scan,
+    ),
 ];
 
 fn code(number: usize) -> String {

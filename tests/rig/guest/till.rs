@@ -301,8 +301,12 @@ fn run(program: &str, arguments: &[&str]) {
 /// `su` gives the user the groups that the package gives it, and no right of root.
 fn start_daemon() -> Option<Child> {
     if is_unit() {
-        // Each till is another shop: how often one is started is no concern here.
-        run("systemctl", &["reset-failed", "oplati"]);
+        // Each till is another shop: how often one was started before is no concern here. A unit that
+        // was never loaded has nothing to forget.
+        let _ = Command::new("systemctl")
+            .args(["reset-failed", "oplati"])
+            .stderr(Stdio::null())
+            .status();
         run("systemctl", &["start", "oplati"]);
         return None;
     }
