@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::core::event::{Facts, Reply, RequestId, Step, Ticket};
 use crate::core::record::{BuyerRequest, Record};
 use crate::core::{Core, shift, validate, words};
-use crate::operation::Wish;
+use crate::operation::{Mode, Wish};
 use crate::problem::{Code, Problem};
 use crate::service::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
 
@@ -151,6 +151,9 @@ impl Core {
         if matches!(wants.wish, Wish::Cancellation(_)) {
             return self.begin(wants, None, now, step);
         }
+        if wants.mode(self.settings.mode).is_some() {
+            self.asked_at = now.mono;
+        }
         let queued = self.blocking_entries().next().is_some();
         let mut admission = Admission {
             until: now.mono + if queued { QUEUE_TRY } else { PROBE_TRY },
@@ -270,6 +273,13 @@ impl Core {
         }
     }
 
+    /// Whether what waits to begin will want the buyer's code.
+    pub(super) fn admission_awaits_code(&self) -> bool {
+        let admission = self.admission.as_ref();
+        let mode = admission.and_then(|waiting| waiting.wants.mode(self.settings.mode));
+        mode == Some(Mode::ConsumerQr)
+    }
+
     /// The target of a wish that waits stays held.
     pub(super) fn admission_holds(&self, id: &str) -> bool {
         self.admission.as_ref().is_some_and(|admission| {
@@ -280,6 +290,15 @@ impl Core {
 }
 
 impl Granted {
+    /// How the buyer will join; `None` where none is attended.
+    fn mode(&self, usual: Mode) -> Option<Mode> {
+        match &self.wish {
+            Wish::Sale(sale) => Some(sale.mode.unwrap_or(usual)),
+            Wish::Card(_) => Some(usual),
+            Wish::Refund(_) | Wish::Cancellation(_) => None,
+        }
+    }
+
     fn refuse(self, problem: &Problem, step: &mut Step) {
         for ticket in self.tickets {
             step.reply(ticket, Reply::Begun(Err(problem.clone())));

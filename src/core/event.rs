@@ -193,6 +193,8 @@ pub enum Effect {
         code: Secret,
         /// The operation that took it.
         used_by: Option<String>,
+        /// It is a buyer's and not for the till program.
+        withheld: bool,
     },
 }
 

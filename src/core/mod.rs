@@ -80,6 +80,8 @@ pub struct Core {
     token_problem: Option<TokenProblem>,
     last_used_code: Option<Secret>,
     recent_code: Option<(Secret, Duration)>,
+    /// When the till asked for the buyer's operation that is under way or waits to begin.
+    asked_at: Duration,
     idle_at: Option<Duration>,
 }
 
@@ -131,6 +133,7 @@ impl Core {
             token_problem: None,
             last_used_code: None,
             recent_code: None,
+            asked_at: Duration::ZERO,
             idle_at: None,
         };
         let mut step = Step::new(now);
@@ -254,6 +257,13 @@ impl Core {
         }
     }
 
+    /// Whether the next code may be a buyer's: a sale waits for one, or waits to begin and will.
+    #[must_use]
+    pub fn awaits_scan(&self) -> bool {
+        let is_armed = self.sale.as_ref().is_some_and(sale::LiveSale::is_armed);
+        is_armed || self.admission_awaits_code()
+    }
+
     /// Whether a buyer is being attended, or about to be.
     #[must_use]
     pub fn is_occupied(&self) -> bool {
@@ -283,6 +293,7 @@ impl Core {
         step: &mut Step,
     ) {
         let buyers = buyer_code::may_be_buyers(code.expose(), &self.settings.buyer_code);
+        let withheld = buyers && self.awaits_code(&code);
         let used_by = self.take_code(&code, buyers, now, step);
         if used_by.is_none() && buyers {
             self.recent_code = Some((code.clone(), now.mono));
@@ -293,14 +304,22 @@ impl Core {
         step.effects.push(Effect::Scanned {
             device,
             code,
+            withheld: withheld || used_by.is_some(),
             used_by,
         });
     }
 
-    /// The code that was read just before a sale, if it may serve it.
-    fn code_read_just_before(&mut self, now: Now) -> Option<Secret> {
+    /// Whether a code that may be a buyer's is one, although no operation takes it now: the sale waits to
+    /// begin, or has it already and the scanner saw the same telephone again.
+    fn awaits_code(&self, code: &Secret) -> bool {
+        let is_repeated = self.sale.is_some() && self.last_used_code.as_ref() == Some(code);
+        is_repeated || self.admission_awaits_code()
+    }
+
+    /// The code that was read just before the till asked for a sale, or since then, if it may serve it.
+    fn code_read_just_before(&mut self) -> Option<Secret> {
         let (code, read_at) = self.recent_code.take()?;
-        let fresh = now.mono.saturating_sub(read_at) <= SCAN_BEFORE_SALE;
+        let fresh = self.asked_at.saturating_sub(read_at) <= SCAN_BEFORE_SALE;
         (fresh && self.last_used_code.as_ref() != Some(&code)).then_some(code)
     }
 

@@ -169,6 +169,11 @@ impl LiveSale {
         self.record.operation.amount
     }
 
+    /// Whether it waits for a code.
+    pub(super) fn is_armed(&self) -> bool {
+        matches!(self.phase, Phase::AwaitingScan)
+    }
+
     /// What the buyer's display names beside a code; a card costs nothing.
     fn shown_amount(&self) -> Option<Kopecks> {
         (self.record.operation.kind != Kind::Card).then_some(self.record.operation.amount)
@@ -400,7 +405,7 @@ impl Core {
         if sale.record.operation.mode != Mode::ConsumerQr {
             return self.open_session(sale, None, now, step);
         }
-        match self.code_read_just_before(now) {
+        match self.code_read_just_before() {
             Some(code) => {
                 self.last_used_code = Some(code.clone());
                 self.open_session(sale, Some(code), now, step);

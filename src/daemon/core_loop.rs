@@ -256,6 +256,7 @@ impl CoreLoop {
                 original,
             } => {
                 if self.bench.read(&device, code.expose()) {
+                    self.pass_on.code(&device, None, true);
                     return self.publish_changes();
                 }
                 self.original = original;
@@ -269,7 +270,9 @@ impl CoreLoop {
                 self.scanned_at = None;
             }
             Inbound::Unread { device, original } => {
-                self.pass_on.code(&device, Some(original), false);
+                // What cannot be read may be a buyer's code.
+                let withheld = self.parts.core.awaits_scan();
+                self.pass_on.code(&device, Some(original), withheld);
             }
             Inbound::Rest { device, original } => self.pass_on.rest(&device, original),
             Inbound::DeviceChanged => self.publish_changes(),
@@ -549,9 +552,10 @@ impl CoreLoop {
                 device,
                 code,
                 used_by,
+                withheld,
             } => {
                 let original = self.original.take();
-                self.pass_on.code(&device, original, used_by.is_some());
+                self.pass_on.code(&device, original, withheld);
                 let shown = tail(code.expose());
                 tracing::info!(device = %device, code = %shown, used_by = used_by.as_deref(), "Scan");
                 let length = code.expose().chars().count();

@@ -102,11 +102,11 @@ impl PassOn {
         }
     }
 
-    /// A code; one that an operation used is a buyer's, and not for the till.
-    pub(super) fn code(&mut self, device: &str, original: Option<Original>, is_used: bool) {
-        self.went_on.insert(device.to_owned(), !is_used);
+    /// A code; one that is a buyer's, or a test's, is not for the till.
+    pub(super) fn code(&mut self, device: &str, original: Option<Original>, withheld: bool) {
+        self.went_on.insert(device.to_owned(), !withheld);
         if let Some(original) = original
-            && !is_used
+            && !withheld
         {
             self.scanners.pass_on(device, original);
         }

@@ -114,7 +114,9 @@ impl Scanners {
         if let Some(plug) = plug {
             plug.stop();
         }
-        for handle in std::mem::take(&mut *self.handles()) {
+        // Joined without the lock, which whoever asks for the scanners' state needs.
+        let handles = std::mem::take(&mut *self.handles());
+        for handle in handles {
             handle.stop();
         }
     }

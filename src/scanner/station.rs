@@ -7,7 +7,7 @@
 //! 100 ms before udev has set its rights and names. What is wrong for that while only is not told.
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -71,6 +71,8 @@ pub struct ScannerHandle {
     facts: Arc<Mutex<Snapshot>>,
     wake: Arc<Wake>,
     share: Arc<Mutex<Option<Sharer>>>,
+    /// Codes for the till while its end could not be made; `None` when the scanner is not shared.
+    not_made: Option<AtomicU64>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -80,8 +82,10 @@ impl ScannerHandle {
     pub fn snapshot(&self) -> Snapshot {
         let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        let not_made = self.not_made.as_ref();
+        let not_made = not_made.map_or(0, |count| count.load(Ordering::Relaxed));
         Snapshot {
-            not_shared: share.as_ref().map_or(0, Sharer::missed),
+            not_shared: share.as_ref().map_or(0, Sharer::missed) + not_made,
             ..facts.clone()
         }
     }
@@ -94,8 +98,10 @@ impl ScannerHandle {
     /// Hands what was read on to the till program, if the scanner is shared.
     pub fn pass_on(&self, original: Original) {
         let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sharer) = share.as_ref() {
-            sharer.pass_on(original);
+        match (share.as_ref(), &self.not_made) {
+            (Some(sharer), _) => sharer.pass_on(original),
+            (None, Some(lost)) => drop(lost.fetch_add(1, Ordering::Relaxed)),
+            (None, None) => {}
         }
     }
 
@@ -130,6 +136,7 @@ pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
         told: None,
         settings,
     };
+    let not_made = station.settings.share.is_some().then(AtomicU64::default);
     let name = format!("oplati-{}", station.settings.name);
     let thread = std::thread::Builder::new()
         .name(name)
@@ -138,6 +145,7 @@ pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
         facts,
         wake,
         share,
+        not_made,
         thread: Some(thread),
     })
 }
@@ -286,10 +294,10 @@ impl Station {
                 Ok(Ready::Silence) => source.handle_timeout(self.began.elapsed()),
                 Ok(Ready::Device) => match source.read(self.began.elapsed()) {
                     Ok(pieces) => pieces,
-                    Err(why) => return Ended::Gone(why),
+                    Err(why) => return self.gone(source, why),
                 },
-                Ok(Ready::HangUp) => return Ended::Gone("the device hung up".to_owned()),
-                Err(error) => return Ended::Gone(error.to_string()),
+                Ok(Ready::HangUp) => return self.gone(source, "the device hung up".to_owned()),
+                Err(error) => return self.gone(source, error.to_string()),
             };
             if let Some(firmware) = source.firmware() {
                 tracing::info!(device = %self.settings.name, firmware, "Scanner's firmware");
@@ -311,6 +319,13 @@ impl Station {
                 }
             }
         }
+    }
+
+    /// A code that was under way has no end now.
+    fn gone(&self, source: &dyn Source, why: String) -> Ended {
+        let is_cut = source.poll_timeout().is_some();
+        self.change(|facts| facts.discarded += u64::from(is_cut));
+        Ended::Gone(why)
     }
 
     fn wait_for(

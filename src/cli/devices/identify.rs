@@ -98,10 +98,19 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
         context.output.note(&text);
         return print_setting(context, &finding, None);
     }
-    let is_bridge = known.is_some_and(|fit| fit.why == Why::GenericBridge);
-    let id = write_profile(context, args, &finding, &code, is_bridge)?;
-    let by_name = is_bridge || finding.candidate.ids().is_none();
+    let by_name = finding.candidate.ids().is_none()
+        || is_bridge(&finding.candidate)
+        || known.is_some_and(|fit| matches!(fit.why, Why::GenericBridge | Why::Exact));
+    let id = write_profile(context, args, &finding, &code, by_name)?;
     print_setting(context, &finding, by_name.then_some(id.as_str()))
+}
+
+/// Whether all sorts of devices have it: bridges are known by their drivers, since makers of chips have
+/// more products than any list.
+fn is_bridge(candidate: &Candidate) -> bool {
+    let driver = candidate.driver.as_deref().unwrap_or_default();
+    let bridges = ["ch341", "ch341-uart", "cp210x", "ftdi_sio", "pl2303"];
+    candidate.mode == Mode::Serial && bridges.contains(&driver)
 }
 
 /// A known profile that reads the device as it was read now.
@@ -373,10 +382,10 @@ fn write_profile(
     args: &IdentifyArgs,
     finding: &Finding,
     code: &str,
-    is_bridge: bool,
+    by_name: bool,
 ) -> Result<String, CliError> {
     let id = args.id.clone().unwrap_or_else(|| slug(&finding.candidate));
-    let profile = profile(id, finding, code, is_bridge);
+    let profile = profile(id, finding, code, by_name);
     profile.validate().map_err(CliError::Usage)?;
     let text = toml::to_string(&profile).map_err(|error| CliError::Data(error.to_string()))?;
     let folder = context.paths.profiles();
@@ -416,11 +425,11 @@ fn slug(candidate: &Candidate) -> String {
 }
 
 /// Behind a bridge that all sorts of devices have, a profile is used by its name only: its numbers would
-/// take a scale for a scanner.
-fn profile(id: String, finding: &Finding, code: &str, is_bridge: bool) -> Profile {
+/// take a scale for a scanner. So is one of a device that another profile has the numbers of.
+fn profile(id: String, finding: &Finding, code: &str, by_name: bool) -> Profile {
     let candidate = &finding.candidate;
     let mode = candidate.mode;
-    let exact = candidate.vid.zip(candidate.pid).filter(|_| !is_bridge);
+    let exact = candidate.vid.zip(candidate.pid).filter(|_| !by_name);
     let serial = Serial {
         baud: finding.baud,
         ..Serial::default()
@@ -553,6 +562,15 @@ mod tests {
         let written = profile("own".to_owned(), &finding, "CODE", true);
         assert!(written.matches.is_empty());
         written.validate().unwrap();
+    }
+
+    #[test]
+    fn a_bridge_is_known_by_its_driver_as_well() {
+        let mut candidate = finding(Mode::Serial).candidate;
+        for (driver, expected) in [("cdc_acm", false), ("ch341-uart", true), ("cp210x", true)] {
+            candidate.driver = Some(driver.to_owned());
+            assert_eq!(is_bridge(&candidate), expected, "{driver}");
+        }
     }
 
     #[test]

@@ -239,6 +239,55 @@ fn a_code_read_just_before_the_sale_counts_once() {
     );
 }
 
+/// A presentation scanner sees the telephone as long as it is held there.
+#[test]
+fn a_buyers_code_that_is_read_again_while_its_sale_lasts_is_not_the_tills() {
+    let code = "https://getapp.o-plati.by/c/AB12";
+    let mut world = World::new(Mode::ConsumerQr);
+    world.scan(code);
+    assert!(!world.withheld, "nobody awaits a code");
+    world.begin("s", 1999);
+    world.settle();
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world.scan(code);
+    assert!(world.withheld);
+    world.scan("https://example.by/of-another");
+    assert!(!world.withheld, "it is not the buyer's of this sale");
+    world.scan("4810268003455");
+    assert!(!world.withheld, "goods are the till's");
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    world.scan(code);
+    assert!(!world.withheld, "the sale is over");
+}
+
+#[test]
+fn a_code_read_while_the_sale_waits_to_begin_counts_and_so_does_one_just_before() {
+    for before in [true, false] {
+        let mut world = paying();
+        world.answer(Fate::NotSent);
+        let code = "https://getapp.o-plati.by/c/NEXT";
+        if before {
+            world.scan(code);
+            world.pass(SECOND / 2);
+        }
+        world.begin("t", 5);
+        assert!(
+            !world.journal.contains_key("t"),
+            "the connection is probed first"
+        );
+        world.pass(SECOND);
+        if !before {
+            world.scan(code);
+            assert!(world.withheld);
+        }
+        world.scan("4810268003455");
+        assert!(!world.withheld);
+        world.settle();
+        assert_eq!(world.state("t"), State::AwaitingConfirmation);
+    }
+}
+
 #[test]
 fn a_code_read_earlier_pays_nothing() {
     let mut world = World::new(Mode::ConsumerQr);

@@ -70,6 +70,8 @@ pub(super) struct World {
     pub states: Vec<(String, State)>,
     pub settings: Settings,
     pub alarms: Vec<String>,
+    /// Whether the last code was kept away from the till.
+    pub withheld: bool,
     /// Requests that the core has made.
     pub requests: usize,
     reverses: BTreeMap<String, u32>,
@@ -111,6 +113,7 @@ impl World {
             states: Vec::new(),
             settings,
             alarms: Vec::new(),
+            withheld: false,
             requests: 0,
             reverses: BTreeMap::new(),
             ticket: 0,
@@ -142,7 +145,7 @@ impl World {
                 Effect::Show(scene) => self.scenes.push(scene),
                 Effect::Reply { reply, .. } => self.replies.push(*reply),
                 Effect::Alarm { what, .. } => self.alarms.push(what),
-                Effect::Scanned { .. } => {}
+                Effect::Scanned { withheld, .. } => self.withheld = withheld,
             }
         }
     }

@@ -351,7 +351,10 @@ fn a_code_too_long_for_the_box_goes_to_the_next_display_or_is_refused() {
     for other in [picture, DisplayDevice::Web] {
         let displays = started(&[qr_box.clone(), other]);
         assert_eq!(displays.show(&long), Ok(()));
-        wait_until("the refusal", || displays.state()[0].last_error.is_some());
+        wait_until("the refusal", || {
+            let state = displays.state().remove(0);
+            state.last_error.is_some() && state.shows.is_some()
+        });
         let state = displays.state().remove(0);
         assert_eq!((state.shows, state.state), (Some("idle"), "connected"));
         assert!(state.last_error.unwrap().contains("takes 255"));

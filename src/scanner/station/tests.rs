@@ -170,7 +170,9 @@ fn unplugged_in_mid_code_loses_that_code_only_and_comes_back_by_its_path() {
     let bench = Bench::new(Some(&pty));
     assert_eq!(bench.state(), DeviceState::Connected);
     for round in 0..20 {
-        pty.send(b"HALF");
+        // One write is read at once: with the code, its half successor was.
+        pty.send(b"BEFORE\rHALF");
+        assert_eq!(bench.code(), "BEFORE");
         drop(pty);
         assert_eq!(bench.state(), DeviceState::Missing);
         pty = Pty::open();
@@ -179,8 +181,9 @@ fn unplugged_in_mid_code_loses_that_code_only_and_comes_back_by_its_path() {
         pty.send(format!("WHOLE{round}\r\n").as_bytes());
         assert_eq!(bench.code(), format!("WHOLE{round}"));
     }
-    wait_for_scans(&bench.scanner, 20);
+    wait_for_scans(&bench.scanner, 40);
     assert_eq!(bench.scanner.snapshot().reconnects, 20);
+    assert_eq!(bench.scanner.snapshot().discarded, 20);
     bench.scanner.stop();
 }
 
@@ -397,6 +400,37 @@ fn a_till_reads_on_a_pseudo_terminal_exactly_what_the_scanner_sent() {
         read_exactly(&mut till, piece);
     }
     bench.scanner.stop();
+}
+
+#[test]
+fn codes_for_a_till_whose_end_cannot_be_made_are_counted() {
+    let mut pty = Pty::open();
+    let folder = tempfile::tempdir().unwrap();
+    let (sender, events) = sync_channel(64);
+    // A file where the folder of shared scanners should be.
+    std::fs::write(folder.path().join("run"), "").unwrap();
+    let scanner = start(Settings {
+        name: "scanner1".into(),
+        target: serial(pty.node.clone()),
+        knowledge: knowledge(None),
+        share: Some(Sharing {
+            folder: folder.path().join("run/shared"),
+            types_reports: false,
+        }),
+        events: sender,
+    });
+    let scanner = scanner.unwrap();
+    pty.send(b"GOODS\r");
+    let original =
+        std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).find_map(|event| match event {
+            ScannerEvent::Scan { original, .. } => original,
+            ScannerEvent::Unread { .. }
+            | ScannerEvent::Rest { .. }
+            | ScannerEvent::State { .. } => None,
+        });
+    scanner.pass_on(original.unwrap());
+    assert_eq!(scanner.snapshot().not_shared, 1);
+    scanner.stop();
 }
 
 #[test]

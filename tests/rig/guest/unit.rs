@@ -23,7 +23,7 @@ pub fn holds() -> String {
             .unwrap_or_default()
             .to_owned()
     };
-    let held = ["Uid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp"].map(|name| field(name));
+    let held = ["Uid", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp"].map(field);
     let none = "0000000000000000";
     assert_eq!(held, ["990", none, none, "1", "2"], "{status}");
     drop(till);
