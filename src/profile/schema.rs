@@ -283,6 +283,14 @@ pub struct Vector {
     pub codes: Vec<String>,
 }
 
+impl Hid {
+    /// Whether it has a command, so that it may answer one.
+    #[must_use]
+    pub fn answers_commands(&self) -> bool {
+        self.firmware_query != Template::default()
+    }
+}
+
 impl Serial {
     /// Silence that ends a code.
     #[must_use]

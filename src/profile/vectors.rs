@@ -58,9 +58,10 @@ fn serial(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> {
 fn hid(profile: &Profile, vector: &Vector) -> Result<(Vec<Vec<u8>>, Aim), String> {
     let descriptor = vector.descriptor.as_deref().ok_or("descriptor is needed")?;
     let layouts = layouts(&bytes(descriptor)?).map_err(|unfit| unfit.to_string())?;
-    let continuation = Duration::from_millis(profile.hid().continuation_ms.into());
+    let settings = profile.hid();
+    let continuation = Duration::from_millis(settings.continuation_ms.into());
     let aim = hid_aim(&layouts);
-    let mut assembler = Assembler::new(layouts, continuation);
+    let mut assembler = Assembler::new(layouts, continuation, settings.answers_commands());
     let mut codes = Vec::new();
     for report in &vector.hex {
         codes.extend(assembler.push(&bytes(report)?, SOON));

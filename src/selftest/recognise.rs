@@ -77,11 +77,16 @@ impl Page {
         }
     }
 
-    fn write(self, text: &str) -> Option<Vec<u8>> {
+    /// A scanner writes a question mark for a letter that the page lacks, such as і in that of DOS.
+    fn write(self, text: &str) -> Vec<u8> {
+        let in_page = |page: fn(u8) -> char| -> Vec<u8> {
+            let letters = text.chars();
+            letters.map(|c| byte_of(c, page).unwrap_or(b'?')).collect()
+        };
         match self {
-            Page::Utf8 => Some(text.as_bytes().to_vec()),
-            Page::Cp1251 => text.chars().map(|c| byte_of(c, cp1251)).collect(),
-            Page::Cp866 => text.chars().map(|c| byte_of(c, cp866)).collect(),
+            Page::Utf8 => text.as_bytes().to_vec(),
+            Page::Cp1251 => in_page(cp1251),
+            Page::Cp866 => in_page(cp866),
         }
     }
 
@@ -98,7 +103,7 @@ fn byte_of(letter: char, page: fn(u8) -> char) -> Option<u8> {
     (0..=u8::MAX).find(|byte| page(*byte) == letter)
 }
 
-/// A byte of CP866; its frames and boxes, 0xB0 to 0xDF, are one character to us.
+/// A byte of CP866; its frames, boxes and signs stand for themselves.
 /// <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/PC/CP866.TXT>
 fn cp866(byte: u8) -> char {
     let letter = |first: u32, from: u8| {
@@ -110,8 +115,14 @@ fn cp866(byte: u8) -> char {
         0xe0..=0xef => letter(0x440, 0xe0),
         0xf0 => 'Ё',
         0xf1 => 'ё',
+        0xf2 => 'Є',
+        0xf3 => 'є',
+        0xf4 => 'Ї',
+        0xf5 => 'ї',
+        0xf6 => 'Ў',
+        0xf7 => 'ў',
         0xb0..=0xdf => letter(0x2500, 0xb0),
-        0xf2..=0xff => letter(0x2580, 0xf2),
+        0xf8..=0xff => letter(0x2580, 0xf8),
     }
 }
 
@@ -180,10 +191,7 @@ fn whole(expected: &str, came: &str) -> Option<Finding> {
     }
     for sent in Page::ALL {
         for read in Page::ALL {
-            let read_as = || {
-                let bytes = sent.write(expected)?;
-                Some(visible(&read.read(&bytes)?))
-            };
+            let read_as = || Some(visible(&read.read(&sent.write(expected))?));
             if sent != read && read_as().is_some_and(|text| text == visible(came)) {
                 return Some(Finding::CodePage { sent, read });
             }

@@ -807,7 +807,10 @@ fn in_cp866(text: &str) -> Vec<u8> {
         '\0'..='\x7f' => u8::try_from(c).unwrap(),
         'А'..='п' => u8::try_from(u32::from(c) - 0x410).unwrap() + 0x80,
         'р'..='я' => u8::try_from(u32::from(c) - 0x440).unwrap() + 0xe0,
-        other => panic!("{other}"),
+        'Ё' => 0xf0,
+        'Ў' => 0xf6,
+        'ў' => 0xf7,
+        _ => b'?',
     };
     text.chars().map(byte).collect()
 }

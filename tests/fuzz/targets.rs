@@ -123,7 +123,7 @@ pub fn hid(data: &[u8]) {
     let Ok(layouts) = layouts(descriptor) else {
         return;
     };
-    let mut assembler = Assembler::new(layouts, Duration::from_millis(500));
+    let mut assembler = Assembler::new(layouts, Duration::from_millis(500), true);
     let mut now = Duration::ZERO;
     for report in reports.chunks(64) {
         let pause = u64::from(report.last().copied().unwrap_or_default());

@@ -7,7 +7,7 @@
 //! tells.
 //!
 //! Honeywell-like devices answer commands in the same report: texts are marked `]X0`, and `]Z6` marks the
-//! command's echo, which ends the answer. They are no scans.
+//! command's echo, which ends the answer. They are no scans. Of other devices `]X0` is a symbology like others.
 
 use std::time::Duration;
 
@@ -34,12 +34,17 @@ pub struct Assembler {
     discarded: u64,
     reply: Vec<u8>,
     reply_is_whole: bool,
+    answers_commands: bool,
 }
 
 impl Assembler {
-    /// An empty one.
+    /// An empty one, for a device that answers commands or does not.
     #[must_use]
-    pub fn new(layouts: Vec<ReportLayout>, continuation: Duration) -> Assembler {
+    pub fn new(
+        layouts: Vec<ReportLayout>,
+        continuation: Duration,
+        answers_commands: bool,
+    ) -> Assembler {
         Assembler {
             layouts,
             continuation,
@@ -50,6 +55,7 @@ impl Assembler {
             discarded: 0,
             reply: Vec::new(),
             reply_is_whole: false,
+            answers_commands,
         }
     }
 
@@ -62,7 +68,7 @@ impl Assembler {
             // Reports of other kinds: triggers, status.
             .cloned()?;
         let part = Part::read(&layout, report);
-        if let Some(reply) = part.reply {
+        if let Some(reply) = part.reply.filter(|_| self.answers_commands) {
             self.keep_reply(reply, part.data.unwrap_or_default());
             return None;
         }
@@ -230,7 +236,7 @@ mod tests {
     const WAIT: Duration = Duration::from_millis(500);
 
     fn assembler(descriptor: &[u8]) -> Assembler {
-        Assembler::new(layouts(descriptor).unwrap(), WAIT)
+        Assembler::new(layouts(descriptor).unwrap(), WAIT, true)
     }
 
     fn read(descriptor: &[u8], reports: &[Vec<u8>]) -> Vec<Vec<u8>> {
@@ -271,6 +277,14 @@ mod tests {
         reports.push(vec![0x07, 1, 2, 3]);
         reports.extend(honeywell_reports(b"CODE", b"]Q1"));
         assert_eq!(read(HONEYWELL_LIKE, &reports), [b"CODE"]);
+    }
+
+    #[test]
+    fn a_device_without_commands_may_read_a_code_of_that_symbology() {
+        let mut assembler = Assembler::new(layouts(HONEYWELL_LIKE).unwrap(), WAIT, false);
+        let report = &honeywell_reports(b"GOODS", b"]X0")[0];
+        let code = assembler.push(report, Duration::ZERO);
+        assert_eq!(code.as_deref(), Some(b"GOODS".as_slice()));
     }
 
     /// As a Voyager 1602g answers `REVINF.`, shortened (python_hon_usbhid, README).
@@ -376,7 +390,7 @@ mod tests {
             aim: None,
             continued: None,
         };
-        let mut assembler = Assembler::new(vec![layout], WAIT);
+        let mut assembler = Assembler::new(vec![layout], WAIT, false);
         assert_eq!(assembler.push(b"ABCD", Duration::ZERO), None);
         let code = assembler.push(b"EF\0\0", Duration::ZERO);
         assert_eq!(code.as_deref(), Some(b"ABCDEF".as_slice()));

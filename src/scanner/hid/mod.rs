@@ -63,7 +63,9 @@ impl HidSource {
             // Devices of one mode only have no such report.
             tracing::debug!(node = %node.display(), %error, "The opening report is refused");
         }
-        if let Some(query) = firmware_query(report_descriptor, settings)
+        // An answer that could not be told from a code would be one.
+        let tells_answers = layouts.iter().all(|layout| layout.aim.is_some());
+        if let Some(query) = firmware_query(report_descriptor, settings).filter(|_| tells_answers)
             && let Err(error) = (&file).write(&query)
         {
             tracing::debug!(node = %node.display(), %error, "The firmware query is refused");
@@ -72,7 +74,7 @@ impl HidSource {
         Ok(HidSource {
             node: file,
             aim: aim(&layouts),
-            assembler: Assembler::new(layouts, continuation),
+            assembler: Assembler::new(layouts, continuation, settings.answers_commands()),
             unreadable: 0,
         })
     }

@@ -148,6 +148,8 @@ impl Decoder {
         }
         match character(key, self.held(), self.settings.layout) {
             Some('\r' | '\n') => return self.end(),
+            // A prefix for programs that read the keyboard, such as F7.
+            None if self.text.is_empty() => {}
             sign => self.take(sign),
         }
         None
@@ -403,6 +405,15 @@ pub(crate) mod tests {
         );
         assert_eq!(texts(&mut decoder, &[(30, 1), (59, 1), (ENTER, 1)]), [None]);
         assert_eq!(decoder.discarded(), 2);
+    }
+
+    #[test]
+    fn a_function_key_in_front_of_a_code_is_no_part_of_it() {
+        let mut decoder = us();
+        const F7: u16 = 65;
+        let typed = [vec![(F7, 1), (F7, 0)], strokes_of("code")].concat();
+        assert_eq!(texts(&mut decoder, &typed), [Some("code".to_owned())]);
+        assert_eq!(decoder.discarded(), 0);
     }
 
     #[test]
