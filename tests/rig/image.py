@@ -182,8 +182,10 @@ class Parts:
 
     def _find(self, name):
         for folder in ("bin", "usr/bin", "sbin", "usr/sbin", "lib/systemd", "usr/lib/systemd"):
-            if (self.tree / folder / name).is_file():
-                return self.tree / folder / name
+            found = self.tree / folder / name
+            # A link's absolute target would be this machine's.
+            if found.is_file() and not found.is_symlink():
+                return found
         raise RigError(f"the packages have no {name}")
 
     def program(self, archive, path, source):
