@@ -293,7 +293,7 @@ impl Core {
         step: &mut Step,
     ) {
         let buyers = buyer_code::may_be_buyers(code.expose(), &self.settings.buyer_code);
-        let withheld = buyers && self.awaits_code(&code);
+        let withheld = buyers && self.is_for_sale(&code);
         let used_by = self.take_code(&code, buyers, now, step);
         if used_by.is_none() && buyers {
             self.recent_code = Some((code.clone(), now.mono));
@@ -311,7 +311,7 @@ impl Core {
 
     /// Whether a code that may be a buyer's is one, although no operation takes it now: the sale waits to
     /// begin, or has it already and the scanner saw the same telephone again.
-    fn awaits_code(&self, code: &Secret) -> bool {
+    fn is_for_sale(&self, code: &Secret) -> bool {
         let is_repeated = self.sale.is_some() && self.last_used_code.as_ref() == Some(code);
         is_repeated || self.admission_awaits_code()
     }

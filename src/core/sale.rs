@@ -433,9 +433,7 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) -> Option<String> {
-        let mut sale = self
-            .sale
-            .take_if(|sale| matches!(sale.phase, Phase::AwaitingScan))?;
+        let mut sale = self.sale.take_if(|sale| sale.is_armed())?;
         let used_by = buyers.then(|| sale.record.operation.id.clone());
         if buyers {
             self.last_used_code = Some(code.clone());

@@ -60,6 +60,12 @@ pub fn candidate_at(root: &Path, node: &Path) -> Option<Candidate> {
     candidates(root).into_iter().find(|one| one.node == node)
 }
 
+/// What the device whose node this is says of itself.
+#[must_use]
+pub fn identity_at(root: &Path, node: &Path) -> Option<String> {
+    candidate_at(root, node)?.identity()
+}
+
 /// The keyboard that an event node with few keys belongs to.
 #[must_use]
 pub fn keyboard_with(root: &Path, node: &Path) -> Option<Candidate> {

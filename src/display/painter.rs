@@ -200,7 +200,10 @@ impl Painter {
                 Panel::Pixels(pixels) => pixels.watch()?,
                 Panel::Scenes(scenes) => {
                     let watched = scenes.watch()?;
-                    lock(&self.facts).firmware = scenes.firmware();
+                    if let Some(firmware) = scenes.firmware() {
+                        tracing::info!(device = %self.name, firmware, "Display's firmware");
+                        lock(&self.facts).firmware = Some(firmware);
+                    }
                     watched
                 }
             };

@@ -91,8 +91,8 @@ pub(super) trait ScenePanel {
         Ok(Watched::Same)
     }
 
-    /// Its answer to a firmware query, as far as it has come.
-    fn firmware(&self) -> Option<String> {
+    /// Its answer to a firmware query, once when more of it has come.
+    fn firmware(&mut self) -> Option<String> {
         None
     }
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{LineSettings, Match, Mode, Status, validate_head, validate_query};
+use super::schema::{LineSettings, Match, Mode, Status, validate_fixed, validate_head};
 use super::template::Template;
 
 /// What a QR code of the largest version holds, bytes: the limit of a box whose own is not known.
@@ -215,7 +215,7 @@ impl QrBox {
                 ));
             }
         }
-        validate_query("qr_box", &self.firmware_query)?;
+        validate_fixed("[qr_box] firmware_query", &self.firmware_query)?;
         if self.payload_without.iter().any(String::is_empty) {
             return Err("[qr_box] payload_without: no empty text".to_owned());
         }
@@ -225,10 +225,7 @@ impl QrBox {
 
 impl Pole {
     fn validate(&self) -> Result<(), String> {
-        let fixed = self.select.fixed();
-        if fixed.is_none_or(|bytes| bytes.len() > 64) {
-            return Err("[pole] select: at most 64 bytes with nothing to be filled in".to_owned());
-        }
+        validate_fixed("[pole] select", &self.select)?;
         if self.lacks.chars().any(|letter| letter.is_ascii()) {
             return Err("[pole] lacks: letters beyond ASCII only".to_owned());
         }

@@ -354,18 +354,17 @@ impl Profile {
             return Err("[hid] open_feature: at most 64 bytes".to_owned());
         }
         if let Some(hid) = &self.hid {
-            validate_query("hid", &hid.firmware_query)?;
+            validate_fixed("[hid] firmware_query", &hid.firmware_query)?;
         }
         Ok(())
     }
 }
 
-/// `place` is the table in the file.
-pub(super) fn validate_query(place: &str, query: &Template) -> Result<(), String> {
-    let fixed = query.fixed();
-    if fixed.is_none_or(|bytes| bytes.len() > 64) {
+/// Bytes that are sent as they are; `place` is the table and the key in the file.
+pub(super) fn validate_fixed(place: &str, bytes: &Template) -> Result<(), String> {
+    if bytes.fixed().is_none_or(|bytes| bytes.len() > 64) {
         return Err(format!(
-            "[{place}] firmware_query: at most 64 bytes with nothing to be filled in"
+            "{place}: at most 64 bytes with nothing to be filled in"
         ));
     }
     Ok(())

@@ -7,7 +7,7 @@
 //! 100 ms before udev has set its rights and names. What is wrong for that while only is not told.
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -71,8 +71,6 @@ pub struct ScannerHandle {
     facts: Arc<Mutex<Snapshot>>,
     wake: Arc<Wake>,
     share: Arc<Mutex<Option<Sharer>>>,
-    /// Codes for the till while its end could not be made; `None` when the scanner is not shared.
-    not_made: Option<AtomicU64>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -82,10 +80,8 @@ impl ScannerHandle {
     pub fn snapshot(&self) -> Snapshot {
         let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
-        let not_made = self.not_made.as_ref();
-        let not_made = not_made.map_or(0, |count| count.load(Ordering::Relaxed));
         Snapshot {
-            not_shared: share.as_ref().map_or(0, Sharer::missed) + not_made,
+            not_shared: share.as_ref().map_or(0, Sharer::missed),
             ..facts.clone()
         }
     }
@@ -98,10 +94,8 @@ impl ScannerHandle {
     /// Hands what was read on to the till program, if the scanner is shared.
     pub fn pass_on(&self, original: Original) {
         let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
-        match (share.as_ref(), &self.not_made) {
-            (Some(sharer), _) => sharer.pass_on(original),
-            (None, Some(lost)) => drop(lost.fetch_add(1, Ordering::Relaxed)),
-            (None, None) => {}
+        if let Some(sharer) = share.as_ref() {
+            sharer.pass_on(original);
         }
     }
 
@@ -136,7 +130,6 @@ pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
         told: None,
         settings,
     };
-    let not_made = station.settings.share.is_some().then(AtomicU64::default);
     let name = format!("oplati-{}", station.settings.name);
     let thread = std::thread::Builder::new()
         .name(name)
@@ -145,7 +138,6 @@ pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
         facts,
         wake,
         share,
-        not_made,
         thread: Some(thread),
     })
 }
@@ -262,8 +254,9 @@ impl Station {
     fn share_as(&self, mode: Mode) {
         if let Some(sharing) = &self.settings.share {
             let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
-            if share.as_ref().is_none_or(|sharer| sharer.mode() != mode) {
-                *share = Sharer::start(&self.settings.name, mode, sharing);
+            if !share.as_ref().is_some_and(|sharer| sharer.serves(mode)) {
+                let made = Sharer::start(&self.settings.name, mode, sharing, share.as_ref());
+                *share = Some(made);
             }
         }
     }

@@ -104,7 +104,7 @@ pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
             }
             .to_owned(),
             profile: looked.profile,
-            identity: identity_at(&knowledge.root, &looked.node),
+            identity: sysfs::identity_at(&knowledge.root, &looked.node),
             firmware: None,
             node: Some(looked.node.display().to_string()),
             last_error: looked.why,
@@ -121,7 +121,7 @@ pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
             profile: None,
             identity: node
                 .as_ref()
-                .and_then(|node| identity_at(&knowledge.root, Path::new(node))),
+                .and_then(|node| sysfs::identity_at(&knowledge.root, Path::new(node))),
             firmware: None,
             node,
             last_error: why,
@@ -132,10 +132,6 @@ pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
         .chain(displays)
         .flat_map(|facts| of(&facts))
         .collect()
-}
-
-fn identity_at(root: &Path, node: &Path) -> Option<String> {
-    sysfs::candidate_at(root, node)?.identity()
 }
 
 /// Node, state and reason of a display that nobody has.

@@ -168,6 +168,7 @@ class Parts:
     def _systemd(self):
         """What makes systemd the guest's first process, for the package's unit."""
         archive = Archive()
+        archive.link("init", "/lib/systemd/systemd")
         archive.text("etc/machine-id", "uninitialized\n")
         archive.link("var/run", "/run")
         for name in TARGETS:
@@ -198,9 +199,8 @@ class Parts:
                 where = "/lib/x86_64-linux-gnu/" + Path(library).name
             archive.file(where.lstrip("/"), Path(library).resolve(), 0o755)
 
-    def overlay(self, programs, files, scratch, init=None):
-        """A second archive for what changes: programs and files, by their places in the guest, and where
-        the first process is, if it is not among them."""
+    def overlay(self, programs, files, scratch):
+        """A second archive for what changes: programs and files, by their places in the guest."""
         archive = Archive()
         for path, source in programs.items():
             # Without what a debugger needs: the guest keeps them in memory.
@@ -210,8 +210,6 @@ class Parts:
         for path, content in files.items():
             mode = 0o755 if path == "init" else 0o644
             archive.text(path, content, mode)
-        if init:
-            archive.link("init", init)
         return archive.finished()
 
 

@@ -2,7 +2,6 @@
 # Drivers, udev with the package's rules, then the tests: the first process of the guest, or a service of
 # systemd, which has mounted the rest.
 export PATH=/bin:/sbin
-/bin/busybox mkdir -p /proc
 if [ ! -d /run/systemd/system ]; then
     /bin/busybox mount -t proc proc /proc
     /bin/busybox mount -t sysfs sys /sys

@@ -67,9 +67,7 @@ impl Driver for SerialPanelDriver {
         let settings = self.line.settings.unwrap_or(self.profile.line);
         let mut port = Port::open(&self.line.path, &settings)?;
         port.send(&ready(&self.profile))?;
-        port.expect_firmware();
-        let found = sysfs::candidate_at(Path::new("/"), &self.line.path);
-        self.identity = found.and_then(|candidate| candidate.identity());
+        self.identity = sysfs::identity_at(Path::new("/"), &self.line.path);
         let driver = self.clone();
         Ok(Panel::Scenes(Box::new(SerialPanel { port, driver })))
     }
@@ -109,7 +107,7 @@ impl ScenePanel for SerialPanel {
         Ok(super::panel::Watched::Same)
     }
 
-    fn firmware(&self) -> Option<String> {
+    fn firmware(&mut self) -> Option<String> {
         self.port.firmware()
     }
 }

@@ -53,6 +53,8 @@ pub(super) enum After {
     Pause(Duration),
     /// The display says ACK or NAK.
     Answer,
+    /// The next; what the display says soon is its firmware.
+    Firmware,
 }
 
 impl Step {
@@ -86,6 +88,8 @@ pub(super) struct Port {
 struct Firmware {
     asked: Option<Instant>,
     said: Vec<u8>,
+    /// Since it was told last.
+    has_more: bool,
 }
 
 impl Firmware {
@@ -94,6 +98,7 @@ impl Firmware {
             let room = MOST_FIRMWARE.saturating_sub(self.said.len());
             self.said
                 .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            self.has_more = true;
         }
     }
 }
@@ -125,13 +130,11 @@ impl Port {
         Ok(port)
     }
 
-    /// What follows was asked for: the display's firmware.
-    pub(super) fn expect_firmware(&mut self) {
-        self.firmware.asked = Some(Instant::now());
-    }
-
-    /// The display's answer to the firmware query, as far as it has come.
-    pub(super) fn firmware(&self) -> Option<String> {
+    /// The display's answer to the firmware query, once when more of it has come.
+    pub(super) fn firmware(&mut self) -> Option<String> {
+        if !std::mem::take(&mut self.firmware.has_more) {
+            return None;
+        }
         identity::firmware(&self.firmware.said)
     }
 
@@ -154,6 +157,10 @@ impl Port {
             self.write(&step.bytes, Instant::now() + limit)?;
             match step.after {
                 After::Nothing => return Ok(()),
+                After::Firmware => {
+                    self.firmware.asked = Some(Instant::now());
+                    return Ok(());
+                }
                 After::Pause(pause) => {
                     std::thread::sleep(pause);
                     return Ok(());
@@ -390,6 +397,28 @@ mod tests {
         );
         assert_eq!(pty.read(1), b"?");
         port.watch().unwrap();
+    }
+
+    #[test]
+    fn only_what_follows_the_query_is_the_firmware() {
+        let mut pty = Pty::open();
+        let mut port = port(&pty);
+        let query = Step {
+            bytes: b"?".to_vec(),
+            after: After::Firmware,
+        };
+        for (step, expected) in [
+            (Step::plain(b"C".to_vec()), None),
+            (query, Some("V1".to_owned())),
+        ] {
+            port.send(&[step]).unwrap();
+            pty.write(b"V1");
+            let until = Instant::now() + PATIENCE;
+            assert!(port.waits_for(PollFlags::IN, until).unwrap());
+            port.watch().unwrap();
+            assert_eq!(port.firmware(), expected);
+            assert_eq!(port.firmware(), None, "it is told once");
+        }
     }
 
     #[test]

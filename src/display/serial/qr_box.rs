@@ -1,6 +1,6 @@
 //! QR boxes: they draw a code by themselves and have a picture for each result, and no text.
 
-use super::port::Step;
+use super::port::{After, Step};
 use crate::display::Scene;
 use crate::money::Kopecks;
 use crate::profile::display::QrBox;
@@ -21,7 +21,10 @@ pub(super) fn cleared(qr_box: &QrBox) -> Step {
 /// What follows the opening.
 pub(super) fn ready(qr_box: &QrBox) -> Vec<Step> {
     let query = qr_box.firmware_query.fixed().unwrap_or_default();
-    let query = (!query.is_empty()).then(|| Step::plain(query));
+    let query = (!query.is_empty()).then_some(Step {
+        bytes: query,
+        after: After::Firmware,
+    });
     [cleared(qr_box)].into_iter().chain(query).collect()
 }
 

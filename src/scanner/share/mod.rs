@@ -32,7 +32,9 @@ pub struct Sharing {
 /// A till's end of a scanner.
 #[derive(Debug)]
 pub(super) struct Sharer {
-    mode: Mode,
+    /// The kind of scanner that it was made for; `None` when it could not be made: then nobody takes from
+    /// the queue, and each code counts as missed.
+    made_for: Option<Mode>,
     queue: SyncSender<Original>,
     missed: Missed,
 }
@@ -41,36 +43,41 @@ pub(super) struct Sharer {
 type Missed = Arc<AtomicU64>;
 
 impl Sharer {
-    /// Makes the till's end; when that is impossible it is logged, and codes are dropped.
-    pub(super) fn start(name: &str, mode: Mode, sharing: &Sharing) -> Option<Sharer> {
+    /// Makes the till's end, which goes on counting where the one before ended; when that is impossible it
+    /// is logged, and codes are dropped.
+    pub(super) fn start(
+        name: &str,
+        mode: Mode,
+        sharing: &Sharing,
+        before: Option<&Sharer>,
+    ) -> Sharer {
         let (queue, waiting) = sync_channel(QUEUE);
         let types = mode == Mode::Keyboard || mode == Mode::HidPos && sharing.types_reports;
-        let missed = Missed::default();
+        let missed = before.map_or_else(Missed::default, |sharer| Arc::clone(&sharer.missed));
         let count = Arc::clone(&missed);
         let begun = if types {
             typist::start(name, waiting, count)
         } else {
             pty::start(name, &sharing.folder, waiting, count)
         };
-        match begun {
+        match &begun {
             Ok(place) => {
                 tracing::info!(device = name, place, "Codes for the till program go here");
-                Some(Sharer {
-                    mode,
-                    queue,
-                    missed,
-                })
             }
             Err(error) => {
                 tracing::error!(device = name, %error, "The scanner cannot be shared");
-                None
             }
+        }
+        Sharer {
+            made_for: begun.is_ok().then_some(mode),
+            queue,
+            missed,
         }
     }
 
-    /// The kind of scanner that it was made for.
-    pub(super) fn mode(&self) -> Mode {
-        self.mode
+    /// Whether it was made, and for this kind of scanner.
+    pub(super) fn serves(&self, mode: Mode) -> bool {
+        self.made_for == Some(mode)
     }
 
     /// Takes it, or counts it as missed.

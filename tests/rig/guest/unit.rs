@@ -34,7 +34,8 @@ pub fn holds() -> String {
         .args(["-s", "/bin/sh", "oplati", "-c", &format!(": < {FOREIGN}")])
         .status();
     assert!(without.unwrap().success(), "{FOREIGN} is forbidden anyway");
-    assert!(opens("/dev/uinput") && !opens(FOREIGN));
+    assert!(opens("/dev/uinput"), "the unit refuses /dev/uinput");
+    assert!(!opens(FOREIGN), "the unit lets {FOREIGN} through");
     fs::remove_file(PROBE).unwrap();
     format!("no capability, system calls filtered, {FOREIGN} refused")
 }
