@@ -18,8 +18,8 @@ const GROUPS: u32 = 1 | 2;
 const MAX_MESSAGE: usize = 8192;
 /// Most messages of one burst that are read before the caller looks around.
 const BURST: usize = 256;
-/// Subsystems of scanners' nodes.
-const SCANNERS: [&str; 3] = ["tty", "hidraw", "input"];
+/// Subsystems of scanners' nodes, and of uinput, by which keyboards are shared.
+const SCANNERS: [&str; 4] = ["tty", "hidraw", "input", "misc"];
 
 /// An open ear.
 #[derive(Debug)]

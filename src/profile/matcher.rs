@@ -58,13 +58,20 @@ pub struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Whether the device can be nothing but a scanner.
+    /// Whether the device can be nothing but a scanner; such a one has a udev rule, too.
     #[must_use]
-    pub fn may_take_unasked(&self, mode: Mode) -> bool {
+    pub fn is_surely_scanner(&self, mode: Mode) -> bool {
         match mode {
             Mode::Serial | Mode::Keyboard => self.why >= Why::Pattern,
             Mode::HidPos => self.why >= Why::Usage,
         }
+    }
+
+    /// Whether it may be opened although no setting names it. A keyboard that is grabbed by mistake is
+    /// dead for the person before it, so that a maker's pattern is not enough for one.
+    #[must_use]
+    pub fn may_take_unasked(&self, mode: Mode) -> bool {
+        self.is_surely_scanner(mode) && (mode != Mode::Keyboard || self.why == Why::Exact)
     }
 }
 
@@ -89,7 +96,7 @@ impl Registry {
     #[must_use]
     pub fn scanner_id(&self, candidate: &Candidate) -> Option<&str> {
         let fit = self.fit(candidate);
-        let sure = fit.filter(|fit| fit.may_take_unasked(candidate.mode));
+        let sure = fit.filter(|fit| fit.is_surely_scanner(candidate.mode));
         let makers = || {
             let mut profiles = self.profiles();
             profiles.find(|profile| {
@@ -185,6 +192,25 @@ mod tests {
     }
 
     #[test]
+    fn a_keyboard_that_a_person_may_type_on_is_never_taken() {
+        let tree = Tree::new();
+        for (port, vid, pid) in [
+            ("1-1", "046d", "c31c"),
+            ("1-2", "1eab", "8003"),
+            ("1-3", "0c2e", "0204"),
+        ] {
+            tree.usb(port, vid, pid, "");
+            tree.keyboard(port, &format!("event{port}"), KEYS);
+        }
+        let expected = [
+            None,
+            Some(("newland".to_owned(), Why::Pattern, false)),
+            Some(("honeywell".to_owned(), Why::Exact, true)),
+        ];
+        assert_eq!(fits(&tree), expected);
+    }
+
+    #[test]
     fn a_display_is_known_by_its_own_numbers_and_is_no_scanner() {
         let tree = Tree::new();
         tree.usb("1-1", "1208", "0780", "");
@@ -240,18 +266,5 @@ mod tests {
             assert_eq!(registry.scanner_id(candidate), expected);
             assert!(registry.fit(candidate).is_none(), "it is not taken");
         }
-    }
-
-    #[test]
-    fn a_keyboard_that_a_person_types_on_is_never_taken() {
-        let tree = Tree::new();
-        tree.usb("1-1", "046d", "c31c", "");
-        tree.keyboard("1-1", "event1", KEYS);
-        tree.usb("1-2", "1eab", "8003", "");
-        tree.keyboard("1-2", "event2", KEYS);
-        assert_eq!(
-            fits(&tree),
-            [None, Some(("newland".to_owned(), Why::Pattern, true))]
-        );
     }
 }

@@ -127,6 +127,12 @@ impl Scanners {
         }
     }
 
+    fn nudge_unshared(&self) {
+        for handle in self.handles().iter() {
+            handle.nudge_unshared();
+        }
+    }
+
     /// With `auto`: a station for each device that none has and none is free for.
     fn grow(&self, settings: &PoolSettings) {
         if settings.devices != [ScannerDevice::Auto] {
@@ -204,9 +210,11 @@ fn listen(
                 .as_ref()
                 .map(|uevents| PollFd::new(uevents, PollFlags::IN)),
         );
-        if poll(&mut fds, Some(&RESCAN)).is_err() {
+        match poll(&mut fds, Some(&RESCAN)) {
+            Ok(0) => scanners.nudge_unshared(),
+            Ok(_) => {}
             // Interrupted, or short of memory: never a loop without a pause.
-            std::thread::sleep(Duration::from_millis(50));
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
         match uevents.as_ref().map(Uevents::drain) {
             Some(Ok(true)) => scanners.nudge(),

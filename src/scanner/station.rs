@@ -91,6 +91,14 @@ impl ScannerHandle {
         self.wake.nudge();
     }
 
+    /// Looks again if the till's end could not be made; a station that has what it needs sleeps on.
+    pub fn nudge_unshared(&self) {
+        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        if share.as_ref().is_some_and(Sharer::has_failed) {
+            self.wake.nudge();
+        }
+    }
+
     /// Hands what was read on to the till program, if the scanner is shared.
     pub fn pass_on(&self, original: Original) {
         let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,14 +176,15 @@ struct Station {
 
 impl Station {
     fn run(mut self) {
-        // The till program looks for its end when it starts, whether the scanner is there or not.
-        if let Some(mode) = self.settings.target.mode() {
-            self.share_as(mode);
-        }
+        let mut nudged = true;
         let mut pause = FIRST_PAUSE;
         let mut was_open = false;
         let mut unsettled: Option<Instant> = None;
         loop {
+            // The till program looks for its end when it starts, whether the scanner is there or not.
+            if let Some(mode) = self.settings.target.mode().filter(|_| nudged) {
+                self.share_as(mode);
+            }
             match self.open() {
                 Ok(opened) => {
                     pause = FIRST_PAUSE;
@@ -206,7 +215,7 @@ impl Station {
                     }
                 }
             }
-            let nudged = self.nudged_within(pause);
+            nudged = self.nudged_within(pause);
             if self.wake.is_stopped() {
                 return;
             }
@@ -247,7 +256,7 @@ impl Station {
         });
         self.share_as(mode);
         self.tell(DeviceState::Connected, None);
-        self.read_until_gone(source.as_mut(), &(candidate, nodes))
+        self.read_until_gone(source.as_mut(), mode, &(candidate, nodes))
     }
 
     /// Makes the till's end for a scanner of this kind, if the scanner is shared and it is not there.
@@ -264,6 +273,7 @@ impl Station {
     fn read_until_gone(
         &mut self,
         source: &mut dyn Source,
+        mode: Mode,
         opened: &(Option<Candidate>, usize),
     ) -> Ended {
         let mut discarded = 0;
@@ -273,6 +283,7 @@ impl Station {
             // Not in mid-code: to open the device again is to lose what is under way.
             if nudged && source.poll_timeout().is_none() {
                 nudged = false;
+                self.share_as(mode);
                 if self.knowledge().has_grown(opened) {
                     return Ended::Grown;
                 }

@@ -265,7 +265,7 @@ fn effects(ground: &Ground, registry: &Registry, reload: &str) -> Vec<Check> {
     let named = sysfs::candidates(machine).into_iter().filter(|candidate| {
         registry
             .fit(candidate)
-            .is_some_and(|fit| fit.may_take_unasked(candidate.mode))
+            .is_some_and(|fit| fit.is_surely_scanner(candidate.mode))
     });
     let mut checks = Vec::new();
     for candidate in named {

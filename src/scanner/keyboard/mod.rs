@@ -5,23 +5,28 @@
 //! Every event node of the device is grabbed: a device may have several and type on any. A node is
 //! grabbed when no key of it is down; the release of a key that was pressed before would never reach
 //! the desktop, and the key would repeat there for ever.
+//!
+//! A cordless scanner that wakes is plugged in and types at once, and what it typed before its node was
+//! open is lost here ([`beginning`]). Serial and HID POS scanners keep a code until somebody opens them.
 
+mod beginning;
 pub mod decode;
 pub mod keymap;
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use evdev::EventType;
 use evdev::raw_stream::RawDevice;
+use evdev::{EventType, InputEvent};
 use rustix::fs::{Mode, OFlags};
 
 use super::source::{Original, Piece, Source, is_passing};
 use super::text::{Aim, decode as text_of};
 use super::{DeviceState, not_opened};
 use crate::profile::schema::Keyboard;
+use beginning::Beginning;
 use decode::{Decoder, Typed};
 
 /// How long a key that is down is waited for before its node is grabbed all the same.
@@ -36,6 +41,9 @@ const DROPPED: u16 = 3;
 pub(super) struct KeyboardSource {
     nodes: Vec<RawDevice>,
     decoder: Decoder,
+    beginning: Beginning,
+    /// Codes without their beginning.
+    cut: u64,
 }
 
 impl KeyboardSource {
@@ -43,20 +51,56 @@ impl KeyboardSource {
         nodes: &[PathBuf],
         settings: Keyboard,
     ) -> Result<KeyboardSource, (DeviceState, String)> {
-        let nodes = nodes.iter().map(|node| grabbed(node));
+        // From here on the kernel keeps every key for us.
+        let mut open = Vec::new();
+        for node in nodes {
+            open.push((node, opened(node).map_err(|error| not_opened(&error))?));
+        }
+        let quiet = Duration::from_millis(settings.quiet_ms.into());
+        let since_epoch = crate::clock::wall().as_duration().unsigned_abs();
+        let beginning = Beginning::new(SystemTime::UNIX_EPOCH + since_epoch, quiet);
+        let nodes = open.into_iter().map(|(node, device)| grabbed(node, device));
         Ok(KeyboardSource {
             nodes: nodes.collect::<Result<_, _>>()?,
             decoder: Decoder::new(settings),
+            beginning,
+            cut: 0,
         })
+    }
+
+    /// What was typed while nobody listened cannot be told from the rest of the code alone.
+    fn piece(&mut self, typed: Typed) -> Piece {
+        let is_cut = self.beginning.ends_cut() && typed.text.is_some();
+        self.cut += u64::from(is_cut);
+        let text = typed.text.filter(|_| !is_cut);
+        Piece::Code {
+            code: text.and_then(|text| text_of(text.as_bytes(), Aim::Strip)),
+            original: Original::Keys(typed.strokes),
+        }
+    }
+
+    fn push(&mut self, event: InputEvent, now: Duration) -> Option<Piece> {
+        match (event.event_type(), event.code()) {
+            (EventType::KEY, key) => {
+                if event.value() == 1 {
+                    self.beginning.key(event.timestamp());
+                }
+                let typed = self.decoder.push(key, event.value(), now)?;
+                return Some(self.piece(typed));
+            }
+            (EventType::SYNCHRONIZATION, DROPPED) => self.decoder.dropped(now),
+            _ => {}
+        }
+        None
     }
 }
 
-fn grabbed(node: &Path) -> Result<RawDevice, (DeviceState, String)> {
-    let open = || -> io::Result<RawDevice> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        RawDevice::from_fd(rustix::fs::open(node, flags, Mode::empty())?)
-    };
-    let mut device = open().map_err(|error| not_opened(&error))?;
+fn opened(node: &Path) -> io::Result<RawDevice> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    RawDevice::from_fd(rustix::fs::open(node, flags, Mode::empty())?)
+}
+
+fn grabbed(node: &Path, mut device: RawDevice) -> Result<RawDevice, (DeviceState, String)> {
     let failed = |error: io::Error| {
         // EBUSY: somebody else has grabbed it.
         if error.kind() == io::ErrorKind::ResourceBusy {
@@ -77,34 +121,20 @@ fn grabbed(node: &Path) -> Result<RawDevice, (DeviceState, String)> {
     Ok(device)
 }
 
-fn piece(typed: Typed) -> Piece {
-    let text = typed.text.as_deref();
-    Piece::Code {
-        code: text.and_then(|text| text_of(text.as_bytes(), Aim::Strip)),
-        original: Original::Keys(typed.strokes),
-    }
-}
-
 impl Source for KeyboardSource {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.nodes.iter().map(|node| node.as_fd()).collect()
     }
 
     fn read(&mut self, now: Duration) -> Result<Vec<Piece>, String> {
-        let KeyboardSource { nodes, decoder } = self;
         let mut pieces = Vec::new();
-        for node in nodes {
-            match node.fetch_events() {
+        for index in 0..self.nodes.len() {
+            let Some(node) = self.nodes.get_mut(index) else {
+                break;
+            };
+            match node.fetch_events().map(Iterator::collect::<Vec<_>>) {
                 Ok(events) => {
-                    for event in events {
-                        let kind = event.event_type();
-                        if kind == EventType::KEY {
-                            let typed = decoder.push(event.code(), event.value(), now);
-                            pieces.extend(typed.map(piece));
-                        } else if kind == EventType::SYNCHRONIZATION && event.code() == DROPPED {
-                            decoder.dropped(now);
-                        }
-                    }
+                    pieces.extend(events.into_iter().filter_map(|event| self.push(event, now)));
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(_) if !pieces.is_empty() => break,
@@ -120,10 +150,10 @@ impl Source for KeyboardSource {
 
     fn handle_timeout(&mut self, now: Duration) -> Vec<Piece> {
         let typed = self.decoder.handle_timeout(now);
-        typed.into_iter().map(piece).collect()
+        typed.into_iter().map(|typed| self.piece(typed)).collect()
     }
 
     fn discarded(&self) -> u64 {
-        self.decoder.discarded()
+        self.decoder.discarded() + self.cut
     }
 }

@@ -5,6 +5,8 @@
 //!
 //! What is passed on waits in a short queue of a thread of its own: typing is paced, and a till that
 //! reads slowly or not at all holds up nothing. A code that does not fit is dropped whole and counted.
+//! An end that cannot be made, say because `uinput` is loaded later, is tried again at each uevent and at
+//! each slow rescan.
 
 mod pty;
 mod typist;
@@ -35,6 +37,8 @@ pub(super) struct Sharer {
     /// The kind of scanner that it was made for; `None` when it could not be made: then nobody takes from
     /// the queue, and each code counts as missed.
     made_for: Option<Mode>,
+    /// Why it could not be made; told once, however often it is tried.
+    failure: Option<String>,
     queue: SyncSender<Original>,
     missed: Missed,
 }
@@ -60,16 +64,22 @@ impl Sharer {
         } else {
             pty::start(name, &sharing.folder, waiting, count)
         };
-        match &begun {
+        let made_for = begun.is_ok().then_some(mode);
+        let failure = match begun {
             Ok(place) => {
                 tracing::info!(device = name, place, "Codes for the till program go here");
+                None
             }
-            Err(error) => {
-                tracing::error!(device = name, %error, "The scanner cannot be shared");
-            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = &failure
+            && before.and_then(|sharer| sharer.failure.as_ref()) != Some(error)
+        {
+            tracing::error!(device = name, error, "The scanner cannot be shared");
         }
         Sharer {
-            made_for: begun.is_ok().then_some(mode),
+            made_for,
+            failure,
             queue,
             missed,
         }
@@ -78,6 +88,11 @@ impl Sharer {
     /// Whether it was made, and for this kind of scanner.
     pub(super) fn serves(&self, mode: Mode) -> bool {
         self.made_for == Some(mode)
+    }
+
+    /// Whether it could not be made and is to be tried again.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Takes it, or counts it as missed.

@@ -403,7 +403,7 @@ fn a_till_reads_on_a_pseudo_terminal_exactly_what_the_scanner_sent() {
 }
 
 #[test]
-fn codes_for_a_till_whose_end_cannot_be_made_are_counted() {
+fn codes_for_a_till_whose_end_cannot_be_made_are_counted_until_it_can() {
     let mut pty = Pty::open();
     let folder = tempfile::tempdir().unwrap();
     let (sender, events) = sync_channel(64);
@@ -429,6 +429,20 @@ fn codes_for_a_till_whose_end_cannot_be_made_are_counted() {
             | ScannerEvent::State { .. } => None,
         });
     scanner.pass_on(original.unwrap());
+    assert_eq!(scanner.snapshot().not_shared, 1);
+
+    // What was in the way is gone: the scanner is shared without a replug, and goes on counting.
+    std::fs::remove_file(folder.path().join("run")).unwrap();
+    scanner.nudge_unshared();
+    let link = folder.path().join("run/shared/scanner1");
+    let deadline = Instant::now() + PATIENCE;
+    while !link.exists() {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    let mut till = File::options().read(true).write(true).open(link).unwrap();
+    scanner.pass_on(Original::Bytes(b"NEW\r".to_vec()));
+    read_exactly(&mut till, b"NEW\r");
     assert_eq!(scanner.snapshot().not_shared, 1);
     scanner.stop();
 }

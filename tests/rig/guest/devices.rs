@@ -52,8 +52,8 @@ pub struct Uinput {
 impl Uinput {
     pub fn scanner() -> Uinput {
         Uinput {
-            vid: 0x1eab,
-            pid: 0x0d03,
+            vid: 0x05e0,
+            pid: 0x1200,
             device: None,
         }
     }
@@ -85,11 +85,11 @@ impl Scanner for Uinput {
     }
 
     fn setting(&self) -> String {
-        "keyboard:/dev/oplati/newland".to_owned()
+        "keyboard:/dev/oplati/zebra".to_owned()
     }
 
     fn link(&self) -> PathBuf {
-        "/dev/oplati/newland".into()
+        "/dev/oplati/zebra".into()
     }
 
     fn plug(&mut self) {

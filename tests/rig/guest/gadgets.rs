@@ -210,11 +210,11 @@ impl Scanner for GadgetKeyboard {
     }
 
     fn setting(&self) -> String {
-        "keyboard:/dev/oplati/newland".to_owned()
+        "keyboard:/dev/oplati/zebra".to_owned()
     }
 
     fn link(&self) -> PathBuf {
-        "/dev/oplati/newland".into()
+        "/dev/oplati/zebra".into()
     }
 
     fn plug(&mut self) {
@@ -225,7 +225,7 @@ impl Scanner for GadgetKeyboard {
                 ("report_length", b"8"),
                 ("report_desc", KEYBOARD),
             ];
-            describe(0x1eab, 0x0e03, "hid.0", &settings);
+            describe(0x05e0, 0x1200, "hid.0", &settings);
             if self.interfaces == 2 {
                 add("hid.1", &settings);
             }

@@ -24,13 +24,14 @@ const OPLATI: u32 = 990;
 const TIMED: usize = 20;
 
 pub type Scene = fn() -> String;
-pub const OTHERS: [(&str, Scene); 9] = [
+pub const OTHERS: [(&str, Scene); 10] = [
     ("auto: two scanners, one person", auto_takes_scanners_only),
     ("wrong mode is said in plain words", wrong_mode),
     ("a scanner that is two keyboards", two_keyboards),
     ("codes of 1 to 2900 bytes, exact", exact_codes),
     ("typed on for the till, exact", typed_on),
     ("lost keys spoil their code only", lost_keys),
+    ("a code whose beginning nobody read", cut_code),
     ("a port of somebody else", busy_port),
     ("an unknown scanner, identified", identified),
     (
@@ -198,13 +199,19 @@ fn auto_takes_scanners_only() -> String {
     let mut pos = Uhid::new(Layout::Honeywell);
     let mut unknown = Uhid::new(Layout::Newland);
     unknown.ids = (0x7777, 0x0001, "nobody");
-    let mut persons = Uinput {
-        vid: 0x046d,
-        pid: 0xc31c,
+    // A person's keyboard, and one that a maker's pattern takes for a scanner's.
+    let mut others = [(0x046d, 0xc31c), (0x1eab, 0x8003)].map(|(vid, pid)| Uinput {
+        vid,
+        pid,
         device: None,
-    };
-    persons.plug();
-    let persons_node = wait_for("the person's keyboard", || event_node("Reader keys"));
+    });
+    for other in &mut others {
+        other.plug();
+    }
+    let their_nodes = wait_for("the other keyboards", || {
+        let nodes = event_nodes("Reader keys");
+        (nodes.len() == others.len()).then_some(nodes)
+    });
     keyboard.plug();
     pos.plug();
     node(&keyboard);
@@ -218,9 +225,9 @@ fn auto_takes_scanners_only() -> String {
     let second = till.scan_event().data["device"].clone();
     assert_ne!(first, second);
     // Nobody has grabbed it: we can.
-    let mut grabbed = RawDevice::open(&persons_node).unwrap();
-    grabbed.grab().unwrap();
-    drop(grabbed);
+    for node in their_nodes {
+        RawDevice::open(node).unwrap().grab().unwrap();
+    }
     // A third one, of no known vendor: it is seen, and its node lets nobody in.
     unknown.plug();
     let third = till.until("scanner3", "no_permission");
@@ -246,7 +253,7 @@ fn wrong_mode() -> String {
     let mut keyboard = Uinput::scanner();
     keyboard.plug();
     node(&keyboard);
-    for setting in ["hid:/dev/oplati/newland", "serial:/dev/ttyACM7"] {
+    for setting in ["hid:/dev/oplati/zebra", "serial:/dev/ttyACM7"] {
         let till = Till::start(&format!("device = {setting}"));
         till.until("scanner1", "wrong_mode");
         let health = till.ask("GET", "/v1/health", &Value::Null);
@@ -413,6 +420,40 @@ fn lost_keys() -> String {
         till.counter("discarded"),
         scans
     )
+}
+
+/// A cordless scanner that wakes types before anybody listens: what is left of its code is none.
+fn cut_code() -> String {
+    let mut keyboard = Uinput::scanner();
+    keyboard.plug();
+    let till = Till::start(&settings(&keyboard));
+    till.until("scanner1", "connected");
+    keyboard.unplug();
+    till.until("scanner1", "missing");
+    let mut keys = 0;
+    for cut in 1..=3 {
+        keyboard.plug();
+        // As slowly as the slowest scanners, until it is open, and to the end of the code.
+        let mut after = 0;
+        while after < 5 {
+            keyboard.strike(45, true);
+            keyboard.strike(45, false);
+            std::thread::sleep(Duration::from_millis(20));
+            keys += 1;
+            let is_open = after > 0 || till.device("scanner1")["state"] == "connected";
+            after += usize::from(is_open);
+        }
+        keyboard.strike(28, true);
+        keyboard.strike(28, false);
+        wait_for("a cut code", || {
+            (till.counter("discarded") == cut).then_some(())
+        });
+        assert_eq!(till.counter("scans"), cut - 1);
+        till.read(&mut keyboard, code(7).as_bytes());
+        keyboard.unplug();
+        till.until("scanner1", "missing");
+    }
+    format!("3 codes of {keys} keys in all, none taken")
 }
 
 /// Another program has the port: it is named as far as the daemon may know, and taken when it is free.
