@@ -58,6 +58,28 @@ fn a_till_program_reads_goods_and_never_the_code_of_a_buyer_who_pays() {
 }
 
 #[test]
+fn what_cannot_be_read_is_the_tills_unless_a_sale_awaits_a_code() {
+    let mut scanner = Scanner::plug();
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(
+        &sim.url,
+        0,
+        &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
+    );
+    connected(&till);
+    let shared = till.path("run/oplati/shared/scanner1");
+    let mut program = File::options().read(true).write(true).open(shared).unwrap();
+    scanner.read("\u{1}\u{2}");
+    comes(&mut program, b"\x01\x02\r\n");
+    assert_eq!(till.begin("s-1", 1999).0, 201);
+    till.until("s-1", &["awaiting_scan"]);
+    // It may be a buyer's, of which the scanner or the line made something else.
+    scanner.read("\u{3}\u{4}");
+    scanner.read("4810268003455");
+    comes(&mut program, b"4810268003455\r\n");
+}
+
+#[test]
 fn a_till_program_that_writes_to_a_shared_scanner_is_never_held_up() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(None);

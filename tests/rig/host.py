@@ -32,7 +32,7 @@ class Guest:
         self.console = open(self.folder / "console.log", "wb")
         command, environment = parts.qemu()
         command += [
-            "-M", "pc", "-accel", "tcg,thread=multi", "-smp", "1", "-m", "256",
+            "-M", "pc", "-accel", "tcg,thread=multi", "-smp", "1", "-m", "512",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(parts.vmlinux), "-initrd", str(initrd), "-append", " ".join(KERNEL.split()),
             "-chardev", "stdio,id=console", "-serial", "chardev:console",

@@ -98,11 +98,17 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
         context.output.note(&text);
         return print_setting(context, &finding, None);
     }
-    let by_name = finding.candidate.ids().is_none()
-        || is_bridge(&finding.candidate)
-        || known.is_some_and(|fit| matches!(fit.why, Why::GenericBridge | Why::Exact));
+    let by_name = must_be_named(&finding.candidate, known.map(|fit| fit.why));
     let id = write_profile(context, args, &finding, &code, by_name)?;
     print_setting(context, &finding, by_name.then_some(id.as_str()))
+}
+
+/// Whether only oplati.conf can say which profile holds: the device's numbers tell nothing of it, or
+/// another profile has them already.
+fn must_be_named(candidate: &Candidate, known: Option<Why>) -> bool {
+    candidate.ids().is_none()
+        || is_bridge(candidate)
+        || matches!(known, Some(Why::GenericBridge | Why::Exact))
 }
 
 /// Whether all sorts of devices have it: bridges are known by their drivers, since makers of chips have
@@ -562,6 +568,15 @@ mod tests {
         let written = profile("own".to_owned(), &finding, "CODE", true);
         assert!(written.matches.is_empty());
         written.validate().unwrap();
+    }
+
+    #[test]
+    fn numbers_that_another_profile_has_are_not_claimed_once_more() {
+        let candidate = finding(Mode::Keyboard).candidate;
+        assert!(must_be_named(&candidate, Some(Why::Exact)));
+        for known in [None, Some(Why::Pattern), Some(Why::VendorUsage)] {
+            assert!(!must_be_named(&candidate, known), "{known:?}");
+        }
     }
 
     #[test]

@@ -239,6 +239,23 @@ fn a_code_read_just_before_the_sale_counts_once() {
     );
 }
 
+/// The same buyer pays twice in a row: nothing is known of how long a code lives, and a sale that asks for
+/// one leaves it to the service.
+#[test]
+fn an_armed_sale_takes_a_code_that_paid_another() {
+    let code = "https://getapp.o-plati.by/c/AB12";
+    let mut world = paying();
+    world.settle();
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    world.begin("t", 5);
+    world.settle();
+    assert_eq!(world.state("t"), State::AwaitingScan);
+    world.scan(code);
+    world.settle();
+    assert_eq!(world.state("t"), State::AwaitingConfirmation);
+}
+
 /// A presentation scanner sees the telephone as long as it is held there.
 #[test]
 fn a_buyers_code_that_is_read_again_while_its_sale_lasts_is_not_the_tills() {

@@ -46,14 +46,21 @@ pub fn pace() {
 pub struct Uinput {
     pub vid: u16,
     pub pid: u16,
+    /// Its profile, by which udev names it.
+    pub profile: &'static str,
     pub device: Option<VirtualDevice>,
 }
 
 impl Uinput {
     pub fn scanner() -> Uinput {
+        Uinput::of(0x05e0, 0x1200, "zebra")
+    }
+
+    pub fn of(vid: u16, pid: u16, profile: &'static str) -> Uinput {
         Uinput {
-            vid: 0x05e0,
-            pid: 0x1200,
+            vid,
+            pid,
+            profile,
             device: None,
         }
     }
@@ -85,11 +92,11 @@ impl Scanner for Uinput {
     }
 
     fn setting(&self) -> String {
-        "keyboard:/dev/oplati/zebra".to_owned()
+        format!("keyboard:{}", self.link().display())
     }
 
     fn link(&self) -> PathBuf {
-        "/dev/oplati/zebra".into()
+        Path::new("/dev/oplati").join(self.profile)
     }
 
     fn plug(&mut self) {

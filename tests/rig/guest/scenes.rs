@@ -200,11 +200,10 @@ fn auto_takes_scanners_only() -> String {
     let mut unknown = Uhid::new(Layout::Newland);
     unknown.ids = (0x7777, 0x0001, "nobody");
     // A person's keyboard, and one that a maker's pattern takes for a scanner's.
-    let mut others = [(0x046d, 0xc31c), (0x1eab, 0x8003)].map(|(vid, pid)| Uinput {
-        vid,
-        pid,
-        device: None,
-    });
+    let mut others = [
+        Uinput::of(0x046d, 0xc31c, "none"),
+        Uinput::of(0x1eab, 0x8003, "newland"),
+    ];
     for other in &mut others {
         other.plug();
     }

@@ -43,7 +43,8 @@ fn remedy(id: &str) -> Option<String> {
 }
 
 pub fn from_wrong_mode_and_reset_token_to_a_paid_sale() -> String {
-    let (mut keyboard, mut pos) = (Uinput::scanner(), Uhid::new(Layout::Newland));
+    let mut keyboard = Uinput::of(0x1eab, 0x0d03, "newland");
+    let mut pos = Uhid::new(Layout::Newland);
     pos.plug();
     node(&pos);
     let mut till = Till::start("device = hid:/dev/oplati/newland");
