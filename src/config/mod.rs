@@ -559,6 +559,12 @@ impl Binder<'_> {
     }
 }
 
+/// Whether a key of this name exists, in whatever section, and its value is no secret.
+pub(crate) fn may_be_shown(key: &str) -> bool {
+    let is_known = KNOWN.iter().any(|(_, keys)| keys.contains(&key));
+    is_known && !SECRET_KEYS.contains(&key)
+}
+
 /// What is wrong with a name, with the nearest known one.
 fn unknown(section: &str, key: &str) -> Option<String> {
     let Some((_, keys)) = KNOWN.iter().find(|(name, _)| *name == section) else {

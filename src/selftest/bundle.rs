@@ -20,28 +20,47 @@ const MAX_LOG: u64 = 512 * 1024;
 const MAX_FILE: u64 = 256 * 1024;
 /// What stands in a secret's place.
 const MASK: &str = "***";
-/// Names whose values are secrets, in small letters.
-const NAMES: [&str; 9] = [
+/// Parts of names whose values are secrets, in small letters: `accessToken` and `user_password`, too.
+const PARTS: [&str; 16] = [
     "password",
+    "passwd",
+    "passphrase",
+    "secret",
     "token",
     "bearer",
     "authorization",
     "consumerqr",
     "sessionid",
-    "qr",
-    "code",
     "cookie",
+    "apikey",
+    "api-key",
+    "api_key",
+    "app_link",
+    "парол",
+    "токен",
+];
+/// The same, but too short to stand for a secret within a longer name.
+const NAMES: [&str; 9] = [
+    "qr", "code", "pass", "pwd", "pin", "key", "payload", "код", "ключ",
 ];
 /// A secret shorter than this would mask ordinary words by its value.
 const SHORTEST: usize = 4;
 /// One run of letters and digits of this length is a key, whatever its name is.
 const LONG_WORD: usize = 24;
+/// A number of so many digits is longer than a barcode: a card's, or a buyer's.
+const LONG_NUMBER: usize = 16;
 
 /// Writes the bundle. The file is replaced whole or not at all.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When it cannot be written, or something other than a file has that name: a device such as `/dev/null`
+/// must not be replaced.
 pub fn save(path: &Path, ground: &Ground, report: &serde_json::Value) -> io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other(
+            "a folder, link or device has that name; name a new file",
+        ));
+    }
     let secrets = secrets(ground);
     let report = serde_json::to_string_pretty(report).map_err(io::Error::other)?;
     let config = beginning(&ground.paths.config());
@@ -49,7 +68,7 @@ pub fn save(path: &Path, ground: &Ground, report: &serde_json::Value) -> io::Res
     let files = [
         // The report is ours: its long words are paths and times, no keys.
         ("report.json", by_value(&report, &secrets)),
-        ("oplati.conf", masked(&config, &secrets)),
+        ("oplati.conf", settings(&config, &secrets)),
         ("terminal.log", masked(&log, &secrets)),
         ("devices.txt", by_value(&tree(), &secrets)),
     ];
@@ -79,22 +98,33 @@ pub fn save(path: &Path, ground: &Ground, report: &serde_json::Value) -> io::Res
     written
 }
 
-/// Every secret that this machine keeps, as far as this user may read them.
-fn secrets(ground: &Ground) -> BTreeSet<String> {
+/// Every secret that this machine keeps, as far as this user may read them; the longest first, so that
+/// none leaves a rest of another.
+fn secrets(ground: &Ground) -> Vec<String> {
     let mut found = BTreeSet::new();
-    let mut take = |text: String| {
+    let mut take = |text: &str| {
         let text = text.trim();
         if text.len() >= SHORTEST {
             found.insert(text.to_owned());
+            // As it stands in JSON.
+            let quoted = serde_json::Value::from(text).to_string();
+            found.insert(quoted.trim_matches('"').to_owned());
         }
     };
-    take(beginning(&ground.paths.token()));
-    if let Ok(loaded) = &ground.settings {
-        take(beginning(&loaded.config.till.token_file));
-        if let Some(password) = &loaded.config.main.password {
-            take(password.expose().to_owned());
+    take(&beginning(&ground.paths.token()));
+    take(&beginning(&ground.paths.till_token()));
+    // Also of an oplati.conf that has a mistake elsewhere.
+    for line in beginning(&ground.paths.config()).lines() {
+        match line.split_once('=') {
+            Some((key, value)) if key.trim().eq_ignore_ascii_case("password") => take(value),
+            Some((key, path)) if key.trim() == "tokenFile" => {
+                take(&beginning(&ground.paths.written(path.trim())));
+            }
+            Some(_) | None => {}
         }
     }
+    let mut found: Vec<String> = found.into_iter().collect();
+    found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     found
 }
 
@@ -111,7 +141,7 @@ fn beginning(path: &Path) -> String {
     }
 }
 
-fn by_value(text: &str, secrets: &BTreeSet<String>) -> String {
+fn by_value(text: &str, secrets: &[String]) -> String {
     let masked = secrets
         .iter()
         .fold(text.to_owned(), |text, secret| text.replace(secret, MASK));
@@ -121,8 +151,29 @@ fn by_value(text: &str, secrets: &BTreeSet<String>) -> String {
         .collect()
 }
 
+/// oplati.conf: settings that are known and no secrets. A comment, a misspelt name or a line without one may
+/// hold anything.
+fn settings(text: &str, secrets: &[String]) -> String {
+    let shown = |line: &str| {
+        let text = line.trim();
+        let is_section = text.starts_with('[') && text.ends_with(']');
+        match text.split_once('=') {
+            _ if text.is_empty() || is_section => line.to_owned(),
+            _ if text.starts_with([';', '#']) => format!("; {MASK}"),
+            Some((key, _)) if crate::config::may_be_shown(key.trim()) => line.to_owned(),
+            Some((key, _)) => format!("{}= {MASK}", without_keys(key)),
+            None => MASK.to_owned(),
+        }
+    };
+    let lines: String = text.lines().map(|line| shown(line) + "\n").collect();
+    by_value(&lines, secrets)
+        .lines()
+        .map(|line| without_keys(line) + "\n")
+        .collect()
+}
+
 /// A text of which we did not choose every word.
-fn masked(text: &str, secrets: &BTreeSet<String>) -> String {
+fn masked(text: &str, secrets: &[String]) -> String {
     by_value(text, secrets)
         .lines()
         .map(|line| without_keys(&without_named(line)) + "\n")
@@ -154,29 +205,62 @@ fn line_without_links(line: &str) -> String {
     out
 }
 
-/// What stands behind the name of a secret: `name = value`, `"name": "value"`, `name value`.
+/// What stands behind the name of a secret: `name = value`, `"name": "value"`, `name → value`. Where a name
+/// stands in a sentence, the words behind it that have digits go.
 fn without_named(line: &str) -> String {
-    let lower = line.to_lowercase();
+    // Letter by letter, so that every place in it is that place in the line.
+    let small = |c: char| {
+        let mut small = c.to_lowercase();
+        let one = small.next().filter(|one| one.len_utf8() == c.len_utf8());
+        one.filter(|_| small.next().is_none()).unwrap_or(c)
+    };
+    let lower: String = line.chars().map(small).collect();
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut cut = None;
-    for name in NAMES {
+    let (mut value, mut sentence): (Option<usize>, Option<usize>) = (None, None);
+    let sooner = |place: Option<usize>, at: usize| Some(place.map_or(at, |place| place.min(at)));
+    let parts = PARTS.iter().map(|name| (name, true));
+    for (name, is_part) in parts.chain(NAMES.iter().map(|name| (name, false))) {
         for (at, _) in lower.match_indices(name) {
             let before = lower.get(..at).and_then(|text| text.chars().next_back());
             let behind = lower.get(at + name.len()..).unwrap_or_default();
-            let ends = behind.trim_start_matches(['"', '\'', ' ', '\t']);
-            let is_value =
-                ends.starts_with(['=', ':']) || (name == "bearer" && behind.starts_with(' '));
-            if !before.is_some_and(is_word) && is_value {
-                let end = at + name.len();
-                cut = Some(cut.map_or(end, |cut: usize| cut.min(end)));
+            let rest = behind.trim_start_matches(is_word);
+            if !is_part && (before.is_some_and(char::is_alphanumeric) || starts_word(behind)) {
+                continue;
+            }
+            let end = lower.len() - rest.len();
+            let ends = rest.trim_start_matches(['"', '\'', '\\', ' ', '\t']);
+            let is_value = ends.starts_with(['=', ':', '→'])
+                || (*name == "bearer" && rest.starts_with(' '))
+                || rest.starts_with('\t');
+            if is_value {
+                value = sooner(value, end);
+            } else if is_part {
+                sentence = sooner(sentence, end);
             }
         }
     }
-    match cut.and_then(|at| line.get(..at)) {
-        // Where a value ends, nobody can say of a line that another program wrote: all of it goes.
-        Some(kept) => format!("{kept}={MASK}"),
-        None => line.to_owned(),
-    }
+    // Where a value ends, nobody can say of a line that another program wrote: all of it goes.
+    let (kept, tail) = match value {
+        Some(at) => (line.get(..at).unwrap_or_default(), format!("={MASK}")),
+        None => (line, String::new()),
+    };
+    let Some((told, words)) = sentence.and_then(|at| kept.split_at_checked(at)) else {
+        return format!("{kept}{tail}");
+    };
+    let word = |word: &str| {
+        if word.chars().any(|c| c.is_ascii_digit()) {
+            MASK.to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    let words: Vec<String> = words.split(' ').map(word).collect();
+    format!("{told}{}{tail}", words.join(" "))
+}
+
+/// A name goes on: `codes`, not `code_2`.
+fn starts_word(behind: &str) -> bool {
+    behind.starts_with(char::is_alphanumeric)
 }
 
 /// Long runs of letters and digits: keys, sessions, codes.
@@ -189,8 +273,9 @@ fn without_keys(line: &str) -> String {
             word.push(c);
             continue;
         }
-        let mixed = word.chars().any(|c| c.is_ascii_digit());
-        if word.len() >= LONG_WORD && mixed {
+        let has_digit = word.chars().any(|c| c.is_ascii_digit());
+        let is_number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+        if (word.len() >= LONG_WORD && has_digit) || (word.len() >= LONG_NUMBER && is_number) {
             out.push_str(MASK);
         } else {
             out.push_str(&word);
@@ -269,7 +354,7 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_by_name_by_value_and_by_shape() {
-        let secrets = BTreeSet::from(["hunter2".to_owned()]);
+        let secrets = vec!["hunter2".to_owned()];
         for (line, kept) in [
             ("password = p", "password=***"),
             ("  ;Password=p", "  ;Password=***"),
@@ -284,17 +369,52 @@ mod tests {
             ("key 0123456789abcdef01234567 end", "key *** end"),
             ("regNum = OPL000011111", "regNum = OPL000011111"),
             ("Скан code=16 characters", "Скан code=***"),
+            // Letters whose small form has another length.
+            ("İİİİİİİİ password=Sekret9", "İİİİİİİİ password=***"),
+            (
+                "\u{212a}\u{212a} ПАРОЛЬ: Sekret9",
+                "\u{212a}\u{212a} ПАРОЛЬ=***",
+            ),
+            ("user_password=Sekret9", "user_password=***"),
+            ("accessToken: Sekret9", "accessToken=***"),
+            ("qr_payload=Sekret9", "qr_payload=***"),
+            (r#"{\"password\":\"Sekret9\"}"#, r#"{\"password=***"#),
+            ("password\tSekret9", "password=***"),
+            ("PASSWORD → Sekret9", "PASSWORD=***"),
+            ("the token Sekret9 was refused", "the token *** was refused"),
+            (
+                "getapp.o-plati.by/map/?app_link=Sekret9",
+                "getapp.o-plati.by/map/?app_link=***",
+            ),
+            ("card 1234567890123456", "card ***"),
+            (
+                "EAN 4810153001234 barcodes: 3",
+                "EAN 4810153001234 barcodes: 3",
+            ),
         ] {
             assert_eq!(masked(line, &secrets), format!("{kept}\n"), "{line}");
         }
     }
 
+    #[test]
+    fn of_the_settings_only_what_is_known_to_be_none_is_shown() {
+        let text = "# пароль Sekret9\n; old password was Sekret9\n[Main]\nregNum = OPL000011111\npasword = Sekret9\npassword = p\npassword Sekret9\n\ntimeout=5\n";
+        let kept = "; ***\n; ***\n[Main]\nregNum = OPL000011111\npasword = ***\npassword = ***\n***\n\ntimeout=5\n";
+        assert_eq!(settings(text, &[]), kept);
+    }
+
     proptest! {
+        #[test]
+        fn any_letters_before_a_name_are_borne(before in ".{0,20}", value in "[A-Z]{4}[0-9]{4}") {
+            let text = masked(&format!("{before} password={value}"), &[]);
+            prop_assert!(!text.contains(&value), "{text}");
+        }
+
         #[test]
         fn no_known_secret_stays_and_any_text_is_borne(
             before in ".{0,40}", secret in "[a-zA-Z0-9]{6,30}", behind in ".{0,40}"
         ) {
-            let secrets = BTreeSet::from([secret.clone()]);
+            let secrets = vec![secret.clone()];
             let text = masked(&format!("{before}{secret}{behind}"), &secrets);
             prop_assert!(!text.contains(&secret));
         }

@@ -943,6 +943,44 @@ fn the_digits_of_a_pole_display_are_typed_by_who_reads_them() {
 }
 
 #[test]
+fn a_bundle_takes_the_place_of_a_file_only() {
+    let till = Till::new("http://127.0.0.1:9", 2, "");
+    let place = till.path("place");
+    std::os::unix::fs::symlink("/dev/null", &place).unwrap();
+    for path in [&place, &till.path("run")] {
+        std::fs::create_dir_all(till.path("run")).unwrap();
+        let output = till
+            .verb(&["selftest", "--save"])
+            .arg(path)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(74), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("name a new file"), "{said}");
+    }
+    assert!(place.is_symlink());
+}
+
+#[test]
+fn the_bundle_of_a_till_with_a_mistake_in_its_settings_holds_no_secret() {
+    let till = Till::new("http://127.0.0.1:9", 2, "");
+    let conf = std::fs::read_to_string(till.path(CONF)).unwrap();
+    let wrong = "[Main]\ntimeout = abc\npassword = Kotipes\npasword = Sobaki\n";
+    std::fs::write(till.path(CONF), conf.replace("[Main]\n", wrong)).unwrap();
+    let log = till.path("linuxcash/logs/current/terminal.log");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    std::fs::write(log, "till: said Kotipes aloud\n").unwrap();
+    let path = till.path("bundle.tar");
+    let mut command = till.verb(&["selftest", "--save"]);
+    assert_eq!(command.arg(&path).output().unwrap().status.code(), Some(2));
+    let bundle = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+    assert!(bundle.contains("said *** aloud"));
+    for secret in ["Kotipes", "Sobaki"] {
+        assert!(!bundle.contains(secret), "{secret}");
+    }
+}
+
+#[test]
 fn the_bundle_holds_no_secret() {
     let sim = Sim::start(Some(PAYS));
     let mut till = Till::started(&sim.url, 2, "");
