@@ -112,13 +112,21 @@ fn ask(socket: &Path) -> Daemon {
         Ok(runtime) => runtime,
         Err(error) => return silent(&error),
     };
+    // One limit for all three: the checks that follow have the rest of the ten seconds.
     let asked = runtime.block_on(async {
-        let http = Loopback::over_socket(socket)?.patient(PATIENCE);
-        let health: Value = http.ask(Method::GET, "/v1/health", None).await?;
-        let devices: Value = http.ask(Method::GET, "/v1/devices", None).await?;
-        let frame = http.call(Method::GET, "/v1/display.png", None).await?;
-        Ok::<_, crate::demo::loopback::CallError>((health, devices, frame.body))
+        let asked = async {
+            let http = Loopback::over_socket(socket)?.patient(PATIENCE);
+            let health: Value = http.ask(Method::GET, "/v1/health", None).await?;
+            let devices: Value = http.ask(Method::GET, "/v1/devices", None).await?;
+            let frame = http.call(Method::GET, "/v1/display.png", None).await?;
+            Ok::<_, crate::demo::loopback::CallError>((health, devices, frame.body))
+        };
+        tokio::time::timeout(PATIENCE, asked).await
     });
+    let Ok(asked) = asked else {
+        let limit = PATIENCE.as_millis();
+        return Daemon::Silent(format!("no whole answer within {limit} ms"));
+    };
     match asked {
         Ok((health, mut devices, frame)) => Daemon::Runs {
             health,

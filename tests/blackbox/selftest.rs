@@ -537,6 +537,30 @@ fn a_service_that_hangs_holds_nothing_up() {
     );
 }
 
+/// Each call is answered in time, all of them are not.
+#[test]
+fn a_daemon_that_answers_slowly_leaves_time_for_the_checks() {
+    let till = Till::new("http://127.0.0.1:9", 2, "");
+    let socket = till.path("run/oplati/till.sock");
+    std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).is_ok_and(|length| length > 0) {
+                    std::thread::sleep(std::time::Duration::from_millis(1200));
+                    let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    selftest(&till).finds("a slow daemon", "api.socket", "fail", "systemctl restart");
+}
+
 #[test]
 fn a_token_that_the_service_does_not_take_is_no_good_token() {
     let till = Till::new(&service_at(0), 2, "");
