@@ -92,6 +92,19 @@ fn told(seen: &Look, url: &str, now: Timestamp) -> Vec<Check> {
                 "The service is out of order: wait and repeat, then call its support",
             )),
         )
+    } else if !answered.is_service {
+        let status = answered.status;
+        check(Text::new(
+            format!("{url}: ответил не сервер О!плати (HTTP {status})"),
+            format!("{url}: what answered is not the О!плати service (HTTP {status})"),
+        ))
+        .ended(
+            Verdict::Fail,
+            Some(Text::new(
+                "Проверьте url в oplati.conf; он верен — откройте его в браузере кассы: роутер магазина может просить вход в сеть",
+                "Check url in oplati.conf; if it is right, open it in the till's browser: the shop's router may ask for a login",
+            )),
+        )
     } else if answered.elapsed > SLOW {
         check(detail).ended(
             Verdict::Warn,

@@ -84,6 +84,8 @@ pub struct Answered {
     pub date: Option<Timestamp>,
     /// End of its certificate; `None` without TLS.
     pub certificate_until: Option<Timestamp>,
+    /// It talks as the service does, in JSON: a page of the shop's router or of another server does not.
+    pub is_service: bool,
     /// What it thinks of the token, if one was sent.
     pub token_problem: Option<TokenProblem>,
 }
@@ -190,14 +192,23 @@ async fn ask(
         .and_then(not_after);
     let status = response.status().as_u16();
     let mut problem = None;
-    if !response.status().is_success() {
-        let mut body = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_BODY {
-                break;
-            }
+    let mut body = Vec::new();
+    // Of a report its beginning is enough.
+    let is_enough = |body: &[u8]| {
+        body.len() > MAX_BODY || (status < 300 && !body.trim_ascii_start().is_empty())
+    };
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if is_enough(&body) {
+            break;
         }
+    }
+    let is_service = match body.trim_ascii_start().first() {
+        Some(first) => matches!(first, b'{' | b'['),
+        // Who is not let in may be told nothing more.
+        None => matches!(status, 401 | 403),
+    };
+    if status >= 300 {
         let sent = token.is_some() || settings.password.is_some();
         problem = ErrorBody::read(&body)
             .as_ref()
@@ -209,6 +220,7 @@ async fn ask(
         elapsed,
         date,
         certificate_until,
+        is_service,
         token_problem: problem,
     })
 }

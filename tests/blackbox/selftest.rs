@@ -537,6 +537,28 @@ fn a_service_that_hangs_holds_nothing_up() {
     );
 }
 
+#[test]
+fn another_server_that_answers_is_not_the_service() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (mut stream, status) in listener.incoming().flatten().zip(["200 OK", "404 No"]) {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let page = "<!doctype html><title>Wi-Fi</title>";
+            let length = page.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+            );
+        }
+    });
+    let till = Till::new(&url, 2, "");
+    for fault in ["a login page", "a wrong url"] {
+        selftest(&till).finds(fault, "service.reach", "fail", "url в oplati.conf");
+    }
+}
+
 /// Each call is answered in time, all of them are not.
 #[test]
 fn a_daemon_that_answers_slowly_leaves_time_for_the_checks() {
