@@ -989,6 +989,40 @@ fn the_digits_of_a_pole_display_are_typed_by_who_reads_them() {
 }
 
 #[test]
+fn wrong_digits_end_the_test_of_a_pole_display() {
+    let (_display, node, _slave) = serial_port();
+    let sim = Sim::start(None);
+    let more = format!("[Display]\ndevice = serial:{node}\nprofile = pole-epson-table-7\n");
+    let till = Till::started(&sim.url, 1, &more);
+    let mut command = till.verb(&["--json", "selftest", "--interactive"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // One line, and the input stays open.
+    let mut typed = child.stdin.take().unwrap();
+    typed.write_all(b"wrong\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(typed);
+    let report = Report {
+        exit: output.status.code().unwrap(),
+        told: serde_json::from_slice(&output.stdout).unwrap(),
+    };
+    report.finds("wrong digits", "display.read", "fail", "profile");
+}
+
+#[test]
+fn a_test_that_is_refused_is_a_finding_and_the_report_is_written() {
+    let mut bench = Loop::new();
+    bench.start();
+    bench.begin(3);
+    let path = bench.till.path("bundle.tar");
+    let mut command = bench
+        .till
+        .verb(&["--json", "selftest", "--interactive", "--save"]);
+    let report = report_of(command.arg(&path));
+    report.finds("a test runs", "device.interactive", "warn", "остановите");
+    assert!(path.exists());
+}
+
+#[test]
 fn a_bundle_takes_the_place_of_a_file_only() {
     let till = Till::new("http://127.0.0.1:9", 2, "");
     let place = till.path("place");

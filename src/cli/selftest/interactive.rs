@@ -60,25 +60,37 @@ async fn through_daemon(
                 }
                 // This display shows no codes.
                 Err(CliError::Till(TillError::Problem { status: 422, .. })) => break,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    has_codes = true;
+                    checks.push(refused(&scanner, error)?);
+                }
             }
         }
         if !has_codes {
             let wish = json!({"interactive": true});
             match follow(context, till, &display, wish, Some(read_line)).await {
                 Ok(found) => checks.extend(found),
-                Err(CliError::Till(TillError::Problem {
-                    status: 422,
-                    detail,
-                    ..
-                })) => {
-                    context.output.note(&detail);
-                }
-                Err(error) => return Err(error),
+                Err(error) => checks.push(refused(&display, error)?),
             }
         }
     }
     Ok(checks)
+}
+
+/// What the daemon does not do now, for a buyer or another test is there: a finding like others.
+fn refused(device: &str, error: CliError) -> Result<Check, CliError> {
+    let CliError::Till(TillError::Problem { detail, remedy, .. }) = error else {
+        return Err(error);
+    };
+    let title = Text::new("Проверка с человеком", "Test with a person");
+    let check = Check::pass(
+        "device.interactive",
+        Group::Devices,
+        title,
+        Text::same(detail),
+    );
+    let remedy = Some(Text::same(remedy));
+    Ok(check.of(device).ended(Verdict::Warn, remedy))
 }
 
 /// Asks a person for a line; standard input that has ended is an empty one.
@@ -94,7 +106,7 @@ async fn follow(
     till: &Till,
     device: &str,
     wish: Value,
-    ask: Option<fn() -> String>,
+    mut ask: Option<fn() -> String>,
 ) -> Result<Vec<Check>, CliError> {
     let path = format!("/v1/devices/{device}/test");
     let begun: Value = till.ask(Method::POST, &path, Some(wish)).await?;
@@ -109,7 +121,8 @@ async fn follow(
         if text(&told, "state") == "done" {
             return Ok(checks_of(device, &told));
         }
-        if let Some(ask) = ask {
+        // Once: a wrong answer is judged only after a while, and nothing else is wanted meanwhile.
+        if let Some(ask) = ask.take() {
             let line = ask();
             let wish = json!({"text": if line.is_empty() { "-" } else { &line }});
             let _: Value = till.ask(Method::POST, "/v1/scans", Some(wish)).await?;
