@@ -78,6 +78,17 @@ pub(super) async fn json<T: DeserializeOwned>(
     serde_json::from_slice(&bytes).map_err(|error| invalid(&without_values(&error.to_string())))
 }
 
+/// The same where no body at all means that nothing special is wished.
+pub(super) async fn json_or_nothing<T: DeserializeOwned + Default>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Problem> {
+    if axum::body::HttpBody::is_end_stream(&body) {
+        return Ok(T::default());
+    }
+    json(headers, body).await
+}
+
 /// Too long, or cut short on its way.
 fn broken_body(error: &axum::Error) -> Problem {
     let mut cause: Option<&dyn std::error::Error> = Some(error);

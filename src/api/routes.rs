@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{invalid, json, new_id, not_found, path_id, query};
+use super::answer::{invalid, json, json_or_nothing, new_id, not_found, path_id, query};
 use super::till::{
     Answer, Archive, Command, Device, Health, HealthStatus, InteractiveTest, OperationsQuery,
 };
@@ -423,7 +423,7 @@ pub(super) async fn get_devices(State(api): State<Api>) -> Json<Devices> {
 }
 
 /// Which test.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TestRequest {
     /// With a person who reads codes off a display; usually not.
@@ -451,7 +451,7 @@ pub(super) async fn post_test(
         interactive,
         display,
         scans,
-    } = json(&headers, body).await?;
+    } = json_or_nothing(&headers, body).await?;
     let scans = scans.unwrap_or(USUAL_SCANS);
     if !(1..=MOST_SCANS).contains(&scans) {
         return Err(invalid(&format!(

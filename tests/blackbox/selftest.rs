@@ -1023,6 +1023,16 @@ fn a_test_that_is_refused_is_a_finding_and_the_report_is_written() {
 }
 
 #[test]
+fn a_test_needs_no_body() {
+    let mut bench = Loop::new();
+    bench.start();
+    let (status, told) = bench
+        .till
+        .ask("POST", "/v1/devices/scanner1/test", json!(null));
+    assert_eq!((status, &told["test"]["state"]), (200, &json!("done")));
+}
+
+#[test]
 fn a_bundle_takes_the_place_of_a_file_only() {
     let till = Till::new("http://127.0.0.1:9", 2, "");
     let place = till.path("place");
