@@ -112,12 +112,17 @@ fn tell(context: &Context, checks: &[Check]) -> Result<(), CliError> {
                 .as_deref()
                 .map(|subject| format!("{subject}: "));
             let subject = printable(&subject.unwrap_or_default());
+            // Several faults of oplati.conf are several lines.
+            let mut detail = crate::cli::selftest::said(context.tongue, &check.detail)
+                .lines()
+                .map(printable);
             lines.push(format!(
                 "  {} {subject}{}: {}",
                 word(context.tongue, check.result),
                 said(&check.title),
-                said(&check.detail)
+                detail.next().unwrap_or_default()
             ));
+            lines.extend(detail.map(|more| format!("           {more}")));
             if let Some(remedy) = &check.remedy {
                 lines.push(format!("           → {}", said(remedy)));
             }

@@ -51,7 +51,14 @@ pub(super) fn devices(ground: &Ground) -> Vec<Check> {
             .filter_map(|device| Facts::deserialize(device).ok())
             .flat_map(|facts| of(&facts))
             .collect(),
-        Daemon::Closed | Daemon::Silent(_) => vec![unseen()],
+        Daemon::Closed => vec![unseen(
+            "служба не пускает этого пользователя, запустите с sudo",
+            "the daemon does not let this user, run with sudo",
+        )],
+        Daemon::Silent(_) => vec![unseen(
+            "служба их держит, но не отвечает",
+            "the daemon has them, but does not answer",
+        )],
         Daemon::Stopped => match &ground.settings {
             Ok(loaded) => {
                 let (registry, _) = Registry::load(&ground.paths.profiles());
@@ -64,7 +71,10 @@ pub(super) fn devices(ground: &Ground) -> Vec<Check> {
                 };
                 look_around(&knowledge, &loaded.config)
             }
-            Err(_) => vec![unseen()],
+            Err(_) => vec![unseen(
+                "oplati.conf не читается",
+                "oplati.conf cannot be read",
+            )],
         },
     };
     checks.push(match &ground.daemon {
@@ -74,15 +84,12 @@ pub(super) fn devices(ground: &Ground) -> Vec<Check> {
     checks
 }
 
-fn unseen() -> Check {
+fn unseen(ru: &str, en: &str) -> Check {
     Check::pass(
         "device.external",
         Group::Devices,
         Text::new("Устройства", "Devices"),
-        Text::new(
-            "служба их держит, но не отвечает",
-            "the daemon has them, but does not answer",
-        ),
+        Text::new(ru, en),
     )
     .ended(Verdict::Skipped, None)
 }
@@ -274,7 +281,7 @@ fn external(facts: &Facts) -> Check {
             "only the running daemon knows",
         )
         .ended(Verdict::Skipped, None),
-        "missing" => fail("не подключено", "not there", missing(is_scanner)),
+        "missing" => fail("не подключено", "not there", missing(is_scanner, &node)),
         "busy" => fail(
             "занято другой программой",
             "another program has it",
@@ -300,8 +307,19 @@ fn external(facts: &Facts) -> Check {
     }
 }
 
-fn missing(is_scanner: bool) -> Text {
-    if is_scanner {
+fn missing(is_scanner: bool, node: &str) -> Text {
+    // No cable leads to these: a program has to show them.
+    if node == "/display" {
+        Text::new(
+            "Откройте на дисплее покупателя в браузере страницу /display этой кассы; адрес — [Till] listen в oplati.conf",
+            "Open this till's page /display in the browser of the buyer's display; its address is [Till] listen of oplati.conf",
+        )
+    } else if node == "window" {
+        Text::new(
+            "Запустите на столе кассира: oplati display --window",
+            "Run in the cashier's desktop session: oplati display --window",
+        )
+    } else if is_scanner {
         Text::new(
             "Проверьте кабель; подключён — впишите в [Scanner] device путь, который печатает oplati devices",
             "Check the cable; if it is plugged in, put the path that oplati devices prints into [Scanner] device",
@@ -468,6 +486,20 @@ mod tests {
             assert!(found.detail.ru.contains("не в том режиме"), "{found:?}");
             let remedy = found.remedy.as_ref().unwrap();
             assert!(remedy.ru.contains("USB-COM") && remedy.ru.contains("HID POS"));
+        }
+    }
+
+    #[test]
+    fn a_page_or_window_that_is_not_open_wants_no_cable() {
+        for (node, remedy) in [("/display", "/display"), ("window", "display --window")] {
+            let facts = Facts {
+                kind: "display".to_owned(),
+                state: "missing".to_owned(),
+                node: Some(node.to_owned()),
+                ..Facts::default()
+            };
+            let told = external(&facts).remedy.unwrap();
+            assert!(told.ru.contains(remedy) && !told.ru.contains("кабель"));
         }
     }
 

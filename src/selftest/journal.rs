@@ -18,7 +18,7 @@ pub(super) fn journal(ground: &Ground) -> Vec<Check> {
         own_look(ground)
     }];
     checks.push(room(ground));
-    checks.extend(queue(ground));
+    checks.push(queue(ground));
     checks
 }
 
@@ -149,15 +149,23 @@ fn room(ground: &Ground) -> Check {
     }
 }
 
-fn queue(ground: &Ground) -> Option<Check> {
-    let (health, _) = ground.daemon.told()?;
-    let depth = health
-        .get("queue_depth")
-        .and_then(serde_json::Value::as_u64)?;
+fn queue(ground: &Ground) -> Check {
     let title = Text::new("Очередь отмен", "Queue of cancellations");
+    let depth = ground
+        .daemon
+        .told()
+        .and_then(|(health, _)| health.get("queue_depth")?.as_u64());
+    let Some(depth) = depth else {
+        let detail = Text::new(
+            "знает только работающая служба",
+            "only the running daemon knows",
+        );
+        return Check::pass("journal.queue", Group::Journal, title, detail)
+            .ended(Verdict::Skipped, None);
+    };
     let detail = Text::new(format!("ждут: {depth}"), format!("waiting: {depth}"));
     let check = Check::pass("journal.queue", Group::Journal, title, detail);
-    Some(if depth == 0 {
+    if depth == 0 {
         check
     } else {
         check.ended(
@@ -167,5 +175,5 @@ fn queue(ground: &Ground) -> Option<Check> {
                 "Bring the connection back; what waits: oplati queue",
             )),
         )
-    })
+    }
 }
