@@ -151,7 +151,9 @@ impl View {
         match text(data, "undo").as_str() {
             "pending" => what.push_str(say(", возврат ждёт", ", undo pending")),
             "done" => what.push_str(say(", возвращено", ", undone")),
-            "failed" => what.push_str(say(", возврат не удался", ", undo failed")),
+            "set_aside" => {
+                what.push_str(say(", возврат ждёт человека", ", undo waits for a person"))
+            }
             _ => {}
         }
         let error = data.get("error").cloned().unwrap_or_default();
@@ -385,6 +387,19 @@ mod tests {
         assert!(view.rest().is_none());
         view.lines("request", &request("payment", 1));
         assert_eq!(view.lines("request", &request("pay", 1)).len(), 1);
+    }
+
+    #[test]
+    fn every_way_of_an_undoing_has_its_words() {
+        for (undo, words) in [
+            ("pending", "undo pending"),
+            ("done", "undone"),
+            ("set_aside", "undo waits for a person"),
+        ] {
+            let data = json!({"kind": "sale", "id": "s-1", "state": "failed", "undo": undo});
+            let lines = View::new(Tongue::English).lines("operation", &data);
+            assert!(lines[0].ends_with(words), "{lines:?}");
+        }
     }
 
     #[test]
