@@ -167,12 +167,14 @@ impl Bench {
         }
     }
 
-    /// A buyer comes.
-    pub(super) fn interrupt(&mut self) {
-        if let Some(running) = &mut self.running {
-            running.test.stop();
-            self.end();
-        }
+    /// A buyer comes. Whether a test was ended by it.
+    pub(super) fn interrupt(&mut self) -> bool {
+        let Some(running) = &mut self.running else {
+            return false;
+        };
+        running.test.stop();
+        self.end();
+        true
     }
 
     /// Whether the running test takes this code.

@@ -397,8 +397,8 @@ impl CoreLoop {
             return tell(answer, Err(no_room()));
         }
         // A buyer comes first.
-        if existing.is_none() {
-            self.bench.interrupt();
+        if existing.is_none() && self.bench.interrupt() {
+            self.publish_changes();
         }
         self.askers.insert(ticket, Asker::Begin(answer));
         self.feed(Event::Begin {
