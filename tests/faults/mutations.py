@@ -2,6 +2,7 @@
 """Breaks the core on purpose, one way at a time, and shows that the simulation notices.
 
     tests/faults/mutations.py [SEEDS [WORDS]]
+    tests/faults/mutations.py --places          whether each has still its place in the source, at once
 
 Works on a copy; the tree stays as it is. Every mutation is compiled into the one copy, behind a
 question for its number, so that the compiler runs once and not once for each. With WORDS, only those
@@ -98,12 +99,12 @@ MUTATIONS = [
      "        && info.sum == record.operation.amount\n",
      "        && (IS || info.sum == record.operation.amount)\n"),
     ("count a pending refund as carried out", "src/core/queue/answers.rs",
-     "            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {\n                entry.end_errors();",
+     "            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {\n                self.still_pending(",
      """            PaymentStatus::InProgress if IS && entry.record.is_refund() => {
                 self.complete_refund(entry, info, now, step);
             }
             PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
-                entry.end_errors();"""),
+                self.still_pending("""),
 ]
 
 ASK = """
@@ -160,15 +161,30 @@ def play(program, number, seeds):
     return int(played.group(1)), broken.group(1)
 
 
+def copied(folder):
+    """A copy of the tree with every mutation in it, and what has no place any more."""
+    copy = os.path.join(folder, "oplati")
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("target", ".git"))
+    gone = mutate(copy)
+    for what in gone:
+        print(f"GONE    {what}")
+    return copy, gone
+
+
+def places():
+    with tempfile.TemporaryDirectory() as folder:
+        _, gone = copied(folder)
+    print(f"{len(MUTATIONS) - len(gone)} of {len(MUTATIONS)} mutations have their place")
+    sys.exit(1 if gone else 0)
+
+
 def main():
+    if sys.argv[1:] == ["--places"]:
+        places()
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     words = sys.argv[2] if len(sys.argv) > 2 else ""
     with tempfile.TemporaryDirectory() as folder:
-        copy = os.path.join(folder, "oplati")
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("target", ".git"))
-        gone = mutate(copy)
-        for what in gone:
-            print(f"GONE    {what}")
+        copy, gone = copied(folder)
         program = build(copy)
         played, said = play(program, "none", min(seeds, 2000))
         if played is not None:
