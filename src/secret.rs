@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::log::is_unsafe;
+
 /// A text whose `Debug` shows nothing of it. There is no `Display`: whoever needs the text says
 /// [`Secret::expose`], and is easy to find.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub fn tail(text: &str) -> String {
     let last: String = text
         .chars()
         .skip(length - 4)
-        .filter(|c| !c.is_control())
+        .filter(|c| !is_unsafe(*c))
         .collect();
     format!("{length} characters, …{last}")
 }
@@ -60,5 +62,6 @@ mod tests {
         assert_eq!(tail("https://x/c/AB12"), "16 characters, …AB12");
         assert_eq!(tail("12345678"), "8 characters");
         assert_eq!(tail("привет, мир!"), "12 characters, …мир!");
+        assert_eq!(tail("0123456789a\u{202e}\u{1b}b"), "14 characters, …ab");
     }
 }

@@ -19,6 +19,8 @@ const MAX_DRAINED: usize = 8 * 1024 * 1024;
 
 /// A caller's body must be here in this time.
 const BODY: Duration = Duration::from_secs(10);
+/// Longest name of a device; longer ones are nobody's.
+const LONGEST_NAME: usize = 32;
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -144,6 +146,22 @@ pub(super) fn path_id(path: Result<Path<String>, PathRejection>) -> Result<Strin
     let id = path_text(path)?;
     crate::core::validate::id(id.strip_prefix('~').unwrap_or(&id))?;
     Ok(id)
+}
+
+/// A device's name in a path.
+pub(super) fn device_name(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    let name = path_text(path)?;
+    let is_name = name.len() <= LONGEST_NAME && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    if is_name {
+        Ok(name)
+    } else {
+        let what = "Имя устройства — латинские буквы и цифры, например scanner1";
+        Err(Problem::new(
+            Code::NotFound,
+            what,
+            "Имена устройств — oplati devices",
+        ))
+    }
 }
 
 /// An identifier that a till gives to something new.

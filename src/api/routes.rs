@@ -15,7 +15,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{invalid, json, json_or_nothing, new_id, not_found, path_id, query};
+use super::answer::{
+    device_name, invalid, json, json_or_nothing, new_id, not_found, path_id, query,
+};
 use super::till::{
     Answer, Archive, Command, Device, Health, HealthStatus, InteractiveTest, OperationsQuery,
 };
@@ -446,7 +448,7 @@ pub(super) async fn post_test(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Device>, Problem> {
-    let name = path_id(name)?;
+    let name = device_name(name)?;
     let TestRequest {
         interactive,
         display,
@@ -476,7 +478,7 @@ pub(super) async fn delete_test(
     State(api): State<Api>,
     name: PathId,
 ) -> Result<Json<Device>, Problem> {
-    let name = path_id(name)?;
+    let name = device_name(name)?;
     ask(&api, |answer| Command::StopTest { name, answer })
         .await
         .map(Json)

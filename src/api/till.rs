@@ -267,6 +267,8 @@ pub struct Device {
     pub last_error_at: Option<String>,
     /// Named counts, also of the time before the daemon's start.
     pub counters: std::collections::BTreeMap<String, u64>,
+    /// The same counts of the time since `since` alone: what was mended counts no more.
+    pub recent: std::collections::BTreeMap<String, u64>,
     /// The newest test since the start; null before the first.
     pub test: Option<DeviceTest>,
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use crate::log::is_unsafe;
+
 /// Where results and remarks go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
@@ -24,6 +26,14 @@ impl Output {
     /// A value of the result, for programs.
     pub(super) fn value(self, value: &impl serde::Serialize) -> io::Result<()> {
         self.line(&serde_json::to_string(value).map_err(io::Error::other)?)
+    }
+
+    /// Columns of the terminal that the result goes to; `None` for files and pipes.
+    pub(super) fn width(self) -> Option<usize> {
+        let stdout = io::stdout();
+        let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
+        // A terminal that does not know its size says 0.
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     }
 
     /// A remark; who has closed standard error does not want it.
@@ -53,8 +63,31 @@ impl Output {
 /// Foreign text made fit for a terminal: whoever chose it must not move the cursor.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_unsafe(c) { ' ' } else { c })
         .collect()
+}
+
+/// Lines of at most `room` characters, broken between words, and within a word that is longer than a line.
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let needed = line.chars().count() + 1 + word.chars().count();
+        if !line.is_empty() && needed > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        for letter in word.chars() {
+            if line.chars().count() >= room.max(1) {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(letter);
+        }
+    }
+    lines.push(line);
+    lines
 }
 
 /// Rows under headings, each column as wide as its widest cell; cells that are numbers stand right.
@@ -104,8 +137,16 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_move_the_cursor() {
-        assert_eq!(printable("a\u{1b}[2J\nb\u{9b}c"), "a [2J b c");
+        assert_eq!(printable("a\u{1b}[2J\nb\u{9b}c\u{202e}d"), "a [2J b c d");
         assert_eq!(table(&["a"], &[vec!["x\ry".into()]]), "a\nx y");
+    }
+
+    #[test]
+    fn long_lines_break_between_words_and_longer_words_within() {
+        assert_eq!(wrapped("ёж и еж", 4), ["ёж и", "еж"]);
+        assert_eq!(wrapped("abcdefg h", 3), ["abc", "def", "g h"]);
+        assert_eq!(wrapped("", 3), [""]);
+        assert_eq!(wrapped("ab", 0), ["a", "b"]);
     }
 
     #[test]

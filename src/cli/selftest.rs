@@ -9,12 +9,17 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::output::printable;
+use super::output::{printable, wrapped};
 use super::words::Tongue;
 use super::{CliError, Context};
 use crate::clock::Clock;
 use crate::selftest::check::exit_code;
 use crate::selftest::{Check, Ground, Group, Text, Verdict, bundle};
+
+/// Below a check's title.
+const INDENT: &str = "           ";
+/// A narrower terminal breaks the lines by itself.
+const LEAST_ROOM: usize = 20;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -97,6 +102,7 @@ fn said(tongue: Tongue, text: &Text) -> &str {
 
 fn tell(context: &Context, checks: &[Check]) -> Result<(), CliError> {
     let said = |text: &Text| printable(said(context.tongue, text));
+    let width = context.output.width();
     let mut lines = Vec::new();
     for group in Group::ALL {
         let mut of_group = checks
@@ -107,31 +113,44 @@ fn tell(context: &Context, checks: &[Check]) -> Result<(), CliError> {
             lines.push(said(&group.title()));
         }
         for check in of_group {
-            let subject = check
-                .subject
-                .as_deref()
-                .map(|subject| format!("{subject}: "));
-            let subject = printable(&subject.unwrap_or_default());
-            // Several faults of oplati.conf are several lines.
-            let mut detail = crate::cli::selftest::said(context.tongue, &check.detail)
-                .lines()
-                .map(printable);
-            lines.push(format!(
-                "  {} {subject}{}: {}",
-                word(context.tongue, check.result),
-                said(&check.title),
-                detail.next().unwrap_or_default()
-            ));
-            lines.extend(detail.map(|more| format!("           {more}")));
-            if let Some(remedy) = &check.remedy {
-                lines.push(format!("           → {}", said(remedy)));
-            }
+            lines.extend(lines_of(context.tongue, check, width));
         }
     }
     context
         .output
         .line(&lines.join("\n"))
         .map_err(CliError::Write)
+}
+
+/// A check's lines: what was found, and below it what does not fit and what to do.
+fn lines_of(tongue: Tongue, check: &Check, width: Option<usize>) -> Vec<String> {
+    let subject = check.subject.as_deref();
+    let subject = subject
+        .map(|subject| format!("{subject}: "))
+        .unwrap_or_default();
+    let title = said(tongue, &check.title);
+    // Several faults of oplati.conf are several lines.
+    let mut detail = said(tongue, &check.detail).lines();
+    let first = detail.next().unwrap_or_default();
+    let remedy = check
+        .remedy
+        .iter()
+        .map(|remedy| format!("→ {}", said(tongue, remedy)));
+    let texts = std::iter::once(format!("{subject}{title}: {first}"))
+        .chain(detail.map(str::to_owned))
+        .chain(remedy);
+    let room = width.map_or(usize::MAX, |columns| {
+        columns.saturating_sub(INDENT.len()).max(LEAST_ROOM)
+    });
+    let mut lines: Vec<String> = texts
+        .flat_map(|text| wrapped(&printable(&text), room))
+        .map(|line| format!("{INDENT}{line}"))
+        .collect();
+    if let Some(first) = lines.first_mut() {
+        let text = first.trim_start();
+        *first = format!("  {} {text}", word(tongue, check.result));
+    }
+    lines
 }
 
 /// All of one width, so that titles stand in a column.
@@ -158,11 +177,40 @@ fn sum_up(context: &Context, checks: &[Check], elapsed_ms: u64) -> Result<(), Cl
             "Исправно: {passed}, внимание: {warned}, ошибок: {failed}, пропущено: {skipped}; {elapsed_ms} мс"
         ),
         Tongue::English => format!(
-            "{passed} passed, {warned} warnings, {failed} failed, {skipped} skipped; {elapsed_ms} ms"
+            "Passed: {passed}, warnings: {warned}, failed: {failed}, skipped: {skipped}; {elapsed_ms} ms"
         ),
     };
     context
         .output
         .line(&format!("\n{line}"))
         .map_err(CliError::Write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_the_terminal_goes_on_below_its_title() {
+        let detail = Text::same("a = 1: nonsense\nb = 2: nonsense");
+        let remedy = Text::same("сделайте то и это ".repeat(20));
+        let check = Check::pass(
+            "config.valid",
+            Group::Configuration,
+            Text::same("Valid"),
+            detail,
+        )
+        .of("oplati.conf")
+        .ended(Verdict::Fail, Some(remedy));
+        let lines = lines_of(Tongue::English, &check, Some(80));
+        assert_eq!(lines[0], "  [ FAIL ] oplati.conf: Valid: a = 1: nonsense");
+        assert_eq!(lines[1], "           b = 2: nonsense");
+        assert!(lines[2].starts_with("           → сделайте"));
+        assert!(lines.len() > 6);
+        for line in &lines {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert_eq!(lines_of(Tongue::English, &check, None).len(), 3);
+        assert!(lines_of(Tongue::English, &check, Some(1)).len() > 10);
+    }
 }

@@ -311,7 +311,7 @@ fn plain(device: &Device, now: Now) -> DeviceTest {
         firmware: device.firmware.clone(),
         node: device.node.clone(),
         last_error: device.last_error.clone(),
-        counters: device.counters.clone(),
+        recent: device.recent.clone(),
     });
     let at = rfc3339_ms::text(now.wall);
     let worst = checks.iter().find(|check| check.remedy.is_some());

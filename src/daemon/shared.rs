@@ -319,6 +319,7 @@ fn display_device(display: DisplayState) -> Device {
             ("reconnects".to_owned(), display.reconnects),
             ("unproven".to_owned(), display.unproven),
         ]),
+        recent: BTreeMap::new(),
         test: None,
     }
 }
@@ -349,6 +350,7 @@ fn scanner_device(snapshot: Snapshot) -> Device {
             ("reconnects".to_owned(), snapshot.reconnects),
             ("not_shared".to_owned(), snapshot.not_shared),
         ]),
+        recent: BTreeMap::new(),
         test: None,
     }
 }

@@ -48,6 +48,8 @@ struct Seen {
     since: Timestamp,
     last_error: Option<String>,
     last_error_at: Option<String>,
+    /// Its counters of this start when the state began.
+    at_since: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -110,11 +112,18 @@ impl Tallies {
                 since: now,
                 last_error: None,
                 last_error_at: None,
+                at_since: BTreeMap::new(),
             });
             if seen.state != device.state {
                 seen.state.clone_from(&device.state);
                 seen.since = now;
+                seen.at_since.clone_from(&device.counters);
             }
+            let since = |(name, count): (&String, &u64)| {
+                let then = seen.at_since.get(name).copied().unwrap_or_default();
+                (name.clone(), count.saturating_sub(then))
+            };
+            device.recent = device.counters.iter().map(since).collect();
             if device.last_error.is_some() && seen.last_error != device.last_error {
                 seen.last_error.clone_from(&device.last_error);
                 seen.last_error_at = Some(rfc3339_ms::text(now));
@@ -240,6 +249,7 @@ mod tests {
             last_error: last_error.map(str::to_owned),
             last_error_at: None,
             counters: BTreeMap::from([("scans".into(), scans)]),
+            recent: BTreeMap::new(),
             test: None,
         }
     }
@@ -300,6 +310,23 @@ mod tests {
             tallies.complete(&mut devices, at(now));
             let told = devices[0].since.clone().unwrap();
             assert!(told.contains(since), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_was_counted_before_the_device_came_back_is_not_recent() {
+        let folder = tempfile::tempdir().unwrap();
+        let tallies = tallies(&folder.path().join("devices.json"), "a");
+        for (state, scans, recent) in [
+            ("connected", 3, 3),
+            ("missing", 3, 0),
+            ("connected", 4, 0),
+            ("connected", 6, 2),
+        ] {
+            let mut devices = [device(scans, state, None)];
+            tallies.complete(&mut devices, at(10));
+            assert_eq!(devices[0].recent["scans"], recent, "{state} {scans}");
+            assert_eq!(devices[0].counters["scans"], scans);
         }
     }
 

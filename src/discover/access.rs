@@ -26,7 +26,11 @@ pub fn holder(node: &Path) -> Option<String> {
         .or_else(|| locker(node))
         .or_else(|| lock_files_owner(node))?;
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
+    let name: String = name
+        .trim()
+        .chars()
+        .filter(|c| !crate::log::is_unsafe(*c))
+        .collect();
     Some(format!("{name} ({pid})"))
 }
 

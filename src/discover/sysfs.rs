@@ -230,7 +230,7 @@ fn text(path: &Path) -> Option<String> {
 fn clean(text: &str) -> String {
     text.trim()
         .chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| !crate::log::is_unsafe(*c))
         .take(MAX_NAME)
         .collect()
 }

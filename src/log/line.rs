@@ -204,9 +204,10 @@ fn push_escaped(line: &mut String, character: char) {
     }
 }
 
-fn is_unsafe(character: char) -> bool {
+/// Whether a character of foreign text would move a terminal's cursor, or turn or hide what stands beside it.
+pub(crate) fn is_unsafe(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The text as the value of a field: quoted unless it is one word.

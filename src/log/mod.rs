@@ -29,6 +29,7 @@ use line::{Dress, EscapedFields, Lines};
 use native::Native;
 use screen::Screen;
 
+pub(crate) use line::is_unsafe;
 pub use tail::{end, tail};
 
 /// Names the variable that sets the level of standard error, such as `info,oplati::service=debug`.

@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use super::is_unsafe;
+
 /// So much of the file is read at most.
 const MOST_BYTES: u64 = 256 * 1024;
 /// A longer line is cut, characters.
@@ -46,7 +48,7 @@ pub fn end(path: &Path, most: u64) -> io::Result<String> {
 
 fn plain(line: &str) -> String {
     line.chars()
-        .filter(|character| !character.is_control())
+        .filter(|character| !is_unsafe(*character))
         .take(LONGEST_LINE)
         .collect()
 }

@@ -30,7 +30,7 @@ impl Why {
             Why::GenericBridge => "vid:pid of a generic bridge, name it in oplati.conf",
             Why::Usage => "HID usage 8C:02 (barcode scanner)",
             Why::VendorUsage => "vendor and HID usage 8C:02",
-            Why::Pattern => "vid:pid by the maker's pattern",
+            Why::Pattern => "vid:pid by the maker's pattern; name a keyboard in oplati.conf",
             Why::Exact => "vid:pid exact",
         }
     }
@@ -42,7 +42,7 @@ impl Why {
             Why::GenericBridge => "VID:PID общего переходника, укажите его в oplati.conf",
             Why::Usage => "HID usage 8C:02 (сканер штрихкодов)",
             Why::VendorUsage => "производитель и HID usage 8C:02",
-            Why::Pattern => "VID:PID по правилу производителя",
+            Why::Pattern => "VID:PID по правилу производителя; клавиатуру укажите в oplati.conf",
             Why::Exact => "VID:PID точно",
         }
     }
@@ -58,13 +58,19 @@ pub struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Whether the device can be nothing but a scanner; such a one has a udev rule, too.
+    /// Whether the device can be nothing but a scanner.
     #[must_use]
     pub fn is_surely_scanner(&self, mode: Mode) -> bool {
         match mode {
             Mode::Serial | Mode::Keyboard => self.why >= Why::Pattern,
             Mode::HidPos => self.why >= Why::Usage,
         }
+    }
+
+    /// Whether udev has a rule for it, which needs a vendor: the kernel tells udev nothing of usages.
+    #[must_use]
+    pub fn has_udev_rule(&self, mode: Mode) -> bool {
+        self.is_surely_scanner(mode) && self.why != Why::Usage
     }
 
     /// Whether it may be opened although no setting names it. A keyboard that is grabbed by mistake is
@@ -240,6 +246,13 @@ mod tests {
             tree.usb(port, vid, pid, "");
             tree.hidraw(port, &format!("hidraw{port}"), "", descriptor);
         }
+        let ruled = |one: &Candidate| {
+            Registry::built_in()
+                .fit(one)
+                .map(|fit| fit.has_udev_rule(one.mode))
+        };
+        let has_rule: Vec<Option<bool>> = candidates(tree.path()).iter().map(ruled).collect();
+        assert_eq!(has_rule, [Some(false), Some(true), Some(true), None]);
         let expected = [
             Some(("generic-hid-pos".to_owned(), Why::Usage, true)),
             Some(("honeywell".to_owned(), Why::Exact, true)),

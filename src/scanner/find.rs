@@ -82,16 +82,34 @@ pub(super) type NotOpened = (DeviceState, String);
 impl Knowledge {
     /// Opens what `target` means for the scanner `name`.
     pub(super) fn open(&self, name: &str, target: &Target) -> Result<Opened, NotOpened> {
+        let (path, mode) = match target {
+            Target::Named(ScannerDevice::Serial(line)) => (&line.path, Mode::Serial),
+            Target::Named(ScannerDevice::Hid { path }) => (path, Mode::HidPos),
+            Target::Named(ScannerDevice::Keyboard { path }) => (path, Mode::Keyboard),
+            Target::Named(ScannerDevice::Auto) | Target::Any => return self.open_any(name),
+        };
+        let (node, candidate) = self.node(path, mode)?;
+        self.claim(name, claim_of(&node, candidate.as_ref()))?;
         let opened = match target {
             Target::Named(ScannerDevice::Serial(line)) => self.open_serial(line),
-            Target::Named(ScannerDevice::Hid { path }) => self.open_hid(path),
             Target::Named(ScannerDevice::Keyboard { path }) => self.open_keyboard(path),
-            Target::Named(ScannerDevice::Auto) | Target::Any => return self.open_any(name),
-        }?;
-        if let Some(candidate) = &opened.candidate {
-            self.claims().insert(candidate.claim(), name.to_owned());
+            Target::Named(_) | Target::Any => self.open_hid(path),
+        };
+        if opened.is_err() {
+            self.release(name);
         }
-        Ok(opened)
+        opened
+    }
+
+    /// One device is one scanner's: read by two, each code would come twice.
+    fn claim(&self, name: &str, claim: String) -> Result<(), NotOpened> {
+        let mut claims = self.claims();
+        if let Some(whose) = claims.get(&claim).filter(|whose| *whose != name) {
+            let why = format!("oplati.conf names this device for {whose} already");
+            return Err((DeviceState::Failed(why.clone()), why));
+        }
+        claims.insert(claim, name.to_owned());
+        Ok(())
     }
 
     /// Whether the device has got more nodes since it was opened: a keyboard's come one by one.
@@ -361,6 +379,11 @@ impl Knowledge {
     }
 }
 
+/// What a device is claimed by; one that sysfs does not know, by its node.
+fn claim_of(node: &Path, candidate: Option<&Candidate>) -> String {
+    candidate.map_or_else(|| node.display().to_string(), Candidate::claim)
+}
+
 /// How a device really speaks: the HID node of a keyboard is a keyboard's.
 fn speaks(candidate: &Candidate) -> Option<Mode> {
     use super::hid::descriptor::{Unfit, layouts};
@@ -426,6 +449,34 @@ mod tests {
         let path = "/nonexistent/event9".into();
         let keyboard = ScannerDevice::Keyboard { path };
         assert_eq!(state(&knowledge(&tree), keyboard), DeviceState::Missing);
+    }
+
+    #[test]
+    fn a_device_that_another_scanner_has_is_not_opened_twice() {
+        let tree = Tree::new();
+        let node = tree.path().join("ttyX");
+        let link = tree.path().join("left");
+        std::fs::write(&node, "").unwrap();
+        std::os::unix::fs::symlink(&node, &link).unwrap();
+        let knowledge = knowledge(&tree);
+        let target = |path: &Path| {
+            let path = path.to_owned();
+            Target::Named(ScannerDevice::Keyboard { path })
+        };
+        knowledge.claim("scanner1", claim_of(&node, None)).unwrap();
+        let Err((state, why)) = knowledge.open("scanner2", &target(&link)) else {
+            panic!("it was opened");
+        };
+        assert!(matches!(state, DeviceState::Failed(_)), "{state:?}");
+        assert!(why.contains("scanner1"), "{why}");
+        // Given back, it is anybody's; one that cannot be opened is kept by nobody.
+        knowledge.release("scanner1");
+        for name in ["scanner2", "scanner1"] {
+            let Err((_, why)) = knowledge.open(name, &target(&link)) else {
+                panic!("a plain file was opened");
+            };
+            assert!(!why.contains("already"), "{why}");
+        }
     }
 
     #[test]

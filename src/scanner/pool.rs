@@ -6,22 +6,19 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 use super::find::{Knowledge, Target};
 use super::share::Sharing;
-use super::station::{Events, ScannerHandle, start};
+use super::station::{Events, ScannerHandle, start, timespec};
 use super::{DeviceState, Original, Settings, Snapshot};
 use crate::config::ScannerDevice;
 use crate::discover::uevent::Uevents;
 
 /// Uevents can be lost, and come late behind some hubs.
-const RESCAN: Timespec = Timespec {
-    tv_sec: 4,
-    tv_nsec: 0,
-};
+const RESCAN: Duration = Duration::from_secs(4);
 /// Most scanners of one till.
 const MOST: usize = 8;
 
@@ -202,19 +199,22 @@ fn listen(
     settings: &PoolSettings,
     scanners: &Scanners,
 ) {
+    let mut rescanned = Instant::now();
     while !stopped.load(Ordering::Relaxed) {
         scanners.grow(settings);
+        if rescanned.elapsed() >= RESCAN {
+            rescanned = Instant::now();
+            scanners.nudge_unshared();
+        }
         let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
         fds.extend(
             uevents
                 .as_ref()
                 .map(|uevents| PollFd::new(uevents, PollFlags::IN)),
         );
-        match poll(&mut fds, Some(&RESCAN)) {
-            Ok(0) => scanners.nudge_unshared(),
-            Ok(_) => {}
+        if poll(&mut fds, Some(&timespec(RESCAN))).is_err() {
             // Interrupted, or short of memory: never a loop without a pause.
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            std::thread::sleep(Duration::from_millis(50));
         }
         match uevents.as_ref().map(Uevents::drain) {
             Some(Ok(true)) => scanners.nudge(),

@@ -93,7 +93,11 @@ impl Source for SerialSource {
     }
 
     fn handle_timeout(&mut self, now: Duration) -> Vec<Piece> {
+        let before = self.framer.discarded();
         let frame = self.framer.handle_timeout(now);
+        if self.framer.discarded() > before {
+            self.acknowledge(false);
+        }
         frame.into_iter().map(|frame| self.piece(frame)).collect()
     }
 

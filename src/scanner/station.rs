@@ -416,7 +416,8 @@ impl Station {
             }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 tracing::warn!(device = %self.settings.name, "A scan was dropped: nobody takes them");
-                self.change(|facts| facts.discarded += 1);
+                // What cannot be read is counted already.
+                self.change(|facts| facts.discarded += u64::from(is_scan));
                 false
             }
         }
@@ -471,7 +472,8 @@ impl Station {
 /// Where scanners' events go.
 pub type Events = SyncSender<ScannerEvent>;
 
-fn timespec(wait: Duration) -> Timespec {
+/// A wait as `poll` takes it.
+pub(super) fn timespec(wait: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(wait.subsec_nanos()),

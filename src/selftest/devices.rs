@@ -39,9 +39,9 @@ pub struct Facts {
     pub node: Option<String>,
     /// The last thing that went wrong, English.
     pub last_error: Option<String>,
-    /// Named counts.
+    /// Named counts since the device is as it is.
     #[serde(default)]
-    pub counters: std::collections::BTreeMap<String, u64>,
+    pub recent: std::collections::BTreeMap<String, u64>,
 }
 
 pub(super) fn devices(ground: &Ground) -> Vec<Check> {
@@ -115,7 +115,7 @@ pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
             firmware: None,
             node: Some(looked.node.display().to_string()),
             last_error: looked.why,
-            counters: std::collections::BTreeMap::new(),
+            recent: std::collections::BTreeMap::new(),
         }
     });
     let displays = config.display.devices.iter().enumerate();
@@ -132,7 +132,7 @@ pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
             firmware: None,
             node,
             last_error: why,
-            counters: std::collections::BTreeMap::new(),
+            recent: std::collections::BTreeMap::new(),
         }
     });
     scanners
@@ -204,14 +204,14 @@ fn internal(facts: &Facts) -> Check {
         Text::new(said("прошивка"), said("firmware")),
     )
     .of(&facts.name);
-    let count = |name: &str| facts.counters.get(name).copied().unwrap_or_default();
+    let count = |name: &str| facts.recent.get(name).copied().unwrap_or_default();
     let (scans, discarded) = (count("scans"), count("discarded"));
     // Some noise is normal; one spoilt code in twenty is a bad cable or a wrong setting.
     if discarded >= 3 && discarded.saturating_mul(20) > scans {
         return Check {
             detail: Text::new(
-                format!("прочитано {scans}, испорчено {discarded}"),
-                format!("{scans} read, {discarded} spoilt"),
+                format!("с подключения прочитано {scans}, испорчено {discarded}"),
+                format!("since it was connected {scans} read, {discarded} spoilt"),
             ),
             ..check
         }

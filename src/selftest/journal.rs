@@ -82,7 +82,13 @@ fn own_look(ground: &Ground) -> Check {
                 format!("журнал повреждён: {}", with_causes(&error)),
                 with_causes(&error),
             );
-            whole(told).ended(Verdict::Fail, Some(put_back(ground)))
+            let is_aside = matches!(error, JournalError::Aside { .. });
+            let remedy = if is_aside {
+                put_back(ground)
+            } else {
+                put_aside(ground)
+            };
+            whole(told).ended(Verdict::Fail, Some(remedy))
         }
         Err(JournalError::Prepare { source, .. })
             if source.kind() == std::io::ErrorKind::PermissionDenied =>
@@ -96,6 +102,22 @@ fn own_look(ground: &Ground) -> Check {
     }
 }
 
+/// The daemon has not met the damage yet.
+fn put_aside(ground: &Ground) -> Text {
+    let path = ground.paths.journal();
+    let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
+    let folder = folder.display();
+    Text::new(
+        format!(
+            "Верните исправную копию журнала на место {path} и выполните systemctl start oplati. Копии нет — запустите службу: она отложит журнал в {folder}; уберите эту папку, выполните systemctl restart oplati и проверьте незавершённые оплаты в личном кабинете О!плати"
+        ),
+        format!(
+            "Put a good copy of the journal in the place of {path} and run systemctl start oplati. Without one start the daemon, which moves the journal into {folder}; move that folder away, run systemctl restart oplati and check unfinished payments in the merchant's account"
+        ),
+    )
+}
+
+/// The daemon has put the journal aside.
 fn put_back(ground: &Ground) -> Text {
     let path = ground.paths.journal();
     let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));

@@ -176,6 +176,9 @@ fn kept(path: &Path, who: &Identity, is_secret: bool) -> Check {
         Ok(meta) => meta,
         Err(error) => return unseen(check(texts::path(path)), path, &error),
     };
+    if let Some(folder) = who.stopped_at(path) {
+        return barred(check(texts::path(path)), who, &folder);
+    }
     let owner = who.name();
     let detail = described(path, &meta);
     if !who.may_read(&meta) {
@@ -199,6 +202,25 @@ fn kept(path: &Path, who: &Identity, is_secret: bool) -> Check {
         );
     }
     check(detail)
+}
+
+/// A folder on the way lets the daemon not pass.
+fn barred(check: Check, who: &Identity, folder: &Path) -> Check {
+    let (owner, shown) = (who.name(), folder.display());
+    Check {
+        detail: Text::new(
+            format!("пользователь {owner} не проходит через папку {shown}"),
+            format!("the user {owner} cannot pass through the folder {shown}"),
+        ),
+        ..check
+    }
+    .ended(
+        Verdict::Fail,
+        Some(Text::new(
+            format!("Выполните: chmod o+x {shown}"),
+            format!("Run: chmod o+x {shown}"),
+        )),
+    )
 }
 
 /// The bearer token: for its group, too, but for nobody else.
@@ -252,6 +274,9 @@ fn writable(id: &'static str, group: Group, path: &Path, who: &Identity) -> Chec
         Ok(meta) => meta,
         Err(error) => return unseen(check(texts::path(path)), path, &error),
     };
+    if let Some(folder) = who.stopped_at(path) {
+        return barred(check(texts::path(path)), who, &folder);
+    }
     if who.may_write(&meta) && !is_read_only(path) {
         return check(described(path, &meta));
     }
@@ -287,6 +312,9 @@ pub(super) fn log(ground: &Ground) -> Vec<Check> {
         }
         Err(error) => return vec![unseen(check(texts::path(&path)), &path, &error)],
     };
+    if let Some(folder) = who.stopped_at(&path) {
+        return vec![barred(check(texts::path(&path)), &who, &folder)];
+    }
     let is_fit = meta.is_file() && who.may_write(&meta) && !is_read_only(&path);
     let detail = described(&path, &meta);
     vec![if is_fit {

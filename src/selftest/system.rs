@@ -69,6 +69,19 @@ impl Identity {
         self.may(meta, 0o2)
     }
 
+    /// The first folder on the way to `path`, links followed, that does not let the daemon pass.
+    pub(super) fn stopped_at(&self, path: &Path) -> Option<PathBuf> {
+        let real = std::fs::canonicalize(path).ok()?;
+        let mut folders: Vec<&Path> = real.ancestors().skip(1).collect();
+        folders.reverse();
+        let bars =
+            |folder: &&&Path| std::fs::metadata(folder).is_ok_and(|meta| !self.may(&meta, 0o1));
+        folders
+            .iter()
+            .find(bars)
+            .map(|folder| (**folder).to_owned())
+    }
+
     /// As the kernel decides (`path_resolution(7)`), access lists aside.
     fn may(&self, meta: &Metadata, right: u32) -> bool {
         let shift = if self.uid == 0 {
@@ -265,7 +278,7 @@ fn effects(ground: &Ground, registry: &Registry, reload: &str) -> Vec<Check> {
     let named = sysfs::candidates(machine).into_iter().filter(|candidate| {
         registry
             .fit(candidate)
-            .is_some_and(|fit| fit.is_surely_scanner(candidate.mode))
+            .is_some_and(|fit| fit.has_udev_rule(candidate.mode))
     });
     let mut checks = Vec::new();
     for candidate in named {

@@ -198,6 +198,24 @@ fn faults_of_settings_files_and_service_are_found() {
         "systemctl start oplati",
     );
 
+    // The till's folder is its owner's alone, and the daemon another user.
+    let passwd = till.path("etc/passwd");
+    std::fs::create_dir_all(passwd.parent().unwrap()).unwrap();
+    std::fs::write(&passwd, "oplati:x:64999:64999::/:/bin/false\n").unwrap();
+    let close = |mode| {
+        let closed = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(till.path("linuxcash"), closed).unwrap();
+    };
+    close(0o700);
+    selftest(&till).finds(
+        "folder closed to the daemon",
+        "files.rights",
+        "fail",
+        "chmod o+x",
+    );
+    close(0o755);
+    std::fs::remove_file(passwd).unwrap();
+
     let conf = std::fs::read_to_string(till.path(CONF)).unwrap();
     std::fs::write(till.path(CONF), conf.replace("mode = 2", "mode = 7")).unwrap();
     selftest(&till).finds("bad value", "config.read", "fail", "oplati check");
@@ -1154,7 +1172,7 @@ fn a_person_reads_it_in_russian_and_in_english() {
             [
                 "the daemon does not run",
                 "Start the daemon: systemctl start oplati",
-                " passed, ",
+                "Passed:",
             ],
         ),
     ] {

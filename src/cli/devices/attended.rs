@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::output::{printable, table};
+use super::super::output::{printable, table, wrapped};
 use super::super::words::{Tongue, device_state};
 
 /// Columns of the lines below a device's row.
@@ -75,18 +75,18 @@ fn below(tongue: Tongue, device: &Attended) -> Vec<String> {
     let place = [&device.node, &device.profile];
     let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
     if !place.is_empty() {
-        lines.extend(wrapped(&place.join("  ")));
+        lines.extend(below_row(&place.join("  ")));
     }
-    lines.extend(device.identity.iter().flat_map(|text| wrapped(text)));
+    lines.extend(device.identity.iter().flat_map(|text| below_row(text)));
     if let Some(firmware) = &device.firmware {
         let word = tongue.say("прошивка", "firmware");
-        lines.extend(wrapped(&format!("{word}: {firmware}")));
+        lines.extend(below_row(&format!("{word}: {firmware}")));
     }
     if let Some(error) = &device.last_error {
         let at = device.last_error_at.as_deref().and_then(short_time);
         let at = at.map(|at| format!(" {at}")).unwrap_or_default();
         let word = tongue.say("последняя ошибка", "last error");
-        lines.extend(wrapped(&format!("{word}{at}: {error}")));
+        lines.extend(below_row(&format!("{word}{at}: {error}")));
     }
     lines
 }
@@ -98,27 +98,9 @@ fn short_time(at: &str) -> Option<String> {
     Some(time.strftime("%d.%m %H:%M").to_string())
 }
 
-/// Indented lines, broken between words, and within a word that is longer than a line.
-fn wrapped(text: &str) -> Vec<String> {
-    let room = WIDTH - INDENT.len();
-    let mut lines: Vec<String> = Vec::new();
-    let mut line = String::new();
-    for word in printable(text).split_whitespace() {
-        let needed = line.chars().count() + 1 + word.chars().count();
-        if !line.is_empty() && needed > room {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        for letter in word.chars() {
-            if line.chars().count() == room {
-                lines.push(std::mem::take(&mut line));
-            }
-            line.push(letter);
-        }
-    }
-    lines.push(line);
+/// Indented lines.
+fn below_row(text: &str) -> Vec<String> {
+    let lines = wrapped(&printable(text), WIDTH - INDENT.len());
     lines.iter().map(|line| format!("{INDENT}{line}")).collect()
 }
 

@@ -4,7 +4,7 @@
 //! Nothing is written to a node whose kind is not known: a serial port is opened and listened to, at
 //! the speeds that scanners have, until the test code comes out whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -245,9 +245,12 @@ fn read_test_code(
     for baud in SPEEDS {
         let (events, heard) = sync_channel(64);
         let mut listening = Vec::new();
+        let mut claims = BTreeSet::new();
         for (index, candidate) in candidates.iter().enumerate() {
-            // A HID node that is no scanner has nothing to say.
-            if candidate.mode == Mode::HidPos && !is_barcode_scanner(&candidate.descriptor) {
+            // A HID node that is no scanner has nothing to say; a keyboard is opened with all its nodes.
+            let is_mute =
+                candidate.mode == Mode::HidPos && !is_barcode_scanner(&candidate.descriptor);
+            if is_mute || !claims.insert(candidate.claim()) {
                 continue;
             }
             let settings = Settings {

@@ -27,36 +27,48 @@ pub(super) enum Beginning {
 }
 
 impl Beginning {
-    /// Of a keyboard whose nodes were all open at `at`, and whose codes end with `quiet`.
+    /// Of a keyboard whose nodes were all grabbed at `at`, and whose codes end with `quiet`.
     pub(super) fn new(at: SystemTime, quiet: Duration) -> Beginning {
         Beginning::Opened { at, quiet }
     }
 
     /// A key was pressed.
     pub(super) fn key(&mut self, at: SystemTime) {
-        let since = |earlier: SystemTime| at.duration_since(earlier).unwrap_or_default();
+        let since = |earlier: SystemTime| at.duration_since(earlier);
         *self = match *self {
-            Beginning::Opened { at: opened, quiet } if since(opened) <= quiet => Beginning::Typed {
-                silence: since(opened),
-                first: at,
-                last: at,
-                keys: 1,
-                quiet,
-            },
+            Beginning::Opened { at: opened, quiet } => {
+                let silence = match since(opened) {
+                    Ok(silence) if silence <= quiet => Some(silence),
+                    // It came while the nodes were grabbed; a clock that was set back tells nothing.
+                    Err(error) if error.duration() <= quiet => Some(Duration::ZERO),
+                    Ok(_) | Err(_) => None,
+                };
+                silence.map_or(Beginning::Seen, |silence| Beginning::Typed {
+                    silence,
+                    first: at,
+                    last: at,
+                    keys: 1,
+                    quiet,
+                })
+            }
             Beginning::Typed {
                 silence,
                 first,
                 last,
                 keys,
                 quiet,
-            } if since(last) <= quiet => Beginning::Typed {
-                silence,
-                first,
-                last: at,
-                keys: keys.saturating_add(1),
-                quiet,
+            } => match since(last) {
+                Ok(gap) if gap <= quiet => Beginning::Typed {
+                    silence,
+                    first,
+                    last: at,
+                    // A key and its modifiers are pressed by one report.
+                    keys: keys.saturating_add(u32::from(!gap.is_zero())),
+                    quiet,
+                },
+                Ok(_) | Err(_) => Beginning::Seen,
             },
-            Beginning::Opened { .. } | Beginning::Typed { .. } | Beginning::Seen => Beginning::Seen,
+            Beginning::Seen => Beginning::Seen,
         };
     }
 
@@ -108,6 +120,31 @@ mod tests {
     fn a_code_that_began_after_some_silence_is_whole() {
         for (silence, gap, keys) in [(3, 1, 30), (40, 8, 20), (101, 90, 5), (5, 0, 30), (0, 5, 1)] {
             assert!(!is_cut(silence, gap, keys), "{silence} {gap} {keys}");
+        }
+    }
+
+    #[test]
+    fn modifiers_of_one_report_make_no_key_of_their_own() {
+        let opened = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let mut beginning = Beginning::new(opened, QUIET);
+        for key in 0..10 {
+            let at = opened + Duration::from_millis(14 + key * 8);
+            beginning.key(at);
+            beginning.key(at);
+        }
+        assert!(beginning.ends_cut(), "14 ms are less than two keys take");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_drops_nothing() {
+        let opened = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        for (back, is_cut) in [(5, true), (3_600_000, false)] {
+            let mut beginning = Beginning::new(opened, QUIET);
+            let first = opened - Duration::from_millis(back);
+            for key in 0..10 {
+                beginning.key(first + Duration::from_millis(key * 8));
+            }
+            assert_eq!(beginning.ends_cut(), is_cut, "{back}");
         }
     }
 

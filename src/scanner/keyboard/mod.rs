@@ -7,7 +7,8 @@
 //! the desktop, and the key would repeat there for ever.
 //!
 //! A cordless scanner that wakes is plugged in and types at once, and what it typed before its node was
-//! open is lost here ([`beginning`]). Serial and HID POS scanners keep a code until somebody opens them.
+//! grabbed is lost here ([`beginning`]). The USB host asks other scanners for a code only when somebody
+//! opens them, so that they keep it.
 
 mod beginning;
 pub mod decode;
@@ -29,10 +30,11 @@ use crate::profile::schema::Keyboard;
 use beginning::Beginning;
 use decode::{Decoder, Typed};
 
-/// How long a key that is down is waited for before its node is grabbed all the same.
+/// How long keys that are down are waited for before their nodes are grabbed all the same.
 const LET_GO: Duration = Duration::from_secs(2);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+const MILLISECOND: Duration = Duration::from_millis(1);
 /// `SYN_DROPPED`.
 const DROPPED: u16 = 3;
 
@@ -51,24 +53,23 @@ impl KeyboardSource {
         nodes: &[PathBuf],
         settings: Keyboard,
     ) -> Result<KeyboardSource, (DeviceState, String)> {
-        // From here on the kernel keeps every key for us.
-        let mut open = Vec::new();
-        for node in nodes {
-            open.push((node, opened(node).map_err(|error| not_opened(&error))?));
-        }
+        let patience = Instant::now() + LET_GO;
+        let nodes = nodes.iter().map(|node| grabbed(node, patience));
+        let nodes = nodes.collect::<Result<_, _>>()?;
         let quiet = Duration::from_millis(settings.quiet_ms.into());
-        let since_epoch = crate::clock::wall().as_duration().unsigned_abs();
+        // The clock gives whole milliseconds that have passed: the present one has not.
+        let since_epoch = crate::clock::wall().as_duration().unsigned_abs() + MILLISECOND;
         let beginning = Beginning::new(SystemTime::UNIX_EPOCH + since_epoch, quiet);
-        let nodes = open.into_iter().map(|(node, device)| grabbed(node, device));
         Ok(KeyboardSource {
-            nodes: nodes.collect::<Result<_, _>>()?,
+            nodes,
             decoder: Decoder::new(settings),
             beginning,
             cut: 0,
         })
     }
 
-    /// What was typed while nobody listened cannot be told from the rest of the code alone.
+    /// A code whose beginning nobody read here is none. It goes on to the till, which has read the beginning
+    /// while nobody had grabbed the node.
     fn piece(&mut self, typed: Typed) -> Piece {
         let is_cut = self.beginning.ends_cut() && typed.text.is_some();
         self.cut += u64::from(is_cut);
@@ -95,22 +96,22 @@ impl KeyboardSource {
     }
 }
 
-fn opened(node: &Path) -> io::Result<RawDevice> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    RawDevice::from_fd(rustix::fs::open(node, flags, Mode::empty())?)
-}
-
-fn grabbed(node: &Path, mut device: RawDevice) -> Result<RawDevice, (DeviceState, String)> {
+/// The node, grabbed; a key that is down is waited for until `patience` at most.
+fn grabbed(node: &Path, patience: Instant) -> Result<RawDevice, (DeviceState, String)> {
+    let open = || -> io::Result<RawDevice> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        RawDevice::from_fd(rustix::fs::open(node, flags, Mode::empty())?)
+    };
+    let mut device = open().map_err(|error| not_opened(&error))?;
     let failed = |error: io::Error| {
-        // EBUSY: somebody else has grabbed it.
+        // EBUSY: somebody else has grabbed it. Who, the kernel does not tell: the desktop has it open, too.
         if error.kind() == io::ErrorKind::ResourceBusy {
-            let holder = crate::discover::access::holder(node);
-            return (DeviceState::Busy { holder }, error.to_string());
+            return (DeviceState::Busy { holder: None }, error.to_string());
         }
         not_opened(&error)
     };
-    let patience = Instant::now() + LET_GO;
     while Instant::now() < patience {
+        // Each look drops the keys that wait for us (`evdev_handle_get_val`): listening begins after it.
         let held = device.get_key_state().map_err(failed)?;
         if held.iter().next().is_none() {
             break;

@@ -4,7 +4,8 @@
 //! - `typist`: a virtual keyboard, for keyboard scanners, and for HID POS if the shop wants it
 //!
 //! What is passed on waits in a short queue of a thread of its own: typing is paced, and a till that
-//! reads slowly or not at all holds up nothing. A code that does not fit is dropped whole and counted.
+//! reads slowly or not at all holds up nothing. A code that does not fit is dropped and counted; of one that
+//! a till has begun to read, the piece is a line of its own.
 //! An end that cannot be made, say because `uinput` is loaded later, is tried again at each uevent and at
 //! each slow rescan.
 

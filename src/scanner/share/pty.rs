@@ -79,6 +79,7 @@ fn give_to_tills(node: &Path, folder: &Path) {
 
 fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<Original>, missed: &Missed) {
     let mut was_heard = true;
+    let mut is_cut = false;
     loop {
         let original = waiting.recv_timeout(DRAIN_EVERY);
         drain(master);
@@ -88,7 +89,7 @@ fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<Original>, misse
             Ok(Original::Keys(_)) | Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let is_heard = is_open(master) && write(master, &bytes);
+        let is_heard = is_open(master) && write_whole(master, &bytes, &mut is_cut);
         if !is_heard {
             missed.fetch_add(1, Ordering::Relaxed);
         }
@@ -122,12 +123,29 @@ fn is_open(master: &OwnedFd) -> bool {
     seen.is_ok() && !master.revents().contains(PollFlags::HUP)
 }
 
-fn write(master: &OwnedFd, bytes: &[u8]) -> bool {
+/// Writes a code, or nothing of it, if that can be told beforehand. What a till that stopped reading got the
+/// beginning of is ended before the next code, which would be taken for its rest.
+fn write_whole(master: &OwnedFd, bytes: &[u8], is_cut: &mut bool) -> bool {
     let until = Instant::now() + PATIENCE;
-    let mut rest = bytes;
-    while !rest.is_empty() && Instant::now() < until {
+    if *is_cut {
+        if write(master, LINE_END, until) < LINE_END.len() {
+            return false;
+        }
+        *is_cut = false;
+    }
+    let written = write(master, bytes, until);
+    *is_cut = written > 0 && written < bytes.len();
+    written == bytes.len()
+}
+
+/// How much of it was written.
+fn write(master: &OwnedFd, bytes: &[u8], until: Instant) -> usize {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty())
+        && Instant::now() < until
+    {
         match rustix::io::write(master, rest) {
-            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Ok(count) => written += count,
             Err(rustix::io::Errno::AGAIN) => {
                 // A master that is full says so; a till reads within milliseconds.
                 let pause = Timespec {
@@ -136,12 +154,12 @@ fn write(master: &OwnedFd, bytes: &[u8]) -> bool {
                 };
                 let mut fds = [PollFd::new(master, PollFlags::OUT)];
                 if poll(&mut fds, Some(&pause)).is_err() {
-                    return false;
+                    break;
                 }
             }
             Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
+            Err(_) => break,
         }
     }
-    rest.is_empty()
+    written
 }

@@ -18,8 +18,9 @@ use super::super::source::Original;
 use super::Missed;
 use crate::discover::sysfs::OWN_KEYBOARD;
 
-/// Between two strokes; the fastest scanners take 1 ms for a character.
-const PACE: Duration = Duration::from_micros(500);
+/// Between two strokes. The fastest scanners take as long for a character; a desktop that is busy for
+/// longer than 30 ms loses keys of theirs as well.
+const PACE: Duration = Duration::from_millis(1);
 /// GS.
 const SEPARATOR: u8 = 0x1d;
 const LEFT_CTRL: u16 = 29;

@@ -27,7 +27,7 @@ const SOCKET: &str = "/run/oplati/till.sock";
 /// The built-in profile with another silence: the scanner that types here shares one emulated processor
 /// with the daemon, and its pauses are longer than those of any scanner. Enter ends its codes.
 const PATIENT_KEYBOARD: &str = concat!(
-    include_str!("../../../devices/scanner/newland.toml"),
+    include_str!("../../../devices/scanner/zebra.toml"),
     "\n[keyboard]\nquiet_ms = 5000\n"
 );
 
@@ -95,7 +95,7 @@ impl Till {
             format!("[Main]\nurl = {url}\ntimeout = 60\nregNum = OPL000011111\nmode = 0\n[Scanner]\n{scanner}\n[Display]\n{display}\n"),
         )
         .unwrap();
-        fs::write(format!("{PROFILES}/newland.toml"), PATIENT_KEYBOARD).unwrap();
+        fs::write(format!("{PROFILES}/zebra.toml"), PATIENT_KEYBOARD).unwrap();
         // As the package makes them.
         run("chown", &["-R", "oplati:oplati", "/linuxcash"]);
         run("chown", &["oplati:oplati-till", RUNTIME]);
