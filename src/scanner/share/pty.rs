@@ -163,3 +163,59 @@ fn write(master: &OwnedFd, bytes: &[u8], until: Instant) -> usize {
     }
     written
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read as _;
+
+    use super::*;
+
+    /// A terminal that passes bytes as they are, and the till program's end of it.
+    fn terminal() -> (OwnedFd, File) {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        rustix::io::ioctl_fionbio(&master, true).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let node = ptsname(&master, Vec::new()).unwrap();
+        let node = node.to_str().unwrap();
+        let till = File::options().read(true).write(true).open(node).unwrap();
+        let mut modes = tcgetattr(&till).unwrap();
+        modes.make_raw();
+        tcsetattr(&till, OptionalActions::Now, &modes).unwrap();
+        (master, till)
+    }
+
+    #[test]
+    fn a_code_that_a_till_got_the_beginning_of_is_a_line_of_its_own() {
+        let (master, mut till) = terminal();
+        let long = [vec![b'x'; 4000], vec![b'\r']].concat();
+        let mut is_cut = false;
+        let mut whole = 0;
+        while write_whole(&master, &long, &mut is_cut) {
+            whole += 1;
+        }
+        assert!(is_cut, "the terminal holds no multiple of 4001 bytes");
+        // While there is no room, nothing is written.
+        assert!(!write_whole(&master, b"LOST\r", &mut is_cut));
+        let reading = std::thread::spawn(move || {
+            let mut read = Vec::new();
+            let mut chunk = [0; 4096];
+            while !read.ends_with(b"GOODS\r") {
+                let count = till.read(&mut chunk).unwrap();
+                assert!(count > 0);
+                read.extend_from_slice(&chunk[..count]);
+            }
+            read
+        });
+        assert!(write_whole(&master, b"GOODS\r", &mut is_cut));
+        assert!(!is_cut);
+        let read = reading.join().unwrap();
+        let lines = read.split(|byte| matches!(byte, b'\r' | b'\n'));
+        let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines.len(), whole + 2);
+        assert_eq!(lines.last(), Some(&&b"GOODS"[..]));
+        let piece = lines[whole];
+        assert!(piece.len() < 4000 && piece.iter().all(|byte| *byte == b'x'));
+    }
+}

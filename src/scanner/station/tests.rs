@@ -485,33 +485,3 @@ fn a_till_that_stopped_reading_holds_nothing_up() {
     assert_eq!(bench.code(), "CODE");
     bench.scanner.stop();
 }
-
-#[test]
-fn a_code_that_a_till_got_the_beginning_of_is_a_line_of_its_own() {
-    let pty = Pty::open();
-    let bench = Bench::with(Some(&pty), None, true);
-    assert_eq!(bench.state(), DeviceState::Connected);
-    let mut till = tills_end(&bench);
-    // Until one does not fit any more; then nobody waits in the queue.
-    let long = [vec![b'x'; 4000], vec![b'\r']].concat();
-    let deadline = Instant::now() + PATIENCE;
-    while bench.scanner.snapshot().not_shared == 0 {
-        assert!(Instant::now() < deadline);
-        bench.scanner.pass_on(Original::Bytes(long.clone()));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let mut read = Vec::new();
-    let mut chunk = [0; 4096];
-    while !read.ends_with(b"GOODS\r") {
-        assert!(Instant::now() < deadline);
-        let count = std::io::Read::read(&mut till, &mut chunk).unwrap();
-        read.extend_from_slice(&chunk[..count]);
-        // Taken as soon as there is room again.
-        bench.scanner.pass_on(Original::Bytes(b"GOODS\r".to_vec()));
-    }
-    for line in read.split(|byte| matches!(byte, b'\r' | b'\n')) {
-        let is_whole = line.iter().all(|byte| *byte == b'x') || line == b"GOODS";
-        assert!(is_whole, "{}", String::from_utf8_lossy(line));
-    }
-    bench.scanner.stop();
-}
