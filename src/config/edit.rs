@@ -1,9 +1,10 @@
 //! Changes single settings of oplati.conf and leaves every other byte as the administrator wrote it:
-//! comments, order, unknown keys, BOM, line ends.
+//! comments in whatever coding, order, unknown keys, BOM, line ends.
 //!
 //! Two designs were thought of: writing the whole file anew out of the settings, or changing lines.
 //! The second wins: the file is a person's, and what the program does not understand is still theirs.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -104,15 +105,13 @@ pub fn edit(root: &Path, changes: &[Change], try_only: bool) -> Result<Edited, E
     let paths = Paths::below(root);
     let path = paths.config();
     let bytes = read_bytes(&path)?;
-    let before = match &bytes {
-        Some(bytes) => text_of(bytes, &path)?,
-        None => EXAMPLE,
-    };
+    let before = bytes.as_deref().unwrap_or(EXAMPLE.as_bytes());
+    text_of(before, &path)?;
     let mut after = before.to_owned();
     for change in changes {
         after = with(&after, change);
     }
-    if let Err(ConfigError::BadValues(bad)) = bind(&after, &path, &paths) {
+    if let Err(ConfigError::BadValues(bad)) = bind(&text_of(&after, &path)?, &path, &paths) {
         let asked = |bad: &BadValue| {
             changes
                 .iter()
@@ -126,11 +125,8 @@ pub fn edit(root: &Path, changes: &[Change], try_only: bool) -> Result<Edited, E
     if bytes.is_some() && after == before {
         return Ok(Edited::Unchanged);
     }
-    if after.len() > ini::MAX_BYTES {
-        return Err(ConfigError::TooLarge { path }.into());
-    }
     if !try_only {
-        replace(&path, after.as_bytes()).map_err(|source| EditError::Write { path, source })?;
+        replace(&path, &after).map_err(|source| EditError::Write { path, source })?;
     }
     Ok(Edited::Changed)
 }
@@ -146,9 +142,10 @@ fn default_of(change: &Change) -> String {
     line.map(|line| line.value).unwrap_or_default()
 }
 
-/// The text with one setting changed.
-fn with(text: &str, change: &Change) -> String {
-    let (entries, _) = ini::parse(text);
+/// The file with one setting changed. Only lines that are UTF-8 are, and a line is the same one in bytes and in
+/// text: what is not UTF-8 holds no line's end.
+fn with(bytes: &[u8], change: &Change) -> Vec<u8> {
+    let (entries, _) = ini::parse(&String::from_utf8_lossy(bytes));
     let entry = entries
         .iter()
         .rev()
@@ -161,32 +158,37 @@ fn with(text: &str, change: &Change) -> String {
         present
     };
     if effective == change.value || (change.value.is_empty() && present.is_empty()) {
-        return text.to_owned();
+        return bytes.to_owned();
     }
-    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    let mut lines: Vec<Vec<u8>> = bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
     if let Some(entry) = entry {
         if let Some(line) = lines.get_mut(entry.line - 1) {
-            *line = with_value(line, &change.value);
+            *line = with_value(&String::from_utf8_lossy(line), &change.value).into_bytes();
         }
         return lines.concat();
     }
-    let end = if lines.first().is_some_and(|line| line.ends_with("\r\n")) {
+    let end = if lines.first().is_some_and(|line| line.ends_with(b"\r\n")) {
         "\r\n"
     } else {
         "\n"
     };
-    if let Some(last) = lines.last_mut().filter(|line| !line.ends_with('\n')) {
-        last.push_str(end);
+    if let Some(last) = lines.last_mut().filter(|line| !line.ends_with(b"\n")) {
+        last.extend_from_slice(end.as_bytes());
     }
-    let line = format!("{} = {}{end}", change.key, change.value);
-    match place(&lines, change) {
+    let line = format!("{} = {}{end}", change.key, change.value).into_bytes();
+    let texts: Vec<_> = lines
+        .iter()
+        .map(|line| String::from_utf8_lossy(line))
+        .collect();
+    match place(&texts, change) {
         Some(index) => lines.insert(index, line),
         None => {
-            if lines.iter().any(|line| !bare(line).is_empty()) {
-                lines.push(end.to_owned());
-            }
-            lines.push(format!("[{}]{end}", change.section));
-            lines.push(line);
+            let gap = texts.iter().any(|line| !bare(line).is_empty());
+            let head = format!("{}[{}]{end}", if gap { end } else { "" }, change.section);
+            lines.extend([head.into_bytes(), line]);
         }
     }
     lines.concat()
@@ -194,7 +196,7 @@ fn with(text: &str, change: &Change) -> String {
 
 /// A line without what stands around its text.
 fn bare(line: &str) -> &str {
-    line.trim_start_matches('\u{feff}').trim()
+    line.trim_start_matches(ini::BOM).trim()
 }
 
 /// `key = old` with another value; what stands around it stays.
@@ -217,7 +219,7 @@ fn with_value(line: &str, value: &str) -> String {
 
 /// Where a new line belongs: after its example in a comment, else after the last line of its section
 /// that is not empty; `None` without the section.
-fn place(lines: &[String], change: &Change) -> Option<usize> {
+fn place(lines: &[Cow<'_, str>], change: &Change) -> Option<usize> {
     let (mut within, mut example, mut last) = (false, None, None);
     for (index, line) in lines.iter().enumerate() {
         let line = bare(line);

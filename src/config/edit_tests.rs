@@ -6,9 +6,13 @@ fn change(text: &str) -> Change {
 }
 
 fn edited(text: &str, changes: &[&str]) -> String {
+    String::from_utf8(edited_bytes(text.as_bytes(), changes)).unwrap()
+}
+
+fn edited_bytes(bytes: &[u8], changes: &[&str]) -> Vec<u8> {
     changes
         .iter()
-        .fold(text.to_owned(), |text, one| with(&text, &change(one)))
+        .fold(bytes.to_owned(), |bytes, one| with(&bytes, &change(one)))
 }
 
 #[test]
@@ -55,6 +59,24 @@ fn bom_line_ends_spaces_order_and_unknown_keys_stay() {
         "[Main]\nmode = 1\n"
     );
     assert_eq!(edited("", &["Main.mode=1"]), "[Main]\nmode = 1\n");
+}
+
+/// Settings of an old till, in Russian of Windows.
+#[test]
+fn comments_in_another_coding_stay_byte_for_byte() {
+    let text = b"; \xc0\xe4\xf0\xe5\xf1 \x98\r\n[Main]\r\n#\xff\xfe\r\n;mode = 1 \xd0\r\nurl = http://h\r\n; \xea\xee\xed\xe5\xf6";
+    let expected = b"; \xc0\xe4\xf0\xe5\xf1 \x98\r\n[Main]\r\n#\xff\xfe\r\n;mode = 1 \xd0\r\nmode = 2\r\nurl = http://g\r\n; \xea\xee\xed\xe5\xf6\r\n\r\n[Display]\r\ndevice = none\r\n";
+    let changes = ["Main.url=http://g", "Main.mode=2", "Display.device=none"];
+    assert_eq!(edited_bytes(text, &changes), expected);
+    let (root, path) = root_with(Some(text));
+    edit(root.path(), &changes.map(change), false).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), expected);
+    fs::write(&path, b"[Main]\n; \xc0\nurl = http://h/\xc0\n").unwrap();
+    let error = edit(root.path(), &[change("Main.mode=1")], false).unwrap_err();
+    assert!(
+        error.to_string().contains("oplati.conf:3: not UTF-8"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -167,22 +189,31 @@ fn without_a_file_the_example_is_begun_with() {
 proptest! {
     #[test]
     fn in_any_text_the_setting_holds_and_the_rest_stays(
-        text in "(\u{feff})?(\\[Main\\]|\\[Till\\]|mode = 1|;mode = 0|mode=|x = y|\n|\r\n| |=){0,30}",
+        start in "(\u{feff})?",
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            &b"[Main]"[..], b"[Till]", b"mode = 1", b";mode = 0", b"mode=", b"x = y", b"\n", b"\r\n", b" ", b"=", b"\n;\xc0\xff", b"#\xd0\n",
+        ]), 0..30),
         mode in 0..3u8,
     ) {
+        let text = [start.into_bytes(), pieces.concat()].concat();
+        prop_assume!(text_of(&text, Path::new("")).is_ok());
         let after = with(&text, &change(&format!("Main.mode={mode}")));
-        let value = |text: &str| {
-            let entries = ini::parse(text).0;
-            let entry = entries.into_iter().rev().find(|e| e.section == "Main" && e.key == "mode");
+        let entries = |bytes: &[u8]| ini::parse(&text_of(bytes, Path::new("")).unwrap()).0;
+        let value = |bytes: &[u8]| {
+            let entry = entries(bytes).into_iter().rev().find(|e| e.section == "Main" && e.key == "mode");
             entry.map(|e| e.value).filter(|v| !v.is_empty()).unwrap_or_else(|| "0".to_owned())
         };
         prop_assert_eq!(value(&after), mode.to_string());
-        let others = |text: &str| {
-            let entries = ini::parse(text).0;
-            entries.into_iter().filter(|e| e.section != "Main" || e.key != "mode")
+        let others = |bytes: &[u8]| {
+            entries(bytes).into_iter().filter(|e| e.section != "Main" || e.key != "mode")
                 .map(|e| (e.section, e.key, e.value)).collect::<Vec<_>>()
         };
         prop_assert_eq!(others(&after), others(&text));
+        let comments = |bytes: &[u8]| {
+            bytes.split(|byte| *byte == b'\n').filter(|line| std::str::from_utf8(line).is_err())
+                .map(|line| line.trim_ascii_end().to_owned()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(comments(&after), comments(&text));
         prop_assert_eq!(with(&after, &change(&format!("Main.mode={mode}"))), after);
     }
 }

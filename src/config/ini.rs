@@ -2,8 +2,8 @@
 //!
 //! The public INI crates keep no line numbers of keys, and merge or drop doubled keys in silence;
 //! every message of ours names `file:line`. The form is small: sections, `key = value`, whole-line
-//! comments with `;` or `#` (a value may hold both characters), UTF-8 with an optional BOM, LF or
-//! CRLF. Quotation marks are part of the value.
+//! comments with `;` or `#` (a value may hold both characters), UTF-8 with an optional BOM (a comment may
+//! be in any coding), LF or CRLF. Quotation marks are part of the value.
 
 /// One `key = value` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +25,25 @@ pub(super) struct Oddity {
 /// Largest file that is read.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 
+/// What may stand before the first line.
+pub(super) const BOM: char = '\u{feff}';
+
+/// Whether a line, with or without what stands around its text, says nothing to the program.
+pub(super) fn is_comment(line: &str) -> bool {
+    line.trim_start_matches(BOM)
+        .trim_start()
+        .starts_with([';', '#'])
+}
+
 /// Splits a text into its entries, in order; what is neither entry, section nor comment is odd.
 pub(super) fn parse(text: &str) -> (Vec<Entry>, Vec<Oddity>) {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.strip_prefix(BOM).unwrap_or(text);
     let (mut entries, mut oddities) = (Vec::new(), Vec::new());
     let mut section = String::new();
     for (index, line) in text.split('\n').enumerate() {
         let number = index + 1;
         let line = line.trim();
-        if line.is_empty() || line.starts_with([';', '#']) {
+        if line.is_empty() || is_comment(line) {
             continue;
         }
         if let Some(rest) = line.strip_prefix('[') {

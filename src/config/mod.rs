@@ -11,6 +11,7 @@ mod settings;
 mod tests;
 mod values;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -164,8 +165,10 @@ pub enum ConfigError {
         /// Which.
         path: PathBuf,
     },
-    /// Another encoding.
-    #[error("{path}:{line}: not UTF-8 at byte {byte} of the file; save the file as UTF-8")]
+    /// Another coding outside of a comment.
+    #[error(
+        "{path}:{line}: not UTF-8 at byte {byte} of the file; settings are expected in UTF-8, other codings such as CP1251 only in comments: save the file as UTF-8"
+    )]
     NotUtf8 {
         /// Which.
         path: PathBuf,
@@ -256,23 +259,30 @@ fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
 pub fn read(bytes: &[u8], root: &Path) -> Result<Loaded, ConfigError> {
     let paths = Paths::below(root);
     let path = paths.config();
-    bind(text_of(bytes, &path)?, &path, &paths)
+    bind(&text_of(bytes, &path)?, &path, &paths)
 }
 
-fn text_of<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str, ConfigError> {
+/// The text of the file. A comment may be in any coding, such as CP1251 of an older till: what is not UTF-8 in it
+/// is U+FFFD here, so that lines stay lines, and who changes the file keeps its bytes.
+fn text_of<'a>(bytes: &'a [u8], path: &Path) -> Result<Cow<'a, str>, ConfigError> {
     let path = || path.to_owned();
     if bytes.len() > ini::MAX_BYTES {
         return Err(ConfigError::TooLarge { path: path() });
     }
-    std::str::from_utf8(bytes).map_err(|error| {
-        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        ConfigError::NotUtf8 {
-            path: path(),
-            line,
-            byte: error.valid_up_to() + 1,
+    let mut before = 0;
+    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if let Err(error) = std::str::from_utf8(line)
+            && !ini::is_comment(&String::from_utf8_lossy(line))
+        {
+            return Err(ConfigError::NotUtf8 {
+                path: path(),
+                line: index + 1,
+                byte: before + error.valid_up_to() + 1,
+            });
         }
-    })
+        before += line.len();
+    }
+    Ok(String::from_utf8_lossy(bytes))
 }
 
 fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {

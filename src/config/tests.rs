@@ -266,11 +266,41 @@ fn plain_http_beyond_this_machine_is_a_warning() {
 }
 
 #[test]
+fn a_comment_may_be_in_any_coding_and_nothing_else() {
+    let root =
+        root_with(b"; \xc0\xe4\xf0\xe5\xf1\n[Main]\n  # \xff\r\nmode = 2\n\xef\xbb\xbf; \xc0");
+    let loaded = load(root.path()).unwrap();
+    assert_eq!(
+        (loaded.config.main.mode, loaded.warnings),
+        (Mode::DynamicQr, vec![])
+    );
+    assert!(
+        loaded
+            .lines
+            .iter()
+            .any(|line| line.origin == "oplati.conf:4")
+    );
+    // UTF-16, a section, a line that means nothing.
+    for bad in [
+        &b"\xff\xfe;\0\n\0"[..],
+        b"[\xc0]\n",
+        b"\xc0\n",
+        b"\xc0; x\n",
+    ] {
+        let error = load(root_with(bad).path()).unwrap_err();
+        assert!(
+            matches!(error, ConfigError::NotUtf8 { line: 1, .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn unreadable_files_are_named() {
-    let root = root_with([b"[Main]\n; ".as_slice(), &[0xd0, 0xff], b"\n"].concat());
+    let root = root_with(b"[Main]\nurl = \xd0\xff\n");
     let message = load(root.path()).unwrap_err().to_string();
     assert!(
-        message.contains("oplati.conf:2: not UTF-8 at byte 10"),
+        message.contains("oplati.conf:2: not UTF-8 at byte 14") && message.contains("CP1251"),
         "{message}"
     );
     let root = tempfile::tempdir().unwrap();
