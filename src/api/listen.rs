@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::secret::Secret;
 
-/// The group of tills: it may use the socket and read the token.
-const TILL_GROUP: &str = "oplati-till";
+/// The group of tills: it may use the socket, read the token and write terminal.log, too.
+pub const TILL_GROUP: &str = "oplati-till";
 
 /// Why nobody can be served.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,9 @@
 //! follow one another whole, and a file that was truncated by `copytruncate` goes on from its new
 //! end. Before each line the path is looked at: when it names another file, or none, the file was
 //! rotated away and is opened (made) anew.
+//!
+//! What is made here is the till program's to write, too: in a folder with setgid it has the folder's group, whichever
+//! the shop has chosen; elsewhere it is given to group oplati-till.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -14,11 +17,17 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
+use crate::api::listen::{TILL_GROUP, group_id};
+
 /// How long a file that could not be opened or written is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The till program's user must be able to append to a file that we made.
 const MODE: u32 = 0o664;
+/// And to rotate it in a folder that we made.
+const FOLDER_MODE: u32 = 0o775;
+/// What is made in such a folder has its group.
+const SETGID: u32 = 0o2000;
 
 /// The file, opened when it is needed.
 #[derive(Debug)]
@@ -26,6 +35,8 @@ pub struct TerminalLog {
     path: PathBuf,
     state: Mutex<State>,
     retry_after: Duration,
+    /// oplati-till; `None` on a machine without it, such as a developer's.
+    group: Option<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +44,8 @@ struct State {
     open: Option<File>,
     failed_at: Option<Instant>,
     complained: bool,
+    /// It was said that files cannot be given to the till program's group.
+    told_of_group: bool,
     /// The last write was cut short, by a full disk: the next line must begin with a line's end.
     cut: bool,
 }
@@ -45,6 +58,7 @@ impl TerminalLog {
             path,
             state: Mutex::default(),
             retry_after: RETRY_AFTER,
+            group: group_id(TILL_GROUP),
         }
     }
 
@@ -75,7 +89,16 @@ impl TerminalLog {
     fn try_append(&self, state: &mut State, line: &[u8]) -> io::Result<()> {
         let file = match state.open.take().filter(|file| is_at(file, &self.path)) {
             Some(file) => state.open.insert(file),
-            None => state.open.insert(open(&self.path)?),
+            None => {
+                let (file, shared) = open(&self.path, self.group)?;
+                if let Err(error) = shared
+                    && !state.told_of_group
+                {
+                    state.told_of_group = true;
+                    complain_of_group(&self.path, &error);
+                }
+                state.open.insert(file)
+            }
         };
         let mended;
         let line = if state.cut {
@@ -114,10 +137,11 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Opens for appending; makes the file and its folders where they are missing.
-fn open(path: &Path) -> io::Result<File> {
+/// Opens for appending; makes the file and its folders where they are missing. With the file comes whether what was
+/// made could be given to `group`.
+fn open(path: &Path, group: Option<u32>) -> io::Result<(File, io::Result<()>)> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        make_folders(folder, group)?;
     }
     let mut options = OpenOptions::new();
     // Without NONBLOCK a named pipe in the file's place would stop the daemon until somebody reads.
@@ -130,12 +154,13 @@ fn open(path: &Path) -> io::Result<File> {
         Ok(file) => {
             // The umask took rights away that the till program's group needs.
             file.set_permissions(fs::Permissions::from_mode(MODE))?;
-            Ok(file)
+            let shared = share(&file, path, group);
+            Ok((file, shared))
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let file = options.create(true).open(path)?;
             if file.metadata()?.is_file() {
-                Ok(file)
+                Ok((file, Ok(())))
             } else {
                 Err(io::Error::other("not a regular file"))
             }
@@ -144,13 +169,64 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Straight to standard error: the log cannot tell of itself.
+/// Also a new folder is the till program's: it rotates the file.
+fn make_folders(folder: &Path, group: Option<u32>) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|folder| !folder.exists());
+    let mut missing: Vec<&Path> = missing.collect();
+    while let Some(folder) = missing.pop() {
+        match fs::create_dir(folder) {
+            Ok(()) => {
+                let made = File::open(folder)?;
+                let inherited = made.metadata()?.mode() & SETGID;
+                made.set_permissions(fs::Permissions::from_mode(FOLDER_MODE | inherited))?;
+                // That it cannot be given away is told of the file in it.
+                drop(share(&made, folder, group));
+            }
+            // Somebody was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Gives what was made at `path` to the till program's group, unless its folder has given it one. Under the package's
+/// unit it has that group from the beginning, and no right to change owners is needed.
+fn share(made: &File, path: &Path, group: Option<u32>) -> io::Result<()> {
+    let Some(group) = group else { return Ok(()) };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if fs::metadata(folder)?.mode() & SETGID != 0 || made.metadata()?.gid() == group {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(made, None, Some(group))?;
+    // Some file systems, such as those of other systems' disks, say yes and keep their own.
+    if made.metadata()?.gid() == group {
+        Ok(())
+    } else {
+        Err(io::Error::other("the file system keeps no groups"))
+    }
+}
+
 fn complain(path: &Path, error: &io::Error) {
     let retry_s = RETRY_AFTER.as_secs();
-    let line = format!(
-        "oplati: {}: log cannot be written, trying again each {retry_s} s: {error}\n",
-        path.display()
+    say(
+        path,
+        &format!("log cannot be written, trying again each {retry_s} s: {error}"),
     );
+}
+
+fn complain_of_group(path: &Path, error: &io::Error) {
+    say(
+        path,
+        &format!(
+            "a new log cannot be given to group {TILL_GROUP}, and the till program may be unable to write it; chgrp {TILL_GROUP} its folder and chmod g+ws it: {error}"
+        ),
+    );
+}
+
+/// Straight to standard error: the log cannot tell of itself.
+fn say(path: &Path, what: &str) {
+    let line = format!("oplati: {}: {what}\n", path.display());
     // Standard error may be closed; then nobody is there to be told.
     let _ = io::stderr().write_all(line.as_bytes());
 }
@@ -179,6 +255,67 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             MODE
         );
+    }
+
+    /// A group of ours that is not the one that files get by themselves; any, if we are root.
+    fn other_group(not: u32) -> u32 {
+        let ours = rustix::process::getgroups().unwrap_or_default();
+        let other = ours
+            .iter()
+            .map(|group| group.as_raw())
+            .find(|group| *group != not && *group != 0);
+        other.unwrap_or(if rustix::process::geteuid().is_root() {
+            not + 4242
+        } else {
+            not
+        })
+    }
+
+    /// Folders that everybody may write, without setgid, as tills have them, and one of the shop's own group.
+    #[test]
+    fn a_new_file_is_the_tills_to_write_or_of_the_folders_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = fs::metadata(folder.path()).unwrap().gid();
+        let till = other_group(plain);
+        let made = |folder: &Path| {
+            let mut log = TerminalLog::new(folder.join("terminal.log"));
+            log.group = Some(till);
+            log.append(b"before\n");
+            fs::rename(&log.path, folder.join("terminal.log.1")).unwrap();
+            log.append(b"after\n");
+            assert!(!log.state.lock().unwrap().told_of_group);
+            let facts = fs::metadata(&log.path).unwrap();
+            (facts.gid(), facts.mode() & 0o777)
+        };
+        let open = folder.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(made(&open), (till, MODE));
+        let shops = folder.path().join("shops");
+        fs::create_dir(&shops).unwrap();
+        fs::set_permissions(&shops, fs::Permissions::from_mode(0o2770)).unwrap();
+        assert_eq!(made(&shops), (plain, MODE), "the folder's own group");
+        let new = folder.path().join("new/current");
+        assert_eq!(made(&new), (till, MODE));
+        let facts = fs::metadata(&new).unwrap();
+        assert_eq!(
+            (facts.gid(), facts.mode() & 0o777),
+            (till, FOLDER_MODE),
+            "its folder, too"
+        );
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_given_is_told_once_and_stops_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = TerminalLog::new(folder.path().join("terminal.log"));
+        // No group has this number: -1 is for "as it is".
+        log.group = Some(u32::MAX);
+        log.append(b"one\n");
+        assert!(log.state.lock().unwrap().told_of_group);
+        fs::remove_file(&log.path).unwrap();
+        log.append(b"two\n");
+        assert_eq!(lines(&log.path), ["two"]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ render:x:105:
 input:x:106:
 kvm:x:108:
 sgx:x:109:
-oplati:x:990:
+oplati:x:990:oplati
 oplati-till:x:991:tiller,oplati
 """
 
