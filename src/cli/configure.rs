@@ -62,6 +62,7 @@ pub(super) fn exit_code(error: &EditError) -> u8 {
         EditError::Unknown(_) => exit::USAGE,
         EditError::Control(_) | EditError::NotAllowed(_) => exit::DATA,
         EditError::Config(_) => exit::CONFIG,
+        EditError::ForeignLink { .. } => exit::NOPERM,
         EditError::Write { source, .. }
             if source.kind() == std::io::ErrorKind::PermissionDenied =>
         {

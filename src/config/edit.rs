@@ -11,6 +11,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::{BadValue, ConfigError, KNOWN, Paths, bind, ini, read_bytes, text_of};
 
 /// The settings file of a first installation: the manual's example, every setting in a comment.
@@ -19,6 +21,8 @@ pub const EXAMPLE: &str = include_str!("oplati.conf");
 const MODE: u32 = 0o640;
 /// The daemon's group.
 const GROUP: &str = "oplati";
+/// As many as the kernel follows.
+const MOST_LINKS: usize = 40;
 
 /// One setting and what it shall be.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,6 +55,16 @@ pub enum EditError {
     /// The file as it is.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Whoever may write into the folder may put a link there: root would read or replace what it leads to.
+    #[error(
+        "{path} is a link that belongs to user number {owner}: only links of root or of the caller are followed; remove it, or give it to root with chown -h"
+    )]
+    ForeignLink {
+        /// Which.
+        path: PathBuf,
+        /// Whose.
+        owner: u32,
+    },
     /// It cannot be replaced; it is as it was.
     #[error("cannot write {path}")]
     Write {
@@ -104,7 +118,9 @@ pub enum Edited {
 pub fn edit(root: &Path, changes: &[Change], try_only: bool) -> Result<Edited, EditError> {
     let paths = Paths::below(root);
     let path = paths.config();
-    let bytes = read_bytes(&path)?;
+    let real = follow(&path)?;
+    // A link that was put there meanwhile is not followed.
+    let bytes = read_bytes(&real, OFlags::NOFOLLOW)?;
     let before = bytes.as_deref().unwrap_or(EXAMPLE.as_bytes());
     text_of(before, &path)?;
     let mut after = before.to_owned();
@@ -126,7 +142,7 @@ pub fn edit(root: &Path, changes: &[Change], try_only: bool) -> Result<Edited, E
         return Ok(Edited::Unchanged);
     }
     if !try_only {
-        replace(&path, &after).map_err(|source| EditError::Write { path, source })?;
+        replace(&real, &after).map_err(|source| EditError::Write { path, source })?;
     }
     Ok(Edited::Changed)
 }
@@ -242,11 +258,32 @@ fn place(lines: &[Cow<'_, str>], change: &Change) -> Option<usize> {
     example.or(last)
 }
 
+/// Where the file is: an administrator may keep it elsewhere, by a link.
+fn follow(path: &Path) -> Result<PathBuf, EditError> {
+    let mut real = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(facts) = fs::symlink_metadata(&real) else {
+            break;
+        };
+        if !facts.is_symlink() {
+            break;
+        }
+        let owner = facts.uid();
+        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+            return Err(EditError::ForeignLink { path: real, owner });
+        }
+        let target = fs::read_link(&real).map_err(|source| ConfigError::Unreadable {
+            path: real.clone(),
+            source,
+        })?;
+        real = real.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    Ok(real)
+}
+
 /// Puts a whole new file in the old one's place, with its owners and rights. A power cut leaves the one
 /// or the other.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // An administrator may keep the file elsewhere.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
     let new = folder.join(format!(".oplati.conf.{}", std::process::id()));
@@ -264,12 +301,12 @@ fn write_new(new: &Path, old: &Path, bytes: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(new)?;
-    match fs::metadata(old) {
-        Ok(old) => {
+    match fs::symlink_metadata(old) {
+        Ok(old) if !old.is_symlink() => {
             std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
             file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))?;
         }
-        Err(_) => {
+        Ok(_) | Err(_) => {
             if let Some(group) = crate::api::listen::group_id(GROUP) {
                 // A person's own folder: the file is then theirs alone.
                 drop(std::os::unix::fs::fchown(&file, None, Some(group)));

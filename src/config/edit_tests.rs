@@ -178,6 +178,32 @@ fn rights_of_the_old_file_and_links_stay_and_nothing_is_left_over() {
     );
 }
 
+/// The settings folder is the daemon's: it must not lead root, who edits, to other files. Only root can make links of
+/// others, so that the rest of it is tests/package's.
+#[test]
+fn a_link_of_another_user_is_not_followed() {
+    let (root, path) = root_with(None);
+    let secret = root.path().join("secret");
+    fs::write(&secret, b"; secret\n").unwrap();
+    let between = root.path().join("between");
+    std::os::unix::fs::symlink(&secret, &between).unwrap();
+    std::os::unix::fs::symlink("../../../../between", &path).unwrap();
+    edit(root.path(), &[change("Main.mode=1")], true).unwrap();
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    std::os::unix::fs::lchown(&between, Some(4242), None).unwrap();
+    for try_only in [true, false] {
+        let error = edit(root.path(), &[change("Main.mode=1")], try_only).unwrap_err();
+        assert!(
+            matches!(error, EditError::ForeignLink { owner: 4242, .. }),
+            "{error}"
+        );
+    }
+    assert_eq!(fs::read(&secret).unwrap(), b"; secret\n");
+    assert!(fs::symlink_metadata(&between).unwrap().is_symlink());
+}
+
 #[test]
 fn without_a_file_the_example_is_begun_with() {
     let (root, path) = root_with(None);

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ini::Entry;
+use rustix::fs::OFlags;
 use values::Allowed;
 
 pub use paths::Paths;
@@ -215,7 +216,7 @@ pub fn load_as_caller(root: &Path) -> Result<Loaded, ConfigError> {
 pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
     let paths = Paths::below(root);
     let path = paths.config();
-    if let Some(bytes) = read_bytes(&path)? {
+    if let Some(bytes) = read_bytes(&path, OFlags::empty())? {
         return read(&bytes, root);
     }
     let mut loaded = bind("", &path, &paths)?;
@@ -224,7 +225,7 @@ pub fn load(root: &Path) -> Result<Loaded, ConfigError> {
 }
 
 /// The file's content, at most one byte more than is allowed; `None` without a file.
-fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
+fn read_bytes(path: &Path, flags: OFlags) -> Result<Option<Vec<u8>>, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable {
         path: path.to_owned(),
         source,
@@ -232,7 +233,7 @@ fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
     // Without NONBLOCK a named pipe in the file's place would be waited for without end.
     let opened = std::fs::OpenOptions::new()
         .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .custom_flags((flags | OFlags::NONBLOCK).bits().cast_signed())
         .open(path);
     let file = match opened {
         Ok(file) => file,
