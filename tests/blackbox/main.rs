@@ -14,6 +14,7 @@ mod clients;
 mod crashes;
 mod displays;
 mod journal;
+mod licences;
 mod limits;
 mod reconcile;
 mod reversals;
