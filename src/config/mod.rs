@@ -5,6 +5,7 @@
 
 pub mod edit;
 mod ini;
+mod names;
 mod paths;
 mod settings;
 #[cfg(test)]
@@ -19,9 +20,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ini::Entry;
+use names::{KNOWN, SECRET_KEYS, unknown};
 use rustix::fs::OFlags;
 use values::Allowed;
 
+pub(crate) use names::may_be_shown;
 pub use paths::Paths;
 pub use settings::{
     Config, DisplayDevice, DisplaySettings, Language, Layout, LineSettings, MainSettings, Parity,
@@ -32,37 +35,6 @@ pub use values::pixel_size;
 
 use crate::operation::Mode;
 use crate::secret::Secret;
-
-/// Sections and their keys.
-const KNOWN: [(&str, &[&str]); 4] = [
-    (
-        "Main",
-        &[
-            "url",
-            "timeout",
-            "regNum",
-            "mode",
-            "password",
-            "valutcode",
-            "waitBuyer",
-            "settle",
-            "journalDays",
-        ],
-    ),
-    (
-        "Scanner",
-        &["device", "profile", "layout", "share", "buyerCode"],
-    ),
-    (
-        "Display",
-        &[
-            "device", "profile", "language", "shopName", "logo", "rotate",
-        ],
-    ),
-    ("Till", &["socket", "listen", "tokenFile"]),
-];
-/// Keys whose values are never shown.
-const SECRET_KEYS: [&str; 1] = ["password"];
 
 /// Where the settings came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -568,42 +540,4 @@ impl Binder<'_> {
             }
         }
     }
-}
-
-/// Whether a key of this name exists, in whatever section, and its value is no secret.
-pub(crate) fn may_be_shown(key: &str) -> bool {
-    let is_known = KNOWN.iter().any(|(_, keys)| keys.contains(&key));
-    is_known && !SECRET_KEYS.contains(&key)
-}
-
-/// What is wrong with a name, with the nearest known one.
-fn unknown(section: &str, key: &str) -> Option<String> {
-    let Some((_, keys)) = KNOWN.iter().find(|(name, _)| *name == section) else {
-        if section.is_empty() {
-            return Some(format!(
-                "{} stands before any [Section] and means nothing",
-                ini::cut(key)
-            ));
-        }
-        let near = nearest(section, KNOWN.iter().map(|(name, _)| *name));
-        return Some(format!(
-            "unknown section [{}]; the nearest is [{near}]",
-            ini::cut(section)
-        ));
-    };
-    if keys.contains(&key) {
-        return None;
-    }
-    let near = nearest(key, keys.iter().copied());
-    Some(format!(
-        "unknown key {} in [{section}]; the nearest is {near}",
-        ini::cut(key)
-    ))
-}
-
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
-    let lower = ini::cut(word).to_lowercase();
-    known
-        .min_by_key(|name| strsim::damerau_levenshtein(&lower, &name.to_lowercase()))
-        .unwrap_or_default()
 }

@@ -1,0 +1,72 @@
+//! Which names oplati.conf has, and the nearest to one that it has not.
+
+use super::ini;
+
+/// Sections and their keys.
+pub(super) const KNOWN: [(&str, &[&str]); 4] = [
+    (
+        "Main",
+        &[
+            "url",
+            "timeout",
+            "regNum",
+            "mode",
+            "password",
+            "valutcode",
+            "waitBuyer",
+            "settle",
+            "journalDays",
+        ],
+    ),
+    (
+        "Scanner",
+        &["device", "profile", "layout", "share", "buyerCode"],
+    ),
+    (
+        "Display",
+        &[
+            "device", "profile", "language", "shopName", "logo", "rotate",
+        ],
+    ),
+    ("Till", &["socket", "listen", "tokenFile"]),
+];
+/// Keys whose values are never shown.
+pub(super) const SECRET_KEYS: [&str; 1] = ["password"];
+
+/// Whether a key of this name exists, in whatever section, and its value is no secret.
+pub(crate) fn may_be_shown(key: &str) -> bool {
+    let is_known = KNOWN.iter().any(|(_, keys)| keys.contains(&key));
+    is_known && !SECRET_KEYS.contains(&key)
+}
+
+/// What is wrong with a name, with the nearest known one.
+pub(super) fn unknown(section: &str, key: &str) -> Option<String> {
+    let Some((_, keys)) = KNOWN.iter().find(|(name, _)| *name == section) else {
+        if section.is_empty() {
+            return Some(format!(
+                "{} stands before any [Section] and means nothing",
+                ini::cut(key)
+            ));
+        }
+        let near = nearest(section, KNOWN.iter().map(|(name, _)| *name));
+        return Some(format!(
+            "unknown section [{}]; the nearest is [{near}]",
+            ini::cut(section)
+        ));
+    };
+    if keys.contains(&key) {
+        return None;
+    }
+    let near = nearest(key, keys.iter().copied());
+    Some(format!(
+        "unknown key {} in [{section}]; the nearest is {near}",
+        ini::cut(key)
+    ))
+}
+
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
+    let lower = ini::cut(word).to_lowercase();
+    known
+        .min_by_key(|name| strsim::damerau_levenshtein(&lower, &name.to_lowercase()))
+        .unwrap_or_default()
+}
