@@ -299,12 +299,15 @@ impl ClosedLoop {
         }
     }
 
-    /// What was found so far: each fault once, and the speed of what came back whole.
+    /// What was found, once it is over: each fault once, and the speed of what came back whole.
     #[must_use]
     pub fn checks(&self) -> Vec<Check> {
         let mut checks: Vec<Check> = Vec::new();
         if !self.is_over() {
             return checks;
+        }
+        if self.pair.scanner.is_none() {
+            return vec![self.digits()];
         }
         let mut faults: Vec<(&Finding, usize)> = Vec::new();
         for reading in &self.readings {
@@ -324,7 +327,7 @@ impl ClosedLoop {
             checks.push(self.fault(finding, count, of));
         }
         checks.extend(self.terminator());
-        checks.push(self.speed());
+        checks.push(self.summary());
         checks
     }
 
@@ -358,21 +361,6 @@ impl ClosedLoop {
     }
 
     fn fault(&self, finding: &Finding, count: usize, of: usize) -> Check {
-        if self.pair.scanner.is_none() {
-            return self
-                .check(
-                    "display.read",
-                    self.title(),
-                    Text::new("человек прочитал другое", "a person read something else"),
-                )
-                .ended(
-                    Verdict::Fail,
-                    Some(Text::new(
-                        "Проверьте profile дисплея в oplati.conf: oplati devices profiles",
-                        "Check the display's profile in oplati.conf: oplati devices profiles",
-                    )),
-                );
-        }
         let says = finding.says();
         let detail = Text::new(
             format!("{}; раз: {count} из {of}", says.ru),
@@ -382,28 +370,83 @@ impl ClosedLoop {
             .ended(finding.verdict(), finding.remedy())
     }
 
-    fn speed(&self) -> Check {
+    /// How the readings went as a whole. A test in which nothing was read proves nothing, and one that
+    /// ended in the middle not enough.
+    fn summary(&self) -> Check {
         let exact = self
             .readings
             .iter()
             .filter(|one| one.finding == Finding::Exact);
-        let times: Vec<Duration> = exact.clone().map(|one| one.took).collect();
+        let mut times: Vec<Duration> = exact.clone().map(|one| one.took).collect();
         let longest = exact.map(|one| one.length).max().unwrap_or_default();
-        let (good, of) = (times.len(), self.readings.len());
-        let mut sorted = times;
-        sorted.sort();
-        let middle = sorted.get(good / 2).map_or(0, Duration::as_millis);
-        let detail = Text::new(
+        let (good, of) = (times.len(), self.codes.len());
+        let was_read = |one: &&Reading| one.finding != Finding::Nothing;
+        let read = self.readings.iter().filter(was_read).count();
+        let whole = self.ended == Some(Ended::Done);
+        times.sort();
+        let middle = times.get(good / 2).map_or(0, Duration::as_millis);
+        let again = Some(Text::new(
+            "Повторите проверку до конца",
+            "Do the test again, to its end",
+        ));
+        if read == 0 {
+            let detail = Text::new(
+                "ничего не прочитано, скорость неизвестна",
+                "nothing was read, the speed is not known",
+            );
+            return self.speed(detail).ended(Verdict::Skipped, again);
+        }
+        if !whole {
+            let detail = Text::new(
+                format!("не до конца: прочитано {read} из {of}, без ошибок {good}"),
+                format!("not to its end: {read} of {of} read, {good} without fault"),
+            );
+            return self.speed(detail).ended(Verdict::Warn, again);
+        }
+        if good == 0 {
+            let detail = Text::new(
+                format!("ни один из {of} кодов не прочитан без ошибок, скорость неизвестна"),
+                format!("none of {of} codes was read without fault, the speed is not known"),
+            );
+            return self.speed(detail).ended(Verdict::Skipped, None);
+        }
+        self.speed(Text::new(
             format!("без ошибок {good} из {of}, обычно за {middle} мс, до {longest} символов"),
             format!(
                 "{good} of {of} without fault, usually in {middle} ms, up to {longest} characters"
             ),
-        );
-        let check = self.check("scanner.speed", self.title(), detail);
-        if self.readings.is_empty() {
-            return check.ended(Verdict::Skipped, None);
+        ))
+    }
+
+    fn speed(&self, detail: Text) -> Check {
+        self.check("scanner.speed", self.title(), detail)
+    }
+
+    /// What a person has read off a display without codes.
+    fn digits(&self) -> Check {
+        let check = |ru, en| self.check("display.read", self.title(), Text::new(ru, en));
+        match self.readings.first().map(|one| &one.finding) {
+            Some(Finding::Exact) => check(
+                "человек прочитал то, что показано",
+                "a person read what is shown",
+            ),
+            None | Some(Finding::Nothing) => {
+                check("никто не ввёл цифры", "nobody typed the digits").ended(
+                    Verdict::Skipped,
+                    Some(Text::new(
+                        "Повторите проверку и введите цифры с дисплея",
+                        "Do the test again and type the digits of the display",
+                    )),
+                )
+            }
+            Some(_) => check("человек прочитал другое", "a person read something else").ended(
+                Verdict::Fail,
+                Some(Text::new(
+                    "Проверьте profile дисплея в oplati.conf: oplati devices profiles",
+                    "Check the display's profile in oplati.conf: oplati devices profiles",
+                )),
+            ),
         }
-        check
     }
 }
 
@@ -506,6 +549,76 @@ mod tests {
         stopped.stop();
         assert!(stopped.is_over() && !stopped.wants("scanner1"));
         assert_eq!(stopped.scene(), Scene::Idle);
+    }
+
+    fn summary(test: &ClosedLoop) -> Check {
+        test.checks().pop().unwrap()
+    }
+
+    #[test]
+    fn what_was_not_read_to_the_end_does_not_pass() {
+        let mut stopped = test(3);
+        stopped.stop();
+        assert_eq!(stopped.checks().len(), 1);
+        assert_eq!(summary(&stopped).result, Verdict::Skipped);
+        assert!(
+            summary(&stopped)
+                .detail
+                .ru
+                .starts_with("ничего не прочитано")
+        );
+
+        let mut halfway = test(3);
+        halfway.read(&shown(&halfway), seconds(1));
+        let mut left = test(3);
+        left.read(&shown(&left), seconds(1));
+        halfway.stop();
+        left.tick(seconds(1) + PATIENCE);
+        for ended in [halfway, left] {
+            let summary = summary(&ended);
+            assert_eq!(summary.result, Verdict::Warn);
+            let words = "не до конца: прочитано 1 из 3, без ошибок 1";
+            assert_eq!(summary.detail.ru, words);
+            assert!(summary.remedy.is_some());
+        }
+
+        let mut nobody = test(3);
+        nobody.tick(PATIENCE);
+        assert_eq!(summary(&nobody).result, Verdict::Skipped);
+
+        let mut wrong = test(1);
+        wrong.read("-", seconds(1));
+        wrong.tick(seconds(2));
+        assert_eq!(summary(&wrong).result, Verdict::Skipped);
+        assert!(summary(&wrong).detail.ru.starts_with("ни один из 1"));
+    }
+
+    #[test]
+    fn digits_pass_only_when_a_person_has_read_them() {
+        let new = || {
+            let display = "display1".to_owned();
+            let pair = Pair {
+                scanner: None,
+                display,
+            };
+            ClosedLoop::new(pair, 1, Duration::ZERO, || 7)
+        };
+        let (mut right, mut wrong, mut left, mut stopped) = (new(), new(), new(), new());
+        right.read("777777", seconds(1));
+        wrong.read("-", seconds(1));
+        wrong.tick(seconds(2));
+        left.tick(PATIENCE);
+        stopped.stop();
+        for (test, result) in [
+            (right, Verdict::Pass),
+            (wrong, Verdict::Fail),
+            (left, Verdict::Skipped),
+            (stopped, Verdict::Skipped),
+        ] {
+            let checks = test.checks();
+            assert_eq!(checks.len(), 1, "{checks:?}");
+            assert_eq!((checks[0].id, checks[0].result), ("display.read", result));
+        }
     }
 
     proptest! {
