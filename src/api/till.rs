@@ -121,7 +121,9 @@ pub struct DeviceTest {
     pub of: usize,
     /// One line for the technician, Russian.
     pub says: String,
-    /// What was found: `id`, `group`, `subject`, `result`, `title`, `detail`, `remedy`; texts are Russian.
+    /// The same line in English.
+    pub says_english: String,
+    /// What was found: `id`, `group`, `subject`, `result`, `title`, `detail`, `remedy`; texts are Russian, `english` holds the three in English.
     #[schema(value_type = Vec<Object>)]
     pub checks: Vec<Check>,
     /// RFC 3339.

@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::scanner::Scanners;
 use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
 use crate::selftest::devices::{Facts, of};
-use crate::selftest::random_byte;
+use crate::selftest::{Text, random_byte};
 
 /// Results by device, for who asks about devices.
 #[derive(Debug, Default)]
@@ -274,6 +274,7 @@ impl Bench {
     fn tell(&self, running: &Running) {
         let (step, of) = running.test.progress();
         let is_over = running.test.is_over();
+        let says = running.test.says();
         let told = DeviceTest {
             state: if is_over {
                 TestState::Done
@@ -283,7 +284,8 @@ impl Bench {
             interactive: true,
             step,
             of,
-            says: running.test.says().ru,
+            says: says.ru,
+            says_english: says.en,
             checks: running.test.checks(),
             started_at: rfc3339_ms::text(running.began.wall),
             finished_at: is_over.then(|| rfc3339_ms::text(self.clock.now().wall)),
@@ -315,15 +317,17 @@ fn plain(device: &Device, now: Now) -> DeviceTest {
     });
     let at = rfc3339_ms::text(now.wall);
     let worst = checks.iter().find(|check| check.remedy.is_some());
+    let says = worst.map_or_else(
+        || Text::new("Замечаний нет", "No remarks"),
+        |check| check.detail.clone(),
+    );
     DeviceTest {
         state: TestState::Done,
         interactive: false,
         step: checks.len(),
         of: checks.len(),
-        says: worst.map_or_else(
-            || "Замечаний нет".to_owned(),
-            |check| check.detail.ru.clone(),
-        ),
+        says: says.ru,
+        says_english: says.en,
         checks,
         started_at: at.clone(),
         finished_at: Some(at),

@@ -157,10 +157,18 @@ impl Check {
     }
 }
 
-/// As the API and `--json` tell it: in Russian.
+/// The English texts of a check.
+#[derive(Serialize)]
+struct English<'a> {
+    title: &'a str,
+    detail: &'a str,
+    remedy: Option<&'a str>,
+}
+
+/// As the API and `--json` tell it: in Russian, and `english` holds the same texts in English.
 impl Serialize for Check {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Check", 7)?;
+        let mut fields = serializer.serialize_struct("Check", 8)?;
         fields.serialize_field("id", self.id)?;
         fields.serialize_field("group", &self.group)?;
         fields.serialize_field("subject", &self.subject)?;
@@ -168,6 +176,12 @@ impl Serialize for Check {
         fields.serialize_field("title", &self.title.ru)?;
         fields.serialize_field("detail", &self.detail.ru)?;
         fields.serialize_field("remedy", &self.remedy.as_ref().map(|text| &text.ru))?;
+        let english = English {
+            title: &self.title.en,
+            detail: &self.detail.en,
+            remedy: self.remedy.as_ref().map(|text| text.en.as_str()),
+        };
+        fields.serialize_field("english", &english)?;
         fields.end()
     }
 }
@@ -209,7 +223,8 @@ mod tests {
     fn programs_are_told_the_agreed_keys() {
         let told = serde_json::to_value(check(Verdict::Warn).of("scanner1")).unwrap();
         let agreed = serde_json::json!({"id": "a.b", "group": "api", "subject": "scanner1", "result": "warn",
-            "title": "да", "detail": "да", "remedy": "да"});
+            "title": "да", "detail": "да", "remedy": "да",
+            "english": {"title": "yes", "detail": "yes", "remedy": "yes"}});
         assert_eq!(told, agreed);
     }
 }
