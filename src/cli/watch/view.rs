@@ -89,7 +89,6 @@ impl View {
 
     /// When it happened, as far as the event tells; else now.
     fn time_of(&mut self, event: &str, data: &Value) -> String {
-        let test = data.get("test").cloned().unwrap_or_default();
         match event {
             "operation" => {
                 let at = text(data, "updated_at");
@@ -97,16 +96,7 @@ impl View {
                 at
             }
             "request" | "scene" | "scan" => text(data, "at"),
-            // The newest of what it tells.
-            "device" => [
-                text(data, "since"),
-                text(data, "last_error_at"),
-                text(&test, "started_at"),
-                text(&test, "finished_at"),
-            ]
-            .into_iter()
-            .max_by_key(|at| at.parse::<Timestamp>().ok())
-            .unwrap_or_default(),
+            "device" => newest(data),
             // It is told together with its operation; `since` is its beginning.
             "queue" => match &self.operation {
                 Some((id, at)) if *id == text(data, "id") => at.clone(),
@@ -196,16 +186,38 @@ impl View {
             what.push_str(&format!(": {error}"));
         }
         let test = data.get("test").cloned().unwrap_or_default();
+        let word = self.tongue.say("проверка", "test");
+        let says = text(&test, self.tongue.say("says", "says_english"));
+        let finished_at = text(&test, "finished_at");
         if text(&test, "state") == "running" {
-            let word = self.tongue.say("проверка", "test");
-            what.push_str(&format!(
-                "  {word} {}/{}: {}",
-                number(&test, "step"),
-                number(&test, "of"),
-                text(&test, "says")
-            ));
+            let (step, of) = (number(&test, "step"), number(&test, "of"));
+            what.push_str(&format!("  {word} {step}/{of}: {says}"));
+        } else if !finished_at.is_empty() && newest(data) == finished_at {
+            what.push_str(&format!("  {word}: {says}"));
+            if let Some(detail) = self.found(&test) {
+                what.push_str(&format!("; {detail}"));
+            }
         }
         what
+    }
+
+    /// The gravest finding of a test with a person: what it says at its end tells none.
+    fn found(&self, test: &Value) -> Option<String> {
+        if test.get("interactive") != Some(&Value::Bool(true)) {
+            return None;
+        }
+        let gravity = |check: &&Value| match text(check, "result").as_str() {
+            "pass" => 0,
+            "skipped" => 1,
+            "warn" => 2,
+            _ => 3,
+        };
+        let check = test.get("checks")?.as_array()?.iter().max_by_key(gravity)?;
+        let texts = match self.tongue {
+            Tongue::Russian => check,
+            Tongue::English => check.get("english")?,
+        };
+        Some(text(texts, "detail"))
     }
 
     fn queue(&self, data: &Value) -> String {
@@ -258,6 +270,20 @@ fn line(at: &str, about: &str, what: &str) -> String {
 fn text(data: &Value, name: &str) -> String {
     let text = data.get(name).and_then(Value::as_str);
     text.map(printable).unwrap_or_default()
+}
+
+/// When the newest of what a device's event tells happened. A test stays in the events after it.
+fn newest(device: &Value) -> String {
+    let test = device.get("test").cloned().unwrap_or_default();
+    [
+        text(device, "since"),
+        text(device, "last_error_at"),
+        text(&test, "started_at"),
+        text(&test, "finished_at"),
+    ]
+    .into_iter()
+    .max_by_key(|at| at.parse::<Timestamp>().ok())
+    .unwrap_or_default()
 }
 
 fn number(data: &Value, name: &str) -> u64 {
@@ -403,12 +429,41 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_test_is_told_once_in_both_languages() {
+        let check = |result: &str, detail: &str, english: &str| json!({"result": result, "detail": detail, "english": {"detail": english}});
+        let mut data = json!({"name": "scanner1", "state": "connected", "since": "2024-11-24T12:00:00Z",
+            "test": {"state": "done", "interactive": true, "says": "Проверка остановлена",
+                "says_english": "The test was stopped",
+                "started_at": "2024-11-24T12:01:00Z", "finished_at": "2024-11-24T12:02:00Z",
+                "checks": [check("warn", "не до конца", "not to its end"), check("pass", "да", "yes")]}});
+        let lines = |tongue, data: &Value| View::new(tongue).lines("device", data);
+        for (tongue, words) in [
+            (
+                Tongue::Russian,
+                "scanner1  подключено  проверка: Проверка остановлена; не до конца",
+            ),
+            (
+                Tongue::English,
+                "scanner1  connected  test: The test was stopped; not to its end",
+            ),
+        ] {
+            let told = lines(tongue, &data);
+            assert_eq!(told.len(), 1);
+            assert!(told[0].ends_with(words), "{told:?}");
+        }
+        // It is the cable now.
+        data["since"] = json!("2024-11-24T12:03:00Z");
+        let told = lines(Tongue::English, &data);
+        assert!(told[0].ends_with("scanner1  connected"), "{told:?}");
+    }
+
+    #[test]
     fn any_event_is_lines_that_cannot_move_the_cursor() {
         let hostile = "\u{1b}[2J\n\u{9b}";
         let data = json!({"id": hostile, "kind": hostile, "state": hostile, "message": hostile, "device": hostile, "tail": hostile,
             "used_by": hostile, "name": hostile, "last_error": hostile, "of": hostile, "status": hostile, "reasons": [hostile],
             "operation": hostile, "call": hostile, "outcome": hostile, "scene": hostile, "at": hostile, "amount": "x",
-            "error": {"code": hostile}, "test": {"state": "running", "says": hostile}, "undo": hostile});
+            "error": {"code": hostile}, "test": {"state": "running", "says": hostile, "says_english": hostile}, "undo": hostile});
         for event in [
             "operation",
             "request",
