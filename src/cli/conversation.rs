@@ -59,10 +59,10 @@ pub(super) fn new_id() -> String {
 }
 
 /// Ctrl-C, `kill`, and the terminal's end.
-struct Stop([Signal; 3]);
+pub(super) struct Stop([Signal; 3]);
 
 impl Stop {
-    fn listen() -> std::io::Result<Stop> {
+    pub(super) fn listen() -> std::io::Result<Stop> {
         let kinds = [
             SignalKind::interrupt(),
             SignalKind::terminate(),
@@ -72,7 +72,7 @@ impl Stop {
         Ok(Stop([interrupt?, terminate?, hangup?]))
     }
 
-    async fn received(&mut self) {
+    pub(super) async fn received(&mut self) {
         let Stop([interrupt, terminate, hangup]) = self;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -1,6 +1,7 @@
 //! `oplati selftest`: the checks, the closed loop with a person, and the bundle for support.
 
 mod interactive;
+mod person;
 mod stopped;
 
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ const LEAST_ROOM: usize = 20;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 all is well, 1 there are warnings, 2 something does not work"
+    after_help = "Exit codes: 0 all is well, 1 there are warnings, 2 something does not work, 130 stopped while a person was asked"
 )]
 pub(super) struct SelftestArgs {
     /// Also show codes on every display, to be read with every scanner
@@ -46,17 +47,23 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
     if !context.output.json {
         tell(context, &checks)?;
     }
+    let mut was_stopped = false;
     if args.interactive {
-        let more = interactive::run(context, &ground, usize::from(args.scans))?;
+        let (more, stopped) = interactive::run(context, &ground, usize::from(args.scans))?;
         if !context.output.json {
             tell(context, &more)?;
         }
         checks.retain(|check| check.id != "device.interactive" || !is_answered(check, &more));
         checks.extend(more);
+        was_stopped = stopped;
     }
-    let code = exit_code(&checks);
+    let code = if was_stopped {
+        crate::exit::INTERRUPTED
+    } else {
+        exit_code(&checks)
+    };
     if let Some(path) = &args.save {
-        let report = report(&ground, &checks, elapsed_ms);
+        let report = report(&ground, &checks, code, elapsed_ms);
         bundle::save(path, &ground, &report).map_err(|source| CliError::File {
             path: path.clone(),
             source,
@@ -68,7 +75,7 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
         ));
     }
     if context.output.json {
-        let report = report(&ground, &checks, elapsed_ms);
+        let report = report(&ground, &checks, code, elapsed_ms);
         context.output.value(&report).map_err(CliError::Write)?;
     } else {
         sum_up(context, &checks, elapsed_ms)?;
@@ -80,12 +87,12 @@ fn is_answered(check: &Check, more: &[Check]) -> bool {
     more.iter().any(|other| other.subject == check.subject)
 }
 
-fn report(ground: &Ground, checks: &[Check], elapsed_ms: u64) -> serde_json::Value {
+fn report(ground: &Ground, checks: &[Check], code: u8, elapsed_ms: u64) -> serde_json::Value {
     json!({
         "at": crate::operation::rfc3339_ms::text(ground.now.wall),
         "version": env!("CARGO_PKG_VERSION"),
         "elapsed_ms": elapsed_ms,
-        "exit": exit_code(checks),
+        "exit": code,
         "checks": checks,
         "health": ground.daemon.told().map(|(health, _)| health),
         "devices": ground.daemon.told().map(|(_, devices)| devices),

@@ -1,6 +1,5 @@
 //! The closed loop on the terminal: through the daemon when it runs, with the same modules when not.
 
-use std::io::BufRead as _;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -9,25 +8,88 @@ use serde_json::{Value, json};
 use super::super::till::{self, Till, TillError};
 use super::super::words::Tongue;
 use super::super::{CliError, Context};
+use super::person::{Person, Typed};
 use super::stopped;
 use crate::selftest::{Check, Daemon, Ground, Group, Text, Verdict};
 
 /// Between two looks at a test that goes on.
 const LOOK: Duration = Duration::from_millis(200);
+/// The daemon may take so long to end a test.
+const SOON: Duration = Duration::from_secs(3);
 
+/// What was found, and whether the person has stopped it.
 pub(super) fn run(
     context: &Context,
     ground: &Ground,
     scans: usize,
-) -> Result<Vec<Check>, CliError> {
-    match &ground.daemon {
+) -> Result<(Vec<Check>, bool), CliError> {
+    let mut person = Person::attend().map_err(TillError::Run)?;
+    let checks = match &ground.daemon {
         Daemon::Runs { devices, .. } => till::block_on(async {
             let till = Till::of(context)?;
-            through_daemon(context, &till, devices, scans).await
-        }),
-        Daemon::Stopped => stopped::run(context, ground, scans),
-        Daemon::Closed | Daemon::Silent(_) => Ok(Vec::new()),
+            through_daemon(context, &till, devices, scans, &mut person).await
+        })?,
+        Daemon::Stopped => stopped::run(context, ground, scans, &mut person)?,
+        Daemon::Closed => vec![untried(
+            Text::new(
+                "служба не пускает этого пользователя",
+                "the daemon does not let this user",
+            ),
+            Text::new(
+                "Запустите с sudo: sudo oplati selftest --interactive",
+                "Run with sudo: sudo oplati selftest --interactive",
+            ),
+        )],
+        Daemon::Silent(_) => vec![untried(
+            Text::new(
+                "устройства у службы, а она не отвечает",
+                "the daemon has the devices and does not answer",
+            ),
+            Text::new(
+                "Перезапустите службу: systemctl restart oplati",
+                "Restart the daemon: systemctl restart oplati",
+            ),
+        )],
+    };
+    Ok((checks, person.has_stopped()))
+}
+
+fn title() -> Text {
+    Text::new("Проверка с человеком", "Test with a person")
+}
+
+/// A test that cannot be.
+pub(super) fn untried(why: Text, remedy: Text) -> Check {
+    Check::pass("device.interactive", Group::Devices, title(), why)
+        .ended(Verdict::Skipped, Some(remedy))
+}
+
+/// What is missing for codes to be shown and read.
+pub(super) fn missing(displays: &[String], scanners: &[String]) -> Option<Check> {
+    if displays.is_empty() {
+        return Some(untried(
+            Text::new(
+                "ни один дисплей не подключён, показать код негде",
+                "no display is connected to show a code",
+            ),
+            Text::new(
+                "Подключите дисплей и впишите его в [Display] device файла oplati.conf",
+                "Connect a display and name it in [Display] device of oplati.conf",
+            ),
+        ));
     }
+    scanners.is_empty().then(|| {
+        untried(
+            Text::new(
+                "ни один сканер не подключён, читать коды нечем",
+                "no scanner is connected to read codes",
+            ),
+            Text::new(
+                "Подключите сканер и впишите его в [Scanner] device файла oplati.conf",
+                "Connect a scanner and name it in [Scanner] device of oplati.conf",
+            ),
+        )
+    })
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -39,21 +101,28 @@ async fn through_daemon(
     till: &Till,
     devices: &[Value],
     scans: usize,
+    person: &mut Person,
 ) -> Result<Vec<Check>, CliError> {
-    let names = |kind: &'static str| {
-        devices
+    let names = |kind: &str| -> Vec<String> {
+        let fit = devices
             .iter()
-            .filter(move |device| {
-                text(device, "kind") == kind && text(device, "state") == "connected"
-            })
-            .map(|device| text(device, "name").to_owned())
+            .filter(|device| text(device, "kind") == kind && text(device, "state") == "connected");
+        fit.map(|device| text(device, "name").to_owned()).collect()
     };
-    let mut checks = Vec::new();
-    for display in names("display") {
+    let (displays, scanners) = (names("display"), names("scanner"));
+    let mut checks: Vec<Check> = missing(&displays, &scanners).into_iter().collect();
+    for display in &displays {
         let mut has_codes = false;
-        for scanner in names("scanner") {
+        for scanner in &scanners {
+            if person.has_stopped() {
+                return Ok(checks);
+            }
             let wish = json!({"interactive": true, "display": display, "scans": scans});
-            match follow(context, till, &scanner, wish, None).await {
+            let asked = Asked {
+                device: scanner,
+                is_typed: false,
+            };
+            match follow(context, till, asked, wish, person).await {
                 Ok(found) => {
                     has_codes = true;
                     checks.extend(found);
@@ -62,15 +131,19 @@ async fn through_daemon(
                 Err(CliError::Till(TillError::Problem { status: 422, .. })) => break,
                 Err(error) => {
                     has_codes = true;
-                    checks.push(refused(&scanner, error)?);
+                    checks.push(refused(scanner, error)?);
                 }
             }
         }
-        if !has_codes {
+        if !has_codes && !person.has_stopped() {
             let wish = json!({"interactive": true});
-            match follow(context, till, &display, wish, Some(read_line)).await {
+            let asked = Asked {
+                device: display,
+                is_typed: true,
+            };
+            match follow(context, till, asked, wish, person).await {
                 Ok(found) => checks.extend(found),
-                Err(error) => checks.push(refused(&display, error)?),
+                Err(error) => checks.push(refused(display, error)?),
             }
         }
     }
@@ -79,67 +152,142 @@ async fn through_daemon(
 
 /// What the daemon does not do now, for a buyer or another test is there: a finding like others.
 fn refused(device: &str, error: CliError) -> Result<Check, CliError> {
-    let CliError::Till(TillError::Problem { detail, remedy, .. }) = error else {
+    let CliError::Till(TillError::Problem {
+        status,
+        detail,
+        remedy,
+    }) = error
+    else {
         return Err(error);
     };
-    let title = Text::new("Проверка с человеком", "Test with a person");
-    let check = Check::pass(
+    // The daemon's problems are told in Russian.
+    let (english, english_remedy) = match status {
+        409 => (
+            "another test or a payment is under way".to_owned(),
+            "Wait for its end, or stop it, and do this again",
+        ),
+        status => (
+            format!("the daemon refused the test with status {status}"),
+            "Do the test again; if that does not help: oplati selftest --save FILE, for support",
+        ),
+    };
+    Ok(Check::pass(
         "device.interactive",
         Group::Devices,
-        title,
-        Text::same(detail),
-    );
-    let remedy = Some(Text::same(remedy));
-    Ok(check.of(device).ended(Verdict::Warn, remedy))
+        title(),
+        Text::new(detail, english),
+    )
+    .of(device)
+    .ended(Verdict::Warn, Some(Text::new(remedy, english_remedy))))
 }
 
-/// Asks a person for a line; standard input that has ended is an empty one.
-pub(super) fn read_line() -> String {
-    let mut line = String::new();
-    // A person's terminal that fails has said nothing.
-    drop(std::io::stdin().lock().read_line(&mut line));
-    line.trim().to_owned()
+/// What a test is asked of.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    device: &'a str,
+    /// A person types what the display shows.
+    is_typed: bool,
 }
 
+/// Begins a test and follows it to its end. Whatever else happens, it does not stay behind: the device
+/// would be busy, and the code on its display.
 async fn follow(
     context: &Context,
     till: &Till,
-    device: &str,
+    asked: Asked<'_>,
     wish: Value,
-    mut ask: Option<fn() -> String>,
+    person: &mut Person,
 ) -> Result<Vec<Check>, CliError> {
+    let device = asked.device;
     let path = format!("/v1/devices/{device}/test");
     let begun: Value = till.ask(Method::POST, &path, Some(wish)).await?;
-    let mut told = test_of(&begun);
-    let mut said = String::new();
-    loop {
-        let says = text(&told, "says");
-        if says != said {
-            said = says.to_owned();
-            context.output.note(&super::super::output::printable(&said));
+    let enough = person.until_stopped();
+    let ended = tokio::select! {
+        biased;
+        () = enough => Ok(None),
+        ended = to_its_end(context, till, asked, &begun, person) => ended,
+    };
+    let told = match ended {
+        Ok(Some(told)) => return Ok(checks_of(device, &told)),
+        Ok(None) | Err(_) => {
+            let end = till.ask::<Value>(Method::DELETE, &path, None);
+            tokio::time::timeout(SOON, end).await
         }
-        if text(&told, "state") == "done" {
-            return Ok(checks_of(device, &told));
+    };
+    ended?;
+    match told {
+        Ok(Ok(told)) => {
+            let told = test_of(&told);
+            say(context, &told, &mut String::new());
+            Ok(checks_of(device, &told))
+        }
+        Ok(Err(_)) | Err(_) => {
+            let why = Text::new(
+                "служба не ответила на остановку проверки",
+                "the daemon did not answer when the test was stopped",
+            );
+            let remedy = Text::new(
+                "Код уйдёт с дисплея сам через полторы минуты",
+                "The code leaves the display by itself in a minute and a half",
+            );
+            let check = untried(why, remedy).of(device);
+            Ok(vec![Check {
+                result: Verdict::Warn,
+                ..check
+            }])
+        }
+    }
+}
+
+/// The test as it ended; `None` when nobody is there to answer.
+async fn to_its_end(
+    context: &Context,
+    till: &Till,
+    asked: Asked<'_>,
+    begun: &Value,
+    person: &mut Person,
+) -> Result<Option<Value>, CliError> {
+    let mut told = test_of(begun);
+    let mut said = String::new();
+    let mut is_awaited = asked.is_typed;
+    if is_awaited {
+        person.ask().map_err(TillError::Run)?;
+    }
+    loop {
+        say(context, &told, &mut said);
+        if text(&told, "state") != "running" {
+            return Ok(Some(told));
         }
         // Once: a wrong answer is judged only after a while, and nothing else is wanted meanwhile.
-        if let Some(ask) = ask.take() {
-            let line = ask();
-            let wish = json!({"text": if line.is_empty() { "-" } else { &line }});
-            let _: Value = till.ask(Method::POST, "/v1/scans", Some(wish)).await?;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => {
-                let _: Value = till.ask(Method::DELETE, &path, None).await?;
+        if is_awaited {
+            match person.typed() {
+                Typed::NotYet => {}
+                Typed::Line(line) => {
+                    is_awaited = false;
+                    let wish = json!({"text": line});
+                    let _: Value = till.ask(Method::POST, "/v1/scans", Some(wish)).await?;
+                }
+                Typed::Nobody => return Ok(None),
             }
         }
+        tokio::time::sleep(LOOK).await;
         let all: Value = till.ask(Method::GET, "/v1/devices", None).await?;
         let found = all.get("devices").and_then(Value::as_array);
-        let found = found.and_then(|all| all.iter().find(|one| text(one, "name") == device));
+        let found = found.and_then(|all| all.iter().find(|one| text(one, "name") == asked.device));
         told = found.map(test_of).unwrap_or_default();
-        if told.is_null() {
-            return Ok(Vec::new());
-        }
+    }
+}
+
+/// What a test says, when it is new.
+fn say(context: &Context, test: &Value, said: &mut String) {
+    let name = match context.tongue {
+        Tongue::Russian => "says",
+        Tongue::English => "says_english",
+    };
+    let says = text(test, name);
+    if says != said {
+        says.clone_into(said);
+        context.output.note(&super::super::output::printable(says));
     }
 }
 
@@ -147,7 +295,7 @@ fn test_of(device: &Value) -> Value {
     device.get("test").cloned().unwrap_or_default()
 }
 
-/// Checks as the daemon told them, which is in Russian.
+/// Checks as the daemon told them.
 fn checks_of(device: &str, test: &Value) -> Vec<Check> {
     let told = test.get("checks").and_then(Value::as_array);
     told.into_iter()
@@ -159,7 +307,9 @@ fn checks_of(device: &str, test: &Value) -> Vec<Check> {
                 "skipped" => Verdict::Skipped,
                 _ => Verdict::Fail,
             };
-            let remedy = check.get("remedy").and_then(Value::as_str);
+            let english = check.get("english").cloned().unwrap_or_default();
+            let both = |name| Text::new(text(check, name), text(&english, name));
+            let has_remedy = check.get("remedy").is_some_and(Value::is_string);
             let id = [
                 "scanner.reading",
                 "scanner.speed",
@@ -171,11 +321,11 @@ fn checks_of(device: &str, test: &Value) -> Vec<Check> {
             Check::pass(
                 id.unwrap_or("device.interactive"),
                 Group::Devices,
-                Text::same(text(check, "title")),
-                Text::same(text(check, "detail")),
+                both("title"),
+                both("detail"),
             )
             .of(device)
-            .ended(result, remedy.map(Text::same))
+            .ended(result, has_remedy.then(|| both("remedy")))
         })
         .collect()
 }

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::super::{CliError, Context};
-use super::interactive::{note, read_line};
+use super::interactive::{missing, note, untried};
+use super::person::{Person, Typed};
 use crate::clock::Clock;
 use crate::display::{Displays, Look, Scene};
 use crate::profile::Registry;
@@ -14,7 +15,7 @@ use crate::scanner::find::Knowledge;
 use crate::scanner::pool::PoolSettings;
 use crate::scanner::{DeviceState, ScannerEvent, Scanners};
 use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
-use crate::selftest::{Check, Ground, random_byte};
+use crate::selftest::{Check, Ground, Text, random_byte};
 
 /// Devices open within this, or are not there.
 const OPENING: Duration = Duration::from_secs(3);
@@ -33,9 +34,15 @@ pub(super) fn run(
     context: &Context,
     ground: &Ground,
     scans: usize,
+    person: &mut Person,
 ) -> Result<Vec<Check>, CliError> {
     let Ok(loaded) = &ground.settings else {
-        return Ok(Vec::new());
+        let why = Text::new("oplati.conf не читается", "oplati.conf cannot be read");
+        let remedy = Text::new(
+            "Исправьте oplati.conf: oplati check",
+            "Mend oplati.conf: oplati check",
+        );
+        return Ok(vec![untried(why, remedy)]);
     };
     let config = &loaded.config;
     let (registry, _) = Registry::load(&ground.paths.profiles());
@@ -67,8 +74,8 @@ pub(super) fn run(
         .displays
         .show(&Scene::Idle)
         .map_err(|refusal| CliError::Data(refusal.to_string()))?;
-    bench.wait_for_devices();
-    let checks = bench.all(context, scans);
+    bench.wait_for_devices(person);
+    let checks = bench.all(context, scans, person);
     bench.scanners.stop();
     bench.displays.stop();
     Ok(checks)
@@ -87,7 +94,7 @@ impl Bench {
         open.map(|one| one.name).collect()
     }
 
-    fn wait_for_devices(&self) {
+    fn wait_for_devices(&self, person: &Person) {
         let until = Instant::now() + OPENING;
         let is_open = || {
             let displays = self.displays.state();
@@ -97,50 +104,53 @@ impl Bench {
                     .iter()
                     .all(|one| one.state == DeviceState::Connected)
         };
-        while Instant::now() < until && !is_open() {
+        while Instant::now() < until && !is_open() && !person.has_stopped() {
             std::thread::sleep(LOOK);
         }
     }
 
-    fn all(&self, context: &Context, scans: usize) -> Vec<Check> {
-        let scanners = self.connected_scanners();
-        let mut checks = Vec::new();
-        for display in self.connected_displays() {
-            if self.displays.shows_codes(&display) == Some(true) {
-                for scanner in &scanners {
-                    let scanner = Some(scanner.clone());
-                    checks.extend(self.one(
-                        context,
-                        Pair {
-                            scanner,
-                            display: display.clone(),
-                        },
-                        scans,
-                    ));
-                }
+    fn all(&self, context: &Context, scans: usize, person: &mut Person) -> Vec<Check> {
+        let (displays, scanners) = (self.connected_displays(), self.connected_scanners());
+        let mut checks: Vec<Check> = missing(&displays, &scanners).into_iter().collect();
+        for display in displays {
+            let shows_codes = self.displays.shows_codes(&display) == Some(true);
+            let readers: Vec<Option<String>> = if shows_codes && !scanners.is_empty() {
+                scanners.iter().cloned().map(Some).collect()
             } else {
+                // A person reads digits off it.
+                vec![None]
+            };
+            for scanner in readers {
+                if person.has_stopped() {
+                    return checks;
+                }
                 let pair = Pair {
-                    scanner: None,
-                    display,
+                    scanner,
+                    display: display.clone(),
                 };
-                checks.extend(self.one(context, pair, 1));
+                checks.extend(self.one(context, pair, scans, person));
             }
         }
         checks
     }
 
-    fn one(&self, context: &Context, pair: Pair, scans: usize) -> Vec<Check> {
+    fn one(&self, context: &Context, pair: Pair, scans: usize, person: &mut Person) -> Vec<Check> {
         let display = pair.display.clone();
         let scanner = pair.scanner.clone().unwrap_or_default();
         let before = self.scanners.unterminated(&scanner);
         let mut test = ClosedLoop::new(pair, scans, self.clock.now().mono, random_byte);
         let mut next = Next::Show;
+        if scanner.is_empty() && person.ask().is_err() {
+            test.stop();
+        }
         while !test.is_over() {
-            if next == Next::Show && !self.show(context, &display, &mut test) {
+            if person.has_stopped()
+                || next == Next::Show && !self.show(context, &display, &mut test)
+            {
                 test.stop();
                 break;
             }
-            next = self.step(&mut test);
+            next = self.step(&mut test, person);
         }
         drop(self.displays.show_on(&display, &Scene::Idle));
         let after = self.scanners.unterminated(&scanner);
@@ -161,15 +171,28 @@ impl Bench {
         true
     }
 
-    fn step(&self, test: &mut ClosedLoop) -> Next {
-        if test.pair().scanner.is_none() {
-            let line = read_line();
-            test.read(&line, self.clock.now().mono);
-            let judged = self.clock.now().mono + crate::selftest::closed_loop::QUIET;
-            return test.tick(judged);
-        }
+    fn step(&self, test: &mut ClosedLoop, person: &Person) -> Next {
         let now = self.clock.now().mono;
-        let wait = test.wakeup().map_or(LOOK, |at| at.saturating_sub(now));
+        if test.pair().scanner.is_none() {
+            match person.typed() {
+                Typed::NotYet => {
+                    std::thread::sleep(LOOK);
+                    return test.tick(now);
+                }
+                Typed::Line(line) => {
+                    test.read(&line, now);
+                    return test.tick(now + crate::selftest::closed_loop::QUIET);
+                }
+                Typed::Nobody => {
+                    test.stop();
+                    return Next::Ended;
+                }
+            }
+        }
+        // Ctrl-C is looked for meanwhile.
+        let wait = test
+            .wakeup()
+            .map_or(LOOK, |at| at.saturating_sub(now).min(LOOK));
         match self.events.recv_timeout(wait) {
             Ok(ScannerEvent::Scan { device, code, .. }) if test.wants(&device) => {
                 test.read(code.expose(), self.clock.now().mono)
