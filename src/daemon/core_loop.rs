@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::api::notices::{NoticeKind, Notices};
+use crate::api::notices::Notices;
 use crate::api::till::{Answer, Command, Device, DeviceTest, Watch as _};
 use crate::causes::with_causes;
 use crate::clock::Clock;
@@ -23,10 +23,10 @@ use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
 use crate::journal::{Journal, JournalError};
-use crate::operation::{Operation, QueueItem, Wish, rfc3339_ms};
+use crate::operation::{Operation, QueueItem, Wish};
 use crate::problem::{Code, Problem};
 use crate::scanner::Original;
-use crate::secret::{Secret, tail};
+use crate::secret::Secret;
 use crate::service::{Client, Exchange};
 
 /// Between two tries of a write that failed.
@@ -65,7 +65,7 @@ pub(super) enum Inbound {
 }
 
 /// Who waits for the answer to a question.
-enum Asker {
+pub(super) enum Asker {
     Begin(Answer<(bool, Operation)>),
     Abort(Answer<Operation>),
     Scan(Answer<Option<String>>),
@@ -75,7 +75,7 @@ enum Asker {
 /// The thread's belongings.
 pub(super) struct CoreLoop {
     pub(super) parts: Parts,
-    askers: BTreeMap<Ticket, Asker>,
+    pub(super) askers: BTreeMap<Ticket, Asker>,
     tickets: Ticket,
     /// The journal's file was removed.
     gone: bool,
@@ -85,14 +85,14 @@ pub(super) struct CoreLoop {
     /// When nothing old was left in the journal.
     purged_at: Option<jiff::Timestamp>,
     /// The code that the core is deciding on, as it came.
-    original: Option<Original>,
-    pass_on: PassOn,
+    pub(super) original: Option<Original>,
+    pub(super) pass_on: PassOn,
     pub(super) told_health: Option<serde_json::Value>,
     /// State, last error and test of each device, as listeners know them.
     pub(super) told_devices: BTreeMap<String, (String, Option<String>, Option<DeviceTest>)>,
-    bench: Bench,
+    pub(super) bench: Bench,
     /// A code came at this moment, and has let no request out yet.
-    scanned_at: Option<Duration>,
+    pub(super) scanned_at: Option<Duration>,
     saving: Arc<AtomicBool>,
 }
 
@@ -528,106 +528,10 @@ impl CoreLoop {
             }
         }
     }
-
-    fn perform(&mut self, effect: Effect) {
-        match effect {
-            Effect::Request {
-                id,
-                operation,
-                call,
-            } => {
-                if let Some(scanned_at) = self.scanned_at.take() {
-                    let took = self.parts.clock.now().mono.saturating_sub(scanned_at);
-                    self.parts.shared.metrics.scan_led_to_request(took);
-                }
-                self.send(id, operation, call);
-            }
-            Effect::Show(scene) => self.show(&scene),
-            Effect::Reply { ticket, reply } => self.reply(ticket, *reply),
-            Effect::Alarm { operation, what } => {
-                tracing::error!(operation = %operation, what = %what, "A person is needed");
-                self.publish_health();
-            }
-            Effect::Scanned {
-                device,
-                code,
-                used_by,
-                withheld,
-            } => {
-                let original = self.original.take();
-                self.pass_on.code(&device, original, withheld);
-                let shown = tail(code.expose());
-                tracing::info!(device = %device, code = %shown, used_by = used_by.as_deref(), "Scan");
-                let length = code.expose().chars().count();
-                let at = rfc3339_ms::text(self.parts.clock.now().wall);
-                let data = serde_json::json!({"device": device, "length": length, "tail": shown, "used_by": used_by, "at": at});
-                self.parts.notices.publish(NoticeKind::Scan, data);
-            }
-        }
-    }
-
-    fn show(&self, scene: &crate::display::Scene) {
-        tracing::debug!(scene = scene.name(), "Scene");
-        if self.bench.is_running() && *scene == crate::display::Scene::Idle {
-            return;
-        }
-        self.tell_scene(scene.name());
-        if let Err(error) = self.parts.displays.show(scene) {
-            tracing::warn!(scene = scene.name(), %error, "No display can show this");
-            let refused = Inbound::SceneRefused {
-                reason: error.to_string(),
-            };
-            if self.parts.inbound.try_send(refused).is_err() {
-                tracing::error!("The core's queue is full");
-            }
-        }
-    }
-
-    /// The task is never cancelled: its outcome always comes back.
-    fn send(&self, request: RequestId, operation: String, call: Box<crate::service::call::Call>) {
-        let Some(client) = self.parts.client.clone() else {
-            return;
-        };
-        let inbound = self.parts.inbound.clone();
-        let under_way = self.parts.shared.calls.enter();
-        self.parts.io.spawn(async move {
-            let _under_way = under_way;
-            let exchange = Box::new(client.call(&call, &operation).await);
-            let exchanged = Inbound::Exchanged {
-                request,
-                operation,
-                call: call.name(),
-                exchange,
-            };
-            if let Err(mpsc::error::SendError(Inbound::Exchanged { operation, .. })) =
-                inbound.send(exchanged).await
-            {
-                tracing::warn!(
-                    operation,
-                    "A request ended after the core; a restart looks it up"
-                );
-            }
-        });
-    }
-
-    fn reply(&mut self, ticket: Ticket, reply: Reply) {
-        match (self.askers.remove(&ticket), reply) {
-            (Some(Asker::Begin(answer)), Reply::Begun(result)) => tell(answer, result),
-            (Some(Asker::Abort(answer)), Reply::Aborted(result)) => tell(answer, result),
-            (Some(Asker::Scan(answer)), Reply::ScanUsed(used_by)) => tell(answer, Ok(used_by)),
-            (Some(Asker::Queue(answer)), Reply::Queue(result)) => tell(answer, result),
-            (
-                Some(Asker::Begin(_) | Asker::Abort(_) | Asker::Scan(_) | Asker::Queue(_)) | None,
-                _,
-            ) => {
-                tracing::error!(ticket, "An answer fits no question");
-            }
-        }
-    }
 }
 
 /// A till that does not listen any more will ask again.
-fn tell<T>(answer: Answer<T>, result: Result<T, Problem>) {
+pub(super) fn tell<T>(answer: Answer<T>, result: Result<T, Problem>) {
     drop(answer.send(result));
 }
 

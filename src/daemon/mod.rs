@@ -1,6 +1,6 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves · `tallies`: counters of devices
+//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves · `tallies`: counters of devices
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
@@ -8,6 +8,7 @@
 mod bench;
 mod core_loop;
 mod devices;
+mod effects;
 mod reconciler;
 mod refusal;
 mod shared;

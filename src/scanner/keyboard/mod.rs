@@ -7,7 +7,7 @@
 //! the desktop, and the key would repeat there for ever.
 //!
 //! A cordless scanner that wakes is plugged in and types at once, and what it typed before its node was
-//! grabbed is lost here ([`beginning`]). The USB host asks other scanners for a code only when somebody
+//! grabbed is lost here (`beginning`). The USB host asks other scanners for a code only when somebody
 //! opens them, so that they keep it.
 
 mod beginning;

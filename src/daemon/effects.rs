@@ -1,0 +1,109 @@
+//! What the core wants done once its writes are durable: requests, pictures, answers to the till.
+
+use tokio::sync::mpsc;
+
+use crate::api::notices::NoticeKind;
+use crate::core::event::{Effect, Reply, RequestId, Ticket};
+use crate::daemon::core_loop::{Asker, CoreLoop, Inbound, tell};
+use crate::display::Scene;
+use crate::operation::rfc3339_ms;
+use crate::secret::tail;
+use crate::service::call::Call;
+
+impl CoreLoop {
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Request {
+                id,
+                operation,
+                call,
+            } => {
+                if let Some(scanned_at) = self.scanned_at.take() {
+                    let took = self.parts.clock.now().mono.saturating_sub(scanned_at);
+                    self.parts.shared.metrics.scan_led_to_request(took);
+                }
+                self.send(id, operation, call);
+            }
+            Effect::Show(scene) => self.show(&scene),
+            Effect::Reply { ticket, reply } => self.reply(ticket, *reply),
+            Effect::Alarm { operation, what } => {
+                tracing::error!(operation = %operation, what = %what, "A person is needed");
+                self.publish_health();
+            }
+            Effect::Scanned {
+                device,
+                code,
+                used_by,
+                withheld,
+            } => {
+                let original = self.original.take();
+                self.pass_on.code(&device, original, withheld);
+                let shown = tail(code.expose());
+                tracing::info!(device = %device, code = %shown, used_by = used_by.as_deref(), "Scan");
+                let length = code.expose().chars().count();
+                let at = rfc3339_ms::text(self.parts.clock.now().wall);
+                let data = serde_json::json!({"device": device, "length": length, "tail": shown, "used_by": used_by, "at": at});
+                self.parts.notices.publish(NoticeKind::Scan, data);
+            }
+        }
+    }
+
+    fn show(&self, scene: &Scene) {
+        tracing::debug!(scene = scene.name(), "Scene");
+        if self.bench.is_running() && *scene == Scene::Idle {
+            return;
+        }
+        self.tell_scene(scene.name());
+        if let Err(error) = self.parts.displays.show(scene) {
+            tracing::warn!(scene = scene.name(), %error, "No display can show this");
+            let refused = Inbound::SceneRefused {
+                reason: error.to_string(),
+            };
+            if self.parts.inbound.try_send(refused).is_err() {
+                tracing::error!("The core's queue is full");
+            }
+        }
+    }
+
+    /// The task is never cancelled: its outcome always comes back.
+    fn send(&self, request: RequestId, operation: String, call: Box<Call>) {
+        let Some(client) = self.parts.client.clone() else {
+            return;
+        };
+        let inbound = self.parts.inbound.clone();
+        let under_way = self.parts.shared.calls.enter();
+        self.parts.io.spawn(async move {
+            let _under_way = under_way;
+            let exchange = Box::new(client.call(&call, &operation).await);
+            let exchanged = Inbound::Exchanged {
+                request,
+                operation,
+                call: call.name(),
+                exchange,
+            };
+            if let Err(mpsc::error::SendError(Inbound::Exchanged { operation, .. })) =
+                inbound.send(exchanged).await
+            {
+                tracing::warn!(
+                    operation,
+                    "A request ended after the core; a restart looks it up"
+                );
+            }
+        });
+    }
+
+    pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
+        match (self.askers.remove(&ticket), reply) {
+            (Some(Asker::Begin(answer)), Reply::Begun(result)) => tell(answer, result),
+            (Some(Asker::Abort(answer)), Reply::Aborted(result)) => tell(answer, result),
+            (Some(Asker::Scan(answer)), Reply::ScanUsed(used_by)) => tell(answer, Ok(used_by)),
+            (Some(Asker::Queue(answer)), Reply::Queue(result)) => tell(answer, result),
+            (
+                Some(Asker::Begin(_) | Asker::Abort(_) | Asker::Scan(_) | Asker::Queue(_)) | None,
+                _,
+            ) => {
+                tracing::error!(ticket, "An answer fits no question");
+            }
+        }
+    }
+}
