@@ -22,6 +22,16 @@ fn connected(till: &Till) {
     });
 }
 
+/// A till whose scanner is shared, and the till program's end of it.
+fn shared(sim: &Sim, scanner: &Scanner) -> (Till, File) {
+    let settings = format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node);
+    let till = Till::started(&sim.url, 0, &settings);
+    connected(&till);
+    let end = till.path("run/oplati/shared/scanner1");
+    let program = File::options().read(true).write(true).open(end).unwrap();
+    (till, program)
+}
+
 /// Reads until exactly this has come.
 fn comes(till_program: &mut File, expected: &[u8]) {
     let mut read = vec![0; expected.len()];
@@ -36,14 +46,7 @@ fn comes(till_program: &mut File, expected: &[u8]) {
 fn a_till_program_reads_goods_and_never_the_code_of_a_buyer_who_pays() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
-    );
-    connected(&till);
-    let shared = till.path("run/oplati/shared/scanner1");
-    let mut program = File::options().read(true).write(true).open(shared).unwrap();
+    let (till, mut program) = shared(&sim, &scanner);
     scanner.read("4810268003455");
     comes(&mut program, b"4810268003455\r\n");
     assert_eq!(till.begin("s-1", 1999).0, 201);
@@ -61,14 +64,7 @@ fn a_till_program_reads_goods_and_never_the_code_of_a_buyer_who_pays() {
 fn what_cannot_be_read_is_the_tills_unless_a_sale_awaits_a_code() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
-    );
-    connected(&till);
-    let shared = till.path("run/oplati/shared/scanner1");
-    let mut program = File::options().read(true).write(true).open(shared).unwrap();
+    let (till, mut program) = shared(&sim, &scanner);
     scanner.read("\u{1}\u{2}");
     comes(&mut program, b"\x01\x02\r\n");
     assert_eq!(till.begin("s-1", 1999).0, 201);
@@ -83,14 +79,7 @@ fn what_cannot_be_read_is_the_tills_unless_a_sale_awaits_a_code() {
 fn a_till_program_that_writes_to_a_shared_scanner_is_never_held_up() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(None);
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
-    );
-    connected(&till);
-    let shared = till.path("run/oplati/shared/scanner1");
-    let mut program = File::options().read(true).write(true).open(shared).unwrap();
+    let (_till, mut program) = shared(&sim, &scanner);
     // An answer to each code, as some scanners want it; all of them are more than a terminal holds.
     for _ in 0..20 {
         program.write_all(&[0x06; 2048]).unwrap();
