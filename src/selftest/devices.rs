@@ -275,7 +275,7 @@ fn external(facts: &Facts) -> Check {
             detail: Text::new(format!("{node}: работает"), format!("{node}: works")),
             ..check("", "")
         },
-        "none" => check("никто не подключён", "none is plugged in").ended(Verdict::Skipped, None),
+        "none" => check("ни один не подключён", "none is plugged in").ended(Verdict::Skipped, None),
         "unknown" => check(
             "знает только работающая служба",
             "only the running daemon knows",
