@@ -41,6 +41,12 @@ pub fn pace() {
     std::thread::sleep(std::time::Duration::from_millis(4));
 }
 
+/// Nobody holds a code before a scanner that was just plugged in within the time that two keys take; what
+/// is typed as soon may be the rest of a code, and is none.
+pub fn reach() {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
 // ---- a keyboard by uinput
 
 pub struct Uinput {
@@ -120,6 +126,7 @@ impl Scanner for Uinput {
     }
 
     fn scan(&mut self, code: &[u8]) {
+        reach();
         self.type_text(code);
         self.strike(28, true);
         self.strike(28, false);

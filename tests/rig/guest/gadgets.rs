@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::devices::{Layout, Scanner, pace};
+use crate::devices::{Layout, Scanner, pace, reach};
 use crate::wait_for;
 
 const GADGET: &str = "/sys/kernel/config/usb_gadget/scanner";
@@ -243,6 +243,7 @@ impl Scanner for GadgetKeyboard {
     }
 
     fn scan(&mut self, code: &[u8]) {
+        reach();
         self.type_text(code);
         self.strike(0, 0x28);
     }

@@ -123,8 +123,6 @@ fn replug(till: &Till, scanner: &mut dyn Scanner, round: usize) -> Duration {
     scanner.plug();
     let event = till.event("device", |device| device["state"] == "connected");
     drop(held);
-    // Nobody reads a code in less than two keys take.
-    std::thread::sleep(2 * HALF_A_KEY);
     let (scan, _) = till.read(scanner, code(round).as_bytes());
     let tail = scan.data["tail"].as_str().unwrap().to_owned();
     assert!(
