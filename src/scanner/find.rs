@@ -10,7 +10,7 @@ use super::hid::HidSource;
 use super::keyboard::KeyboardSource;
 use super::serial::SerialSource;
 use super::source::Source;
-use crate::config::{Layout, ScannerDevice, SerialLine};
+use crate::config::{Layout, LineSettings, ScannerDevice};
 use crate::discover::{Candidate, access, sysfs};
 use crate::profile::schema::Profile;
 use crate::profile::{Mode, Registry};
@@ -82,19 +82,17 @@ pub(super) type NotOpened = (DeviceState, String);
 impl Knowledge {
     /// Opens what `target` means for the scanner `name`.
     pub(super) fn open(&self, name: &str, target: &Target) -> Result<Opened, NotOpened> {
-        let (path, mode) = match target {
-            Target::Named(ScannerDevice::Serial(line)) => (&line.path, Mode::Serial),
-            Target::Named(ScannerDevice::Hid { path }) => (path, Mode::HidPos),
-            Target::Named(ScannerDevice::Keyboard { path }) => (path, Mode::Keyboard),
+        let (path, mode, line) = match target {
+            Target::Named(ScannerDevice::Serial(line)) => {
+                (&line.path, Mode::Serial, line.settings.as_ref())
+            }
+            Target::Named(ScannerDevice::Hid { path }) => (path, Mode::HidPos, None),
+            Target::Named(ScannerDevice::Keyboard { path }) => (path, Mode::Keyboard, None),
             Target::Named(ScannerDevice::Auto) | Target::Any => return self.open_any(name),
         };
         let (node, candidate) = self.node(path, mode)?;
         self.claim(name, claim_of(&node, candidate.as_ref()))?;
-        let opened = match target {
-            Target::Named(ScannerDevice::Serial(line)) => self.open_serial(line),
-            Target::Named(ScannerDevice::Keyboard { path }) => self.open_keyboard(path),
-            Target::Named(_) | Target::Any => self.open_hid(path),
-        };
+        let opened = self.open_node(node, candidate, mode, line);
         if opened.is_err() {
             self.release(name);
         }
@@ -172,13 +170,21 @@ impl Knowledge {
     }
 
     fn open_candidate(&self, candidate: &Candidate) -> Result<Opened, NotOpened> {
-        match candidate.mode {
-            Mode::Serial => self.open_serial(&SerialLine {
-                path: candidate.node.clone(),
-                settings: None,
-            }),
-            Mode::HidPos => self.open_hid(&candidate.node),
-            Mode::Keyboard => self.open_keyboard(&candidate.node),
+        let (node, found) = self.node(&candidate.node, candidate.mode)?;
+        self.open_node(node, found, candidate.mode, None)
+    }
+
+    fn open_node(
+        &self,
+        node: PathBuf,
+        candidate: Option<Candidate>,
+        mode: Mode,
+        line: Option<&LineSettings>,
+    ) -> Result<Opened, NotOpened> {
+        match mode {
+            Mode::Serial => self.open_serial(node, candidate, line),
+            Mode::HidPos => self.open_hid(candidate),
+            Mode::Keyboard => self.open_keyboard(node, candidate),
         }
     }
 
@@ -195,8 +201,12 @@ impl Knowledge {
         })
     }
 
-    fn open_serial(&self, line: &SerialLine) -> Result<Opened, NotOpened> {
-        let (node, candidate) = self.node(&line.path, Mode::Serial)?;
+    fn open_serial(
+        &self,
+        node: PathBuf,
+        candidate: Option<Candidate>,
+        line: Option<&LineSettings>,
+    ) -> Result<Opened, NotOpened> {
         // Who opened the port before us and did not lock it would go on taking bytes of each code.
         if candidate.is_some()
             && let Some(holder) = access::holder(&node)
@@ -207,7 +217,7 @@ impl Knowledge {
         }
         let profile = self.profile_for(candidate.as_ref(), Mode::Serial);
         let mut settings = profile.map(Profile::serial).unwrap_or_default();
-        if let Some(line) = &line.settings {
+        if let Some(line) = line {
             settings.baud = line.baud;
             settings.data_bits = line.data_bits;
             settings.parity = line.parity;
@@ -223,8 +233,8 @@ impl Knowledge {
         })
     }
 
-    fn open_hid(&self, path: &Path) -> Result<Opened, NotOpened> {
-        let (_, Some(mut candidate)) = self.node(path, Mode::HidPos)? else {
+    fn open_hid(&self, candidate: Option<Candidate>) -> Result<Opened, NotOpened> {
+        let Some(mut candidate) = candidate else {
             let why = "the node is no HID device's".to_owned();
             return Err((DeviceState::Failed(why.clone()), why));
         };
@@ -250,8 +260,11 @@ impl Knowledge {
         })
     }
 
-    fn open_keyboard(&self, path: &Path) -> Result<Opened, NotOpened> {
-        let (node, candidate) = self.node(path, Mode::Keyboard)?;
+    fn open_keyboard(
+        &self,
+        node: PathBuf,
+        candidate: Option<Candidate>,
+    ) -> Result<Opened, NotOpened> {
         let candidate = candidate.or_else(|| sysfs::keyboard_with(&self.root, &node));
         let nodes = match &candidate {
             Some(candidate) => sysfs::typing_nodes(&self.root, candidate),
@@ -403,6 +416,7 @@ fn id_of(profile: Option<&Profile>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SerialLine;
     use crate::discover::sysfs::tests::{KEYS, Tree};
     use crate::scanner::hid::tests::{HONEYWELL_LIKE, KEYBOARD};
 
