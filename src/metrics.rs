@@ -100,6 +100,8 @@ pub fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Ok(_) => "answered",
         Err(Failure::Refused { .. }) => "refused",
+        Err(Failure::SessionOver { .. }) => "session_over",
+        Err(Failure::TooManyRequests { .. }) => "too_many_requests",
         Err(Failure::NotSent { .. }) => "not_sent",
         Err(Failure::Lost { .. }) => "lost",
         Err(Failure::Token { .. }) => "token",

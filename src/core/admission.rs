@@ -336,9 +336,13 @@ fn unverified(failure: Option<&Failure>) -> Problem {
             let error = words::of_failure(failure);
             Problem::new(Code::TemporarilyUnavailable, error.message, error.remedy)
         }
-        Some(Failure::NotSent { .. } | Failure::Lost { .. }) | None => {
-            Problem::temporarily_unavailable()
-        }
+        Some(
+            Failure::NotSent { .. }
+            | Failure::Lost { .. }
+            | Failure::SessionOver { .. }
+            | Failure::TooManyRequests { .. },
+        )
+        | None => Problem::temporarily_unavailable(),
     }
 }
 

@@ -360,9 +360,11 @@ impl Core {
     /// Any valid answer ends an outage, and wakes what waits for the connection.
     fn note_contact(&mut self, failure: Option<&Failure>, now: Now) {
         match failure {
-            Some(Failure::NotSent { .. } | Failure::Lost { .. }) => return,
+            Some(
+                Failure::NotSent { .. } | Failure::Lost { .. } | Failure::TooManyRequests { .. },
+            ) => return,
             Some(Failure::Token { problem, .. }) => self.token_problem = Some(*problem),
-            Some(Failure::Refused { .. }) => {}
+            Some(Failure::Refused { .. } | Failure::SessionOver { .. }) => {}
             None => self.token_problem = None,
         }
         if std::mem::take(&mut self.down) || self.entries.iter().any(|entry| entry.wants_connection)

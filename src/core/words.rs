@@ -11,6 +11,8 @@ pub const NOT_A_BUYERS_CODE: &str = "Это не код О!плати";
 pub const CANCELLING: &str = "Отмена…";
 /// The code was sent, but no answer came: it may be read again.
 pub const SCAN_AGAIN: &str = "Нет ответа сервера. Отсканируйте QR-код покупателя ещё раз";
+/// The session ended before the buyer was found.
+pub const SESSION_OVER: &str = "Время ожидания клиента истекло";
 /// The buyer has no loyalty card in the wallet.
 pub const NO_CARD: &str = "Карта не найдена";
 /// An abort that came too late.
@@ -165,10 +167,17 @@ pub fn of_failure(failure: &Failure) -> OperationError {
     };
     match failure {
         Failure::NotSent { detail }
+        | Failure::TooManyRequests { detail, .. }
         | Failure::Lost {
             detail,
             protocol: false,
         } => no_connection(detail),
+        Failure::SessionOver { detail } => error(
+            ErrorCode::ServiceRejected,
+            SESSION_OVER,
+            detail,
+            "Повторите операцию",
+        ),
         Failure::Lost {
             detail,
             protocol: true,

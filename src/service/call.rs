@@ -2,6 +2,7 @@
 //! its tests know nothing of HTTP.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -42,6 +43,9 @@ pub enum Call {
         shift: String,
         /// What is sold.
         receipt: Receipt,
+        /// The service may hold the answer until the buyer has confirmed: it is awaited so long, and
+        /// `timeout` bounds connecting and writing alone.
+        answer_within: Duration,
     },
     /// `GET payments/{id}`. Moves no money.
     Payment {
@@ -223,6 +227,20 @@ pub enum Failure {
         /// English, for support.
         detail: String,
     },
+    /// The session has ended: 400 with `internalCode` 166 to `consumerStatus`, recorded of the real
+    /// service. Nobody will join it any more.
+    SessionOver {
+        /// English, for support.
+        detail: String,
+    },
+    /// 429: the service asks for patience. Of a request that can move money this says as little as a
+    /// lost answer does.
+    TooManyRequests {
+        /// `Retry-After`, if it came with one.
+        retry_after: Option<Duration>,
+        /// English, for support.
+        detail: String,
+    },
     /// Anything else: the request may have taken effect.
     Lost {
         /// English, for support.
@@ -240,6 +258,8 @@ impl Failure {
             Failure::NotSent { detail }
             | Failure::Refused { detail, .. }
             | Failure::Token { detail, .. }
+            | Failure::SessionOver { detail }
+            | Failure::TooManyRequests { detail, .. }
             | Failure::Lost { detail, .. } => detail,
         }
     }

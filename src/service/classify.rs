@@ -163,6 +163,7 @@ mod tests {
             sum: Kopecks(150),
             shift: "24112026".into(),
             receipt: request(150).receipt,
+            answer_within: std::time::Duration::from_secs(5),
         }
     }
 

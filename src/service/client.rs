@@ -262,6 +262,7 @@ impl Client {
                 sum,
                 shift,
                 receipt,
+                answer_within: _,
             } => {
                 let reg_num = &self.settings.reg_num;
                 let content = PaymentContent {
@@ -433,6 +434,8 @@ fn hide(mut failure: Failure, secrets: &[&str]) -> Failure {
         }
         Failure::NotSent { detail }
         | Failure::Token { detail, .. }
+        | Failure::SessionOver { detail }
+        | Failure::TooManyRequests { detail, .. }
         | Failure::Lost { detail, .. } => hide(detail),
     }
     failure

@@ -44,6 +44,7 @@ pub fn wire(data: &[u8]) {
         sum: Kopecks(150),
         shift: "24112026".into(),
         receipt: serde_json::from_str(r#"{"number": "1", "items": []}"#).unwrap(),
+        answer_within: std::time::Duration::from_secs(5),
     };
     let call = match choice & 7 {
         0 => Call::OpenSession(SessionMode::DynamicQr),

@@ -129,7 +129,11 @@ impl Core {
                 step.write_entry(&entry.record, "the reversal was answered");
             }
             Ok(_) => {}
-            Err(Failure::Lost { detail, .. }) => {
+            Err(
+                Failure::Lost { detail, .. }
+                | Failure::SessionOver { detail }
+                | Failure::TooManyRequests { detail, .. },
+            ) => {
                 entry.record.last_error = Some(words::support_text(detail));
                 step.write_entry(&entry.record, "the reversal's answer was lost");
             }
@@ -184,7 +188,11 @@ impl Core {
                 self.doubt_refund(entry, detail, now, step);
                 self.look_up_reversal(entry, false, now, step);
             }
-            Err(Failure::Lost { detail, .. }) => {
+            Err(
+                Failure::Lost { detail, .. }
+                | Failure::SessionOver { detail }
+                | Failure::TooManyRequests { detail, .. },
+            ) => {
                 self.doubt_refund(entry, detail, now, step);
                 self.look_up_reversal(entry, false, now, step);
             }
@@ -333,6 +341,7 @@ impl Core {
                 return self.answered_error(entry, detail, now, step);
             }
             Failure::NotSent { .. } | Failure::Lost { .. } => entry.wants_connection = true,
+            Failure::SessionOver { .. } | Failure::TooManyRequests { .. } => {}
             Failure::Token { .. } if self.may_still_refuse(entry) => {
                 let error = words::of_failure(failure);
                 return self.fail_entry(entry, error, "refused for the token", now, step);

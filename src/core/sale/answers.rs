@@ -46,10 +46,15 @@ impl Core {
                 let message = words::of_failure(failure).message;
                 self.arm(&mut sale, Some(&message), now, step);
             }
-            Err(Failure::Lost { .. }) if by_code => {
+            Err(Failure::Lost { .. } | Failure::TooManyRequests { .. }) if by_code => {
                 self.arm(&mut sale, Some(words::SCAN_AGAIN), now, step);
             }
-            Err(failure @ (Failure::NotSent { .. } | Failure::Lost { .. })) => {
+            Err(
+                failure @ (Failure::NotSent { .. }
+                | Failure::Lost { .. }
+                | Failure::SessionOver { .. }
+                | Failure::TooManyRequests { .. }),
+            ) => {
                 if !self.repeat_later(&mut sale, now) {
                     return self.fail(sale, failure, now, step);
                 }
@@ -199,6 +204,7 @@ impl Core {
             sum: operation.amount,
             shift: operation.shift.clone(),
             receipt,
+            answer_within: sale.deadline.saturating_sub(now.mono) + self.settings.timeout,
         };
         let request = self.request(&operation.id, call, step);
         sale.phase = Phase::Paying { request };
@@ -230,7 +236,11 @@ impl Core {
                 }
             }
             Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
-            Err(Failure::Lost { detail, .. }) => self.lose(sale, detail, now, step),
+            Err(
+                Failure::Lost { detail, .. }
+                | Failure::SessionOver { detail }
+                | Failure::TooManyRequests { detail, .. },
+            ) => self.lose(sale, detail, now, step),
         }
     }
 

@@ -129,6 +129,7 @@ fn pay() -> Call {
         sum: Kopecks(150),
         shift: "24112026".into(),
         receipt: request(150).receipt,
+        answer_within: Duration::from_secs(5),
     }
 }
 
