@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 
 use crate::clock::Now;
 use crate::core::event::{Facts, Reply, RequestId, Step, Ticket};
+use crate::core::question_clock::Subject;
 use crate::core::record::{BuyerRequest, Record};
 use crate::core::{Core, shift, validate, words};
 use crate::operation::{Mode, Wish};
@@ -202,12 +203,12 @@ impl Core {
 
     pub(super) fn admission_wakeup(&self) -> Option<(Duration, &'static str)> {
         let admission = self.admission.as_ref()?;
-        let decided = admission.refused.is_some() || self.admission_moves(admission);
-        Some(if decided {
-            (Duration::ZERO, "admission decided")
-        } else {
-            (admission.until, "admission")
-        })
+        if admission.refused.is_some() {
+            return Some((Duration::ZERO, "admission decided"));
+        }
+        let due = self.admission_moves(admission);
+        let due = due.then(|| self.verification_due_at(admission)).flatten();
+        Some((due.unwrap_or(admission.until), "admission"))
     }
 
     /// Whether its next step can be taken: nothing is being asked, and the queue is empty.
@@ -216,22 +217,34 @@ impl Core {
         idle && self.blocking_entries().next().is_none()
     }
 
+    /// When the payment that a refund names may be asked for; at once where none is to be asked for.
+    fn verification_due_at(&self, admission: &Admission) -> Option<Duration> {
+        match (admission.foreign_payment(), &admission.asking) {
+            (Some(payment_id), Asking::Nothing) => {
+                self.questions.free_at(&[Subject::Payment(payment_id)])
+            }
+            _ => Some(Duration::ZERO),
+        }
+    }
+
     /// Whether an operation was begun.
     pub(super) fn admission_tick(&mut self, now: Now, step: &mut Step) -> bool {
         let Some(mut admission) = self.admission.take() else {
             return false;
         };
+        let free = self.verification_due_at(&admission);
         let moves = self.admission_moves(&admission);
         if let Some(problem) = admission.refused.take() {
             admission.wants.refuse(&problem, step);
             return false;
         }
-        if !moves && admission.until <= now.mono {
+        // A question that an earlier try has left under way is not waited for without end.
+        if (!moves || free.is_none()) && admission.until <= now.mono {
             let problem = Problem::temporarily_unavailable();
             admission.wants.refuse(&problem, step);
             return false;
         }
-        if !moves {
+        if !moves || free.is_none_or(|at| at > now.mono) {
             self.admission = Some(admission);
             return false;
         }
@@ -240,7 +253,9 @@ impl Core {
             Asking::Nothing | Asking::Probe(_) | Asking::Payment(_) => None,
         };
         if let (Some(payment_id), None) = (admission.foreign_payment(), &known) {
-            let request = self.request(&admission.wants.id, Call::Payment { payment_id }, step);
+            let subjects = vec![Subject::Payment(payment_id)];
+            let call = Call::Payment { payment_id };
+            let request = self.question(&admission.wants.id, call, subjects, step);
             admission.asking = Asking::Payment(request);
             admission.until = now.mono + VERIFY_TRY;
             self.admission = Some(admission);

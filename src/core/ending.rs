@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::core::event::{RequestId, Step};
+use crate::core::queue::plan_rechecks_of_refusal;
 use crate::core::record::{Ending, Record, SaleRecord};
 use crate::core::sale::{LiveSale, Phase};
 use crate::core::{Core, words};
@@ -17,11 +18,11 @@ impl LiveSale {
     /// Whether this request's answer is the one that the sale waits for.
     pub(super) fn awaits(&self, id: RequestId) -> bool {
         match &self.phase {
-            Phase::Opening { request, .. }
-            | Phase::AwaitingBuyer { request, .. }
-            | Phase::Confirming { request, .. } => *request == Some(id),
+            Phase::Opening(opening) => opening.request == Some(id),
+            Phase::AwaitingBuyer(invitation) => invitation.awaits(id),
+            Phase::Paying(paying) => paying.awaits(id),
+            Phase::Confirming { request, .. } => *request == Some(id),
             Phase::InDoubt(doubt) => doubt.request == Some(id),
-            Phase::Paying { request } => *request == id,
             Phase::Starting | Phase::AwaitingScan | Phase::Undoing { .. } => false,
         }
     }
@@ -89,6 +90,23 @@ impl Core {
             self.foreign.push(entry.record.operation.id.clone());
         }
         self.held.insert(id, Record::Sale(record));
+        self.entries.push(entry);
+    }
+
+    /// The till was told that the service refused the payment. An earlier copy of the request may have
+    /// been carried out all the same, so the number is asked for again, as one that was absent is.
+    pub(super) fn watch_refused(&mut self, id: &str, now: Now, step: &mut Step) {
+        let Some(Record::Sale(record)) = step.written(id).cloned() else {
+            return;
+        };
+        let mut entry = self.new_own(&record, now.mono, now);
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        entry.record.operation.undo = Some(Undo::Done);
+        entry.record.next_try = None;
+        entry.set(State::Done, words::NOTHING_TO_UNDO, now);
+        step.write_entry(&entry.record, "a refused payment is asked for again later");
+        entry.plan_recheck(now);
+        self.held.insert(id.to_owned(), Record::Sale(record));
         self.entries.push(entry);
     }
 
@@ -242,6 +260,16 @@ fn final_scene(record: &SaleRecord) -> Scene {
             }
         }
     }
+}
+
+/// The row that decides about a sale's payment, should its number have several: what is paid before what
+/// is pending before what took nothing.
+pub(super) fn best_payment<'a>(
+    found: &'a [PaymentInfo],
+    record: &SaleRecord,
+) -> Option<&'a PaymentInfo> {
+    let ours = found.iter().filter(|info| is_payment_of(info, record));
+    ours.min_by_key(|info| (info.status != PaymentStatus::Ok, info.status.took_nothing()))
 }
 
 /// Whether the service speaks of this very payment.

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use crate::clock::Now;
 use crate::core::admission::Granted;
 use crate::core::event::{Reply as TillReply, RequestId, Step};
+use crate::core::question_clock::Subject;
 use crate::core::record::{
     Account, EntryRecord, EntryRequest, Record, Reversal, SaleRecord, Target,
 };
@@ -19,7 +20,7 @@ use crate::operation::{
     CancellationRequest, Kind, Operation, Receipt, RefundRequest, State, Undo, Wish,
 };
 use crate::problem::seed;
-use crate::service::call::{PaymentInfo, PaymentType};
+use crate::service::call::{Failure, PaymentInfo, PaymentType};
 
 /// Backoff of tries that met no connection begins with this.
 pub(super) const BACKOFF: Duration = Duration::from_secs(1);
@@ -41,6 +42,8 @@ pub(super) struct LiveEntry {
     pub pause: Duration,
     /// The last try failed for want of connection.
     pub wants_connection: bool,
+    /// The present reversal was refused, which is not yet believed.
+    pub refusal: Option<Refusal>,
     pub foreign: bool,
 }
 
@@ -62,8 +65,6 @@ pub(super) enum Stage {
     LookingUpReversal {
         request: RequestId,
         asked_at: Duration,
-        /// The service refused the present number, which may have been carried out earlier.
-        refused: bool,
     },
     LookingAtReversal {
         request: RequestId,
@@ -71,6 +72,14 @@ pub(super) enum Stage {
     Rechecking {
         request: RequestId,
     },
+}
+
+/// The service refused our copy of a reversal; another one may have been carried out.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub failure: Failure,
+    /// The target had been seen paid: a refusal is then one for good.
+    pub knew_paid: bool,
 }
 
 impl Stage {
@@ -96,6 +105,51 @@ impl LiveEntry {
     /// Whether it undoes that operation now.
     pub(super) fn undoes(&self, id: &str) -> bool {
         self.record.is_live() && self.reverses(id)
+    }
+
+    /// Whether it only asks for its numbers once more: after an absence, or after a refusal.
+    pub(super) fn is_watched(&self) -> bool {
+        !self.blocks() && !self.record.rechecks.is_empty()
+    }
+
+    /// A cancellation that a cashier waits for begins with the reversal itself.
+    pub(super) fn acts_first(&self) -> bool {
+        !self.record.sent_once && self.record.is_attended()
+    }
+
+    /// Whose status a question about the target asks for.
+    pub(super) fn target_subject(&self) -> Subject {
+        Subject::Order(self.record.target.order_number.clone())
+    }
+
+    /// The same for the reversal, under each of its numbers.
+    pub(super) fn reversal_subjects(&self) -> Vec<Subject> {
+        let numbers = self.record.order_numbers();
+        numbers.into_iter().map(Subject::Order).collect()
+    }
+
+    /// Whose status the first question of the next try asks for; nobody's, if it begins with the
+    /// reversal itself.
+    pub(super) fn first_question(&self) -> Vec<Subject> {
+        let record = &self.record;
+        if self.is_watched() {
+            return if record.watches_reversal() {
+                self.reversal_subjects()
+            } else {
+                vec![self.target_subject()]
+            };
+        }
+        match record.reversal {
+            Reversal::Known(_) => self.reversal_subjects(),
+            Reversal::Sent if record.is_refund() || self.refusal.is_some() => {
+                self.reversal_subjects()
+            }
+            Reversal::NotSent if record.is_refund() => Vec::new(),
+            Reversal::NotSent if record.target.payment_id.is_some() && self.acts_first() => {
+                Vec::new()
+            }
+            Reversal::NotSent | Reversal::Sent => vec![self.target_subject()],
+        }
     }
 
     pub(super) fn blocks(&self) -> bool {
@@ -147,13 +201,6 @@ impl LiveEntry {
                 info.payment_type,
                 PaymentType::ReversalOfSale | PaymentType::ReversalOfPurchase
             )
-    }
-
-    /// Every number under which its reversal may be known.
-    pub(super) fn order_numbers(&self) -> Vec<String> {
-        let mut numbers = vec![self.record.operation.order_number.clone()];
-        numbers.extend(self.record.earlier.iter().cloned());
-        numbers
     }
 }
 
@@ -262,6 +309,7 @@ impl Core {
         if let Some(mut old) = old {
             let reason = format!("repeated as {}", record.operation.id);
             old.record.settled = Some(reason.clone());
+            old.record.rechecks.clear();
             old.record.next_try = None;
             old.set(State::Failed, words::SETTLED, now);
             step.write_entry(&old.record, reason);
@@ -379,6 +427,7 @@ impl Core {
             set_aside: false,
             rechecks: Vec::new(),
             settled: None,
+            left_held_until: None,
         }
     }
 
@@ -395,9 +444,10 @@ impl Core {
                 BACKOFF
             },
             wants_connection: false,
+            refusal: None,
             record,
         };
-        if !entry.record.is_live() {
+        if entry.is_watched() {
             entry.plan_recheck(now);
         }
         entry

@@ -30,6 +30,10 @@ pub struct Settings {
     pub wait_buyer: Duration,
     /// `settle`.
     pub settle: Duration,
+    /// `pollPayment`: least pause between two questions for the status of one payment or reversal.
+    pub poll_payment: Duration,
+    /// `pollSession`: least pause between two questions for one session.
+    pub poll_session: Duration,
     /// `valutcode`: the payment type's number in the till; `None`: any.
     pub valutcode: Option<u32>,
     /// Prefixes of buyers' codes; empty: the default rule.

@@ -11,7 +11,8 @@
 //! - [`event`]: the two vocabularies · [`record`]: what the journal keeps
 //! - `admission`: a till asks for an operation · `validate`, [`buyer_code`]: what may come in
 //! - `targets`: what a refund or cancellation is of, and what is left of it
-//! - `sale`: from the first request to the buyer's confirmation · [`poll`]: how often to ask
+//! - `sale`: from the first request to the buyer's confirmation · [`poll`]: when a person is asked for
+//! - `question_clock`: when the service may be asked again
 //! - `ending`: how a sale ends · `entry`, `queue`: refunds, cancellations, and bringing back what may
 //!   have moved · [`shift`], `words`: dates and the cashier's lines
 //!
@@ -24,6 +25,7 @@ mod ending;
 mod entry;
 pub mod event;
 pub mod poll;
+mod question_clock;
 mod queue;
 pub mod record;
 mod sale;
@@ -50,6 +52,7 @@ use crate::service::call::{Call, Failure, TokenProblem};
 use admission::Admission;
 use entry::LiveEntry;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket};
+use question_clock::{QuestionClock, Subject};
 use record::{EntryRecord, Record};
 use sale::LiveSale;
 
@@ -74,6 +77,11 @@ pub struct Core {
     /// Operations of another account that are not settled: nothing is sent for them.
     foreign: Vec<String>,
     admission: Option<Admission>,
+    questions: QuestionClock,
+    /// How long a session with a buyer lives, as the service has shown last.
+    session_life: Duration,
+    /// Held answers to `POST payments` whose sale has gone on without them, by the sale's id.
+    late: BTreeMap<RequestId, String>,
     next_own: u64,
     newest: Option<Timestamp>,
     down: bool,
@@ -117,6 +125,7 @@ impl Core {
     /// the crash itself has decided.
     #[must_use]
     pub fn new(settings: Settings, restored: Restored, now: Now) -> (Core, Step) {
+        let questions = QuestionClock::new(settings.poll_payment, settings.poll_session);
         let mut core = Core {
             settings,
             orders: 0,
@@ -127,6 +136,9 @@ impl Core {
             rollback: None,
             foreign: Vec::new(),
             admission: None,
+            questions,
+            session_life: sale::SESSION_LIFE,
+            late: BTreeMap::new(),
             next_own: restored.next_own.max(1),
             newest: restored.newest,
             down: false,
@@ -189,8 +201,10 @@ impl Core {
             }
             Event::Recheck { entry, target } => self.recheck(*entry, target, now),
             Event::Answered { request, answer } => {
+                self.questions.ended(request, &answer, now.mono);
                 self.note_contact(answer.as_ref().err(), now);
-                if !self.admission_answered(request, &answer)
+                if !self.late_answered(request, &answer, now, &mut step)
+                    && !self.admission_answered(request, &answer)
                     && !self.sale_answered(request, &answer, now, &mut step)
                 {
                     self.entry_answered(request, &answer, now, &mut step);
@@ -230,8 +244,7 @@ impl Core {
     pub fn next_wakeup(&self) -> Option<(Duration, &'static str)> {
         let idle = self.idle_at.map(|at| (at, "idle scene"));
         let admission = self.admission_wakeup();
-        let timeout = self.settings.timeout;
-        let sale = self.sale.as_ref().and_then(|sale| sale.wakeup(timeout));
+        let sale = self.sale_wakeup();
         let queue = self.queue_wakeup();
         [idle, admission, sale, queue]
             .into_iter()
@@ -387,6 +400,20 @@ impl Core {
             operation: operation.to_owned(),
             call: Box::new(call),
         });
+        id
+    }
+
+    /// A request that asks for the status of `subjects`: the one place from which such questions leave.
+    /// Whoever asks has looked at the clock before.
+    fn question(
+        &mut self,
+        operation: &str,
+        call: Call,
+        subjects: Vec<Subject>,
+        step: &mut Step,
+    ) -> RequestId {
+        let id = self.request(operation, call, step);
+        self.questions.asked(id, subjects);
         id
     }
 

@@ -26,8 +26,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::clock::Now;
-use crate::core::entry::{BACKOFF, LONGEST_RECHECK, LiveEntry, Stage};
+use crate::core::entry::{BACKOFF, LONGEST_RECHECK, LiveEntry, Refusal, Stage};
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
+use crate::core::question_clock::Subject;
 use crate::core::record::{EntryRecord, EntryRequest, Pending, Record, Reversal, Target};
 use crate::core::sale::Phase;
 use crate::core::targets::{give_back_to_left, take_from_left};
@@ -70,72 +71,101 @@ impl Core {
     }
 
     pub(super) fn queue_wakeup(&self) -> Option<(Duration, &'static str)> {
-        let entry = self.due()?;
-        Some((self.entries.get(entry)?.next_at, "queue"))
+        self.due().map(|(_, at)| (at, "queue"))
     }
 
-    /// The entry that is tried next: the head of the queue, or a watched one that is earlier.
-    fn due(&self) -> Option<usize> {
-        let waits = |entry: &LiveEntry| entry.stage == Stage::Waiting && !entry.foreign;
+    /// When an entry may be tried: when it is due, and its first question may leave.
+    fn entry_due_at(&self, entry: &LiveEntry) -> Option<Duration> {
+        if entry.stage != Stage::Waiting || entry.foreign {
+            return None;
+        }
+        let free = self.questions.free_at(&entry.first_question())?;
+        Some(free.max(entry.next_at))
+    }
+
+    /// The entry that is tried next, and when: the head of the queue, or a watched one that is earlier.
+    fn due(&self) -> Option<(usize, Duration)> {
+        let at = |(index, entry): (usize, &LiveEntry)| Some((index, self.entry_due_at(entry)?));
         let ours = || {
-            self.entries
-                .iter()
-                .enumerate()
-                .filter(|(_, entry)| !entry.foreign)
+            let entries = self.entries.iter().enumerate();
+            entries.filter(|(_, entry)| !entry.foreign)
         };
-        let head = ours()
-            .find(|(_, entry)| entry.blocks())
-            .filter(|(_, entry)| waits(entry));
+        let head = ours().find(|(_, entry)| entry.blocks()).and_then(at);
         let watched = ours()
-            .filter(|(_, entry)| !entry.record.is_live() && waits(entry))
-            .min_by_key(|(_, entry)| entry.next_at);
+            .filter(|(_, entry)| entry.is_watched())
+            .filter_map(at)
+            .min_by_key(|(_, at)| *at);
         [head, watched]
             .into_iter()
             .flatten()
-            .min_by_key(|(_, entry)| entry.next_at)
-            .map(|(index, _)| index)
+            .min_by_key(|(_, at)| *at)
     }
 
     pub(super) fn queue_tick(&mut self, now: Now, step: &mut Step) {
-        let Some(index) = self.due() else { return };
-        let Some(mut entry) = self.take_entry(index, |entry| entry.next_at <= now.mono) else {
+        let Some((index, _)) = self.due().filter(|(_, at)| *at <= now.mono) else {
             return;
         };
+        if index >= self.entries.len() {
+            return;
+        }
+        let mut entry = self.entries.remove(index);
         self.try_entry(&mut entry, now, step);
         self.entries.insert(index.min(self.entries.len()), entry);
     }
 
-    fn take_entry(&mut self, index: usize, when: impl Fn(&LiveEntry) -> bool) -> Option<LiveEntry> {
-        when(self.entries.get(index)?).then(|| self.entries.remove(index))
-    }
-
     /// The first request of a try.
     fn try_entry(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
-        let fresh = !entry.record.sent_once && entry.record.reversal == Reversal::NotSent;
-        if !entry.record.is_live() {
-            let call = look_up_recheck(&entry.record);
-            let request = self.request(&entry.record.operation.id, call, step);
-            entry.stage = Stage::Rechecking { request };
-        } else if entry.record.is_refund() {
-            match entry.record.reversal {
-                Reversal::NotSent => self.reverse(entry, true, now, step),
-                Reversal::Sent => self.look_up_reversal(entry, false, now, step),
-                Reversal::Known(payment_id) => self.look_at_reversal(entry, payment_id, step),
-            }
-        } else if let Some(payment_id) = entry.record.target.payment_id {
-            if fresh && entry.record.is_attended() {
-                self.reverse(entry, true, now, step);
-            } else {
-                self.look(entry, payment_id, step);
-            }
-        } else {
-            let call = look_up_target(&entry.record.target);
-            let request = self.request(&entry.record.operation.id, call, step);
-            entry.stage = Stage::LookingUp {
-                request,
-                asked_at: now.mono,
-            };
+        if entry.is_watched() {
+            return self.look_up_watched(entry, step);
         }
+        match (entry.record.reversal, entry.record.target.payment_id) {
+            (Reversal::Known(payment_id), _) => self.look_at_reversal(entry, payment_id, now, step),
+            (Reversal::NotSent, _) if entry.record.is_refund() => {
+                self.reverse(entry, true, now, step);
+            }
+            (Reversal::Sent, _) if entry.record.is_refund() || entry.refusal.is_some() => {
+                self.look_up_reversal(entry, now, step);
+            }
+            (Reversal::NotSent, Some(_)) if entry.acts_first() => {
+                self.reverse(entry, true, now, step);
+            }
+            (Reversal::NotSent | Reversal::Sent, Some(payment_id)) => {
+                self.look(entry, payment_id, now, step);
+            }
+            (Reversal::NotSent | Reversal::Sent, None) => self.look_up_target(entry, now, step),
+        }
+    }
+
+    /// Asks once more for numbers that were absent, or refused.
+    fn look_up_watched(&mut self, entry: &mut LiveEntry, step: &mut Step) {
+        let (call, subjects) = (look_up_recheck(&entry.record), entry.first_question());
+        let id = &entry.record.operation.id;
+        let request = self.question(id, call, subjects, step);
+        entry.stage = Stage::Rechecking { request };
+    }
+
+    fn look_up_target(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+        let subjects = vec![entry.target_subject()];
+        if !self.may_ask(entry, &subjects, now) {
+            return;
+        }
+        let call = look_up_target(&entry.record.target);
+        let request = self.question(&entry.record.operation.id, call, subjects, step);
+        entry.stage = Stage::LookingUp {
+            request,
+            asked_at: now.mono,
+        };
+    }
+
+    /// Whether a question may leave now; else the entry waits, and its try begins again then.
+    fn may_ask(&self, entry: &mut LiveEntry, subjects: &[Subject], now: Now) -> bool {
+        let free = self.questions.free_at(subjects);
+        if free.is_some_and(|at| at <= now.mono) {
+            return true;
+        }
+        entry.stage = Stage::Waiting;
+        entry.next_at = free.unwrap_or(now.mono);
+        false
     }
 
     /// The newest entry's reversal leaves in this very step: the cashier waits for it.
@@ -151,36 +181,47 @@ impl Core {
         self.entries.push(entry);
     }
 
-    fn look(&mut self, entry: &mut LiveEntry, payment_id: i64, step: &mut Step) {
+    fn look(&mut self, entry: &mut LiveEntry, payment_id: i64, now: Now, step: &mut Step) {
+        let subjects = vec![entry.target_subject()];
+        if !self.may_ask(entry, &subjects, now) {
+            return;
+        }
         let call = Call::Payment { payment_id };
-        let request = self.request(&entry.record.operation.id, call, step);
+        let request = self.question(&entry.record.operation.id, call, subjects, step);
         entry.stage = Stage::Looking { request };
     }
 
-    fn look_at_reversal(&mut self, entry: &mut LiveEntry, payment_id: i64, step: &mut Step) {
+    fn look_at_reversal(
+        &mut self,
+        entry: &mut LiveEntry,
+        payment_id: i64,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let subjects = entry.reversal_subjects();
+        if !self.may_ask(entry, &subjects, now) {
+            return;
+        }
         let call = Call::Payment { payment_id };
-        let request = self.request(&entry.record.operation.id, call, step);
+        let request = self.question(&entry.record.operation.id, call, subjects, step);
         entry.stage = Stage::LookingAtReversal { request };
     }
 
     /// Under its own shift, and under its target's.
-    fn look_up_reversal(
-        &mut self,
-        entry: &mut LiveEntry,
-        refused: bool,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn look_up_reversal(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+        let subjects = entry.reversal_subjects();
+        if !self.may_ask(entry, &subjects, now) {
+            return;
+        }
         let operation = &entry.record.operation;
         let call = Call::LookUp {
             shifts: shift::both(&operation.shift, &entry.record.target.shift),
-            order_numbers: entry.order_numbers(),
+            order_numbers: entry.record.order_numbers(),
         };
-        let request = self.request(&operation.id, call, step);
+        let request = self.question(&operation.id, call, subjects, step);
         entry.stage = Stage::LookingUpReversal {
             request,
             asked_at: now.mono,
-            refused,
         };
     }
 
@@ -189,6 +230,7 @@ impl Core {
         let Some(payment_id) = entry.record.target.payment_id else {
             return;
         };
+        entry.refusal = None;
         entry.record.resent = entry.record.reversal == Reversal::Sent;
         entry.record.reversal = Reversal::Sent;
         let first = !std::mem::replace(&mut entry.record.sent_once, true);
@@ -258,14 +300,20 @@ impl Core {
         if let Some(sale) = target.and_then(|target| self.undone_sale_of(target.operation())) {
             return Err(crate::core::targets::sale_undone(sale));
         }
-        if denied && left.is_some_and(|left| left < amount) {
+        if let Some(of) = of.as_deref().filter(|_| !entry.record.is_refund()) {
+            self.check_no_doubt(of)?;
+            self.check_nothing_held(of)?;
+        }
+        // It must undo all that is left, or the rest could neither be refunded nor cancelled afterwards.
+        if denied && left.is_some_and(|left| left != amount) {
             return Err(Problem::new(
                 Code::Conflict,
-                "Из этой оплаты уже возвращено больше, чем позволяет отмена",
+                "Остаток этой оплаты уже другой, чем сумма отмены",
                 "Закройте отмену: oplati queue settle",
             ));
         }
         entry.record.set_aside = false;
+        entry.record.rechecks.clear();
         entry.record.pending = None;
         entry.end_errors();
         entry.record.operation.error = None;
@@ -319,7 +367,7 @@ impl Core {
     pub(super) fn recheck(&mut self, entry: EntryRecord, target: Option<Record>, now: Now) {
         let known = |live: &LiveEntry| live.record.operation.id == entry.operation.id;
         if let Some(live) = self.entries.iter_mut().find(|live| known(live)) {
-            if live.stage == Stage::Waiting && !live.record.is_live() {
+            if live.stage == Stage::Waiting && live.is_watched() {
                 live.next_at = now.mono;
             }
             return;
@@ -355,6 +403,7 @@ fn settle(
         ));
     }
     entry.record.settled = Some(words::support_text(reason));
+    entry.record.rechecks.clear();
     entry.record.next_try = None;
     entry.set(State::Failed, words::SETTLED, now);
     step.write_entry(&entry.record, "closed by a person");
@@ -368,15 +417,26 @@ fn look_up_target(target: &Target) -> Call {
     }
 }
 
-/// What was absent: a refund's own reversal, else the payment.
+/// What was absent or refused: the reversal itself, or the payment that an undoing was for.
 fn look_up_recheck(record: &EntryRecord) -> Call {
-    if record.is_refund() {
+    if record.watches_reversal() {
         return Call::LookUp {
             shifts: shift::both(&record.operation.shift, &record.target.shift),
-            order_numbers: vec![record.operation.order_number.clone()],
+            order_numbers: record.order_numbers(),
         };
     }
     look_up_target(&record.target)
+}
+
+/// After a refusal the number is asked for when the settling time is over, and then as every absent one.
+pub(super) fn plan_rechecks_of_refusal(record: &mut EntryRecord, settle: Duration, now: Now) {
+    let settle = SignedDuration::try_from(settle).unwrap_or_default();
+    record.rechecks = [settle]
+        .iter()
+        .chain(&RECHECKS)
+        .filter_map(|wait| now.wall.checked_add(*wait).ok())
+        .collect();
+    record.rechecks.sort();
 }
 
 fn not_in_queue() -> Problem {

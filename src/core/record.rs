@@ -179,6 +179,10 @@ pub struct EntryRecord {
     pub rechecks: Vec<Timestamp>,
     /// Why a person closed it.
     pub settled: Option<String>,
+    /// A refund that was not found keeps its part of what is left of its sale until no more than so
+    /// many rechecks remain: it may have reached the buyer all the same.
+    #[serde(default)]
+    pub left_held_until: Option<usize>,
 }
 
 impl EntryRecord {
@@ -192,6 +196,20 @@ impl EntryRecord {
     #[must_use]
     pub fn is_refund(&self) -> bool {
         self.operation.kind == Kind::Refund
+    }
+
+    /// Whether its rechecks ask for the reversal, and not for the payment that it was to undo.
+    #[must_use]
+    pub fn watches_reversal(&self) -> bool {
+        self.is_refund() || self.set_aside
+    }
+
+    /// Every number under which its reversal may be known, the present one first.
+    #[must_use]
+    pub fn order_numbers(&self) -> Vec<String> {
+        let mut numbers = vec![self.operation.order_number.clone()];
+        numbers.extend(self.earlier.iter().cloned());
+        numbers
     }
 
     /// Whether the cashier stands and waits for it: it has not been put off to the queue.

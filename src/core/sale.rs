@@ -7,35 +7,34 @@
 //!  mode 2:  new ─ in_progress ─ awaiting_buyer (QR) ────────────┘            │
 //!                                                        in_doubt ───────────┘
 //! ```
+//! - `sessions`: the buyer is invited, and invited anew when a session ends
+//! - `payment`: `POST payments` and what becomes of it
+//!
 //! `POST payments` leaves in exactly one place, [`Core::pay`], and only after its intent is
 //! written; whatever follows, it never leaves again.
 
-mod answers;
+mod payment;
+mod sessions;
 
 use std::time::Duration;
 
 use crate::clock::Now;
-use crate::core::ending::{
-    foreign_reply, is_payment_of, nothing_to_abort, refused_state, session_mode, silence,
-    status_fact,
-};
-use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
+use crate::core::ending::{nothing_to_abort, session_mode};
+use crate::core::event::{Reply as TillReply, RequestId, Settings, Step, Ticket};
 use crate::core::poll::Poll;
+use crate::core::question_clock::Subject;
 use crate::core::record::{Account, BuyerRequest, Ending, SaleRecord};
 use crate::core::{Core, shift, words};
 use crate::display::Scene;
 use crate::money::Kopecks;
-use crate::operation::{Card, Kind, Mode, Operation, OperationError, Shows, Slip, State};
+use crate::operation::{Kind, Mode, Operation, State};
 use crate::problem::Problem;
 use crate::secret::Secret;
-use crate::service::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, Reply};
+use crate::service::call::{Answer, Call};
 
-/// First pause before a call that moves no money is repeated; doubles up to [`MOST_REPEAT_PAUSE`].
-const REPEAT_PAUSE: Duration = Duration::from_millis(300);
-const MOST_REPEAT_PAUSE: Duration = Duration::from_secs(2);
-/// Pauses between looking up an order number: this doubling to [`MOST_LOOK_UP_PAUSE`].
-const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
-const MOST_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
+use payment::{Doubt, Paying};
+pub(super) use sessions::SESSION_LIFE;
+use sessions::{Invitation, Opening};
 
 /// The sale under way.
 #[derive(Debug)]
@@ -44,9 +43,6 @@ pub(super) struct LiveSale {
     pub phase: Phase,
     /// `record.deadline` on the clock that does not jump.
     pub deadline: Duration,
-    requests: u32,
-    /// When the display invited the buyer, if it did: both waits follow this clock.
-    invited_at: Option<Duration>,
     /// Taken up after a restart: the cashier may have gone.
     pub restored: bool,
 }
@@ -58,22 +54,12 @@ pub(super) enum Phase {
     Starting,
     /// Mode 0: a code.
     AwaitingScan,
-    /// The answer to `demandPayment`.
-    Opening {
-        request: Option<RequestId>,
-        since: Duration,
-        retry_at: Duration,
-        pause: Duration,
-        code: Option<Secret>,
-    },
+    /// The answer to the first `demandPayment`.
+    Opening(Opening),
     /// The buyer's phone.
-    AwaitingBuyer {
-        session: String,
-        request: Option<RequestId>,
-        poll: Poll,
-    },
-    /// The answer to `POST payments`.
-    Paying { request: RequestId },
+    AwaitingBuyer(Invitation),
+    /// The answer to `POST payments`, which the service may hold until the buyer has confirmed.
+    Paying(Paying),
     /// The buyer's confirmation.
     Confirming {
         payment_id: i64,
@@ -86,51 +72,10 @@ pub(super) enum Phase {
     Undoing { ending: Ending, until: Duration },
 }
 
-/// A payment whose answer was lost.
-#[derive(Debug)]
-pub(super) struct Doubt {
-    pub request: Option<RequestId>,
-    next_at: Duration,
-    pause: Duration,
-    until: Duration,
-    lost_at: Duration,
-    detail: String,
-}
-
 impl LiveSale {
-    pub(super) fn wakeup(&self, timeout: Duration) -> Option<(Duration, &'static str)> {
-        let person = (self.deadline, "waitBuyer");
-        Some(match &self.phase {
-            Phase::Starting => (Duration::ZERO, "start"),
-            Phase::AwaitingScan
-            | Phase::Opening {
-                request: Some(_), ..
-            } => person,
-            Phase::Opening {
-                request: None,
-                retry_at,
-                ..
-            } => person.min((*retry_at, "repeat")),
-            Phase::AwaitingBuyer { request, poll, .. }
-            | Phase::Confirming { request, poll, .. } => {
-                let next = request.is_none().then_some((poll.next_at, "poll"));
-                let end = poll.gives_up_at(timeout).map(|at| (at, "polls fail"));
-                [next, end].into_iter().flatten().fold(person, Ord::min)
-            }
-            Phase::Paying { .. } => return None,
-            Phase::InDoubt(doubt) => match doubt.request {
-                Some(_) => (doubt.until, "doubt ends"),
-                None => (doubt.until.min(doubt.next_at), "look up"),
-            },
-            Phase::Undoing { until, .. } => (*until, "undoing"),
-        })
-    }
-
-    /// Polls left until the deadline: one for each second of the whole wait.
-    fn budget(&self, wait_buyer: Duration) -> u32 {
-        u32::try_from(wait_buyer.as_secs())
-            .unwrap_or(u32::MAX)
-            .saturating_sub(self.requests)
+    /// Whose status a question about the payment asks for.
+    fn subject(&self) -> [Subject; 1] {
+        [Subject::Order(self.record.operation.order_number.clone())]
     }
 
     pub(super) fn set(&mut self, state: State, message: impl Into<String>, now: Now) {
@@ -154,15 +99,6 @@ impl LiveSale {
             words::of_buyer(kind, state, mode)
         };
         self.set(state, message, now);
-    }
-
-    /// The buyer's code was taken: the service tells the card when it has found the buyer.
-    fn await_card(&mut self, session: String, now: Now) {
-        self.phase = Phase::AwaitingBuyer {
-            session,
-            request: None,
-            poll: Poll::begin_now(now.mono),
-        };
     }
 
     fn amount(&self) -> Kopecks {
@@ -207,8 +143,6 @@ impl Core {
             record,
             phase: Phase::Starting,
             deadline,
-            requests: 0,
-            invited_at: None,
             restored: false,
         });
     }
@@ -274,8 +208,6 @@ impl Core {
             record,
             phase: Phase::Starting,
             deadline: now.mono + left,
-            requests: 0,
-            invited_at: None,
             restored: true,
         };
         if !sale.record.payment_sent {
@@ -302,7 +234,8 @@ impl Core {
             let error = words::no_connection("the daemon was restarted during the cancellation");
             return self.release(sale, now.mono, error, now, step);
         } else {
-            sale.phase = self.doubt("the daemon was restarted during the payment", now);
+            sale.phase =
+                Phase::InDoubt(self.doubt("the daemon was restarted during the payment", now));
             sale.set_state(State::InDoubt, now);
             step.write_sale(&sale.record, "in doubt after a restart");
             step.show(Scene::Checking);
@@ -310,15 +243,50 @@ impl Core {
         self.sale = Some(sale);
     }
 
-    fn doubt(&self, detail: &str, now: Now) -> Phase {
-        Phase::InDoubt(Doubt {
-            request: None,
-            next_at: now.mono,
-            pause: LOOK_UP_PAUSE,
-            until: now.mono + self.settings.timeout,
-            lost_at: now.mono,
-            detail: detail.to_owned(),
+    /// When the sale has something to do next, and what.
+    pub(super) fn sale_wakeup(&self) -> Option<(Duration, &'static str)> {
+        let sale = self.sale.as_ref()?;
+        let deadline = (sale.deadline, "waitBuyer");
+        Some(match &sale.phase {
+            Phase::Starting => (Duration::ZERO, "start"),
+            Phase::AwaitingScan => deadline,
+            Phase::Opening(opening) => match self.opening_due_at(opening) {
+                Some(at) => deadline.min((at, "repeat")),
+                None => deadline,
+            },
+            Phase::AwaitingBuyer(invitation) => {
+                let mode = sale.record.operation.mode;
+                self.invitation_wakeup(invitation, mode)
+                    .fold(deadline, Ord::min)
+            }
+            Phase::Paying(paying) => self.paying_wakeup(sale, paying),
+            Phase::Confirming { request, poll, .. } => {
+                let free = self.questions.free_at(&sale.subject());
+                let free = free.filter(|_| request.is_none());
+                let next = free.map(|at| (at.max(poll.next_at), "poll"));
+                let end = poll
+                    .gives_up_at(self.patience())
+                    .map(|at| (at, "polls fail"));
+                [next, end].into_iter().flatten().fold(deadline, Ord::min)
+            }
+            Phase::InDoubt(doubt) => self.doubt_wakeup(sale, doubt),
+            Phase::Undoing { until, .. } => (*until, "undoing"),
         })
+    }
+
+    /// How long every question may fail before the service counts as unreachable: `timeout`, but where
+    /// questions may be asked more seldom than that, never before a second one was possible.
+    pub(super) fn patience(&self) -> Duration {
+        let Settings {
+            timeout,
+            poll_payment,
+            ..
+        } = self.settings;
+        if poll_payment < timeout {
+            timeout
+        } else {
+            poll_payment + timeout
+        }
     }
 
     pub(super) fn sale_tick(&mut self, now: Now, step: &mut Step) {
@@ -327,7 +295,7 @@ impl Core {
         };
         let over = sale.deadline <= now.mono;
         match &mut sale.phase {
-            Phase::AwaitingScan | Phase::Opening { .. } | Phase::AwaitingBuyer { .. } if over => {
+            Phase::AwaitingScan | Phase::Opening(_) | Phase::AwaitingBuyer(_) if over => {
                 self.finish(sale, State::Expired, None, "nobody came in time", now, step);
                 return;
             }
@@ -335,70 +303,40 @@ impl Core {
                 let payment_id = *payment_id;
                 self.start_undoing(&mut sale, payment_id, Ending::Expiry, now, step);
             }
-            Phase::AwaitingBuyer { poll, .. } | Phase::Confirming { poll, .. }
-                if poll.failing_for(now.mono) >= self.settings.timeout =>
-            {
-                return self.polls_failed(sale, &silence(), now, step);
-            }
             Phase::Starting => self.start(&mut sale, now, step),
-            Phase::Opening {
-                request: slot @ None,
-                retry_at,
-                code,
-                ..
-            } if *retry_at <= now.mono => {
-                let mode = session_mode(sale.record.operation.mode, code.clone());
-                *slot =
-                    Some(self.request(&sale.record.operation.id, Call::OpenSession(mode), step));
-            }
-            Phase::AwaitingBuyer {
-                session,
-                request: slot @ None,
-                poll,
-            } if poll.next_at <= now.mono => {
-                sale.requests += 1;
-                poll.asked(now.mono);
-                let call = Call::ConsumerStatus {
-                    session: session.clone(),
-                };
-                *slot = Some(self.request(&sale.record.operation.id, call, step));
-            }
-            Phase::Confirming {
-                payment_id,
-                request: slot @ None,
-                poll,
-            } if poll.next_at <= now.mono => {
-                sale.requests += 1;
-                poll.asked(now.mono);
-                let call = Call::Payment {
-                    payment_id: *payment_id,
-                };
-                *slot = Some(self.request(&sale.record.operation.id, call, step));
-            }
-            Phase::InDoubt(doubt) if doubt.until <= now.mono => {
-                let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
-                return self.release(sale, lost_at, error, now, step);
-            }
-            Phase::InDoubt(doubt) if doubt.request.is_none() && doubt.next_at <= now.mono => {
-                let operation = &sale.record.operation;
-                let call = Call::LookUp {
-                    shifts: shift::neighbourhood(&operation.shift),
-                    order_numbers: vec![operation.order_number.clone()],
-                };
-                doubt.request = Some(self.request(&operation.id, call, step));
-            }
+            Phase::Opening(_) => self.opening_tick(&mut sale, now, step),
+            Phase::AwaitingBuyer(_) => return self.invitation_tick(sale, now, step),
+            Phase::Paying(_) => return self.paying_tick(sale, now, step),
+            Phase::Confirming { .. } => return self.confirming_tick(sale, now, step),
+            Phase::InDoubt(_) => return self.doubt_tick(sale, now, step),
             Phase::Undoing { until, .. } if *until <= now.mono => {
                 return self.release_attached(sale, now, step);
             }
-            Phase::AwaitingScan
-            | Phase::Opening { .. }
-            | Phase::AwaitingBuyer { .. }
-            | Phase::Paying { .. }
-            | Phase::Confirming { .. }
-            | Phase::InDoubt(_)
-            | Phase::Undoing { .. } => {}
+            Phase::AwaitingScan | Phase::Undoing { .. } => {}
         }
         self.sale = Some(sale);
+    }
+
+    /// Whether the answer was the sale's.
+    pub(super) fn sale_answered(
+        &mut self,
+        request: RequestId,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) -> bool {
+        let Some(sale) = self.sale.take_if(|sale| sale.awaits(request)) else {
+            return false;
+        };
+        match sale.phase {
+            Phase::Opening(_) => self.opening_answered(sale, answer, now, step),
+            Phase::AwaitingBuyer(_) => self.invitation_answered(sale, request, answer, now, step),
+            Phase::Paying(_) => self.paying_answered(sale, request, answer, now, step),
+            Phase::Confirming { .. } => self.status_answered(sale, answer, now, step),
+            Phase::InDoubt(_) => self.look_up_answered(sale, answer, now, step),
+            Phase::Starting | Phase::AwaitingScan | Phase::Undoing { .. } => self.sale = Some(sale),
+        }
+        true
     }
 
     fn start(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
@@ -457,15 +395,8 @@ impl Core {
         step.write_sale(&sale.record, "opening a session");
         step.show(Scene::Checking);
         let mode = session_mode(sale.record.operation.mode, code.clone());
-        let request = Some(self.request(&sale.record.operation.id, Call::OpenSession(mode), step));
-        let (since, retry_at) = (now.mono, now.mono);
-        sale.phase = Phase::Opening {
-            request,
-            since,
-            retry_at,
-            pause: REPEAT_PAUSE,
-            code,
-        };
+        let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), step);
+        sale.phase = Phase::Opening(Opening::asked(request, code, now.mono));
     }
 
     pub(super) fn abort_sale(&mut self, now: Now, step: &mut Step) -> Result<Operation, Problem> {
@@ -475,14 +406,7 @@ impl Core {
         let id = sale.record.operation.id.clone();
         match &sale.phase {
             Phase::Undoing { .. } => {}
-            Phase::Paying { .. } => {
-                if sale.record.ending.is_none() {
-                    sale.record.ending = Some(Ending::Abort);
-                    sale.set(State::InProgress, words::CANCELLING, now);
-                    step.write_sale(&sale.record, "aborted by the cashier");
-                    step.show(Scene::Checking);
-                }
-            }
+            Phase::Paying(_) => self.stop_paying(&mut sale, Ending::Abort, now, step),
             Phase::Confirming { payment_id, .. } => {
                 let payment_id = *payment_id;
                 self.start_undoing(&mut sale, payment_id, Ending::Abort, now, step);
@@ -493,10 +417,7 @@ impl Core {
                 self.release(sale, lost_at, error, now, step);
                 return written(step, &id).ok_or_else(nothing_to_abort);
             }
-            Phase::Starting
-            | Phase::AwaitingScan
-            | Phase::Opening { .. }
-            | Phase::AwaitingBuyer { .. } => {
+            Phase::Starting | Phase::AwaitingScan | Phase::Opening(_) | Phase::AwaitingBuyer(_) => {
                 self.finish(
                     sale,
                     State::Cancelled,

@@ -133,6 +133,7 @@ impl Core {
             return Err(unfinished(&target.id));
         }
         self.check_no_doubt(&target.id)?;
+        self.check_nothing_held(&target.id)?;
         if let Some(sale) = self.undone_sale_of(target) {
             return Err(sale_undone(sale));
         }
@@ -158,7 +159,7 @@ impl Core {
     }
 
     /// A reversal whose fate is unknown bars another one of the same target.
-    fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
+    pub(super) fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
         let blocking = || self.entries.iter().filter(|entry| entry.blocks());
         let of_its_refund = |entry: &&crate::core::entry::LiveEntry| {
             let refund = entry.record.operation.of.as_deref();
@@ -185,6 +186,25 @@ impl Core {
                 "Дождитесь его завершения",
             )),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A refund that was not found may have reached the buyer all the same: until it was asked for last,
+    /// nobody knows how much is left to cancel.
+    pub(super) fn check_nothing_held(&self, id: &str) -> Result<(), Problem> {
+        let holds = |entry: &&crate::core::entry::LiveEntry| {
+            entry.record.left_held_until.is_some() && entry.reverses(id)
+        };
+        match self.entries.iter().find(holds) {
+            Some(entry) => Err(Problem::new(
+                Code::Busy,
+                format!(
+                    "Возврат {} по этой оплате ещё проверяется",
+                    entry.record.operation.id
+                ),
+                "Повторите отмену позже, не дольше чем через час",
+            )),
+            None => Ok(()),
         }
     }
 

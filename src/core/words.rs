@@ -13,6 +13,9 @@ pub const CANCELLING: &str = "Отмена…";
 pub const SCAN_AGAIN: &str = "Нет ответа сервера. Отсканируйте QR-код покупателя ещё раз";
 /// The session ended before the buyer was found.
 pub const SESSION_OVER: &str = "Время ожидания клиента истекло";
+/// The same, and the buyer may show the code once more.
+pub const SESSION_OVER_SCAN_AGAIN: &str =
+    "Время ожидания клиента истекло. Отсканируйте QR-код покупателя ещё раз";
 /// The buyer has no loyalty card in the wallet.
 pub const NO_CARD: &str = "Карта не найдена";
 /// An abort that came too late.

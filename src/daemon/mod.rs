@@ -476,6 +476,8 @@ fn core_settings(config: &Config) -> Result<Settings, DaemonError> {
         timeout: main.timeout,
         wait_buyer: main.wait_buyer,
         settle: main.settle,
+        poll_payment: Duration::from_secs(5),
+        poll_session: Duration::from_secs(2),
         valutcode: main.valutcode,
         buyer_code: config.scanner.buyer_code.clone(),
         order_prefix,

@@ -25,6 +25,8 @@ fn settings() -> Settings {
         mode: Mode::ConsumerQr,
         timeout: Duration::from_secs(10),
         wait_buyer: Duration::from_secs(180),
+        poll_payment: Duration::from_secs(5),
+        poll_session: Duration::from_secs(2),
         settle: Duration::from_secs(30),
         valutcode: None,
         buyer_code: Vec::new(),

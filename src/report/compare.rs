@@ -101,8 +101,17 @@ impl Comparison {
     fn is_absent(&self, record: &Record) -> bool {
         let operation = record.operation();
         match record {
-            Record::Sale(_) => operation.undo == Some(Undo::Done) && operation.payment_id.is_none(),
-            Record::Entry(entry) => entry.is_refund() && operation.state == State::Failed,
+            Record::Sale(sale) => {
+                let is_over = operation.state.is_final() && operation.state != State::Done;
+                let is_undone = operation.undo.is_none_or(|undo| undo == Undo::Done);
+                is_over && is_undone && sale.payment_sent && operation.payment_id.is_none()
+            }
+            // One that was found late is known, and counted.
+            Record::Entry(entry) => {
+                entry.is_refund()
+                    && operation.state == State::Failed
+                    && !matches!(entry.reversal, Reversal::Known(_))
+            }
         }
     }
 

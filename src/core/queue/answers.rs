@@ -30,13 +30,8 @@ impl Core {
             (Stage::Reversing { knew_paid, .. }, answer) => {
                 self.reversed(&mut entry, knew_paid, answer, now, step);
             }
-            (
-                Stage::LookingUpReversal {
-                    asked_at, refused, ..
-                },
-                Ok(Reply::Found(found)),
-            ) => {
-                self.reversal_looked_up(&mut entry, (asked_at, refused), found, now, step);
+            (Stage::LookingUpReversal { asked_at, .. }, Ok(Reply::Found(found))) => {
+                self.reversal_looked_up(&mut entry, asked_at, found, now, step);
             }
             (Stage::LookingAtReversal { .. }, Ok(Reply::Payment(info))) => {
                 self.judge_reversal(&mut entry, info, now, step);
@@ -77,8 +72,12 @@ impl Core {
             let detail = "the order number belongs to another payment";
             return self.answered_error(entry, detail, now, step);
         }
+        if let Some(payment_id) = entry.record.target.payment_id {
+            // A held answer has told it meanwhile.
+            return self.look(entry, payment_id, now, step);
+        }
         let conclusive_from = entry.lost_at + self.settings.settle;
-        if asked_at < conclusive_from {
+        if asked_at < conclusive_from || self.is_payment_under_way(entry) {
             entry.end_errors();
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
             let what = "not found yet, which proves nothing before the settling time";
@@ -108,8 +107,8 @@ impl Core {
                 self.paid_before_reversal(entry, now, step);
             }
             Reversal::NotSent => self.reverse(entry, paid, now, step),
-            Reversal::Sent => self.look_up_reversal(entry, false, now, step),
-            Reversal::Known(payment_id) => self.look_at_reversal(entry, payment_id, step),
+            Reversal::Sent => self.look_up_reversal(entry, now, step),
+            Reversal::Known(payment_id) => self.look_at_reversal(entry, payment_id, now, step),
         }
     }
 
@@ -137,14 +136,18 @@ impl Core {
                 entry.record.last_error = Some(words::support_text(detail));
                 step.write_entry(&entry.record, "the reversal's answer was lost");
             }
-            Err(Failure::Refused { detail, .. }) => {
+            Err(failure @ Failure::Refused { detail, .. }) => {
                 entry.record.last_error = Some(words::support_text(detail));
-                if entry.record.resent || !entry.record.earlier.is_empty() {
-                    // It may be refused because an earlier request was carried out after all.
-                    step.write_entry(&entry.record, "the repeated reversal was refused");
-                    return self.look_up_reversal(entry, true, now, step);
-                }
-                return self.denied(entry, knew_paid, now, step);
+                // It may be refused because another copy of it, or an earlier one, was carried out.
+                entry.refusal = Some(Refusal {
+                    failure: failure.clone(),
+                    knew_paid,
+                });
+                step.write_entry(
+                    &entry.record,
+                    "the reversal was refused; the report is asked for it",
+                );
+                return self.look_up_reversal(entry, now, step);
             }
             Err(failure @ (Failure::NotSent { .. } | Failure::Token { .. })) => {
                 if !entry.record.resent {
@@ -153,25 +156,75 @@ impl Core {
                 return self.try_failed(entry, failure, now, step);
             }
         }
-        match entry.record.target.payment_id {
-            Some(payment_id) => self.look(entry, payment_id, step),
-            None => entry.later(MOST_BACKOFF, None, now),
+        match (entry.record.reversal, entry.record.target.payment_id) {
+            (Reversal::Known(reversal), _) => self.look_at_reversal(entry, reversal, now, step),
+            (_, Some(payment_id)) => self.look(entry, payment_id, now, step),
+            (_, None) => entry.later(MOST_BACKOFF, None, now),
         }
     }
 
-    /// The service refused the reversal, and no earlier one was carried out.
+    /// The service refused the reversal, and the report knows of none that was carried out.
     fn denied(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
         self.renumber(entry);
         if knew_paid {
-            return self.set_aside(entry, "the reversal was refused", now, step);
+            self.set_aside(entry, "the reversal was refused", now, step);
+            if entry.record.set_aside {
+                self.watch_set_aside(entry, now, step);
+            }
+            return;
         }
         entry.record.denied_while_pending = true;
         let what = "the reversal was refused while the payment was pending";
         step.write_entry(&entry.record, what);
         match entry.record.target.payment_id {
-            Some(payment_id) => self.look(entry, payment_id, step),
+            Some(payment_id) => self.look(entry, payment_id, now, step),
             None => entry.later(MOST_BACKOFF, None, now),
         }
+    }
+
+    /// A refusal that people were told of is asked for again: it proved only that one copy had no effect.
+    fn watch_set_aside(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        entry.plan_recheck(now);
+        step.write_entry(&entry.record, "a refused reversal is asked for again later");
+    }
+
+    /// Whether the held answer to the payment that an entry undoes is still awaited: what the report
+    /// does not hold may come to be there.
+    fn is_payment_under_way(&self, entry: &LiveEntry) -> bool {
+        self.late.values().any(|sale| entry.reverses(sale))
+    }
+
+    /// What a held answer told of the payment that an entry undoes; without one its connection is closed.
+    pub(in crate::core) fn entry_learns(
+        &mut self,
+        sale: &str,
+        info: Option<&PaymentInfo>,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let looks = |entry: &&mut LiveEntry| {
+            entry.undoes(sale)
+                && entry.record.request == EntryRequest::Own
+                && entry.record.target.payment_id.is_none()
+        };
+        let Some(entry) = self.entries.iter_mut().find(looks) else {
+            return;
+        };
+        entry.lost_at = now.mono;
+        if entry.stage == Stage::Waiting {
+            entry.next_at = now.mono;
+        }
+        let Some(info) = info.filter(|info| entry.record.target.is(info)) else {
+            return;
+        };
+        let payment_id = info.payment_id;
+        entry.record.target.payment_id = Some(payment_id);
+        let what = "the held answer told the payment";
+        step.write_entry(&entry.record, what);
+        self.change_target(Some(sale), what, now, step, |sale| {
+            sale.payment_id = Some(payment_id);
+        });
     }
 
     /// The answer to a refund's reversal.
@@ -181,12 +234,12 @@ impl Core {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
                 know_reversal(entry, info);
                 step.write_entry(&entry.record, "the refund was answered");
-                self.look_at_reversal(entry, info.payment_id, step);
+                self.look_at_reversal(entry, info.payment_id, now, step);
             }
             Ok(_) => {
                 let detail = "the answer belongs to another payment";
                 self.doubt_refund(entry, detail, now, step);
-                self.look_up_reversal(entry, false, now, step);
+                self.look_up_reversal(entry, now, step);
             }
             Err(
                 Failure::Lost { detail, .. }
@@ -194,13 +247,22 @@ impl Core {
                 | Failure::TooManyRequests { detail, .. },
             ) => {
                 self.doubt_refund(entry, detail, now, step);
-                self.look_up_reversal(entry, false, now, step);
+                self.look_up_reversal(entry, now, step);
             }
-            Err(
-                failure @ (Failure::Refused { .. }
-                | Failure::NotSent { .. }
-                | Failure::Token { .. }),
-            ) => {
+            // Another copy of it may have been carried out: the report decides.
+            Err(failure @ Failure::Refused { detail, .. }) => {
+                entry.record.last_error = Some(words::support_text(detail));
+                entry.refusal = Some(Refusal {
+                    failure: failure.clone(),
+                    knew_paid: true,
+                });
+                step.write_entry(
+                    &entry.record,
+                    "the refund was refused; the report is asked for it",
+                );
+                self.look_up_reversal(entry, now, step);
+            }
+            Err(failure @ (Failure::NotSent { .. } | Failure::Token { .. })) => {
                 entry.record.reversal = Reversal::NotSent;
                 let error = words::of_failure(failure);
                 self.fail_entry(entry, error, "the refund was not carried out", now, step);
@@ -211,7 +273,7 @@ impl Core {
     fn reversal_looked_up(
         &mut self,
         entry: &mut LiveEntry,
-        (asked_at, refused): (Duration, bool),
+        asked_at: Duration,
         found: &[PaymentInfo],
         now: Now,
         step: &mut Step,
@@ -230,8 +292,8 @@ impl Core {
             let detail = "the order number belongs to another reversal";
             return self.answered_error(entry, detail, now, step);
         }
-        if refused {
-            return self.denied(entry, true, now, step);
+        if let Some(refusal) = entry.refusal.take() {
+            return self.believe_refusal(entry, &refusal, now, step);
         }
         let conclusive_from = entry.reversal_lost_at + self.settings.settle;
         if asked_at < conclusive_from {
@@ -242,11 +304,32 @@ impl Core {
         }
         if entry.record.is_refund() {
             plan_rechecks(&mut entry.record, now);
+            entry.record.left_held_until = Some(0);
             let error = words::no_connection("the refund was conclusively absent");
             self.fail_entry(entry, error, "conclusively absent", now, step);
             return entry.plan_recheck(now);
         }
         self.reverse(entry, true, now, step);
+    }
+
+    /// The report does not hold what the service refused: people are told at once, and the number is
+    /// asked for again.
+    fn believe_refusal(
+        &mut self,
+        entry: &mut LiveEntry,
+        refusal: &Refusal,
+        now: Now,
+        step: &mut Step,
+    ) {
+        if !entry.record.is_refund() {
+            return self.denied(entry, refusal.knew_paid, now, step);
+        }
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        // Two witnesses say that nothing moved; after the settling time the sale has its part back.
+        entry.record.left_held_until = Some(RECHECKS.len());
+        let error = words::of_failure(&refusal.failure);
+        self.fail_entry(entry, error, "the refund was refused", now, step);
+        entry.plan_recheck(now);
     }
 
     fn judge_reversal(

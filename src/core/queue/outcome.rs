@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::record::Ending;
 use crate::core::sale::LiveSale;
+use crate::money::Kopecks;
 
 /// One question less. The next one keeps its distance, though a clock that was set on would have it now:
 /// what took effect late must have time to be seen.
@@ -42,7 +43,9 @@ impl Core {
         let amount = entry.record.operation.amount;
         let mut sale_of_refund = None;
         self.change_target(of.as_deref(), "undone", now, step, |target| {
-            target.undo = Some(Undo::Done);
+            // Undone is what nothing is left of; the rest can be refunded or cancelled yet.
+            let is_over = target.left.is_none_or(|left| left == Kopecks::ZERO);
+            target.undo = is_over.then_some(Undo::Done);
             if target.kind == Kind::Refund {
                 sale_of_refund.clone_from(&target.of);
             }
@@ -148,13 +151,16 @@ impl Core {
             entry.record.operation.amount,
         );
         let is_refund = entry.record.is_refund();
+        let holds_left = entry.record.left_held_until.is_some();
         self.change_target(
             of.as_deref(),
             "its reversal was not made",
             now,
             step,
             |target| {
-                give_back_to_left(target, amount);
+                if !holds_left {
+                    give_back_to_left(target, amount);
+                }
                 if !is_refund {
                     target.undo = None;
                 }
@@ -294,6 +300,9 @@ impl Core {
             entry.next_at = now.mono + MOST_BACKOFF;
             return;
         };
+        if entry.record.set_aside {
+            return self.set_aside_rechecked(entry, found, now, step);
+        }
         let ours = found.iter().find(|info| {
             if entry.record.is_refund() {
                 entry.is_reversal(info)
@@ -302,7 +311,10 @@ impl Core {
             }
         });
         match ours {
-            Some(info) if info.status.took_nothing() => entry.record.rechecks.clear(),
+            Some(info) if info.status.took_nothing() => {
+                entry.record.rechecks.clear();
+                self.release_left(entry, now, step);
+            }
             Some(info) if entry.record.is_refund() && info.status != PaymentStatus::Ok => {
                 // It has not reached the buyer, and still may.
                 entry.next_at = now.mono + MOST_BACKOFF;
@@ -310,13 +322,68 @@ impl Core {
             }
             Some(info) if entry.record.is_refund() => self.refund_found(entry, info, now, step),
             Some(info) => self.payment_found(entry, info, now, step),
-            None => put_off(&mut entry.record, now),
+            None => {
+                put_off(&mut entry.record, now);
+                let held_until = entry.record.left_held_until;
+                if held_until.is_some_and(|most| entry.record.rechecks.len() <= most) {
+                    self.release_left(entry, now, step);
+                }
+            }
         }
         if !entry.record.is_live() {
             entry.record.operation.updated_at = now.wall;
             step.write_entry(&entry.record, "asked for again");
             entry.plan_recheck(now);
         }
+    }
+
+    /// A refund that was told failed was not made: its sale has back what was held of it.
+    fn release_left(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+        if entry.record.left_held_until.take().is_none() {
+            return;
+        }
+        let (of, amount) = (
+            entry.record.operation.of.clone(),
+            entry.record.operation.amount,
+        );
+        let what = "a refund of it was not made";
+        self.change_target(of.as_deref(), what, now, step, |sale| {
+            give_back_to_left(sale, amount);
+        });
+    }
+
+    /// A reversal that was refused and set aside is asked for once more: it may have been carried out by
+    /// another copy of the request.
+    fn set_aside_rechecked(
+        &mut self,
+        entry: &mut LiveEntry,
+        found: &[PaymentInfo],
+        now: Now,
+        step: &mut Step,
+    ) {
+        let carried_out = found
+            .iter()
+            .find(|info| entry.is_reversal(info) && info.status == PaymentStatus::Ok);
+        let Some(info) = carried_out else {
+            put_off(&mut entry.record, now);
+            entry.plan_recheck(now);
+            return step.write_entry(&entry.record, "asked for again, not there");
+        };
+        entry.record.rechecks.clear();
+        entry.record.set_aside = false;
+        entry.record.operation.error = None;
+        entry.record.reversal = Reversal::Known(info.payment_id);
+        entry.record.operation.payment_id = Some(info.payment_id);
+        let (of, amount) = (
+            entry.record.operation.of.clone(),
+            entry.record.operation.amount,
+        );
+        let what = "a refused reversal of it was carried out after all";
+        self.change_target(of.as_deref(), what, now, step, |target| {
+            take_from_left(target, amount);
+        });
+        let message = words::of_entry(entry.record.operation.kind, State::Done);
+        self.conclude(entry, message, "was carried out after all", now, step);
     }
 
     /// The payment was made after all: the undoing lives again.
@@ -367,8 +434,11 @@ impl Core {
             "a refund that was absent was made after all: the buyer has the money",
         );
         let what = "a refund of it was found after all";
+        let is_held = entry.record.left_held_until.take().is_some();
         self.change_target(of.as_deref(), what, now, step, |sale| {
-            take_from_left(sale, amount);
+            if !is_held {
+                take_from_left(sale, amount);
+            }
         });
     }
 }

@@ -354,7 +354,7 @@ fn abort_of_an_existing_payment_reverses_it_and_believes_only_a_look() {
         State::InProgress,
         "the answer to the reversal alone proves nothing"
     );
-    world.settle();
+    world.live_on(2 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Cancelled, Some(Undo::Done))
@@ -377,7 +377,7 @@ fn abort_while_the_payment_is_being_sent_waits_for_its_answer() {
     let mut world = paying();
     world.abort("s");
     assert_eq!(world.state("s"), State::InProgress);
-    world.settle();
+    world.live_on(2 * SECOND);
     assert_eq!(world.state("s"), State::Cancelled);
     let mut world = paying();
     world.abort("s");

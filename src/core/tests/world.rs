@@ -33,6 +33,10 @@ pub(super) enum Fate {
     /// The connection breaks now, the effect comes so many seconds later.
     Late(u64),
     Refused,
+    /// Delivered twice: the first copy is carried out, and the second one's refusal is the answer.
+    CopyRefused,
+    /// The same, but the first copy takes effect so many seconds later.
+    LateCopyRefused(u64),
     TokenNeeded,
 }
 
@@ -44,11 +48,22 @@ pub(super) struct Payment {
     pub shift: String,
 }
 
+/// A session with a buyer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Session {
+    ready: bool,
+    opened_at: Duration,
+}
+
 /// The service, as far as the core can tell.
 #[derive(Default)]
 pub(super) struct Service {
     pub ledger: BTreeMap<i64, Payment>,
-    sessions: BTreeMap<String, bool>,
+    sessions: BTreeMap<String, Session>,
+    /// How long a session lives; `None`: for ever.
+    pub session_life: Option<Duration>,
+    /// Answers to `POST payments` are held until the test lets them go.
+    pub holds_answers: bool,
     late: Vec<(Duration, Call)>,
     /// `POST payments` received, by order number: must never exceed one.
     pub pays: BTreeMap<String, u32>,
@@ -65,6 +80,10 @@ pub(super) struct World {
     pub journal: BTreeMap<String, Record>,
     pub service: Service,
     pub pending: Vec<(RequestId, Call)>,
+    /// Requests whose answer the service holds; they have taken effect.
+    pub held: Vec<(RequestId, Call)>,
+    /// When each payment and session was asked for last.
+    asked_at: BTreeMap<String, Duration>,
     pub replies: Vec<TillReply>,
     pub scenes: Vec<Scene>,
     pub states: Vec<(String, State)>,
@@ -94,6 +113,8 @@ impl World {
             timeout: Duration::from_secs(10),
             wait_buyer: Duration::from_secs(180),
             settle: Duration::from_secs(30),
+            poll_payment: Duration::from_secs(1),
+            poll_session: Duration::from_secs(1),
             valutcode: None,
             buyer_code: Vec::new(),
             order_prefix: "p0".into(),
@@ -108,6 +129,8 @@ impl World {
                 ..Service::default()
             },
             pending: Vec::new(),
+            held: Vec::new(),
+            asked_at: BTreeMap::new(),
             replies: Vec::new(),
             scenes: Vec::new(),
             states: Vec::new(),
@@ -139,7 +162,13 @@ impl World {
             match effect {
                 Effect::Request { id, call, .. } => {
                     self.check_request(&call);
+                    self.check_pace(&call);
                     self.requests += 1;
+                    if self.service.holds_answers && matches!(*call, Call::Pay { .. }) {
+                        drop(self.service.effect(&call, self.now));
+                        self.held.push((id, *call));
+                        continue;
+                    }
                     self.pending.push((id, *call));
                 }
                 Effect::Show(scene) => self.scenes.push(scene),
@@ -188,6 +217,65 @@ impl World {
             });
             assert!(intent, "a reversal leaves without its intent");
         }
+    }
+
+    /// Never two questions for one payment or session closer than the rule.
+    fn check_pace(&mut self, call: &Call) {
+        let pause = match call {
+            Call::ConsumerStatus { .. } => self.settings.poll_session,
+            Call::OpenSession(_)
+            | Call::Pay { .. }
+            | Call::Payment { .. }
+            | Call::Reverse { .. }
+            | Call::LookUp { .. }
+            | Call::Probe { .. } => self.settings.poll_payment,
+        };
+        for key in self.asked_for(call) {
+            let before = self.asked_at.insert(key.clone(), self.now.mono);
+            let gap = before.map(|before| self.now.mono - before);
+            assert!(
+                gap.is_none_or(|gap| gap >= pause),
+                "{key} is asked for again after {gap:?}"
+            );
+        }
+    }
+
+    /// Whose status a call asks for.
+    fn asked_for(&self, call: &Call) -> Vec<String> {
+        match call {
+            Call::ConsumerStatus { session } => vec![session.clone()],
+            Call::Payment { payment_id } => {
+                let known = self.service.ledger.get(payment_id);
+                let number = known.map(|payment| payment.info.order_number.clone());
+                number.into_iter().collect()
+            }
+            Call::LookUp { order_numbers, .. } => order_numbers.clone(),
+            Call::OpenSession(_) | Call::Pay { .. } | Call::Reverse { .. } | Call::Probe { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// The held answer comes: the payment as it stands.
+    pub(super) fn let_go(&mut self) {
+        let (request, call) = self.held.remove(0);
+        let Call::Pay { order_number, .. } = &call else {
+            panic!("{call:?} is held")
+        };
+        let mut payments = self.service.ledger.values();
+        let paid = payments.find(|payment| payment.info.order_number == *order_number);
+        let answer = Ok(Reply::Payment(paid.unwrap().info.clone()));
+        self.event(Event::Answered { request, answer });
+    }
+
+    /// The connection of the held answer breaks.
+    pub(super) fn cut_held(&mut self) {
+        let (request, _) = self.held.remove(0);
+        let answer = Err(Failure::Lost {
+            detail: "reset".into(),
+            protocol: false,
+        });
+        self.event(Event::Answered { request, answer });
     }
 
     /// How often the reversal of that entry has left.
@@ -383,7 +471,7 @@ impl World {
         self.service.late = rest;
         let late: Vec<(Duration, Call)> = late;
         for (_, call) in late {
-            let _ = self.service.effect(&call, self.now.wall);
+            let _ = self.service.effect(&call, self.now);
         }
     }
 
@@ -399,14 +487,26 @@ impl World {
                 protocol: false,
             })
         };
+        if fate == Fate::NotSent {
+            // What never left is no question.
+            for key in self.asked_for(&call) {
+                self.asked_at.remove(&key);
+            }
+        }
+        let no = || {
+            Err(Failure::Refused {
+                message: Some("нельзя".into()),
+                detail: "X".into(),
+            })
+        };
         let answer: Answer = match fate {
-            Fate::Answered => self.service.effect(&call, self.now.wall),
+            Fate::Answered => self.service.effect(&call, self.now),
             Fate::NotSent => Err(Failure::NotSent {
                 detail: "connection refused".into(),
             }),
             Fate::RequestLost => lost(),
             Fate::AnswerLost => {
-                let _ = self.service.effect(&call, self.now.wall);
+                let _ = self.service.effect(&call, self.now);
                 lost()
             }
             Fate::Late(seconds) => {
@@ -417,10 +517,16 @@ impl World {
                 }
                 lost()
             }
-            Fate::Refused => Err(Failure::Refused {
-                message: Some("нельзя".into()),
-                detail: "X".into(),
-            }),
+            Fate::Refused => no(),
+            Fate::CopyRefused => {
+                let _ = self.service.effect(&call, self.now);
+                no()
+            }
+            Fate::LateCopyRefused(seconds) => {
+                let at = self.now.mono + Duration::from_secs(seconds);
+                self.service.late.push((at, call));
+                no()
+            }
             Fate::TokenNeeded => Err(Failure::Token {
                 problem: crate::service::call::TokenProblem::Needed,
                 detail: "reset".into(),
@@ -470,12 +576,44 @@ impl World {
         self.service
             .sessions
             .values_mut()
-            .for_each(|ready| *ready = true);
+            .for_each(|session| session.ready = true);
+    }
+
+    /// The buyer joins that session, in the order of their opening.
+    pub(super) fn join_session(&mut self, number: usize) {
+        let session = self.service.sessions.get_mut(&format!("s{number}"));
+        session.unwrap().ready = true;
+    }
+
+    /// How old that session is.
+    pub(super) fn age_of_session(&self, number: usize) -> Duration {
+        self.now.mono - self.service.sessions[&format!("s{number}")].opened_at
+    }
+
+    /// A copy of the sale's refused payment is carried out now, and its buyer pays.
+    pub(super) fn pay_late(&mut self, id: &str) {
+        let Record::Sale(sale) = &self.journal[id] else {
+            panic!("{id} is no sale")
+        };
+        let operation = &sale.operation;
+        let (sum, order) = (operation.amount, operation.order_number.clone());
+        let (shift, wall) = (operation.shift.clone(), self.now.wall);
+        self.service
+            .enter(PaymentType::Sale, sum, &order, &shift, None, wall);
+        self.buyer(PaymentStatus::Ok);
+    }
+
+    /// How many sessions were opened.
+    pub(super) fn sessions(&self) -> usize {
+        self.service.sessions.len()
     }
 
     /// The process dies; another reads the journal.
     pub(super) fn crash(&mut self, off: Duration) {
         self.pending.clear();
+        self.held.clear();
+        // A restart may forget one pause.
+        self.asked_at.clear();
         self.started += 1;
         self.jump_to(self.now.mono + off);
         let mut restored = Restored {
@@ -509,7 +647,8 @@ impl World {
 }
 
 impl Service {
-    fn effect(&mut self, call: &Call, wall: Timestamp) -> Answer {
+    fn effect(&mut self, call: &Call, now: Now) -> Answer {
+        let wall = now.wall;
         let refused = |detail: &str| {
             Err(Failure::Refused {
                 message: None,
@@ -519,19 +658,32 @@ impl Service {
         match call {
             Call::OpenSession(mode) => {
                 let session = format!("s{}", self.sessions.len());
-                self.sessions
-                    .insert(session.clone(), matches!(mode, SessionMode::ConsumerQr(_)));
+                let opened = Session {
+                    ready: matches!(mode, SessionMode::ConsumerQr(_)),
+                    opened_at: now.mono,
+                };
+                let number = 123_456 + self.sessions.len();
+                self.sessions.insert(session.clone(), opened);
                 let shows = match mode {
                     SessionMode::ConsumerQr(_) => None,
-                    SessionMode::StaticQr => Some(Shows::Code("123456".into())),
+                    SessionMode::StaticQr => Some(Shows::Code(number.to_string())),
                     SessionMode::DynamicQr => {
-                        Some(Shows::Qr("https://getapp.o-plati.by/map/1".into()))
+                        Some(Shows::Qr(format!("o-plati://o-cashpay/dyn/{number}")))
                     }
                 };
                 Ok(Reply::Session { session, shows })
             }
             Call::ConsumerStatus { session } => {
-                let ready = self.sessions.get(session).copied().unwrap_or_default();
+                let Some(found) = self.sessions.get(session) else {
+                    return refused("no such session");
+                };
+                let age = now.mono - found.opened_at;
+                if self.session_life.is_some_and(|life| age >= life) {
+                    return Err(Failure::SessionOver {
+                        detail: "166".into(),
+                    });
+                }
+                let ready = found.ready;
                 Ok(Reply::Consumer {
                     ready,
                     card: self.card.clone().filter(|_| ready),

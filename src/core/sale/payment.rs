@@ -1,0 +1,546 @@
+//! `POST payments`, and what becomes of it.
+//!
+//! The service may hold its answer until the buyer has confirmed (the recorded answers all came with
+//! a final status), so an answer that is late is not lost: it is awaited until `waitBuyer` while the
+//! connection lives, and from `timeout` on the report is asked for the order number beside it. What is
+//! found there goes on as if it had been answered; the held answer may still come, and is then a second
+//! witness ([`Core::late_answered`]).
+//!
+//! A refusal says only that *this copy* of the request had no effect; an earlier one may have been
+//! carried out (recorded: the second payment of a session was refused although the first was paid).
+//! So the report is asked for the order number before a refusal is believed.
+
+use super::*;
+use crate::core::ending::{
+    best_payment, foreign_reply, is_payment_of, refused_state, silence, status_fact,
+};
+use crate::core::poll::first_question_after;
+use crate::operation::Slip;
+use crate::service::call::{Failure, PaymentInfo, PaymentStatus, Reply};
+
+/// From here on a request that is still unanswered is told as a buyer who has yet to confirm.
+const HELD_ANSWER_DELAY: Duration = Duration::from_secs(2);
+/// Intervals between look-ups of an order number: this doubling to [`MAX_LOOK_UP_INTERVAL`], where the
+/// clock of questions allows it.
+const LOOK_UP_INTERVAL: Duration = Duration::from_millis(500);
+const MAX_LOOK_UP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A payment whose answer is awaited.
+#[derive(Debug)]
+pub(in crate::core) struct Paying {
+    pub request: RequestId,
+    sent_at: Duration,
+    /// The look-up beside it that is under way.
+    look_up: Option<RequestId>,
+    /// When the next look-up is due.
+    look_up_at: Duration,
+    /// The cashier or the deadline has stopped the wait: when it is given up.
+    until: Option<Duration>,
+}
+
+impl Paying {
+    pub(in crate::core) fn awaits(&self, id: RequestId) -> bool {
+        self.request == id || self.look_up == Some(id)
+    }
+}
+
+/// A payment whose answer was lost, or a refusal that is not yet believed.
+#[derive(Debug)]
+pub(in crate::core) struct Doubt {
+    pub request: Option<RequestId>,
+    next_at: Duration,
+    interval: Duration,
+    until: Duration,
+    pub lost_at: Duration,
+    pub detail: String,
+    /// What the service answered to our copy of the request.
+    refusal: Option<Failure>,
+}
+
+impl Core {
+    /// The one place from which `POST payments` leaves.
+    pub(super) fn pay(&mut self, sale: &mut LiveSale, session: String, now: Now, step: &mut Step) {
+        let Some(receipt) = sale.record.request.receipt().cloned() else {
+            return;
+        };
+        sale.record.payment_sent = true;
+        sale.record.operation.shows = None;
+        sale.set_state(State::InProgress, now);
+        step.write_sale(&sale.record, "the payment is being sent");
+        step.show(Scene::PleaseConfirm {
+            amount: sale.amount(),
+        });
+        let operation = &sale.record.operation;
+        let call = Call::Pay {
+            session,
+            order_number: operation.order_number.clone(),
+            sum: operation.amount,
+            shift: operation.shift.clone(),
+            receipt,
+            // A little longer than anybody waits, so that it is the core that stops waiting.
+            answer_within: sale.deadline.saturating_sub(now.mono) + self.settings.timeout,
+        };
+        let request = self.request(&operation.id, call, step);
+        sale.phase = Phase::Paying(Paying {
+            request,
+            sent_at: now.mono,
+            look_up: None,
+            look_up_at: now.mono + self.settings.timeout,
+            until: None,
+        });
+    }
+
+    // ---- the answer is awaited ----------------------------------------------------------------
+
+    pub(super) fn paying_wakeup(
+        &self,
+        sale: &LiveSale,
+        paying: &Paying,
+    ) -> (Duration, &'static str) {
+        let is_held = sale.record.operation.state == State::AwaitingConfirmation;
+        let held = (!is_held && paying.until.is_none())
+            .then(|| (paying.sent_at + HELD_ANSWER_DELAY, "the answer is held"));
+        let free = self.questions.free_at(&sale.subject());
+        let look_up = free
+            .filter(|_| paying.look_up.is_none())
+            .map(|at| (at.max(paying.look_up_at), "look up beside"));
+        let end = match paying.until {
+            Some(until) => (until, "payment given up"),
+            None => (sale.deadline, "waitBuyer"),
+        };
+        [held, look_up].into_iter().flatten().fold(end, Ord::min)
+    }
+
+    pub(super) fn paying_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+        let Phase::Paying(paying) = &sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        let stopped = paying.until;
+        if stopped.is_some_and(|until| until <= now.mono) {
+            let request = paying.request;
+            let error = words::no_connection("the payment was not answered in time");
+            let id = sale.record.operation.id.clone();
+            self.release(sale, now.mono, error, now, step);
+            // The connection lives: absence proves nothing before it is closed.
+            self.late.insert(request, id);
+            return;
+        }
+        if stopped.is_none() && sale.deadline <= now.mono {
+            self.stop_paying(&mut sale, Ending::Expiry, now, step);
+        } else if stopped.is_none()
+            && sale.record.operation.state == State::InProgress
+            && paying.sent_at + HELD_ANSWER_DELAY <= now.mono
+        {
+            sale.set_state(State::AwaitingConfirmation, now);
+            step.write_sale(&sale.record, "the service holds its answer");
+        }
+        self.look_up_beside(&mut sale, now, step);
+        self.sale = Some(sale);
+    }
+
+    /// The report is asked for the order number while the answer is awaited.
+    fn look_up_beside(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+        let free = self.questions.free_at(&sale.subject());
+        let Phase::Paying(paying) = &mut sale.phase else {
+            return;
+        };
+        let due = free.is_some_and(|at| at.max(paying.look_up_at) <= now.mono);
+        if paying.look_up.is_some() || !due {
+            return;
+        }
+        paying.look_up = Some(self.look_up_payment(&sale.record, step));
+    }
+
+    /// Asks the report for the sale's order number, in its shift and for a date in the days beside it.
+    fn look_up_payment(&mut self, record: &SaleRecord, step: &mut Step) -> RequestId {
+        let operation = &record.operation;
+        let call = Call::LookUp {
+            shifts: shift::neighbourhood(&operation.shift),
+            order_numbers: vec![operation.order_number.clone()],
+        };
+        let subjects = vec![Subject::Order(operation.order_number.clone())];
+        self.question(&operation.id, call, subjects, step)
+    }
+
+    /// The cashier, or the deadline, stops the wait for the answer: durable before it is told. The
+    /// payment exists as far as anybody knows, so it is looked for at once, to be reversed.
+    pub(super) fn stop_paying(
+        &mut self,
+        sale: &mut LiveSale,
+        ending: Ending,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let Phase::Paying(paying) = &mut sale.phase else {
+            return;
+        };
+        if paying.until.is_some() {
+            return;
+        }
+        paying.until = Some(now.mono + self.patience());
+        paying.look_up_at = now.mono;
+        sale.record.ending = Some(ending);
+        sale.set(State::InProgress, words::CANCELLING, now);
+        step.write_sale(
+            &sale.record,
+            match ending {
+                Ending::Abort => "aborted by the cashier",
+                Ending::Expiry => "nobody confirmed in time",
+            },
+        );
+        step.show(Scene::Checking);
+    }
+
+    pub(super) fn paying_answered(
+        &mut self,
+        mut sale: LiveSale,
+        request: RequestId,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let Phase::Paying(paying) = &mut sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        if paying.request == request {
+            return self.pay_answered(sale, answer, now, step);
+        }
+        paying.look_up = None;
+        paying.look_up_at = now.mono;
+        if let Ok(Reply::Found(found)) = answer
+            && let Some(info) = best_payment(found, &sale.record)
+        {
+            let held = paying.request;
+            self.late.insert(held, sale.record.operation.id.clone());
+            return self.apply(sale, info, now, step);
+        }
+        self.sale = Some(sale);
+    }
+
+    fn pay_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {
+        match answer {
+            Ok(Reply::Payment(info)) if is_payment_of(info, &sale.record) => {
+                self.apply(sale, info, now, step);
+            }
+            Err(failure @ Failure::NotSent { .. }) => {
+                sale.record.payment_sent = false;
+                self.end_unpaid(sale, failure, now, step);
+            }
+            // With a token that is not taken the report cannot be asked either.
+            Err(failure @ Failure::Token { .. }) => self.refuse(sale, failure, now, step),
+            Err(failure @ Failure::Refused { .. }) => {
+                let mut doubt = self.doubt(failure.detail(), now);
+                doubt.refusal = Some(failure.clone());
+                sale.phase = Phase::InDoubt(doubt);
+                self.sale = Some(sale);
+            }
+            Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
+            Err(
+                Failure::Lost { detail, .. }
+                | Failure::SessionOver { detail }
+                | Failure::TooManyRequests { detail, .. },
+            ) => self.lose(sale, detail, now, step),
+        }
+    }
+
+    /// No payment was made, and the till hears why.
+    fn end_unpaid(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
+        match sale.record.ending {
+            Some(ending) => {
+                let what = "no payment was made";
+                self.finish(sale, words::ended(ending), None, what, now, step);
+            }
+            None => self.fail(sale, failure, now, step),
+        }
+    }
+
+    /// A refusal is believed, and its number watched as any absence is: a copy may yet have had effect.
+    fn refuse(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
+        let id = sale.record.operation.id.clone();
+        self.end_unpaid(sale, failure, now, step);
+        self.watch_refused(&id, now, step);
+    }
+
+    // ---- the answer was lost ------------------------------------------------------------------
+
+    pub(super) fn doubt(&self, detail: &str, now: Now) -> Doubt {
+        Doubt {
+            request: None,
+            next_at: now.mono,
+            interval: LOOK_UP_INTERVAL,
+            until: now.mono + self.patience(),
+            lost_at: now.mono,
+            detail: detail.to_owned(),
+            refusal: None,
+        }
+    }
+
+    /// The answer to `POST payments` was lost.
+    fn lose(&mut self, mut sale: LiveSale, detail: &str, now: Now, step: &mut Step) {
+        if sale.record.ending.is_some() {
+            let error = words::no_connection(detail);
+            return self.release(sale, now.mono, error, now, step);
+        }
+        sale.set_state(State::InDoubt, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
+        step.write_sale(&sale.record, "the answer to the payment was lost");
+        step.show(Scene::Checking);
+        self.sale = Some(sale);
+    }
+
+    pub(super) fn doubt_wakeup(&self, sale: &LiveSale, doubt: &Doubt) -> (Duration, &'static str) {
+        let end = (doubt.until, "doubt ends");
+        let free = self.questions.free_at(&sale.subject());
+        match free.filter(|_| doubt.request.is_none()) {
+            Some(free) => end.min((free.max(doubt.next_at), "look up")),
+            None => end,
+        }
+    }
+
+    pub(super) fn doubt_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+        let free = self.questions.free_at(&sale.subject());
+        let Phase::InDoubt(doubt) = &mut sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        if doubt.until <= now.mono {
+            let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
+            return self.release(sale, lost_at, error, now, step);
+        }
+        if doubt.request.is_none() && free.is_some_and(|at| at.max(doubt.next_at) <= now.mono) {
+            let request = self.look_up_payment(&sale.record, step);
+            if let Phase::InDoubt(doubt) = &mut sale.phase {
+                doubt.request = Some(request);
+            }
+        }
+        self.sale = Some(sale);
+    }
+
+    pub(super) fn look_up_answered(
+        &mut self,
+        mut sale: LiveSale,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let Phase::InDoubt(doubt) = &mut sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        doubt.request = None;
+        if let Err(failure) = answer {
+            failure.detail().clone_into(&mut doubt.detail);
+        }
+        doubt.next_at = now.mono + doubt.interval;
+        doubt.interval = (doubt.interval * 2).min(MAX_LOOK_UP_INTERVAL);
+        if let Ok(Reply::Found(found)) = answer {
+            if let Some(info) = best_payment(found, &sale.record) {
+                return self.apply(sale, info, now, step);
+            }
+            // A row of another payment under our number is no absence.
+            if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {
+                return self.refuse(sale, &refusal, now, step);
+            }
+        }
+        if sale.record.operation.state != State::InDoubt && sale.record.ending.is_none() {
+            sale.set_state(State::InDoubt, now);
+            step.write_sale(&sale.record, "a refusal that the report did not confirm");
+            step.show(Scene::Checking);
+        }
+        self.sale = Some(sale);
+    }
+
+    // ---- the buyer is to confirm --------------------------------------------------------------
+
+    pub(super) fn confirming_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+        let patience = self.patience();
+        let subject = sale.subject();
+        let free = self.questions.free_at(&subject);
+        let Phase::Confirming {
+            payment_id,
+            request,
+            poll,
+        } = &mut sale.phase
+        else {
+            self.sale = Some(sale);
+            return;
+        };
+        if poll.has_failed(patience, now.mono) {
+            return self.polls_failed(sale, &silence(), now, step);
+        }
+        if request.is_none() && free.is_some_and(|at| at.max(poll.next_at) <= now.mono) {
+            let call = Call::Payment {
+                payment_id: *payment_id,
+            };
+            let id = &sale.record.operation.id;
+            *request = Some(self.question(id, call, subject.to_vec(), step));
+        }
+        self.sale = Some(sale);
+    }
+
+    pub(super) fn status_answered(
+        &mut self,
+        mut sale: LiveSale,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let patience = self.patience();
+        let Phase::Confirming {
+            payment_id,
+            request,
+            poll,
+        } = &mut sale.phase
+        else {
+            self.sale = Some(sale);
+            return;
+        };
+        *request = None;
+        match answer {
+            Ok(Reply::Payment(info))
+                if info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>
+            {
+                poll.answered(now.mono);
+                self.apply(sale, info, now, step);
+            }
+            Ok(_) | Err(_) => {
+                poll.failed(answer.as_ref().err(), now.mono);
+                if poll.has_failed(patience, now.mono) {
+                    let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
+                    return self.polls_failed(sale, &failure, now, step);
+                }
+                self.sale = Some(sale);
+            }
+        }
+    }
+
+    /// No poll was answered for `timeout`: a payment that may exist is undone.
+    fn polls_failed(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
+        let error = words::no_connection(failure.detail());
+        self.release(sale, now.mono, error, now, step);
+    }
+
+    /// A held answer came after its sale had gone on without it, or its connection broke.
+    pub(in crate::core) fn late_answered(
+        &mut self,
+        request: RequestId,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) -> bool {
+        let Some(id) = self.late.remove(&request) else {
+            return false;
+        };
+        let info = match answer {
+            Ok(Reply::Payment(info)) => Some(info),
+            Ok(_) | Err(_) => None,
+        };
+        let is_it = |sale: &mut LiveSale| sale.record.operation.id == id;
+        match (self.sale.take_if(is_it), info) {
+            (Some(sale), Some(info))
+                if matches!(sale.phase, Phase::Confirming { .. })
+                    && is_payment_of(info, &sale.record) =>
+            {
+                self.apply(sale, info, now, step);
+            }
+            (Some(sale), _) => self.sale = Some(sale),
+            (None, info) => self.entry_learns(&id, info, now, step),
+        }
+        true
+    }
+
+    // ---- the service's word on our payment ----------------------------------------------------
+
+    /// The service told what became of our payment.
+    pub(super) fn apply(
+        &mut self,
+        mut sale: LiveSale,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        sale.record.operation.payment_id = Some(info.payment_id);
+        let ending = sale.record.ending;
+        match info.status {
+            PaymentStatus::Ok if self.nobody_waits(&sale, info, now) => {
+                let error = words::no_connection("paid after nobody waited any more");
+                self.release(sale, now.mono, error, now, step);
+            }
+            PaymentStatus::Ok => self.finish_paid(sale, info, now, step),
+            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => match ending {
+                Some(ending) => {
+                    self.start_undoing(&mut sale, info.payment_id, ending, now, step);
+                    self.sale = Some(sale);
+                }
+                None => self.await_confirmation(sale, info, now, step),
+            },
+            PaymentStatus::Decline
+            | PaymentStatus::NotEnough
+            | PaymentStatus::Timeout
+            | PaymentStatus::TechnicalCancelling => {
+                let state = match ending {
+                    Some(ending) => words::ended(ending),
+                    None => refused_state(info.status),
+                };
+                self.finish(sale, state, None, &status_fact(info.status), now, step);
+            }
+        }
+    }
+
+    fn await_confirmation(
+        &mut self,
+        mut sale: LiveSale,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        if let Phase::Confirming { .. } = sale.phase {
+            self.sale = Some(sale);
+            return;
+        }
+        if sale.deadline <= now.mono {
+            self.start_undoing(&mut sale, info.payment_id, Ending::Expiry, now, step);
+            self.sale = Some(sale);
+            return;
+        }
+        sale.set_state(State::AwaitingConfirmation, now);
+        let first_at = now.mono + first_question_after(self.settings.poll_payment);
+        sale.phase = Phase::Confirming {
+            payment_id: info.payment_id,
+            request: None,
+            poll: Poll::begin(first_at),
+        };
+        step.write_sale(&sale.record, status_fact(info.status));
+        step.show(Scene::PleaseConfirm {
+            amount: sale.amount(),
+        });
+        self.sale = Some(sale);
+    }
+
+    /// Paid, although the till had stopped waiting: it may cancel the sale.
+    pub(in crate::core) fn finish_paid_attached(
+        &mut self,
+        mut sale: LiveSale,
+        now: Now,
+        step: &mut Step,
+    ) {
+        sale.record.operation.left = Some(sale.record.operation.amount);
+        sale.record.operation.undo = None;
+        let what = "paid before the reversal";
+        self.finish(sale, State::Done, None, what, now, step);
+    }
+
+    fn finish_paid(&mut self, mut sale: LiveSale, info: &PaymentInfo, now: Now, step: &mut Step) {
+        let operation = &mut sale.record.operation;
+        operation.left = Some(operation.amount);
+        operation.slip = Some(Slip {
+            payment_id: info.payment_id,
+            paid_at: info.paid_text.clone(),
+            amount: operation.amount,
+            purse: info.purse.clone(),
+        });
+        self.finish(sale, State::Done, None, "paid", now, step);
+    }
+}

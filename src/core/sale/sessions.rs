@@ -1,0 +1,640 @@
+//! The buyer is invited: a session is opened, its QR or code shown, and renewed until somebody joins.
+//!
+//! A session of the real service ends about 60 s after it was opened (recorded: 57 to 63 s), while
+//! the buyer has `waitBuyer`. Two designs were weighed. Opening the next session when the old one has
+//! ended is simple, but the buyer then looks at a dead code for one poll and a round trip, and who
+//! scans in that moment is turned away. The other opens the next one ahead of time and asks for both
+//! until the old one has ended, so that a buyer who scanned the old code just before still pays; whoever is
+//! joined first wins. It wins for the price of a few questions.
+//!
+//! What the display shows is computed and not remembered: of the sessions that still live by what the
+//! service has shown of their life, the newest in mode 2, the oldest in mode 1, since the cashier has
+//! told its code. With none left the display says so.
+
+use super::*;
+use crate::core::ending::foreign_reply;
+use crate::core::words;
+use crate::operation::{Card, ErrorCode, OperationError, Shows};
+use crate::service::call::{Failure, Reply};
+
+/// First interval before a call that moves no money is repeated; doubles up to [`MAX_RETRY_INTERVAL`].
+const RETRY_INTERVAL: Duration = Duration::from_millis(300);
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a session lives until the service has shown otherwise (R).
+pub(in crate::core) const SESSION_LIFE: Duration = Duration::from_secs(60);
+/// How long before its end a session is renewed, or half of a life that is shorter than twice this.
+const RENEWAL_LEAD: Duration = Duration::from_secs(10);
+/// Sessions that end at once are not renewed faster than this.
+const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
+/// No service ends a session sooner than this, or it could not be used.
+const MIN_SESSION_LIFE: Duration = Duration::from_secs(1);
+/// Sessions of one buyer that are asked for at the same time.
+const MAX_SESSIONS: usize = 3;
+
+/// A `demandPayment` that is under way, or is to be repeated.
+#[derive(Debug)]
+pub(in crate::core) struct Opening {
+    pub request: Option<RequestId>,
+    /// When the first try left.
+    asked_at: Duration,
+    /// Tries that fail are repeated for a while from here on.
+    since: Duration,
+    retry_at: Duration,
+    interval: Duration,
+    code: Option<Secret>,
+    /// What the last try met.
+    failure: Option<Failure>,
+}
+
+impl Opening {
+    pub(super) fn asked(request: RequestId, code: Option<Secret>, now: Duration) -> Opening {
+        Opening {
+            request: Some(request),
+            asked_at: now,
+            since: now,
+            retry_at: now,
+            interval: RETRY_INTERVAL,
+            code,
+            failure: None,
+        }
+    }
+
+    /// The try failed: when the next one follows.
+    fn failed(&mut self, failure: &Failure, now: Duration) {
+        self.request = None;
+        self.retry_at = now + self.interval;
+        self.interval = (self.interval * 2).min(MAX_RETRY_INTERVAL);
+        self.failure = Some(failure.clone());
+    }
+}
+
+/// One session with the buyer.
+#[derive(Debug)]
+struct Session {
+    id: String,
+    /// `None` for the consumer's QR, which opened it.
+    shows: Option<Shows>,
+    opened_at: Duration,
+    request: Option<RequestId>,
+    /// When the present question left.
+    asked_at: Duration,
+    next_at: Duration,
+    /// The last moment at which it was known to live.
+    alive_at: Duration,
+}
+
+impl Session {
+    fn subject(&self) -> [Subject; 1] {
+        [Subject::Session(self.id.clone())]
+    }
+}
+
+/// The buyer's invitation: at least one session, or one that is being opened.
+#[derive(Debug)]
+pub(in crate::core) struct Invitation {
+    /// Oldest first.
+    sessions: Vec<Session>,
+    opening: Option<Opening>,
+    /// When the last session was asked for.
+    demanded_at: Duration,
+    /// The session whose code is on the display.
+    shown: Option<String>,
+    /// The display says that no session can be opened.
+    gap_told: bool,
+    /// The first of the failed questions since the last answered one.
+    failing_since: Option<Duration>,
+}
+
+impl Invitation {
+    pub(in crate::core) fn awaits(&self, id: RequestId) -> bool {
+        let opening = self.opening.as_ref().and_then(|opening| opening.request);
+        opening == Some(id) || self.sessions.iter().any(|one| one.request == Some(id))
+    }
+
+    /// The session whose code the buyer shall see now.
+    fn visible(&self, mode: Mode, life: Duration, now: Duration) -> Option<&Session> {
+        let mut living = self
+            .sessions
+            .iter()
+            .filter(|session| now.saturating_sub(session.opened_at) < life);
+        match mode {
+            // The cashier has told the buyer the code: it changes only when nobody joined by its end.
+            Mode::StaticQr => living.next(),
+            Mode::DynamicQr | Mode::ConsumerQr => living.next_back(),
+        }
+    }
+}
+
+impl Core {
+    // ---- the first session --------------------------------------------------------------------
+
+    /// When the next try may leave; `None` while one is under way.
+    pub(super) fn opening_due_at(&self, opening: &Opening) -> Option<Duration> {
+        let patience = self.questions.free_at(&[])?;
+        opening
+            .request
+            .is_none()
+            .then(|| opening.retry_at.max(patience))
+    }
+
+    pub(super) fn opening_tick(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+        let Phase::Opening(opening) = &sale.phase else {
+            return;
+        };
+        if self.opening_due_at(opening).is_none_or(|at| at > now.mono) {
+            return;
+        }
+        let mode = session_mode(sale.record.operation.mode, opening.code.clone());
+        let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), step);
+        if let Phase::Opening(opening) = &mut sale.phase {
+            (opening.request, opening.asked_at) = (Some(request), now.mono);
+        }
+    }
+
+    pub(super) fn opening_answered(
+        &mut self,
+        mut sale: LiveSale,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let by_code = sale.record.operation.mode == Mode::ConsumerQr;
+        match answer {
+            Ok(Reply::Session {
+                session,
+                shows: None,
+            }) if by_code => match sale.record.request {
+                BuyerRequest::Sale(_) => self.pay(&mut sale, session.clone(), now, step),
+                BuyerRequest::Card(_) => self.await_card(&mut sale, session.clone(), now),
+            },
+            Ok(Reply::Session {
+                session,
+                shows: Some(shows),
+            }) if !by_code => {
+                self.invite(&mut sale, session.clone(), shows.clone(), now, step);
+            }
+            Err(failure @ Failure::Refused { .. }) if by_code => {
+                let message = words::of_failure(failure).message;
+                self.arm(&mut sale, Some(&message), now, step);
+            }
+            // It may have used the code up: the cashier reads it once more.
+            Err(Failure::Lost { .. } | Failure::TooManyRequests { .. }) if by_code => {
+                self.arm(&mut sale, Some(words::SCAN_AGAIN), now, step);
+            }
+            Err(
+                failure @ (Failure::NotSent { .. }
+                | Failure::Lost { .. }
+                | Failure::SessionOver { .. }
+                | Failure::TooManyRequests { .. }),
+            ) => {
+                if !self.repeat_later(&mut sale, failure, now) {
+                    return self.fail(sale, failure, now, step);
+                }
+            }
+            Err(failure @ (Failure::Refused { .. } | Failure::Token { .. })) => {
+                return self.fail(sale, failure, now, step);
+            }
+            Ok(_) => return self.fail(sale, &foreign_reply(), now, step),
+        }
+        self.sale = Some(sale);
+    }
+
+    /// Calls that move no money are repeated within `timeout`.
+    fn repeat_later(&self, sale: &mut LiveSale, failure: &Failure, now: Now) -> bool {
+        let Phase::Opening(opening) = &mut sale.phase else {
+            return false;
+        };
+        opening.failed(failure, now.mono);
+        let due = self.opening_due_at(opening).unwrap_or(opening.retry_at);
+        due.saturating_sub(opening.since) < self.settings.timeout
+    }
+
+    /// The buyer's code was taken: the service tells the card when it has found the buyer.
+    fn await_card(&self, sale: &mut LiveSale, session: String, now: Now) {
+        let opened_at = opened_at(&sale.phase, now);
+        let mut invitation = Invitation::new(opened_at);
+        let mut session = Session::new(session, None, opened_at, now.mono);
+        // He has joined already: the first question is due at once.
+        session.next_at = now.mono;
+        invitation.sessions.push(session);
+        sale.phase = Phase::AwaitingBuyer(invitation);
+    }
+
+    fn invite(
+        &mut self,
+        sale: &mut LiveSale,
+        session: String,
+        shows: Shows,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let opened_at = opened_at(&sale.phase, now);
+        let mut invitation = Invitation::new(opened_at);
+        invitation
+            .sessions
+            .push(self.new_session(session, shows, opened_at, now));
+        sale.phase = Phase::AwaitingBuyer(invitation);
+        self.show_visible(sale, "the buyer is invited", now, step);
+    }
+
+    fn new_session(&self, id: String, shows: Shows, opened_at: Duration, now: Now) -> Session {
+        let mut session = Session::new(id, Some(shows), opened_at, now.mono);
+        session.next_at = now.mono + self.settings.poll_session;
+        session
+    }
+
+    // ---- waiting for the buyer ----------------------------------------------------------------
+
+    /// The moments at which something is due while the buyer is waited for.
+    pub(super) fn invitation_wakeup<'a>(
+        &'a self,
+        invitation: &'a Invitation,
+        mode: Mode,
+    ) -> impl Iterator<Item = (Duration, &'static str)> + 'a {
+        let life = self.session_life;
+        let polls = invitation.sessions.iter().filter_map(|session| {
+            let free = self.questions.free_at(&session.subject())?;
+            let due = session.request.is_none();
+            due.then(|| (free.max(session.next_at), "session poll"))
+        });
+        let opening = match &invitation.opening {
+            Some(opening) => self.opening_due_at(opening).map(|at| (at, "repeat")),
+            None => self
+                .renewal_due_at(invitation, mode)
+                .map(|at| (at, "renewal")),
+        };
+        let shown = invitation.shown.as_ref().and_then(|shown| {
+            let session = invitation.sessions.iter().find(|one| one.id == *shown)?;
+            Some((session.opened_at + life, "a session's end"))
+        });
+        let failing = invitation.failing_since;
+        let failing = failing.map(|since| (since + self.patience(), "polls fail"));
+        let gap = self.gap_ends_at(invitation).map(|at| (at, "no session"));
+        polls.chain([opening, shown, failing, gap].into_iter().flatten())
+    }
+
+    /// When the next session is to be asked for; sessions that a buyer's code opened are not renewed.
+    fn renewal_due_at(&self, invitation: &Invitation, mode: Mode) -> Option<Duration> {
+        if mode == Mode::ConsumerQr {
+            return None;
+        }
+        let life = self.session_life;
+        let lead = RENEWAL_LEAD.min(half(life));
+        let due = invitation
+            .sessions
+            .last()
+            .map_or(Duration::ZERO, |newest| newest.opened_at + life - lead);
+        Some(due.max(invitation.demanded_at + MIN_RENEWAL_INTERVAL))
+    }
+
+    /// Without any session the next one is asked for within `timeout`, then the line is down.
+    fn gap_ends_at(&self, invitation: &Invitation) -> Option<Duration> {
+        let opening = invitation.opening.as_ref()?;
+        let is_gap = invitation.sessions.is_empty() && opening.failure.is_some();
+        is_gap.then(|| opening.since + self.patience())
+    }
+
+    pub(super) fn invitation_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+        let Phase::AwaitingBuyer(invitation) = &sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        let patience = self.patience();
+        let failing = invitation.failing_since;
+        if failing.is_some_and(|since| since + patience <= now.mono) {
+            return self.fail(sale, &crate::core::ending::silence(), now, step);
+        }
+        if self
+            .gap_ends_at(invitation)
+            .is_some_and(|at| at <= now.mono)
+        {
+            let failure = invitation
+                .opening
+                .as_ref()
+                .and_then(|one| one.failure.clone());
+            let failure = failure.unwrap_or_else(crate::core::ending::silence);
+            return self.fail(sale, &failure, now, step);
+        }
+        self.ask_sessions(&mut sale, now, step);
+        self.renew(&mut sale, now, step);
+        self.show_visible(&mut sale, "the session was renewed", now, step);
+        self.sale = Some(sale);
+    }
+
+    /// Every session that may be asked for is asked for.
+    fn ask_sessions(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+            return;
+        };
+        for session in &mut invitation.sessions {
+            let subject = session.subject();
+            let free = self.questions.free_at(&subject);
+            let due = free.is_some_and(|at| at.max(session.next_at) <= now.mono);
+            if session.request.is_some() || !due {
+                continue;
+            }
+            let call = Call::ConsumerStatus {
+                session: session.id.clone(),
+            };
+            session.asked_at = now.mono;
+            let id = &sale.record.operation.id;
+            session.request = Some(self.question(id, call, subject.to_vec(), step));
+        }
+    }
+
+    /// The next session is asked for, before the present one ends.
+    fn renew(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+        let mode = sale.record.operation.mode;
+        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+            return;
+        };
+        let due = match &invitation.opening {
+            Some(opening) => self.opening_due_at(opening),
+            None => self.renewal_due_at(invitation, mode),
+        };
+        if due.is_none_or(|at| at > now.mono) {
+            return;
+        }
+        let call = Call::OpenSession(session_mode(mode, None));
+        let request = self.request(&sale.record.operation.id, call, step);
+        invitation.demanded_at = now.mono;
+        match &mut invitation.opening {
+            Some(opening) => (opening.request, opening.asked_at) = (Some(request), now.mono),
+            None => invitation.opening = Some(Opening::asked(request, None, now.mono)),
+        }
+    }
+
+    /// The display shows a living session, or says that there is none.
+    fn show_visible(&mut self, sale: &mut LiveSale, what: &str, now: Now, step: &mut Step) {
+        let (mode, amount) = (sale.record.operation.mode, sale.shown_amount());
+        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+            return;
+        };
+        if mode == Mode::ConsumerQr {
+            return;
+        }
+        let visible = invitation.visible(mode, self.session_life, now.mono);
+        let visible = visible.and_then(|one| Some((one.id.clone(), one.shows.clone()?)));
+        let is_shown = invitation.shown.as_ref() == visible.as_ref().map(|(id, _)| id);
+        let fails = invitation.opening.as_ref();
+        let fails = fails.is_some_and(|opening| opening.failure.is_some());
+        match visible {
+            Some((id, shows)) if !is_shown => {
+                invitation.shown = Some(id);
+                sale.set_state(State::AwaitingBuyer, now);
+                let scene = match &shows {
+                    Shows::Qr(text) => Scene::qr(text.clone(), amount),
+                    Shows::Code(code) => {
+                        sale.record.operation.message = words::tell_code(code);
+                        Scene::code(code.clone(), amount)
+                    }
+                };
+                sale.record.operation.shows = Some(shows);
+                step.write_sale(&sale.record, what);
+                step.show(scene);
+            }
+            None if !is_shown || sale.record.operation.shows.is_some() => {
+                invitation.shown = None;
+                sale.set_state(State::InProgress, now);
+                sale.record.operation.shows = None;
+                step.write_sale(
+                    &sale.record,
+                    "the session ended, and there is no new one yet",
+                );
+                step.show(without_session(fails));
+            }
+            // It became known that there is no line.
+            None if fails && !invitation.gap_told => {
+                step.show(without_session(fails));
+            }
+            Some(_) | None => {}
+        }
+        if let Phase::AwaitingBuyer(invitation) = &mut sale.phase {
+            invitation.gap_told = invitation.shown.is_none() && fails;
+        }
+    }
+
+    // ---- what the service says ----------------------------------------------------------------
+
+    pub(super) fn invitation_answered(
+        &mut self,
+        mut sale: LiveSale,
+        request: RequestId,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        let asked = |session: &Session| session.request == Some(request);
+        match invitation.sessions.iter().position(asked) {
+            Some(index) => self.consumer_answered(sale, index, answer, now, step),
+            None => self.renewal_answered(sale, answer, now, step),
+        }
+    }
+
+    fn renewal_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {
+        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        let failure = match answer {
+            Ok(Reply::Session {
+                session,
+                shows: Some(shows),
+            }) => {
+                let asked_at = invitation
+                    .opening
+                    .take()
+                    .map_or(now.mono, |one| one.asked_at);
+                let session = self.new_session(session.clone(), shows.clone(), asked_at, now);
+                invitation.sessions.push(session);
+                if invitation.sessions.len() > MAX_SESSIONS {
+                    invitation.sessions.remove(0);
+                }
+                None
+            }
+            Ok(_) => Some(foreign_reply()),
+            Err(failure) => Some(failure.clone()),
+        };
+        if let Some(failure) = failure {
+            let refused = matches!(failure, Failure::Refused { .. } | Failure::Token { .. });
+            // While a session lives, a buyer may still join it.
+            if refused && invitation.sessions.is_empty() {
+                return self.fail(sale, &failure, now, step);
+            }
+            if let Some(opening) = &mut invitation.opening {
+                opening.failed(&failure, now.mono);
+            }
+        }
+        self.show_visible(&mut sale, "the session was renewed", now, step);
+        self.sale = Some(sale);
+    }
+
+    fn consumer_answered(
+        &mut self,
+        mut sale: LiveSale,
+        index: usize,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        let Some(session) = invitation.sessions.get_mut(index) else {
+            self.sale = Some(sale);
+            return;
+        };
+        session.request = None;
+        session.next_at = now.mono;
+        match answer {
+            // Whoever is joined first wins, though his session may be the older one.
+            Ok(Reply::Consumer { ready: true, card }) => {
+                let session = session.id.clone();
+                match sale.record.request {
+                    BuyerRequest::Sale(_) => self.pay(&mut sale, session, now, step),
+                    BuyerRequest::Card(_) => {
+                        return self.finish_card(sale, card.clone(), now, step);
+                    }
+                }
+            }
+            Ok(Reply::Consumer { ready: false, .. }) => {
+                session.alive_at = session.asked_at;
+                let age = session.alive_at.saturating_sub(session.opened_at);
+                self.session_life = self.session_life.max(age);
+                invitation.failing_since = None;
+            }
+            Err(Failure::SessionOver { .. }) => {
+                return self.session_over(sale, index, now, step);
+            }
+            // A plea for patience is no failure: the service lives, and the clock obeys.
+            Err(Failure::TooManyRequests { .. }) => {}
+            Ok(_) | Err(_) => {
+                session.next_at = now.mono + MAX_RETRY_INTERVAL / 2;
+                let since = *invitation.failing_since.get_or_insert(now.mono);
+                if since + self.patience() <= now.mono {
+                    let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
+                    return self.fail(sale, &failure, now, step);
+                }
+            }
+        }
+        self.sale = Some(sale);
+    }
+
+    /// A session ended, as every one does: neither the line failed nor is the sale over.
+    fn session_over(&mut self, mut sale: LiveSale, index: usize, now: Now, step: &mut Step) {
+        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+            self.sale = Some(sale);
+            return;
+        };
+        invitation.failing_since = None;
+        let session = invitation.sessions.remove(index);
+        let seen = session.alive_at.saturating_sub(session.opened_at);
+        let seen = if seen.is_zero() {
+            half(session.asked_at.saturating_sub(session.opened_at))
+        } else {
+            seen
+        };
+        self.session_life = seen.max(MIN_SESSION_LIFE);
+        if let Some(opening) = &mut invitation.opening {
+            // From now on nothing else can bring the buyer.
+            opening.since = now.mono;
+        }
+        if sale.record.operation.mode == Mode::ConsumerQr {
+            // The buyer was not found by his code: he shows it once more.
+            self.arm(&mut sale, Some(words::SESSION_OVER_SCAN_AGAIN), now, step);
+        } else {
+            step.write_sale(&sale.record, "a session ended");
+            self.renew(&mut sale, now, step);
+            self.show_visible(&mut sale, "the session was renewed", now, step);
+        }
+        self.sale = Some(sale);
+    }
+
+    /// The buyer is known, with a card or without one.
+    fn finish_card(&mut self, mut sale: LiveSale, card: Option<Card>, now: Now, step: &mut Step) {
+        sale.record.operation.card = card;
+        self.finish(sale, State::Done, None, "the buyer is known", now, step);
+    }
+
+    /// No display can show the QR: the buyer would wait in vain.
+    pub(in crate::core) fn scene_refused(&mut self, reason: &str, now: Now, step: &mut Step) {
+        let invited = |sale: &mut LiveSale| matches!(sale.phase, Phase::AwaitingBuyer(_));
+        let Some(sale) = self.sale.take_if(invited) else {
+            return;
+        };
+        let error = OperationError {
+            code: ErrorCode::Invalid,
+            message: "QR-код не помещается на дисплей покупателя".to_owned(),
+            detail: words::support_text(reason),
+            remedy: "Подключите дисплей с большим разрешением или выберите другой режим".to_owned(),
+        };
+        self.finish(
+            sale,
+            State::Failed,
+            Some(error),
+            "no display can show the QR",
+            now,
+            step,
+        );
+    }
+}
+
+impl Invitation {
+    fn new(demanded_at: Duration) -> Invitation {
+        Invitation {
+            sessions: Vec::new(),
+            opening: None,
+            demanded_at,
+            shown: None,
+            gap_told: false,
+            failing_since: None,
+        }
+    }
+}
+
+impl Session {
+    fn new(id: String, shows: Option<Shows>, opened_at: Duration, now: Duration) -> Session {
+        Session {
+            id,
+            shows,
+            opened_at,
+            request: None,
+            asked_at: now,
+            next_at: now,
+            alive_at: opened_at,
+        }
+    }
+}
+
+/// A session's life is counted from the request that opened it: it began no earlier.
+fn opened_at(phase: &Phase, now: Now) -> Duration {
+    match phase {
+        Phase::Opening(opening) => opening.asked_at,
+        Phase::Starting
+        | Phase::AwaitingScan
+        | Phase::AwaitingBuyer(_)
+        | Phase::Paying(_)
+        | Phase::Confirming { .. }
+        | Phase::InDoubt(_)
+        | Phase::Undoing { .. } => now.mono,
+    }
+}
+
+/// In whole milliseconds, as the journal keeps times.
+fn half(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX))
+}
+
+/// What the buyer sees instead of a code that is over.
+fn without_session(fails: bool) -> Scene {
+    if fails {
+        Scene::NoConnection
+    } else {
+        Scene::Checking
+    }
+}
