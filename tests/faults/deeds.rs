@@ -20,7 +20,7 @@ use oplati::service::classify;
 
 use crate::plan::{Deed, Fate};
 use crate::service::ELSEWHERE;
-use crate::world::{Check, World};
+use crate::world::{Check, Held, World};
 
 fn receipt(amount: i64, number: &str) -> Receipt {
     Receipt {
@@ -41,6 +41,9 @@ fn receipt(amount: i64, number: &str) -> Receipt {
 
 /// What a service says that does not know itself what it did.
 const ERROR_BODY: &[u8] = br#"{"code": "DB", "devMessage": "no base"}"#;
+
+/// What the service was recorded to say to a second copy of a payment.
+const EMPTY_REFUSAL: &[u8] = br#"{"code": "400", "internalCode": "", "devMessage": "RegNum OPL000011111: no demand", "userMessage": {"lang_ru": "", "lang_en": ""}}"#;
 
 impl World<'_> {
     pub fn play(&mut self, deeds: &[Deed]) -> Check {
@@ -65,6 +68,7 @@ impl World<'_> {
         for _ in 0..6 {
             self.service.decide(PaymentStatus::Timeout, self.now.mono);
         }
+        self.answer_held()?;
         self.live_on(Duration::from_secs(120))?;
         for _ in 0..20 {
             self.service.decide(PaymentStatus::Timeout, self.now.mono);
@@ -130,9 +134,12 @@ impl World<'_> {
             }
             Deed::Settle => self.settle(),
             Deed::Reconcile => self.reconcile(),
-            Deed::SceneRefused => self.event(Event::SceneRefused {
-                reason: "too small".into(),
-            }),
+            Deed::SceneRefused => {
+                self.troubled = true;
+                self.event(Event::SceneRefused {
+                    reason: "too small".into(),
+                })
+            }
             Deed::OtherAccount(seconds) => self.other_account(seconds),
             Deed::Repeat => match self.last_wish.clone() {
                 Some((id, wish)) => self.wish(id, wish),
@@ -149,13 +156,26 @@ impl World<'_> {
                 self.service.join();
                 Ok(())
             }
+            Deed::JoinOldest => self.join_oldest(),
             Deed::Buyer(status) => {
                 self.service.decide(status, self.now.mono);
-                Ok(())
+                self.answer_held()
             }
+            Deed::CutHeld => self.cut_held(),
             Deed::Answer(fate) => self.answer(false, fate),
             Deed::AnswerNewest(fate) => self.answer(true, fate),
-            Deed::Pass(millis) => self.pass(Duration::from_millis(millis)),
+            Deed::Pass(millis) => {
+                // What is not answered meanwhile hangs.
+                self.troubled = true;
+                self.pass(Duration::from_millis(millis))
+            }
+            Deed::LiveOn(millis) if self.now.mono < self.outage_until => {
+                self.pass(Duration::from_millis(millis))
+            }
+            Deed::LiveOn(millis) => {
+                self.counts.note("peace for a while");
+                self.live_on(Duration::from_millis(millis))
+            }
             Deed::Outage(millis) => {
                 let time = Duration::from_millis(millis);
                 self.counts.note(match time.as_secs() {
@@ -373,7 +393,39 @@ impl World<'_> {
         let index = if newest { self.pending.len() - 1 } else { 0 };
         let (request, call, _) = self.pending.remove(index);
         let answer = self.fate_of(&call, fate);
-        if matches!(answer, Err(Failure::Lost { .. })) {
+        self.note_asked(&call, &answer);
+        // Sessions end, and who asks for patience lives: neither makes a sale fail, but for a session that
+        // nobody opens within `timeout`.
+        let opens = matches!(call, Call::OpenSession(_));
+        self.troubled |= match &answer {
+            Ok(_) | Err(Failure::SessionOver { .. }) => false,
+            Err(Failure::TooManyRequests { .. }) => opens,
+            Err(_) => true,
+        };
+        if self.service.quirks.holds_answers
+            && fate == Fate::Answered
+            && let (
+                Call::Pay {
+                    answer_within,
+                    order_number,
+                    ..
+                },
+                Ok(_),
+            ) = (&call, &answer)
+            && !self.service.is_decided(order_number)
+        {
+            let until = self.now.mono + *answer_within;
+            self.held.push(Held {
+                request,
+                call,
+                until,
+            });
+            return Ok(());
+        }
+        if matches!(
+            answer,
+            Err(Failure::Lost { .. } | Failure::Refused { .. } | Failure::TooManyRequests { .. })
+        ) {
             self.note_closed(&call);
         }
         if fate == Fate::Twice {
@@ -383,6 +435,90 @@ impl World<'_> {
             })?;
         }
         self.event(Event::Answered { request, answer })
+    }
+
+    /// Held answers whose buyer has decided come, and those that took too long are given up.
+    pub(crate) fn answer_held(&mut self) -> Check {
+        loop {
+            let service = &self.service;
+            let now = self.now.mono;
+            let ready = self.held.iter().position(|held| {
+                held.until <= now
+                    || matches!(&held.call, Call::Pay { order_number, .. }
+                        if service.is_decided(order_number))
+            });
+            let Some(held) = ready.map(|index| self.held.remove(index)) else {
+                return Ok(());
+            };
+            let Call::Pay { order_number, .. } = &held.call else {
+                continue;
+            };
+            if held.until <= now {
+                self.counts.note("held answer given up");
+                self.break_held(&held)?;
+                continue;
+            }
+            self.counts.note("held answer comes");
+            let order_number = order_number.clone();
+            let info = self.service.payment_of(&order_number);
+            let paid = info
+                .as_ref()
+                .is_some_and(|info| info.status == PaymentStatus::Ok);
+            let waited_for = self.waits_for(&order_number);
+            let answer = info.map(Reply::Payment).ok_or_else(|| Failure::Lost {
+                detail: "lost".into(),
+                protocol: false,
+            });
+            let (request, crashes) = (held.request, self.counts.crashes);
+            self.event(Event::Answered { request, answer })?;
+            // A process that dies in this very step finds it out after its restart.
+            if paid && waited_for && crashes == self.counts.crashes {
+                self.check_held(&order_number)?;
+            }
+        }
+    }
+
+    /// Every connection whose answer is held breaks.
+    pub(crate) fn cut_held(&mut self) -> Check {
+        for held in std::mem::take(&mut self.held) {
+            self.counts.note("held answer cut");
+            self.break_held(&held)?;
+        }
+        Ok(())
+    }
+
+    fn break_held(&mut self, held: &Held) -> Check {
+        self.note_closed(&held.call);
+        let request = held.request;
+        let answer = Err(Failure::Lost {
+            detail: "reset".into(),
+            protocol: false,
+        });
+        self.event(Event::Answered { request, answer })
+    }
+
+    /// A buyer scans a code that the display has shown, the oldest that lives; over a line that is well
+    /// the sale notices him.
+    fn join_oldest(&mut self) -> Check {
+        let waits = |record: &&Record| record.operation().state == State::AwaitingBuyer;
+        let waiting = self.records.values().find(waits);
+        let Some(id) = waiting.map(|record| record.operation().id.clone()) else {
+            return Ok(());
+        };
+        let well = self.now.mono >= self.outage_until && self.now.mono >= self.hold_off_until;
+        if !well || !self.service.join_oldest(&self.shown, self.now.mono) {
+            return Ok(());
+        }
+        self.counts.note("buyer joins the oldest session");
+        let armed = self.disk_full > 0 || self.crash_before_effect.is_some();
+        self.store.disarm();
+        self.live_on(Duration::from_secs(5))?;
+        match self.records.get(&id) {
+            Some(record) if !armed && record.operation().state == State::AwaitingBuyer => {
+                Err(format!("{id} does not notice the buyer who has joined"))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn note_closed(&mut self, call: &Call) {
@@ -418,6 +554,9 @@ impl World<'_> {
             Fate::Late(_) => "late effect",
             Fate::Refused => "refused",
             Fate::TokenNeeded => "token error",
+            Fate::CopyRefused => "copy carried out, ours refused",
+            Fate::LateCopy(_) => "ours refused, a copy carried out later",
+            Fate::TooMany(_) => "too many requests",
             Fate::Twice => "answered twice",
             Fate::Foreign => "another's answer",
         };
@@ -462,6 +601,26 @@ impl World<'_> {
                 message: None,
                 detail: "no".into(),
             }),
+            Fate::CopyRefused => {
+                drop(self.service.effect(call, mono));
+                classify(call, 400, EMPTY_REFUSAL)
+            }
+            Fate::LateCopy(seconds) => {
+                if call.moves_money() {
+                    let at = mono + Duration::from_secs(seconds);
+                    self.service.late.push((at, call.clone()));
+                }
+                classify(call, 400, EMPTY_REFUSAL)
+            }
+            Fate::TooMany(seconds) => {
+                let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
+                let wait = retry_after.unwrap_or(Duration::from_secs(60));
+                self.hold_off_until = self.hold_off_until.max(mono + wait);
+                Err(Failure::TooManyRequests {
+                    retry_after,
+                    detail: "HTTP 429".into(),
+                })
+            }
             Fate::TokenNeeded => Err(Failure::Token {
                 problem: TokenProblem::Needed,
                 detail: "reset".into(),

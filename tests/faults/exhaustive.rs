@@ -19,8 +19,14 @@ use crate::store::Store;
 use crate::world::{Check, Exact, World};
 
 /// What is tried, after a fair sale where it needs one; whether the mode matters to it.
-const OPERATIONS: [(&str, &[Deed], bool); 8] = [
+const OPERATIONS: [(&str, &[Deed], bool); 10] = [
     ("sale", &[Deed::Begin], true),
+    ("sale, its answer held", &[Deed::Begin], true),
+    (
+        "sale, aborted, its answer held",
+        &[Deed::Begin, Deed::Abort],
+        true,
+    ),
     ("sale, aborted", &[Deed::Begin, Deed::Abort], true),
     ("card", &[Deed::Card], true),
     ("refund", &[Deed::Refund(0, 40)], false),
@@ -119,7 +125,13 @@ fn scenarios() -> Vec<Scenario> {
                     seed: 1,
                     mode: *mode,
                     settle_s: SETTLE_S,
-                    quirks: Quirks::default(),
+                    wait_buyer_s: 60,
+                    poll_payment_s: 5,
+                    quirks: Quirks {
+                        holds_answers: name.ends_with("held"),
+                        session_life_s: 60,
+                        ..Quirks::default()
+                    },
                     deeds: deeds.to_vec(),
                 },
                 pairs: *mode_matters || number == 0,
@@ -271,6 +283,7 @@ fn act(world: &mut World<'_>, deed: Deed, pays: bool) -> Check {
     }
     if deed == Deed::Begin && pays {
         world.service.decide(PaymentStatus::Ok, world.now.mono);
+        world.answer_held()?;
     }
-    world.live_on(3 * second)
+    world.live_on(8 * second)
 }

@@ -22,13 +22,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 # What, where, the text, and what takes its place; IS asks whether this mutation is the one.
 MUTATIONS = [
-    ("skip a journal write", "src/core/sale/answers.rs",
+    ("skip a journal write", "src/core/sale/payment.rs",
      """        step.write_sale(&sale.record, "the payment is being sent");
 """, """        if !IS { step.write_sale(&sale.record, "the payment is being sent"); }
 """),
-    ("retry a payment under a new number", "src/core/sale/answers.rs",
+    ("retry a payment under a new number", "src/core/sale/payment.rs",
      """        sale.set_state(State::InDoubt, now);
-        sale.phase = self.doubt(detail, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
 """, """        if IS {
             sale.record.operation.order_number = self.order_number();
             self.pay(&mut sale, "s0".to_owned(), now, step);
@@ -36,26 +36,25 @@ MUTATIONS = [
             return;
         }
         sale.set_state(State::InDoubt, now);
-        sale.phase = self.doubt(detail, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
 """),
-    ("treat a time-out as declined", "src/core/sale/answers.rs",
+    ("treat a time-out as declined", "src/core/sale/payment.rs",
      """        sale.set_state(State::InDoubt, now);
-        sale.phase = self.doubt(detail, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
 """, """        if IS { return self.finish(sale, State::Declined, None, "timed out", now, step); }
         sale.set_state(State::InDoubt, now);
-        sale.phase = self.doubt(detail, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
 """),
     ("forget the queue at restart", "src/core/mod.rs",
      """            core.restore_entry(entry, now, &mut step);
 """, """            if !IS { core.restore_entry(entry, now, &mut step); }
 """),
-    ("forget an abort", "src/core/sale.rs",
-     """                    sale.record.ending = Some(Ending::Abort);
-                    sale.set(State::InProgress, words::CANCELLING, now);
-""", """                    if !IS {
-                        sale.record.ending = Some(Ending::Abort);
-                        sale.set(State::InProgress, words::CANCELLING, now);
-                    }
+    ("forget an abort", "src/core/sale/payment.rs",
+     """        sale.record.ending = Some(ending);
+        sale.set(State::InProgress, words::CANCELLING, now);
+""", """        if IS { return; }
+        sale.record.ending = Some(ending);
+        sale.set(State::InProgress, words::CANCELLING, now);
 """),
     ("take one absence as conclusive", "src/core/queue/answers.rs",
      "entry.lost_at + self.settings.settle;",
@@ -85,6 +84,60 @@ MUTATIONS = [
      """        if entry.record.is_refund() {
             plan_rechecks(""", """        if entry.record.is_refund() && !IS {
             plan_rechecks("""),
+    ("believe a refusal of a payment", "src/core/sale/payment.rs",
+     """                doubt.refusal = Some(failure.clone());
+""", """                doubt.refusal = Some(failure.clone());
+                if IS { return self.end_unpaid(sale, failure, now, step); }
+"""),
+    ("forget the number of a refused payment", "src/core/sale/payment.rs",
+     """        self.watch_refused(&id, now, step);
+""", """        if !IS { self.watch_refused(&id, now, step); }
+"""),
+    ("believe a refusal of a reversal", "src/core/queue/answers.rs",
+     """                    "the reversal was refused; the report is asked for it",
+                );
+""", """                    "the reversal was refused; the report is asked for it",
+                );
+                if IS { return self.denied(entry, knew_paid, now, step); }
+"""),
+    ("believe a refusal of a refund", "src/core/queue/answers.rs",
+     """                    "the refund was refused; the report is asked for it",
+                );
+""", """                    "the refund was refused; the report is asked for it",
+                );
+                if IS {
+                    entry.record.reversal = Reversal::NotSent;
+                    let error = words::of_failure(failure);
+                    return self.fail_entry(entry, error, "x", now, step);
+                }
+"""),
+    ("forget the old session when the next one is there", "src/core/sale/sessions.rs",
+     """                invitation.sessions.push(session);
+                if invitation""", """                if IS { invitation.sessions.clear(); }
+                invitation.sessions.push(session);
+                if invitation"""),
+    ("take a session that is over for a line that is down", "src/core/sale/sessions.rs",
+     """            Err(Failure::SessionOver { .. }) => {
+                return self.session_over(sale, index, now, step);
+            }
+""", """            Err(failure @ Failure::SessionOver { .. }) => {
+                if IS { return self.fail(sale, failure, now, step); }
+                return self.session_over(sale, index, now, step);
+            }
+"""),
+    ("close the held connection at timeout", "src/core/sale/payment.rs",
+     """        let stopped = paying.until;
+""", """        let stopped = paying.until;
+        if IS && paying.sent_at + self.settings.timeout <= now.mono {
+            return self.lose(sale, "no answer in time", now, step);
+        }
+"""),
+    ("poll faster than the service allows", "src/core/question_clock.rs",
+     "            self.free_at.insert(subject, now + pause);\n",
+     "            self.free_at.insert(subject, now + if IS { pause / 2 } else { pause });\n"),
+    ("conclude an absence while the held answer may still come", "src/core/queue/answers.rs",
+     "        if asked_at < conclusive_from || self.is_payment_under_way(entry) {\n",
+     "        if asked_at < conclusive_from || !IS && self.is_payment_under_way(entry) {\n"),
     ("cancel the whole of a sale of which a part was refunded", "src/core/entry.rs",
      "        amount: left,\n", "        amount: if IS { operation.amount } else { left },\n"),
     ("believe a reversal without a look at its status", "src/core/queue/answers.rs",

@@ -26,6 +26,12 @@ pub enum Fate {
     /// Refused with the service's own words, without effect.
     Refused,
     TokenNeeded,
+    /// A copy was delivered before and carried out; ours is refused, with empty words.
+    CopyRefused,
+    /// Ours is refused, and a copy is carried out so many seconds later.
+    LateCopy(u64),
+    /// 429, with so many seconds of `Retry-After`; 0: without.
+    TooMany(u64),
     /// Answered twice.
     Twice,
     /// Answered with another's order number, sum or direction.
@@ -55,12 +61,18 @@ pub enum Deed {
     SceneRefused,
     Scan,
     Join,
+    /// A buyer joins the oldest session that lives, over a line that is well.
+    JoinOldest,
     Buyer(PaymentStatus),
+    /// The connections of held answers break.
+    CutHeld,
     Answer(Fate),
     /// The newest request is answered first.
     AnswerNewest(Fate),
     /// Milliseconds.
     Pass(u64),
+    /// Milliseconds in which everything is answered as it comes.
+    LiveOn(u64),
     /// For so many milliseconds nothing gets through.
     Outage(u64),
     /// The process is started with another till's account, for so many seconds.
@@ -83,6 +95,8 @@ pub struct Plan {
     pub seed: u64,
     pub mode: Mode,
     pub settle_s: u64,
+    pub wait_buyer_s: u64,
+    pub poll_payment_s: u64,
     pub quirks: Quirks,
     pub deeds: Vec<Deed>,
 }
@@ -92,6 +106,8 @@ impl Plan {
         let mut random = Random::new(seed);
         let mode = random.pick(&[Mode::ConsumerQr, Mode::StaticQr, Mode::DynamicQr]);
         let settle_s = random.pick(&[0, 5, 30, 120]);
+        let wait_buyer_s = random.pick(&[60, 60, 180]);
+        let poll_payment_s = random.pick(&[5, 5, 5, 1, 20]);
         let quirks = Service::random_quirks(&mut random);
         // Some runs are mostly well, others mostly not.
         let trouble = random.below(4);
@@ -101,6 +117,8 @@ impl Plan {
             seed,
             mode,
             settle_s,
+            wait_buyer_s,
+            poll_payment_s,
             quirks,
             deeds,
         }
@@ -111,7 +129,10 @@ fn fate(random: &mut Random, trouble: u64) -> Fate {
     if random.below(10) >= 2 + 2 * trouble {
         return Fate::Answered;
     }
-    match random.below(13) {
+    match random.below(16) {
+        13 => Fate::CopyRefused,
+        14 => Fate::LateCopy(1 + random.below(600)),
+        15 => Fate::TooMany(random.pick(&[0, 0, 3, 30])),
         0 | 1 => Fate::NotSent,
         2 | 3 => Fate::RequestLost,
         4 | 5 => Fate::AnswerLost,
@@ -135,9 +156,10 @@ fn deed(random: &mut Random, trouble: u64) -> Deed {
         18 => random.pick(&[Deed::Card, Deed::Card, Deed::SceneRefused]),
         19 => random.pick(&[Deed::Repeat, Deed::Settle, Deed::Reconcile]),
         20..23 => Deed::Abort,
-        23 => Deed::Retry,
+        23 => random.pick(&[Deed::Retry, Deed::CutHeld]),
         24..29 => Deed::Scan,
-        29..34 => Deed::Join,
+        29..33 => Deed::Join,
+        33 => Deed::JoinOldest,
         34..40 => Deed::Buyer(PaymentStatus::Ok),
         40 => Deed::Buyer(random.pick(&[
             PaymentStatus::Decline,
@@ -148,7 +170,8 @@ fn deed(random: &mut Random, trouble: u64) -> Deed {
         41..72 => Deed::Answer(fate(random, trouble)),
         72..75 => Deed::AnswerNewest(fate(random, trouble)),
         75..90 => Deed::Pass(1 + random.below(15_000)),
-        90 => Deed::Pass(1 + random.below(700_000)),
+        90 if random.one_in(2) => Deed::Pass(1 + random.below(700_000)),
+        90 => Deed::LiveOn(1 + random.below(150_000)),
         91 => {
             let most = random.pick(&[100, 60_000, 60_000, 60_000, 200_000_000]);
             Deed::Outage(1 + random.below(most))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use oplati::core::record::{EntryRecord, Record, Reversal};
 use oplati::operation::{Kind, Operation, State, Undo};
-use oplati::service::call::{Call, PaymentStatus};
+use oplati::service::call::{Answer, Call, Failure, PaymentStatus};
 
 use crate::world::{Check, World};
 
@@ -24,8 +24,10 @@ impl World<'_> {
                 operation.state
             ));
         }
+        // A refusal is watched at once, and asked for when the settling time is over: three questions, where
+        // an absence has two.
         if let Record::Entry(entry) = record
-            && !entry.rechecks.is_empty()
+            && (1..=2).contains(&entry.rechecks.len())
             && !self
                 .records
                 .get(&operation.id)
@@ -62,6 +64,114 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A sale that ended without `done` while the service has its payment is being undone, or its number
+    /// is asked for again.
+    pub(crate) fn check_end(&self, id: &str) -> Check {
+        let Some(Record::Sale(sale)) = self.records.get(id) else {
+            return Ok(());
+        };
+        let operation = &sale.operation;
+        let lives = |payment: &crate::service::Payment| {
+            payment.info.order_number == operation.order_number
+                && payment.target.is_none()
+                && !payment.info.status.took_nothing()
+        };
+        let there = self.service.ledger.values().any(lives);
+        if operation.state == State::Failed && !sale.payment_sent && !self.troubled {
+            return Err(format!("{id} failed, although nothing went wrong"));
+        }
+        if operation.state == State::Done || !there {
+            return Ok(());
+        }
+        let cared_for = self.records.values().any(|record| match record {
+            Record::Entry(entry) => {
+                entry.operation.of.as_deref() == Some(id)
+                    && (entry.is_live() || !entry.rechecks.is_empty())
+            }
+            Record::Sale(_) => false,
+        });
+        if cared_for || operation.undo == Some(Undo::Done) {
+            return Ok(());
+        }
+        Err(format!(
+            "{id} ended {:?} while the service has its payment, and nothing asks for it",
+            operation.state
+        ))
+    }
+
+    /// Whether the cashier still waits for the payment of that number.
+    pub(crate) fn waits_for(&self, order_number: &str) -> bool {
+        self.records.values().any(|record| {
+            matches!(record, Record::Sale(sale)
+                if sale.operation.order_number == *order_number
+                    && sale.ending.is_none()
+                    && !sale.operation.state.is_final())
+        })
+    }
+
+    /// The buyer has paid in time, over a connection that lives: the sale is done.
+    pub(crate) fn check_held(&self, order_number: &str) -> Check {
+        let waits = self.waits_for(order_number);
+        let done = self.records.values().any(|record| {
+            let operation = record.operation();
+            operation.order_number == *order_number && operation.state == State::Done
+        });
+        if done {
+            return Ok(());
+        }
+        Err(format!(
+            "the held answer told that {order_number} is paid, and its sale is not done (waits: {waits})"
+        ))
+    }
+
+    /// Two questions for one payment, or for one session, are never closer than the rule.
+    pub(crate) fn check_pace(&mut self, call: &Call) -> Check {
+        let pause = match call {
+            Call::ConsumerStatus { .. } => self.settings.poll_session,
+            _ => self.settings.poll_payment,
+        };
+        for key in self.asked_for(call) {
+            let gap = match self.asked.insert(key.clone(), None) {
+                Some(Some(ended)) => self.now.mono - ended,
+                Some(None) => return Err(format!("{key} is asked for twice at once")),
+                None => continue,
+            };
+            if gap < pause {
+                return Err(format!("{key} is asked for again after {gap:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A question ended; one that never left counts for nothing.
+    pub(crate) fn note_asked(&mut self, call: &Call, answer: &Answer) {
+        for key in self.asked_for(call) {
+            if matches!(answer, Err(Failure::NotSent { .. })) {
+                self.asked.remove(&key);
+            } else {
+                self.asked.insert(key, Some(self.now.mono));
+            }
+        }
+    }
+
+    /// Whose status a call asks for.
+    fn asked_for(&self, call: &Call) -> Vec<String> {
+        match call {
+            Call::ConsumerStatus { session } => vec![session.clone()],
+            Call::Payment { payment_id } => {
+                let known = self.service.ledger.get(payment_id);
+                let foreign = self.elsewhere == Some(*payment_id);
+                let number = known.filter(|_| !foreign);
+                let number = number.map(|payment| payment.info.order_number.clone());
+                vec![number.unwrap_or_else(|| format!("payment {payment_id}"))]
+            }
+            Call::LookUp { order_numbers, .. } => order_numbers.clone(),
+            Call::OpenSession(_) | Call::Pay { .. } | Call::Reverse { .. } | Call::Probe { .. } => {
+                Vec::new()
+            }
+        }
     }
 
     /// Whatever can move money was written before it leaves, and leaves as often as it may.
@@ -355,8 +465,10 @@ impl World<'_> {
             .records
             .values()
             .map(Record::operation)
-            .filter(|other| other.kind == Kind::Refund && other.of.as_ref() == Some(&sale.id))
-            .map(|refund| refund.amount.0)
+            .filter(|other| other.of.as_ref() == Some(&sale.id))
+            // A cancellation of the rest, before it turned out that a refund was not made.
+            .filter(|other| other.kind == Kind::Refund || other.state == State::Done)
+            .map(|reversal| reversal.amount.0)
             .sum();
         let cancelled = undone || sale.state != State::Done;
         if !cancelled && back > asked {

@@ -45,6 +45,10 @@ pub struct Quirks {
     pub slow_reversals_s: u64,
     /// What was pending then fails every other time.
     pub failing_reversals: bool,
+    /// `POST payments` is answered only when the buyer has decided.
+    pub holds_answers: bool,
+    /// A session lives for so many seconds; 0: for ever.
+    pub session_life_s: u64,
 }
 
 impl Quirks {
@@ -71,6 +75,8 @@ impl Quirks {
                 "reversals stay pending for ever",
             ),
             (self.failing_reversals, "pending reversals fail at times"),
+            (self.holds_answers, "service holds the answer to a payment"),
+            (self.session_life_s > 0, "sessions end"),
         ];
         let met = named.into_iter().filter(|(met, _)| *met);
         met.map(|(_, name)| name).collect()
@@ -86,13 +92,24 @@ pub struct Payment {
     made_at: Duration,
 }
 
+/// A session with a buyer.
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    opened_at: Duration,
+    /// Stands in its QR or its code.
+    number: usize,
+    ready: bool,
+    /// Its payment was made: it takes no second one.
+    used: bool,
+}
+
 /// The service. It has a clock of its own, which no jump of the till's moves.
 #[derive(Debug, Default)]
 pub struct Service {
     pub quirks: Quirks,
     began: Timestamp,
     pub ledger: BTreeMap<i64, Payment>,
-    sessions: BTreeMap<String, bool>,
+    sessions: BTreeMap<String, Session>,
     /// Requests that take effect after their connection was closed.
     pub late: Vec<(Duration, Call)>,
 }
@@ -124,16 +141,30 @@ impl Service {
             Call::OpenSession(mode) => {
                 let session = format!("s{}", self.sessions.len());
                 let by_code = matches!(mode, SessionMode::ConsumerQr(_));
-                self.sessions.insert(session.clone(), by_code);
+                let number = 100_000 + self.sessions.len();
+                let opened = Session {
+                    opened_at: mono,
+                    number,
+                    ready: by_code,
+                    used: false,
+                };
+                self.sessions.insert(session.clone(), opened);
                 let shows = match mode {
                     SessionMode::ConsumerQr(_) => None,
-                    SessionMode::StaticQr => Some(Shows::Code("123456".into())),
-                    SessionMode::DynamicQr => Some(Shows::Qr("https://o-plati.by/1".into())),
+                    SessionMode::StaticQr => Some(Shows::Code(number.to_string())),
+                    SessionMode::DynamicQr => {
+                        Some(Shows::Qr(format!("o-plati://o-cashpay/dyn/{number}")))
+                    }
                 };
                 Ok(Reply::Session { session, shows })
             }
             Call::ConsumerStatus { session } => {
-                let ready = self.sessions.get(session).copied().unwrap_or_default();
+                if !self.lives(session, mono) {
+                    return Err(Failure::SessionOver {
+                        detail: "166".into(),
+                    });
+                }
+                let ready = self.sessions.get(session).is_some_and(|one| one.ready);
                 let card = ready.then(|| Card {
                     number: "1".into(),
                     name: "c".into(),
@@ -141,6 +172,7 @@ impl Service {
                 Ok(Reply::Consumer { ready, card })
             }
             Call::Pay {
+                session,
                 order_number,
                 sum,
                 shift,
@@ -148,6 +180,10 @@ impl Service {
             } => {
                 if self.is_used(order_number) {
                     return refused("used order number");
+                }
+                let session = self.sessions.get_mut(session);
+                if session.is_some_and(|one| std::mem::replace(&mut one.used, true)) {
+                    return refused("the session has its payment");
                 }
                 let (kind, status) = (PaymentType::Sale, PaymentStatus::InProgress);
                 let entry = self.enter(kind, status, *sum, order_number, shift, None, mono);
@@ -174,6 +210,37 @@ impl Service {
             }
             Call::Probe { .. } => Ok(Reply::Alive),
         }
+    }
+
+    fn lives(&self, session: &str, mono: Duration) -> bool {
+        let life = match self.quirks.session_life_s {
+            0 => Duration::MAX,
+            seconds => Duration::from_secs(seconds),
+        };
+        self.sessions
+            .get(session)
+            .is_some_and(|one| mono - one.opened_at < life)
+    }
+
+    /// Whether the buyer has decided about the payment of that number, or nobody knows one.
+    pub fn is_decided(&self, order_number: &str) -> bool {
+        let pending = |payment: &Payment| {
+            payment.info.order_number == order_number
+                && payment.target.is_none()
+                && payment.info.status == PaymentStatus::InProgress
+        };
+        !self.ledger.values().any(pending)
+    }
+
+    /// The payment of that number as it stands.
+    pub fn payment_of(&self, order_number: &str) -> Option<PaymentInfo> {
+        let of = |payment: &&Payment| {
+            payment.info.order_number == order_number && payment.target.is_none()
+        };
+        self.ledger
+            .values()
+            .find(of)
+            .map(|payment| payment.info.clone())
     }
 
     /// What it tells of a shift.
@@ -352,7 +419,32 @@ impl Service {
 
     /// Every invited buyer takes part.
     pub fn join(&mut self) {
-        self.sessions.values_mut().for_each(|ready| *ready = true);
+        for session in self.sessions.values_mut() {
+            session.ready = true;
+        }
+    }
+
+    /// The buyer joins the oldest session that lives and has nobody yet, of those whose code was shown;
+    /// whether there was one.
+    pub fn join_oldest(&mut self, shown: &[String], mono: Duration) -> bool {
+        let was_shown = |one: &Session| {
+            let number = one.number.to_string();
+            shown.iter().any(|text| text.ends_with(&number))
+        };
+        let living: Vec<String> = self
+            .sessions
+            .iter()
+            .filter(|(id, one)| {
+                !one.ready && was_shown(one) && self.lives(id, mono + Duration::from_secs(5))
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        let oldest = living
+            .iter()
+            .filter_map(|id| self.sessions.get(id).map(|one| (one.opened_at, id.clone())))
+            .min();
+        let session = oldest.and_then(|(_, id)| self.sessions.get_mut(&id));
+        session.map(|session| session.ready = true).is_some()
     }
 
     /// The newest pending payment is decided.
@@ -390,6 +482,9 @@ impl Service {
             };
             quirks.failing_reversals = random.one_in(2);
         }
+        // As recorded, and as other services may be.
+        quirks.holds_answers = random.one_in(2);
+        quirks.session_life_s = random.pick(&[0, 60, 60, 60, 7, 25, 90]);
         quirks
     }
 }

@@ -10,7 +10,7 @@ use oplati::core::Core;
 use oplati::core::event::{Effect, Event, Reply as TillReply, RequestId, Settings, Step};
 use oplati::core::record::{Account, Record};
 use oplati::journal::Journal;
-use oplati::operation::{Kind, Wish};
+use oplati::operation::{Kind, Shows, Wish};
 use oplati::service::call::Call;
 
 use crate::plan::{Fate, Plan};
@@ -58,6 +58,15 @@ pub struct Exact {
     pub fate: BTreeMap<u64, Fate>,
 }
 
+/// A payment whose answer the service holds.
+#[derive(Debug)]
+pub struct Held {
+    pub request: RequestId,
+    pub call: Call,
+    /// The client waits no longer.
+    pub until: Duration,
+}
+
 pub struct World<'a> {
     pub core: Core,
     pub now: Now,
@@ -76,6 +85,16 @@ pub struct World<'a> {
     /// Requests that had been made at the first crash at an exact place.
     pub requests_at_crash: u64,
     pub(crate) pending: Vec<(RequestId, Call, u64)>,
+    /// Payments that were carried out, and whose answer the service holds.
+    pub(crate) held: Vec<Held>,
+    /// When the last question for a payment or a session ended; `None` while it is under way.
+    pub(crate) asked: BTreeMap<String, Option<Duration>>,
+    /// The service has asked for patience until then.
+    pub(crate) hold_off_until: Duration,
+    /// Since the last buyer was invited something went wrong.
+    pub(crate) troubled: bool,
+    /// What the buyer of the present sale was shown by this process.
+    pub(crate) shown: Vec<String>,
     /// What becomes of them at the next crash; else chance decides.
     at_crash: Option<Fate>,
     /// The payment of another till.
@@ -122,7 +141,9 @@ impl<'a> World<'a> {
             }),
             mode: plan.mode,
             timeout: Duration::from_secs(10),
-            wait_buyer: Duration::from_secs(60),
+            wait_buyer: Duration::from_secs(plan.wait_buyer_s),
+            poll_payment: Duration::from_secs(plan.poll_payment_s),
+            poll_session: Duration::from_secs(2),
             settle: Duration::from_secs(plan.settle_s),
             valutcode: None,
             buyer_code: Vec::new(),
@@ -146,6 +167,11 @@ impl<'a> World<'a> {
             movers: BTreeSet::new(),
             requests_at_crash: 0,
             pending: Vec::new(),
+            held: Vec::new(),
+            asked: BTreeMap::new(),
+            hold_off_until: Duration::ZERO,
+            troubled: false,
+            shown: Vec::new(),
             at_crash: None,
             elsewhere: None,
             acked: BTreeSet::new(),
@@ -194,10 +220,24 @@ impl<'a> World<'a> {
             self.counts.note("crash in a transaction");
             return self.crash(0);
         }
+        let mut ended = Vec::new();
         for write in &step.writes {
             self.check_write(&write.record)?;
-            let id = write.record.operation().id.clone();
+            let operation = write.record.operation();
+            let id = operation.id.clone();
+            let was_final = self.records.get(&id);
+            let was_final = was_final.is_some_and(|old| old.operation().state.is_final());
+            if operation.state.is_final() && !was_final {
+                ended.push(id.clone());
+                self.shown.clear();
+            }
+            if let Some(Shows::Qr(text) | Shows::Code(text)) = &operation.shows {
+                self.shown.push(text.clone());
+            }
             self.records.insert(id, write.record.clone());
+        }
+        for id in ended {
+            self.check_end(&id)?;
         }
         if let Some(after) = &mut self.after_commit
             && !step.writes.is_empty()
@@ -230,6 +270,7 @@ impl<'a> World<'a> {
             } => {
                 self.check_account(&operation)?;
                 self.check_request(&call)?;
+                self.check_pace(&call)?;
                 if call.moves_money() {
                     self.movers.insert(self.requests_made);
                 }
@@ -241,6 +282,9 @@ impl<'a> World<'a> {
                     self.check_told(operation)?;
                     if self.acked.insert(operation.id.clone()) {
                         self.counts.operations += 1;
+                        if matches!(operation.kind, Kind::Sale | Kind::Card) {
+                            self.troubled = self.now.mono < self.hold_off_until;
+                        }
                     }
                 }
                 if let TillReply::Aborted(Ok(operation)) = reply.as_ref() {
@@ -261,6 +305,12 @@ impl<'a> World<'a> {
         self.store.disarm();
         self.crash_before_effect = None;
         let exact = self.at_crash.take();
+        // A restart may forget one pause.
+        self.asked.clear();
+        self.shown.clear();
+        for held in std::mem::take(&mut self.held) {
+            self.note_closed(&held.call);
+        }
         for (_, call, _) in std::mem::take(&mut self.pending) {
             self.note_closed(&call);
             let fate = exact.unwrap_or_else(|| match self.random.below(4) {
@@ -326,19 +376,28 @@ impl<'a> World<'a> {
         let end = self.now.mono + time;
         self.run_due()?;
         for _ in 0..20_000 {
-            match self.core.next_wakeup() {
-                Some((at, _)) if at <= end => {
+            self.answer_held()?;
+            match self.next_moment(end) {
+                Some(at) => {
                     self.jump_to(at.max(self.now.mono));
+                    self.answer_held()?;
                     self.event(Event::Tick)?;
                     self.fail_in_outage()?;
                 }
-                _ => {
+                None => {
                     self.jump_to(end.max(self.now.mono));
-                    return Ok(());
+                    return self.answer_held();
                 }
             }
         }
         Err("time does not pass".into())
+    }
+
+    /// When something happens next, up to `end`.
+    fn next_moment(&self, end: Duration) -> Option<Duration> {
+        let wakeup = self.core.next_wakeup().map(|(at, _)| at);
+        let held = self.held.iter().map(|held| held.until);
+        held.chain(wakeup).min().filter(|at| *at <= end)
     }
 
     /// During an outage requests end by themselves.
@@ -346,6 +405,9 @@ impl<'a> World<'a> {
         while self.now.mono < self.outage_until && !self.pending.is_empty() {
             self.counts.note("in an outage");
             self.answer(false, Fate::NotSent)?;
+        }
+        if self.now.mono < self.outage_until {
+            self.cut_held()?;
         }
         Ok(())
     }
@@ -361,11 +423,15 @@ impl<'a> World<'a> {
                 self.answer(false, fate)?;
                 continue;
             }
-            match self.core.next_wakeup() {
-                Some((at, _)) if at <= end => self.jump_to(at.max(self.now.mono)),
-                _ => {
+            self.answer_held()?;
+            if !self.pending.is_empty() {
+                continue;
+            }
+            match self.next_moment(end) {
+                Some(at) => self.jump_to(at.max(self.now.mono)),
+                None => {
                     self.jump_to(end.max(self.now.mono));
-                    return Ok(());
+                    return self.answer_held();
                 }
             }
         }
