@@ -391,6 +391,7 @@ async fn the_buyers_page_is_free_but_never_foreign() {
     assert!(
         page.has("content-security-policy: default-src 'none'") && !page.body.contains("NONCE")
     );
+    assert!(page.body.contains("<title>О!плати</title>"));
     assert_eq!(
         bench
             .tcp(

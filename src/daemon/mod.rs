@@ -151,7 +151,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let opened = open_journal(&paths.journal())?;
     let clock = Clock::start();
     let mut advice = advice(&loaded);
-    let look = Look::of(&config.display, logo(config, &mut advice));
+    let look = Look::of(config, logo(config, &mut advice));
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
     let displays = displays.map_err(|source| DaemonError::System {
         what: "a display's thread",
