@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
 
 /// One instant on both clocks.
 ///
@@ -40,6 +41,13 @@ impl Clock {
             mono: self.began.elapsed(),
         }
     }
+}
+
+/// The zone of the service and its shifts. Belarus keeps UTC+3 the whole year since 2011; where a machine has no time
+/// zone data, this holds.
+#[must_use]
+pub fn minsk() -> TimeZone {
+    TimeZone::get("Europe/Minsk").unwrap_or_else(|_| TimeZone::fixed(Offset::constant(3)))
 }
 
 /// Civil time for those who need no duration: log lines, the simulator. Whole milliseconds, so that

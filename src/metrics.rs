@@ -270,6 +270,11 @@ fn write_health(text: &mut String, health: &Health) {
         "Operations that the journal holds.",
         health.journal.operations,
     );
+    gauge(
+        "oplati_reconciliation_differences",
+        "Differences to the service that the daily check has found.",
+        health.reconciliation.differences,
+    );
     if let Some(reachable) = health.service.reachable {
         gauge(
             "oplati_service_up",

@@ -42,6 +42,12 @@ impl Kopecks {
     /// Nothing.
     pub const ZERO: Kopecks = Kopecks(0);
 
+    /// Whether it is nothing, neither owed nor due.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Kopecks::ZERO
+    }
+
     /// Whether the amount is something that one operation can be about: 1 kopeck to [`MAX_AMOUNT`].
     #[must_use]
     pub fn is_payable(self) -> bool {

@@ -297,7 +297,7 @@ pub struct Receipt {
     /// The till's shift, 1 to 32 characters; the date in Belarus if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<String>,
-    /// 1 to 1000 items that add up to the amount.
+    /// 1 to 1000 items that add up to the amount and `paid_otherwise` together.
     pub items: Vec<Item>,
     /// Printed above, at most 1024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -305,6 +305,19 @@ pub struct Receipt {
     /// Printed below, at most 1024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footer: Option<String>,
+    /// Kopecks of this receipt that the buyer pays by cash, card or other means, 0 to 100 000 000; 0 if absent.
+    #[serde(default, skip_serializing_if = "Kopecks::is_zero")]
+    #[schema(value_type = i64, required = false)]
+    pub paid_otherwise: Kopecks,
+}
+
+impl Receipt {
+    /// What the items cost together, in kopecks; `None` beyond 64 bits.
+    #[must_use]
+    pub fn total(&self) -> Option<Kopecks> {
+        let mut costs = self.items.iter().map(|item| item.cost);
+        costs.try_fold(Kopecks::ZERO, Kopecks::checked_add)
+    }
 }
 
 /// What `PUT /v1/sales/{id}` takes.
@@ -501,6 +514,23 @@ mod tests {
             serde_json::json!(2)
         );
         assert!(serde_json::from_str::<Mode>("3").is_err());
+    }
+
+    #[test]
+    fn a_receipt_without_paid_otherwise_is_one_with_none() {
+        let old = r#"{"number": "1", "items": [{"name": "x", "cost": 5, "kind": "goods"}]}"#;
+        let old: Receipt = serde_json::from_str(old).unwrap();
+        let said = r#"{"number": "1", "items": [{"name": "x", "cost": 5}], "paid_otherwise": 0}"#;
+        assert_eq!(serde_json::from_str::<Receipt>(said).unwrap(), old);
+        let written = serde_json::to_string(&old).unwrap();
+        assert!(!written.contains("paid_otherwise"), "{written}");
+        let mixed = Receipt {
+            paid_otherwise: Kopecks(3),
+            ..old
+        };
+        let written = serde_json::to_string(&mixed).unwrap();
+        assert!(written.contains(r#""paid_otherwise":3"#), "{written}");
+        assert_eq!(serde_json::from_str::<Receipt>(&written).unwrap(), mixed);
     }
 
     #[test]

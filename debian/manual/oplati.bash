@@ -553,7 +553,7 @@ _oplati() {
             return 0
             ;;
         oplati__subcmd__reconcile)
-            opts="-h --root --json --help"
+            opts="-h --yesterday --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -601,7 +601,7 @@ _oplati() {
             return 0
             ;;
         oplati__subcmd__report)
-            opts="-h --root --json --help"
+            opts="-h --yesterday --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -97,9 +97,11 @@ complete -c oplati -n "__fish_oplati_using_subcommand open" -l root -d 'Root of 
 complete -c oplati -n "__fish_oplati_using_subcommand open" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand open" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand reconcile" -l root -d 'Root of all files' -r -F
+complete -c oplati -n "__fish_oplati_using_subcommand reconcile" -l yesterday -d 'The shift of yesterday in Belarus'
 complete -c oplati -n "__fish_oplati_using_subcommand reconcile" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand reconcile" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand report" -l root -d 'Root of all files' -r -F
+complete -c oplati -n "__fish_oplati_using_subcommand report" -l yesterday -d 'The shift of yesterday in Belarus'
 complete -c oplati -n "__fish_oplati_using_subcommand report" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand report" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand operations" -l shift -d 'Only of this shift, such as 24112026' -r

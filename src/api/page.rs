@@ -39,7 +39,7 @@ const PAGE: &str = include_str!("display.html");
 
 /// The page. Its own script and style alone may run, by a number that is new each time.
 #[utoipa::path(get, path = "/display", responses((status = 200, content_type = "text/html", description = "The buyer's page")))]
-pub(super) async fn get_page() -> Result<Response, Problem> {
+pub(super) async fn get_page(State(api): State<Api>) -> Result<Response, Problem> {
     let failed = || {
         Problem::new(
             Code::Storage,
@@ -64,7 +64,17 @@ pub(super) async fn get_page() -> Result<Response, Problem> {
         ),
         (header::CONTENT_SECURITY_POLICY, policy),
     ];
-    Ok((headers, PAGE.replace("NONCE", &nonce)).into_response())
+    // The name last: nothing is looked for in it.
+    let page = PAGE.replace("NONCE", &nonce);
+    let page = page.replacen("WALLET", &as_text(api.till.frame.wallet_name()), 1);
+    Ok((headers, page).into_response())
+}
+
+/// A text that means nothing but itself within an element of HTML.
+fn as_text(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// Of which size.

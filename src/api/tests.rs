@@ -13,7 +13,7 @@ use super::notices::{NoticeKind, Notices};
 use super::server::{Listeners, serve};
 use super::till::{
     Archive, Command, Device, Health, HealthStatus, JournalHealth, OperationStep, OperationsQuery,
-    Reconciles, ServiceHealth, Till, Watch,
+    Reconciles, ReconciliationHealth, ServiceHealth, Till, Watch,
 };
 use crate::core::validate::tests::request;
 use crate::operation::{Kind, Mode, Operation, QueueItem, State};
@@ -76,6 +76,7 @@ impl Watch for Shelf {
             queue_depth: 0,
             devices: Vec::new(),
             journal: JournalHealth::default(),
+            reconciliation: ReconciliationHealth::default(),
             version: "0",
             uptime_s: 0,
             started_at: String::new(),
@@ -391,6 +392,7 @@ async fn the_buyers_page_is_free_but_never_foreign() {
     assert!(
         page.has("content-security-policy: default-src 'none'") && !page.body.contains("NONCE")
     );
+    assert!(page.body.contains("<title>О!плати</title>"));
     assert_eq!(
         bench
             .tcp(

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 
@@ -200,6 +200,8 @@ pub struct Health {
     pub devices: Vec<DeviceHealth>,
     /// The journal.
     pub journal: JournalHealth,
+    /// The daily check of `reconcileAt`; an addition to the contract.
+    pub reconciliation: ReconciliationHealth,
     /// Of this program.
     pub version: &'static str,
     /// Seconds since the start.
@@ -282,6 +284,28 @@ pub struct JournalHealth {
     pub ok: bool,
     /// How many operations it holds.
     pub operations: u64,
+}
+
+/// What the daily check has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ReconciliationHealth {
+    /// The newest shift, `DDMMYYYY`, up to which all are reconciled or given up after a week; null before the first.
+    pub last_shift: Option<String>,
+    /// Differences in all of `shifts` together.
+    pub differences: u64,
+    /// Shifts that differed when they were reconciled last, by whomever; the oldest first, at most 31.
+    pub shifts: Vec<ShiftDifferences>,
+    /// Why the newest try failed, Russian; null once all that was due is reconciled.
+    pub last_error: Option<String>,
+}
+
+/// How much a shift differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShiftDifferences {
+    /// `DDMMYYYY`.
+    pub shift: String,
+    /// How many differences, 1 or more.
+    pub differences: u64,
 }
 
 /// What watches the daemon's parts.

@@ -91,7 +91,7 @@ fn clear(context: &Context) -> Result<u8, CliError> {
     let (registry, _) = Registry::load(&context.paths.profiles());
     let logo = config.display.logo.as_deref();
     let logo = logo.and_then(|path| Logo::read(path).ok().map(Arc::new));
-    let look = Look::of(&config.display, logo);
+    let look = Look::of(&config, logo);
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
     let displays = displays.map_err(|source| CliError::File {
         path: "the displays".into(),
@@ -136,15 +136,15 @@ fn draw(context: &Context, what: &str, args: &DisplayArgs) -> Result<Vec<u8>, Cl
         return Err(CliError::Usage(needed.to_owned()));
     }
     let size = pixel_size(&args.size)?;
-    let display = config::load(&context.root)?.config.display;
-    let logo = display.logo.as_deref();
+    let config = config::load(&context.root)?.config;
+    let logo = config.display.logo.as_deref();
     let logo = logo
         .map(|path| Logo::read(path).map(Arc::new))
         .transpose()
         .map_err(|error| CliError::Data(with_causes(&error)))?;
     let look = Look {
         rotate: 0,
-        ..Look::of(&display, logo)
+        ..Look::of(&config, logo)
     };
     let named = Scene::samples()
         .into_iter()

@@ -1,12 +1,14 @@
 //! `oplati reconcile` and `oplati report`.
 
 use clap::Args;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::json;
 
 use super::output::table;
 use super::till::Till;
 use super::{CliError, Context};
+use crate::core::shift::of_day;
 use crate::exit;
 use crate::report::{Difference, Reconciliation, Total};
 
@@ -14,11 +16,23 @@ use crate::report::{Difference, Reconciliation, Total};
 pub(super) struct ShiftArgs {
     /// Shift such as 24112026; else today in Belarus
     shift: Option<String>,
+    /// The shift of yesterday in Belarus
+    #[arg(long, conflicts_with = "shift")]
+    yesterday: bool,
+}
+
+impl ShiftArgs {
+    /// The shift that is meant at this moment.
+    fn shift(self, now: Timestamp) -> String {
+        // Belarus has no summer time: each day has 24 hours.
+        let day = SignedDuration::from_hours(if self.yesterday { 24 } else { 0 });
+        let at = now.saturating_sub(day).unwrap_or(now);
+        self.shift.unwrap_or_else(|| of_day(at))
+    }
 }
 
 async fn ask(context: &Context, args: ShiftArgs) -> Result<Reconciliation, CliError> {
-    let today = || crate::core::shift::of_day(crate::clock::wall());
-    let shift = args.shift.unwrap_or_else(today);
+    let shift = args.shift(crate::clock::wall());
     let till = Till::of(context)?;
     let body = json!({"shift": shift});
     Ok(till
@@ -143,4 +157,28 @@ pub(super) async fn print(context: &Context, args: ShiftArgs) -> Result<u8, CliE
     let text = found.lines.join("\n");
     context.output.line(&text).map_err(CliError::Write)?;
     Ok(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yesterday_is_belarusian() {
+        let shift = |yesterday, now: &str| {
+            let args = ShiftArgs {
+                shift: None,
+                yesterday,
+            };
+            args.shift(now.parse().unwrap())
+        };
+        let late = "2026-11-30T21:30:00Z";
+        assert_eq!(shift(false, late), "01122026");
+        assert_eq!(shift(true, late), "30112026");
+        let named = ShiftArgs {
+            shift: Some("s-7".into()),
+            yesterday: false,
+        };
+        assert_eq!(named.shift(late.parse().unwrap()), "s-7");
+    }
 }

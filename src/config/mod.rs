@@ -36,6 +36,9 @@ pub use values::pixel_size;
 use crate::operation::Mode;
 use crate::secret::Secret;
 
+/// The wallet's name as the seed spells it, which is what buyers read unless `walletName` says otherwise.
+pub const WALLET_NAME: &str = "О!плати";
+
 /// Where the settings came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -350,6 +353,28 @@ fn bind_main(binder: &mut Binder) -> MainSettings {
         journal_days: binder.take(section, "journalDays", "400", 400, |text| {
             values::number(text, 1, 36_500, " (days)")
         }),
+        poll_payment: binder.take(
+            section,
+            "pollPayment",
+            "5",
+            Duration::from_secs(5),
+            seconds(1, 60),
+        ),
+        poll_session: binder.take(
+            section,
+            "pollSession",
+            "2",
+            Duration::from_secs(2),
+            seconds(1, 10),
+        ),
+        wallet_name: binder.take(
+            section,
+            "walletName",
+            WALLET_NAME,
+            WALLET_NAME.to_owned(),
+            values::wallet_name,
+        ),
+        reconcile_at: binder.take(section, "reconcileAt", "off", None, values::reconcile_at),
     }
 }
 

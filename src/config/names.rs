@@ -16,6 +16,10 @@ pub(super) const KNOWN: [(&str, &[&str]); 4] = [
             "waitBuyer",
             "settle",
             "journalDays",
+            "pollPayment",
+            "pollSession",
+            "walletName",
+            "reconcileAt",
         ],
     ),
     (

@@ -63,6 +63,12 @@ impl Paths {
         self.settings().join("devices.json")
     }
 
+    /// Which shifts the daily check has reconciled, and which of them differ.
+    #[must_use]
+    pub fn reconciliations(&self) -> PathBuf {
+        self.settings().join("reconciliations.json")
+    }
+
     /// The log that the till program writes too.
     #[must_use]
     pub fn log(&self) -> PathBuf {

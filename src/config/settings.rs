@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::civil::Time;
+
 use crate::operation::Mode;
 pub use crate::profile::schema::{Layout, LineSettings, Parity};
 use crate::secret::Secret;
@@ -38,6 +40,16 @@ pub struct MainSettings {
     pub settle: Duration,
     /// How long the journal keeps finished operations.
     pub journal_days: u32,
+    /// Least pause between two questions for the status of one payment or reversal, 1 to 60 s. The service's own
+    /// rule is 5 s (R).
+    pub poll_payment: Duration,
+    /// Least pause between two questions whether the buyer has joined one session, 1 to 10 s. The service's rule is
+    /// not known (A).
+    pub poll_session: Duration,
+    /// The wallet's name on the buyer's screens, 1 to 32 characters.
+    pub wallet_name: String,
+    /// When the shift of the day before is reconciled by itself, Europe/Minsk; `None`: never.
+    pub reconcile_at: Option<Time>,
 }
 
 /// A scanner of `[Scanner] device`.

@@ -65,6 +65,14 @@ fn a_missing_file_means_the_seeds_defaults() {
         (Duration::from_secs(180), Duration::from_secs(30), 400)
     );
     assert_eq!(
+        (main.poll_payment, main.poll_session),
+        (Duration::from_secs(5), Duration::from_secs(2))
+    );
+    assert_eq!(
+        (main.wallet_name.as_str(), main.reconcile_at),
+        ("О!плати", None)
+    );
+    assert_eq!(
         (main.reg_num.as_deref(), loaded.config.till.listen),
         (None, None)
     );
@@ -200,6 +208,20 @@ fn values_out_of_bounds_are_refused() {
         "[Main]\nsettle = 601",
         "[Main]\njournalDays = 0",
         "[Main]\nvalutcode = -1",
+        "[Main]\npollPayment = 0",
+        "[Main]\npollPayment = 61",
+        "[Main]\npollSession = 0",
+        "[Main]\npollSession = 11",
+        "[Main]\npollSession = 2s",
+        "[Main]\nwalletName = Опл\u{202e}ати",
+        "[Main]\nwalletName = \u{200b}",
+        "[Main]\nwalletName = 012345678901234567890123456789012",
+        "[Main]\nreconcileAt = on",
+        "[Main]\nreconcileAt = 24:00",
+        "[Main]\nreconcileAt = 4:30",
+        "[Main]\nreconcileAt = 04:60",
+        "[Main]\nreconcileAt = +4:30",
+        "[Main]\nreconcileAt = 04:30:00",
         "[Scanner]\ndevice = serial:",
         "[Scanner]\ndevice = serial:/dev/ttyS0@9601",
         "[Scanner]\ndevice = auto, hid:/dev/hidraw0",
@@ -224,6 +246,30 @@ fn values_out_of_bounds_are_refused() {
             "{line}: {message}"
         );
     }
+}
+
+#[test]
+fn pauses_the_wallets_name_and_the_daily_check() {
+    let text = "[Main]\npollPayment = 60\npollSession = 1\nwalletName =  Оплати \u{a0}\nreconcileAt = 04:30\n";
+    let main = load(root_with(text).path()).unwrap().config.main;
+    assert_eq!(
+        (main.poll_payment, main.poll_session),
+        (Duration::from_secs(60), Duration::from_secs(1))
+    );
+    assert_eq!(main.wallet_name, "Оплати");
+    assert_eq!(main.reconcile_at, Some(jiff::civil::time(4, 30, 0, 0)));
+    let of = |text: &str| {
+        let loaded = load(root_with(format!("[Main]\n{text}\n")).path());
+        loaded.unwrap().config.main
+    };
+    assert_eq!(
+        of("reconcileAt = 00:00").reconcile_at,
+        Some(jiff::civil::Time::midnight())
+    );
+    assert_eq!(of("reconcileAt = off").reconcile_at, None);
+    assert_eq!(of("walletName =").wallet_name, "О!плати");
+    let longest = "Ж".repeat(32);
+    assert_eq!(of(&format!("walletName = {longest}")).wallet_name, longest);
 }
 
 #[test]
@@ -322,7 +368,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_panics(key in 0_usize..24, value in "\\PC{0,60}") {
+    fn no_value_panics(key in 0_usize..64, value in "\\PC{0,60}") {
         let all: Vec<(&str, &str)> = KNOWN.iter().flat_map(|(section, keys)| keys.iter().map(move |key| (*section, *key))).collect();
         let (section, name) = all[key % all.len()];
         let text = format!("[{section}]\n{name} = {value}\n");

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jiff::civil::Time;
+
 use super::paths::Paths;
 use super::settings::{
     DisplayDevice, Language, Layout, LineSettings, Parity, PixelSize, ScannerDevice, SerialDisplay,
@@ -18,6 +20,9 @@ const USUAL_SIZE: PixelSize = PixelSize {
 };
 /// Most devices of one kind.
 const MOST_DEVICES: usize = 8;
+
+/// Longest name of the wallet, in characters: what a headline of the smallest picture can hold.
+const MAX_WALLET_NAME: usize = 32;
 
 /// What is allowed, as the message says it.
 pub(super) type Allowed = String;
@@ -111,6 +116,39 @@ pub(super) fn plain(text: &str, most: usize) -> Result<String, Allowed> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// The wallet's name, without the white space around it. Characters that nobody sees, and those that turn the
+/// direction of what follows, are refused: on a buyer's screen they can only mislead.
+pub(super) fn wallet_name(text: &str) -> Result<String, Allowed> {
+    let name = text.trim();
+    let is_printable = |c: char| {
+        let is_invisible = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}');
+        !c.is_control() && !is_invisible
+    };
+    if !(1..=MAX_WALLET_NAME).contains(&name.chars().count()) || !name.chars().all(is_printable) {
+        return Err(format!("1 to {MAX_WALLET_NAME} printable characters"));
+    }
+    Ok(name.to_owned())
+}
+
+/// `off`, or a time of the day with two digits each.
+pub(super) fn reconcile_at(text: &str) -> Result<Option<Time>, Allowed> {
+    let allowed = || "off, or HH:MM from 00:00 to 23:59, Europe/Minsk, such as 04:30".to_owned();
+    if text == "off" {
+        return Ok(None);
+    }
+    let two = |digits: &str| {
+        let is_pair = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_pair.then(|| digits.parse::<i8>().ok()).flatten()
+    };
+    let (hour, minute) = text.split_once(':').ok_or_else(allowed)?;
+    let (Some(hour), Some(minute)) = (two(hour), two(minute)) else {
+        return Err(allowed());
+    };
+    Time::new(hour, minute, 0, 0)
+        .map(Some)
+        .map_err(|_| allowed())
 }
 
 pub(super) fn password(text: &str) -> Result<String, Allowed> {

@@ -96,22 +96,25 @@ fn amount_and_receipt(amount: Kopecks, receipt: &Receipt) -> Result<(), Problem>
         )));
     }
     self::receipt(receipt)?;
-    let sum = receipt
-        .items
-        .iter()
-        .try_fold(Kopecks::ZERO, |sum, item| sum.checked_add(item.cost));
-    if sum != Some(amount) {
-        let sum = sum.map_or_else(|| "слишком много".to_owned(), |sum| sum.0.to_string());
-        return Err(Problem::new(
-            Code::AmountMismatch,
-            format!(
-                "Сумма позиций чека ({sum}) не равна сумме операции ({})",
-                amount.0
-            ),
-            "Исправьте чек в кассовой программе",
-        ));
+    let otherwise = receipt.paid_otherwise;
+    let sum = receipt.total();
+    if sum.is_some() && sum == amount.checked_add(otherwise) {
+        return Ok(());
     }
-    Ok(())
+    let sum = sum.map_or_else(|| "слишком много".to_owned(), |sum| sum.0.to_string());
+    let expected = if otherwise.is_zero() {
+        format!("сумме операции ({})", amount.0)
+    } else {
+        format!(
+            "сумме операции ({}) вместе с paid_otherwise ({})",
+            amount.0, otherwise.0
+        )
+    };
+    Err(Problem::new(
+        Code::AmountMismatch,
+        format!("Сумма позиций чека ({sum}) не равна {expected}"),
+        "Исправьте чек в кассовой программе",
+    ))
 }
 
 fn receipt(receipt: &Receipt) -> Result<(), Problem> {
@@ -128,6 +131,12 @@ fn receipt(receipt: &Receipt) -> Result<(), Problem> {
         {
             return Err(invalid(&format!("{name}: не более 1024 символов")));
         }
+    }
+    if receipt.paid_otherwise < Kopecks::ZERO || receipt.paid_otherwise > MAX_AMOUNT {
+        return Err(invalid(&format!(
+            "receipt.paid_otherwise = {}: нужно от 0 до {} копеек",
+            receipt.paid_otherwise.0, MAX_AMOUNT.0
+        )));
     }
     if receipt.items.is_empty() || receipt.items.len() > MAX_ITEMS {
         return Err(invalid(&format!(
@@ -224,6 +233,7 @@ pub(crate) mod tests {
             items: vec![item],
             header: None,
             footer: None,
+            paid_otherwise: Kopecks::ZERO,
         };
         SaleRequest {
             amount: Kopecks(amount),
@@ -256,7 +266,13 @@ pub(crate) mod tests {
         mismatch.receipt.items[0].cost = Kopecks(8);
         assert_eq!(sale(&mismatch).unwrap_err().code, Code::AmountMismatch);
         type Spoil = fn(&mut SaleRequest);
-        let faults: [(&str, Spoil); 7] = [
+        let faults: [(&str, Spoil); 9] = [
+            ("receipt.paid_otherwise", |r| {
+                r.receipt.paid_otherwise = Kopecks(-1);
+            }),
+            ("receipt.paid_otherwise", |r| {
+                r.receipt.paid_otherwise = Kopecks(MAX_AMOUNT.0 + 1);
+            }),
             ("receipt.number", |r| r.receipt.number = " ".into()),
             ("receipt.shift", |r| r.receipt.shift = Some("x".repeat(33))),
             ("receipt.items", |r| r.receipt.items.clear()),
@@ -282,6 +298,32 @@ pub(crate) mod tests {
             );
             assert_eq!(problem.status, 422);
         }
+    }
+
+    #[test]
+    fn items_add_up_to_what_is_paid_here_and_otherwise() {
+        let mut mixed = request(1234);
+        mixed.amount = Kopecks(734);
+        assert_eq!(sale(&mixed).unwrap_err().code, Code::AmountMismatch);
+        mixed.receipt.paid_otherwise = Kopecks(500);
+        assert_eq!(sale(&mixed), Ok(()));
+        let refund = RefundRequest {
+            sale: Some("s1".into()),
+            payment_id: None,
+            amount: mixed.amount,
+            receipt: mixed.receipt.clone(),
+        };
+        assert_eq!(wish(&Wish::Refund(refund), None), Ok(()));
+        mixed.receipt.paid_otherwise = Kopecks(501);
+        let problem = sale(&mixed).unwrap_err();
+        assert_eq!(problem.code, Code::AmountMismatch);
+        for part in ["1234", "734", "paid_otherwise (501)"] {
+            assert!(problem.detail.contains(part), "{}", problem.detail);
+        }
+        // The wallet must have something to pay.
+        mixed.amount = Kopecks(0);
+        mixed.receipt.paid_otherwise = Kopecks(1234);
+        assert!(sale(&mixed).unwrap_err().detail.contains("amount = 0"));
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `shared`: what the parts tell of themselves · `tallies`: counters of devices
+//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is, `reconciled`: what came of it · `state_file`: what is kept of it · `shared`: what the parts tell of themselves · `tallies`: counters of devices
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
 
 mod bench;
 mod core_loop;
+mod daily_check;
 mod devices;
 mod effects;
+mod reconciled;
 mod reconciler;
 mod refusal;
+mod schedule;
 mod shared;
+mod state_file;
 mod tallies;
 mod telling;
 
@@ -43,7 +47,9 @@ use crate::profile::UnknownProfile;
 use crate::service::{self, Client, ClientError};
 
 use core_loop::{CoreLoop, Parts};
+use daily_check::DailyCheck;
 use devices::{carry_scans, start_scanners};
+use reconciled::Reconciled;
 use reconciler::Reconciler;
 use shared::{Calls, Shared};
 use tallies::Tallies;
@@ -151,7 +157,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let opened = open_journal(&paths.journal())?;
     let clock = Clock::start();
     let mut advice = advice(&loaded);
-    let look = Look::of(&config.display, logo(config, &mut advice));
+    let look = Look::of(config, logo(config, &mut advice));
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
     let displays = displays.map_err(|source| DaemonError::System {
         what: "a display's thread",
@@ -159,7 +165,8 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     })?;
     let displays = Arc::new(displays);
     let (scanners, scanner_events) = start_scanners(&config.scanner, &paths, registry)?;
-    let shared = Arc::new(Shared::new(
+    let reconciled = Arc::new(Reconciled::open(paths.reconciliations()));
+    let shared = Shared::new(
         clock,
         opened.reader,
         displays.clone(),
@@ -167,14 +174,15 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         config.main.mode,
         advice,
         Tallies::open(paths.counters(), tallies::settings(config)),
-    ));
+    );
+    let shared = Arc::new(shared.with_reconciled(reconciled.clone()));
     let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
     let notices = Arc::new(Notices::new(first_id));
     let (stop, stopped) = watch::channel(false);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (inbound, inbound_queue) = mpsc::channel(INBOUND);
     let client = client(config, &paths)?;
-    let reconciler = Reconciler {
+    let reconciler = Arc::new(Reconciler {
         client: client.clone(),
         reg_num: config.main.reg_num.clone().unwrap_or_default(),
         clock,
@@ -182,10 +190,11 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         template: paths.report_template(),
         commands: commands.clone(),
         running: tokio::sync::Mutex::new(()),
-    };
+        reconciled,
+    });
     let till = Till {
         commands,
-        reconciles: Arc::new(reconciler),
+        reconciles: reconciler.clone(),
         archive: shared.clone(),
         watch: shared.clone(),
         notices: notices.clone(),
@@ -212,6 +221,17 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let (http, io) = start_http(till, unix, tcp, stopped.clone(), calls)?;
     let heart: Heart = match core {
         Ok((core, first, journal)) => {
+            if let (Some(at), Some(client)) = (config.main.reconcile_at, client.clone()) {
+                let check = DailyCheck {
+                    at,
+                    clock,
+                    client,
+                    reconciler,
+                    shared: shared.clone(),
+                    stop: stopped.clone(),
+                };
+                io.spawn(check.run());
+            }
             let parts = Parts {
                 core,
                 clock,

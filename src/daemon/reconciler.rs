@@ -1,4 +1,5 @@
-//! `POST /v1/reconciliations`: the service's report past the journal, beside the core and not in it.
+//! `POST /v1/reconciliations` and the daily check: the service's report past the journal, beside the core and not in
+//! it.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
+use super::reconciled::Reconciled;
 use crate::api::till::{Command, Reconciles};
 use crate::causes::with_causes;
 use crate::clock::Clock;
@@ -27,6 +29,8 @@ pub(super) struct Reconciler {
     pub commands: mpsc::Sender<Command>,
     /// One at a time.
     pub running: Mutex<()>,
+    /// What the daily check has found.
+    pub reconciled: Arc<Reconciled>,
 }
 
 type Outcome = Result<Reconciliation, Problem>;
@@ -39,27 +43,13 @@ impl Reconciles for Reconciler {
 
 impl Reconciler {
     async fn run(&self, shift: String) -> Outcome {
-        let Ok(_running) = self.running.try_lock() else {
-            return Err(Problem::new(
-                Code::Busy,
-                "Сверка уже выполняется",
-                "Дождитесь её завершения",
-            ));
-        };
-        let Some(client) = &self.client else {
-            return Err(Problem::new(
-                Code::NotConfigured,
-                "Не задан регистрационный номер кассы",
-                "Задайте regNum в oplati.conf и перезапустите службу oplati",
-            ));
-        };
+        let _running = self.running.try_lock().map_err(|_| busy())?;
         // A broken template is told before anybody is asked for a hundred thousand rows.
         let template = Template::load(&self.template);
         let template = template.map_err(|error| bad_template(&with_causes(&error)))?;
-        let compared = self.compare(client, &shift).await?;
-        for operation in &compared.absent {
-            self.look_again(&shift, operation).await;
-        }
+        let compared = self.compare(&shift).await?;
+        self.reconciled.seen(&shift, compared.count());
+        self.reconciled.save().await;
         let mut reconciliation = Reconciliation {
             shift,
             till: compared.till,
@@ -77,7 +67,29 @@ impl Reconciler {
         Ok(reconciliation)
     }
 
-    async fn compare(&self, client: &Client, shift: &str) -> Result<Compared, Problem> {
+    /// As a till would ask for it, without the lines that it would print.
+    pub(super) async fn check(&self, shift: &str) -> Result<Compared, Problem> {
+        let _running = self.running.try_lock().map_err(|_| busy())?;
+        self.compare(shift).await
+    }
+
+    /// Compares, and has the core look again for what was called absent.
+    async fn compare(&self, shift: &str) -> Result<Compared, Problem> {
+        let client = self.client.as_ref().ok_or_else(|| {
+            Problem::new(
+                Code::NotConfigured,
+                "Не задан регистрационный номер кассы",
+                "Задайте regNum в oplati.conf и перезапустите службу oplati",
+            )
+        })?;
+        let compared = self.read_both(client, shift).await?;
+        for operation in &compared.absent {
+            self.look_again(shift, operation).await;
+        }
+        Ok(compared)
+    }
+
+    async fn read_both(&self, client: &Client, shift: &str) -> Result<Compared, Problem> {
         let reader = ShiftReader::open(&self.journal, shift).map_err(|e| unreadable(&e))?;
         let state = Arc::new(std::sync::Mutex::new((reader, Comparison::default(), None)));
         let shared = Arc::clone(&state);
@@ -132,6 +144,14 @@ impl Reconciler {
             Err(error) => drop(unreadable(&error)),
         }
     }
+}
+
+fn busy() -> Problem {
+    Problem::new(
+        Code::Busy,
+        "Сверка уже выполняется",
+        "Дождитесь её завершения",
+    )
 }
 
 fn bad_template(what: &str) -> Problem {

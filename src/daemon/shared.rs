@@ -9,6 +9,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::bench::Results;
+use super::reconciled::Reconciled;
+use super::schedule::Trust;
 use super::tallies::Tallies;
 use crate::api::till::{
     Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationStep,
@@ -28,6 +30,9 @@ use crate::service::call::TokenProblem;
 
 /// A till's clock may be this far off the service's before a person should look.
 const MOST_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+/// A clock that is no further off the service's is confirmed.
+const MAX_CONFIRMED_SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 /// Less than this between both clocks cannot be told.
 const LEAST_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
@@ -58,6 +63,8 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     /// What devices have counted before.
     tallies: Tallies,
+    /// What the daily check has found.
+    reconciled: Arc<Reconciled>,
     /// The journal, or why there is none, Russian.
     reader: Result<Reader, String>,
     displays: Arc<Displays>,
@@ -95,12 +102,18 @@ impl Shared {
             tests: Arc::default(),
             metrics: Arc::default(),
             tallies,
+            reconciled: Arc::default(),
             reader,
             displays,
             scanners,
             mode,
             advice,
         }
+    }
+
+    /// Tells what the daily check has found, too.
+    pub(super) fn with_reconciled(self, reconciled: Arc<Reconciled>) -> Shared {
+        Shared { reconciled, ..self }
     }
 
     pub(super) fn scanners(&self) -> Arc<Scanners> {
@@ -131,6 +144,15 @@ impl Shared {
 
     pub(super) fn note_server_clock(&self, server: Timestamp) {
         *lock(&self.skew) = Some(server.duration_since(self.clock.now().wall));
+    }
+
+    /// Whether the till's clock can be relied on, as far as the service's last answer tells.
+    pub(super) fn clock_trust(&self) -> Trust {
+        match *lock(&self.skew) {
+            None => Trust::Unknown,
+            Some(skew) if skew.abs() <= MAX_CONFIRMED_SKEW => Trust::Confirmed,
+            Some(_) => Trust::Wrong,
+        }
     }
 
     /// A sale was paid at this moment of the service's clock, and the till could be told now.
@@ -197,6 +219,7 @@ impl Shared {
         if lock(&self.skew).is_some_and(|skew| skew.abs() > MOST_CLOCK_SKEW) {
             reasons.push("Часы кассы расходятся с часами сервера больше чем на сутки".to_owned());
         }
+        reasons.extend(self.reconciled.reasons());
         let broken = devices
             .iter()
             .filter(|device| !matches!(device.state.as_str(), "connected" | "none"));
@@ -270,6 +293,7 @@ impl Watch for Shared {
                 ok: self.reader.is_ok() && !self.stalled.load(Ordering::Relaxed),
                 operations: self.operations.load(Ordering::Relaxed),
             },
+            reconciliation: self.reconciled.health(),
             version: env!("CARGO_PKG_VERSION"),
             uptime_s: self.clock.now().mono.as_secs(),
             started_at: rfc3339_ms::text(self.started_at),

@@ -7,23 +7,19 @@
 //! counting begins anew.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::state_file::{self, Durable};
 use crate::api::till::Device;
 use crate::config::Config;
 use crate::operation::rfc3339_ms;
 
 /// The setting that takes whatever is found.
 const AUTO: &str = "Auto";
-/// No right file is larger.
-const MOST_BYTES: u64 = 256 * 1024;
 
 /// What is kept of a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,16 +70,8 @@ pub(super) struct Tallies {
 impl Tallies {
     /// Goes on from where the last process stopped, as far as the devices are the same.
     pub(super) fn open(path: PathBuf, settings: BTreeMap<String, String>) -> Tallies {
-        let mut saved = match read(&path) {
-            Ok(kept) => kept.devices,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => {
-                let aside = path.with_extension("json.damaged");
-                let moved = fs::rename(&path, &aside);
-                tracing::warn!(%error, path = %path.display(), aside = %aside.display(), moved = moved.is_ok(), "The devices' counters cannot be read, counting begins anew");
-                BTreeMap::new()
-            }
-        };
+        let kept: Kept = state_file::read(&path, "The devices' counters");
+        let mut saved = kept.devices;
         saved.retain(|name, tally| setting(&settings, name) == Some(tally.setting.as_str()));
         let inner = Inner {
             before: saved.clone(),
@@ -180,7 +168,8 @@ impl Tallies {
             return;
         }
         let kept = Kept { devices: present };
-        let written = write(&self.path, &kept);
+        // It is not waited for until it is on the disk: see above.
+        let written = state_file::replace(&self.path, &kept, Durable::Eventually);
         let failed_before = std::mem::replace(&mut *fails, written.is_err());
         match written {
             Ok(()) => self.lock().saved = kept.devices,
@@ -210,29 +199,11 @@ fn setting<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> Option<&'a
     named.or_else(own).map(String::as_str)
 }
 
-fn read(path: &Path) -> io::Result<Kept> {
-    let mut text = String::new();
-    File::options()
-        .read(true)
-        // A pipe in its place stops nobody.
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?
-        .take(MOST_BYTES)
-        .read_to_string(&mut text)?;
-    serde_json::from_str(&text).map_err(io::Error::other)
-}
-
-/// Replaced whole. It is not waited for until it is on the disk: see above.
-fn write(path: &Path, kept: &Kept) -> io::Result<()> {
-    let text = serde_json::to_string_pretty(kept).map_err(io::Error::other)?;
-    let temporary = path.with_extension("json.new");
-    let mut file = File::create(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&temporary, path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     fn device(scans: u64, state: &str, last_error: Option<&str>) -> Device {

@@ -226,6 +226,7 @@ fn request(planned: &Planned) -> SaleRequest {
         items: vec![item],
         header: None,
         footer: None,
+        paid_otherwise: Kopecks::ZERO,
     };
     SaleRequest {
         amount: planned.amount,

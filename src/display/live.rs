@@ -128,6 +128,12 @@ impl LiveFrame {
         }
     }
 
+    /// What the shop calls the wallet.
+    #[must_use]
+    pub fn wallet_name(&self) -> &str {
+        &self.look.wallet_name
+    }
+
     /// The number of the picture and the picture, a PNG; empty before the first one.
     #[must_use]
     pub fn png(&self) -> (u64, Arc<[u8]>) {

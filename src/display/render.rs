@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 
-use crate::config::{DisplaySettings, Language, PixelSize};
+use crate::config::{Config, Language, PixelSize, WALLET_NAME};
 use crate::display::frame::{Area, Frame};
 use crate::display::logo::Logo;
 pub(super) use crate::display::qr::Placed;
@@ -42,7 +42,7 @@ const SLATE: Rgb888 = Rgb888::new(56, 70, 88);
 const PALE: Rgb888 = Rgb888::new(213, 224, 236);
 
 /// What the shop chose.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Of the buyer.
     pub language: Language,
@@ -52,13 +52,29 @@ pub struct Look {
     pub logo: Option<Arc<Logo>>,
     /// 0, 90, 180, 270 degrees clockwise.
     pub rotate: u16,
+    /// What the wallet is called, 1 to 32 characters.
+    pub wallet_name: String,
+}
+
+impl Default for Look {
+    fn default() -> Look {
+        Look {
+            language: Language::default(),
+            shop_name: None,
+            logo: None,
+            rotate: 0,
+            wallet_name: WALLET_NAME.to_owned(),
+        }
+    }
 }
 
 impl Look {
     /// As oplati.conf says, with the picture that it names, if that could be read.
     #[must_use]
-    pub fn of(settings: &DisplaySettings, logo: Option<Arc<Logo>>) -> Look {
+    pub fn of(config: &Config, logo: Option<Arc<Logo>>) -> Look {
+        let settings = &config.display;
         Look {
+            wallet_name: config.main.wallet_name.clone(),
             language: settings.language,
             shop_name: settings.shop_name.clone(),
             logo,
@@ -260,14 +276,14 @@ fn message(scene: &Scene, size: PixelSize, look: &Look, moment: u32) -> Frame {
         extra,
     } = message_of(scene, look.language, moment);
     let mut sheet = Sheet::new(size, ground);
-    let words = words(scene, look.language);
+    let words = words(scene, look);
     let sign = if ground == PAPER { ACCENT } else { ink };
     let portrait = size.height > size.width;
     let (title_share, hint_share) = if portrait { (260, 200) } else { (220, 220) };
     let title = sheet.across(words.title, Weight::Bold, title_share, sheet.unit(150), 2);
     let extra = extra.map(|text| sheet.across(&text, Weight::Bold, 220, sheet.unit(190), 1));
     let hint = sheet.across(
-        words.hint,
+        &words.hint,
         Weight::Regular,
         hint_share,
         hint_px(title.px),
@@ -326,10 +342,10 @@ fn progress(sheet: &mut Sheet, moment: u32) {
 /// Everything else is fitted first and small; the code gets all that remains, to be read at two metres.
 fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, look: &Look) -> Frame {
     let mut sheet = Sheet::new(size, PAPER);
-    let words = words(&Scene::code(code.to_owned(), sum), look.language);
+    let words = words(&Scene::code(code.to_owned(), sum), look);
     let title = sheet.across(words.title, Weight::Bold, 110, sheet.unit(100), 1);
     let hint = sheet.across(
-        words.hint,
+        &words.hint,
         Weight::Regular,
         110,
         hint_px(sheet.unit(105)),
@@ -406,7 +422,7 @@ fn qr(
     };
     let placed = modules.paint(&mut sheet.frame, square)?;
     if let Some(text) = text {
-        qr_text(&mut sheet, text, payload, sum, look.language);
+        qr_text(&mut sheet, text, payload, sum, look);
     }
     Ok(Some(Drawn {
         frame: sheet.frame,
@@ -455,18 +471,13 @@ fn split(size: PixelSize, text_share: u32) -> (Area, Area) {
     }
 }
 
-fn qr_text(
-    sheet: &mut Sheet,
-    area: Area,
-    payload: &QrPayload,
-    sum: Option<Kopecks>,
-    language: Language,
-) {
+fn qr_text(sheet: &mut Sheet, area: Area, payload: &QrPayload, sum: Option<Kopecks>, look: &Look) {
+    let language = look.language;
     let scene = Scene::Qr {
         payload: payload.clone(),
         amount: sum,
     };
-    let words = words(&scene, language);
+    let words = words(&scene, look);
     let align = if sheet.size.width >= sheet.size.height {
         Align::Left
     } else {
@@ -492,7 +503,7 @@ fn qr_text(
     let title = fit(words.title, Weight::Bold, area.w, share(400), largest, 4);
     let hint_most = hint_px(title.px).max(sheet.unit(40));
     let hint = fit(
-        words.hint,
+        &words.hint,
         Weight::Regular,
         area.w,
         share(130),

@@ -1,28 +1,61 @@
 //! What the buyer reads, in three languages.
 
-use crate::config::Language;
-use crate::display::Scene;
+use crate::config::{Language, WALLET_NAME};
+use crate::display::render::Look;
+use crate::display::scene::Scene;
 use crate::money::Kopecks;
 
 /// A scene's words: what it says at first glance, and one line of what to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
     /// Large.
     pub title: &'static str,
     /// Smaller, below; may be empty.
-    pub hint: &'static str,
+    pub hint: String,
 }
 
-/// The words of a scene.
+/// The words of a scene in the buyer's language, with the wallet's name as the shop writes it.
 #[must_use]
-pub fn words(scene: &Scene, language: Language) -> Words {
+pub fn words(scene: &Scene, look: &Look) -> Words {
     let [ru, be, en] = table(scene);
-    let (title, hint) = match language {
+    let (title, hint) = match look.language {
         Language::Ru => ru,
         Language::Be => be,
         Language::En => en,
     };
+    let hint = with_wallet(hint, &look.wallet_name, look.language);
     Words { title, hint }
+}
+
+/// Stands for the wallet's name where no sentence declines it.
+pub(super) const NAME: &str = "{name}";
+/// Stands for the wallet as something to open or to pay with.
+const APP: &str = "{app}";
+/// Stands for the means of a payment.
+const MEANS: &str = "{means}";
+
+/// Puts the wallet's name into a text, which has at most one place for it. The default name is never declined and
+/// stands by itself; another one may be, so that it follows the word for an app, which the sentence declines instead.
+pub(super) fn with_wallet(text: &str, wallet: &str, language: Language) -> String {
+    let is_usual = wallet == WALLET_NAME;
+    let app = match language {
+        _ if is_usual => wallet.to_owned(),
+        Language::Ru => format!("приложение {wallet}"),
+        Language::Be => format!("праграму {wallet}"),
+        Language::En => format!("the {wallet} app"),
+    };
+    let means = match language {
+        _ if is_usual => wallet.to_owned(),
+        Language::Ru => format!("через {app}"),
+        Language::Be => format!("праз {app}"),
+        Language::En => format!("with {app}"),
+    };
+    let places = [(NAME, wallet), (APP, &app), (MEANS, &means)];
+    let found = places.into_iter().find_map(|(place, said)| {
+        let (before, after) = text.split_once(place)?;
+        Some(format!("{before}{said}{after}"))
+    });
+    found.unwrap_or_else(|| text.to_owned())
 }
 
 /// A narrow space that does not break.
@@ -33,22 +66,22 @@ type Line = (&'static str, &'static str);
 fn table(scene: &Scene) -> [Line; 3] {
     match scene {
         Scene::Idle => [
-            ("Добро пожаловать!", "Здесь можно оплатить через О!плати"),
-            ("Вітаем вас!", "Тут можна аплаціць праз О!плати"),
-            ("Welcome!", "You can pay with О!плати here"),
+            ("Добро пожаловать!", "Здесь можно оплатить через {app}"),
+            ("Вітаем вас!", "Тут можна аплаціць праз {app}"),
+            ("Welcome!", "You can pay with {app} here"),
         ],
         Scene::ScanMe => [
             (
                 "Покажите QR-код",
-                "Откройте О!плати и поднесите код к сканеру",
+                "Откройте {app} и поднесите код к сканеру",
             ),
             (
                 "Пакажыце QR-код",
-                "Адкрыйце О!плати і паднясіце код да сканера",
+                "Адкрыйце {app} і паднясіце код да сканера",
             ),
             (
                 "Show your QR code",
-                "Open О!плати and hold your code to the scanner",
+                "Open {app} and hold your code to the scanner",
             ),
         ],
         Scene::Qr { amount: None, .. } => [
@@ -57,14 +90,14 @@ fn table(scene: &Scene) -> [Line; 3] {
             ("Scan the QR code", "to use your card"),
         ],
         Scene::Qr { .. } => [
-            ("Отсканируйте QR-код для оплаты", "в приложении О!плати"),
-            ("Адскануйце QR-код для аплаты", "у праграме О!плати"),
-            ("Scan the QR code to pay", "in the О!плати app"),
+            ("Отсканируйте QR-код для оплаты", "в приложении {name}"),
+            ("Адскануйце QR-код для аплаты", "у праграме {name}"),
+            ("Scan the QR code to pay", "in the {name} app"),
         ],
         Scene::Code { .. } => [
-            ("Код подтверждения", "Введите его в приложении О!плати"),
-            ("Код пацвярджэння", "Увядзіце яго ў праграме О!плати"),
-            ("Confirmation code", "Enter it in the О!плати app"),
+            ("Код подтверждения", "Введите его в приложении {name}"),
+            ("Код пацвярджэння", "Увядзіце яго ў праграме {name}"),
+            ("Confirmation code", "Enter it in the {name} app"),
         ],
         Scene::PleaseConfirm { .. } => [
             ("Подтвердите оплату", "на своём телефоне"),
@@ -108,9 +141,9 @@ fn table(scene: &Scene) -> [Line; 3] {
             ("Payment cancelled", "Please ask the cashier"),
         ],
         Scene::Refunded { .. } => [
-            ("Деньги возвращены", "на ваш кошелёк О!плати"),
-            ("Грошы вернуты", "на ваш кашалёк О!плати"),
-            ("Money refunded", "to your О!плати wallet"),
+            ("Деньги возвращены", "на ваш кошелёк {name}"),
+            ("Грошы вернуты", "на ваш кашалёк {name}"),
+            ("Money refunded", "to your {name} wallet"),
         ],
         Scene::CardFound { .. } => [
             ("Карта найдена", "Спасибо!"),
@@ -126,9 +159,9 @@ fn table(scene: &Scene) -> [Line; 3] {
             ),
         ],
         Scene::NoConnection => [
-            ("Нет связи", "Оплата О!плати сейчас недоступна"),
-            ("Няма сувязі", "Аплата О!плати зараз недаступная"),
-            ("No connection", "О!плати is not available right now"),
+            ("Нет связи", "Оплата {means} сейчас недоступна"),
+            ("Няма сувязі", "Аплата {means} зараз недаступная"),
+            ("No connection", "{name} is not available right now"),
         ],
     }
 }
@@ -180,7 +213,7 @@ mod tests {
     fn the_seeds_words_stand_on_the_display() {
         let qr = Scene::qr("x".into(), Some(Kopecks(1)));
         assert_eq!(
-            words(&qr, Language::Ru).title,
+            words(&qr, &Look::default()).title,
             "Отсканируйте QR-код для оплаты"
         );
     }
@@ -189,18 +222,94 @@ mod tests {
     fn every_scene_speaks_every_language() {
         for scene in Scene::samples() {
             for language in [Language::Ru, Language::Be, Language::En] {
-                let words = words(&scene, language);
+                let look = Look {
+                    language,
+                    ..Look::default()
+                };
+                let words = words(&scene, &look);
                 assert!(
                     !words.title.is_empty() && !words.hint.is_empty(),
                     "{scene:?}"
                 );
                 let money = amount(Kopecks(123_456_789), language);
                 for weight in [Weight::Regular, Weight::Bold] {
-                    let all = [words.title, words.hint, to_pay(language), &money].concat();
+                    let all = [words.title, &words.hint, to_pay(language), &money].concat();
                     let missing: String = all.chars().filter(|c| !has(*c, weight)).collect();
                     assert_eq!(missing, "", "{scene:?} {language:?} {weight:?}");
                 }
             }
+        }
+    }
+
+    /// All sentences that name the wallet.
+    fn naming(language: Language, wallet: &str) -> Vec<String> {
+        let look = Look {
+            language,
+            wallet_name: wallet.to_owned(),
+            ..Look::default()
+        };
+        let hints = Scene::samples()
+            .into_iter()
+            .map(|scene| words(&scene, &look).hint);
+        hints.filter(|hint| hint.contains(wallet)).collect()
+    }
+
+    #[test]
+    fn the_usual_name_stands_by_itself() {
+        let expected = [
+            "Здесь можно оплатить через О!плати",
+            "Откройте О!плати и поднесите код к сканеру",
+            "в приложении О!плати",
+            "Введите его в приложении О!плати",
+            "на ваш кошелёк О!плати",
+            "Оплата О!плати сейчас недоступна",
+            "Введите его в приложении О!плати",
+        ];
+        assert_eq!(naming(Language::Ru, WALLET_NAME), expected);
+        let english = naming(Language::En, WALLET_NAME);
+        assert!(english.contains(&"You can pay with О!плати here".to_owned()));
+    }
+
+    #[test]
+    fn any_other_name_is_declined_by_nobody() {
+        let name = "Карта Плюс";
+        let russian = [
+            "Здесь можно оплатить через приложение Карта Плюс",
+            "Откройте приложение Карта Плюс и поднесите код к сканеру",
+            "в приложении Карта Плюс",
+            "Введите его в приложении Карта Плюс",
+            "на ваш кошелёк Карта Плюс",
+            "Оплата через приложение Карта Плюс сейчас недоступна",
+            "Введите его в приложении Карта Плюс",
+        ];
+        assert_eq!(naming(Language::Ru, name), russian);
+        let belarusian = [
+            "Тут можна аплаціць праз праграму Карта Плюс",
+            "Адкрыйце праграму Карта Плюс і паднясіце код да сканера",
+            "у праграме Карта Плюс",
+            "Увядзіце яго ў праграме Карта Плюс",
+            "на ваш кашалёк Карта Плюс",
+            "Аплата праз праграму Карта Плюс зараз недаступная",
+            "Увядзіце яго ў праграме Карта Плюс",
+        ];
+        assert_eq!(naming(Language::Be, name), belarusian);
+        let english = [
+            "You can pay with the Карта Плюс app here",
+            "Open the Карта Плюс app and hold your code to the scanner",
+            "in the Карта Плюс app",
+            "Enter it in the Карта Плюс app",
+            "to your Карта Плюс wallet",
+            "Карта Плюс is not available right now",
+            "Enter it in the Карта Плюс app",
+        ];
+        assert_eq!(naming(Language::En, name), english);
+    }
+
+    #[test]
+    fn a_name_is_no_pattern() {
+        for name in ["{app}", "{name}", "{means}"] {
+            let text = with_wallet("a {app} b", name, Language::Ru);
+            assert_eq!(text, format!("a приложение {name} b"));
         }
     }
 }

@@ -192,7 +192,7 @@ impl QrBox {
             ));
         }
         let longest = vec![b'x'; limit.into()];
-        let filled = self.qr.filled(&longest, "").ok_or_else(|| {
+        let filled = self.qr.filled(&longest, "", "").ok_or_else(|| {
             format!("[qr_box] qr: {limit} bytes of payload_max have no room in its length")
         })?;
         if !self.qr.has_payload() || filled.len() > MOST_BYTES {
@@ -208,7 +208,7 @@ impl QrBox {
         ];
         for (name, template) in others {
             let Some(template) = template else { continue };
-            let filled = template.filled(b"", "").unwrap_or_default();
+            let filled = template.filled(b"", "", "").unwrap_or_default();
             if template.has_payload() || filled.is_empty() || filled.len() > MOST_BYTES {
                 return Err(format!(
                     "[qr_box] {name}: 1 to {MOST_BYTES} bytes without {{payload}}"

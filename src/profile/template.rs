@@ -1,7 +1,8 @@
 //! Bytes for a device, as a profile writes them: `02 F0 'CLS' 03`.
 //!
-//! Two hexadecimal digits are a byte, `'text'` is ASCII, and `{payload}`, `{amount}`, `{length:u8}` and
-//! `{length:u16be}` (both of the payload, in bytes) are filled in when they are sent.
+//! Two hexadecimal digits are a byte, `'text'` is ASCII, and `{payload}`, `{amount}`, `{wallet}` (the
+//! wallet's name in Latin letters), `{length:u8}` and `{length:u16be}` (both of the payload, in bytes) are filled in
+//! when they are sent.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ enum Token {
     Bytes(Vec<u8>),
     Payload,
     Amount,
+    Wallet,
     LengthU8,
     LengthU16Be,
 }
@@ -65,13 +67,14 @@ impl Token {
         Ok(match word {
             "{payload}" => Token::Payload,
             "{amount}" => Token::Amount,
+            "{wallet}" => Token::Wallet,
             "{length:u8}" => Token::LengthU8,
             "{length:u16be}" => Token::LengthU16Be,
             hex => {
                 let is_byte = hex.len() == 2 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
                 let byte = u8::from_str_radix(hex, 16).ok().filter(|_| is_byte);
                 let byte = byte.ok_or_else(|| {
-                    format!("{hex:?}: two hexadecimal digits, 'text', {{payload}}, {{amount}}, {{length:u8}} or {{length:u16be}} is allowed")
+                    format!("{hex:?}: two hexadecimal digits, 'text', {{payload}}, {{amount}}, {{wallet}}, {{length:u8}} or {{length:u16be}} is allowed")
                 })?;
                 Token::Bytes(vec![byte])
             }
@@ -82,13 +85,14 @@ impl Token {
 impl Template {
     /// Its bytes; `None` when the payload is longer than a length field of it can say.
     #[must_use]
-    pub fn filled(&self, payload: &[u8], amount: &str) -> Option<Vec<u8>> {
+    pub fn filled(&self, payload: &[u8], amount: &str, wallet: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         for token in &self.tokens {
             match token {
                 Token::Bytes(fixed) => bytes.extend_from_slice(fixed),
                 Token::Payload => bytes.extend_from_slice(payload),
                 Token::Amount => bytes.extend_from_slice(amount.as_bytes()),
+                Token::Wallet => bytes.extend_from_slice(wallet.as_bytes()),
                 Token::LengthU8 => bytes.push(u8::try_from(payload.len()).ok()?),
                 Token::LengthU16Be => {
                     bytes.extend(u16::try_from(payload.len()).ok()?.to_be_bytes());
@@ -103,7 +107,11 @@ impl Template {
     pub fn fixed(&self) -> Option<Vec<u8>> {
         let pieces = self.tokens.iter().map(|token| match token {
             Token::Bytes(fixed) => Some(fixed.as_slice()),
-            Token::Payload | Token::Amount | Token::LengthU8 | Token::LengthU16Be => None,
+            Token::Payload
+            | Token::Amount
+            | Token::Wallet
+            | Token::LengthU8
+            | Token::LengthU16Be => None,
         });
         Some(pieces.collect::<Option<Vec<_>>>()?.concat())
     }
@@ -125,12 +133,19 @@ mod tests {
 
     #[test]
     fn templates_become_bytes() {
-        let filled = |text| template(text).unwrap().filled(b"AB", "12.34").unwrap();
+        let filled = |text| {
+            template(text)
+                .unwrap()
+                .filled(b"AB", "12.34", "Oplati")
+                .unwrap()
+        };
         assert_eq!(filled("02 F0 'CLS**' 03"), b"\x02\xf0CLS**\x03");
         assert_eq!(
             filled("{length:u16be} {length:u8} {payload} '**' {amount} 0a"),
             b"\x00\x02\x02AB**12.34\n"
         );
+        assert_eq!(filled("'-' {wallet} 0a"), b"-Oplati\n");
+        assert_eq!(template("{wallet}").unwrap().fixed(), None);
         assert_eq!(filled("  'a b'0D"), b"a b\r");
         assert_eq!(filled(""), b"");
         assert_eq!(template("02 'x'").unwrap().fixed(), Some(b"\x02x".to_vec()));
@@ -157,9 +172,9 @@ mod tests {
     fn a_length_that_has_no_room_is_never_cut() {
         let (one, two) = (template("{length:u8}"), template("{length:u16be}"));
         let (one, two) = (one.unwrap(), two.unwrap());
-        assert_eq!(one.filled(&[b'x'; 255], ""), Some(vec![255]));
-        assert_eq!(one.filled(&[b'x'; 256], ""), None);
-        assert_eq!(two.filled(&[b'x'; 256], ""), Some(vec![1, 0]));
-        assert_eq!(two.filled(&vec![b'x'; 65_536], ""), None);
+        assert_eq!(one.filled(&[b'x'; 255], "", ""), Some(vec![255]));
+        assert_eq!(one.filled(&[b'x'; 256], "", ""), None);
+        assert_eq!(two.filled(&[b'x'; 256], "", ""), Some(vec![1, 0]));
+        assert_eq!(two.filled(&vec![b'x'; 65_536], "", ""), None);
     }
 }

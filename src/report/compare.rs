@@ -53,6 +53,15 @@ pub struct Compared {
     pub absent: Vec<String>,
 }
 
+impl Compared {
+    /// How many differences there are, those that are not named included.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let named = u64::try_from(self.differences.len()).unwrap_or(u64::MAX);
+        named.saturating_add(self.more)
+    }
+}
+
 impl Comparison {
     /// A row of the service's report, and what the journal knows under its number.
     pub fn reported(&mut self, info: &PaymentInfo, known: Option<&Record>) {

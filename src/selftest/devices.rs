@@ -424,9 +424,9 @@ fn frame_of_daemon(png: &[u8], devices: &[serde_json::Value]) -> Check {
 /// A code of the usual length, drawn as this till would and read back.
 fn own_frame(ground: &Ground) -> Check {
     let settings = ground.settings.as_ref().ok();
-    let display = settings.map(|loaded| &loaded.config.display);
-    let size = picture_size(display.map_or(&[], |display| &display.devices));
-    let look = display.map_or_else(Look::default, |display| Look::of(display, None));
+    let config = settings.map(|loaded| &loaded.config);
+    let size = picture_size(config.map_or(&[], |config| &config.display.devices));
+    let look = config.map_or_else(Look::default, |config| Look::of(config, None));
     let code = "https://getapp.o-plati.by/map/?app_link=0123456789abcdef0123456789abcdef";
     match proof::painted(&Scene::qr(code.to_owned(), None), size, &look, 0) {
         Ok((_, Some(proof))) if proof.is_read => {

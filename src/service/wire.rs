@@ -122,7 +122,8 @@ pub struct Payment<'a> {
     details: Details<'a>,
 }
 
-/// The receipt (C).
+/// The receipt (C). `amountTotal` is what its items cost together, and more than `sum` where a part of the receipt is
+/// paid by other means: the closed specification foresees that (A).
 #[derive(Serialize)]
 struct Details<'a> {
     #[serde(rename = "receiptNumber", skip_serializing_if = "Option::is_none")]
@@ -173,7 +174,7 @@ impl<'a> Payment<'a> {
     /// Puts the content into the wire's form.
     ///
     /// # Errors
-    /// When a quantity is no decimal number.
+    /// When a quantity is no decimal number, or the items cost more than 64 bits hold.
     pub fn new(content: &PaymentContent<'a>) -> Result<Payment<'a>, WireError> {
         let items = match content.receipt {
             Some(receipt) => receipt.items.iter().map(item).collect::<Result<_, _>>()?,
@@ -187,6 +188,8 @@ impl<'a> Payment<'a> {
             }],
         };
         let receipt = content.receipt;
+        let total = receipt.map_or(Some(content.sum), Receipt::total);
+        let total = total.ok_or_else(|| field("amountTotal", "more than 64 bits"))?;
         Ok(Payment {
             sum: money(content.sum)?,
             order_number: content.order_number,
@@ -197,7 +200,7 @@ impl<'a> Payment<'a> {
                 receipt_number: receipt.map(|receipt| receipt.number.as_str()),
                 reg_num: content.reg_num,
                 items,
-                amount_total: money(content.sum)?,
+                amount_total: money(total)?,
                 footer_info: receipt.and_then(|receipt| receipt.footer.as_deref()),
                 header_info: receipt.and_then(|receipt| receipt.header.as_deref()),
             },
@@ -520,6 +523,62 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("sessionId"));
+    }
+
+    #[test]
+    fn a_receipt_that_is_partly_paid_otherwise_has_its_own_total() {
+        let mut receipt = request(1234).receipt;
+        receipt.paid_otherwise = Kopecks(500);
+        let sale = PaymentContent {
+            sum: Kopecks(734),
+            order_number: "n-1",
+            session: Some("s"),
+            shift: "24112026",
+            reg_num: "OPL000011111",
+            receipt: Some(&receipt),
+        };
+        let written = |content: &PaymentContent<'_>| {
+            serde_json::to_value(Payment::new(content).unwrap()).unwrap()
+        };
+        let numbers = |body: &serde_json::Value| {
+            let details = &body["details"];
+            let numbers = [&body["sum"], &details["amountTotal"]].map(ToString::to_string);
+            (
+                numbers.join(" of "),
+                details["items"][0]["cost"].to_string(),
+            )
+        };
+        assert_eq!(
+            numbers(&written(&sale)),
+            ("7.34 of 12.34".into(), "12.34".into())
+        );
+        let whole = PaymentContent {
+            session: None,
+            ..sale
+        };
+        assert_eq!(
+            numbers(&written(&whole)),
+            ("7.34 of 12.34".into(), "12.34".into())
+        );
+        let part = PaymentContent {
+            receipt: None,
+            sum: Kopecks(100),
+            ..whole
+        };
+        assert_eq!(numbers(&written(&part)), ("1 of 1".into(), "1".into()));
+        let endless = crate::operation::Item {
+            cost: Kopecks(i64::MAX),
+            ..receipt.items[0].clone()
+        };
+        let endless = Receipt {
+            items: vec![endless.clone(), endless],
+            ..receipt.clone()
+        };
+        let endless = PaymentContent {
+            receipt: Some(&endless),
+            ..part
+        };
+        assert!(Payment::new(&endless).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod bench_figures;
 mod cli;
 mod clients;
 mod crashes;
+mod daily_check;
 mod displays;
 mod journal;
 mod licences;

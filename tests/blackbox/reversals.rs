@@ -62,6 +62,50 @@ fn refunds_cancellations_and_annulments_move_the_money_they_say() {
 }
 
 #[test]
+fn a_receipt_that_is_partly_paid_by_card_is_sold_refunded_and_cancelled() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    let receipt = |cost: i64, otherwise: i64| json!({"number": "m", "items": [{"name": "Хлеб", "cost": cost}], "paid_otherwise": otherwise});
+    let sale = |otherwise| json!({"amount": 734, "receipt": receipt(1234, otherwise)});
+    let (status, problem) = till.ask("PUT", "/v1/sales/s1", sale(501));
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (422, Some("amount_mismatch"))
+    );
+    assert_eq!(till.ask("PUT", "/v1/sales/s1", sale(500)).0, 201);
+    let sold = till.until_final("s1");
+    assert_eq!(
+        (&sold["state"], &sold["amount"], &sold["left"]),
+        (&json!("done"), &json!(734), &json!(734)),
+        "{sold}"
+    );
+    assert_eq!(sim.balance(), 734);
+    assert_eq!(till.ask("PUT", "/v1/sales/s1", sale(500)).0, 200);
+    // A part goes back to the wallet and a part by card, then the rest of the wallet's.
+    let part = json!({"sale": "s1", "amount": 234, "receipt": receipt(334, 100)});
+    assert_eq!(till.ask("PUT", "/v1/refunds/r1", part).0, 201);
+    assert_eq!(till.until_final("r1")["state"], "done");
+    assert_eq!(sim.balance(), 500);
+    let rest = json!({"operation": "s1"});
+    assert_eq!(till.ask("PUT", "/v1/cancellations/c1", rest).0, 201);
+    assert_eq!(till.until_final("c1")["state"], "done");
+    assert_eq!(sim.balance(), 0);
+    // All of a sale at once repeats its items.
+    assert_eq!(till.ask("PUT", "/v1/sales/s2", sale(500)).0, 201);
+    assert_eq!(till.until_final("s2")["state"], "done");
+    let whole = json!({"operation": "s2"});
+    assert_eq!(till.ask("PUT", "/v1/cancellations/c2", whole).0, 201);
+    assert_eq!(till.until_final("c2")["amount"], 734);
+    assert_eq!(sim.balance(), 0);
+    // What the till says of nothing paid otherwise is what it says by saying nothing.
+    till.begin("s3", 100);
+    till.until_final("s3");
+    let mut same = crate::bench::sale("s3", 100);
+    same["receipt"]["paid_otherwise"] = json!(0);
+    assert_eq!(till.ask("PUT", "/v1/sales/s3", same).0, 200);
+}
+
+#[test]
 fn a_cancellation_waits_for_the_connection_and_blocks_sales_until_then() {
     let (sim, till) = sold();
     sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));

@@ -275,7 +275,7 @@ fn a_token_that_has_no_place_on_the_disk_is_not_asked_for_and_the_disk_is_named(
 }
 
 /// A service whose clock stands still.
-fn service_of(date: &'static str) -> String {
+pub fn service_of(date: &'static str) -> String {
     use std::io::{BufRead as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -36,6 +36,7 @@ fn receipt(amount: i64, number: &str) -> Receipt {
         }],
         header: None,
         footer: None,
+        paid_otherwise: Kopecks::ZERO,
     }
 }
 

@@ -186,6 +186,9 @@ pub fn configuration(data: &[u8]) {
             let main = &loaded.config.main;
             assert!((1..=300).contains(&main.timeout.as_secs()));
             assert!((10..=3600).contains(&main.wait_buyer.as_secs()));
+            assert!((1..=60).contains(&main.poll_payment.as_secs()));
+            assert!((1..=10).contains(&main.poll_session.as_secs()));
+            assert!((1..=32).contains(&main.wallet_name.chars().count()));
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }

@@ -76,7 +76,7 @@ fn look(language: Language, logo: Option<Arc<Logo>>) -> Look {
         language,
         shop_name: Some("Магазин «Ромашка»".to_owned()),
         logo,
-        rotate: 0,
+        ..Look::default()
     }
 }
 

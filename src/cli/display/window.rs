@@ -81,7 +81,7 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         context,
         wanted,
         // The logo is of the idle scene, which the daemon draws.
-        look: Look::of(&config.display, None),
+        look: Look::of(&config, None),
         monitors: None,
         pixels: Pixels::new(event_loop.owned_display_handle())
             .map_err(|error| no_desktop(&error))?,

@@ -46,7 +46,7 @@ pub(super) fn run(
     };
     let config = &loaded.config;
     let (registry, _) = Registry::load(&ground.paths.profiles());
-    let look = Look::of(&config.display, None);
+    let look = Look::of(config, None);
     let system = |error: std::io::Error| CliError::Data(error.to_string());
     let displays =
         Displays::start_with(&config.display.devices, &look, &registry).map_err(system)?;

@@ -1,4 +1,4 @@
-//! Nobody pays: the shop's name, its logo, and that О!плати is welcome.
+//! Nobody pays: the shop's name, its logo, and that the wallet is welcome.
 
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 
@@ -17,7 +17,7 @@ pub(super) fn idle(size: PixelSize, look: &Look) -> Frame {
         None => (NIGHT, Rgb888::WHITE, PALE),
     };
     let mut sheet = Sheet::new(size, ground);
-    let words = words(&Scene::Idle, look.language);
+    let words = words(&Scene::Idle, look);
     let named = look
         .shop_name
         .as_deref()
@@ -29,7 +29,7 @@ pub(super) fn idle(size: PixelSize, look: &Look) -> Frame {
     let name = named.unwrap_or(words.title);
     let name = sheet.across(name, Weight::Bold, name_share, name_px, 3);
     let hint_most = hint_px(name.px).min(sheet.unit(78));
-    let hint = sheet.across(words.hint, Weight::Regular, 200, hint_most, 3);
+    let hint = sheet.across(&words.hint, Weight::Regular, 200, hint_most, 3);
     let (gap, thickness) = (
         sheet.unit(if logo.is_some() { 45 } else { 80 }),
         sheet.unit(10).max(2),

@@ -153,10 +153,17 @@ fn turned_frames_are_the_same_frame() {
 /// The margin around everything is ground: nothing is clipped at an edge.
 #[test]
 fn nothing_touches_the_edge_of_any_frame() {
-    for dimensions in SIZES.into_iter().filter(|(width, _)| *width < 2000) {
-        for language in [Language::Ru, Language::Be, Language::En] {
+    let languages = [Language::Ru, Language::Be, Language::En];
+    let longest = Look {
+        wallet_name: "Ш".repeat(32),
+        ..look(Language::Ru)
+    };
+    let looks = languages.map(look).into_iter().chain([longest]);
+    for look in looks {
+        let language = look.language;
+        for dimensions in SIZES.into_iter().filter(|(width, _)| *width < 2000) {
             for scene in Scene::samples() {
-                let frame = render(&scene, size(dimensions), &look(language)).unwrap();
+                let frame = render(&scene, size(dimensions), &look).unwrap();
                 let PixelSize { width, height } = frame.size();
                 let ground = frame.get(0, 0);
                 let rim =
@@ -249,9 +256,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_size_and_name_renders(width in 320_u32..1400, height in 240_u32..1400, name in "\\PC{0,80}", kopecks in 1_i64..=100_000_000) {
-        let look = Look { language: Language::Be, shop_name: Some(name), ..Look::default() };
-        for scene in [Scene::Idle, Scene::Paid { amount: Kopecks(kopecks) }, Scene::code("4829".into(), Some(Kopecks(kopecks)))] {
+    fn any_size_and_name_renders(width in 320_u32..1400, height in 240_u32..1400, name in "\\PC{0,80}", wallet_name in "\\PC{1,32}", kopecks in 1_i64..=100_000_000) {
+        let look = Look { language: Language::Be, shop_name: Some(name), wallet_name, ..Look::default() };
+        for scene in [Scene::Idle, Scene::ScanMe, Scene::NoConnection, Scene::Paid { amount: Kopecks(kopecks) }, Scene::code("4829".into(), Some(Kopecks(kopecks)))] {
             let frame = render(&scene, PixelSize { width, height }, &look).unwrap();
             prop_assert_eq!(frame.pixels().len(), width as usize * height as usize * 3);
         }

@@ -5,6 +5,7 @@
 //! letters, since its buyers read that rather than nothing.
 
 use crate::profile::display::{CodePage, Dialect, Pole};
+use crate::profile::template::Template;
 use crate::scanner::text::cp1251;
 
 /// The text with only letters that the display has; at most `room` characters if that can be had by
@@ -24,6 +25,18 @@ pub(super) fn spelt(text: &str, pole: &Pole, room: usize) -> String {
         spelt.make_ascii_uppercase();
     }
     spelt
+}
+
+/// A text in ASCII, for displays that are told no code page.
+#[must_use]
+pub(super) fn in_latin(text: &str) -> String {
+    let ascii = Pole {
+        dialect: Dialect::Epson,
+        code_page: CodePage::Ascii,
+        select: Template::default(),
+        lacks: String::new(),
+    };
+    spelt(text, &ascii, usize::MAX)
 }
 
 /// One byte for each character of a text that was [`spelt`]; anything else becomes a question mark.
@@ -159,7 +172,7 @@ pub(super) mod tests {
         Pole {
             dialect,
             code_page,
-            select: crate::profile::template::Template::default(),
+            select: Template::default(),
             lacks: String::new(),
         }
     }

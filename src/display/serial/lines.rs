@@ -2,9 +2,9 @@
 //! left gives way to them.
 
 use super::code_page::spelt;
-use crate::config::Language;
-use crate::display::Scene;
-use crate::display::words::to_pay;
+use crate::config::{Language, WALLET_NAME};
+use crate::display::words::{NAME, to_pay};
+use crate::display::{Look, Scene};
 use crate::money::Kopecks;
 use crate::profile::display::Pole;
 
@@ -22,18 +22,49 @@ enum Line {
     Named(String),
     /// Words on the left, money on the right.
     Money(Words, Kopecks),
-    /// Words on the left, a code on the right.
-    Code(Words, String),
+    /// The wallet, in the middle.
+    Wallet(Naming),
+    /// The wallet on the left, a code on the right.
+    Code(Naming, String),
+}
+
+/// What is said of the wallet. The usual name is never declined; another one may be, so that it stands where nothing
+/// declines it, or not at all where it is too long.
+struct Naming {
+    /// With the usual name.
+    usual: Words,
+    /// With `{name}` in place of another one.
+    named: Words,
+    /// Where that has no room.
+    bare: Words,
+}
+
+impl Naming {
+    /// Spelt with what the display has, for so many columns.
+    fn spelt(&self, look: &Look, pole: &Pole, room: usize) -> String {
+        let with_name = |words| {
+            let text = said(words, look.language).replacen(NAME, &look.wallet_name, 1);
+            spelt(&text, pole, room)
+        };
+        if look.wallet_name == WALLET_NAME {
+            return with_name(self.usual);
+        }
+        let named = with_name(self.named);
+        if named.chars().count() <= room {
+            return named;
+        }
+        with_name(self.bare)
+    }
 }
 
 /// A scene's lines, spelt with what the display has.
-pub(super) fn lines(
-    scene: &Scene,
-    language: Language,
-    shop: Option<&str>,
-    pole: &Pole,
-) -> [String; 2] {
-    let shop = shop.map(str::trim).filter(|name| !name.is_empty());
+pub(super) fn lines(scene: &Scene, look: &Look, pole: &Pole) -> [String; 2] {
+    let language = look.language;
+    let shop = look
+        .shop_name
+        .as_deref()
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
     if let (Scene::Idle, Some(shop)) = (scene, shop) {
         let shop = spelt(shop, pole, COLUMNS);
         if let Some(both) = on_two(&shop) {
@@ -44,9 +75,11 @@ pub(super) fn lines(
         Line::Said(words) => centred(&spelt(said(words, language), pole, COLUMNS)),
         Line::Named(name) => centred(&spelt(&name, pole, COLUMNS)),
         Line::Money(words, amount) => money(said(words, language), amount, language, pole),
-        Line::Code(words, code) => {
-            let word = spelt(said(words, language), pole, COLUMNS);
-            apart(&word, &spelt(&code, pole, COLUMNS))
+        Line::Wallet(naming) => centred(&naming.spelt(look, pole, COLUMNS)),
+        Line::Code(naming, code) => {
+            let code = spelt(&code, pole, COLUMNS);
+            let room = COLUMNS.saturating_sub(code.chars().count() + 1);
+            apart(&naming.spelt(look, pole, room), &code)
         }
     };
     table(scene, shop).map(laid)
@@ -62,7 +95,7 @@ fn said(words: Words, language: Language) -> &'static str {
 }
 
 fn table(scene: &Scene, shop: Option<&str>) -> [Line; 2] {
-    use Line::{Code, Money, Named, Said};
+    use Line::{Code, Money, Named, Said, Wallet};
     let due = [Language::Ru, Language::Be, Language::En].map(to_pay);
     let or_money =
         |amount: Option<Kopecks>, words| amount.map_or(Said(words), |amount| Money(due, amount));
@@ -72,15 +105,27 @@ fn table(scene: &Scene, shop: Option<&str>) -> [Line; 2] {
                 Said(["Добро пожаловать!", "Вітаем вас!", "Welcome!"]),
                 |shop| Named(shop.to_owned()),
             ),
-            Said(["Оплата: О!плати", "Аплата: О!плати", "Pay with О!плати"]),
+            Wallet(Naming {
+                usual: ["Оплата: О!плати", "Аплата: О!плати", "Pay with О!плати"],
+                named: ["Оплата: {name}", "Аплата: {name}", "Pay with {name}"],
+                bare: [NAME; 3],
+            }),
         ],
         Scene::ScanMe => [
             Said(["Покажите QR-код", "Пакажыце QR-код", "Show your QR code"]),
-            Said([
-                "из О!плати сканеру",
-                "з О!плати сканеру",
-                "from the О!плати app",
-            ]),
+            Wallet(Naming {
+                usual: [
+                    "из О!плати сканеру",
+                    "з О!плати сканеру",
+                    "from the О!плати app",
+                ],
+                named: [
+                    "из приложения {name}",
+                    "з праграмы {name}",
+                    "from the {name} app",
+                ],
+                bare: ["из приложения", "з праграмы", "from the app"],
+            }),
         ],
         // On another display or on the till: these two lines do not say where.
         Scene::Qr { amount, .. } => [
@@ -95,7 +140,14 @@ fn table(scene: &Scene, shop: Option<&str>) -> [Line; 2] {
             ),
         ],
         Scene::Code { code, amount } => [
-            Code(["Код О!плати", "Код О!плати", "О!плати code"], code.clone()),
+            Code(
+                Naming {
+                    usual: ["Код О!плати", "Код О!плати", "О!плати code"],
+                    named: ["{name}: код", "{name}: код", "{name}: code"],
+                    bare: ["Код", "Код", "Code"],
+                },
+                code.clone(),
+            ),
             or_money(
                 *amount,
                 [
@@ -182,7 +234,11 @@ fn table(scene: &Scene, shop: Option<&str>) -> [Line; 2] {
             ]),
         ],
         Scene::NoConnection => [
-            Said(["Нет связи с О!плати", "Няма сувязі", "No connection"]),
+            Wallet(Naming {
+                usual: ["Нет связи с О!плати", "Няма сувязі", "No connection"],
+                named: ["Нет связи: {name}", "Няма сувязі", "No connection"],
+                bare: ["Нет связи", "Няма сувязі", "No connection"],
+            }),
             Said([
                 "Обратитесь к кассиру",
                 "Звярніцеся да касіра",
@@ -243,7 +299,15 @@ mod tests {
 
     fn of(scene: &Scene) -> [String; 2] {
         let pole = pole(Dialect::Epson, CodePage::Cp866);
-        lines(scene, Language::Ru, None, &pole)
+        lines(scene, &Look::default(), &pole)
+    }
+
+    fn look(language: Language, wallet: &str) -> Look {
+        Look {
+            language,
+            wallet_name: wallet.to_owned(),
+            ..Look::default()
+        }
     }
 
     #[test]
@@ -253,16 +317,19 @@ mod tests {
             .flat_map(|one| PAGES.map(|page| (one, page)))
         {
             let pole = pole(Dialect::Epson, page);
+            let look = look(language, WALLET_NAME);
             for scene in Scene::samples() {
-                for line in lines(&scene, language, None, &pole) {
+                for line in lines(&scene, &look, &pole) {
                     assert_eq!(line.chars().count(), COLUMNS, "{line:?}");
                     assert!(!line.contains('?'), "{line:?}");
                 }
                 for line in table(&scene, None) {
-                    if let Line::Said(words) = line {
-                        let spelt = spelt(said(words, language), &pole, COLUMNS);
-                        assert!(spelt.chars().count() <= COLUMNS, "{spelt:?} is cut");
-                    }
+                    let spelt = match line {
+                        Line::Said(words) => spelt(said(words, language), &pole, COLUMNS),
+                        Line::Wallet(naming) => naming.spelt(&look, &pole, COLUMNS),
+                        Line::Named(_) | Line::Money(..) | Line::Code(..) => continue,
+                    };
+                    assert!(spelt.chars().count() <= COLUMNS, "{spelt:?} is cut");
                 }
             }
         }
@@ -291,16 +358,23 @@ mod tests {
         let qr = Scene::qr("https://x".into(), Some(Kopecks(1999)));
         assert_eq!(of(&qr), ["Отсканируйте QR-код ", "К оплате   19,99 руб"]);
         let none = pole(Dialect::Utc, CodePage::Ascii);
-        let latin = lines(&qr, Language::Ru, None, &none);
+        let latin = lines(&qr, &Look::default(), &none);
         assert_eq!(latin, ["Otskaniruyte QR-kod ", "K oplate   19,99 rub"]);
-        let english = lines(&qr, Language::En, None, &none);
+        let english = lines(&qr, &look(Language::En, WALLET_NAME), &none);
         assert_eq!(english, ["  Scan the QR code  ", "To pay     19.99 BYN"]);
     }
 
     #[test]
     fn a_shops_name_uses_both_lines_if_it_must() {
         let pole = pole(Dialect::Epson, CodePage::Cp866);
-        let idle = |name: &str| lines(&Scene::Idle, Language::Ru, Some(name), &pole);
+        let idle = |name: &str| {
+            let shop_name = Some(name.to_owned());
+            let look = Look {
+                shop_name,
+                ..Look::default()
+            };
+            lines(&Scene::Idle, &look, &pole)
+        };
         assert_eq!(
             idle("Ромашка"),
             ["      Ромашка       ", "  Оплата: О!плати   "]
@@ -312,5 +386,47 @@ mod tests {
         let endless = idle("Ж".repeat(50).as_str());
         assert_eq!(endless[0], "Ж".repeat(20));
         assert_eq!(idle("  \u{1b}[2J ")[0].trim(), "[2J");
+    }
+
+    #[test]
+    fn another_name_of_the_wallet_stands_where_it_has_room() {
+        let dos = pole(Dialect::Epson, CodePage::Cp866);
+        let shown = |scene: &Scene, language, name| {
+            let both = lines(scene, &look(language, name), &dos);
+            both.map(|line| line.trim().to_owned())
+        };
+        let code = Scene::code("482915".into(), None);
+        let (ru, be, en) = (Language::Ru, Language::Be, Language::En);
+        assert_eq!(shown(&Scene::Idle, ru, "Оплати")[1], "Оплата: Оплати");
+        assert_eq!(shown(&Scene::Idle, en, "Оплати")[1], "Pay with Оплати");
+        assert_eq!(
+            shown(&Scene::ScanMe, ru, "Оплати")[1],
+            "из приложения Оплати"
+        );
+        assert_eq!(shown(&Scene::ScanMe, be, "Оплати")[1], "з праграмы Оплати");
+        assert_eq!(shown(&code, ru, "Оплати")[0], "Оплати: код   482915");
+        assert_eq!(
+            shown(&Scene::NoConnection, ru, "Оплати")[0],
+            "Нет связи: Оплати"
+        );
+        let long = "Кошелёк нашего города";
+        assert_eq!(shown(&Scene::Idle, ru, long)[1], "Кошелёк нашего город");
+        assert_eq!(shown(&Scene::ScanMe, ru, long)[1], "из приложения");
+        assert_eq!(shown(&Scene::ScanMe, en, long)[1], "from the app");
+        assert_eq!(shown(&code, ru, long)[0], "Код           482915");
+        assert_eq!(shown(&Scene::NoConnection, ru, long)[0], "Нет связи");
+        // Without Cyrillic it is spelt in Latin letters.
+        let latin = pole(Dialect::Utc, CodePage::Ascii);
+        let idle = lines(&Scene::Idle, &look(ru, "Оплати"), &latin);
+        assert_eq!(idle[1].trim(), "Oplata: Oplati");
+        for scene in Scene::samples() {
+            for name in ["Я", "{name}", "!#!#!#!#", "漢漢", &"Ж".repeat(32)] {
+                for language in LANGUAGES {
+                    for line in lines(&scene, &look(language, name), &latin) {
+                        assert_eq!(line.chars().count(), COLUMNS, "{line:?}");
+                    }
+                }
+            }
+        }
     }
 }

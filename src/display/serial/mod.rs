@@ -18,7 +18,7 @@ use std::path::Path;
 use super::panel::{Ability, Driver, Panel, PanelError, ScenePanel};
 use super::render::Look;
 use super::scene::Scene;
-use crate::config::{Language, SerialLine};
+use crate::config::SerialLine;
 use crate::discover::sysfs;
 use crate::profile::DisplayProfile;
 
@@ -29,8 +29,7 @@ use port::{Port, Step};
 pub(super) struct SerialPanelDriver {
     line: SerialLine,
     profile: DisplayProfile,
-    language: Language,
-    shop: Option<String>,
+    look: Look,
     identity: Option<String>,
 }
 
@@ -39,8 +38,7 @@ impl SerialPanelDriver {
         SerialPanelDriver {
             line,
             profile,
-            language: look.language,
-            shop: look.shop_name.clone(),
+            look: look.clone(),
             identity: None,
         }
     }
@@ -87,8 +85,7 @@ impl ScenePanel for SerialPanel {
     fn show(&mut self, scene: &Scene) -> Result<&'static str, PanelError> {
         let SerialPanelDriver {
             profile,
-            language,
-            shop,
+            look,
             line,
             identity: _,
         } = &self.driver;
@@ -96,8 +93,7 @@ impl ScenePanel for SerialPanel {
             let node = line.path.display();
             PanelError::Failed(format!("{node}: {} is not shown", scene.name()))
         };
-        let (steps, shows) =
-            steps(profile, scene, *language, shop.as_deref()).ok_or_else(unable)?;
+        let (steps, shows) = steps(profile, scene, look).ok_or_else(unable)?;
         self.port.send(&steps)?;
         Ok(shows)
     }
@@ -141,16 +137,15 @@ fn ready(profile: &DisplayProfile) -> Vec<Step> {
 fn steps(
     profile: &DisplayProfile,
     scene: &Scene,
-    language: Language,
-    shop: Option<&str>,
+    look: &Look,
 ) -> Option<(Vec<Step>, &'static str)> {
     match (&profile.qr_box, &profile.pole) {
         (Some(qr_box), _) => {
-            let picture = qr_box::picture(qr_box, scene)?;
+            let picture = qr_box::picture(qr_box, scene, &look.wallet_name)?;
             Some((vec![picture.step], picture.shows))
         }
         (None, Some(pole)) => {
-            let lines = lines::lines(scene, language, shop, pole);
+            let lines = lines::lines(scene, look, pole);
             Some((pole::shown(pole, &lines), scene.name()))
         }
         (None, None) => None,
@@ -167,7 +162,7 @@ pub fn failures(profile: &DisplayProfile) -> Vec<String> {
         let samples = Scene::samples();
         let scene = samples.iter().find(|scene| scene.name() == vector.scene);
         let sent = match scene {
-            Some(scene) => steps(profile, scene, Language::Ru, None).map(|(steps, _)| steps),
+            Some(scene) => steps(profile, scene, &Look::default()).map(|(steps, _)| steps),
             None if vector.scene == "ready" => Some(ready(profile)),
             None => {
                 let known: Vec<&str> = samples.iter().map(Scene::name).collect();

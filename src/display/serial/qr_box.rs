@@ -1,5 +1,6 @@
 //! QR boxes: they draw a code by themselves and have a picture for each result, and no text.
 
+use super::code_page::in_latin;
 use super::port::{After, Step};
 use crate::display::Scene;
 use crate::money::Kopecks;
@@ -15,7 +16,7 @@ pub(super) struct Picture {
 
 /// Shows nothing, or a welcome.
 pub(super) fn cleared(qr_box: &QrBox) -> Step {
-    Step::plain(qr_box.clear.filled(b"", "").unwrap_or_default())
+    Step::plain(qr_box.clear.filled(b"", "", "").unwrap_or_default())
 }
 
 /// What follows the opening.
@@ -33,7 +34,7 @@ pub(super) fn ready(qr_box: &QrBox) -> Vec<Step> {
 ///
 /// A box's picture of success says that a payment succeeded: a refund and a found card are not that,
 /// and leave it idle.
-pub(super) fn picture(qr_box: &QrBox, scene: &Scene) -> Option<Picture> {
+pub(super) fn picture(qr_box: &QrBox, scene: &Scene, wallet: &str) -> Option<Picture> {
     let (template, payload, amount) = match scene {
         Scene::Qr { payload, amount } => {
             (&qr_box.qr, payload.text(), amount.unwrap_or(Kopecks::ZERO))
@@ -61,7 +62,10 @@ pub(super) fn picture(qr_box: &QrBox, scene: &Scene) -> Option<Picture> {
             });
         }
     };
-    let bytes = template.filled(payload.as_bytes(), &amount.to_string())?;
+    // What would end the code ends the name, too.
+    let ends = qr_box.payload_without.iter();
+    let wallet = ends.fold(in_latin(wallet), |name, end| name.replace(end, ""));
+    let bytes = template.filled(payload.as_bytes(), &amount.to_string(), &wallet)?;
     Some(Picture {
         step: Step::plain(bytes),
         shows: scene.name(),
@@ -71,6 +75,7 @@ pub(super) fn picture(qr_box: &QrBox, scene: &Scene) -> Option<Picture> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::WALLET_NAME;
     use crate::profile::Registry;
 
     fn qr_box(id: &str) -> QrBox {
@@ -79,7 +84,7 @@ mod tests {
     }
 
     fn bytes(id: &str, scene: &Scene) -> Vec<u8> {
-        picture(&qr_box(id), scene).unwrap().step.bytes
+        picture(&qr_box(id), scene, WALLET_NAME).unwrap().step.bytes
     }
 
     #[test]
@@ -101,7 +106,10 @@ mod tests {
             assert_eq!(bytes(scene), cls);
         }
         let too_long = Scene::qr("x".repeat(256), None);
-        assert_eq!(picture(&qr_box("mertech-qr-pay"), &too_long), None);
+        assert_eq!(
+            picture(&qr_box("mertech-qr-pay"), &too_long, WALLET_NAME),
+            None
+        );
     }
 
     #[test]
@@ -116,6 +124,14 @@ mod tests {
             qr(None),
             b"DisplayQRCodeScreen**https://x.by/1**0.00**O!plati\n"
         );
+        let named = |name| {
+            let scene = Scene::qr("x".to_owned(), None);
+            let sent = picture(&qr_box("bonrix-qr-35"), &scene, name).unwrap();
+            String::from_utf8(sent.step.bytes).unwrap()
+        };
+        let head = "DisplayQRCodeScreen**x**0.00**";
+        assert_eq!(named("Оплати"), format!("{head}Oplati\n"));
+        assert_eq!(named("Мой **банк"), format!("{head}Moy bank\n"));
         let cancelled = bytes(Scene::Cancelled);
         assert_eq!(cancelled, b"DisplayCancelQRCodeScreen**-**-**-\n");
     }
@@ -123,7 +139,11 @@ mod tests {
     #[test]
     fn what_a_box_has_no_picture_for_leaves_it_idle_and_says_so() {
         let amount = Kopecks(1);
-        let shows = |scene| picture(&qr_box("mertech-qr-pay"), &scene).unwrap().shows;
+        let shows = |scene| {
+            picture(&qr_box("mertech-qr-pay"), &scene, WALLET_NAME)
+                .unwrap()
+                .shows
+        };
         assert_eq!(shows(Scene::Refunded { amount }), "idle");
         assert_eq!(shows(Scene::PleaseConfirm { amount }), "idle");
         assert_eq!(shows(Scene::Paid { amount }), "paid");

@@ -106,7 +106,7 @@ fn profile(id: &str) -> DisplayProfile {
 
 /// The bytes of one scene, and of the opening.
 fn bytes_of(id: &str, scene: &Scene) -> Vec<u8> {
-    let (steps, _) = steps(&profile(id), scene, Language::Ru, None).unwrap();
+    let (steps, _) = steps(&profile(id), scene, &Look::default()).unwrap();
     steps.into_iter().flat_map(|step| step.bytes).collect()
 }
 

@@ -1,0 +1,60 @@
+//! Small files of the daemon's own beside the journal: read whole with a bound, replaced whole. A damaged one is set
+//! aside, and what it held begins anew.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// No right file is larger.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// When a file that was written must be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durable {
+    /// Whenever the system likes.
+    Eventually,
+    /// Before it takes the place of the old one.
+    AtOnce,
+}
+
+/// What the file holds, or nothing yet. `what` is said in the log when it cannot be read.
+pub(super) fn read<T: Default + DeserializeOwned>(path: &Path, what: &str) -> T {
+    match parsed(path) {
+        Ok(kept) => kept,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => T::default(),
+        Err(error) => {
+            let aside = path.with_extension("json.damaged");
+            let moved = fs::rename(path, &aside);
+            tracing::warn!(%error, path = %path.display(), aside = %aside.display(), moved = moved.is_ok(), "{what} cannot be read and begin anew");
+            T::default()
+        }
+    }
+}
+
+fn parsed<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let mut text = String::new();
+    File::options()
+        .read(true)
+        // A pipe in its place stops nobody.
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?
+        .take(MAX_BYTES)
+        .read_to_string(&mut text)?;
+    serde_json::from_str(&text).map_err(io::Error::other)
+}
+
+/// Puts what is kept in the file's place.
+pub(super) fn replace(path: &Path, kept: &impl Serialize, durable: Durable) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(kept).map_err(io::Error::other)?;
+    let temporary = path.with_extension("json.new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    if durable == Durable::AtOnce {
+        file.sync_all()?;
+    }
+    fs::rename(&temporary, path)
+}
