@@ -13,5 +13,5 @@ mod report;
 mod token;
 pub mod wire;
 
-pub use classify::classify;
+pub use classify::{Credential, HttpAnswer, classify};
 pub use client::{Client, ClientError, Exchange, Settings};
