@@ -62,15 +62,19 @@ pub fn classify(call: &Call, answer: &HttpAnswer<'_>) -> Answer {
     if answer.status == 200 {
         return read(call, answer.body).map_err(|error| broken(&error));
     }
-    let failure = failure(answer);
-    Err(match (call, failure) {
-        (Call::ConsumerStatus { .. }, Failure::Refused { detail, .. })
-            if is_session_over(answer) =>
+    match failure(answer) {
+        Failure::Refused { detail, .. }
+            if matches!(call, Call::ConsumerStatus { .. }) && is_session_over(answer) =>
         {
-            Failure::SessionOver { detail }
+            Err(Failure::SessionOver { detail })
         }
-        (_, failure) => failure,
-    })
+        failure @ (Failure::NotSent { .. }
+        | Failure::Refused { .. }
+        | Failure::Token { .. }
+        | Failure::SessionOver { .. }
+        | Failure::TooManyRequests { .. }
+        | Failure::Lost { .. }) => Err(failure),
+    }
 }
 
 /// What an answer other than 200 means, whatever was asked.
@@ -117,10 +121,11 @@ pub(super) fn read_report(
     if answer.status == 200 {
         return report::find(answer.body, order_numbers).map_err(|error| broken(&error));
     }
-    match failure(answer) {
-        Failure::Refused { .. } if answer.status == 404 => Ok(Report::default()),
-        failure => Err(failure),
+    let failure = failure(answer);
+    if answer.status == 404 && matches!(failure, Failure::Refused { .. }) {
+        return Ok(Report::default());
     }
+    Err(failure)
 }
 
 /// What a look-up has found, or that it proves nothing.

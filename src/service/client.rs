@@ -16,14 +16,14 @@
 //! - `stream`: a shift's report of any length
 
 pub(super) mod connection;
-mod exchange;
+pub(super) mod exchange;
 mod stream;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Mutex;
 
 use super::call::{Answer, Call, Failure, SessionMode, TokenProblem};
@@ -33,10 +33,8 @@ use super::token::{self, Prepared, TokenError};
 use super::wire::{self, PaymentContent};
 use crate::causes::with_causes;
 use crate::secret::Secret;
-use connection::{base, header_value, with_query};
+use connection::{base, header_name, header_value, with_query};
 use exchange::Bounds;
-
-pub(super) use exchange::server_date;
 
 /// A probe is all in all this short: a cashier waits for it.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -239,9 +237,9 @@ impl Client {
         Ok(match call {
             Call::OpenSession(mode) => {
                 let (payment_mode, consumer_qr) = match mode {
-                    SessionMode::ConsumerQr(code) => (1, Some(code.expose())),
-                    SessionMode::StaticQr => (2, None),
-                    SessionMode::DynamicQr => (3, None),
+                    SessionMode::ConsumerQr(code) => (wire::MODE_CONSUMER_QR, Some(code.expose())),
+                    SessionMode::StaticQr => (wire::MODE_STATIC_QR, None),
+                    SessionMode::DynamicQr => (wire::MODE_DYNAMIC_QR, None),
                 };
                 let body = wire::DemandPayment {
                     payment_mode,
@@ -352,7 +350,7 @@ impl Client {
 /// Secrets shorter than this stand for nothing: hiding them would garble the service's words.
 const SHORTEST_HIDDEN: usize = 4;
 
-fn hide(mut failure: Failure, secrets: &[&str]) -> Failure {
+pub(super) fn hide(mut failure: Failure, secrets: &[&str]) -> Failure {
     let hide = |text: &mut String| {
         for secret in secrets
             .iter()
@@ -381,8 +379,11 @@ fn unsent(call: &Call, failure: Failure) -> Failure {
     match failure {
         Failure::Token { .. } | Failure::NotSent { .. } => failure,
         Failure::TooManyRequests { .. } if !call.moves_money() => failure,
-        other => Failure::NotSent {
-            detail: wire::clean(&format!("no token: {}", other.detail()), 300),
+        Failure::Refused { detail, .. }
+        | Failure::SessionOver { detail }
+        | Failure::TooManyRequests { detail, .. }
+        | Failure::Lost { detail, .. } => Failure::NotSent {
+            detail: wire::clean(&format!("no token: {detail}"), 300),
         },
     }
 }
@@ -404,7 +405,7 @@ fn payment<'a>(content: &PaymentContent<'a>) -> Result<wire::Payment<'a>, Failur
     })
 }
 
-fn with_body(
+pub(super) fn with_body(
     request: reqwest::RequestBuilder,
     body: &impl serde::Serialize,
 ) -> Result<reqwest::RequestBuilder, Failure> {
@@ -412,10 +413,6 @@ fn with_body(
         detail: error.to_string(),
     })?;
     Ok(request.header(CONTENT_TYPE, "application/json").body(body))
-}
-
-fn header_name(name: &'static str) -> Result<HeaderName, ClientError> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| ClientError::Header(name))
 }
 
 #[cfg(test)]

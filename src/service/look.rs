@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use super::call::TokenProblem;
 use super::classify::{Credential, token_problem};
-use super::client::{Settings, connection, server_date};
+use super::client::exchange::server_date;
+use super::client::{Settings, connection};
 use super::token;
 use super::wire::{self, ErrorBody};
 use crate::causes::with_causes;
@@ -121,7 +122,7 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Look 
 }
 
 /// Reads, and only reads: what was left behind beside token.conf is the daemon's to put right.
-fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) {
+pub(super) fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) {
     use std::io::ErrorKind;
     if settings.password.is_some() {
         return (None, TokenFile::Password);

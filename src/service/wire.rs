@@ -55,6 +55,22 @@ pub const SHIFT: &str = "shift";
 /// gives it some 60 s after `demandPayment`, and ever after (R).
 pub const CODE_SESSION_OVER: &str = "166";
 
+/// What a refusal says, from the outermost name to the innermost (R).
+pub const ERROR_FIELDS: [&str; 5] = [
+    "code",
+    "internalCode",
+    "devMessage",
+    "userMessage.lang_ru",
+    "userMessage.lang_en",
+];
+
+/// `paymentMode` for the consumer's QR (A).
+pub const MODE_CONSUMER_QR: u8 = 1;
+/// `paymentMode` for a static QR with a confirmation code (A).
+pub const MODE_STATIC_QR: u8 = 2;
+/// `paymentMode` for a dynamic QR (R).
+pub const MODE_DYNAMIC_QR: u8 = 3;
+
 /// The one line of a reversal without a receipt of its own (C).
 pub const REVERSAL_ITEM: &str = "Отмена оплаты";
 
@@ -102,7 +118,7 @@ fn money(amount: Kopecks) -> Result<Box<RawValue>, WireError> {
 /// `POST demandPayment` (R).
 #[derive(Serialize)]
 pub struct DemandPayment<'a> {
-    /// 1 consumer's QR (A), 2 static QR (A), 3 dynamic QR (R).
+    /// [`MODE_CONSUMER_QR`], [`MODE_STATIC_QR`] or [`MODE_DYNAMIC_QR`].
     #[serde(rename = "paymentMode")]
     pub payment_mode: u8,
     /// What the scanner read, mode 1 only (A).

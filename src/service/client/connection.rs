@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 
 use super::ClientError;
 use crate::service::wire;
@@ -52,7 +52,7 @@ pub(super) fn asking(
 }
 
 /// For those that do: never on a used connection, and a dead one is noticed.
-pub(super) fn moving(
+pub(in crate::service) fn moving(
     url: &str,
     timeout: Duration,
     headers: &HeaderMap,
@@ -126,4 +126,12 @@ pub(in crate::service) fn header_value(
     let mut value = HeaderValue::from_str(text).map_err(|_| ClientError::Header(what))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// A header of the wire.
+///
+/// # Errors
+/// [`ClientError::Header`] for a name that HTTP does not allow.
+pub(in crate::service) fn header_name(name: &'static str) -> Result<HeaderName, ClientError> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| ClientError::Header(name))
 }

@@ -18,7 +18,7 @@ use crate::service::wire;
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// What came back over HTTP.
-pub(super) struct Raw {
+pub(in crate::service) struct Raw {
     pub status: u16,
     pub body: Vec<u8>,
     pub date: Option<Timestamp>,
@@ -26,7 +26,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    pub(super) fn answer(&self, credential: Credential) -> HttpAnswer<'_> {
+    pub(in crate::service) fn answer(&self, credential: Credential) -> HttpAnswer<'_> {
         HttpAnswer {
             status: self.status,
             body: &self.body,
@@ -135,7 +135,7 @@ async fn receive(
 }
 
 /// The rest of an answer whose head has come, at most `most` bytes of it.
-pub(super) async fn read_body(
+pub(in crate::service) async fn read_body(
     mut response: reqwest::Response,
     most: usize,
 ) -> Result<Raw, Failure> {
@@ -160,14 +160,14 @@ pub(super) async fn read_body(
     })
 }
 
-pub(super) fn lost(error: reqwest::Error) -> Failure {
+pub(in crate::service) fn lost(error: reqwest::Error) -> Failure {
     Failure::Lost {
         detail: wire::clean(&with_causes(&error.without_url()), 300),
         protocol: false,
     }
 }
 
-pub(super) fn not_sent(error: &reqwest::Error) -> Failure {
+pub(in crate::service) fn not_sent(error: &reqwest::Error) -> Failure {
     Failure::NotSent {
         detail: wire::clean(&with_causes(error), 300),
     }
