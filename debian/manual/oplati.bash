@@ -671,7 +671,7 @@ _oplati() {
             return 0
             ;;
         oplati__subcmd__selftest)
-            opts="-h --interactive --scans --save --root --json --help"
+            opts="-h --interactive --scans --save --trial --yes --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

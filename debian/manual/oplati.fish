@@ -161,6 +161,8 @@ complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l scans -d 'Rea
 complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l save -d 'Write everything that support asks for into FILE, a tar archive without any secret' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l interactive -d 'Also show codes on every display, to be read with every scanner'
+complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l trial -d 'Instead of the checks: open one session with the service, pay nothing, and print which assumptions about its protocol hold; asks first'
+complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l yes -d 'Do not ask before the trial'
 complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand selftest" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l save -d 'The picture' -r -F

@@ -3,6 +3,7 @@
 mod interactive;
 mod person;
 mod stopped;
+mod trial;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,12 +37,22 @@ pub(super) struct SelftestArgs {
     /// Write everything that support asks for into FILE, a tar archive without any secret
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Instead of the checks: open one session with the service, pay nothing, and print which
+    /// assumptions about its protocol hold; asks first
+    #[arg(long, conflicts_with_all = ["interactive", "scans", "save"])]
+    trial: bool,
+    /// Do not ask before the trial
+    #[arg(long, requires = "trial")]
+    yes: bool,
 }
 
 pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError> {
     let clock = Clock::start();
     let began = Instant::now();
     let ground = Arc::new(Ground::survey(&context.root, clock.now()));
+    if args.trial {
+        return try_service(context, &ground, args.yes, began);
+    }
     let mut checks = crate::selftest::run(&ground);
     let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     if !context.output.json {
@@ -78,6 +89,32 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
         let report = report(&ground, &checks, code, elapsed_ms);
         context.output.value(&report).map_err(CliError::Write)?;
     } else {
+        sum_up(context, &checks, elapsed_ms)?;
+    }
+    Ok(code)
+}
+
+/// The trial alone, told as the checks are.
+fn try_service(
+    context: &Context,
+    ground: &Ground,
+    is_agreed: bool,
+    began: Instant,
+) -> Result<u8, CliError> {
+    let Some((checks, was_stopped)) = trial::run(context, ground, is_agreed)? else {
+        return Ok(crate::exit::INTERRUPTED);
+    };
+    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let code = if was_stopped {
+        crate::exit::INTERRUPTED
+    } else {
+        exit_code(&checks)
+    };
+    if context.output.json {
+        let report = report(ground, &checks, code, elapsed_ms);
+        context.output.value(&report).map_err(CliError::Write)?;
+    } else {
+        tell(context, &checks)?;
         sum_up(context, &checks, elapsed_ms)?;
     }
     Ok(code)

@@ -4,9 +4,10 @@
 //! - [`run()`]: all groups side by side, each with a deadline · `settings`, `system`, `devices`, `service`, `journal`,
 //!   `api`: the groups
 //! - [`recognise`]: from what a scanner sent to what is wrong with it · [`closed_loop`]: codes on a display, read back
+//! - [`trial`]: which assumptions about the service hold, in a session that nobody pays
 //! - [`bundle`]: the report with everything that support asks for, and without any secret
 //!
-//! No check writes, asks for a token or opens a device. What only the running daemon knows, it is asked
+//! No check writes, asks for a token or opens a device; the trial alone opens a session. What only the running daemon knows, it is asked
 //! for; the alternative, to let the daemon run all checks, would tell nothing when it does not run, which is
 //! when a technician needs it most.
 
@@ -25,6 +26,7 @@ mod service;
 mod settings;
 mod system;
 mod texts;
+pub mod trial;
 
 pub use check::{Check, Group, Text, Verdict};
 pub use ground::{Daemon, Ground};

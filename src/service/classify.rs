@@ -1,70 +1,170 @@
 //! What an answer means. The one question behind it all: may money have moved?
 
+use std::time::Duration;
+
 use super::call::{Answer, Call, Failure, PaymentInfo, PaymentType, Reply, TokenProblem};
-use super::report;
+use super::report::{self, Report};
 use super::wire::{self, ErrorBody, WireError};
 use crate::causes::with_causes;
-use crate::operation::{Card, Shows};
+use crate::operation::Shows;
 use crate::problem::seed;
 
 /// Refusals come as 4xx, but these are said by gateways and proxies, or ask for patience: what they
 /// say of the request's effect is not the service's word.
 const NO_REFUSAL: [u16; 6] = [401, 403, 407, 408, 425, 429];
 
-/// Reads the answer to `call`: an HTTP status and a whole body.
+/// How the till shows who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The token of token.conf: who is not let in has lost it.
+    Token,
+    /// The password of oplati.conf.
+    Password,
+}
+
+/// What came back over HTTP, whole.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpAnswer<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// All of it.
+    pub body: &'a [u8],
+    /// `Retry-After`, if it came with one.
+    pub retry_after: Option<Duration>,
+    /// What the request was sent with.
+    pub credential: Credential,
+}
+
+impl<'a> HttpAnswer<'a> {
+    /// An answer without `Retry-After` to a till in token mode.
+    #[must_use]
+    pub fn new(status: u16, body: &'a [u8]) -> HttpAnswer<'a> {
+        HttpAnswer {
+            status,
+            body,
+            retry_after: None,
+            credential: Credential::Token,
+        }
+    }
+}
+
+/// Reads the answer to `call`.
 ///
 /// # Errors
 /// [`Failure`]: what the missing answer means for the money.
-pub fn classify(call: &Call, status: u16, body: &[u8]) -> Answer {
-    if status == 200 {
-        return read(call, body).map_err(|error| Failure::Lost {
-            detail: wire::clean(&with_causes(&error), 300),
-            protocol: true,
-        });
+pub fn classify(call: &Call, answer: &HttpAnswer<'_>) -> Answer {
+    if let Call::LookUp { order_numbers, .. } = call {
+        return conclude(read_report(answer, order_numbers)?, order_numbers);
     }
-    let error = ErrorBody::read(body);
+    if let Call::Probe { .. } = call {
+        return read_report(answer, &[]).map(|_| Reply::Alive);
+    }
+    if answer.status == 200 {
+        return read(call, answer.body).map_err(|error| broken(&error));
+    }
+    match failure(answer) {
+        Failure::Refused { detail, .. }
+            if matches!(call, Call::ConsumerStatus { .. }) && is_session_over(answer) =>
+        {
+            Err(Failure::SessionOver { detail })
+        }
+        failure @ (Failure::NotSent { .. }
+        | Failure::Refused { .. }
+        | Failure::Token { .. }
+        | Failure::SessionOver { .. }
+        | Failure::TooManyRequests { .. }
+        | Failure::Lost { .. }) => Err(failure),
+    }
+}
+
+/// What an answer other than 200 means, whatever was asked.
+pub(super) fn failure(answer: &HttpAnswer<'_>) -> Failure {
+    let status = answer.status;
+    let error = ErrorBody::read(answer.body);
     let detail = error_detail(status, error.as_ref());
+    if status == 429 {
+        let retry_after = answer.retry_after;
+        return Failure::TooManyRequests {
+            retry_after,
+            detail,
+        };
+    }
+    let protocol = false;
     // Above and below 4xx the words are worth reading, but they refuse nothing.
     let Some(error) = error.filter(|_| (400..500).contains(&status)) else {
-        return Err(Failure::Lost {
-            detail,
-            protocol: false,
-        });
+        return Failure::Lost { detail, protocol };
     };
-    if let Some(problem) = token_problem(&error) {
-        return Err(Failure::Token { problem, detail });
+    if let Some(problem) = token_problem(status, &error, answer.credential) {
+        return Failure::Token { problem, detail };
     }
     if NO_REFUSAL.contains(&status) {
-        return Err(Failure::Lost {
-            detail,
-            protocol: false,
-        });
+        return Failure::Lost { detail, protocol };
     }
-    Err(Failure::Refused {
+    Failure::Refused {
         message: error.message(),
         detail,
-    })
+    }
+}
+
+/// Recorded of the service: from its end on, a session is answered so for ever.
+fn is_session_over(answer: &HttpAnswer<'_>) -> bool {
+    let code = ErrorBody::read(answer.body).and_then(|error| error.internal_code());
+    answer.status == 400 && code.as_deref() == Some(wire::CODE_SESSION_OVER)
+}
+
+/// Looks for operations in the answer to `GET paymentReports`. A shift that the service does not know
+/// has no operations: 404 with the service's own words is an empty report.
+pub(super) fn read_report(
+    answer: &HttpAnswer<'_>,
+    order_numbers: &[String],
+) -> Result<Report, Failure> {
+    if answer.status == 200 {
+        return report::find(answer.body, order_numbers).map_err(|error| broken(&error));
+    }
+    let failure = failure(answer);
+    if answer.status == 404 && matches!(failure, Failure::Refused { .. }) {
+        return Ok(Report::default());
+    }
+    Err(failure)
+}
+
+/// What a look-up has found, or that it proves nothing.
+pub(super) fn conclude(report: Report, order_numbers: &[String]) -> Answer {
+    let found = report.conclude(order_numbers);
+    found.map(Reply::Found).map_err(|error| broken(&error))
+}
+
+/// A 200 that breaks the protocol.
+pub(super) fn broken(error: &WireError) -> Failure {
+    Failure::Lost {
+        detail: wire::clean(&with_causes(error), 300),
+        protocol: true,
+    }
 }
 
 /// For support: the status, and the service's own words if it said any.
-pub(super) fn error_detail(status: u16, error: Option<&ErrorBody>) -> String {
-    match error {
-        Some(error) => wire::clean(&format!("HTTP {status}: {}", error.detail()), 300),
+fn error_detail(status: u16, error: Option<&ErrorBody>) -> String {
+    let said = error.map(|error| error.detail(status));
+    match said.filter(|said| !said.is_empty()) {
+        Some(said) => wire::clean(&format!("HTTP {status}: {said}"), 300),
         None => format!("HTTP {status}"),
     }
 }
 
-/// The seed's two token errors, by the service's words or its code.
-pub(super) fn token_problem(error: &ErrorBody) -> Option<TokenProblem> {
-    let message = error.message().unwrap_or_default();
-    let is =
-        |words: &str, code: &str| message.trim() == words || error.internal_code() == Some(code);
-    if is(seed::TOKEN_EXISTS, wire::CODE_TOKEN_EXISTS) {
+/// The seed's two token errors: by the service's words, in whatever field they come, and by 401 or 403
+/// to a till in token mode, of which only the token is open to doubt.
+pub(super) fn token_problem(
+    status: u16,
+    error: &ErrorBody,
+    credential: Credential,
+) -> Option<TokenProblem> {
+    if error.says(seed::TOKEN_EXISTS) {
         Some(TokenProblem::Exists)
-    } else if is(seed::TOKEN_NEEDED, wire::CODE_TOKEN_NEEDED) {
+    } else if error.says(seed::TOKEN_NEEDED) {
         Some(TokenProblem::Needed)
     } else {
-        None
+        let is_shut_out = matches!(status, 401 | 403) && credential == Credential::Token;
+        is_shut_out.then_some(TokenProblem::Needed)
     }
 }
 
@@ -95,11 +195,10 @@ fn read(call: &Call, body: &[u8]) -> Result<Reply, WireError> {
         }
         Call::ConsumerStatus { .. } => {
             let answer: wire::ConsumerAnswer = wire::object(body)?;
-            let cards = answer.cards.unwrap_or_default();
-            let card = cards.into_iter().next().map(|card| Card {
-                number: wire::clean(&card.number, 64),
-                name: wire::clean(card.name.as_deref().unwrap_or_default(), 128),
-            });
+            let card = answer.card();
+            if card.is_none() && answer.has_cards() {
+                tracing::warn!("The buyer's loyalty cards are not what the protocol says");
+            }
             Ok(Reply::Consumer {
                 ready: answer.ready,
                 card,
@@ -112,8 +211,7 @@ fn read(call: &Call, body: &[u8]) -> Result<Reply, WireError> {
             }
             Ok(Reply::Payment(info))
         }
-        Call::LookUp { order_numbers, .. } => Ok(Reply::Found(report::find(body, order_numbers)?)),
-        Call::Probe { .. } => report::find(body, &[]).map(|_| Reply::Alive),
+        Call::LookUp { .. } | Call::Probe { .. } => Err(foreign("it is a report")),
     }
 }
 
@@ -156,6 +254,10 @@ mod tests {
     use crate::money::Kopecks;
     use proptest::prelude::*;
 
+    fn answer_to(call: &Call, status: u16, body: &[u8]) -> Answer {
+        classify(call, &HttpAnswer::new(status, body))
+    }
+
     fn pay() -> Call {
         Call::Pay {
             session: "s".into(),
@@ -177,7 +279,7 @@ mod tests {
 
     #[test]
     fn answered_only_when_number_sum_and_type_are_ours() {
-        assert!(classify(&pay(), 200, info("n-1", "1.5", 1).as_bytes()).is_ok());
+        assert!(answer_to(&pay(), 200, info("n-1", "1.5", 1).as_bytes()).is_ok());
         for foreign in [
             info("n-2", "1.5", 1),
             info("n-1", "1.51", 1),
@@ -185,7 +287,7 @@ mod tests {
             "{}".into(),
             String::new(),
         ] {
-            let answer = classify(&pay(), 200, foreign.as_bytes());
+            let answer = answer_to(&pay(), 200, foreign.as_bytes());
             assert!(
                 matches!(answer, Err(Failure::Lost { protocol: true, .. })),
                 "{foreign}"
@@ -197,13 +299,13 @@ mod tests {
     fn an_array_of_the_right_values_is_no_answer_of_the_service() {
         let time = "2026-11-24T10:00:00+03:00";
         let paid = format!(r#"[1, 1, 1.5, 1, "{time}", "{time}", "n-1", null]"#);
-        let answer = classify(&pay(), 200, paid.as_bytes());
+        let answer = answer_to(&pay(), 200, paid.as_bytes());
         assert!(
             matches!(answer, Err(Failure::Lost { protocol: true, .. })),
             "{answer:?}"
         );
         let refusal = br#"["X", null, "no such page", null]"#;
-        let answer = classify(&pay(), 404, refusal);
+        let answer = answer_to(&pay(), 404, refusal);
         assert!(matches!(answer, Err(Failure::Lost { .. })), "{answer:?}");
     }
 
@@ -212,7 +314,7 @@ mod tests {
         for status in [400, 404, 409, 422] {
             assert!(
                 matches!(
-                    classify(&pay(), status, ERROR.as_bytes()),
+                    answer_to(&pay(), status, ERROR.as_bytes()),
                     Err(Failure::Refused {
                         message: Some(_),
                         ..
@@ -222,18 +324,16 @@ mod tests {
             );
             assert!(
                 matches!(
-                    classify(&pay(), status, b"<html>"),
+                    answer_to(&pay(), status, b"<html>"),
                     Err(Failure::Lost { .. })
                 ),
                 "{status}"
             );
         }
-        for status in [
-            100, 201, 204, 302, 401, 403, 407, 408, 425, 429, 500, 502, 503, 504,
-        ] {
+        for status in [100, 201, 204, 302, 407, 408, 425, 500, 502, 503, 504] {
             assert!(
                 matches!(
-                    classify(&pay(), status, ERROR.as_bytes()),
+                    answer_to(&pay(), status, ERROR.as_bytes()),
                     Err(Failure::Lost { .. })
                 ),
                 "{status}"
@@ -244,9 +344,9 @@ mod tests {
     #[test]
     fn the_services_words_stay_for_support_whatever_the_status() {
         let body = br#"{"code": "DB", "devMessage": "no base"}"#;
-        let answer = classify(&pay(), 500, body);
+        let answer = answer_to(&pay(), 500, body);
         assert!(
-            matches!(&answer, Err(Failure::Lost { detail, protocol: false }) if detail == "HTTP 500: \"DB\" / no base"),
+            matches!(&answer, Err(Failure::Lost { detail, protocol: false }) if detail == "HTTP 500: DB / no base"),
             "{answer:?}"
         );
     }
@@ -266,29 +366,193 @@ mod tests {
             ),
         ] {
             let body = format!(r#"{{"isConsumerReady": true{cards}}}"#);
-            let answer = classify(&call, 200, body.as_bytes()).unwrap();
+            let answer = answer_to(&call, 200, body.as_bytes()).unwrap();
             let Reply::Consumer { ready: true, card } = answer else {
                 panic!("{answer:?}")
             };
             assert_eq!(card.map(|card| card.number).as_deref(), expected);
         }
-        assert!(classify(&call, 200, br#"{"isConsumerReady": 1}"#).is_err());
+        assert!(answer_to(&call, 200, br#"{"isConsumerReady": 1}"#).is_err());
     }
 
     #[test]
-    fn both_token_errors_are_known_by_words_and_by_code() {
-        for (words, code, problem) in [
-            (seed::TOKEN_EXISTS, "TOKEN_EXISTS", TokenProblem::Exists),
-            (seed::TOKEN_NEEDED, "TOKEN_NEEDED", TokenProblem::Needed),
-        ] {
-            for body in [
-                serde_json::json!({"userMessage": {"lang_ru": words}}),
-                serde_json::json!({"internalCode": code}),
-            ] {
-                let answer = classify(&pay(), 401, body.to_string().as_bytes());
+    fn a_session_that_is_over_is_neither_refused_nor_lost() {
+        let status = Call::ConsumerStatus {
+            session: "31149".into(),
+        };
+        let recorded = r#"{"code": "400", "internalCode": "166", "devMessage": "RegNum OPL000011111: Превышено время ожидания клиента.", "userMessage": {"lang_ru": "Превышено время ожидания клиента.", "lang_en": "Превышено время ожидания клиента."}}"#;
+        let is_over = |call: &Call, status, body: &str| {
+            matches!(
+                answer_to(call, status, body.as_bytes()),
+                Err(Failure::SessionOver { .. })
+            )
+        };
+        assert!(is_over(&status, 400, recorded));
+        assert!(is_over(&status, 400, r#"{"internalCode": 166}"#));
+        assert!(!is_over(&status, 400, &recorded.replace("166", "16")));
+        assert!(!is_over(&status, 400, &recorded.replace("166", "")));
+        assert!(!is_over(&status, 404, recorded));
+        assert!(!is_over(&pay(), 400, recorded), "said of another call");
+    }
+
+    #[test]
+    fn a_request_for_patience_is_one_whatever_was_asked_and_whatever_it_says() {
+        let look_up = Call::LookUp {
+            shifts: vec!["24112026".into()],
+            order_numbers: vec!["n-1".into()],
+        };
+        let probe = Call::Probe {
+            shift: "24112026".into(),
+        };
+        for call in [pay(), look_up, probe, Call::Payment { payment_id: 1 }] {
+            for body in ["", "<html>", ERROR] {
+                let patience = Some(Duration::from_secs(7));
+                let answer = HttpAnswer {
+                    retry_after: patience,
+                    ..HttpAnswer::new(429, body.as_bytes())
+                };
+                let answer = classify(&call, &answer);
                 assert!(
-                    matches!(answer, Err(Failure::Token { problem: seen, .. }) if seen == problem)
+                    matches!(answer, Err(Failure::TooManyRequests { retry_after, .. }) if retry_after == patience),
+                    "{call:?}: {answer:?}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_words_for_people_has_its_facts_for_support() {
+        let recorded = r#"{"code": "400", "internalCode": "", "devMessage": "RegNum OPL000011111: Продавец не сформировал требование об оплате!", "userMessage": {"lang_ru": "", "lang_en": ""}}"#;
+        let answer = answer_to(&pay(), 400, recorded.as_bytes());
+        let Err(failure @ Failure::Refused { message: None, .. }) = &answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(
+            failure.detail(),
+            "HTTP 400: RegNum OPL000011111: Продавец не сформировал требование об оплате!"
+        );
+        let shown = crate::core::words::of_failure(failure);
+        assert!(!shown.message.trim().is_empty() && !shown.remedy.is_empty());
+        let bare = answer_to(&pay(), 400, br#"{"code": "400"}"#);
+        assert!(
+            matches!(&bare, Err(Failure::Refused { message: None, detail }) if detail == "HTTP 400")
+        );
+    }
+
+    #[test]
+    fn a_final_status_may_come_with_the_first_answer() {
+        use crate::service::call::PaymentStatus;
+        for (status, expected) in [
+            (0, PaymentStatus::InProgress),
+            (1, PaymentStatus::Ok),
+            (3, PaymentStatus::NotEnough),
+        ] {
+            let body =
+                info("n-1", "1.50", 1).replace(r#""status": 1"#, &format!(r#""status": {status}"#));
+            let answer = answer_to(&pay(), 200, body.as_bytes());
+            assert!(
+                matches!(&answer, Ok(Reply::Payment(info)) if info.status == expected),
+                "{answer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_shift_is_an_empty_report_and_nothing_else_is() {
+        let look_up = Call::LookUp {
+            shifts: vec!["24112026".into()],
+            order_numbers: vec!["n-1".into()],
+        };
+        let probe = Call::Probe {
+            shift: "24112026".into(),
+        };
+        assert_eq!(
+            answer_to(&look_up, 404, ERROR.as_bytes()),
+            Ok(Reply::Found(Vec::new()))
+        );
+        assert_eq!(answer_to(&probe, 404, ERROR.as_bytes()), Ok(Reply::Alive));
+        for (status, body) in [(404, "<html>"), (404, ""), (400, ERROR), (410, ERROR)] {
+            assert!(answer_to(&look_up, status, body.as_bytes()).is_err());
+        }
+        let payment = answer_to(&Call::Payment { payment_id: 1 }, 404, ERROR.as_bytes());
+        assert!(matches!(payment, Err(Failure::Refused { .. })));
+    }
+
+    #[test]
+    fn absence_is_no_answer_where_a_row_cannot_be_read() {
+        let look_up = Call::LookUp {
+            shifts: vec!["24112026".into()],
+            order_numbers: vec!["n-1".into()],
+        };
+        let nameless = info("n-2", "1", 1).replace(r#""n-2""#, "null");
+        let absent = answer_to(&look_up, 200, format!("[{nameless}]").as_bytes());
+        assert!(
+            matches!(absent, Err(Failure::Lost { protocol: true, .. })),
+            "{absent:?}"
+        );
+        let body = format!("[{nameless}, {}]", info("n-1", "1E+0", 1));
+        let found = answer_to(&look_up, 200, body.as_bytes());
+        assert!(
+            matches!(&found, Ok(Reply::Found(found)) if found.len() == 1),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn both_token_errors_are_known_by_their_words_whatever_the_field_and_the_mode() {
+        for (words, problem) in [
+            (seed::TOKEN_EXISTS, TokenProblem::Exists),
+            (seed::TOKEN_NEEDED, TokenProblem::Needed),
+        ] {
+            let said = format!("RegNum OPL000011111: {words}");
+            for body in [
+                serde_json::json!({"userMessage": {"lang_ru": words.to_uppercase(), "lang_en": ""}}),
+                serde_json::json!({"userMessage": {"lang_ru": "", "lang_en": said}}),
+                serde_json::json!({"internalCode": "", "devMessage": said}),
+            ] {
+                let body = body.to_string();
+                for credential in [Credential::Token, Credential::Password] {
+                    for status in [400, 401, 409] {
+                        let answer = HttpAnswer {
+                            credential,
+                            ..HttpAnswer::new(status, body.as_bytes())
+                        };
+                        let answer = classify(&pay(), &answer);
+                        assert!(
+                            matches!(answer, Err(Failure::Token { problem: seen, .. }) if seen == problem),
+                            "{body}: {answer:?}"
+                        );
+                    }
+                }
+            }
+        }
+        let invented = answer_to(&pay(), 409, br#"{"internalCode": "TOKEN_EXISTS"}"#);
+        assert!(matches!(invented, Err(Failure::Refused { .. })));
+    }
+
+    #[test]
+    fn who_is_shut_out_in_token_mode_needs_a_token_and_in_password_mode_knows_nothing() {
+        for status in [401, 403] {
+            for (credential, body, is_token) in [
+                (Credential::Token, ERROR, true),
+                (Credential::Token, "<html>", false),
+                (Credential::Token, "", false),
+                (Credential::Password, ERROR, false),
+            ] {
+                let answer = HttpAnswer {
+                    credential,
+                    ..HttpAnswer::new(status, body.as_bytes())
+                };
+                let answer = classify(&pay(), &answer);
+                let seen = match &answer {
+                    Err(Failure::Token { problem, detail }) => {
+                        assert!(detail.contains("Нельзя"), "its own words stay: {detail}");
+                        *problem == TokenProblem::Needed
+                    }
+                    Err(Failure::Lost { .. }) => false,
+                    _ => panic!("{answer:?}"),
+                };
+                assert_eq!(seen, is_token, "{status} {credential:?} {body}");
             }
         }
     }
@@ -296,7 +560,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_garbage_is_an_answer(status in 100_u16..600, body in prop::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(classify(&pay(), status, &body).is_err());
+            prop_assert!(answer_to(&pay(), status, &body).is_err());
         }
     }
 }

@@ -5,40 +5,43 @@
 //! connection turns out dead before the first byte of an answer, and what it thinks unsent may have
 //! been read by the other side. On a fresh connection there is nothing to repeat.
 //!
-//! Time-outs: `timeout` bounds a request whole. Connecting gets at most half of it, and at most 5 s:
-//! a handshake takes three round trips, and one that takes longer will not carry a payment either.
-//! It must end before the request does, or a dead line would look like a lost answer, though nothing
-//! was sent.
+//! Time-outs: `timeout` bounds every request whole but `POST payments`, whose answer the service may
+//! hold until the buyer has confirmed. There it bounds connecting and writing; the answer is awaited
+//! as long as the call says and the connection lives (see `connection`). Connecting gets at most half
+//! of `timeout`, and at most 5 s: a handshake takes three round trips, and one that takes longer will
+//! not carry a payment either. It must end before the request does, or a dead line would look like a
+//! lost answer, though nothing was sent.
 //!
-//! Certificates are the system's, and are read only for an `https:` address: the bare machine on
-//! which the demo runs may have none.
+//! - `connection`: how connections are made and watched · `exchange`: one request, from bytes to bytes
+//! - `stream`: a shift's report of any length
 
+pub(super) mod connection;
+pub(super) mod exchange;
 mod stream;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Mutex;
 
-use super::call::{Answer, Call, Failure, PaymentInfo, Reply, SessionMode, TokenProblem};
-use super::classify::{classify, error_detail, token_problem};
+use super::call::{Answer, Call, Failure, SessionMode, TokenProblem};
+use super::classify::{self, Credential, classify};
+use super::report::Report;
 use super::token::{self, Prepared, TokenError};
-use super::wire::{self, ErrorBody, PaymentContent};
+use super::wire::{self, PaymentContent};
 use crate::causes::with_causes;
 use crate::secret::Secret;
+use connection::{base, header_name, header_value, with_query};
+use exchange::Bounds;
 
-/// Longest time that connecting may take.
-const CONNECT: Duration = Duration::from_secs(5);
 /// A probe is all in all this short: a cashier waits for it.
-const PROBE: Duration = Duration::from_secs(2);
-/// Largest body of a report; a hundred thousand rows have some 25 MB.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Largest body of a report, in bytes; a hundred thousand rows have some 25 MB.
 const MAX_REPORT: usize = 64 * 1024 * 1024;
-/// Largest body of any other answer.
+/// Largest body of any other answer, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
-/// Kept-alive connections that nobody uses.
-const IDLE: Duration = Duration::from_secs(60);
 
 /// How the service is reached.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ pub struct Settings {
     pub reg_num: String,
     /// Password mode instead of a token.
     pub password: Option<Secret>,
-    /// Bound of one call.
+    /// Bound of one call; of `POST payments` it bounds connecting and writing.
     pub timeout: Duration,
     /// token.conf.
     pub token_path: PathBuf,
@@ -90,13 +93,6 @@ pub struct Client {
     token: Mutex<Option<Secret>>,
 }
 
-/// What came back over HTTP.
-struct Raw {
-    status: u16,
-    body: Vec<u8>,
-    date: Option<Timestamp>,
-}
-
 impl Client {
     /// Prepares the client; nothing is sent.
     ///
@@ -112,19 +108,11 @@ impl Client {
             let value = header_value(password.expose(), "password")?;
             headers.insert(header_name(wire::HEADER_PASSWORD)?, value);
         }
-        let build = |keep: usize| {
-            builder(&settings.url)
-                .default_headers(headers.clone())
-                .user_agent(concat!("oplati/", env!("CARGO_PKG_VERSION")))
-                .tcp_nodelay(true)
-                .connect_timeout(CONNECT.min(settings.timeout / 2))
-                .pool_idle_timeout(IDLE)
-                .pool_max_idle_per_host(keep)
-                .build()
-                .map_err(ClientError::Build)
-        };
         let base = base(&settings.url);
-        let (asking, moving) = (build(2)?, build(0)?);
+        let asking = connection::asking(&settings.url, settings.timeout, &headers);
+        let moving = connection::moving(&settings.url, settings.timeout, &headers);
+        let asking = asking.map_err(ClientError::Build)?;
+        let moving = moving.map_err(ClientError::Build)?;
         Ok(Client {
             settings,
             base,
@@ -135,8 +123,8 @@ impl Client {
     }
 
     /// Performs one call for `operation` and reports its outcome. Never fails to report. Takes at
-    /// most `timeout`, a look-up so long for each shift, and as much again when the token has to be
-    /// asked for first.
+    /// most `timeout`, a payment its `answer_within` and the time for connecting, a look-up `timeout`
+    /// for each shift; and `timeout` more when the token has to be asked for first.
     pub async fn call(&self, call: &Call, operation: &str) -> Exchange {
         let began = Instant::now();
         let mut server_date = None;
@@ -145,7 +133,7 @@ impl Client {
                 .perform(call, token.as_ref(), operation, &mut server_date)
                 .await
                 .map_err(|failure| self.without_secrets(failure, call, token.as_ref())),
-            Err(failure) => Err(failure),
+            Err(failure) => Err(unsent(call, failure)),
         };
         Exchange {
             answer,
@@ -193,7 +181,7 @@ impl Client {
         let request = self.request(call)?;
         let raw = self.exchange(request, call, token, operation).await?;
         *date = raw.date.or(*date);
-        classify(call, raw.status, &raw.body)
+        classify(call, &raw.answer(self.credential()))
     }
 
     /// Asks shift after shift until everything wanted is found. Absence needs every report whole;
@@ -207,28 +195,36 @@ impl Client {
         operation: &str,
         date: &mut Option<Timestamp>,
     ) -> Answer {
-        let mut found: Vec<PaymentInfo> = Vec::new();
+        let mut report = Report::default();
         let mut failure = None;
         for shift in shifts {
             let request = self.report(shift);
-            let answer = match self.exchange(request, call, token, operation).await {
+            let read = match self.exchange(request, call, token, operation).await {
                 Ok(raw) => {
                     *date = raw.date.or(*date);
-                    classify(call, raw.status, &raw.body)
+                    classify::read_report(&raw.answer(self.credential()), order_numbers)
                 }
                 Err(failure) => Err(failure),
             };
-            match answer {
-                Ok(Reply::Found(rows)) => found.extend(rows),
-                Ok(_) => {}
+            match read {
+                Ok(more) => report.add(more),
                 Err(new) => failure = Some(new),
             }
-            let wanted = |number: &&String| !found.iter().any(|info| info.order_number == **number);
-            if order_numbers.iter().filter(wanted).count() == 0 {
-                return Ok(Reply::Found(found));
+            if report.has_all(order_numbers) {
+                break;
             }
         }
-        failure.map_or(Ok(Reply::Found(found)), Err)
+        match failure {
+            Some(failure) if !report.has_all(order_numbers) => Err(failure),
+            _ => classify::conclude(report, order_numbers),
+        }
+    }
+
+    fn credential(&self) -> Credential {
+        match self.settings.password {
+            Some(_) => Credential::Password,
+            None => Credential::Token,
+        }
     }
 
     fn report(&self, shift: &str) -> reqwest::RequestBuilder {
@@ -241,9 +237,9 @@ impl Client {
         Ok(match call {
             Call::OpenSession(mode) => {
                 let (payment_mode, consumer_qr) = match mode {
-                    SessionMode::ConsumerQr(code) => (1, Some(code.expose())),
-                    SessionMode::StaticQr => (2, None),
-                    SessionMode::DynamicQr => (3, None),
+                    SessionMode::ConsumerQr(code) => (wire::MODE_CONSUMER_QR, Some(code.expose())),
+                    SessionMode::StaticQr => (wire::MODE_STATIC_QR, None),
+                    SessionMode::DynamicQr => (wire::MODE_DYNAMIC_QR, None),
                 };
                 let body = wire::DemandPayment {
                     payment_mode,
@@ -303,68 +299,6 @@ impl Client {
         })
     }
 
-    /// Sends, waits, reads, and logs one line.
-    async fn exchange(
-        &self,
-        request: reqwest::RequestBuilder,
-        call: &Call,
-        token: Option<&Secret>,
-        operation: &str,
-    ) -> Result<Raw, Failure> {
-        let timeout = if matches!(call, Call::Probe { .. }) {
-            PROBE
-        } else {
-            self.settings.timeout
-        };
-        let request = match token {
-            Some(token) => request.header(wire::HEADER_TOKEN, sensitive(token)?),
-            None => request,
-        };
-        let most = if matches!(call, Call::LookUp { .. } | Call::Probe { .. }) {
-            MAX_REPORT
-        } else {
-            MAX_BODY
-        };
-        self.send(request, timeout, most, operation).await
-    }
-
-    async fn send(
-        &self,
-        request: reqwest::RequestBuilder,
-        timeout: Duration,
-        most: usize,
-        operation: &str,
-    ) -> Result<Raw, Failure> {
-        let request = request
-            .build()
-            .map_err(|error| not_sent(&error.without_url()))?;
-        let (method, path) = (request.method().clone(), shown_path(request.url()));
-        let client = if request.method() == reqwest::Method::POST {
-            &self.moving
-        } else {
-            &self.asking
-        };
-        let began = Instant::now();
-        let outcome = match tokio::time::timeout(timeout, receive(client, request, most)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Failure::Lost {
-                detail: format!("no answer within {} ms", timeout.as_millis()),
-                protocol: false,
-            }),
-        };
-        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match &outcome {
-            Ok(raw) => {
-                tracing::info!(%method, path, status = raw.status, elapsed_ms, operation, "Request");
-            }
-            Err(failure) => {
-                let error = failure.detail();
-                tracing::warn!(%method, path, error, elapsed_ms, operation, "Request failed");
-            }
-        }
-        outcome
-    }
-
     /// The token of token mode; asked for at first contact, by one call while others wait.
     async fn token(&self, operation: &str) -> Result<Option<Secret>, Failure> {
         if self.settings.password.is_some() {
@@ -389,15 +323,13 @@ impl Client {
             self.moving.post(format!("{}{}", self.base, wire::TOKENS)),
             &serde_json::Map::new(),
         )?;
-        let unsent = |failure: Failure| Failure::NotSent {
-            detail: format!("no token: {}", failure.detail()),
+        let bounds = Bounds {
+            time: self.settings.timeout,
+            bytes: MAX_BODY,
         };
-        let raw = self
-            .send(request, self.settings.timeout, MAX_BODY, operation)
-            .await
-            .map_err(unsent)?;
+        let raw = self.send(request, bounds, operation).await?;
         if raw.status != 200 {
-            return Err(refused_token(&raw));
+            return Err(classify::failure(&raw.answer(Credential::Token)));
         }
         let no_token = |what: &str| Failure::NotSent {
             detail: format!("no token: the answer to POST tokens holds {what}"),
@@ -418,7 +350,7 @@ impl Client {
 /// Secrets shorter than this stand for nothing: hiding them would garble the service's words.
 const SHORTEST_HIDDEN: usize = 4;
 
-fn hide(mut failure: Failure, secrets: &[&str]) -> Failure {
+pub(super) fn hide(mut failure: Failure, secrets: &[&str]) -> Failure {
     let hide = |text: &mut String| {
         for secret in secrets
             .iter()
@@ -441,12 +373,16 @@ fn hide(mut failure: Failure, secrets: &[&str]) -> Failure {
     failure
 }
 
-fn refused_token(raw: &Raw) -> Failure {
-    let error = ErrorBody::read(&raw.body);
-    let detail = error_detail(raw.status, error.as_ref());
-    match error.as_ref().and_then(token_problem) {
-        Some(problem) => Failure::Token { problem, detail },
-        None => Failure::NotSent {
+/// What it means for `call` that there is no token: it never left. A token problem wants a person, and
+/// patience that is asked for is given; of a request that can move money that would leave doubt.
+fn unsent(call: &Call, failure: Failure) -> Failure {
+    match failure {
+        Failure::Token { .. } | Failure::NotSent { .. } => failure,
+        Failure::TooManyRequests { .. } if !call.moves_money() => failure,
+        Failure::Refused { detail, .. }
+        | Failure::SessionOver { detail }
+        | Failure::TooManyRequests { detail, .. }
+        | Failure::Lost { detail, .. } => Failure::NotSent {
             detail: wire::clean(&format!("no token: {detail}"), 300),
         },
     }
@@ -463,48 +399,13 @@ fn token_failure(error: &TokenError) -> Failure {
     Failure::Token { problem, detail }
 }
 
-async fn receive(
-    client: &reqwest::Client,
-    request: reqwest::Request,
-    most: usize,
-) -> Result<Raw, Failure> {
-    let lost = |error: reqwest::Error| Failure::Lost {
-        detail: wire::clean(&with_causes(&error.without_url()), 300),
-        protocol: false,
-    };
-    let mut response = match client.execute(request).await {
-        Ok(response) => response,
-        Err(error) if error.is_connect() => return Err(not_sent(&error.without_url())),
-        Err(error) => return Err(lost(error)),
-    };
-    let status = response.status().as_u16();
-    let date = server_date(response.headers());
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(lost)? {
-        if body.len() + chunk.len() > most {
-            return Err(Failure::Lost {
-                detail: format!("the answer is larger than {most} bytes"),
-                protocol: true,
-            });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Raw { status, body, date })
-}
-
-fn not_sent(error: &reqwest::Error) -> Failure {
-    Failure::NotSent {
-        detail: wire::clean(&with_causes(error), 300),
-    }
-}
-
 fn payment<'a>(content: &PaymentContent<'a>) -> Result<wire::Payment<'a>, Failure> {
     wire::Payment::new(content).map_err(|error| Failure::NotSent {
         detail: with_causes(&error),
     })
 }
 
-fn with_body(
+pub(super) fn with_body(
     request: reqwest::RequestBuilder,
     body: &impl serde::Serialize,
 ) -> Result<reqwest::RequestBuilder, Failure> {
@@ -512,77 +413,6 @@ fn with_body(
         detail: error.to_string(),
     })?;
     Ok(request.header(CONTENT_TYPE, "application/json").body(body))
-}
-
-/// Session ids and shifts are foreign text.
-pub(super) fn with_query(url: &str, name: &str, value: &str) -> String {
-    let mut text = format!("{url}?{name}=");
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-/// The path for the log; of the query only the shift, since a session id is as good as a key.
-fn shown_path(url: &reqwest::Url) -> String {
-    let shift = url.query_pairs().find(|(name, _)| name == wire::SHIFT);
-    match shift {
-        Some((name, shift)) => format!("{}?{name}={}", url.path(), wire::clean(&shift, 32)),
-        None => url.path().to_owned(),
-    }
-}
-
-/// The service's clock, of its answer.
-pub(super) fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
-    let date = headers.get(DATE)?.to_str().ok()?;
-    jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(date)
-        .ok()
-}
-
-/// What holds for every request to the service: no redirect, no proxy, nothing sent twice.
-pub(super) fn builder(url: &str) -> reqwest::ClientBuilder {
-    // Another part of the process may have chosen a provider before: either will do.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let builder = reqwest::Client::builder();
-    // A machine without certificates can still talk to a service without TLS.
-    let builder = if url.to_ascii_lowercase().starts_with("http:") {
-        builder.tls_certs_only([])
-    } else {
-        builder
-    };
-    builder
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .http1_only()
-}
-
-/// What every call's address begins with.
-pub(super) fn base(url: &str) -> String {
-    let trimmed = url.trim_end_matches('/');
-    let trimmed = trimmed.strip_suffix(wire::BASE).unwrap_or(trimmed);
-    format!("{trimmed}{}{}", wire::BASE, wire::POS)
-}
-
-fn header_name(name: &'static str) -> Result<HeaderName, ClientError> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| ClientError::Header(name))
-}
-
-pub(super) fn header_value(text: &str, what: &'static str) -> Result<HeaderValue, ClientError> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| ClientError::Header(what))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn sensitive(token: &Secret) -> Result<HeaderValue, Failure> {
-    header_value(token.expose(), "token").map_err(|error| Failure::NotSent {
-        detail: error.to_string(),
-    })
 }
 
 #[cfg(test)]

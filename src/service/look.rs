@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::call::TokenProblem;
-use super::classify::token_problem;
-use super::client::{self, Settings};
+use super::classify::{Credential, token_problem};
+use super::client::exchange::server_date;
+use super::client::{Settings, connection};
 use super::token;
 use super::wire::{self, ErrorBody};
 use crate::causes::with_causes;
@@ -121,7 +122,7 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Look 
 }
 
 /// Reads, and only reads: what was left behind beside token.conf is the daemon's to put right.
-fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) {
+pub(super) fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) {
     use std::io::ErrorKind;
     if settings.password.is_some() {
         return (None, TokenFile::Password);
@@ -159,12 +160,16 @@ async fn ask(
     token: Option<&Secret>,
     shift: &str,
 ) -> Result<Answered, Unreached> {
-    let client = client::builder(&settings.url)
+    let client = connection::builder(&settings.url)
         .tls_info(true)
         .build()
         .map_err(|error| Unreached::Client(with_causes(&error)))?;
-    let url = format!("{}{}", client::base(&settings.url), wire::PAYMENT_REPORTS);
-    let url = client::with_query(&url, wire::SHIFT, shift);
+    let url = format!(
+        "{}{}",
+        connection::base(&settings.url),
+        wire::PAYMENT_REPORTS
+    );
+    let url = connection::with_query(&url, wire::SHIFT, shift);
     let mut request = client
         .get(url)
         .header(wire::HEADER_REG_NUM, &settings.reg_num);
@@ -174,7 +179,7 @@ async fn ask(
     ];
     for (name, secret) in secrets {
         let Some(secret) = secret else { continue };
-        let value = client::header_value(secret.expose(), name)
+        let value = connection::header_value(secret.expose(), name)
             .map_err(|_| Unreached::Client(format!("{name} cannot be sent")))?;
         request = request.header(name, value);
     }
@@ -184,7 +189,7 @@ async fn ask(
         .await
         .map_err(|error| unreached(&error.without_url()))?;
     let elapsed = began.elapsed();
-    let date = client::server_date(response.headers());
+    let date = server_date(response.headers());
     let certificate_until = response
         .extensions()
         .get::<reqwest::tls::TlsInfo>()
@@ -209,11 +214,15 @@ async fn ask(
         None => matches!(status, 401 | 403),
     };
     if status >= 300 {
-        let sent = token.is_some() || settings.password.is_some();
-        problem = ErrorBody::read(&body)
-            .as_ref()
-            .and_then(token_problem)
-            .filter(|_| sent);
+        let credential = match (token, &settings.password) {
+            (_, Some(_)) => Some(Credential::Password),
+            (Some(_), None) => Some(Credential::Token),
+            (None, None) => None,
+        };
+        // Who has shown nothing is told nothing of what he has.
+        problem = credential
+            .zip(ErrorBody::read(&body))
+            .and_then(|(credential, error)| token_problem(status, &error, credential));
     }
     Ok(Answered {
         status,

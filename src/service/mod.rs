@@ -3,6 +3,7 @@
 //! - [`call`]: what the core asks and hears · [`wire`]: every name of the wire
 //! - `token`: token.conf · `classify`: what an answer means · `report`: looking for lost answers
 //! - [`look`]: name, connection, certificate and token, for the technician's bench
+//! - [`trial`]: which assumptions about the service hold, for a merchant who wants to know
 //! - [`Client`]: performs one call, never gives it up half-way, and always reports an outcome
 
 pub mod call;
@@ -11,7 +12,8 @@ mod client;
 pub mod look;
 mod report;
 mod token;
+pub mod trial;
 pub mod wire;
 
-pub use classify::classify;
+pub use classify::{Credential, HttpAnswer, classify};
 pub use client::{Client, ClientError, Exchange, Settings};

@@ -1,24 +1,33 @@
-//! The wire, every name of it, and nothing else knows one.
+//! The wire, every name of it, and nothing outside this module knows one.
 //!
-//! **C** = confirmed: the service's public SDKs for Go and PHP, its Bitrix module or several
-//! independent shop plug-ins use exactly this. **A** = assumed: it follows from the behaviour of the
-//! module that this one re-creates, but no public source shows the name. A merchant with the closed
-//! specification changes an **A** name here and nowhere else.
+//! Each name says how well it is known. **R** = recorded: seen in exchanges with the production service
+//! or in its own description of a call; it outranks all else. **C** = confirmed: the service's public
+//! SDKs for Go and PHP, its Bitrix module or several independent shop plug-ins use exactly this.
+//! **A** = assumed: it follows from the behaviour of the module that this one re-creates, but no public
+//! source shows the name. A merchant with the closed specification changes an **A** name here and
+//! nowhere else.
+//!
+//! Requests are in this file; `answer` reads what comes back, `error_body` what a refusal says.
 
-use jiff::Timestamp;
+mod answer;
+mod error_body;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::money::Kopecks;
 use crate::operation::{Item, ItemKind, Receipt};
+
+pub(super) use answer::order_number_of;
+pub use answer::{ConsumerAnswer, Session, TokenAnswer, WirePayment, read_payment, read_session};
+pub use error_body::ErrorBody;
 
 /// Between the configured address and the call (C). Not appended twice.
 pub const BASE: &str = "/ms-pay";
 /// Before each call (C).
 pub const POS: &str = "/pos/";
 
-/// Header with the till's registration number (C).
+/// Header with the till's registration number (R).
 pub const HEADER_REG_NUM: &str = "regNum";
 /// Header with the till's password (C).
 pub const HEADER_PASSWORD: &str = "password";
@@ -27,13 +36,13 @@ pub const HEADER_TOKEN: &str = "token";
 
 /// Issues the token (A).
 pub const TOKENS: &str = "tokens";
-/// Opens a session (C).
+/// Opens a session (R).
 pub const DEMAND_PAYMENT: &str = "demandPayment";
-/// Whether the buyer joined (C).
+/// Whether the buyer joined (R).
 pub const CONSUMER_STATUS: &str = "consumerStatus";
-/// Its parameter (C).
+/// Its parameter (R).
 pub const SESSION_ID: &str = "sessionId";
-/// Pays (C).
+/// Pays (R); below it, a payment by its number (R).
 pub const PAYMENTS: &str = "payments";
 /// Below a payment: reverses it (C).
 pub const REVERSALS: &str = "reversals";
@@ -42,18 +51,28 @@ pub const PAYMENT_REPORTS: &str = "paymentReports";
 /// Its parameter (C).
 pub const SHIFT: &str = "shift";
 
-/// `internalCode` of "a token exists already" (A); the message is recognised as well.
-pub const CODE_TOKEN_EXISTS: &str = "TOKEN_EXISTS";
-/// `internalCode` of "a new token is needed" (A); the message is recognised as well.
-pub const CODE_TOKEN_NEEDED: &str = "TOKEN_NEEDED";
+/// `internalCode` of `consumerStatus` when the session has ended, with HTTP 400: the recorded service
+/// gives it some 60 s after `demandPayment`, and ever after (R).
+pub const CODE_SESSION_OVER: &str = "166";
+
+/// What a refusal says, from the outermost name to the innermost (R).
+pub const ERROR_FIELDS: [&str; 5] = [
+    "code",
+    "internalCode",
+    "devMessage",
+    "userMessage.lang_ru",
+    "userMessage.lang_en",
+];
+
+/// `paymentMode` for the consumer's QR (A).
+pub const MODE_CONSUMER_QR: u8 = 1;
+/// `paymentMode` for a static QR with a confirmation code (A).
+pub const MODE_STATIC_QR: u8 = 2;
+/// `paymentMode` for a dynamic QR (R).
+pub const MODE_DYNAMIC_QR: u8 = 3;
 
 /// The one line of a reversal without a receipt of its own (C).
 pub const REVERSAL_ITEM: &str = "Отмена оплаты";
-
-/// Longest session id that is believed.
-const MAX_SESSION: usize = 256;
-/// Longest text of a dynamic QR that is believed; a display could not show more.
-const MAX_QR: usize = 2048;
 
 /// What is wrong with an answer, or with a request that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -91,15 +110,15 @@ pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, WireEr
     serde_json::from_slice(body).map_err(WireError::Shape)
 }
 
-/// Roubles as a JSON number, exact (C).
+/// Roubles as a JSON number, exact and with at most two decimals (C).
 fn money(amount: Kopecks) -> Result<Box<RawValue>, WireError> {
     RawValue::from_string(amount.to_roubles()).map_err(WireError::Shape)
 }
 
-/// `POST demandPayment` (C).
+/// `POST demandPayment` (R).
 #[derive(Serialize)]
 pub struct DemandPayment<'a> {
-    /// 1 consumer's QR (A), 2 static QR (A), 3 dynamic QR (C).
+    /// [`MODE_CONSUMER_QR`], [`MODE_STATIC_QR`] or [`MODE_DYNAMIC_QR`].
     #[serde(rename = "paymentMode")]
     pub payment_mode: u8,
     /// What the scanner read, mode 1 only (A).
@@ -107,13 +126,13 @@ pub struct DemandPayment<'a> {
     pub consumer_qr: Option<&'a str>,
 }
 
-/// `POST payments` and `POST …/reversals` (C).
+/// `POST payments` (R) and `POST …/reversals` (C).
 #[derive(Serialize)]
 pub struct Payment<'a> {
     sum: Box<RawValue>,
     #[serde(rename = "orderNumber")]
     order_number: &'a str,
-    /// Payments only.
+    /// Payments only; a JSON string, whatever type the service gave it in (R).
     #[serde(rename = "sessionId", skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
     shift: &'a str,
@@ -240,245 +259,6 @@ fn quantity(text: &str) -> Result<Box<RawValue>, WireError> {
     RawValue::from_string(number).map_err(WireError::Shape)
 }
 
-/// To `POST tokens` (A).
-#[derive(Deserialize)]
-pub struct TokenAnswer {
-    /// The token (A).
-    pub token: String,
-}
-
-#[derive(Deserialize)]
-struct WireSession {
-    #[serde(rename = "sessionId")]
-    session_id: String,
-    #[serde(rename = "dynamicQR")]
-    dynamic_qr: Option<String>,
-    #[serde(rename = "confirmationCode")]
-    confirmation_code: Option<String>,
-}
-
-/// To `POST demandPayment`: session (C), dynamic QR (C), confirmation code (A).
-pub struct Session {
-    /// For the next calls.
-    pub id: String,
-    /// Text of the QR.
-    pub qr: Option<String>,
-    /// 4 to 6 digits.
-    pub code: Option<String>,
-}
-
-/// Reads the answer to `POST demandPayment`.
-///
-/// # Errors
-/// [`WireError`] when it breaks the protocol.
-pub fn read_session(body: &[u8]) -> Result<Session, WireError> {
-    let WireSession {
-        session_id,
-        dynamic_qr,
-        confirmation_code,
-    } = object(body)?;
-    if session_id.is_empty()
-        || session_id.len() > MAX_SESSION
-        || session_id.chars().any(char::is_control)
-    {
-        return Err(field(
-            "sessionId",
-            format!("not 1 to {MAX_SESSION} printable bytes"),
-        ));
-    }
-    if let Some(qr) = &dynamic_qr
-        && (qr.is_empty() || qr.len() > MAX_QR || qr.chars().any(char::is_control))
-    {
-        return Err(field(
-            "dynamicQR",
-            format!("not 1 to {MAX_QR} printable bytes"),
-        ));
-    }
-    if let Some(code) = &confirmation_code
-        && !((4..=6).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit()))
-    {
-        return Err(field("confirmationCode", "not 4 to 6 digits"));
-    }
-    Ok(Session {
-        id: session_id,
-        qr: dynamic_qr,
-        code: confirmation_code,
-    })
-}
-
-/// To `GET consumerStatus` (C), with loyalty cards (A).
-#[derive(Deserialize)]
-pub struct ConsumerAnswer {
-    /// The buyer has joined (C).
-    #[serde(rename = "isConsumerReady")]
-    pub ready: bool,
-    /// The buyer's cards (A).
-    #[serde(rename = "loyaltyCards")]
-    pub cards: Option<Vec<CardAnswer>>,
-}
-
-/// A loyalty card (A).
-#[derive(Deserialize)]
-pub struct CardAnswer {
-    /// Its number (A).
-    pub number: String,
-    /// Its name (A).
-    pub name: Option<String>,
-}
-
-/// Payment info (C).
-#[derive(Deserialize)]
-pub struct WirePayment {
-    #[serde(rename = "paymentId")]
-    payment_id: i64,
-    #[serde(rename = "paymentType")]
-    payment_type: i64,
-    sum: Box<RawValue>,
-    status: i64,
-    #[serde(rename = "createdDate")]
-    created: String,
-    /// Nothing, or empty, until it is paid.
-    #[serde(rename = "paidDate")]
-    paid: Option<String>,
-    #[serde(rename = "orderNumber")]
-    order_number: String,
-    #[serde(rename = "pursePublicId")]
-    purse: Option<String>,
-}
-
-impl WirePayment {
-    /// Whether it is one of these; a foreign one's values need not be read.
-    #[must_use]
-    pub fn is_one_of(&self, order_numbers: &[String]) -> bool {
-        order_numbers.contains(&self.order_number)
-    }
-
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// [`WireError::Field`] for a sum with more than two decimals, or for what is no time.
-    pub fn read(self) -> Result<PaymentInfo, WireError> {
-        let sum = Kopecks::from_roubles(self.sum.get())
-            .map_err(|error| field("sum", error.to_string()))?;
-        let paid = self.paid.filter(|text| !text.is_empty());
-        Ok(PaymentInfo {
-            payment_id: self.payment_id,
-            payment_type: match self.payment_type {
-                1 => PaymentType::Sale,
-                2 => PaymentType::Purchase,
-                3 => PaymentType::ReversalOfSale,
-                4 => PaymentType::ReversalOfPurchase,
-                other => PaymentType::Unknown(other),
-            },
-            sum,
-            status: match self.status {
-                0 => PaymentStatus::InProgress,
-                1 => PaymentStatus::Ok,
-                2 => PaymentStatus::Decline,
-                3 => PaymentStatus::NotEnough,
-                4 => PaymentStatus::Timeout,
-                5 => PaymentStatus::TechnicalCancelling,
-                other => PaymentStatus::Unknown(other),
-            },
-            order_number: self.order_number,
-            created: Some(time("createdDate", &self.created)?),
-            paid: paid
-                .as_deref()
-                .map(|text| time("paidDate", text))
-                .transpose()?,
-            paid_text: clean(paid.as_deref().unwrap_or_default(), 40),
-            purse: self.purse.map(|purse| clean(&purse, 64)),
-        })
-    }
-}
-
-fn time(name: &'static str, text: &str) -> Result<Timestamp, WireError> {
-    text.parse()
-        .map_err(|_| field(name, "not a time with its offset"))
-}
-
-/// Reads one payment info.
-///
-/// # Errors
-/// [`WireError`] when it breaks the protocol.
-pub fn read_payment(body: &[u8]) -> Result<PaymentInfo, WireError> {
-    object::<WirePayment>(body)?.read()
-}
-
-/// Error body (C); every part may be absent.
-#[derive(Debug, Default, Deserialize)]
-pub struct ErrorBody {
-    code: Option<serde_json::Value>,
-    #[serde(rename = "internalCode")]
-    internal_code: Option<String>,
-    #[serde(rename = "devMessage")]
-    dev_message: Option<String>,
-    #[serde(rename = "userMessage")]
-    user_message: Option<UserMessage>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct UserMessage {
-    lang_ru: Option<String>,
-    lang_en: Option<String>,
-}
-
-impl ErrorBody {
-    /// Reads it; `None` when the body is not the service's error.
-    #[must_use]
-    pub fn read(body: &[u8]) -> Option<ErrorBody> {
-        let body: ErrorBody = object(body).ok()?;
-        let code = matches!(
-            &body.code,
-            Some(serde_json::Value::String(_) | serde_json::Value::Number(_))
-        );
-        let any = code
-            || body.internal_code.is_some()
-            || body.dev_message.is_some()
-            || body.user_message.is_some();
-        any.then_some(body)
-    }
-
-    /// The Russian words for people.
-    #[must_use]
-    pub fn message(&self) -> Option<String> {
-        let text = clean(self.user_message.as_ref()?.lang_ru.as_deref()?, 300);
-        (!text.trim().is_empty()).then_some(text)
-    }
-
-    /// `internalCode`.
-    #[must_use]
-    pub fn internal_code(&self) -> Option<&str> {
-        self.internal_code.as_deref()
-    }
-
-    /// The service's own words for support, at most 300 characters.
-    #[must_use]
-    pub fn detail(&self) -> String {
-        let code = self
-            .code
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let english = self
-            .user_message
-            .as_ref()
-            .and_then(|message| message.lang_en.as_deref());
-        let parts = [
-            Some(code.as_str()),
-            self.internal_code.as_deref(),
-            self.dev_message.as_deref(),
-            english,
-        ];
-        let parts: Vec<&str> = parts
-            .into_iter()
-            .flatten()
-            .filter(|part| !part.is_empty())
-            .collect();
-        clean(&parts.join(" / "), 300)
-    }
-}
-
 /// Foreign words: no control characters, at most so many characters.
 pub(super) fn clean(text: &str, most: usize) -> String {
     text.chars()
@@ -491,7 +271,6 @@ pub(super) fn clean(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
     use crate::core::validate::tests::request;
-    use proptest::prelude::*;
 
     #[test]
     fn amounts_are_written_exactly() {
@@ -579,90 +358,5 @@ mod tests {
             ..part
         };
         assert!(Payment::new(&endless).is_err());
-    }
-
-    #[test]
-    fn payment_info_is_read_and_foreign_numbers_are_kept() {
-        let body = r#"{"paymentId": 7, "paymentType": 1, "sum": 59.99, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "paidDate": "2026-11-24T10:00:05+03:00", "orderNumber": "n-1", "extra": {"a": [1]}}"#;
-        let info = read_payment(body.as_bytes()).unwrap();
-        assert_eq!((info.sum, info.status), (Kopecks(5999), PaymentStatus::Ok));
-        assert_eq!(
-            info.paid
-                .unwrap()
-                .duration_since(info.created.unwrap())
-                .as_secs(),
-            5
-        );
-        for unpaid in ["null", r#""""#] {
-            let unpaid = body.replace(r#""2026-11-24T10:00:05+03:00""#, unpaid);
-            let info = read_payment(unpaid.as_bytes()).unwrap();
-            assert_eq!((info.paid, info.paid_text.as_str()), (None, ""));
-        }
-        let odd = body
-            .replace(r#""status": 1"#, r#""status": 42"#)
-            .replace(r#""paymentType": 1"#, r#""paymentType": 9"#);
-        let info = read_payment(odd.as_bytes()).unwrap();
-        assert_eq!(
-            (info.status, info.payment_type),
-            (PaymentStatus::Unknown(42), PaymentType::Unknown(9))
-        );
-    }
-
-    #[test]
-    fn broken_payment_info_is_an_error_never_a_guess() {
-        let good = r#"{"paymentId": 7, "paymentType": 1, "sum": 1, "status": 1, "createdDate": "2026-11-24T10:00:00Z", "paidDate": "2026-11-24T10:00:01Z", "orderNumber": "n"}"#;
-        assert!(read_payment(good.as_bytes()).is_ok());
-        for (from, to) in [
-            ("7", "\"7\""),
-            ("createdDate", "created"),
-            ("24T10:00:00Z", "24"),
-            ("24T10:00:01Z", "24"),
-            ("\"n\"", "null"),
-            ("orderNumber", "order"),
-            ("\"sum\": 1", "\"sum\": 1.005"),
-            ("\"sum\": 1", "\"sum\": \"1\""),
-            ("\"sum\": 1", "\"sum\": 1e2"),
-            ("\"status\": 1", "\"state\": 1"),
-            ("}", ""),
-        ] {
-            assert!(
-                read_payment(good.replacen(from, to, 1).as_bytes()).is_err(),
-                "{from} -> {to}"
-            );
-        }
-    }
-
-    #[test]
-    fn sessions_are_bounded() {
-        let read = |text: &str| read_session(text.as_bytes());
-        assert!(read(r#"{"sessionId": "s", "confirmationCode": "1234"}"#).is_ok());
-        for bad in [
-            r#"{"sessionId": ""}"#,
-            r#"{"sessionId": "s\n"}"#,
-            r#"{"sessionId": "s", "confirmationCode": "12a4"}"#,
-            r#"{"sessionId": "s", "dynamicQR": ""}"#,
-            "{}",
-        ] {
-            assert!(read(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn error_bodies_are_told_from_other_json() {
-        assert!(ErrorBody::read(b"{}").is_none());
-        assert!(ErrorBody::read(b"[]").is_none());
-        assert!(ErrorBody::read(b"<html>").is_none());
-        let body = ErrorBody::read(r#"{"code": "X", "internalCode": "Y", "devMessage": "z\u0007", "userMessage": {"lang_ru": "Нельзя"}}"#.as_bytes()).unwrap();
-        assert_eq!(body.message().as_deref(), Some("Нельзя"));
-        assert_eq!(body.detail(), "\"X\" / Y / z");
-    }
-
-    proptest! {
-        #[test]
-        fn no_body_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read_payment(&body);
-            let _ = read_session(&body);
-            let _ = ErrorBody::read(&body);
-        }
     }
 }

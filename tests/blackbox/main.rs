@@ -23,4 +23,5 @@ mod sales;
 mod scanners;
 mod selftest;
 mod terminal_qr;
+mod trial;
 mod trouble;

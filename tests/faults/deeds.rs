@@ -16,7 +16,7 @@ use oplati::secret::Secret;
 use oplati::service::call::{
     Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
 };
-use oplati::service::classify;
+use oplati::service::{HttpAnswer, classify};
 
 use crate::plan::{Deed, Fate};
 use crate::service::ELSEWHERE;
@@ -570,13 +570,13 @@ impl World<'_> {
                 detail: "connection refused".into(),
             }),
             Fate::RequestLost => lost(false),
-            Fate::Error => classify(call, 503, ERROR_BODY),
+            Fate::Error => classify(call, &HttpAnswer::new(503, ERROR_BODY)),
             Fate::AnswerLost => {
                 drop(self.service.effect(call, mono));
                 if self.random.one_in(2) {
                     lost(false)
                 } else {
-                    classify(call, 500, ERROR_BODY)
+                    classify(call, &HttpAnswer::new(500, ERROR_BODY))
                 }
             }
             Fate::Garbage => {
@@ -586,7 +586,7 @@ impl World<'_> {
             Fate::Cut => match self.service.effect(call, mono).map(|reply| body(&reply)) {
                 Ok(Some(whole)) => {
                     let end = self.random.below(whole.len() as u64) as usize;
-                    classify(call, 200, &whole.as_bytes()[..end])
+                    classify(call, &HttpAnswer::new(200, &whole.as_bytes()[..end]))
                 }
                 Ok(None) => lost(true),
                 refused @ Err(_) => refused.map(|_| Reply::Alive),
@@ -604,14 +604,14 @@ impl World<'_> {
             }),
             Fate::CopyRefused => {
                 drop(self.service.effect(call, mono));
-                classify(call, 400, EMPTY_REFUSAL)
+                classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
             }
             Fate::LateCopy(seconds) => {
                 if call.moves_money() {
                     let at = mono + Duration::from_secs(seconds);
                     self.service.late.push((at, call.clone()));
                 }
-                classify(call, 400, EMPTY_REFUSAL)
+                classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
             }
             Fate::TooMany(seconds) => {
                 let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
@@ -654,7 +654,7 @@ impl World<'_> {
     /// As it comes over the wire, or past the client, so that the core itself must see it.
     fn read_or_told(&mut self, call: &Call, reply: Reply) -> Answer {
         match body(&reply).filter(|_| self.random.one_in(2)) {
-            Some(body) => classify(call, 200, body.as_bytes()),
+            Some(body) => classify(call, &HttpAnswer::new(200, body.as_bytes())),
             None => Ok(reply),
         }
     }

@@ -15,7 +15,7 @@ use oplati::scanner::hid::descriptor::layouts;
 use oplati::scanner::keyboard::decode::Decoder;
 use oplati::scanner::text;
 use oplati::service::call::{Call, Failure, PaymentStatus, Reply, SessionMode};
-use oplati::service::classify;
+use oplati::service::{HttpAnswer, classify};
 
 /// A target.
 pub type Target = fn(&[u8]);
@@ -66,7 +66,7 @@ pub fn wire(data: &[u8]) {
             receipt: None,
         },
     };
-    match classify(&call, status, body) {
+    match classify(&call, &HttpAnswer::new(status, body)) {
         // Nothing but a 200 that speaks of our payment is an answer to it.
         Ok(Reply::Payment(info)) if matches!(call, Call::Pay { .. }) => {
             assert_eq!(status, 200);
@@ -76,6 +76,8 @@ pub fn wire(data: &[u8]) {
             );
             assert!(!matches!(info.status, PaymentStatus::Unknown(1)));
         }
+        // A shift that the service does not know has no operations.
+        Ok(Reply::Found(found)) if status == 404 => assert_eq!(found, []),
         Ok(_) => assert_eq!(status, 200),
         Err(Failure::Refused { .. }) => assert!(matches!(status, 400 | 404)),
         Err(_) => {}

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Client, not_sent, sensitive, shown_path};
+use super::exchange::{lost, not_sent, read_body, sensitive, shown_path};
+use super::{Client, MAX_BODY, unsent};
 use crate::causes::with_causes;
 use crate::service::call::{Call, Failure, PaymentInfo};
-use crate::service::classify::classify;
-use crate::service::{report, wire};
+use crate::service::{classify, report, wire};
 
 /// What the log calls it.
 const OPERATION: &str = "reconciliation";
@@ -26,7 +26,11 @@ impl Client {
         shift: &str,
         mut each: impl FnMut(PaymentInfo) -> bool + Send + 'static,
     ) -> Result<(), Failure> {
-        let token = self.token(OPERATION).await?;
+        let probe = Call::Probe {
+            shift: shift.to_owned(),
+        };
+        let token = self.token(OPERATION).await;
+        let token = token.map_err(|failure| unsent(&probe, failure))?;
         let mut request = self.report(shift);
         if let Some(token) = &token {
             request = request.header(wire::HEADER_TOKEN, sensitive(token)?);
@@ -77,13 +81,7 @@ impl Client {
                     operation = OPERATION,
                     "Request failed"
                 );
-                Err(self.without_secrets(
-                    failure,
-                    &Call::Probe {
-                        shift: String::new(),
-                    },
-                    token.as_ref(),
-                ))
+                Err(self.without_secrets(failure, &probe, token.as_ref()))
             }
         }
     }
@@ -97,26 +95,17 @@ impl Client {
         let request = request
             .build()
             .map_err(|error| not_sent(&error.without_url()))?;
-        let lost = |error: reqwest::Error| Failure::Lost {
-            detail: wire::clean(&with_causes(&error.without_url()), 300),
-            protocol: false,
-        };
         let mut response = match self.asking.execute(request).await {
             Ok(response) => response,
             Err(error) if error.is_connect() => return Err(not_sent(&error.without_url())),
             Err(error) => return Err(lost(error)),
         };
-        let status = response.status().as_u16();
-        if status != 200 {
-            let body = response.chunk().await.map_err(lost)?.unwrap_or_default();
-            let shift = String::new();
-            return match classify(&Call::Probe { shift }, status, &body) {
-                Err(failure) => Err(failure),
-                Ok(_) => Err(Failure::Lost {
-                    detail: format!("HTTP {status}"),
-                    protocol: true,
-                }),
-            };
+        if response.status() != reqwest::StatusCode::OK {
+            let raw = read_body(response, MAX_BODY).await?;
+            classify::read_report(&raw.answer(self.credential()), &[])?;
+            // A shift that the service does not know is an empty one.
+            drop(chunks.send(Ok(b"[]".to_vec())).await);
+            return Ok(());
         }
         loop {
             match tokio::time::timeout(self.settings.timeout, response.chunk()).await {

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::core::validate::tests::request;
 use crate::money::Kopecks;
+use crate::service::call::Reply;
 
 /// What the other side does with one request.
 #[derive(Clone, Debug)]
@@ -123,13 +124,18 @@ fn client(url: &str, folder: &std::path::Path, token: Option<&str>) -> Client {
 }
 
 fn pay() -> Call {
+    pay_within(Duration::from_millis(700))
+}
+
+/// A payment whose answer is awaited so long.
+fn pay_within(answer_within: Duration) -> Call {
     Call::Pay {
         session: "s".into(),
         order_number: "n-1".into(),
         sum: Kopecks(150),
         shift: "24112026".into(),
         receipt: request(150).receipt,
-        answer_within: Duration::from_secs(5),
+        answer_within,
     }
 }
 
@@ -300,7 +306,8 @@ async fn the_first_contact_asks_for_the_token_once_and_keeps_it() {
 
 #[tokio::test]
 async fn token_troubles_send_nothing() {
-    let exists = http(409, r#"{"internalCode": "TOKEN_EXISTS"}"#);
+    let words = crate::problem::seed::TOKEN_EXISTS;
+    let exists = http(409, &format!(r#"{{"devMessage": "RegNum X: {words}"}}"#));
     let service = scripted(vec![Behaviour::Answer(exists)]).await;
     let folder = tempfile::tempdir().unwrap();
     let answer = client(&service.url, folder.path(), Some(""))
@@ -397,7 +404,10 @@ async fn secrets_that_the_service_repeats_are_hidden() {
         panic!("not refused")
     };
     assert_eq!(message.as_deref(), Some("Код *** не принят"));
-    assert_eq!(detail, r#"HTTP 400: "X" / token ***, code ***"#);
+    assert_eq!(
+        detail,
+        "HTTP 400: X / token ***, code *** / Код *** не принят"
+    );
 }
 
 #[tokio::test]
@@ -427,17 +437,32 @@ async fn a_token_that_cannot_be_one_is_refused_and_leaves_no_file() {
             403,
             r#"{"code": "NO_TILL", "devMessage": "no such till"}"#,
         )),
+        Behaviour::Answer(http(429, "")),
     ])
     .await;
     let folder = tempfile::tempdir().unwrap();
     let client = client(&service.url, folder.path(), Some(""));
-    for words in ["one that is not one line", "\"NO_TILL\" / no such till"] {
-        let answer = client.call(&pay(), "s-1").await.answer;
-        assert!(
-            matches!(&answer, Err(Failure::NotSent { detail }) if detail.contains(words)),
-            "{answer:?}"
-        );
-    }
+    let answer = client.call(&pay(), "s-1").await.answer;
+    assert!(
+        matches!(&answer, Err(Failure::NotSent { detail }) if detail.contains("one that is not one line")),
+        "{answer:?}"
+    );
+    let answer = client.call(&pay(), "s-1").await.answer;
+    assert!(
+        matches!(&answer, Err(Failure::Token { problem: TokenProblem::Needed, detail }) if detail.contains("NO_TILL / no such till")),
+        "who is shut out is not registered: {answer:?}"
+    );
+    // Patience is asked for: the payment has not left, and a question may be repeated.
+    let answer = client.call(&pay(), "s-1").await.answer;
+    assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
+    let answer = client
+        .call(&Call::Payment { payment_id: 7 }, "s-1")
+        .await
+        .answer;
+    assert!(
+        matches!(answer, Err(Failure::TooManyRequests { .. })),
+        "{answer:?}"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     let seen = service.requests.lock().unwrap().clone();
     assert!(seen.iter().all(|request| request.contains("/pos/tokens")));
@@ -499,6 +524,184 @@ async fn the_services_clock_is_read() {
         "2026-11-24T07:00:01Z".parse().ok(),
         "{exchange:?}"
     );
+}
+
+#[tokio::test]
+async fn a_held_answer_arrives_after_the_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&url, folder.path(), None);
+    let timeout = client.settings.timeout;
+    let service = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let request = read_request(&mut stream).await.unwrap();
+        tokio::time::sleep(timeout * 2).await;
+        stream
+            .write_all(http(200, &paid()).as_bytes())
+            .await
+            .unwrap();
+        request
+    });
+    let exchange = client
+        .call(&pay_within(Duration::from_secs(30)), "s-1")
+        .await;
+    assert!(exchange.answer.is_ok(), "{exchange:?}");
+    assert!(exchange.elapsed >= timeout * 2);
+    let request = service.await.unwrap().to_lowercase();
+    assert!(
+        request.contains("accept-encoding: identity\r\n"),
+        "{request}"
+    );
+}
+
+#[tokio::test]
+async fn only_the_answer_to_a_payment_is_awaited_longer_than_the_timeout() {
+    let service = scripted(vec![Behaviour::Silence]).await;
+    let timeout = service.client.settings.timeout;
+    let reverse = Call::Reverse {
+        payment_id: 7,
+        order_number: "n-2".into(),
+        sum: Kopecks(150),
+        shift: "24112026".into(),
+        receipt: None,
+    };
+    for call in [reverse, Call::Payment { payment_id: 7 }] {
+        let exchange = service.client.call(&call, "s-1").await;
+        assert!(is_lost(&exchange.answer), "{call:?}: {exchange:?}");
+        assert!(exchange.elapsed < timeout * 3, "{call:?}: {exchange:?}");
+    }
+    let within = timeout * 4;
+    let exchange = service.client.call(&pay_within(within), "s-1").await;
+    assert!(
+        is_lost(&exchange.answer) && exchange.elapsed >= within,
+        "{exchange:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_while_the_answer_is_held_is_lost_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&url, folder.path(), None);
+    let held = client.settings.timeout * 2;
+    tokio::spawn(async move {
+        for is_reset in [false, true] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await.unwrap();
+            tokio::time::sleep(held).await;
+            if is_reset {
+                stream.set_zero_linger().unwrap();
+            }
+        }
+    });
+    for _ in 0..2 {
+        let within = Duration::from_secs(60);
+        let exchange = client.call(&pay_within(within), "s-1").await;
+        assert!(is_lost(&exchange.answer), "{exchange:?}");
+        assert!(exchange.elapsed >= held && exchange.elapsed < within / 2);
+    }
+}
+
+/// Whether a connection of this process to that port has the keepalive timer (2) running: the column
+/// after the queues in /proc/net/tcp.
+fn has_keepalive_timer(port: u16) -> bool {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let remote = format!(":{port:04X}");
+    table.lines().any(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        columns[2].ends_with(&remote) && columns[5].starts_with("02:")
+    })
+}
+
+#[tokio::test]
+async fn the_moving_connection_notices_that_the_other_end_is_gone() {
+    let service = scripted(vec![Behaviour::Silence]).await;
+    let call = pay_within(Duration::from_secs(30));
+    let paying = service.client.call(&call, "s-1");
+    let port: u16 = service.url.rsplit(':').next().unwrap().parse().unwrap();
+    let look = async {
+        while !has_keepalive_timer(port) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        exchange = paying => panic!("{exchange:?}"),
+        () = look => {}
+    }
+}
+
+#[tokio::test]
+async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
+    let nameless = paid().replace(r#""n-1""#, "null");
+    let reports = [
+        http(200, &format!("[{nameless}]")),
+        http(200, &format!("[{}]", paid())),
+        http(
+            404,
+            r#"{"code": "404", "internalCode": "", "devMessage": "RegNum X: нет смены"}"#,
+        ),
+    ];
+    let service = scripted(reports.map(Behaviour::Answer).to_vec()).await;
+    let call = |numbers: &[&str]| Call::LookUp {
+        shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
+        order_numbers: numbers.iter().map(|number| (*number).to_owned()).collect(),
+    };
+    let answer = service.client.call(&call(&["n-1"]), "~1").await.answer;
+    assert!(
+        matches!(&answer, Ok(Reply::Found(found)) if found.len() == 1),
+        "{answer:?}"
+    );
+    let nothing = http(404, r#"{"code": "404"}"#);
+    let service = scripted(vec![
+        Behaviour::Answer(http(200, &format!("[{nameless}]"))),
+        Behaviour::Answer(nothing.clone()),
+    ])
+    .await;
+    let answer = service.client.call(&call(&["n-1"]), "~1").await.answer;
+    assert!(
+        matches!(answer, Err(Failure::Lost { protocol: true, .. })),
+        "absence needs rows that can be read: {answer:?}"
+    );
+    let empty = scripted(vec![Behaviour::Answer(nothing)]).await;
+    let answer = empty.client.call(&call(&["n-1"]), "~1").await.answer;
+    assert_eq!(answer, Ok(Reply::Found(Vec::new())));
+    let (sender, rows) = std::sync::mpsc::channel();
+    let read = empty.client.each_reported("24112026", move |info| {
+        drop(sender.send(info));
+        true
+    });
+    assert_eq!(read.await, Ok(()));
+    assert_eq!(rows.iter().count(), 0);
+}
+
+#[tokio::test]
+async fn patience_is_told_with_what_the_service_asked_for() {
+    let busy = http(429, "").replacen("\r\n", "\r\nRetry-After: 7\r\n", 1);
+    let service = scripted(vec![Behaviour::Answer(busy)]).await;
+    for call in [pay(), Call::Payment { payment_id: 7 }] {
+        let answer = service.client.call(&call, "s-1").await.answer;
+        let asked = Some(Duration::from_secs(7));
+        assert!(
+            matches!(answer, Err(Failure::TooManyRequests { retry_after, .. }) if retry_after == asked),
+            "{answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_till_with_a_password_that_is_shut_out_has_lost_an_answer() {
+    let shut_out = http(401, r#"{"code": "401", "devMessage": "RegNum X: no"}"#);
+    let service = scripted(vec![Behaviour::Answer(shut_out)]).await;
+    let answer = service.client.call(&pay(), "s-1").await.answer;
+    assert!(matches!(answer, Err(Failure::Token { .. })), "{answer:?}");
+    let settings = Settings {
+        password: Some(Secret::new("pass-word")),
+        ..service.client.settings.clone()
+    };
+    let client = Client::new(settings).unwrap();
+    assert!(is_lost(&client.call(&pay(), "s-1").await.answer));
 }
 
 #[test]

@@ -1,0 +1,257 @@
+//! One request, from its bytes to the answer's, and its line in the log.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+
+use super::connection::{connect_timeout, header_value};
+use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT};
+use crate::causes::with_causes;
+use crate::secret::Secret;
+use crate::service::call::{Call, Failure};
+use crate::service::classify::{Credential, HttpAnswer};
+use crate::service::wire;
+
+/// Longest patience that `Retry-After` may ask for: a till that keeps still for hours because of a
+/// clock or a typing error is no help to anybody.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// What came back over HTTP.
+pub(in crate::service) struct Raw {
+    pub status: u16,
+    pub body: Vec<u8>,
+    pub date: Option<Timestamp>,
+    pub retry_after: Option<Duration>,
+}
+
+impl Raw {
+    pub(in crate::service) fn answer(&self, credential: Credential) -> HttpAnswer<'_> {
+        HttpAnswer {
+            status: self.status,
+            body: &self.body,
+            retry_after: self.retry_after,
+            credential,
+        }
+    }
+}
+
+/// Bounds of one exchange.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// From connecting to the last byte of the answer.
+    pub time: Duration,
+    /// Of the answer's body.
+    pub bytes: usize,
+}
+
+impl Client {
+    fn bounds(&self, call: &Call) -> Bounds {
+        let timeout = self.settings.timeout;
+        let time = match call {
+            Call::Probe { .. } => PROBE_TIMEOUT,
+            // Connecting, then the answer; writing is bounded by the connection itself.
+            Call::Pay { answer_within, .. } => connect_timeout(timeout) + *answer_within,
+            Call::OpenSession(_)
+            | Call::ConsumerStatus { .. }
+            | Call::Payment { .. }
+            | Call::Reverse { .. }
+            | Call::LookUp { .. } => timeout,
+        };
+        let bytes = match call {
+            Call::LookUp { .. } | Call::Probe { .. } => MAX_REPORT,
+            Call::OpenSession(_)
+            | Call::ConsumerStatus { .. }
+            | Call::Pay { .. }
+            | Call::Payment { .. }
+            | Call::Reverse { .. } => MAX_BODY,
+        };
+        Bounds { time, bytes }
+    }
+
+    /// Sends, waits, reads, and logs one line.
+    pub(super) async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+        call: &Call,
+        token: Option<&Secret>,
+        operation: &str,
+    ) -> Result<Raw, Failure> {
+        let request = match token {
+            Some(token) => request.header(wire::HEADER_TOKEN, sensitive(token)?),
+            None => request,
+        };
+        self.send(request, self.bounds(call), operation).await
+    }
+
+    pub(super) async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        bounds: Bounds,
+        operation: &str,
+    ) -> Result<Raw, Failure> {
+        let request = request
+            .build()
+            .map_err(|error| not_sent(&error.without_url()))?;
+        let (method, path) = (request.method().clone(), shown_path(request.url()));
+        let client = if request.method() == reqwest::Method::POST {
+            &self.moving
+        } else {
+            &self.asking
+        };
+        let began = Instant::now();
+        let receiving = receive(client, request, bounds.bytes);
+        let outcome = match tokio::time::timeout(bounds.time, receiving).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Lost {
+                detail: format!("no answer within {} ms", bounds.time.as_millis()),
+                protocol: false,
+            }),
+        };
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &outcome {
+            Ok(raw) => {
+                tracing::info!(%method, path, status = raw.status, elapsed_ms, operation, "Request");
+            }
+            Err(failure) => {
+                let error = failure.detail();
+                tracing::warn!(%method, path, error, elapsed_ms, operation, "Request failed");
+            }
+        }
+        outcome
+    }
+}
+
+async fn receive(
+    client: &reqwest::Client,
+    request: reqwest::Request,
+    most: usize,
+) -> Result<Raw, Failure> {
+    match client.execute(request).await {
+        Ok(response) => read_body(response, most).await,
+        Err(error) if error.is_connect() => Err(not_sent(&error.without_url())),
+        Err(error) => Err(lost(error)),
+    }
+}
+
+/// The rest of an answer whose head has come, at most `most` bytes of it.
+pub(in crate::service) async fn read_body(
+    mut response: reqwest::Response,
+    most: usize,
+) -> Result<Raw, Failure> {
+    let status = response.status().as_u16();
+    let date = server_date(response.headers());
+    let retry_after = retry_after(response.headers());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        if body.len() + chunk.len() > most {
+            return Err(Failure::Lost {
+                detail: format!("the answer is larger than {most} bytes"),
+                protocol: true,
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Raw {
+        status,
+        body,
+        date,
+        retry_after,
+    })
+}
+
+pub(in crate::service) fn lost(error: reqwest::Error) -> Failure {
+    Failure::Lost {
+        detail: wire::clean(&with_causes(&error.without_url()), 300),
+        protocol: false,
+    }
+}
+
+pub(in crate::service) fn not_sent(error: &reqwest::Error) -> Failure {
+    Failure::NotSent {
+        detail: wire::clean(&with_causes(error), 300),
+    }
+}
+
+/// The path for the log; of the query only the shift, since a session id is as good as a key.
+pub(super) fn shown_path(url: &reqwest::Url) -> String {
+    let shift = url.query_pairs().find(|(name, _)| name == wire::SHIFT);
+    match shift {
+        Some((name, shift)) => format!("{}?{name}={}", url.path(), wire::clean(&shift, 32)),
+        None => url.path().to_owned(),
+    }
+}
+
+/// The service's clock, of its answer.
+pub(in crate::service) fn server_date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    http_date(date)
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()
+}
+
+/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a time by the service's clock, which the answer's own
+/// `Date` tells, or else ours. At most ten minutes; one that cannot be read is none.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let asked = if is_number {
+        // More seconds than a number holds are too many as well.
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        let now = server_date(headers).unwrap_or_else(crate::clock::wall);
+        let until = http_date(text)?.duration_since(now);
+        Duration::try_from(until).unwrap_or_default()
+    };
+    Some(asked.min(MAX_RETRY_AFTER))
+}
+
+/// The token as the value of its header.
+pub(super) fn sensitive(token: &Secret) -> Result<HeaderValue, Failure> {
+    header_value(token.expose(), "token").map_err(|error| Failure::NotSent {
+        detail: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_read_in_seconds_and_as_a_time_and_bounded() {
+        let date = "Tue, 24 Nov 2026 07:00:00 GMT";
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            (" 30 ", Some(30)),
+            ("86400", Some(600)),
+            ("99999999999999999999999", Some(600)),
+            ("Tue, 24 Nov 2026 07:00:20 GMT", Some(20)),
+            ("Tue, 24 Nov 2026 06:00:00 GMT", Some(0)),
+            ("Wed, 25 Nov 2026 07:00:00 GMT", Some(600)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(DATE, HeaderValue::from_static(date));
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(text).unwrap());
+            let seconds = retry_after(&headers).map(|asked| asked.as_secs());
+            assert_eq!(seconds, expected, "{text:?}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+        // Without the service's clock, by ours.
+        let mut headers = HeaderMap::new();
+        let until = (crate::clock::wall() + Duration::from_secs(100))
+            .strftime("%a, %d %b %Y %H:%M:%S GMT")
+            .to_string();
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(&until).unwrap());
+        let asked = retry_after(&headers).unwrap().as_secs();
+        assert!((90..=100).contains(&asked), "{asked}");
+    }
+}
