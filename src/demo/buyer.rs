@@ -198,7 +198,7 @@ impl Payment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::Simulator;
+    use crate::sim::{Rules, Simulator};
 
     /// The simulator itself answers: a name misread here shows.
     fn with_buyer(work: impl AsyncFnOnce(Buyer)) {
@@ -211,7 +211,7 @@ mod tests {
             let address = listener.local_addr().unwrap();
             tokio::spawn(crate::sim::serve(
                 listener,
-                Simulator::new(None),
+                Simulator::new(None, Rules::default()),
                 std::future::pending(),
             ));
             work(Buyer::of(Loopback::over_tcp(address).unwrap())).await;

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::Inner;
 use super::faults::Fault;
-use super::ledger::{Joining, Moment};
+use super::ledger::Moment;
+use super::rules::RulesBody;
 use super::service::{Call, Response};
+use super::sessions::Joining;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,9 +78,10 @@ type Outcome = Result<Value, String>;
 pub(super) fn answer(inner: &mut Inner, call: &Call, at: Moment) -> Response {
     let path = call.path.strip_prefix("/sim/").unwrap_or_default();
     let outcome = match (call.method.as_str(), path) {
-        ("GET", "state") => Ok(state(inner)),
+        ("GET", "state") => Ok(state(inner, at)),
+        ("GET", "service") => Ok(json!(inner.ledger.rules.body())),
         ("GET", "ledger") => Ok(ledger(inner)),
-        ("GET", "qr") => Ok(json!({"qr": inner.ledger.new_buyer_code(&call.random)})),
+        ("GET", "qr") => Ok(json!({"qr": inner.ledger.sessions.new_buyer_code(&call.random)})),
         ("GET", "faults") => Ok(json!({"plan": inner.plan.commands()})),
         ("DELETE", "faults") => {
             inner.plan.clear();
@@ -106,7 +109,8 @@ fn post(inner: &mut Inner, path: &str, call: &Call, at: Moment) -> Outcome {
             };
             inner
                 .ledger
-                .join(&by)
+                .sessions
+                .join(&by, at)
                 .map(|session| json!({"session": session}))
         }
         "buyer/confirm" => decide(inner, 1, call, at),
@@ -124,8 +128,13 @@ fn post(inner: &mut Inner, path: &str, call: &Call, at: Moment) -> Outcome {
         "buyer/script" => {
             let Script { script } = read(call)?;
             let script = script.map(|script| script.parse()).transpose();
-            inner.script = script.map_err(|error: super::ScriptError| error.to_string())?;
+            inner.ledger.script = script.map_err(|error: super::ScriptError| error.to_string())?;
             Ok(json!({}))
+        }
+        "service" => {
+            let change: RulesBody = read(call)?;
+            inner.ledger.rules = inner.ledger.rules.changed(&change)?;
+            Ok(json!(inner.ledger.rules.body()))
         }
         "token/reset" => {
             let Reset { reg_num } = read(call)?;
@@ -168,17 +177,20 @@ fn read<T: DeserializeOwned>(call: &Call) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-fn state(inner: &Inner) -> Value {
-    let waiting: Vec<Value> = inner
-        .ledger
-        .sessions
-        .values()
-        .rev()
-        .take(20)
-        .map(|session| json!({"session": session.id, "qr": session.qr, "code": session.code, "ready": session.ready}))
+fn state(inner: &Inner, at: Moment) -> Value {
+    let newest = inner.ledger.sessions.newest().take(20);
+    let sessions: Vec<Value> = newest
+        .map(|session| {
+            json!({
+                "session": session.id, "number": session.number, "qr": session.qr,
+                "code": session.code, "ready": session.ready, "over": session.is_over(at),
+            })
+        })
         .collect();
     json!({
-        "sessions": waiting,
+        "service": inner.ledger.rules.body(),
+        "sessions": sessions,
+        "violations": inner.ledger.pace.violations,
         "payments": payments(inner),
         "tokens": inner.ledger.tokens_issued(),
         "requests": inner.requests,
