@@ -136,6 +136,8 @@ fn post(inner: &mut Inner, path: &str, call: &Call, at: Moment) -> Outcome {
             inner.ledger.rules = inner.ledger.rules.changed(&change)?;
             Ok(json!(inner.ledger.rules.body()))
         }
+        // Done by whoever holds them.
+        "held/cut" => Ok(json!({})),
         "token/reset" => {
             let Reset { reg_num } = read(call)?;
             inner.ledger.reset_token(reg_num.as_deref());

@@ -96,7 +96,7 @@ async fn handle(
     };
     let answered = simulator.answer(&call);
     match answered.fault {
-        None => Ok(whole(&simulator.settled(answered).await)),
+        None => Ok(whole(&settled(&simulator, answered).await?)),
         Some(fault) => troubled(&simulator, &call, fault, answered).await,
     }
 }
@@ -131,6 +131,10 @@ fn random() -> Option<Random> {
     Some(Random::of(bytes))
 }
 
+async fn settled(simulator: &Simulator, answered: Answered) -> Result<Response, Closed> {
+    simulator.settled(answered).await.ok_or(Closed)
+}
+
 async fn troubled(
     simulator: &Arc<Simulator>,
     call: &Call,
@@ -147,7 +151,7 @@ async fn troubled(
     match fault.r#do {
         Trouble::LoseRequest | Trouble::LoseAnswer => Err(Closed),
         Trouble::Delay => {
-            let response = simulator.settled(answered).await;
+            let response = settled(simulator, answered).await?;
             tokio::time::sleep(delay).await;
             Ok(whole(&response))
         }
@@ -157,8 +161,10 @@ async fn troubled(
             Err(Closed)
         }
         Trouble::CutHeld => {
-            let settled = tokio::time::timeout(delay, simulator.settled(answered)).await;
-            settled.map(|response| whole(&response)).map_err(|_| Closed)
+            let settled = tokio::time::timeout(delay, settled(simulator, answered)).await;
+            settled
+                .map_err(|_| Closed)?
+                .map(|response| whole(&response))
         }
         Trouble::Copy => {
             let (copier, call) = (Arc::clone(simulator), call.clone());
@@ -168,19 +174,19 @@ async fn troubled(
                 copier.repeat(&call)
             });
             let second = second.await.ok().flatten().unwrap_or(answered);
-            Ok(whole(&simulator.settled(second).await))
+            Ok(whole(&settled(simulator, second).await?))
         }
         Trouble::Error | Trouble::ErrorWithEffect => Ok(whole(&Response {
             retry_after: (fault.ms > 0).then_some(fault.ms.div_ceil(1000)),
             ..plain(fault.status, b"<html>Bad gateway</html>")
         })),
         Trouble::Garbage => {
-            drop(simulator.settled(answered).await);
+            settled(simulator, answered).await?;
             Ok(whole(&plain(200, b"{\"what\": [1, 2")))
         }
-        Trouble::Cut => Ok(broken(&simulator.settled(answered).await, 0)),
+        Trouble::Cut => Ok(broken(&settled(simulator, answered).await?, 0)),
         Trouble::HalfBody => {
-            let response = simulator.settled(answered).await;
+            let response = settled(simulator, answered).await?;
             Ok(broken(&response, response.body.len() / 2))
         }
     }

@@ -145,6 +145,8 @@ pub struct Simulator {
     inner: Mutex<Inner>,
     /// Whenever a payment may have been decided.
     changes: watch::Sender<()>,
+    /// Whenever the line breaks: held answers are lost then.
+    cuts: watch::Sender<()>,
     began: Instant,
     me: Weak<Simulator>,
 }
@@ -159,6 +161,7 @@ impl Simulator {
         Arc::new_cyclic(|me| Simulator {
             inner: Mutex::new(inner),
             changes: watch::Sender::new(()),
+            cuts: watch::Sender::new(()),
             began: Instant::now(),
             me: me.clone(),
         })
@@ -190,6 +193,9 @@ impl Simulator {
             response,
             held: None,
         };
+        if call.method == "POST" && call.path == "/sim/held/cut" {
+            self.cuts.send_replace(());
+        }
         if call.path.starts_with("/sim/") {
             return at_once(self.change(|inner| control::answer(inner, call, at)));
         }
@@ -239,12 +245,13 @@ impl Simulator {
         }
     }
 
-    /// The answer when it comes: a held one when the payment is decided.
-    async fn settled(&self, answered: Answered) -> Response {
+    /// The answer when it comes: a held one when the payment is decided, `None` when the line breaks
+    /// before that.
+    async fn settled(&self, answered: Answered) -> Option<Response> {
         let Some(id) = answered.held else {
-            return answered.response;
+            return Some(answered.response);
         };
-        let mut changes = self.changes.subscribe();
+        let (mut changes, mut cuts) = (self.changes.subscribe(), self.cuts.subscribe());
         loop {
             let at = self.moment();
             let waits = {
@@ -252,12 +259,16 @@ impl Simulator {
                 inner.ledger.expire(at);
                 match (inner.ledger.waits(id, at), inner.ledger.entries.get(&id)) {
                     (Some(waits), _) => waits,
-                    (None, Some(entry)) => return service::payment_info(entry),
-                    (None, None) => return answered.response,
+                    (None, Some(entry)) => return Some(service::payment_info(entry)),
+                    (None, None) => return Some(answered.response),
                 }
             };
-            // What ends first; the loop finds out which.
-            let _ = tokio::time::timeout(waits, changes.changed()).await;
+            // What the first two mean, the loop finds out.
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(waits) => {}
+                _ = cuts.changed() => return None,
+            }
         }
     }
 

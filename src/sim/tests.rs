@@ -90,7 +90,7 @@ impl Bench {
             response: Response::json(500, &json!({})),
             held: held["paymentId"].as_i64(),
         };
-        read(&self.sim.settled(answered).await)
+        read(&self.sim.settled(answered).await.unwrap())
     }
 
     fn post(&self, path: &str, body: Value) -> (u16, Value) {

@@ -160,6 +160,11 @@ async fn held_answers_are_lost_in_every_way() {
     let caller = begin("n-3");
     bench.post("/sim/buyer/confirm", json!({}));
     assert_eq!(rest(caller), "");
+    // The line breaks.
+    let caller = begin("n-5");
+    bench.post("/sim/held/cut", json!({}));
+    assert_eq!(rest(caller), "");
+    assert!(bench.waits());
     // Lost at once, as a request that was answered at once.
     bench.fault("lose_answer", 0);
     assert_eq!(rest(begin("n-4")), "");
