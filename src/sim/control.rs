@@ -1,5 +1,17 @@
 //! The control API: what a person or a test does to the service and its buyers. Only on loopback,
 //! never part of the protocol.
+//!
+//! | call below `/sim/` | body | does |
+//! |---|---|---|
+//! | `GET state`, `GET ledger` | | rules, sessions, violations, payments, requests; payments and balance |
+//! | `GET qr` | | a new code of a buyer's phone |
+//! | `GET service`, `POST service` | `{"life_ms"?, "answer"?, "session_ids"?, "unique_numbers"?, "poll_payment_ms"?, "poll_session_ms"?, "rate_limit"?}` | tells or changes the rules; a life is that of sessions opened later |
+//! | `POST buyer/join` | `{"session" or "code" or "qr"}`, or none for the latest | the buyer joins |
+//! | `POST buyer/confirm`, `decline`, `not_enough_money`, `timeout` | `{"paymentId"?}` | the buyer decides |
+//! | `POST buyer/loyalty`, `buyer/script` | `{"cards": [{"number", "name"}]}`, `{"script"?}` | what buyers have, and what they do by themselves |
+//! | `POST held/cut` | | breaks the connections of held answers |
+//! | `POST token/reset`, `till/password` | `{"regNum"?}`, `{"regNum", "password"}` | as in the merchant's account |
+//! | `GET`, `POST`, `DELETE faults`, `POST faults/seed` | `{"plan": [fault…]}`, `{"seed", "rate_percent"}` | trouble, see [`Fault`] |
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
