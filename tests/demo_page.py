@@ -337,6 +337,21 @@ def test_mode_2(browser, _demo):
     paid(browser)
 
 
+def test_the_qr_code_is_renewed(browser, _demo):
+    """The session ends before the buyer comes: the display shows another code, and the buyer pays by that."""
+    browser.click("#short-sessions")
+    begin_sale(browser, 2)
+    browser.until_screen("scan")
+    browser.until_text("#timeline", "QR-код обновлён")
+    # The next session lives as long as all do, so that the buyer need not hurry.
+    browser.click("#short-sessions")
+    seen = browser.run("return page.shown.renewals")
+    until("a session that lasts", lambda: browser.run("return page.shown.renewals") > seen)
+    browser.click("#scan-qr")
+    confirm(browser)
+    paid(browser)
+
+
 def test_the_picture(browser, _demo, path=None):
     """In the middle of mode 2 everything is to be seen at once; saved where the command line says."""
     scene = browser.run("return page.scene")
@@ -470,6 +485,7 @@ def main():
         sys.exit(__doc__)
     picture = sys.argv[2] if len(sys.argv) == 3 else None
     tests = [test_mode_0, test_mode_1_by_fingers, test_mode_1_by_button, test_mode_2,
+             test_the_qr_code_is_renewed,
              lambda browser, demo: test_the_picture(browser, demo, picture),
              test_the_buyer_refuses, test_the_cashier_aborts, test_a_lost_answer_is_found, test_money_comes_back,
              test_no_connection,

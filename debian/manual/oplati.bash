@@ -697,7 +697,7 @@ _oplati() {
             return 0
             ;;
         oplati__subcmd__sim)
-            opts="-h --listen --buyer --root --json --help"
+            opts="-h --listen --buyer --life --answer --session-ids --unique-numbers --poll-payment --poll-session --rate-limit --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -708,6 +708,26 @@ _oplati() {
                     return 0
                     ;;
                 --buyer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --life)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answer)
+                    COMPREPLY=($(compgen -W "pending final held" -- "${cur}"))
+                    return 0
+                    ;;
+                --session-ids)
+                    COMPREPLY=($(compgen -W "integer string" -- "${cur}"))
+                    return 0
+                    ;;
+                --poll-payment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --poll-session)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

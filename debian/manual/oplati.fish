@@ -176,6 +176,16 @@ complete -c oplati -n "__fish_oplati_using_subcommand display" -l json -d 'Resul
 complete -c oplati -n "__fish_oplati_using_subcommand display" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand sim" -l listen -d 'Where; port 0 picks one' -r
 complete -c oplati -n "__fish_oplati_using_subcommand sim" -l buyer -d 'A buyer who acts by himself: join=300ms,confirm=500ms,outcome=done' -r
+complete -c oplati -n "__fish_oplati_using_subcommand sim" -l life -d 'How long a session waits for its buyer: 60, 60s or 300ms' -r
+complete -c oplati -n "__fish_oplati_using_subcommand sim" -l answer -d 'When a payment is answered' -r -f -a "pending\t'At once, with status 0: the till asks for the end'
+final\t'At once, with a final status: the buyer decides in the same moment, as the script says'
+held\t'When the buyer has decided, with the final status, as recorded'"
+complete -c oplati -n "__fish_oplati_using_subcommand sim" -l session-ids -d 'What a session\'s id is in JSON' -r -f -a "integer\t'An integer, as recorded'
+string\t'A text'"
+complete -c oplati -n "__fish_oplati_using_subcommand sim" -l poll-payment -d 'Closer questions for one payment are violations; 0 for none' -r
+complete -c oplati -n "__fish_oplati_using_subcommand sim" -l poll-session -d 'Closer questions for one session are violations; 0 for none' -r
 complete -c oplati -n "__fish_oplati_using_subcommand sim" -l root -d 'Root of all files' -r -F
+complete -c oplati -n "__fish_oplati_using_subcommand sim" -l unique-numbers -d 'Refuse an order number that was used before'
+complete -c oplati -n "__fish_oplati_using_subcommand sim" -l rate-limit -d 'Answer violations with 429 and Retry-After'
 complete -c oplati -n "__fish_oplati_using_subcommand sim" -l json -d 'Results as JSON, for programs'
-complete -c oplati -n "__fish_oplati_using_subcommand sim" -s h -l help -d 'Print help'
+complete -c oplati -n "__fish_oplati_using_subcommand sim" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -15,6 +15,7 @@ mod report;
 mod reversals;
 mod sale;
 mod selftest;
+mod sim;
 mod till;
 mod watch;
 mod words;
@@ -27,8 +28,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Paths;
 use crate::log::Stderr;
-use crate::sim::{BuyerScript, SimOptions};
-use crate::{daemon, demo, exit, log, sim};
+use crate::{daemon, demo, exit, log};
 
 use output::Output;
 use till::TillError;
@@ -122,14 +122,7 @@ enum Verb {
     /// Save what the buyer sees, or draw a QR code or text into a picture; show the buyer's window
     Display(display::DisplayArgs),
     /// Run the simulated payment service
-    Sim {
-        /// Where; port 0 picks one
-        #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-        listen: SocketAddr,
-        /// A buyer who acts by himself: join=300ms,confirm=500ms,outcome=done
-        #[arg(long, value_name = "SCRIPT")]
-        buyer: Option<BuyerScript>,
-    },
+    Sim(sim::SimArgs),
 }
 
 /// What every verb has at hand.
@@ -263,12 +256,11 @@ fn run(context: &Context, verb: Verb) -> u8 {
                 |()| exit::OK,
             );
         }
-        Verb::Sim { listen, buyer } => {
+        Verb::Sim(args) => {
             if let Err(error) = log::init(Stderr::Warnings, None) {
                 return context.fail(&error, exit::CONFIG);
             }
-            let options = SimOptions { listen, buyer };
-            return sim::run(&options).map_or_else(
+            return crate::sim::run(&args.options()).map_or_else(
                 |error| context.fail(&error, error.exit_code()),
                 |()| exit::OK,
             );
@@ -319,7 +311,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
             Some(window) => display::show_window(context, window),
             None => till::block_on(display::run(context, args)),
         },
-        Verb::Daemon | Verb::Demo { .. } | Verb::Sim { .. } => Ok(exit::OK),
+        Verb::Daemon | Verb::Demo { .. } | Verb::Sim(_) => Ok(exit::OK),
     };
     outcome.unwrap_or_else(|error| {
         let code = context.fail(&error, error.exit_code());
@@ -404,6 +396,8 @@ mod tests {
             vec!["oplati", "sale"],
             vec!["oplati", "sale", "x"],
             vec!["oplati", "sim", "--buyer", "join=1"],
+            vec!["oplati", "sim", "--life", "1m"],
+            vec!["oplati", "sim", "--answer", "never"],
         ] {
             assert!(Cli::try_parse_from(&bad).is_err(), "{bad:?}");
         }

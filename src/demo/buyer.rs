@@ -1,5 +1,7 @@
 //! What the buyer does, through the simulator's control API. Only here stand the names of that API.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -118,6 +120,28 @@ impl Buyer {
         self.tell(path, &json!({})).await
     }
 
+    /// How long sessions live that are opened from now on.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn set_session_life(&self, life: Duration) -> Result<(), CallError> {
+        let ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+        self.tell("/sim/service", &json!({ "life_ms": ms })).await
+    }
+
+    /// How many of the till's questions came closer than the service allows.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn violations(&self) -> Result<usize, CallError> {
+        #[derive(Deserialize)]
+        struct Told {
+            violations: Vec<Value>,
+        }
+        let state: Told = self.service.ask(Method::GET, "/sim/state", None).await?;
+        Ok(state.violations.len())
+    }
+
     async fn tell(&self, path: &str, body: &Value) -> Result<(), CallError> {
         self.service
             .ask::<Value>(Method::POST, path, Some(body))
@@ -177,7 +201,13 @@ impl Buyer {
             Network::Lose => json!({"on": "payments", "do": LOSE_ANSWER, "times": 1}),
             Network::Off => json!({"on": "any", "do": LOSE_REQUEST, "times": 0}),
         };
-        self.tell("/sim/faults", &json!({ "plan": [fault] })).await
+        self.tell("/sim/faults", &json!({ "plan": [fault] }))
+            .await?;
+        match network {
+            // What is under way breaks, too: an answer that is held would come all the same.
+            Network::Off => self.tell("/sim/held/cut", &json!({})).await,
+            Network::On | Network::Lose => Ok(()),
+        }
     }
 }
 
@@ -186,6 +216,12 @@ impl Payment {
     #[must_use]
     pub fn is_sale(&self) -> bool {
         self.kind == 1
+    }
+
+    /// Waits for the buyer.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.status == 0
     }
 
     /// Done.
@@ -198,7 +234,7 @@ impl Payment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::Simulator;
+    use crate::sim::{Rules, Simulator};
 
     /// The simulator itself answers: a name misread here shows.
     fn with_buyer(work: impl AsyncFnOnce(Buyer)) {
@@ -211,7 +247,7 @@ mod tests {
             let address = listener.local_addr().unwrap();
             tokio::spawn(crate::sim::serve(
                 listener,
-                Simulator::new(None),
+                Simulator::new(None, Rules::default()),
                 std::future::pending(),
             ));
             work(Buyer::of(Loopback::over_tcp(address).unwrap())).await;
@@ -232,6 +268,17 @@ mod tests {
                 buyer.set_network(network).await.unwrap();
                 assert_eq!(buyer.network().await.unwrap(), network);
             }
+        });
+    }
+
+    #[test]
+    fn a_service_that_nobody_asked_has_nothing_to_complain_of() {
+        with_buyer(async |buyer| {
+            buyer
+                .set_session_life(Duration::from_secs(3))
+                .await
+                .unwrap();
+            assert_eq!(buyer.violations().await.unwrap(), 0);
         });
     }
 

@@ -27,6 +27,9 @@ const page = {
   qr: null, // { sale, text } of the drawn buyer's code
   scene: null, // the number of the picture on the buyer's display
   refused: null, // why the last sale was not begun
+  shown: null, // { sale, code, renewals }: what the display was last seen to show for the sale
+  looking: false, // the till is being asked for that
+  lookAgain: false, // and something has changed meanwhile
 };
 
 const $ = (id) => document.getElementById(id);
@@ -173,21 +176,58 @@ function tellOperation(operation) {
   page.sale = operation;
   page.closed = operation.state === 'done';
   if (changed && operation.state === 'awaiting_buyer') page.typed = '';
+  watchShown();
   draw();
 }
 
+/** Sessions end, and the display then shows another code: told in the timeline. Events keep codes back,
+ * so the till is asked, one question at a time. */
+async function watchShown() {
+  page.lookAgain = true;
+  if (page.looking) return;
+  page.looking = true;
+  while (page.lookAgain) {
+    page.lookAgain = false;
+    const sale = page.sale;
+    if (sale === null || sale.mode === 0 || sale.state !== 'awaiting_buyer') break;
+    try {
+      tellShown(await call('GET', `api/operations/${sale.id}`));
+    } catch {
+      break; // the next event looks again
+    }
+  }
+  page.looking = false;
+}
+
+function tellShown(operation) {
+  const code = operation.shows?.qr ?? operation.shows?.code ?? null;
+  if (code === null || operation.id !== page.sale?.id) return;
+  const before = page.shown?.sale === operation.id ? page.shown : { code, renewals: 0 };
+  const renewals = before.renewals + (before.code === code ? 0 : 1);
+  page.shown = { sale: operation.id, code, renewals };
+  if (renewals === before.renewals) return;
+  const what = operation.mode === 1 ? 'Код обновлён' : 'QR-код обновлён';
+  addLine(operation, `renewed ${renewals}`, 'renewed', what, renewals > 1 ? `${renewals}-й раз` : 'прежняя сессия закончилась', 'wait');
+}
+
 function addToTimeline(operation, isUndoing) {
-  const key = `${operation.id} ${operation.state} ${operation.message}`;
+  const name = isUndoing ? `отмена · ${operation.state}` : operation.state;
+  addLine(operation, `${operation.state} ${operation.message}`, operation.state, name, operation.message, tone(operation.state));
+}
+
+/** A line of the timeline, once for each thing that it tells. */
+function addLine(operation, what, state, name, words, toneName) {
+  const key = `${operation.id} ${what}`;
   if ([...$('timeline').children].some((line) => line.dataset.key === key)) return;
   const since = Date.parse(operation.updated_at) - Date.parse(page.sale.created_at ?? operation.created_at);
-  const line = element('li', '', { 'data-tone': tone(operation.state) });
+  const line = element('li', '', { 'data-tone': toneName });
   line.dataset.key = key;
   line.dataset.since = since;
-  line.dataset.state = operation.state;
+  line.dataset.state = state;
   line.append(element('time', `${(since / 1000).toFixed(3).replace('.', ',')} с`));
-  const what = element('div');
-  what.append(element('code', isUndoing ? `отмена · ${operation.state}` : operation.state), element('p', operation.message));
-  line.append(what);
+  const told = element('div');
+  told.append(element('code', name), element('p', words));
+  line.append(told);
   const later = [...$('timeline').children].find((other) => Number(other.dataset.since) > since);
   $('timeline').insertBefore(line, later ?? null);
   $('timeline').scrollTop = $('timeline').scrollHeight;
@@ -378,6 +418,7 @@ function tellHealth(health) {
 function tellScene(number) {
   if (number === page.scene) return;
   page.scene = number;
+  watchShown();
   const next = new Image();
   // Swapped only when it is loaded, so that the display never blinks; pictures may overtake each other.
   next.addEventListener('load', () => { if (page.scene === number) $('frame').src = next.src; });
@@ -453,6 +494,9 @@ function build() {
   for (const [id, decision] of [['confirm', 'confirm'], ['decline', 'decline'], ['poor', 'not_enough_money']]) {
     $(id).addEventListener('click', () => act(() => call('POST', 'phone/decide', { decision })));
   }
+  $('short-sessions').addEventListener('change', (event) => {
+    call('POST', 'sessions', { short: event.target.checked }).catch((error) => notice(error.message));
+  });
   for (const radio of document.querySelectorAll('input[name=network]')) {
     radio.addEventListener('change', () => call('POST', 'network', { network: radio.value }).catch((error) => notice(error.message)));
   }

@@ -41,6 +41,12 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Between two looks at whether the daemon still lives.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the service's sessions live.
+const SESSION_LIFE: Duration = Duration::from_secs(60);
+
+/// How long they live when the page wants to see them end.
+const SHORT_SESSION_LIFE: Duration = Duration::from_secs(5);
+
 /// What a page of ours may load and do: its own files, its own calls, and pictures that it drew.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -136,6 +142,7 @@ fn router(parts: Arc<Parts>, address: SocketAddr) -> Router {
         .route("/phone/join", post(join))
         .route("/phone/decide", post(decide))
         .route("/network", post(set_network))
+        .route("/sessions", post(set_sessions))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(shared)
         .layer(middleware::from_fn(move |request: Request, next: Next| {
@@ -418,6 +425,25 @@ async fn set_network(State(shared): State<Shared>, Json(switched): Json<Switched
     acted(
         outcome.map(|()| StatusCode::NO_CONTENT),
         "Связь не переключилась",
+    )
+}
+
+#[derive(Deserialize)]
+struct Lived {
+    short: bool,
+}
+
+/// Nobody wants to look at a page for a minute until a session ends.
+async fn set_sessions(State(shared): State<Shared>, Json(lived): Json<Lived>) -> Response {
+    let life = if lived.short {
+        SHORT_SESSION_LIFE
+    } else {
+        SESSION_LIFE
+    };
+    let outcome = shared.parts.buyer.set_session_life(life).await;
+    acted(
+        outcome.map(|()| StatusCode::NO_CONTENT),
+        "Срок сессий не изменился",
     )
 }
 

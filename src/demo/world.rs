@@ -17,6 +17,7 @@ use super::scanner::VirtualScanner;
 use crate::config::Paths;
 use crate::daemon::{self, Daemon};
 use crate::log::{self, Stderr};
+use crate::sim::{Rules, Simulator};
 
 /// The till that the simulator knows.
 const REG_NUM: &str = "OPL000011111";
@@ -167,7 +168,7 @@ async fn start_simulator()
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let simulator = crate::sim::Simulator::new(None);
+    let simulator = Simulator::new(None, Rules::default());
     let serving = crate::sim::serve(listener, simulator, async {
         // Dropping the sender stops it, too.
         let _ = stopped.await;

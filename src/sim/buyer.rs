@@ -27,6 +27,18 @@ pub enum Outcome {
     Silent,
 }
 
+impl Outcome {
+    /// The protocol's number of a payment that ends so.
+    pub(super) fn status(self) -> Option<i64> {
+        match self {
+            Outcome::Done => Some(1),
+            Outcome::Declined => Some(2),
+            Outcome::NotEnoughMoney => Some(3),
+            Outcome::Silent => None,
+        }
+    }
+}
+
 /// A script that means nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

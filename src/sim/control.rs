@@ -1,5 +1,17 @@
 //! The control API: what a person or a test does to the service and its buyers. Only on loopback,
 //! never part of the protocol.
+//!
+//! | call below `/sim/` | body | does |
+//! |---|---|---|
+//! | `GET state`, `GET ledger` | | rules, sessions, violations, payments, requests; payments and balance |
+//! | `GET qr` | | a new code of a buyer's phone |
+//! | `GET service`, `POST service` | `{"life_ms"?, "answer"?, "session_ids"?, "unique_numbers"?, "poll_payment_ms"?, "poll_session_ms"?, "rate_limit"?}` | tells or changes the rules; a life is that of sessions opened later |
+//! | `POST buyer/join` | `{"session" or "code" or "qr"}`, or none for the latest | the buyer joins |
+//! | `POST buyer/confirm`, `decline`, `not_enough_money`, `timeout` | `{"paymentId"?}` | the buyer decides |
+//! | `POST buyer/loyalty`, `buyer/script` | `{"cards": [{"number", "name"}]}`, `{"script"?}` | what buyers have, and what they do by themselves |
+//! | `POST held/cut` | | breaks the connections of held answers |
+//! | `POST token/reset`, `till/password` | `{"regNum"?}`, `{"regNum", "password"}` | as in the merchant's account |
+//! | `GET`, `POST`, `DELETE faults`, `POST faults/seed` | `{"plan": [fault…]}`, `{"seed", "rate_percent"}` | trouble, see [`Fault`] |
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -7,8 +19,10 @@ use serde_json::{Value, json};
 
 use super::Inner;
 use super::faults::Fault;
-use super::ledger::{Joining, Moment};
+use super::ledger::Moment;
+use super::rules::RulesBody;
 use super::service::{Call, Response};
+use super::sessions::Joining;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,9 +90,10 @@ type Outcome = Result<Value, String>;
 pub(super) fn answer(inner: &mut Inner, call: &Call, at: Moment) -> Response {
     let path = call.path.strip_prefix("/sim/").unwrap_or_default();
     let outcome = match (call.method.as_str(), path) {
-        ("GET", "state") => Ok(state(inner)),
+        ("GET", "state") => Ok(state(inner, at)),
+        ("GET", "service") => Ok(json!(inner.ledger.rules.body())),
         ("GET", "ledger") => Ok(ledger(inner)),
-        ("GET", "qr") => Ok(json!({"qr": inner.ledger.new_buyer_code(&call.random)})),
+        ("GET", "qr") => Ok(json!({"qr": inner.ledger.sessions.new_buyer_code(&call.random)})),
         ("GET", "faults") => Ok(json!({"plan": inner.plan.commands()})),
         ("DELETE", "faults") => {
             inner.plan.clear();
@@ -106,7 +121,8 @@ fn post(inner: &mut Inner, path: &str, call: &Call, at: Moment) -> Outcome {
             };
             inner
                 .ledger
-                .join(&by)
+                .sessions
+                .join(&by, at)
                 .map(|session| json!({"session": session}))
         }
         "buyer/confirm" => decide(inner, 1, call, at),
@@ -124,9 +140,16 @@ fn post(inner: &mut Inner, path: &str, call: &Call, at: Moment) -> Outcome {
         "buyer/script" => {
             let Script { script } = read(call)?;
             let script = script.map(|script| script.parse()).transpose();
-            inner.script = script.map_err(|error: super::ScriptError| error.to_string())?;
+            inner.ledger.script = script.map_err(|error: super::ScriptError| error.to_string())?;
             Ok(json!({}))
         }
+        "service" => {
+            let change: RulesBody = read(call)?;
+            inner.ledger.rules = inner.ledger.rules.changed(&change)?;
+            Ok(json!(inner.ledger.rules.body()))
+        }
+        // Done by whoever holds them.
+        "held/cut" => Ok(json!({})),
         "token/reset" => {
             let Reset { reg_num } = read(call)?;
             inner.ledger.reset_token(reg_num.as_deref());
@@ -168,17 +191,20 @@ fn read<T: DeserializeOwned>(call: &Call) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-fn state(inner: &Inner) -> Value {
-    let waiting: Vec<Value> = inner
-        .ledger
-        .sessions
-        .values()
-        .rev()
-        .take(20)
-        .map(|session| json!({"session": session.id, "qr": session.qr, "code": session.code, "ready": session.ready}))
+fn state(inner: &Inner, at: Moment) -> Value {
+    let newest = inner.ledger.sessions.newest().take(20);
+    let sessions: Vec<Value> = newest
+        .map(|session| {
+            json!({
+                "session": session.id, "number": session.number, "qr": session.qr,
+                "code": session.code, "ready": session.ready, "over": session.is_over(at),
+            })
+        })
         .collect();
     json!({
-        "sessions": waiting,
+        "service": inner.ledger.rules.body(),
+        "sessions": sessions,
+        "violations": inner.ledger.pace.violations,
         "payments": payments(inner),
         "tokens": inner.ledger.tokens_issued(),
         "requests": inner.requests,

@@ -40,11 +40,20 @@ pub enum Trouble {
     LoseAnswer,
     /// It is done and answered, `ms` late.
     Delay,
+    /// It is done, and the connection stays open without an answer for `ms`, then closes; 0 = until
+    /// the caller goes.
+    Hold,
+    /// It is done; while its answer is held the connection closes, after `ms`. An answer that is not
+    /// held that long comes.
+    CutHeld,
+    /// It is delivered twice, the second time `ms` after the first: both are done, and the caller
+    /// gets the answer to the second.
+    Copy,
     /// It is done; the answer's head comes and no body.
     Cut,
-    /// `status`, nothing was done.
+    /// `status`, nothing was done; with `ms` that many whole seconds of `Retry-After` come with it.
     Error,
-    /// `status`, but it is done.
+    /// `status`, but it is done; `ms` as above.
     ErrorWithEffect,
     /// It is done; 200 with a body that means nothing.
     Garbage,
@@ -53,7 +62,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    const ALL: [Trouble; 8] = [
+    /// What a seeded plan chooses from.
+    const BY_CHANCE: [Trouble; 8] = [
         Trouble::LoseRequest,
         Trouble::LoseAnswer,
         Trouble::Delay,
@@ -79,7 +89,7 @@ pub struct Fault {
     pub on: Target,
     /// What happens.
     pub r#do: Trouble,
-    /// For `delay`, milliseconds, at most ten minutes.
+    /// How long, milliseconds, at most ten minutes.
     #[serde(default)]
     pub ms: u64,
     /// For `error`, 400 to 599; usually 503.
@@ -162,7 +172,7 @@ impl Plan {
         let ms = seeded.next() % 1500;
         Some(Fault {
             on: target,
-            r#do: *Trouble::ALL.get(index)?,
+            r#do: *Trouble::BY_CHANCE.get(index)?,
             ms,
             status: 503,
             times: 1,

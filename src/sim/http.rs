@@ -18,13 +18,15 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::faults::{Fault, Trouble};
-use super::service::{Call, Response};
-use super::{SimError, Simulator};
+use super::service::{Call, Random, Response};
+use super::{Answered, SimError, Simulator};
 
 /// Largest body that is read.
 const MAX_BODY: usize = 256 * 1024;
 /// Callers at the same time; more of them wait.
 const MAX_CONNECTIONS: usize = 256;
+/// The longest hold that nobody bounded.
+const MAX_HOLD: Duration = Duration::from_secs(3600);
 const HEADERS: Duration = Duration::from_secs(30);
 /// At the end connections get this time.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -92,10 +94,10 @@ async fn handle(
             &serde_json::json!({"code": "413", "devMessage": "the body is too large or broken"}),
         )));
     };
-    let (fault, response) = simulator.answer(&call);
-    match fault {
-        None => Ok(whole(&response)),
-        Some(fault) => troubled(fault, &response).await,
+    let answered = simulator.answer(&call);
+    match answered.fault {
+        None => Ok(whole(&settled(&simulator, answered).await?)),
+        Some(fault) => troubled(&simulator, &call, fault, answered).await,
     }
 }
 
@@ -123,48 +125,88 @@ async fn read(request: hyper::Request<Incoming>) -> Option<Call> {
     })
 }
 
-fn random() -> Option<String> {
-    use std::fmt::Write as _;
+fn random() -> Option<Random> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
-    let mut text = String::new();
-    for byte in bytes {
-        write!(text, "{byte:02x}").ok()?;
-    }
-    Some(text)
+    Some(Random::of(bytes))
 }
 
-async fn troubled(fault: Fault, response: &Response) -> Result<hyper::Response<Body>, Closed> {
+async fn settled(simulator: &Simulator, answered: Answered) -> Result<Response, Closed> {
+    simulator.settled(answered).await.ok_or(Closed)
+}
+
+async fn troubled(
+    simulator: &Arc<Simulator>,
+    call: &Call,
+    fault: Fault,
+    answered: Answered,
+) -> Result<hyper::Response<Body>, Closed> {
+    let delay = fault.delay();
+    let plain = |status, body: &[u8]| Response {
+        status,
+        body: body.to_vec(),
+        retry_after: None,
+        made: None,
+    };
     match fault.r#do {
         Trouble::LoseRequest | Trouble::LoseAnswer => Err(Closed),
         Trouble::Delay => {
-            tokio::time::sleep(fault.delay()).await;
-            Ok(whole(response))
+            let response = settled(simulator, answered).await?;
+            tokio::time::sleep(delay).await;
+            Ok(whole(&response))
+        }
+        Trouble::Hold => {
+            let forever = delay.is_zero();
+            tokio::time::sleep(if forever { MAX_HOLD } else { delay }).await;
+            Err(Closed)
+        }
+        Trouble::CutHeld => {
+            let settled = tokio::time::timeout(delay, settled(simulator, answered)).await;
+            settled
+                .map_err(|_| Closed)?
+                .map(|response| whole(&response))
+        }
+        Trouble::Copy => {
+            let (copier, call) = (Arc::clone(simulator), call.clone());
+            // A task of its own: the second copy comes even if the caller has gone by then.
+            let second = tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                copier.repeat(&call)
+            });
+            let second = second.await.ok().flatten().unwrap_or(answered);
+            Ok(whole(&settled(simulator, second).await?))
         }
         Trouble::Error | Trouble::ErrorWithEffect => Ok(whole(&Response {
-            status: fault.status,
-            body: b"<html>Bad gateway</html>".to_vec(),
+            retry_after: (fault.ms > 0).then_some(fault.ms.div_ceil(1000)),
+            ..plain(fault.status, b"<html>Bad gateway</html>")
         })),
-        Trouble::Garbage => Ok(whole(&Response {
-            status: 200,
-            body: b"{\"what\": [1, 2".to_vec(),
-        })),
-        Trouble::Cut => Ok(broken(response, 0)),
-        Trouble::HalfBody => Ok(broken(response, response.body.len() / 2)),
+        Trouble::Garbage => {
+            settled(simulator, answered).await?;
+            Ok(whole(&plain(200, b"{\"what\": [1, 2")))
+        }
+        Trouble::Cut => Ok(broken(&settled(simulator, answered).await?, 0)),
+        Trouble::HalfBody => {
+            let response = settled(simulator, answered).await?;
+            Ok(broken(&response, response.body.len() / 2))
+        }
     }
 }
 
-fn head(status: u16, length: usize) -> hyper::http::response::Builder {
-    hyper::Response::builder()
-        .status(status)
+fn head(response: &Response, length: usize) -> hyper::http::response::Builder {
+    let head = hyper::Response::builder()
+        .status(response.status)
         .header("content-type", "application/json")
-        .header("content-length", length)
+        .header("content-length", length);
+    match response.retry_after {
+        Some(seconds) => head.header("retry-after", seconds),
+        None => head,
+    }
 }
 
 fn whole(response: &Response) -> hyper::Response<Body> {
     let body = Full::new(Bytes::from(response.body.clone()));
     let body = body.map_err(|never: Infallible| match never {}).boxed();
-    head(response.status, response.body.len())
+    head(response, response.body.len())
         .body(body)
         .unwrap_or_default_body()
 }
@@ -174,7 +216,7 @@ fn broken(response: &Response, bytes: usize) -> hyper::Response<Body> {
     let part = response.body.get(..bytes).unwrap_or_default().to_vec();
     let frames = vec![Ok(Frame::data(Bytes::from(part))), Err(Closed)];
     let body = StreamBody::new(tokio_stream::iter(frames)).boxed();
-    head(response.status, response.body.len().max(bytes + 1))
+    head(response, response.body.len().max(bytes + 1))
         .body(body)
         .unwrap_or_default_body()
 }

@@ -1,5 +1,5 @@
-//! What the service knows and decides: tokens, sessions, payments. No network, no clock: time comes
-//! in as an argument.
+//! What the service knows and decides: tokens and payments. No network, no clock: time comes in as an
+//! argument.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,60 +9,19 @@ use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::strict::{self, DemandPayment, Details, Kopecks};
+use super::buyer::BuyerScript;
+use super::pace::{Asked, Pace};
+use super::refusal::Refusal;
+use super::rules::{AnswerWhen, Rules};
+use super::sessions::Sessions;
+use super::strict::{self, Details, Kopecks};
 
-/// A session that nobody used is forgotten after this time.
-const SESSION_LIFE: Duration = Duration::from_secs(3600);
 /// A payment that nobody confirmed ends after this time.
 const CONFIRM_LIFE: Duration = Duration::from_secs(180);
 /// Most sessions and payments that are kept.
-const MOST_ENTRIES: usize = 200_000;
-
-/// A refusal as the service words it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub status: u16,
-    pub internal_code: &'static str,
-    /// English.
-    pub dev_message: String,
-    /// Russian, for people.
-    pub message: &'static str,
-}
-
-impl Refusal {
-    pub(super) fn new(
-        status: u16,
-        internal_code: &'static str,
-        dev: impl Into<String>,
-        message: &'static str,
-    ) -> Refusal {
-        Refusal {
-            status,
-            internal_code,
-            dev_message: dev.into(),
-            message,
-        }
-    }
-
-    pub(super) fn bad(dev: impl Into<String>) -> Refusal {
-        Refusal::new(400, "BAD_REQUEST", dev, "Неверный запрос")
-    }
-
-    fn token_exists() -> Refusal {
-        let words = "Токен уже существует или касса работает в режиме пароля";
-        Refusal::new(
-            409,
-            "TOKEN_EXISTS",
-            "a token was issued already, or the till works with a password",
-            words,
-        )
-    }
-
-    fn token_needed() -> Refusal {
-        let words = "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица";
-        Refusal::new(401, "TOKEN_NEEDED", "no such token", words)
-    }
-}
+pub(super) const MAX_ENTRIES: usize = 200_000;
+/// The status of a payment that nobody confirmed.
+const TIMEOUT: i64 = 4;
 
 /// Both clocks of one instant.
 #[derive(Clone, Copy, Debug)]
@@ -72,26 +31,14 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// With the offset of Belarus, as the service writes times.
+    /// With milliseconds and the offset of Belarus, as the service writes times.
     fn text(self) -> String {
         let zone = TimeZone::fixed(Offset::constant(3));
         self.wall
             .to_zoned_datetime(zone)
-            .strftime("%Y-%m-%dT%H:%M:%S%:z")
+            .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
             .to_string()
     }
-}
-
-/// A buyer who is invited.
-#[derive(Clone, Debug)]
-pub(super) struct Session {
-    pub id: String,
-    reg_num: String,
-    pub qr: Option<String>,
-    pub code: Option<String>,
-    pub ready: bool,
-    used: bool,
-    born: Duration,
 }
 
 /// What was paid or sent back.
@@ -108,6 +55,9 @@ pub(super) struct Entry {
     shift: String,
     /// For a reversal: what it reverses.
     pub of: Option<i64>,
+    /// Made by a till that shall get its end, and not its beginning: both dates are those of the
+    /// decision then, as recorded.
+    one_date: bool,
     born: Duration,
 }
 
@@ -122,8 +72,6 @@ pub(super) struct Info {
     createdDate: String,
     paidDate: String,
     orderNumber: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pursePublicId: Option<&'static str>,
 }
 
 impl Entry {
@@ -134,15 +82,13 @@ impl Entry {
             sum: strict::roubles(self.sum),
             status: self.status,
             createdDate: self.created.clone(),
-            // Not yet paid: the date of its making, as the public clients expect.
+            // Not paid: the date of its making, as the public clients expect.
             paidDate: if self.paid.is_empty() {
                 self.created.clone()
             } else {
                 self.paid.clone()
             },
             orderNumber: self.order_number.clone(),
-            // Known once somebody has paid.
-            pursePublicId: (self.status == 1).then_some("**** 4821"),
         }
     }
 }
@@ -167,12 +113,15 @@ pub(super) struct Order {
 pub(super) struct Ledger {
     tokens: BTreeMap<String, String>,
     passwords: BTreeMap<String, String>,
-    pub sessions: BTreeMap<u64, Session>,
+    pub rules: Rules,
+    pub pace: Pace,
+    /// A buyer who acts by himself.
+    pub script: Option<BuyerScript>,
+    pub sessions: Sessions,
     pub entries: BTreeMap<i64, Entry>,
     orders: BTreeSet<String>,
-    buyers: BTreeSet<String>,
     pub cards: Vec<(String, String)>,
-    next: u64,
+    next: i64,
 }
 
 impl Ledger {
@@ -225,105 +174,6 @@ impl Ledger {
         }
     }
 
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    /// Makes a buyer's code that `demandPayment` will know.
-    pub(super) fn new_buyer_code(&mut self, random: &str) -> String {
-        let code = format!("https://getapp.o-plati.by/c/{random}");
-        self.buyers.insert(code.clone());
-        code
-    }
-
-    /// `POST demandPayment`.
-    pub(super) fn open(
-        &mut self,
-        caller: &Caller<'_>,
-        wish: &DemandPayment,
-        random: &str,
-        at: Moment,
-    ) -> Result<Session, Refusal> {
-        self.sessions
-            .retain(|_, session| at.mono.saturating_sub(session.born) < SESSION_LIFE);
-        if self.sessions.len() >= MOST_ENTRIES {
-            return Err(Refusal::new(
-                503,
-                "FULL",
-                "too many sessions",
-                "Сервис занят",
-            ));
-        }
-        let number = self.number();
-        let mut session = Session {
-            id: format!("{random}-{number}"),
-            reg_num: caller.reg_num.to_owned(),
-            qr: None,
-            code: None,
-            ready: false,
-            used: false,
-            born: at.mono,
-        };
-        match (wish.paymentMode, &wish.consumerQR) {
-            (1, Some(code)) if self.is_buyers(code) => session.ready = true,
-            (1, Some(_)) => {
-                return Err(Refusal::new(
-                    400,
-                    "CONSUMER_QR",
-                    "consumerQR is unknown",
-                    "QR-код покупателя не распознан",
-                ));
-            }
-            (2, None) => session.code = Some(self.free_code(number)),
-            (3, None) => {
-                session.qr = Some(format!(
-                    "https://getapp.o-plati.by/map/?app_link={random}{number:x}"
-                ));
-            }
-            _ => {
-                return Err(Refusal::bad(
-                    "paymentMode 1 with consumerQR, 2 or 3 without",
-                ));
-            }
-        }
-        self.sessions.insert(number, session.clone());
-        Ok(session)
-    }
-
-    fn is_buyers(&self, code: &str) -> bool {
-        let suffix = code.strip_prefix("https://getapp.o-plati.by/c/");
-        let well_formed = suffix.is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        });
-        self.buyers.contains(code) || (well_formed && code.len() <= 128)
-    }
-
-    /// Six digits that no waiting session has.
-    fn free_code(&self, number: u64) -> String {
-        let taken = |code: &str| {
-            self.sessions
-                .values()
-                .any(|session| !session.used && session.code.as_deref() == Some(code))
-        };
-        let mut candidate = (number * 7919 + 100_003) % 1_000_000;
-        while taken(&format!("{candidate:06}")) {
-            candidate = (candidate + 1) % 1_000_000;
-        }
-        format!("{candidate:06}")
-    }
-
-    /// `GET consumerStatus`.
-    pub(super) fn is_ready(&self, caller: &Caller<'_>, id: &str) -> Result<bool, Refusal> {
-        let session = self
-            .sessions
-            .values()
-            .find(|session| session.id == id && session.reg_num == caller.reg_num);
-        session
-            .map(|session| session.ready)
-            .ok_or_else(unknown_session)
-    }
-
     /// `POST payments`.
     pub(super) fn pay(
         &mut self,
@@ -334,28 +184,19 @@ impl Ledger {
         at: Moment,
     ) -> Result<Entry, Refusal> {
         self.check_order(caller, order, details)?;
-        let found = self
-            .sessions
-            .values_mut()
-            .find(|known| known.id == session && known.reg_num == caller.reg_num);
-        let found = found.ok_or_else(unknown_session)?;
-        if !found.ready {
-            return Err(Refusal::new(
-                409,
-                "NOT_READY",
-                "the consumer has not joined",
-                "Покупатель не подключился",
-            ));
-        }
-        if std::mem::replace(&mut found.used, true) {
-            return Err(Refusal::new(
-                409,
-                "SESSION_USED",
-                "the session has its payment",
-                "Сессия уже использована",
-            ));
-        }
-        Ok(self.enter(caller, order, 1, 0, None, at))
+        self.sessions.take(caller, session, at)?;
+        let status = match self.rules.answer {
+            AnswerWhen::Pending | AnswerWhen::Held => 0,
+            // Who does nothing lets the time pass.
+            AnswerWhen::Final => {
+                let script = self.script.unwrap_or_default();
+                script.outcome.status().unwrap_or(TIMEOUT)
+            }
+        };
+        let mut entry = self.enter(caller, order, 1, status, None, at);
+        entry.one_date = self.rules.answer != AnswerWhen::Pending;
+        self.entries.insert(entry.id, entry.clone());
+        Ok(entry)
     }
 
     /// `POST webPayments`: a payment and its QR at once.
@@ -395,21 +236,11 @@ impl Ledger {
         {
             return Err(Refusal::bad("shift is empty or longer than 64"));
         }
-        if self.orders.contains(&order.order_number) {
-            return Err(Refusal::new(
-                409,
-                "ORDER_USED",
-                "orderNumber was used before",
-                "Номер заказа уже использован",
-            ));
+        if self.rules.unique_numbers && self.orders.contains(&order.order_number) {
+            return Err(Refusal::order_used());
         }
-        if self.entries.len() >= MOST_ENTRIES {
-            return Err(Refusal::new(
-                503,
-                "FULL",
-                "too many payments",
-                "Сервис занят",
-            ));
+        if self.entries.len() >= MAX_ENTRIES {
+            return Err(Refusal::full("payments"));
         }
         Ok(())
     }
@@ -424,7 +255,8 @@ impl Ledger {
         at: Moment,
     ) -> Entry {
         self.orders.insert(order.order_number.clone());
-        let id = 100_000 + i64::try_from(self.number()).unwrap_or_default();
+        self.next += 1;
+        let id = 100_000 + self.next;
         let entry = Entry {
             id,
             reg_num: caller.reg_num.to_owned(),
@@ -440,6 +272,7 @@ impl Ledger {
             order_number: order.order_number.clone(),
             shift: order.shift.clone().unwrap_or_default(),
             of,
+            one_date: false,
             born: at.mono,
         };
         self.entries.insert(id, entry.clone());
@@ -451,7 +284,7 @@ impl Ledger {
         self.entries
             .get(&id)
             .filter(|entry| entry.reg_num == caller.reg_num)
-            .ok_or_else(unknown_payment)
+            .ok_or_else(Refusal::unknown_payment)
     }
 
     /// `POST payments/{id}/reversals`.
@@ -467,25 +300,16 @@ impl Ledger {
         let target = self.payment(caller, id)?.clone();
         if target.status == 0 {
             self.orders.insert(order.order_number.clone());
-            let entry = self.entries.get_mut(&id).ok_or_else(unknown_payment)?;
+            let entry = self.entries.get_mut(&id);
+            let entry = entry.ok_or_else(Refusal::unknown_payment)?;
             entry.status = 5;
             return Ok(entry.clone());
         }
         if target.status != 1 {
-            return Err(Refusal::new(
-                409,
-                "NOT_PAID",
-                "the payment took no money",
-                "Операция не проведена",
-            ));
+            return Err(Refusal::not_paid());
         }
         if self.reversed(id) + order.sum > target.sum {
-            return Err(Refusal::new(
-                409,
-                "MORE_THAN_LEFT",
-                "more than is left of it",
-                "Сумма больше остатка",
-            ));
+            return Err(Refusal::more_than_left());
         }
         let kind = if target.kind == 1 { 3 } else { 4 };
         Ok(self.enter(caller, order, kind, 1, Some(id), at))
@@ -518,27 +342,6 @@ impl Ledger {
         rows.map(Entry::info).collect()
     }
 
-    /// The buyer takes part: by session, by code, by QR, or whoever is invited last.
-    pub(super) fn join(&mut self, by: &Joining) -> Result<String, String> {
-        let waits = |session: &&mut Session| {
-            !session.ready
-                && match by {
-                    Joining::Session(id) => session.id == *id,
-                    Joining::Code(code) => session.code.as_ref() == Some(code),
-                    Joining::Qr(qr) => session.qr.as_ref() == Some(qr),
-                    Joining::Latest => true,
-                }
-        };
-        let session = self
-            .sessions
-            .values_mut()
-            .rev()
-            .find(waits)
-            .ok_or("no such session waits")?;
-        session.ready = true;
-        Ok(session.id.clone())
-    }
-
     /// The buyer answers a payment: the one named, or the latest that waits.
     pub(super) fn decide(
         &mut self,
@@ -556,17 +359,43 @@ impl Ledger {
             .find(waits)
             .ok_or("no such payment waits")?;
         entry.status = status;
+        if entry.one_date {
+            entry.created = at.text();
+        }
         if status == 1 {
             entry.paid = at.text();
         }
         Ok(entry.id)
     }
 
+    /// A question for the status of a payment or session: told when it comes too early, and turned
+    /// away then if that is the rule.
+    pub(super) fn ask(&mut self, asked: Asked, at: Moment) -> Result<(), Refusal> {
+        let least = match asked {
+            Asked::Payment(_) => self.rules.poll_payment,
+            Asked::Session(_) => self.rules.poll_session,
+        };
+        let turned_away = self.rules.rate_limit;
+        match self.pace.ask(asked, least, at.mono, turned_away) {
+            Some(early) if turned_away => {
+                let whole = u64::from(early.subsec_nanos() > 0);
+                Err(Refusal::too_soon(early.as_secs() + whole))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How long a payment can still wait for its buyer; `None` when it waits for nobody.
+    pub(super) fn waits(&self, id: i64, at: Moment) -> Option<Duration> {
+        let entry = self.entries.get(&id).filter(|entry| entry.status == 0)?;
+        Some(CONFIRM_LIFE.saturating_sub(at.mono.saturating_sub(entry.born)))
+    }
+
     /// Payments that nobody confirmed end by themselves.
     pub(super) fn expire(&mut self, at: Moment) {
         for entry in self.entries.values_mut() {
             if entry.status == 0 && at.mono.saturating_sub(entry.born) >= CONFIRM_LIFE {
-                entry.status = 4;
+                entry.status = TIMEOUT;
             }
         }
     }
@@ -579,20 +408,4 @@ impl Ledger {
             .filter(|entry| entry.kind == 1 && entry.status == 1);
         paid.map(|entry| entry.sum - self.reversed(entry.id)).sum()
     }
-}
-
-/// How a buyer finds his session.
-pub(super) enum Joining {
-    Session(String),
-    Code(String),
-    Qr(String),
-    Latest,
-}
-
-fn unknown_session() -> Refusal {
-    Refusal::new(404, "SESSION", "no such session", "Сессия не найдена")
-}
-
-fn unknown_payment() -> Refusal {
-    Refusal::new(404, "PAYMENT", "no such payment", "Операция не найдена")
 }

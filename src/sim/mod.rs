@@ -2,9 +2,11 @@
 //! buyers who act by command or by themselves, and every trouble that a network makes.
 //!
 //! It is written from the protocol's description alone and shares no type or constant with the
-//! client: a name misread there must be refused here.
+//! client: a name misread there must be refused here. It answers as the real service was recorded to
+//! answer; [`Rules`] tell what can be otherwise.
 //!
-//! - `strict`: reading requests · `ledger`: what the service knows and decides · `service`: the calls
+//! - `strict`: reading requests · `service`: the calls · `refusal`: what is refused, in which words
+//! - `ledger`: what the service knows and decides · `sessions`: invited buyers · `pace`: who asks too often
 //! - [`BuyerScript`]: buyers · [`Fault`]: trouble · `control`: commands below `/sim/` · `http`: the wire
 //!
 //! Not simulated: the notifications that internet tills get; `notificationUrl` is checked and kept
@@ -15,7 +17,11 @@ mod control;
 mod faults;
 mod http;
 mod ledger;
+mod pace;
+mod refusal;
+pub mod rules;
 mod service;
+mod sessions;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -29,14 +35,18 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 pub use buyer::{BuyerScript, Outcome, ScriptError};
 pub use faults::{Fault, Target, Trouble};
 pub use http::serve;
+pub use rules::{AnswerWhen, Rules, SessionIds};
 
 use faults::Plan;
-use ledger::{Joining, Ledger, Moment};
-use service::{Call, Response, Route};
+use ledger::{Ledger, Moment};
+use refusal::Refusal;
+use service::{Call, Made, Response, Route};
+use sessions::Joining;
 
 /// Requests that the state shows.
 const SHOWN_REQUESTS: usize = 1000;
@@ -48,6 +58,8 @@ pub struct SimOptions {
     pub listen: SocketAddr,
     /// A buyer who acts by himself.
     pub buyer: Option<BuyerScript>,
+    /// How the service behaves.
+    pub rules: Rules,
 }
 
 /// Why the simulator does not run.
@@ -104,7 +116,8 @@ struct Seen {
     at_ms: u128,
     method: String,
     path: String,
-    status: u16,
+    /// `None` when the answer was held.
+    status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<Trouble>,
 }
@@ -114,14 +127,26 @@ struct Seen {
 struct Inner {
     ledger: Ledger,
     plan: Plan,
-    script: Option<BuyerScript>,
     requests: VecDeque<Seen>,
+}
+
+/// How far a request was answered at once.
+struct Answered {
+    /// How little of the answer may be seen.
+    fault: Option<Fault>,
+    response: Response,
+    /// The payment whose end the answer waits for; the response tells its beginning.
+    held: Option<i64>,
 }
 
 /// The service.
 #[derive(Debug)]
 pub struct Simulator {
     inner: Mutex<Inner>,
+    /// Whenever a payment may have been decided.
+    changes: watch::Sender<()>,
+    /// Whenever the line breaks: held answers are lost then.
+    cuts: watch::Sender<()>,
     began: Instant,
     me: Weak<Simulator>,
 }
@@ -129,13 +154,14 @@ pub struct Simulator {
 impl Simulator {
     /// A service without tills, with a buyer who acts by himself if a script says so.
     #[must_use]
-    pub fn new(script: Option<BuyerScript>) -> Arc<Simulator> {
-        let inner = Mutex::new(Inner {
-            script,
-            ..Inner::default()
-        });
+    pub fn new(script: Option<BuyerScript>, rules: Rules) -> Arc<Simulator> {
+        let mut inner = Inner::default();
+        inner.ledger.script = script;
+        inner.ledger.rules = rules;
         Arc::new_cyclic(|me| Simulator {
-            inner,
+            inner: Mutex::new(inner),
+            changes: watch::Sender::new(()),
+            cuts: watch::Sender::new(()),
             began: Instant::now(),
             me: me.clone(),
         })
@@ -152,86 +178,136 @@ impl Simulator {
         }
     }
 
-    /// Takes a request to its end; the fault says how little of the answer may be seen.
-    fn answer(&self, call: &Call) -> (Option<Fault>, Response) {
+    /// Changes something, and lets held answers look whether it concerns them.
+    fn change<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        let outcome = work(&mut self.lock());
+        self.changes.send_replace(());
+        outcome
+    }
+
+    /// Does what a request asks for.
+    fn answer(&self, call: &Call) -> Answered {
         let at = self.moment();
-        let mut inner = self.lock();
+        let at_once = |response| Answered {
+            fault: None,
+            response,
+            held: None,
+        };
+        if call.method == "POST" && call.path == "/sim/held/cut" {
+            self.cuts.send_replace(());
+        }
         if call.path.starts_with("/sim/") {
-            return (None, control::answer(&mut inner, call, at));
+            return at_once(self.change(|inner| control::answer(inner, call, at)));
         }
         let Some(route) = Route::find(&call.method, &call.path) else {
-            let unknown =
-                ledger::Refusal::new(404, "NO_SUCH_CALL", "no such call", "Нет такого запроса");
-            return (None, unknown.into());
+            return at_once(service::refuse(Refusal::no_such_call(), call));
         };
-        let fault = inner.plan.next(route.target());
-        let happens = fault.is_none_or(|fault| fault.r#do.takes_effect());
-        let response = if happens {
-            service::answer(&mut inner.ledger, route, call, at)
+        let fault = self.lock().plan.next(route.target());
+        if fault.is_none_or(|fault| fault.r#do.takes_effect()) {
+            self.carry_out(route, call, fault)
         } else {
-            Response {
-                status: 503,
-                body: Vec::new(),
+            let response = Response::json(503, &serde_json::Value::Null);
+            self.change(|inner| inner.note(call, at, Some(response.status), fault));
+            Answered {
+                fault,
+                response,
+                held: None,
             }
-        };
-        if inner.requests.len() == SHOWN_REQUESTS {
-            inner.requests.pop_front();
         }
-        let (method, path) = (call.method.clone(), call.path.clone());
-        let fault_shown = fault.map(|fault| fault.r#do);
-        inner.requests.push_back(Seen {
-            at_ms: at.mono.as_millis(),
-            method,
-            path,
-            status: response.status,
-            fault: fault_shown,
+    }
+
+    /// Does it once more, as a balancer does that delivers a request twice.
+    fn repeat(&self, call: &Call) -> Option<Answered> {
+        let route = Route::find(&call.method, &call.path)?;
+        Some(self.carry_out(route, call, None))
+    }
+
+    fn carry_out(&self, route: Route, call: &Call, fault: Option<Fault>) -> Answered {
+        let at = self.moment();
+        let (response, held, script) = self.change(|inner| {
+            let response = service::answer(&mut inner.ledger, route, call, at);
+            let is_held = inner.ledger.rules.answer == AnswerWhen::Held;
+            let held = match response.made {
+                Some(Made::Payment(id)) if is_held && route == Route::Payments => Some(id),
+                _ => None,
+            };
+            let status = held.is_none().then_some(response.status);
+            inner.note(call, at, status, fault);
+            (response, held, inner.ledger.script)
         });
-        let script = inner.script;
-        drop(inner);
-        if let Some(script) = script.filter(|_| response.status == 200) {
-            self.let_buyer_act(script, route, &response);
+        if let (Some(script), Some(made)) = (script, response.made.clone()) {
+            self.let_buyer_act(script, made);
         }
-        (fault, response)
+        Answered {
+            fault,
+            response,
+            held,
+        }
+    }
+
+    /// The answer when it comes: a held one when the payment is decided, `None` when the line breaks
+    /// before that.
+    async fn settled(&self, answered: Answered) -> Option<Response> {
+        let Some(id) = answered.held else {
+            return Some(answered.response);
+        };
+        let (mut changes, mut cuts) = (self.changes.subscribe(), self.cuts.subscribe());
+        loop {
+            let at = self.moment();
+            let waits = {
+                let mut inner = self.lock();
+                inner.ledger.expire(at);
+                match (inner.ledger.waits(id, at), inner.ledger.entries.get(&id)) {
+                    (Some(waits), _) => waits,
+                    (None, Some(entry)) => return Some(service::payment_info(entry)),
+                    (None, None) => return Some(answered.response),
+                }
+            };
+            // What the first two mean, the loop finds out.
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(waits) => {}
+                _ = cuts.changed() => return None,
+            }
+        }
     }
 
     /// The scripted buyer joins a session or answers a payment after his time.
-    fn let_buyer_act(&self, script: BuyerScript, route: Route, response: &Response) {
-        let status = match script.outcome {
-            Outcome::Done => 1,
-            Outcome::Declined => 2,
-            Outcome::NotEnoughMoney => 3,
-            Outcome::Silent => return,
+    fn let_buyer_act(&self, script: BuyerScript, made: Made) {
+        let Some(status) = script.outcome.status() else {
+            return;
         };
-        let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let Some(me) = self.me.upgrade() else { return };
-        match route {
-            Route::DemandPayment => {
-                let session = body
-                    .get("sessionId")
-                    .and_then(|id| id.as_str())
-                    .unwrap_or_default()
-                    .to_owned();
-                tokio::spawn(async move {
-                    tokio::time::sleep(script.join).await;
-                    // Joined already, by hand or by the consumer's QR.
-                    drop(me.lock().ledger.join(&Joining::Session(session)));
-                });
-            }
-            Route::Payments | Route::WebPayments | Route::WebPaymentsV2 => {
-                let id = body.get("paymentId").and_then(serde_json::Value::as_i64);
-                tokio::spawn(async move {
-                    tokio::time::sleep(script.confirm).await;
-                    let at = me.moment();
-                    // Cancelled meanwhile.
-                    drop(me.lock().ledger.decide(id, status, at));
-                });
-            }
-            Route::Tokens
-            | Route::ConsumerStatus
-            | Route::Payment(_)
-            | Route::Reversals(_)
-            | Route::Reports => {}
+        tokio::spawn(async move {
+            let pause = match made {
+                Made::Session(_) => script.join,
+                Made::Payment(_) => script.confirm,
+            };
+            tokio::time::sleep(pause).await;
+            let at = me.moment();
+            me.change(|inner| match made {
+                // Joined already, by hand or by the consumer's QR, or over.
+                Made::Session(id) => drop(inner.ledger.sessions.join(&Joining::Session(id), at)),
+                // Decided already, or cancelled meanwhile.
+                Made::Payment(id) => drop(inner.ledger.decide(Some(id), status, at)),
+            });
+        });
+    }
+}
+
+impl Inner {
+    /// Adds a request to the state's list.
+    fn note(&mut self, call: &Call, at: Moment, status: Option<u16>, fault: Option<Fault>) {
+        if self.requests.len() == SHOWN_REQUESTS {
+            self.requests.pop_front();
         }
+        self.requests.push_back(Seen {
+            at_ms: at.mono.as_millis(),
+            method: call.method.clone(),
+            path: call.path.clone(),
+            status,
+            fault: fault.map(|fault| fault.r#do),
+        });
     }
 }
 
@@ -262,6 +338,6 @@ pub fn run(options: &SimOptions) -> Result<(), SimError> {
                 _ = terminate.recv() => {}
             }
         };
-        serve(listener, Simulator::new(options.buyer), stop).await
+        serve(listener, Simulator::new(options.buyer, options.rules), stop).await
     })
 }

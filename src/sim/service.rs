@@ -6,18 +6,38 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::faults::Target;
-use super::ledger::{Caller, Entry, Ledger, Moment, Order, Refusal};
+use super::ledger::{Caller, Entry, Ledger, Moment, Order};
+use super::pace::Asked;
+use super::refusal::Refusal;
 use super::strict::{self, DemandPayment, Empty, Payment, ReversalRequest, WebPayment};
 
 /// A request as it came, its body whole.
+#[derive(Clone)]
 pub(super) struct Call {
     pub method: String,
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
-    /// Unpredictable letters and digits for ids.
-    pub random: String,
+    pub random: Random,
+}
+
+/// Unpredictable bytes for ids.
+#[derive(Clone, Copy)]
+pub(super) struct Random([u8; 16]);
+
+impl Random {
+    pub(super) fn of(bytes: [u8; 16]) -> Random {
+        Random(bytes)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    pub(super) fn hex(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
 }
 
 /// Status and JSON.
@@ -25,6 +45,19 @@ pub(super) struct Call {
 pub(super) struct Response {
     pub status: u16,
     pub body: Vec<u8>,
+    /// Whole seconds.
+    pub retry_after: Option<u64>,
+    /// What there is now that was not there before.
+    pub made: Option<Made>,
+}
+
+/// What a buyer can act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// A session, by its id.
+    Session(String),
+    /// A payment.
+    Payment(i64),
 }
 
 impl Response {
@@ -32,23 +65,16 @@ impl Response {
         Response {
             status,
             body: serde_json::to_vec(value).unwrap_or_default(),
+            retry_after: None,
+            made: None,
         }
     }
-}
 
-impl From<Refusal> for Response {
-    fn from(refusal: Refusal) -> Response {
-        let Refusal {
-            status,
-            internal_code,
-            dev_message,
-            message,
-        } = refusal;
-        let body = json!({
-            "code": status.to_string(), "internalCode": internal_code, "devMessage": dev_message,
-            "userMessage": {"lang_ru": message, "lang_en": dev_message},
-        });
-        Response::json(status, &body)
+    fn making(self, made: Made) -> Response {
+        Response {
+            made: Some(made),
+            ..self
+        }
     }
 }
 
@@ -101,7 +127,17 @@ impl Route {
 /// Answers a call. What changed shows in the ledger.
 pub(super) fn answer(ledger: &mut Ledger, route: Route, call: &Call, at: Moment) -> Response {
     ledger.expire(at);
-    respond(ledger, route, call, at).unwrap_or_else(Response::from)
+    respond(ledger, route, call, at).unwrap_or_else(|refusal| refuse(refusal, call))
+}
+
+/// The refusal as the till of the request is told it.
+pub(super) fn refuse(refusal: Refusal, call: &Call) -> Response {
+    refusal.response(call.header("regnum").unwrap_or_default())
+}
+
+/// A payment as it stands now.
+pub(super) fn payment_info(entry: &Entry) -> Response {
+    Response::json(200, &entry.info())
 }
 
 fn respond(
@@ -116,29 +152,18 @@ fn respond(
     }
     if route == Route::Tokens {
         let Empty {} = read(call)?;
-        let token = ledger.issue_token(&caller, call.random.clone())?;
+        let token = ledger.issue_token(&caller, call.random.hex())?;
         return Ok(Response::json(200, &json!({"token": token})));
     }
-    ledger.authorise(&caller)?;
+    // These two were answered to callers who said nothing but their number.
+    let is_open = matches!(route, Route::ConsumerStatus | Route::Payment(_));
+    if !is_open || caller.token.is_some() || caller.password.is_some() {
+        ledger.authorise(&caller)?;
+    }
     match route {
         Route::Tokens => Err(Refusal::bad("tokens")),
         Route::DemandPayment => demand(ledger, &caller, call, at),
-        Route::ConsumerStatus => {
-            allow_query(call, &["sessionId"])?;
-            let id = call
-                .query
-                .get("sessionId")
-                .ok_or_else(|| Refusal::bad("sessionId is missing"))?;
-            let mut body = json!({"isConsumerReady": ledger.is_ready(&caller, id)?});
-            if body.get("isConsumerReady") == Some(&json!(true)) && !ledger.cards.is_empty() {
-                let cards = ledger
-                    .cards
-                    .iter()
-                    .map(|(number, name)| json!({"number": number, "name": name}));
-                insert(&mut body, "loyaltyCards", cards.collect());
-            }
-            Ok(Response::json(200, &body))
-        }
+        Route::ConsumerStatus => consumer(ledger, &caller, call, at),
         Route::Payments => {
             let Payment {
                 sum,
@@ -149,11 +174,15 @@ fn respond(
                 details,
             } = read(call)?;
             let order = order(&sum, orderNumber, shift, regNum)?;
-            ledger
-                .pay(&caller, &order, &sessionId, &details, at)
-                .map(|entry| info(&entry))
+            let session = sessionId.into_text();
+            let entry = ledger.pay(&caller, &order, &session, &details, at)?;
+            Ok(payment_info(&entry).making(Made::Payment(entry.id)))
         }
-        Route::Payment(id) => ledger.payment(&caller, id).map(info),
+        Route::Payment(id) => {
+            ledger.payment(&caller, id)?;
+            ledger.ask(Asked::Payment(id), at)?;
+            ledger.payment(&caller, id).map(payment_info)
+        }
         Route::Reversals(id) => {
             let ReversalRequest {
                 sum,
@@ -165,7 +194,7 @@ fn respond(
             let order = order(&sum, orderNumber, shift, regNum)?;
             ledger
                 .reverse(&caller, id, &order, &details, at)
-                .map(|entry| info(&entry))
+                .map(|entry| payment_info(&entry))
         }
         Route::Reports => report(ledger, &caller, call),
         Route::WebPayments | Route::WebPaymentsV2 => web(ledger, &caller, route, call, at),
@@ -179,14 +208,35 @@ fn demand(
     at: Moment,
 ) -> Result<Response, Refusal> {
     let wish: DemandPayment = read(call)?;
-    let session = ledger.open(caller, &wish, &call.random, at)?;
-    let mut body = json!({"sessionId": session.id});
-    if let Some(qr) = session.qr {
-        insert(&mut body, "dynamicQR", qr.into());
+    let sessions = &mut ledger.sessions;
+    let session = sessions.open(caller, &wish, &ledger.rules, &call.random, at)?;
+    let response = Response::json(200, &session.answer());
+    Ok(response.making(Made::Session(session.id)))
+}
+
+fn consumer(
+    ledger: &mut Ledger,
+    caller: &Caller<'_>,
+    call: &Call,
+    at: Moment,
+) -> Result<Response, Refusal> {
+    allow_query(call, &["sessionId"])?;
+    let id = call.query.get("sessionId");
+    let id = id.ok_or_else(|| Refusal::bad("sessionId is missing"))?;
+    let session = ledger.sessions.of(caller, id)?;
+    let (is_ready, is_over) = (session.ready, session.is_over(at));
+    ledger.ask(Asked::Session(session.number), at)?;
+    if is_over {
+        return Err(Refusal::session_over());
     }
-    if let Some(code) = session.code {
-        insert(&mut body, "confirmationCode", code.into());
+    if !is_ready {
+        return Ok(Response::json(200, &json!({"isConsumerReady": false})));
     }
+    let cards = ledger.cards.iter();
+    let cards: Vec<_> = cards
+        .map(|(number, name)| json!({"number": number, "name": name}))
+        .collect();
+    let body = json!({"isConsumerReady": true, "loyaltyCards": cards});
     Ok(Response::json(200, &body))
 }
 
@@ -250,23 +300,12 @@ fn web(
     let entry = ledger.web_pay(caller, &order, &details, at)?;
     let page = format!(
         "https://getapp.o-plati.by/map/?app_link={}{:x}",
-        call.random, entry.id
+        call.random.hex(),
+        entry.id
     );
     let name = if v2 { "redirectUrl" } else { "dynamicQR" };
-    Ok(Response::json(
-        200,
-        &json!({"paymentId": entry.id, name: page}),
-    ))
-}
-
-fn insert(body: &mut serde_json::Value, name: &str, value: serde_json::Value) {
-    if let Some(fields) = body.as_object_mut() {
-        fields.insert(name.to_owned(), value);
-    }
-}
-
-fn info(entry: &Entry) -> Response {
-    Response::json(200, &entry.info())
+    let response = Response::json(200, &json!({"paymentId": entry.id, name: page}));
+    Ok(response.making(Made::Payment(entry.id)))
 }
 
 fn order(
@@ -276,7 +315,7 @@ fn order(
     reg_num: Option<String>,
 ) -> Result<Order, Refusal> {
     Ok(Order {
-        sum: strict::kopecks(sum).map_err(Refusal::bad)?,
+        sum: strict::sum(sum).map_err(Refusal::bad)?,
         order_number,
         shift,
         reg_num,

@@ -16,7 +16,10 @@ pub(super) type Fault = String;
 
 /// `15.5` → 1550. No exponent, no sign, at most two decimals.
 pub(super) fn kopecks(raw: &RawValue) -> Result<Kopecks, Fault> {
-    let text = raw.get();
+    kopecks_of(raw.get())
+}
+
+fn kopecks_of(text: &str) -> Result<Kopecks, Fault> {
     let (roubles, decimals) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if roubles.is_empty() || !digits(roubles) || !digits(decimals) || text.ends_with('.') {
@@ -31,6 +34,19 @@ pub(super) fn kopecks(raw: &RawValue) -> Result<Kopecks, Fault> {
         Err(format!("{text} is too large"))
     } else {
         Ok(amount)
+    }
+}
+
+/// A `sum`, which the service takes as a text, too.
+pub(super) fn sum(raw: &RawValue) -> Result<Kopecks, Fault> {
+    let text = raw.get();
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    match inner {
+        // Digits and a point are not escaped, so what is inside is the amount or is refused.
+        Some(inner) => kopecks_of(inner),
+        None => kopecks_of(text),
     }
 }
 
@@ -59,13 +75,30 @@ pub(super) struct DemandPayment {
     pub consumerQR: Option<String>,
 }
 
+/// Taken as an integer and as a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum SessionId {
+    Integer(u64),
+    Text(String),
+}
+
+impl SessionId {
+    pub(super) fn into_text(self) -> String {
+        match self {
+            SessionId::Integer(id) => id.to_string(),
+            SessionId::Text(text) => text,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(non_snake_case, reason = "names of the wire")]
 pub(super) struct Payment {
     pub sum: Box<RawValue>,
     pub orderNumber: String,
-    pub sessionId: String,
+    pub sessionId: SessionId,
     pub shift: Option<String>,
     pub regNum: Option<String>,
     pub details: Details,
@@ -106,6 +139,19 @@ pub(super) struct Details {
     pub amountTotal: Box<RawValue>,
     pub footerInfo: Option<String>,
     pub headerInfo: Option<String>,
+    pub title: Option<String>,
+    pub tenders: Option<Vec<Tender>>,
+    taxes: Option<Vec<Object>>,
+    modifiers: Option<Vec<Object>>,
+}
+
+/// Of taxes and modifiers only the lists are known, not what is in them.
+type Object = serde_json::Map<String, serde_json::Value>;
+
+/// What a part of the receipt is paid with; the names beside `type` are unknown.
+#[derive(Deserialize)]
+pub(super) struct Tender {
+    r#type: u8,
 }
 
 #[derive(Deserialize)]
@@ -121,7 +167,8 @@ pub(super) struct Item {
 }
 
 impl Details {
-    /// Checks that everything adds up to `sum`.
+    /// Checks that the items add up to the total, and that `sum` is not more: what is missing is paid
+    /// by other means, or is not reversed.
     pub(super) fn check(&self, sum: Kopecks) -> Result<(), Fault> {
         if self.items.is_empty() {
             return Err("details.items is empty".to_owned());
@@ -131,14 +178,23 @@ impl Details {
             total += item.check()?;
         }
         let stated = kopecks(&self.amountTotal)?;
-        if stated != sum || total != sum {
+        if total != stated || stated < sum {
             return Err(format!(
-                "sum {sum}, amountTotal {stated} and the items' costs {total} differ (kopecks)"
+                "amountTotal {stated} is not the items' costs {total}, or less than sum {sum} (kopecks)"
             ));
+        }
+        let tenders = self.tenders.iter().flatten();
+        if let Some(tender) = tenders.into_iter().find(|tender| !tender.is_known()) {
+            return Err(format!("tender type {} is unknown", tender.r#type));
+        }
+        let lists = [&self.taxes, &self.modifiers].into_iter().flatten();
+        if lists.flatten().any(serde_json::Map::is_empty) {
+            return Err("a tax or modifier is empty".to_owned());
         }
         for (name, text, most) in [
             ("receiptNumber", &self.receiptNumber, 64),
             ("regNum", &self.regNum, 12),
+            ("title", &self.title, 256),
             ("headerInfo", &self.headerInfo, 4096),
             ("footerInfo", &self.footerInfo, 4096),
         ] {
@@ -150,6 +206,13 @@ impl Details {
             }
         }
         Ok(())
+    }
+}
+
+impl Tender {
+    /// О!плати, a bank card, cash, a credit, something else.
+    fn is_known(&self) -> bool {
+        matches!(self.r#type, 1..=4 | 99)
     }
 }
 
@@ -231,6 +294,12 @@ mod tests {
             "99999999999",
         ] {
             assert!(kopecks(&raw(bad)).is_err(), "{bad}");
+        }
+        for (text, amount) in [("\"15.5\"", 1550), ("15.5", 1550)] {
+            assert_eq!(sum(&raw(text)), Ok(amount));
+        }
+        for bad in ["\"\"", "\" 1\"", "\"1.005\"", "\"\\u0031\"", "[]"] {
+            assert!(sum(&raw(bad)).is_err(), "{bad}");
         }
         assert_eq!(roubles(1000).get(), "10");
         assert_eq!(roubles(100_000).get(), "1000");

@@ -1,12 +1,14 @@
 //! Every refusal, every call, every trouble.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
+use super::service::Random;
 use super::*;
+
+mod recorded;
+mod wire;
 
 struct Bench {
     sim: Arc<Simulator>,
@@ -14,9 +16,14 @@ struct Bench {
 }
 
 impl Bench {
+    /// The service as it was recorded.
     fn new() -> Bench {
+        Bench::with(Rules::default())
+    }
+
+    fn with(rules: Rules) -> Bench {
         let mut bench = Bench {
-            sim: Simulator::new(None),
+            sim: Simulator::new(None, rules),
             token: None,
         };
         let (status, body) = bench.post("tokens", json!({}));
@@ -71,13 +78,19 @@ impl Bench {
             query: query.collect(),
             headers,
             body: body.unwrap_or_default(),
-            random: "abcdef0123456789abcdef0123456789".to_owned(),
+            random: Random::of([0xAB; 16]),
         };
-        let (_, response) = self.sim.answer(&call);
-        (
-            response.status,
-            serde_json::from_slice(&response.body).unwrap_or_default(),
-        )
+        read(&self.sim.answer(&call).response)
+    }
+
+    /// What the caller of a held payment gets in the end.
+    async fn end_of(&self, held: &Value) -> (u16, Value) {
+        let answered = Answered {
+            fault: None,
+            response: Response::json(500, &json!({})),
+            held: held["paymentId"].as_i64(),
+        };
+        read(&self.sim.settled(answered).await.unwrap())
     }
 
     fn post(&self, path: &str, body: Value) -> (u16, Value) {
@@ -88,15 +101,29 @@ impl Bench {
         self.call("GET", path, query, None)
     }
 
+    fn demand(&self, mode: u8) -> Value {
+        let (status, body) = self.post("demandPayment", json!({"paymentMode": mode}));
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
     /// A session whose buyer has joined.
-    fn session(&self) -> String {
-        let (_, body) = self.post("demandPayment", json!({"paymentMode": 3}));
+    fn session(&self) -> i64 {
+        let body = self.demand(3);
         assert_eq!(self.post("/sim/buyer/join", json!({})).0, 200);
-        body["sessionId"].as_str().unwrap().to_owned()
+        body["sessionId"].as_i64().unwrap()
+    }
+
+    fn consumer(&self, session: i64) -> (u16, Value) {
+        self.get("consumerStatus", &[("sessionId", &session.to_string())])
+    }
+
+    fn violations(&self) -> Value {
+        self.get("/sim/state", &[]).1["violations"].clone()
     }
 
     fn paid(&self, order: &str) -> i64 {
-        let (status, body) = self.post("payments", payment(order, &self.session()));
+        let (status, body) = self.post("payments", payment(order, self.session()));
         assert_eq!(status, 200, "{body}");
         assert_eq!(self.post("/sim/buyer/confirm", json!({})).0, 200);
         body["paymentId"].as_i64().unwrap()
@@ -107,28 +134,41 @@ fn details(cost: f64) -> Value {
     json!({"receiptNumber": "1", "items": [{"type": 1, "name": "Хлеб", "quantity": 1, "cost": cost}], "amountTotal": cost})
 }
 
-fn payment(order: &str, session: &str) -> Value {
+fn read(response: &Response) -> (u16, Value) {
+    let body = serde_json::from_slice(&response.body).unwrap_or_default();
+    (response.status, body)
+}
+
+/// The caller gets the service's own words, or none, and the till's number in those for support.
+fn is_error(answer: &(u16, Value), code: &str, russian: &str) {
+    let (status, body) = answer;
+    assert_eq!(body["code"], json!(status.to_string()), "{body}");
+    assert_eq!(body["internalCode"], code, "{body}");
+    assert_eq!(body["userMessage"]["lang_ru"], russian, "{body}");
+    let dev = body["devMessage"].as_str().unwrap();
+    assert!(dev.starts_with("RegNum OPL000011111: "), "{body}");
+}
+
+fn payment(order: &str, session: impl Into<Value>) -> Value {
+    let session: Value = session.into();
     json!({"sum": 15.5, "orderNumber": order, "sessionId": session, "shift": "24112026", "details": details(15.5)})
 }
 
 #[test]
 fn one_token_until_it_is_reset() {
     let bench = Bench::new();
-    let (status, body) = bench.post("tokens", json!({}));
-    assert_eq!(status, 409);
-    assert_eq!(
-        body["userMessage"]["lang_ru"],
-        "Токен уже существует или касса работает в режиме пароля"
-    );
+    let exists = "Токен уже существует или касса работает в режиме пароля";
+    is_error(&bench.post("tokens", json!({})), "", exists);
     assert_eq!(
         bench
             .post("/sim/token/reset", json!({"regNum": "OPL000011111"}))
             .0,
         200
     );
-    let (status, body) = bench.get("payments/1", &[]);
-    assert_eq!(status, 401);
-    assert_eq!(body["internalCode"], "TOKEN_NEEDED");
+    let refused = bench.get("payments/1", &[]);
+    assert_eq!(refused.0, 401);
+    let needed = "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица";
+    is_error(&refused, "", needed);
     assert_eq!(bench.post("tokens", json!({})).0, 200);
 }
 
@@ -139,7 +179,7 @@ fn a_till_with_a_password_needs_it_and_gets_no_token() {
         "/sim/till/password",
         json!({"regNum": "OPL000011111", "password": "s3cret"}),
     );
-    assert_eq!(bench.post("tokens", json!({})).0, 409);
+    assert_eq!(bench.post("tokens", json!({})).0, 400);
     let with = |password: &str| {
         let password = password.to_owned();
         bench.raw(
@@ -160,24 +200,22 @@ fn a_till_with_a_password_needs_it_and_gets_no_token() {
 #[test]
 fn the_whole_way_of_a_payment_and_its_reversals() {
     let bench = Bench::new();
-    let (_, body) = bench.post("demandPayment", json!({"paymentMode": 3}));
-    let session = body["sessionId"].as_str().unwrap().to_owned();
-    assert!(body["dynamicQR"].as_str().unwrap().starts_with("https://"));
-    assert_eq!(
-        bench.get("consumerStatus", &[("sessionId", &session)]).1,
-        json!({"isConsumerReady": false})
-    );
-    assert_eq!(
-        bench.post("payments", payment("n-0", &session)).0,
-        409,
-        "the buyer has not joined"
-    );
-    bench.post("/sim/buyer/join", json!({"session": session}));
-    assert_eq!(
-        bench.get("consumerStatus", &[("sessionId", &session)]).1,
-        json!({"isConsumerReady": true})
-    );
-    let (_, info) = bench.post("payments", payment("n-1", &session));
+    let body = bench.demand(3);
+    let session = body["sessionId"].as_i64().unwrap();
+    let code = body["dynamicQR"].as_str().unwrap();
+    let rest = code.strip_prefix("o-plati://o-cashpay/dyn/").unwrap();
+    assert_eq!(rest.len(), 28);
+    assert_eq!(bench.consumer(session).1, json!({"isConsumerReady": false}));
+    let early = bench.post("payments", payment("n-0", session));
+    is_error(&early, "6", "Покупатель не подключился");
+    bench.post("/sim/buyer/join", json!({"session": session.to_string()}));
+    for _ in 0..2 {
+        assert_eq!(
+            bench.consumer(session).1,
+            json!({"isConsumerReady": true, "loyaltyCards": []})
+        );
+    }
+    let (_, info) = bench.post("payments", payment("n-1", session));
     assert_eq!(
         (&info["status"], &info["paymentType"], &info["orderNumber"]),
         (&json!(0), &json!(1), &json!("n-1"))
@@ -197,7 +235,7 @@ fn the_whole_way_of_a_payment_and_its_reversals() {
         (status, &reversal["paymentType"], &reversal["status"]),
         (200, &json!(3), &json!(1))
     );
-    assert_eq!(part("r-2", 5.51).1["internalCode"], "MORE_THAN_LEFT");
+    is_error(&part("r-2", 5.51), "10", "Сумма больше остатка");
     assert_eq!(part("r-3", 5.5).0, 200);
     assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 0);
     let again = json!({"sum": 10, "orderNumber": "r-4", "details": details(10.0)});
@@ -212,7 +250,7 @@ fn the_whole_way_of_a_payment_and_its_reversals() {
 #[test]
 fn the_reversal_of_a_pending_payment_moves_nothing() {
     let bench = Bench::new();
-    let (_, info) = bench.post("payments", payment("n-1", &bench.session()));
+    let (_, info) = bench.post("payments", payment("n-1", bench.session()));
     let id = info["paymentId"].as_i64().unwrap();
     let body = json!({"sum": 15.5, "orderNumber": "r-1", "details": details(15.5)});
     let (status, body) = bench.post(&format!("payments/{id}/reversals"), body);
@@ -253,7 +291,7 @@ fn buyers_codes_confirmation_codes_and_cards() {
             .0,
         400
     );
-    let (_, body) = bench.post("demandPayment", json!({"paymentMode": 2}));
+    let body = bench.demand(2);
     let code = body["confirmationCode"].as_str().unwrap();
     assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()));
     assert_eq!(bench.post("/sim/buyer/join", json!({"code": "000"})).0, 409);
@@ -262,10 +300,7 @@ fn buyers_codes_confirmation_codes_and_cards() {
         "/sim/buyer/loyalty",
         json!({"cards": [{"number": "7", "name": "Своя"}]}),
     );
-    let (_, body) = bench.get(
-        "consumerStatus",
-        &[("sessionId", body["sessionId"].as_str().unwrap())],
-    );
+    let (_, body) = bench.consumer(body["sessionId"].as_i64().unwrap());
     assert_eq!(
         body["loyaltyCards"],
         json!([{"number": "7", "name": "Своя"}])
@@ -276,23 +311,32 @@ fn buyers_codes_confirmation_codes_and_cards() {
 fn what_the_protocol_does_not_allow_is_refused() {
     let bench = Bench::new();
     let spoil = |change: &dyn Fn(&mut Value)| {
-        let mut body = payment("n-1", &bench.session());
+        let mut body = payment("n-1", bench.session());
         change(&mut body);
         bench.post("payments", body)
     };
     type Spoil<'a> = &'a dyn Fn(&mut Value);
-    let spoils: [(&str, Spoil<'_>); 12] = [
+    let spoils: [(&str, Spoil<'_>); 15] = [
         ("unknown field", &|body| body["extra"] = json!(1)),
         ("unknown field of an item", &|body| {
             body["details"]["items"][0]["colour"] = json!("x")
         }),
-        ("sum as text", &|body| body["sum"] = json!("15.5")),
+        ("sum as a word", &|body| body["sum"] = json!("15.5 BYN")),
         ("no sum", &|body| {
             drop(body.as_object_mut().unwrap().remove("sum"))
         }),
         ("nothing to pay", &|body| body["sum"] = json!(0)),
-        ("totals differ", &|body| {
+        ("the total is not the items'", &|body| {
             body["details"]["amountTotal"] = json!(15.51)
+        }),
+        ("more to pay than the receipt is about", &|body| {
+            body["sum"] = json!(15.51)
+        }),
+        ("an unknown tender", &|body| {
+            body["details"]["tenders"] = json!([{"type": 5}])
+        }),
+        ("taxes that are no list", &|body| {
+            body["details"]["taxes"] = json!({})
         }),
         ("item type", &|body| {
             body["details"]["items"][0]["type"] = json!(3)
@@ -339,6 +383,7 @@ fn what_the_protocol_does_not_allow_is_refused() {
     );
     assert_eq!(headers(|headers| drop(headers.remove("content-type"))), 400);
     assert_eq!(headers(|headers| drop(headers.remove("token"))), 401);
+    assert_eq!(bench.get("payments/x", &[]).0, 404);
     assert_eq!(
         bench
             .get("paymentReports", &[("shift", "x"), ("page", "1")])
@@ -349,11 +394,14 @@ fn what_the_protocol_does_not_allow_is_refused() {
 }
 
 #[test]
-fn an_order_number_serves_once() {
+fn an_order_number_serves_again_unless_the_service_is_told_otherwise() {
     let bench = Bench::new();
     bench.paid("n-1");
-    let (status, body) = bench.post("payments", payment("n-1", &bench.session()));
-    assert_eq!((status, &body["internalCode"]), (409, &json!("ORDER_USED")));
+    bench.paid("n-1");
+    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 3100);
+    bench.post("/sim/service", json!({"unique_numbers": true}));
+    let again = bench.post("payments", payment("n-1", bench.session()));
+    is_error(&again, "7", "Номер заказа уже использован");
 }
 
 #[test]
@@ -407,92 +455,18 @@ fn internet_tills_pay_with_one_call() {
     assert_eq!(bench.post("webPayments/v2", second).0, 400);
 }
 
-/// A served simulator and a raw connection to it.
-async fn served(
-    sim: Arc<Simulator>,
-) -> (SocketAddr, tokio::task::JoinHandle<Result<(), SimError>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (
-        address,
-        tokio::spawn(serve(listener, sim, std::future::pending())),
-    )
-}
-
-fn exchange(address: SocketAddr, token: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(std::time::Duration::from_secs(10)))
-        .unwrap();
-    let request = format!(
-        "GET /ms-pay/pos/paymentReports?shift=x HTTP/1.1\r\nHost: localhost\r\nregNum: OPL000011111\r\ntoken: {token}\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
-    answer
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_trouble_is_felt_on_the_wire() {
-    let bench = Bench::new();
-    let (address, serving) = served(bench.sim.clone()).await;
-    let token = bench.token.clone().unwrap();
-    let play = |what: &str| {
-        let plan = json!({"plan": [{"on": "reports", "do": what, "ms": 30, "status": 502}]});
-        assert_eq!(bench.post("/sim/faults", plan).0, 200);
-        exchange(address, &token)
-    };
-    assert_eq!(play("lose_request"), "");
-    assert_eq!(play("lose_answer"), "");
-    assert!(play("delay").starts_with("HTTP/1.1 200"));
-    assert!(play("error").starts_with("HTTP/1.1 502"));
-    assert!(play("error_with_effect").starts_with("HTTP/1.1 502"));
-    let garbage = play("garbage");
-    assert!(
-        garbage.starts_with("HTTP/1.1 200") && garbage.ends_with("[1, 2"),
-        "{garbage}"
-    );
-    for broken in ["cut", "half_body"] {
-        let answer = play(broken);
-        assert!(!answer.ends_with("[]"), "{broken}: {answer}");
-    }
-    assert!(
-        exchange(address, &token).ends_with("[]"),
-        "the plan is over"
-    );
-    assert!(
-        exchange(address, &token)
-            .to_lowercase()
-            .contains("\r\ndate: ")
-    );
-    serving.abort();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scripted_buyer_joins_and_pays_by_himself() {
     let script = "join=1ms,confirm=1ms,outcome=not_enough_money"
         .parse()
         .unwrap();
-    let mut bench = Bench {
-        sim: Simulator::new(Some(script)),
-        token: None,
-    };
-    bench.token = Some(
-        bench.post("tokens", json!({})).1["token"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    );
-    let (_, body) = bench.post("demandPayment", json!({"paymentMode": 3}));
-    let session = body["sessionId"].as_str().unwrap().to_owned();
-    while bench.get("consumerStatus", &[("sessionId", &session)]).1["isConsumerReady"] != true {
+    let bench = Bench::new();
+    bench.sim.lock().ledger.script = Some(script);
+    let session = bench.demand(3)["sessionId"].as_i64().unwrap();
+    while bench.consumer(session).1["isConsumerReady"] != true {
         tokio::task::yield_now().await;
     }
-    let (_, info) = bench.post("payments", payment("n-1", &session));
-    let path = format!("payments/{}", info["paymentId"]);
-    while bench.get(&path, &[]).1["status"] == 0 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(bench.get(&path, &[]).1["status"], 3);
+    let (_, info) = bench.post("payments", payment("n-1", session));
+    let (status, info) = bench.end_of(&info).await;
+    assert_eq!((status, &info["status"]), (200, &json!(3)));
 }

@@ -81,10 +81,19 @@ pub struct Sim {
 }
 
 impl Sim {
+    /// The service as it was recorded, but for the pauses between two questions: as short as those of
+    /// [`Till::new`].
     pub fn start(buyer: Option<&str>) -> Sim {
+        Sim::start_with(buyer, &[])
+    }
+
+    /// With more options of `oplati sim`.
+    pub fn start_with(buyer: Option<&str>, options: &[&str]) -> Sim {
         let mut command = oplati();
         command
             .args(["sim", "--listen", "127.0.0.1:0"])
+            .args(["--poll-payment", "1s", "--poll-session", "1s"])
+            .args(options)
             .stdout(Stdio::piped());
         if let Some(buyer) = buyer {
             command.args(["--buyer", buyer]);
@@ -126,7 +135,7 @@ impl Sim {
     pub fn ask_to_pay_by_hand(&self, till: &Till, order_number: &str, shift: &str, roubles: &str) {
         let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
         let token = std::fs::read_to_string(token).unwrap();
-        let call = |path: &str, body: &str| {
+        let send = |path: &str, body: &str| {
             let mut stream =
                 std::net::TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
             let head = format!(
@@ -135,19 +144,39 @@ impl Sim {
                 body.len()
             );
             write!(stream, "{head}{body}").unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-            assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-            serde_json::from_str::<Value>(body).unwrap()
+            stream
         };
-        let session = call("demandPayment", r#"{"paymentMode": 3}"#);
-        let session = session["sessionId"].as_str().unwrap();
+        let mut answer = String::new();
+        let mut opened = send("demandPayment", r#"{"paymentMode": 3}"#);
+        opened.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        let session = serde_json::from_str::<Value>(body).unwrap()["sessionId"].to_string();
         self.control("POST", "/sim/buyer/join", json!({"session": session}));
         let body = format!(
-            r#"{{"sum": {roubles}, "orderNumber": "{order_number}", "sessionId": "{session}", "shift": "{shift}", "details": {{"items": [{{"type": 1, "name": "x", "cost": {roubles}}}], "amountTotal": {roubles}}}}}"#
+            r#"{{"sum": {roubles}, "orderNumber": "{order_number}", "sessionId": {session}, "shift": "{shift}", "details": {{"items": [{{"type": 1, "name": "x", "cost": {roubles}}}], "amountTotal": {roubles}}}}}"#
         );
-        call("payments", &body);
+        // Its answer is held until somebody decides.
+        let _held = send("payments", &body);
+        wait_for("the payment by hand", || {
+            let waits =
+                |row: &Value| row["orderNumber"] == order_number && row["status"] == json!(0);
+            self.payments().iter().any(waits).then_some(())
+        });
+    }
+
+    /// Changes how the service behaves while it runs.
+    pub fn change(&self, rules: Value) {
+        let changed = self.control("POST", "/sim/service", rules);
+        assert!(changed["answer"].is_string(), "{changed}");
+    }
+
+    /// Questions that came closer than the service allows.
+    pub fn violations(&self) -> Vec<Value> {
+        self.control("GET", "/sim/state", json!(null))["violations"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     pub fn fault(&self, fault: Value) {
@@ -213,7 +242,7 @@ impl Till {
         let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
         std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
         let main = format!(
-            "[Main]\nurl = {url}\nregNum = OPL000011111\nmode = {mode}\ntimeout = 2\nsettle = 1\nwaitBuyer = 20\n"
+            "[Main]\nurl = {url}\nregNum = OPL000011111\nmode = {mode}\ntimeout = 2\nsettle = 1\nwaitBuyer = 20\npollPayment = 1\npollSession = 1\n"
         );
         std::fs::write(conf, format!("{main}{more}\n")).unwrap();
         till

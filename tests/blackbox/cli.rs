@@ -96,7 +96,11 @@ fn a_bad_identifier_is_named_and_sends_nothing() {
 
 /// A watch of a sale that a scan pays and that is confirmed after a while: what it printed up to its end.
 fn watched_sale(locale: &str, taken: &str, ended: &str) -> String {
-    let sim = Sim::start(Some("join=10ms,confirm=4s,outcome=done"));
+    // Only a service that answers before its buyer has decided is asked for the end.
+    let sim = Sim::start_with(
+        Some("join=10ms,confirm=6s,outcome=done"),
+        &["--answer", "pending"],
+    );
     let till = Till::started(&sim.url, 0, "");
     let mut watch = till.verb(&["watch"]);
     let mut watch = Process(watch.env("LC_ALL", locale).spawn().unwrap());
@@ -197,7 +201,7 @@ fn check_tells_values_origins_and_faults() {
         "{out}"
     );
     assert!(
-        err.contains("oplati.conf:9") && err.contains("the nearest is mode"),
+        err.contains("oplati.conf:11") && err.contains("the nearest is mode"),
         "{err}"
     );
     let till = Till::new("http://localhost", 7, "");
@@ -338,7 +342,9 @@ fn the_demo_plays_each_mode_and_leaves_nothing_behind() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(
-        text.contains("оплат 3") && text.contains("Всё как надо"),
+        text.contains("оплат 4")
+            && text.contains("QR-код обновлён")
+            && text.contains("Всё как надо"),
         "{text}"
     );
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);

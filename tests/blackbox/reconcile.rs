@@ -72,7 +72,7 @@ fn both_sides_agree_after_an_ordinary_day() {
 
 #[test]
 fn a_sale_that_was_undone_is_no_difference() {
-    let sim = Sim::start(None);
+    let sim = Sim::start_with(None, &["--answer", "pending"]);
     let till = Till::started(&sim.url, 2, "");
     till.begin("s1", 1000);
     till.until("s1", &["awaiting_buyer"]);

@@ -135,7 +135,14 @@ fn each_end_of_a_buyer_has_its_state() {
 
 #[test]
 fn abort_ends_every_wait_and_takes_no_money() {
-    let sim = Sim::start(None);
+    for answer in ["held", "pending"] {
+        aborts(answer);
+    }
+}
+
+/// Aborts before and after the buyer joined, with a service that answers payments so.
+fn aborts(answer: &str) {
+    let sim = Sim::start_with(None, &["--answer", answer]);
     let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
     till.until("s-1", &["awaiting_buyer"]);

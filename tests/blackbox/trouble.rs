@@ -52,7 +52,8 @@ fn a_lost_request_is_released_and_its_undoing_finds_nothing() {
 
 #[test]
 fn a_dead_line_refuses_sales_and_the_queue_empties_when_it_lives_again() {
-    let sim = Sim::start(None);
+    // A service that holds its answer would give it over the connection that it has.
+    let sim = Sim::start_with(None, &["--answer", "pending"]);
     let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
     till.until("s-1", &["awaiting_buyer"]);

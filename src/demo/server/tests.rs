@@ -119,6 +119,7 @@ fn foreign_input_is_refused_and_a_missing_daemon_is_told() {
             ("POST /scan", r#"{"text": 5}"#, 422),
             ("POST /scan", r#"{"text": "code"}"#, 204),
             ("POST /network", r#"{"network": "sideways"}"#, 422),
+            ("POST /sessions", r#"{"short": "a little"}"#, 422),
             ("POST /phone/decide", r#"{"decision": "confirm"}"#, 502),
             ("PUT /api/sales/a-1", "{}", 502),
             ("GET /v1/operations", "", 404),
