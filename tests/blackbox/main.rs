@@ -17,6 +17,7 @@ mod journal;
 mod licences;
 mod limits;
 mod reconcile;
+mod recorded;
 mod reversals;
 mod sales;
 mod scanners;
