@@ -4,6 +4,7 @@
 //! - `http`: the connection · `rules`: what a request must be · `ledger`: what the service knows ·
 //!   `service`: the stand-in, which a test steers
 //! - `sales`, `refusals`, `held`, `sessions`, `pace`, `tokens`: what is played
+//! - `strictness`: the stand-in itself, against requests that are wrong
 //!
 //! The stand-in checks every request by itself: names, types, headers, and that no question comes
 //! closer to the one before than `pollPayment` and `pollSession` allow. A test fails at its end
@@ -18,6 +19,7 @@ mod rules;
 mod sales;
 mod service;
 mod sessions;
+mod strictness;
 mod tokens;
 
 use std::collections::BTreeMap;

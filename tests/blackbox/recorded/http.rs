@@ -125,7 +125,7 @@ fn converse(stream: &TcpStream, handler: &dyn Fn(&Request, &TcpStream) -> Answer
             Answer::Send { status, head, body } => send(stream, status, &head, &body),
             Answer::Close => false,
         };
-        if !sent {
+        if !sent || request.header("connection") == Some("close") {
             break;
         }
     }

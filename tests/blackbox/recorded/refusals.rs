@@ -27,6 +27,22 @@ fn was_looked_up(service: &Service) {
     );
 }
 
+/// The refusal was told after one look.
+fn no_shift_was_asked_twice(service: &Service) {
+    let refused = service.seen(Call::Payments)[0].answered_at.unwrap();
+    let mut shifts: Vec<String> = service
+        .seen(Call::PaymentReports)
+        .into_iter()
+        .filter(|one| one.at >= refused)
+        .map(|one| one.of)
+        .collect();
+    shifts.sort();
+    assert!(
+        shifts.windows(2).all(|pair| pair[0] != pair[1]),
+        "the cashier waited for more than one look: {shifts:?}"
+    );
+}
+
 /// The cashier reads a line of our own, support reads the service's words.
 fn is_told_as_refused(operation: &Value) {
     let error = &operation["error"];
@@ -128,6 +144,7 @@ fn a_refusal_with_nothing_in_the_report_is_told_at_once_and_in_our_words() {
         begin(&till, "s-1", 100);
         let operation = ends(&till, "s-1", "failed");
         was_looked_up(&service);
+        no_shift_was_asked_twice(&service);
         is_told_as_refused(&operation);
         has_the_services_words(&operation);
     }

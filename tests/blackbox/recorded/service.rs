@@ -203,6 +203,15 @@ impl Service {
         })
     }
 
+    /// What was done wrong since the last time, so that it fails nothing any more.
+    pub fn take_wrong(&self) -> Vec<String> {
+        let wrong = self.wrong();
+        let mut ledger = self.shared.ledger();
+        ledger.wrong.clear();
+        ledger.seen.clear();
+        wrong
+    }
+
     /// What the till did wrong, one sentence each.
     fn wrong(&self) -> Vec<String> {
         let ledger = self.shared.ledger();

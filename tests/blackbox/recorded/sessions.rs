@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::http::Answer;
-use super::ledger::Session;
+use super::ledger::{Pay, Session};
 use super::rules::Call;
 use super::service::Service;
 use super::{
@@ -170,6 +170,10 @@ fn in_mode_1_the_code_changes_only_at_the_end_of_its_session() {
     // The second code is shown by a till that knows how long sessions live.
     let third = wait_for("the third code", || {
         let operation = till.operation("s-1");
+        assert!(
+            operation["finished_at"].is_null(),
+            "the sale ended with its session: {operation}"
+        );
         let sessions = service.sessions();
         let code = operation["shows"]["code"].as_str()?.to_owned();
         let message = operation["message"].as_str()?;
@@ -217,6 +221,46 @@ fn without_a_next_session_the_display_says_so_and_recovers() {
     });
     service.join(&second.id);
     ends(&till, "s-1", "done");
+}
+
+#[test]
+fn a_renewal_that_fails_leaves_the_old_code_while_it_is_good() {
+    let service = short_lived();
+    let till = till(&service, 2, &[("timeout", "15")]);
+    begin(&till, "s-1", 1999);
+    let first = service.until_session(1);
+    until_shown(&till, "s-1", &first.qr);
+    let old = until_renewed(&service, &till, "s-1", &first);
+    service.plan(|plan| plan.life = Duration::from_secs(600));
+    service.trouble(Call::DemandPayment, ALWAYS, Answer::Close);
+    wait_for("attempts to open the next session", || {
+        let attempts = service.seen(Call::DemandPayment).into_iter();
+        (attempts.filter(|one| one.answered == Some(0)).count() >= 2).then_some(())
+    });
+    let operation = till.operation("s-1");
+    assert_eq!(operation["shows"]["qr"], json!(old.qr), "{operation}");
+    service.join(&old.id);
+    ends(&till, "s-1", "done");
+    assert_eq!(service.sales()[0].session, old.id);
+}
+
+#[test]
+fn an_answer_that_is_lost_after_a_renewal_is_found() {
+    let service = short_lived();
+    service.plan(|plan| plan.pay = [Pay::Held { listed: false }].into());
+    let till = till(&service, 2, &[("timeout", "5")]);
+    begin(&till, "s-1", 1999);
+    let first = service.until_session(1);
+    until_shown(&till, "s-1", &first.qr);
+    let second = until_renewed(&service, &till, "s-1", &first);
+    service.join(&second.id);
+    service.until_held();
+    service.cut();
+    until(&till, "s-1", "in_doubt");
+    service.decide(1);
+    service.list_all();
+    ends(&till, "s-1", "done");
+    assert_eq!(service.sales().len(), 1);
 }
 
 #[test]
