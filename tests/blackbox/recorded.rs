@@ -95,22 +95,35 @@ fn begin(till: &Till, id: &str, amount: i64) {
     }
 }
 
-/// Waits for a state on the way; an end that comes instead is told at once.
-fn until(till: &Till, id: &str, state: &str) -> Value {
-    wait_for(&format!("{id} in {state}"), || {
+/// Waits for something while a sale goes on; who waits in vain reads how it stands.
+fn watch<T>(till: &Till, id: &str, what: &str, mut look: impl FnMut(&Value) -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
         let operation = till.operation(id);
-        let is_there = operation["state"] == state;
+        if let Some(seen) = look(&operation) {
+            return seen;
+        }
         assert!(
-            is_there || operation["finished_at"].is_null(),
-            "{id} ended instead of being {state}: {operation}"
+            operation["finished_at"].is_null(),
+            "{id} ended instead of {what}: {operation}"
         );
-        is_there.then_some(operation)
+        assert!(Instant::now() < deadline, "{what} never came: {operation}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits for a state on the way.
+fn until(till: &Till, id: &str, state: &str) -> Value {
+    watch(till, id, state, |operation| {
+        (operation["state"] == state).then(|| operation.clone())
     })
 }
 
 /// Waits for the end, which must be this one.
 fn ends(till: &Till, id: &str, state: &str) -> Value {
-    let operation = till.until_final(id);
+    let operation = watch(till, id, "an end", |operation| {
+        (!operation["finished_at"].is_null()).then(|| operation.clone())
+    });
     assert_eq!(operation["state"], state, "{operation}");
     no_line_is_empty(till, &operation);
     operation
@@ -118,12 +131,7 @@ fn ends(till: &Till, id: &str, state: &str) -> Value {
 
 /// Waits until the buyer can see the code of this session.
 fn until_shown(till: &Till, id: &str, qr: &str) {
-    wait_for("the session's code", || {
-        let operation = till.operation(id);
-        assert!(
-            operation["finished_at"].is_null(),
-            "the sale ended instead of showing the next code: {operation}"
-        );
+    watch(till, id, "the session's code", |operation| {
         (operation["shows"]["qr"] == qr).then_some(())
     });
 }

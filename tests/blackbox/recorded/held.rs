@@ -8,7 +8,7 @@ use serde_json::json;
 use super::ledger::{Connection, Pay, Payment};
 use super::rules::Call;
 use super::service::Service;
-use super::{begin, ends, restart, till, until, until_past};
+use super::{begin, ends, restart, till, until, until_past, watch};
 use crate::bench::{Till, wait_for};
 
 /// `timeout` of the till, unless a test says otherwise.
@@ -22,7 +22,7 @@ fn held(listed: bool, changes: &[(&str, &str)]) -> (Service, Till, Payment) {
     service.plan(|plan| plan.pay = [Pay::Held { listed }].into());
     let till = till(&service, 2, changes);
     begin(&till, "s-1", 1999);
-    let payment = service.until_held();
+    let payment = watch(&till, "s-1", "a request for money", |_| service.held());
     (service, till, payment)
 }
 

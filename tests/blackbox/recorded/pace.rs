@@ -8,13 +8,14 @@ use super::http::Answer;
 use super::ledger::Pay;
 use super::rules::Call;
 use super::service::Service;
-use super::{begin, ends, restart, settings, started, till};
+use super::{begin, ends, restart, settings, started, till, until};
 
 /// A sale whose payment waits for the buyer.
 fn pending(service: &Service) -> crate::bench::Till {
     service.plan(|plan| plan.pay = [Pay::Pending].into());
     let till = till(service, 2, &[("timeout", "10")]);
     begin(&till, "s-1", 1999);
+    until(&till, "s-1", "awaiting_confirmation");
     till
 }
 
@@ -31,6 +32,7 @@ fn retry_after_of_consumer_status_is_obeyed() {
     service.trouble(Call::ConsumerStatus, 1, patience);
     let till = till(&service, 2, &[("timeout", "10")]);
     begin(&till, "s-1", 1999);
+    until(&till, "s-1", "awaiting_buyer");
     let asked = service.until_answered(Call::ConsumerStatus, 2);
     let operation = till.operation("s-1");
     assert_eq!(operation["state"], "awaiting_buyer", "{operation}");
@@ -85,6 +87,7 @@ fn without_settings_a_payment_is_asked_for_every_5_s_and_a_session_every_2_s() {
         .collect();
     let till = started(&conf);
     begin(&till, "s-1", 1999);
+    until(&till, "s-1", "awaiting_confirmation");
     service.until_answered(Call::Payment, 3);
     service.decide(1);
     ends(&till, "s-1", "done");

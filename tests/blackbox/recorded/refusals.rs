@@ -198,6 +198,7 @@ fn a_payment_that_appears_much_later_is_reversed_by_the_reconciliation() {
     let till = till(&service, 2, &[]);
     begin(&till, "s-1", 1999);
     let operation = ends(&till, "s-1", "failed");
+    is_told_as_refused(&operation);
     let refused = service.seen(Call::Payments)[0].answered_at.unwrap();
     // The look after `settle` found nothing.
     wait_for("the look after settle", || {

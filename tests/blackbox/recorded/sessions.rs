@@ -10,7 +10,7 @@ use super::rules::Call;
 use super::service::Service;
 use super::{
     begin, ends, events_until, restart, scan, scene, steps, till, till_with_display, until,
-    until_shown,
+    until_shown, watch,
 };
 use crate::bench::{Till, wait_for};
 use crate::sales::qr_on;
@@ -36,12 +36,7 @@ fn short_lived() -> Service {
 fn until_renewed(service: &Service, till: &Till, id: &str, old: &Session) -> Session {
     let told = service.until_told_over(&old.id);
     let number = service.sessions().iter().position(|one| one.id == old.id);
-    wait_for("the next session's code", || {
-        let operation = till.operation(id);
-        assert!(
-            operation["finished_at"].is_null(),
-            "the sale ended with its session: {operation}"
-        );
+    watch(till, id, "the next session's code", |operation| {
         let shown = &operation["shows"];
         let shows =
             |one: &Session| *shown == json!({"qr": one.qr}) || *shown == json!({"code": one.code});
@@ -63,7 +58,7 @@ fn with_two_sessions(service: &Service) -> (Till, Session, Session) {
     let old = until_renewed(service, &till, "s-1", &first);
     // This one lives longer than the till believes.
     service.plan(|plan| plan.life = Duration::from_secs(600));
-    let new = wait_for("a session that is opened before the old one ends", || {
+    let new = watch(&till, "s-1", "a session beside the old one", |_| {
         let sessions = service.sessions();
         let at = sessions.iter().position(|one| one.id == old.id)?;
         sessions.get(at + 1).cloned()
@@ -168,12 +163,7 @@ fn in_mode_1_the_code_changes_only_at_the_end_of_its_session() {
     until(&till, "s-1", "awaiting_buyer");
     let mut seen: Vec<String> = Vec::new();
     // The second code is shown by a till that knows how long sessions live.
-    let third = wait_for("the third code", || {
-        let operation = till.operation("s-1");
-        assert!(
-            operation["finished_at"].is_null(),
-            "the sale ended with its session: {operation}"
-        );
+    let third = watch(&till, "s-1", "the third code", |operation| {
         let sessions = service.sessions();
         let code = operation["shows"]["code"].as_str()?.to_owned();
         let message = operation["message"].as_str()?;
@@ -204,9 +194,8 @@ fn without_a_next_session_the_display_says_so_and_recovers() {
     until_shown(&till, "s-1", &first.qr);
     service.trouble(Call::DemandPayment, ALWAYS, Answer::Close);
     service.until_told_over(&first.id);
-    let operation = wait_for("a till that shows nothing", || {
-        let operation = till.operation("s-1");
-        operation["shows"].is_null().then_some(operation)
+    let operation = watch(&till, "s-1", "a till that shows nothing", |operation| {
+        operation["shows"].is_null().then(|| operation.clone())
     });
     assert!(operation["finished_at"].is_null(), "{operation}");
     wait_for("the word on the display", || {
@@ -233,7 +222,7 @@ fn a_renewal_that_fails_leaves_the_old_code_while_it_is_good() {
     let old = until_renewed(&service, &till, "s-1", &first);
     service.plan(|plan| plan.life = Duration::from_secs(600));
     service.trouble(Call::DemandPayment, ALWAYS, Answer::Close);
-    wait_for("attempts to open the next session", || {
+    watch(&till, "s-1", "attempts to open the next session", |_| {
         let attempts = service.seen(Call::DemandPayment).into_iter();
         (attempts.filter(|one| one.answered == Some(0)).count() >= 2).then_some(())
     });
@@ -254,7 +243,7 @@ fn an_answer_that_is_lost_after_a_renewal_is_found() {
     until_shown(&till, "s-1", &first.qr);
     let second = until_renewed(&service, &till, "s-1", &first);
     service.join(&second.id);
-    service.until_held();
+    watch(&till, "s-1", "a request for money", |_| service.held());
     service.cut();
     until(&till, "s-1", "in_doubt");
     service.decide(1);
@@ -301,7 +290,7 @@ fn in_mode_0_the_buyer_scans_anew() {
     begin(&till, "s-1", 1999);
     let first = service.until_session(1);
     // Nobody answers on the phone.
-    wait_for("the end of the session or of the sale", || {
+    watch(&till, "s-1", "the end of the session", |_| {
         let is_paid = !service.sales().is_empty();
         (is_paid || service.session(&first.id).told_over.is_some()).then_some(())
     });
