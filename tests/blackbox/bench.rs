@@ -234,6 +234,14 @@ pub struct Till {
 impl Till {
     /// Short times, so that tests of long waits are short.
     pub fn new(url: &str, mode: u8, more: &str) -> Till {
+        let main = format!(
+            "[Main]\nurl = {url}\nregNum = OPL000011111\nmode = {mode}\ntimeout = 2\nsettle = 1\nwaitBuyer = 20\npollPayment = 1\npollSession = 1\n"
+        );
+        Till::configured(&format!("{main}{more}\n"))
+    }
+
+    /// With all of oplati.conf.
+    pub fn configured(text: &str) -> Till {
         let folder = tempfile::tempdir().unwrap();
         let till = Till {
             folder,
@@ -241,10 +249,7 @@ impl Till {
         };
         let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
         std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
-        let main = format!(
-            "[Main]\nurl = {url}\nregNum = OPL000011111\nmode = {mode}\ntimeout = 2\nsettle = 1\nwaitBuyer = 20\npollPayment = 1\npollSession = 1\n"
-        );
-        std::fs::write(conf, format!("{main}{more}\n")).unwrap();
+        std::fs::write(conf, text).unwrap();
         till
     }
 

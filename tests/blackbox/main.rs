@@ -18,6 +18,7 @@ mod journal;
 mod licences;
 mod limits;
 mod reconcile;
+mod recorded;
 mod recorded_service;
 mod reversals;
 mod sales;
