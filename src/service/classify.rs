@@ -9,9 +9,9 @@ use crate::causes::with_causes;
 use crate::operation::Shows;
 use crate::problem::seed;
 
-/// Refusals come as 4xx, but these are said by gateways and proxies, or ask for patience: what they
-/// say of the request's effect is not the service's word.
-const NO_REFUSAL: [u16; 6] = [401, 403, 407, 408, 425, 429];
+/// Refusals come as 4xx, but these are said by gateways and proxies, too: what they say of the
+/// request's effect is not the service's word.
+const NO_REFUSAL: [u16; 5] = [401, 403, 407, 408, 425];
 
 /// How the till shows who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -80,7 +80,11 @@ pub fn wire(data: &[u8]) {
         Ok(Reply::Found(found)) if status == 404 => assert_eq!(found, []),
         Ok(_) => assert_eq!(status, 200),
         Err(Failure::Refused { .. }) => assert!(matches!(status, 400 | 404)),
-        Err(_) => {}
+        Err(Failure::SessionOver { .. }) => {
+            assert!(status == 400 && matches!(call, Call::ConsumerStatus { .. }));
+        }
+        Err(Failure::TooManyRequests { .. }) => assert_eq!(status, 429),
+        Err(_) => assert_ne!(status, 429),
     }
 }
 
