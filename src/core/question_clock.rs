@@ -18,9 +18,7 @@ use std::time::Duration;
 use crate::core::event::RequestId;
 use crate::service::call::{Answer, Failure};
 
-/// First wait after a 429 without `Retry-After`; doubles up to [`MAX_HOLD_OFF`].
-const HOLD_OFF: Duration = Duration::from_secs(5);
-/// Longest wait after a 429 without `Retry-After`.
+/// Longest wait after a 429 without `Retry-After`; the first is a payment's pause, and they double.
 const MAX_HOLD_OFF: Duration = Duration::from_secs(60);
 /// Longest `Retry-After` that is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
@@ -59,7 +57,7 @@ impl QuestionClock {
             free_at: BTreeMap::new(),
             under_way: BTreeMap::new(),
             held_off_until: Duration::ZERO,
-            hold_off: HOLD_OFF,
+            hold_off: payment_pause,
         }
     }
 
@@ -88,7 +86,7 @@ impl QuestionClock {
                 self.held_off_until = self.held_off_until.max(now + wait);
                 self.hold_off = (self.hold_off * 2).min(MAX_HOLD_OFF);
             }
-            Ok(_) => self.hold_off = HOLD_OFF,
+            Ok(_) => self.hold_off = self.payment_pause,
             Err(_) => {}
         }
         self.free_at.retain(|_, at| *at > now);

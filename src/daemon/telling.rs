@@ -8,20 +8,18 @@ use crate::core::event::Step;
 use crate::core::record::Record;
 use crate::daemon::core_loop::CoreLoop;
 use crate::metrics::outcome;
-use crate::operation::{Kind, Operation, State, rfc3339_ms, word};
+use crate::operation::{Kind, Operation, Shows, State, rfc3339_ms, word};
+use crate::secret::tail;
 use crate::service::Exchange;
 
 impl CoreLoop {
     pub(super) fn tell_listeners(&self, record: &Record, what: &str) {
         let operation = record.operation();
         let state = word(operation.state);
-        tracing::info!(operation = %operation.id, state, amount = %operation.amount, what, "Operation");
-        // What the display shows is the buyer's: events, which anybody may keep, leave it out.
-        let shared = Operation {
-            shows: None,
-            ..operation.clone()
-        };
-        self.publish(NoticeKind::Operation, &shared);
+        let shown = operation.shows.as_ref();
+        let shown = shown.map(|(Shows::Qr(text) | Shows::Code(text))| tail(text));
+        tracing::info!(operation = %operation.id, state, amount = %operation.amount, shown, what, "Operation");
+        self.publish(NoticeKind::Operation, &Event::of(operation, shown));
         if let Record::Entry(entry) = record
             && !entry.is_attended()
         {
@@ -107,6 +105,26 @@ impl CoreLoop {
         let at = rfc3339_ms::text(self.parts.clock.now().wall);
         let data = serde_json::json!({"scene": scene, "at": at});
         self.parts.notices.trace(TraceKind::Scene, data);
+    }
+}
+
+/// An operation as events tell it. What the display shows is the buyer's: events, which anybody may
+/// keep, leave it out, and tell its length and its end, so that a renewed QR can be told from the one before.
+#[derive(serde::Serialize)]
+struct Event {
+    #[serde(flatten)]
+    operation: Operation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shown: Option<String>,
+}
+
+impl Event {
+    fn of(operation: &Operation, shown: Option<String>) -> Event {
+        let operation = Operation {
+            shows: None,
+            ..operation.clone()
+        };
+        Event { operation, shown }
     }
 }
 

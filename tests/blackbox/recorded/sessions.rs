@@ -17,6 +17,8 @@ use crate::sales::qr_on;
 
 /// Instead of the service's sixty seconds.
 const LIFE: Duration = Duration::from_secs(6);
+/// The tills of these tests ask for a session once in a second, and a little more.
+const QUESTION_INTERVAL: Duration = Duration::from_millis(1500);
 /// So long the till may take to hear that a session is over and to clear its code away.
 const CLEARING_TOLERANCE: Duration = Duration::from_secs(1);
 /// More than any test asks.
@@ -170,8 +172,10 @@ fn in_mode_1_the_code_changes_only_at_the_end_of_its_session() {
         assert!(message.contains(&code), "the cashier cannot tell {code}");
         if seen.last() != Some(&code) {
             for old in sessions.iter().filter(|old| seen.contains(&old.code)) {
+                // The till knows the life to one question, and shows no code that may be over.
+                let is_ending = old.opened.elapsed() + QUESTION_INTERVAL >= LIFE;
                 assert!(
-                    old.told_over.is_some(),
+                    is_ending || old.told_over.is_some(),
                     "the cashier's code changed while it was good"
                 );
             }
