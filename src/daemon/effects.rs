@@ -5,10 +5,12 @@ use tokio::sync::mpsc;
 use crate::api::notices::NoticeKind;
 use crate::core::event::{Effect, Reply, RequestId, Ticket};
 use crate::daemon::core_loop::{Asker, CoreLoop, Inbound, tell};
+use crate::daemon::shared::Call as UnderWay;
 use crate::display::Scene;
 use crate::operation::rfc3339_ms;
 use crate::secret::tail;
 use crate::service::call::Call;
+use crate::service::{Client, Exchange};
 
 impl CoreLoop {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -73,8 +75,7 @@ impl CoreLoop {
         let inbound = self.parts.inbound.clone();
         let under_way = self.parts.shared.calls.enter();
         self.parts.io.spawn(async move {
-            let _under_way = under_way;
-            let exchange = Box::new(client.call(&call, &operation).await);
+            let (exchange, _under_way) = exchange(&client, &call, &operation, under_way).await;
             let exchanged = Inbound::Exchanged {
                 request,
                 operation,
@@ -106,4 +107,24 @@ impl CoreLoop {
             }
         }
     }
+}
+
+/// Performs a call; while it is `under_way` the daemon does not end. An answer that is held until the
+/// buyer decides keeps no daemon from ending: what it would tell, the next start looks up.
+async fn exchange(
+    client: &Client,
+    call: &Call,
+    operation: &str,
+    under_way: UnderWay,
+) -> (Box<Exchange>, Option<UnderWay>) {
+    let answer = client.call(call, operation);
+    if !matches!(call, Call::Pay { .. }) {
+        return (Box::new(answer.await), Some(under_way));
+    }
+    tokio::pin!(answer);
+    if let Ok(exchange) = tokio::time::timeout(client.timeout(), &mut answer).await {
+        return (Box::new(exchange), Some(under_way));
+    }
+    drop(under_way);
+    (Box::new(answer.await), None)
 }

@@ -122,6 +122,12 @@ impl Client {
         })
     }
 
+    /// `timeout` of the settings: what every call but a payment's answer is bounded by.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
     /// Performs one call for `operation` and reports its outcome. Never fails to report. Takes at
     /// most `timeout`, a payment its `answer_within` and the time for connecting, a look-up `timeout`
     /// for each shift; and `timeout` more when the token has to be asked for first.
