@@ -395,6 +395,7 @@ impl World<'_> {
         let (request, call, _) = self.pending.remove(index);
         let answer = self.fate_of(&call, fate);
         self.note_asked(&call, &answer);
+        self.note_refused(&call, fate, &answer);
         // Sessions end, and who asks for patience lives: neither makes a sale fail, but for a session that
         // nobody opens within `timeout`.
         let opens = matches!(call, Call::OpenSession(_));
@@ -519,6 +520,17 @@ impl World<'_> {
                 Err(format!("{id} does not notice the buyer who has joined"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A gateway's words are no refusal, whatever they are taken for.
+    fn note_refused(&mut self, call: &Call, fate: Fate, answer: &Answer) {
+        let of_gateway = matches!(fate, Fate::Error | Fate::AnswerLost);
+        if let Call::Pay { order_number, .. } = call
+            && matches!(answer, Err(Failure::Refused { .. }))
+            && !of_gateway
+        {
+            self.refused.insert(order_number.clone());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use oplati::core::record::{EntryRecord, Record, Reversal};
-use oplati::operation::{Kind, Operation, State, Undo};
+use oplati::operation::{ErrorCode, Kind, Operation, State, Undo};
 use oplati::service::call::{Answer, Call, Failure, PaymentStatus};
 
 use crate::world::{Check, World};
@@ -81,6 +81,15 @@ impl World<'_> {
         let there = self.service.ledger.values().any(lives);
         if operation.state == State::Failed && !sale.payment_sent && !self.troubled {
             return Err(format!("{id} failed, although nothing went wrong"));
+        }
+        let rejected = operation.error.as_ref();
+        let rejected = rejected.is_some_and(|error| error.code == ErrorCode::ServiceRejected);
+        if rejected
+            && sale.payment_sent
+            && operation.undo.is_none()
+            && !self.refused.contains(&operation.order_number)
+        {
+            return Err(format!("{id} was told refused, and nobody has refused it"));
         }
         if operation.state == State::Done || !there {
             return Ok(());

@@ -91,6 +91,8 @@ pub struct World<'a> {
     pub(crate) asked: BTreeMap<String, Option<Duration>>,
     /// The service has asked for patience until then.
     pub(crate) hold_off_until: Duration,
+    /// Order numbers whose request the service has refused in its own words.
+    pub(crate) refused: BTreeSet<String>,
     /// Since the last buyer was invited something went wrong.
     pub(crate) troubled: bool,
     /// What the buyer of the present sale was shown by this process.
@@ -170,6 +172,7 @@ impl<'a> World<'a> {
             held: Vec::new(),
             asked: BTreeMap::new(),
             hold_off_until: Duration::ZERO,
+            refused: BTreeSet::new(),
             troubled: false,
             shown: Vec::new(),
             at_crash: None,
