@@ -93,6 +93,7 @@ fn two_hundred_crashes_lose_nothing_and_charge_nobody_twice() {
         .map(|number| {
             std::thread::spawn(move || {
                 let sim = Sim::start(Some("join=150ms,confirm=200ms,outcome=done"));
+                sim.allow_one_early_question();
                 let mut till = Till::started(&sim.url, 2, "");
                 let mut chance = Chance(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(number + 1));
                 let mut taken = 0;
