@@ -107,6 +107,7 @@ fn operation(id: &str, state: State) -> Operation {
     let at = "2026-11-24T09:00:00Z".parse().unwrap();
     Operation {
         id: id.into(),
+        version: 1,
         kind: Kind::Sale,
         state,
         amount: crate::money::Kopecks(100),
