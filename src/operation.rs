@@ -206,6 +206,11 @@ pub struct Slip {
 pub struct Operation {
     /// The till's identifier; those that begin with `~` are the daemon's own.
     pub id: String,
+    /// Grows with every journalled change of this operation, 1 when it is made; 0 in what was journalled
+    /// before versions were counted. `after` of `GET /v1/operations/{id}` takes it.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub version: u64,
     /// What is done.
     pub kind: Kind,
     /// Where it stands.

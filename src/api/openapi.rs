@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 
 use super::inspect::{LogTail, Steps};
 use super::routes::{
-    Devices, OperationsPage, Queue, ReconciliationRequest, ScanAnswer, ScanRequest, SettleRequest,
-    TestRequest,
+    After, Devices, OperationsPage, Queue, ReconciliationRequest, ScanAnswer, ScanRequest,
+    SettleRequest, TestRequest,
 };
 use super::session::{Link, SessionRequest};
 use super::{events, inspect, page, routes, session};
@@ -56,6 +56,7 @@ use crate::report::Reconciliation;
     ),
     components(schemas(
         Operation,
+        After,
         SaleRequest,
         RefundRequest,
         CancellationRequest,
@@ -90,6 +91,34 @@ pub(super) async fn get_description() -> Json<utoipa::openapi::OpenApi> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where each reference leads to is there.
+    fn dangling(value: &serde_json::Value, whole: &serde_json::Value) -> Vec<String> {
+        match value {
+            serde_json::Value::Object(fields) => {
+                let target = fields.get("$ref").and_then(|target| target.as_str());
+                let is_there =
+                    |target: &&str| whole.pointer(target.trim_start_matches('#')).is_some();
+                let own = target.filter(|target| !is_there(target)).map(str::to_owned);
+                let below = fields.values().flat_map(|field| dangling(field, whole));
+                own.into_iter().chain(below).collect()
+            }
+            serde_json::Value::Array(items) => items
+                .iter()
+                .flat_map(|item| dangling(item, whole))
+                .collect(),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_schema_that_is_named_is_described() {
+        let whole = serde_json::to_value(Description::openapi()).unwrap();
+        assert_eq!(dangling(&whole, &whole), Vec::<String>::new());
+    }
 
     #[test]
     fn the_committed_description_is_the_present_one() {

@@ -165,10 +165,41 @@ pub(super) async fn put_card(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WaitQuery {
-    /// Seconds, 0 to 60: answer as soon as the state is not `after`, else after this time.
+    /// Seconds, 0 to 60: answer as soon as the state or the version is not `after`, else after this time.
     wait: Option<u64>,
-    /// A state; without it the answer waits for a final one.
-    after: Option<OperationState>,
+    /// A state, or a version as a decimal number; without it the answer waits for a final state.
+    after: Option<After>,
+}
+
+/// What a caller knows of an operation already.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(
+    untagged,
+    expecting = "a version (decimal) or a state: new, in_progress, awaiting_scan, awaiting_buyer, awaiting_confirmation, in_doubt, queued, done, declined, not_enough_money, expired, cancelled, failed"
+)]
+pub(super) enum After {
+    /// `version` of an operation, 0 to 18446744073709551615.
+    Version(#[serde(deserialize_with = "decimal")] u64),
+    /// `state` of an operation.
+    State(OperationState),
+}
+
+impl After {
+    /// Whether the operation is as the caller knows it.
+    fn is_present(self, operation: &Operation) -> bool {
+        match self {
+            After::Version(version) => operation.version == version,
+            After::State(state) => operation.state == state,
+        }
+    }
+}
+
+/// A number in a query, of digits alone: no sign.
+fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits);
+    number.ok_or_else(|| serde::de::Error::custom("a decimal number is allowed"))
 }
 
 /// One operation.
@@ -191,13 +222,13 @@ pub(super) async fn get_operation(
     // Listening begins before reading: no change falls between.
     let (_, mut notices) = api.till.notices.subscribe(None);
     let mut operation = find(&api, &id).await?;
-    let waits = |state: OperationState| match after {
-        Some(after) => state == after,
-        None => !state.is_final(),
+    let waits = |operation: &Operation| match after {
+        Some(after) => after.is_present(operation),
+        None => !operation.state.is_final(),
     };
     let end = tokio::time::Instant::now() + Duration::from_secs(wait);
     let mut stop = api.stop.clone();
-    while waits(operation.state) {
+    while waits(&operation) {
         tokio::select! {
             () = tokio::time::sleep_until(end) => break,
             _ = stop.changed() => break,

@@ -23,6 +23,7 @@ use crate::secret::Secret;
 
 mod pictures;
 mod technician;
+mod waits;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -107,6 +108,7 @@ fn operation(id: &str, state: State) -> Operation {
     let at = "2026-11-24T09:00:00Z".parse().unwrap();
     Operation {
         id: id.into(),
+        version: 1,
         kind: Kind::Sale,
         state,
         amount: crate::money::Kopecks(100),
@@ -510,41 +512,6 @@ async fn wrong_paths_methods_and_numbers_are_problems_too() {
             .await
             .json(),
         json!({"used_by": null})
-    );
-}
-
-#[tokio::test]
-async fn a_wait_ends_with_the_change_and_not_before() {
-    let bench = Bench::new().await;
-    bench
-        .shelf
-        .lock()
-        .push(operation("w", State::AwaitingBuyer));
-    let change = async {
-        // Other operations' events do not end the wait.
-        bench
-            .notices
-            .publish(NoticeKind::Operation, json!({"id": "other"}));
-        tokio::task::yield_now().await;
-        bench.shelf.lock()[0].state = State::Done;
-        loop {
-            bench
-                .notices
-                .publish(NoticeKind::Operation, json!({"id": "w"}));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::select! {
-        answer = bench.trusted("GET", "/v1/operations/w?wait=60&after=awaiting_buyer", "") => {
-            assert_eq!(answer.json()["state"], "done");
-        }
-        () = change => {}
-    }
-    let answer = bench.trusted("GET", "/v1/operations/w?wait=60", "").await;
-    assert_eq!(
-        answer.json()["state"],
-        "done",
-        "a final state is not waited for"
     );
 }
 

@@ -45,7 +45,7 @@ impl Core {
             self.down |= error.code == ErrorCode::NoConnection;
         }
         sale.record.operation.error = error;
-        step.write_sale(&sale.record, what);
+        step.write_sale(&mut sale.record, what);
         self.show_result(final_scene(&sale.record), now, step);
     }
 
@@ -84,8 +84,8 @@ impl Core {
         let Some(Record::Sale(record)) = step.written(&id).cloned() else {
             return;
         };
-        let entry = self.new_own(&record, lost_at, now);
-        step.write_entry(&entry.record, "queued");
+        let mut entry = self.new_own(&record, lost_at, now);
+        step.write_entry(&mut entry.record, "queued");
         if entry.foreign {
             self.foreign.push(entry.record.operation.id.clone());
         }
@@ -104,7 +104,10 @@ impl Core {
         entry.record.operation.undo = Some(Undo::Done);
         entry.record.next_try = None;
         entry.set(State::Done, words::NOTHING_TO_UNDO, now);
-        step.write_entry(&entry.record, "a refused payment is asked for again later");
+        step.write_entry(
+            &mut entry.record,
+            "a refused payment is asked for again later",
+        );
         entry.plan_recheck(now);
         self.held.insert(id.to_owned(), Record::Sale(record));
         self.entries.push(entry);
@@ -129,7 +132,7 @@ impl Core {
             until: now.mono + self.settings.timeout,
         };
         step.write_sale(
-            &sale.record,
+            &mut sale.record,
             match ending {
                 Ending::Abort => "aborted by the cashier, being reversed",
                 Ending::Expiry => "nobody confirmed in time, being reversed",

@@ -305,14 +305,14 @@ impl Core {
         }
         let (amount, is_refund) = (record.operation.amount, record.is_refund());
         let resumed = old.is_some() && record.reversal != Reversal::NotSent;
-        step.write_entry(&record, "asked for by the till");
+        step.write_entry(&mut record, "asked for by the till");
         if let Some(mut old) = old {
             let reason = format!("repeated as {}", record.operation.id);
             old.record.settled = Some(reason.clone());
             old.record.rechecks.clear();
             old.record.next_try = None;
             old.set(State::Failed, words::SETTLED, now);
-            step.write_entry(&old.record, reason);
+            step.write_entry(&mut old.record, reason);
         }
         self.change_target(
             record.operation.of.as_deref(),
@@ -387,6 +387,7 @@ impl Core {
     fn new_entry_record(&mut self, new: New, now: Now) -> EntryRecord {
         let operation = Operation {
             id: new.id,
+            version: 0,
             kind: new.kind,
             state: State::New,
             amount: new.amount,
@@ -462,7 +463,7 @@ impl Core {
         let sent_refund = entry.record.is_refund() && entry.record.reversal != Reversal::NotSent;
         if sent_refund && entry.record.operation.state == State::InProgress {
             entry.set(State::InDoubt, seed::NO_CONNECTION, now);
-            step.write_entry(&entry.record, "in doubt after a restart");
+            step.write_entry(&mut entry.record, "in doubt after a restart");
         }
         self.entries.push(entry);
     }

@@ -239,20 +239,27 @@ impl Step {
         }
     }
 
-    pub(crate) fn write(&mut self, record: Record, what: impl Into<String>) {
-        self.writes.push(Write {
-            record,
-            what: what.into(),
-            at: self.at,
-        });
+    /// Writes a sale or a card as it is from now on.
+    pub(crate) fn write_sale(&mut self, sale: &mut SaleRecord, what: impl Into<String>) {
+        count_change(&mut sale.operation);
+        self.push(Record::Sale(Box::new(sale.clone())), what.into());
     }
 
-    pub(crate) fn write_sale(&mut self, sale: &SaleRecord, what: impl Into<String>) {
-        self.write(Record::Sale(Box::new(sale.clone())), what);
+    /// The same for an entry of the queue.
+    pub(crate) fn write_entry(&mut self, entry: &mut EntryRecord, what: impl Into<String>) {
+        count_change(&mut entry.operation);
+        self.push(Record::Entry(Box::new(entry.clone())), what.into());
     }
 
-    pub(crate) fn write_entry(&mut self, entry: &EntryRecord, what: impl Into<String>) {
-        self.write(Record::Entry(Box::new(entry.clone())), what);
+    /// The same for what a reversal is of.
+    pub(crate) fn write_target(&mut self, target: &mut Record, what: impl Into<String>) {
+        count_change(target.operation_mut());
+        self.push(target.clone(), what.into());
+    }
+
+    fn push(&mut self, record: Record, what: String) {
+        let at = self.at;
+        self.writes.push(Write { record, what, at });
     }
 
     /// The record as this step leaves it.
@@ -279,4 +286,10 @@ impl Step {
         let reply = Box::new(reply);
         self.effects.push(Effect::Reply { ticket, reply });
     }
+}
+
+/// A version for each write: memory has the one that the journal will hold, or what the till is told
+/// from memory would be another one than it reads.
+fn count_change(operation: &mut Operation) {
+    operation.version = operation.version.saturating_add(1);
 }

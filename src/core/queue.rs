@@ -176,7 +176,7 @@ impl Core {
         if self.blocking_entries().next().is_none() {
             self.reverse(&mut entry, false, now, step);
         } else {
-            step.write_entry(&entry.record, "queued");
+            step.write_entry(&mut entry.record, "queued");
         }
         self.entries.push(entry);
     }
@@ -239,7 +239,7 @@ impl Core {
         }
         let message = words::of_entry(entry.record.operation.kind, State::InProgress);
         entry.set(State::InProgress, message, now);
-        step.write_entry(&entry.record, "the reversal is being sent");
+        step.write_entry(&mut entry.record, "the reversal is being sent");
         self.show_for(entry, Scene::Checking, step);
         let operation = &entry.record.operation;
         let call = Call::Reverse {
@@ -281,7 +281,7 @@ impl Core {
             entry.next_at = now.mono;
         }
         entry.record.next_try = Some(now.wall);
-        step.write_entry(&entry.record, "a person asked for another try");
+        step.write_entry(&mut entry.record, "a person asked for another try");
         Ok(entry.record.queue_item())
     }
 
@@ -406,7 +406,7 @@ fn settle(
     entry.record.rechecks.clear();
     entry.record.next_try = None;
     entry.set(State::Failed, words::SETTLED, now);
-    step.write_entry(&entry.record, "closed by a person");
+    step.write_entry(&mut entry.record, "closed by a person");
     Ok(entry.record.queue_item())
 }
 

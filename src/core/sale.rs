@@ -128,8 +128,8 @@ impl Core {
         let Some(account) = self.settings.account.clone() else {
             return;
         };
-        let record = self.new_record(&id, request, account, now);
-        step.write_sale(&record, "asked for by the till");
+        let mut record = self.new_record(&id, request, account, now);
+        step.write_sale(&mut record, "asked for by the till");
         step.creates = Some(id);
         for ticket in tickets {
             step.reply(
@@ -162,6 +162,7 @@ impl Core {
         let own_shift = request.receipt().and_then(|receipt| receipt.shift.clone());
         let operation = Operation {
             id: id.to_owned(),
+            version: 0,
             kind,
             state: State::New,
             amount,
@@ -223,7 +224,7 @@ impl Core {
             }
             sale.record.operation.shows = None;
             sale.set_state(State::New, now);
-            step.write_sale(&sale.record, "taken up again after a restart");
+            step.write_sale(&mut sale.record, "taken up again after a restart");
         } else if attached {
             let ending = sale.record.ending.unwrap_or(Ending::Abort);
             sale.phase = Phase::Undoing {
@@ -237,7 +238,7 @@ impl Core {
             sale.phase =
                 Phase::InDoubt(self.doubt("the daemon was restarted during the payment", now));
             sale.set_state(State::InDoubt, now);
-            step.write_sale(&sale.record, "in doubt after a restart");
+            step.write_sale(&mut sale.record, "in doubt after a restart");
             step.show(Scene::Checking);
         }
         self.sale = Some(sale);
@@ -359,7 +360,7 @@ impl Core {
         if let Some(message) = message {
             message.clone_into(&mut sale.record.operation.message);
         }
-        step.write_sale(&sale.record, "the scanner is armed");
+        step.write_sale(&mut sale.record, "the scanner is armed");
         step.show(Scene::ScanMe);
     }
 
@@ -378,7 +379,7 @@ impl Core {
             self.open_session(&mut sale, Some(code.clone()), now, step);
         } else if sale.record.operation.message != words::NOT_A_BUYERS_CODE {
             sale.set(State::AwaitingScan, words::NOT_A_BUYERS_CODE, now);
-            step.write_sale(&sale.record, "a code that is no buyer's was read");
+            step.write_sale(&mut sale.record, "a code that is no buyer's was read");
         }
         self.sale = Some(sale);
         used_by
@@ -392,7 +393,7 @@ impl Core {
         step: &mut Step,
     ) {
         sale.set_state(State::InProgress, now);
-        step.write_sale(&sale.record, "opening a session");
+        step.write_sale(&mut sale.record, "opening a session");
         step.show(Scene::Checking);
         let mode = session_mode(sale.record.operation.mode, code.clone());
         let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), step);

@@ -63,7 +63,7 @@ impl Core {
         let operation = record.operation_mut();
         change(operation);
         operation.updated_at = now.wall;
-        step.write(record.clone(), what);
+        step.write_target(record, what);
     }
 
     /// Whether what a wish is of can be reversed now.

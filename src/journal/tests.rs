@@ -539,6 +539,7 @@ fn a_journal_of_version_1_is_brought_forward() {
     assert_eq!(entry.account, sale.account);
     let paid = journal.find("paid").unwrap().unwrap();
     assert_eq!(paid.operation().state, State::Done);
+    assert_eq!(paid.operation().version, 0, "none was counted then");
     assert!(
         journal
             .sale_of_payment(paid.operation().payment_id.unwrap())

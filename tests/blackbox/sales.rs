@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till, serial_port, wait_for};
+use crate::bench::{PATIENCE, Sim, Till, serial_port, wait_for};
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
 
@@ -184,4 +185,68 @@ fn a_code_may_be_handed_in_by_the_till() {
     );
     assert_eq!(answer["used_by"], "s-1");
     assert_eq!(till.until_final("s-1")["state"], "done");
+}
+
+/// Waits for the next version of an operation after the one that is known.
+fn next_version(till: &Till, id: &str, known: &Value) -> Value {
+    let version = known["version"].as_u64().unwrap();
+    let path = format!("/v1/operations/{id}?wait=60&after={version}");
+    let asked = Instant::now();
+    let (status, operation) = till.ask("GET", &path, json!(null));
+    assert_eq!(status, 200, "{operation}");
+    assert!(
+        asked.elapsed() < PATIENCE,
+        "the change did not end the wait"
+    );
+    assert!(
+        operation["version"].as_u64().unwrap() > version,
+        "{operation}"
+    );
+    operation
+}
+
+#[test]
+fn a_refused_code_ends_the_wait_for_another_version_and_so_does_what_follows() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 0, "");
+    let (_, begun) = till.begin("s-1", 100);
+    assert_eq!(begun["version"], 1);
+    let armed = till.until("s-1", &["awaiting_scan"]);
+    sim.fault(json!({"on": "demand", "do": "error", "status": 400}));
+    let scan = |text: &str| {
+        let (_, answer) = till.ask("POST", "/v1/scans", json!({"text": text}));
+        assert_eq!(answer["used_by"], "s-1");
+    };
+    let refused = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let mut seen = armed.clone();
+            while seen["state"] != "awaiting_scan" || seen["message"] == armed["message"] {
+                seen = next_version(&till, "s-1", &seen);
+            }
+            seen
+        });
+        scan("https://getapp.o-plati.by/c/OLD1");
+        waiting.join().unwrap()
+    });
+    assert_eq!(refused["state"], armed["state"]);
+    scan("https://getapp.o-plati.by/c/NEW1");
+    let mut seen = refused;
+    while seen["finished_at"].is_null() {
+        seen = next_version(&till, "s-1", &seen);
+    }
+    assert_eq!(seen["state"], "done");
+    assert_eq!(till.operation("s-1")["version"], seen["version"]);
+}
+
+#[test]
+fn a_renewed_session_ends_the_wait_for_another_version() {
+    let sim = Sim::start_with(None, &["--life", "4s"]);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    let first = till.until("s-1", &["awaiting_buyer"]);
+    let mut seen = first.clone();
+    while seen["state"] != "awaiting_buyer" || seen["shows"] == first["shows"] {
+        seen = next_version(&till, "s-1", &seen);
+        assert!(seen["finished_at"].is_null(), "{seen}");
+    }
 }

@@ -23,8 +23,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # What, where, the text, and what takes its place; IS asks whether this mutation is the one.
 MUTATIONS = [
     ("skip a journal write", "src/core/sale/payment.rs",
-     """        step.write_sale(&sale.record, "the payment is being sent");
-""", """        if !IS { step.write_sale(&sale.record, "the payment is being sent"); }
+     """        step.write_sale(&mut sale.record, "the payment is being sent");
+""", """        if !IS { step.write_sale(&mut sale.record, "the payment is being sent"); }
 """),
     ("retry a payment under a new number", "src/core/sale/payment.rs",
      """        sale.set_state(State::InDoubt, now);
@@ -63,16 +63,16 @@ MUTATIONS = [
      "entry.reversal_lost_at + self.settings.settle;",
      "if IS { Duration::ZERO } else { entry.reversal_lost_at + self.settings.settle };"),
     ("count what is left without reversals in doubt", "src/core/queue/outcome.rs",
-     """        step.write_entry(&entry.record, "the answer to the refund was lost");
-""", """        step.write_entry(&entry.record, "the answer to the refund was lost");
+     """        step.write_entry(&mut entry.record, "the answer to the refund was lost");
+""", """        step.write_entry(&mut entry.record, "the answer to the refund was lost");
         if IS {
             let (of, amount) = (entry.record.operation.of.clone(), entry.record.operation.amount);
             self.change_target(of.as_deref(), "x", now, step, |sale| give_back_to_left(sale, amount));
         }
 """),
     ("queue the undoing in a second transaction", "src/core/ending.rs",
-     """        step.write_entry(&entry.record, "queued");
-        if entry.foreign {""", """        if !IS { step.write_entry(&entry.record, "queued"); }
+     """        step.write_entry(&mut entry.record, "queued");
+        if entry.foreign {""", """        if !IS { step.write_entry(&mut entry.record, "queued"); }
         if entry.foreign {"""),
     ("take 5xx as refused", "src/service/classify.rs",
      "(400..500).contains(&status)", "(400..if IS { 600 } else { 500 }).contains(&status)"),
@@ -141,8 +141,8 @@ MUTATIONS = [
     ("cancel the whole of a sale of which a part was refunded", "src/core/entry.rs",
      "        amount: left,\n", "        amount: if IS { operation.amount } else { left },\n"),
     ("believe a reversal without a look at its status", "src/core/queue/answers.rs",
-     """                step.write_entry(&entry.record, "the refund was answered");
-""", """                step.write_entry(&entry.record, "the refund was answered");
+     """                step.write_entry(&mut entry.record, "the refund was answered");
+""", """                step.write_entry(&mut entry.record, "the refund was answered");
                 if IS { return self.fail_entry(entry, words::no_connection("x"), "x", now, step); }
 """),
     ("send to another till's account", "src/core/entry.rs",

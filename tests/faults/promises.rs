@@ -11,6 +11,17 @@ use crate::world::{Check, World};
 impl World<'_> {
     pub(crate) fn check_write(&self, record: &Record) -> Check {
         let operation = record.operation();
+        // Every change has a version of its own, whichever copy of the operation was changed.
+        if let Some(old) = self.records.get(&operation.id)
+            && operation.version != old.operation().version + 1
+        {
+            return Err(format!(
+                "version {} of {} follows version {}",
+                operation.version,
+                operation.id,
+                old.operation().version
+            ));
+        }
         // What the till was told as the end stays so; only an undoing that found nothing may live again.
         if let Some(old) = self.records.get(&operation.id)
             && old.operation().state.is_final()

@@ -81,7 +81,7 @@ impl Core {
             entry.end_errors();
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
             let what = "not found yet, which proves nothing before the settling time";
-            return step.write_entry(&entry.record, what);
+            return step.write_entry(&mut entry.record, what);
         }
         plan_rechecks(&mut entry.record, now);
         let message = words::NOTHING_TO_UNDO;
@@ -101,7 +101,7 @@ impl Core {
             Reversal::NotSent if entry.record.denied_while_pending && !paid => {
                 entry.end_errors();
                 entry.later(MOST_PENDING_PAUSE, None, now);
-                step.write_entry(&entry.record, "the payment is still pending");
+                step.write_entry(&mut entry.record, "the payment is still pending");
             }
             Reversal::NotSent if paid && self.is_waited_for_unsent(entry) => {
                 self.paid_before_reversal(entry, now, step);
@@ -125,7 +125,7 @@ impl Core {
         match answer {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
                 know_reversal(entry, info);
-                step.write_entry(&entry.record, "the reversal was answered");
+                step.write_entry(&mut entry.record, "the reversal was answered");
             }
             Ok(_) => {}
             Err(
@@ -134,7 +134,7 @@ impl Core {
                 | Failure::TooManyRequests { detail, .. },
             ) => {
                 entry.record.last_error = Some(words::support_text(detail));
-                step.write_entry(&entry.record, "the reversal's answer was lost");
+                step.write_entry(&mut entry.record, "the reversal's answer was lost");
             }
             Err(failure @ Failure::Refused { detail, .. }) => {
                 entry.record.last_error = Some(words::support_text(detail));
@@ -144,7 +144,7 @@ impl Core {
                     knew_paid,
                 });
                 step.write_entry(
-                    &entry.record,
+                    &mut entry.record,
                     "the reversal was refused; the report is asked for it",
                 );
                 return self.look_up_reversal(entry, now, step);
@@ -175,7 +175,7 @@ impl Core {
         }
         entry.record.denied_while_pending = true;
         let what = "the reversal was refused while the payment was pending";
-        step.write_entry(&entry.record, what);
+        step.write_entry(&mut entry.record, what);
         match entry.record.target.payment_id {
             Some(payment_id) => self.look(entry, payment_id, now, step),
             None => entry.later(MOST_BACKOFF, None, now),
@@ -186,7 +186,10 @@ impl Core {
     fn watch_set_aside(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
         entry.plan_recheck(now);
-        step.write_entry(&entry.record, "a refused reversal is asked for again later");
+        step.write_entry(
+            &mut entry.record,
+            "a refused reversal is asked for again later",
+        );
     }
 
     /// Whether the held answer to the payment that an entry undoes is still awaited: what the report
@@ -221,7 +224,7 @@ impl Core {
         let payment_id = info.payment_id;
         entry.record.target.payment_id = Some(payment_id);
         let what = "the held answer told the payment";
-        step.write_entry(&entry.record, what);
+        step.write_entry(&mut entry.record, what);
         self.change_target(Some(sale), what, now, step, |sale| {
             sale.payment_id = Some(payment_id);
         });
@@ -233,7 +236,7 @@ impl Core {
         match answer {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
                 know_reversal(entry, info);
-                step.write_entry(&entry.record, "the refund was answered");
+                step.write_entry(&mut entry.record, "the refund was answered");
                 self.look_at_reversal(entry, info.payment_id, now, step);
             }
             Ok(_) => {
@@ -257,7 +260,7 @@ impl Core {
                     knew_paid: true,
                 });
                 step.write_entry(
-                    &entry.record,
+                    &mut entry.record,
                     "the refund was refused; the report is asked for it",
                 );
                 self.look_up_reversal(entry, now, step);
@@ -300,7 +303,7 @@ impl Core {
             entry.end_errors();
             self.put_off(entry, now);
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
-            return step.write_entry(&entry.record, "the reversal was not found yet");
+            return step.write_entry(&mut entry.record, "the reversal was not found yet");
         }
         if entry.record.is_refund() {
             plan_rechecks(&mut entry.record, now);
@@ -396,7 +399,7 @@ impl Core {
             return self.set_aside(entry, "the reversal stays pending", now, step);
         }
         entry.later(MOST_PENDING_PAUSE, None, now);
-        step.write_entry(&entry.record, "the reversal is pending");
+        step.write_entry(&mut entry.record, "the reversal is pending");
     }
 
     /// The present number was denied: the next reversal gets another.
@@ -434,7 +437,7 @@ impl Core {
         self.count_try(entry, failure.detail(), step);
         self.put_off(entry, now);
         entry.later(MOST_BACKOFF, None, now);
-        step.write_entry(&entry.record, "the try failed");
+        step.write_entry(&mut entry.record, "the try failed");
     }
 
     /// The service answered, but not with what was asked for.
@@ -453,7 +456,7 @@ impl Core {
         }
         self.put_off(entry, now);
         entry.later(MOST_BACKOFF, None, now);
-        step.write_entry(&entry.record, "the service answered with an error");
+        step.write_entry(&mut entry.record, "the service answered with an error");
     }
 
     fn count_try(&mut self, entry: &mut LiveEntry, detail: &str, step: &mut Step) {

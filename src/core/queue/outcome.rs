@@ -35,7 +35,7 @@ impl Core {
             entry.record.operation.undo = Some(Undo::Done);
         }
         entry.set(State::Done, message, now);
-        step.write_entry(&entry.record, what);
+        step.write_entry(&mut entry.record, what);
         if let Some((sale, ending)) = self.take_attached(entry) {
             return self.finish_attached(sale, ending, now, step);
         }
@@ -83,11 +83,11 @@ impl Core {
         step.alarm(&entry.record.operation.id, format!("set aside: {what}"));
         if entry.record.is_refund() {
             entry.set(State::InDoubt, message, now);
-            return step.write_entry(&entry.record, what);
+            return step.write_entry(&mut entry.record, what);
         }
         entry.record.operation.undo = Some(Undo::SetAside);
         entry.set(State::Queued, message, now);
-        step.write_entry(&entry.record, what);
+        step.write_entry(&mut entry.record, what);
         if let Some((sale, _)) = self.take_attached(entry) {
             return self.refuse_attached(sale, now, step);
         }
@@ -145,7 +145,7 @@ impl Core {
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.set(state, message, now);
-        step.write_entry(&entry.record, what);
+        step.write_entry(&mut entry.record, what);
         let (of, amount) = (
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
@@ -190,7 +190,7 @@ impl Core {
             purse: info.purse.clone(),
         });
         entry.set(State::Done, words::of_entry(Kind::Refund, State::Done), now);
-        step.write_entry(&entry.record, "refunded");
+        step.write_entry(&mut entry.record, "refunded");
     }
 
     pub(super) fn doubt_refund(
@@ -202,7 +202,7 @@ impl Core {
     ) {
         entry.record.last_error = Some(words::support_text(detail));
         entry.set(State::InDoubt, seed::NO_CONNECTION, now);
-        step.write_entry(&entry.record, "the answer to the refund was lost");
+        step.write_entry(&mut entry.record, "the answer to the refund was lost");
     }
 
     /// A cashier changes his mind before anything left.
@@ -264,7 +264,10 @@ impl Core {
         entry.record.next_try = None;
         entry.record.operation.undo = None;
         entry.set(State::Cancelled, words::PAID_FIRST, now);
-        step.write_entry(&entry.record, "the buyer paid before the reversal was sent");
+        step.write_entry(
+            &mut entry.record,
+            "the buyer paid before the reversal was sent",
+        );
         self.finish_paid_attached(sale, now, step);
     }
 
@@ -332,7 +335,7 @@ impl Core {
         }
         if !entry.record.is_live() {
             entry.record.operation.updated_at = now.wall;
-            step.write_entry(&entry.record, "asked for again");
+            step.write_entry(&mut entry.record, "asked for again");
             entry.plan_recheck(now);
         }
     }
@@ -367,7 +370,7 @@ impl Core {
         let Some(info) = carried_out else {
             put_off(&mut entry.record, now);
             entry.plan_recheck(now);
-            return step.write_entry(&entry.record, "asked for again, not there");
+            return step.write_entry(&mut entry.record, "asked for again, not there");
         };
         entry.record.rechecks.clear();
         entry.record.set_aside = false;
@@ -401,7 +404,7 @@ impl Core {
         entry.set(State::Queued, seed::CANCEL_QUEUED, now);
         (entry.pause, entry.next_at) = (BACKOFF, now.mono);
         entry.record.next_try = Some(now.wall);
-        step.write_entry(&entry.record, "found after all, live again");
+        step.write_entry(&mut entry.record, "found after all, live again");
         step.alarm(
             &entry.record.operation.id,
             "a payment that was absent was made after all, and is reversed",

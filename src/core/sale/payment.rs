@@ -66,7 +66,7 @@ impl Core {
         sale.record.payment_sent = true;
         sale.record.operation.shows = None;
         sale.set_state(State::InProgress, now);
-        step.write_sale(&sale.record, "the payment is being sent");
+        step.write_sale(&mut sale.record, "the payment is being sent");
         step.show(Scene::PleaseConfirm {
             amount: sale.amount(),
         });
@@ -133,7 +133,7 @@ impl Core {
             && paying.sent_at + HELD_ANSWER_DELAY <= now.mono
         {
             sale.set_state(State::AwaitingConfirmation, now);
-            step.write_sale(&sale.record, "the service holds its answer");
+            step.write_sale(&mut sale.record, "the service holds its answer");
         }
         self.look_up_beside(&mut sale, now, step);
         self.sale = Some(sale);
@@ -183,7 +183,7 @@ impl Core {
         sale.record.ending = Some(ending);
         sale.set(State::InProgress, words::CANCELLING, now);
         step.write_sale(
-            &sale.record,
+            &mut sale.record,
             match ending {
                 Ending::Abort => "aborted by the cashier",
                 Ending::Expiry => "nobody confirmed in time",
@@ -285,7 +285,7 @@ impl Core {
         }
         sale.set_state(State::InDoubt, now);
         sale.phase = Phase::InDoubt(self.doubt(detail, now));
-        step.write_sale(&sale.record, "the answer to the payment was lost");
+        step.write_sale(&mut sale.record, "the answer to the payment was lost");
         step.show(Scene::Checking);
         self.sale = Some(sale);
     }
@@ -346,7 +346,10 @@ impl Core {
         }
         if sale.record.operation.state != State::InDoubt && sale.record.ending.is_none() {
             sale.set_state(State::InDoubt, now);
-            step.write_sale(&sale.record, "a refusal that the report did not confirm");
+            step.write_sale(
+                &mut sale.record,
+                "a refusal that the report did not confirm",
+            );
             step.show(Scene::Checking);
         }
         self.sale = Some(sale);
@@ -512,7 +515,7 @@ impl Core {
             request: None,
             poll: Poll::begin(first_at),
         };
-        step.write_sale(&sale.record, status_fact(info.status));
+        step.write_sale(&mut sale.record, status_fact(info.status));
         step.show(Scene::PleaseConfirm {
             amount: sale.amount(),
         });

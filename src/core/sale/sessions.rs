@@ -390,7 +390,7 @@ impl Core {
                     }
                 };
                 sale.record.operation.shows = Some(shows);
-                step.write_sale(&sale.record, what);
+                step.write_sale(&mut sale.record, what);
                 step.show(scene);
             }
             None if !is_shown || sale.record.operation.shows.is_some() => {
@@ -398,7 +398,7 @@ impl Core {
                 sale.set_state(State::InProgress, now);
                 sale.record.operation.shows = None;
                 step.write_sale(
-                    &sale.record,
+                    &mut sale.record,
                     "the session ended, and there is no new one yet",
                 );
                 step.show(without_session(fails));
@@ -548,7 +548,7 @@ impl Core {
             // The buyer was not found by his code: he shows it once more.
             self.arm(&mut sale, Some(words::SESSION_OVER_SCAN_AGAIN), now, step);
         } else {
-            step.write_sale(&sale.record, "a session ended");
+            step.write_sale(&mut sale.record, "a session ended");
             self.renew(&mut sale, now, step);
             self.show_visible(&mut sale, "the session was renewed", now, step);
         }

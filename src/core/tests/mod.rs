@@ -1,9 +1,11 @@
 //! The core against a model of the service, in virtual time: `world` drives, `stories` tells what
-//! each rule promises, `recorded` what follows from the service as it was recorded, `chaos` lets anything happen in any order.
+//! each rule promises, `recorded` what follows from the service as it was recorded, `versions` that
+//! each change is told apart, `chaos` lets anything happen in any order.
 
 mod chaos;
 mod patience;
 mod recorded;
 mod reversals;
 mod stories;
+mod versions;
 mod world;

@@ -179,8 +179,13 @@ impl World {
         }
     }
 
-    /// The till is told `done` only for status 1 of a payment that is ours.
+    /// The till is told `done` only for status 1 of a payment that is ours, and every change has a version
+    /// of its own.
     fn check_write(&self, record: &Record) {
+        let operation = record.operation();
+        let before = self.journal.get(&operation.id);
+        let before = before.map_or(0, |before| before.operation().version);
+        assert_eq!(operation.version, before + 1, "{}", operation.id);
         let Record::Sale(sale) = record else { return };
         if sale.operation.state == State::Done && sale.operation.kind == Kind::Sale {
             let paid = self.service.ledger.values().any(|payment| {

@@ -1,0 +1,109 @@
+//! Waiting for an operation to change: its state, or its version.
+
+use super::*;
+
+#[tokio::test]
+async fn a_wait_ends_with_the_change_and_not_before() {
+    let bench = Bench::new().await;
+    bench
+        .shelf
+        .lock()
+        .push(operation("w", State::AwaitingBuyer));
+    let change = async {
+        // Other operations' events do not end the wait.
+        bench
+            .notices
+            .publish(NoticeKind::Operation, json!({"id": "other"}));
+        tokio::task::yield_now().await;
+        bench.shelf.lock()[0].state = State::Done;
+        loop {
+            bench
+                .notices
+                .publish(NoticeKind::Operation, json!({"id": "w"}));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        answer = bench.trusted("GET", "/v1/operations/w?wait=60&after=awaiting_buyer", "") => {
+            assert_eq!(answer.json()["state"], "done");
+        }
+        () = change => {}
+    }
+    let answer = bench.trusted("GET", "/v1/operations/w?wait=60", "").await;
+    assert_eq!(
+        answer.json()["state"],
+        "done",
+        "a final state is not waited for"
+    );
+}
+
+#[tokio::test]
+async fn a_wait_for_a_version_ends_with_a_change_that_leaves_the_state() {
+    let bench = Bench::new().await;
+    bench.shelf.lock().push(operation("w", State::AwaitingScan));
+    let change = async {
+        // A change is told, but the version is the same: the wait goes on.
+        bench
+            .notices
+            .publish(NoticeKind::Operation, json!({"id": "w"}));
+        tokio::task::yield_now().await;
+        bench.shelf.lock()[0].version = 2;
+        loop {
+            bench
+                .notices
+                .publish(NoticeKind::Operation, json!({"id": "w"}));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        answer = bench.trusted("GET", "/v1/operations/w?wait=60&after=1", "") => {
+            let operation = answer.json();
+            assert_eq!((&operation["state"], &operation["version"]), (&json!("awaiting_scan"), &json!(2)));
+        }
+        () = change => {}
+    }
+    // Any other version than the present one is not waited for, be it newer.
+    for after in ["1", "0", "3", "18446744073709551615"] {
+        let path = format!("/v1/operations/w?wait=60&after={after}");
+        assert_eq!(bench.trusted("GET", &path, "").await.json()["version"], 2);
+    }
+}
+
+#[tokio::test]
+async fn what_after_may_be_is_said_with_its_name() {
+    let bench = Bench::new().await;
+    bench.shelf.lock().push(operation("w", State::Done));
+    let description = bench.trusted("GET", "/v1/openapi.json", "").await.json();
+    let states = description["components"]["schemas"]["State"]["enum"].clone();
+    for bad in [
+        "",
+        "paid",
+        "Done",
+        "-1",
+        "%2B1",
+        "1.0",
+        "1e3",
+        "18446744073709551616",
+        "%00",
+    ] {
+        let path = format!("/v1/operations/w?wait=1&after={bad}");
+        let answer = bench.trusted("GET", &path, "").await;
+        let problem = answer.json();
+        assert_eq!(
+            (answer.status, &problem["code"]),
+            (400, &json!("invalid")),
+            "{bad}"
+        );
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("after: ") && detail.contains("a version (decimal)"),
+            "{detail}"
+        );
+        for state in states.as_array().unwrap() {
+            assert!(
+                detail.contains(state.as_str().unwrap()),
+                "{state}: {detail}"
+            );
+        }
+    }
+}
