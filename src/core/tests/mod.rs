@@ -5,5 +5,6 @@ mod chaos;
 mod patience;
 mod recorded;
 mod reversals;
+mod review;
 mod stories;
 mod world;
