@@ -375,7 +375,7 @@ fn a_refund_is_judged_by_its_pending_row_and_not_by_the_dead_one_before() {
     assert_eq!(world.state("r1"), State::Done);
 }
 
-/// A9 of the list.
+/// What is refused while a payment is pending is no refusal for good.
 #[test]
 fn a_reversal_that_was_lost_and_then_refused_while_pending_is_made_when_it_is_paid() {
     let mut world = World::new(Mode::DynamicQr);
@@ -401,7 +401,7 @@ fn a_reversal_that_was_lost_and_then_refused_while_pending_is_made_when_it_is_pa
     assert_eq!(world.service.reversed(1000), 1999);
 }
 
-/// A4 (c) of the list: a disk that forgot its last commits.
+/// A disk that forgot its last commits.
 #[test]
 fn a_restored_sale_looks_its_number_up_before_it_pays() {
     let mut world = World::new(Mode::ConsumerQr);
