@@ -271,6 +271,16 @@ mod tests {
 
     const ERROR: &str = r#"{"code": "X", "userMessage": {"lang_ru": "Нельзя"}}"#;
 
+    /// The service may write the code as it writes `sessionId`.
+    #[test]
+    fn a_confirmation_code_of_another_type_is_in_no_error() {
+        let call = Call::OpenSession(crate::service::call::SessionMode::StaticQr);
+        let body = br#"{"sessionId": 31149, "confirmationCode": 482913}"#;
+        if let Err(failure) = answer_to(&call, 200, body) {
+            assert!(!failure.detail().contains("482913"), "{}", failure.detail());
+        }
+    }
+
     fn info(order: &str, sum: &str, kind: u8) -> String {
         format!(
             r#"{{"paymentId": 1, "paymentType": {kind}, "sum": {sum}, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "{order}"}}"#

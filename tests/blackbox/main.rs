@@ -21,6 +21,7 @@ mod reconcile;
 mod recorded;
 mod recorded_service;
 mod reversals;
+mod review;
 mod sales;
 mod scanners;
 mod selftest;

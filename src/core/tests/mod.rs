@@ -6,6 +6,7 @@ mod chaos;
 mod patience;
 mod recorded;
 mod reversals;
+mod review;
 mod stories;
 mod versions;
 mod world;

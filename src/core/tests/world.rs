@@ -608,6 +608,12 @@ impl World {
         self.buyer(PaymentStatus::Ok);
     }
 
+    /// A copy of a reversal is carried out now.
+    pub(super) fn carry_out_reversal(&mut self, id: i64, order: &str, sum: Kopecks, shift: &str) {
+        let wall = self.now.wall;
+        drop(self.service.reverse(id, order, sum, shift, wall));
+    }
+
     /// How many sessions were opened.
     pub(super) fn sessions(&self) -> usize {
         self.service.sessions.len()

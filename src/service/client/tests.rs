@@ -619,3 +619,25 @@ fn the_base_is_not_appended_twice() {
         "http://h/x?sessionId=a%20b%26c%3D%D1%8B"
     );
 }
+
+/// Two copies of a request, on two sides of midnight: the dead row says nothing of the other.
+#[tokio::test]
+async fn a_dead_row_in_one_shift_does_not_hide_the_paid_one_in_another() {
+    let dead = paid().replace(r#""status": 1"#, r#""status": 2"#);
+    assert_ne!(dead, paid());
+    let reports = [
+        http(200, &format!("[{dead}]")),
+        http(200, &format!("[{}]", paid())),
+        http(200, "[]"),
+    ];
+    let service = scripted(reports.map(Behaviour::Answer).to_vec()).await;
+    let call = Call::LookUp {
+        shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
+        order_numbers: vec!["n-1".into()],
+    };
+    let answer = service.client.call(&call, "~1").await.answer;
+    assert!(
+        matches!(&answer, Ok(Reply::Found(found)) if found.len() == 2),
+        "{answer:?}"
+    );
+}

@@ -1,0 +1,650 @@
+//! Ways in which money, time or patience is lost although every single answer was read rightly.
+
+use std::time::Duration;
+
+use super::world::{Fate, World};
+use crate::core::event::Event;
+use crate::operation::{Mode, Shows, State, Undo};
+use crate::problem::Code;
+use crate::service::call::{Call, Failure, PaymentStatus, Reply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const CODE: &str = "https://getapp.o-plati.by/c/AB12";
+
+/// A world with the pauses that are the default.
+fn polite(mode: Mode) -> World {
+    let mut world = World::new(mode);
+    world.settings.poll_payment = 5 * SECOND;
+    world.settings.poll_session = 2 * SECOND;
+    world.crash(Duration::ZERO);
+    world
+}
+
+fn held(mode: Mode) -> World {
+    let mut world = polite(mode);
+    world.service.holds_answers = true;
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    assert_eq!(world.held.len(), 1);
+    world
+}
+
+fn too_many(seconds: u32) -> Failure {
+    Failure::TooManyRequests {
+        retry_after: Some(seconds * SECOND),
+        detail: "HTTP 429".into(),
+    }
+}
+
+/// The oldest request ends so.
+fn end(world: &mut World, answer: Result<Reply, Failure>) -> Call {
+    let (request, call) = world.pending.remove(0);
+    world.event(Event::Answered { request, answer });
+    call
+}
+
+fn shown(world: &World) -> bool {
+    matches!(
+        &world.operation("s").shows,
+        Some(Shows::Qr(_) | Shows::Code(_))
+    )
+}
+
+/// Whether the sale's money is accounted for: nothing of it is at the service, or somebody watches.
+fn is_accounted_for(world: &World, sale: &str, payment_id: i64) -> bool {
+    let paid = world.service.ledger[&payment_id].info.status == PaymentStatus::Ok;
+    let left = world.service.ledger[&payment_id].info.sum.0 - world.service.reversed(payment_id);
+    let operation = world.operation(sale);
+    let told = operation.state == State::Done && operation.payment_id == Some(payment_id);
+    !paid || left == 0 || told || !world.alarms.is_empty()
+}
+
+// ---- late is not lost ---------------------------------------------------------------------------
+
+#[test]
+fn a_held_answer_that_tells_paid_after_the_report_told_declined_is_not_dropped() {
+    let mut world = held(Mode::DynamicQr);
+    world.buyer(PaymentStatus::Decline);
+    world.live_on(12 * SECOND);
+    assert_eq!(world.state("s"), State::Declined);
+    // The report was wrong, or spoke of another copy: the service's own answer says paid.
+    world.service.ledger.get_mut(&1000).unwrap().info.status = PaymentStatus::Ok;
+    world.let_go();
+    world.live_on(7200 * SECOND);
+    assert!(
+        is_accounted_for(&world, "s", 1000),
+        "{:?}, undo {:?}, and the buyer has paid",
+        world.state("s"),
+        world.operation("s").undo
+    );
+}
+
+#[test]
+fn a_held_answer_about_a_second_payment_does_not_end_the_watch_of_the_first() {
+    let mut world = held(Mode::DynamicQr);
+    world.live_on(13 * SECOND);
+    assert_eq!(world.operation("s").payment_id, Some(1000));
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    // Two copies made two payments; the held answer belongs to the one that took nothing.
+    let mut other = world.service.ledger[&1000].info.clone();
+    (other.payment_id, other.status) = (1001, PaymentStatus::Decline);
+    let (request, _) = world.held.remove(0);
+    let answer = Ok(Reply::Payment(other));
+    world.event(Event::Answered { request, answer });
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(7200 * SECOND);
+    assert!(
+        is_accounted_for(&world, "s", 1000),
+        "{:?}, undo {:?}, and the buyer has paid",
+        world.state("s"),
+        world.operation("s").undo
+    );
+}
+
+#[test]
+fn a_second_paid_row_of_one_number_is_undone() {
+    let mut world = held(Mode::DynamicQr);
+    world.buyer(PaymentStatus::Ok);
+    let mut second = world.service.ledger[&1000].clone();
+    second.info.payment_id = 1001;
+    world.service.ledger.insert(1001, second);
+    world.live_on(12 * SECOND);
+    assert_eq!(world.state("s"), State::Done);
+    world.let_go();
+    world.live_on(7200 * SECOND);
+    let kept: i64 = [1000, 1001]
+        .iter()
+        .map(|id| 1999 - world.service.reversed(*id))
+        .sum();
+    assert_eq!(
+        kept, 1999,
+        "the buyer was charged twice, alarms {:?}",
+        world.alarms
+    );
+}
+
+#[test]
+fn a_look_up_beside_that_never_left_is_not_repeated_at_once() {
+    let mut world = held(Mode::DynamicQr);
+    let before = world.requests;
+    // New connections are refused at once, the held one lives.
+    for _ in 0..300 {
+        world.pass(Duration::from_millis(100));
+        for _ in 0..20 {
+            if world.pending.is_empty() {
+                break;
+            }
+            world.answer(Fate::NotSent);
+            world.run_due();
+        }
+    }
+    let asked = world.requests - before;
+    assert!(
+        asked <= 30,
+        "{asked} look-ups in 23 s, and more where a refused connection takes less than 5 ms"
+    );
+}
+
+#[test]
+fn a_second_abort_changes_nothing() {
+    for aborts in [1, 2] {
+        let mut world = held(Mode::DynamicQr);
+        world.abort("s");
+        world.run_due();
+        assert_eq!(world.operation("s").message, "Отмена…");
+        // The held answer is a refusal: the report is asked, when it may be.
+        let (request, _) = world.held.remove(0);
+        world.service.ledger.clear();
+        world.settle();
+        let answer = Err(Failure::Refused {
+            message: None,
+            detail: "no".into(),
+        });
+        world.event(Event::Answered { request, answer });
+        if aborts == 2 {
+            world.abort("s");
+        }
+        world.live_on(20 * SECOND);
+        assert_eq!(
+            (world.state("s"), world.operation("s").undo),
+            (State::Cancelled, None),
+            "{aborts} aborts"
+        );
+    }
+}
+
+/// A gap of the contract more than a fault: absence proves nothing while the connection lives, and
+/// the connection lives until `waitBuyer` and `timeout` are over.
+#[test]
+#[ignore = "the contract does not promise it"]
+fn an_aborted_held_payment_that_no_report_shows_does_not_close_the_till_for_minutes() {
+    let mut world = held(Mode::DynamicQr);
+    for payment in world.service.ledger.values_mut() {
+        "hidden".clone_into(&mut payment.shift);
+    }
+    world.abort("s");
+    world.live_on(12 * SECOND);
+    assert_eq!(world.state("s"), State::Failed);
+    let mut closed = 0;
+    while world.core.status(world.now).queue_depth > 0 && closed < 600 {
+        world.live_on(SECOND);
+        closed += 1;
+        // `answer_within`: what is left of `waitBuyer`, and `timeout`.
+        if world.now.mono >= 192 * SECOND && !world.held.is_empty() {
+            world.cut_held();
+        }
+    }
+    assert!(closed <= 60, "the till is closed for {closed} s");
+}
+
+#[test]
+fn a_report_that_hangs_does_not_stop_the_polls() {
+    let mut world = held(Mode::DynamicQr);
+    world.pass(10 * SECOND);
+    // The look-up beside hangs: three shifts, `timeout` for each.
+    assert_eq!(world.pending.len(), 1, "{:?}", world.pending);
+    let hangs = world.pending.remove(0);
+    assert_eq!(hangs.1.name(), "look_up");
+    // The service answers 0 to the payment, and the buyer confirms a second later.
+    world.let_go();
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world.live_on(SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(15 * SECOND);
+    assert_eq!(
+        world.state("s"),
+        State::Done,
+        "15 s after the buyer has paid"
+    );
+}
+
+// ---- refusals -----------------------------------------------------------------------------------
+
+#[test]
+fn a_refused_number_is_asked_for_again_after_ten_minutes() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    world.answer(Fate::Refused);
+    world.settle();
+    assert_eq!(world.state("s"), State::Failed);
+    // `settle` is over, nothing was there yet.
+    world.live_on(45 * SECOND);
+    world.pay_late("s");
+    world.live_on(600 * SECOND);
+    assert_eq!(
+        world.operation("s").undo,
+        Some(Undo::Done),
+        "after 10 min 45 s"
+    );
+}
+
+#[test]
+fn a_refund_that_is_refused_for_the_token_though_a_copy_was_carried_out_is_not_given_twice() {
+    let mut world = sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    // A copy was carried out; 403 with an error body comes from the way, and counts as the token's.
+    let copy = world.pending[0].1.clone();
+    world.answer(Fate::TokenNeeded);
+    let Call::Reverse {
+        order_number,
+        sum,
+        shift,
+        ..
+    } = copy
+    else {
+        panic!()
+    };
+    world.carry_out_reversal(1000, &order_number, sum, &shift);
+    world.live_on(60 * SECOND);
+    assert_eq!(world.service.reversed(1000), 500);
+    assert!(
+        world.state("r1") != State::Failed
+            || world.operation("s").left.unwrap().0 == 1499
+            || !world.entry("r1").rechecks.is_empty(),
+        "told failed, left {:?}, and nobody asks for it again",
+        world.operation("s").left
+    );
+}
+
+/// A paid sale.
+fn sold() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(2 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state("s"), State::Done);
+    world
+}
+
+/// A sale whose payment's fate is unknown to the cashier: `~1` undoes it.
+fn released() -> World {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    world.answer(Fate::AnswerLost);
+    for _ in 0..30 {
+        world.pass(SECOND / 2);
+        while !world.pending.is_empty() && !world.state("s").is_final() {
+            world.answer(Fate::RequestLost);
+        }
+    }
+    assert_eq!(world.operation("s").undo, Some(Undo::Pending));
+    world
+}
+
+/// Makes 1000 dead, and 1001 paid under the same number.
+fn second_row_is_paid(world: &mut World) {
+    let mut second = world.service.ledger[&1000].clone();
+    (second.info.payment_id, second.info.status) = (1001, PaymentStatus::Ok);
+    world.service.ledger.insert(1001, second);
+    world.service.ledger.get_mut(&1000).unwrap().info.status = PaymentStatus::Decline;
+}
+
+#[test]
+fn an_undoing_reverses_the_paid_row_among_several() {
+    let mut world = released();
+    second_row_is_paid(&mut world);
+    world.live_on(7200 * SECOND);
+    assert_eq!(
+        world.service.reversed(1001),
+        1999,
+        "~1 is {:?}",
+        world.state("~1")
+    );
+}
+
+#[test]
+fn a_watched_number_is_judged_by_its_paid_row() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    world.answer(Fate::Refused);
+    world.settle();
+    world.pay_late("s");
+    second_row_is_paid(&mut world);
+    world.live_on(7200 * SECOND);
+    assert_eq!(world.service.reversed(1001), 1999);
+}
+
+#[test]
+fn a_dead_row_does_not_end_the_watch_of_a_refused_number() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    world.answer(Fate::Refused);
+    world.settle();
+    world.pay_late("s");
+    world.service.ledger.get_mut(&1000).unwrap().info.status = PaymentStatus::Decline;
+    world.live_on(45 * SECOND);
+    second_row_is_paid(&mut world);
+    world.live_on(7200 * SECOND);
+    assert_eq!(world.service.reversed(1001), 1999);
+}
+
+#[test]
+fn a_refund_is_judged_by_its_pending_row_and_not_by_the_dead_one_before() {
+    let mut world = sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    let id = *world.service.ledger.keys().next_back().unwrap();
+    let mut second = world.service.ledger[&id].clone();
+    (second.info.payment_id, second.info.status) = (id + 1, PaymentStatus::InProgress);
+    world.service.ledger.insert(id + 1, second);
+    world.service.ledger.get_mut(&id).unwrap().info.status = PaymentStatus::Decline;
+    world.settle();
+    let told = world.state("r1");
+    world.service.ledger.get_mut(&(id + 1)).unwrap().info.status = PaymentStatus::Ok;
+    world.live_on(60 * SECOND);
+    assert_ne!(told, State::Failed, "while a copy of it is pending");
+    assert_eq!(world.state("r1"), State::Done);
+}
+
+/// What is refused while a payment is pending is no refusal for good.
+#[test]
+fn a_reversal_that_was_lost_and_then_refused_while_pending_is_made_when_it_is_paid() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.service.reverses_pending = false;
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world.abort("s");
+    world.run_due();
+    let position = world
+        .pending
+        .iter()
+        .position(|(_, call)| matches!(call, Call::Reverse { .. }))
+        .unwrap();
+    world.pending.swap(0, position);
+    world.answer(Fate::RequestLost);
+    world.live_on(60 * SECOND);
+    assert!(!world.entry("~1").set_aside, "the payment is only pending");
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(60 * SECOND);
+    assert_eq!(world.service.reversed(1000), 1999);
+}
+
+/// A disk that forgot its last commits.
+#[test]
+fn a_restored_sale_looks_its_number_up_before_it_pays() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    let journal = world.journal.clone();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    world.answer(Fate::AnswerLost);
+    world.buyer(PaymentStatus::Ok);
+    world.journal = journal;
+    world.crash(SECOND);
+    world.settle();
+    if world.state("s") == State::AwaitingScan {
+        world.scan(CODE);
+    }
+    world.live_on(10 * SECOND);
+    let number = world.service.ledger[&1000].info.order_number.clone();
+    assert!(
+        is_accounted_for(&world, "s", 1000) && world.service.pays[&number] == 1,
+        "{:?}",
+        world.service.pays
+    );
+}
+
+// ---- sessions -----------------------------------------------------------------------------------
+
+#[test]
+fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
+    let mut world = polite(Mode::DynamicQr);
+    world.service.session_life = Some(60 * SECOND);
+    world.begin("t", 100);
+    world.settle();
+    world.pass(2 * SECOND);
+    let over = Failure::SessionOver {
+        detail: "166".into(),
+    };
+    end(&mut world, Err(over));
+    world.abort("t");
+    world.settle();
+    world.live_on(10 * SECOND);
+    world.begin("s", 1999);
+    world.settle();
+    let opened = world.now.mono;
+    let mut hidden = 0;
+    for _ in 0..100 {
+        world.live_on(SECOND / 10);
+        hidden += u32::from(!shown(&world));
+    }
+    assert!(
+        hidden <= 5,
+        "no code for {hidden} of 100 tenths of a second after {opened:?}, though its session lives"
+    );
+}
+
+#[test]
+fn a_living_session_is_asked_for_until_it_ends() {
+    let mut world = polite(Mode::DynamicQr);
+    world.service.session_life = Some(60 * SECOND);
+    world.begin("t", 100);
+    world.settle();
+    world.pass(2 * SECOND);
+    let over = Failure::SessionOver {
+        detail: "166".into(),
+    };
+    end(&mut world, Err(over));
+    world.abort("t");
+    world.settle();
+    world.live_on(10 * SECOND);
+    let first = world.sessions();
+    world.begin("s", 1999);
+    world.settle();
+    // He scans the first code, and reads the terms of use for a while.
+    world.live_on(20 * SECOND);
+    assert!(world.age_of_session(first) < 60 * SECOND);
+    let opened = world.sessions() - first;
+    world.join_session(first);
+    world.live_on(5 * SECOND);
+    assert_eq!(
+        world.state("s"),
+        State::AwaitingConfirmation,
+        "{opened} sessions were opened in 20 s"
+    );
+}
+
+#[test]
+fn patience_between_two_questions_is_no_short_life_of_a_session() {
+    let mut world = polite(Mode::DynamicQr);
+    world.service.session_life = Some(60 * SECOND);
+    world.begin("s", 1999);
+    world.settle();
+    world.live_on(3 * SECOND);
+    world.pass(SECOND);
+    assert_eq!(world.pending[0].1.name(), "consumer_status");
+    end(&mut world, Err(too_many(58)));
+    // The first session ends after 60 s, as every one does, and is asked for after 62; the one
+    // that was opened after 50 s lives on.
+    world.live_on(64 * SECOND);
+    let before = world.sessions();
+    world.live_on(45 * SECOND);
+    let opened = world.sessions() - before;
+    assert!(
+        opened <= 1,
+        "{opened} sessions in 45 s, though each lives for 60 s"
+    );
+}
+
+// ---- patience -----------------------------------------------------------------------------------
+
+/// A sale whose service has asked for two minutes of patience 3 s ago.
+fn impatient() -> World {
+    let mut world = polite(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.pass(2 * SECOND);
+    end(&mut world, Err(too_many(120)));
+    world.pass(3 * SECOND);
+    assert!(world.pending.is_empty());
+    world
+}
+
+#[test]
+fn no_session_is_renewed_while_the_service_asks_for_patience() {
+    let mut world = impatient();
+    world.pass(60 * SECOND);
+    assert!(
+        world.pending.is_empty(),
+        "{:?} 65 s after a 429 with 120 s",
+        world.pending
+    );
+}
+
+#[test]
+fn no_session_is_opened_while_the_service_asks_for_patience() {
+    let mut world = impatient();
+    world.abort("s");
+    world.pass(SECOND);
+    world.begin("t", 100);
+    world.run_due();
+    assert!(
+        world.pending.is_empty(),
+        "{:?} 6 s after a 429 with 120 s",
+        world.pending
+    );
+}
+
+#[test]
+fn no_probe_leaves_while_the_service_asks_for_patience() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan(CODE);
+    world.answer(Fate::NotSent);
+    for _ in 0..60 {
+        world.pass(SECOND / 4);
+        while !world.pending.is_empty() {
+            world.answer(Fate::NotSent);
+        }
+    }
+    assert!(world.core.status(world.now).down);
+    world.begin("t", 100);
+    world.run_due();
+    assert_eq!(world.pending[0].1.name(), "probe");
+    end(&mut world, Err(too_many(120)));
+    world.pass(SECOND);
+    world.abort("t");
+    world.pass(SECOND);
+    world.begin("u", 100);
+    world.run_due();
+    assert!(
+        world.pending.is_empty(),
+        "{:?} 2 s after a 429 with 120 s",
+        world.pending
+    );
+}
+
+/// A refund of another till's payment is answered within seconds, whatever the service asks for.
+#[test]
+fn a_refund_that_waits_for_patience_does_not_hold_the_till() {
+    let mut world = polite(Mode::DynamicQr);
+    world.refund_payment("r1", 7, 500);
+    world.run_due();
+    assert_eq!(world.pending[0].1.name(), "payment");
+    end(&mut world, Err(too_many(120)));
+    world.run_due();
+    assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
+    let before = world.replies.len();
+    world.refund_payment("r2", 7, 500);
+    world.pass(10 * SECOND);
+    let answered = world.replies.len() > before;
+    world.begin("s", 1999);
+    let busy = world.replies.len() > before && !world.journal.contains_key("s");
+    assert!(
+        answered && !busy,
+        "answered: {answered}; a sale is refused: {busy}"
+    );
+}
+
+#[test]
+fn an_abort_is_confirmed_where_payments_are_asked_for_less_often_than_timeout() {
+    let mut world = World::new(Mode::DynamicQr);
+    // `pollPayment` as it is by default, `timeout` as shops with a good line have it.
+    world.settings.poll_payment = 5 * SECOND;
+    world.settings.poll_session = 2 * SECOND;
+    world.settings.timeout = 4 * SECOND;
+    world.crash(Duration::ZERO);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    // The first question leaves 4 s after the payment exists.
+    world.live_on(4 * SECOND);
+    world.abort("s");
+    world.live_on(60 * SECOND);
+    assert_eq!(
+        (world.state("s"), world.operation("s").undo),
+        (State::Cancelled, Some(Undo::Done))
+    );
+}
+
+// ---- secrets ------------------------------------------------------------------------------------
+
+#[test]
+fn debug_output_of_core_and_answers_holds_no_session() {
+    let session = "31149777";
+    let mut world = polite(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.run_due();
+    let reply = Reply::Session {
+        session: session.into(),
+        shows: Some(Shows::Qr("o-plati://o-cashpay/dyn/SECRET".into())),
+    };
+    let told = format!("{reply:?}");
+    end(&mut world, Ok(reply));
+    let core = format!("{:?}", world.core);
+    assert!(!told.contains("SECRET") && !core.contains("SECRET"));
+    assert!(
+        !core.contains(session),
+        "the core's Debug shows the session"
+    );
+    assert!(
+        !told.contains(session),
+        "the answer's Debug shows the session"
+    );
+}
