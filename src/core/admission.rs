@@ -157,13 +157,24 @@ impl Core {
         }
         let queued = self.blocking_entries().next().is_some();
         let mut admission = Admission {
-            until: now.mono + if queued { QUEUE_TRY } else { PROBE_TRY },
+            until: now.mono,
             asking: Asking::Nothing,
             refused: None,
             wants,
         };
+        admission.until += match admission.foreign_payment() {
+            _ if queued => QUEUE_TRY,
+            // It may have been asked for just now, and rests yet.
+            Some(_) => VERIFY_TRY,
+            None => PROBE_TRY,
+        };
         if queued {
             self.wake_entries(now);
+        } else if self.down && self.questions.free_at(&[]) > now.mono {
+            // The service has asked for patience, which a probe obeys, too.
+            return admission
+                .wants
+                .refuse(&Problem::temporarily_unavailable(), step);
         } else if self.down {
             let shift = shift::of_day(now.wall);
             let request = self.request(&admission.wants.id, Call::Probe { shift }, step);
@@ -182,7 +193,12 @@ impl Core {
         match admission.asking {
             Asking::Probe(asked) if asked == request => {
                 admission.asking = Asking::Nothing;
-                if matches!(answer, Err(Failure::NotSent { .. } | Failure::Lost { .. })) {
+                if matches!(
+                    answer,
+                    Err(Failure::NotSent { .. }
+                        | Failure::Lost { .. }
+                        | Failure::TooManyRequests { .. })
+                ) {
                     admission.refused = Some(Problem::temporarily_unavailable());
                 }
                 true
@@ -207,8 +223,9 @@ impl Core {
             return Some((Duration::ZERO, "admission decided"));
         }
         let due = self.admission_moves(admission);
-        let due = due.then(|| self.verification_due_at(admission)).flatten();
-        Some((due.unwrap_or(admission.until), "admission"))
+        let due = due.then(|| self.verification_due_at(admission));
+        let at = due.map_or(admission.until, |due| due.min(admission.until));
+        Some((at, "admission"))
     }
 
     /// Whether its next step can be taken: nothing is being asked, and the queue is empty.
@@ -218,12 +235,12 @@ impl Core {
     }
 
     /// When the payment that a refund names may be asked for; at once where none is to be asked for.
-    fn verification_due_at(&self, admission: &Admission) -> Option<Duration> {
+    fn verification_due_at(&self, admission: &Admission) -> Duration {
         match (admission.foreign_payment(), &admission.asking) {
             (Some(payment_id), Asking::Nothing) => {
                 self.questions.free_at(&[Subject::Payment(payment_id)])
             }
-            _ => Some(Duration::ZERO),
+            _ => Duration::ZERO,
         }
     }
 
@@ -232,19 +249,18 @@ impl Core {
         let Some(mut admission) = self.admission.take() else {
             return false;
         };
-        let free = self.verification_due_at(&admission);
-        let moves = self.admission_moves(&admission);
+        let free = self.verification_due_at(&admission) <= now.mono;
+        let moves = free && self.admission_moves(&admission);
         if let Some(problem) = admission.refused.take() {
             admission.wants.refuse(&problem, step);
             return false;
         }
-        // A question that an earlier try has left under way is not waited for without end.
-        if (!moves || free.is_none()) && admission.until <= now.mono {
+        if !moves && admission.until <= now.mono {
             let problem = Problem::temporarily_unavailable();
             admission.wants.refuse(&problem, step);
             return false;
         }
-        if !moves || free.is_none_or(|at| at > now.mono) {
+        if !moves {
             self.admission = Some(admission);
             return false;
         }
@@ -255,7 +271,7 @@ impl Core {
         if let (Some(payment_id), None) = (admission.foreign_payment(), &known) {
             let subjects = vec![Subject::Payment(payment_id)];
             let call = Call::Payment { payment_id };
-            let request = self.question(&admission.wants.id, call, subjects, step);
+            let request = self.question(&admission.wants.id, call, subjects, now, step);
             admission.asking = Asking::Payment(request);
             admission.until = now.mono + VERIFY_TRY;
             self.admission = Some(admission);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Now;
+use crate::core::entry::LiveEntry;
 use crate::core::event::{RequestId, Step};
 use crate::core::queue::plan_rechecks_of_refusal;
 use crate::core::record::{Ending, Record, SaleRecord};
@@ -45,6 +46,11 @@ impl Core {
             self.down |= error.code == ErrorCode::NoConnection;
         }
         sale.record.operation.error = error;
+        for late in self.late.values_mut() {
+            if late.operation.id == sale.record.operation.id {
+                late.clone_from(&sale.record);
+            }
+        }
         step.write_sale(&mut sale.record, what);
         self.show_result(final_scene(&sale.record), now, step);
     }
@@ -93,6 +99,37 @@ impl Core {
         self.entries.push(entry);
     }
 
+    /// The service has a payment under a sale's number that the sale does not stand on: it is brought back
+    /// by itself, and people are told.
+    pub(super) fn undo_second_payment(
+        &mut self,
+        sale: &SaleRecord,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let is_known = |entry: &LiveEntry| entry.record.target.payment_id == Some(info.payment_id);
+        if info.status.took_nothing() || self.entries.iter().any(is_known) {
+            return;
+        }
+        let mut entry = self.new_own(sale, now.mono, now);
+        // The sale's own books do not change by it.
+        entry.record.operation.of = None;
+        entry.record.target.payment_id = Some(info.payment_id);
+        step.write_entry(
+            &mut entry.record,
+            "a second payment under the number of a sale",
+        );
+        step.alarm(
+            &entry.record.operation.id,
+            format!(
+                "the service has a second payment under the number of {}, and it is reversed",
+                sale.operation.id
+            ),
+        );
+        self.entries.push(entry);
+    }
+
     /// The till was told that the service refused the payment. An earlier copy of the request may have
     /// been carried out all the same, so the number is asked for again, as one that was absent is.
     pub(super) fn watch_refused(&mut self, id: &str, now: Now, step: &mut Step) {
@@ -113,6 +150,21 @@ impl Core {
         self.entries.push(entry);
     }
 
+    /// A number under which nothing was sent, as far as the journal knows, is asked for again later. The
+    /// sale goes on without it, so what is found under it is brought back and changes nothing of the sale.
+    pub(super) fn watch_number(&mut self, sale: &SaleRecord, now: Now, step: &mut Step) {
+        let mut entry = self.new_own(sale, now.mono, now);
+        entry.record.operation.of = None;
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        entry.record.operation.undo = Some(Undo::Done);
+        entry.record.next_try = None;
+        entry.set(State::Done, words::NOTHING_TO_UNDO, now);
+        let what = "a number from before a restart is asked for again later";
+        step.write_entry(&mut entry.record, what);
+        entry.plan_recheck(now);
+        self.entries.push(entry);
+    }
+
     /// The cashier stops waiting for an existing payment: it is reversed at once, and the sale waits
     /// for the reversal at most `timeout`.
     pub(super) fn start_undoing(
@@ -129,7 +181,7 @@ impl Core {
         sale.set(State::InProgress, words::CANCELLING, now);
         sale.phase = Phase::Undoing {
             ending,
-            until: now.mono + self.settings.timeout,
+            until: now.mono + self.patience(),
         };
         step.write_sale(
             &mut sale.record,
@@ -265,14 +317,18 @@ fn final_scene(record: &SaleRecord) -> Scene {
     }
 }
 
-/// The row that decides about a sale's payment, should its number have several: what is paid before what
-/// is pending before what took nothing.
+/// The row that decides, should a number have several: what is paid before what is pending before what
+/// took nothing.
+pub(super) fn deciding<'a>(rows: impl Iterator<Item = &'a PaymentInfo>) -> Option<&'a PaymentInfo> {
+    rows.min_by_key(|info| (info.status != PaymentStatus::Ok, info.status.took_nothing()))
+}
+
+/// The row that decides about a sale's payment.
 pub(super) fn best_payment<'a>(
     found: &'a [PaymentInfo],
     record: &SaleRecord,
 ) -> Option<&'a PaymentInfo> {
-    let ours = found.iter().filter(|info| is_payment_of(info, record));
-    ours.min_by_key(|info| (info.status != PaymentStatus::Ok, info.status.took_nothing()))
+    deciding(found.iter().filter(|info| is_payment_of(info, record)))
 }
 
 /// Whether the service speaks of this very payment.

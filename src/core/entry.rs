@@ -42,6 +42,8 @@ pub(super) struct LiveEntry {
     pub pause: Duration,
     /// The last try failed for want of connection.
     pub wants_connection: bool,
+    /// The target was paid when it was looked at last.
+    pub saw_paid: bool,
     /// The present reversal was refused, which is not yet believed.
     pub refusal: Option<Refusal>,
     pub foreign: bool,
@@ -446,6 +448,8 @@ impl Core {
             },
             wants_connection: false,
             refusal: None,
+            // Tills cancel and refund what is paid; our own undoings look first.
+            saw_paid: record.request != EntryRequest::Own,
             record,
         };
         if entry.is_watched() {

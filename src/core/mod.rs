@@ -53,7 +53,7 @@ use admission::Admission;
 use entry::LiveEntry;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket};
 use question_clock::{QuestionClock, Subject};
-use record::{EntryRecord, Record};
+use record::{EntryRecord, Record, SaleRecord};
 use sale::LiveSale;
 
 /// How long a final scene stays before the display is idle again.
@@ -80,8 +80,9 @@ pub struct Core {
     questions: QuestionClock,
     /// How long a session with a buyer lives, as the service has shown last.
     session_life: Duration,
-    /// Held answers to `POST payments` whose sale has gone on without them, by the sale's id.
-    late: BTreeMap<RequestId, String>,
+    /// Held answers to `POST payments` whose sale has gone on without them, with the sale as it is or as
+    /// it ended.
+    late: BTreeMap<RequestId, SaleRecord>,
     next_own: u64,
     newest: Option<Timestamp>,
     down: bool,
@@ -125,7 +126,11 @@ impl Core {
     /// the crash itself has decided.
     #[must_use]
     pub fn new(settings: Settings, restored: Restored, now: Now) -> (Core, Step) {
-        let questions = QuestionClock::new(settings.poll_payment, settings.poll_session);
+        let questions = QuestionClock::new(
+            settings.poll_payment,
+            settings.poll_session,
+            settings.timeout,
+        );
         let mut core = Core {
             settings,
             orders: 0,
@@ -410,10 +415,11 @@ impl Core {
         operation: &str,
         call: Call,
         subjects: Vec<Subject>,
+        now: Now,
         step: &mut Step,
     ) -> RequestId {
         let id = self.request(operation, call, step);
-        self.questions.asked(id, subjects);
+        self.questions.asked(id, subjects, now.mono);
         id
     }
 

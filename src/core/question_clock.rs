@@ -13,6 +13,7 @@
 //! count. A restart forgets what was asked, at most one pause for each payment.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::core::event::RequestId;
@@ -23,8 +24,8 @@ const MAX_HOLD_OFF: Duration = Duration::from_secs(60);
 /// Longest `Retry-After` that is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
-/// Whose status is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Whose status is asked for. `Debug` shows no session: its number is as good as a key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
     /// A payment or a reversal, by its order number.
     Order(String),
@@ -34,14 +35,27 @@ pub(super) enum Subject {
     Session(String),
 }
 
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Order(number) => write!(f, "Order {number}"),
+            Subject::Payment(payment_id) => write!(f, "Payment {payment_id}"),
+            Subject::Session(_) => f.write_str("Session"),
+        }
+    }
+}
+
 /// The clock of every payment and session that was asked for lately.
 #[derive(Debug)]
 pub(super) struct QuestionClock {
     payment_pause: Duration,
     session_pause: Duration,
+    /// A question that takes longer than this keeps nobody from asking again.
+    max_question: Duration,
     /// When each may be asked for again. What is in the past is forgotten.
     free_at: BTreeMap<Subject, Duration>,
-    under_way: BTreeMap<RequestId, Vec<Subject>>,
+    /// Whom each is for, and when it left.
+    under_way: BTreeMap<RequestId, (Vec<Subject>, Duration)>,
     /// The service has asked for patience until then.
     held_off_until: Duration,
     hold_off: Duration,
@@ -49,11 +63,16 @@ pub(super) struct QuestionClock {
 
 impl QuestionClock {
     /// A clock that knows of no question. `payment_pause` is `pollPayment`, `session_pause`
-    /// `pollSession`.
-    pub(super) fn new(payment_pause: Duration, session_pause: Duration) -> QuestionClock {
+    /// `pollSession`, `max_question` how long one HTTP request may take.
+    pub(super) fn new(
+        payment_pause: Duration,
+        session_pause: Duration,
+        max_question: Duration,
+    ) -> QuestionClock {
         QuestionClock {
             payment_pause,
             session_pause,
+            max_question,
             free_at: BTreeMap::new(),
             under_way: BTreeMap::new(),
             held_off_until: Duration::ZERO,
@@ -61,20 +80,30 @@ impl QuestionClock {
         }
     }
 
-    /// The first moment at which a question for all of `subjects` may leave; `None` while one for any
-    /// of them is under way.
-    pub(super) fn free_at(&self, subjects: &[Subject]) -> Option<Duration> {
-        let asked = |subject: &Subject| self.under_way.values().any(|of| of.contains(subject));
-        if subjects.iter().any(asked) {
-            return None;
+    fn pause(&self, subject: &Subject) -> Duration {
+        match subject {
+            Subject::Session(_) => self.session_pause,
+            Subject::Order(_) | Subject::Payment(_) => self.payment_pause,
         }
-        let free = subjects.iter().filter_map(|one| self.free_at.get(one));
-        Some(free.fold(self.held_off_until, |latest, at| latest.max(*at)))
+    }
+
+    /// The first moment at which a question for all of `subjects` may leave. One that is under way is
+    /// waited for, but not without end: a look-up of several reports may hang for minutes.
+    pub(super) fn free_at(&self, subjects: &[Subject]) -> Duration {
+        let rested = subjects.iter().filter_map(|one| self.free_at.get(one));
+        let asked = subjects.iter().flat_map(|one| {
+            let of = self.under_way.values();
+            let of = of.filter(move |(asked, _)| asked.contains(one));
+            of.map(move |(_, asked_at)| *asked_at + self.max_question + self.pause(one))
+        });
+        asked
+            .chain(rested.copied())
+            .fold(self.held_off_until, Duration::max)
     }
 
     /// The question leaves.
-    pub(super) fn asked(&mut self, request: RequestId, subjects: Vec<Subject>) {
-        self.under_way.insert(request, subjects);
+    pub(super) fn asked(&mut self, request: RequestId, subjects: Vec<Subject>, now: Duration) {
+        self.under_way.insert(request, (subjects, now));
     }
 
     /// A request ended; of one that was no question nothing is noted but the service's plea for
@@ -90,17 +119,14 @@ impl QuestionClock {
             Err(_) => {}
         }
         self.free_at.retain(|_, at| *at > now);
-        let Some(subjects) = self.under_way.remove(&request) else {
+        let Some((subjects, _)) = self.under_way.remove(&request) else {
             return;
         };
         if matches!(answer, Err(Failure::NotSent { .. })) {
             return;
         }
         for subject in subjects {
-            let pause = match subject {
-                Subject::Session(_) => self.session_pause,
-                Subject::Order(_) | Subject::Payment(_) => self.payment_pause,
-            };
+            let pause = self.pause(&subject);
             self.free_at.insert(subject, now + pause);
         }
     }
@@ -114,7 +140,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn clock() -> QuestionClock {
-        QuestionClock::new(5 * SECOND, 2 * SECOND)
+        QuestionClock::new(5 * SECOND, 2 * SECOND, 10 * SECOND)
     }
 
     fn order(number: &str) -> Vec<Subject> {
@@ -131,16 +157,20 @@ mod tests {
     #[test]
     fn a_payment_rests_from_the_end_of_one_question_to_the_next() {
         let mut clock = clock();
-        assert_eq!(clock.free_at(&order("a")), Some(Duration::ZERO));
-        clock.asked(1, order("a"));
-        assert_eq!(clock.free_at(&order("a")), None, "one is under way");
-        assert_eq!(clock.free_at(&order("b")), Some(Duration::ZERO));
+        assert_eq!(clock.free_at(&order("a")), Duration::ZERO);
+        clock.asked(1, order("a"), SECOND);
+        assert_eq!(
+            clock.free_at(&order("a")),
+            16 * SECOND,
+            "one that is under way is waited for, but not without end"
+        );
+        assert_eq!(clock.free_at(&order("b")), Duration::ZERO);
         clock.ended(1, &Ok(Reply::Alive), 3 * SECOND);
-        assert_eq!(clock.free_at(&order("a")), Some(8 * SECOND));
+        assert_eq!(clock.free_at(&order("a")), 8 * SECOND);
         let session = vec![Subject::Session("s".into())];
-        clock.asked(2, session.clone());
+        clock.asked(2, session.clone(), 3 * SECOND);
         clock.ended(2, &Ok(Reply::Alive), 4 * SECOND);
-        assert_eq!(clock.free_at(&session), Some(6 * SECOND));
+        assert_eq!(clock.free_at(&session), 6 * SECOND);
     }
 
     #[test]
@@ -149,20 +179,20 @@ mod tests {
         let refused = Err(Failure::NotSent {
             detail: "refused".into(),
         });
-        clock.asked(1, order("a"));
+        clock.asked(1, order("a"), Duration::ZERO);
         clock.ended(1, &Ok(Reply::Alive), SECOND);
-        clock.asked(2, order("a"));
+        clock.asked(2, order("a"), 6 * SECOND);
         clock.ended(2, &refused, 6 * SECOND);
-        assert_eq!(clock.free_at(&order("a")), Some(Duration::ZERO));
+        assert_eq!(clock.free_at(&order("a")), Duration::ZERO);
     }
 
     #[test]
     fn patience_that_the_service_asks_for_holds_for_every_question() {
         let mut clock = clock();
         clock.ended(1, &too_many(Some(30 * SECOND)), SECOND);
-        assert_eq!(clock.free_at(&order("a")), Some(31 * SECOND));
+        assert_eq!(clock.free_at(&order("a")), 31 * SECOND);
         clock.ended(2, &too_many(Some(3600 * SECOND)), SECOND);
-        assert_eq!(clock.free_at(&[]), Some(601 * SECOND), "within reason");
+        assert_eq!(clock.free_at(&[]), 601 * SECOND, "within reason");
     }
 
     #[test]
@@ -172,18 +202,19 @@ mod tests {
         for wait in [5, 10, 20, 40, 60, 60] {
             clock.ended(1, &too_many(None), now);
             now += wait * SECOND;
-            assert_eq!(clock.free_at(&[]), Some(now));
+            assert_eq!(clock.free_at(&[]), now);
         }
         clock.ended(1, &Ok(Reply::Alive), now);
         clock.ended(1, &too_many(None), now);
-        assert_eq!(clock.free_at(&[]), Some(now + 5 * SECOND));
+        assert_eq!(clock.free_at(&[]), now + 5 * SECOND);
     }
 
     #[test]
     fn what_was_asked_long_ago_is_forgotten() {
         let mut clock = clock();
         for number in 0..1000 {
-            clock.asked(number, order(&number.to_string()));
+            let now = SECOND * u32::try_from(number).unwrap();
+            clock.asked(number, order(&number.to_string()), now);
             clock.ended(
                 number,
                 &Ok(Reply::Alive),

@@ -79,7 +79,7 @@ impl Core {
         if entry.stage != Stage::Waiting || entry.foreign {
             return None;
         }
-        let free = self.questions.free_at(&entry.first_question())?;
+        let free = self.questions.free_at(&entry.first_question());
         Some(free.max(entry.next_at))
     }
 
@@ -116,7 +116,7 @@ impl Core {
     /// The first request of a try.
     fn try_entry(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
         if entry.is_watched() {
-            return self.look_up_watched(entry, step);
+            return self.look_up_watched(entry, now, step);
         }
         match (entry.record.reversal, entry.record.target.payment_id) {
             (Reversal::Known(payment_id), _) => self.look_at_reversal(entry, payment_id, now, step),
@@ -137,10 +137,10 @@ impl Core {
     }
 
     /// Asks once more for numbers that were absent, or refused.
-    fn look_up_watched(&mut self, entry: &mut LiveEntry, step: &mut Step) {
+    fn look_up_watched(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
         let (call, subjects) = (look_up_recheck(&entry.record), entry.first_question());
         let id = &entry.record.operation.id;
-        let request = self.question(id, call, subjects, step);
+        let request = self.question(id, call, subjects, now, step);
         entry.stage = Stage::Rechecking { request };
     }
 
@@ -150,7 +150,7 @@ impl Core {
             return;
         }
         let call = look_up_target(&entry.record.target);
-        let request = self.question(&entry.record.operation.id, call, subjects, step);
+        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
         entry.stage = Stage::LookingUp {
             request,
             asked_at: now.mono,
@@ -160,11 +160,11 @@ impl Core {
     /// Whether a question may leave now; else the entry waits, and its try begins again then.
     fn may_ask(&self, entry: &mut LiveEntry, subjects: &[Subject], now: Now) -> bool {
         let free = self.questions.free_at(subjects);
-        if free.is_some_and(|at| at <= now.mono) {
+        if free <= now.mono {
             return true;
         }
         entry.stage = Stage::Waiting;
-        entry.next_at = free.unwrap_or(now.mono);
+        entry.next_at = free;
         false
     }
 
@@ -187,7 +187,7 @@ impl Core {
             return;
         }
         let call = Call::Payment { payment_id };
-        let request = self.question(&entry.record.operation.id, call, subjects, step);
+        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
         entry.stage = Stage::Looking { request };
     }
 
@@ -203,7 +203,7 @@ impl Core {
             return;
         }
         let call = Call::Payment { payment_id };
-        let request = self.question(&entry.record.operation.id, call, subjects, step);
+        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
         entry.stage = Stage::LookingAtReversal { request };
     }
 
@@ -218,7 +218,7 @@ impl Core {
             shifts: shift::both(&operation.shift, &entry.record.target.shift),
             order_numbers: entry.record.order_numbers(),
         };
-        let request = self.question(&operation.id, call, subjects, step);
+        let request = self.question(&operation.id, call, subjects, now, step);
         entry.stage = Stage::LookingUpReversal {
             request,
             asked_at: now.mono,

@@ -225,11 +225,16 @@ impl Core {
             sale.record.operation.shows = None;
             sale.set_state(State::New, now);
             step.write_sale(&mut sale.record, "taken up again after a restart");
+            if sale.record.operation.kind == Kind::Sale {
+                let mut doubt = self.doubt("the daemon was restarted before the payment", now);
+                doubt.unsent = true;
+                sale.phase = Phase::InDoubt(doubt);
+            }
         } else if attached {
             let ending = sale.record.ending.unwrap_or(Ending::Abort);
             sale.phase = Phase::Undoing {
                 ending,
-                until: now.mono + self.settings.timeout,
+                until: now.mono + self.patience(),
             };
         } else if !ours || sale.record.ending.is_some() || self.sale.is_some() {
             let error = words::no_connection("the daemon was restarted during the cancellation");
@@ -252,7 +257,7 @@ impl Core {
             Phase::Starting => (Duration::ZERO, "start"),
             Phase::AwaitingScan => deadline,
             Phase::Opening(opening) => match self.opening_due_at(opening) {
-                Some(at) => deadline.min((at, "repeat")),
+                Some(at) => deadline.min((at, "open a session")),
                 None => deadline,
             },
             Phase::AwaitingBuyer(invitation) => {
@@ -262,9 +267,8 @@ impl Core {
             }
             Phase::Paying(paying) => self.paying_wakeup(sale, paying),
             Phase::Confirming { request, poll, .. } => {
-                let free = self.questions.free_at(&sale.subject());
-                let free = free.filter(|_| request.is_none());
-                let next = free.map(|at| (at.max(poll.next_at), "poll"));
+                let due = self.questions.free_at(&sale.subject()).max(poll.next_at);
+                let next = request.is_none().then_some((due, "poll"));
                 let end = poll
                     .gives_up_at(self.patience())
                     .map(|at| (at, "polls fail"));
@@ -395,6 +399,11 @@ impl Core {
         sale.set_state(State::InProgress, now);
         step.write_sale(&mut sale.record, "opening a session");
         step.show(Scene::Checking);
+        if self.questions.free_at(&[]) > now.mono {
+            // The service has asked for patience.
+            sale.phase = Phase::Opening(Opening::put_off(code, now.mono));
+            return;
+        }
         let mode = session_mode(sale.record.operation.mode, code.clone());
         let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), step);
         sale.phase = Phase::Opening(Opening::asked(request, code, now.mono));
@@ -411,6 +420,14 @@ impl Core {
             Phase::Confirming { payment_id, .. } => {
                 let payment_id = *payment_id;
                 self.start_undoing(&mut sale, payment_id, Ending::Abort, now, step);
+            }
+            Phase::InDoubt(_) if sale.record.ending.is_some() => {}
+            Phase::InDoubt(doubt) if doubt.unsent => {
+                let old = sale.record.clone();
+                let what = "aborted by the cashier";
+                self.finish(sale, State::Cancelled, None, what, now, step);
+                self.watch_number(&old, now, step);
+                return written(step, &id).ok_or_else(nothing_to_abort);
             }
             Phase::InDoubt(doubt) => {
                 let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);

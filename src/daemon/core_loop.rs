@@ -283,7 +283,7 @@ impl CoreLoop {
                 call,
                 exchange,
             } => {
-                self.note_exchange(&exchange);
+                self.note_exchange(call, &exchange);
                 self.tell_request(&operation, call, &exchange);
                 self.feed(Event::Answered {
                     request,
@@ -294,7 +294,7 @@ impl CoreLoop {
         }
     }
 
-    fn note_exchange(&mut self, exchange: &Exchange) {
+    fn note_exchange(&mut self, call: &str, exchange: &Exchange) {
         use crate::service::call::Failure;
         let reachable = !matches!(
             exchange.answer,
@@ -303,7 +303,9 @@ impl CoreLoop {
         if let Some(date) = exchange.server_date {
             self.parts.shared.note_server_clock(date);
         }
-        if self.parts.shared.note_service(reachable, exchange.elapsed) {
+        // An answer that the service held until the buyer had decided tells nothing of the line.
+        let latency = (call != crate::service::call::PAY).then_some(exchange.elapsed);
+        if self.parts.shared.note_service(reachable, latency) {
             self.publish_health();
         }
     }

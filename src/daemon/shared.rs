@@ -129,14 +129,14 @@ impl Shared {
     }
 
     /// Whether it was otherwise before.
-    pub(super) fn note_service(&self, reachable: bool, latency: Duration) -> bool {
+    pub(super) fn note_service(&self, reachable: bool, latency: Option<Duration>) -> bool {
         let mut service = lock(&self.service);
         let changed = service.reachable != Some(reachable);
         if changed {
             service.reachable = Some(reachable);
             service.since = Some(rfc3339_ms::text(self.clock.now().wall));
         }
-        if reachable {
+        if let Some(latency) = latency.filter(|_| reachable) {
             service.latency_ms = u64::try_from(latency.as_millis()).ok();
         }
         changed

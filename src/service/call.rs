@@ -21,6 +21,9 @@ pub enum SessionMode {
     DynamicQr,
 }
 
+/// What logs and metrics call `POST payments`.
+pub const PAY: &str = "pay";
+
 /// One request to the service.
 #[derive(Clone)]
 pub enum Call {
@@ -92,7 +95,7 @@ impl Call {
         match self {
             Call::OpenSession(_) => "demand_payment",
             Call::ConsumerStatus { .. } => "consumer_status",
-            Call::Pay { .. } => "pay",
+            Call::Pay { .. } => PAY,
             Call::Payment { .. } => "payment",
             Call::Reverse { .. } => "reverse",
             Call::LookUp { .. } => "look_up",
@@ -179,8 +182,8 @@ pub struct PaymentInfo {
     pub purse: Option<String>,
 }
 
-/// A valid answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A valid answer. `Debug` shows no session: its number is as good as a key.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
     /// To [`Call::OpenSession`].
     Session {
@@ -203,6 +206,18 @@ pub enum Reply {
     Found(Vec<PaymentInfo>),
     /// To [`Call::Probe`].
     Alive,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reply::Session { shows, .. } => write!(f, "Session {shows:?}"),
+            Reply::Consumer { ready, .. } => write!(f, "Consumer ready: {ready}"),
+            Reply::Payment(info) => write!(f, "Payment {info:?}"),
+            Reply::Found(found) => write!(f, "Found {found:?}"),
+            Reply::Alive => f.write_str("Alive"),
+        }
+    }
 }
 
 /// Why there is no valid answer.

@@ -216,12 +216,12 @@ impl Client {
                 Ok(more) => report.add(more),
                 Err(new) => failure = Some(new),
             }
-            if report.has_all(order_numbers) {
+            if report.has_all_paid(order_numbers) {
                 break;
             }
         }
         match failure {
-            Some(failure) if !report.has_all(order_numbers) => Err(failure),
+            Some(failure) if !report.has_all_alive(order_numbers) => Err(failure),
             _ => classify::conclude(report, order_numbers),
         }
     }

@@ -4,8 +4,8 @@
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::call::PaymentInfo;
-use super::wire::{self, WireError, WirePayment};
+use super::call::{PaymentInfo, PaymentStatus};
+use super::wire::{self, WireError, WirePayment, shape};
 
 /// What a report holds of some order numbers.
 #[derive(Debug, Default)]
@@ -25,8 +25,26 @@ impl Report {
     }
 
     /// Whether each of these was found.
-    pub(super) fn has_all(&self, order_numbers: &[String]) -> bool {
-        let is_found = |number: &String| self.found.iter().any(|info| info.order_number == *number);
+    fn has_all(&self, order_numbers: &[String]) -> bool {
+        self.has_each(order_numbers, |_| true)
+    }
+
+    /// Whether each of these was found paid: no other report can say anything that counts more.
+    pub(super) fn has_all_paid(&self, order_numbers: &[String]) -> bool {
+        self.has_each(order_numbers, |info| info.status == PaymentStatus::Ok)
+    }
+
+    /// Whether each of these was found, and not only in rows that took nothing: another copy of the
+    /// request may stand in a report that did not come.
+    pub(super) fn has_all_alive(&self, order_numbers: &[String]) -> bool {
+        self.has_each(order_numbers, |info| !info.status.took_nothing())
+    }
+
+    fn has_each(&self, order_numbers: &[String], counts: impl Fn(&PaymentInfo) -> bool) -> bool {
+        let is_found = |number: &String| {
+            let mut rows = self.found.iter();
+            rows.any(|info| info.order_number == *number && counts(info))
+        };
         order_numbers.iter().all(is_found)
     }
 
@@ -54,8 +72,8 @@ pub(super) fn find(body: &[u8], order_numbers: &[String]) -> Result<Report, Wire
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let report = Wanted { order_numbers }
         .deserialize(&mut deserializer)
-        .map_err(WireError::Shape)?;
-    deserializer.end().map_err(WireError::Shape)?;
+        .map_err(shape)?;
+    deserializer.end().map_err(shape)?;
     report
 }
 
@@ -74,8 +92,8 @@ pub(super) fn each_row(
         broken: &mut broken,
     }
     .deserialize(&mut deserializer)
-    .map_err(|error| broken.take().unwrap_or(WireError::Shape(error)))?;
-    deserializer.end().map_err(WireError::Shape)
+    .map_err(|error| broken.take().unwrap_or_else(|| shape(error)))?;
+    deserializer.end().map_err(shape)
 }
 
 struct Each<'a> {

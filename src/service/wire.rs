@@ -78,8 +78,8 @@ pub const REVERSAL_ITEM: &str = "Отмена оплаты";
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// Not JSON, or a required field is missing or of another type.
-    #[error("the answer is not what the protocol says")]
-    Shape(#[source] serde_json::Error),
+    #[error("the answer is not what the protocol says: {0}")]
+    Shape(String),
     /// A field's value breaks the protocol.
     #[error("field {field}: {what}")]
     Field {
@@ -88,6 +88,19 @@ pub enum WireError {
         /// What is wrong, without the value.
         what: String,
     },
+}
+
+/// What a JSON reader complains of, without the value that it quotes: a session or a code may be that.
+pub(super) fn shape(error: serde_json::Error) -> WireError {
+    let text = error.to_string();
+    let names_a_field = text.starts_with("missing field");
+    let quoted = text.find(['`', '"']).filter(|_| !names_a_field);
+    let Some((start, end)) = quoted.zip(text.rfind(['`', '"'])) else {
+        return WireError::Shape(text);
+    };
+    let (before, after) = (text.get(..start), text.get(end + 1..));
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+    WireError::Shape(format!("{before}…{after}"))
 }
 
 fn field(field: &'static str, what: impl Into<String>) -> WireError {
@@ -107,12 +120,12 @@ pub(super) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, WireEr
     if first != Some(&b'{') {
         return Err(field("answer", "not a JSON object"));
     }
-    serde_json::from_slice(body).map_err(WireError::Shape)
+    serde_json::from_slice(body).map_err(shape)
 }
 
 /// Roubles as a JSON number, exact and with at most two decimals (C).
 fn money(amount: Kopecks) -> Result<Box<RawValue>, WireError> {
-    RawValue::from_string(amount.to_roubles()).map_err(WireError::Shape)
+    RawValue::from_string(amount.to_roubles()).map_err(shape)
 }
 
 /// `POST demandPayment` (R).
@@ -256,7 +269,7 @@ fn quantity(text: &str) -> Result<Box<RawValue>, WireError> {
         digits => digits,
     };
     let number = fraction.map_or_else(|| whole.to_owned(), |part| format!("{whole}.{part}"));
-    RawValue::from_string(number).map_err(WireError::Shape)
+    RawValue::from_string(number).map_err(shape)
 }
 
 /// Foreign words: no control characters, at most so many characters.

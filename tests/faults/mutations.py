@@ -113,9 +113,11 @@ MUTATIONS = [
 """),
     ("forget the old session when the next one is there", "src/core/sale/sessions.rs",
      """                invitation.sessions.push(session);
-                if invitation""", """                if IS { invitation.sessions.clear(); }
+                None
+""", """                if IS { invitation.sessions.clear(); }
                 invitation.sessions.push(session);
-                if invitation"""),
+                None
+"""),
     ("take a session that is over for a line that is down", "src/core/sale/sessions.rs",
      """            Err(Failure::SessionOver { .. }) => {
                 return self.session_over(sale, index, now, step);

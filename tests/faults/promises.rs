@@ -153,9 +153,11 @@ impl World<'_> {
             _ => self.settings.poll_payment,
         };
         for key in self.asked_for(call) {
-            let gap = match self.asked.insert(key.clone(), None) {
-                Some(Some(ended)) => self.now.mono - ended,
-                Some(None) => return Err(format!("{key} is asked for twice at once")),
+            let now = self.now.mono;
+            let gap = match self.asked.insert(key.clone(), (now, None)) {
+                Some((_, Some(ended))) => now - ended,
+                // One that hangs for longer than a request may take is waited for no more.
+                Some((left, None)) => (now - left).saturating_sub(self.settings.timeout),
                 None => continue,
             };
             if gap < pause {
@@ -170,8 +172,8 @@ impl World<'_> {
         for key in self.asked_for(call) {
             if matches!(answer, Err(Failure::NotSent { .. })) {
                 self.asked.remove(&key);
-            } else {
-                self.asked.insert(key, Some(self.now.mono));
+            } else if let Some((_, ended)) = self.asked.get_mut(&key) {
+                *ended = Some(self.now.mono);
             }
         }
     }

@@ -87,8 +87,8 @@ pub struct World<'a> {
     pub(crate) pending: Vec<(RequestId, Call, u64)>,
     /// Payments that were carried out, and whose answer the service holds.
     pub(crate) held: Vec<Held>,
-    /// When the last question for a payment or a session ended; `None` while it is under way.
-    pub(crate) asked: BTreeMap<String, Option<Duration>>,
+    /// When the last question for a payment or a session left, and when it ended.
+    pub(crate) asked: BTreeMap<String, (Duration, Option<Duration>)>,
     /// The service has asked for patience until then.
     pub(crate) hold_off_until: Duration,
     /// Order numbers whose request the service has refused in its own words.
@@ -153,6 +153,15 @@ impl<'a> World<'a> {
         };
         let now = start();
         let restored = journal.restore().map_err(|error| error.to_string())?;
+        // A journal that was there before: what it holds open, the core takes up.
+        let entries = restored.entries.iter().cloned();
+        let entries = entries.map(|entry| Record::Entry(Box::new(entry)));
+        let sales = restored.sales.iter().cloned();
+        let sales = sales.map(|sale| Record::Sale(Box::new(sale)));
+        let open = restored.targets.iter().cloned().chain(entries).chain(sales);
+        let records = open
+            .map(|record| (record.operation().id.clone(), record))
+            .collect();
         let (core, step) = Core::new(settings.clone(), restored, now);
         let mut world = World {
             core,
@@ -161,7 +170,7 @@ impl<'a> World<'a> {
             store,
             service: Service::of(plan.quirks.clone(), now.wall),
             settings,
-            records: BTreeMap::new(),
+            records,
             counts: Counts::default(),
             exact: Exact::default(),
             effects_done: 0,

@@ -1,6 +1,7 @@
 //! What each answer of the service means for an entry.
 
 use super::*;
+use crate::core::ending::deciding;
 
 impl Core {
     /// Routes an answer to the entry that waits for it, if one does.
@@ -55,7 +56,8 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) {
-        if let Some(info) = found.iter().find(|info| entry.record.target.is(info)) {
+        let ours = found.iter().filter(|info| entry.record.target.is(info));
+        if let Some(info) = deciding(ours) {
             let payment_id = info.payment_id;
             entry.record.target.payment_id = Some(payment_id);
             let of = entry.record.operation.of.clone();
@@ -97,6 +99,7 @@ impl Core {
             return self.conclude(entry, message, "the payment took no money", now, step);
         }
         let paid = status == PaymentStatus::Ok;
+        entry.saw_paid = paid;
         match entry.record.reversal {
             Reversal::NotSent if entry.record.denied_while_pending && !paid => {
                 entry.end_errors();
@@ -195,32 +198,36 @@ impl Core {
     /// Whether the held answer to the payment that an entry undoes is still awaited: what the report
     /// does not hold may come to be there.
     fn is_payment_under_way(&self, entry: &LiveEntry) -> bool {
-        self.late.values().any(|sale| entry.reverses(sale))
+        self.late
+            .values()
+            .any(|sale| entry.reverses(&sale.operation.id))
     }
 
     /// What a held answer told of the payment that an entry undoes; without one its connection is closed.
+    /// Answers whether the payment is that entry's.
     pub(in crate::core) fn entry_learns(
         &mut self,
         sale: &str,
         info: Option<&PaymentInfo>,
         now: Now,
         step: &mut Step,
-    ) {
+    ) -> bool {
         let looks = |entry: &&mut LiveEntry| {
-            entry.undoes(sale)
-                && entry.record.request == EntryRequest::Own
-                && entry.record.target.payment_id.is_none()
+            entry.undoes(sale) && entry.record.request == EntryRequest::Own
         };
         let Some(entry) = self.entries.iter_mut().find(looks) else {
-            return;
+            return false;
         };
         entry.lost_at = now.mono;
         if entry.stage == Stage::Waiting {
             entry.next_at = now.mono;
         }
         let Some(info) = info.filter(|info| entry.record.target.is(info)) else {
-            return;
+            return false;
         };
+        if let Some(known) = entry.record.target.payment_id {
+            return known == info.payment_id;
+        }
         let payment_id = info.payment_id;
         entry.record.target.payment_id = Some(payment_id);
         let what = "the held answer told the payment";
@@ -228,6 +235,7 @@ impl Core {
         self.change_target(Some(sale), what, now, step, |sale| {
             sale.payment_id = Some(payment_id);
         });
+        true
     }
 
     /// The answer to a refund's reversal.
@@ -265,10 +273,18 @@ impl Core {
                 );
                 self.look_up_reversal(entry, now, step);
             }
-            Err(failure @ (Failure::NotSent { .. } | Failure::Token { .. })) => {
+            Err(failure @ Failure::NotSent { .. }) => {
                 entry.record.reversal = Reversal::NotSent;
                 let error = words::of_failure(failure);
                 self.fail_entry(entry, error, "the refund was not carried out", now, step);
+            }
+            // Told at once, since without a token the report cannot be asked either; but another copy may
+            // have been carried out, so the number is asked for later.
+            Err(failure @ Failure::Token { .. }) => {
+                plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+                let error = words::of_failure(failure);
+                self.fail_entry(entry, error, "refused for the token", now, step);
+                entry.plan_recheck(now);
             }
         }
     }
@@ -281,11 +297,11 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) {
-        // One that was carried out decides; else the present number's own fate.
+        // One that was carried out or will be decides; else the present number's own fate.
         let ours = || found.iter().filter(|info| entry.is_reversal(info));
         let present = &entry.record.operation.order_number;
-        let best = ours()
-            .find(|info| info.status == PaymentStatus::Ok)
+        let lives = |info: &&PaymentInfo| !info.status.took_nothing();
+        let best = deciding(ours().filter(lives))
             .or_else(|| ours().find(|info| info.order_number == *present));
         if let Some(info) = best {
             know_reversal(entry, info);
@@ -312,7 +328,7 @@ impl Core {
             self.fail_entry(entry, error, "conclusively absent", now, step);
             return entry.plan_recheck(now);
         }
-        self.reverse(entry, true, now, step);
+        self.reverse(entry, entry.saw_paid, now, step);
     }
 
     /// The report does not hold what the service refused: people are told at once, and the number is

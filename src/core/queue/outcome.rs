@@ -1,17 +1,21 @@
 //! How an entry ends, and what its target learns of it in the same transaction.
 
 use super::*;
+use crate::core::ending::deciding;
 use crate::core::record::Ending;
 use crate::core::sale::LiveSale;
 use crate::money::Kopecks;
 
-/// One question less. The next one keeps its distance, though a clock that was set on would have it now:
-/// what took effect late must have time to be seen.
+/// One question less. The next one keeps its planned distance, though a clock that was set on would have
+/// it now: what took effect late must have time to be seen.
 fn put_off(record: &mut EntryRecord, now: Now) {
-    let [first, last] = RECHECKS;
+    let distance = match record.rechecks.as_slice() {
+        [first, next, ..] => next.duration_since(*first),
+        [] | [_] => SignedDuration::ZERO,
+    };
     record.rechecks = record.rechecks.split_off(record.rechecks.len().min(1));
     if let Some(next) = record.rechecks.first_mut() {
-        let soonest = now.wall.checked_add(last - first);
+        let soonest = now.wall.checked_add(distance);
         *next = soonest.map_or(*next, |soonest| soonest.max(*next));
     }
 }
@@ -306,26 +310,31 @@ impl Core {
         if entry.record.set_aside {
             return self.set_aside_rechecked(entry, found, now, step);
         }
-        let ours = found.iter().find(|info| {
+        let ours = deciding(found.iter().filter(|info| {
             if entry.record.is_refund() {
                 entry.is_reversal(info)
             } else {
                 entry.record.target.is(info)
             }
-        });
+        }));
         match ours {
-            Some(info) if info.status.took_nothing() => {
-                entry.record.rechecks.clear();
-                self.release_left(entry, now, step);
-            }
-            Some(info) if entry.record.is_refund() && info.status != PaymentStatus::Ok => {
+            Some(info)
+                if entry.record.is_refund()
+                    && info.status != PaymentStatus::Ok
+                    && !info.status.took_nothing() =>
+            {
                 // It has not reached the buyer, and still may.
                 entry.next_at = now.mono + MOST_BACKOFF;
                 return;
             }
-            Some(info) if entry.record.is_refund() => self.refund_found(entry, info, now, step),
-            Some(info) => self.payment_found(entry, info, now, step),
-            None => {
+            Some(info) if entry.record.is_refund() && info.status == PaymentStatus::Ok => {
+                self.refund_found(entry, info, now, step);
+            }
+            Some(info) if !info.status.took_nothing() => {
+                self.payment_found(entry, info, now, step);
+            }
+            // One copy that took nothing says nothing of another.
+            Some(_) | None => {
                 put_off(&mut entry.record, now);
                 let held_until = entry.record.left_held_until;
                 if held_until.is_some_and(|most| entry.record.rechecks.len() <= most) {

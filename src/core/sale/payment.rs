@@ -55,6 +55,9 @@ pub(in crate::core) struct Doubt {
     pub detail: String,
     /// What the service answered to our copy of the request.
     refusal: Option<Failure>,
+    /// By the journal no payment was sent before the restart. A disk may have lost what it acknowledged,
+    /// so the number is looked up before anything is paid.
+    pub unsent: bool,
 }
 
 impl Core {
@@ -100,10 +103,12 @@ impl Core {
         let is_held = sale.record.operation.state == State::AwaitingConfirmation;
         let held = (!is_held && paying.until.is_none())
             .then(|| (paying.sent_at + HELD_ANSWER_DELAY, "the answer is held"));
-        let free = self.questions.free_at(&sale.subject());
-        let look_up = free
-            .filter(|_| paying.look_up.is_none())
-            .map(|at| (at.max(paying.look_up_at), "look up beside"));
+        let due = self
+            .questions
+            .free_at(&sale.subject())
+            .max(paying.look_up_at);
+        let waits = paying.look_up.is_none();
+        let look_up = waits.then_some((due, "look up beside"));
         let end = match paying.until {
             Some(until) => (until, "payment given up"),
             None => (sale.deadline, "waitBuyer"),
@@ -120,11 +125,9 @@ impl Core {
         if stopped.is_some_and(|until| until <= now.mono) {
             let request = paying.request;
             let error = words::no_connection("the payment was not answered in time");
-            let id = sale.record.operation.id.clone();
-            self.release(sale, now.mono, error, now, step);
             // The connection lives: absence proves nothing before it is closed.
-            self.late.insert(request, id);
-            return;
+            self.late.insert(request, sale.record.clone());
+            return self.release(sale, now.mono, error, now, step);
         }
         if stopped.is_none() && sale.deadline <= now.mono {
             self.stop_paying(&mut sale, Ending::Expiry, now, step);
@@ -145,22 +148,21 @@ impl Core {
         let Phase::Paying(paying) = &mut sale.phase else {
             return;
         };
-        let due = free.is_some_and(|at| at.max(paying.look_up_at) <= now.mono);
-        if paying.look_up.is_some() || !due {
+        if paying.look_up.is_some() || free.max(paying.look_up_at) > now.mono {
             return;
         }
-        paying.look_up = Some(self.look_up_payment(&sale.record, step));
+        paying.look_up = Some(self.look_up_payment(&sale.record, now, step));
     }
 
     /// Asks the report for the sale's order number, in its shift and for a date in the days beside it.
-    fn look_up_payment(&mut self, record: &SaleRecord, step: &mut Step) -> RequestId {
+    fn look_up_payment(&mut self, record: &SaleRecord, now: Now, step: &mut Step) -> RequestId {
         let operation = &record.operation;
         let call = Call::LookUp {
             shifts: shift::neighbourhood(&operation.shift),
             order_numbers: vec![operation.order_number.clone()],
         };
         let subjects = vec![Subject::Order(operation.order_number.clone())];
-        self.question(&operation.id, call, subjects, step)
+        self.question(&operation.id, call, subjects, now, step)
     }
 
     /// The cashier, or the deadline, stops the wait for the answer: durable before it is told. The
@@ -208,13 +210,13 @@ impl Core {
             return self.pay_answered(sale, answer, now, step);
         }
         paying.look_up = None;
-        paying.look_up_at = now.mono;
+        // One that never left may leave again, but not at once.
+        paying.look_up_at = now.mono + LOOK_UP_INTERVAL * 2;
         if let Ok(Reply::Found(found)) = answer
             && let Some(info) = best_payment(found, &sale.record)
         {
-            let held = paying.request;
-            self.late.insert(held, sale.record.operation.id.clone());
-            return self.apply(sale, info, now, step);
+            self.late.insert(paying.request, sale.record.clone());
+            return self.found(sale, info, found, now, step);
         }
         self.sale = Some(sale);
     }
@@ -274,7 +276,19 @@ impl Core {
             lost_at: now.mono,
             detail: detail.to_owned(),
             refusal: None,
+            unsent: false,
         }
+    }
+
+    /// A restored sale of which the report knows nothing begins anew. Its payment gets another number, and
+    /// the old one is asked for again later.
+    fn begin_anew(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+        let old = sale.record.clone();
+        sale.record.operation.order_number = self.order_number();
+        sale.phase = Phase::Starting;
+        step.write_sale(&mut sale.record, "begins anew under another number");
+        self.watch_number(&old, now, step);
+        self.sale = Some(sale);
     }
 
     /// The answer to `POST payments` was lost.
@@ -292,11 +306,16 @@ impl Core {
 
     pub(super) fn doubt_wakeup(&self, sale: &LiveSale, doubt: &Doubt) -> (Duration, &'static str) {
         let end = (doubt.until, "doubt ends");
+        let end = if doubt.unsent {
+            end.min((sale.deadline, "waitBuyer"))
+        } else {
+            end
+        };
         let free = self.questions.free_at(&sale.subject());
-        match free.filter(|_| doubt.request.is_none()) {
-            Some(free) => end.min((free.max(doubt.next_at), "look up")),
-            None => end,
+        if doubt.request.is_some() {
+            return end;
         }
+        end.min((free.max(doubt.next_at), "look up"))
     }
 
     pub(super) fn doubt_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
@@ -305,12 +324,21 @@ impl Core {
             self.sale = Some(sale);
             return;
         };
+        if doubt.unsent && sale.deadline <= now.mono {
+            let old = sale.record.clone();
+            let what = "nobody came in time";
+            self.finish(sale, State::Expired, None, what, now, step);
+            return self.watch_number(&old, now, step);
+        }
+        if doubt.until <= now.mono && doubt.unsent {
+            return self.begin_anew(sale, now, step);
+        }
         if doubt.until <= now.mono {
             let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
             return self.release(sale, lost_at, error, now, step);
         }
-        if doubt.request.is_none() && free.is_some_and(|at| at.max(doubt.next_at) <= now.mono) {
-            let request = self.look_up_payment(&sale.record, step);
+        if doubt.request.is_none() && free.max(doubt.next_at) <= now.mono {
+            let request = self.look_up_payment(&sale.record, now, step);
             if let Phase::InDoubt(doubt) = &mut sale.phase {
                 doubt.request = Some(request);
             }
@@ -335,16 +363,22 @@ impl Core {
         }
         doubt.next_at = now.mono + doubt.interval;
         doubt.interval = (doubt.interval * 2).min(MAX_LOOK_UP_INTERVAL);
+        let unsent = doubt.unsent;
         if let Ok(Reply::Found(found)) = answer {
             if let Some(info) = best_payment(found, &sale.record) {
-                return self.apply(sale, info, now, step);
+                sale.record.payment_sent = true;
+                return self.found(sale, info, found, now, step);
+            }
+            if unsent {
+                return self.begin_anew(sale, now, step);
             }
             // A row of another payment under our number is no absence.
             if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {
                 return self.refuse(sale, &refusal, now, step);
             }
         }
-        if sale.record.operation.state != State::InDoubt && sale.record.ending.is_none() {
+        let is_told = sale.record.operation.state == State::InDoubt || unsent;
+        if !is_told && sale.record.ending.is_none() {
             sale.set_state(State::InDoubt, now);
             step.write_sale(
                 &mut sale.record,
@@ -373,12 +407,12 @@ impl Core {
         if poll.has_failed(patience, now.mono) {
             return self.polls_failed(sale, &silence(), now, step);
         }
-        if request.is_none() && free.is_some_and(|at| at.max(poll.next_at) <= now.mono) {
+        if request.is_none() && free.max(poll.next_at) <= now.mono {
             let call = Call::Payment {
                 payment_id: *payment_id,
             };
             let id = &sale.record.operation.id;
-            *request = Some(self.question(id, call, subject.to_vec(), step));
+            *request = Some(self.question(id, call, subject.to_vec(), now, step));
         }
         self.sale = Some(sale);
     }
@@ -425,6 +459,24 @@ impl Core {
         self.release(sale, now.mono, error, now, step);
     }
 
+    /// The report holds our payment. Should it hold several under our number, the buyer pays one of them,
+    /// and the others that live are brought back.
+    fn found(
+        &mut self,
+        sale: LiveSale,
+        info: &PaymentInfo,
+        rows: &[PaymentInfo],
+        now: Now,
+        step: &mut Step,
+    ) {
+        let record = sale.record.clone();
+        self.apply(sale, info, now, step);
+        let others = rows.iter().filter(|row| is_payment_of(row, &record));
+        for other in others.filter(|row| row.payment_id != info.payment_id) {
+            self.undo_second_payment(&record, other, now, step);
+        }
+    }
+
     /// A held answer came after its sale had gone on without it, or its connection broke.
     pub(in crate::core) fn late_answered(
         &mut self,
@@ -433,25 +485,67 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) -> bool {
-        let Some(id) = self.late.remove(&request) else {
+        let Some(record) = self.late.remove(&request) else {
             return false;
         };
         let info = match answer {
-            Ok(Reply::Payment(info)) => Some(info),
+            Ok(Reply::Payment(info)) if is_payment_of(info, &record) => Some(info),
             Ok(_) | Err(_) => None,
         };
-        let is_it = |sale: &mut LiveSale| sale.record.operation.id == id;
+        let is_it = |sale: &mut LiveSale| sale.record.operation.id == record.operation.id;
         match (self.sale.take_if(is_it), info) {
-            (Some(sale), Some(info))
-                if matches!(sale.phase, Phase::Confirming { .. })
-                    && is_payment_of(info, &sale.record) =>
-            {
-                self.apply(sale, info, now, step);
-            }
-            (Some(sale), _) => self.sale = Some(sale),
-            (None, info) => self.entry_learns(&id, info, now, step),
+            (Some(sale), Some(info)) => self.late_answer_to_sale(sale, info, now, step),
+            (Some(sale), None) => self.sale = Some(sale),
+            (None, info) => self.late_answer_after_sale(&record, info, now, step),
         }
         true
+    }
+
+    /// The sale still waits, for this payment or for another under its number.
+    fn late_answer_to_sale(
+        &mut self,
+        sale: LiveSale,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        match sale.phase {
+            Phase::Confirming { payment_id, .. } if payment_id == info.payment_id => {
+                self.apply(sale, info, now, step);
+            }
+            Phase::Confirming { .. } => {
+                let record = sale.record.clone();
+                self.sale = Some(sale);
+                self.undo_second_payment(&record, info, now, step);
+            }
+            Phase::Starting
+            | Phase::AwaitingScan
+            | Phase::Opening(_)
+            | Phase::AwaitingBuyer(_)
+            | Phase::Paying(_)
+            | Phase::InDoubt(_)
+            | Phase::Undoing { .. } => self.sale = Some(sale),
+        }
+    }
+
+    /// The sale is over. Whatever it was told, a payment that lives and that it does not stand on is
+    /// brought back.
+    fn late_answer_after_sale(
+        &mut self,
+        record: &SaleRecord,
+        info: Option<&PaymentInfo>,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let operation = &record.operation;
+        let learned = self.entry_learns(&operation.id, info, now, step);
+        let Some(info) = info.filter(|_| !learned) else {
+            return;
+        };
+        let stands = operation.state == State::Done || operation.undo.is_some();
+        if !(stands && operation.payment_id == Some(info.payment_id)) {
+            self.undo_second_payment(record, info, now, step);
+        }
     }
 
     // ---- the service's word on our payment ----------------------------------------------------

@@ -50,6 +50,14 @@ impl Opening {
     pub(super) fn asked(request: RequestId, code: Option<Secret>, now: Duration) -> Opening {
         Opening {
             request: Some(request),
+            ..Opening::put_off(code, now)
+        }
+    }
+
+    /// Nothing has left yet: the service has asked for patience.
+    pub(super) fn put_off(code: Option<Secret>, now: Duration) -> Opening {
+        Opening {
+            request: None,
             asked_at: now,
             since: now,
             retry_at: now,
@@ -68,10 +76,20 @@ impl Opening {
     }
 }
 
+/// A session's number, which is as good as a key: `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+struct SessionId(String);
+
+impl std::fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
 /// One session with the buyer.
 #[derive(Debug)]
 struct Session {
-    id: String,
+    id: SessionId,
     /// `None` for the consumer's QR, which opened it.
     shows: Option<Shows>,
     opened_at: Duration,
@@ -85,7 +103,7 @@ struct Session {
 
 impl Session {
     fn subject(&self) -> [Subject; 1] {
-        [Subject::Session(self.id.clone())]
+        [Subject::Session(self.id.0.clone())]
     }
 }
 
@@ -98,7 +116,7 @@ pub(in crate::core) struct Invitation {
     /// When the last session was asked for.
     demanded_at: Duration,
     /// The session whose code is on the display.
-    shown: Option<String>,
+    shown: Option<SessionId>,
     /// The display says that no session can be opened.
     gap_told: bool,
     /// The first of the failed questions since the last answered one.
@@ -130,11 +148,8 @@ impl Core {
 
     /// When the next try may leave; `None` while one is under way.
     pub(super) fn opening_due_at(&self, opening: &Opening) -> Option<Duration> {
-        let patience = self.questions.free_at(&[])?;
-        opening
-            .request
-            .is_none()
-            .then(|| opening.retry_at.max(patience))
+        let due = opening.retry_at.max(self.questions.free_at(&[]));
+        opening.request.is_none().then_some(due)
     }
 
     pub(super) fn opening_tick(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
@@ -205,7 +220,11 @@ impl Core {
             return false;
         };
         opening.failed(failure, now.mono);
-        let due = self.opening_due_at(opening).unwrap_or(opening.retry_at);
+        let due = opening.retry_at.max(self.questions.free_at(&[]));
+        if matches!(failure, Failure::TooManyRequests { .. }) {
+            // The service lives, and says when; `waitBuyer` bounds the wait.
+            opening.since = due;
+        }
         due.saturating_sub(opening.since) < self.settings.timeout
     }
 
@@ -253,9 +272,12 @@ impl Core {
     ) -> impl Iterator<Item = (Duration, &'static str)> + 'a {
         let life = self.session_life;
         let polls = invitation.sessions.iter().filter_map(|session| {
-            let free = self.questions.free_at(&session.subject())?;
-            let due = session.request.is_none();
-            due.then(|| (free.max(session.next_at), "session poll"))
+            let due = self
+                .questions
+                .free_at(&session.subject())
+                .max(session.next_at);
+            let waits = session.request.is_none();
+            waits.then_some((due, "session poll"))
         });
         let opening = match &invitation.opening {
             Some(opening) => self.opening_due_at(opening).map(|at| (at, "repeat")),
@@ -275,7 +297,8 @@ impl Core {
 
     /// When the next session is to be asked for; sessions that a buyer's code opened are not renewed.
     fn renewal_due_at(&self, invitation: &Invitation, mode: Mode) -> Option<Duration> {
-        if mode == Mode::ConsumerQr {
+        // One more would be one too many to ask for.
+        if mode == Mode::ConsumerQr || invitation.sessions.len() >= MAX_SESSIONS {
             return None;
         }
         let life = self.session_life;
@@ -284,7 +307,8 @@ impl Core {
             .sessions
             .last()
             .map_or(Duration::ZERO, |newest| newest.opened_at + life - lead);
-        Some(due.max(invitation.demanded_at + MIN_RENEWAL_INTERVAL))
+        let due = due.max(invitation.demanded_at + MIN_RENEWAL_INTERVAL);
+        Some(due.max(self.questions.free_at(&[])))
     }
 
     /// Without any session the next one is asked for within `timeout`, then the line is down.
@@ -328,17 +352,16 @@ impl Core {
         };
         for session in &mut invitation.sessions {
             let subject = session.subject();
-            let free = self.questions.free_at(&subject);
-            let due = free.is_some_and(|at| at.max(session.next_at) <= now.mono);
-            if session.request.is_some() || !due {
+            let due = self.questions.free_at(&subject).max(session.next_at);
+            if session.request.is_some() || due > now.mono {
                 continue;
             }
             let call = Call::ConsumerStatus {
-                session: session.id.clone(),
+                session: session.id.0.clone(),
             };
             session.asked_at = now.mono;
             let id = &sale.record.operation.id;
-            session.request = Some(self.question(id, call, subject.to_vec(), step));
+            session.request = Some(self.question(id, call, subject.to_vec(), now, step));
         }
     }
 
@@ -451,9 +474,6 @@ impl Core {
                     .map_or(now.mono, |one| one.asked_at);
                 let session = self.new_session(session.clone(), shows.clone(), asked_at, now);
                 invitation.sessions.push(session);
-                if invitation.sessions.len() > MAX_SESSIONS {
-                    invitation.sessions.remove(0);
-                }
                 None
             }
             Ok(_) => Some(foreign_reply()),
@@ -494,7 +514,7 @@ impl Core {
         match answer {
             // Whoever is joined first wins, though his session may be the older one.
             Ok(Reply::Consumer { ready: true, card }) => {
-                let session = session.id.clone();
+                let session = session.id.0.clone();
                 match sale.record.request {
                     BuyerRequest::Sale(_) => self.pay(&mut sale, session, now, step),
                     BuyerRequest::Card(_) => {
@@ -505,8 +525,12 @@ impl Core {
             Ok(Reply::Consumer { ready: false, .. }) => {
                 session.alive_at = session.asked_at;
                 let age = session.alive_at.saturating_sub(session.opened_at);
-                self.session_life = self.session_life.max(age);
                 invitation.failing_since = None;
+                if age > self.session_life {
+                    // The one that ended sooner was an exception.
+                    self.session_life = age.max(SESSION_LIFE);
+                    self.show_visible(&mut sale, "the session lives on", now, step);
+                }
             }
             Err(Failure::SessionOver { .. }) => {
                 return self.session_over(sale, index, now, step);
@@ -534,17 +558,17 @@ impl Core {
         invitation.failing_since = None;
         let session = invitation.sessions.remove(index);
         let seen = session.alive_at.saturating_sub(session.opened_at);
-        let seen = if seen.is_zero() {
-            half(session.asked_at.saturating_sub(session.opened_at))
-        } else {
-            seen
-        };
-        self.session_life = seen.max(MIN_SESSION_LIFE);
+        let over = session.asked_at.saturating_sub(session.opened_at);
+        let by_code = sale.record.operation.mode == Mode::ConsumerQr;
+        if !by_code {
+            let pause = self.settings.poll_session;
+            self.session_life = learned(self.session_life, seen, over, pause);
+        }
         if let Some(opening) = &mut invitation.opening {
             // From now on nothing else can bring the buyer.
             opening.since = now.mono;
         }
-        if sale.record.operation.mode == Mode::ConsumerQr {
+        if by_code {
             // The buyer was not found by his code: he shows it once more.
             self.arm(&mut sale, Some(words::SESSION_OVER_SCAN_AGAIN), now, step);
         } else {
@@ -600,7 +624,7 @@ impl Invitation {
 impl Session {
     fn new(id: String, shows: Option<Shows>, opened_at: Duration, now: Duration) -> Session {
         Session {
-            id,
+            id: SessionId(id),
             shows,
             opened_at,
             request: None,
@@ -623,6 +647,23 @@ fn opened_at(phase: &Phase, now: Now) -> Duration {
         | Phase::InDoubt(_)
         | Phase::Undoing { .. } => now.mono,
     }
+}
+
+/// What the end of a session tells of the life of the next ones: it was `seen` alive at that age, and
+/// `over` at this one. Where nobody asked in between, the end lies somewhere, and what was believed
+/// stays if it can be.
+fn learned(believed: Duration, seen: Duration, over: Duration, pause: Duration) -> Duration {
+    if (seen..over).contains(&believed) {
+        return believed;
+    }
+    let is_dense = over.saturating_sub(seen) <= pause * 2 + MAX_RETRY_INTERVAL;
+    let life = match (is_dense, seen.is_zero()) {
+        // One that was never seen alive is an exception: no service could be used so.
+        (true, true) => believed,
+        (true, false) => seen,
+        (false, _) => over.min(believed),
+    };
+    life.max(MIN_SESSION_LIFE)
 }
 
 /// In whole milliseconds, as the journal keeps times.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::world::{Fate, World};
-use crate::operation::{Mode, State};
+use crate::operation::{Kind, Mode, State};
 use crate::service::call::PaymentStatus;
 
 /// One thing that happens.
@@ -92,7 +92,7 @@ fn check_peace(world: &mut World) -> Result<(), TestCaseError> {
             "{:?} hangs",
             operation
         );
-        if operation.of.is_some() {
+        if operation.kind != Kind::Sale {
             continue;
         }
         let ours =

@@ -3,10 +3,11 @@
 //! each change is told apart, `chaos` lets anything happen in any order.
 
 mod chaos;
+mod edge_cases;
 mod patience;
 mod recorded;
 mod reversals;
-mod review;
+
 mod stories;
 mod versions;
 mod world;

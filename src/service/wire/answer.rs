@@ -35,7 +35,7 @@ struct WireSession {
     #[serde(rename = "dynamicQR")]
     dynamic_qr: Option<String>,
     #[serde(rename = "confirmationCode")]
-    confirmation_code: Option<String>,
+    confirmation_code: Option<Box<RawValue>>,
 }
 
 /// To `POST demandPayment`: session (R), dynamic QR (R), confirmation code (A).
@@ -75,16 +75,22 @@ pub fn read_session(body: &[u8]) -> Result<Session, WireError> {
             format!("not 1 to {MAX_QR} printable bytes"),
         ));
     }
-    if let Some(code) = &confirmation_code
-        && !((4..=6).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit()))
-    {
-        return Err(field("confirmationCode", "not 4 to 6 digits"));
-    }
+    let code = confirmation_code.as_deref().map(confirmation).transpose()?;
     Ok(Session {
         id,
         qr: dynamic_qr,
-        code: confirmation_code,
+        code,
     })
+}
+
+/// Digits, as text or as an integer, as the session's number is.
+fn confirmation(value: &RawValue) -> Result<String, WireError> {
+    let is_code = |code: &String| {
+        (4..=6).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    text_of(value)
+        .filter(is_code)
+        .ok_or_else(|| field("confirmationCode", "not 4 to 6 digits"))
 }
 
 fn is_printable(text: &str, most: usize) -> bool {

@@ -175,30 +175,6 @@ fn a_second_abort_changes_nothing() {
     }
 }
 
-/// A gap of the contract more than a fault: absence proves nothing while the connection lives, and
-/// the connection lives until `waitBuyer` and `timeout` are over.
-#[test]
-#[ignore = "the contract does not promise it"]
-fn an_aborted_held_payment_that_no_report_shows_does_not_close_the_till_for_minutes() {
-    let mut world = held(Mode::DynamicQr);
-    for payment in world.service.ledger.values_mut() {
-        "hidden".clone_into(&mut payment.shift);
-    }
-    world.abort("s");
-    world.live_on(12 * SECOND);
-    assert_eq!(world.state("s"), State::Failed);
-    let mut closed = 0;
-    while world.core.status(world.now).queue_depth > 0 && closed < 600 {
-        world.live_on(SECOND);
-        closed += 1;
-        // `answer_within`: what is left of `waitBuyer`, and `timeout`.
-        if world.now.mono >= 192 * SECOND && !world.held.is_empty() {
-            world.cut_held();
-        }
-    }
-    assert!(closed <= 60, "the till is closed for {closed} s");
-}
-
 #[test]
 fn a_report_that_hangs_does_not_stop_the_polls() {
     let mut world = held(Mode::DynamicQr);
