@@ -1,13 +1,13 @@
 //! The core against a model of the service, in virtual time: `world` drives, `stories` tells what
 //! each rule promises, `recorded` what follows from the service as it was recorded, `versions` that
-//! each change is told apart, `chaos` lets anything happen in any order.
+//! each change is told apart, `edge_cases` how money or time is lost although every answer was read
+//! rightly, `chaos` lets anything happen in any order.
 
 mod chaos;
 mod edge_cases;
 mod patience;
 mod recorded;
 mod reversals;
-
 mod stories;
 mod versions;
 mod world;
