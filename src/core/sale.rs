@@ -8,11 +8,14 @@
 //!                                                        in_doubt ───────────┘
 //! ```
 //! - `sessions`: the buyer is invited, and invited anew when a session ends
-//! - `payment`: `POST payments` and what becomes of it
+//! - `invitation`: what is known of those sessions
+//! - `payment`: `POST payments` and what becomes of it · `late`: held answers and second payments
 //!
 //! `POST payments` leaves in exactly one place, [`Core::pay`], and only after its intent is
 //! written; whatever follows, it never leaves again.
 
+mod invitation;
+mod late;
 mod payment;
 mod sessions;
 
@@ -32,9 +35,9 @@ use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::service::call::{Answer, Call};
 
+pub(super) use invitation::SESSION_LIFE;
+use invitation::{Invitation, Opening};
 use payment::{Doubt, Paying};
-pub(super) use sessions::SESSION_LIFE;
-use sessions::{Invitation, Opening};
 
 /// The sale under way.
 #[derive(Debug)]

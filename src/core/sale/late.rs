@@ -1,0 +1,97 @@
+//! Several witnesses of one payment: rows of a report, and a held answer that comes after its sale has gone
+//! on without it.
+
+use super::*;
+use crate::core::ending::is_payment_of;
+use crate::service::call::{PaymentInfo, Reply};
+
+impl Core {
+    /// The report holds our payment. Should it hold several under our number, the buyer pays one of them,
+    /// and the others that live are brought back.
+    pub(super) fn found(
+        &mut self,
+        sale: LiveSale,
+        info: &PaymentInfo,
+        rows: &[PaymentInfo],
+        now: Now,
+        step: &mut Step,
+    ) {
+        let record = sale.record.clone();
+        self.apply(sale, info, now, step);
+        let others = rows.iter().filter(|row| is_payment_of(row, &record));
+        for other in others.filter(|row| row.payment_id != info.payment_id) {
+            self.undo_second_payment(&record, other, now, step);
+        }
+    }
+
+    /// A held answer came after its sale had gone on without it, or its connection broke.
+    pub(in crate::core) fn late_answered(
+        &mut self,
+        request: RequestId,
+        answer: &Answer,
+        now: Now,
+        step: &mut Step,
+    ) -> bool {
+        let Some(record) = self.late.remove(&request) else {
+            return false;
+        };
+        let info = match answer {
+            Ok(Reply::Payment(info)) if is_payment_of(info, &record) => Some(info),
+            Ok(_) | Err(_) => None,
+        };
+        let is_it = |sale: &mut LiveSale| sale.record.operation.id == record.operation.id;
+        match (self.sale.take_if(is_it), info) {
+            (Some(sale), Some(info)) => self.late_answer_to_sale(sale, info, now, step),
+            (Some(sale), None) => self.sale = Some(sale),
+            (None, info) => self.late_answer_after_sale(&record, info, now, step),
+        }
+        true
+    }
+
+    /// The sale still waits, for this payment or for another under its number.
+    fn late_answer_to_sale(
+        &mut self,
+        sale: LiveSale,
+        info: &PaymentInfo,
+        now: Now,
+        step: &mut Step,
+    ) {
+        match sale.phase {
+            Phase::Confirming { payment_id, .. } if payment_id == info.payment_id => {
+                self.apply(sale, info, now, step);
+            }
+            Phase::Confirming { .. } => {
+                let record = sale.record.clone();
+                self.sale = Some(sale);
+                self.undo_second_payment(&record, info, now, step);
+            }
+            Phase::Starting
+            | Phase::AwaitingScan
+            | Phase::Opening(_)
+            | Phase::AwaitingBuyer(_)
+            | Phase::Paying(_)
+            | Phase::InDoubt(_)
+            | Phase::Undoing { .. } => self.sale = Some(sale),
+        }
+    }
+
+    /// The sale is over. Whatever it was told, a payment that lives and that it does not stand on is
+    /// brought back.
+    fn late_answer_after_sale(
+        &mut self,
+        record: &SaleRecord,
+        info: Option<&PaymentInfo>,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let operation = &record.operation;
+        let learned = self.entry_learns(&operation.id, info, now, step);
+        let Some(info) = info.filter(|_| !learned) else {
+            return;
+        };
+        let stands = operation.state == State::Done || operation.undo.is_some();
+        if !(stands && operation.payment_id == Some(info.payment_id)) {
+            self.undo_second_payment(record, info, now, step);
+        }
+    }
+}
