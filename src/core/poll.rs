@@ -1,6 +1,6 @@
 //! When a person who acts is asked for.
 //!
-//! The service allows one question for a payment in `pollPayment` seconds ([`super::question_clock`] keeps
+//! The service allows one question for a payment in `pollPayment` seconds (`question_clock` keeps
 //! it), so only one choice is left: when the first question leaves; every later one follows as soon as
 //! it may. What each schedule of that rate costs was computed for 100 000 buyers: log-normal, σ 0.6,
 //! from the existence of the payment until the confirmation, with a median of 12 s (who confirms

@@ -1,13 +1,9 @@
 //! The service's shift: free text of the till, else the date in Belarus as `DDMMYYYY`.
 
 use jiff::civil::Date;
-use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
-/// Belarus keeps UTC+3 the whole year since 2011; where a machine has no time zone data, this holds.
-fn minsk() -> TimeZone {
-    TimeZone::get("Europe/Minsk").unwrap_or_else(|_| TimeZone::fixed(Offset::constant(3)))
-}
+use crate::clock::minsk;
 
 /// The date in Belarus at that moment, `DDMMYYYY`.
 #[must_use]

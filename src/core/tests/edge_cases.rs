@@ -11,17 +11,8 @@ use crate::service::call::{Call, Failure, PaymentStatus, Reply};
 const SECOND: Duration = Duration::from_secs(1);
 const CODE: &str = "https://getapp.o-plati.by/c/AB12";
 
-/// A world with the pauses that are the default.
-fn polite(mode: Mode) -> World {
-    let mut world = World::new(mode);
-    world.settings.poll_payment = 5 * SECOND;
-    world.settings.poll_session = 2 * SECOND;
-    world.crash(Duration::ZERO);
-    world
-}
-
 fn held(mode: Mode) -> World {
-    let mut world = polite(mode);
+    let mut world = World::polite(mode);
     world.service.holds_answers = true;
     world.begin("s", 1999);
     world.settle();
@@ -221,7 +212,7 @@ fn a_refused_number_is_asked_for_again_after_ten_minutes() {
 
 #[test]
 fn a_refund_that_is_refused_for_the_token_though_a_copy_was_carried_out_is_not_given_twice() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();
     // A copy was carried out; 403 with an error body comes from the way, and counts as the token's.
@@ -246,19 +237,6 @@ fn a_refund_that_is_refused_for_the_token_though_a_copy_was_carried_out_is_not_g
         "told failed, left {:?}, and nobody asks for it again",
         world.operation("s").left
     );
-}
-
-/// A paid sale.
-fn sold() -> World {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    world.live_on(2 * SECOND);
-    world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
-    assert_eq!(world.state("s"), State::Done);
-    world
 }
 
 /// A sale whose payment's fate is unknown to the cashier: `~1` undoes it.
@@ -334,7 +312,7 @@ fn a_dead_row_does_not_end_the_watch_of_a_refused_number() {
 
 #[test]
 fn a_refund_is_judged_by_its_pending_row_and_not_by_the_dead_one_before() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::AnswerLost);
@@ -407,7 +385,7 @@ fn a_restored_sale_looks_its_number_up_before_it_pays() {
 
 #[test]
 fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
-    let mut world = polite(Mode::DynamicQr);
+    let mut world = World::polite(Mode::DynamicQr);
     world.service.session_life = Some(60 * SECOND);
     world.begin("t", 100);
     world.settle();
@@ -435,7 +413,7 @@ fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
 
 #[test]
 fn a_living_session_is_asked_for_until_it_ends() {
-    let mut world = polite(Mode::DynamicQr);
+    let mut world = World::polite(Mode::DynamicQr);
     world.service.session_life = Some(60 * SECOND);
     world.begin("t", 100);
     world.settle();
@@ -465,7 +443,7 @@ fn a_living_session_is_asked_for_until_it_ends() {
 
 #[test]
 fn patience_between_two_questions_is_no_short_life_of_a_session() {
-    let mut world = polite(Mode::DynamicQr);
+    let mut world = World::polite(Mode::DynamicQr);
     world.service.session_life = Some(60 * SECOND);
     world.begin("s", 1999);
     world.settle();
@@ -489,7 +467,7 @@ fn patience_between_two_questions_is_no_short_life_of_a_session() {
 
 /// A sale whose service has asked for two minutes of patience 3 s ago.
 fn impatient() -> World {
-    let mut world = polite(Mode::DynamicQr);
+    let mut world = World::polite(Mode::DynamicQr);
     world.begin("s", 1999);
     world.settle();
     world.pass(2 * SECOND);
@@ -557,7 +535,7 @@ fn no_probe_leaves_while_the_service_asks_for_patience() {
 /// A refund of another till's payment is answered within seconds, whatever the service asks for.
 #[test]
 fn a_refund_that_waits_for_patience_does_not_hold_the_till() {
-    let mut world = polite(Mode::DynamicQr);
+    let mut world = World::polite(Mode::DynamicQr);
     world.refund_payment("r1", 7, 500);
     world.run_due();
     assert_eq!(world.pending[0].1.name(), "payment");
@@ -604,7 +582,7 @@ fn an_abort_is_confirmed_where_payments_are_asked_for_less_often_than_timeout() 
 #[test]
 fn debug_output_of_core_and_answers_holds_no_session() {
     let session = "31149777";
-    let mut world = polite(Mode::DynamicQr);
+    let mut world = World::polite(Mode::DynamicQr);
     world.begin("s", 1999);
     world.run_due();
     let reply = Reply::Session {

@@ -10,19 +10,6 @@ use crate::service::call::{Answer, Call, Failure, PaymentStatus, PaymentType, Re
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A paid sale of 1999 kopecks.
-fn sold() -> World {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    world.live_on(2 * SECOND);
-    world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
-    assert_eq!(world.state("s"), State::Done);
-    world
-}
-
 fn reply(world: &mut World, answer: Answer) {
     let (request, _) = world.pending.remove(0);
     world.event(Event::Answered { request, answer });
@@ -72,7 +59,7 @@ fn fail_reversals(world: &mut World, status: PaymentStatus) {
 
 #[test]
 fn a_reversal_that_the_service_ends_again_and_again_is_set_aside_after_an_hour() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.cancel("c1", "s", false);
     world.run_due();
     let began = world.now.mono;
@@ -93,7 +80,7 @@ fn a_reversal_that_the_service_ends_again_and_again_is_set_aside_after_an_hour()
 
 #[test]
 fn a_clock_that_is_set_back_does_not_lengthen_the_patience_by_what_it_lost() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.cancel("c1", "s", false);
     world.run_due();
     let mut looked = 0;
@@ -138,7 +125,7 @@ fn keep_reversal(world: &mut World, status: PaymentStatus, mut over: impl FnMut(
 fn a_reversal_that_is_never_finished_is_set_aside_after_an_hour_and_can_be_taken_up_or_settled() {
     for status in [PaymentStatus::InProgress, PaymentStatus::Unknown(77)] {
         for refund in [false, true] {
-            let mut world = sold();
+            let mut world = World::sold();
             if refund {
                 world.refund("c1", "s", 500);
             } else {
@@ -172,7 +159,7 @@ fn a_reversal_that_is_never_finished_is_set_aside_after_an_hour_and_can_be_taken
 
 #[test]
 fn a_right_answer_between_errors_begins_their_count_anew() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.cancel("c1", "s", false);
     world.run_due();
     let strange = || {
@@ -206,7 +193,7 @@ fn a_right_answer_between_errors_begins_their_count_anew() {
 
 #[test]
 fn a_late_refund_counts_only_when_it_has_reached_the_buyer() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
@@ -228,7 +215,7 @@ fn a_late_refund_counts_only_when_it_has_reached_the_buyer() {
 
 #[test]
 fn a_clock_that_was_set_back_does_not_put_off_the_question_for_what_was_absent() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
@@ -244,7 +231,7 @@ fn a_clock_that_was_set_back_does_not_put_off_the_question_for_what_was_absent()
 #[test]
 fn a_clock_that_was_set_on_does_not_ask_all_questions_for_what_was_absent_at_once() {
     for crashes in [false, true] {
-        let mut world = sold();
+        let mut world = World::sold();
         world.refund("r1", "s", 500);
         world.run_due();
         world.answer(Fate::Late(300));
@@ -266,7 +253,7 @@ fn a_clock_that_was_set_on_does_not_ask_all_questions_for_what_was_absent_at_onc
 
 #[test]
 fn a_late_refund_that_fails_after_all_takes_nothing() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
@@ -280,7 +267,7 @@ fn a_late_refund_that_fails_after_all_takes_nothing() {
 
 #[test]
 fn another_payment_under_our_number_is_never_believed() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::AnswerLost);

@@ -413,22 +413,9 @@ fn a_refusal_that_no_report_confirms_is_released_with_an_undoing() {
     );
 }
 
-/// A paid sale.
-fn sold() -> World {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    world.live_on(2 * SECOND);
-    world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
-    assert_eq!(world.state("s"), State::Done);
-    world
-}
-
 #[test]
 fn a_cancellation_that_is_refused_because_its_copy_was_carried_out_is_done() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::CopyRefused);
@@ -440,7 +427,7 @@ fn a_cancellation_that_is_refused_because_its_copy_was_carried_out_is_done() {
 
 #[test]
 fn a_refund_that_is_refused_because_its_copy_was_carried_out_is_done() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::CopyRefused);
@@ -451,7 +438,7 @@ fn a_refund_that_is_refused_because_its_copy_was_carried_out_is_done() {
 
 #[test]
 fn a_refused_cancellation_that_a_slow_copy_carries_out_ends_by_itself() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::LateCopyRefused(20));
@@ -466,7 +453,7 @@ fn a_refused_cancellation_that_a_slow_copy_carries_out_ends_by_itself() {
 
 #[test]
 fn a_refused_refund_holds_its_part_until_the_settling_time_is_over() {
-    let mut world = sold();
+    let mut world = World::sold();
     world.refund("r1", "s", 1500);
     world.run_due();
     world.answer(Fate::Refused);
@@ -479,18 +466,9 @@ fn a_refused_refund_holds_its_part_until_the_settling_time_is_over() {
 
 // ---- asking politely ----------------------------------------------------------------------------
 
-/// The settings as they are by default.
-fn polite(mode: Mode) -> World {
-    let mut world = World::new(mode);
-    world.settings.poll_payment = 5 * SECOND;
-    world.settings.poll_session = 2 * SECOND;
-    world.crash(Duration::ZERO);
-    world
-}
-
 #[test]
 fn a_payment_is_asked_for_every_five_seconds_and_a_session_every_two() {
-    let mut world = polite(Mode::DynamicQr);
+    let mut world = World::polite(Mode::DynamicQr);
     world.begin("s", 1999);
     world.settle();
     let before = world.requests;
@@ -510,7 +488,7 @@ fn a_payment_is_asked_for_every_five_seconds_and_a_session_every_two() {
 #[test]
 fn an_abort_does_not_ask_sooner_and_still_ends_in_time() {
     for after in 0..8 {
-        let mut world = polite(Mode::DynamicQr);
+        let mut world = World::polite(Mode::DynamicQr);
         world.begin("s", 1999);
         world.settle();
         world.join();
@@ -525,7 +503,7 @@ fn an_abort_does_not_ask_sooner_and_still_ends_in_time() {
 
 #[test]
 fn a_plea_for_patience_is_obeyed_and_fails_nothing() {
-    let mut world = polite(Mode::DynamicQr);
+    let mut world = World::polite(Mode::DynamicQr);
     world.begin("s", 1999);
     world.settle();
     world.pass(2 * SECOND);

@@ -146,6 +146,28 @@ impl World {
         world
     }
 
+    /// With the pauses between questions that are the default.
+    pub(super) fn polite(mode: Mode) -> World {
+        let mut world = World::new(mode);
+        world.settings.poll_payment = Duration::from_secs(5);
+        world.settings.poll_session = Duration::from_secs(2);
+        world.crash(Duration::ZERO);
+        world
+    }
+
+    /// With a paid sale `s` of 1999 kopecks.
+    pub(super) fn sold() -> World {
+        let mut world = World::new(Mode::DynamicQr);
+        world.begin("s", 1999);
+        world.settle();
+        world.join();
+        world.live_on(Duration::from_secs(2));
+        world.buyer(PaymentStatus::Ok);
+        world.live_on(Duration::from_secs(2));
+        assert_eq!(world.state("s"), State::Done);
+        world
+    }
+
     pub(super) fn event(&mut self, event: Event) {
         let step = self.core.handle(event, self.now);
         self.take(step);
