@@ -542,9 +542,16 @@ impl World<'_> {
 
     /// Whether a request under that number may still be on its way.
     pub(crate) fn may_arrive(&self, order_number: &str) -> bool {
-        self.closed_at
-            .get(order_number)
-            .is_some_and(|closed| self.now.mono < *closed + self.settings.settle)
+        let closed_at = self.closed_at.get(order_number);
+        self.is_under_way(order_number)
+            || closed_at.is_some_and(|closed| self.now.mono < *closed + self.settings.settle)
+    }
+
+    /// Whether the connection of a payment under that number lives.
+    fn is_under_way(&self, order_number: &str) -> bool {
+        let held = self.held.iter().map(|held| &held.call);
+        let mut calls = self.pending.iter().map(|(_, call, _)| call).chain(held);
+        calls.any(|call| matches!(call, Call::Pay { order_number: of, .. } if *of == *order_number))
     }
 
     pub(crate) fn fate_of(&mut self, call: &Call, fate: Fate) -> Answer {
