@@ -53,6 +53,9 @@ impl World<'_> {
                 return Err(format!("{} was called absent too early", operation.id));
             }
         }
+        if let Record::Entry(entry) = record {
+            self.check_set_aside(entry)?;
+        }
         if let Record::Sale(sale) = record
             && self.aborted.contains(&operation.id)
             && !operation.state.is_final()
@@ -73,6 +76,29 @@ impl World<'_> {
             if !paid {
                 return Err(format!("{} is done, but no money moved", operation.id));
             }
+        }
+        Ok(())
+    }
+
+    /// A person is not troubled with a reversal that was carried out, when the report shows that it was.
+    fn check_set_aside(&self, entry: &EntryRecord) -> Check {
+        let id = &entry.operation.id;
+        let was = self.records.get(id);
+        let was = was.is_some_and(|old| matches!(old, Record::Entry(old) if old.set_aside));
+        if was || !entry.set_aside || entry.reversal != Reversal::NotSent {
+            return Ok(());
+        }
+        let numbers = entry.order_numbers();
+        let mut reported = self.service.reported(self.now.mono).into_iter();
+        let carried_out = reported.any(|info| {
+            numbers.contains(&info.order_number)
+                && info.sum == entry.operation.amount
+                && info.status == PaymentStatus::Ok
+        });
+        if carried_out {
+            return Err(format!(
+                "{id} is set aside, and the report shows it carried out"
+            ));
         }
         Ok(())
     }
