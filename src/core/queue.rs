@@ -40,6 +40,8 @@ use crate::service::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, Re
 
 /// Most pause between tries that met no connection.
 const MOST_BACKOFF: Duration = Duration::from_secs(60);
+/// From a question for a watched number that met no answer to the next: nobody waits for it.
+const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(300);
 /// Most pause between looking up what was lost, while the service answers.
 const MOST_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
 /// Most pause while the service answers but the money has not moved yet.

@@ -283,7 +283,11 @@ impl World<'_> {
                 .map(|record| record.operation().amount.0),
             // Of another till's payment only the service knows the sum, and an answer of it may be
             // wrong by a kopeck; it refuses to give back more than there is.
-            (None, Some(id)) => self.service.ledger.get(&id).map(|paid| paid.info.sum.0 + 1),
+            (None, Some(id)) => match self.service.ledger.get(&id) {
+                Some(paid) => Some(paid.info.sum.0 + 1),
+                // It moves nothing of a payment that it does not know.
+                None => return Ok(()),
+            },
             (None, None) => None,
         };
         let Some(whole) = whole else {

@@ -304,7 +304,7 @@ impl Core {
     ) {
         entry.stage = Stage::Waiting;
         let Ok(Reply::Found(found)) = answer else {
-            entry.next_at = now.mono + MOST_BACKOFF;
+            entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
             return;
         };
         if entry.record.set_aside {
