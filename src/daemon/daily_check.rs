@@ -122,7 +122,7 @@ impl DailyCheck {
         let shift = shift_of(day);
         let count = compared.count();
         for difference in &compared.differences {
-            tell(&shift, difference);
+            log_difference(&shift, difference);
         }
         if compared.more > 0 {
             tracing::warn!(shift, more = compared.more, "Further differences");
@@ -150,7 +150,7 @@ impl DailyCheck {
 struct Unreconciled;
 
 /// One line for each difference.
-fn tell(shift: &str, difference: &Difference) {
+fn log_difference(shift: &str, difference: &Difference) {
     let side = |side: &Option<Side>| {
         let side = side.as_ref();
         side.map_or_else(

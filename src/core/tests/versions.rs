@@ -8,7 +8,7 @@ use crate::core::event::Reply as TillReply;
 use crate::operation::{Mode, Operation, State};
 
 /// The operation that the till was told last.
-fn told(world: &World) -> &Operation {
+fn replied(world: &World) -> &Operation {
     match world.replies.last() {
         Some(TillReply::Begun(Ok((_, operation))) | TillReply::Aborted(Ok(operation))) => operation,
         reply => panic!("{reply:?}"),
@@ -20,7 +20,7 @@ fn a_refused_code_is_a_change_though_the_state_is_as_before() {
     let mut world = World::new(Mode::ConsumerQr);
     world.begin("s", 1999);
     assert_eq!(
-        told(&world).version,
+        replied(&world).version,
         1,
         "the first write is the first version"
     );
@@ -64,7 +64,7 @@ fn what_is_told_and_what_is_undone_have_the_journals_version() {
     let paid = world.operation("s").clone();
     assert_eq!(paid.state, State::Done);
     world.cancel("c", "s", false);
-    assert_eq!(told(&world), world.operation("c"));
+    assert_eq!(replied(&world), world.operation("c"));
     let asked = world.operation("s").version;
     assert!(
         asked > paid.version,
@@ -85,6 +85,6 @@ fn versions_go_on_after_a_crash_and_an_abort_tells_its_own() {
     world.settle();
     assert!(world.operation("s").version > before);
     world.abort("s");
-    assert_eq!(told(&world), world.operation("s"));
-    assert_eq!(told(&world).state, State::Cancelled);
+    assert_eq!(replied(&world), world.operation("s"));
+    assert_eq!(replied(&world).state, State::Cancelled);
 }
