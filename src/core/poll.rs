@@ -74,11 +74,11 @@ impl Poll {
         self.next_at = now;
     }
 
-    /// No usable answer came. A plea for patience is no failure: the service lives, and says when.
+    /// No usable answer came. A plea for patience is no failure, and ends those before it: the service
+    /// lives, and says when it may be asked again.
     pub fn failed(&mut self, failure: Option<&Failure>, now: Duration) {
         if matches!(failure, Some(Failure::TooManyRequests { .. })) {
-            self.next_at = now;
-            return;
+            return self.answered(now);
         }
         self.failing_since.get_or_insert(now);
         self.next_at = now + RETRY_INTERVAL;
@@ -223,6 +223,7 @@ mod tests {
     fn a_plea_for_patience_is_no_failure() {
         let second = Duration::from_secs(1);
         let mut poll = Poll::begin(second);
+        poll.failed(None, 9 * second);
         let patience = Failure::TooManyRequests {
             retry_after: None,
             detail: "HTTP 429".into(),

@@ -281,8 +281,11 @@ impl Core {
         let visible = invitation.visible(mode, self.session_life, now.mono);
         let visible = visible.and_then(|one| Some((one.id.clone(), one.shows.clone()?)));
         let is_shown = invitation.shown.as_ref() == visible.as_ref().map(|(id, _)| id);
-        let fails = invitation.opening.as_ref();
-        let fails = fails.is_some_and(|opening| opening.failure.is_some());
+        let failure = invitation.opening.as_ref();
+        let failure = failure.and_then(|opening| opening.failure.as_ref());
+        let is_down =
+            |failure: &Failure| matches!(failure, Failure::NotSent { .. } | Failure::Lost { .. });
+        let fails = failure.is_some_and(is_down);
         match visible {
             Some((id, shows)) if !is_shown => {
                 invitation.shown = Some(id);
@@ -418,7 +421,7 @@ impl Core {
                 return self.session_over(sale, index, now, step);
             }
             // A plea for patience is no failure: the service lives, and the clock obeys.
-            Err(Failure::TooManyRequests { .. }) => {}
+            Err(Failure::TooManyRequests { .. }) => invitation.failing_since = None,
             Ok(_) | Err(_) => {
                 session.next_at = now.mono + MAX_RETRY_INTERVAL / 2;
                 let since = *invitation.failing_since.get_or_insert(now.mono);
