@@ -280,14 +280,12 @@ impl Core {
         }
     }
 
-    /// A restored sale of which the report knows nothing begins anew. Its payment gets another number, and
-    /// the old one is asked for again later.
-    fn begin_anew(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
-        let old = sale.record.clone();
+    /// A restored sale begins anew, and its payment gets another number.
+    fn begin_anew(&mut self, mut sale: LiveSale, step: &mut Step) {
         sale.record.operation.order_number = self.order_number();
         sale.phase = Phase::Starting;
-        step.write_sale(&mut sale.record, "begins anew under another number");
-        self.watch_number(&old, now, step);
+        let what = "begins anew under another number";
+        step.write_sale(&mut sale.record, what);
         self.sale = Some(sale);
     }
 
@@ -331,7 +329,10 @@ impl Core {
             return self.watch_number(&old, now, step);
         }
         if doubt.until <= now.mono && doubt.unsent {
-            return self.begin_anew(sale, now, step);
+            // No report came: what may stand under the old number is asked for later.
+            let old = sale.record.clone();
+            self.begin_anew(sale, step);
+            return self.watch_number(&old, now, step);
         }
         if doubt.until <= now.mono {
             let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
@@ -370,7 +371,7 @@ impl Core {
                 return self.found(sale, info, found, now, step);
             }
             if unsent {
-                return self.begin_anew(sale, now, step);
+                return self.begin_anew(sale, step);
             }
             // A row of another payment under our number is no absence.
             if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {
