@@ -171,7 +171,7 @@ function tellOperation(operation) {
   addToTimeline(operation, isUndoing);
   if (isUndoing) return;
   // Answers to calls and events take different ways and may overtake each other.
-  if (page.sale.updated_at !== undefined && operation.updated_at < page.sale.updated_at) return;
+  if (page.sale.version !== undefined && operation.version < page.sale.version) return;
   const changed = operation.state !== page.sale.state;
   page.sale = operation;
   page.closed = operation.state === 'done';
