@@ -84,7 +84,13 @@ fn a_difference_of_yesterday_degrades_health_until_somebody_finds_none() {
     let told = lines(&till);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains(&shift(1)) && told[0].contains("unknown_here"));
-    // A restart forgets nothing and repeats nothing.
+    // A restart forgets nothing and repeats nothing, once the facts are on the disk: that is a moment after the
+    // interface tells them.
+    wait_for("the facts on the disk", || {
+        let kept = std::fs::read_to_string(till.path(STATE)).ok()?;
+        let kept: Value = serde_json::from_str(&kept).ok()?;
+        (kept["differences"] == expected).then_some(())
+    });
     till.kill();
     till.start();
     assert_eq!(health(&till)["reconciliation"]["shifts"], expected);
