@@ -36,7 +36,7 @@ use crate::core::{Core, shift, words};
 use crate::display::Scene;
 use crate::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};
 use crate::problem::{Code, Problem, seed};
-use crate::service::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, Reply};
+use crate::service::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
 
 /// Most pause between tries that met no connection.
 const MOST_BACKOFF: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use crate::core::record::Ending;
 use crate::operation::{ErrorCode, Kind, Mode, OperationError, State};
 use crate::problem::seed;
-use crate::service::call::{Failure, PaymentStatus, TokenProblem};
+use crate::service::call::{Failure, Heard, PaymentStatus, TokenProblem};
 
 /// Said when a code that is no buyer's was read while a sale was armed.
 pub const NOT_A_BUYERS_CODE: &str = "Это не код О!плати";
@@ -173,7 +173,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         | Failure::TooManyRequests { detail, .. }
         | Failure::Lost {
             detail,
-            protocol: false,
+            heard: Heard::Nothing | Heard::Status,
         } => no_connection(detail),
         Failure::SessionOver { detail } => error(
             ErrorCode::ServiceRejected,
@@ -183,7 +183,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         ),
         Failure::Lost {
             detail,
-            protocol: true,
+            heard: Heard::Nonsense,
         } => error(
             ErrorCode::ServiceProtocol,
             "Сервер О!плати ответил неверно",
@@ -246,7 +246,7 @@ mod tests {
         );
         let lost = Failure::Lost {
             detail: "reset".into(),
-            protocol: false,
+            heard: Heard::Nothing,
         };
         assert_eq!(of_failure(&lost).message, "Ошибка обращения к серверу");
     }

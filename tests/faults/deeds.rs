@@ -14,7 +14,7 @@ use oplati::operation::{
 use oplati::report::{Compared, Comparison};
 use oplati::secret::Secret;
 use oplati::service::call::{
-    Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
 };
 use oplati::service::{HttpAnswer, classify};
 
@@ -469,7 +469,7 @@ impl World<'_> {
             let waited_for = self.waits_for(&order_number);
             let answer = info.map(Reply::Payment).ok_or_else(|| Failure::Lost {
                 detail: "lost".into(),
-                protocol: false,
+                heard: Heard::Nothing,
             });
             let (request, crashes) = (held.request, self.counts.crashes);
             self.event(Event::Answered { request, answer })?;
@@ -494,7 +494,7 @@ impl World<'_> {
         let request = held.request;
         let answer = Err(Failure::Lost {
             detail: "reset".into(),
-            protocol: false,
+            heard: Heard::Nothing,
         });
         self.event(Event::Answered { request, answer })
     }
@@ -556,10 +556,10 @@ impl World<'_> {
 
     pub(crate) fn fate_of(&mut self, call: &Call, fate: Fate) -> Answer {
         let mono = self.now.mono;
-        let lost = |protocol| {
+        let lost = |heard| {
             Err(Failure::Lost {
                 detail: "lost".into(),
-                protocol,
+                heard,
             })
         };
         let fault = match fate {
@@ -588,26 +588,26 @@ impl World<'_> {
             Fate::NotSent => Err(Failure::NotSent {
                 detail: "connection refused".into(),
             }),
-            Fate::RequestLost => lost(false),
+            Fate::RequestLost => lost(Heard::Nothing),
             Fate::Error => classify(call, &HttpAnswer::new(503, ERROR_BODY)),
             Fate::AnswerLost => {
                 drop(self.service.effect(call, mono));
                 if self.random.one_in(2) {
-                    lost(false)
+                    lost(Heard::Nothing)
                 } else {
                     classify(call, &HttpAnswer::new(500, ERROR_BODY))
                 }
             }
             Fate::Garbage => {
                 drop(self.service.effect(call, mono));
-                lost(true)
+                lost(Heard::Nonsense)
             }
             Fate::Cut => match self.service.effect(call, mono).map(|reply| body(&reply)) {
                 Ok(Some(whole)) => {
                     let end = self.random.below(whole.len() as u64) as usize;
                     classify(call, &HttpAnswer::new(200, &whole.as_bytes()[..end]))
                 }
-                Ok(None) => lost(true),
+                Ok(None) => lost(Heard::Nonsense),
                 refused @ Err(_) => refused.map(|_| Reply::Alive),
             },
             Fate::Late(seconds) => {
@@ -615,7 +615,7 @@ impl World<'_> {
                     let at = mono + Duration::from_secs(seconds);
                     self.service.late.push((at, call.clone()));
                 }
-                lost(false)
+                lost(Heard::Nothing)
             }
             Fate::Refused => Err(Failure::Refused {
                 message: None,

@@ -438,7 +438,7 @@ impl Core {
             Failure::Refused { detail, .. }
             | Failure::Lost {
                 detail,
-                protocol: true,
+                heard: Heard::Nonsense,
             } => {
                 return self.answered_error(entry, detail, now, step);
             }

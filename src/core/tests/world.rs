@@ -20,7 +20,7 @@ use crate::operation::{
 };
 use crate::secret::Secret;
 use crate::service::call::{
-    Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
 };
 
 /// What happens to one request.
@@ -300,7 +300,7 @@ impl World {
         let (request, _) = self.held.remove(0);
         let answer = Err(Failure::Lost {
             detail: "reset".into(),
-            protocol: false,
+            heard: Heard::Nothing,
         });
         self.event(Event::Answered { request, answer });
     }
@@ -511,7 +511,7 @@ impl World {
         let lost = || {
             Err(Failure::Lost {
                 detail: "reset".into(),
-                protocol: false,
+                heard: Heard::Nothing,
             })
         };
         if fate == Fate::NotSent {
