@@ -8,8 +8,8 @@ use oplati::core::event::Event;
 use oplati::core::record::Record;
 use oplati::money::Kopecks;
 use oplati::operation::{
-    CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, Receipt, RefundRequest,
-    SaleRequest, State, Wish,
+    CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, Outcome, Receipt,
+    RefundRequest, SaleRequest, State, Verdict, Wish,
 };
 use oplati::report::{Compared, Comparison};
 use oplati::secret::Secret;
@@ -92,7 +92,10 @@ impl World<'_> {
             self.event(Event::Settle {
                 ticket: self.ticket,
                 id,
-                reason: "by hand".into(),
+                verdict: Verdict {
+                    reason: "by hand".into(),
+                    outcome: Outcome::CarriedOut,
+                },
             })?;
         }
         Ok(())
