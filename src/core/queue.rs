@@ -85,6 +85,9 @@ impl Core {
             return None;
         }
         let free = self.questions.free_at(&entry.first_question());
+        if entry.retry_asked {
+            return Some(free);
+        }
         Some(free.max(entry.next_at))
     }
 
@@ -100,7 +103,7 @@ impl Core {
         // While the line is dead the oldest alone tries it.
         let is_line_dead = ours().any(|(_, entry)| entry.blocks() && entry.wants_connection);
         let head = ours()
-            .filter(|(_, entry)| entry.blocks() && !is_busy)
+            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)
             .take(if is_line_dead { 1 } else { usize::MAX })
             .filter_map(at)
             .min_by_key(|(_, at)| *at);
@@ -122,7 +125,9 @@ impl Core {
             return;
         }
         let mut entry = self.entries.remove(index);
-        self.try_entry(&mut entry, now, step);
+        if !entry.retry_asked || self.take_up_again(&mut entry, now, step) {
+            self.try_entry(&mut entry, now, step);
+        }
         self.entries.insert(index.min(self.entries.len()), entry);
     }
 

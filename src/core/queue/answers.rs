@@ -453,12 +453,12 @@ impl Core {
     /// The reversal is not final. One that never will be must not close the shop: after the patience that
     /// errors have, a person looks, and the till sells on.
     fn still_pending(&mut self, entry: &mut LiveEntry, fact: &str, now: Now, step: &mut Step) {
-        let since = *entry.pending_since.get_or_insert(now.mono);
-        if entry.gets_nowhere(now) {
+        if entry.is_pending_for_long(now) {
             entry.record.last_error = Some(fact.to_owned());
             return self.set_aside(entry, "the reversal stays pending", now, step);
         }
         // A cashier waits for it as long as for any answer, and a buyer behind him no longer.
+        let since = entry.pending_since.unwrap_or(now.mono);
         if now.mono.saturating_sub(since) >= self.settings.timeout {
             self.put_off(entry, now);
         }
@@ -564,6 +564,7 @@ fn note_loss(entry: &mut LiveEntry, failure: &Failure, now: Now) {
     let since = if failure.was_answered() {
         &mut entry.stuck_since
     } else {
+        entry.answered_from = None;
         &mut entry.silent_since
     };
     since.get_or_insert(now.mono);
@@ -585,6 +586,9 @@ fn cannot_be_asked_for(failure: &Failure) -> bool {
 const MOST_EARLIER: usize = 16;
 
 fn know_reversal(entry: &mut LiveEntry, info: &PaymentInfo) {
+    if !matches!(entry.record.reversal, Reversal::Known(_)) {
+        entry.is_last_try = false;
+    }
     entry.record.reversal = Reversal::Known(info.payment_id);
     entry.record.operation.payment_id = Some(info.payment_id);
 }
