@@ -46,6 +46,7 @@ impl Core {
             self.down |= error.code == ErrorCode::NoConnection;
         }
         sale.record.operation.error = error;
+        self.note_witness(&sale.record, now);
         for late in self.late.values_mut() {
             if late.operation.id == sale.record.operation.id {
                 late.clone_from(&sale.record);

@@ -52,6 +52,8 @@ pub struct Restored {
     pub entries: Vec<EntryRecord>,
     /// What those entries reverse, and the sales of the refunds among that.
     pub targets: Vec<Record>,
+    /// Sales that were seen paid, a few of each shift that may be asked for, oldest first.
+    pub witnesses: Vec<SaleRecord>,
     /// The number of the daemon's next own operation.
     pub next_own: u64,
     /// The newest time in the journal.

@@ -26,7 +26,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::clock::Now;
-use crate::core::entry::{BACKOFF, LONGEST_RECHECK, LiveEntry, Refusal, Stage};
+use crate::core::entry::{BACKOFF, LiveEntry, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage};
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{EntryRecord, EntryRequest, Pending, Record, Reversal, Target};
@@ -52,8 +52,6 @@ const MOST_ANSWERED_ERRORS: u32 = 10;
 const ERRORS_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// So many failed tries are an alarm.
 const ALARM_TRIES: u32 = 6;
-/// When an order number that was conclusively absent is asked for again.
-const RECHECKS: [SignedDuration; 2] = [SignedDuration::from_mins(10), LONGEST_RECHECK];
 
 impl Core {
     /// Entries that block sales, oldest first.
@@ -140,7 +138,12 @@ impl Core {
 
     /// Asks once more for numbers that were absent, or refused.
     fn look_up_watched(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
-        let (call, subjects) = (look_up_recheck(&entry.record), entry.first_question());
+        let call = if entry.record.watches_reversal() {
+            self.reversal_look_up(&entry.record, now)
+        } else {
+            self.target_look_up(&entry.record.target, now)
+        };
+        let subjects = entry.first_question();
         let id = &entry.record.operation.id;
         let request = self.question(id, call, subjects, now, step);
         entry.stage = Stage::Rechecking { request };
@@ -151,7 +154,7 @@ impl Core {
         if !self.may_ask(entry, &subjects, now) {
             return;
         }
-        let call = look_up_target(&entry.record.target);
+        let call = self.target_look_up(&entry.record.target, now);
         let request = self.question(&entry.record.operation.id, call, subjects, now, step);
         entry.stage = Stage::LookingUp {
             request,
@@ -215,12 +218,8 @@ impl Core {
         if !self.may_ask(entry, &subjects, now) {
             return;
         }
-        let operation = &entry.record.operation;
-        let call = Call::LookUp {
-            shifts: shift::both(&operation.shift, &entry.record.target.shift),
-            order_numbers: entry.record.order_numbers(),
-        };
-        let request = self.question(&operation.id, call, subjects, now, step);
+        let call = self.reversal_look_up(&entry.record, now);
+        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
         entry.stage = Stage::LookingUpReversal {
             request,
             asked_at: now.mono,
@@ -231,6 +230,25 @@ impl Core {
     fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
         let Some(payment_id) = entry.record.target.payment_id else {
             return;
+    fn target_look_up(&self, target: &Target, now: Now) -> Call {
+        let order_numbers = vec![target.order_number.clone()];
+        Call::LookUp {
+            shifts: shift::neighbourhood(&target.shift),
+            witnesses: self.witnesses_of(&[&target.shift], &order_numbers, now),
+            order_numbers,
+        }
+    }
+
+    fn reversal_look_up(&self, record: &EntryRecord, now: Now) -> Call {
+        let (own, targets) = (&record.operation.shift, &record.target.shift);
+        let order_numbers = record.order_numbers();
+        Call::LookUp {
+            shifts: shift::both(own, targets),
+            witnesses: self.witnesses_of(&[own, targets], &order_numbers, now),
+            order_numbers,
+        }
+    }
+
         };
         entry.refusal = None;
         entry.record.resent = entry.record.reversal == Reversal::Sent;
@@ -410,24 +428,6 @@ fn settle(
     entry.set(State::Failed, words::SETTLED, now);
     step.write_entry(&mut entry.record, "closed by a person");
     Ok(entry.record.queue_item())
-}
-
-fn look_up_target(target: &Target) -> Call {
-    Call::LookUp {
-        shifts: shift::neighbourhood(&target.shift),
-        order_numbers: vec![target.order_number.clone()],
-    }
-}
-
-/// What was absent or refused: the reversal itself, or the payment that an undoing was for.
-fn look_up_recheck(record: &EntryRecord) -> Call {
-    if record.watches_reversal() {
-        return Call::LookUp {
-            shifts: shift::both(&record.operation.shift, &record.target.shift),
-            order_numbers: record.order_numbers(),
-        };
-    }
-    look_up_target(&record.target)
 }
 
 /// After a refusal the number is asked for when the settling time is over, and then as every absent one.

@@ -515,6 +515,31 @@ fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
     assert!(journal.find("~1").unwrap().is_none() && journal.find("owed").unwrap().is_none());
 }
 
+#[test]
+fn a_restart_finds_the_sales_that_a_report_must_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    let newest = 50 * 3600;
+    for (id, at, state) in [
+        ("too-old", newest - 49 * 3600, State::Done),
+        ("a", newest - 47 * 3600, State::Done),
+        ("b", newest - 5, State::Done),
+        ("c", newest - 4, State::Failed),
+        ("d", newest - 3, State::Done),
+        ("e", newest - 2, State::Done),
+        ("f", newest, State::Done),
+    ] {
+        let (mut other, _) = super::tests::core(Restored::default());
+        begin(&mut journal, &mut other, id, at);
+        ended(&mut journal, id, at, state);
+    }
+    let restored = journal.restore().unwrap();
+    let ids = restored.witnesses.iter().map(|sale| &sale.operation.id);
+    assert_eq!(ids.collect::<Vec<_>>(), ["a", "d", "e", "f"]);
+}
+
 /// Rows as version 1 wrote them: a paid sale, and a failed one with its undoing.
 const VERSION_1: &str = include_str!("tests/version_1.sql");
 

@@ -687,7 +687,9 @@ fn body(reply: &Reply) -> Option<String> {
             let rows: Vec<String> = rows.iter().map(row).collect();
             Some(format!("[{}]", rows.join(",")))
         }
-        Reply::Session { .. } | Reply::Consumer { .. } | Reply::Alive => None,
+        Reply::Session { .. } | Reply::Consumer { .. } | Reply::Partial { .. } | Reply::Alive => {
+            None
+        }
     }
 }
 

@@ -21,6 +21,9 @@ impl Core {
             (Stage::LookingUp { asked_at, .. }, Ok(Reply::Found(found))) => {
                 self.target_looked_up(&mut entry, asked_at, found, now, step);
             }
+            (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
+                self.answered_error(&mut entry, detail, now, step);
+            }
             (Stage::Rechecking { .. }, answer) => self.rechecked(&mut entry, answer, now, step),
             (Stage::Looking { .. }, Ok(Reply::Payment(info))) if is_target_of(info, &entry) => {
                 self.judge(&mut entry, info.status, now, step);
@@ -32,7 +35,10 @@ impl Core {
                 self.reversed(&mut entry, knew_paid, answer, now, step);
             }
             (Stage::LookingUpReversal { asked_at, .. }, Ok(Reply::Found(found))) => {
-                self.reversal_looked_up(&mut entry, asked_at, found, now, step);
+                self.reversal_looked_up(&mut entry, asked_at, found, None, now, step);
+            }
+            (Stage::LookingUpReversal { asked_at, .. }, Ok(Reply::Partial { found, detail })) => {
+                self.reversal_looked_up(&mut entry, asked_at, found, Some(detail), now, step);
             }
             (Stage::LookingAtReversal { .. }, Ok(Reply::Payment(info))) => {
                 self.judge_reversal(&mut entry, info, now, step);
@@ -292,11 +298,13 @@ impl Core {
     fn reversal_looked_up(
         &mut self,
         entry: &mut LiveEntry,
+    /// `gap`: why what was not found is not absent.
         asked_at: Duration,
         found: &[PaymentInfo],
         now: Now,
         step: &mut Step,
     ) {
+        gap: Option<&String>,
         // One that was carried out or will be decides; else the present number's own fate.
         let ours = || found.iter().filter(|info| entry.is_reversal(info));
         let present = &entry.record.operation.order_number;
@@ -314,6 +322,11 @@ impl Core {
         if let Some(refusal) = entry.refusal.take() {
             return self.believe_refusal(entry, &refusal, now, step);
         }
+        // Neither an absence nor a refusal is believed for want of a row in a report that is not whole: the
+        // entry asks again, and is set aside when that lasts too long.
+        if let Some(gap) = gap {
+            return self.answered_error(entry, gap, now, step);
+        }
         let conclusive_from = entry.reversal_lost_at + self.settings.settle;
         if asked_at < conclusive_from {
             entry.end_errors();
@@ -323,7 +336,7 @@ impl Core {
         }
         if entry.record.is_refund() {
             plan_rechecks(&mut entry.record, now);
-            entry.record.left_held_until = Some(0);
+            entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);
             let error = words::no_connection("the refund was conclusively absent");
             self.fail_entry(entry, error, "conclusively absent", now, step);
             return entry.plan_recheck(now);
