@@ -516,6 +516,37 @@ fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
 }
 
 #[test]
+fn the_newest_operation_that_carries_a_number_is_the_one_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    // A cancellation takes the place of the set-aside undoing, and its number with it.
+    let mut record = journal.find("~1").unwrap().unwrap();
+    let number = record.operation().order_number.clone();
+    record.operation_mut().payment_id = Some(7);
+    for id in ["~1", "c1"] {
+        record.operation_mut().id = id.into();
+        let (record, what, at) = (record.clone(), "taken over".into(), now(20).wall);
+        journal.commit(&[Write { record, what, at }]).unwrap();
+    }
+    for (number, payment_id) in [(number.as_str(), 7), ("another", 7)] {
+        let mut reader = ShiftReader::open(&path, "24112026").unwrap();
+        let known = reader.reported(number, payment_id).unwrap().unwrap();
+        assert_eq!(known.operation().id, "c1");
+        let mut seen = Vec::new();
+        let note = |record: &Record, reported| {
+            if reported {
+                seen.push(record.operation().id.clone());
+            }
+        };
+        reader.each(note).unwrap();
+        assert_eq!(seen, ["c1"]);
+    }
+}
+
+#[test]
 fn a_restart_finds_the_sales_that_a_report_must_hold() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
