@@ -119,13 +119,18 @@ pub enum Event {
         /// Which.
         id: String,
     },
-    /// A shift was compared with the service's report: an order number that was absent is asked for
-    /// once more.
+    /// A shift was compared with the service's report: a number that was absent or took nothing is asked
+    /// for once more.
     Recheck {
-        /// The entry that concluded the absence.
+        /// The entry that concluded so.
         entry: Box<EntryRecord>,
         /// What it reverses.
         target: Option<Record>,
+    },
+    /// The same for a sale that was told as not paid, and that nothing has been undone of.
+    RecheckSale {
+        /// Which.
+        sale: Box<SaleRecord>,
     },
     /// A person closes a set-aside entry.
     Settle {

@@ -212,6 +212,7 @@ impl Core {
                 self.settle_entry(ticket, &id, &reason, now, &mut step);
             }
             Event::Recheck { entry, target } => self.recheck(*entry, target, now),
+            Event::RecheckSale { sale } => self.recheck_sale(*sale, now, &mut step),
             Event::Answered { request, answer } => {
                 self.questions.ended(request, &answer, now.mono);
                 self.note_contact(answer.as_ref().err(), now);

@@ -1,5 +1,9 @@
 //! Bringing money back: the durable queue of reversals.
 //!
+//! No end is for ever: after an absence, a refusal and a payment that took nothing the number is asked for
+//! again 10 minutes, an hour and a day later and at each reconciliation that shows it, and what is found
+//! paid or pending then is reversed. No absence follows from a report that is not whole.
+//!
 //! An entry looks before it acts, acts at most once at a time, and believes only what it then
 //! sees. One *try* is a chain of requests that ends with a verdict: carried out, conclusively absent,
 //! set aside, or "later" with a reason.
@@ -226,10 +230,6 @@ impl Core {
         };
     }
 
-    /// The one place from which a reversal leaves: its intent is written first.
-    fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
-        let Some(payment_id) = entry.record.target.payment_id else {
-            return;
     fn target_look_up(&self, target: &Target, now: Now) -> Call {
         let order_numbers = vec![target.order_number.clone()];
         Call::LookUp {
@@ -249,6 +249,10 @@ impl Core {
         }
     }
 
+    /// The one place from which a reversal leaves: its intent is written first.
+    fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
+        let Some(payment_id) = entry.record.target.payment_id else {
+            return;
         };
         entry.refusal = None;
         entry.record.resent = entry.record.reversal == Reversal::Sent;
@@ -383,7 +387,7 @@ impl Core {
         step.reply(ticket, TillReply::Queue(answer));
     }
 
-    /// Takes up an absence that a report has put in doubt.
+    /// Takes up an end that a report has put in doubt.
     pub(super) fn recheck(&mut self, entry: EntryRecord, target: Option<Record>, now: Now) {
         let known = |live: &LiveEntry| live.record.operation.id == entry.operation.id;
         if let Some(live) = self.entries.iter_mut().find(|live| known(live)) {
@@ -392,7 +396,9 @@ impl Core {
             }
             return;
         }
-        if entry.is_live() || entry.settled.is_some() {
+        // What has a reversal was carried out, or is counted as a late refund already.
+        let has_reversal = matches!(entry.reversal, Reversal::Known(_));
+        if entry.is_live() || entry.settled.is_some() || has_reversal {
             return;
         }
         if let Some(target) = target {

@@ -18,6 +18,7 @@ use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::core::Core;
 use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket, Write};
+use crate::core::record::Record;
 use crate::daemon::bench::{self, Bench};
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
@@ -361,7 +362,7 @@ impl CoreLoop {
                     let entry = Box::new(entry);
                     self.feed(Event::Recheck { entry, target }).await;
                 }
-                Ok(None) => {}
+                Ok(None) => self.recheck_sale(&id).await,
                 Err(error) => drop(unreadable(&error)),
             },
             Command::Retry { id, answer } => {
@@ -436,6 +437,15 @@ impl CoreLoop {
             self.publish_health();
         }
         !lacking
+    }
+
+    /// A report holds the payment of a sale that has no undoing.
+    async fn recheck_sale(&mut self, id: &str) {
+        match self.parts.journal.find(id) {
+            Ok(Some(Record::Sale(sale))) => self.feed(Event::RecheckSale { sale }).await,
+            Ok(_) => {}
+            Err(error) => drop(unreadable(&error)),
+        }
     }
 
     /// Writes first, effects after.

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
 use crate::api::till::{Archive, OperationStep, OperationsQuery};
-use crate::core::record::Record;
-use crate::operation::{Operation, QueueItem, word};
+use crate::core::record::{EntryRecord, Record};
+use crate::operation::{Kind, Operation, QueueItem, State, word};
 use crate::problem::{Code, Problem};
 
 /// Steps of one operation that are told: one that waits in the queue for days has many.
@@ -108,13 +108,38 @@ impl ShiftReader {
         Ok(())
     }
 
-    /// The undoing that found nothing of that operation, or the refund itself.
+    /// What was done to undo a sale that the till was told as not paid, oldest first; of any other record
+    /// nothing.
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
-    pub fn undoing_of(&self, id: &str) -> Result<Option<String>, JournalError> {
-        let sql = "SELECT id FROM operations WHERE (of = ?1 AND kind = 'cancel') OR (id = ?1 AND kind = 'refund') \
-                   ORDER BY seq DESC LIMIT 1";
+    pub fn undoings_of(&self, record: &Record) -> Result<Vec<EntryRecord>, JournalError> {
+        let operation = record.operation();
+        if operation.kind != Kind::Sale || operation.state == State::Done {
+            return Ok(Vec::new());
+        }
+        let sql = format!("SELECT {COLUMNS} FROM operations WHERE of = ?1 ORDER BY seq");
+        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let rows = query
+            .query_map([&operation.id], read_row)
+            .map_err(reading)?;
+        let mut undoings = Vec::new();
+        for row in rows {
+            if let Record::Entry(entry) = parse(&row.map_err(reading)?)? {
+                undoings.push(*entry);
+            }
+        }
+        Ok(undoings)
+    }
+
+    /// What is asked for again when an operation that the till was told as not carried out is reported: the
+    /// newest undoing of a sale, or the sale itself, if it has none; the refund itself.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn to_recheck(&self, id: &str) -> Result<Option<String>, JournalError> {
+        let sql = "SELECT id FROM operations WHERE (of = ?1 AND kind IN ('cancel', 'annul')) \
+                   OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC LIMIT 1";
         self.connection
             .query_row(sql, [id], |row| row.get(0))
             .optional()

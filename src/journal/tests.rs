@@ -547,6 +547,32 @@ fn the_newest_operation_that_carries_a_number_is_the_one_reported() {
 }
 
 #[test]
+fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    let reader = ShiftReader::open(&path, "24112026").unwrap();
+    let undoings = |id: &str| {
+        let record = journal.find(id).unwrap().unwrap();
+        let undoings = reader.undoings_of(&record).unwrap();
+        let ids = undoings.into_iter().map(|entry| entry.operation.id);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (undoings("owed"), undoings("~1")),
+        (vec!["~1".into()], vec![])
+    );
+    let to_recheck = |id: &str| reader.to_recheck(id).unwrap();
+    assert_eq!(to_recheck("owed").as_deref(), Some("~1"));
+    let forget = "DELETE FROM operations WHERE id = '~1'";
+    journal.connection.execute(forget, []).unwrap();
+    assert_eq!(to_recheck("owed").as_deref(), Some("owed"), "it has none");
+    assert_eq!(to_recheck("nobody"), None);
+}
+
+#[test]
 fn a_restart_finds_the_sales_that_a_report_must_hold() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();

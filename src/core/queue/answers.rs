@@ -101,8 +101,11 @@ impl Core {
     fn judge(&mut self, entry: &mut LiveEntry, status: PaymentStatus, now: Now, step: &mut Step) {
         entry.wants_connection = false;
         if status.took_nothing() {
+            // No final status stays ("What nothing may assume"): the number is watched as an absent one is.
+            plan_rechecks(&mut entry.record, now);
             let message = words::of_entry(entry.record.operation.kind, State::Done);
-            return self.conclude(entry, message, "the payment took no money", now, step);
+            self.conclude(entry, message, "the payment took no money", now, step);
+            return entry.plan_recheck(now);
         }
         let paid = status == PaymentStatus::Ok;
         entry.saw_paid = paid;
@@ -295,16 +298,16 @@ impl Core {
         }
     }
 
+    /// `gap`: why what was not found is not absent.
     fn reversal_looked_up(
         &mut self,
         entry: &mut LiveEntry,
-    /// `gap`: why what was not found is not absent.
         asked_at: Duration,
         found: &[PaymentInfo],
+        gap: Option<&String>,
         now: Now,
         step: &mut Step,
     ) {
-        gap: Option<&String>,
         // One that was carried out or will be decides; else the present number's own fate.
         let ours = || found.iter().filter(|info| entry.is_reversal(info));
         let present = &entry.record.operation.order_number;
@@ -319,13 +322,13 @@ impl Core {
             let detail = "the order number belongs to another reversal";
             return self.answered_error(entry, detail, now, step);
         }
-        if let Some(refusal) = entry.refusal.take() {
-            return self.believe_refusal(entry, &refusal, now, step);
-        }
         // Neither an absence nor a refusal is believed for want of a row in a report that is not whole: the
         // entry asks again, and is set aside when that lasts too long.
         if let Some(gap) = gap {
             return self.answered_error(entry, gap, now, step);
+        }
+        if let Some(refusal) = entry.refusal.take() {
+            return self.believe_refusal(entry, &refusal, now, step);
         }
         let conclusive_from = entry.reversal_lost_at + self.settings.settle;
         if asked_at < conclusive_from {

@@ -443,9 +443,19 @@ impl Core {
         );
         let of = entry.record.operation.of.clone();
         let what = "its lost payment was found after all";
-        self.change_target(of.as_deref(), what, now, step, |sale| {
-            sale.payment_id = Some(payment_id);
-            sale.undo = Some(Undo::Pending);
+        let amount = entry.record.operation.amount;
+        let mut sale_of_refund = None;
+        self.change_target(of.as_deref(), what, now, step, |target| {
+            target.payment_id = Some(payment_id);
+            target.undo = Some(Undo::Pending);
+            if target.kind == Kind::Refund {
+                sale_of_refund.clone_from(&target.of);
+            }
+        });
+        // The buyer has the refund again, until its cancellation is carried out.
+        let what = "its refund was found made after all";
+        self.change_target(sale_of_refund.as_deref(), what, now, step, |sale| {
+            take_from_left(sale, amount);
         });
     }
 

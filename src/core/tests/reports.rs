@@ -1,16 +1,225 @@
-//! What no report may be trusted with: that what it lacks is not there.
+//! What no report may be trusted with: that a final status stays, and that what it lacks is not there.
 
 use std::time::Duration;
 
 use super::world::{Fate, World};
 use crate::core::event::Event;
+use crate::core::record::{EntryRecord, Record};
 use crate::operation::{ErrorCode, Mode, State, Undo};
+use crate::report::{Compared, Comparison};
 use crate::service::call::{Call, PaymentStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const CODE: &str = "https://getapp.o-plati.by/c/AB12";
+
+/// A sale `s` whose payment waits for its buyer.
+fn confirming() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world
+}
+
+/// The service changes its mind about an operation.
+fn set(world: &mut World, payment_id: i64, status: PaymentStatus) {
+    world
+        .service
+        .ledger
+        .get_mut(&payment_id)
+        .unwrap()
+        .info
+        .status = status;
+}
+
+/// The service's ledger past the journal.
+fn compare(world: &World) -> Compared {
+    let mut comparison = Comparison::default();
+    for payment in world.service.ledger.values() {
+        let number = &payment.info.order_number;
+        let mut records = world.journal.values();
+        let known = records.find(|record| record.operation().order_number == *number);
+        let of = |record: &Record| match record {
+            Record::Entry(entry)
+                if entry.operation.of == known.map(|k| k.operation().id.clone()) =>
+            {
+                Some(entry.as_ref().clone())
+            }
+            Record::Entry(_) | Record::Sale(_) => None,
+        };
+        let undoings: Vec<EntryRecord> = world.journal.values().filter_map(of).collect();
+        comparison.reported(&payment.info, known, &undoings);
+    }
+    for record in world.journal.values() {
+        comparison.journalled(record, true);
+    }
+    comparison.finish()
+}
+
+fn count(compared: &Compared) -> (u64, &[String]) {
+    (compared.count(), &compared.unmoved)
+}
+
+fn recheck_sale(world: &mut World, id: &str) {
+    let Record::Sale(sale) = world.journal[id].clone() else {
+        panic!("{id} is no sale")
+    };
+    world.event(Event::RecheckSale { sale });
+}
+
+// ---- no final status stays ----------------------------------------------------------------------
+
+/// A payment that the till cancelled while it was pending.
+fn cancelled() -> World {
+    let mut world = confirming();
+    world.abort("s");
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::Cancelled);
+    assert_eq!(
+        world.service.ledger[&1000].info.status,
+        PaymentStatus::TechnicalCancelling
+    );
+    world
+}
+
+#[test]
+fn a_cancelled_payment_that_is_paid_after_all_is_found_and_brought_back() {
+    for crashes in [false, true] {
+        for waits in [5 * MINUTE, 30 * MINUTE, 20 * HOUR] {
+            let mut world = cancelled();
+            assert_eq!(
+                world.core.status(world.now).queue_depth,
+                0,
+                "it blocks nobody"
+            );
+            world.live_on(waits);
+            set(&mut world, 1000, PaymentStatus::Ok);
+            if crashes {
+                world.crash(SECOND);
+            }
+            world.live_on(25 * HOUR);
+            assert_eq!(world.service.reversed(1000), 1999, "after {waits:?}");
+            let sale = world.operation("s");
+            assert_eq!(
+                (sale.state, sale.undo),
+                (State::Cancelled, Some(Undo::Done))
+            );
+            assert_eq!((world.alarms.len(), world.reverses_of("~1")), (1, 2));
+        }
+    }
+}
+
+#[test]
+fn its_sale_knows_at_once_that_a_payment_was_found() {
+    let mut world = cancelled();
+    set(&mut world, 1000, PaymentStatus::Ok);
+    world.pass(10 * MINUTE);
+    world.answer(Fate::Answered);
+    assert_eq!(world.operation("s").undo, Some(Undo::Pending));
+    assert_eq!(world.core.status(world.now).queue_depth, 1);
+}
+
+#[test]
+fn a_sale_told_as_not_paid_and_reported_paid_is_a_difference_until_reversals_cover_it() {
+    let mut world = cancelled();
+    assert_eq!(count(&compare(&world)), (0, &[][..]));
+    set(&mut world, 1000, PaymentStatus::Ok);
+    let compared = compare(&world);
+    assert_eq!(count(&compared), (1, &["s".to_owned()][..]));
+    assert_eq!(compared.till.net.0, 0, "the till has not been told of it");
+    // Pending moves nothing yet, and may.
+    set(&mut world, 1000, PaymentStatus::InProgress);
+    assert_eq!(count(&compare(&world)), (0, &["s".to_owned()][..]));
+    set(&mut world, 1000, PaymentStatus::Ok);
+    // While it is being brought back, and when it was, the till knows of it.
+    world.pass(10 * MINUTE);
+    world.answer(Fate::Answered);
+    let compared = compare(&world);
+    assert_eq!(count(&compared), (0, &[][..]));
+    assert_eq!(compared.till.net.0, 1999);
+    world.live_on(5 * MINUTE);
+    let compared = compare(&world);
+    assert_eq!(count(&compared), (0, &[][..]));
+    assert_eq!((compared.till.net.0, compared.service.net.0), (0, 0));
+}
+
+#[test]
+fn a_declined_payment_that_is_reported_paid_is_brought_back() {
+    for status in [PaymentStatus::Ok, PaymentStatus::Decline] {
+        let mut world = confirming();
+        world.buyer(PaymentStatus::Decline);
+        world.live_on(3 * SECOND);
+        assert_eq!(world.state("s"), State::Declined);
+        set(&mut world, 1000, PaymentStatus::Ok);
+        assert_eq!(count(&compare(&world)), (1, &["s".to_owned()][..]));
+        set(&mut world, 1000, status);
+        recheck_sale(&mut world, "s");
+        recheck_sale(&mut world, "s");
+        world.live_on(5 * MINUTE);
+        let back = if status == PaymentStatus::Ok { 1999 } else { 0 };
+        assert_eq!(world.service.reversed(1000), back);
+        assert_eq!(world.state("s"), State::Declined);
+        assert!(!world.journal.contains_key("~2"), "one undoing is enough");
+        assert_eq!(compare(&world).count(), 0);
+    }
+}
+
+#[test]
+fn only_an_unpaid_sale_is_looked_for_again() {
+    let mut world = World::sold();
+    recheck_sale(&mut world, "s");
+    let mut world2 = confirming();
+    recheck_sale(&mut world2, "s");
+    world.live_on(MINUTE);
+    for world in [world, world2] {
+        assert!(!world.journal.contains_key("~1"));
+    }
+}
+
+#[test]
+fn what_was_reversed_is_not_reversed_again_by_a_recheck() {
+    let mut world = cancelled();
+    set(&mut world, 1000, PaymentStatus::Ok);
+    world.live_on(11 * MINUTE);
+    assert_eq!(world.service.reversed(1000), 1999);
+    let entry = Box::new(world.entry("~1").clone());
+    let target = Some(world.journal["s"].clone());
+    let requests = world.requests;
+    world.event(Event::Recheck { entry, target });
+    world.live_on(MINUTE);
+    assert_eq!(world.requests, requests);
+}
+
+#[test]
+fn a_cancelled_refund_that_reaches_the_buyer_after_all_is_taken_from_left_until_it_is_cancelled() {
+    let mut world = World::sold();
+    for (id, amount) in [("r1", 500), ("r2", 700)] {
+        world.refund(id, "s", amount);
+        world.live_on(3 * SECOND);
+        assert_eq!(world.state(id), State::Done);
+    }
+    let left = |world: &World| world.operation("s").left.unwrap().0;
+    set(&mut world, 1001, PaymentStatus::TechnicalCancelling);
+    world.cancel("c1", "r1", false);
+    world.live_on(MINUTE);
+    // It was refused, and a person has it tried again: now it is looked at first.
+    world.event(Event::Retry {
+        ticket: 99,
+        id: "c1".into(),
+    });
+    world.live_on(MINUTE);
+    assert_eq!((world.state("c1"), left(&world)), (State::Done, 1299));
+    set(&mut world, 1001, PaymentStatus::Ok);
+    world.pass(10 * MINUTE);
+    world.answer(Fate::Answered);
+    assert_eq!((world.state("c1"), left(&world)), (State::Queued, 799));
+    world.live_on(5 * MINUTE);
+    assert_eq!((world.state("c1"), left(&world)), (State::Done, 1299));
+}
 
 // ---- no report is whole on its own word ---------------------------------------------------------
 
