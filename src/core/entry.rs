@@ -24,8 +24,16 @@ use crate::service::call::{Failure, PaymentInfo, PaymentType};
 
 /// Backoff of tries that met no connection begins with this.
 pub(super) const BACKOFF: Duration = Duration::from_secs(1);
-/// The last question for a number that was conclusively absent comes so long after it.
-pub(super) const LONGEST_RECHECK: SignedDuration = SignedDuration::from_hours(1);
+/// When an order number that was conclusively absent, or whose payment took nothing, is asked for again.
+/// The last one is for reports that only the next day makes whole.
+pub(super) const RECHECKS: [SignedDuration; 3] = [
+    SignedDuration::from_mins(10),
+    SignedDuration::from_hours(1),
+    SignedDuration::from_hours(24),
+];
+/// What a refund that was not found holds of its sale is given back when no more than so many rechecks
+/// remain: after the one an hour later. A day is too long for a buyer who is owed the money.
+pub(super) const RECHECKS_WITHOUT_RESERVE: usize = 1;
 /// Looking up an order number begins with this pause.
 pub(super) const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
 
@@ -208,8 +216,10 @@ impl LiveEntry {
     /// When the next question of a watched entry is due. A clock that was set back must not put it off
     /// for days.
     pub(super) fn plan_recheck(&mut self, now: Now) {
+        let position = RECHECKS.len().saturating_sub(self.record.rechecks.len());
+        let longest = RECHECKS.get(position).copied().unwrap_or_default();
         let next = self.record.rechecks.first();
-        let wait = next.map(|at| at.duration_since(now.wall).min(LONGEST_RECHECK));
+        let wait = next.map(|at| at.duration_since(now.wall).min(longest));
         self.next_at = now.mono + Duration::try_from(wait.unwrap_or_default()).unwrap_or_default();
     }
 

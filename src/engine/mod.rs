@@ -29,6 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::causes::with_causes;
 use crate::clock::Now;
 use crate::core::event::{self, Effect, Event, Reply, Step, Ticket, Write};
+use crate::core::record::Record;
 use crate::core::{Core, shift};
 use crate::journal::JournalError;
 use crate::operation::Wish;
@@ -356,12 +357,23 @@ impl<S: Storage> Engine<S> {
     }
 
     fn rechecked(&self, id: &str, now: Now) -> Result<Event, Box<Outcome>> {
-        match self.storage.entry(id) {
-            Ok(Some((entry, target))) => {
+        let read = self.storage.entry(id).and_then(|entry| {
+            let is_entry = entry.is_some();
+            let record = if is_entry {
+                None
+            } else {
+                self.storage.find(id)?
+            };
+            Ok((entry, record))
+        });
+        match read {
+            Ok((Some((entry, target)), _)) => {
                 let entry = Box::new(entry);
                 Ok(Event::Recheck { entry, target })
             }
-            Ok(None) => Err(Box::new(Outcome::nothing(now))),
+            // A report holds the payment of a sale that has no undoing.
+            Ok((None, Some(Record::Sale(sale)))) => Ok(Event::RecheckSale { sale }),
+            Ok((None, _)) => Err(Box::new(Outcome::nothing(now))),
             Err(error) => {
                 // Nobody waits for an answer: the next reconciliation asks again.
                 drop(unreadable(&error));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use oplati::core::event::Event;
-use oplati::core::record::Record;
+use oplati::core::record::{EntryRecord, Record};
 use oplati::money::Kopecks;
 use oplati::operation::{
     CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, Outcome, Receipt,
@@ -267,7 +267,7 @@ impl World<'_> {
 
     /// As `POST /v1/reconciliations` does: what was absent and is reported is asked for once more.
     fn reconcile(&mut self) -> Check {
-        let absent = self.compare().absent;
+        let absent = self.compare().unmoved;
         for id in absent {
             let broken = |error: oplati::journal::JournalError| error.to_string();
             let of = |record: &&Record| {
@@ -304,13 +304,26 @@ impl World<'_> {
             let own = known.filter(|record| record.is_reported_as(info.payment_id));
             seen.extend(own.map(|record| record.operation().id.clone()));
             if !info.order_number.starts_with(ELSEWHERE) {
-                comparison.reported(&info, known);
+                let undoings = known.map(|record| self.undoings_of(record));
+                comparison.reported(&info, known, &undoings.unwrap_or_default());
             }
         }
         for (id, record) in &self.records {
             comparison.journalled(record, seen.contains(id));
         }
         comparison.finish()
+    }
+
+    fn undoings_of(&self, record: &Record) -> Vec<EntryRecord> {
+        let of = |entry: &Record| match entry {
+            Record::Entry(entry) if entry.operation.of.as_ref() == Some(&record.operation().id) => {
+                Some(entry.as_ref().clone())
+            }
+            Record::Entry(_) | Record::Sale(_) => None,
+        };
+        let mut undoings: Vec<EntryRecord> = self.records.values().filter_map(of).collect();
+        undoings.sort_by_key(|entry| (entry.operation.created_at, entry.operation.id.clone()));
+        undoings
     }
 
     /// Somebody changes `regNum`, sees that payments are refused, and changes it back.
@@ -690,7 +703,9 @@ fn body(reply: &Reply) -> Option<String> {
             let rows: Vec<String> = rows.iter().map(row).collect();
             Some(format!("[{}]", rows.join(",")))
         }
-        Reply::Session { .. } | Reply::Consumer { .. } | Reply::Alive => None,
+        Reply::Session { .. } | Reply::Consumer { .. } | Reply::Partial { .. } | Reply::Alive => {
+            None
+        }
     }
 }
 

@@ -203,6 +203,7 @@ impl Service {
             Call::LookUp {
                 shifts,
                 order_numbers,
+                ..
             } => {
                 let wanted = |info: &PaymentInfo| order_numbers.contains(&info.order_number);
                 let reports = shifts.iter().flat_map(|shift| self.report(shift, mono));
