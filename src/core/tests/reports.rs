@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, World};
+use super::world::{Fate, World, closed_by_a_person};
 use crate::core::event::Event;
 use crate::core::record::{EntryRecord, Record, Reversal};
-use crate::operation::{ErrorCode, Mode, State, Undo};
+use crate::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::report::{Compared, Comparison};
-use crate::service::call::{Call, PaymentStatus};
+use crate::service::call::{Call, Failure, Heard, PaymentStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -304,6 +304,34 @@ fn reversals_that_are_known_a_living_undoing_or_a_person_answer_for_a_payment() 
 // ---- no report is whole on its own word ---------------------------------------------------------
 
 /// A till that has sold, at a service whose reports end too early from now on.
+/// A refund that was set aside with an open fate, and that the service has carried out.
+fn closed_refund(outcome: Outcome) -> World {
+    let mut world = World::sold();
+    world.service.fails = Some(|_, call| {
+        matches!(call, Call::LookUp { .. }).then(|| Failure::Lost {
+            detail: "HTTP 500".into(),
+            heard: Heard::Status,
+        })
+    });
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    world.live_on(Duration::from_secs(4000));
+    assert!(world.entry("r1").set_aside);
+    world.event(closed_by_a_person(9, "r1", outcome, "проверено"));
+    world
+}
+
+#[test]
+fn a_persons_word_is_no_difference_where_the_service_bears_it_out() {
+    let compared = compare(&closed_refund(Outcome::CarriedOut));
+    assert_eq!(compared.count(), 0, "{:?}", compared.differences);
+    assert_eq!(compared.till.net, compared.service.net);
+    assert_eq!(compared.settled, ["r1"]);
+    let compared = compare(&closed_refund(Outcome::NotCarriedOut));
+    assert_eq!(compared.count(), 1, "{:?}", compared.differences);
+}
+
 fn cut_short() -> World {
     let mut world = World::sold();
     world.settings.mode = Mode::ConsumerQr;
