@@ -20,7 +20,7 @@ use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
-use crate::journal::Journal;
+use crate::journal::{Journal, Lock};
 use crate::operation::{Operation, QueueItem, Wish};
 use crate::problem::Problem;
 use crate::scanner::Original;
@@ -110,13 +110,13 @@ impl CoreLoop {
         }
     }
 
-    /// Runs until it is told to stop, or nobody can send any more.
+    /// Runs until it is told to stop, or nobody can send any more. Answers the journal's lock.
     pub(super) async fn run(
         mut self,
         first: Outcome,
         mut commands: mpsc::Receiver<Command>,
         mut inbound: mpsc::Receiver<Inbound>,
-    ) {
+    ) -> Option<Lock> {
         self.let_out(first).await;
         while !self.is_over() {
             self.publish_status();
@@ -147,7 +147,7 @@ impl CoreLoop {
         // Who still waits hears now, and not after the journal is closed.
         drop(std::mem::take(&mut self.askers));
         drop(commands);
-        self.parts.engine.into_storage().close();
+        self.parts.engine.into_storage().close()
     }
 
     /// What is looked after every few seconds, whatever else happens.

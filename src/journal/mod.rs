@@ -37,7 +37,7 @@ use crate::operation::{Operation, Wish, rfc3339_ms};
 pub use error::JournalError;
 use error::{reading, writing};
 pub use inspect::{Inspected, inspect};
-use lock::Lock;
+pub use lock::{Lock, stopping_holder};
 pub use reader::{Reader, ShiftReader};
 use reserve::Reserve;
 use row::{COLUMNS, parse, read_row};
@@ -63,7 +63,7 @@ struct File {
     reserve: Reserve,
     /// Device and inode: whether the path still leads to what is open.
     identity: (u64, u64),
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Journal {
@@ -122,7 +122,7 @@ impl Journal {
         let file = File {
             reserve: Reserve::beside(path),
             identity: identity(path).map_err(prepare)?,
-            _lock: lock,
+            lock,
         };
         Journal::over(connection, path, Some(file))
     }
@@ -462,14 +462,21 @@ impl Journal {
         Ok(removed == u64::from(PURGED_AT_ONCE))
     }
 
-    /// Moves the write-ahead log into the file, so that a copy of the file alone is whole.
-    pub fn close(self) {
+    /// Moves the write-ahead log into the file, so that a copy of the file alone is whole. The journal's lock
+    /// is the caller's from now on: requests may be under way yet, and who starts meanwhile would take
+    /// them for ended and their absence for conclusive.
+    pub fn close(self) -> Option<Lock> {
         if let Err(error) = self
             .connection
             .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
             tracing::warn!(%error, "The journal's write-ahead log stays");
         }
+        let mut lock = self.file.map(|file| file.lock);
+        if let Some(lock) = &mut lock {
+            lock.note_stopping();
+        }
+        lock
     }
 }
 

@@ -14,6 +14,7 @@ mod clients;
 mod crashes;
 mod daily_check;
 mod displays;
+mod handover;
 mod held_answers;
 mod journal;
 mod licences;
