@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Now;
+use crate::clock::{Now, ServiceClock};
 use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
 use crate::display::Scene;
 use crate::operation::{Mode, Operation, QueueItem, Wish};
@@ -141,6 +141,8 @@ pub enum Event {
         /// How.
         answer: Answer,
     },
+    /// An answer of the service told its time. Comes before the [`Event::Answered`] of that answer.
+    ServiceClock(ServiceClock),
     /// No display can show the QR of the present sale.
     SceneRefused {
         /// English.

@@ -121,6 +121,7 @@ impl CoreLoop {
         while !self.is_over() {
             self.publish_status();
             notify_watchdog();
+            self.pass_on_service_clock().await;
             self.pulse();
             if self.bench.tick() {
                 self.publish_changes();
@@ -188,6 +189,16 @@ impl CoreLoop {
             .fold(PULSE_INTERVAL, Duration::min)
     }
 
+    /// Tells the core what the service's newest `Date` was; the daily check gets answers, too.
+    async fn pass_on_service_clock(&mut self) {
+        let newest = self.parts.shared.service_clock();
+        if let Some(clock) = newest
+            && newest != self.parts.engine.core().service_clock()
+        {
+            self.feed(Event::ServiceClock(clock)).await;
+        }
+    }
+
     async fn feed(&mut self, event: Event) {
         let outcome = self.parts.engine.event(event, self.parts.clock.now());
         self.let_out(outcome).await;
@@ -229,6 +240,7 @@ impl CoreLoop {
                 exchange,
             } => {
                 self.note_exchange(call, &exchange);
+                self.pass_on_service_clock().await;
                 self.tell_request(&operation, call, &exchange);
                 self.feed(Event::Answered {
                     request,

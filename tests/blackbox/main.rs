@@ -11,6 +11,7 @@ mod bench;
 mod bench_figures;
 mod cli;
 mod clients;
+mod clock;
 mod crashes;
 mod daily_check;
 mod displays;
