@@ -19,6 +19,24 @@ fn sold_at(sim: &Sim, time: &str) -> Till {
 }
 
 #[test]
+fn a_sale_made_by_a_dead_clock_is_never_paid_again() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    let mut till = sold_at(&sim, "2006-01-01T00:00:00.000Z");
+    till.start();
+    // Its answers tell the time, and confirm the clock.
+    till.begin("t", 100);
+    till.until_final("t");
+    wait_for("a look for old operations", || {
+        let journal = rusqlite::Connection::open(till.path(JOURNAL)).unwrap();
+        let sql = "SELECT ages_from FROM operations WHERE id = 't'";
+        let ages_from = journal.query_row(sql, [], |row| row.get::<_, Option<String>>(0));
+        ages_from.ok().flatten()
+    });
+    assert_eq!(till.begin("s", 100).0, 200);
+    assert_eq!(sim.balance(), 200);
+}
+
+#[test]
 fn a_till_whose_clock_was_ahead_sells_at_once_after_it_was_put_right() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     let mut till = sold_at(&sim, "2099-01-01T00:00:00.000Z");
