@@ -144,6 +144,17 @@ impl Core {
         is_behind && !self.service_clock.is_some_and(|clock| clock.confirms(now))
     }
 
+    /// A caller has hung up: what it waits for is not begun, unless another waits for the same.
+    pub(super) fn caller_gone(&mut self, ticket: Ticket) {
+        let Some(admission) = &mut self.admission else {
+            return;
+        };
+        admission.wants.tickets.retain(|other| *other != ticket);
+        if admission.wants.tickets.is_empty() {
+            self.admission = None;
+        }
+    }
+
     fn admit(&mut self, wants: Granted, now: Now, step: &mut Step) {
         if matches!(wants.wish, Wish::Cancellation(_)) {
             return self.begin(wants, None, now, step);

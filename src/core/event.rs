@@ -143,6 +143,11 @@ pub enum Event {
     },
     /// An answer of the service told its time. Comes before the [`Event::Answered`] of that answer.
     ServiceClock(ServiceClock),
+    /// Who asked with this ticket does not wait for the answer any more.
+    CallerGone {
+        /// Of [`Event::Begin`].
+        ticket: Ticket,
+    },
     /// No display can show the QR of the present sale.
     SceneRefused {
         /// English.

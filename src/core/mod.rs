@@ -218,6 +218,7 @@ impl Core {
                 }
             }
             Event::ServiceClock(clock) => self.service_clock = Some(clock),
+            Event::CallerGone { ticket } => self.caller_gone(ticket),
             Event::SceneRefused { reason } => self.scene_refused(&reason, now, &mut step),
             Event::Tick => self.tick(now, &mut step),
         }

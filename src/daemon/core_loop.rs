@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -122,6 +123,7 @@ impl CoreLoop {
             self.publish_status();
             notify_watchdog();
             self.pass_on_service_clock().await;
+            self.drop_gone_callers().await;
             self.pulse();
             if self.bench.tick() {
                 self.publish_changes();
@@ -140,6 +142,7 @@ impl CoreLoop {
             tokio::select! {
                 biased;
                 _ = stop.changed() => {}
+                () = until_a_caller_is_gone(&mut self.askers) => {}
                 Some(inbound) = inbound.recv() => self.take_inbound(inbound).await,
                 Some(command) = commands.recv() => self.take_command(command).await,
                 () = tokio::time::sleep(wait) => {}
@@ -157,6 +160,22 @@ impl CoreLoop {
             self.publish_storage();
             self.publish_changes();
             self.save_tallies();
+        }
+    }
+
+    /// "A caller that goes frees its place; what was not begun by then is not begun."
+    async fn drop_gone_callers(&mut self) {
+        let mut gone = Vec::new();
+        self.askers.retain(|ticket, asker| {
+            let is_gone = matches!(asker, Asker::Begin(answer) if answer.is_closed());
+            if is_gone {
+                gone.push(*ticket);
+            }
+            !is_gone
+        });
+        for ticket in gone {
+            tracing::warn!(ticket, "Not begun: its caller is gone");
+            self.feed(Event::CallerGone { ticket }).await;
         }
     }
 
@@ -412,6 +431,20 @@ impl CoreLoop {
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Waits until somebody whose `PUT` waits has hung up.
+async fn until_a_caller_is_gone(askers: &mut BTreeMap<Ticket, Asker>) {
+    std::future::poll_fn(|context| {
+        let mut gone = false;
+        for asker in askers.values_mut() {
+            if let Asker::Begin(answer) = asker {
+                gone |= answer.poll_closed(context).is_ready();
+            }
+        }
+        if gone { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// A till that does not listen any more will ask again.

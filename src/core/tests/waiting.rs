@@ -163,3 +163,37 @@ fn with_a_queue_a_clock_behind_the_journal_is_asked_about_once_that_is_empty() {
     world.settle();
     assert!(world.journal.contains_key("u"));
 }
+
+/// A sale waits for the probe; and the tickets of its two callers.
+fn two_wait() -> (World, u64, u64) {
+    let mut world = clock_put_back();
+    world.begin("t", 5);
+    world.begin("t", 5);
+    let tickets = world.tickets();
+    assert!(probes(&world));
+    (world, tickets - 1, tickets)
+}
+
+#[test]
+fn what_waits_is_not_begun_once_all_its_callers_are_gone() {
+    let (mut world, first, second) = two_wait();
+    service_says(&mut world, SignedDuration::ZERO);
+    world.event(Event::CallerGone { ticket: first });
+    world.event(Event::CallerGone { ticket: second });
+    // Its place is free at once, and the late answer is nobody's.
+    world.begin("u", 5);
+    assert!(has_begun(&world, "u"), "{:?}", world.replies.last());
+    world.settle();
+    assert!(!world.journal.contains_key("t"));
+}
+
+#[test]
+fn what_waits_is_begun_for_the_caller_who_is_still_there() {
+    let (mut world, first, _) = two_wait();
+    service_says(&mut world, SignedDuration::ZERO);
+    world.event(Event::CallerGone { ticket: first });
+    let replies = world.replies.len();
+    world.settle();
+    assert!(has_begun(&world, "t"));
+    assert_eq!(world.replies.len(), replies + 1, "one caller hears of it");
+}
