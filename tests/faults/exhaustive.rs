@@ -14,7 +14,7 @@ use oplati::operation::{Mode, State};
 use oplati::service::call::PaymentStatus;
 
 use crate::plan::{Deed, Fate, Plan};
-use crate::service::Quirks;
+use crate::quirks::Quirks;
 use crate::store::Store;
 use crate::world::{Check, Exact, World};
 
@@ -282,8 +282,7 @@ fn act(world: &mut World<'_>, deed: Deed, pays: bool) -> Check {
         }
     }
     if deed == Deed::Begin && pays {
-        world.service.decide(PaymentStatus::Ok, world.now.mono);
-        world.answer_held()?;
+        world.buyer_decides(PaymentStatus::Ok)?;
     }
     world.live_on(8 * second)
 }

@@ -54,6 +54,15 @@ impl Store {
         self.control.execute_batch(sql).unwrap();
     }
 
+    /// The row of an operation was never written.
+    pub fn delete(&self, id: &str) {
+        let statements = ["DELETE FROM operations WHERE id = ?1", "DELETE FROM steps WHERE operation = ?1"];
+        for sql in statements {
+            let mut delete = self.control.prepare_cached(sql).unwrap();
+            delete.execute([id]).unwrap();
+        }
+    }
+
     /// The next transaction dies after so many rows, if it has so many.
     pub fn arm(&self, rows: i64) {
         self.set(rows);
