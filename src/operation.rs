@@ -420,6 +420,25 @@ pub struct QueueItem {
     pub set_aside: bool,
 }
 
+/// What became of the reversal that a person closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The money that was to go back is with the buyer, or was never taken from there.
+    CarriedOut,
+    /// It is with the shop.
+    NotCarriedOut,
+}
+
+/// A person's word on an entry of the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why it is closed: 1 to 300 characters, journalled.
+    pub reason: String,
+    /// What has happened; the books follow it.
+    pub outcome: Outcome,
+}
+
 /// The contract's word for a value of one: `sale`, `done`. Empty for what has no word.
 #[must_use]
 pub fn word(value: impl Serialize) -> String {

@@ -23,8 +23,8 @@ use super::till::{
 };
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
 use crate::operation::{
-    CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
-    State as OperationState, Wish,
+    CancellationRequest, CardRequest, Operation, Outcome, QueueItem, RefundRequest, SaleRequest,
+    State as OperationState, Verdict, Wish,
 };
 use crate::problem::{Code, Problem};
 use crate::report::Reconciliation;
@@ -418,6 +418,10 @@ pub(super) async fn retry(State(api): State<Api>, id: PathId) -> Result<Json<Que
 pub(super) struct SettleRequest {
     /// 1 to 300 characters, journalled.
     reason: String,
+    /// Required: `carried_out`: the reversal was carried out, or there was nothing to reverse;
+    /// `not_carried_out`: it was not. The books follow it: what is left of the sale, and whether it is
+    /// undone.
+    outcome: Option<Outcome>,
 }
 
 /// Closes a set-aside undoing.
@@ -431,13 +435,24 @@ pub(super) async fn settle(
     body: Body,
 ) -> Result<Json<QueueItem>, Problem> {
     let id = path_id(id)?;
-    let SettleRequest { reason } = json(&headers, body).await?;
+    let SettleRequest { reason, outcome } = json(&headers, body).await?;
     if reason.trim().is_empty() || reason.chars().count() > 300 {
         return Err(invalid("reason: 1 to 300 characters are allowed"));
     }
-    ask(&api, |answer| Command::Settle { id, reason, answer })
-        .await
-        .map(Json)
+    // Nobody but the person who looked can say it, and money hangs on it: nothing is taken for granted.
+    let Some(outcome) = outcome else {
+        return Err(invalid(
+            "outcome is missing: carried_out and not_carried_out are allowed",
+        ));
+    };
+    let verdict = Verdict { reason, outcome };
+    ask(&api, |answer| Command::Settle {
+        id,
+        verdict,
+        answer,
+    })
+    .await
+    .map(Json)
 }
 
 /// All devices.

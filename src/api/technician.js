@@ -195,12 +195,15 @@ async function readQueue() {
         const path = `/v1/queue/${encodeURIComponent(item.id)}`;
         part.append(button('Повторить', async () => { await call('POST', `${path}/retry`); await readQueue(); }));
         if (item.set_aside) {
-            part.append(button('Закрыть…', async () => {
-                const reason = prompt('Почему закрывается? Запись останется в журнале.');
-                if (!reason) return;
-                await call('POST', `${path}/settle`, { reason });
-                await readQueue();
-            }));
+            // The books follow what the person says, so nothing is taken for granted.
+            for (const [label, outcome] of [['Закрыть: выполнено…', 'carried_out'], ['Закрыть: не выполнено…', 'not_carried_out']]) {
+                part.append(button(label, async () => {
+                    const reason = prompt('Как это проверено? Запись останется в журнале.');
+                    if (!reason) return;
+                    await call('POST', `${path}/settle`, { reason, outcome });
+                    await readQueue();
+                }));
+            }
         }
         return part;
     }));

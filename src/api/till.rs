@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::api::notices::Notices;
 use crate::display::LiveFrame;
 use crate::metrics::Metrics;
-use crate::operation::{Operation, QueueItem, State, Wish};
+use crate::operation::{Operation, QueueItem, State, Verdict, Wish};
 use crate::problem::Problem;
 use crate::report::Reconciliation;
 use crate::secret::Secret;
@@ -82,8 +82,8 @@ pub enum Command {
     Settle {
         /// Which.
         id: String,
-        /// 1 to 300 characters, journalled.
-        reason: String,
+        /// Why, and what has happened.
+        verdict: Verdict,
         /// To the till.
         answer: Answer<QueueItem>,
     },

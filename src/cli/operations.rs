@@ -1,6 +1,6 @@
 //! `oplati operations`, `abort`, `queue`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::{CliError, Context};
 use crate::api::till::Archive as _;
 use crate::exit;
 use crate::journal::{Journal, Reader};
-use crate::operation::{Operation, QueueItem, word};
+use crate::operation::{Operation, Outcome, QueueItem, word};
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -46,10 +46,32 @@ pub(super) enum QueueVerb {
     Settle {
         /// The entry, such as ~1
         id: String,
+        /// What has happened, as the merchant's account shows it
+        #[arg(long)]
+        outcome: SettledAs,
         /// Why, for the journal
         #[arg(long)]
         reason: String,
     },
+}
+
+/// As the API calls it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum SettledAs {
+    /// The money went back, or there was nothing to bring back
+    CarriedOut,
+    /// It did not go back
+    NotCarriedOut,
+}
+
+impl From<SettledAs> for Outcome {
+    fn from(said: SettledAs) -> Outcome {
+        match said {
+            SettledAs::CarriedOut => Outcome::CarriedOut,
+            SettledAs::NotCarriedOut => Outcome::NotCarriedOut,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -177,12 +199,15 @@ pub(super) async fn queue(context: &Context, what: Option<QueueVerb>) -> Result<
                 .await?,
             ]
         }
-        Some(QueueVerb::Settle { id, reason }) => {
+        Some(QueueVerb::Settle {
+            id,
+            outcome,
+            reason,
+        }) => {
             let path = format!("/v1/queue/{}/settle", escape(&id));
-            vec![
-                till.ask(Method::POST, &path, Some(json!({"reason": reason})))
-                    .await?,
-            ]
+            let outcome = Outcome::from(outcome);
+            let verdict = json!({"reason": reason, "outcome": outcome});
+            vec![till.ask(Method::POST, &path, Some(verdict)).await?]
         }
     };
     show_queue(context, &items)?;

@@ -13,7 +13,7 @@ use crate::display::Scene;
 use crate::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
-use crate::service::call::{Failure, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
+use crate::service::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 
 impl LiveSale {
     /// Whether this request's answer is the one that the sale waits for.
@@ -368,7 +368,7 @@ pub(super) fn session_mode(mode: Mode, code: Option<Secret>) -> SessionMode {
 pub(super) fn silence() -> Failure {
     Failure::Lost {
         detail: "no poll was answered".to_owned(),
-        protocol: false,
+        heard: Heard::Nothing,
     }
 }
 
@@ -376,7 +376,7 @@ pub(super) fn silence() -> Failure {
 pub(super) fn foreign_reply() -> Failure {
     Failure::Lost {
         detail: "the answer does not fit the question".to_owned(),
-        protocol: true,
+        heard: Heard::Nonsense,
     }
 }
 

@@ -29,6 +29,13 @@ pub(super) const LONGEST_RECHECK: SignedDuration = SignedDuration::from_hours(1)
 /// Looking up an order number begins with this pause.
 pub(super) const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
 
+/// An entry that gets nowhere for so long is set aside.
+const MAX_STUCK: Duration = Duration::from_secs(3600);
+/// The same by the civil clock …
+const MAX_STUCK_CIVIL: SignedDuration = SignedDuration::from_hours(1);
+/// … and after so many answers: a civil clock that jumps proves little.
+const MIN_ANSWERED_ERRORS: u32 = 3;
+
 /// An entry in memory.
 #[derive(Debug)]
 pub(super) struct LiveEntry {
@@ -42,6 +49,16 @@ pub(super) struct LiveEntry {
     pub pause: Duration,
     /// The last try failed for want of connection.
     pub wants_connection: bool,
+    /// Since when the service answers and it gets nowhere all the same.
+    pub stuck_since: Option<Duration>,
+    /// Since when no answer comes.
+    pub silent_since: Option<Duration>,
+    /// No answer came for long, and yet the line is well.
+    pub line_is_well: bool,
+    /// Since when its reversal has been seen pending.
+    pub pending_since: Option<Duration>,
+    /// A payment or a reversal cannot be asked for by its number: the report is asked instead.
+    pub asks_report: bool,
     /// The target was paid when it was looked at last.
     pub saw_paid: bool,
     /// The present reversal was refused, which is not yet believed.
@@ -71,6 +88,10 @@ pub(super) enum Stage {
     LookingAtReversal {
         request: RequestId,
     },
+    /// Nothing is known of the target: only whether the service answers at all.
+    Probing {
+        request: RequestId,
+    },
     Rechecking {
         request: RequestId,
     },
@@ -93,6 +114,7 @@ impl Stage {
             | Stage::Reversing { request, .. }
             | Stage::LookingUpReversal { request, .. }
             | Stage::LookingAtReversal { request }
+            | Stage::Probing { request }
             | Stage::Rechecking { request } => Some(request),
         }
     }
@@ -107,6 +129,12 @@ impl LiveEntry {
     /// Whether it undoes that operation now.
     pub(super) fn undoes(&self, id: &str) -> bool {
         self.record.is_live() && self.reverses(id)
+    }
+
+    /// A reversal of it whose fate nobody knows: under way, or set aside without a denial.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        let is_denied = self.record.reversal == Reversal::NotSent && !self.record.is_refund();
+        self.record.is_live() && !(self.record.set_aside && is_denied)
     }
 
     /// Whether it only asks for its numbers once more: after an absence, or after a refusal.
@@ -174,9 +202,40 @@ impl LiveEntry {
         self.next_at = now.mono + Duration::try_from(wait.unwrap_or_default()).unwrap_or_default();
     }
 
-    /// The service said what was asked for: errors before it are not in a row with those after it.
+    /// It got on: the time of getting nowhere begins anew.
     pub(super) fn end_errors(&mut self) {
         (self.record.answered_errors, self.record.errors_since) = (0, None);
+        (self.stuck_since, self.silent_since) = (None, None);
+        self.line_is_well = false;
+    }
+
+    /// The service has answered, and nothing came of it. Whether that has lasted too long by the clock of this
+    /// process; or by the civil clock over so many answers, which counts over restarts.
+    pub(super) fn gets_nowhere(&mut self, now: Now) -> bool {
+        let since = *self.stuck_since.get_or_insert(now.mono);
+        let record = &mut self.record;
+        record.answered_errors = record.answered_errors.saturating_add(1);
+        // A clock that was set back begins the time anew: nobody waits until it has caught up.
+        let civil_since = record
+            .errors_since
+            .map_or(now.wall, |since| since.min(now.wall));
+        record.errors_since = Some(civil_since);
+        let civil = now.wall.duration_since(civil_since);
+        now.mono.saturating_sub(since) >= MAX_STUCK
+            || record.answered_errors >= MIN_ANSWERED_ERRORS && civil >= MAX_STUCK_CIVIL
+    }
+
+    /// No answer came. Whether that has lasted so long that it may be the service's doing and not the line's.
+    pub(super) fn is_silent_for_long(&mut self, now: Now) -> bool {
+        let since = *self.silent_since.get_or_insert(now.mono);
+        now.mono.saturating_sub(since) >= MAX_STUCK
+    }
+
+    /// Whether it has got nowhere for too long, with answers or without.
+    pub(super) fn is_stuck(&self, now: Now) -> bool {
+        let since = [self.stuck_since, self.silent_since];
+        let first = since.into_iter().flatten().min();
+        first.is_some_and(|since| now.mono.saturating_sub(since) >= MAX_STUCK)
     }
 
     /// Tries again after `pause`, but not needlessly after `moment`, when waiting will be over.
@@ -300,7 +359,9 @@ impl Core {
         step: &mut Step,
     ) {
         let waits = self.blocking_entries().next().is_some();
-        if waits {
+        // What repeats a set-aside entry owes what that one owed: nobody waits for it at the till, so it can
+        // neither be aborted nor refused like a wish of which nothing has left.
+        if waits || old.is_some() {
             record.queued_once = true;
             record.operation.state = State::Queued;
             seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
@@ -313,7 +374,7 @@ impl Core {
             old.record.settled = Some(reason.clone());
             old.record.rechecks.clear();
             old.record.next_try = None;
-            old.set(State::Failed, words::SETTLED, now);
+            old.set(State::Failed, words::REPEATED, now);
             step.write_entry(&mut old.record, reason);
         }
         self.change_target(
@@ -426,10 +487,10 @@ impl Core {
             next_try: Some(now.wall),
             answered_errors: 0,
             errors_since: None,
-            pending: None,
             set_aside: false,
             rechecks: Vec::new(),
             settled: None,
+            outcome: None,
             left_held_until: None,
         }
     }
@@ -447,6 +508,11 @@ impl Core {
                 BACKOFF
             },
             wants_connection: false,
+            stuck_since: None,
+            silent_since: None,
+            line_is_well: false,
+            pending_since: None,
+            asks_report: false,
             refusal: None,
             // Tills cancel and refund what is paid; our own undoings look first.
             saw_paid: record.request != EntryRequest::Own,
@@ -463,6 +529,12 @@ impl Core {
         let mut entry = self.live(record, now.mono, now);
         if entry.foreign && entry.record.is_live() {
             self.foreign.push(entry.record.operation.id.clone());
+        }
+        // The time for which no process ran does not count as one of getting nowhere.
+        if let Some(since) = entry.record.errors_since {
+            let spent = entry.record.operation.updated_at.duration_since(since);
+            let spent = spent.max(SignedDuration::ZERO);
+            entry.record.errors_since = now.wall.checked_sub(spent).ok();
         }
         let sent_refund = entry.record.is_refund() && entry.record.reversal != Reversal::NotSent;
         if sent_refund && entry.record.operation.state == State::InProgress {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
 use crate::display::Scene;
-use crate::operation::{Mode, Operation, QueueItem, Wish};
+use crate::operation::{Mode, Operation, QueueItem, Verdict, Wish};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::service::call::{Answer, Call};
@@ -131,8 +131,8 @@ pub enum Event {
         ticket: Ticket,
         /// Which.
         id: String,
-        /// Why.
-        reason: String,
+        /// Why, and what has happened.
+        verdict: Verdict,
     },
     /// A request ended; its connection is closed.
     Answered {

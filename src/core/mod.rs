@@ -201,9 +201,11 @@ impl Core {
                 code,
             } => self.scan(ticket, device, code, now, &mut step),
             Event::Retry { ticket, id } => self.retry_entry(ticket, &id, now, &mut step),
-            Event::Settle { ticket, id, reason } => {
-                self.settle_entry(ticket, &id, &reason, now, &mut step);
-            }
+            Event::Settle {
+                ticket,
+                id,
+                verdict,
+            } => self.settle_entry(ticket, &id, &verdict, now, &mut step),
             Event::Recheck { entry, target } => self.recheck(*entry, target, now),
             Event::Answered { request, answer } => {
                 self.questions.ended(request, &answer, now.mono);

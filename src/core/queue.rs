@@ -16,10 +16,17 @@
 //! A cancellation that a cashier waits for begins with the reversal itself. A refund is the reversal
 //! alone: it is sent once, and then looked up until its fate is known.
 //!
-//! Entries are taken strictly in order: the head alone is tried. Set-aside ones are passed over.
+//! Entries are tried one at a time, the oldest first of those that are due: one that waits for the service
+//! keeps no other from being tried. Set-aside ones are passed over.
+//!
+//! Nothing blocks for ever: an entry that gets nowhere for an hour is set aside. An answer that brings it no
+//! further counts, whatever it is. Silence counts only when the line is well, which a probe tells: an outage
+//! over night must not leave work for a person. What cannot be asked for by its number is looked for in the
+//! report.
 
 mod answers;
 mod outcome;
+mod person;
 
 use std::time::Duration;
 
@@ -29,14 +36,14 @@ use crate::clock::Now;
 use crate::core::entry::{BACKOFF, LONGEST_RECHECK, LiveEntry, Refusal, Stage};
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
-use crate::core::record::{EntryRecord, EntryRequest, Pending, Record, Reversal, Target};
+use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
 use crate::core::sale::Phase;
 use crate::core::targets::{give_back_to_left, take_from_left};
 use crate::core::{Core, shift, words};
 use crate::display::Scene;
 use crate::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};
 use crate::problem::{Code, Problem, seed};
-use crate::service::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, Reply};
+use crate::service::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
 
 /// Most pause between tries that met no connection.
 const MOST_BACKOFF: Duration = Duration::from_secs(60);
@@ -46,10 +53,6 @@ const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(300);
 const MOST_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
 /// Most pause while the service answers but the money has not moved yet.
 const MOST_PENDING_PAUSE: Duration = Duration::from_secs(10);
-/// An entry is set aside after so many answered errors in a row, or looks at a reversal that stays pending …
-const MOST_ANSWERED_ERRORS: u32 = 10;
-/// … over at least this time.
-const ERRORS_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// So many failed tries are an alarm.
 const ALARM_TRIES: u32 = 6;
 /// When an order number that was conclusively absent is asked for again.
@@ -61,11 +64,11 @@ impl Core {
         self.entries.iter().filter(|entry| entry.blocks())
     }
 
-    /// The service can be reached again: nobody waits for a backoff.
+    /// The service can be reached, or a buyer waits: what waits for a connection is tried at once. The backoff
+    /// goes on from where it is: one answer among many that fail must not make a storm.
     pub(super) fn wake_entries(&mut self, now: Now) {
         for entry in self.entries.iter_mut().filter(|entry| entry.blocks()) {
             entry.wants_connection = false;
-            entry.pause = BACKOFF;
             if entry.stage == Stage::Waiting {
                 entry.next_at = now.mono;
             }
@@ -85,14 +88,22 @@ impl Core {
         Some(free.max(entry.next_at))
     }
 
-    /// The entry that is tried next, and when: the head of the queue, or a watched one that is earlier.
+    /// The entry that is tried next, and when: of those that block, or a watched one that is earlier.
     fn due(&self) -> Option<(usize, Duration)> {
         let at = |(index, entry): (usize, &LiveEntry)| Some((index, self.entry_due_at(entry)?));
         let ours = || {
             let entries = self.entries.iter().enumerate();
             entries.filter(|(_, entry)| !entry.foreign)
         };
-        let head = ours().find(|(_, entry)| entry.blocks()).and_then(at);
+        // One request of the queue at a time, so that a queue of hundreds is no storm.
+        let is_busy = ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);
+        // While the line is dead the oldest alone tries it.
+        let is_line_dead = ours().any(|(_, entry)| entry.blocks() && entry.wants_connection);
+        let head = ours()
+            .filter(|(_, entry)| entry.blocks() && !is_busy)
+            .take(if is_line_dead { 1 } else { usize::MAX })
+            .filter_map(at)
+            .min_by_key(|(_, at)| *at);
         let watched = ours()
             .filter(|(_, entry)| entry.is_watched())
             .filter_map(at)
@@ -184,6 +195,9 @@ impl Core {
     }
 
     fn look(&mut self, entry: &mut LiveEntry, payment_id: i64, now: Now, step: &mut Step) {
+        if entry.asks_report && entry.record.operation.of.is_some() {
+            return self.look_up_target(entry, now, step);
+        }
         let subjects = vec![entry.target_subject()];
         if !self.may_ask(entry, &subjects, now) {
             return;
@@ -200,6 +214,9 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) {
+        if entry.asks_report {
+            return self.look_up_reversal(entry, now, step);
+        }
         let subjects = entry.reversal_subjects();
         if !self.may_ask(entry, &subjects, now) {
             return;
@@ -207,6 +224,15 @@ impl Core {
         let call = Call::Payment { payment_id };
         let request = self.question(&entry.record.operation.id, call, subjects, now, step);
         entry.stage = Stage::LookingAtReversal { request };
+    }
+
+    /// Whether the service answers anything at all.
+    fn probe_line(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+        let call = Call::Probe {
+            shift: shift::of_day(now.wall),
+        };
+        let request = self.request(&entry.record.operation.id, call, step);
+        entry.stage = Stage::Probing { request };
     }
 
     /// Under its own shift, and under its target's.
@@ -255,116 +281,6 @@ impl Core {
         entry.stage = Stage::Reversing { request, knew_paid };
     }
 
-    pub(super) fn retry_entry(&mut self, ticket: Ticket, id: &str, now: Now, step: &mut Step) {
-        let found = self
-            .entries
-            .iter()
-            .position(|entry| entry.record.operation.id == id && entry.record.is_live());
-        let Some(mut entry) = found.map(|index| (index, self.entries.remove(index))) else {
-            return step.reply(ticket, TillReply::Queue(Err(not_in_queue())));
-        };
-        let answer = self.retry(&mut entry.1, now, step);
-        self.entries
-            .insert(entry.0.min(self.entries.len()), entry.1);
-        step.reply(ticket, TillReply::Queue(answer));
-    }
-
-    fn retry(
-        &mut self,
-        entry: &mut LiveEntry,
-        now: Now,
-        step: &mut Step,
-    ) -> Result<QueueItem, Problem> {
-        if entry.record.set_aside {
-            self.take_up_again(entry, now, step)?;
-        }
-        entry.pause = BACKOFF;
-        if entry.stage == Stage::Waiting {
-            entry.next_at = now.mono;
-        }
-        entry.record.next_try = Some(now.wall);
-        step.write_entry(&mut entry.record, "a person asked for another try");
-        Ok(entry.record.queue_item())
-    }
-
-    /// A set-aside entry blocks again, and takes again what its refusal gave back.
-    fn take_up_again(
-        &mut self,
-        entry: &mut LiveEntry,
-        now: Now,
-        step: &mut Step,
-    ) -> Result<(), Problem> {
-        let of = entry.record.operation.of.clone();
-        let amount = entry.record.operation.amount;
-        let denied = entry.record.reversal == Reversal::NotSent;
-        let target = of.as_ref().and_then(|of| self.held.get(of));
-        let left = target.and_then(|target| target.operation().left);
-        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target.operation())) {
-            return Err(crate::core::targets::sale_undone(sale));
-        }
-        if let Some(of) = of.as_deref().filter(|_| !entry.record.is_refund()) {
-            self.check_no_doubt(of)?;
-            self.check_nothing_held(of)?;
-        }
-        // It must undo all that is left, or the rest could neither be refunded nor cancelled afterwards.
-        if denied && left.is_some_and(|left| left != amount) {
-            return Err(Problem::new(
-                Code::Conflict,
-                "Остаток этой оплаты уже другой, чем сумма отмены",
-                "Закройте отмену: oplati queue settle",
-            ));
-        }
-        entry.record.set_aside = false;
-        entry.record.rechecks.clear();
-        entry.record.pending = None;
-        entry.end_errors();
-        entry.record.operation.error = None;
-        entry.record.queued_once = true;
-        if entry.record.is_refund() {
-            entry.set(State::InDoubt, seed::NO_CONNECTION, now);
-            return Ok(());
-        }
-        entry.record.operation.undo = Some(Undo::Pending);
-        entry.set(State::Queued, seed::CANCEL_QUEUED, now);
-        self.change_target(
-            of.as_deref(),
-            "its undoing is tried again",
-            now,
-            step,
-            |target| {
-                target.undo = Some(Undo::Pending);
-                if denied {
-                    take_from_left(target, amount);
-                }
-            },
-        );
-        Ok(())
-    }
-
-    pub(super) fn settle_entry(
-        &mut self,
-        ticket: Ticket,
-        id: &str,
-        reason: &str,
-        now: Now,
-        step: &mut Step,
-    ) {
-        let found = self
-            .entries
-            .iter()
-            .position(|entry| entry.record.operation.id == id);
-        let answer = found.ok_or_else(not_in_queue).and_then(|index| {
-            let entry = self.entries.get_mut(index).ok_or_else(not_in_queue)?;
-            let item = settle(entry, reason, now, step)?;
-            self.entries.remove(index);
-            Ok(item)
-        });
-        if answer.is_ok() {
-            self.foreign.retain(|foreign| foreign != id);
-        }
-        step.reply(ticket, TillReply::Queue(answer));
-    }
-
     /// Takes up an absence that a report has put in doubt.
     pub(super) fn recheck(&mut self, entry: EntryRecord, target: Option<Record>, now: Now) {
         let known = |live: &LiveEntry| live.record.operation.id == entry.operation.id;
@@ -385,31 +301,6 @@ impl Core {
         let live = self.live(record, now.mono, now);
         self.entries.push(live);
     }
-}
-
-/// A person closes a set-aside entry, or one of an account that is gone.
-fn settle(
-    entry: &mut LiveEntry,
-    reason: &str,
-    now: Now,
-    step: &mut Step,
-) -> Result<QueueItem, Problem> {
-    if !entry.record.is_live() {
-        return Err(not_in_queue());
-    }
-    if !entry.record.set_aside && !entry.foreign {
-        return Err(Problem::new(
-            Code::Busy,
-            "Отмена ещё выполняется сама, закрыть её нельзя",
-            "Дождитесь завершения отмены",
-        ));
-    }
-    entry.record.settled = Some(words::support_text(reason));
-    entry.record.rechecks.clear();
-    entry.record.next_try = None;
-    entry.set(State::Failed, words::SETTLED, now);
-    step.write_entry(&mut entry.record, "closed by a person");
-    Ok(entry.record.queue_item())
 }
 
 fn look_up_target(target: &Target) -> Call {
@@ -439,12 +330,4 @@ pub(super) fn plan_rechecks_of_refusal(record: &mut EntryRecord, settle: Duratio
         .filter_map(|wait| now.wall.checked_add(*wait).ok())
         .collect();
     record.rechecks.sort();
-}
-
-fn not_in_queue() -> Problem {
-    Problem::new(
-        Code::NotFound,
-        "В очереди нет такой отмены",
-        "Посмотрите очередь: oplati queue",
-    )
 }

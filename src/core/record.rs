@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::Kopecks;
 use crate::operation::{
-    CancellationRequest, CardRequest, Kind, Operation, QueueItem, Receipt, RefundRequest,
+    CancellationRequest, CardRequest, Kind, Operation, Outcome, QueueItem, Receipt, RefundRequest,
     SaleRequest, State, Wish,
 };
 use crate::service::call::{PaymentInfo, PaymentType};
@@ -112,15 +112,6 @@ pub enum Reversal {
     Known(i64),
 }
 
-/// A reversal that the service has not finished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pending {
-    /// When that was seen first.
-    pub since: Timestamp,
-    /// How often it was seen.
-    pub looks: u32,
-}
-
 /// What the till asked for, if it was the till.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -166,19 +157,19 @@ pub struct EntryRecord {
     pub last_error: Option<String>,
     /// When it is tried again; `None` when it is not live.
     pub next_try: Option<Timestamp>,
-    /// Answered errors in a row.
+    /// Answers in a row that brought it no further.
     pub answered_errors: u32,
     /// When the first of those came.
     pub errors_since: Option<Timestamp>,
-    /// The reversal is known and not final.
-    #[serde(default)]
-    pub pending: Option<Pending>,
     /// Refused for good, or not final for too long: waits for a person.
     pub set_aside: bool,
     /// After a conclusive absence: when the number is asked for once more.
     pub rechecks: Vec<Timestamp>,
     /// Why a person closed it.
     pub settled: Option<String>,
+    /// What that person said had happened; older journals do not say.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
     /// A refund that was not found keeps its part of what is left of its sale until no more than so
     /// many rechecks remain: it may have reached the buyer all the same.
     #[serde(default)]

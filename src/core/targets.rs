@@ -7,6 +7,7 @@
 use crate::clock::Now;
 use crate::core::Core;
 use crate::core::admission::Granted;
+use crate::core::entry::LiveEntry;
 use crate::core::event::{Facts, Step};
 use crate::core::record::Record;
 use crate::money::Kopecks;
@@ -114,6 +115,7 @@ impl Core {
         if matches!(sale.undo, Some(Undo::Pending | Undo::Done)) {
             return Err(self.already_undone(sale, facts));
         }
+        self.check_no_repetition(refund, &sale.id)?;
         let left = sale.left.unwrap_or(Kopecks::ZERO);
         if refund.amount > left {
             return Err(more_than_left(refund.amount, left));
@@ -137,8 +139,11 @@ impl Core {
         if let Some(sale) = self.undone_sale_of(target) {
             return Err(sale_undone(sale));
         }
-        if target.undo == Some(Undo::SetAside) {
-            // A person asks once more for what was refused.
+        let nothing_left = target.left == Some(Kopecks::ZERO);
+        let holds = |entry: &LiveEntry| entry.undoes(&target.id) && entry.is_in_doubt();
+        if target.undo == Some(Undo::SetAside) && (!nothing_left || self.entries.iter().any(holds))
+        {
+            // A person asks once more for what was refused, unless nothing is left to bring back.
             return Ok(());
         }
         if target.state != State::Done {
@@ -158,43 +163,29 @@ impl Core {
         (refund.kind == Kind::Refund && undone).then_some(sale.id.as_str())
     }
 
-    /// A reversal whose fate is unknown bars another one of the same target.
+    /// A reversal whose fate is unknown bars another one of the same target, also when it waits for a person.
     pub(super) fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
-        let blocking = || self.entries.iter().filter(|entry| entry.blocks());
-        let of_its_refund = |entry: &&crate::core::entry::LiveEntry| {
+        let in_doubt = || self.entries.iter().filter(|entry| entry.is_in_doubt());
+        let of_its_refund = |entry: &&LiveEntry| {
             let refund = entry.record.operation.of.as_deref();
             let refund = refund.and_then(|refund| self.held.get(refund));
             refund.is_some_and(|refund| refund.operation().of.as_deref() == Some(id))
         };
-        if let Some(entry) = blocking().find(of_its_refund) {
-            return Err(Problem::new(
-                Code::Busy,
-                format!(
-                    "Отмена возврата {} по этой оплате ещё не завершена",
-                    entry.record.operation.id
-                ),
-                "Дождитесь её завершения",
-            ));
+        if let Some(entry) = in_doubt().find(of_its_refund) {
+            return Err(undecided("Отмена возврата", "завершена", entry));
         }
-        match blocking().find(|entry| entry.reverses(id)) {
-            Some(entry) if entry.record.is_refund() => Err(Problem::new(
-                Code::Busy,
-                format!(
-                    "Возврат {} по этой оплате ещё проверяется",
-                    entry.record.operation.id
-                ),
-                "Дождитесь его завершения",
-            )),
-            Some(_) | None => Ok(()),
+        let of_it = |entry: &&LiveEntry| entry.reverses(id) && entry.record.is_refund();
+        match in_doubt().find(of_it) {
+            Some(entry) => Err(undecided("Возврат", "проверен", entry)),
+            None => Ok(()),
         }
     }
 
     /// A refund that was not found may have reached the buyer all the same: until it was asked for last,
     /// nobody knows how much is left to cancel.
     pub(super) fn check_nothing_held(&self, id: &str) -> Result<(), Problem> {
-        let holds = |entry: &&crate::core::entry::LiveEntry| {
-            entry.record.left_held_until.is_some() && entry.reverses(id)
-        };
+        let holds =
+            |entry: &&LiveEntry| entry.record.left_held_until.is_some() && entry.reverses(id);
         match self.entries.iter().find(holds) {
             Some(entry) => Err(Problem::new(
                 Code::Busy,
@@ -203,6 +194,27 @@ impl Core {
                     entry.record.operation.id
                 ),
                 "Повторите отмену позже, не дольше чем через час",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The same sum once more, while nobody knows whether it has reached the buyer: most likely the cashier
+    /// repeats what was told as failed, and the buyer would have it twice. Another sum is another refund.
+    fn check_no_repetition(&self, refund: &RefundRequest, sale: &str) -> Result<(), Problem> {
+        let repeated = |entry: &&LiveEntry| {
+            entry.record.left_held_until.is_some()
+                && entry.reverses(sale)
+                && entry.record.operation.amount == refund.amount
+        };
+        match self.entries.iter().find(repeated) {
+            Some(entry) => Err(Problem::new(
+                Code::Busy,
+                format!(
+                    "Возврат {} на ту же сумму ещё проверяется",
+                    entry.record.operation.id
+                ),
+                "Проверьте возврат в личном кабинете О!плати или повторите через час",
             )),
             None => Ok(()),
         }
@@ -294,6 +306,23 @@ pub(super) fn sale_undone(id: &str) -> Problem {
         Code::AlreadyUndone,
         format!("Продажа {id} отменена, отменить возврат по ней нельзя"),
         "Проверьте список операций",
+    )
+}
+
+/// Another reversal stands in the way.
+fn undecided(kind: &str, ends: &str, entry: &LiveEntry) -> Problem {
+    let remedy = if entry.record.set_aside {
+        "Повторите или закройте: oplati queue retry, oplati queue settle"
+    } else {
+        "Дождитесь завершения"
+    };
+    Problem::new(
+        Code::Busy,
+        format!(
+            "{kind} {} по этой оплате ещё не {ends}",
+            entry.record.operation.id
+        ),
+        remedy,
     )
 }
 

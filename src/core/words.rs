@@ -1,9 +1,9 @@
 //! What the cashier reads: one Russian line for every state, the seed's words where it has them.
 
 use crate::core::record::Ending;
-use crate::operation::{ErrorCode, Kind, Mode, OperationError, State};
+use crate::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
 use crate::problem::seed;
-use crate::service::call::{Failure, PaymentStatus, TokenProblem};
+use crate::service::call::{Failure, Heard, PaymentStatus, TokenProblem};
 
 /// Said when a code that is no buyer's was read while a sale was armed.
 pub const NOT_A_BUYERS_CODE: &str = "Это не код О!плати";
@@ -32,8 +32,8 @@ pub const SET_ASIDE: &str = "Сервер отказал в отмене. Про
 /// An undoing whose reversal the service neither carries out nor ends.
 pub const NOT_FINISHED: &str =
     "Сервер не завершает отмену. Проверьте оплату в личном кабинете О!плати";
-/// An undoing that a person closed.
-pub const SETTLED: &str = "Отмена закрыта вручную";
+/// An undoing whose place another one has taken.
+pub const REPEATED: &str = "Отмена начата заново";
 /// token.conf cannot be read or written.
 pub const NO_PLACE_FOR_TOKEN: &str =
     "Файл token.conf недоступен: токен не прочитать и не сохранить";
@@ -43,6 +43,27 @@ const FREE_THE_DISK: &str =
 /// The journal cannot be written: the outcome is unknown to the till.
 pub const CHECK_IN_ACCOUNT: &str =
     "Не удалось сохранить результат. Проверьте оплату в личном кабинете О!плати";
+
+/// The line of an entry that a person closed, saying what has happened.
+#[must_use]
+pub fn settled(kind: Kind, outcome: Outcome) -> &'static str {
+    match (kind, outcome) {
+        (Kind::Refund, Outcome::CarriedOut) => "Возврат закрыт вручную: деньги у покупателя",
+        (Kind::Refund, Outcome::NotCarriedOut) => "Возврат закрыт вручную: деньги не возвращены",
+        (Kind::CancelRefund, Outcome::CarriedOut) => {
+            "Отмена возврата закрыта вручную: деньги у магазина"
+        }
+        (Kind::CancelRefund, Outcome::NotCarriedOut) => {
+            "Отмена возврата закрыта вручную: деньги остались у покупателя"
+        }
+        (Kind::Sale | Kind::Cancel | Kind::Annul | Kind::Card, Outcome::CarriedOut) => {
+            "Отмена закрыта вручную: деньги у покупателя"
+        }
+        (Kind::Sale | Kind::Cancel | Kind::Annul | Kind::Card, Outcome::NotCarriedOut) => {
+            "Отмена закрыта вручную: деньги не возвращены"
+        }
+    }
+}
 
 /// The line for a state of an operation with a buyer.
 #[must_use]
@@ -173,7 +194,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         | Failure::TooManyRequests { detail, .. }
         | Failure::Lost {
             detail,
-            protocol: false,
+            heard: Heard::Nothing | Heard::Status,
         } => no_connection(detail),
         Failure::SessionOver { detail } => error(
             ErrorCode::ServiceRejected,
@@ -183,7 +204,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         ),
         Failure::Lost {
             detail,
-            protocol: true,
+            heard: Heard::Nonsense,
         } => error(
             ErrorCode::ServiceProtocol,
             "Сервер О!плати ответил неверно",
@@ -246,7 +267,7 @@ mod tests {
         );
         let lost = Failure::Lost {
             detail: "reset".into(),
-            protocol: false,
+            heard: Heard::Nothing,
         };
         assert_eq!(of_failure(&lost).message, "Ошибка обращения к серверу");
     }

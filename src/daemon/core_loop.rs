@@ -368,9 +368,18 @@ impl CoreLoop {
                 self.askers.insert(ticket, Asker::Queue(answer));
                 self.feed(Event::Retry { ticket, id }).await;
             }
-            Command::Settle { id, reason, answer } => {
+            Command::Settle {
+                id,
+                verdict,
+                answer,
+            } => {
                 self.askers.insert(ticket, Asker::Queue(answer));
-                self.feed(Event::Settle { ticket, id, reason }).await;
+                self.feed(Event::Settle {
+                    ticket,
+                    id,
+                    verdict,
+                })
+                .await;
             }
         }
     }

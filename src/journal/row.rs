@@ -101,12 +101,8 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
     })?;
     let (live, set_aside, target_payment) = match &write.record {
         Record::Sale(_) => (false, false, None),
-        // What a cashier stands and waits for is not waiting in the queue.
-        Record::Entry(entry) => (
-            entry.is_live() && !entry.is_attended(),
-            entry.set_aside,
-            entry.target.payment_id,
-        ),
+        // What blocks is always shown, also while a cashier stands and waits for it.
+        Record::Entry(entry) => (entry.is_live(), entry.set_aside, entry.target.payment_id),
     };
     let at = rfc3339_ms::text(operation.updated_at);
     let row = params![

@@ -10,7 +10,7 @@ use crate::core::event::{Event, Settings, Step};
 use crate::core::record::Account;
 use crate::core::validate::tests::request;
 use crate::operation::{Kind, Mode, State, Undo};
-use crate::service::call::Failure;
+use crate::service::call::{Failure, Heard};
 
 fn core(restored: Restored) -> (Core, Step) {
     Core::new(settings(), restored, now(0))
@@ -102,7 +102,7 @@ fn released(journal: &mut Journal, core: &mut Core, id: &str) {
     );
     let lost = Failure::Lost {
         detail: "reset".into(),
-        protocol: false,
+        heard: Heard::Nothing,
     };
     play(
         journal,

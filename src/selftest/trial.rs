@@ -337,6 +337,7 @@ fn empty_report(tomorrow: &Result<ReportShape, Failure>) -> Check {
 mod tests {
     use super::*;
     use crate::secret::Secret;
+    use crate::service::call::Heard;
 
     fn session(id_type: &'static str, scheme: &str) -> OpenedSession {
         OpenedSession {
@@ -351,7 +352,7 @@ mod tests {
     fn each_assumption_is_seen_not_seen_or_differs() {
         let lost = || Failure::Lost {
             detail: "HTTP 500".into(),
-            protocol: false,
+            heard: Heard::Nothing,
         };
         let array = |rows, unreadable| Ok(ReportShape::Array { rows, unreadable });
         let error = |is_refusal| {

@@ -260,9 +260,20 @@ pub enum Failure {
     Lost {
         /// English, for support.
         detail: String,
-        /// A 200 came, but its body breaks the protocol.
-        protocol: bool,
+        /// How much of an answer came.
+        heard: Heard,
     },
+}
+
+/// How much of an answer came to a request that may have taken effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// None, or not the whole of it: the line may be broken.
+    Nothing,
+    /// A status that tells neither effect nor refusal, such as 5xx: the line is well.
+    Status,
+    /// A 200 whose body breaks the protocol: the line is well.
+    Nonsense,
 }
 
 impl Failure {
@@ -276,6 +287,26 @@ impl Failure {
             | Failure::SessionOver { detail }
             | Failure::TooManyRequests { detail, .. }
             | Failure::Lost { detail, .. } => detail,
+        }
+    }
+
+    /// Whether the service, or something on the way to it, has answered at all.
+    #[must_use]
+    pub fn was_answered(&self) -> bool {
+        match self {
+            Failure::NotSent { .. }
+            | Failure::Lost {
+                heard: Heard::Nothing,
+                ..
+            } => false,
+            Failure::Refused { .. }
+            | Failure::Token { .. }
+            | Failure::SessionOver { .. }
+            | Failure::TooManyRequests { .. }
+            | Failure::Lost {
+                heard: Heard::Status | Heard::Nonsense,
+                ..
+            } => true,
         }
     }
 }

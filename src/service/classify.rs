@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::call::{Answer, Call, Failure, PaymentInfo, PaymentType, Reply, TokenProblem};
+use super::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentType, Reply, TokenProblem};
 use super::report::{self, Report};
 use super::wire::{self, ErrorBody, WireError};
 use crate::causes::with_causes;
@@ -89,16 +89,16 @@ pub(super) fn failure(answer: &HttpAnswer<'_>) -> Failure {
             detail,
         };
     }
-    let protocol = false;
+    let heard = Heard::Status;
     // Above and below 4xx the words are worth reading, but they refuse nothing.
     let Some(error) = error.filter(|_| (400..500).contains(&status)) else {
-        return Failure::Lost { detail, protocol };
+        return Failure::Lost { detail, heard };
     };
     if let Some(problem) = token_problem(status, &error, answer.credential) {
         return Failure::Token { problem, detail };
     }
     if NO_REFUSAL.contains(&status) {
-        return Failure::Lost { detail, protocol };
+        return Failure::Lost { detail, heard };
     }
     Failure::Refused {
         message: error.message(),
@@ -138,7 +138,7 @@ pub(super) fn conclude(report: Report, order_numbers: &[String]) -> Answer {
 pub(super) fn broken(error: &WireError) -> Failure {
     Failure::Lost {
         detail: wire::clean(&with_causes(error), 300),
-        protocol: true,
+        heard: Heard::Nonsense,
     }
 }
 
@@ -299,7 +299,13 @@ mod tests {
         ] {
             let answer = answer_to(&pay(), 200, foreign.as_bytes());
             assert!(
-                matches!(answer, Err(Failure::Lost { protocol: true, .. })),
+                matches!(
+                    answer,
+                    Err(Failure::Lost {
+                        heard: Heard::Nonsense,
+                        ..
+                    })
+                ),
                 "{foreign}"
             );
         }
@@ -311,7 +317,13 @@ mod tests {
         let paid = format!(r#"[1, 1, 1.5, 1, "{time}", "{time}", "n-1", null]"#);
         let answer = answer_to(&pay(), 200, paid.as_bytes());
         assert!(
-            matches!(answer, Err(Failure::Lost { protocol: true, .. })),
+            matches!(
+                answer,
+                Err(Failure::Lost {
+                    heard: Heard::Nonsense,
+                    ..
+                })
+            ),
             "{answer:?}"
         );
         let refusal = br#"["X", null, "no such page", null]"#;
@@ -356,7 +368,7 @@ mod tests {
         let body = br#"{"code": "DB", "devMessage": "no base"}"#;
         let answer = answer_to(&pay(), 500, body);
         assert!(
-            matches!(&answer, Err(Failure::Lost { detail, protocol: false }) if detail == "HTTP 500: DB / no base"),
+            matches!(&answer, Err(Failure::Lost { detail, heard: Heard::Status }) if detail == "HTTP 500: DB / no base"),
             "{answer:?}"
         );
     }
@@ -497,7 +509,13 @@ mod tests {
         let nameless = info("n-2", "1", 1).replace(r#""n-2""#, "null");
         let absent = answer_to(&look_up, 200, format!("[{nameless}]").as_bytes());
         assert!(
-            matches!(absent, Err(Failure::Lost { protocol: true, .. })),
+            matches!(
+                absent,
+                Err(Failure::Lost {
+                    heard: Heard::Nonsense,
+                    ..
+                })
+            ),
             "{absent:?}"
         );
         let body = format!("[{nameless}, {}]", info("n-1", "1E+0", 1));

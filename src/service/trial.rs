@@ -11,7 +11,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::call::{Call, Failure, Reply, SessionMode};
+use super::call::{Call, Failure, Heard, Reply, SessionMode};
 use super::classify::{self, Credential, classify};
 use super::client::exchange::{Raw, lost, not_sent, read_body};
 use super::client::{ClientError, Settings, connection, hide};
@@ -234,7 +234,7 @@ impl Trial {
         };
         let late = || Failure::Lost {
             detail: format!("no answer within {} ms", self.timeout.as_millis()),
-            protocol: false,
+            heard: Heard::Nothing,
         };
         let heard = tokio::time::timeout(self.timeout, asked).await;
         heard.unwrap_or_else(|_| Err(late()))
@@ -249,7 +249,7 @@ impl Trial {
 fn not_understood() -> Failure {
     Failure::Lost {
         detail: "the answer is not what the protocol says".to_owned(),
-        protocol: true,
+        heard: Heard::Nonsense,
     }
 }
 

@@ -25,6 +25,12 @@ impl Core {
             (Stage::Looking { .. }, Ok(Reply::Payment(info))) if is_target_of(info, &entry) => {
                 self.judge(&mut entry, info.status, now, step);
             }
+            (Stage::Probing { .. }, answer) => self.probed(&mut entry, answer, now, step),
+            (Stage::Looking { .. } | Stage::LookingAtReversal { .. }, Err(failure))
+                if cannot_be_asked_for(failure) && !entry.asks_report =>
+            {
+                self.ask_report_instead(&mut entry, failure, now, step);
+            }
             (Stage::Reversing { .. }, answer) if entry.record.is_refund() => {
                 self.refunded(&mut entry, answer, now, step);
             }
@@ -48,6 +54,29 @@ impl Core {
         }
     }
 
+    /// The service does not show a payment or a reversal by its number, which no page promises of reversals:
+    /// the report decides.
+    fn ask_report_instead(
+        &mut self,
+        entry: &mut LiveEntry,
+        failure: &Failure,
+        now: Now,
+        step: &mut Step,
+    ) {
+        entry.asks_report = true;
+        entry.record.last_error = Some(words::support_text(failure.detail()));
+        if entry.record.operation.of.is_none() && matches!(entry.stage, Stage::Looking { .. }) {
+            // Of another till's payment only its number is known.
+            return self.try_failed(entry, failure, now, step);
+        }
+        let what = "it cannot be asked for by its number; the report is asked";
+        step.write_entry(&mut entry.record, what);
+        match entry.stage {
+            Stage::Looking { .. } => self.look_up_target(entry, now, step),
+            _ => self.look_up_reversal(entry, now, step),
+        }
+    }
+
     fn target_looked_up(
         &mut self,
         entry: &mut LiveEntry,
@@ -56,18 +85,21 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) {
-        let ours = found.iter().filter(|info| entry.record.target.is(info));
+        // Of several payments under one number only the one that is being undone.
+        let known = entry.record.target.payment_id;
+        let ours = found.iter().filter(|info| {
+            entry.record.target.is(info) && known.is_none_or(|known| known == info.payment_id)
+        });
         if let Some(info) = deciding(ours) {
             let payment_id = info.payment_id;
-            entry.record.target.payment_id = Some(payment_id);
-            let of = entry.record.operation.of.clone();
-            self.change_target(
-                of.as_deref(),
-                "the lost payment was found",
-                now,
-                step,
-                |sale| sale.payment_id = Some(payment_id),
-            );
+            if entry.record.target.payment_id.replace(payment_id).is_none() {
+                entry.end_errors();
+                let of = entry.record.operation.of.clone();
+                let what = "the lost payment was found";
+                self.change_target(of.as_deref(), what, now, step, |sale| {
+                    sale.payment_id = Some(payment_id);
+                });
+            }
             return self.judge(entry, info.status, now, step);
         }
         if !found.is_empty() {
@@ -75,12 +107,15 @@ impl Core {
             return self.answered_error(entry, detail, now, step);
         }
         if let Some(payment_id) = entry.record.target.payment_id {
+            if std::mem::take(&mut entry.asks_report) {
+                let detail = "the payment can neither be asked for nor found in the report";
+                return self.answered_error(entry, detail, now, step);
+            }
             // A held answer has told it meanwhile.
             return self.look(entry, payment_id, now, step);
         }
         let conclusive_from = entry.lost_at + self.settings.settle;
         if asked_at < conclusive_from || self.is_payment_under_way(entry) {
-            entry.end_errors();
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
             let what = "not found yet, which proves nothing before the settling time";
             return step.write_entry(&mut entry.record, what);
@@ -99,10 +134,18 @@ impl Core {
             return self.conclude(entry, message, "the payment took no money", now, step);
         }
         let paid = status == PaymentStatus::Ok;
+        if paid && !std::mem::replace(&mut entry.saw_paid, paid) {
+            entry.end_errors();
+        }
         entry.saw_paid = paid;
         match entry.record.reversal {
             Reversal::NotSent if entry.record.denied_while_pending && !paid => {
-                entry.end_errors();
+                let fact = crate::core::ending::status_fact(status);
+                if entry.gets_nowhere(now) {
+                    entry.record.last_error = Some(fact);
+                    return self.set_aside(entry, "the payment stays pending", now, step);
+                }
+                self.put_off(entry, now);
                 entry.later(MOST_PENDING_PAUSE, None, now);
                 step.write_entry(&mut entry.record, "the payment is still pending");
             }
@@ -132,10 +175,11 @@ impl Core {
             }
             Ok(_) => {}
             Err(
-                Failure::Lost { detail, .. }
+                failure @ (Failure::Lost { detail, .. }
                 | Failure::SessionOver { detail }
-                | Failure::TooManyRequests { detail, .. },
+                | Failure::TooManyRequests { detail, .. }),
             ) => {
+                note_loss(entry, failure, now);
                 entry.record.last_error = Some(words::support_text(detail));
                 step.write_entry(&mut entry.record, "the reversal's answer was lost");
             }
@@ -315,8 +359,12 @@ impl Core {
             return self.believe_refusal(entry, &refusal, now, step);
         }
         let conclusive_from = entry.reversal_lost_at + self.settings.settle;
+        if let Reversal::Known(_) = entry.record.reversal {
+            entry.asks_report = false;
+            let detail = "the reversal can neither be asked for nor found in the report";
+            return self.answered_error(entry, detail, now, step);
+        }
         if asked_at < conclusive_from {
-            entry.end_errors();
             self.put_off(entry, now);
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
             return step.write_entry(&mut entry.record, "the reversal was not found yet");
@@ -327,6 +375,10 @@ impl Core {
             let error = words::no_connection("the refund was conclusively absent");
             self.fail_entry(entry, error, "conclusively absent", now, step);
             return entry.plan_recheck(now);
+        }
+        // It leaves again and again, and nothing comes of it.
+        if entry.is_stuck(now) {
+            return self.set_aside(entry, "the reversal is never carried out", now, step);
         }
         self.reverse(entry, entry.saw_paid, now, step);
     }
@@ -401,18 +453,14 @@ impl Core {
     /// The reversal is not final. One that never will be must not close the shop: after the patience that
     /// errors have, a person looks, and the till sells on.
     fn still_pending(&mut self, entry: &mut LiveEntry, fact: &str, now: Now, step: &mut Step) {
-        entry.end_errors();
-        let first = Pending {
-            since: now.wall,
-            looks: 0,
-        };
-        let pending = entry.record.pending.get_or_insert(first);
-        pending.looks = pending.looks.saturating_add(1);
-        pending.since = pending.since.min(now.wall);
-        let long = now.wall.duration_since(pending.since) >= ERRORS_FOR;
-        if pending.looks >= MOST_ANSWERED_ERRORS && long {
+        let since = *entry.pending_since.get_or_insert(now.mono);
+        if entry.gets_nowhere(now) {
             entry.record.last_error = Some(fact.to_owned());
             return self.set_aside(entry, "the reversal stays pending", now, step);
+        }
+        // A cashier waits for it as long as for any answer, and a buyer behind him no longer.
+        if now.mono.saturating_sub(since) >= self.settings.timeout {
+            self.put_off(entry, now);
         }
         entry.later(MOST_PENDING_PAUSE, None, now);
         step.write_entry(&mut entry.record, "the reversal is pending");
@@ -420,9 +468,9 @@ impl Core {
 
     /// The present number was denied: the next reversal gets another.
     fn renumber(&mut self, entry: &mut LiveEntry) {
+        entry.pending_since = None;
         let record = &mut entry.record;
         record.reversal = Reversal::NotSent;
-        record.pending = None;
         record.resent = false;
         record.operation.payment_id = None;
         let old = std::mem::take(&mut record.operation.order_number);
@@ -434,40 +482,44 @@ impl Core {
     }
 
     fn try_failed(&mut self, entry: &mut LiveEntry, failure: &Failure, now: Now, step: &mut Step) {
-        match failure {
-            Failure::Refused { detail, .. }
-            | Failure::Lost {
-                detail,
-                protocol: true,
-            } => {
-                return self.answered_error(entry, detail, now, step);
-            }
-            Failure::NotSent { .. } | Failure::Lost { .. } => entry.wants_connection = true,
-            Failure::SessionOver { .. } | Failure::TooManyRequests { .. } => {}
-            Failure::Token { .. } if self.may_still_refuse(entry) => {
-                let error = words::of_failure(failure);
-                return self.fail_entry(entry, error, "refused for the token", now, step);
-            }
-            Failure::Token { .. } => entry.wants_connection = false,
+        if matches!(failure, Failure::Token { .. }) && self.may_still_refuse(entry) {
+            let error = words::of_failure(failure);
+            return self.fail_entry(entry, error, "refused for the token", now, step);
+        }
+        entry.wants_connection = !failure.was_answered();
+        if failure.was_answered() {
+            return self.answered_error(entry, failure.detail(), now, step);
         }
         self.count_try(entry, failure.detail(), step);
         self.put_off(entry, now);
+        if entry.is_silent_for_long(now) {
+            if entry.line_is_well {
+                return self.set_aside(entry, "no answer comes to its requests", now, step);
+            }
+            step.write_entry(&mut entry.record, "no answer for long; the line is probed");
+            return self.probe_line(entry, now, step);
+        }
         entry.later(MOST_BACKOFF, None, now);
         step.write_entry(&mut entry.record, "the try failed");
+    }
+
+    /// Whether the line is well, though no answer has come for long. It may have come back this very moment,
+    /// so one more try decides.
+    fn probed(&mut self, entry: &mut LiveEntry, answer: &Answer, now: Now, step: &mut Step) {
+        let is_well = answer.as_ref().err().is_none_or(Failure::was_answered);
+        entry.line_is_well = is_well;
+        entry.wants_connection = !is_well;
+        entry.later(MOST_BACKOFF, None, now);
+        if is_well {
+            entry.next_at = now.mono;
+        }
+        step.write_entry(&mut entry.record, "the line was probed");
     }
 
     /// The service answered, but not with what was asked for.
     fn answered_error(&mut self, entry: &mut LiveEntry, detail: &str, now: Now, step: &mut Step) {
         self.count_try(entry, detail, step);
-        let record = &mut entry.record;
-        record.answered_errors = record.answered_errors.saturating_add(1);
-        // A clock that was set back begins the time anew: nobody waits until it has caught up.
-        let since = record
-            .errors_since
-            .map_or(now.wall, |since| since.min(now.wall));
-        record.errors_since = Some(since);
-        let long = now.wall.duration_since(since) >= ERRORS_FOR;
-        if record.answered_errors >= MOST_ANSWERED_ERRORS && long {
+        if entry.gets_nowhere(now) {
             return self.set_aside(entry, "too many answered errors", now, step);
         }
         self.put_off(entry, now);
@@ -487,6 +539,7 @@ impl Core {
 
     /// A cancellation nobody stands and waits for any more; a refund stays in doubt.
     fn put_off(&mut self, entry: &mut LiveEntry, now: Now) {
+        self.end_show(entry, now);
         entry.record.queued_once = true;
         if entry.record.is_refund() {
             if entry.record.operation.state != State::InDoubt {
@@ -504,6 +557,28 @@ fn is_target_of(info: &PaymentInfo, entry: &LiveEntry) -> bool {
     let target = &entry.record.target;
     let is_ours = entry.record.operation.of.is_some();
     target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))
+}
+
+/// The request may have taken effect. Where it never does, that must come to an end.
+fn note_loss(entry: &mut LiveEntry, failure: &Failure, now: Now) {
+    let since = if failure.was_answered() {
+        &mut entry.stuck_since
+    } else {
+        &mut entry.silent_since
+    };
+    since.get_or_insert(now.mono);
+}
+
+/// Whether the service answers a question for a number, and does not show what is asked for.
+fn cannot_be_asked_for(failure: &Failure) -> bool {
+    match failure {
+        Failure::Refused { .. } => true,
+        Failure::Lost { heard, .. } => *heard != Heard::Nothing,
+        Failure::NotSent { .. }
+        | Failure::Token { .. }
+        | Failure::SessionOver { .. }
+        | Failure::TooManyRequests { .. } => false,
+    }
 }
 
 /// So many denied numbers of one entry are looked up again.

@@ -166,7 +166,8 @@ impl Core {
                     give_back_to_left(target, amount);
                 }
                 if !is_refund {
-                    target.undo = None;
+                    // A sale that was told as not paid owes its buyer what a person has left with the shop.
+                    target.undo = (target.state != State::Done).then_some(Undo::SetAside);
                 }
             },
         );
@@ -230,7 +231,7 @@ impl Core {
     }
 
     /// A result that was shown goes after a while.
-    fn end_show(&mut self, entry: &LiveEntry, now: Now) {
+    pub(super) fn end_show(&mut self, entry: &LiveEntry, now: Now) {
         if entry.record.is_attended() && self.sale.is_none() {
             self.idle_at = Some(now.mono + crate::core::RESULT_SHOWN);
         }

@@ -8,6 +8,7 @@ mod edge_cases;
 mod patience;
 mod recorded;
 mod reversals;
+mod set_aside;
 mod stories;
 mod versions;
 mod world;

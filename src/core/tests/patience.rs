@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::world::{Fate, World};
 use crate::core::event::Event;
 use crate::operation::{Mode, State, Undo};
-use crate::service::call::{Answer, Call, Failure, PaymentStatus, PaymentType, Reply};
+use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -165,7 +165,7 @@ fn a_right_answer_between_errors_begins_their_count_anew() {
     let strange = || {
         Err(Failure::Lost {
             detail: "no JSON".into(),
-            protocol: true,
+            heard: Heard::Nonsense,
         })
     };
     let mut errors = 0;

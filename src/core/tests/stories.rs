@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, World};
+use super::world::{Fate, World, closed_by_a_person};
 use crate::core::event::Reply as TillReply;
 use crate::core::record::Reversal;
 use crate::display::Scene;
-use crate::operation::{ErrorCode, Mode, Shows, State, Undo};
+use crate::operation::{ErrorCode, Mode, Outcome, Shows, State, Undo};
 use crate::problem::{Code, seed};
 use crate::service::call::PaymentStatus;
 
@@ -567,11 +567,12 @@ fn only_what_is_set_aside_can_be_settled() {
     world.answer(Fate::RequestLost);
     world.live_on(11 * SECOND);
     let settle = |world: &mut World| {
-        world.event(crate::core::event::Event::Settle {
-            ticket: 9,
-            id: "~1".into(),
-            reason: "проверено".into(),
-        });
+        world.event(closed_by_a_person(
+            9,
+            "~1",
+            Outcome::CarriedOut,
+            "проверено",
+        ));
         world.replies.last().cloned()
     };
     assert!(
@@ -742,11 +743,12 @@ fn another_account_gets_nothing_and_blocks_until_it_is_settled() {
     assert!(
         matches!(world.replies.last(), Some(TillReply::Begun(Err(problem))) if problem.code == Code::NotConfigured)
     );
-    world.event(crate::core::event::Event::Settle {
-        ticket: 9,
-        id: "~1".into(),
-        reason: "старая касса".into(),
-    });
+    world.event(closed_by_a_person(
+        9,
+        "~1",
+        Outcome::CarriedOut,
+        "старая касса",
+    ));
     world.begin("t", 5);
     assert!(matches!(
         world.replies.last(),

@@ -15,12 +15,12 @@ use crate::core::validate::tests::request;
 use crate::display::Scene;
 use crate::money::Kopecks;
 use crate::operation::{
-    CancellationRequest, Card, CardRequest, Kind, Mode, Operation, RefundRequest, Shows, State,
-    Wish,
+    CancellationRequest, Card, CardRequest, Kind, Mode, Operation, Outcome, RefundRequest, Shows,
+    State, Verdict, Wish,
 };
 use crate::secret::Secret;
 use crate::service::call::{
-    Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
 };
 
 /// What happens to one request.
@@ -71,6 +71,10 @@ pub(super) struct Service {
     pub card: Option<Card>,
     /// A purse that is too empty to give a refund back.
     pub purse_is_empty: bool,
+    /// Reversals of what is paid stay pending.
+    pub leaves_pending: bool,
+    /// What fails, without effect.
+    pub fails: Option<fn(&Service, &Call) -> Option<Failure>>,
 }
 
 /// Everything around the core.
@@ -300,7 +304,7 @@ impl World {
         let (request, _) = self.held.remove(0);
         let answer = Err(Failure::Lost {
             detail: "reset".into(),
-            protocol: false,
+            heard: Heard::Nothing,
         });
         self.event(Event::Answered { request, answer });
     }
@@ -511,7 +515,7 @@ impl World {
         let lost = || {
             Err(Failure::Lost {
                 detail: "reset".into(),
-                protocol: false,
+                heard: Heard::Nothing,
             })
         };
         if fate == Fate::NotSent {
@@ -688,6 +692,9 @@ impl Service {
                 detail: detail.into(),
             })
         };
+        if let Some(failure) = self.fails.and_then(|fails| fails(self, call)) {
+            return Err(failure);
+        }
         match call {
             Call::OpenSession(mode) => {
                 let session = format!("s{}", self.sessions.len());
@@ -805,6 +812,8 @@ impl Service {
                 let mut info = self.enter(direction, sum, order, shift, Some(id), wall);
                 info.status = if broke {
                     PaymentStatus::NotEnough
+                } else if self.leaves_pending {
+                    PaymentStatus::InProgress
                 } else {
                     PaymentStatus::Ok
                 };
@@ -864,5 +873,17 @@ impl Service {
             },
         );
         info
+    }
+}
+
+/// A person closes an entry.
+pub(super) fn closed_by_a_person(ticket: u64, id: &str, outcome: Outcome, reason: &str) -> Event {
+    Event::Settle {
+        ticket,
+        id: id.into(),
+        verdict: Verdict {
+            reason: reason.into(),
+            outcome,
+        },
     }
 }

@@ -9,7 +9,7 @@ use super::connection::{connect_timeout, header_value};
 use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT};
 use crate::causes::with_causes;
 use crate::secret::Secret;
-use crate::service::call::{Call, Failure};
+use crate::service::call::{Call, Failure, Heard};
 use crate::service::classify::{Credential, HttpAnswer};
 use crate::service::wire;
 
@@ -105,7 +105,7 @@ impl Client {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::Lost {
                 detail: format!("no answer within {} ms", bounds.time.as_millis()),
-                protocol: false,
+                heard: Heard::Nothing,
             }),
         };
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -147,7 +147,7 @@ pub(in crate::service) async fn read_body(
         if body.len() + chunk.len() > most {
             return Err(Failure::Lost {
                 detail: format!("the answer is larger than {most} bytes"),
-                protocol: true,
+                heard: Heard::Nonsense,
             });
         }
         body.extend_from_slice(&chunk);
@@ -163,7 +163,7 @@ pub(in crate::service) async fn read_body(
 pub(in crate::service) fn lost(error: reqwest::Error) -> Failure {
     Failure::Lost {
         detail: wire::clean(&with_causes(&error.without_url()), 300),
-        protocol: false,
+        heard: Heard::Nothing,
     }
 }
 

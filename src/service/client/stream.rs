@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::exchange::{lost, not_sent, read_body, sensitive, shown_path};
 use super::{Client, MAX_BODY, unsent};
 use crate::causes::with_causes;
-use crate::service::call::{Call, Failure, PaymentInfo};
+use crate::service::call::{Call, Failure, Heard, PaymentInfo};
 use crate::service::{classify, report, wire};
 
 /// What the log calls it.
@@ -48,12 +48,12 @@ impl Client {
         let sent = sent.unwrap_or_else(|_| {
             Err(Failure::Lost {
                 detail: format!("the report did not come within {} s", REPORT.as_secs()),
-                protocol: false,
+                heard: Heard::Nothing,
             })
         });
         let read = reader.await.map_err(|_| Failure::Lost {
             detail: "reading the report failed".to_owned(),
-            protocol: false,
+            heard: Heard::Nothing,
         })?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match sent {
@@ -68,7 +68,7 @@ impl Client {
                 );
                 read.map_err(|error| Failure::Lost {
                     detail: wire::clean(&with_causes(&error), 300),
-                    protocol: true,
+                    heard: Heard::Nonsense,
                 })
             }
             Err(failure) => {
@@ -124,7 +124,7 @@ impl Client {
                     drop(chunks.send(Err(())).await);
                     return Err(Failure::Lost {
                         detail: "the report stopped in the middle".to_owned(),
-                        protocol: false,
+                        heard: Heard::Nothing,
                     });
                 }
             }

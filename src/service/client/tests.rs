@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::core::validate::tests::request;
 use crate::money::Kopecks;
-use crate::service::call::Reply;
+use crate::service::call::{Heard, Reply};
 
 /// What the other side does with one request.
 #[derive(Clone, Debug)]
@@ -557,7 +557,13 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
     .await;
     let answer = service.client.call(&call(&["n-1"]), "~1").await.answer;
     assert!(
-        matches!(answer, Err(Failure::Lost { protocol: true, .. })),
+        matches!(
+            answer,
+            Err(Failure::Lost {
+                heard: Heard::Nonsense,
+                ..
+            })
+        ),
         "absence needs rows that can be read: {answer:?}"
     );
     let empty = scripted(vec![Behaviour::Answer(nothing)]).await;

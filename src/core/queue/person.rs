@@ -1,0 +1,230 @@
+//! What a person does with an entry: has it tried now, or closes it.
+
+use super::*;
+use crate::money::Kopecks;
+use crate::operation::{Outcome, Verdict};
+
+impl Core {
+    pub(in crate::core) fn retry_entry(
+        &mut self,
+        ticket: Ticket,
+        id: &str,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let found = self
+            .entries
+            .iter()
+            .position(|entry| entry.record.operation.id == id && entry.record.is_live());
+        let Some(mut entry) = found.map(|index| (index, self.entries.remove(index))) else {
+            return step.reply(ticket, TillReply::Queue(Err(not_in_queue())));
+        };
+        let answer = self.retry(&mut entry.1, now, step);
+        self.entries
+            .insert(entry.0.min(self.entries.len()), entry.1);
+        step.reply(ticket, TillReply::Queue(answer));
+    }
+
+    fn retry(
+        &mut self,
+        entry: &mut LiveEntry,
+        now: Now,
+        step: &mut Step,
+    ) -> Result<QueueItem, Problem> {
+        if entry.record.set_aside {
+            self.take_up_again(entry, now, step)?;
+        }
+        entry.pause = BACKOFF;
+        if entry.stage == Stage::Waiting {
+            entry.next_at = now.mono;
+        }
+        entry.record.next_try = Some(now.wall);
+        step.write_entry(&mut entry.record, "a person asked for another try");
+        Ok(entry.record.queue_item())
+    }
+
+    /// A set-aside entry blocks again, and takes again what its refusal gave back.
+    fn take_up_again(
+        &mut self,
+        entry: &mut LiveEntry,
+        now: Now,
+        step: &mut Step,
+    ) -> Result<(), Problem> {
+        let of = entry.record.operation.of.clone();
+        let denied = entry.record.reversal == Reversal::NotSent && !entry.record.is_refund();
+        let target = of.as_ref().and_then(|of| self.held.get(of));
+        let left = target.and_then(|target| target.operation().left);
+        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target.operation())) {
+            return Err(crate::core::targets::sale_undone(sale));
+        }
+        if let Some(of) = of.as_deref().filter(|_| !entry.record.is_refund()) {
+            self.check_no_doubt(of)?;
+            self.check_nothing_held(of)?;
+        }
+        // All that is owed is brought back, or the rest could neither be refunded nor cancelled afterwards.
+        if let Some(left) = left.filter(|_| denied) {
+            if left == Kopecks::ZERO {
+                return Err(Problem::new(
+                    Code::Conflict,
+                    "От этой оплаты ничего не осталось, отменять нечего",
+                    "Закройте отмену: oplati queue settle",
+                ));
+            }
+            if left != entry.record.operation.amount {
+                entry.record.operation.amount = left;
+                // Its lines are those of another sum.
+                entry.record.receipt = None;
+            }
+        }
+        let amount = entry.record.operation.amount;
+        entry.record.set_aside = false;
+        entry.record.rechecks.clear();
+        entry.end_errors();
+        entry.record.operation.error = None;
+        entry.record.queued_once = true;
+        if entry.record.is_refund() {
+            entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+            return Ok(());
+        }
+        entry.record.operation.undo = Some(Undo::Pending);
+        entry.set(State::Queued, seed::CANCEL_QUEUED, now);
+        self.change_target(
+            of.as_deref(),
+            "its undoing is tried again",
+            now,
+            step,
+            |target| {
+                target.undo = Some(Undo::Pending);
+                if denied {
+                    take_from_left(target, amount);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    pub(in crate::core) fn settle_entry(
+        &mut self,
+        ticket: Ticket,
+        id: &str,
+        verdict: &Verdict,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let found = self
+            .entries
+            .iter()
+            .position(|entry| entry.record.operation.id == id);
+        let Some(index) = found else {
+            return step.reply(ticket, TillReply::Queue(Err(not_in_queue())));
+        };
+        let mut entry = self.entries.remove(index);
+        let answer = self.settle(&mut entry, verdict, now, step);
+        if answer.is_ok() {
+            self.foreign.retain(|foreign| foreign != id);
+            self.drop_unheld();
+        } else {
+            self.entries.insert(index.min(self.entries.len()), entry);
+        }
+        step.reply(ticket, TillReply::Queue(answer));
+    }
+
+    /// A person closes a set-aside entry, or one of an account that is gone, and says what has happened.
+    fn settle(
+        &mut self,
+        entry: &mut LiveEntry,
+        verdict: &Verdict,
+        now: Now,
+        step: &mut Step,
+    ) -> Result<QueueItem, Problem> {
+        if !entry.record.is_live() {
+            return Err(not_in_queue());
+        }
+        if !entry.record.set_aside && !entry.foreign {
+            return Err(Problem::new(
+                Code::Busy,
+                "Отмена ещё выполняется сама, закрыть её нельзя",
+                "Дождитесь завершения отмены",
+            ));
+        }
+        // What was denied and set aside has given back what it had taken of its target.
+        let holds_left = entry.record.is_refund()
+            || !entry.record.set_aside
+            || entry.record.reversal != Reversal::NotSent;
+        let is_carried_out = verdict.outcome == Outcome::CarriedOut;
+        entry.record.settled = Some(words::support_text(&verdict.reason));
+        entry.record.outcome = Some(verdict.outcome);
+        entry.record.rechecks.clear();
+        entry.record.next_try = None;
+        let kind = entry.record.operation.kind;
+        // A refund is `done` only for status 1 of a payment that is ours: a person's word is told as such.
+        let state = if is_carried_out && kind != Kind::Refund {
+            State::Done
+        } else {
+            State::Failed
+        };
+        if entry.record.request == EntryRequest::Own {
+            let undo = is_carried_out.then_some(Undo::Done);
+            entry.record.operation.undo = undo.or(Some(Undo::SetAside));
+        } else {
+            entry.record.operation.undo = None;
+        }
+        entry.set(state, words::settled(kind, verdict.outcome), now);
+        step.write_entry(&mut entry.record, "closed by a person");
+        self.settle_target(entry, is_carried_out, holds_left, now, step);
+        Ok(entry.record.queue_item())
+    }
+
+    /// The books of what was reversed follow a person's word.
+    fn settle_target(
+        &mut self,
+        entry: &LiveEntry,
+        is_carried_out: bool,
+        holds_left: bool,
+        now: Now,
+        step: &mut Step,
+    ) {
+        let operation = &entry.record.operation;
+        let (amount, is_refund) = (operation.amount, entry.record.is_refund());
+        let mut sale_of_refund = None;
+        self.change_target(
+            operation.of.as_deref(),
+            "a person closed its reversal",
+            now,
+            step,
+            |target| {
+                if is_carried_out && !holds_left {
+                    take_from_left(target, amount);
+                } else if !is_carried_out && holds_left {
+                    give_back_to_left(target, amount);
+                }
+                if is_refund {
+                    return;
+                }
+                let is_over = target.left.is_none_or(|left| left == Kopecks::ZERO);
+                target.undo = if !is_carried_out {
+                    // No end leaves `undo: null` where something is owed: a sale that was told as not paid
+                    // keeps the word until it is cancelled.
+                    (target.state != State::Done).then_some(Undo::SetAside)
+                } else {
+                    is_over.then_some(Undo::Done)
+                };
+                if is_carried_out && target.kind == Kind::Refund {
+                    sale_of_refund.clone_from(&target.of);
+                }
+            },
+        );
+        let what = "a person closed the cancellation of its refund";
+        self.change_target(sale_of_refund.as_deref(), what, now, step, |sale| {
+            give_back_to_left(sale, amount);
+        });
+    }
+}
+
+fn not_in_queue() -> Problem {
+    Problem::new(
+        Code::NotFound,
+        "В очереди нет такой отмены",
+        "Посмотрите очередь: oplati queue",
+    )
+}

@@ -1,0 +1,453 @@
+//! What gets nowhere is set aside, and what a person does with it then.
+
+use std::time::Duration;
+
+use super::world::{Fate, Service, World, closed_by_a_person};
+use crate::core::event::{Event, Reply as TillReply};
+use crate::core::record::Reversal;
+use crate::operation::{Mode, Outcome, QueueItem, State, Undo};
+use crate::problem::{Code, Problem};
+use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn refused() -> Failure {
+    Failure::Refused {
+        message: None,
+        detail: "no".into(),
+    }
+}
+
+fn lost(heard: Heard) -> Failure {
+    Failure::Lost {
+        detail: "HTTP 500".into(),
+        heard,
+    }
+}
+
+fn is_question(call: &Call) -> bool {
+    matches!(call, Call::Payment { .. } | Call::LookUp { .. })
+}
+
+fn refuses_questions(_: &Service, call: &Call) -> Option<Failure> {
+    is_question(call).then(refused)
+}
+
+/// Only what is paid is reversed.
+fn refuses_unpaid(service: &Service, call: &Call) -> Option<Failure> {
+    let Call::Reverse { payment_id, .. } = call else {
+        return None;
+    };
+    let is_paid = service.ledger[payment_id].info.status == PaymentStatus::Ok;
+    (!is_paid).then(refused)
+}
+
+fn reports_fail(_: &Service, call: &Call) -> Option<Failure> {
+    let is_report = matches!(call, Call::LookUp { .. } | Call::Probe { .. });
+    is_report.then(|| lost(Heard::Status))
+}
+
+fn look_ups_hang(_: &Service, call: &Call) -> Option<Failure> {
+    matches!(call, Call::LookUp { .. }).then(|| lost(Heard::Nothing))
+}
+
+fn reversals_are_not_shown(service: &Service, call: &Call) -> Option<Failure> {
+    let Call::Payment { payment_id } = call else {
+        return None;
+    };
+    let is_reversal = service.ledger[payment_id].target.is_some();
+    is_reversal.then(refused)
+}
+
+fn needs_a_token(_: &Service, call: &Call) -> Option<Failure> {
+    call.moves_money().then(|| Failure::Token {
+        problem: TokenProblem::Needed,
+        detail: "reset".into(),
+    })
+}
+
+fn retry(world: &mut World, id: &str) -> Result<QueueItem, Problem> {
+    world.event(Event::Retry {
+        ticket: 900,
+        id: id.into(),
+    });
+    match world.replies.last() {
+        Some(TillReply::Queue(answer)) => answer.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn close(world: &mut World, id: &str, outcome: Outcome) {
+    world.event(closed_by_a_person(901, id, outcome, "проверено"));
+    assert!(
+        matches!(world.replies.last(), Some(TillReply::Queue(Ok(_)))),
+        "{:?}",
+        world.replies.last()
+    );
+}
+
+fn begin_another(world: &mut World) -> bool {
+    world.begin("another", 100);
+    world.live_on(4 * SECOND);
+    let begun = matches!(world.replies.last(), Some(TillReply::Begun(Ok((true, _)))));
+    if begun {
+        world.abort("another");
+        world.settle();
+    }
+    begun
+}
+
+/// A sale whose buyer has been asked to confirm.
+fn confirming() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world
+}
+
+/// A sale that was told as failed; its payment request was lost, and has taken effect.
+fn lost_sale() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    while !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+        world.pass(SECOND);
+        if !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+            world.answer(Fate::Answered);
+        }
+    }
+    world.service.fails = Some(refuses_questions);
+    world.answer(Fate::AnswerLost);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(30 * SECOND);
+    assert_eq!(world.state("s"), State::Failed);
+    world
+}
+
+/// The same, its undoing set aside before its reversal has left.
+fn undoing_set_aside() -> World {
+    let mut world = lost_sale();
+    world.live_on(HOUR + 120 * SECOND);
+    assert!(world.entry("~1").set_aside);
+    assert_eq!(world.entry("~1").reversal, Reversal::NotSent);
+    world
+}
+
+fn buyer_has_paid(world: &World) -> i64 {
+    let ledger = &world.service.ledger;
+    let paid = ledger.values().filter(|payment| {
+        payment.info.payment_type == PaymentType::Sale && payment.info.status == PaymentStatus::Ok
+    });
+    paid.map(|payment| payment.info.sum.0 - world.service.reversed(payment.info.payment_id))
+        .sum()
+}
+
+#[test]
+fn an_undoing_that_a_cancellation_repeats_is_not_forgotten_by_an_abort() {
+    let mut world = undoing_set_aside();
+    world.cancel("c1", "s", false);
+    assert_eq!(world.state("c1"), State::Queued);
+    world.abort("c1");
+    assert!(
+        matches!(world.replies.last(), Some(TillReply::Aborted(Err(problem))) if problem.code == Code::Busy)
+    );
+    world.service.fails = None;
+    world.live_on(120 * SECOND);
+    assert_eq!(world.state("c1"), State::Done);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    assert_eq!(buyer_has_paid(&world), 0);
+}
+
+#[test]
+fn an_undoing_that_a_cancellation_repeats_is_not_forgotten_for_a_token_error() {
+    let mut world = undoing_set_aside();
+    world.service.fails = Some(needs_a_token);
+    world.cancel("c1", "s", false);
+    world.live_on(120 * SECOND);
+    assert_eq!(world.state("c1"), State::Queued);
+    assert_eq!(world.operation("s").undo, Some(Undo::Pending));
+    world.service.fails = None;
+    world.live_on(120 * SECOND);
+    assert_eq!(
+        (world.state("c1"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+}
+
+#[test]
+fn a_payment_that_stays_pending_and_is_not_reversed_blocks_for_an_hour_at_most() {
+    for status in [PaymentStatus::InProgress, PaymentStatus::Unknown(6)] {
+        let mut world = confirming();
+        world.service.fails = Some(refuses_unpaid);
+        world.buyer(status);
+        world.abort("s");
+        world.live_on(HOUR / 2);
+        assert!(!world.entry("~1").set_aside && !begin_another(&mut world));
+        world.live_on(HOUR / 2 + 60 * SECOND);
+        assert!(world.entry("~1").set_aside, "{status:?}");
+        assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
+        assert!(begin_another(&mut world));
+        // Paid at last: a person's retry brings it back.
+        for payment in world.service.ledger.values_mut() {
+            payment.info.status = PaymentStatus::Ok;
+        }
+        retry(&mut world, "~1").unwrap();
+        world.live_on(120 * SECOND);
+        assert_eq!(
+            (world.state("~1"), buyer_has_paid(&world)),
+            (State::Done, 0)
+        );
+    }
+}
+
+#[test]
+fn a_report_that_is_broken_for_ever_blocks_for_an_hour_at_most() {
+    let mut world = lost_sale();
+    world.service.fails = Some(reports_fail);
+    world.live_on(HOUR + 120 * SECOND);
+    assert!(world.entry("~1").set_aside);
+    close(&mut world, "~1", Outcome::NotCarriedOut);
+    assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
+}
+
+#[test]
+fn what_only_hangs_while_the_line_is_well_blocks_for_an_hour_at_most() {
+    let mut world = lost_sale();
+    world.service.fails = Some(look_ups_hang);
+    world.live_on(HOUR + 180 * SECOND);
+    assert!(world.entry("~1").set_aside);
+    assert!(begin_another(&mut world));
+}
+
+#[test]
+fn an_outage_over_night_leaves_no_work_for_a_person() {
+    let mut world = lost_sale();
+    for _ in 0..12 * 60 {
+        world.pass(60 * SECOND);
+        while !world.pending.is_empty() {
+            world.answer(Fate::NotSent);
+        }
+    }
+    assert!(!world.entry("~1").set_aside);
+    world.service.fails = None;
+    world.live_on(240 * SECOND);
+    assert_eq!(
+        (world.state("~1"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+}
+
+#[test]
+fn the_time_for_which_no_process_ran_is_none_of_getting_nowhere() {
+    let mut world = lost_sale();
+    world.live_on(60 * SECOND);
+    world.crash(12 * HOUR);
+    world.live_on(60 * SECOND);
+    assert!(!world.entry("~1").set_aside);
+}
+
+#[test]
+fn a_reversal_that_cannot_be_asked_for_is_found_in_the_report() {
+    let mut world = World::sold();
+    world.service.fails = Some(reversals_are_not_shown);
+    world.refund("r1", "s", 500);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.state("r1"), State::Done);
+    world.cancel("c1", "s", false);
+    world.live_on(10 * SECOND);
+    assert_eq!(
+        (world.state("c1"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+    let mut world = confirming();
+    world.service.fails = Some(reversals_are_not_shown);
+    world.buyer(PaymentStatus::Ok);
+    world.service.leaves_pending = true;
+    world.live_on(5 * SECOND);
+    assert_eq!(world.state("s"), State::Done);
+}
+
+#[test]
+fn a_reversal_that_stays_pending_lets_the_next_buyer_in_after_the_timeout() {
+    let mut world = World::sold();
+    world.service.leaves_pending = true;
+    world.refund("r1", "s", 500);
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state("r1"), State::InProgress);
+    world.live_on(15 * SECOND);
+    assert_eq!(world.state("r1"), State::InDoubt);
+    world.begin("t", 100);
+    world.live_on(4 * SECOND);
+    assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
+    world.live_on(HOUR);
+    assert!(world.entry("r1").set_aside);
+    assert!(begin_another(&mut world));
+}
+
+#[test]
+fn one_that_waits_for_the_service_keeps_no_other_from_being_tried() {
+    let mut world = World::sold();
+    world.begin("t", 300);
+    world.settle();
+    world.join();
+    world.live_on(2 * SECOND);
+    world.service.fails = Some(refuses_unpaid);
+    world.abort("t");
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("~1"), State::Queued);
+    world.cancel("c1", "s", false);
+    world.live_on(15 * SECOND);
+    assert_eq!(world.state("c1"), State::Done);
+    assert_eq!(world.state("~1"), State::Queued);
+}
+
+#[test]
+fn the_pause_between_tries_grows_though_other_questions_are_answered() {
+    let mut world = World::sold();
+    world.service.fails = Some(reports_fail);
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.live_on(60 * SECOND);
+    let before = world.requests;
+    world.live_on(240 * SECOND);
+    let asked = world.requests - before;
+    assert!(asked <= 12, "{asked} requests in four minutes");
+}
+
+#[test]
+fn a_set_aside_refund_in_doubt_bars_a_cancellation_until_a_person_decides() {
+    for outcome in [Outcome::CarriedOut, Outcome::NotCarriedOut] {
+        let mut world = World::sold();
+        world.service.fails = Some(reports_fail);
+        world.refund("r1", "s", 700);
+        world.run_due();
+        world.answer(Fate::RequestLost);
+        world.live_on(HOUR + 120 * SECOND);
+        assert!(world.entry("r1").set_aside);
+        world.service.fails = None;
+        world.cancel("c1", "s", false);
+        assert_eq!(world.problem().code, Code::Busy);
+        world.refund("r2", "s", 700);
+        assert_eq!(world.problem().code, Code::Busy);
+        close(&mut world, "r1", outcome);
+        let left = if outcome == Outcome::CarriedOut {
+            1299
+        } else {
+            1999
+        };
+        assert_eq!(world.operation("s").left.map(|left| left.0), Some(left));
+        assert_eq!(world.entry("r1").outcome, Some(outcome));
+        assert_eq!(world.state("r1"), State::Failed);
+        world.refund("r3", "s", left);
+        world.live_on(10 * SECOND);
+        assert_eq!(world.state("r3"), State::Done);
+    }
+}
+
+#[test]
+fn a_cancellation_of_nothing_is_refused() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    assert!(world.entry("c1").set_aside);
+    world.refund("r1", "s", 1999);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.state("r1"), State::Done);
+    world.cancel("c2", "s", false);
+    assert_eq!(world.problem().code, Code::AlreadyUndone);
+    assert_eq!(retry(&mut world, "c1").unwrap_err().code, Code::Conflict);
+    close(&mut world, "c1", Outcome::NotCarriedOut);
+    assert_eq!(world.operation("s").undo, None);
+    assert_eq!(world.operation("s").left.map(|left| left.0), Some(0));
+}
+
+#[test]
+fn the_books_follow_what_a_person_says_of_a_cancellation() {
+    let denied = || {
+        let mut world = World::sold();
+        world.cancel("c1", "s", false);
+        world.run_due();
+        world.answer(Fate::Refused);
+        world.settle();
+        assert!(world.entry("c1").set_aside);
+        world
+    };
+    let mut world = denied();
+    close(&mut world, "c1", Outcome::CarriedOut);
+    let sale = world.operation("s");
+    assert_eq!((sale.undo, sale.left.unwrap().0), (Some(Undo::Done), 0));
+    assert_eq!(world.state("c1"), State::Done);
+    let mut world = denied();
+    close(&mut world, "c1", Outcome::NotCarriedOut);
+    let sale = world.operation("s");
+    assert_eq!((sale.undo, sale.left.unwrap().0), (None, 1999));
+    assert_eq!(world.state("c1"), State::Failed);
+    world.cancel("c2", "s", false);
+    world.live_on(10 * SECOND);
+    assert_eq!(
+        (world.state("c2"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+}
+
+#[test]
+fn what_was_closed_as_not_carried_out_of_a_failed_sale_stays_owed() {
+    let mut world = undoing_set_aside();
+    close(&mut world, "~1", Outcome::NotCarriedOut);
+    assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
+    // A cancellation of it that is dropped leaves it so.
+    world.service.fails = Some(needs_a_token);
+    world.cancel("c1", "s", false);
+    world.live_on(5 * SECOND);
+    assert_eq!(world.state("c1"), State::Failed);
+    assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
+    world.service.fails = None;
+    world.cancel("c2", "s", false);
+    world.live_on(60 * SECOND);
+    assert_eq!(
+        (world.state("c2"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+}
+
+#[test]
+fn an_entry_of_another_account_can_be_closed_and_its_sale_knows() {
+    for (outcome, undo) in [
+        (Outcome::CarriedOut, Undo::Done),
+        (Outcome::NotCarriedOut, Undo::SetAside),
+    ] {
+        let mut world = lost_sale();
+        world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
+        world.crash(SECOND);
+        close(&mut world, "~1", outcome);
+        assert_eq!(world.operation("s").undo, Some(undo));
+    }
+}
+
+#[test]
+fn the_same_refund_is_not_given_twice_while_the_first_may_have_been_carried_out() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(900));
+    world.live_on(120 * SECOND);
+    assert_eq!(world.state("r1"), State::Failed);
+    world.refund("r2", "s", 500);
+    assert_eq!(world.problem().code, Code::Busy);
+    // Another sum is another refund.
+    world.refund("r3", "s", 300);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.state("r3"), State::Done);
+    world.live_on(2 * HOUR);
+    assert_eq!(buyer_has_paid(&world), 1999 - 500 - 300);
+    assert_eq!(world.operation("s").left.map(|left| left.0), Some(1199));
+}
