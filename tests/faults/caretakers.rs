@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use oplati::core::event::Event;
 use oplati::core::record::{EntryRecord, Record};
-use oplati::operation::{Kind, Mode};
+use oplati::operation::{Kind, Mode, Outcome, Verdict};
 use oplati::report::{Compared, Comparison};
 use oplati::service::call::{Call, PaymentInfo, PaymentStatus};
 
 use crate::service::{BY_HAND, ELSEWHERE};
-use crate::world::{Check, Outcome, World};
+use crate::world::{Check, World};
 
 impl World<'_> {
     /// An entry of the queue, by its number there.
@@ -61,7 +61,10 @@ impl World<'_> {
         self.event(Event::Settle {
             ticket: self.ticket,
             id: id.to_owned(),
-            reason: "by hand".into(),
+            verdict: Verdict {
+                reason: "by hand".into(),
+                outcome,
+            },
         })?;
         match self.records.get(id) {
             Some(Record::Entry(entry)) if entry.settled.is_some() => {

@@ -7,7 +7,7 @@ use oplati::core::record::Record;
 use oplati::money::Kopecks;
 use oplati::operation::State;
 use oplati::service::call::{
-    Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
 };
 use oplati::service::{HttpAnswer, classify};
 
@@ -46,6 +46,9 @@ impl World<'_> {
         let ill = if is_well { self.ill_fate(&call) } else { None };
         let fate = ill.unwrap_or(fate);
         let answer = self.fate_of(&call, fate);
+        if self.traces {
+            println!("          answer to {call:?}: {answer:?}");
+        }
         self.note_asked(&call, &answer);
         self.note_refused(&call, fate, &answer);
         // Sessions end, and who asks for patience lives: neither makes a sale fail, but for a session that
@@ -121,7 +124,7 @@ impl World<'_> {
             let waited_for = self.waits_for(&order_number);
             let answer = info.map(Reply::Payment).ok_or_else(|| Failure::Lost {
                 detail: "lost".into(),
-                protocol: false,
+                heard: Heard::Nothing,
             });
             let (request, crashes) = (held.request, self.counts.crashes);
             self.event(Event::Answered { request, answer })?;
@@ -146,7 +149,7 @@ impl World<'_> {
         let request = held.request;
         let answer = Err(Failure::Lost {
             detail: "reset".into(),
-            protocol: false,
+            heard: Heard::Nothing,
         });
         self.event(Event::Answered { request, answer })
     }
@@ -210,10 +213,10 @@ impl World<'_> {
 
     pub(crate) fn fate_of(&mut self, call: &Call, fate: Fate) -> Answer {
         let (mono, real) = (self.now.mono, self.real);
-        let lost = |protocol| {
+        let lost = |heard| {
             Err(Failure::Lost {
                 detail: "lost".into(),
-                protocol,
+                heard,
             })
         };
         let fault = match fate {
@@ -244,26 +247,26 @@ impl World<'_> {
             Fate::NotSent => Err(Failure::NotSent {
                 detail: "connection refused".into(),
             }),
-            Fate::RequestLost => lost(false),
+            Fate::RequestLost => lost(Heard::Nothing),
             Fate::Error => classify(call, &HttpAnswer::new(503, ERROR_BODY)),
             Fate::AnswerLost => {
                 drop(self.service.effect(call, real));
                 if self.random.one_in(2) {
-                    lost(false)
+                    lost(Heard::Nothing)
                 } else {
                     classify(call, &HttpAnswer::new(500, ERROR_BODY))
                 }
             }
             Fate::Garbage => {
                 drop(self.service.effect(call, real));
-                lost(true)
+                lost(Heard::Nonsense)
             }
             Fate::Cut => match self.service.effect(call, real).map(|reply| body(&reply)) {
                 Ok(Some(whole)) => {
                     let end = self.random.below(whole.len() as u64) as usize;
                     classify(call, &HttpAnswer::new(200, &whole.as_bytes()[..end]))
                 }
-                Ok(None) => lost(true),
+                Ok(None) => lost(Heard::Nonsense),
                 refused @ Err(_) => refused.map(|_| Reply::Alive),
             },
             Fate::Late(seconds) => {
@@ -271,7 +274,7 @@ impl World<'_> {
                     let at = real + Duration::from_secs(seconds);
                     self.service.late.push((at, call.clone()));
                 }
-                lost(false)
+                lost(Heard::Nothing)
             }
             Fate::Refused => Err(Failure::Refused {
                 message: None,
@@ -299,7 +302,7 @@ impl World<'_> {
             }
             Fate::PaidTwice => {
                 drop(self.service.pay_twice(call, real));
-                lost(false)
+                lost(Heard::Nothing)
             }
             Fate::DeliveredTwice => self.service.effect_twice(call, real),
             Fate::TokenNeeded | Fate::TokenExists => Err(Failure::Token {

@@ -385,9 +385,10 @@ impl World<'_> {
         let changed = self
             .service
             .change_its_mind(self.real, |order| !closed.contains(order));
-        if changed {
+        if let Some(order_number) = &changed {
             self.counts.note("a final status changes");
+            self.changed.insert(order_number.clone());
         }
-        changed
+        changed.is_some()
     }
 }

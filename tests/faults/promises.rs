@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use oplati::core::record::{EntryRecord, Record, Reversal};
+use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
 use oplati::operation::{ErrorCode, Kind, Operation, State, Undo};
 use oplati::service::call::{Answer, Call, Failure, PaymentStatus};
 
+use crate::known::is_known;
 use crate::world::{Check, World};
 
 impl World<'_> {
@@ -26,7 +27,8 @@ impl World<'_> {
         if let Some(old) = self.records.get(&operation.id)
             && old.operation().state.is_final()
             && old.operation().state != operation.state
-            && !matches!(old, Record::Entry(entry) if !entry.is_refund() && !entry.rechecks.is_empty())
+            && !matches!(old, Record::Entry(entry)
+                if entry.request == EntryRequest::Own && entry.target.payment_id.is_none())
         {
             return Err(format!(
                 "{} was {:?} and is {:?}",
@@ -128,7 +130,8 @@ impl World<'_> {
         {
             return Err(format!("{id} was told refused, and nobody has refused it"));
         }
-        if operation.state == State::Done || !there {
+        let is_excused = is_known("S2") && self.forgotten.contains(id);
+        if operation.state == State::Done || !there || is_excused {
             return Ok(());
         }
         let cared_for = self.records.values().any(|record| match record {
@@ -256,7 +259,8 @@ impl World<'_> {
                 let Some(entry) = intent else {
                     return Err("a reversal leaves without its intent".into());
                 };
-                if self.may_arrive(order_number) {
+                let is_excused = is_known("S1") && self.forgotten.contains(&entry.operation.id);
+                if self.may_arrive(order_number) && !is_excused {
                     return Err(format!("reversal {order_number} is repeated too early"));
                 }
                 self.check_sum(entry)?;

@@ -478,8 +478,8 @@ impl Service {
     }
 
     /// What the service has cancelled by itself turns out to be paid, if `may_be` of its order number;
-    /// whether there was such a payment.
-    pub fn change_its_mind(&mut self, mono: Duration, may_be: impl Fn(&str) -> bool) -> bool {
+    /// the number of that payment.
+    pub fn change_its_mind(&mut self, mono: Duration, may_be: impl Fn(&str) -> bool) -> Option<String> {
         let wall = self.wall(mono);
         let cancelled = [PaymentStatus::TechnicalCancelling, PaymentStatus::Timeout];
         let payment = self.ledger.values_mut().rev().find(|payment| {
@@ -491,9 +491,9 @@ impl Service {
         if let Some(payment) = payment {
             payment.info.status = PaymentStatus::Ok;
             payment.info.paid = Some(wall);
-            return true;
+            return Some(payment.info.order_number.clone());
         }
-        false
+        None
     }
 
     /// What gets better does: nobody is asked any more, and no status is odd.

@@ -14,7 +14,7 @@ use oplati::core::Core;
 use oplati::core::event::{RequestId, Settings, Write};
 use oplati::core::record::{Account, Record};
 use oplati::journal::Journal;
-use oplati::operation::Wish;
+use oplati::operation::{Outcome, Wish};
 use oplati::service::call::Call;
 
 use crate::ends::Ends;
@@ -149,6 +149,8 @@ pub struct World<'a> {
     pub(crate) undo_log: VecDeque<Vec<(String, Option<Record>)>>,
     /// Operations of which the disk has lost a commit.
     pub(crate) forgotten: BTreeSet<String>,
+    /// Order numbers of payments whose final status the service has changed.
+    pub(crate) changed: BTreeSet<String>,
     /// Whose every order number is that has left.
     pub(crate) numbers: BTreeMap<String, String>,
     /// How the entries were settled that a person has closed.
@@ -157,15 +159,10 @@ pub struct World<'a> {
     pub(crate) shift_text: Option<String>,
     pub(crate) wishes: Vec<(String, Wish)>,
     pub(crate) crash_before_effect: Option<u64>,
+    /// Every write, request and answer is printed.
+    pub traces: bool,
     /// Called after every commit.
     pub after_commit: Option<AfterCommit<'a>>,
-}
-
-/// What a person says has become of an entry that he closes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    CarriedOut,
-    NotCarriedOut,
 }
 
 fn start() -> Now {
@@ -250,11 +247,13 @@ impl<'a> World<'a> {
             ghost: None,
             undo_log: VecDeque::new(),
             forgotten: BTreeSet::new(),
+            changed: BTreeSet::new(),
             numbers: BTreeMap::new(),
             settled_as: BTreeMap::new(),
             shift_text: None,
             wishes: Vec::new(),
             crash_before_effect: None,
+            traces: false,
             after_commit: None,
         };
         for name in plan.quirks.names() {
