@@ -6,7 +6,8 @@
 //! - [`discover`]: what is plugged in · [`profile`]: what is known about it
 //! - [`scanner`]: codes come in · [`display`]: scenes go out
 //! - [`operation`], [`money`], [`problem`], [`secret`]: the words that everybody uses
-//! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth
+//! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth · [`engine`]: both as one
+//!   machine, which lets nothing out before it is durable
 //! - [`service`]: the client of the payment service · [`report`]: a shift compared with it, and printed
 //! - [`metrics`]: what is counted on the way
 //! - [`api`]: tills ask and listen · [`daemon`]: all of it joined in one process
@@ -24,6 +25,7 @@ pub mod daemon;
 pub mod demo;
 pub mod discover;
 pub mod display;
+pub mod engine;
 pub mod exit;
 pub mod journal;
 pub mod log;

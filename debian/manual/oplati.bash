@@ -531,12 +531,16 @@ _oplati() {
             return 0
             ;;
         oplati__subcmd__queue__subcmd__settle)
-            opts="-h --reason --root --json --help"
+            opts="-h --outcome --reason --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --outcome)
+                    COMPREPLY=($(compgen -W "carried_out not_carried_out" -- "${cur}"))
+                    return 0
+                    ;;
                 --reason)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

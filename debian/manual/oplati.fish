@@ -121,10 +121,12 @@ complete -c oplati -n "__fish_oplati_using_subcommand queue; and not __fish_seen
 complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from retry" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from retry" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help'
+complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from settle" -l outcome -d 'What has happened, as the merchant\'s account shows it' -r -f -a "carried_out\t'The money went back, or there was nothing to bring back'
+not_carried_out\t'It did not go back'"
 complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from settle" -l reason -d 'Why, for the journal' -r
 complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from settle" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from settle" -l json -d 'Results as JSON, for programs'
-complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from settle" -s h -l help -d 'Print help'
+complete -c oplati -n "__fish_oplati_using_subcommand queue; and __fish_seen_subcommand_from settle" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c oplati -n "__fish_oplati_using_subcommand watch" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand watch" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand watch" -s h -l help -d 'Print help'

@@ -50,9 +50,9 @@ pub enum Command {
         /// To the till.
         answer: Answer<Option<String>>,
     },
-    /// A report holds what an entry has concluded absent: it is asked for once more.
+    /// A report holds what the till was told as not carried out: it is asked for once more.
     Recheck {
-        /// The entry.
+        /// The entry that concluded so, or the sale that has none.
         id: String,
     },
     /// `POST /v1/devices/{name}/test`.

@@ -46,6 +46,7 @@ impl Core {
             self.down |= error.code == ErrorCode::NoConnection;
         }
         sale.record.operation.error = error;
+        self.note_witness(&sale.record, now);
         for late in self.late.values_mut() {
             if late.operation.id == sale.record.operation.id {
                 late.clone_from(&sale.record);
@@ -138,15 +139,39 @@ impl Core {
         };
         let mut entry = self.new_own(&record, now.mono, now);
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        self.held.insert(id.to_owned(), Record::Sale(record));
+        let what = "a refused payment is asked for again later";
+        self.watch(entry, what, now, step);
+    }
+
+    /// The report shows the payment of a sale that was told as not paid, though nothing was ever undone of
+    /// it: no final status stays ("What nothing may assume"). It is asked for at once, and reversed if it is
+    /// there.
+    pub(super) fn recheck_sale(&mut self, sale: SaleRecord, now: Now, step: &mut Step) {
+        let operation = &sale.operation;
+        let is_unpaid = operation.state.is_final() && operation.state != State::Done;
+        let is_ours = self.settings.account.as_ref() == Some(&sale.account);
+        let is_watched = self
+            .entries
+            .iter()
+            .any(|entry| entry.reverses(&operation.id));
+        if operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {
+            return;
+        }
+        let mut entry = self.new_own(&sale, now.mono, now);
+        entry.record.rechecks = vec![now.wall];
+        self.hold(Record::Sale(Box::new(sale)));
+        let what = "a payment that took nothing is reported paid, and asked for again";
+        self.watch(entry, what, now, step);
+    }
+
+    /// An undoing that has nothing to undo, as far as anybody knows, and asks for its number again.
+    fn watch(&mut self, mut entry: LiveEntry, what: &str, now: Now, step: &mut Step) {
         entry.record.operation.undo = Some(Undo::Done);
         entry.record.next_try = None;
         entry.set(State::Done, words::NOTHING_TO_UNDO, now);
-        step.write_entry(
-            &mut entry.record,
-            "a refused payment is asked for again later",
-        );
+        step.write_entry(&mut entry.record, what);
         entry.plan_recheck(now);
-        self.held.insert(id.to_owned(), Record::Sale(record));
         self.entries.push(entry);
     }
 
@@ -156,13 +181,8 @@ impl Core {
         let mut entry = self.new_own(sale, now.mono, now);
         entry.record.operation.of = None;
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
-        entry.record.operation.undo = Some(Undo::Done);
-        entry.record.next_try = None;
-        entry.set(State::Done, words::NOTHING_TO_UNDO, now);
         let what = "a number from before a restart is asked for again later";
-        step.write_entry(&mut entry.record, what);
-        entry.plan_recheck(now);
-        self.entries.push(entry);
+        self.watch(entry, what, now, step);
     }
 
     /// The cashier stops waiting for an existing payment: it is reversed at once, and the sale waits
@@ -228,6 +248,7 @@ impl Core {
     ) {
         let mut sale = sale;
         sale.record.operation.undo = Some(Undo::Done);
+        let id = sale.record.operation.id.clone();
         self.finish(
             sale,
             words::ended(ending),
@@ -236,6 +257,7 @@ impl Core {
             now,
             step,
         );
+        self.hold_written(&id, step);
     }
 
     /// The service refuses for good to reverse what a sale waits for.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Now;
 use crate::core::admission::Granted;
@@ -24,8 +24,16 @@ use crate::service::call::{Failure, PaymentInfo, PaymentType};
 
 /// Backoff of tries that met no connection begins with this.
 pub(super) const BACKOFF: Duration = Duration::from_secs(1);
-/// The last question for a number that was conclusively absent comes so long after it.
-pub(super) const LONGEST_RECHECK: SignedDuration = SignedDuration::from_hours(1);
+/// When an order number that was conclusively absent, or whose payment took nothing, is asked for again.
+/// The last one is for reports that only the next day makes whole.
+pub(super) const RECHECKS: [SignedDuration; 3] = [
+    SignedDuration::from_mins(10),
+    SignedDuration::from_hours(1),
+    SignedDuration::from_hours(24),
+];
+/// What a refund that was not found holds of its sale is given back when no more than so many rechecks
+/// remain: after the one an hour later. A day is too long for a buyer who is owed the money.
+pub(super) const RECHECKS_WITHOUT_RESERVE: usize = 1;
 /// Looking up an order number begins with this pause.
 pub(super) const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
 
@@ -49,12 +57,19 @@ pub(super) struct LiveEntry {
     pub pause: Duration,
     /// The last try failed for want of connection.
     pub wants_connection: bool,
+    /// When it was made, while this process has had an answer to each of its requests.
+    pub answered_from: Option<Timestamp>,
     /// Since when the service answers and it gets nowhere all the same.
     pub stuck_since: Option<Duration>,
     /// Since when no answer comes.
     pub silent_since: Option<Duration>,
     /// No answer came for long, and yet the line is well.
     pub line_is_well: bool,
+    /// It is set aside, and a person wants it tried as soon as its first question may leave. Memory alone knows:
+    /// after a crash it is set aside as before, and whoever asked sees it so.
+    pub retry_asked: bool,
+    /// A person has it tried once more: should that bring it no further, it is set aside again at once.
+    pub is_last_try: bool,
     /// Since when its reversal has been seen pending.
     pub pending_since: Option<Duration>,
     /// A payment or a reversal cannot be asked for by its number: the report is asked instead.
@@ -133,13 +148,17 @@ impl LiveEntry {
 
     /// A reversal of it whose fate nobody knows: under way, or set aside without a denial.
     pub(super) fn is_in_doubt(&self) -> bool {
-        let is_denied = self.record.reversal == Reversal::NotSent && !self.record.is_refund();
-        self.record.is_live() && !(self.record.set_aside && is_denied)
+        self.record.is_live() && !(self.record.set_aside && self.is_denied())
+    }
+
+    /// A cancellation of which nothing was sent, or whatever was sent was denied.
+    pub(super) fn is_denied(&self) -> bool {
+        self.record.reversal == Reversal::NotSent && !self.record.is_refund()
     }
 
     /// Whether it only asks for its numbers once more: after an absence, or after a refusal.
     pub(super) fn is_watched(&self) -> bool {
-        !self.blocks() && !self.record.rechecks.is_empty()
+        !self.blocks() && !self.retry_asked && !self.record.rechecks.is_empty()
     }
 
     /// A cancellation that a cashier waits for begins with the reversal itself.
@@ -197,8 +216,10 @@ impl LiveEntry {
     /// When the next question of a watched entry is due. A clock that was set back must not put it off
     /// for days.
     pub(super) fn plan_recheck(&mut self, now: Now) {
+        let position = RECHECKS.len().saturating_sub(self.record.rechecks.len());
+        let longest = RECHECKS.get(position).copied().unwrap_or_default();
         let next = self.record.rechecks.first();
-        let wait = next.map(|at| at.duration_since(now.wall).min(LONGEST_RECHECK));
+        let wait = next.map(|at| at.duration_since(now.wall).min(longest));
         self.next_at = now.mono + Duration::try_from(wait.unwrap_or_default()).unwrap_or_default();
     }
 
@@ -206,7 +227,7 @@ impl LiveEntry {
     pub(super) fn end_errors(&mut self) {
         (self.record.answered_errors, self.record.errors_since) = (0, None);
         (self.stuck_since, self.silent_since) = (None, None);
-        self.line_is_well = false;
+        (self.line_is_well, self.is_last_try) = (false, false);
     }
 
     /// The service has answered, and nothing came of it. Whether that has lasted too long by the clock of this
@@ -218,17 +239,27 @@ impl LiveEntry {
         // A clock that was set back begins the time anew: nobody waits until it has caught up.
         let civil_since = record
             .errors_since
+            .or(self.answered_from)
             .map_or(now.wall, |since| since.min(now.wall));
         record.errors_since = Some(civil_since);
         let civil = now.wall.duration_since(civil_since);
-        now.mono.saturating_sub(since) >= MAX_STUCK
+        self.is_last_try
+            || now.mono.saturating_sub(since) >= MAX_STUCK
             || record.answered_errors >= MIN_ANSWERED_ERRORS && civil >= MAX_STUCK_CIVIL
     }
 
     /// No answer came. Whether that has lasted so long that it may be the service's doing and not the line's.
     pub(super) fn is_silent_for_long(&mut self, now: Now) -> bool {
+        self.answered_from = None;
         let since = *self.silent_since.get_or_insert(now.mono);
-        now.mono.saturating_sub(since) >= MAX_STUCK
+        self.is_last_try || now.mono.saturating_sub(since) >= MAX_STUCK
+    }
+
+    /// Its reversal is not final. Whether that has lasted too long; a reversal that was sent anew has all the
+    /// time again.
+    pub(super) fn is_pending_for_long(&mut self, now: Now) -> bool {
+        let since = *self.pending_since.get_or_insert(now.mono);
+        self.is_last_try || now.mono.saturating_sub(since) >= MAX_STUCK
     }
 
     /// Whether it has got nowhere for too long, with answers or without.
@@ -508,9 +539,12 @@ impl Core {
                 BACKOFF
             },
             wants_connection: false,
+            answered_from: Some(record.operation.created_at),
             stuck_since: None,
             silent_since: None,
             line_is_well: false,
+            retry_asked: false,
+            is_last_try: false,
             pending_since: None,
             asks_report: false,
             refusal: None,
@@ -531,6 +565,7 @@ impl Core {
             self.foreign.push(entry.record.operation.id.clone());
         }
         // The time for which no process ran does not count as one of getting nowhere.
+        entry.answered_from = None;
         if let Some(since) = entry.record.errors_since {
             let spent = entry.record.operation.updated_at.duration_since(since);
             let spent = spent.max(SignedDuration::ZERO);

@@ -52,6 +52,8 @@ pub struct Restored {
     pub entries: Vec<EntryRecord>,
     /// What those entries reverse, and the sales of the refunds among that.
     pub targets: Vec<Record>,
+    /// Sales that were seen paid, a few of each shift that may be asked for, oldest first.
+    pub witnesses: Vec<SaleRecord>,
     /// The number of the daemon's next own operation.
     pub next_own: u64,
     /// The newest time in the journal.
@@ -117,13 +119,18 @@ pub enum Event {
         /// Which.
         id: String,
     },
-    /// A shift was compared with the service's report: an order number that was absent is asked for
-    /// once more.
+    /// A shift was compared with the service's report: a number that was absent or took nothing is asked
+    /// for once more.
     Recheck {
-        /// The entry that concluded the absence.
+        /// The entry that concluded so.
         entry: Box<EntryRecord>,
         /// What it reverses.
         target: Option<Record>,
+    },
+    /// The same for a sale that was told as not paid, and that nothing has been undone of.
+    RecheckSale {
+        /// Which.
+        sale: Box<SaleRecord>,
     },
     /// A person closes a set-aside entry.
     Settle {

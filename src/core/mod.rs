@@ -14,7 +14,7 @@
 //! - `sale`: from the first request to the buyer's confirmation · [`poll`]: when a person is asked for
 //! - `question_clock`: when the service may be asked again
 //! - `ending`: how a sale ends · `entry`, `queue`: refunds, cancellations, and bringing back what may
-//!   have moved · [`shift`], `words`: dates and the cashier's lines
+//!   have moved · `witness`: what a report must hold · [`shift`], `words`: dates and the cashier's lines
 //!
 //! A request's answer is matched by its number; an answer that nobody waits for any more is dropped.
 //! Requests that can move money are never dropped: the machine stays in their phase until they end.
@@ -32,6 +32,7 @@ mod sale;
 pub mod shift;
 mod targets;
 pub mod validate;
+pub mod witness;
 pub mod words;
 
 #[cfg(test)]
@@ -55,6 +56,7 @@ use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket};
 use question_clock::{QuestionClock, Subject};
 use record::{EntryRecord, Record, SaleRecord};
 use sale::LiveSale;
+use witness::Witnesses;
 
 /// How long a final scene stays before the display is idle again.
 const RESULT_SHOWN: Duration = Duration::from_secs(5);
@@ -78,6 +80,7 @@ pub struct Core {
     foreign: Vec<String>,
     admission: Option<Admission>,
     questions: QuestionClock,
+    witnesses: Witnesses,
     /// How long a session with a buyer lives, as the service has shown last.
     session_life: Duration,
     /// Held answers to `POST payments` whose sale has gone on without them, with the sale as it is or as
@@ -142,6 +145,7 @@ impl Core {
             foreign: Vec::new(),
             admission: None,
             questions,
+            witnesses: Witnesses::default(),
             session_life: sale::SESSION_LIFE,
             late: BTreeMap::new(),
             next_own: restored.next_own.max(1),
@@ -155,6 +159,9 @@ impl Core {
         };
         let mut step = Step::new(now);
         step.show(Scene::Idle);
+        for witness in &restored.witnesses {
+            core.restore_witness(witness, now);
+        }
         for target in restored.targets {
             core.hold(target);
         }
@@ -207,6 +214,7 @@ impl Core {
                 verdict,
             } => self.settle_entry(ticket, &id, &verdict, now, &mut step),
             Event::Recheck { entry, target } => self.recheck(*entry, target, now),
+            Event::RecheckSale { sale } => self.recheck_sale(*sale, now, &mut step),
             Event::Answered { request, answer } => {
                 self.questions.ended(request, &answer, now.mono);
                 self.note_contact(answer.as_ref().err(), now);

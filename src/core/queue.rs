@@ -1,5 +1,9 @@
 //! Bringing money back: the durable queue of reversals.
 //!
+//! No end is for ever: after an absence, a refusal and a payment that took nothing the number is asked for
+//! again 10 minutes, an hour and a day later and at each reconciliation that shows it, and what is found
+//! paid or pending then is reversed. No absence follows from a report that is not whole.
+//!
 //! An entry looks before it acts, acts at most once at a time, and believes only what it then
 //! sees. One *try* is a chain of requests that ends with a verdict: carried out, conclusively absent,
 //! set aside, or "later" with a reason.
@@ -33,7 +37,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::clock::Now;
-use crate::core::entry::{BACKOFF, LONGEST_RECHECK, LiveEntry, Refusal, Stage};
+use crate::core::entry::{BACKOFF, LiveEntry, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage};
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
@@ -55,8 +59,6 @@ const MOST_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
 const MOST_PENDING_PAUSE: Duration = Duration::from_secs(10);
 /// So many failed tries are an alarm.
 const ALARM_TRIES: u32 = 6;
-/// When an order number that was conclusively absent is asked for again.
-const RECHECKS: [SignedDuration; 2] = [SignedDuration::from_mins(10), LONGEST_RECHECK];
 
 impl Core {
     /// Entries that block sales, oldest first.
@@ -85,6 +87,9 @@ impl Core {
             return None;
         }
         let free = self.questions.free_at(&entry.first_question());
+        if entry.retry_asked {
+            return Some(free);
+        }
         Some(free.max(entry.next_at))
     }
 
@@ -100,7 +105,7 @@ impl Core {
         // While the line is dead the oldest alone tries it.
         let is_line_dead = ours().any(|(_, entry)| entry.blocks() && entry.wants_connection);
         let head = ours()
-            .filter(|(_, entry)| entry.blocks() && !is_busy)
+            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)
             .take(if is_line_dead { 1 } else { usize::MAX })
             .filter_map(at)
             .min_by_key(|(_, at)| *at);
@@ -122,7 +127,9 @@ impl Core {
             return;
         }
         let mut entry = self.entries.remove(index);
-        self.try_entry(&mut entry, now, step);
+        if !entry.retry_asked || self.take_up_again(&mut entry, now, step) {
+            self.try_entry(&mut entry, now, step);
+        }
         self.entries.insert(index.min(self.entries.len()), entry);
     }
 
@@ -151,7 +158,12 @@ impl Core {
 
     /// Asks once more for numbers that were absent, or refused.
     fn look_up_watched(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
-        let (call, subjects) = (look_up_recheck(&entry.record), entry.first_question());
+        let call = if entry.record.watches_reversal() {
+            self.reversal_look_up(&entry.record, now)
+        } else {
+            self.target_look_up(&entry.record.target, now)
+        };
+        let subjects = entry.first_question();
         let id = &entry.record.operation.id;
         let request = self.question(id, call, subjects, now, step);
         entry.stage = Stage::Rechecking { request };
@@ -162,7 +174,7 @@ impl Core {
         if !self.may_ask(entry, &subjects, now) {
             return;
         }
-        let call = look_up_target(&entry.record.target);
+        let call = self.target_look_up(&entry.record.target, now);
         let request = self.question(&entry.record.operation.id, call, subjects, now, step);
         entry.stage = Stage::LookingUp {
             request,
@@ -241,16 +253,31 @@ impl Core {
         if !self.may_ask(entry, &subjects, now) {
             return;
         }
-        let operation = &entry.record.operation;
-        let call = Call::LookUp {
-            shifts: shift::both(&operation.shift, &entry.record.target.shift),
-            order_numbers: entry.record.order_numbers(),
-        };
-        let request = self.question(&operation.id, call, subjects, now, step);
+        let call = self.reversal_look_up(&entry.record, now);
+        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
         entry.stage = Stage::LookingUpReversal {
             request,
             asked_at: now.mono,
         };
+    }
+
+    fn target_look_up(&self, target: &Target, now: Now) -> Call {
+        let order_numbers = vec![target.order_number.clone()];
+        Call::LookUp {
+            shifts: shift::neighbourhood(&target.shift),
+            witnesses: self.witnesses_of(&[&target.shift], &order_numbers, now),
+            order_numbers,
+        }
+    }
+
+    fn reversal_look_up(&self, record: &EntryRecord, now: Now) -> Call {
+        let (own, targets) = (&record.operation.shift, &record.target.shift);
+        let order_numbers = record.order_numbers();
+        Call::LookUp {
+            shifts: shift::both(own, targets),
+            witnesses: self.witnesses_of(&[own, targets], &order_numbers, now),
+            order_numbers,
+        }
     }
 
     /// The one place from which a reversal leaves: its intent is written first.
@@ -281,7 +308,7 @@ impl Core {
         entry.stage = Stage::Reversing { request, knew_paid };
     }
 
-    /// Takes up an absence that a report has put in doubt.
+    /// Takes up an end that a report has put in doubt.
     pub(super) fn recheck(&mut self, entry: EntryRecord, target: Option<Record>, now: Now) {
         let known = |live: &LiveEntry| live.record.operation.id == entry.operation.id;
         if let Some(live) = self.entries.iter_mut().find(|live| known(live)) {
@@ -290,7 +317,9 @@ impl Core {
             }
             return;
         }
-        if entry.is_live() || entry.settled.is_some() {
+        // What has a reversal was carried out, or is counted as a late refund already.
+        let has_reversal = matches!(entry.reversal, Reversal::Known(_));
+        if entry.is_live() || entry.settled.is_some() || has_reversal {
             return;
         }
         if let Some(target) = target {
@@ -301,24 +330,6 @@ impl Core {
         let live = self.live(record, now.mono, now);
         self.entries.push(live);
     }
-}
-
-fn look_up_target(target: &Target) -> Call {
-    Call::LookUp {
-        shifts: shift::neighbourhood(&target.shift),
-        order_numbers: vec![target.order_number.clone()],
-    }
-}
-
-/// What was absent or refused: the reversal itself, or the payment that an undoing was for.
-fn look_up_recheck(record: &EntryRecord) -> Call {
-    if record.watches_reversal() {
-        return Call::LookUp {
-            shifts: shift::both(&record.operation.shift, &record.target.shift),
-            order_numbers: record.order_numbers(),
-        };
-    }
-    look_up_target(&record.target)
 }
 
 /// After a refusal the number is asked for when the settling time is over, and then as every absent one.

@@ -433,7 +433,7 @@ impl Core {
                 return written(step, &id).ok_or_else(nothing_to_abort);
             }
             Phase::InDoubt(doubt) => {
-                let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
+                let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
                 sale.record.ending = Some(Ending::Abort);
                 self.release(sale, lost_at, error, now, step);
                 return written(step, &id).ok_or_else(nothing_to_abort);

@@ -1,9 +1,8 @@
-//! The core's thread: takes what happens from bounded queues, one at a time, asks the core, makes
-//! its writes durable, and only then lets its effects out.
+//! The core's thread: takes what happens from bounded queues, hands it to the engine one at a time, and
+//! does what comes out.
 //!
-//! When a write fails, the thread stays with it: nothing that follows from it may be seen before it
-//! is durable. It gives up the journal's reserve, tries again every second, and meanwhile every new
-//! sale gets `storage`. A creation is the exception: it is refused and forgotten.
+//! While a write is stalled, the thread stays with it and takes nothing from its queues: callers hear
+//! `storage` when their patience ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,27 +13,19 @@ use tokio::sync::{mpsc, watch};
 
 use crate::api::notices::Notices;
 use crate::api::till::{Answer, Command, Device, DeviceTest, Watch as _};
-use crate::causes::with_causes;
 use crate::clock::Clock;
-use crate::core::Core;
-use crate::core::event::{Effect, Event, Reply, RequestId, Step, Ticket, Write};
+use crate::core::event::{Event, RequestId, Ticket};
 use crate::daemon::bench::{self, Bench};
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
-use crate::journal::{Journal, JournalError};
+use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
+use crate::journal::Journal;
 use crate::operation::{Operation, QueueItem, Wish};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::scanner::Original;
 use crate::secret::Secret;
 use crate::service::{Client, Exchange};
-
-/// Between two tries of a write that failed.
-const WRITE_AGAIN: Duration = Duration::from_secs(1);
-/// How often old operations are looked for.
-const RETAIN_EVERY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
-/// At least this often the thread shows that it lives, whatever else happens.
-const PULSE: Duration = Duration::from_secs(5);
 
 /// What comes in beside the till's commands.
 #[derive(Debug)]
@@ -77,13 +68,6 @@ pub(super) struct CoreLoop {
     pub(super) parts: Parts,
     pub(super) askers: BTreeMap<Ticket, Asker>,
     tickets: Ticket,
-    /// The journal's file was removed.
-    gone: bool,
-    /// An operation is over whose codes still stand in the journal's write-ahead log.
-    codes_remain: bool,
-    pulse_at: Duration,
-    /// When nothing old was left in the journal.
-    purged_at: Option<jiff::Timestamp>,
     /// The code that the core is deciding on, as it came.
     pub(super) original: Option<Original>,
     pub(super) pass_on: PassOn,
@@ -98,11 +82,8 @@ pub(super) struct CoreLoop {
 
 /// What the loop is built of.
 pub(super) struct Parts {
-    pub core: Core,
+    pub engine: Engine<Journal>,
     pub clock: Clock,
-    pub journal: Journal,
-    /// How long an operation that has ended is kept.
-    pub journal_days: u32,
     pub client: Option<Arc<Client>>,
     pub io: tokio::runtime::Handle,
     pub inbound: mpsc::Sender<Inbound>,
@@ -122,10 +103,6 @@ impl CoreLoop {
             pass_on,
             askers: BTreeMap::new(),
             tickets: 0,
-            gone: false,
-            codes_remain: true,
-            pulse_at: Duration::ZERO,
-            purged_at: None,
             told_health: None,
             told_devices: BTreeMap::new(),
             scanned_at: None,
@@ -136,11 +113,11 @@ impl CoreLoop {
     /// Runs until it is told to stop, or nobody can send any more.
     pub(super) async fn run(
         mut self,
-        first: Step,
+        first: Outcome,
         mut commands: mpsc::Receiver<Command>,
         mut inbound: mpsc::Receiver<Inbound>,
     ) {
-        self.carry_out(first).await;
+        self.let_out(first).await;
         while !self.is_over() {
             self.publish_status();
             notify_watchdog();
@@ -170,22 +147,15 @@ impl CoreLoop {
         // Who still waits hears now, and not after the journal is closed.
         drop(std::mem::take(&mut self.askers));
         drop(commands);
-        self.parts.journal.close();
+        self.parts.engine.into_storage().close();
     }
 
     /// What is looked after every few seconds, whatever else happens.
     fn pulse(&mut self) {
-        let now = self.parts.clock.now();
-        if now.mono < self.pulse_at {
-            return;
-        }
-        self.pulse_at = now.mono + PULSE;
-        self.has_room();
-        self.retain(now.wall);
-        self.publish_changes();
-        self.save_tallies();
-        if self.codes_remain {
-            self.codes_remain = !self.parts.journal.empty_log();
+        if self.parts.engine.pulse(self.parts.clock.now()) {
+            self.publish_storage();
+            self.publish_changes();
+            self.save_tallies();
         }
     }
 
@@ -201,37 +171,9 @@ impl CoreLoop {
         });
     }
 
-    /// Removes operations that are older than the journal keeps them.
-    fn retain(&mut self, now: jiff::Timestamp) {
-        if !self.retention_due(now) {
-            return;
-        }
-        let keep = jiff::SignedDuration::from_hours(24 * i64::from(self.parts.journal_days));
-        let Ok(before) = now.checked_sub(keep) else {
-            return;
-        };
-        match self.parts.journal.purge(before) {
-            Ok(more) => {
-                self.purged_at = (!more).then_some(now);
-                let operations = self.parts.journal.operations();
-                let shared = &self.parts.shared;
-                shared.operations.store(operations, Ordering::Relaxed);
-            }
-            Err(error) => {
-                self.purged_at = Some(now);
-                tracing::warn!(error = %with_causes(&error), "Old operations are not removed");
-            }
-        }
-    }
-
-    fn retention_due(&self, now: jiff::Timestamp) -> bool {
-        self.purged_at
-            .is_none_or(|last| now.duration_since(last).abs() >= RETAIN_EVERY)
-    }
-
     fn time_until_wakeup(&self) -> Duration {
         let now = self.parts.clock.now().mono;
-        let due = self.parts.core.next_wakeup().map(|(at, why)| {
+        let due = self.parts.engine.next_wakeup().map(|(at, why)| {
             tracing::trace!(why, at_ms = at.as_millis(), "Next wake-up");
             at.saturating_sub(now)
         });
@@ -240,12 +182,15 @@ impl CoreLoop {
             at.saturating_sub(now).max(Duration::from_millis(1))
         });
         // A pulse that is due is no tick: the loop comes by in any case.
-        due.unwrap_or(PULSE).min(test.unwrap_or(PULSE)).min(PULSE)
+        [due, test]
+            .into_iter()
+            .flatten()
+            .fold(PULSE_INTERVAL, Duration::min)
     }
 
     async fn feed(&mut self, event: Event) {
-        let step = self.parts.core.handle(event, self.parts.clock.now());
-        self.carry_out(step).await;
+        let outcome = self.parts.engine.event(event, self.parts.clock.now());
+        self.let_out(outcome).await;
     }
 
     async fn take_inbound(&mut self, inbound: Inbound) {
@@ -271,7 +216,7 @@ impl CoreLoop {
             }
             Inbound::Unread { device, original } => {
                 // What cannot be read may be a buyer's code.
-                let withheld = self.parts.core.awaits_scan();
+                let withheld = self.parts.engine.core().awaits_scan();
                 self.pass_on.code(&device, Some(original), withheld);
             }
             Inbound::Rest { device, original } => self.pass_on.rest(&device, original),
@@ -315,18 +260,11 @@ impl CoreLoop {
         let ticket = self.tickets;
         match command {
             Command::Begin { id, wish, answer } => self.begin(ticket, id, wish, answer).await,
-            Command::Abort { id, answer } => match self.parts.journal.find(&id) {
-                Ok(existing) => {
-                    self.askers.insert(ticket, Asker::Abort(answer));
-                    self.feed(Event::Abort {
-                        ticket,
-                        id,
-                        existing,
-                    })
-                    .await;
-                }
-                Err(error) => tell(answer, Err(unreadable(&error))),
-            },
+            Command::Abort { id, answer } => {
+                self.askers.insert(ticket, Asker::Abort(answer));
+                let outcome = self.parts.engine.abort(ticket, id, self.parts.clock.now());
+                self.let_out(outcome).await;
+            }
             Command::Scan { text, answer } => {
                 if self.bench.read("api", text.expose()) {
                     self.publish_changes();
@@ -346,7 +284,7 @@ impl CoreLoop {
                 answer,
             } => {
                 let devices = self.parts.shared.devices();
-                let is_occupied = self.parts.core.is_occupied();
+                let is_occupied = self.parts.engine.core().is_occupied();
                 let begun = self.bench.start(&name, interactive, &devices, is_occupied);
                 tell(answer, begun.and_then(|()| self.device(&name)));
                 self.publish_changes();
@@ -356,14 +294,10 @@ impl CoreLoop {
                 tell(answer, self.device(&name));
                 self.publish_changes();
             }
-            Command::Recheck { id } => match self.parts.journal.entry(&id) {
-                Ok(Some((entry, target))) => {
-                    let entry = Box::new(entry);
-                    self.feed(Event::Recheck { entry, target }).await;
-                }
-                Ok(None) => {}
-                Err(error) => drop(unreadable(&error)),
-            },
+            Command::Recheck { id } => {
+                let outcome = self.parts.engine.recheck(id, self.parts.clock.now());
+                self.let_out(outcome).await;
+            }
             Command::Retry { id, answer } => {
                 self.askers.insert(ticket, Asker::Queue(answer));
                 self.feed(Event::Retry { ticket, id }).await;
@@ -395,31 +329,16 @@ impl CoreLoop {
         if answer.is_closed() {
             return tracing::warn!(operation = %id, "Not begun: its caller is gone");
         }
-        let shift = crate::core::shift::of_day(self.parts.clock.now().wall);
-        let journal = &self.parts.journal;
-        let read = journal
-            .find(&id)
-            .and_then(|existing| Ok((existing, journal.facts(&wish, &shift)?)));
-        let (existing, facts) = match read {
-            Ok(read) => read,
-            Err(error) => return tell(answer, Err(unreadable(&error))),
-        };
-        if existing.is_none() && !self.has_room() {
-            return tell(answer, Err(no_room()));
-        }
+        self.askers.insert(ticket, Asker::Begin(answer));
+        let now = self.parts.clock.now();
+        let outcome = self.parts.engine.begin(ticket, id, wish, now);
+        self.publish_storage();
         // A buyer comes first.
-        if existing.is_none() && self.bench.interrupt() {
+        let is_wanted = outcome.has_begun() || self.parts.engine.core().is_occupied();
+        if is_wanted && self.bench.interrupt() {
             self.publish_changes();
         }
-        self.askers.insert(ticket, Asker::Begin(answer));
-        self.feed(Event::Begin {
-            ticket,
-            id,
-            wish,
-            existing,
-            facts: Box::new(facts),
-        })
-        .await;
+        self.let_out(outcome).await;
     }
 
     fn device(&self, name: &str) -> Result<Device, Problem> {
@@ -428,115 +347,66 @@ impl CoreLoop {
         found.ok_or_else(|| bench::unknown(name))
     }
 
-    /// Whether the end of another operation can be written; said once when that changes.
-    fn has_room(&mut self) -> bool {
-        let secured = self.parts.journal.secure_room();
-        if let Err(error) = &secured {
-            self.note_gone(error);
-        }
-        let lacking = secured.is_err();
-        if self.parts.shared.no_room.swap(lacking, Ordering::Relaxed) != lacking {
-            match secured {
-                Ok(()) => tracing::info!("There is room for operations again"),
-                Err(error) => {
-                    tracing::error!(error = %with_causes(&error), "No room for another operation");
-                }
-            }
-            self.publish_health();
-        }
-        !lacking
-    }
-
-    /// Writes first, effects after.
-    async fn carry_out(&mut self, step: Step) {
-        let mut step = step;
-        let begun = self.parts.clock.now().mono;
-        while let Err(error) = self.parts.journal.commit(&step.writes) {
-            self.note_gone(&error);
-            if let Some(id) = step.creates.take() {
-                tracing::error!(operation = %id, error = %with_causes(&error), "The operation was not begun");
-                self.refuse_creation(step, &error);
-                step = self
-                    .parts
-                    .core
-                    .handle(Event::BeginFailed { id }, self.parts.clock.now());
-                continue;
-            }
-            self.wait_for_disk(&error).await;
+    /// Tells and does what comes of an input; stays with a write that is stalled.
+    async fn let_out(&mut self, outcome: Outcome) {
+        self.tell_and_perform(outcome);
+        while let Some(retry_at) = self.parts.engine.stalled() {
             if self.is_over() {
                 return;
             }
+            self.wait_for_disk(retry_at).await;
+            if self.is_over() {
+                return;
+            }
+            let outcome = self.parts.engine.retry(self.parts.clock.now());
+            self.tell_and_perform(outcome);
         }
-        if !step.writes.is_empty() {
-            let took = self.parts.clock.now().mono.saturating_sub(begun);
-            self.parts.shared.metrics.journal_written(took);
+    }
+
+    fn tell_and_perform(&mut self, outcome: Outcome) {
+        self.publish_storage();
+        if self.parts.engine.stalled().is_none() {
+            if !outcome.writes.is_empty() {
+                let took = self.parts.clock.now().mono.saturating_sub(outcome.since);
+                self.parts.shared.metrics.journal_written(took);
+            }
+            // Who hears of an operation and then asks for health hears what follows from it.
+            self.publish_status();
         }
-        let operations = self.parts.journal.operations();
-        self.parts
-            .shared
-            .operations
-            .store(operations, Ordering::Relaxed);
-        if self.parts.shared.stalled.swap(false, Ordering::Relaxed) {
-            tracing::info!("The journal can be written again");
-            self.publish_health();
-        }
-        // Who hears of an operation and then asks for health hears what follows from it.
-        self.publish_status();
-        for write in &step.writes {
+        for write in &outcome.writes {
             self.tell_listeners(&write.record, &write.what);
         }
-        self.count_ends(&step);
-        for effect in step.effects {
+        self.count_ends(&outcome);
+        for effect in outcome.effects {
             self.perform(effect);
         }
-        let is_over = |write: &Write| write.record.operation().state.is_final();
-        self.codes_remain |= step.writes.iter().any(is_over);
     }
 
-    /// A journal that is gone takes no writes any more: only a new start opens what is there now.
-    fn note_gone(&mut self, error: &JournalError) {
-        if matches!(error, JournalError::Gone { .. }) && !self.gone {
-            tracing::error!(error = %with_causes(error), "The daemon ends, to be started anew");
-            self.gone = true;
-        }
-    }
-
-    /// Whether the loop must end.
-    fn is_over(&self) -> bool {
-        self.gone || *self.parts.stop.borrow()
-    }
-
-    async fn wait_for_disk(&mut self, error: &JournalError) {
-        if self.gone {
-            return;
-        }
-        if !self.parts.shared.stalled.swap(true, Ordering::Relaxed) {
-            tracing::error!(error = %with_causes(error), "The journal cannot be written, waiting for the disk");
+    /// How the journal is, for health.
+    fn publish_storage(&mut self) {
+        let (engine, shared) = (&self.parts.engine, &self.parts.shared);
+        let operations = engine.storage().operations();
+        shared.operations.store(operations, Ordering::Relaxed);
+        let (stalled, no_room) = (engine.stalled().is_some(), !engine.has_room());
+        let was_stalled = shared.stalled.swap(stalled, Ordering::Relaxed);
+        let had_no_room = shared.no_room.swap(no_room, Ordering::Relaxed);
+        if (was_stalled, had_no_room) != (stalled, no_room) {
             self.publish_health();
         }
-        if error.is_full() {
-            self.parts.journal.use_reserve();
-        }
+    }
+
+    /// Whether the loop must end: it is told to, or the journal was taken away.
+    fn is_over(&self) -> bool {
+        self.parts.engine.is_gone() || *self.parts.stop.borrow()
+    }
+
+    async fn wait_for_disk(&mut self, retry_at: Duration) {
         notify_watchdog();
+        let wait = retry_at.saturating_sub(self.parts.clock.now().mono);
         let mut stop = self.parts.stop.clone();
         tokio::select! {
             _ = stop.changed() => {}
-            () = tokio::time::sleep(WRITE_AGAIN) => {}
-        }
-    }
-
-    fn refuse_creation(&mut self, step: Step, error: &JournalError) {
-        let problem = if error.is_full() {
-            no_room()
-        } else {
-            unwritable()
-        };
-        for effect in step.effects {
-            if let Effect::Reply { ticket, reply } = effect
-                && matches!(*reply, Reply::Begun(Ok(_)))
-            {
-                self.reply(ticket, Reply::Begun(Err(problem.clone())));
-            }
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
@@ -544,31 +414,6 @@ impl CoreLoop {
 /// A till that does not listen any more will ask again.
 pub(super) fn tell<T>(answer: Answer<T>, result: Result<T, Problem>) {
     drop(answer.send(result));
-}
-
-fn unreadable(error: &JournalError) -> Problem {
-    tracing::error!(error = %with_causes(error), "The journal cannot be read");
-    Problem::new(
-        Code::Storage,
-        "Журнал операций не читается",
-        "Проверьте диск кассы",
-    )
-}
-
-fn unwritable() -> Problem {
-    Problem::new(
-        Code::Storage,
-        "Журнал операций не записывается, новые операции невозможны",
-        "Проверьте диск кассы и журнал terminal.log",
-    )
-}
-
-fn no_room() -> Problem {
-    Problem::new(
-        Code::Storage,
-        "Журнал операций не записывается, новые операции невозможны",
-        "Освободите место на диске кассы",
-    )
 }
 
 /// Only the core shows that it lives: a stuck core must be restarted.

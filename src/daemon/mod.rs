@@ -36,11 +36,11 @@ use crate::api::server::{Listeners, serve};
 use crate::api::till::Till;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Loaded, Paths, Source};
-use crate::core::Core;
-use crate::core::event::Settings;
+use crate::core::event::Settings as CoreSettings;
 use crate::core::record::Account;
 use crate::display::logo::Logo;
 use crate::display::{Displays, Look};
+use crate::engine::{self, Engine, Outcome};
 use crate::exit;
 use crate::journal::{Journal, JournalError, Reader};
 use crate::profile::UnknownProfile;
@@ -154,8 +154,8 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         // A till that changes over to TCP finds its key waiting.
         listen::load_or_make_token(&config.till.token_file)?;
     }
-    let opened = open_journal(&paths.journal())?;
     let clock = Clock::start();
+    let opened = open_journal(&paths.journal(), engine_settings(config)?, clock)?;
     let mut advice = advice(&loaded);
     let look = Look::of(config, logo(config, &mut advice));
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
@@ -205,22 +205,17 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let tcp_address = tcp
         .as_ref()
         .and_then(|(listener, _)| listener.local_addr().ok());
-    let core = match opened.journal {
-        Ok((journal, restored)) => {
-            let (core, first) = Core::new(core_settings(config)?, restored, clock.now());
-            // Before the first caller can ask for it.
-            shared.set_status(core.status(clock.now()));
-            let operations = journal.operations();
-            shared.operations.store(operations, Ordering::Relaxed);
-            Ok((core, first, journal))
-        }
-        Err(reason) => Err(reason),
-    };
+    if let Ok((engine, _)) = &opened.engine {
+        // Before the first caller can ask for it.
+        shared.set_status(engine.core().status(clock.now()));
+        let operations = engine.storage().operations();
+        shared.operations.store(operations, Ordering::Relaxed);
+    }
     let patience = config.main.timeout * 2 + Duration::from_secs(1);
     let calls = (shared.calls.clone(), patience);
     let (http, io) = start_http(till, unix, tcp, stopped.clone(), calls)?;
-    let heart: Heart = match core {
-        Ok((core, first, journal)) => {
+    let heart: Heart = match opened.engine {
+        Ok((engine, first)) => {
             if let (Some(at), Some(client)) = (config.main.reconcile_at, client.clone()) {
                 let check = DailyCheck {
                     at,
@@ -233,10 +228,8 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
                 io.spawn(check.run());
             }
             let parts = Parts {
-                core,
+                engine,
                 clock,
-                journal,
-                journal_days: config.main.journal_days,
                 client,
                 io,
                 inbound: inbound.clone(),
@@ -293,22 +286,26 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
 /// What the core's thread runs.
 type Heart = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The journal with what it holds, or the reason why there is none.
+/// The engine with its journal, or the reason why there is none.
 struct Opened {
-    journal: Result<(Journal, crate::core::event::Restored), String>,
+    engine: Result<(Engine<Journal>, Outcome), String>,
     reader: Result<Reader, String>,
 }
 
 /// A journal that another process has is an error of its own; without one for any other reason the
 /// daemon runs and refuses.
-fn open_journal(path: &Path) -> Result<Opened, JournalError> {
+fn open_journal(
+    path: &Path,
+    settings: engine::Settings,
+    clock: Clock,
+) -> Result<Opened, JournalError> {
     let opened = Journal::open(path).and_then(|journal| {
-        let restored = journal.restore()?;
-        Ok((journal, restored, Reader::open(path)?))
+        let reader = Reader::open(path)?;
+        Ok((Engine::start(settings, journal, clock.now())?, reader))
     });
     match opened {
-        Ok((journal, restored, reader)) => Ok(Opened {
-            journal: Ok((journal, restored)),
+        Ok((engine, reader)) => Ok(Opened {
+            engine: Ok(engine),
             reader: Ok(reader),
         }),
         Err(error @ JournalError::Taken { .. }) => Err(error),
@@ -316,7 +313,7 @@ fn open_journal(path: &Path) -> Result<Opened, JournalError> {
             tracing::error!(error = %crate::causes::with_causes(&error), "Payments are refused: there is no journal");
             let reason = refusal::reason(&error);
             Ok(Opened {
-                journal: Err(reason.clone()),
+                engine: Err(reason.clone()),
                 reader: Err(reason),
             })
         }
@@ -474,20 +471,14 @@ fn logo(config: &Config, advice: &mut Vec<String>) -> Option<Arc<Logo>> {
     }
 }
 
-fn core_settings(config: &Config) -> Result<Settings, DaemonError> {
-    use std::fmt::Write as _;
-    let random = |source| DaemonError::System {
+fn engine_settings(config: &Config) -> Result<engine::Settings, DaemonError> {
+    let mut random = [0; engine::ORDER_PREFIX_BYTES];
+    getrandom::fill(&mut random).map_err(|error| DaemonError::System {
         what: "random numbers",
-        source,
-    };
-    let mut bytes = [0; 11];
-    getrandom::fill(&mut bytes).map_err(|error| random(std::io::Error::other(error)))?;
-    let mut order_prefix = String::new();
-    for byte in bytes {
-        write!(order_prefix, "{byte:02x}").map_err(|error| random(std::io::Error::other(error)))?;
-    }
+        source: std::io::Error::other(error),
+    })?;
     let main = &config.main;
-    Ok(Settings {
+    let core = CoreSettings {
         account: main.reg_num.clone().map(|reg_num| Account {
             url: main.url.clone(),
             reg_num,
@@ -500,7 +491,11 @@ fn core_settings(config: &Config) -> Result<Settings, DaemonError> {
         poll_session: main.poll_session,
         valutcode: main.valutcode,
         buyer_code: config.scanner.buyer_code.clone(),
-        order_prefix,
+        order_prefix: engine::order_prefix(random),
+    };
+    Ok(engine::Settings {
+        core,
+        journal_days: main.journal_days,
     })
 }
 

@@ -73,7 +73,7 @@ impl Reconciler {
         self.compare(shift).await
     }
 
-    /// Compares, and has the core look again for what was called absent.
+    /// Compares, and has the core look again for what the till was told as not carried out.
     async fn compare(&self, shift: &str) -> Result<Compared, Problem> {
         let client = self.client.as_ref().ok_or_else(|| {
             Problem::new(
@@ -83,7 +83,7 @@ impl Reconciler {
             )
         })?;
         let compared = self.read_both(client, shift).await?;
-        for operation in &compared.absent {
+        for operation in &compared.unmoved {
             self.look_again(shift, operation).await;
         }
         Ok(compared)
@@ -99,9 +99,14 @@ impl Reconciler {
                     return false;
                 };
                 let (reader, comparison, broken) = &mut *state;
-                match reader.reported(&info.order_number, info.payment_id) {
-                    Ok(known) => {
-                        comparison.reported(&info, known.as_ref());
+                let known = reader.reported(&info.order_number, info.payment_id);
+                let undoings = known.and_then(|known| {
+                    let undoings = known.as_ref().map(|record| reader.undoings_of(record));
+                    Ok((known, undoings.transpose()?.unwrap_or_default()))
+                });
+                match undoings {
+                    Ok((known, undoings)) => {
+                        comparison.reported(&info, known.as_ref(), &undoings);
                         true
                     }
                     Err(error) => {
@@ -129,13 +134,14 @@ impl Reconciler {
         compared.map_err(|error| unreadable(&error))
     }
 
-    /// What was absent is in the report after all: the core asks for it once more, and brings it back.
+    /// What the till was told as not carried out is in the report after all: the core asks for it once more,
+    /// and brings it back.
     async fn look_again(&self, shift: &str, operation: &str) {
-        let entry =
-            ShiftReader::open(&self.journal, shift).and_then(|reader| reader.undoing_of(operation));
-        match entry {
+        let found =
+            ShiftReader::open(&self.journal, shift).and_then(|reader| reader.to_recheck(operation));
+        match found {
             Ok(Some(id)) => {
-                tracing::error!(operation, entry = %id, "Reported by the service, though it was absent");
+                tracing::error!(operation, recheck = %id, "Reported by the service, though it was absent or took nothing");
                 if self.commands.send(Command::Recheck { id }).await.is_err() {
                     tracing::warn!("The core has ended");
                 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::api::notices::{NoticeKind, TraceKind};
 use crate::api::till::Watch as _;
-use crate::core::event::Step;
 use crate::core::record::Record;
 use crate::daemon::core_loop::CoreLoop;
+use crate::engine::Outcome;
 use crate::metrics::outcome;
 use crate::operation::{Kind, Operation, Shows, State, rfc3339_ms, word};
 use crate::secret::tail;
@@ -35,7 +35,7 @@ impl CoreLoop {
     }
 
     pub(super) fn publish_status(&mut self) {
-        let status = self.parts.core.status(self.parts.clock.now());
+        let status = self.parts.engine.core().status(self.parts.clock.now());
         if self.parts.shared.set_status(status) {
             self.publish_health();
         }
@@ -69,13 +69,13 @@ impl CoreLoop {
     }
 
     /// Operations that this step has ended.
-    pub(super) fn count_ends(&self, step: &Step) {
+    pub(super) fn count_ends(&self, outcome: &Outcome) {
         let shared = &self.parts.shared;
         let mut counted = BTreeSet::new();
         // The last word of the step on each.
-        for write in step.writes.iter().rev() {
+        for write in outcome.writes.iter().rev() {
             let operation = write.record.operation();
-            let ends = operation.state.is_final() && operation.finished_at == Some(step.at);
+            let ends = operation.state.is_final() && operation.finished_at == Some(outcome.at);
             if !counted.insert(&operation.id) || !ends {
                 continue;
             }
@@ -84,7 +84,7 @@ impl CoreLoop {
             if (operation.kind, operation.state) == (Kind::Sale, State::Done)
                 && let Some(paid_at) = slip.and_then(|slip| slip.paid_at.parse().ok())
             {
-                shared.note_done(paid_at, step.at);
+                shared.note_done(paid_at, outcome.at);
             }
         }
     }

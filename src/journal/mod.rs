@@ -23,6 +23,7 @@ mod reader;
 mod reserve;
 mod row;
 mod schema;
+mod witnesses;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -380,6 +381,7 @@ impl Journal {
             })
             .map_err(reading)?;
         restored.newest = newest.and_then(|text| text.parse().ok());
+        self.restore_witnesses(&mut restored)?;
         Ok(restored)
     }
 

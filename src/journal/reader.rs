@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
 use crate::api::till::{Archive, OperationStep, OperationsQuery};
-use crate::core::record::Record;
-use crate::operation::{Operation, QueueItem, word};
+use crate::core::record::{EntryRecord, Record};
+use crate::operation::{Kind, Operation, QueueItem, State, word};
 use crate::problem::{Code, Problem};
 
 /// Steps of one operation that are told: one that waits in the queue for days has many.
@@ -48,8 +48,9 @@ impl ShiftReader {
         })
     }
 
-    /// What the journal knows of a row of the report. The operation counts as seen from now on, if it is
-    /// this very payment.
+    /// What the journal knows of a row of the report: the newest operation that carries its number, since
+    /// a cancellation takes over the number of the set-aside one that it repeats. The operation counts as
+    /// seen from now on, if it is this very payment.
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
@@ -59,8 +60,9 @@ impl ShiftReader {
         payment_id: i64,
     ) -> Result<Option<Record>, JournalError> {
         let sql = format!(
-            "SELECT {COLUMNS}, seq FROM operations WHERE order_number = ?1 \
-             UNION ALL SELECT {COLUMNS}, seq FROM operations WHERE payment_id = ?2 LIMIT 1"
+            "SELECT * FROM (SELECT {COLUMNS}, seq FROM operations WHERE order_number = ?1 ORDER BY seq DESC LIMIT 1) \
+             UNION ALL SELECT * FROM \
+             (SELECT {COLUMNS}, seq FROM operations WHERE payment_id = ?2 ORDER BY seq DESC LIMIT 1) LIMIT 1"
         );
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
         let found = query
@@ -106,13 +108,38 @@ impl ShiftReader {
         Ok(())
     }
 
-    /// The undoing that found nothing of that operation, or the refund itself.
+    /// What was done to undo a sale that the till was told as not paid, oldest first; of any other record
+    /// nothing.
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
-    pub fn undoing_of(&self, id: &str) -> Result<Option<String>, JournalError> {
-        let sql = "SELECT id FROM operations WHERE (of = ?1 AND kind = 'cancel') OR (id = ?1 AND kind = 'refund') \
-                   ORDER BY seq DESC LIMIT 1";
+    pub fn undoings_of(&self, record: &Record) -> Result<Vec<EntryRecord>, JournalError> {
+        let operation = record.operation();
+        if operation.kind != Kind::Sale || operation.state == State::Done {
+            return Ok(Vec::new());
+        }
+        let sql = format!("SELECT {COLUMNS} FROM operations WHERE of = ?1 ORDER BY seq");
+        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let rows = query
+            .query_map([&operation.id], read_row)
+            .map_err(reading)?;
+        let mut undoings = Vec::new();
+        for row in rows {
+            if let Record::Entry(entry) = parse(&row.map_err(reading)?)? {
+                undoings.push(*entry);
+            }
+        }
+        Ok(undoings)
+    }
+
+    /// What is asked for again when an operation that the till was told as not carried out is reported: the
+    /// newest undoing of a sale, or the sale itself, if it has none; the refund itself.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn to_recheck(&self, id: &str) -> Result<Option<String>, JournalError> {
+        let sql = "SELECT id FROM operations WHERE (of = ?1 AND kind IN ('cancel', 'annul')) \
+                   OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC LIMIT 1";
         self.connection
             .query_row(sql, [id], |row| row.get(0))
             .optional()

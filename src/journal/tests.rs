@@ -515,6 +515,88 @@ fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
     assert!(journal.find("~1").unwrap().is_none() && journal.find("owed").unwrap().is_none());
 }
 
+#[test]
+fn the_newest_operation_that_carries_a_number_is_the_one_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    // A cancellation takes the place of the set-aside undoing, and its number with it.
+    let mut record = journal.find("~1").unwrap().unwrap();
+    let number = record.operation().order_number.clone();
+    record.operation_mut().payment_id = Some(7);
+    for id in ["~1", "c1"] {
+        record.operation_mut().id = id.into();
+        let (record, what, at) = (record.clone(), "taken over".into(), now(20).wall);
+        journal.commit(&[Write { record, what, at }]).unwrap();
+    }
+    for (number, payment_id) in [(number.as_str(), 7), ("another", 7)] {
+        let mut reader = ShiftReader::open(&path, "24112026").unwrap();
+        let known = reader.reported(number, payment_id).unwrap().unwrap();
+        assert_eq!(known.operation().id, "c1");
+        let mut seen = Vec::new();
+        let note = |record: &Record, reported| {
+            if reported {
+                seen.push(record.operation().id.clone());
+            }
+        };
+        reader.each(note).unwrap();
+        assert_eq!(seen, ["c1"]);
+    }
+}
+
+#[test]
+fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    let reader = ShiftReader::open(&path, "24112026").unwrap();
+    let undoings = |id: &str| {
+        let record = journal.find(id).unwrap().unwrap();
+        let undoings = reader.undoings_of(&record).unwrap();
+        let ids = undoings.into_iter().map(|entry| entry.operation.id);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (undoings("owed"), undoings("~1")),
+        (vec!["~1".into()], vec![])
+    );
+    let to_recheck = |id: &str| reader.to_recheck(id).unwrap();
+    assert_eq!(to_recheck("owed").as_deref(), Some("~1"));
+    let forget = "DELETE FROM operations WHERE id = '~1'";
+    journal.connection.execute(forget, []).unwrap();
+    assert_eq!(to_recheck("owed").as_deref(), Some("owed"), "it has none");
+    assert_eq!(to_recheck("nobody"), None);
+}
+
+#[test]
+fn a_restart_finds_the_sales_that_a_report_must_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    let newest = 50 * 3600;
+    for (id, at, state) in [
+        ("too-old", newest - 49 * 3600, State::Done),
+        ("a", newest - 47 * 3600, State::Done),
+        ("b", newest - 5, State::Done),
+        ("c", newest - 4, State::Failed),
+        ("d", newest - 3, State::Done),
+        ("e", newest - 2, State::Done),
+        ("f", newest, State::Done),
+    ] {
+        let (mut other, _) = super::tests::core(Restored::default());
+        begin(&mut journal, &mut other, id, at);
+        ended(&mut journal, id, at, state);
+    }
+    let restored = journal.restore().unwrap();
+    let ids = restored.witnesses.iter().map(|sale| &sale.operation.id);
+    assert_eq!(ids.collect::<Vec<_>>(), ["a", "d", "e", "f"]);
+}
+
 /// Rows as version 1 wrote them: a paid sale, and a failed one with its undoing.
 const VERSION_1: &str = include_str!("tests/version_1.sql");
 

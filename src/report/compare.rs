@@ -3,7 +3,7 @@
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::money::Kopecks;
-use crate::operation::{Kind, Operation, State, Undo, word};
+use crate::operation::{Kind, Operation, State, word};
 use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 /// Whether the journal's operation moved money, as far as the till was told.
@@ -16,13 +16,27 @@ fn moved_here(record: &Record) -> bool {
     }
 }
 
-/// Whether it does not matter that money moved: it moved back, or is being brought back.
-fn is_undone(record: &Record) -> bool {
-    let operation = record.operation();
-    match record {
-        Record::Sale(_) => operation.undo.is_some() && operation.payment_id.is_some(),
-        Record::Entry(_) => false,
+/// Whether the till was told that a sale was not paid.
+fn is_unpaid(operation: &Operation) -> bool {
+    operation.kind == Kind::Sale && operation.state.is_final() && operation.state != State::Done
+}
+
+/// Whether it does not matter that the payment of an unpaid sale took money: it moved back by reversals that
+/// the service knows, is being brought back, or a person has taken it over. That the payment was once seen
+/// in a status that took nothing is no such reason: no final status stays ("What nothing may assume").
+fn is_brought_back(sale: &Operation, undoings: &[EntryRecord]) -> bool {
+    let newest = undoings.last();
+    if newest.is_some_and(|entry| entry.is_live() || was_settled(entry)) {
+        return true;
     }
+    let is_carried_out = |entry: &&EntryRecord| {
+        entry.operation.state == State::Done && matches!(entry.reversal, Reversal::Known(_))
+    };
+    let back = undoings.iter().filter(is_carried_out);
+    let back = back.fold(Kopecks::ZERO, |sum, entry| {
+        Kopecks(sum.0.saturating_add(entry.operation.amount.0))
+    });
+    back >= sale.amount
 }
 
 /// One comparison in progress.
@@ -33,7 +47,7 @@ pub struct Comparison {
     differences: Vec<Difference>,
     more: u64,
     settled: Vec<String>,
-    absent: Vec<String>,
+    unmoved: Vec<String>,
 }
 
 /// What a comparison found.
@@ -49,8 +63,9 @@ pub struct Compared {
     pub more: u64,
     /// Entries that a person closed.
     pub settled: Vec<String>,
-    /// Operations that were concluded absent, and are in the report: they must be looked into again.
-    pub absent: Vec<String>,
+    /// Operations that the till was told as not carried out, and that the report shows paid or pending: they
+    /// must be looked into again.
+    pub unmoved: Vec<String>,
 }
 
 impl Compared {
@@ -63,8 +78,14 @@ impl Compared {
 }
 
 impl Comparison {
-    /// A row of the service's report, and what the journal knows under its number.
-    pub fn reported(&mut self, info: &PaymentInfo, known: Option<&Record>) {
+    /// A row of the service's report, what the journal knows under its number, and of a sale that was told
+    /// as not paid what was done to undo it, oldest first.
+    pub fn reported(
+        &mut self,
+        info: &PaymentInfo,
+        known: Option<&Record>,
+        undoings: &[EntryRecord],
+    ) {
         let moved_there = info.status == PaymentStatus::Ok;
         if moved_there {
             add(&mut self.service, service_kind(info, known), info.sum);
@@ -87,41 +108,21 @@ impl Comparison {
             return self.differ(What::SumDiffers, Some(record.operation()), Some(info));
         }
         // What is pending may move money yet.
-        let is_absent = !info.status.took_nothing() && self.is_absent(record);
-        if is_absent {
-            self.absent.push(record.operation().id.clone());
+        let is_unmoved = !info.status.took_nothing() && is_told_unmoved(record, undoings);
+        if is_unmoved {
+            self.unmoved.push(record.operation().id.clone());
         }
-        let here = moved_here(record);
-        if here == moved_there {
+        if moved_here(record) == moved_there {
             return;
         }
-        if is_absent {
-            return self.differ(What::StatusDiffers, Some(record.operation()), Some(info));
-        }
-        if moved_there && (is_undone(record) || !record.operation().state.is_final()) {
+        let operation = record.operation();
+        let is_under_way = !operation.state.is_final();
+        if moved_there && !is_unmoved && (is_unpaid(operation) || is_under_way) {
             // The till knows that it moved, and what becomes of it; its totals count it as well.
             add(&mut self.till, till_kind(record), info.sum);
             return;
         }
-        self.differ(What::StatusDiffers, Some(record.operation()), Some(info));
-    }
-
-    /// Whether the till was told that nothing had happened, for want of any trace.
-    fn is_absent(&self, record: &Record) -> bool {
-        let operation = record.operation();
-        match record {
-            Record::Sale(sale) => {
-                let is_over = operation.state.is_final() && operation.state != State::Done;
-                let is_undone = operation.undo.is_none_or(|undo| undo == Undo::Done);
-                is_over && is_undone && sale.payment_sent && operation.payment_id.is_none()
-            }
-            // One that was found late is known, and counted.
-            Record::Entry(entry) => {
-                entry.is_refund()
-                    && operation.state == State::Failed
-                    && !matches!(entry.reversal, Reversal::Known(_))
-            }
-        }
+        self.differ(What::StatusDiffers, Some(operation), Some(info));
     }
 
     /// An operation of the shift in the journal; `reported`: whether the report held it.
@@ -172,7 +173,21 @@ impl Comparison {
             differences: self.differences,
             more: self.more,
             settled: self.settled,
-            absent: self.absent,
+            unmoved: self.unmoved,
+        }
+    }
+}
+
+/// Whether the till was told that nothing had moved, and nothing brings back what has.
+fn is_told_unmoved(record: &Record, undoings: &[EntryRecord]) -> bool {
+    let operation = record.operation();
+    match record {
+        Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),
+        // One that was found late is known, and counted.
+        Record::Entry(entry) => {
+            entry.is_refund()
+                && operation.state == State::Failed
+                && !matches!(entry.reversal, Reversal::Known(_))
         }
     }
 }

@@ -74,6 +74,8 @@ pub enum Call {
         shifts: Vec<String>,
         /// Order numbers of ours.
         order_numbers: Vec<String>,
+        /// Order numbers of ours that the reports must hold: without one of them they prove no absence.
+        witnesses: Vec<String>,
     },
     /// `GET paymentReports` of one shift, only to learn whether the service answers.
     Probe {
@@ -201,9 +203,17 @@ pub enum Reply {
     },
     /// To [`Call::Pay`], [`Call::Payment`], [`Call::Reverse`].
     Payment(PaymentInfo),
-    /// To [`Call::LookUp`]: the wanted operations that the reports hold. A reply means that every
-    /// report that was needed came whole; a broken one is a [`Failure`].
+    /// To [`Call::LookUp`]: the wanted operations that the reports hold. Every report that was needed
+    /// came whole, so that what is not found is absent; a broken one is a [`Failure`].
     Found(Vec<PaymentInfo>),
+    /// To [`Call::LookUp`]: reports that came, but lack what they must hold, or have rows that cannot be
+    /// read. What is found is found; what is not found may be there all the same.
+    Partial {
+        /// The wanted operations that the reports hold, never all of them.
+        found: Vec<PaymentInfo>,
+        /// English, for support: why the reports prove no absence.
+        detail: String,
+    },
     /// To [`Call::Probe`].
     Alive,
 }
@@ -215,6 +225,7 @@ impl fmt::Debug for Reply {
             Reply::Consumer { ready, .. } => write!(f, "Consumer ready: {ready}"),
             Reply::Payment(info) => write!(f, "Payment {info:?}"),
             Reply::Found(found) => write!(f, "Found {found:?}"),
+            Reply::Partial { found, detail } => write!(f, "Partial {found:?}: {detail}"),
             Reply::Alive => f.write_str("Alive"),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentType, Reply, TokenProblem};
-use super::report::{self, Report};
+use super::report::{self, Report, Wanted};
 use super::wire::{self, ErrorBody, WireError};
 use crate::causes::with_causes;
 use crate::operation::Shows;
@@ -53,11 +53,20 @@ impl<'a> HttpAnswer<'a> {
 /// # Errors
 /// [`Failure`]: what the missing answer means for the money.
 pub fn classify(call: &Call, answer: &HttpAnswer<'_>) -> Answer {
-    if let Call::LookUp { order_numbers, .. } = call {
-        return conclude(read_report(answer, order_numbers)?, order_numbers);
+    if let Call::LookUp {
+        order_numbers,
+        witnesses,
+        ..
+    } = call
+    {
+        let wanted = Wanted {
+            order_numbers,
+            witnesses,
+        };
+        return Ok(read_report(answer, wanted)?.conclude(wanted));
     }
     if let Call::Probe { .. } = call {
-        return read_report(answer, &[]).map(|_| Reply::Alive);
+        return read_report(answer, Wanted::default()).map(|_| Reply::Alive);
     }
     if answer.status == 200 {
         return read(call, answer.body).map_err(|error| broken(&error));
@@ -114,24 +123,15 @@ fn is_session_over(answer: &HttpAnswer<'_>) -> bool {
 
 /// Looks for operations in the answer to `GET paymentReports`. A shift that the service does not know
 /// has no operations: 404 with the service's own words is an empty report.
-pub(super) fn read_report(
-    answer: &HttpAnswer<'_>,
-    order_numbers: &[String],
-) -> Result<Report, Failure> {
+pub(super) fn read_report(answer: &HttpAnswer<'_>, wanted: Wanted<'_>) -> Result<Report, Failure> {
     if answer.status == 200 {
-        return report::find(answer.body, order_numbers).map_err(|error| broken(&error));
+        return report::find(answer.body, wanted).map_err(|error| broken(&error));
     }
     let failure = failure(answer);
     if answer.status == 404 && matches!(failure, Failure::Refused { .. }) {
         return Ok(Report::default());
     }
     Err(failure)
-}
-
-/// What a look-up has found, or that it proves nothing.
-pub(super) fn conclude(report: Report, order_numbers: &[String]) -> Answer {
-    let found = report.conclude(order_numbers);
-    found.map(Reply::Found).map_err(|error| broken(&error))
 }
 
 /// A 200 that breaks the protocol.
@@ -422,6 +422,7 @@ mod tests {
         let look_up = Call::LookUp {
             shifts: vec!["24112026".into()],
             order_numbers: vec!["n-1".into()],
+            witnesses: Vec::new(),
         };
         let probe = Call::Probe {
             shift: "24112026".into(),
@@ -484,6 +485,7 @@ mod tests {
         let look_up = Call::LookUp {
             shifts: vec!["24112026".into()],
             order_numbers: vec!["n-1".into()],
+            witnesses: Vec::new(),
         };
         let probe = Call::Probe {
             shift: "24112026".into(),
@@ -505,17 +507,12 @@ mod tests {
         let look_up = Call::LookUp {
             shifts: vec!["24112026".into()],
             order_numbers: vec!["n-1".into()],
+            witnesses: Vec::new(),
         };
         let nameless = info("n-2", "1", 1).replace(r#""n-2""#, "null");
         let absent = answer_to(&look_up, 200, format!("[{nameless}]").as_bytes());
         assert!(
-            matches!(
-                absent,
-                Err(Failure::Lost {
-                    heard: Heard::Nonsense,
-                    ..
-                })
-            ),
+            matches!(&absent, Ok(Reply::Partial { found, .. }) if found.is_empty()),
             "{absent:?}"
         );
         let body = format!("[{nameless}, {}]", info("n-1", "1E+0", 1));
@@ -524,6 +521,22 @@ mod tests {
             matches!(&found, Ok(Reply::Found(found)) if found.len() == 1),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn absence_is_no_answer_where_a_witness_is_missing() {
+        let look_up = Call::LookUp {
+            shifts: vec!["24112026".into()],
+            order_numbers: vec!["n-1".into()],
+            witnesses: vec!["w-1".into()],
+        };
+        let witness = format!("[{}]", info("w-1", "1", 1));
+        let whole = answer_to(&look_up, 200, witness.as_bytes());
+        assert_eq!(whole, Ok(Reply::Found(Vec::new())));
+        for (status, body) in [(200, "[]"), (404, ERROR)] {
+            let cut = answer_to(&look_up, status, body.as_bytes());
+            assert!(matches!(&cut, Ok(Reply::Partial { .. })), "{cut:?}");
+        }
     }
 
     #[test]

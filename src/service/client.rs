@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 
 use super::call::{Answer, Call, Failure, SessionMode, TokenProblem};
 use super::classify::{self, Credential, classify};
-use super::report::Report;
+use super::report::{Report, Wanted};
 use super::token::{self, Prepared, TokenError};
 use super::wire::{self, PaymentContent};
 use crate::causes::with_causes;
@@ -178,10 +178,15 @@ impl Client {
         if let Call::LookUp {
             shifts,
             order_numbers,
+            witnesses,
         } = call
         {
+            let wanted = Wanted {
+                order_numbers,
+                witnesses,
+            };
             return self
-                .look_up(call, shifts, order_numbers, token, operation, date)
+                .look_up(call, shifts, wanted, token, operation, date)
                 .await;
         }
         let request = self.request(call)?;
@@ -196,7 +201,7 @@ impl Client {
         &self,
         call: &Call,
         shifts: &[String],
-        order_numbers: &[String],
+        wanted: Wanted<'_>,
         token: Option<&Secret>,
         operation: &str,
         date: &mut Option<Timestamp>,
@@ -208,7 +213,7 @@ impl Client {
             let read = match self.exchange(request, call, token, operation).await {
                 Ok(raw) => {
                     *date = raw.date.or(*date);
-                    classify::read_report(&raw.answer(self.credential()), order_numbers)
+                    classify::read_report(&raw.answer(self.credential()), wanted)
                 }
                 Err(failure) => Err(failure),
             };
@@ -216,13 +221,13 @@ impl Client {
                 Ok(more) => report.add(more),
                 Err(new) => failure = Some(new),
             }
-            if report.has_all_paid(order_numbers) {
+            if report.has_all_paid(wanted.order_numbers) {
                 break;
             }
         }
         match failure {
-            Some(failure) if !report.has_all_alive(order_numbers) => Err(failure),
-            _ => classify::conclude(report, order_numbers),
+            Some(failure) if !report.has_all_alive(wanted.order_numbers) => Err(failure),
+            _ => Ok(report.conclude(wanted)),
         }
     }
 

@@ -1,11 +1,23 @@
 //! A shift's report, read for a few order numbers: a busy shift has a hundred thousand rows, and
 //! only the wanted ones are kept.
+//!
+//! No report is taken for whole on its own word ("What nothing may assume"): it must hold the witnesses,
+//! sales of ours that were seen paid, and each of its rows must tell whose it is. Else it proves no absence.
 
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::call::{PaymentInfo, PaymentStatus};
+use super::call::{PaymentInfo, PaymentStatus, Reply};
 use super::wire::{self, WireError, WirePayment, shape};
+
+/// What is looked for in a report.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'a> {
+    /// What is asked for.
+    pub order_numbers: &'a [String],
+    /// What a whole report holds in any case.
+    pub witnesses: &'a [String],
+}
 
 /// What a report holds of some order numbers.
 #[derive(Debug, Default)]
@@ -15,6 +27,8 @@ pub(super) struct Report {
     /// Rows of which it cannot be told whose they are: any of them may be a wanted one, so that no
     /// absence follows from a report that has some. What is found is found all the same.
     pub unreadable: usize,
+    /// The witnesses that it holds.
+    witnesses: Vec<String>,
 }
 
 impl Report {
@@ -22,6 +36,7 @@ impl Report {
     pub(super) fn add(&mut self, other: Report) {
         self.found.extend(other.found);
         self.unreadable += other.unreadable;
+        self.witnesses.extend(other.witnesses);
     }
 
     /// Whether each of these was found.
@@ -48,18 +63,32 @@ impl Report {
         order_numbers.iter().all(is_found)
     }
 
-    /// What was found, where that answers the question for these numbers.
-    ///
-    /// # Errors
-    /// [`WireError`] when one is missing and a row that cannot be read may be it.
-    pub(super) fn conclude(self, order_numbers: &[String]) -> Result<Vec<PaymentInfo>, WireError> {
-        if self.unreadable > 0 && !self.has_all(order_numbers) {
-            return Err(WireError::Field {
-                field: "paymentReports",
-                what: format!("{} rows cannot be told whose they are", self.unreadable),
-            });
+    /// What was found, and whether what was not found is absent.
+    pub(super) fn conclude(self, wanted: Wanted<'_>) -> Reply {
+        let gap = self.gap(wanted.witnesses);
+        match gap.filter(|_| !self.has_all(wanted.order_numbers)) {
+            Some(detail) => Reply::Partial {
+                found: self.found,
+                detail,
+            },
+            None => Reply::Found(self.found),
         }
-        Ok(self.found)
+    }
+
+    /// Why it proves no absence.
+    fn gap(&self, witnesses: &[String]) -> Option<String> {
+        let missing = |witness: &&String| !self.witnesses.contains(witness);
+        if let Some(witness) = witnesses.iter().find(missing) {
+            return Some(format!(
+                "paymentReports: {witness} was paid and is not there, so the report is not whole"
+            ));
+        }
+        (self.unreadable > 0).then(|| {
+            format!(
+                "paymentReports: {} rows cannot be told whose they are",
+                self.unreadable
+            )
+        })
     }
 }
 
@@ -68,11 +97,9 @@ impl Report {
 /// # Errors
 /// [`WireError`] when the report is cut or no array, or when a row that has a wanted number breaks the
 /// protocol: absence is then not to be believed, nor any other row of that number.
-pub(super) fn find(body: &[u8], order_numbers: &[String]) -> Result<Report, WireError> {
+pub(super) fn find(body: &[u8], wanted: Wanted<'_>) -> Result<Report, WireError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let report = Wanted { order_numbers }
-        .deserialize(&mut deserializer)
-        .map_err(shape)?;
+    let report = wanted.deserialize(&mut deserializer).map_err(shape)?;
     deserializer.end().map_err(shape)?;
     report
 }
@@ -135,10 +162,6 @@ impl<'de> Visitor<'de> for Each<'_> {
     }
 }
 
-struct Wanted<'a> {
-    order_numbers: &'a [String],
-}
-
 impl<'de> DeserializeSeed<'de> for Wanted<'_> {
     type Value = Result<Report, WireError>;
 
@@ -165,6 +188,7 @@ impl<'de> Visitor<'de> for Wanted<'_> {
                         Err(error) => broken = Some(error),
                     }
                 }
+                Ok(number) if self.witnesses.contains(&number) => report.witnesses.push(number),
                 Ok(_) => {}
                 Err(_) => report.unreadable += 1,
             }
@@ -183,9 +207,66 @@ mod tests {
         )
     }
 
-    fn concluded(body: &str, numbers: &[&str]) -> Result<Vec<PaymentInfo>, WireError> {
-        let numbers: Vec<String> = numbers.iter().map(|number| (*number).to_owned()).collect();
-        find(body.as_bytes(), &numbers)?.conclude(&numbers)
+    fn looked_up(body: &str, numbers: &[&str], witnesses: &[&str]) -> Result<Reply, WireError> {
+        let owned =
+            |numbers: &[&str]| -> Vec<String> { numbers.iter().map(ToString::to_string).collect() };
+        let wanted = Wanted {
+            order_numbers: &owned(numbers),
+            witnesses: &owned(witnesses),
+        };
+        Ok(find(body.as_bytes(), wanted)?.conclude(wanted))
+    }
+
+    /// What a report without witnesses tells.
+    fn concluded(body: &str, numbers: &[&str]) -> Result<Vec<PaymentInfo>, String> {
+        match looked_up(body, numbers, &[]) {
+            Ok(Reply::Found(found)) => Ok(found),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn a_report_without_one_of_its_witnesses_proves_no_absence() {
+        let body = format!(
+            "[{}, {}, {}]",
+            row("a", "1"),
+            row("w-1", "2"),
+            row("w-2", "3")
+        );
+        let told = |numbers: &[&str], witnesses: &[&str]| {
+            let (found, is_whole) = match looked_up(&body, numbers, witnesses).unwrap() {
+                Reply::Found(found) => (found, true),
+                Reply::Partial { found, detail } => {
+                    assert!(detail.contains("w-9"), "{detail}");
+                    (found, false)
+                }
+                other => panic!("{other:?}"),
+            };
+            (found.len(), is_whole)
+        };
+        assert_eq!(told(&["x"], &["w-1", "w-2"]), (0, true));
+        assert_eq!(told(&["x"], &["w-1", "w-9"]), (0, false));
+        // What is found is found, and only what is missing stays open.
+        assert_eq!(told(&["a"], &["w-9"]), (1, true));
+        assert_eq!(told(&["a", "x"], &["w-9"]), (1, false));
+        // One that cannot be read is there all the same.
+        let odd = body.replacen(r#""sum": 2"#, r#""sum": null"#, 1);
+        assert_ne!(odd, body);
+        assert_eq!(
+            looked_up(&odd, &["x"], &["w-1"]).unwrap(),
+            Reply::Found(Vec::new())
+        );
+        let mut two = find(b"[]", Wanted::default()).unwrap();
+        let wanted = Wanted {
+            order_numbers: &["x".to_owned()],
+            witnesses: &["w-1".to_owned()],
+        };
+        two.add(find(body.as_bytes(), wanted).unwrap());
+        assert_eq!(
+            two.conclude(wanted),
+            Reply::Found(Vec::new()),
+            "any shift's will do"
+        );
     }
 
     #[test]
@@ -270,13 +351,13 @@ mod tests {
         let body = format!("[{}, {}]", row("a", "1"), row("b", "1"));
         for end in 0..body.len() {
             assert!(
-                find(&body.as_bytes()[..end], &["x".into()]).is_err(),
+                looked_up(&body[..end], &["x"], &[]).is_err(),
                 "cut at {end}"
             );
         }
-        assert!(find(format!("[{}]", row("a", "1.005")).as_bytes(), &["a".into()]).is_err());
-        assert!(find(format!("{body}x").as_bytes(), &["x".into()]).is_err());
-        assert!(find(br#"{"rows": []}"#, &["x".into()]).is_err());
+        assert!(looked_up(&format!("[{}]", row("a", "1.005")), &["a"], &[]).is_err());
+        assert!(looked_up(&format!("{body}x"), &["x"], &[]).is_err());
+        assert!(looked_up(r#"{"rows": []}"#, &["x"], &[]).is_err());
         assert!(concluded(r#"[{"paymentId": "1"}]"#, &["x"]).is_err());
     }
 }

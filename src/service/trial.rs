@@ -207,7 +207,10 @@ impl Trial {
         let url = format!("{}{}", self.base, wire::PAYMENT_REPORTS);
         let url = connection::with_query(&url, wire::SHIFT, shift);
         let raw = self.exchange(self.http.get(url)).await?;
-        let read = classify::read_report(&raw.answer(self.credential), &[]);
+        let read = classify::read_report(
+            &raw.answer(self.credential),
+            super::report::Wanted::default(),
+        );
         read.map_err(|failure| self.without_secrets(failure))?;
         if raw.status != 200 {
             return Ok(ReportShape::NotFound);

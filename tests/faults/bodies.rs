@@ -20,7 +20,9 @@ pub fn body(reply: &Reply) -> Option<String> {
     match reply {
         Reply::Payment(info) => Some(row(info)),
         Reply::Found(rows) => Some(report(rows, false)),
-        Reply::Session { .. } | Reply::Consumer { .. } | Reply::Alive => None,
+        Reply::Session { .. } | Reply::Consumer { .. } | Reply::Partial { .. } | Reply::Alive => {
+            None
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oplati::core::event::Event;
 use oplati::core::record::{EntryRecord, Record};
-use oplati::operation::{Kind, Mode, Outcome, Verdict};
+use oplati::operation::{Kind, Mode, Operation, Outcome, State, Verdict};
 use oplati::report::{Compared, Comparison};
 use oplati::service::call::{Call, PaymentInfo, PaymentStatus};
 
@@ -122,28 +122,58 @@ impl World<'_> {
 
     /// As `POST /v1/reconciliations` does: what was absent and is reported is asked for once more.
     pub(crate) fn reconcile(&mut self) -> Check {
-        let absent = self.compare(self.service.reported(self.real)).absent;
-        for id in absent {
-            let broken = |error: oplati::journal::JournalError| error.to_string();
-            let of = |record: &&Record| {
-                let operation = record.operation();
-                operation.id == id && operation.kind == Kind::Refund
-                    || operation.of.as_ref() == Some(&id) && operation.kind == Kind::Cancel
+        for id in self.compare(self.service.reported(self.real)).unmoved {
+            let Some(id) = self.to_recheck(&id) else {
+                return Err(format!("{id} is reported, and nothing looks for it"));
             };
-            let entry = self.records.values().filter(of).max_by_key(|record| {
-                let operation = record.operation();
-                (operation.created_at, operation.id.clone())
-            });
-            let Some(entry) = entry.map(|record| record.operation().id.clone()) else {
-                return Err(format!("{id} is absent, and nothing looks for it"));
-            };
-            if let Some((entry, target)) = self.journal.entry(&entry).map_err(broken)? {
-                self.counts.note("reconciliation finds what was absent");
-                let entry = Box::new(entry);
-                self.event(Event::Recheck { entry, target })?;
-            }
+            self.counts.note("reconciliation finds what was absent");
+            let now = self.now;
+            let outcome = self.engine().recheck(id, now);
+            self.take(outcome)?;
         }
         Ok(())
+    }
+
+    /// As the journal's reader tells it: the newest undoing of a sale, or the sale; the refund itself.
+    fn to_recheck(&self, id: &str) -> Option<String> {
+        let is_it = |operation: &Operation| match operation.kind {
+            Kind::Cancel | Kind::Annul => operation.of.as_deref() == Some(id),
+            Kind::Sale | Kind::Refund => operation.id == id,
+            Kind::CancelRefund | Kind::Card => false,
+        };
+        let operations = self.records.values().map(Record::operation);
+        let newest = operations.filter(|operation| is_it(operation)).max_by_key(|operation| self.made.get(&operation.id));
+        newest.map(|operation| operation.id.clone())
+    }
+
+    /// The record that a row of a report belongs to, as the journal's reader tells it.
+    fn known_under(&self, info: &PaymentInfo) -> Option<&Record> {
+        let newest = |is_it: &dyn Fn(&Operation) -> bool| {
+            let records = self.records.values().filter(|record| is_it(record.operation()));
+            records.max_by_key(|record| self.made.get(&record.operation().id))
+        };
+        newest(&|operation| operation.order_number == info.order_number)
+            .or_else(|| newest(&|operation| operation.payment_id == Some(info.payment_id)))
+    }
+
+    /// What was done to undo a sale that was told as not paid, oldest first.
+    fn undoings_of(&self, record: &Record) -> Vec<EntryRecord> {
+        let sale = record.operation();
+        if sale.kind != Kind::Sale || sale.state == State::Done {
+            return Vec::new();
+        }
+        let mut undoings: Vec<EntryRecord> = self
+            .records
+            .values()
+            .filter_map(|record| match record {
+                Record::Entry(entry) if entry.operation.of.as_ref() == Some(&sale.id) => {
+                    Some(entry.as_ref().clone())
+                }
+                Record::Entry(_) | Record::Sale(_) => None,
+            })
+            .collect();
+        undoings.sort_by_key(|entry| self.made.get(&entry.operation.id));
+        undoings
     }
 
     /// The service's rows past the journal.
@@ -151,16 +181,13 @@ impl World<'_> {
         let mut comparison = Comparison::default();
         let mut seen = BTreeSet::new();
         for info in rows {
-            let known = self.records.values().find(|record| {
-                let operation = record.operation();
-                operation.order_number == info.order_number
-                    || operation.payment_id == Some(info.payment_id)
-            });
+            let known = self.known_under(&info);
             let own = known.filter(|record| record.is_reported_as(info.payment_id));
             seen.extend(own.map(|record| record.operation().id.clone()));
             let is_others = [ELSEWHERE, BY_HAND];
             if !is_others.iter().any(|prefix| info.order_number.starts_with(prefix)) {
-                comparison.reported(&info, known);
+                let undoings = known.map(|record| self.undoings_of(record));
+                comparison.reported(&info, known, &undoings.unwrap_or_default());
             }
         }
         for (id, record) in &self.records {

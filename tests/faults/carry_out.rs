@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use oplati::core::Core;
-use oplati::core::event::{Effect, Event, Reply as TillReply, Step, Write};
+use oplati::core::event::{Effect, Event, Reply as TillReply, Write};
 use oplati::core::record::Record;
+use oplati::engine::{Engine, Outcome, Storage};
 use oplati::operation::{Kind, Shows};
 
+use crate::disk::Disk;
 use crate::known::is_known;
-use crate::plan::{DiskFault, Fate};
-use crate::world::{Check, World};
+use crate::plan::Fate;
+use crate::world::{Check, World, new_prefix};
 
-/// So many commits can be lost at once.
-const MAX_LOST: usize = 12;
-/// Between two tries of a write that failed.
-const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// A clock that is no more wrong than this is right.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 
 fn without_receipt(record: Option<&Record>) -> Option<Record> {
     let mut record = record.cloned();
@@ -24,41 +25,105 @@ fn without_receipt(record: Option<&Record>) -> Option<Record> {
     record
 }
 
-/// What became of a transaction.
-enum Written {
-    Yes,
-    No,
-    /// The process died in the middle of it.
-    Died,
-}
-
-impl World<'_> {
+impl<'a> World<'a> {
     pub fn event(&mut self, event: Event) -> Check {
-        let step = self.core.handle(event, self.now);
-        self.take(step)
+        let now = self.now;
+        let outcome = self.engine().event(event, now);
+        self.take(outcome)
     }
 
-    pub(crate) fn take(&mut self, step: Step) -> Check {
-        self.counts.steps += 1;
-        let mut step = step;
+    pub(crate) fn engine(&mut self) -> &mut Engine<Disk<'a>> {
+        self.engine.as_mut().expect("the process runs")
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        self.engine.as_ref().expect("the process runs").core()
+    }
+
+    pub(crate) fn disk(&self) -> &Disk<'a> {
+        self.engine.as_ref().expect("the process runs").storage()
+    }
+
+    /// What the daemon does with what the engine hands out; a write that fails is tried again until it
+    /// succeeds.
+    pub(crate) fn take(&mut self, outcome: Outcome) -> Check {
+        let mut outcome = outcome;
         loop {
-            match self.write(&step.writes) {
-                Written::Yes => break,
-                Written::Died => return self.crash(0),
-                Written::No => {}
+            self.note_disk();
+            if self.hand.borrow().died {
+                return self.crash(0);
             }
-            match step.creates.take() {
-                Some(id) => step = self.core.handle(Event::BeginFailed { id }, self.now),
-                None => self.jump_to(self.now.mono + WRITE_RETRY_INTERVAL),
-            }
+            let crashes = self.counts.crashes;
+            self.take_once(outcome)?;
+            let stalled = self.engine().stalled();
+            let Some(at) = stalled.filter(|_| crashes == self.counts.crashes) else {
+                return Ok(());
+            };
+            self.jump_to(at.max(self.now.mono));
+            let now = self.now;
+            outcome = self.engine().retry(now);
         }
+    }
+
+    fn note_disk(&mut self) {
+        let met = std::mem::take(&mut self.hand.borrow_mut().met);
+        for what in met {
+            self.counts.note(what);
+        }
+    }
+
+    /// What the daemon looks after every few seconds. Of old operations only those are removed that are old
+    /// by every clock.
+    pub(crate) fn pulse(&mut self) -> Check {
+        let now = self.now;
+        let keep = SignedDuration::from_hours(24 * i64::from(self.journal_days));
+        let is_right = self.now.wall.duration_since(self.true_wall()).abs() < CLOCK_TOLERANCE;
+        let before = self.true_wall().checked_sub(keep).ok();
+        let may_purge = is_right || !is_known("A5");
+        let before = if is_known("A5") { before } else { Some(Timestamp::MAX) };
+        self.hand.borrow_mut().purges_before = before.filter(|_| may_purge);
+        self.engine().pulse(now);
+        self.note_disk();
+        if self.disk().rows().len() < self.records.len() {
+            self.forget_old(keep)?;
+        }
+        Ok(())
+    }
+
+    /// The journal has removed some operations: they were old, and over.
+    fn forget_old(&mut self, keep: SignedDuration) -> Check {
+        let kept = self.disk().rows();
+        let gone: Vec<String> =
+            self.records.keys().filter(|id| !kept.contains_key(*id)).cloned().collect();
+        let young = self.true_wall().checked_sub(keep).unwrap_or_default();
+        for id in gone {
+            let Some(record) = self.records.remove(&id) else {
+                continue;
+            };
+            let ended_at = self.ended_at.get(&id).copied();
+            if record.is_open() || ended_at.is_none_or(|at| self.service.wall(at) > young) {
+                return Err(format!("{id} is removed from the journal, and was not old"));
+            }
+            self.wishes.retain(|(known, _)| *known != id);
+            self.acked.remove(&id);
+            self.aborted.remove(&id);
+            self.purged.insert(id, record);
+        }
+        Ok(())
+    }
+
+    fn take_once(&mut self, outcome: Outcome) -> Check {
+        self.counts.steps += 1;
         let mut ended = Vec::new();
-        for write in &step.writes {
+        for write in &outcome.writes {
             self.check_write(&write.record)?;
             let operation = write.record.operation();
             let id = operation.id.clone();
             let was_final = self.records.get(&id);
             let was_final = was_final.is_some_and(|old| old.operation().state.is_final());
+            if operation.state.is_final() {
+                self.ended_at.insert(id.clone(), self.real);
+            }
             if operation.state.is_final() && !was_final {
                 ended.push(id.clone());
                 self.shown.clear();
@@ -69,6 +134,8 @@ impl World<'_> {
             if self.traces {
                 self.tell_write(write);
             }
+            let number = self.made.len() as u64;
+            self.made.entry(id.clone()).or_insert(number);
             let old = self.records.insert(id, write.record.clone());
             self.counts.ends.note(old.as_ref(), &write.record);
         }
@@ -76,11 +143,11 @@ impl World<'_> {
             self.check_end(&id)?;
         }
         if let Some(after) = &mut self.after_commit
-            && !step.writes.is_empty()
+            && !outcome.writes.is_empty()
         {
-            after(self.journal);
+            after();
         }
-        for (number, effect) in step.effects.into_iter().enumerate() {
+        for (number, effect) in outcome.effects.into_iter().enumerate() {
             let exact = self.exact.crash_before.remove(&self.effects_done);
             if self.crash_before_effect == Some(number as u64) || exact.is_some() {
                 if exact.is_some() && self.requests_at_crash == 0 {
@@ -97,37 +164,6 @@ impl World<'_> {
         self.check_step()
     }
 
-    /// One transaction, or what a disk makes of it.
-    fn write(&mut self, writes: &[Write]) -> Written {
-        if writes.is_empty() {
-            return Written::Yes;
-        }
-        if let Some(fault) = self.disk.pop_front() {
-            self.counts.note(match fault {
-                DiskFault::Full => "disk full",
-                DiskFault::Broken => "disk broken for a while",
-                DiskFault::ToldFailed => "commit told as failed, and durable",
-            });
-            if fault == DiskFault::ToldFailed {
-                self.ghost = Some(writes.to_vec());
-            }
-            return Written::No;
-        }
-        if self.journal.commit(writes).is_err() {
-            // The fuse: the process died between two statements of the transaction, or one of them failed.
-            self.store.disarm();
-            if std::mem::replace(&mut self.fuse_kills, true) {
-                self.counts.note("crash in a transaction");
-                return Written::Died;
-            }
-            self.counts.note("a statement of a transaction fails");
-            return Written::No;
-        }
-        self.ghost = None;
-        self.remember(writes);
-        Written::Yes
-    }
-
     fn tell_write(&self, write: &Write) {
         let operation = write.record.operation();
         let (id, state) = (&operation.id, operation.state);
@@ -139,65 +175,6 @@ impl World<'_> {
             operation.order_number,
             operation.payment_id,
         );
-    }
-
-    /// What the rows were before, so that a disk can forget what it was told to keep.
-    fn remember(&mut self, writes: &[Write]) {
-        let mut before: Vec<(String, Option<Record>)> = Vec::new();
-        for write in writes {
-            let id = &write.record.operation().id;
-            if !before.iter().any(|(known, _)| known == id) {
-                before.push((id.clone(), self.records.get(id).cloned()));
-            }
-        }
-        self.undo_log.push_back(before);
-        if self.undo_log.len() > MAX_LOST {
-            self.undo_log.pop_front();
-        }
-    }
-
-    /// The disk has lost its last commits, whatever it said. What the till was told of them is not promised
-    /// any more; where the money is, is.
-    pub(crate) fn lose_commits(&mut self, commits: u64) -> Check {
-        let broken = |error: oplati::journal::JournalError| error.to_string();
-        for _ in 0..commits {
-            let Some(rows) = self.undo_log.pop_back() else {
-                break;
-            };
-            self.counts.note("commit lost at a crash");
-            for (id, before) in rows {
-                self.forgotten.insert(id.clone());
-                self.aborted.remove(&id);
-                self.pays.remove(&id);
-                self.refunds_sent.remove(&id);
-                match before {
-                    Some(record) => {
-                        let (what, at) = (String::new(), self.now.wall);
-                        let write = Write { record, what, at };
-                        self.journal.commit(std::slice::from_ref(&write)).map_err(broken)?;
-                        self.records.insert(id, write.record);
-                    }
-                    None => {
-                        self.store.delete(&id);
-                        self.acked.remove(&id);
-                        self.records.remove(&id);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What was told as failed turns out to be on the disk.
-    fn find_ghost(&mut self) -> Check {
-        for write in self.ghost.take().unwrap_or_default() {
-            self.counts.note("what was told as failed is there after a restart");
-            let written = self.journal.commit(std::slice::from_ref(&write));
-            written.map_err(|error| error.to_string())?;
-            let id = write.record.operation().id.clone();
-            self.records.insert(id, write.record);
-        }
-        Ok(())
     }
 
     fn perform(&mut self, effect: Effect) -> Check {
@@ -253,7 +230,6 @@ impl World<'_> {
     pub(crate) fn crash_losing(&mut self, off_s: u64, commits: u64) -> Check {
         self.counts.crashes += 1;
         self.store.disarm();
-        self.fuse_kills = true;
         self.crash_before_effect = None;
         let exact = self.at_crash.take();
         // A restart may forget one pause.
@@ -272,20 +248,41 @@ impl World<'_> {
             drop(self.fate_of(&call, fate));
         }
         self.jump_to(self.now.mono + Duration::from_secs(off_s));
-        if commits == 0 {
-            self.find_ghost()?;
-        } else {
-            self.ghost = None;
-            self.lose_commits(commits)?;
+        let broken = |error: oplati::journal::JournalError| error.to_string();
+        let Some(engine) = self.engine.take() else {
+            return Ok(());
+        };
+        let mut disk = engine.into_storage();
+        {
+            let mut hand = self.hand.borrow_mut();
+            hand.died = false;
+            hand.fuse_kills = true;
         }
-        self.start()
+        if commits == 0 {
+            disk.find_ghost().map_err(broken)?;
+        } else {
+            // What the till was told of them is not promised any more; where the money is, is.
+            for id in disk.lose(commits).map_err(broken)? {
+                self.aborted.remove(&id);
+                self.pays.remove(&id);
+                self.refunds_sent.remove(&id);
+                if !disk.rows().contains_key(&id) {
+                    self.acked.remove(&id);
+                    self.made.remove(&id);
+                }
+                self.forgotten.insert(id);
+            }
+        }
+        self.records.clone_from(disk.rows());
+        self.start(disk)
     }
 
     /// A new process reads the journal.
-    fn start(&mut self) -> Check {
+    fn start(&mut self, disk: Disk<'a>) -> Check {
         self.started += 1;
-        self.settings.order_prefix = format!("p{}", self.started);
-        let restored = self.journal.restore().map_err(|error| error.to_string())?;
+        self.settings.order_prefix = new_prefix(&mut self.random);
+        let broken = |error: oplati::journal::JournalError| error.to_string();
+        let restored = disk.restore().map_err(broken)?;
         let open = self
             .records
             .values()
@@ -298,7 +295,7 @@ impl World<'_> {
             ));
         }
         for id in self.acked.iter().chain(&self.aborted) {
-            let kept = self.journal.find(id).map_err(|error| error.to_string())?;
+            let kept = disk.find(id).map_err(broken)?;
             let is_same = kept.as_ref() == self.records.get(id)
                 || is_known("S3") && without_receipt(kept.as_ref()) == without_receipt(self.records.get(id));
             if !is_same {
@@ -307,8 +304,12 @@ impl World<'_> {
                 ));
             }
         }
-        let (core, step) = Core::new(self.settings.clone(), restored, self.now);
-        self.core = core;
-        self.take(step)
+        let settings = oplati::engine::Settings {
+            core: self.settings.clone(),
+            journal_days: self.journal_days,
+        };
+        let (engine, outcome) = Engine::start(settings, disk, self.now).map_err(broken)?;
+        self.engine = Some(engine);
+        self.take(outcome)
     }
 }

@@ -127,6 +127,7 @@ fn scenarios() -> Vec<Scenario> {
                     settle_s: SETTLE_S,
                     wait_buyer_s: 60,
                     poll_payment_s: 5,
+                    journal_days: 400,
                     quirks: Quirks {
                         holds_answers: name.ends_with("held"),
                         session_life_s: 60,

@@ -31,6 +31,7 @@
 mod bodies;
 mod caretakers;
 mod carry_out;
+mod disk;
 mod ends;
 mod exhaustive;
 mod known;

@@ -167,7 +167,7 @@ impl World<'_> {
             return Ok(());
         }
         self.counts.note("buyer joins the oldest session");
-        let armed = !self.disk.is_empty()
+        let armed = !self.hand.borrow().next.is_empty()
             || self.crash_before_effect.is_some()
             || !self.troubles.is_empty();
         self.store.disarm();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use oplati::clock::Now;
 use oplati::core::event::Event;
+use oplati::engine::Engine;
 
 use crate::plan::Fate;
 use crate::world::{Check, World};
@@ -19,6 +20,10 @@ impl World<'_> {
             mono,
         };
         self.service.arrive(self.real);
+    }
+
+    fn next_wakeup(&self) -> Option<(Duration, &'static str)> {
+        self.engine.as_ref().and_then(Engine::next_wakeup)
     }
 
     /// The machine sleeps: only the steady clock stands still, and no connection outlives it.
@@ -55,14 +60,14 @@ impl World<'_> {
 
     pub(crate) fn run_due(&mut self) -> Check {
         for _ in 0..200 {
-            match self.core.next_wakeup() {
+            match self.next_wakeup() {
                 Some((at, _)) if at <= self.now.mono => self.event(Event::Tick)?,
                 _ => return Ok(()),
             }
         }
         Err(format!(
             "the core never rests: {:?}",
-            self.core.next_wakeup()
+            self.next_wakeup()
         ))
     }
 
@@ -74,6 +79,7 @@ impl World<'_> {
             match self.next_moment(end) {
                 Some(at) => {
                     self.jump_to(at.max(self.now.mono));
+                    self.pulse()?;
                     self.answer_held()?;
                     self.event(Event::Tick)?;
                     self.fail_in_outage()?;
@@ -89,7 +95,7 @@ impl World<'_> {
 
     /// When something happens next, up to `end`.
     fn next_moment(&self, end: Duration) -> Option<Duration> {
-        let wakeup = self.core.next_wakeup().map(|(at, _)| at);
+        let wakeup = self.next_wakeup().map(|(at, _)| at);
         let held = self.held.iter().map(|held| held.until);
         held.chain(wakeup).min().filter(|at| *at <= end)
     }
@@ -122,9 +128,13 @@ impl World<'_> {
                 continue;
             }
             match self.next_moment(end) {
-                Some(at) => self.jump_to(at.max(self.now.mono)),
+                Some(at) => {
+                    self.jump_to(at.max(self.now.mono));
+                    self.pulse()?;
+                }
                 None => {
                     self.jump_to(end.max(self.now.mono));
+                    self.pulse()?;
                     return self.answer_held();
                 }
             }

@@ -122,6 +122,10 @@ impl World<'_> {
                 self.fail_in_outage()?;
                 self.pass(time)
             }
+            Deed::Closed(days) => {
+                self.counts.note("closed for days");
+                self.live_on(Duration::from_secs(days * 86_400))
+            }
             Deed::Trouble(endpoint, fate, seconds) => {
                 self.counts.note(match seconds {
                     0..3600 => "a part of the service is ill for minutes",
@@ -147,12 +151,13 @@ impl World<'_> {
                 Ok(())
             }
             Deed::CrashInCommit(rows) | Deed::CommitFails(rows) => {
-                self.fuse_kills = matches!(deed, Deed::CrashInCommit(_));
+                self.hand.borrow_mut().fuse_kills = matches!(deed, Deed::CrashInCommit(_));
                 self.store.arm(rows);
                 Ok(())
             }
             Deed::Disk(fault, commits) => {
-                self.disk.extend((0..commits).map(|_| fault));
+                let faults = (0..commits).map(|_| fault);
+                self.hand.borrow_mut().next.extend(faults);
                 Ok(())
             }
             Deed::Suspend(seconds) => {
@@ -313,16 +318,10 @@ impl World<'_> {
         if self.wishes.len() > MAX_WISHES {
             self.wishes.remove(0);
         }
-        let shift = oplati::core::shift::of_day(self.now.wall);
-        let broken = |error: oplati::journal::JournalError| error.to_string();
-        let event = Event::Begin {
-            ticket: self.ticket,
-            existing: self.journal.find(&id).map_err(broken)?,
-            facts: Box::new(self.journal.facts(&wish, &shift).map_err(broken)?),
-            id,
-            wish,
-        };
-        self.event(event)
+        let now = self.now;
+        let ticket = self.ticket;
+        let outcome = self.engine().begin(ticket, id, wish, now);
+        self.take(outcome)
     }
 
     /// A `PUT` once more: the last one, or one before it.
@@ -345,12 +344,9 @@ impl World<'_> {
     pub(crate) fn abort(&mut self, id: &str) -> Check {
         self.ticket += 1;
         self.counts.note("cashier aborts");
-        let existing = self.journal.find(id).map_err(|error| error.to_string())?;
-        self.event(Event::Abort {
-            ticket: self.ticket,
-            id: id.to_owned(),
-            existing,
-        })
+        let (now, ticket) = (self.now, self.ticket);
+        let outcome = self.engine().abort(ticket, id.to_owned(), now);
+        self.take(outcome)
     }
 
     pub(crate) fn scan(&mut self) -> Check {

@@ -81,6 +81,8 @@ pub enum DiskFault {
     Broken,
     /// It is told as failed, and a power cut finds it on the disk all the same.
     ToldFailed,
+    /// It is told as failed, and was kept.
+    KeptButFailed,
 }
 
 /// One thing that happens.
@@ -129,6 +131,8 @@ pub enum Deed {
     Pass(u64),
     /// Milliseconds in which everything is answered as it comes.
     LiveOn(u64),
+    /// Days in which nothing is sold.
+    Closed(u64),
     /// For so many milliseconds nothing gets through.
     Outage(u64),
     /// One part of the service answers so for so many seconds, in which people wait.
@@ -169,6 +173,7 @@ pub struct Plan {
     pub settle_s: u64,
     pub wait_buyer_s: u64,
     pub poll_payment_s: u64,
+    pub journal_days: u32,
     pub quirks: Quirks,
     pub deeds: Vec<Deed>,
 }
@@ -185,6 +190,7 @@ impl Plan {
         let settle_s = random.pick(&[0, 5, 30, 120]);
         let wait_buyer_s = random.pick(&[60, 60, 180]);
         let poll_payment_s = random.pick(&[5, 5, 5, 1, 20]);
+        let journal_days = random.pick(&[400, 400, 1, 3]);
         let quirks = Quirks::random(&mut random);
         // Some runs are mostly well, others mostly not.
         let trouble = random.below(4);
@@ -208,11 +214,19 @@ impl Plan {
             settle_s,
             wait_buyer_s,
             poll_payment_s,
+            journal_days,
             quirks,
             deeds,
         }
     }
 }
+
+const DISK_FAULTS: [DiskFault; 4] = [
+    DiskFault::Full,
+    DiskFault::Broken,
+    DiskFault::ToldFailed,
+    DiskFault::KeptButFailed,
+];
 
 /// How a part of the service may be ill for long.
 const ILLS: [Fate; 7] = [
@@ -280,6 +294,7 @@ fn deed(random: &mut Random, trouble: u64) -> Deed {
         74..88 => Deed::Pass(1 + random.below(15_000)),
         88 if random.one_in(2) => Deed::Pass(1 + random.below(700_000)),
         88 | 89 => Deed::LiveOn(1 + random.below(150_000)),
+        90 if random.one_in(8) => Deed::Closed(1 + random.below(4)),
         90 => lasting(random),
         91 | 92 => {
             let most = random.pick(&[30, 30, 30, 30, 4000]);
@@ -294,7 +309,7 @@ fn deed(random: &mut Random, trouble: u64) -> Deed {
             _ => Deed::CrashForgetting(1 + random.below(8)),
         },
         98 => {
-            let fault = random.pick(&[DiskFault::Full, DiskFault::Broken, DiskFault::ToldFailed]);
+            let fault = random.pick(&DISK_FAULTS);
             Deed::Disk(fault, 1 + random.below(5))
         }
         99 => {

@@ -378,7 +378,7 @@ impl World<'_> {
                 *undoings.entry(of).or_default() += 1;
             }
         }
-        let depth = self.core.status(self.now).queue_depth;
+        let depth = self.core().status(self.now).queue_depth;
         if depth != blocking {
             return Err(format!(
                 "the core has {depth} entries that block, the journal {blocking}"

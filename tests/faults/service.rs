@@ -157,54 +157,49 @@ impl Service {
             Call::LookUp {
                 shifts,
                 order_numbers,
-            } => self.look_up(shifts, order_numbers, mono),
+                witnesses,
+            } => self.look_up(shifts, order_numbers, witnesses, mono),
             Call::Probe { .. } => Ok(Reply::Alive),
         }
     }
 
-    /// Report by report, as the client reads them: none is asked for after all numbers were found paid,
-    /// and one that does not come forbids only an absence.
-    fn look_up(&self, shifts: &[String], order_numbers: &[String], mono: Duration) -> Answer {
-        let (mut found, mut failure) = (Vec::new(), None);
-        let has_all = |found: &[PaymentInfo], counts: fn(PaymentStatus) -> bool| {
-            let has = |number: &String| {
-                let mut rows = found.iter();
-                rows.any(|info| info.order_number == *number && counts(info.status))
-            };
-            order_numbers.iter().all(has)
+    /// Report by report, as the client reads them: none is asked for after all numbers were found paid.
+    /// What lacks a witness, or has a row without a name, proves no absence.
+    fn look_up(
+        &self,
+        shifts: &[String],
+        order_numbers: &[String],
+        witnesses: &[String],
+        mono: Duration,
+    ) -> Answer {
+        let has = |rows: &[PaymentInfo], number: &String, paid: bool| {
+            let mut rows = rows.iter();
+            rows.any(|info| {
+                info.order_number == *number && (!paid || info.status == PaymentStatus::Ok)
+            })
         };
+        let mut rows = Vec::new();
         for shift in shifts {
-            match self.look_into(shift, order_numbers, mono) {
-                Ok(Reply::Found(rows)) => found.extend(rows),
-                Ok(_) => {}
-                Err(new) => failure = Some(new),
-            }
-            if has_all(&found, |status| status == PaymentStatus::Ok) {
+            rows.extend(self.report(shift, mono));
+            if order_numbers.iter().all(|number| has(&rows, number, true)) {
                 break;
             }
         }
-        match failure {
-            Some(failure) if !has_all(&found, |status| !status.took_nothing()) => Err(failure),
-            _ => Ok(Reply::Found(found)),
-        }
-    }
-
-    fn look_into(&self, shift: &str, order_numbers: &[String], mono: Duration) -> Answer {
-        let rows = self.report(shift, mono);
-        let odd = if rows.is_empty() { self.quirks.empty_is_404 } else { self.quirks.nameless_rows };
-        if !odd {
-            let wanted = |info: &PaymentInfo| order_numbers.contains(&info.order_number);
-            return Ok(Reply::Found(rows.into_iter().filter(wanted).collect()));
-        }
-        let question = Call::LookUp {
-            shifts: vec![shift.to_owned()],
+        let question = || Call::LookUp {
+            shifts: shifts.to_vec(),
             order_numbers: order_numbers.to_vec(),
+            witnesses: witnesses.to_vec(),
         };
-        if rows.is_empty() {
-            return classify(&question, &HttpAnswer::new(404, REFUSAL));
+        if rows.is_empty() && self.quirks.empty_is_404 {
+            return classify(&question(), &HttpAnswer::new(404, REFUSAL));
         }
-        let body = report(&rows, true);
-        classify(&question, &HttpAnswer::new(200, body.as_bytes()))
+        let lacks = witnesses.iter().any(|witness| !has(&rows, witness, false));
+        if lacks || self.quirks.nameless_rows && !rows.is_empty() {
+            let body = report(&rows, self.quirks.nameless_rows && !rows.is_empty());
+            return classify(&question(), &HttpAnswer::new(200, body.as_bytes()));
+        }
+        let wanted = |info: &PaymentInfo| order_numbers.contains(&info.order_number);
+        Ok(Reply::Found(rows.into_iter().filter(wanted).collect()))
     }
 
     fn lives(&self, session: &str, mono: Duration) -> bool {

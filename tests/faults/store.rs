@@ -4,6 +4,7 @@ use oplati::journal::Journal;
 use rusqlite::Connection;
 
 /// Holds the database while journals come and go.
+#[derive(Debug)]
 pub struct Store {
     control: Connection,
     name: String,

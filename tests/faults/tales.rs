@@ -280,7 +280,7 @@ impl World<'_> {
             self.abort(&id)?;
             self.await_end(&id)?;
         }
-        self.live_until(MINUTE, |world| world.core.status(world.now).queue_depth == 0)?;
+        self.live_until(MINUTE, |world| world.core().status(world.now).queue_depth == 0)?;
         Ok(true)
     }
 

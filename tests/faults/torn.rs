@@ -60,7 +60,7 @@ fn damage(seed: u64, folder: &Path, store: &Store) -> Result<bool, String> {
         let mut world = World::new(&plan, &mut journal, store)?;
         let path = live.clone();
         let kept = &mut states;
-        world.after_commit = Some(Box::new(move |_| {
+        world.after_commit = Some(Box::new(move || {
             kept.push(content(&path).unwrap());
         }));
         let length = plan.deeds.len().min(12);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use oplati::core::record::{EntryRecord, Record, Reversal};
+use oplati::engine::Storage as _;
 use oplati::operation::{Kind, Operation, Outcome, State, Undo};
 use oplati::report::{Difference, What};
 use oplati::service::call::{PaymentInfo, PaymentStatus};
@@ -24,8 +25,8 @@ impl World<'_> {
     /// The trouble that ends, ends; people do their part; the truth is looked at.
     pub fn find_peace(&mut self) -> Check {
         self.store.disarm();
-        self.fuse_kills = true;
-        self.disk.clear();
+        self.hand.borrow_mut().next.clear();
+        self.hand.borrow_mut().fuse_kills = true;
         self.crash_before_effect = None;
         self.outage_until = Duration::ZERO;
         self.end_troubles();
@@ -57,8 +58,8 @@ impl World<'_> {
 
     /// However ill the service is, after a while a sale could begin.
     fn check_nothing_blocks(&mut self) -> Check {
-        self.live_until(MAX_BLOCKING, |world| world.core.status(world.now).queue_depth == 0)?;
-        let depth = self.core.status(self.now).queue_depth;
+        self.live_until(MAX_BLOCKING, |world| world.core().status(world.now).queue_depth == 0)?;
+        let depth = self.core().status(self.now).queue_depth;
         if depth == 0 {
             return Ok(());
         }
@@ -143,7 +144,7 @@ impl World<'_> {
     /// Everything that is not right is told: in the queue, to whoever looks there.
     fn check_listed(&self) -> Check {
         for id in self.live_entries(|_| true) {
-            let listed = self.journal.find(&id).map_err(|error| error.to_string())?;
+            let listed = self.disk().find(&id).map_err(|error| error.to_string())?;
             let is_listed = matches!(&listed, Some(Record::Entry(entry))
                 if entry.set_aside || !entry.is_attended());
             if !is_listed {
@@ -164,7 +165,7 @@ impl World<'_> {
 
     /// With the trouble over: the queue is empty, and the money is where the till was told.
     fn check_peace(&self) -> Check {
-        let status = self.core.status(self.now);
+        let status = self.core().status(self.now);
         if status.queue_depth > 0 {
             return Err(format!(
                 "{} entries never leave the queue",
@@ -172,7 +173,7 @@ impl World<'_> {
             ));
         }
         let differences = self.compare(self.ledger_rows()).differences;
-        for record in self.records.values() {
+        for record in self.every_record() {
             let operation = record.operation();
             if !operation.state.is_final() {
                 return Err(format!("{} hangs in {:?}", operation.id, operation.state));
@@ -186,6 +187,11 @@ impl World<'_> {
             self.check_elsewhere(payment_id)?;
         }
         self.check_reconciliation(&differences)
+    }
+
+    /// What the journal holds, and what it has removed since it was old.
+    fn every_record(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().chain(self.purged.values())
     }
 
     /// Everything that the service has done.
@@ -210,12 +216,9 @@ impl World<'_> {
 
     /// Whether a known fault may have caused it.
     fn is_excused(&self, sale: &Operation) -> bool {
-        let rows = self.service.quirks.rows.is_some();
         let mut entries = self.forgotten.iter().filter_map(|id| self.records.get(id));
         let is_forgotten = entries.any(|record| record.operation().of.as_ref() == Some(&sale.id));
-        is_known("A7") && self.changed.contains(&sale.order_number)
-            || is_known("A10") && rows
-            || is_known("S1") && is_forgotten
+        is_known("S1") && is_forgotten
             || is_known("S2") && self.is_lost_before_payment(sale)
             || is_known("S5") && sale.undo == Some(Undo::Done) && sale.left.is_some_and(|left| left.0 > 0)
     }
@@ -258,7 +261,7 @@ impl World<'_> {
     /// while it counts as not paid, and of second payments.
     fn owed(&self, sale: &Operation) -> i64 {
         let is_not_paid = sale.state != State::Done && sale.undo == Some(Undo::SetAside);
-        let entries = self.records.values().filter_map(|record| match record {
+        let entries = self.every_record().filter_map(|record| match record {
             Record::Entry(entry) if !entry.is_refund() => Some(entry.as_ref()),
             Record::Entry(_) | Record::Sale(_) => None,
         });
@@ -319,7 +322,7 @@ impl World<'_> {
         if !self.is_blind_for_ever() {
             return 0;
         }
-        let entries = self.records.values().filter_map(|record| match record {
+        let entries = self.every_record().filter_map(|record| match record {
             Record::Entry(entry) if entry.operation.of.as_deref() == Some(sale) => Some(entry),
             Record::Entry(_) | Record::Sale(_) => None,
         });
@@ -367,7 +370,8 @@ impl World<'_> {
                 let mut told = differences.iter();
                 told.any(|one| one.payment_id == Some(row.info.payment_id))
             };
-            if !self.records.contains_key(owner) && self.kept(row) > 0 && !is_told() {
+            let is_known = self.records.contains_key(owner) || self.purged.contains_key(owner);
+            if !is_known && self.kept(row) > 0 && !is_told() {
                 return Err(format!(
                     "{} was paid, no book knows of it, and no reconciliation tells",
                     row.info.order_number
@@ -381,7 +385,7 @@ impl World<'_> {
     fn check_elsewhere(&self, payment_id: i64) -> Check {
         let back = self.service.reversed(payment_id);
         let (mut told, mut open) = (0, false);
-        for record in self.records.values() {
+        for record in self.every_record() {
             let Record::Entry(entry) = record else {
                 continue;
             };
@@ -429,7 +433,9 @@ impl World<'_> {
                 settled || self.is_open(of) || self.is_settled(of) || self.is_settled(&operation.id)
             });
             let is_excused = record.is_some_and(|record| self.is_excused(record.operation()));
-            if !explained && !is_excused && !row.is_some_and(|row| self.may_be_unknown(row)) {
+            let owner = row.and_then(|row| self.owner_of(row));
+            let is_old = owner.is_some_and(|owner| self.purged.contains_key(owner));
+            if !explained && !is_old && !is_excused && !row.is_some_and(|row| self.may_be_unknown(row)) {
                 return Err(format!("the report shows {difference:?}"));
             }
         }

@@ -5,26 +5,27 @@
 //! `now.wall` is the till's civil one, which people and batteries set wrong; `real` is the time that passes,
 //! by which the service lives.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use oplati::clock::Now;
-use oplati::core::Core;
-use oplati::core::event::{RequestId, Settings, Write};
+use oplati::core::event::{RequestId, Settings};
 use oplati::core::record::{Account, Record};
+use oplati::engine::{self, Engine};
 use oplati::journal::Journal;
 use oplati::operation::{Outcome, Wish};
 use oplati::service::call::Call;
 
+use crate::disk::{Disk, Hand};
 use crate::ends::Ends;
-use crate::plan::{DiskFault, Endpoint, Fate, Plan};
+use crate::plan::{Endpoint, Fate, Plan};
 use crate::random::Random;
 use crate::service::Service;
 use crate::store::Store;
 
 /// Told of every commit.
-pub type AfterCommit<'a> = Box<dyn FnMut(&Journal) + 'a>;
+pub type AfterCommit<'a> = Box<dyn FnMut() + 'a>;
 
 /// A promise that was broken, and how.
 pub type Check = Result<(), String>;
@@ -86,11 +87,13 @@ pub struct Held {
 }
 
 pub struct World<'a> {
-    pub core: Core,
+    /// None only while the process is dead.
+    pub(crate) engine: Option<Engine<Disk<'a>>>,
+    /// What the test does to the disk.
+    pub(crate) hand: Hand,
     pub now: Now,
     /// The time that has passed, asleep or not.
     pub(crate) real: Duration,
-    pub journal: &'a mut Journal,
     pub(crate) store: &'a Store,
     pub service: Service,
     pub settings: Settings,
@@ -139,14 +142,14 @@ pub struct World<'a> {
     pub(crate) names: u64,
     pub(crate) started: u64,
     pub(crate) outage_until: Duration,
-    /// What the next commits meet.
-    pub(crate) disk: VecDeque<DiskFault>,
-    /// The process dies when the fuse blows; else its transaction fails.
-    pub(crate) fuse_kills: bool,
-    /// What was told as failed and is on the disk all the same, until another commit overwrites it.
-    pub(crate) ghost: Option<Vec<Write>>,
-    /// How the last commits can be taken back: what each row was before.
-    pub(crate) undo_log: VecDeque<Vec<(String, Option<Record>)>>,
+    /// How long the journal keeps what is over.
+    pub(crate) journal_days: u32,
+    /// In which order operations were made.
+    pub(crate) made: BTreeMap<String, u64>,
+    /// When each was written last since it was over.
+    pub(crate) ended_at: BTreeMap<String, Duration>,
+    /// What the journal has removed since it was old, as it was then.
+    pub(crate) purged: BTreeMap<String, Record>,
     /// Operations of which the disk has lost a commit.
     pub(crate) forgotten: BTreeSet<String>,
     /// Order numbers of payments whose final status the service has changed.
@@ -179,7 +182,7 @@ impl<'a> World<'a> {
         journal: &'a mut Journal,
         store: &'a Store,
     ) -> Result<World<'a>, String> {
-        let settings = Settings {
+        let mut settings = Settings {
             account: Some(Account {
                 url: "http://localhost".into(),
                 reg_num: "OPL000011111".into(),
@@ -192,7 +195,7 @@ impl<'a> World<'a> {
             settle: Duration::from_secs(plan.settle_s),
             valutcode: None,
             buyer_code: Vec::new(),
-            order_prefix: "p0".into(),
+            order_prefix: String::new(),
         };
         let now = start();
         let restored = journal.restore().map_err(|error| error.to_string())?;
@@ -202,14 +205,22 @@ impl<'a> World<'a> {
         let sales = restored.sales.iter().cloned();
         let sales = sales.map(|sale| Record::Sale(Box::new(sale)));
         let open = restored.targets.iter().cloned().chain(entries).chain(sales);
-        let records = open
+        let records: BTreeMap<String, Record> = open
             .map(|record| (record.operation().id.clone(), record))
             .collect();
-        let (core, step) = Core::new(settings.clone(), restored, now);
+        let mut random = Random::new(plan.seed ^ 0xabcd);
+        settings.order_prefix = new_prefix(&mut random);
+        let engine_settings = engine::Settings {
+            core: settings.clone(),
+            journal_days: plan.journal_days,
+        };
+        let (disk, hand) = Disk::new(journal, store, records.clone());
+        let (engine, outcome) =
+            Engine::start(engine_settings, disk, now).map_err(|error| error.to_string())?;
         let mut world = World {
-            core,
+            engine: Some(engine),
+            hand,
             now,
-            journal,
             store,
             service: Service::of(plan.quirks.clone(), now.wall),
             settings,
@@ -237,15 +248,15 @@ impl<'a> World<'a> {
             closed_at: BTreeMap::new(),
             pays: BTreeMap::new(),
             refunds_sent: BTreeMap::new(),
-            random: Random::new(plan.seed ^ 0xabcd),
+            random,
             ticket: 0,
             names: 0,
             started: 0,
             outage_until: Duration::ZERO,
-            disk: VecDeque::new(),
-            fuse_kills: true,
-            ghost: None,
-            undo_log: VecDeque::new(),
+            journal_days: plan.journal_days,
+            made: BTreeMap::new(),
+            ended_at: BTreeMap::new(),
+            purged: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             changed: BTreeSet::new(),
             numbers: BTreeMap::new(),
@@ -259,7 +270,16 @@ impl<'a> World<'a> {
         for name in plan.quirks.names() {
             world.counts.note(name);
         }
-        world.take(step)?;
+        world.take(outcome)?;
         Ok(world)
     }
+}
+
+/// As the daemon makes it, of random bytes.
+pub(crate) fn new_prefix(random: &mut Random) -> String {
+    let mut bytes = [0; engine::ORDER_PREFIX_BYTES];
+    for byte in &mut bytes {
+        *byte = random.below(256) as u8;
+    }
+    engine::order_prefix(bytes)
 }

@@ -57,6 +57,7 @@ pub fn wire(data: &[u8]) {
         6 => Call::LookUp {
             shifts: vec!["24112026".into()],
             order_numbers: vec!["n-1".into()],
+            witnesses: Vec::new(),
         },
         _ => Call::Reverse {
             payment_id: 1,

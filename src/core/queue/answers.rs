@@ -21,6 +21,9 @@ impl Core {
             (Stage::LookingUp { asked_at, .. }, Ok(Reply::Found(found))) => {
                 self.target_looked_up(&mut entry, asked_at, found, now, step);
             }
+            (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
+                self.answered_error(&mut entry, detail, now, step);
+            }
             (Stage::Rechecking { .. }, answer) => self.rechecked(&mut entry, answer, now, step),
             (Stage::Looking { .. }, Ok(Reply::Payment(info))) if is_target_of(info, &entry) => {
                 self.judge(&mut entry, info.status, now, step);
@@ -38,7 +41,10 @@ impl Core {
                 self.reversed(&mut entry, knew_paid, answer, now, step);
             }
             (Stage::LookingUpReversal { asked_at, .. }, Ok(Reply::Found(found))) => {
-                self.reversal_looked_up(&mut entry, asked_at, found, now, step);
+                self.reversal_looked_up(&mut entry, asked_at, found, None, now, step);
+            }
+            (Stage::LookingUpReversal { asked_at, .. }, Ok(Reply::Partial { found, detail })) => {
+                self.reversal_looked_up(&mut entry, asked_at, found, Some(detail), now, step);
             }
             (Stage::LookingAtReversal { .. }, Ok(Reply::Payment(info))) => {
                 self.judge_reversal(&mut entry, info, now, step);
@@ -130,8 +136,11 @@ impl Core {
     fn judge(&mut self, entry: &mut LiveEntry, status: PaymentStatus, now: Now, step: &mut Step) {
         entry.wants_connection = false;
         if status.took_nothing() {
+            // No final status stays ("What nothing may assume"): the number is watched as an absent one is.
+            plan_rechecks(&mut entry.record, now);
             let message = words::of_entry(entry.record.operation.kind, State::Done);
-            return self.conclude(entry, message, "the payment took no money", now, step);
+            self.conclude(entry, message, "the payment took no money", now, step);
+            return entry.plan_recheck(now);
         }
         let paid = status == PaymentStatus::Ok;
         if paid && !std::mem::replace(&mut entry.saw_paid, paid) {
@@ -333,11 +342,13 @@ impl Core {
         }
     }
 
+    /// `gap`: why what was not found is not absent.
     fn reversal_looked_up(
         &mut self,
         entry: &mut LiveEntry,
         asked_at: Duration,
         found: &[PaymentInfo],
+        gap: Option<&String>,
         now: Now,
         step: &mut Step,
     ) {
@@ -355,6 +366,11 @@ impl Core {
             let detail = "the order number belongs to another reversal";
             return self.answered_error(entry, detail, now, step);
         }
+        // Neither an absence nor a refusal is believed for want of a row in a report that is not whole: the
+        // entry asks again, and is set aside when that lasts too long.
+        if let Some(gap) = gap {
+            return self.answered_error(entry, gap, now, step);
+        }
         if let Some(refusal) = entry.refusal.take() {
             return self.believe_refusal(entry, &refusal, now, step);
         }
@@ -371,7 +387,7 @@ impl Core {
         }
         if entry.record.is_refund() {
             plan_rechecks(&mut entry.record, now);
-            entry.record.left_held_until = Some(0);
+            entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);
             let error = words::no_connection("the refund was conclusively absent");
             self.fail_entry(entry, error, "conclusively absent", now, step);
             return entry.plan_recheck(now);
@@ -453,12 +469,12 @@ impl Core {
     /// The reversal is not final. One that never will be must not close the shop: after the patience that
     /// errors have, a person looks, and the till sells on.
     fn still_pending(&mut self, entry: &mut LiveEntry, fact: &str, now: Now, step: &mut Step) {
-        let since = *entry.pending_since.get_or_insert(now.mono);
-        if entry.gets_nowhere(now) {
+        if entry.is_pending_for_long(now) {
             entry.record.last_error = Some(fact.to_owned());
             return self.set_aside(entry, "the reversal stays pending", now, step);
         }
         // A cashier waits for it as long as for any answer, and a buyer behind him no longer.
+        let since = entry.pending_since.unwrap_or(now.mono);
         if now.mono.saturating_sub(since) >= self.settings.timeout {
             self.put_off(entry, now);
         }
@@ -564,6 +580,7 @@ fn note_loss(entry: &mut LiveEntry, failure: &Failure, now: Now) {
     let since = if failure.was_answered() {
         &mut entry.stuck_since
     } else {
+        entry.answered_from = None;
         &mut entry.silent_since
     };
     since.get_or_insert(now.mono);
@@ -585,6 +602,9 @@ fn cannot_be_asked_for(failure: &Failure) -> bool {
 const MOST_EARLIER: usize = 16;
 
 fn know_reversal(entry: &mut LiveEntry, info: &PaymentInfo) {
+    if !matches!(entry.record.reversal, Reversal::Known(_)) {
+        entry.is_last_try = false;
+    }
     entry.record.reversal = Reversal::Known(info.payment_id);
     entry.record.operation.payment_id = Some(info.payment_id);
 }

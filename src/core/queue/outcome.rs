@@ -304,9 +304,13 @@ impl Core {
         step: &mut Step,
     ) {
         entry.stage = Stage::Waiting;
-        let Ok(Reply::Found(found)) = answer else {
-            entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
-            return;
+        let (found, gap) = match answer {
+            Ok(Reply::Found(found)) => (found, None),
+            Ok(Reply::Partial { found, detail }) => (found, Some(detail)),
+            Ok(_) | Err(_) => {
+                entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
+                return;
+            }
         };
         if entry.record.set_aside {
             return self.set_aside_rechecked(entry, found, now, step);
@@ -336,17 +340,36 @@ impl Core {
             }
             // One copy that took nothing says nothing of another.
             Some(_) | None => {
-                put_off(&mut entry.record, now);
-                let held_until = entry.record.left_held_until;
-                if held_until.is_some_and(|most| entry.record.rechecks.len() <= most) {
-                    self.release_left(entry, now, step);
-                }
+                self.not_found_again(entry, gap, now, step);
             }
         }
         if !entry.record.is_live() {
             entry.record.operation.updated_at = now.wall;
             step.write_entry(&mut entry.record, "asked for again");
             entry.plan_recheck(now);
+        }
+    }
+
+    /// A watched number is not there, or took nothing. `gap`: why that proves nothing. What a refund holds
+    /// is given back by a whole report, or by the last question there is; a number whose absence was never
+    /// proved is a person's to look for.
+    fn not_found_again(
+        &mut self,
+        entry: &mut LiveEntry,
+        gap: Option<&String>,
+        now: Now,
+        step: &mut Step,
+    ) {
+        put_off(&mut entry.record, now);
+        let is_last = entry.record.rechecks.is_empty();
+        let held_until = entry.record.left_held_until;
+        let is_over = held_until.is_some_and(|most| entry.record.rechecks.len() <= most);
+        if is_over && (gap.is_none() || is_last) {
+            self.release_left(entry, now, step);
+        }
+        if let Some(gap) = gap.filter(|_| is_last) {
+            let what = format!("asked for last, and its absence was not proved: {gap}");
+            step.alarm(&entry.record.operation.id, what);
         }
     }
 
@@ -421,9 +444,19 @@ impl Core {
         );
         let of = entry.record.operation.of.clone();
         let what = "its lost payment was found after all";
-        self.change_target(of.as_deref(), what, now, step, |sale| {
-            sale.payment_id = Some(payment_id);
-            sale.undo = Some(Undo::Pending);
+        let amount = entry.record.operation.amount;
+        let mut sale_of_refund = None;
+        self.change_target(of.as_deref(), what, now, step, |target| {
+            target.payment_id = Some(payment_id);
+            target.undo = Some(Undo::Pending);
+            if target.kind == Kind::Refund {
+                sale_of_refund.clone_from(&target.of);
+            }
+        });
+        // The buyer has the refund again, until its cancellation is carried out.
+        let what = "its refund was found made after all";
+        self.change_target(sale_of_refund.as_deref(), what, now, step, |sale| {
+            take_from_left(sale, amount);
         });
     }
 

@@ -32,7 +32,9 @@ impl Core {
         step: &mut Step,
     ) -> Result<QueueItem, Problem> {
         if entry.record.set_aside {
-            self.take_up_again(entry, now, step)?;
+            // It blocks nothing until its first question may leave.
+            self.check_retry(entry)?;
+            entry.retry_asked = !entry.foreign;
         }
         entry.pause = BACKOFF;
         if entry.stage == Stage::Waiting {
@@ -43,51 +45,67 @@ impl Core {
         Ok(entry.record.queue_item())
     }
 
-    /// A set-aside entry blocks again, and takes again what its refusal gave back.
-    fn take_up_again(
+    /// Whether a set-aside entry may be tried again; what stands in the way is named.
+    fn check_retry(&self, entry: &LiveEntry) -> Result<(), Problem> {
+        let of = entry.record.operation.of.as_deref();
+        let target = of.and_then(|of| self.held.get(of)).map(Record::operation);
+        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)) {
+            return Err(crate::core::targets::sale_undone(sale));
+        }
+        if let Some(of) = of.filter(|_| !entry.record.is_refund()) {
+            self.check_no_doubt(of)?;
+            self.check_nothing_held(of)?;
+        }
+        let left = target.and_then(|target| target.left);
+        if entry.is_denied() && left == Some(Kopecks::ZERO) {
+            return Err(Problem::new(
+                Code::Conflict,
+                "От этой оплаты ничего не осталось, отменять нечего",
+                "Закройте отмену: oplati queue settle",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The try that a person asked for begins: a set-aside entry blocks again, and takes again what its refusal
+    /// gave back. Answers whether it may.
+    pub(super) fn take_up_again(
         &mut self,
         entry: &mut LiveEntry,
         now: Now,
         step: &mut Step,
-    ) -> Result<(), Problem> {
+    ) -> bool {
+        entry.retry_asked = false;
+        // Something else may have come between.
+        if self.check_retry(entry).is_err() {
+            return false;
+        }
         let of = entry.record.operation.of.clone();
-        let denied = entry.record.reversal == Reversal::NotSent && !entry.record.is_refund();
+        let denied = entry.is_denied();
         let target = of.as_ref().and_then(|of| self.held.get(of));
         let left = target.and_then(|target| target.operation().left);
-        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target.operation())) {
-            return Err(crate::core::targets::sale_undone(sale));
-        }
-        if let Some(of) = of.as_deref().filter(|_| !entry.record.is_refund()) {
-            self.check_no_doubt(of)?;
-            self.check_nothing_held(of)?;
-        }
         // All that is owed is brought back, or the rest could neither be refunded nor cancelled afterwards.
-        if let Some(left) = left.filter(|_| denied) {
-            if left == Kopecks::ZERO {
-                return Err(Problem::new(
-                    Code::Conflict,
-                    "От этой оплаты ничего не осталось, отменять нечего",
-                    "Закройте отмену: oplati queue settle",
-                ));
-            }
-            if left != entry.record.operation.amount {
-                entry.record.operation.amount = left;
-                // Its lines are those of another sum.
-                entry.record.receipt = None;
-            }
+        if let Some(left) = left.filter(|left| denied && *left != entry.record.operation.amount) {
+            entry.record.operation.amount = left;
+            // Its lines are those of another sum.
+            entry.record.receipt = None;
         }
         let amount = entry.record.operation.amount;
         entry.record.set_aside = false;
         entry.record.rechecks.clear();
         entry.end_errors();
+        // A person's try closes the till no second time for an hour.
+        entry.is_last_try = true;
         entry.record.operation.error = None;
         entry.record.queued_once = true;
         if entry.record.is_refund() {
             entry.set(State::InDoubt, seed::NO_CONNECTION, now);
-            return Ok(());
+            step.write_entry(&mut entry.record, "tried again");
+            return true;
         }
         entry.record.operation.undo = Some(Undo::Pending);
         entry.set(State::Queued, seed::CANCEL_QUEUED, now);
+        step.write_entry(&mut entry.record, "tried again");
         self.change_target(
             of.as_deref(),
             "its undoing is tried again",
@@ -100,7 +118,7 @@ impl Core {
                 }
             },
         );
-        Ok(())
+        true
     }
 
     pub(in crate::core) fn settle_entry(

@@ -60,6 +60,17 @@ pub(in crate::core) struct Doubt {
     pub unsent: bool,
 }
 
+impl Doubt {
+    /// What is known when the patience ends. A refusal that no whole report has confirmed is then no
+    /// refusal: the sale ends as one whose answer was lost, and support learns of both.
+    pub(super) fn facts(&self) -> String {
+        match &self.refusal {
+            Some(refusal) => format!("{}; refused: {}", self.detail, refusal.detail()),
+            None => self.detail.clone(),
+        }
+    }
+}
+
 impl Core {
     /// The one place from which `POST payments` leaves.
     pub(super) fn pay(&mut self, sale: &mut LiveSale, session: String, now: Now, step: &mut Step) {
@@ -157,9 +168,11 @@ impl Core {
     /// Asks the report for the sale's order number, in its shift and for a date in the days beside it.
     fn look_up_payment(&mut self, record: &SaleRecord, now: Now, step: &mut Step) -> RequestId {
         let operation = &record.operation;
+        let order_numbers = vec![operation.order_number.clone()];
         let call = Call::LookUp {
             shifts: shift::neighbourhood(&operation.shift),
-            order_numbers: vec![operation.order_number.clone()],
+            witnesses: self.witnesses_of(&[&operation.shift], &order_numbers, now),
+            order_numbers,
         };
         let subjects = vec![Subject::Order(operation.order_number.clone())];
         self.question(&operation.id, call, subjects, now, step)
@@ -335,7 +348,7 @@ impl Core {
             return self.watch_number(&old, now, step);
         }
         if doubt.until <= now.mono {
-            let (error, lost_at) = (words::no_connection(&doubt.detail), doubt.lost_at);
+            let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
             return self.release(sale, lost_at, error, now, step);
         }
         if doubt.request.is_none() && free.max(doubt.next_at) <= now.mono {
@@ -359,8 +372,10 @@ impl Core {
             return;
         };
         doubt.request = None;
-        if let Err(failure) = answer {
-            failure.detail().clone_into(&mut doubt.detail);
+        match answer {
+            Err(failure) => failure.detail().clone_into(&mut doubt.detail),
+            Ok(Reply::Partial { detail, .. }) => detail.clone_into(&mut doubt.detail),
+            Ok(_) => {}
         }
         doubt.next_at = now.mono + doubt.interval;
         doubt.interval = (doubt.interval * 2).min(MAX_LOOK_UP_INTERVAL);

@@ -1,12 +1,13 @@
 //! The core against a model of the service, in virtual time: `world` drives, `stories` tells what
 //! each rule promises, `recorded` what follows from the service as it was recorded, `versions` that
-//! each change is told apart, `edge_cases` how money or time is lost although every answer was read
+//! each change is told apart, `reports` what no report may be trusted with, `edge_cases` how money or time is lost although every answer was read
 //! rightly, `chaos` lets anything happen in any order.
 
 mod chaos;
 mod edge_cases;
 mod patience;
 mod recorded;
+mod reports;
 mod reversals;
 mod set_aside;
 mod stories;

@@ -262,6 +262,7 @@ fn a_late_refund_that_fails_after_all_takes_nothing() {
     world.service.ledger.get_mut(&id).unwrap().info.status = PaymentStatus::Decline;
     world.live_on(2 * 3600 * SECOND);
     assert_eq!(world.operation("s").left.unwrap().0, 1999);
+    world.live_on(24 * 3600 * SECOND);
     assert!(world.entry("r1").rechecks.is_empty());
 }
 

@@ -389,7 +389,7 @@ fn a_refusal_is_told_after_one_report_and_its_number_watched() {
         0,
         "nothing blocks"
     );
-    assert_eq!(world.entry("~1").rechecks.len(), 3);
+    assert_eq!(world.entry("~1").rechecks.len(), 4);
     // The first copy was only slow.
     world.pay_late("s");
     world.live_on(45 * SECOND);

@@ -476,6 +476,7 @@ fn a_refusal_for_good_sets_aside_gives_back_and_can_be_retried_or_settled() {
         ticket: 900,
         id: "c1".into(),
     });
+    world.run_due();
     assert_eq!(left(&world, "s"), 0);
     world.live_on(5 * SECOND);
     assert_eq!((world.state("c1"), taken(&world)), (State::Done, 0));
@@ -497,6 +498,7 @@ fn a_refusal_for_good_sets_aside_gives_back_and_can_be_retried_or_settled() {
         ticket: 900,
         id: "c1".into(),
     });
+    world.run_due();
     assert_eq!(
         (left(&world, "s"), world.operation("c1").amount.0),
         (0, 1499)

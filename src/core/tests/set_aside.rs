@@ -88,11 +88,12 @@ fn close(world: &mut World, id: &str, outcome: Outcome) {
 }
 
 fn begin_another(world: &mut World) -> bool {
-    world.begin("another", 100);
+    let id = format!("another{}", world.requests);
+    world.begin(&id, 100);
     world.live_on(4 * SECOND);
     let begun = matches!(world.replies.last(), Some(TillReply::Begun(Ok((true, _)))));
     if begun {
-        world.abort("another");
+        world.abort(&id);
         world.settle();
     }
     begun
@@ -192,6 +193,10 @@ fn a_payment_that_stays_pending_and_is_not_reversed_blocks_for_an_hour_at_most()
         assert!(world.entry("~1").set_aside, "{status:?}");
         assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
         assert!(begin_another(&mut world));
+        // A retry that brings it no further closes the till for no second hour.
+        retry(&mut world, "~1").unwrap();
+        world.live_on(2 * SECOND);
+        assert!(world.entry("~1").set_aside && begin_another(&mut world));
         // Paid at last: a person's retry brings it back.
         for payment in world.service.ledger.values_mut() {
             payment.info.status = PaymentStatus::Ok;

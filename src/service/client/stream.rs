@@ -102,7 +102,7 @@ impl Client {
         };
         if response.status() != reqwest::StatusCode::OK {
             let raw = read_body(response, MAX_BODY).await?;
-            classify::read_report(&raw.answer(self.credential()), &[])?;
+            classify::read_report(&raw.answer(self.credential()), report::Wanted::default())?;
             // A shift that the service does not know is an empty one.
             drop(chunks.send(Ok(b"[]".to_vec())).await);
             return Ok(());

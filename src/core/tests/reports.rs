@@ -1,0 +1,492 @@
+//! What no report may be trusted with: that a final status stays, and that what it lacks is not there.
+
+use std::time::Duration;
+
+use super::world::{Fate, World};
+use crate::core::event::Event;
+use crate::core::record::{EntryRecord, Record};
+use crate::operation::{ErrorCode, Mode, State, Undo};
+use crate::report::{Compared, Comparison};
+use crate::service::call::{Call, PaymentStatus};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const CODE: &str = "https://getapp.o-plati.by/c/AB12";
+
+/// A sale `s` whose payment waits for its buyer.
+fn confirming() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world
+}
+
+/// The service changes its mind about an operation.
+fn set(world: &mut World, payment_id: i64, status: PaymentStatus) {
+    world
+        .service
+        .ledger
+        .get_mut(&payment_id)
+        .unwrap()
+        .info
+        .status = status;
+}
+
+/// The service's ledger past the journal.
+fn compare(world: &World) -> Compared {
+    let mut comparison = Comparison::default();
+    for payment in world.service.ledger.values() {
+        let number = &payment.info.order_number;
+        let mut records = world.journal.values();
+        let known = records.find(|record| record.operation().order_number == *number);
+        let of = |record: &Record| match record {
+            Record::Entry(entry)
+                if entry.operation.of == known.map(|k| k.operation().id.clone()) =>
+            {
+                Some(entry.as_ref().clone())
+            }
+            Record::Entry(_) | Record::Sale(_) => None,
+        };
+        let undoings: Vec<EntryRecord> = world.journal.values().filter_map(of).collect();
+        comparison.reported(&payment.info, known, &undoings);
+    }
+    for record in world.journal.values() {
+        comparison.journalled(record, true);
+    }
+    comparison.finish()
+}
+
+fn count(compared: &Compared) -> (u64, &[String]) {
+    (compared.count(), &compared.unmoved)
+}
+
+fn recheck_sale(world: &mut World, id: &str) {
+    let Record::Sale(sale) = world.journal[id].clone() else {
+        panic!("{id} is no sale")
+    };
+    world.event(Event::RecheckSale { sale });
+}
+
+// ---- no final status stays ----------------------------------------------------------------------
+
+/// A payment that the till cancelled while it was pending.
+fn cancelled() -> World {
+    let mut world = confirming();
+    world.abort("s");
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::Cancelled);
+    assert_eq!(
+        world.service.ledger[&1000].info.status,
+        PaymentStatus::TechnicalCancelling
+    );
+    world
+}
+
+#[test]
+fn a_cancelled_payment_that_is_paid_after_all_is_found_and_brought_back() {
+    for crashes in [false, true] {
+        for waits in [5 * MINUTE, 30 * MINUTE, 20 * HOUR] {
+            let mut world = cancelled();
+            assert_eq!(
+                world.core.status(world.now).queue_depth,
+                0,
+                "it blocks nobody"
+            );
+            world.live_on(waits);
+            set(&mut world, 1000, PaymentStatus::Ok);
+            if crashes {
+                world.crash(SECOND);
+            }
+            world.live_on(25 * HOUR);
+            assert_eq!(world.service.reversed(1000), 1999, "after {waits:?}");
+            let sale = world.operation("s");
+            assert_eq!(
+                (sale.state, sale.undo),
+                (State::Cancelled, Some(Undo::Done))
+            );
+            assert_eq!((world.alarms.len(), world.reverses_of("~1")), (1, 2));
+        }
+    }
+}
+
+#[test]
+fn its_sale_knows_at_once_that_a_payment_was_found() {
+    let mut world = cancelled();
+    set(&mut world, 1000, PaymentStatus::Ok);
+    world.pass(10 * MINUTE);
+    world.answer(Fate::Answered);
+    assert_eq!(world.operation("s").undo, Some(Undo::Pending));
+    assert_eq!(world.core.status(world.now).queue_depth, 1);
+}
+
+#[test]
+fn a_sale_told_as_not_paid_and_reported_paid_is_a_difference_until_reversals_cover_it() {
+    let mut world = cancelled();
+    assert_eq!(count(&compare(&world)), (0, &[][..]));
+    set(&mut world, 1000, PaymentStatus::Ok);
+    let compared = compare(&world);
+    assert_eq!(count(&compared), (1, &["s".to_owned()][..]));
+    assert_eq!(compared.till.net.0, 0, "the till has not been told of it");
+    // Pending moves nothing yet, and may.
+    set(&mut world, 1000, PaymentStatus::InProgress);
+    assert_eq!(count(&compare(&world)), (0, &["s".to_owned()][..]));
+    set(&mut world, 1000, PaymentStatus::Ok);
+    // While it is being brought back, and when it was, the till knows of it.
+    world.pass(10 * MINUTE);
+    world.answer(Fate::Answered);
+    let compared = compare(&world);
+    assert_eq!(count(&compared), (0, &[][..]));
+    assert_eq!(compared.till.net.0, 1999);
+    world.live_on(5 * MINUTE);
+    let compared = compare(&world);
+    assert_eq!(count(&compared), (0, &[][..]));
+    assert_eq!((compared.till.net.0, compared.service.net.0), (0, 0));
+}
+
+#[test]
+fn a_declined_payment_that_is_reported_paid_is_brought_back() {
+    for status in [PaymentStatus::Ok, PaymentStatus::Decline] {
+        let mut world = confirming();
+        world.buyer(PaymentStatus::Decline);
+        world.live_on(3 * SECOND);
+        assert_eq!(world.state("s"), State::Declined);
+        set(&mut world, 1000, PaymentStatus::Ok);
+        assert_eq!(count(&compare(&world)), (1, &["s".to_owned()][..]));
+        set(&mut world, 1000, status);
+        recheck_sale(&mut world, "s");
+        recheck_sale(&mut world, "s");
+        world.live_on(5 * MINUTE);
+        let back = if status == PaymentStatus::Ok { 1999 } else { 0 };
+        assert_eq!(world.service.reversed(1000), back);
+        assert_eq!(world.state("s"), State::Declined);
+        assert!(!world.journal.contains_key("~2"), "one undoing is enough");
+        assert_eq!(compare(&world).count(), 0);
+    }
+}
+
+#[test]
+fn only_an_unpaid_sale_is_looked_for_again() {
+    let mut world = World::sold();
+    recheck_sale(&mut world, "s");
+    let mut world2 = confirming();
+    recheck_sale(&mut world2, "s");
+    world.live_on(MINUTE);
+    for world in [world, world2] {
+        assert!(!world.journal.contains_key("~1"));
+    }
+}
+
+#[test]
+fn what_was_reversed_is_not_reversed_again_by_a_recheck() {
+    let mut world = cancelled();
+    set(&mut world, 1000, PaymentStatus::Ok);
+    world.live_on(11 * MINUTE);
+    assert_eq!(world.service.reversed(1000), 1999);
+    let entry = Box::new(world.entry("~1").clone());
+    let target = Some(world.journal["s"].clone());
+    let requests = world.requests;
+    world.event(Event::Recheck { entry, target });
+    world.live_on(MINUTE);
+    assert_eq!(world.requests, requests);
+}
+
+#[test]
+fn a_cancelled_refund_that_reaches_the_buyer_after_all_is_taken_from_left_until_it_is_cancelled() {
+    let mut world = World::sold();
+    for (id, amount) in [("r1", 500), ("r2", 700)] {
+        world.refund(id, "s", amount);
+        world.live_on(3 * SECOND);
+        assert_eq!(world.state(id), State::Done);
+    }
+    let left = |world: &World| world.operation("s").left.unwrap().0;
+    set(&mut world, 1001, PaymentStatus::TechnicalCancelling);
+    world.cancel("c1", "r1", false);
+    world.live_on(MINUTE);
+    // It was refused, and a person has it tried again: now it is looked at first.
+    world.event(Event::Retry {
+        ticket: 99,
+        id: "c1".into(),
+    });
+    world.live_on(MINUTE);
+    assert_eq!((world.state("c1"), left(&world)), (State::Done, 1299));
+    set(&mut world, 1001, PaymentStatus::Ok);
+    world.pass(10 * MINUTE);
+    world.answer(Fate::Answered);
+    assert_eq!((world.state("c1"), left(&world)), (State::Queued, 799));
+    world.live_on(5 * MINUTE);
+    assert_eq!((world.state("c1"), left(&world)), (State::Done, 1299));
+}
+
+// ---- no report is whole on its own word ---------------------------------------------------------
+
+/// A till that has sold, at a service whose reports end too early from now on.
+fn cut_short() -> World {
+    let mut world = World::sold();
+    world.settings.mode = Mode::ConsumerQr;
+    // The reports may lag no more.
+    world.crash(31 * SECOND);
+    world.service.rows = Some(0);
+    world
+}
+
+/// A sale `t` of whose payment the answer is lost; the buyer has paid it.
+fn lose_a_paid_sale(world: &mut World) {
+    world.begin("t", 500);
+    world.settle();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    world.answer(Fate::AnswerLost);
+    world.buyer(PaymentStatus::Ok);
+}
+
+#[test]
+fn a_report_that_lacks_what_must_be_there_proves_no_absence_of_a_payment() {
+    for crashes in [false, true] {
+        let mut world = cut_short();
+        lose_a_paid_sale(&mut world);
+        world.live_on(5 * MINUTE);
+        assert_eq!(world.state("t"), State::Failed);
+        assert_eq!(
+            (world.state("~1"), world.operation("t").undo),
+            (State::Queued, Some(Undo::Pending))
+        );
+        if crashes {
+            world.crash(SECOND);
+            world.live_on(5 * MINUTE);
+            assert_eq!(world.state("~1"), State::Queued);
+        }
+        world.service.rows = None;
+        world.live_on(5 * MINUTE);
+        assert_eq!(
+            (world.state("~1"), world.service.reversed(1001)),
+            (State::Done, 500)
+        );
+    }
+}
+
+#[test]
+fn an_undoing_at_a_report_that_is_never_whole_waits_for_a_person() {
+    let mut world = cut_short();
+    lose_a_paid_sale(&mut world);
+    world.live_on(2 * HOUR);
+    let entry = world.entry("~1");
+    assert!(entry.set_aside);
+    assert_eq!(entry.last_error.as_deref(), Some("the report is not whole"));
+    assert_eq!(
+        world.core.status(world.now).queue_depth,
+        0,
+        "the till sells on"
+    );
+}
+
+#[test]
+fn a_refund_stays_in_doubt_where_the_report_is_not_whole() {
+    let mut world = cut_short();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    world.live_on(5 * MINUTE);
+    assert_eq!(
+        (world.state("r1"), world.operation("s").left.unwrap().0),
+        (State::InDoubt, 1499)
+    );
+    world.service.rows = None;
+    world.live_on(MINUTE);
+    assert_eq!(
+        (world.state("r1"), world.service.reversed(1000)),
+        (State::Done, 500)
+    );
+}
+
+#[test]
+fn a_lost_cancellation_is_not_sent_again_where_the_report_is_not_whole() {
+    let mut world = cut_short();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    world.live_on(10 * MINUTE);
+    assert_eq!(
+        (world.state("c1"), world.reverses_of("c1")),
+        (State::Queued, 1)
+    );
+    world.service.rows = None;
+    world.live_on(MINUTE);
+    assert_eq!(
+        (world.state("c1"), world.reverses_of("c1")),
+        (State::Done, 1)
+    );
+}
+
+#[test]
+fn a_refusal_that_no_whole_report_confirms_is_told_as_a_lost_answer() {
+    for becomes_whole in [false, true] {
+        let mut world = cut_short();
+        world.begin("t", 500);
+        world.settle();
+        world.scan(CODE);
+        world.answer(Fate::Answered);
+        world.answer(Fate::Refused);
+        world.settle();
+        assert_eq!(world.state("t"), State::InDoubt);
+        if becomes_whole {
+            world.service.rows = None;
+        }
+        world.live_on(MINUTE);
+        let operation = world.operation("t");
+        let error = operation.error.as_ref().unwrap();
+        let told = (operation.state, operation.undo, error.code);
+        if becomes_whole {
+            assert_eq!(told, (State::Failed, None, ErrorCode::ServiceRejected));
+        } else {
+            assert_eq!(
+                told,
+                (State::Failed, Some(Undo::Pending), ErrorCode::NoConnection)
+            );
+            assert_eq!(error.detail, "the report is not whole; refused: X");
+        }
+    }
+}
+
+#[test]
+fn a_refused_reversal_is_not_believed_where_the_report_is_not_whole() {
+    let mut world = cut_short();
+    world.cancel("c1", "s", false);
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.live_on(MINUTE);
+    assert_eq!(
+        (world.state("c1"), world.entry("c1").set_aside),
+        (State::Queued, false)
+    );
+    let mut world = cut_short();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.live_on(MINUTE);
+    assert_eq!(world.state("r1"), State::InDoubt);
+    world.service.rows = None;
+    world.live_on(MINUTE);
+    assert_eq!(world.state("r1"), State::Failed);
+}
+
+#[test]
+fn a_reversal_that_is_found_counts_though_its_earlier_numbers_are_not() {
+    let mut world = cut_short();
+    world.service.rows = None;
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    assert!(world.entry("c1").set_aside, "its first number was denied");
+    world.event(Event::Retry {
+        ticket: 99,
+        id: "c1".into(),
+    });
+    for _ in 0..20 {
+        world.run_due();
+        let Some((_, call)) = world.pending.first() else {
+            break;
+        };
+        if matches!(call, Call::Reverse { .. }) {
+            world.answer(Fate::AnswerLost);
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+    // The report holds the sale and its reversal, but not the sale that must be there.
+    let witness = world.service.ledger[&1000].clone();
+    assert_eq!(witness.info.status, PaymentStatus::Ok);
+    world.live_on(MINUTE);
+    assert_eq!(world.state("c1"), State::Done);
+    assert_eq!(world.reverses_of("c1"), 1);
+}
+
+// ---- the questions after an end -----------------------------------------------------------------
+
+/// A refund that was lost and then absent.
+fn absent_refund() -> World {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.live_on(MINUTE);
+    assert_eq!(
+        (world.state("r1"), world.operation("s").left.unwrap().0),
+        (State::Failed, 1499)
+    );
+    world
+}
+
+#[test]
+fn an_absent_refund_has_its_reserve_for_an_hour_and_is_asked_for_a_day_later() {
+    for crashes in [false, true] {
+        let mut world = absent_refund();
+        world.live_on(50 * MINUTE);
+        assert_eq!(world.operation("s").left.unwrap().0, 1499);
+        world.live_on(20 * MINUTE);
+        assert_eq!(world.operation("s").left.unwrap().0, 1999);
+        let entry = world.entry("r1");
+        assert_eq!((entry.rechecks.len(), entry.left_held_until), (1, None));
+        let (order, shift) = (
+            entry.operation.order_number.clone(),
+            entry.operation.shift.clone(),
+        );
+        let sum = entry.operation.amount;
+        world.carry_out_reversal(1000, &order, sum, &shift);
+        world.live_on(20 * HOUR);
+        assert_eq!(
+            (world.operation("s").left.unwrap().0, world.alarms.len()),
+            (1999, 0)
+        );
+        if crashes {
+            world.crash(SECOND);
+        }
+        world.live_on(4 * HOUR);
+        assert_eq!(
+            (world.operation("s").left.unwrap().0, world.alarms.len()),
+            (1499, 1)
+        );
+    }
+}
+
+#[test]
+fn a_reserve_is_not_given_back_by_a_report_that_is_not_whole_but_by_the_last_question() {
+    let mut world = absent_refund();
+    world.service.rows = Some(0);
+    world.live_on(20 * HOUR);
+    assert_eq!(
+        (world.operation("s").left.unwrap().0, world.alarms.len()),
+        (1499, 0)
+    );
+    world.live_on(5 * HOUR);
+    assert_eq!(
+        (world.operation("s").left.unwrap().0, world.alarms.len()),
+        (1999, 1)
+    );
+    assert!(
+        world.alarms[0].contains("absence was not proved"),
+        "{:?}",
+        world.alarms
+    );
+    assert!(world.entry("r1").rechecks.is_empty());
+}
+
+#[test]
+fn a_fresh_sale_bears_no_witness_while_the_report_may_lag() {
+    let mut world = World::sold();
+    world.settings.mode = Mode::ConsumerQr;
+    world.service.rows = Some(0);
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    let witnesses = world.pending.iter().find_map(|(_, call)| match call {
+        Call::LookUp { witnesses, .. } => Some(witnesses.clone()),
+        _ => None,
+    });
+    assert_eq!(witnesses, Some(Vec::new()));
+}

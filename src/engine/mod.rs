@@ -1,0 +1,499 @@
+//! The core with its journal: takes what happens, makes what follows from it durable, and only then
+//! hands out what is to be done.
+//!
+//! Two designs were weighed. The carrying out of steps could stay in the daemon's async loop, which
+//! performs the effects too: one place less, but then "nothing is seen before it is durable" is
+//! spread over awaits, and a simulation of faults drives a copy of it and proves the copy. The other
+//! is this: a machine without clock, socket, thread or task, which owns the [`Core`] and its
+//! [`Storage`]. The daemon gives it the time and performs what it hands out; the simulation does the
+//! same with a virtual time and a disk that fails.
+//!
+//! When a write fails, the engine stays with it ("Storage."): nothing that follows from it may be
+//! seen before it is durable. It gives up the journal's reserve and is asked to [`Engine::retry`]
+//! every second; what is handed in meanwhile waits in its order. A creation is the exception: it is
+//! refused with `storage` and forgotten.
+//!
+//! - [`storage`]: what it needs of a journal · `problems`: what callers hear when that does not serve
+
+mod problems;
+pub mod storage;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::causes::with_causes;
+use crate::clock::Now;
+use crate::core::event::{self, Effect, Event, Reply, Step, Ticket, Write};
+use crate::core::record::Record;
+use crate::core::{Core, shift};
+use crate::journal::JournalError;
+use crate::operation::Wish;
+
+use problems::{no_room, unreadable, unwritable};
+pub use storage::Storage;
+
+/// Between two tries of a write that failed.
+const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often old operations are looked for.
+const RETENTION_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
+
+/// How often the engine looks after its storage, see [`Engine::pulse`].
+pub const PULSE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Random bytes of an [`order_prefix`].
+pub const ORDER_PREFIX_BYTES: usize = 11;
+
+/// What every order number of a process begins with, made of random bytes: no other process has it.
+#[must_use]
+pub fn order_prefix(random: [u8; ORDER_PREFIX_BYTES]) -> String {
+    let digits = random.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
+}
+
+/// What the engine is told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The core's.
+    pub core: event::Settings,
+    /// `journalDays`: how long an operation that has ended is kept.
+    pub journal_days: u32,
+}
+
+/// What became of one input. The writes are durable; the effects are to be performed now, in order.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// When its step happened.
+    pub at: Timestamp,
+    /// The same moment by the process's clock: how long the writes took can be told from it.
+    pub since: Duration,
+    /// What was written.
+    pub writes: Vec<Write>,
+    /// What is to be done.
+    pub effects: Vec<Effect>,
+}
+
+impl Outcome {
+    fn nothing(now: Now) -> Outcome {
+        Outcome {
+            at: now.wall,
+            since: now.mono,
+            ..Outcome::default()
+        }
+    }
+
+    fn reply(now: Now, ticket: Ticket, reply: Reply) -> Outcome {
+        let reply = Box::new(reply);
+        Outcome {
+            effects: vec![Effect::Reply { ticket, reply }],
+            ..Outcome::nothing(now)
+        }
+    }
+
+    /// Whether an operation was made.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.effects.iter().any(|effect| {
+            matches!(effect, Effect::Reply { reply, .. } if matches!(**reply, Reply::Begun(Ok((true, _)))))
+        })
+    }
+}
+
+/// What comes in.
+#[derive(Debug)]
+enum Input {
+    Begin {
+        ticket: Ticket,
+        id: String,
+        wish: Wish,
+    },
+    Abort {
+        ticket: Ticket,
+        id: String,
+    },
+    Recheck {
+        id: String,
+    },
+    Event(Event),
+}
+
+/// A step whose writes fail, and which is not over before they are durable.
+#[derive(Debug)]
+struct Stall {
+    step: Step,
+    since: Duration,
+    retry_at: Duration,
+}
+
+/// The core and its journal. See the module's documentation.
+#[derive(Debug)]
+pub struct Engine<S> {
+    core: Core,
+    storage: S,
+    journal_days: u32,
+    stall: Option<Stall>,
+    /// What was handed in while a write was stalled.
+    waiting: VecDeque<Input>,
+    /// There is no room for the end of another operation.
+    lacks_room: bool,
+    /// The journal's file was removed.
+    gone: bool,
+    /// The write-ahead log may hold what the journal does not: the codes of an operation that is over,
+    /// a creation that was refused.
+    log_is_stale: bool,
+    pulse_at: Duration,
+    /// When nothing old was left in the journal.
+    purged_at: Option<Timestamp>,
+}
+
+impl<S: Storage> Engine<S> {
+    /// Takes up what the storage holds.
+    ///
+    /// # Errors
+    /// [`JournalError`] when that cannot be read.
+    pub fn start(
+        settings: Settings,
+        storage: S,
+        now: Now,
+    ) -> Result<(Engine<S>, Outcome), JournalError> {
+        let restored = storage.restore()?;
+        let (core, first) = Core::new(settings.core, restored, now);
+        let mut engine = Engine {
+            core,
+            storage,
+            journal_days: settings.journal_days,
+            stall: None,
+            waiting: VecDeque::new(),
+            lacks_room: false,
+            gone: false,
+            log_is_stale: true,
+            pulse_at: Duration::ZERO,
+            purged_at: None,
+        };
+        let outcome = engine.carry_out(first, now.mono, now);
+        Ok((engine, outcome))
+    }
+
+    /// A till's `PUT`.
+    pub fn begin(&mut self, ticket: Ticket, id: String, wish: Wish, now: Now) -> Outcome {
+        self.take(Input::Begin { ticket, id, wish }, now)
+    }
+
+    /// The cashier stops waiting.
+    pub fn abort(&mut self, ticket: Ticket, id: String, now: Now) -> Outcome {
+        self.take(Input::Abort { ticket, id }, now)
+    }
+
+    /// A report holds what the entry has concluded absent: it is asked for once more.
+    pub fn recheck(&mut self, id: String, now: Now) -> Outcome {
+        self.take(Input::Recheck { id }, now)
+    }
+
+    /// Anything else that happens. [`Event::Begin`], [`Event::Abort`] and [`Event::Recheck`] need facts
+    /// of the journal: [`Engine::begin`], [`Engine::abort`] and [`Engine::recheck`] add them.
+    pub fn event(&mut self, event: Event, now: Now) -> Outcome {
+        self.take(Input::Event(event), now)
+    }
+
+    /// When a write that failed is to be tried again: the caller hands in nothing before
+    /// [`Engine::retry`] has brought it through.
+    #[must_use]
+    pub fn stalled(&self) -> Option<Duration> {
+        self.stall.as_ref().map(|stall| stall.retry_at)
+    }
+
+    /// Tries the write that failed once more.
+    pub fn retry(&mut self, now: Now) -> Outcome {
+        match self.stall.take() {
+            Some(stall) if !self.gone => {
+                let outcome = self.carry_out(stall.step, stall.since, now);
+                if self.stall.is_none() {
+                    tracing::info!("The journal can be written again");
+                }
+                outcome
+            }
+            stall => {
+                self.stall = stall;
+                Outcome::nothing(now)
+            }
+        }
+    }
+
+    /// When [`Event::Tick`] is due, and why; in the past: at once. While a write is stalled, the time
+    /// of [`Engine::retry`].
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<(Duration, &'static str)> {
+        if let Some(stall) = &self.stall {
+            return Some((stall.retry_at, "write again"));
+        }
+        if !self.waiting.is_empty() {
+            return Some((Duration::ZERO, "waited for the disk"));
+        }
+        self.core.next_wakeup()
+    }
+
+    /// What is looked after every [`PULSE_INTERVAL`], whatever else happens: room, old operations, the
+    /// write-ahead log. Whether it was due.
+    pub fn pulse(&mut self, now: Now) -> bool {
+        if now.mono < self.pulse_at || self.stall.is_some() {
+            return false;
+        }
+        self.pulse_at = now.mono + PULSE_INTERVAL;
+        self.secure_room();
+        self.retain(now.wall);
+        if self.log_is_stale {
+            self.log_is_stale = !self.storage.empty_log();
+        }
+        true
+    }
+
+    /// The core, to look at.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The storage, to look at.
+    #[must_use]
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The storage alone: what the engine knew is forgotten, as in a crash.
+    #[must_use]
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+
+    /// Whether another operation may begin, as far as the disk is concerned.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.lacks_room
+    }
+
+    /// Whether the journal was taken away: only a new start opens what is there now.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// One input at a time, and none while a write is stalled.
+    fn take(&mut self, input: Input, now: Now) -> Outcome {
+        let is_tick = matches!(input, Input::Event(Event::Tick));
+        // A tick that comes too early is only one more look at the clock, later.
+        if !(is_tick && (self.stall.is_some() || !self.waiting.is_empty())) {
+            self.waiting.push_back(input);
+        }
+        if self.stall.is_some() {
+            return Outcome::nothing(now);
+        }
+        match self.waiting.pop_front() {
+            Some(input) => self.handle(input, now),
+            None => Outcome::nothing(now),
+        }
+    }
+
+    fn handle(&mut self, input: Input, now: Now) -> Outcome {
+        let event = match input {
+            Input::Event(event) => Ok(event),
+            Input::Begin { ticket, id, wish } => self.begun(ticket, id, wish, now),
+            Input::Abort { ticket, id } => self.aborted(ticket, id, now),
+            Input::Recheck { id } => self.rechecked(&id, now),
+        };
+        match event {
+            Ok(event) => {
+                let step = self.core.handle(event, now);
+                self.carry_out(step, now.mono, now)
+            }
+            Err(outcome) => *outcome,
+        }
+    }
+
+    /// A `PUT` with what the journal knows of it; else what its caller is told at once.
+    fn begun(
+        &mut self,
+        ticket: Ticket,
+        id: String,
+        wish: Wish,
+        now: Now,
+    ) -> Result<Event, Box<Outcome>> {
+        let refuse = |problem| Box::new(Outcome::reply(now, ticket, Reply::Begun(Err(problem))));
+        let read = self.storage.find(&id).and_then(|existing| {
+            let facts = self.storage.facts(&wish, &shift::of_day(now.wall))?;
+            Ok((existing, facts))
+        });
+        let (existing, facts) = read.map_err(|error| refuse(unreadable(&error)))?;
+        // "Room for an operation's end is secured before its first request."
+        if existing.is_none() && !self.secure_room() {
+            return Err(refuse(no_room()));
+        }
+        Ok(Event::Begin {
+            ticket,
+            id,
+            wish,
+            existing,
+            facts: Box::new(facts),
+        })
+    }
+
+    fn aborted(&self, ticket: Ticket, id: String, now: Now) -> Result<Event, Box<Outcome>> {
+        match self.storage.find(&id) {
+            Ok(existing) => Ok(Event::Abort {
+                ticket,
+                id,
+                existing,
+            }),
+            Err(error) => {
+                let reply = Reply::Aborted(Err(unreadable(&error)));
+                Err(Box::new(Outcome::reply(now, ticket, reply)))
+            }
+        }
+    }
+
+    fn rechecked(&self, id: &str, now: Now) -> Result<Event, Box<Outcome>> {
+        let read = self.storage.entry(id).and_then(|entry| {
+            let is_entry = entry.is_some();
+            let record = if is_entry {
+                None
+            } else {
+                self.storage.find(id)?
+            };
+            Ok((entry, record))
+        });
+        match read {
+            Ok((Some((entry, target)), _)) => {
+                let entry = Box::new(entry);
+                Ok(Event::Recheck { entry, target })
+            }
+            // A report holds the payment of a sale that has no undoing.
+            Ok((None, Some(Record::Sale(sale)))) => Ok(Event::RecheckSale { sale }),
+            Ok((None, _)) => Err(Box::new(Outcome::nothing(now))),
+            Err(error) => {
+                // Nobody waits for an answer: the next reconciliation asks again.
+                drop(unreadable(&error));
+                Err(Box::new(Outcome::nothing(now)))
+            }
+        }
+    }
+
+    /// Writes first, effects after.
+    fn carry_out(&mut self, mut step: Step, since: Duration, now: Now) -> Outcome {
+        let mut refusals = Vec::new();
+        while let Err(error) = self.storage.commit(&step.writes) {
+            self.note_gone(&error);
+            let Some(id) = step.creates.take() else {
+                self.stall(step, since, &error, now);
+                return Outcome {
+                    effects: refusals,
+                    ..Outcome::nothing(now)
+                };
+            };
+            if self.is_written(&step, &id) {
+                tracing::warn!(operation = %id, error = %with_causes(&error), "The disk reports a failure of what it has kept");
+                break;
+            }
+            tracing::error!(operation = %id, error = %with_causes(&error), "The operation was not begun");
+            self.log_is_stale = true;
+            refusals.extend(refusals_of(step, &error));
+            step = self.core.handle(Event::BeginFailed { id }, now);
+        }
+        let is_over = |write: &Write| write.record.operation().state.is_final();
+        self.log_is_stale |= step.writes.iter().any(is_over);
+        refusals.extend(step.effects);
+        Outcome {
+            at: step.at,
+            since,
+            writes: step.writes,
+            effects: refusals,
+        }
+    }
+
+    /// Whether a creation is in the journal although its write failed: then it stands, since a restart
+    /// would begin it.
+    fn is_written(&self, step: &Step, id: &str) -> bool {
+        let found = self.storage.find(id).ok().flatten();
+        found.is_some_and(|found| step.written(id) == Some(&found))
+    }
+
+    fn stall(&mut self, step: Step, since: Duration, error: &JournalError, now: Now) {
+        // Once, and not at every try again.
+        if since == now.mono && !self.gone {
+            tracing::error!(error = %with_causes(error), "The journal cannot be written, waiting for the disk");
+        }
+        if error.is_full() {
+            self.storage.use_reserve();
+        }
+        self.stall = Some(Stall {
+            step,
+            since,
+            retry_at: now.mono + WRITE_RETRY_INTERVAL,
+        });
+    }
+
+    /// A journal that is gone takes no writes any more.
+    fn note_gone(&mut self, error: &JournalError) {
+        if matches!(error, JournalError::Gone { .. }) && !self.gone {
+            tracing::error!(error = %with_causes(error), "The daemon ends, to be started anew");
+            self.gone = true;
+        }
+    }
+
+    /// Whether the end of another operation can be written; said once when that changes.
+    fn secure_room(&mut self) -> bool {
+        let secured = self.storage.secure_room();
+        if let Err(error) = &secured {
+            self.note_gone(error);
+        }
+        let lacks = secured.is_err();
+        if std::mem::replace(&mut self.lacks_room, lacks) != lacks {
+            match secured {
+                Ok(()) => tracing::info!("There is room for operations again"),
+                Err(error) => {
+                    tracing::error!(error = %with_causes(&error), "No room for another operation");
+                }
+            }
+        }
+        !lacks
+    }
+
+    /// Removes operations that are older than the journal keeps them.
+    fn retain(&mut self, now: Timestamp) {
+        let is_due = self
+            .purged_at
+            .is_none_or(|last| now.duration_since(last).abs() >= RETENTION_INTERVAL);
+        let keep = SignedDuration::from_hours(24 * i64::from(self.journal_days));
+        let Ok(before) = now.checked_sub(keep) else {
+            return;
+        };
+        if !is_due {
+            return;
+        }
+        match self.storage.purge(before) {
+            Ok(more) => self.purged_at = (!more).then_some(now),
+            Err(error) => {
+                self.purged_at = Some(now);
+                tracing::warn!(error = %with_causes(&error), "Old operations are not removed");
+            }
+        }
+    }
+}
+
+/// What those hear whose creation could not be written.
+fn refusals_of(step: Step, error: &JournalError) -> impl Iterator<Item = Effect> {
+    let problem = unwritable(error);
+    step.effects.into_iter().filter_map(move |effect| {
+        let Effect::Reply { ticket, reply } = effect else {
+            return None;
+        };
+        matches!(*reply, Reply::Begun(Ok(_))).then(|| Effect::Reply {
+            ticket,
+            reply: Box::new(Reply::Begun(Err(problem.clone()))),
+        })
+    })
+}

@@ -1,0 +1,104 @@
+//! What the engine needs of a journal.
+
+use jiff::Timestamp;
+
+use crate::core::event::{Facts, Restored, Write};
+use crate::core::record::{EntryRecord, Record};
+use crate::journal::{Journal, JournalError};
+use crate::operation::Wish;
+
+/// A journal as the engine sees it. The simulation wraps the real one, to fail where a disk fails.
+pub trait Storage {
+    /// Makes the writes of one step durable, all or none.
+    ///
+    /// # Errors
+    /// [`JournalError`]; a broken disk may have kept all of them nevertheless.
+    fn commit(&mut self, writes: &[Write]) -> Result<(), JournalError>;
+
+    /// One operation, whole.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be read.
+    fn find(&self, id: &str) -> Result<Option<Record>, JournalError>;
+
+    /// What the journal knows of a wish; `shift` is the present one, for a sale that names none.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be read.
+    fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError>;
+
+    /// An entry with what it reverses, to look into it once more.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be read.
+    fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError>;
+
+    /// What a restart must take up.
+    ///
+    /// # Errors
+    /// [`JournalError`] when a row cannot be read: nothing is guessed.
+    fn restore(&self) -> Result<Restored, JournalError>;
+
+    /// Secures room for the end of an operation.
+    ///
+    /// # Errors
+    /// [`JournalError`]: no operation may begin.
+    fn secure_room(&mut self) -> Result<(), JournalError>;
+
+    /// Gives the secured room up for the end of an operation.
+    fn use_reserve(&mut self);
+
+    /// Removes some operations that ended before `before`; whether there may be more.
+    ///
+    /// # Errors
+    /// [`JournalError`]; nothing is removed then.
+    fn purge(&mut self, before: Timestamp) -> Result<bool, JournalError>;
+
+    /// Empties the write-ahead log; whether that is done.
+    fn empty_log(&mut self) -> bool;
+
+    /// How many operations it holds.
+    fn operations(&self) -> u64;
+}
+
+impl Storage for Journal {
+    fn commit(&mut self, writes: &[Write]) -> Result<(), JournalError> {
+        Journal::commit(self, writes)
+    }
+
+    fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
+        Journal::find(self, id)
+    }
+
+    fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError> {
+        Journal::facts(self, wish, shift)
+    }
+
+    fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError> {
+        Journal::entry(self, id)
+    }
+
+    fn restore(&self) -> Result<Restored, JournalError> {
+        Journal::restore(self)
+    }
+
+    fn secure_room(&mut self) -> Result<(), JournalError> {
+        Journal::secure_room(self)
+    }
+
+    fn use_reserve(&mut self) {
+        Journal::use_reserve(self);
+    }
+
+    fn purge(&mut self, before: Timestamp) -> Result<bool, JournalError> {
+        Journal::purge(self, before)
+    }
+
+    fn empty_log(&mut self) -> bool {
+        Journal::empty_log(self)
+    }
+
+    fn operations(&self) -> u64 {
+        Journal::operations(self)
+    }
+}

@@ -1,0 +1,327 @@
+//! The engine over a journal in memory whose disk fails on command.
+
+use std::collections::VecDeque;
+
+use rusqlite::{Connection, ffi};
+
+use super::*;
+use crate::core::event::{Facts, Restored};
+use crate::core::record::{Account, EntryRecord, Record};
+use crate::core::validate::tests::request;
+use crate::journal::Journal;
+use crate::operation::{Mode, Shows, State};
+use crate::problem::Code;
+use crate::service::call::{Failure, Reply as ServiceReply};
+
+/// How a commit fails.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// ENOSPC.
+    Full,
+    /// Another process has the file.
+    Busy,
+    /// EIO, and yet everything was kept.
+    Kept,
+    /// The file was removed.
+    Gone,
+}
+
+impl Fault {
+    fn error(self) -> JournalError {
+        let code = match self {
+            Fault::Full => ffi::SQLITE_FULL,
+            Fault::Busy => ffi::SQLITE_BUSY,
+            Fault::Kept => ffi::SQLITE_IOERR,
+            Fault::Gone => return JournalError::Gone { path: "j".into() },
+        };
+        JournalError::Statement {
+            doing: "written",
+            source: rusqlite::Error::SqliteFailure(ffi::Error::new(code), None),
+        }
+    }
+}
+
+struct Disk {
+    journal: Journal,
+    /// What becomes of the next commits.
+    faults: VecDeque<Fault>,
+    has_room: bool,
+    reserves_used: u32,
+}
+
+impl Storage for Disk {
+    fn commit(&mut self, writes: &[Write]) -> Result<(), JournalError> {
+        let fault = if writes.is_empty() {
+            None
+        } else {
+            self.faults.pop_front()
+        };
+        match fault {
+            None => self.journal.commit(writes),
+            Some(fault) => {
+                if fault == Fault::Kept {
+                    self.journal.commit(writes)?;
+                }
+                Err(fault.error())
+            }
+        }
+    }
+
+    fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
+        self.journal.find(id)
+    }
+
+    fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError> {
+        self.journal.facts(wish, shift)
+    }
+
+    fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError> {
+        self.journal.entry(id)
+    }
+
+    fn restore(&self) -> Result<Restored, JournalError> {
+        self.journal.restore()
+    }
+
+    fn secure_room(&mut self) -> Result<(), JournalError> {
+        if self.has_room {
+            return Ok(());
+        }
+        Err(JournalError::Full { path: "j".into() })
+    }
+
+    fn use_reserve(&mut self) {
+        self.reserves_used += 1;
+    }
+
+    fn purge(&mut self, before: Timestamp) -> Result<bool, JournalError> {
+        self.journal.purge(before)
+    }
+
+    fn empty_log(&mut self) -> bool {
+        self.journal.empty_log()
+    }
+
+    fn operations(&self) -> u64 {
+        self.journal.operations()
+    }
+}
+
+fn now(seconds: u64) -> Now {
+    let wall: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
+    let mono = Duration::from_secs(seconds);
+    Now {
+        wall: wall + mono,
+        mono,
+    }
+}
+
+fn settings() -> Settings {
+    let core = event::Settings {
+        account: Some(Account {
+            url: "http://localhost".into(),
+            reg_num: "OPL000011111".into(),
+        }),
+        mode: Mode::DynamicQr,
+        timeout: Duration::from_secs(10),
+        wait_buyer: Duration::from_secs(180),
+        poll_payment: Duration::from_secs(5),
+        poll_session: Duration::from_secs(2),
+        settle: Duration::from_secs(30),
+        valutcode: None,
+        buyer_code: Vec::new(),
+        order_prefix: order_prefix([7; ORDER_PREFIX_BYTES]),
+    };
+    Settings {
+        core,
+        journal_days: 400,
+    }
+}
+
+fn engine() -> Engine<Disk> {
+    let connection = Connection::open_in_memory().unwrap();
+    let disk = Disk {
+        journal: Journal::in_database(connection).unwrap(),
+        faults: VecDeque::new(),
+        has_room: true,
+        reserves_used: 0,
+    };
+    Engine::start(settings(), disk, now(0)).unwrap().0
+}
+
+fn begin(engine: &mut Engine<Disk>, ticket: Ticket, id: &str, at: u64) -> Outcome {
+    let mut request = request(100);
+    request.receipt.number = format!("r-{id}");
+    engine.begin(ticket, id.into(), Wish::Sale(request), now(at))
+}
+
+/// The answer to a `PUT`.
+fn begun(outcome: &Outcome, asked: Ticket) -> Result<(bool, State), Code> {
+    let answers = outcome.effects.iter().filter_map(|effect| {
+        let Effect::Reply { ticket, reply } = effect else {
+            return None;
+        };
+        (*ticket == asked).then_some(reply.as_ref())
+    });
+    let answers: Vec<_> = answers.collect();
+    let [Reply::Begun(answer)] = answers[..] else {
+        panic!("{outcome:?}")
+    };
+    let told = answer.as_ref().map(|(made, told)| (*made, told.state));
+    told.map_err(|problem| problem.code)
+}
+
+fn state(engine: &Engine<Disk>, id: &str) -> Option<State> {
+    let found = engine.storage().find(id).unwrap();
+    found.map(|record| record.operation().state)
+}
+
+/// The request that the outcome lets out.
+fn request_of(outcome: &Outcome) -> Option<u64> {
+    outcome.effects.iter().find_map(|effect| {
+        let Effect::Request { id, .. } = effect else {
+            return None;
+        };
+        Some(*id)
+    })
+}
+
+#[test]
+fn an_order_prefix_is_hexadecimal_and_as_long_as_the_core_allows() {
+    let mut random = [0; ORDER_PREFIX_BYTES];
+    random[0] = 0x0a;
+    random[10] = 0xf1;
+    assert_eq!(order_prefix(random), "0a000000000000000000f1");
+    assert!(order_prefix(random).len() <= 24);
+}
+
+#[test]
+fn a_creation_that_cannot_be_written_is_refused_and_forgotten() {
+    for fault in [Fault::Full, Fault::Busy] {
+        let mut engine = engine();
+        engine.storage.faults.push_back(fault);
+        let outcome = begin(&mut engine, 1, "s", 1);
+        assert_eq!(begun(&outcome, 1), Err(Code::Storage));
+        assert_eq!(outcome.writes, []);
+        assert_eq!((engine.stalled(), state(&engine, "s")), (None, None));
+        assert!(!engine.core().is_occupied());
+        let outcome = begin(&mut engine, 2, "s", 2);
+        assert_eq!(begun(&outcome, 2), Ok((true, State::New)));
+    }
+}
+
+#[test]
+fn a_creation_that_was_kept_although_its_write_failed_stands() {
+    let mut engine = engine();
+    engine.storage.faults.push_back(Fault::Kept);
+    let outcome = begin(&mut engine, 1, "s", 1);
+    assert_eq!(begun(&outcome, 1), Ok((true, State::New)));
+    assert_eq!(state(&engine, "s"), Some(State::New));
+    let outcome = engine.event(Event::Tick, now(1));
+    assert!(request_of(&outcome).is_some(), "the sale goes on");
+}
+
+/// A sale whose session was asked for.
+fn asking(engine: &mut Engine<Disk>) -> u64 {
+    begin(engine, 1, "s", 1);
+    let outcome = engine.event(Event::Tick, now(1));
+    request_of(&outcome).unwrap()
+}
+
+fn session(request: u64) -> Event {
+    let session = ServiceReply::Session {
+        session: "x".into(),
+        shows: Some(Shows::Qr("https://getapp.o-plati.by/x".into())),
+    };
+    Event::Answered {
+        request,
+        answer: Ok(session),
+    }
+}
+
+#[test]
+fn nothing_that_follows_from_a_write_is_seen_before_it_is_durable() {
+    let mut engine = engine();
+    let request = asking(&mut engine);
+    engine.storage.faults = [Fault::Full, Fault::Busy, Fault::Kept].into();
+    let outcome = engine.event(session(request), now(2));
+    assert!(outcome.writes.is_empty() && outcome.effects.is_empty());
+    assert_eq!(engine.stalled(), Some(Duration::from_secs(3)));
+    assert_eq!(engine.next_wakeup().unwrap().0, Duration::from_secs(3));
+    assert_eq!(engine.storage.reserves_used, 1);
+    for at in [3, 4] {
+        let outcome = engine.retry(now(at));
+        assert!(outcome.writes.is_empty() && outcome.effects.is_empty());
+        assert_eq!(engine.stalled(), Some(Duration::from_secs(at + 1)));
+    }
+    let outcome = engine.retry(now(5));
+    assert_eq!((outcome.since, outcome.at), (now(2).mono, now(2).wall));
+    assert_eq!(outcome.writes.len(), 1);
+    assert!(matches!(outcome.effects[..], [Effect::Show(_), ..]));
+    assert_eq!(engine.stalled(), None);
+    assert_eq!(state(&engine, "s"), Some(State::AwaitingBuyer));
+}
+
+#[test]
+fn what_is_handed_in_while_a_write_is_stalled_waits_in_its_order() {
+    let mut engine = engine();
+    let request = asking(&mut engine);
+    engine.storage.faults.push_back(Fault::Busy);
+    engine.event(session(request), now(2));
+    let outcome = engine.abort(2, "s".into(), now(2));
+    assert!(outcome.effects.is_empty());
+    assert!(begin(&mut engine, 3, "t", 2).effects.is_empty());
+    engine.event(Event::Tick, now(2));
+    engine.retry(now(3));
+    assert_eq!(engine.next_wakeup().unwrap().0, Duration::ZERO);
+    let outcome = engine.event(Event::Tick, now(3));
+    let aborted = |effect: &Effect| matches!(effect, Effect::Reply { ticket: 2, reply } if matches!(**reply, Reply::Aborted(Ok(_))));
+    assert!(outcome.effects.iter().any(aborted), "{outcome:?}");
+    let outcome = engine.event(Event::Tick, now(3));
+    assert_eq!(begun(&outcome, 3), Ok((true, State::New)));
+}
+
+#[test]
+fn a_journal_that_is_gone_lets_nothing_out_any_more() {
+    let mut engine = engine();
+    let request = asking(&mut engine);
+    engine.storage.faults.push_back(Fault::Gone);
+    let outcome = engine.event(session(request), now(2));
+    assert!(engine.is_gone() && outcome.effects.is_empty());
+    assert!(engine.retry(now(3)).effects.is_empty());
+    assert_eq!(state(&engine, "s"), Some(State::InProgress));
+}
+
+#[test]
+fn without_room_nothing_begins_and_what_stands_is_told() {
+    let mut engine = engine();
+    begin(&mut engine, 1, "s", 1);
+    engine.storage.has_room = false;
+    let outcome = begin(&mut engine, 2, "t", 2);
+    assert_eq!(begun(&outcome, 2), Err(Code::Storage));
+    assert!(!engine.has_room());
+    let outcome = begin(&mut engine, 3, "s", 3);
+    assert_eq!(begun(&outcome, 3), Ok((false, State::New)));
+    engine.storage.has_room = true;
+    assert!(engine.pulse(now(10)) && engine.has_room());
+    assert!(!engine.pulse(now(11)), "not due yet");
+}
+
+#[test]
+fn another_engine_takes_up_what_the_storage_holds() {
+    let mut engine = engine();
+    let request = asking(&mut engine);
+    engine.event(session(request), now(2));
+    let disk = engine.into_storage();
+    let (mut engine, first) = Engine::start(settings(), disk, now(3)).unwrap();
+    assert!(engine.core().is_occupied(), "{first:?}");
+    // An answer to the process before is nobody's.
+    let lost = Failure::NotSent {
+        detail: String::new(),
+    };
+    let answered = Event::Answered {
+        request: request + 100,
+        answer: Err(lost),
+    };
+    assert!(engine.event(answered, now(3)).writes.is_empty());
+}
