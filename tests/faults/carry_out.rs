@@ -161,6 +161,10 @@ impl<'a> World<'a> {
             self.effects_done += 1;
             self.perform(effect)?;
         }
+        // The core is ahead of a journal that cannot be written.
+        if self.engine().stalled().is_some() {
+            return Ok(());
+        }
         self.check_step()
     }
 

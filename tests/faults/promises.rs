@@ -28,7 +28,8 @@ impl World<'_> {
             && old.operation().state.is_final()
             && old.operation().state != operation.state
             && !matches!(old, Record::Entry(entry)
-                if entry.request == EntryRequest::Own && entry.target.payment_id.is_none())
+                if entry.request == EntryRequest::Own
+                    && !matches!(entry.reversal, Reversal::Known(_)))
         {
             return Err(format!(
                 "{} was {:?} and is {:?}",
