@@ -131,16 +131,26 @@ impl Core {
         self.entries.push(entry);
     }
 
-    /// The till was told that the service refused the payment. An earlier copy of the request may have
-    /// been carried out all the same, so the number is asked for again, as one that was absent is.
-    pub(super) fn watch_refused(&mut self, id: &str, now: Now, step: &mut Step) {
+    /// The sale is over without a payment, as far as the journal knows, but another copy of its request may have
+    /// been carried out, or the disk may have lost that it was sent. The number is asked for again, as one that
+    /// was absent is, and the sale learns what is found.
+    pub(super) fn watch_end(&mut self, id: &str, what: &str, now: Now, step: &mut Step) {
         let Some(Record::Sale(record)) = step.written(id).cloned() else {
             return;
         };
         let mut entry = self.new_own(&record, now.mono, now);
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        self.watch(entry, what, now, step);
         self.held.insert(id.to_owned(), Record::Sale(record));
-        let what = "a refused payment is asked for again later";
+    }
+
+    /// A number under which nothing was sent, as far as the journal knows, is asked for again later. The
+    /// sale goes on without it, so what is found under it is brought back and changes nothing of the sale.
+    pub(super) fn watch_number(&mut self, sale: &SaleRecord, now: Now, step: &mut Step) {
+        let mut entry = self.new_own(sale, now.mono, now);
+        entry.record.operation.of = None;
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        let what = "a number from before a restart is asked for again later";
         self.watch(entry, what, now, step);
     }
 
@@ -173,16 +183,6 @@ impl Core {
         step.write_entry(&mut entry.record, what);
         entry.plan_recheck(now);
         self.entries.push(entry);
-    }
-
-    /// A number under which nothing was sent, as far as the journal knows, is asked for again later. The
-    /// sale goes on without it, so what is found under it is brought back and changes nothing of the sale.
-    pub(super) fn watch_number(&mut self, sale: &SaleRecord, now: Now, step: &mut Step) {
-        let mut entry = self.new_own(sale, now.mono, now);
-        entry.record.operation.of = None;
-        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
-        let what = "a number from before a restart is asked for again later";
-        self.watch(entry, what, now, step);
     }
 
     /// The cashier stops waiting for an existing payment: it is reversed at once, and the sale waits

@@ -38,7 +38,7 @@ pub(super) const RECHECKS_WITHOUT_RESERVE: usize = 1;
 pub(super) const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
 
 /// An entry that gets nowhere for so long is set aside.
-const MAX_STUCK: Duration = Duration::from_secs(3600);
+pub(super) const MAX_STUCK: Duration = Duration::from_secs(3600);
 /// The same by the civil clock …
 const MAX_STUCK_CIVIL: SignedDuration = SignedDuration::from_hours(1);
 /// … and after so many answers: a civil clock that jumps proves little.
@@ -65,6 +65,10 @@ pub(super) struct LiveEntry {
     pub silent_since: Option<Duration>,
     /// No answer came for long, and yet the line is well.
     pub line_is_well: bool,
+    /// It is watched, and for long no question for its number was answered.
+    pub is_overdue: bool,
+    /// A refund that was journalled before a restart and not as sent: the disk may have lost that it was.
+    pub may_have_left: bool,
     /// It is set aside, and a person wants it tried as soon as its first question may leave. Memory alone knows:
     /// after a crash it is set aside as before, and whoever asked sees it so.
     pub retry_asked: bool,
@@ -191,6 +195,9 @@ impl LiveEntry {
         match record.reversal {
             Reversal::Known(_) => self.reversal_subjects(),
             Reversal::Sent if record.is_refund() || self.refusal.is_some() => {
+                self.reversal_subjects()
+            }
+            Reversal::NotSent if record.is_refund() && self.may_have_left => {
                 self.reversal_subjects()
             }
             Reversal::NotSent if record.is_refund() => Vec::new(),
@@ -543,6 +550,8 @@ impl Core {
             stuck_since: None,
             silent_since: None,
             line_is_well: false,
+            is_overdue: false,
+            may_have_left: false,
             retry_asked: false,
             is_last_try: false,
             pending_since: None,
@@ -566,6 +575,7 @@ impl Core {
         }
         // The time for which no process ran does not count as one of getting nowhere.
         entry.answered_from = None;
+        entry.may_have_left = entry.record.is_refund() && entry.record.is_live();
         if let Some(since) = entry.record.errors_since {
             let spent = entry.record.operation.updated_at.duration_since(since);
             let spent = spent.max(SignedDuration::ZERO);

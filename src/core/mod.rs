@@ -120,6 +120,8 @@ pub struct Status {
     pub queue_depth: usize,
     /// Entries that wait for a person.
     pub set_aside: usize,
+    /// Numbers that are watched, and that the service has told nothing about for long.
+    pub overdue: usize,
     /// Unsettled operations of another `url` and `regNum`.
     pub foreign: Vec<String>,
 }
@@ -281,6 +283,7 @@ impl Core {
                 .iter()
                 .filter(|entry| entry.record.set_aside)
                 .count(),
+            overdue: self.entries.iter().filter(|entry| entry.is_overdue).count(),
             foreign: self.foreign.clone(),
         }
     }

@@ -37,7 +37,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::clock::Now;
-use crate::core::entry::{BACKOFF, LiveEntry, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage};
+use crate::core::entry::{
+    BACKOFF, LiveEntry, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
+};
 use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
@@ -140,6 +142,10 @@ impl Core {
         }
         match (entry.record.reversal, entry.record.target.payment_id) {
             (Reversal::Known(payment_id), _) => self.look_at_reversal(entry, payment_id, now, step),
+            // No disk is believed: a refund from before the restart may have left.
+            (Reversal::NotSent, _) if entry.record.is_refund() && entry.may_have_left => {
+                self.look_up_reversal(entry, now, step);
+            }
             (Reversal::NotSent, _) if entry.record.is_refund() => {
                 self.reverse(entry, true, now, step);
             }
@@ -302,7 +308,10 @@ impl Core {
             order_number: operation.order_number.clone(),
             sum: operation.amount,
             shift: operation.shift.clone(),
-            receipt: entry.record.receipt.clone(),
+            // The lines of a sale are those of its whole sum.
+            receipt: entry.record.receipt.clone().filter(|_| {
+                entry.record.is_refund() || operation.amount == entry.record.target.sum
+            }),
         };
         let request = self.request(&operation.id, call, step);
         entry.stage = Stage::Reversing { request, knew_paid };

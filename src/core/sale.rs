@@ -216,14 +216,13 @@ impl Core {
         };
         if !sale.record.payment_sent {
             if !ours || left.is_zero() || self.sale.is_some() {
-                return self.finish(
-                    sale,
-                    State::Expired,
-                    None,
-                    "nobody waits any more",
-                    now,
-                    step,
-                );
+                let (id, kind) = (sale.record.operation.id.clone(), sale.record.operation.kind);
+                let what = "nobody waits any more";
+                self.finish(sale, State::Expired, None, what, now, step);
+                if ours && kind == Kind::Sale {
+                    self.watch_end(&id, LOST_PAYMENT, now, step);
+                }
+                return;
             }
             sale.record.operation.shows = None;
             sale.set_state(State::New, now);
@@ -426,10 +425,9 @@ impl Core {
             }
             Phase::InDoubt(_) if sale.record.ending.is_some() => {}
             Phase::InDoubt(doubt) if doubt.unsent => {
-                let old = sale.record.clone();
                 let what = "aborted by the cashier";
                 self.finish(sale, State::Cancelled, None, what, now, step);
-                self.watch_number(&old, now, step);
+                self.watch_end(&id, LOST_PAYMENT, now, step);
                 return written(step, &id).ok_or_else(nothing_to_abort);
             }
             Phase::InDoubt(doubt) => {
@@ -455,6 +453,9 @@ impl Core {
         Ok(operation)
     }
 }
+
+/// No disk is believed: a payment may have left, and its intent be lost.
+pub(super) const LOST_PAYMENT: &str = "a payment may have left before the restart; asked for later";
 
 fn written(step: &Step, id: &str) -> Option<Operation> {
     step.written(id).map(|record| record.operation().clone())

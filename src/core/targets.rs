@@ -64,6 +64,12 @@ impl Core {
         let operation = record.operation_mut();
         change(operation);
         operation.updated_at = now.wall;
+        // A held answer that comes later is judged by what the sale has become.
+        for late in self.late.values_mut() {
+            if late.operation.id == operation.id {
+                late.operation.clone_from(operation);
+            }
+        }
         step.write_target(record, what);
     }
 
@@ -289,7 +295,12 @@ pub(super) fn take_from_left(operation: &mut Operation, amount: Kopecks) {
 pub(super) fn give_back_to_left(operation: &mut Operation, amount: Kopecks) {
     if let Some(left) = operation.left {
         let grown = left.checked_add(amount).unwrap_or(operation.amount);
-        operation.left = Some(grown.min(operation.amount));
+        let grown = grown.min(operation.amount);
+        operation.left = Some(grown);
+        // What is undone has nothing left: the rest can be refunded or cancelled again.
+        if grown > Kopecks::ZERO && operation.undo == Some(Undo::Done) {
+            operation.undo = None;
+        }
     }
 }
 

@@ -213,6 +213,12 @@ impl Shared {
                 status.set_aside
             ));
         }
+        if status.overdue > 0 {
+            reasons.push(format!(
+                "Сервер не отвечает, выполнены ли операции: {}. Проверьте их в личном кабинете О!плати",
+                status.overdue
+            ));
+        }
         if status.down {
             reasons.push("Нет связи с сервером О!плати".to_owned());
         }

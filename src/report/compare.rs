@@ -3,7 +3,7 @@
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::money::Kopecks;
-use crate::operation::{Kind, Operation, State, word};
+use crate::operation::{Kind, Operation, Outcome, State, word};
 use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 /// Whether the journal's operation moved money, as far as the till was told.
@@ -26,7 +26,7 @@ fn is_unpaid(operation: &Operation) -> bool {
 /// in a status that took nothing is no such reason: no final status stays ("What nothing may assume").
 fn is_brought_back(sale: &Operation, undoings: &[EntryRecord]) -> bool {
     let newest = undoings.last();
-    if newest.is_some_and(|entry| entry.is_live() || was_settled(entry)) {
+    if newest.is_some_and(|entry| entry.is_live() || takes_over(entry)) {
         return true;
     }
     let is_carried_out = |entry: &&EntryRecord| {
@@ -107,6 +107,10 @@ impl Comparison {
         if info.sum != amount {
             return self.differ(What::SumDiffers, Some(record.operation()), Some(info));
         }
+        // The books follow a person's word, and the service bears it out.
+        if moved_there && is_said_carried_out(record) {
+            return add(&mut self.till, till_kind(record), info.sum);
+        }
         // What is pending may move money yet.
         let is_unmoved = !info.status.took_nothing() && is_told_unmoved(record, undoings);
         if is_unmoved {
@@ -127,7 +131,7 @@ impl Comparison {
 
     /// An operation of the shift in the journal; `reported`: whether the report held it.
     pub fn journalled(&mut self, record: &Record, reported: bool) {
-        if moved_here(record) {
+        if moved_here(record) && !is_said_carried_out(record) {
             add(&mut self.till, till_kind(record), record.operation().amount);
             if !reported {
                 self.differ(What::UnknownThere, Some(record.operation()), None);
@@ -194,6 +198,16 @@ fn is_told_unmoved(record: &Record, undoings: &[EntryRecord]) -> bool {
 
 fn was_settled(entry: &EntryRecord) -> bool {
     entry.settled.is_some()
+}
+
+/// Whether a person has closed it, and not as left undone: that stays a difference until the money is back.
+fn takes_over(entry: &EntryRecord) -> bool {
+    was_settled(entry) && entry.outcome != Some(Outcome::NotCarriedOut)
+}
+
+/// Whether a person has said that it was carried out.
+fn is_said_carried_out(record: &Record) -> bool {
+    matches!(record, Record::Entry(entry) if entry.outcome == Some(Outcome::CarriedOut))
 }
 
 fn status_number(status: PaymentStatus) -> i64 {

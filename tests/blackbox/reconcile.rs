@@ -240,6 +240,37 @@ fn a_payment_that_was_called_absent_is_found_and_brought_back() {
 }
 
 #[test]
+fn a_declined_payment_that_is_reported_paid_is_brought_back() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s1", 1000);
+    till.until("s1", &["awaiting_buyer"]);
+    sim.control("POST", "/sim/buyer/join", json!({}));
+    till.until("s1", &["awaiting_confirmation"]);
+    sim.control("POST", "/sim/buyer/decline", json!({}));
+    assert_eq!(till.until_final("s1")["state"], "declined");
+    let sale = till.operation("s1");
+    let (number, shift) = (&sale["order_number"], sale["shift"].as_str().unwrap());
+    // The journal knows no payment of it, and the service has a paid one under its number.
+    let forget = "UPDATE operations SET payment_id = NULL, operation = json_set(operation, '$.payment_id', NULL)";
+    assert_eq!(open_journal(&till).execute(forget, []).unwrap(), 1);
+    sim.pay_by_hand(&till, number.as_str().unwrap(), shift, "10");
+    let found = reconcile(&till, shift);
+    assert_eq!(whats(&found), ["status_differs"], "{found}");
+    crate::bench::wait_for("the money to come back", || {
+        (sim.balance() == 0).then_some(())
+    });
+    crate::bench::wait_for("peace", || {
+        (reconcile(&till, shift)["differences"] == json!([])).then_some(())
+    });
+    let sale = till.operation("s1");
+    assert_eq!(
+        (&sale["state"], &sale["undo"]),
+        (&json!("declined"), &json!("done"))
+    );
+}
+
+#[test]
 fn a_broken_template_is_told_with_its_line() {
     let (_sim, till, shift) = busy_till();
     let template = till.path("linuxcash/cash/reports/oplat.xml");

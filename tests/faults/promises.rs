@@ -38,10 +38,11 @@ impl World<'_> {
                 operation.state
             ));
         }
-        // A refusal is watched at once, and asked for when the settling time is over: three questions, where
-        // an absence has two.
+        // A refusal is watched at once, and asked for when the settling time is over: four questions, where
+        // an absence has three. A payment that took nothing is watched like an absent one.
         if let Record::Entry(entry) = record
-            && (1..=2).contains(&entry.rechecks.len())
+            && (1..=3).contains(&entry.rechecks.len())
+            && (entry.is_refund() || entry.target.payment_id.is_none())
             && !self
                 .records
                 .get(&operation.id)

@@ -385,6 +385,11 @@ impl Core {
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
             return step.write_entry(&mut entry.record, "the reversal was not found yet");
         }
+        if entry.record.reversal == Reversal::NotSent {
+            // It never left, so it may leave now.
+            entry.may_have_left = false;
+            return self.reverse(entry, true, now, step);
+        }
         if entry.record.is_refund() {
             plan_rechecks(&mut entry.record, now);
             entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);

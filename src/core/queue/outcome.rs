@@ -309,9 +309,10 @@ impl Core {
             Ok(Reply::Partial { found, detail }) => (found, Some(detail)),
             Ok(_) | Err(_) => {
                 entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
-                return;
+                return note_unanswered(entry, now, step);
             }
         };
+        (entry.stuck_since, entry.is_overdue) = (None, false);
         if entry.record.set_aside {
             return self.set_aside_rechecked(entry, found, now, step);
         }
@@ -486,6 +487,17 @@ impl Core {
                 take_from_left(sale, amount);
             }
         });
+    }
+}
+
+/// A watched number that nobody can ask for is told: the buyer may have paid for nothing, and only the
+/// merchant's account shows it.
+fn note_unanswered(entry: &mut LiveEntry, now: Now, step: &mut Step) {
+    let since = *entry.stuck_since.get_or_insert(now.mono);
+    let is_overdue = now.mono.saturating_sub(since) >= MAX_STUCK;
+    if is_overdue && !std::mem::replace(&mut entry.is_overdue, true) {
+        let what = "no answer for an hour to whether it was carried out after all; see the merchant's account";
+        step.alarm(&entry.record.operation.id, what);
     }
 }
 

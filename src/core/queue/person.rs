@@ -85,15 +85,15 @@ impl Core {
         let target = of.as_ref().and_then(|of| self.held.get(of));
         let left = target.and_then(|target| target.operation().left);
         // All that is owed is brought back, or the rest could neither be refunded nor cancelled afterwards.
-        if let Some(left) = left.filter(|left| denied && *left != entry.record.operation.amount) {
+        if let Some(left) = left.filter(|_| denied) {
             entry.record.operation.amount = left;
-            // Its lines are those of another sum.
-            entry.record.receipt = None;
         }
         let amount = entry.record.operation.amount;
         entry.record.set_aside = false;
         entry.record.rechecks.clear();
         entry.end_errors();
+        // What the service refused hours ago, it may carry out now.
+        entry.refusal = None;
         // A person's try closes the till no second time for an hour.
         entry.is_last_try = true;
         entry.record.operation.error = None;

@@ -275,7 +275,7 @@ impl Core {
     fn refuse(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
         let id = sale.record.operation.id.clone();
         self.end_unpaid(sale, failure, now, step);
-        self.watch_refused(&id, now, step);
+        self.watch_end(&id, "a refused payment is asked for again later", now, step);
     }
 
     // ---- the answer was lost ------------------------------------------------------------------
@@ -336,10 +336,10 @@ impl Core {
             return;
         };
         if doubt.unsent && sale.deadline <= now.mono {
-            let old = sale.record.clone();
+            let id = sale.record.operation.id.clone();
             let what = "nobody came in time";
             self.finish(sale, State::Expired, None, what, now, step);
-            return self.watch_number(&old, now, step);
+            return self.watch_end(&id, LOST_PAYMENT, now, step);
         }
         if doubt.until <= now.mono && doubt.unsent {
             // No report came: what may stand under the old number is asked for later.

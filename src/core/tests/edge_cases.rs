@@ -602,3 +602,85 @@ fn debug_output_of_core_and_answers_holds_no_session() {
         "the answer's Debug shows the session"
     );
 }
+
+// ---- no disk is believed ------------------------------------------------------------------------
+
+#[test]
+fn a_refund_whose_sending_the_disk_has_lost_is_looked_up_before_it_leaves_again() {
+    for carried_out in [true, false] {
+        let mut world = World::sold();
+        world.refund("r1", "s", 500);
+        // As it was before its reversal was written as sent.
+        let unsent = world.first_record("r1");
+        world.run_due();
+        world.answer(if carried_out {
+            Fate::Answered
+        } else {
+            Fate::RequestLost
+        });
+        world.journal.insert("r1".into(), unsent);
+        world.crash(SECOND);
+        world.live_on(60 * SECOND);
+        assert_eq!(world.state("r1"), State::Done);
+        let paid = world.operation("s").payment_id.unwrap();
+        assert_eq!(
+            world.service.reversed(paid),
+            500,
+            "carried out before: {carried_out}"
+        );
+    }
+}
+
+#[test]
+fn a_sale_that_expired_meanwhile_may_have_been_paid_although_the_disk_knows_of_no_payment() {
+    for aborted in [true, false] {
+        let mut world = World::new(Mode::DynamicQr);
+        world.begin("s", 1999);
+        world.settle();
+        let unsent = world.journal["s"].clone();
+        world.join();
+        world.live_on(2 * SECOND);
+        world.buyer(PaymentStatus::Ok);
+        world.live_on(2 * SECOND);
+        assert_eq!(world.state("s"), State::Done);
+        world.journal.insert("s".into(), unsent);
+        world.crash(if aborted { SECOND } else { 600 * SECOND });
+        if aborted {
+            world.abort("s");
+        }
+        let ended = if aborted {
+            State::Cancelled
+        } else {
+            State::Expired
+        };
+        assert_eq!(world.state("s"), ended);
+        world.live_on(900 * SECOND);
+        let sale = world.operation("s");
+        assert_eq!((sale.state, sale.undo), (ended, Some(Undo::Done)));
+        let paid = sale.payment_id.unwrap();
+        assert_eq!(world.service.reversed(paid), 1999);
+    }
+}
+
+#[test]
+fn a_held_answer_after_its_sale_was_undone_is_no_second_payment() {
+    let mut world = held(Mode::DynamicQr);
+    world.abort("s");
+    world.live_on(30 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(600 * SECOND);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    let entries = |world: &World| {
+        world
+            .journal
+            .keys()
+            .filter(|id| id.starts_with('~'))
+            .count()
+    };
+    let (before, alarms) = (entries(&world), world.alarms.len());
+    if !world.held.is_empty() {
+        world.let_go();
+    }
+    world.live_on(60 * SECOND);
+    assert_eq!((entries(&world), world.alarms.len()), (before, alarms));
+}

@@ -226,6 +226,7 @@ fn a_clock_that_was_set_back_does_not_put_off_the_question_for_what_was_absent()
     world.crash(SECOND);
     world.live_on(3700 * SECOND);
     assert_eq!(world.operation("s").left.unwrap().0, 1499);
+    assert_eq!(world.alarms.len(), 1, "it was found");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, World};
+use super::world::{Fate, World, closed_by_a_person};
 use crate::core::event::Event;
-use crate::core::record::{EntryRecord, Record};
-use crate::operation::{ErrorCode, Mode, State, Undo};
+use crate::core::record::{EntryRecord, Record, Reversal};
+use crate::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::report::{Compared, Comparison};
-use crate::service::call::{Call, PaymentStatus};
+use crate::service::call::{Call, Failure, Heard, PaymentStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -221,9 +221,117 @@ fn a_cancelled_refund_that_reaches_the_buyer_after_all_is_taken_from_left_until_
     assert_eq!((world.state("c1"), left(&world)), (State::Done, 1299));
 }
 
+/// A refund that was told failed, and found made after all.
+fn late_refund() -> World {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.live_on(MINUTE);
+    assert_eq!(world.state("r1"), State::Failed);
+    world.live_on(15 * MINUTE);
+    assert_eq!(world.operation("s").left.unwrap().0, 1499);
+    world
+}
+
+#[test]
+fn a_late_refund_is_counted_once_however_often_its_shift_is_reconciled() {
+    let mut world = late_refund();
+    let compared = compare(&world);
+    assert_eq!(count(&compared), (1, &[][..]), "the till was told failed");
+    for _ in 0..2 {
+        let entry = Box::new(world.entry("r1").clone());
+        let target = Some(world.journal["s"].clone());
+        world.event(Event::Recheck { entry, target });
+        world.live_on(MINUTE);
+        assert_eq!(world.operation("s").left.unwrap().0, 1499);
+    }
+}
+
+#[test]
+fn an_absent_refund_that_is_reported_is_a_difference_and_asked_for_again() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.live_on(6 * MINUTE);
+    assert_eq!(world.state("r1"), State::Failed);
+    assert_eq!(count(&compare(&world)), (1, &["r1".to_owned()][..]));
+    let entry = Box::new(world.entry("r1").clone());
+    world.event(Event::Recheck {
+        entry,
+        target: None,
+    });
+    world.live_on(SECOND);
+    assert_eq!(
+        (world.operation("s").left.unwrap().0, world.alarms.len()),
+        (1499, 1)
+    );
+}
+
+/// Whether the undoing as `change` leaves it answers for a payment that is reported paid.
+fn answers_for(change: impl FnOnce(&mut EntryRecord)) -> bool {
+    let mut world = cancelled();
+    set(&mut world, 1000, PaymentStatus::Ok);
+    let mut entry = world.entry("~1").clone();
+    change(&mut entry);
+    world
+        .journal
+        .insert("~1".into(), Record::Entry(Box::new(entry)));
+    compare(&world).count() == 0
+}
+
+#[test]
+fn reversals_that_are_known_a_living_undoing_or_a_person_answer_for_a_payment() {
+    assert!(!answers_for(|_| {}));
+    assert!(!answers_for(|entry| entry.operation.undo = Some(Undo::Done)));
+    assert!(answers_for(|entry| entry.reversal = Reversal::Known(7)));
+    assert!(!answers_for(|entry| {
+        entry.reversal = Reversal::Known(7);
+        entry.operation.amount.0 -= 1;
+    }));
+    assert!(!answers_for(|entry| {
+        entry.reversal = Reversal::Known(7);
+        entry.operation.state = State::Failed;
+    }));
+    assert!(answers_for(|entry| entry.operation.state = State::Queued));
+    assert!(answers_for(|entry| {
+        entry.operation.state = State::Failed;
+        entry.settled = Some("by hand".into());
+    }));
+}
+
 // ---- no report is whole on its own word ---------------------------------------------------------
 
 /// A till that has sold, at a service whose reports end too early from now on.
+/// A refund that was set aside with an open fate, and that the service has carried out.
+fn closed_refund(outcome: Outcome) -> World {
+    let mut world = World::sold();
+    world.service.fails = Some(|_, call| {
+        matches!(call, Call::LookUp { .. }).then(|| Failure::Lost {
+            detail: "HTTP 500".into(),
+            heard: Heard::Status,
+        })
+    });
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    world.live_on(Duration::from_secs(4000));
+    assert!(world.entry("r1").set_aside);
+    world.event(closed_by_a_person(9, "r1", outcome, "проверено"));
+    world
+}
+
+#[test]
+fn a_persons_word_is_no_difference_where_the_service_bears_it_out() {
+    let compared = compare(&closed_refund(Outcome::CarriedOut));
+    assert_eq!(compared.count(), 0, "{:?}", compared.differences);
+    assert_eq!(compared.till.net, compared.service.net);
+    assert_eq!(compared.settled, ["r1"]);
+    let compared = compare(&closed_refund(Outcome::NotCarriedOut));
+    assert_eq!(compared.count(), 1, "{:?}", compared.differences);
+}
+
 fn cut_short() -> World {
     let mut world = World::sold();
     world.settings.mode = Mode::ConsumerQr;
@@ -352,6 +460,21 @@ fn a_refusal_that_no_whole_report_confirms_is_told_as_a_lost_answer() {
 }
 
 #[test]
+fn a_restored_sale_does_not_begin_anew_by_a_report_that_is_not_whole() {
+    let mut world = cut_short();
+    world.begin("t", 500);
+    world.settle();
+    let number = world.operation("t").order_number.clone();
+    world.crash(SECOND);
+    world.settle();
+    assert_eq!(world.operation("t").order_number, number);
+    world.service.rows = None;
+    world.live_on(2 * SECOND);
+    assert_ne!(world.operation("t").order_number, number);
+    assert_eq!(world.state("t"), State::AwaitingScan);
+}
+
+#[test]
 fn a_refused_reversal_is_not_believed_where_the_report_is_not_whole() {
     let mut world = cut_short();
     world.cancel("c1", "s", false);
@@ -476,6 +599,30 @@ fn a_reserve_is_not_given_back_by_a_report_that_is_not_whole_but_by_the_last_que
     assert!(world.entry("r1").rechecks.is_empty());
 }
 
+/// What the look-up that is under way wants to see beside its numbers.
+fn witnesses_asked_for(world: &World) -> Vec<String> {
+    let Some((_, Call::LookUp { witnesses, .. })) = world.pending.first() else {
+        panic!("{:?}", world.pending)
+    };
+    witnesses.clone()
+}
+
+#[test]
+fn a_sale_in_another_account_bears_no_witness() {
+    for is_ours in [true, false] {
+        let mut world = World::sold();
+        if !is_ours {
+            world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
+        }
+        world.settings.mode = Mode::ConsumerQr;
+        world.crash(SECOND);
+        lose_a_paid_sale(&mut world);
+        world.run_due();
+        let witnesses = witnesses_asked_for(&world);
+        assert_eq!(witnesses.len(), usize::from(is_ours));
+    }
+}
+
 #[test]
 fn a_fresh_sale_bears_no_witness_while_the_report_may_lag() {
     let mut world = World::sold();
@@ -484,9 +631,5 @@ fn a_fresh_sale_bears_no_witness_while_the_report_may_lag() {
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::Refused);
-    let witnesses = world.pending.iter().find_map(|(_, call)| match call {
-        Call::LookUp { witnesses, .. } => Some(witnesses.clone()),
-        _ => None,
-    });
-    assert_eq!(witnesses, Some(Vec::new()));
+    assert_eq!(witnesses_asked_for(&world), [""; 0]);
 }

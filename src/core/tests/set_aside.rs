@@ -456,3 +456,87 @@ fn the_same_refund_is_not_given_twice_while_the_first_may_have_been_carried_out(
     assert_eq!(buyer_has_paid(&world), 1999 - 500 - 300);
     assert_eq!(world.operation("s").left.map(|left| left.0), Some(1199));
 }
+
+#[test]
+fn a_retry_sends_what_was_refused_hours_ago() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.service.fails = Some(reports_fail);
+    world.answer(Fate::Refused);
+    world.live_on(HOUR + 120 * SECOND);
+    assert!(world.entry("c1").set_aside);
+    world.service.fails = None;
+    retry(&mut world, "c1").unwrap();
+    world.live_on(120 * SECOND);
+    assert_eq!(
+        (world.state("c1"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+}
+
+#[test]
+fn a_retry_of_another_sum_sends_no_lines_of_the_whole_one() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    assert!(world.entry("c1").receipt.is_some());
+    world.answer(Fate::Refused);
+    world.settle();
+    world.refund("r1", "s", 500);
+    world.settle();
+    // What the journal keeps of the wish does not change, so that a restart sends the same.
+    world.crash(SECOND);
+    retry(&mut world, "c1").unwrap();
+    world.run_due();
+    world.answer(Fate::Answered);
+    let Some((_, Call::Reverse { receipt, sum, .. })) = world.pending.first() else {
+        panic!("{:?}", world.pending)
+    };
+    assert_eq!((receipt.as_ref(), sum.0), (None, 1499));
+}
+
+#[test]
+fn a_watched_number_that_nobody_can_ask_for_is_told() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.live_on(120 * SECOND);
+    assert_eq!(world.state("r1"), State::Failed);
+    world.service.fails = Some(reports_fail);
+    world.live_on(HOUR);
+    assert_eq!(world.core.status(world.now).overdue, 0);
+    let alarms = world.alarms.len();
+    world.live_on(HOUR);
+    assert_eq!(world.core.status(world.now).overdue, 1);
+    world.live_on(HOUR);
+    assert_eq!(world.alarms.len(), alarms + 1, "it is told once");
+    world.service.fails = None;
+    world.live_on(600 * SECOND);
+    assert_eq!(world.core.status(world.now).overdue, 0);
+}
+
+#[test]
+fn a_cancelled_refund_that_turns_up_after_the_sale_was_undone_leaves_its_rest() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.live_on(10 * SECOND);
+    world.cancel("x1", "r1", false);
+    world.run_due();
+    world.answer(Fate::LateCopyRefused(300));
+    world.settle();
+    assert!(world.entry("x1").set_aside);
+    world.cancel("c1", "s", false);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    world.live_on(2 * HOUR);
+    let sale = world.operation("s");
+    assert_eq!((sale.undo, sale.left.map(|left| left.0)), (None, Some(500)));
+    world.refund("r2", "s", 500);
+    world.live_on(10 * SECOND);
+    assert_eq!(
+        (world.state("r2"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+}

@@ -84,6 +84,8 @@ pub(super) struct World {
     pub core: Core,
     pub now: Now,
     pub journal: BTreeMap<String, Record>,
+    /// Each operation as it was written first.
+    firsts: BTreeMap<String, Record>,
     pub service: Service,
     pub pending: Vec<(RequestId, Call)>,
     /// Requests whose answer the service holds; they have taken effect.
@@ -130,6 +132,7 @@ impl World {
             core,
             now,
             journal: BTreeMap::new(),
+            firsts: BTreeMap::new(),
             service: Service {
                 reverses_pending: true,
                 ..Service::default()
@@ -179,12 +182,21 @@ impl World {
         self.take(step);
     }
 
+    /// An operation as it was journalled first.
+    pub(super) fn first_record(&self, id: &str) -> Record {
+        self.firsts[id].clone()
+    }
+
     fn take(&mut self, step: Step) {
         for write in step.writes {
             let operation = write.record.operation();
             self.states.push((operation.id.clone(), operation.state));
             self.check_write(&write.record);
-            self.journal.insert(operation.id.clone(), write.record);
+            let id = operation.id.clone();
+            self.firsts
+                .entry(id.clone())
+                .or_insert_with(|| write.record.clone());
+            self.journal.insert(id, write.record);
         }
         for effect in step.effects {
             match effect {

@@ -314,3 +314,43 @@ fn a_refused_cancellation_that_is_absent_waits_for_a_person() {
     is_told_as_refused(&operation);
     assert_eq!(service.balance(), 1999);
 }
+
+#[test]
+fn a_person_closes_it_with_a_word_on_what_has_happened_and_the_books_follow() {
+    let (service, till) = sold(false);
+    cancel(&till);
+    wait_for("the word that a person is needed", || {
+        (till.operation("s-1")["undo"] == "set_aside").then_some(())
+    });
+    let settle = "/v1/queue/c-1/settle";
+    for wordless in [
+        json!({"reason": "checked"}),
+        json!({"reason": "checked", "outcome": "perhaps"}),
+    ] {
+        let (status, problem) = till.ask("POST", settle, wordless);
+        assert_eq!(
+            (status, &problem["code"]),
+            (400, &json!("invalid")),
+            "{problem}"
+        );
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("not_carried_out"), "{problem}");
+    }
+    let silent = ["queue", "settle", "c-1", "--reason", "checked"];
+    let told = till.verb(&silent).output().unwrap();
+    assert_eq!(told.status.code(), Some(64), "{told:?}");
+    assert_eq!(till.operation("c-1")["state"], "queued");
+    let said = [silent.as_slice(), &["--outcome", "not_carried_out"]].concat();
+    let told = till.verb(&said).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let operation = till.operation("c-1");
+    assert_eq!(operation["state"], "failed");
+    no_line_is_empty(&till, &operation);
+    let sale = till.operation("s-1");
+    assert_eq!((&sale["undo"], &sale["left"]), (&json!(null), &json!(1999)));
+    assert_eq!(
+        till.ask("GET", "/v1/queue", json!(null)).1["items"],
+        json!([])
+    );
+    assert_eq!(service.balance(), 1999);
+}
