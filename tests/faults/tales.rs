@@ -377,7 +377,7 @@ impl World<'_> {
         }
     }
 
-    fn is_entry_of(&self, entry: &str, of: &str) -> bool {
+    pub(crate) fn is_entry_of(&self, entry: &str, of: &str) -> bool {
         let record = self.records.get(entry);
         record.is_some_and(|record| record.operation().of.as_deref() == Some(of))
     }

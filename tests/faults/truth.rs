@@ -14,7 +14,7 @@ use oplati::service::call::{PaymentInfo, PaymentStatus};
 
 use crate::known::is_known;
 use crate::plan::Endpoint;
-use crate::service::Payment;
+use crate::service::{BY_HAND, Payment};
 use crate::world::{Check, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -42,9 +42,6 @@ impl World<'_> {
         self.reconcile()?;
         self.live_on(HOUR)?;
         self.retry_all()?;
-        if is_known("S7") {
-            self.retry_all()?;
-        }
         self.check_nothing_blocks()?;
         self.check_retried()?;
         self.reconcile()?;
@@ -76,7 +73,7 @@ impl World<'_> {
     fn is_blind_for_ever(&self) -> bool {
         let quirks = &self.service.quirks;
         let no_report = matches!(self.broken, Some((Endpoint::Report, _)));
-        quirks.for_ever && (quirks.hides() || is_known("S6") && (quirks.nameless_rows || no_report))
+        quirks.for_ever && (quirks.hides() || quirks.nameless_rows || no_report)
     }
 
     fn retry_all(&mut self) -> Check {
@@ -94,7 +91,7 @@ impl World<'_> {
             let Some(Record::Entry(entry)) = self.records.get(&id) else {
                 continue;
             };
-            let is_barred = self.is_sale_undone(entry) || is_known("S4") && self.is_undone_anew(entry);
+            let is_barred = self.is_sale_undone(entry);
             if !self.is_ill_for_ever() && !is_barred && self.would_be_carried_out(entry) {
                 let why = entry.last_error.clone().unwrap_or_default();
                 return Err(format!(
@@ -112,18 +109,6 @@ impl World<'_> {
         let sale = refund.and_then(|refund| self.records.get(refund.operation().of.as_ref()?));
         let undo = sale.and_then(|sale| sale.operation().undo);
         matches!(undo, Some(Undo::Pending | Undo::Done))
-    }
-
-    /// Whether another entry has brought the same payment back already.
-    fn is_undone_anew(&self, entry: &EntryRecord) -> bool {
-        let target = entry.target.payment_id;
-        self.records.values().any(|record| {
-            matches!(record, Record::Entry(other)
-                if other.operation.id != entry.operation.id
-                    && target.is_some()
-                    && other.target.payment_id == target
-                    && other.operation.state == State::Done)
-        })
     }
 
     fn would_be_carried_out(&self, entry: &EntryRecord) -> bool {
@@ -205,27 +190,13 @@ impl World<'_> {
         let paid: i64 = self.payments_of(&sale.id).map(|payment| self.kept(payment)).sum();
         let books =
             self.books(sale) + self.told_beside(&sale.id, differences) + self.told_absent(&sale.id);
-        if paid == books || self.is_excused(sale) {
+        if paid == books {
             return Ok(());
         }
         Err(format!(
             "{} is {:?} with undo {:?} and {:?} left, which makes {books}, but the buyer has paid {paid}",
             sale.id, sale.state, sale.undo, sale.left
         ))
-    }
-
-    /// Whether a known fault may have caused it.
-    fn is_excused(&self, sale: &Operation) -> bool {
-        let mut entries = self.forgotten.iter().filter_map(|id| self.records.get(id));
-        let is_forgotten = entries.any(|record| record.operation().of.as_ref() == Some(&sale.id));
-        is_known("S1") && is_forgotten
-            || is_known("S2") && self.is_lost_before_payment(sale)
-            || is_known("S5") && sale.undo == Some(Undo::Done) && sale.left.is_some_and(|left| left.0 > 0)
-    }
-
-    fn is_lost_before_payment(&self, sale: &Operation) -> bool {
-        let is_over = matches!(sale.state, State::Expired | State::Cancelled);
-        is_over && self.forgotten.contains(&sale.id)
     }
 
     /// Whether a reversal of it is under way for ever: only then it may be open in peace.
@@ -254,7 +225,19 @@ impl World<'_> {
     fn books(&self, sale: &Operation) -> i64 {
         let has_paid = sale.state == State::Done && sale.undo != Some(Undo::Done);
         let left = sale.left.filter(|_| has_paid).map_or(0, |left| left.0);
-        left + self.owed(sale)
+        left + self.held(&sale.id) + self.owed(sale)
+    }
+
+    /// What refunds hold of a sale that were told as failed, and that nobody can say more of yet.
+    fn held(&self, sale: &str) -> i64 {
+        let refunds = self.every_record().filter_map(|record| match record {
+            Record::Entry(entry) if entry.operation.of.as_deref() == Some(sale) => Some(entry),
+            Record::Entry(_) | Record::Sale(_) => None,
+        });
+        let holds = refunds.filter(|entry| {
+            entry.left_held_until.is_some() && self.outcome_of(entry) == Outcome::NotCarriedOut
+        });
+        holds.map(|entry| entry.operation.amount.0).sum()
     }
 
     /// What a person has left as it was, of money that was to go back to the buyer: of the sale's own payment
@@ -269,8 +252,7 @@ impl World<'_> {
             self.settled_as.get(&entry.operation.id) == Some(&Outcome::NotCarriedOut)
         };
         let (mut own, mut second) = (0, BTreeMap::new());
-        let is_doubled = |entry: &&EntryRecord| is_known("S4") && self.is_undone_anew(entry);
-        for entry in entries.filter(is_left).filter(|entry| !is_doubled(entry)) {
+        for entry in entries.filter(is_left) {
             // Who looks into the merchant's account for a number sees every payment under it.
             let under_number = self.service.paid_under(&entry.target.order_number);
             let amount = match entry.target.payment_id {
@@ -292,6 +274,9 @@ impl World<'_> {
     /// What a reconciliation tells of a sale beside its records: rows that a second delivery has made, or
     /// whose records the disk has lost.
     fn told_beside(&self, sale: &str, differences: &[Difference]) -> i64 {
+        if self.purged.contains_key(sale) {
+            return 0;
+        }
         let unknown = differences.iter().filter(|one| one.what == What::UnknownHere);
         let rows = unknown.filter_map(|one| self.service.ledger.get(&one.payment_id?));
         rows.filter(|row| self.may_be_unknown(row))
@@ -305,13 +290,32 @@ impl World<'_> {
                 },
                 None => 0,
             })
-            .sum()
+            .sum::<i64>()
+            - self.forgotten_by_hand(sale)
+    }
+
+    /// What a person has given back in the merchant's account, who knows it although the disk has forgotten
+    /// that he said so.
+    fn forgotten_by_hand(&self, sale: &str) -> i64 {
+        let is_said = |id: &String| {
+            self.settled_as.get(id) == Some(&Outcome::CarriedOut) && self.is_entry_of(id, sale)
+        };
+        if !self.forgotten.contains(sale) || self.settled_as.keys().any(is_said) {
+            return 0;
+        }
+        let rows = self.payments_of(sale).flat_map(|payment| {
+            let id = Some(payment.info.payment_id);
+            self.service.ledger.values().filter(move |row| {
+                row.target == id && row.info.order_number.starts_with(BY_HAND)
+            })
+        });
+        rows.map(|row| row.info.sum.0).sum()
     }
 
     /// Whether an entry of ours is for that payment.
     fn is_being_undone(&self, row: &Payment) -> bool {
         let id = row.info.payment_id;
-        self.records.values().any(|record| {
+        self.every_record().any(|record| {
             matches!(record, Record::Entry(entry) if entry.target.payment_id == Some(id))
         })
     }
@@ -432,10 +436,9 @@ impl World<'_> {
                 let of = operation.of.as_deref().unwrap_or(&operation.id);
                 settled || self.is_open(of) || self.is_settled(of) || self.is_settled(&operation.id)
             });
-            let is_excused = record.is_some_and(|record| self.is_excused(record.operation()));
             let owner = row.and_then(|row| self.owner_of(row));
             let is_old = owner.is_some_and(|owner| self.purged.contains_key(owner));
-            if !explained && !is_old && !is_excused && !row.is_some_and(|row| self.may_be_unknown(row)) {
+            if !explained && !is_old && !row.is_some_and(|row| self.may_be_unknown(row)) {
                 return Err(format!("the report shows {difference:?}"));
             }
         }
