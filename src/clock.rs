@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
 
 /// One instant on both clocks.
 ///
@@ -41,6 +41,56 @@ impl Clock {
             mono: self.began.elapsed(),
         }
     }
+
+    /// An instant of this process on its `mono`.
+    #[must_use]
+    pub fn mono_of(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.began)
+    }
+}
+
+/// A clock that is no further off the service's is confirmed.
+pub const MAX_CONFIRMED_SKEW: SignedDuration = SignedDuration::from_mins(2);
+
+/// The service's clock, as its newest `Date` told it. From then on it is reckoned with `mono`, so that a
+/// jump of the till's clock is noticed at once, and not at the next answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceClock {
+    date: Timestamp,
+    received: Duration,
+}
+
+impl ServiceClock {
+    /// `received` on the process's `mono`.
+    #[must_use]
+    pub fn new(date: Timestamp, received: Duration) -> ServiceClock {
+        ServiceClock { date, received }
+    }
+
+    /// When its `Date` came.
+    #[must_use]
+    pub fn received(&self) -> Duration {
+        self.received
+    }
+
+    /// The service's time.
+    #[must_use]
+    pub fn at(&self, now: Now) -> Timestamp {
+        let since = now.mono.saturating_sub(self.received);
+        self.date.checked_add(since).unwrap_or(self.date)
+    }
+
+    /// How far the service's clock is ahead of the till's.
+    #[must_use]
+    pub fn skew(&self, now: Now) -> SignedDuration {
+        self.at(now).duration_since(now.wall)
+    }
+
+    /// Whether the till's clock agrees with it.
+    #[must_use]
+    pub fn confirms(&self, now: Now) -> bool {
+        self.skew(now).abs() <= MAX_CONFIRMED_SKEW
+    }
 }
 
 /// The zone of the service and its shifts. Belarus keeps UTC+3 the whole year since 2011; where a machine has no time
@@ -60,4 +110,35 @@ pub fn minsk() -> TimeZone {
 pub fn wall() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_of_the_tills_clock_after_the_answer_is_noticed_at_once() {
+        let date: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
+        let service = ServiceClock::new(date, Duration::from_secs(10));
+        let now = |wall: &str, mono| Now {
+            wall: wall.parse().unwrap(),
+            mono: Duration::from_secs(mono),
+        };
+        assert!(service.confirms(now("2026-11-24T09:01:59Z", 10)));
+        assert!(service.confirms(now("2026-11-24T09:01:30Z", 100)));
+        assert_eq!(
+            service.skew(now("2026-11-24T09:01:30Z", 100)),
+            SignedDuration::ZERO
+        );
+        for wrong in [
+            "2006-11-24T09:01:30Z",
+            "2028-11-24T09:01:30Z",
+            "2026-11-24T09:03:31Z",
+        ] {
+            assert!(!service.confirms(now(wrong, 100)), "{wrong}");
+        }
+        // Whatever a server may call its time.
+        let last = ServiceClock::new(Timestamp::MAX, Duration::ZERO);
+        assert!(!last.confirms(now("2026-11-24T09:00:00Z", 100)));
+    }
 }

@@ -3,11 +3,13 @@
 //! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
 //! - `access`: who may call · `answer`: reading requests and writing problems
 //! - `session`, `technician`: the technician's way in, and the page
+//! - `hangup`: callers that are gone
 //! - `routes`, `events`, `inspect`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
 
 mod access;
 mod answer;
 mod events;
+mod hangup;
 mod inspect;
 pub mod listen;
 pub mod notices;

@@ -1,5 +1,6 @@
 //! HTTP over the Unix socket and loopback TCP, with bounds on everything a caller can hold open.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tower::ServiceExt as _;
 
 use super::Api;
 use super::access::Door;
+use super::hangup::Line;
 use super::session::Sessions;
 use super::till::Till;
 use crate::secret::Secret;
@@ -77,7 +79,10 @@ pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>
 }
 
 /// Lets callers in; a failed accept is waited out by the listener itself.
-async fn serve_door<L: Listener>(mut listener: L, router: Router, mut stop: watch::Receiver<bool>) {
+async fn serve_door<L>(mut listener: L, router: Router, mut stop: watch::Receiver<bool>)
+where
+    L: Listener<Io: AsFd>,
+{
     let mut connections = Connections::new(router, stop.clone());
     while !*stop.borrow() {
         let permit = connections.permit().await;
@@ -118,13 +123,14 @@ impl Connections {
 
     fn take(
         &mut self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        stream: impl AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
         permit: Option<OwnedSemaphorePermit>,
     ) {
         while self.tasks.try_join_next().is_some() {}
         let (router, mut stop) = (self.router.clone(), self.stop.clone());
         self.tasks.spawn(async move {
             let _permit = permit;
+            let line = Line::of(&stream);
             let service = hyper::service::service_fn(move |request: Request<Incoming>| {
                 router.clone().oneshot(request.map(Body::new))
             });
@@ -136,8 +142,20 @@ impl Connections {
                 .max_buf_size(MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);
+            let gone = async {
+                match &line {
+                    Ok(line) => line.gone().await,
+                    Err(error) => {
+                        tracing::debug!(%error, "Who hangs up is not noticed");
+                        std::future::pending().await
+                    }
+                }
+            };
             let ended = tokio::select! {
+                biased;
                 ended = connection.as_mut() => ended,
+                // "A caller that goes is noticed at once and frees its place."
+                () = gone => return,
                 _ = stop.changed() => {
                     connection.as_mut().graceful_shutdown();
                     connection.await

@@ -52,6 +52,8 @@ pub(super) struct Admission {
     wants: Granted,
     until: Duration,
     asking: Asking,
+    /// The service was asked whether it is there, and for its time.
+    probed: bool,
     refused: Option<Problem>,
 }
 
@@ -88,7 +90,7 @@ impl Core {
         }
         self.hold_facts(&asked.facts);
         let allowed = self
-            .may_begin(&asked, now)
+            .may_begin(&asked)
             .and_then(|()| self.check_target(&asked.wish, &asked.facts));
         if let Err(problem) = allowed {
             return step.reply(ticket, Reply::Begun(Err(problem)));
@@ -102,7 +104,7 @@ impl Core {
         self.admit(granted, now, step);
     }
 
-    fn may_begin(&self, asked: &Asked, now: Now) -> Result<(), Problem> {
+    fn may_begin(&self, asked: &Asked) -> Result<(), Problem> {
         let Some(account) = &self.settings.account else {
             return Err(Problem::new(
                 Code::NotConfigured,
@@ -116,14 +118,6 @@ impl Core {
         let target = asked.facts.target.as_ref();
         if let Some(target) = target.filter(|target| target.account() != account) {
             return Err(foreign_account(&target.operation().id));
-        }
-        let with_buyer = matches!(asked.wish, Wish::Sale(_) | Wish::Card(_));
-        if with_buyer && self.clock_is_behind(now) {
-            return Err(Problem::new(
-                Code::TemporarilyUnavailable,
-                "Часы кассы отстают от последней записи журнала",
-                "Установите верные дату и время",
-            ));
         }
         if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {
             return Err(Problem::new(
@@ -142,10 +136,23 @@ impl Core {
         Ok(())
     }
 
-    /// Whether the clock is earlier than what the journal knows.
-    pub(super) fn clock_is_behind(&self, now: Now) -> bool {
-        self.newest
-            .is_some_and(|newest| newest.duration_since(now.wall) > CLOCK_TOLERANCE)
+    /// Whether the clock is earlier than what the journal knows, and the service does not confirm it.
+    pub(super) fn clock_is_doubtful(&self, now: Now) -> bool {
+        let newest = self.newest;
+        let is_behind =
+            newest.is_some_and(|newest| newest.duration_since(now.wall) > CLOCK_TOLERANCE);
+        is_behind && !self.service_clock.is_some_and(|clock| clock.confirms(now))
+    }
+
+    /// A caller has hung up: what it waits for is not begun, unless another waits for the same.
+    pub(super) fn caller_gone(&mut self, ticket: Ticket) {
+        let Some(admission) = &mut self.admission else {
+            return;
+        };
+        admission.wants.tickets.retain(|other| *other != ticket);
+        if admission.wants.tickets.is_empty() {
+            self.admission = None;
+        }
     }
 
     fn admit(&mut self, wants: Granted, now: Now, step: &mut Step) {
@@ -159,6 +166,7 @@ impl Core {
         let mut admission = Admission {
             until: now.mono,
             asking: Asking::Nothing,
+            probed: false,
             refused: None,
             wants,
         };
@@ -170,18 +178,25 @@ impl Core {
         };
         if queued {
             self.wake_entries(now);
-        } else if self.down && self.questions.free_at(&[]) > now.mono {
-            // The service has asked for patience, which a probe obeys, too.
-            return admission
-                .wants
-                .refuse(&Problem::temporarily_unavailable(), step);
-        } else if self.down {
-            let shift = shift::of_day(now.wall);
-            let request = self.request(&admission.wants.id, Call::Probe { shift }, step);
-            admission.asking = Asking::Probe(request);
+        } else if self.down || self.clock_is_doubtful(now) {
+            return self.probe(admission, now, step);
         } else if admission.foreign_payment().is_none() {
             return self.begin(admission.wants, None, now, step);
         }
+        self.admission = Some(admission);
+    }
+
+    /// Asks the service whether it is there, and for its time.
+    fn probe(&mut self, mut admission: Admission, now: Now, step: &mut Step) {
+        if self.questions.free_at(&[]) > now.mono {
+            // The service has asked for patience, which a probe obeys, too.
+            let problem = Problem::temporarily_unavailable();
+            return admission.wants.refuse(&problem, step);
+        }
+        let shift = shift::of_day(now.wall);
+        let request = self.request(&admission.wants.id, Call::Probe { shift }, step);
+        admission.asking = Asking::Probe(request);
+        admission.probed = true;
         self.admission = Some(admission);
     }
 
@@ -264,6 +279,17 @@ impl Core {
             self.admission = Some(admission);
             return false;
         }
+        // "A clock earlier than the newest journal entry makes a `PUT` probe first; only one that stays
+        // unconfirmed is refused."
+        if self.clock_is_doubtful(now) && !admission.probed {
+            admission.until = now.mono + PROBE_TRY;
+            self.probe(admission, now, step);
+            return false;
+        }
+        if self.clock_is_doubtful(now) && admission.wants.relies_on_clock() {
+            admission.wants.refuse(&clock_behind(), step);
+            return false;
+        }
         let known = match &admission.asking {
             Asking::Known(info) => Some(info.as_ref().clone()),
             Asking::Nothing | Asking::Probe(_) | Asking::Payment(_) => None,
@@ -330,6 +356,15 @@ impl Granted {
         }
     }
 
+    /// Whether it would take its time or its shift from the till's clock. A refund whose shift the till
+    /// has named is owed to the buyer whatever the clock says.
+    fn relies_on_clock(&self) -> bool {
+        match &self.wish {
+            Wish::Refund(refund) => refund.receipt.shift.is_none(),
+            Wish::Sale(_) | Wish::Card(_) | Wish::Cancellation(_) => true,
+        }
+    }
+
     fn refuse(self, problem: &Problem, step: &mut Step) {
         for ticket in self.tickets {
             step.reply(ticket, Reply::Begun(Err(problem.clone())));
@@ -345,6 +380,14 @@ impl Admission {
             Wish::Refund(_) | Wish::Sale(_) | Wish::Cancellation(_) | Wish::Card(_) => None,
         }
     }
+}
+
+fn clock_behind() -> Problem {
+    Problem::new(
+        Code::TemporarilyUnavailable,
+        "Часы кассы отстают от последней записи журнала",
+        "Установите верные дату и время",
+    )
 }
 
 fn foreign_account(id: &str) -> Problem {

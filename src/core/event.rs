@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Now;
+use crate::clock::{Now, ServiceClock};
 use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
 use crate::display::Scene;
 use crate::operation::{Mode, Operation, QueueItem, Verdict, Wish};
@@ -147,6 +147,13 @@ pub enum Event {
         request: RequestId,
         /// How.
         answer: Answer,
+    },
+    /// An answer of the service told its time. Comes before the [`Event::Answered`] of that answer.
+    ServiceClock(ServiceClock),
+    /// Who asked with this ticket does not wait for the answer any more.
+    CallerGone {
+        /// Of [`Event::Begin`].
+        ticket: Ticket,
     },
     /// No display can show the QR of the present sale.
     SceneRefused {

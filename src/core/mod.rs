@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::Now;
+use crate::clock::{Now, ServiceClock};
 use crate::display::Scene;
 use crate::problem::Code;
 use crate::problem::Problem;
@@ -88,6 +88,7 @@ pub struct Core {
     late: BTreeMap<RequestId, SaleRecord>,
     next_own: u64,
     newest: Option<Timestamp>,
+    service_clock: Option<ServiceClock>,
     down: bool,
     token_problem: Option<TokenProblem>,
     last_used_code: Option<Secret>,
@@ -110,7 +111,7 @@ struct Rollback {
 pub struct Status {
     /// No `regNum`.
     pub not_configured: bool,
-    /// The clock is earlier than the newest journal entry.
+    /// The clock is earlier than the newest journal entry, and the service does not confirm it.
     pub clock_behind: bool,
     /// A `no_connection` came and no valid answer since.
     pub down: bool,
@@ -152,6 +153,7 @@ impl Core {
             late: BTreeMap::new(),
             next_own: restored.next_own.max(1),
             newest: restored.newest,
+            service_clock: None,
             down: false,
             token_problem: None,
             last_used_code: None,
@@ -227,6 +229,8 @@ impl Core {
                     self.entry_answered(request, &answer, now, &mut step);
                 }
             }
+            Event::ServiceClock(clock) => self.service_clock = Some(clock),
+            Event::CallerGone { ticket } => self.caller_gone(ticket),
             Event::SceneRefused { reason } => self.scene_refused(&reason, now, &mut step),
             Event::Tick => self.tick(now, &mut step),
         }
@@ -273,7 +277,7 @@ impl Core {
     #[must_use]
     pub fn status(&self, now: Now) -> Status {
         Status {
-            clock_behind: self.clock_is_behind(now),
+            clock_behind: self.clock_is_doubtful(now),
             not_configured: self.settings.account.is_none(),
             down: self.down,
             token_problem: self.token_problem,
@@ -286,6 +290,12 @@ impl Core {
             overdue: self.entries.iter().filter(|entry| entry.is_overdue).count(),
             foreign: self.foreign.clone(),
         }
+    }
+
+    /// The service's clock, once an answer has told it.
+    #[must_use]
+    pub fn service_clock(&self) -> Option<ServiceClock> {
+        self.service_clock
     }
 
     /// Whether the next code may be a buyer's: a sale waits for one, or waits to begin and will.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -20,7 +21,7 @@ use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::display::Displays;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
-use crate::journal::Journal;
+use crate::journal::{Journal, Lock};
 use crate::operation::{Operation, QueueItem, Wish};
 use crate::problem::Problem;
 use crate::scanner::Original;
@@ -110,17 +111,19 @@ impl CoreLoop {
         }
     }
 
-    /// Runs until it is told to stop, or nobody can send any more.
+    /// Runs until it is told to stop, or nobody can send any more. Answers the journal's lock.
     pub(super) async fn run(
         mut self,
         first: Outcome,
         mut commands: mpsc::Receiver<Command>,
         mut inbound: mpsc::Receiver<Inbound>,
-    ) {
+    ) -> Option<Lock> {
         self.let_out(first).await;
         while !self.is_over() {
             self.publish_status();
             notify_watchdog();
+            self.pass_on_service_clock().await;
+            self.drop_gone_callers().await;
             self.pulse();
             if self.bench.tick() {
                 self.publish_changes();
@@ -139,6 +142,7 @@ impl CoreLoop {
             tokio::select! {
                 biased;
                 _ = stop.changed() => {}
+                () = until_a_caller_is_gone(&mut self.askers) => {}
                 Some(inbound) = inbound.recv() => self.take_inbound(inbound).await,
                 Some(command) = commands.recv() => self.take_command(command).await,
                 () = tokio::time::sleep(wait) => {}
@@ -147,7 +151,7 @@ impl CoreLoop {
         // Who still waits hears now, and not after the journal is closed.
         drop(std::mem::take(&mut self.askers));
         drop(commands);
-        self.parts.engine.into_storage().close();
+        self.parts.engine.into_storage().close()
     }
 
     /// What is looked after every few seconds, whatever else happens.
@@ -156,6 +160,22 @@ impl CoreLoop {
             self.publish_storage();
             self.publish_changes();
             self.save_tallies();
+        }
+    }
+
+    /// "A caller that goes frees its place; what was not begun by then is not begun."
+    async fn drop_gone_callers(&mut self) {
+        let mut gone = Vec::new();
+        self.askers.retain(|ticket, asker| {
+            let is_gone = matches!(asker, Asker::Begin(answer) if answer.is_closed());
+            if is_gone {
+                gone.push(*ticket);
+            }
+            !is_gone
+        });
+        for ticket in gone {
+            tracing::warn!(ticket, "Not begun: its caller is gone");
+            self.feed(Event::CallerGone { ticket }).await;
         }
     }
 
@@ -186,6 +206,16 @@ impl CoreLoop {
             .into_iter()
             .flatten()
             .fold(PULSE_INTERVAL, Duration::min)
+    }
+
+    /// Tells the core what the service's newest `Date` was; the daily check gets answers, too.
+    async fn pass_on_service_clock(&mut self) {
+        let newest = self.parts.shared.service_clock();
+        if let Some(clock) = newest
+            && newest != self.parts.engine.core().service_clock()
+        {
+            self.feed(Event::ServiceClock(clock)).await;
+        }
     }
 
     async fn feed(&mut self, event: Event) {
@@ -229,6 +259,7 @@ impl CoreLoop {
                 exchange,
             } => {
                 self.note_exchange(call, &exchange);
+                self.pass_on_service_clock().await;
                 self.tell_request(&operation, call, &exchange);
                 self.feed(Event::Answered {
                     request,
@@ -409,6 +440,20 @@ impl CoreLoop {
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Waits until somebody whose `PUT` waits has hung up.
+async fn until_a_caller_is_gone(askers: &mut BTreeMap<Ticket, Asker>) {
+    std::future::poll_fn(|context| {
+        let mut gone = false;
+        for asker in askers.values_mut() {
+            if let Asker::Begin(answer) = asker {
+                gone |= answer.poll_closed(context).is_ready();
+            }
+        }
+        if gone { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// A till that does not listen any more will ask again.

@@ -1,6 +1,6 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is, `reconciled`: what came of it · `state_file`: what is kept of it · `shared`: what the parts tell of themselves · `tallies`: counters of devices
+//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is, `reconciled`: what came of it · `state_file`: what is kept of it · `predecessor`: the process before · `shared`: what the parts tell of themselves · `tallies`: counters of devices
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
@@ -10,6 +10,7 @@ mod core_loop;
 mod daily_check;
 mod devices;
 mod effects;
+mod predecessor;
 mod reconciled;
 mod reconciler;
 mod refusal;
@@ -42,7 +43,7 @@ use crate::display::logo::Logo;
 use crate::display::{Displays, Look};
 use crate::engine::{self, Engine, Outcome};
 use crate::exit;
-use crate::journal::{Journal, JournalError, Reader};
+use crate::journal::{Journal, JournalError, Lock, Reader};
 use crate::profile::UnknownProfile;
 use crate::service::{self, Client, ClientError};
 
@@ -123,7 +124,7 @@ pub struct Daemon {
     socket_identity: Option<listen::Identity>,
     token_file: PathBuf,
     stop: watch::Sender<bool>,
-    core: JoinHandle<()>,
+    core: JoinHandle<Option<Lock>>,
     http: JoinHandle<()>,
     scans: JoinHandle<()>,
     displays: Arc<Displays>,
@@ -244,15 +245,18 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
             if let Err(error) = displays.show(&crate::display::Scene::Idle) {
                 tracing::debug!(%error, "No idle scene");
             }
-            let journal = paths.journal();
-            Box::pin(refusal::refuse(
-                journal,
+            let refused = refusal::refuse(
+                paths.journal(),
                 reason,
                 command_queue,
                 inbound_queue,
                 stopped,
                 devices::PassOn::new(shared.scanners()),
-            ))
+            );
+            Box::pin(async {
+                refused.await;
+                None
+            })
         }
     };
     let scans = spawn("oplati-scans", move || {
@@ -265,7 +269,10 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
             .build()
         {
             Ok(runtime) => runtime.block_on(heart),
-            Err(error) => tracing::error!(%error, "The core has no runtime"),
+            Err(error) => {
+                tracing::error!(%error, "The core has no runtime");
+                None
+            }
         },
     )?;
     tracing::info!(socket = %config.till.socket.display(), tcp = ?tcp_address, version = env!("CARGO_PKG_VERSION"), "The daemon runs");
@@ -284,7 +291,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
 }
 
 /// What the core's thread runs.
-type Heart = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+type Heart = std::pin::Pin<Box<dyn Future<Output = Option<Lock>> + Send>>;
 
 /// The engine with its journal, or the reason why there is none.
 struct Opened {
@@ -356,11 +363,11 @@ impl Daemon {
         // Scanners that have stopped are in no list any more.
         self.shared.save_tallies();
         self.shared.scanners().stop();
-        for (name, thread) in [
-            ("core", self.core),
-            ("http", self.http),
-            ("scans", self.scans),
-        ] {
+        let lock = self.core.join().unwrap_or_else(|_| {
+            tracing::error!(name = "core", "A thread died");
+            None
+        });
+        for (name, thread) in [("http", self.http), ("scans", self.scans)] {
             if thread.join().is_err() {
                 tracing::error!(name, "A thread died");
             }
@@ -370,6 +377,8 @@ impl Daemon {
         if is_there(&self.socket, self.socket_identity) {
             drop(std::fs::remove_file(&self.socket));
         }
+        // The last request has ended: now another process may count from here how long one was lost.
+        drop(lock);
         tracing::info!("The daemon has stopped");
     }
 }
@@ -395,6 +404,12 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+        let journal = Paths::below(&options.root).journal();
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            () = predecessor::ends(&journal) => {}
+        }
         let daemon = start(options)?;
         notify(sd_notify::NotifyState::Ready);
         let mut look = tokio::time::interval(Duration::from_secs(1));
@@ -421,7 +436,10 @@ fn notify(state: sd_notify::NotifyState<'_>) {
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DaemonError> {
+fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, DaemonError> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(body)

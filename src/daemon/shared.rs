@@ -16,7 +16,7 @@ use crate::api::till::{
     Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationStep,
     OperationsQuery, ServiceHealth, Watch,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock};
 use crate::core::Status;
 use crate::core::words;
 use crate::display::{DisplayState, Displays, Scene};
@@ -26,13 +26,10 @@ use crate::money::Kopecks;
 use crate::operation::{Mode, Operation, QueueItem, rfc3339_ms};
 use crate::problem::{Code, Problem, seed};
 use crate::scanner::{DeviceState, Scanners, Snapshot};
+use crate::service::ServerDate;
 use crate::service::call::TokenProblem;
 
-/// A till's clock may be this far off the service's before a person should look.
-const MOST_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
-
-/// A clock that is no further off the service's is confirmed.
-const MAX_CONFIRMED_SKEW: SignedDuration = SignedDuration::from_mins(2);
+const CLOCK_BEHIND: &str = "Часы кассы отстают от последней записи журнала";
 
 /// Less than this between both clocks cannot be told.
 const LEAST_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
@@ -47,8 +44,8 @@ pub(super) struct Shared {
     started_at: Timestamp,
     status: Mutex<Status>,
     service: Mutex<ServiceHealth>,
-    /// How far the service's clock is ahead of ours.
-    skew: Mutex<Option<SignedDuration>>,
+    /// As the newest answer told it.
+    service_clock: Mutex<Option<ServiceClock>>,
     /// The journal could not be written; the core waits for its disk.
     pub(super) stalled: AtomicBool,
     /// There is no room for the end of another operation.
@@ -94,7 +91,7 @@ impl Shared {
             started_at: clock.now().wall,
             status: Mutex::default(),
             service: Mutex::default(),
-            skew: Mutex::default(),
+            service_clock: Mutex::default(),
             stalled: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
             operations: AtomicU64::new(0),
@@ -142,13 +139,30 @@ impl Shared {
         changed
     }
 
-    pub(super) fn note_server_clock(&self, server: Timestamp) {
-        *lock(&self.skew) = Some(server.duration_since(self.clock.now().wall));
+    /// Answers may be told in another order than they came.
+    pub(super) fn note_server_clock(&self, server: ServerDate) {
+        let received = self.clock.mono_of(server.received);
+        let clock = ServiceClock::new(server.date, received);
+        let mut newest = lock(&self.service_clock);
+        if newest.is_none_or(|newest| newest.received() <= received) {
+            *newest = Some(clock);
+        }
+    }
+
+    /// The service's clock, once an answer has told it.
+    pub(super) fn service_clock(&self) -> Option<ServiceClock> {
+        *lock(&self.service_clock)
+    }
+
+    /// How far the service's clock is ahead of the till's.
+    fn skew(&self) -> Option<SignedDuration> {
+        let clock = self.service_clock()?;
+        Some(clock.skew(self.clock.now()))
     }
 
     /// Whether the till's clock can be relied on, as far as the service's last answer tells.
     pub(super) fn clock_trust(&self) -> Trust {
-        match *lock(&self.skew) {
+        match self.skew() {
             None => Trust::Unknown,
             Some(skew) if skew.abs() <= MAX_CONFIRMED_SKEW => Trust::Confirmed,
             Some(_) => Trust::Wrong,
@@ -158,7 +172,7 @@ impl Shared {
     /// A sale was paid at this moment of the service's clock, and the till could be told now.
     pub(super) fn note_done(&self, paid_at: Timestamp, now: Timestamp) {
         // `Date` has whole seconds: what is less is no difference.
-        let skew = lock(&self.skew).filter(|skew| skew.abs() >= LEAST_CLOCK_SKEW);
+        let skew = self.skew().filter(|skew| skew.abs() >= LEAST_CLOCK_SKEW);
         let took = now.duration_since(paid_at) + skew.unwrap_or_default();
         let took = Duration::try_from(took).unwrap_or_default();
         self.metrics.confirmation_became_done(took);
@@ -186,8 +200,8 @@ impl Shared {
         if status.not_configured {
             reasons.push("Не задан regNum в oplati.conf".to_owned());
         }
-        if status.clock_behind {
-            reasons.push("Часы кассы отстают от последней записи журнала".to_owned());
+        if status.clock_behind && self.clock_trust() == Trust::Wrong {
+            reasons.push(CLOCK_BEHIND.to_owned());
         }
         if let Some(first) = status.foreign.first() {
             reasons.push(format!("Операция {first} начата с другими url или regNum"));
@@ -222,8 +236,11 @@ impl Shared {
         if status.down {
             reasons.push("Нет связи с сервером О!плати".to_owned());
         }
-        if lock(&self.skew).is_some_and(|skew| skew.abs() > MOST_CLOCK_SKEW) {
-            reasons.push("Часы кассы расходятся с часами сервера больше чем на сутки".to_owned());
+        if let Some(skew) = self.skew().filter(|skew| skew.abs() > MAX_CONFIRMED_SKEW) {
+            reasons.push(off_by(skew));
+        } else if status.clock_behind {
+            // Whether a sale would be refused, only the service's next answer tells.
+            reasons.push(format!("{CLOCK_BEHIND}: проверьте дату и время"));
         }
         reasons.extend(self.reconciled.reasons());
         let broken = devices
@@ -317,6 +334,25 @@ impl Watch for Shared {
         self.tallies.complete(&mut devices, self.clock.now().wall);
         devices
     }
+}
+
+/// By how much the till's clock is wrong, and which way; `skew`: how far the service's is ahead.
+fn off_by(skew: SignedDuration) -> String {
+    let way = if skew.is_positive() {
+        "отстают"
+    } else {
+        "спешат"
+    };
+    let minutes = skew.abs().as_mins();
+    let (days, hours, rest) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+    let much = match (days, hours) {
+        (0, 0) => format!("{rest} мин"),
+        (0, _) => format!("{hours} ч {rest} мин"),
+        (_, _) => format!("{days} дн. {hours} ч"),
+    };
+    format!(
+        "Часы кассы расходятся с часами сервера: {way} на {much}. Установите верные дату и время"
+    )
 }
 
 /// A device's state for people.
@@ -451,5 +487,23 @@ impl Archive for Shared {
 
     fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
         self.reader()?.queue()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_told_with_by_how_much_and_which_way() {
+        for (seconds, expected) in [
+            (121, "отстают на 2 мин"),
+            (-3600, "спешат на 1 ч 0 мин"),
+            (3 * 3600 + 305, "отстают на 3 ч 5 мин"),
+            (-(200 * 86_400 + 7200), "спешат на 200 дн. 2 ч"),
+        ] {
+            let told = off_by(SignedDuration::from_secs(seconds));
+            assert!(told.contains(expected), "{told}");
+        }
     }
 }

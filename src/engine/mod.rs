@@ -13,9 +13,11 @@
 //! every second; what is handed in meanwhile waits in its order. A creation is the exception: it is
 //! refused with `storage` and forgotten.
 //!
-//! - [`storage`]: what it needs of a journal · `problems`: what callers hear when that does not serve
+//! - [`storage`]: what it needs of a journal · `retention`: when old operations leave it
+//! - `problems`: what callers hear when it does not serve them
 
 mod problems;
+mod retention;
 pub mod storage;
 
 #[cfg(test)]
@@ -24,7 +26,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::causes::with_causes;
 use crate::clock::Now;
@@ -35,12 +37,11 @@ use crate::journal::JournalError;
 use crate::operation::Wish;
 
 use problems::{no_room, unreadable, unwritable};
+use retention::Retention;
 pub use storage::Storage;
 
 /// Between two tries of a write that failed.
 const WRITE_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How often old operations are looked for.
-const RETENTION_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 
 /// How often the engine looks after its storage, see [`Engine::pulse`].
 pub const PULSE_INTERVAL: Duration = Duration::from_secs(5);
@@ -136,7 +137,7 @@ struct Stall {
 pub struct Engine<S> {
     core: Core,
     storage: S,
-    journal_days: u32,
+    retention: Retention,
     stall: Option<Stall>,
     /// What was handed in while a write was stalled.
     waiting: VecDeque<Input>,
@@ -148,8 +149,6 @@ pub struct Engine<S> {
     /// a creation that was refused.
     log_is_stale: bool,
     pulse_at: Duration,
-    /// When nothing old was left in the journal.
-    purged_at: Option<Timestamp>,
 }
 
 impl<S: Storage> Engine<S> {
@@ -167,14 +166,13 @@ impl<S: Storage> Engine<S> {
         let mut engine = Engine {
             core,
             storage,
-            journal_days: settings.journal_days,
+            retention: Retention::of(settings.journal_days),
             stall: None,
             waiting: VecDeque::new(),
             lacks_room: false,
             gone: false,
             log_is_stale: true,
             pulse_at: Duration::ZERO,
-            purged_at: None,
         };
         let outcome = engine.carry_out(first, now.mono, now);
         Ok((engine, outcome))
@@ -246,7 +244,8 @@ impl<S: Storage> Engine<S> {
         }
         self.pulse_at = now.mono + PULSE_INTERVAL;
         self.secure_room();
-        self.retain(now.wall);
+        self.retention
+            .pass(&mut self.storage, self.core.service_clock(), now);
         if self.log_is_stale {
             self.log_is_stale = !self.storage.empty_log();
         }
@@ -460,27 +459,6 @@ impl<S: Storage> Engine<S> {
             }
         }
         !lacks
-    }
-
-    /// Removes operations that are older than the journal keeps them.
-    fn retain(&mut self, now: Timestamp) {
-        let is_due = self
-            .purged_at
-            .is_none_or(|last| now.duration_since(last).abs() >= RETENTION_INTERVAL);
-        let keep = SignedDuration::from_hours(24 * i64::from(self.journal_days));
-        let Ok(before) = now.checked_sub(keep) else {
-            return;
-        };
-        if !is_due {
-            return;
-        }
-        match self.storage.purge(before) {
-            Ok(more) => self.purged_at = (!more).then_some(now),
-            Err(error) => {
-                self.purged_at = Some(now);
-                tracing::warn!(error = %with_causes(&error), "Old operations are not removed");
-            }
-        }
     }
 }
 

@@ -48,11 +48,17 @@ pub trait Storage {
     /// Gives the secured room up for the end of an operation.
     fn use_reserve(&mut self);
 
-    /// Removes some operations that ended before `before`; whether there may be more.
+    /// What was written since the last call ages from `now` on; whether there may be more of it.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    fn start_aging(&mut self, now: Timestamp) -> Result<bool, JournalError>;
+
+    /// Removes at most `limit` operations that are over and age from a moment before `before`; how many.
     ///
     /// # Errors
     /// [`JournalError`]; nothing is removed then.
-    fn purge(&mut self, before: Timestamp) -> Result<bool, JournalError>;
+    fn purge(&mut self, before: Timestamp, limit: u32) -> Result<u32, JournalError>;
 
     /// Empties the write-ahead log; whether that is done.
     fn empty_log(&mut self) -> bool;
@@ -90,8 +96,12 @@ impl Storage for Journal {
         Journal::use_reserve(self);
     }
 
-    fn purge(&mut self, before: Timestamp) -> Result<bool, JournalError> {
-        Journal::purge(self, before)
+    fn start_aging(&mut self, now: Timestamp) -> Result<bool, JournalError> {
+        Journal::start_aging(self, now)
+    }
+
+    fn purge(&mut self, before: Timestamp, limit: u32) -> Result<u32, JournalError> {
+        Journal::purge(self, before, limit)
     }
 
     fn empty_log(&mut self) -> bool {

@@ -4,16 +4,19 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::JournalError;
 
+/// What a lock file adds to the number of a process that is about to end.
+const STOPPING: &str = "stopping";
+
 /// Held while it lives; the kernel gives it up when the process dies.
 #[derive(Debug)]
-pub(super) struct Lock {
-    _file: File,
+pub struct Lock {
+    file: File,
 }
 
 impl Lock {
@@ -22,15 +25,13 @@ impl Lock {
             path: journal.to_owned(),
             source,
         };
-        let mut name = journal.file_name().unwrap_or_default().to_owned();
-        name.push(".lock");
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(journal.with_file_name(name))
+            .open(beside(journal))
             .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -42,26 +43,56 @@ impl Lock {
             }
             Err(error) => return Err(failed(error.into())),
         }
-        // Who holds it is a courtesy; a full disk must not keep the daemon from starting.
+        let mut lock = Lock { file };
+        lock.tell("");
+        Ok(lock)
+    }
+
+    /// From now on it is only held until the last request of this process has ended.
+    pub(super) fn note_stopping(&mut self) {
+        self.tell(STOPPING);
+    }
+
+    /// Who holds it is a courtesy; a full disk must not keep the daemon from starting.
+    fn tell(&mut self, state: &str) {
+        let file = &mut self.file;
         let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()));
+            .and_then(|()| writeln!(file, "{} {state}", std::process::id()));
         if let Err(error) = written {
             tracing::debug!(%error, "The lock's holder is not named");
         }
-        Ok(Lock { _file: file })
     }
+}
+
+fn beside(journal: &Path) -> PathBuf {
+    let mut name = journal.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    journal.with_file_name(name)
+}
+
+/// The process that holds the journal's lock and is about to end.
+#[must_use]
+pub fn stopping_holder(journal: &Path) -> Option<String> {
+    let mut file = File::open(beside(journal)).ok()?;
+    // For an instant only: nobody else asks while the lock is held.
+    if flock(&file, FlockOperation::NonBlockingLockShared) != Err(rustix::io::Errno::WOULDBLOCK) {
+        return None;
+    }
+    let (pid, state) = holder_and_state(&mut file)?;
+    (state == STOPPING).then_some(pid)
 }
 
 /// The process that the lock file names.
 fn holder(file: &mut File) -> String {
+    holder_and_state(file).map_or_else(|| "?".to_owned(), |(pid, _)| pid)
+}
+
+fn holder_and_state(file: &mut File) -> Option<(String, String)> {
     let mut text = String::new();
-    let read = file.take(16).read_to_string(&mut text);
-    let digits = text.trim();
-    if read.is_ok() && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        digits.to_owned()
-    } else {
-        "?".to_owned()
-    }
+    file.take(32).read_to_string(&mut text).ok()?;
+    let (pid, state) = text.trim_end_matches('\n').split_once(' ')?;
+    let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| (pid.to_owned(), state.to_owned()))
 }

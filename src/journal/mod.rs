@@ -38,15 +38,15 @@ use crate::operation::{Operation, Wish, rfc3339_ms};
 pub use error::JournalError;
 use error::{reading, writing};
 pub use inspect::{Inspected, inspect};
-use lock::Lock;
+pub use lock::{Lock, stopping_holder};
 pub use reader::{Reader, ShiftReader};
 use reserve::Reserve;
 use row::{COLUMNS, parse, read_row};
 
 /// How long a statement waits for another process that holds the file, a backup for example.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
-/// Most rows that one call of [`Journal::purge`] removes: the core waits for it.
-const PURGED_AT_ONCE: u32 = 200;
+/// Most rows whose age one call of [`Journal::start_aging`] reckons: the core waits for it.
+const MAX_AGED_AT_ONCE: u32 = 2000;
 
 /// The writing end: one in a process, one process for a file.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ struct File {
     reserve: Reserve,
     /// Device and inode: whether the path still leads to what is open.
     identity: (u64, u64),
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Journal {
@@ -123,7 +123,7 @@ impl Journal {
         let file = File {
             reserve: Reserve::beside(path),
             identity: identity(path).map_err(prepare)?,
-            _lock: lock,
+            lock,
         };
         Journal::over(connection, path, Some(file))
     }
@@ -426,13 +426,29 @@ impl Journal {
         Ok(u64::try_from(last).unwrap_or_default() + 1)
     }
 
-    /// Removes some operations that ended before `before`, oldest first, with their time lines. What
-    /// is unfinished stays, and so does what an unfinished or newer operation reverses. Answers
-    /// whether there may be more.
+    /// Reckons the age of what was written since the last call: it ages from `now` on, by a clock that is
+    /// confirmed. Answers whether there may be more.
+    ///
+    /// # Errors
+    /// [`JournalError::Statement`].
+    pub fn start_aging(&mut self, now: Timestamp) -> Result<bool, JournalError> {
+        let mut update = self
+            .connection
+            .prepare_cached(row::START_AGING)
+            .map_err(writing)?;
+        let aged = update
+            .execute(params![rfc3339_ms::text(now), MAX_AGED_AT_ONCE])
+            .map_err(writing)?;
+        Ok(u32::try_from(aged).is_ok_and(|aged| aged == MAX_AGED_AT_ONCE))
+    }
+
+    /// Removes at most `limit` operations that are over and age from a moment before `before`, oldest
+    /// first, with their time lines. What is unfinished stays, and so does what an unfinished or younger
+    /// operation reverses. Answers how many were removed.
     ///
     /// # Errors
     /// [`JournalError::Statement`]; nothing is removed then.
-    pub fn purge(&mut self, before: Timestamp) -> Result<bool, JournalError> {
+    pub fn purge(&mut self, before: Timestamp, limit: u32) -> Result<u32, JournalError> {
         let before = rfc3339_ms::text(before);
         let transaction = self.connection.transaction().map_err(writing)?;
         let old: Vec<(i64, String)> = {
@@ -440,9 +456,7 @@ impl Journal {
                 .prepare_cached(row::PURGEABLE)
                 .map_err(reading)?;
             let rows = query
-                .query_map(params![before, PURGED_AT_ONCE], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
+                .query_map(params![before, limit], |row| Ok((row.get(0)?, row.get(1)?)))
                 .map_err(reading)?;
             rows.collect::<Result<_, _>>().map_err(reading)?
         };
@@ -459,19 +473,26 @@ impl Journal {
                 .map_err(writing)?;
         }
         transaction.commit().map_err(writing)?;
-        let removed = u64::try_from(old.len()).unwrap_or_default();
-        self.operations = self.operations.saturating_sub(removed);
-        Ok(removed == u64::from(PURGED_AT_ONCE))
+        let removed = u32::try_from(old.len()).unwrap_or(limit);
+        self.operations = self.operations.saturating_sub(u64::from(removed));
+        Ok(removed)
     }
 
-    /// Moves the write-ahead log into the file, so that a copy of the file alone is whole.
-    pub fn close(self) {
+    /// Moves the write-ahead log into the file, so that a copy of the file alone is whole. The journal's lock
+    /// is the caller's from now on: requests may be under way yet, and who starts meanwhile would take
+    /// them for ended and their absence for conclusive.
+    pub fn close(self) -> Option<Lock> {
         if let Err(error) = self
             .connection
             .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
             tracing::warn!(%error, "The journal's write-ahead log stays");
         }
+        let mut lock = self.file.map(|file| file.lock);
+        if let Some(lock) = &mut lock {
+            lock.note_stopping();
+        }
+        lock
     }
 }
 

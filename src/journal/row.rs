@@ -17,14 +17,21 @@ pub(super) const COLUMNS: &str = "id, operation, request, record";
 /// Parts of a record that never change.
 const STATIC_PARTS: [&str; 2] = ["request", "receipt"];
 
-/// Closed operations before `?1`, but for those that an open or newer one leads to; at most `?2`.
+/// Closed operations that age from before `?1`, but for those that an open or younger one leads to; at
+/// most `?2`.
 pub(super) const PURGEABLE: &str = "
 SELECT seq, id FROM operations old
-WHERE open = 0 AND created_at < ?1 AND updated_at < ?1
-  AND NOT EXISTS (SELECT 1 FROM operations r WHERE r.of = old.id AND (r.open = 1 OR r.updated_at >= ?1))
-  AND NOT EXISTS (SELECT 1 FROM operations r JOIN operations c ON c.of = r.id
-                  WHERE r.of = old.id AND (c.open = 1 OR c.updated_at >= ?1))
-ORDER BY created_at LIMIT ?2";
+WHERE open = 0 AND ages_from < ?1
+  AND NOT EXISTS (SELECT 1 FROM operations r WHERE r.of = old.id
+                  AND (r.open = 1 OR r.ages_from IS NULL OR r.ages_from >= ?1))
+  AND NOT EXISTS (SELECT 1 FROM operations r JOIN operations c ON c.of = r.id WHERE r.of = old.id
+                  AND (c.open = 1 OR c.ages_from IS NULL OR c.ages_from >= ?1))
+ORDER BY ages_from, seq LIMIT ?2";
+
+/// Operations that were written since their age was reckoned last, at most `?2`, age from `?1` on.
+pub(super) const START_AGING: &str = "
+UPDATE operations SET ages_from = ?1
+WHERE seq IN (SELECT seq FROM operations WHERE ages_from IS NULL LIMIT ?2)";
 
 /// The parts of a row.
 pub(super) struct Parts {
@@ -90,7 +97,7 @@ ON CONFLICT (id) DO UPDATE SET state = excluded.state, shift = excluded.shift,
     order_number = excluded.order_number, payment_id = excluded.payment_id,
     target_payment = excluded.target_payment, updated_at = excluded.updated_at, open = excluded.open,
     live = excluded.live, set_aside = excluded.set_aside, operation = excluded.operation,
-    record = excluded.record";
+    record = excluded.record, ages_from = NULL";
 
 /// Writes one change and its line of the time line; answers whether the operation is new.
 pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, JournalError> {

@@ -12,7 +12,7 @@ use super::{JournalError, reading, row, writing};
 use crate::core::record::Record;
 
 /// The version that this program writes.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 const FIRST: &str = "
 CREATE TABLE operations (
@@ -57,6 +57,14 @@ CREATE INDEX operations_target ON operations (target_payment) WHERE target_payme
 CREATE INDEX operations_created ON operations (created_at);
 ";
 
+/// An operation's own times are as good as the till's clock was then. `ages_from` is a moment at which a
+/// confirmed clock found it unchanged; nothing is told from that of what was written before.
+const THIRD: &str = "
+ALTER TABLE operations ADD COLUMN ages_from TEXT;
+CREATE INDEX operations_ages ON operations (ages_from);
+DROP INDEX operations_created;
+";
+
 /// Brings the database to [`VERSION`], each version in one transaction.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
     loop {
@@ -67,6 +75,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Jo
             VERSION => return Ok(()),
             0 => |transaction| transaction.execute_batch(FIRST).map_err(writing),
             1 => second,
+            2 => |transaction| transaction.execute_batch(THIRD).map_err(writing),
             found => {
                 return Err(JournalError::TooNew {
                     path: path.to_owned(),

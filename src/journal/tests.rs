@@ -485,15 +485,18 @@ fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
     for (id, at, state) in [
         ("old", 10, State::Done),
         ("old-open", 10, State::InProgress),
-        ("new", 900, State::Done),
+        ("new", 12, State::InProgress),
     ] {
         let (mut other, _) = super::tests::core(Restored::default());
         begin(&mut journal, &mut other, id, at);
         ended(&mut journal, id, at, state);
     }
     ended(&mut journal, "owed", 10, State::Failed);
+    assert!(!journal.start_aging(now(20).wall).unwrap());
+    ended(&mut journal, "new", 15, State::Done);
+    assert!(!journal.start_aging(now(900).wall).unwrap());
     let before = journal.operations();
-    assert!(!journal.purge(now(500).wall).unwrap());
+    assert_eq!(journal.purge(now(500).wall, 9).unwrap(), 1);
     assert!(journal.find("old").unwrap().is_none());
     for kept in ["owed", "~1", "old-open", "new"] {
         assert!(journal.find(kept).unwrap().is_some(), "{kept}");
@@ -510,8 +513,18 @@ fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
     assert_eq!(steps, 0);
     // With the undoing settled long ago, both go.
     ended(&mut journal, "~1", 10, State::Done);
-    journal.purge(now(500).wall).unwrap();
-    journal.purge(now(500).wall).unwrap();
+    assert_eq!(
+        journal.purge(now(1500).wall, 9).unwrap(),
+        1,
+        "it is new to the clock"
+    );
+    journal.start_aging(now(1000).wall).unwrap();
+    assert_eq!(
+        journal.purge(now(1500).wall, 1).unwrap(),
+        1,
+        "no more than the limit"
+    );
+    assert_eq!(journal.purge(now(1500).wall, 9).unwrap(), 1);
     assert!(journal.find("~1").unwrap().is_none() && journal.find("owed").unwrap().is_none());
 }
 
@@ -595,6 +608,20 @@ fn a_restart_finds_the_sales_that_a_report_must_hold() {
     let restored = journal.restore().unwrap();
     let ids = restored.witnesses.iter().map(|sale| &sale.operation.id);
     assert_eq!(ids.collect::<Vec<_>>(), ["a", "d", "e", "f"]);
+}
+
+#[test]
+fn what_no_confirmed_clock_has_seen_does_not_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    begin(&mut journal, &mut core, "s", 10);
+    ended(&mut journal, "s", 10, State::Done);
+    let far = now(2_000_000_000).wall;
+    assert_eq!(journal.purge(far, 9).unwrap(), 0);
+    journal.start_aging(now(1_000_000_000).wall).unwrap();
+    assert_eq!(journal.purge(now(1_000_000_000).wall, 9).unwrap(), 0);
+    assert_eq!(journal.purge(far, 9).unwrap(), 1);
 }
 
 /// Rows as version 1 wrote them: a paid sale, and a failed one with its undoing.

@@ -76,8 +76,17 @@ pub struct Exchange {
     pub answer: Answer,
     /// From the first step to the outcome.
     pub elapsed: Duration,
-    /// The service's `Date`, to compare clocks.
-    pub server_date: Option<Timestamp>,
+    /// The service's newest `Date`, to compare clocks.
+    pub server_date: Option<ServerDate>,
+}
+
+/// A `Date` of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerDate {
+    /// What it says.
+    pub date: Timestamp,
+    /// When it came.
+    pub received: Instant,
 }
 
 /// The client. Shared behind an `Arc`.
@@ -173,7 +182,7 @@ impl Client {
         call: &Call,
         token: Option<&Secret>,
         operation: &str,
-        date: &mut Option<Timestamp>,
+        date: &mut Option<ServerDate>,
     ) -> Answer {
         if let Call::LookUp {
             shifts,
@@ -204,7 +213,7 @@ impl Client {
         wanted: Wanted<'_>,
         token: Option<&Secret>,
         operation: &str,
-        date: &mut Option<Timestamp>,
+        date: &mut Option<ServerDate>,
     ) -> Answer {
         let mut report = Report::default();
         let mut failure = None;

@@ -16,4 +16,4 @@ pub mod trial;
 pub mod wire;
 
 pub use classify::{Credential, HttpAnswer, classify};
-pub use client::{Client, ClientError, Exchange, Settings};
+pub use client::{Client, ClientError, Exchange, ServerDate, Settings};

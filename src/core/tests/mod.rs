@@ -1,7 +1,9 @@
 //! The core against a model of the service, in virtual time: `world` drives, `stories` tells what
 //! each rule promises, `recorded` what follows from the service as it was recorded, `versions` that
-//! each change is told apart, `reports` what no report may be trusted with, `edge_cases` how money or time is lost although every answer was read
-//! rightly, `chaos` lets anything happen in any order.
+//! each change is told apart, `reports` what no report may be trusted with, `set_aside` what becomes of
+//! an entry that gets nowhere, `edge_cases` how money or time is lost although every answer was read
+//! rightly, `waiting` what becomes of a `PUT` that waits for the service, `chaos` lets anything happen
+//! in any order.
 
 mod chaos;
 mod edge_cases;
@@ -12,4 +14,5 @@ mod reversals;
 mod set_aside;
 mod stories;
 mod versions;
+mod waiting;
 mod world;

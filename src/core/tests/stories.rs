@@ -178,22 +178,6 @@ fn without_a_registration_number_nothing_begins() {
 }
 
 #[test]
-fn a_clock_behind_the_journal_refuses_new_sales() {
-    let mut world = confirming(Mode::DynamicQr);
-    world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
-    world.now.wall = world
-        .now
-        .wall
-        .checked_sub(jiff::SignedDuration::from_hours(1))
-        .unwrap();
-    world.begin("t", 5);
-    assert!(
-        matches!(world.replies.last(), Some(TillReply::Begun(Err(problem))) if problem.detail.contains("Часы"))
-    );
-}
-
-#[test]
 fn goods_codes_go_on_and_a_refused_code_may_be_followed_by_another() {
     let mut world = World::new(Mode::ConsumerQr);
     world.begin("s", 1999);

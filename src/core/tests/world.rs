@@ -393,6 +393,11 @@ impl World {
         self.event(event);
     }
 
+    /// The newest question's.
+    pub(super) fn tickets(&self) -> u64 {
+        self.ticket
+    }
+
     /// What the journal would tell.
     fn facts(&self, wish: &Wish) -> Facts {
         let mut facts = Facts::default();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{connect_timeout, header_value};
-use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT};
+use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT, ServerDate};
 use crate::causes::with_causes;
 use crate::secret::Secret;
 use crate::service::call::{Call, Failure, Heard};
@@ -21,7 +21,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 pub(in crate::service) struct Raw {
     pub status: u16,
     pub body: Vec<u8>,
-    pub date: Option<Timestamp>,
+    pub date: Option<ServerDate>,
     pub retry_after: Option<Duration>,
 }
 
@@ -140,7 +140,9 @@ pub(in crate::service) async fn read_body(
     most: usize,
 ) -> Result<Raw, Failure> {
     let status = response.status().as_u16();
-    let date = server_date(response.headers());
+    // The body may take its time.
+    let received = Instant::now();
+    let date = server_date(response.headers()).map(|date| ServerDate { date, received });
     let retry_after = retry_after(response.headers());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(lost)? {

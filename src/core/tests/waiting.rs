@@ -1,0 +1,199 @@
+//! A `PUT` that waits for the service's word: on the till's clock, on the connection, on the queue.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::world::{Fate, World};
+use crate::clock::ServiceClock;
+use crate::core::event::{Event, Reply as TillReply};
+use crate::core::validate::tests::request;
+use crate::money::Kopecks;
+use crate::operation::{RefundRequest, Wish};
+use crate::service::call::Call;
+
+const SECOND: Duration = Duration::from_secs(1);
+const YEAR: SignedDuration = SignedDuration::from_hours(24 * 365);
+
+/// A sale was made by a clock that was a year ahead; now it is right.
+fn clock_put_back() -> World {
+    let mut world = World::sold();
+    world.live_on(10 * SECOND);
+    world.now.wall = world.now.wall.checked_sub(YEAR).unwrap();
+    world
+}
+
+/// The service's answers tell this time from now on, if it is not the till's.
+fn service_says(world: &mut World, ahead: SignedDuration) {
+    let date = world.now.wall.checked_add(ahead).unwrap();
+    let clock = ServiceClock::new(date, world.now.mono);
+    world.event(Event::ServiceClock(clock));
+}
+
+fn probes(world: &World) -> bool {
+    matches!(world.pending.last(), Some((_, Call::Probe { .. })))
+}
+
+fn has_begun(world: &World, id: &str) -> bool {
+    let told = world.replies.last();
+    matches!(told, Some(TillReply::Begun(Ok((true, operation)))) if operation.id == id)
+}
+
+/// A refund of the sale, under a shift of the till or of the clock.
+fn refund(world: &mut World, id: &str, shift: Option<&str>) {
+    let mut receipt = request(100).receipt;
+    receipt.shift = shift.map(str::to_owned);
+    let wish = Wish::Refund(RefundRequest {
+        sale: Some("s".into()),
+        payment_id: None,
+        amount: Kopecks(100),
+        receipt,
+    });
+    world.wish(id, wish);
+}
+
+#[test]
+fn a_clock_behind_the_journal_asks_the_service_and_sells_when_it_confirms() {
+    let mut world = clock_put_back();
+    assert!(world.core.status(world.now).clock_behind);
+    let replies = world.replies.len();
+    world.begin("t", 5);
+    assert!(probes(&world) && world.replies.len() == replies);
+    service_says(&mut world, SignedDuration::from_secs(-119));
+    world.answer(Fate::Answered);
+    world.run_due();
+    assert!(has_begun(&world, "t"), "{:?}", world.replies.last());
+    assert!(!world.core.status(world.now).clock_behind);
+    world.abort("t");
+    world.live_on(10 * SECOND);
+    // From now on it is known, and nobody is kept waiting.
+    for begin in [
+        |world: &mut World| world.begin("u", 5),
+        |world: &mut World| world.card("c"),
+    ] {
+        begin(&mut world);
+        assert!(matches!(
+            world.replies.last(),
+            Some(TillReply::Begun(Ok((true, _))))
+        ));
+        let id = if world.journal.contains_key("c") {
+            "c"
+        } else {
+            "u"
+        };
+        world.abort(id);
+        world.live_on(10 * SECOND);
+    }
+}
+
+#[test]
+fn a_clock_behind_the_journal_that_stays_unconfirmed_is_refused() {
+    for ahead in [None, Some(YEAR), Some(SignedDuration::from_secs(121))] {
+        let mut world = clock_put_back();
+        world.begin("t", 5);
+        assert!(probes(&world));
+        if let Some(ahead) = ahead {
+            service_says(&mut world, ahead);
+        }
+        world.answer(Fate::Answered);
+        world.run_due();
+        let problem = world.problem();
+        assert_eq!(problem.status, 503, "{ahead:?}");
+        assert!(problem.detail.contains("Часы"), "{}", problem.detail);
+        assert!(
+            problem.remedy.contains("дату и время"),
+            "{}",
+            problem.remedy
+        );
+        assert!(!world.journal.contains_key("t"));
+    }
+}
+
+#[test]
+fn without_the_service_a_clock_behind_the_journal_hears_that_there_is_no_connection() {
+    let mut world = clock_put_back();
+    world.begin("t", 5);
+    world.answer(Fate::NotSent);
+    world.run_due();
+    assert_eq!(world.problem().detail, crate::problem::seed::UNAVAILABLE);
+}
+
+#[test]
+fn a_confirmed_clock_that_jumps_back_is_asked_about_again() {
+    let mut world = World::sold();
+    service_says(&mut world, SignedDuration::ZERO);
+    world.live_on(10 * SECOND);
+    world.now.wall = world.now.wall.checked_sub(YEAR).unwrap();
+    world.begin("t", 5);
+    assert!(probes(&world));
+}
+
+#[test]
+fn a_refund_is_given_by_a_wrong_clock_only_if_the_till_names_its_shift() {
+    let mut world = clock_put_back();
+    refund(&mut world, "r", None);
+    assert!(probes(&world));
+    world.answer(Fate::Answered);
+    world.run_due();
+    assert!(world.problem().detail.contains("Часы"));
+    refund(&mut world, "q", Some("24112026"));
+    assert!(probes(&world));
+    world.answer(Fate::Answered);
+    world.run_due();
+    assert!(has_begun(&world, "q"), "{:?}", world.replies.last());
+}
+
+#[test]
+fn with_a_queue_a_clock_behind_the_journal_is_asked_about_once_that_is_empty() {
+    let mut world = clock_put_back();
+    world.cancel("c", "s", false);
+    world.run_due();
+    world.answer(Fate::NotSent);
+    world.live_on(10 * Duration::from_millis(1));
+    world.begin("t", 5);
+    world.settle();
+    world.live_on(5 * SECOND);
+    assert!(
+        world.problem().detail.contains("Часы"),
+        "{:?}",
+        world.problem()
+    );
+    world.begin("u", 5);
+    service_says(&mut world, SignedDuration::ZERO);
+    world.settle();
+    assert!(world.journal.contains_key("u"));
+}
+
+/// A sale waits for the probe; and the tickets of its two callers.
+fn two_wait() -> (World, u64, u64) {
+    let mut world = clock_put_back();
+    world.begin("t", 5);
+    world.begin("t", 5);
+    let tickets = world.tickets();
+    assert!(probes(&world));
+    (world, tickets - 1, tickets)
+}
+
+#[test]
+fn what_waits_is_not_begun_once_all_its_callers_are_gone() {
+    let (mut world, first, second) = two_wait();
+    service_says(&mut world, SignedDuration::ZERO);
+    world.event(Event::CallerGone { ticket: first });
+    world.event(Event::CallerGone { ticket: second });
+    // Its place is free at once, and the late answer is nobody's.
+    world.begin("u", 5);
+    assert!(has_begun(&world, "u"), "{:?}", world.replies.last());
+    world.settle();
+    assert!(!world.journal.contains_key("t"));
+}
+
+#[test]
+fn what_waits_is_begun_for_the_caller_who_is_still_there() {
+    let (mut world, first, _) = two_wait();
+    service_says(&mut world, SignedDuration::ZERO);
+    world.event(Event::CallerGone { ticket: first });
+    let replies = world.replies.len();
+    world.settle();
+    assert!(has_begun(&world, "t"));
+    assert_eq!(world.replies.len(), replies + 1, "one caller hears of it");
+}
