@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use oplati::core::Core;
 use oplati::core::event::{Effect, Event, Reply as TillReply, Write};
 use oplati::core::record::Record;
@@ -10,7 +10,6 @@ use oplati::engine::{Engine, Outcome, Storage};
 use oplati::operation::{Kind, Shows};
 
 use crate::disk::Disk;
-use crate::known::is_known;
 use crate::plan::Fate;
 use crate::world::{Check, World, new_prefix};
 
@@ -64,26 +63,20 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What the daemon looks after every few seconds. Of old operations only those are removed that are old
-    /// by every clock.
+    /// What the daemon looks after every few seconds.
     pub(crate) fn pulse(&mut self) -> Check {
         let now = self.now;
-        let keep = SignedDuration::from_hours(24 * i64::from(self.journal_days));
-        let is_right = self.now.wall.duration_since(self.true_wall()).abs() < CLOCK_TOLERANCE;
-        let before = self.true_wall().checked_sub(keep).ok();
-        let may_purge = is_right || !is_known("A5");
-        let before = if is_known("A5") { before } else { Some(Timestamp::MAX) };
-        self.hand.borrow_mut().purges_before = before.filter(|_| may_purge);
         self.engine().pulse(now);
         self.note_disk();
         if self.disk().rows().len() < self.records.len() {
-            self.forget_old(keep)?;
+            self.forget_old()?;
         }
         Ok(())
     }
 
     /// The journal has removed some operations: they were old, and over.
-    fn forget_old(&mut self, keep: SignedDuration) -> Check {
+    fn forget_old(&mut self) -> Check {
+        let keep = SignedDuration::from_hours(24 * i64::from(self.journal_days)) - CLOCK_TOLERANCE;
         let kept = self.disk().rows();
         let gone: Vec<String> =
             self.records.keys().filter(|id| !kept.contains_key(*id)).cloned().collect();
@@ -106,6 +99,7 @@ impl<'a> World<'a> {
 
     fn take_once(&mut self, outcome: Outcome) -> Check {
         self.counts.steps += 1;
+        let has_written = !outcome.writes.is_empty();
         let mut ended = Vec::new();
         for write in &outcome.writes {
             self.check_write(&write.record)?;
@@ -154,7 +148,7 @@ impl<'a> World<'a> {
             self.perform(effect)?;
         }
         // The core is ahead of a journal that cannot be written.
-        if self.engine().stalled().is_some() {
+        if self.engine().stalled().is_some() || !has_written {
             return Ok(());
         }
         self.check_step()
@@ -192,7 +186,12 @@ impl<'a> World<'a> {
                 self.pending.push((id, *call, self.requests_made));
                 self.requests_made += 1;
             }
-            Effect::Reply { reply, .. } => {
+            Effect::Reply { ticket, reply } => {
+                if let TillReply::Begun(Ok((true, operation))) = reply.as_ref()
+                    && self.gone.contains(&ticket)
+                {
+                    return Err(format!("{} was begun, and its caller was gone", operation.id));
+                }
                 if self.traces {
                     println!("          reply: {reply:?}");
                 }

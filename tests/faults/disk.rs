@@ -31,8 +31,6 @@ pub struct Faults {
     pub fuse_kills: bool,
     /// The process died in a transaction: nothing that it does from now on counts.
     pub died: bool,
-    /// Operations may be removed that ended before that moment.
-    pub purges_before: Option<Timestamp>,
     /// What was met, for the counts.
     pub met: Vec<&'static str>,
 }
@@ -64,7 +62,6 @@ impl<'a> Disk<'a> {
             next: VecDeque::new(),
             fuse_kills: true,
             died: false,
-            purges_before: None,
             met: Vec::new(),
         }));
         let disk = Disk {
@@ -230,20 +227,20 @@ impl Storage for Disk<'_> {
         self.journal.use_reserve();
     }
 
-    fn purge(&mut self, before: Timestamp) -> Result<bool, JournalError> {
-        let Some(most) = self.faults.borrow().purges_before else {
-            return Ok(false);
-        };
-        let held = self.journal.operations();
-        let more = self.journal.purge(before.min(most))?;
-        if self.journal.operations() < held {
+    fn start_aging(&mut self, now: Timestamp) -> Result<bool, JournalError> {
+        self.journal.start_aging(now)
+    }
+
+    fn purge(&mut self, before: Timestamp, limit: u32) -> Result<u32, JournalError> {
+        let removed = self.journal.purge(before, limit)?;
+        if removed > 0 {
             self.met("old operations are removed");
             // They are gone for good, and so are the commits that knew them.
             self.undo_log.clear();
             let journal = &self.journal;
             self.rows.retain(|id, _| journal.find(id).is_ok_and(|row| row.is_some()));
         }
-        Ok(more)
+        Ok(removed)
     }
 
     fn empty_log(&mut self) -> bool {

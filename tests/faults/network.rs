@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use oplati::clock::ServiceClock;
 use oplati::core::event::Event;
 use oplati::core::record::Record;
 use oplati::money::Kopecks;
@@ -49,6 +50,9 @@ impl World<'_> {
         if self.traces {
             println!("          answer to {call:?}: {answer:?}");
         }
+        if answer.as_ref().err().is_none_or(Failure::was_answered) {
+            self.tell_time()?;
+        }
         self.note_asked(&call, &answer);
         self.note_refused(&call, fate, &answer);
         // Sessions end, and who asks for patience lives: neither makes a sale fail, but for a session that
@@ -92,6 +96,12 @@ impl World<'_> {
             })?;
         }
         self.event(Event::Answered { request, answer })
+    }
+
+    /// Every answer has a `Date`.
+    fn tell_time(&mut self) -> Check {
+        let clock = ServiceClock::new(self.service.date(self.real), self.now.mono);
+        self.event(Event::ServiceClock(clock))
     }
 
     /// Held answers whose buyer has decided come, and those that took too long are given up.

@@ -73,6 +73,7 @@ impl World<'_> {
                 Some(id) => self.abort(&id),
                 None => Ok(()),
             },
+            Deed::HangUp => self.hang_up(),
             Deed::Retry(which) => match self.live_entry(which) {
                 Some(id) => self.retry(&id),
                 None => Ok(()),
@@ -331,6 +332,14 @@ impl World<'_> {
             Some((id, wish)) => self.wish(id, wish),
             None => Ok(()),
         }
+    }
+
+    /// Who asked last waits no more: what is not begun by then is not begun for him.
+    fn hang_up(&mut self) -> Check {
+        let ticket = self.ticket;
+        self.counts.note("caller hangs up");
+        self.gone.insert(ticket);
+        self.event(Event::CallerGone { ticket })
     }
 
     /// An operation of the till that is not over.

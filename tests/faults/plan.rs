@@ -103,6 +103,8 @@ pub enum Deed {
     /// An older `PUT` once more.
     RepeatOlder(u64),
     Abort,
+    /// Who asked last hangs up.
+    HangUp,
     /// The entry with that number is tried again.
     Retry(u64),
     /// A person closes everything that is set aside, and says truly what happened.
@@ -277,7 +279,7 @@ fn deed(random: &mut Random, trouble: u64) -> Deed {
             _ => Deed::ChangeOfMind,
         },
         19..22 => Deed::Abort,
-        22 => random.pick(&[Deed::Retry(0), Deed::Retry(1), Deed::Retry(2), Deed::CutHeld]),
+        22 => random.pick(&[Deed::Retry(0), Deed::Retry(1), Deed::HangUp, Deed::CutHeld]),
         23..28 => Deed::Scan,
         28..32 => Deed::Join,
         32 => Deed::JoinOldest,

@@ -6,6 +6,7 @@ use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
 use oplati::operation::{ErrorCode, Kind, Operation, State, Undo};
 use oplati::service::call::{Answer, Call, Failure, PaymentStatus};
 
+use crate::known::is_known;
 use crate::world::{Check, World};
 
 impl World<'_> {
@@ -304,7 +305,8 @@ impl World<'_> {
             // A refund that was told failed may have reached the buyer, or is known to have.
             let may_be_given = other.is_refund()
                 && (other.left_held_until.is_some()
-                    || matches!(other.reversal, Reversal::Known(_)) && other.settled.is_none());
+                    || matches!(other.reversal, Reversal::Known(_)) && other.settled.is_none())
+                && !(is_known("S8") && target.is_none());
             let ended = matches!(other.operation.state, State::Failed | State::Cancelled);
             let over = ended && !may_be_given;
             let same = other.operation.of == entry.operation.of

@@ -25,6 +25,8 @@ pub const ELSEWHERE: &str = "elsewhere-";
 const FOREIGN_SHIFT: &str = "elsewhere";
 /// Order numbers of what a person does in the merchant's account begin so.
 pub const BY_HAND: &str = "by-hand-";
+/// So far a clock of its own may be ahead.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// A payment that nobody confirms ends by itself after this time.
 const CONFIRM: Duration = Duration::from_secs(300);
 /// An operation in the ledger.
@@ -81,6 +83,13 @@ impl Service {
     pub fn wall(&self, mono: Duration) -> Timestamp {
         let since = SignedDuration::try_from(mono).unwrap_or_default();
         self.began.checked_add(since).unwrap_or(self.began)
+    }
+
+    /// What its answers say the time is.
+    pub fn date(&self, mono: Duration) -> Timestamp {
+        let ahead = if self.quirks.own_day { AHEAD } else { SignedDuration::ZERO };
+        let wall = self.wall(mono);
+        wall.checked_add(ahead).unwrap_or(wall)
     }
 
     /// The effect of a request that arrived, and its answer.
@@ -378,7 +387,7 @@ impl Service {
     }
 
     fn filed_under(&self, shift: &str, wall: Timestamp) -> String {
-        let ahead = wall.checked_add(SignedDuration::from_mins(5));
+        let ahead = wall.checked_add(AHEAD);
         let zone = TimeZone::fixed(Offset::constant(3));
         let today = zone.to_datetime(ahead.unwrap_or(wall)).date();
         let is_near =

@@ -270,6 +270,10 @@ impl World<'_> {
         if self.outage_until > self.now.mono {
             self.pass(self.outage_until - self.now.mono + MOMENT)?;
         }
+        let skew = self.now.wall.duration_since(self.true_wall());
+        if skew.abs() > jiff::SignedDuration::from_mins(2) && self.random.one_in(2) {
+            self.set_clock_right();
+        }
         self.live_on(MOMENT)?;
         let is_buyers = |operation: &Operation| matches!(operation.kind, Kind::Sale | Kind::Card);
         let open = self.open_operation().filter(|id| {

@@ -32,9 +32,7 @@ impl World<'_> {
         self.end_troubles();
         self.service.heal(self.real);
         self.answer_held()?;
-        if !is_known("B3") {
-            self.set_clock_right();
-        }
+        self.set_clock_right();
         self.live_on(HOUR / 6)?;
         self.check_nothing_blocks()?;
         // What was called absent is asked for until an hour after it, and by each reconciliation.
@@ -42,6 +40,9 @@ impl World<'_> {
         self.reconcile()?;
         self.live_on(HOUR)?;
         self.retry_all()?;
+        if is_known("S10") {
+            self.retry_all()?;
+        }
         self.check_nothing_blocks()?;
         self.check_retried()?;
         self.reconcile()?;
@@ -277,17 +278,17 @@ impl World<'_> {
         if self.purged.contains_key(sale) {
             return 0;
         }
-        let unknown = differences.iter().filter(|one| one.what == What::UnknownHere);
-        let rows = unknown.filter_map(|one| self.service.ledger.get(&one.payment_id?));
+        // An aborted cancellation whose sending the disk has lost is known, and told as not done.
+        let is_told = |one: &&Difference| {
+            one.what == What::UnknownHere || is_known("S9") && self.is_aborted_after_loss(one)
+        };
+        let rows = differences.iter().filter(is_told).filter_map(|one| self.service.ledger.get(&one.payment_id?));
         rows.filter(|row| self.may_be_unknown(row))
             .map(|row| match row.target {
                 None if self.owner_of(row) == Some(sale) && !self.is_being_undone(row) => {
                     self.kept(row)
                 }
-                Some(target) => match self.service.ledger.get(&target) {
-                    Some(payment) if self.owner_of(payment) == Some(sale) => -row.info.sum.0,
-                    Some(_) | None => 0,
-                },
+                Some(_) => self.brings_back(row, sale),
                 None => 0,
             })
             .sum::<i64>()
@@ -298,18 +299,40 @@ impl World<'_> {
     /// that he said so.
     fn forgotten_by_hand(&self, sale: &str) -> i64 {
         let is_said = |id: &String| {
-            self.settled_as.get(id) == Some(&Outcome::CarriedOut) && self.is_entry_of(id, sale)
+            let of = self.records.get(id).and_then(|record| record.operation().of.clone());
+            let is_of = of.is_some_and(|of| of == sale || self.is_entry_of(&of, sale));
+            is_of && self.settled_as.get(id) == Some(&Outcome::CarriedOut)
         };
         if !self.forgotten.contains(sale) || self.settled_as.keys().any(is_said) {
             return 0;
         }
-        let rows = self.payments_of(sale).flat_map(|payment| {
-            let id = Some(payment.info.payment_id);
-            self.service.ledger.values().filter(move |row| {
-                row.target == id && row.info.order_number.starts_with(BY_HAND)
-            })
-        });
-        rows.map(|row| row.info.sum.0).sum()
+        let rows = self.service.ledger.values();
+        rows.filter(|row| row.info.order_number.starts_with(BY_HAND))
+            .map(|row| -self.brings_back(row, sale))
+            .sum()
+    }
+
+    /// What a reversal changes of what the shop has of a sale: less by one of its payment, more by one of a
+    /// refund.
+    fn brings_back(&self, row: &Payment, sale: &str) -> i64 {
+        let of = |row: &Payment| row.target.and_then(|id| self.service.ledger.get(&id));
+        let is_sale = |row: &Payment| row.target.is_none() && self.owner_of(row) == Some(sale);
+        match of(row) {
+            Some(payment) if is_sale(payment) => -row.info.sum.0,
+            Some(refund) if of(refund).is_some_and(is_sale) => row.info.sum.0,
+            Some(_) | None => 0,
+        }
+    }
+
+    fn is_aborted_after_loss(&self, difference: &Difference) -> bool {
+        let id = difference.operation.as_ref();
+        let record = id.and_then(|id| self.records.get(id));
+        record.is_some_and(|record| {
+            let operation = record.operation();
+            operation.state == State::Cancelled
+                && operation.of.is_some()
+                && self.forgotten.contains(&operation.id)
+        })
     }
 
     /// Whether an entry of ours is for that payment.
@@ -334,7 +357,8 @@ impl World<'_> {
         absent
             .map(|entry| match (entry.operation.kind, entry.operation.state, entry.reversal) {
                 (Kind::Refund, State::Failed, Reversal::Sent | Reversal::NotSent)
-                    if self.outcome_of(entry) == Outcome::CarriedOut =>
+                    if entry.left_held_until.is_none()
+                        && self.outcome_of(entry) == Outcome::CarriedOut =>
                 {
                     -entry.operation.amount.0
                 }
@@ -448,7 +472,8 @@ impl World<'_> {
     /// What is left of a sale can be had: a refund of it is accepted and carried out.
     fn check_rest_can_be_had(&mut self) -> Check {
         let quirks = &self.service.quirks;
-        if self.is_ill_for_ever() || quirks.spoils_reversals() {
+        let is_refused = self.core().status(self.now).clock_behind;
+        if self.is_ill_for_ever() || quirks.spoils_reversals() || is_refused {
             return Ok(());
         }
         let sale = self.records.values().find(|record| {

@@ -160,6 +160,8 @@ pub struct World<'a> {
     pub(crate) settled_as: BTreeMap<String, Outcome>,
     /// What the till's receipts name as their shift; the date without it.
     pub(crate) shift_text: Option<String>,
+    /// Tickets of those who have hung up.
+    pub(crate) gone: BTreeSet<u64>,
     pub(crate) wishes: Vec<(String, Wish)>,
     pub(crate) crash_before_effect: Option<u64>,
     /// Every write, request and answer is printed.
@@ -262,6 +264,7 @@ impl<'a> World<'a> {
             numbers: BTreeMap::new(),
             settled_as: BTreeMap::new(),
             shift_text: None,
+            gone: BTreeSet::new(),
             wishes: Vec::new(),
             crash_before_effect: None,
             traces: false,
