@@ -67,7 +67,7 @@ pub(super) struct LiveEntry {
     pub line_is_well: bool,
     /// It is watched, and for long no question for its number was answered.
     pub is_overdue: bool,
-    /// A refund that was journalled before a restart and not as sent: the disk may have lost that it was.
+    /// It was journalled before a restart and not as sent: the disk may have lost that it was.
     pub may_have_left: bool,
     /// It is set aside, and a person wants it tried as soon as its first question may leave. Memory alone knows:
     /// after a crash it is set aside as before, and whoever asked sees it so.
@@ -575,7 +575,7 @@ impl Core {
         }
         // The time for which no process ran does not count as one of getting nowhere.
         entry.answered_from = None;
-        entry.may_have_left = entry.record.is_refund() && entry.record.is_live();
+        entry.may_have_left = entry.record.is_live();
         if let Some(since) = entry.record.errors_since {
             let spent = entry.record.operation.updated_at.duration_since(since);
             let spent = spent.max(SignedDuration::ZERO);

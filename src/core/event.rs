@@ -70,7 +70,7 @@ pub struct Facts {
     /// The sale of a refund that is to be cancelled.
     pub sale: Option<Record>,
     /// Reversals of the target, oldest first.
-    pub reversals: Vec<Operation>,
+    pub reversals: Vec<EntryRecord>,
 }
 
 /// What happens.

@@ -9,9 +9,9 @@ use crate::core::Core;
 use crate::core::admission::Granted;
 use crate::core::entry::LiveEntry;
 use crate::core::event::{Facts, Step};
-use crate::core::record::Record;
+use crate::core::record::{EntryRecord, Record};
 use crate::money::Kopecks;
-use crate::operation::{Kind, Operation, RefundRequest, State, Undo, Wish};
+use crate::operation::{Kind, Operation, Outcome, RefundRequest, State, Undo, Wish};
 use crate::problem::{Code, Problem, seed};
 use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
@@ -208,20 +208,10 @@ impl Core {
     /// The same sum once more, while nobody knows whether it has reached the buyer: most likely the cashier
     /// repeats what was told as failed, and the buyer would have it twice. Another sum is another refund.
     fn check_no_repetition(&self, refund: &RefundRequest, sale: &str) -> Result<(), Problem> {
-        let repeated = |entry: &&LiveEntry| {
-            entry.record.left_held_until.is_some()
-                && entry.reverses(sale)
-                && entry.record.operation.amount == refund.amount
-        };
+        let repeated =
+            |entry: &&LiveEntry| entry.reverses(sale) && is_repeated(&entry.record, refund);
         match self.entries.iter().find(repeated) {
-            Some(entry) => Err(Problem::new(
-                Code::Busy,
-                format!(
-                    "Возврат {} на ту же сумму ещё проверяется",
-                    entry.record.operation.id
-                ),
-                "Проверьте возврат в личном кабинете О!плати или повторите через час",
-            )),
+            Some(entry) => Err(repetition(&entry.record.operation.id)),
             None => Ok(()),
         }
     }
@@ -237,6 +227,7 @@ impl Core {
             .reversals
             .iter()
             .rev()
+            .map(|reversal| &reversal.operation)
             .find(|reversal| reversal.state != State::Failed)
             .map(|reversal| reversal.id.as_str());
         let by = live
@@ -268,19 +259,48 @@ impl Core {
                 "Проверьте номер оплаты",
             ));
         }
-        let gone = wants
-            .facts
-            .reversals
+        let reversals = &wants.facts.reversals;
+        if let Some(repeated) = reversals.iter().find(|entry| is_repeated(entry, refund)) {
+            return Err(repetition(&repeated.operation.id));
+        }
+        let gone = reversals
             .iter()
-            .filter(|reversal| reversal.state != State::Failed && reversal.undo != Some(Undo::Done))
-            .try_fold(Kopecks::ZERO, |sum, reversal| {
-                sum.checked_add(reversal.amount)
+            .filter(|entry| may_be_gone(entry))
+            .try_fold(Kopecks::ZERO, |sum, entry| {
+                sum.checked_add(entry.operation.amount)
             });
         let left = gone.map_or(Kopecks::ZERO, |gone| info.sum.saturating_sub(gone));
         if refund.amount > left {
             return Err(more_than_left(refund.amount, left));
         }
         Ok(())
+    }
+}
+
+/// Whether a refund asks once more for what may have been given already.
+fn is_repeated(earlier: &EntryRecord, refund: &RefundRequest) -> bool {
+    earlier.left_held_until.is_some() && earlier.operation.amount == refund.amount
+}
+
+/// Whether the buyer has the money of a refund, or may have it: `left` counts every reversal that was not
+/// definitely denied.
+fn may_be_gone(refund: &EntryRecord) -> bool {
+    match refund.operation.state {
+        State::Done => refund.operation.undo != Some(Undo::Done),
+        State::Failed => {
+            refund.left_held_until.is_some() || refund.outcome == Some(Outcome::CarriedOut)
+        }
+        State::Cancelled => false,
+        State::New
+        | State::InProgress
+        | State::AwaitingScan
+        | State::AwaitingBuyer
+        | State::AwaitingConfirmation
+        | State::InDoubt
+        | State::Queued
+        | State::Declined
+        | State::NotEnoughMoney
+        | State::Expired => true,
     }
 }
 
@@ -317,6 +337,14 @@ pub(super) fn sale_undone(id: &str) -> Problem {
         Code::AlreadyUndone,
         format!("Продажа {id} отменена, отменить возврат по ней нельзя"),
         "Проверьте список операций",
+    )
+}
+
+fn repetition(id: &str) -> Problem {
+    Problem::new(
+        Code::Busy,
+        format!("Возврат {id} на ту же сумму ещё проверяется"),
+        "Проверьте возврат в личном кабинете О!плати или повторите через час",
     )
 }
 

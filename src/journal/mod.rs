@@ -33,7 +33,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use crate::core::event::{Facts, Restored, Write};
 use crate::core::record::{EntryRecord, Record};
-use crate::operation::{Operation, Wish, rfc3339_ms};
+use crate::operation::{Wish, rfc3339_ms};
 
 pub use error::JournalError;
 use error::{reading, writing};
@@ -313,20 +313,13 @@ impl Journal {
         Ok(found.pop())
     }
 
-    fn reversals_of(&self, id: &str) -> Result<Vec<Operation>, JournalError> {
-        let found = self.records("of = ?1", &id)?;
-        Ok(found
-            .iter()
-            .map(|record| record.operation().clone())
-            .collect())
+    fn reversals_of(&self, id: &str) -> Result<Vec<EntryRecord>, JournalError> {
+        Ok(entries(self.records("of = ?1", &id)?))
     }
 
-    fn reversals_of_payment(&self, payment_id: i64) -> Result<Vec<Operation>, JournalError> {
+    fn reversals_of_payment(&self, payment_id: i64) -> Result<Vec<EntryRecord>, JournalError> {
         let found = self.records("target_payment = ?1 AND kind = 'refund'", &payment_id)?;
-        Ok(found
-            .iter()
-            .map(|record| record.operation().clone())
-            .collect())
+        Ok(entries(found))
     }
 
     /// In the order in which they were made.
@@ -571,3 +564,11 @@ fn open_reader(path: &Path) -> Result<Connection, JournalError> {
 
 #[cfg(test)]
 mod tests;
+
+fn entries(records: Vec<Record>) -> Vec<EntryRecord> {
+    let entry = |record| match record {
+        Record::Entry(entry) => Some(*entry),
+        Record::Sale(_) => None,
+    };
+    records.into_iter().filter_map(entry).collect()
+}

@@ -387,7 +387,6 @@ impl Core {
         }
         if entry.record.reversal == Reversal::NotSent {
             // It never left, so it may leave now.
-            entry.may_have_left = false;
             return self.reverse(entry, true, now, step);
         }
         if entry.record.is_refund() {
@@ -457,6 +456,18 @@ impl Core {
                 entry.record.reversal = Reversal::NotSent;
                 let error = words::refund_denied(info.status, &fact);
                 self.fail_entry(entry, error, &fact, now, step);
+            }
+            // A person has it tried once more, and the old reversal has been denied meanwhile: another leaves.
+            PaymentStatus::Decline
+            | PaymentStatus::NotEnough
+            | PaymentStatus::Timeout
+            | PaymentStatus::TechnicalCancelling
+                if entry.is_last_try =>
+            {
+                self.renumber(entry);
+                entry.stage = Stage::Waiting;
+                entry.next_at = now.mono;
+                step.write_entry(&mut entry.record, "the old reversal was denied");
             }
             // The buyer's purse lacks what the shop wants back: only people can settle that.
             PaymentStatus::NotEnough | PaymentStatus::Decline => {

@@ -221,6 +221,7 @@ impl Core {
             entry.record.operation.id == id
                 && entry.record.operation.state == State::New
                 && !entry.record.sent_once
+                && !entry.may_have_left
         };
         let index = self.entries.iter().position(unsent)?;
         let mut entry = self.entries.remove(index);
@@ -240,6 +241,7 @@ impl Core {
     /// A cancellation that the cashier waits for, of which nothing was sent: it can be refused.
     pub(super) fn may_still_refuse(&self, entry: &LiveEntry) -> bool {
         entry.record.is_attended()
+            && !entry.may_have_left
             && entry.record.reversal == Reversal::NotSent
             && entry.record.earlier.is_empty()
     }

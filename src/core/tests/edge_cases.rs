@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::world::{Fate, World};
-use crate::core::event::Event;
+use crate::core::event::{Event, Reply as TillReply};
 use crate::operation::{Mode, Shows, State, Undo};
 use crate::problem::Code;
 use crate::service::call::{Call, Failure, PaymentStatus, Reply};
@@ -683,4 +683,21 @@ fn a_held_answer_after_its_sale_was_undone_is_no_second_payment() {
     }
     world.live_on(60 * SECOND);
     assert_eq!((entries(&world), world.alarms.len()), (before, alarms));
+}
+
+#[test]
+fn a_cancellation_from_before_a_restart_is_not_aborted_as_unsent() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    let unsent = world.first_record("c1");
+    world.live_on(5 * SECOND);
+    assert_eq!(world.state("c1"), State::Done);
+    world.journal.insert("c1".into(), unsent);
+    world.crash(SECOND);
+    world.abort("c1");
+    assert!(
+        matches!(world.replies.last(), Some(TillReply::Aborted(Err(problem))) if problem.code == Code::Busy)
+    );
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("c1"), State::Done);
 }

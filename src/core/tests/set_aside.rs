@@ -540,3 +540,52 @@ fn a_cancelled_refund_that_turns_up_after_the_sale_was_undone_leaves_its_rest() 
         (State::Done, 0)
     );
 }
+
+#[test]
+fn a_retry_sends_another_reversal_where_the_old_one_was_denied_meanwhile() {
+    let mut world = World::sold();
+    world.service.leaves_pending = true;
+    world.cancel("c1", "s", false);
+    world.live_on(HOUR + 120 * SECOND);
+    assert!(world.entry("c1").set_aside);
+    for payment in world.service.ledger.values_mut() {
+        if payment.info.status == PaymentStatus::InProgress {
+            payment.info.status = PaymentStatus::TechnicalCancelling;
+        }
+    }
+    world.service.leaves_pending = false;
+    retry(&mut world, "c1").unwrap();
+    world.live_on(120 * SECOND);
+    assert_eq!(
+        (world.state("c1"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+}
+
+#[test]
+fn a_refund_of_another_tills_payment_is_not_given_twice_either() {
+    let mut world = World::sold();
+    world.journal.remove("s");
+    world.refund_payment("r1", 1000, 500);
+    world.live_on(SECOND);
+    assert!(world.entry("r1").sent_once);
+    let mut world = World::sold();
+    world.journal.remove("s");
+    world.refund_payment("r1", 1000, 1200);
+    world.run_due();
+    world.answer(Fate::Answered);
+    world.run_due();
+    assert!(matches!(
+        world.pending.first(),
+        Some((_, Call::Reverse { .. }))
+    ));
+    world.answer(Fate::Late(900));
+    world.live_on(120 * SECOND);
+    assert_eq!(world.state("r1"), State::Failed);
+    world.refund_payment("r2", 1000, 1200);
+    world.live_on(6 * SECOND);
+    assert_eq!(world.problem().code, Code::Busy);
+    world.refund_payment("r3", 1000, 800);
+    world.live_on(6 * SECOND);
+    assert_eq!(world.problem().code, Code::MoreThanLeft);
+}

@@ -423,18 +423,17 @@ impl World {
                 self.journal.get(&of).cloned()
             });
             facts.sale = of;
-            let reversals = self.journal.values().map(Record::operation);
+            let reversals = self.journal.values().filter_map(as_entry);
             facts.reversals = reversals
-                .filter(|operation| operation.of.as_ref() == Some(&target))
+                .filter(|entry| entry.operation.of.as_ref() == Some(&target))
                 .cloned()
                 .collect();
         } else if let Wish::Refund(RefundRequest { payment_id, .. }) = wish {
-            let of_payment = |record: &&Record| match record {
-                Record::Entry(entry) => entry.target.payment_id == *payment_id,
-                Record::Sale(_) => false,
-            };
-            let reversals = self.journal.values().filter(of_payment);
-            facts.reversals = reversals.map(|record| record.operation().clone()).collect();
+            let reversals = self.journal.values().filter_map(as_entry);
+            facts.reversals = reversals
+                .filter(|entry| entry.target.payment_id == *payment_id)
+                .cloned()
+                .collect();
         }
         facts
     }
@@ -918,5 +917,12 @@ pub(super) fn closed_by_a_person(ticket: u64, id: &str, outcome: Outcome, reason
             reason: reason.into(),
             outcome,
         },
+    }
+}
+
+fn as_entry(record: &Record) -> Option<&EntryRecord> {
+    match record {
+        Record::Entry(entry) => Some(entry),
+        Record::Sale(_) => None,
     }
 }
