@@ -14,7 +14,7 @@ use oplati::operation::{Mode, State};
 use oplati::service::call::PaymentStatus;
 
 use crate::plan::{Deed, Fate, Plan};
-use crate::service::Quirks;
+use crate::quirks::Quirks;
 use crate::store::Store;
 use crate::world::{Check, Exact, World};
 
@@ -127,6 +127,7 @@ fn scenarios() -> Vec<Scenario> {
                     settle_s: SETTLE_S,
                     wait_buyer_s: 60,
                     poll_payment_s: 5,
+                    journal_days: 400,
                     quirks: Quirks {
                         holds_answers: name.ends_with("held"),
                         session_life_s: 60,
@@ -282,8 +283,7 @@ fn act(world: &mut World<'_>, deed: Deed, pays: bool) -> Check {
         }
     }
     if deed == Deed::Begin && pays {
-        world.service.decide(PaymentStatus::Ok, world.now.mono);
-        world.answer_held()?;
+        world.buyer_decides(PaymentStatus::Ok)?;
     }
     world.live_on(8 * second)
 }

@@ -5,6 +5,7 @@
 //!     cargo test --release --test faults -- --seeds N       N seeds of the simulation, and the rest
 //!     cargo test --release --test faults -- --from S        beginning with seed S
 //!     cargo test --release --test faults -- --seed S        one seed, with its shortest failing history
+//!     cargo test --release --test faults -- --seed S --trace   and what that history writes and asks
 //!
 //! - `random`, `plan`: one seed decides what happens · `service`: the model · `store`: the database
 //! - `world`: core, journal and time · `deeds`: people and the network · `promises`: what is checked
@@ -27,14 +28,24 @@
     reason = "a test program that shall stop at what it did not expect, and prints what it found"
 )]
 
-mod deeds;
+mod bodies;
+mod caretakers;
+mod carry_out;
+mod disk;
+mod ends;
 mod exhaustive;
+mod network;
+mod passage;
+mod people;
 mod plan;
 mod promises;
+mod quirks;
 mod random;
 mod service;
 mod store;
+mod tales;
 mod torn;
+mod truth;
 mod world;
 
 use std::sync::Mutex;
@@ -53,6 +64,9 @@ const SEEDS: u64 = 100_000;
 const PROGRESS: u64 = 50_000;
 /// Seeds of damaged write-ahead logs.
 const TORN: u64 = 2_000;
+
+/// Whether the shortest failing history is told step by step.
+static TRACES: AtomicBool = AtomicBool::new(false);
 
 struct Arguments {
     seeds: u64,
@@ -75,6 +89,7 @@ fn arguments() -> Arguments {
             "--seeds" => arguments.seeds = number().expect("--seeds NUMBER"),
             "--from" => arguments.from = number().expect("--from NUMBER"),
             "--seed" => arguments.seed = Some(number().expect("--seed NUMBER")),
+            "--trace" => TRACES.store(true, Ordering::Relaxed),
             "--only" => arguments.only = words.next(),
             // What the test runner passes on.
             _ => {}
@@ -110,10 +125,12 @@ fn play(
     deeds: &[Deed],
     journal: &mut Journal,
     store: &Store,
+    traces: bool,
 ) -> (Counts, world::Check) {
     store.clear();
     match World::new(plan, journal, store) {
         Ok(mut world) => {
+            world.traces = traces;
             let outcome = world.play(deeds).and_then(|()| world.find_peace());
             (std::mem::take(&mut world.counts), outcome)
         }
@@ -143,7 +160,7 @@ fn simulate(from: u64, seeds: u64) -> bool {
                         eprintln!("{} seeds", seed - from);
                     }
                     let plan = Plan::of_seed(seed);
-                    let (met, outcome) = play(&plan, &plan.deeds, &mut journal, &store);
+                    let (met, outcome) = play(&plan, &plan.deeds, &mut journal, &store, false);
                     counts.add(&met);
                     if let Err(what) = outcome {
                         failed.store(true, Ordering::Relaxed);
@@ -166,13 +183,16 @@ fn simulate(from: u64, seeds: u64) -> bool {
     for (fault, count) in &total.faults {
         println!("  {count:>9}  {fault}");
     }
-    !failed.load(Ordering::Relaxed)
+    let played = next.load(Ordering::Relaxed).min(from + seeds) - from;
+    let is_full = total.ends.tell(played);
+    is_full && !failed.load(Ordering::Relaxed)
 }
 
 /// Prints the shortest history that still fails.
 fn tell(plan: &Plan, what: &str, journal: &mut Journal, store: &Store) {
     let deeds = shorten(plan, journal, store);
-    let (_, outcome) = play(plan, &deeds, journal, store);
+    let traces = TRACES.load(Ordering::Relaxed);
+    let (_, outcome) = play(plan, &deeds, journal, store, traces);
     println!("seed {} breaks a promise: {what}", plan.seed);
     println!(
         "  mode {:?}, settle {} s, {:?}; the shortest history that fails:",
@@ -198,7 +218,7 @@ fn shorten(plan: &Plan, journal: &mut Journal, store: &Store) -> Vec<Deed> {
         while at < deeds.len() {
             let mut fewer = deeds.clone();
             fewer.drain(at..(at + size).min(deeds.len()));
-            if play(plan, &fewer, journal, store).1.is_err() {
+            if play(plan, &fewer, journal, store, false).1.is_err() {
                 deeds = fewer;
             } else {
                 at += size;
@@ -215,7 +235,7 @@ fn replay(seed: u64) {
     let store = Store::new(0);
     let mut journal = store.journal();
     let plan = Plan::of_seed(seed);
-    match play(&plan, &plan.deeds, &mut journal, &store).1 {
+    match play(&plan, &plan.deeds, &mut journal, &store, false).1 {
         Ok(()) => println!("seed {seed}: every promise holds"),
         Err(what) => {
             tell(&plan, &what, &mut journal, &store);

@@ -2,10 +2,11 @@
 //! shorter and played again.
 
 use oplati::operation::Mode;
-use oplati::service::call::PaymentStatus;
+use oplati::service::call::{Call, PaymentStatus};
 
+use crate::quirks::Quirks;
 use crate::random::Random;
-use crate::service::{Quirks, Service};
+use crate::tales::{TALES, Tale};
 
 /// What becomes of the oldest request under way, or of the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +27,15 @@ pub enum Fate {
     /// Refused with the service's own words, without effect.
     Refused,
     TokenNeeded,
+    TokenExists,
     /// A copy was delivered before and carried out; ours is refused, with empty words.
     CopyRefused,
     /// Ours is refused, and a copy is carried out so many seconds later.
     LateCopy(u64),
+    /// Carried out twice, at once and by a buyer who pays both; the answer is lost.
+    PaidTwice,
+    /// Delivered twice; the second delivery's answer comes.
+    DeliveredTwice,
     /// 429, with so many seconds of `Retry-After`; 0: without.
     TooMany(u64),
     /// Answered twice.
@@ -38,9 +44,52 @@ pub enum Fate {
     Foreign,
 }
 
+/// A part of the service, which may be ill by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    Session,
+    Pay,
+    Status,
+    Reverse,
+    Report,
+}
+
+impl Endpoint {
+    pub const ALL: [Endpoint; 5] = [
+        Endpoint::Session,
+        Endpoint::Pay,
+        Endpoint::Status,
+        Endpoint::Reverse,
+        Endpoint::Report,
+    ];
+
+    pub fn of(call: &Call) -> Endpoint {
+        match call {
+            Call::OpenSession(_) | Call::ConsumerStatus { .. } => Endpoint::Session,
+            Call::Pay { .. } => Endpoint::Pay,
+            Call::Payment { .. } => Endpoint::Status,
+            Call::Reverse { .. } => Endpoint::Reverse,
+            Call::LookUp { .. } | Call::Probe { .. } => Endpoint::Report,
+        }
+    }
+}
+
+/// How a commit fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFault {
+    Full,
+    Broken,
+    /// It is told as failed, and a power cut finds it on the disk all the same.
+    ToldFailed,
+    /// It is told as failed, and was kept.
+    KeptButFailed,
+}
+
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
+    /// Something that people begin and bring to its end, as they mostly do.
+    Tale(Tale),
     Begin,
     /// Of the sale with that number among those that are done, by so many kopecks.
     Refund(u64, i64),
@@ -51,12 +100,21 @@ pub enum Deed {
     Card,
     /// The last `PUT` once more.
     Repeat,
+    /// An older `PUT` once more.
+    RepeatOlder(u64),
     Abort,
-    Retry,
-    /// A person closes what is set aside.
+    /// Who asked last hangs up.
+    HangUp,
+    /// The entry with that number is tried again.
+    Retry(u64),
+    /// A person closes everything that is set aside, and says truly what happened.
     Settle,
+    /// The same for one entry, whatever it is.
+    SettleOne(u64),
     /// The shift is compared with the service's report.
     Reconcile,
+    /// The till's next shift begins; its name is a text, or the date again.
+    NextShift,
     /// No display can show the QR.
     SceneRefused,
     Scan,
@@ -64,6 +122,8 @@ pub enum Deed {
     /// A buyer joins the oldest session that lives, over a line that is well.
     JoinOldest,
     Buyer(PaymentStatus),
+    /// The service changes a status that was final.
+    ChangeOfMind,
     /// The connections of held answers break.
     CutHeld,
     Answer(Fate),
@@ -73,20 +133,38 @@ pub enum Deed {
     Pass(u64),
     /// Milliseconds in which everything is answered as it comes.
     LiveOn(u64),
+    /// Days in which nothing is sold.
+    Closed(u64),
     /// For so many milliseconds nothing gets through.
     Outage(u64),
+    /// One part of the service answers so for so many seconds, in which people wait.
+    Trouble(Endpoint, Fate, u64),
+    /// From now on one part of the service answers so.
+    BrokenForEver(Endpoint, Fate),
     /// The process is started with another till's account, for so many seconds.
     OtherAccount(u64),
+    /// Other settings, and a start.
+    OtherSettings(u64),
     /// The process dies and is started so many seconds later.
     Crash(u64),
+    /// The same, and the disk has lost so many of its last commits.
+    CrashForgetting(u64),
     /// It dies before the effect with that number.
     CrashBeforeEffect(u64),
     /// It dies in a transaction, after so many rows.
     CrashInCommit(i64),
-    /// So many commits find the disk full.
-    DiskFull(u64),
+    /// A transaction fails after so many rows, and the process lives.
+    CommitFails(i64),
+    /// So many commits fail.
+    Disk(DiskFault, u64),
+    /// The machine sleeps so many seconds.
+    Suspend(u64),
     /// The civil clock jumps by so many seconds.
     Clock(i64),
+    /// The machine starts with a clock that is dead, and sets it right after so many seconds.
+    DeadClock(u64),
+    /// The civil clock is set right.
+    ClockRight,
 }
 
 /// One run.
@@ -97,9 +175,15 @@ pub struct Plan {
     pub settle_s: u64,
     pub wait_buyer_s: u64,
     pub poll_payment_s: u64,
+    pub journal_days: u32,
     pub quirks: Quirks,
     pub deeds: Vec<Deed>,
 }
+
+/// What people begin and bring to its end in one run, beside chance.
+const TALES_A_RUN: u64 = 12;
+/// Sales among them that are nothing but fair.
+const FAIR_SALES: u64 = 2;
 
 impl Plan {
     pub fn of_seed(seed: u64) -> Plan {
@@ -108,31 +192,68 @@ impl Plan {
         let settle_s = random.pick(&[0, 5, 30, 120]);
         let wait_buyer_s = random.pick(&[60, 60, 180]);
         let poll_payment_s = random.pick(&[5, 5, 5, 1, 20]);
-        let quirks = Service::random_quirks(&mut random);
+        let journal_days = random.pick(&[400, 400, 1, 3]);
+        let quirks = Quirks::random(&mut random);
         // Some runs are mostly well, others mostly not.
         let trouble = random.below(4);
-        let length = 20 + random.below(90);
-        let deeds = (0..length).map(|_| deed(&mut random, trouble)).collect();
+        let length = random.below(40);
+        let mut deeds: Vec<Deed> = (0..length).map(|_| deed(&mut random, trouble)).collect();
+        let tales = FAIR_SALES + TALES_A_RUN;
+        for number in 0..tales {
+            let tale = if number < FAIR_SALES {
+                Tale::Paid
+            } else {
+                random.pick(TALES)
+            };
+            let at = random.below(deeds.len() as u64 + 1) as usize;
+            deeds.insert(at, Deed::Tale(tale));
+        }
+        if quirks.for_ever && random.one_in(2) {
+            let endpoint = random.pick(&Endpoint::ALL);
+            let ill = random.pick(&ILLS);
+            let at = random.below(deeds.len() as u64 + 1) as usize;
+            deeds.insert(at, Deed::BrokenForEver(endpoint, ill));
+        }
         Plan {
             seed,
             mode,
             settle_s,
             wait_buyer_s,
             poll_payment_s,
+            journal_days,
             quirks,
             deeds,
         }
     }
 }
 
+const DISK_FAULTS: [DiskFault; 4] = [
+    DiskFault::Full,
+    DiskFault::Broken,
+    DiskFault::ToldFailed,
+    DiskFault::KeptButFailed,
+];
+
+/// How a part of the service may be ill for long.
+const ILLS: [Fate; 7] = [
+    Fate::Error,
+    Fate::Error,
+    Fate::AnswerLost,
+    Fate::Refused,
+    Fate::TokenNeeded,
+    Fate::Garbage,
+    Fate::TooMany(0),
+];
+
 fn fate(random: &mut Random, trouble: u64) -> Fate {
     if random.below(10) >= 2 + 2 * trouble {
         return Fate::Answered;
     }
-    match random.below(16) {
+    match random.below(17) {
         13 => Fate::CopyRefused,
         14 => Fate::LateCopy(1 + random.below(600)),
         15 => Fate::TooMany(random.pick(&[0, 0, 3, 30])),
+        16 => Fate::DeliveredTwice,
         0 | 1 => Fate::NotSent,
         2 | 3 => Fate::RequestLost,
         4 | 5 => Fate::AnswerLost,
@@ -142,54 +263,88 @@ fn fate(random: &mut Random, trouble: u64) -> Fate {
         9 => Fate::Late(1 + random.below(600)),
         10 => Fate::Twice,
         11 => random.pick(&[Fate::Refused, Fate::Foreign]),
-        _ => random.pick(&[Fate::TokenNeeded, Fate::Refused]),
+        _ => random.pick(&[Fate::TokenNeeded, Fate::TokenExists, Fate::Refused]),
     }
 }
 
 fn deed(random: &mut Random, trouble: u64) -> Deed {
-    match random.below(100) {
-        0..9 => Deed::Begin,
-        9..12 => Deed::Refund(random.below(4), 1 + random.below(120) as i64),
-        12 => Deed::RefundPayment(random.below(4), 1 + random.below(120) as i64),
-        13..16 => Deed::Cancel(random.below(4), random.one_in(3)),
-        16..18 => Deed::CancelRefund(random.below(4)),
-        18 => random.pick(&[Deed::Card, Deed::Card, Deed::SceneRefused]),
-        19 => random.pick(&[Deed::Repeat, Deed::Settle, Deed::Reconcile]),
-        20..23 => Deed::Abort,
-        23 => random.pick(&[Deed::Retry, Deed::CutHeld]),
-        24..29 => Deed::Scan,
-        29..33 => Deed::Join,
-        33 => Deed::JoinOldest,
-        34..40 => Deed::Buyer(PaymentStatus::Ok),
-        40 => Deed::Buyer(random.pick(&[
+    match random.below(104) {
+        0..7 => Deed::Begin,
+        7..10 => Deed::Refund(random.below(4), 1 + random.below(120) as i64),
+        10 => Deed::RefundPayment(random.below(4), 1 + random.below(120) as i64),
+        11..14 => Deed::Cancel(random.below(4), random.one_in(3)),
+        14 | 15 => Deed::CancelRefund(random.below(4)),
+        16 => random.pick(&[Deed::Card, Deed::Card, Deed::SceneRefused]),
+        17 => random.pick(&[Deed::Repeat, Deed::Settle, Deed::Reconcile]),
+        18 => match random.below(4) {
+            0 => Deed::RepeatOlder(random.below(8)),
+            1 => Deed::SettleOne(random.below(4)),
+            2 => Deed::NextShift,
+            _ => Deed::ChangeOfMind,
+        },
+        19..22 => Deed::Abort,
+        22 => random.pick(&[Deed::Retry(0), Deed::Retry(1), Deed::HangUp, Deed::CutHeld]),
+        23..28 => Deed::Scan,
+        28..32 => Deed::Join,
+        32 => Deed::JoinOldest,
+        33..39 => Deed::Buyer(PaymentStatus::Ok),
+        39 => Deed::Buyer(random.pick(&[
             PaymentStatus::Decline,
             PaymentStatus::NotEnough,
             PaymentStatus::Timeout,
             PaymentStatus::TechnicalCancelling,
+            PaymentStatus::Unknown(6),
         ])),
-        41..72 => Deed::Answer(fate(random, trouble)),
-        72..75 => Deed::AnswerNewest(fate(random, trouble)),
-        75..90 => Deed::Pass(1 + random.below(15_000)),
-        90 if random.one_in(2) => Deed::Pass(1 + random.below(700_000)),
-        90 => Deed::LiveOn(1 + random.below(150_000)),
-        91 => {
-            let most = random.pick(&[100, 60_000, 60_000, 60_000, 200_000_000]);
-            Deed::Outage(1 + random.below(most))
-        }
-        92 | 93 => {
+        40..71 => Deed::Answer(fate(random, trouble)),
+        71..74 => Deed::AnswerNewest(fate(random, trouble)),
+        74..88 => Deed::Pass(1 + random.below(15_000)),
+        88 if random.one_in(2) => Deed::Pass(1 + random.below(700_000)),
+        88 | 89 => Deed::LiveOn(1 + random.below(150_000)),
+        90 if random.one_in(8) => Deed::Closed(1 + random.below(4)),
+        90 => lasting(random),
+        91 | 92 => {
             let most = random.pick(&[30, 30, 30, 30, 4000]);
             Deed::Crash(random.below(most))
         }
-        94 | 95 => Deed::CrashBeforeEffect(random.below(6)),
-        96 => Deed::CrashInCommit(1 + random.below(4) as i64),
-        97 => {
-            let time = 1 + random.below(600);
-            random.pick(&[Deed::CrashInCommit(2), Deed::OtherAccount(time)])
+        93 | 94 => Deed::CrashBeforeEffect(random.below(6)),
+        95 => Deed::CrashInCommit(1 + random.below(4) as i64),
+        96 => Deed::CommitFails(1 + random.below(6) as i64),
+        97 => match random.below(4) {
+            0 => Deed::OtherAccount(1 + random.below(600)),
+            1 => Deed::OtherSettings(random.below(1 << 16)),
+            _ => Deed::CrashForgetting(1 + random.below(8)),
+        },
+        98 => {
+            let fault = random.pick(&DISK_FAULTS);
+            Deed::Disk(fault, 1 + random.below(5))
         }
-        98 => Deed::DiskFull(1 + random.below(5)),
-        _ => {
-            let most = random.pick(&[100, 100, 100, 4000, 200_000]);
-            Deed::Clock(random.below(2 * most) as i64 - most as i64)
+        99 => {
+            let most = random.pick(&[20, 600, 40_000]);
+            Deed::Suspend(1 + random.below(most))
         }
+        100 => clock(random),
+        _ => Deed::LiveOn(1 + random.below(20_000)),
+    }
+}
+
+/// What goes on for minutes, hours or days.
+fn lasting(random: &mut Random) -> Deed {
+    if random.one_in(3) {
+        let most = random.pick(&[100, 60_000, 60_000, 60_000, 10_000_000, 200_000_000]);
+        return Deed::Outage(1 + random.below(most));
+    }
+    let seconds = random.pick(&[30, 300, 3700, 3700, 4500, 20_000]);
+    let seconds = seconds / 2 + random.below(seconds);
+    Deed::Trouble(random.pick(&Endpoint::ALL), random.pick(&ILLS), seconds)
+}
+
+fn clock(random: &mut Random) -> Deed {
+    const YEAR_S: i64 = 365 * 86_400;
+    let most = random.pick(&[100, 100, 100, 4000, 200_000]);
+    match random.below(12) {
+        0 => Deed::Clock(random.pick(&[-20 * YEAR_S, -YEAR_S, 2 * YEAR_S, 10 * YEAR_S])),
+        1 => Deed::DeadClock(random.below(600)),
+        2 => Deed::ClockRight,
+        _ => Deed::Clock(random.below(2 * most) as i64 - most as i64),
     }
 }

@@ -1,8 +1,8 @@
-//! The promises, checked after every step and when peace has come.
+//! The promises that are checked after every step; what is checked when peace has come is in `truth`.
 
 use std::collections::BTreeMap;
 
-use oplati::core::record::{EntryRecord, Record, Reversal};
+use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
 use oplati::operation::{ErrorCode, Kind, Operation, State, Undo};
 use oplati::service::call::{Answer, Call, Failure, PaymentStatus};
 
@@ -26,7 +26,9 @@ impl World<'_> {
         if let Some(old) = self.records.get(&operation.id)
             && old.operation().state.is_final()
             && old.operation().state != operation.state
-            && !matches!(old, Record::Entry(entry) if !entry.is_refund() && !entry.rechecks.is_empty())
+            && !matches!(old, Record::Entry(entry)
+                if entry.request == EntryRequest::Own
+                    && !matches!(entry.reversal, Reversal::Known(_)))
         {
             return Err(format!(
                 "{} was {:?} and is {:?}",
@@ -74,7 +76,7 @@ impl World<'_> {
                     && payment.info.status == PaymentStatus::Ok
                     && payment.target.is_none() == direction
             });
-            if !paid {
+            if !paid && !self.settled_as.contains_key(&operation.id) {
                 return Err(format!("{} is done, but no money moved", operation.id));
             }
         }
@@ -90,7 +92,7 @@ impl World<'_> {
             return Ok(());
         }
         let numbers = entry.order_numbers();
-        let mut reported = self.service.reported(self.now.mono).into_iter();
+        let mut reported = self.service.reported(self.real).into_iter();
         let carried_out = reported.any(|info| {
             numbers.contains(&info.order_number)
                 && info.sum == entry.operation.amount
@@ -237,6 +239,7 @@ impl World<'_> {
                     return Err("a payment leaves without its intent, or after an abort".into());
                 }
                 let owner = self.owner(order_number);
+                self.numbers.insert(order_number.clone(), owner.clone());
                 let sent = self.pays.entry(owner).or_default();
                 *sent += 1;
                 if *sent > 1 {
@@ -256,12 +259,16 @@ impl World<'_> {
                 let Some(entry) = intent else {
                     return Err("a reversal leaves without its intent".into());
                 };
-                if self.may_arrive(order_number) {
+                // Of what the disk has forgotten the process cannot know; a second reversal of a whole is refused.
+                let is_forgotten =
+                    self.forgotten.contains(&entry.operation.id) && !entry.is_refund();
+                if self.may_arrive(order_number) && !is_forgotten {
                     return Err(format!("reversal {order_number} is repeated too early"));
                 }
                 self.check_sum(entry)?;
-                if entry.is_refund() {
-                    let id = entry.operation.id.clone();
+                let (id, is_refund) = (entry.operation.id.clone(), entry.is_refund());
+                self.numbers.insert(order_number.clone(), id.clone());
+                if is_refund {
                     let sent = self.refunds_sent.entry(id.clone()).or_default();
                     *sent += 1;
                     if *sent > 1 {
@@ -297,7 +304,12 @@ impl World<'_> {
         let counts = |other: &&EntryRecord| {
             let denied = other.set_aside && other.reversal == Reversal::NotSent;
             let undone = other.operation.undo == Some(Undo::Done) && other.is_refund();
-            let over = matches!(other.operation.state, State::Failed | State::Cancelled);
+            // A refund that was told failed may have reached the buyer, or is known to have.
+            let may_be_given = other.is_refund()
+                && (other.left_held_until.is_some()
+                    || matches!(other.reversal, Reversal::Known(_)) && other.settled.is_none());
+            let ended = matches!(other.operation.state, State::Failed | State::Cancelled);
+            let over = ended && !may_be_given;
             let same = other.operation.of == entry.operation.of
                 && (target.is_some() || other.target.payment_id == entry.target.payment_id);
             same && other.operation.id != entry.operation.id && !(denied || undone || over)
@@ -368,7 +380,7 @@ impl World<'_> {
                 *undoings.entry(of).or_default() += 1;
             }
         }
-        let depth = self.core.status(self.now).queue_depth;
+        let depth = self.core().status(self.now).queue_depth;
         if depth != blocking {
             return Err(format!(
                 "the core has {depth} entries that block, the journal {blocking}"
@@ -396,147 +408,4 @@ impl World<'_> {
             None => Ok(()),
         }
     }
-
-    pub(crate) fn is_settled(&self, id: &str) -> bool {
-        let of = |record: &&Record| record.operation().of.as_deref() == Some(id);
-        let settled = |record: &Record| match record {
-            Record::Entry(entry) => entry.settled.as_ref().is_some_and(|why| why == "by hand"),
-            Record::Sale(_) => false,
-        };
-        self.records.values().filter(of).any(settled)
-    }
-
-    /// With the trouble over: the queue is empty, and the money is where the till was told.
-    pub fn check_peace(&self) -> Check {
-        let status = self.core.status(self.now);
-        if status.queue_depth > 0 {
-            return Err(format!(
-                "{} entries never leave the queue",
-                status.queue_depth
-            ));
-        }
-        for record in self.records.values() {
-            let operation = record.operation();
-            if !operation.state.is_final() {
-                return Err(format!("{} hangs in {:?}", operation.id, operation.state));
-            }
-            if operation.kind == Kind::Sale {
-                self.check_money(operation)?;
-            }
-        }
-        if let Some(payment_id) = self.elsewhere {
-            self.check_elsewhere(payment_id)?;
-        }
-        self.check_reconciliation()
-    }
-
-    /// Of another till's sale the buyer has back what was refunded and not cancelled.
-    fn check_elsewhere(&self, payment_id: i64) -> Check {
-        let back = self.service.reversed(payment_id);
-        let (mut told, mut open) = (0, false);
-        for record in self.records.values() {
-            let Record::Entry(entry) = record else {
-                continue;
-            };
-            let operation = &entry.operation;
-            if entry.is_refund() && entry.target.payment_id == Some(payment_id) {
-                let counts = operation.undo != Some(Undo::Done)
-                    && (operation.state == State::Done || came_late(entry));
-                told += if counts { operation.amount.0 } else { 0 };
-                open |= entry.settled.is_some() || self.is_settled(&operation.id);
-            }
-        }
-        if back != told && !open {
-            return Err(format!(
-                "{back} came back of another till's sale, {told} was told"
-            ));
-        }
-        Ok(())
-    }
-
-    /// The entry that sent it under a number of its own that was denied since.
-    fn once_sent(&self, payment_id: Option<i64>) -> Option<&Record> {
-        let order = &self.service.ledger.get(&payment_id?)?.info.order_number;
-        self.records.values().find(|record| match record {
-            Record::Entry(entry) => entry.earlier.contains(order),
-            Record::Sale(_) => false,
-        })
-    }
-
-    /// A report of everything shows no difference but what a person closed or was told of.
-    fn check_reconciliation(&self) -> Check {
-        for difference in self.compare().differences {
-            let known = difference.operation.as_ref();
-            let record = known.and_then(|id| self.records.get(id));
-            let record = record.or_else(|| self.once_sent(difference.payment_id));
-            let explained = record.is_some_and(|record| {
-                let operation = record.operation();
-                let settled = match record {
-                    Record::Entry(entry) => entry.settled.is_some() || came_late(entry),
-                    Record::Sale(_) => false,
-                };
-                let of = operation.of.as_deref().unwrap_or(&operation.id);
-                settled || self.is_settled(of) || self.is_settled(&operation.id)
-            });
-            if !explained {
-                return Err(format!("the report shows {difference:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn check_money(&self, sale: &Operation) -> Check {
-        let ours = |payment: &&crate::service::Payment| {
-            payment.info.order_number == sale.order_number && payment.target.is_none()
-        };
-        let payments: Vec<_> = self.service.ledger.values().filter(ours).collect();
-        if payments.len() > 1 {
-            return Err(format!("{} was paid {} times", sale.id, payments.len()));
-        }
-        let taken = payments
-            .first()
-            .filter(|payment| payment.info.status == PaymentStatus::Ok)
-            .map_or(0, |payment| {
-                sale.amount.0 - self.service.reversed(payment.info.payment_id)
-            });
-        if self.is_settled(&sale.id) {
-            return Ok(());
-        }
-        let undone = sale.undo == Some(Undo::Done);
-        let owed = match (sale.state, undone) {
-            (State::Done, false) => sale.left.map_or(0, |left| left.0),
-            _ => 0,
-        };
-        if taken != owed {
-            return Err(format!(
-                "{} ended {:?} with undo {:?} and {:?} left, but the buyer has paid {taken}",
-                sale.id, sale.state, sale.undo, sale.left
-            ));
-        }
-        let back = sale.amount.0 - taken;
-        let asked: i64 = self
-            .records
-            .values()
-            .map(Record::operation)
-            .filter(|other| other.of.as_ref() == Some(&sale.id))
-            // A cancellation of the rest, before it turned out that a refund was not made.
-            .filter(|other| other.kind == Kind::Refund || other.state == State::Done)
-            .map(|reversal| reversal.amount.0)
-            .sum();
-        let cancelled = undone || sale.state != State::Done;
-        if !cancelled && back > asked {
-            return Err(format!(
-                "{back} came back of {}, {asked} was asked for",
-                sale.id
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// The till was told that the refund failed, and later that it was made all the same.
-fn came_late(entry: &EntryRecord) -> bool {
-    entry.is_refund()
-        && entry.operation.state == State::Failed
-        && matches!(entry.reversal, Reversal::Known(_))
 }

@@ -1,5 +1,7 @@
 //! A model of the payment service, as bad as one may be without breaking what money rests on: it
-//! never moves more than was paid, and a refusal with its own words moved nothing.
+//! never moves more than was paid, and what it has carried out stays so.
+//!
+//! It has a clock of its own, which neither a jump of the till's clock nor the till's sleep moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,82 +14,28 @@ use oplati::operation::{Card, Shows};
 use oplati::service::call::{
     Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
 };
+use oplati::service::{HttpAnswer, classify};
 
-use crate::random::Random;
+use crate::bodies::{REFUSAL, report};
+use crate::quirks::{NEVER_S, Quirks};
 
 /// Order numbers of another till begin so.
 pub const ELSEWHERE: &str = "elsewhere-";
+/// The shift of another till; only it knows its name.
+const FOREIGN_SHIFT: &str = "elsewhere";
+/// Order numbers of what a person does in the merchant's account begin so.
+pub const BY_HAND: &str = "by-hand-";
+/// So far a clock of its own may be ahead.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// A payment that nobody confirms ends by itself after this time.
 const CONFIRM: Duration = Duration::from_secs(300);
-/// A reversal that is pending for so many seconds is pending for ever.
-const NEVER_S: u64 = 1_000_000_000;
-
-/// What the service does otherwise than one would hope.
-#[derive(Clone, Debug, Default)]
-pub struct Quirks {
-    /// A reversal of a pending payment is refused.
-    pub refuses_pending: bool,
-    /// A reversal of a pending payment comes just after the buyer has paid.
-    pub overtaken: bool,
-    /// A used order number is taken again.
-    pub takes_used_numbers: bool,
-    /// Reports tell of an operation only so many seconds after it was made.
-    pub lag_s: u64,
-    /// Reports leave out what is pending.
-    pub hides_pending: bool,
-    /// Buyers have spent what was refunded to them.
-    pub empty_purses: bool,
-    /// Its clock is five minutes ahead, and near midnight it files what it is told under its own day.
-    pub own_day: bool,
-    /// Reports end after so many rows, as if there were no more.
-    pub rows: Option<usize>,
-    /// A reversal is pending for so many seconds before it is carried out.
-    pub slow_reversals_s: u64,
-    /// What was pending then fails every other time.
-    pub failing_reversals: bool,
-    /// `POST payments` is answered only when the buyer has decided.
-    pub holds_answers: bool,
-    /// A session lives for so many seconds; 0: for ever.
-    pub session_life_s: u64,
-}
-
-impl Quirks {
-    /// Their names, for the counts.
-    pub fn names(&self) -> Vec<&'static str> {
-        let named = [
-            (
-                self.refuses_pending,
-                "service refuses to reverse what is pending",
-            ),
-            (self.overtaken, "buyer overtakes the reversal"),
-            (self.takes_used_numbers, "service takes used order numbers"),
-            (self.lag_s > 0, "reports lag"),
-            (self.hides_pending, "reports leave out what is pending"),
-            (self.empty_purses, "purse too empty to give a refund back"),
-            (self.own_day, "service files under its own day"),
-            (self.rows.is_some(), "reports end too early"),
-            (
-                (1..NEVER_S).contains(&self.slow_reversals_s),
-                "reversals are pending first",
-            ),
-            (
-                self.slow_reversals_s == NEVER_S,
-                "reversals stay pending for ever",
-            ),
-            (self.failing_reversals, "pending reversals fail at times"),
-            (self.holds_answers, "service holds the answer to a payment"),
-            (self.session_life_s > 0, "sessions end"),
-        ];
-        let met = named.into_iter().filter(|(met, _)| *met);
-        met.map(|(_, name)| name).collect()
-    }
-}
-
 /// An operation in the ledger.
 #[derive(Clone, Debug)]
 pub struct Payment {
     pub info: PaymentInfo,
     pub target: Option<i64>,
+    /// It was cancelled because we asked for it.
+    cancelled_by_us: bool,
     shift: String,
     made_at: Duration,
 }
@@ -103,7 +51,7 @@ struct Session {
     used: bool,
 }
 
-/// The service. It has a clock of its own, which no jump of the till's moves.
+/// The service.
 #[derive(Debug, Default)]
 pub struct Service {
     pub quirks: Quirks,
@@ -112,6 +60,8 @@ pub struct Service {
     sessions: BTreeMap<String, Session>,
     /// Requests that take effect after their connection was closed.
     pub late: Vec<(Duration, Call)>,
+    /// Numbers of what was made by a second copy of one request.
+    pub copies: BTreeSet<i64>,
 }
 
 fn refused(detail: &str) -> Answer {
@@ -130,9 +80,20 @@ impl Service {
         }
     }
 
-    fn wall(&self, mono: Duration) -> Timestamp {
+    pub fn wall(&self, mono: Duration) -> Timestamp {
         let since = SignedDuration::try_from(mono).unwrap_or_default();
         self.began.checked_add(since).unwrap_or(self.began)
+    }
+
+    /// What its answers say the time is.
+    pub fn date(&self, mono: Duration) -> Timestamp {
+        let ahead = if self.quirks.own_day {
+            AHEAD
+        } else {
+            SignedDuration::ZERO
+        };
+        let wall = self.wall(mono);
+        wall.checked_add(ahead).unwrap_or(wall)
     }
 
     /// The effect of a request that arrived, and its answer.
@@ -165,7 +126,12 @@ impl Service {
                     });
                 }
                 let ready = self.sessions.get(session).is_some_and(|one| one.ready);
-                let card = ready.then(|| Card {
+                // Every other buyer has a card.
+                let has_card = self
+                    .sessions
+                    .get(session)
+                    .is_some_and(|one| one.number % 2 == 0);
+                let card = (ready && has_card).then(|| Card {
                     number: "1".into(),
                     name: "c".into(),
                 });
@@ -182,7 +148,8 @@ impl Service {
                     return refused("used order number");
                 }
                 let session = self.sessions.get_mut(session);
-                if session.is_some_and(|one| std::mem::replace(&mut one.used, true)) {
+                let was_used = session.is_some_and(|one| std::mem::replace(&mut one.used, true));
+                if was_used && !self.quirks.takes_used_numbers {
                     return refused("the session has its payment");
                 }
                 let (kind, status) = (PaymentType::Sale, PaymentStatus::InProgress);
@@ -190,6 +157,9 @@ impl Service {
                 Ok(Reply::Payment(entry))
             }
             Call::Payment { payment_id } => match self.ledger.get(payment_id) {
+                Some(payment) if self.quirks.reversal_unknown && payment.target.is_some() => {
+                    refused("unknown payment")
+                }
                 Some(payment) => Ok(Reply::Payment(payment.info.clone())),
                 None => refused("unknown payment"),
             },
@@ -203,14 +173,49 @@ impl Service {
             Call::LookUp {
                 shifts,
                 order_numbers,
-                ..
-            } => {
-                let wanted = |info: &PaymentInfo| order_numbers.contains(&info.order_number);
-                let reports = shifts.iter().flat_map(|shift| self.report(shift, mono));
-                Ok(Reply::Found(reports.filter(wanted).collect()))
-            }
+                witnesses,
+            } => self.look_up(shifts, order_numbers, witnesses, mono),
             Call::Probe { .. } => Ok(Reply::Alive),
         }
+    }
+
+    /// Report by report, as the client reads them: none is asked for after all numbers were found paid.
+    /// What lacks a witness, or has a row without a name, proves no absence.
+    fn look_up(
+        &self,
+        shifts: &[String],
+        order_numbers: &[String],
+        witnesses: &[String],
+        mono: Duration,
+    ) -> Answer {
+        let has = |rows: &[PaymentInfo], number: &String, paid: bool| {
+            let mut rows = rows.iter();
+            rows.any(|info| {
+                info.order_number == *number && (!paid || info.status == PaymentStatus::Ok)
+            })
+        };
+        let mut rows = Vec::new();
+        for shift in shifts {
+            rows.extend(self.report(shift, mono));
+            if order_numbers.iter().all(|number| has(&rows, number, true)) {
+                break;
+            }
+        }
+        let question = || Call::LookUp {
+            shifts: shifts.to_vec(),
+            order_numbers: order_numbers.to_vec(),
+            witnesses: witnesses.to_vec(),
+        };
+        if rows.is_empty() && self.quirks.empty_is_404 {
+            return classify(&question(), &HttpAnswer::new(404, REFUSAL));
+        }
+        let lacks = witnesses.iter().any(|witness| !has(&rows, witness, false));
+        if lacks || self.quirks.nameless_rows && !rows.is_empty() {
+            let body = report(&rows, self.quirks.nameless_rows && !rows.is_empty());
+            return classify(&question(), &HttpAnswer::new(200, body.as_bytes()));
+        }
+        let wanted = |info: &PaymentInfo| order_numbers.contains(&info.order_number);
+        Ok(Reply::Found(rows.into_iter().filter(wanted).collect()))
     }
 
     fn lives(&self, session: &str, mono: Duration) -> bool {
@@ -233,6 +238,19 @@ impl Service {
         !self.ledger.values().any(pending)
     }
 
+    /// Whether something under that number is pending that will be decided by itself.
+    pub fn is_decided_later(&self, order_number: &str) -> bool {
+        self.ledger.values().any(|row| {
+            let waits = match row.target {
+                Some(_) => self.quirks.slow_reversals_s != NEVER_S,
+                None => !self.quirks.pending_for_ever,
+            };
+            row.info.order_number == *order_number
+                && row.info.status == PaymentStatus::InProgress
+                && waits
+        })
+    }
+
     /// The payment of that number as it stands.
     pub fn payment_of(&self, order_number: &str) -> Option<PaymentInfo> {
         let of = |payment: &&Payment| {
@@ -251,6 +269,7 @@ impl Service {
             payment.shift == shift
                 && payment.made_at + lag <= mono
                 && !(self.quirks.hides_pending && payment.info.status == PaymentStatus::InProgress)
+                && !(self.quirks.hides_reversals && payment.target.is_some())
         };
         let rows = self.ledger.values().filter(told);
         rows.map(|payment| payment.info.clone())
@@ -291,6 +310,7 @@ impl Service {
         match payment.info.status {
             PaymentStatus::InProgress if !quirks.refuses_pending => {
                 payment.info.status = PaymentStatus::TechnicalCancelling;
+                payment.cancelled_by_us = true;
                 Ok(Reply::Payment(payment.info.clone()))
             }
             PaymentStatus::Ok => {
@@ -307,6 +327,13 @@ impl Service {
                     (true, true) => (PaymentType::ReversalOfPurchase, PaymentStatus::NotEnough),
                     (true, false) => (PaymentType::ReversalOfPurchase, done),
                     (false, _) => (PaymentType::ReversalOfSale, done),
+                };
+                let own = payment.shift.clone();
+                let is_ours = own != FOREIGN_SHIFT;
+                let shift = if quirks.sale_shift && is_ours {
+                    &own
+                } else {
+                    shift
                 };
                 let info = self.enter(direction, status, sum, order, shift, Some(id), at);
                 Ok(Reply::Payment(info))
@@ -362,6 +389,7 @@ impl Service {
         let payment = Payment {
             info: info.clone(),
             target,
+            cancelled_by_us: false,
             shift: self.filed_under(shift, wall),
             made_at,
         };
@@ -370,7 +398,7 @@ impl Service {
     }
 
     fn filed_under(&self, shift: &str, wall: Timestamp) -> String {
-        let ahead = wall.checked_add(SignedDuration::from_mins(5));
+        let ahead = wall.checked_add(AHEAD);
         let zone = TimeZone::fixed(Offset::constant(3));
         let today = zone.to_datetime(ahead.unwrap_or(wall)).date();
         let is_near =
@@ -386,8 +414,34 @@ impl Service {
     pub fn sell_elsewhere(&mut self, sum: Kopecks, mono: Duration) -> i64 {
         let order = format!("{ELSEWHERE}{}", self.ledger.len());
         let (kind, status) = (PaymentType::Sale, PaymentStatus::Ok);
-        let info = self.enter(kind, status, sum, &order, "elsewhere", None, mono);
+        let info = self.enter(kind, status, sum, &order, FOREIGN_SHIFT, None, mono);
         info.payment_id
+    }
+
+    /// A person gives money back in the merchant's account.
+    pub fn reverse_by_hand(&mut self, id: i64, sum: Kopecks, mono: Duration) -> bool {
+        let Some(payment) = self.ledger.get(&id) else {
+            return false;
+        };
+        let left = payment.info.sum.0 - self.reversing(id);
+        if payment.info.status != PaymentStatus::Ok || sum.0 > left {
+            return false;
+        }
+        let kind = match payment.info.payment_type {
+            PaymentType::Sale => PaymentType::ReversalOfSale,
+            _ => PaymentType::ReversalOfPurchase,
+        };
+        let order = format!("{BY_HAND}{}", self.ledger.len());
+        self.enter(
+            kind,
+            PaymentStatus::Ok,
+            sum,
+            &order,
+            FOREIGN_SHIFT,
+            Some(id),
+            mono,
+        );
+        true
     }
 
     /// What was delayed arrives, and what was pending is decided.
@@ -411,11 +465,91 @@ impl Service {
                 };
                 continue;
             }
-            let forgotten = payment.target.is_none() && payment.made_at + CONFIRM <= mono;
+            let forgotten = payment.target.is_none()
+                && !self.quirks.pending_for_ever
+                && payment.made_at + CONFIRM <= mono;
             if forgotten && payment.info.status == PaymentStatus::InProgress {
                 payment.info.status = PaymentStatus::Timeout;
             }
         }
+    }
+
+    /// The request is delivered twice; its second copy's answer is what comes.
+    pub fn effect_twice(&mut self, call: &Call, mono: Duration) -> Answer {
+        drop(self.effect(call, mono));
+        let before: BTreeSet<i64> = self.ledger.keys().copied().collect();
+        let answer = self.effect(call, mono);
+        let new = self.ledger.keys().filter(|id| !before.contains(id));
+        self.copies.extend(new.copied());
+        answer
+    }
+
+    /// Two of its machines carry out one request each, and the buyer pays both.
+    pub fn pay_twice(&mut self, call: &Call, mono: Duration) -> Answer {
+        let takes_used = std::mem::replace(&mut self.quirks.takes_used_numbers, true);
+        let answer = self.effect_twice(call, mono);
+        self.quirks.takes_used_numbers = takes_used;
+        if let Call::Pay { order_number, .. } = call {
+            let wall = self.wall(mono);
+            let made = self.ledger.values_mut();
+            for payment in made.filter(|payment| payment.info.order_number == *order_number) {
+                payment.info.status = PaymentStatus::Ok;
+                payment.info.paid = Some(wall);
+            }
+        }
+        answer
+    }
+
+    /// What the service has cancelled by itself turns out to be paid, if `may_be` of its order number;
+    /// whether there was such a payment.
+    pub fn change_its_mind(
+        &mut self,
+        mono: Duration,
+        may_be: impl Fn(&str) -> bool,
+    ) -> bool {
+        let wall = self.wall(mono);
+        let cancelled = [PaymentStatus::TechnicalCancelling, PaymentStatus::Timeout];
+        let payment = self.ledger.values_mut().rev().find(|payment| {
+            payment.target.is_none()
+                && !payment.cancelled_by_us
+                && may_be(&payment.info.order_number)
+                && cancelled.contains(&payment.info.status)
+        });
+        if let Some(payment) = payment {
+            payment.info.status = PaymentStatus::Ok;
+            payment.info.paid = Some(wall);
+            return true;
+        }
+        false
+    }
+
+    /// What gets better does: nobody is asked any more, and no status is odd.
+    pub fn heal(&mut self, mono: Duration) {
+        let never = self.quirks.slow_reversals_s == NEVER_S;
+        self.quirks.heal();
+        if self.quirks.for_ever {
+            return;
+        }
+        for payment in self.ledger.values_mut() {
+            let is_odd = matches!(payment.info.status, PaymentStatus::Unknown(_));
+            let is_stuck = payment.info.status == PaymentStatus::InProgress
+                && payment.target.is_some()
+                && never;
+            if is_odd || is_stuck {
+                payment.info.status = PaymentStatus::Timeout;
+            }
+        }
+        self.arrive(mono);
+    }
+
+    /// What was paid under that number, and what came back of it: every payment that took money.
+    pub fn paid_under(&self, order_number: &str) -> impl Iterator<Item = &Payment> {
+        let of = move |payment: &&Payment| {
+            payment.info.order_number == order_number
+                && payment.target.is_none()
+                && payment.info.status == PaymentStatus::Ok
+        };
+        self.ledger.values().filter(of)
     }
 
     /// Every invited buyer takes part.
@@ -458,34 +592,5 @@ impl Service {
             payment.info.status = status;
             payment.info.paid = (status == PaymentStatus::Ok).then_some(wall);
         }
-    }
-
-    /// As its buyers and its network happen to be.
-    pub fn random_quirks(random: &mut Random) -> Quirks {
-        let mut quirks = Quirks::default();
-        if random.one_in(2) {
-            quirks.refuses_pending = random.one_in(3);
-            quirks.overtaken = random.one_in(5);
-            quirks.takes_used_numbers = random.one_in(3);
-            quirks.lag_s = if random.one_in(3) {
-                random.below(700)
-            } else {
-                0
-            };
-            quirks.hides_pending = random.one_in(4);
-            quirks.empty_purses = random.one_in(5);
-            quirks.own_day = random.one_in(3);
-            quirks.rows = random.one_in(6).then(|| random.below(4) as usize);
-            quirks.slow_reversals_s = match random.below(16) {
-                0..3 => 1 + random.below(900),
-                3 => NEVER_S,
-                _ => 0,
-            };
-            quirks.failing_reversals = random.one_in(2);
-        }
-        // As recorded, and as other services may be.
-        quirks.holds_answers = random.one_in(2);
-        quirks.session_life_s = random.pick(&[0, 60, 60, 60, 7, 25, 90]);
-        quirks
     }
 }

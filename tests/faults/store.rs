@@ -4,6 +4,7 @@ use oplati::journal::Journal;
 use rusqlite::Connection;
 
 /// Holds the database while journals come and go.
+#[derive(Debug)]
 pub struct Store {
     control: Connection,
     name: String,
@@ -52,6 +53,18 @@ impl Store {
     pub fn clear(&self) {
         let sql = "UPDATE fuse SET rows = -1; DELETE FROM operations; DELETE FROM steps;";
         self.control.execute_batch(sql).unwrap();
+    }
+
+    /// The row of an operation was never written.
+    pub fn delete(&self, id: &str) {
+        let statements = [
+            "DELETE FROM operations WHERE id = ?1",
+            "DELETE FROM steps WHERE operation = ?1",
+        ];
+        for sql in statements {
+            let mut delete = self.control.prepare_cached(sql).unwrap();
+            delete.execute([id]).unwrap();
+        }
     }
 
     /// The next transaction dies after so many rows, if it has so many.

@@ -1,0 +1,258 @@
+//! Those who look after the till: they try again what is set aside, say what happened, compare books, and
+//! change settings.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use oplati::core::event::Event;
+use oplati::core::record::{EntryRecord, Record};
+use oplati::operation::{Kind, Mode, Operation, Outcome, State, Verdict};
+use oplati::report::{Compared, Comparison};
+use oplati::service::call::{Call, PaymentInfo, PaymentStatus};
+
+use crate::service::{BY_HAND, ELSEWHERE};
+use crate::world::{Check, World};
+
+impl World<'_> {
+    /// An entry of the queue, by its number there.
+    pub(crate) fn live_entry(&self, which: u64) -> Option<String> {
+        let live = self.live_entries(|_| true);
+        live.get(which as usize % live.len().max(1)).cloned()
+    }
+
+    pub(crate) fn live_entries(&self, counts: impl Fn(&EntryRecord) -> bool) -> Vec<String> {
+        let live = self.records.values().filter_map(|record| match record {
+            Record::Entry(entry) if entry.is_live() && counts(entry) => {
+                Some(entry.operation.id.clone())
+            }
+            Record::Entry(_) | Record::Sale(_) => None,
+        });
+        live.collect()
+    }
+
+    pub(crate) fn retry(&mut self, id: &str) -> Check {
+        self.ticket += 1;
+        self.event(Event::Retry {
+            ticket: self.ticket,
+            id: id.to_owned(),
+        })
+    }
+
+    /// A person closes everything that is set aside.
+    pub(crate) fn settle_all(&mut self) -> Check {
+        for id in self.live_entries(|entry| entry.set_aside) {
+            self.settle(&id)?;
+        }
+        Ok(())
+    }
+
+    /// A person looks at the merchant's account, waits while something moves there, and says what has
+    /// happened.
+    pub(crate) fn settle(&mut self, id: &str) -> Check {
+        let Some(Record::Entry(entry)) = self.records.get(id) else {
+            return Ok(());
+        };
+        if self.moves_yet(entry) {
+            return Ok(());
+        }
+        let outcome = self.outcome_of(entry);
+        self.ticket += 1;
+        self.settled_as.insert(id.to_owned(), outcome);
+        self.event(Event::Settle {
+            ticket: self.ticket,
+            id: id.to_owned(),
+            verdict: Verdict {
+                reason: "by hand".into(),
+                outcome,
+            },
+        })?;
+        match self.records.get(id) {
+            Some(Record::Entry(entry)) if entry.settled.is_some() => {
+                let record = Record::Entry(entry.clone());
+                let carried_out = outcome == Outcome::CarriedOut;
+                self.counts.ends.note_settled(&record, carried_out);
+            }
+            _ => {
+                self.settled_as.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn moves_yet_of(&self, id: &str) -> bool {
+        let record = self.records.get(id);
+        record.is_some_and(|record| matches!(record, Record::Entry(entry) if self.moves_yet(entry)))
+    }
+
+    /// Whether something of an entry is on its way yet, or may be decided by itself.
+    fn moves_yet(&self, entry: &EntryRecord) -> bool {
+        let numbers = entry.order_numbers();
+        let target = &entry.target.order_number;
+        let arrives = self.service.late.iter().any(|(_, call)| match call {
+            Call::Pay { order_number, .. } => order_number == target,
+            Call::Reverse { order_number, .. } => numbers.contains(order_number),
+            _ => false,
+        });
+        let is_decided_later = |number: &String| self.service.is_decided_later(number);
+        arrives || is_decided_later(target) || numbers.iter().any(is_decided_later)
+    }
+
+    /// What has become of an entry, by the service's ledger: whether the buyer has what it was to give him,
+    /// or the shop what it was to take back.
+    pub(crate) fn outcome_of(&self, entry: &EntryRecord) -> Outcome {
+        let numbers = entry.order_numbers();
+        let amount = entry.operation.amount;
+        let mut ledger = self.service.ledger.values();
+        let is_reversed = ledger.any(|row| {
+            row.target.is_some()
+                && row.info.status == PaymentStatus::Ok
+                && row.info.sum == amount
+                && (numbers.contains(&row.info.order_number)
+                    || row.target == entry.target.payment_id
+                        && row.info.order_number.starts_with(BY_HAND))
+        });
+        let is_paid = self
+            .service
+            .paid_under(&entry.target.order_number)
+            .next()
+            .is_some();
+        let has_nothing_to_undo = !entry.is_refund() && !entry.target.refund && !is_paid;
+        if is_reversed || has_nothing_to_undo {
+            Outcome::CarriedOut
+        } else {
+            Outcome::NotCarriedOut
+        }
+    }
+
+    /// As `POST /v1/reconciliations` does: what was absent and is reported is asked for once more.
+    pub(crate) fn reconcile(&mut self) -> Check {
+        for id in self.compare(self.service.reported(self.real)).unmoved {
+            let Some(id) = self.to_recheck(&id) else {
+                return Err(format!("{id} is reported, and nothing looks for it"));
+            };
+            self.counts.note("reconciliation finds what was absent");
+            let now = self.now;
+            let outcome = self.engine().recheck(id, now);
+            self.take(outcome)?;
+        }
+        Ok(())
+    }
+
+    /// As the journal's reader tells it: the newest undoing of a sale, or the sale; the refund itself.
+    fn to_recheck(&self, id: &str) -> Option<String> {
+        let is_it = |operation: &Operation| match operation.kind {
+            Kind::Cancel | Kind::Annul => operation.of.as_deref() == Some(id),
+            Kind::Sale | Kind::Refund => operation.id == id,
+            Kind::CancelRefund | Kind::Card => false,
+        };
+        let operations = self.records.values().map(Record::operation);
+        let newest = operations
+            .filter(|operation| is_it(operation))
+            .max_by_key(|operation| self.made.get(&operation.id));
+        newest.map(|operation| operation.id.clone())
+    }
+
+    /// The record that a row of a report belongs to, as the journal's reader tells it.
+    fn known_under(&self, info: &PaymentInfo) -> Option<&Record> {
+        let newest = |is_it: &dyn Fn(&Operation) -> bool| {
+            let records = self
+                .records
+                .values()
+                .filter(|record| is_it(record.operation()));
+            records.max_by_key(|record| self.made.get(&record.operation().id))
+        };
+        newest(&|operation| operation.order_number == info.order_number)
+            .or_else(|| newest(&|operation| operation.payment_id == Some(info.payment_id)))
+    }
+
+    /// What was done to undo a sale that was told as not paid, oldest first.
+    fn undoings_of(&self, record: &Record) -> Vec<EntryRecord> {
+        let sale = record.operation();
+        if sale.kind != Kind::Sale || sale.state == State::Done {
+            return Vec::new();
+        }
+        let mut undoings: Vec<EntryRecord> = self
+            .records
+            .values()
+            .filter_map(|record| match record {
+                Record::Entry(entry) if entry.operation.of.as_ref() == Some(&sale.id) => {
+                    Some(entry.as_ref().clone())
+                }
+                Record::Entry(_) | Record::Sale(_) => None,
+            })
+            .collect();
+        undoings.sort_by_key(|entry| self.made.get(&entry.operation.id));
+        undoings
+    }
+
+    /// The service's rows past the journal.
+    pub(crate) fn compare(&self, rows: Vec<PaymentInfo>) -> Compared {
+        let mut comparison = Comparison::default();
+        let mut seen = BTreeSet::new();
+        for info in rows {
+            let known = self.known_under(&info);
+            let own = known.filter(|record| record.is_reported_as(info.payment_id));
+            seen.extend(own.map(|record| record.operation().id.clone()));
+            let is_others = [ELSEWHERE, BY_HAND];
+            if !is_others
+                .iter()
+                .any(|prefix| info.order_number.starts_with(prefix))
+            {
+                let undoings = known.map(|record| self.undoings_of(record));
+                comparison.reported(&info, known, &undoings.unwrap_or_default());
+            }
+        }
+        for (id, record) in &self.records {
+            comparison.journalled(record, seen.contains(id));
+        }
+        comparison.finish()
+    }
+
+    /// Somebody changes `regNum`, sees that payments are refused, and changes it back; or closes what the
+    /// other account has left.
+    pub(crate) fn other_account(&mut self, seconds: u64) -> Check {
+        self.counts.note("another till's account for a while");
+        let ours = self.settings.account.clone();
+        if let Some(account) = &mut self.settings.account {
+            account.reg_num = "OPL000022222".into();
+        }
+        let lived = self
+            .crash(0)
+            .and_then(|()| self.live_on(Duration::from_secs(seconds)))
+            .and_then(|()| {
+                if seconds % 3 == 0 {
+                    self.settle_foreign()
+                } else {
+                    Ok(())
+                }
+            });
+        self.settings.account = ours;
+        lived.and_then(|()| self.crash(0))
+    }
+
+    fn settle_foreign(&mut self) -> Check {
+        let ours = self.settings.account.clone();
+        let foreign = self.live_entries(|entry| Some(&entry.account) != ours.as_ref());
+        for id in foreign {
+            self.counts.note("another account's entry is settled");
+            self.settle(&id)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody edits the settings; they hold from the next start.
+    pub(crate) fn other_settings(&mut self, bits: u64) -> Check {
+        self.counts.note("other settings from a start on");
+        let pick = |from: [u64; 4], at: u64| from[((bits >> at) % 4) as usize];
+        self.settings.settle = Duration::from_secs(pick([0, 5, 30, 120], 0));
+        self.settings.wait_buyer = Duration::from_secs(pick([60, 60, 180, 90], 2));
+        self.settings.poll_payment = Duration::from_secs(pick([5, 5, 1, 20], 4));
+        self.settings.timeout = Duration::from_secs(pick([10, 10, 3, 30], 6));
+        self.settings.mode = match (bits >> 8) % 3 {
+            0 => Mode::ConsumerQr,
+            1 => Mode::StaticQr,
+            _ => Mode::DynamicQr,
+        };
+        self.crash(0)
+    }
+}

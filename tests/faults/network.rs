@@ -1,0 +1,360 @@
+//! What becomes of requests: the network's part, and the ills of single parts of the service.
+
+use std::time::Duration;
+
+use oplati::clock::ServiceClock;
+use oplati::core::event::Event;
+use oplati::core::record::Record;
+use oplati::money::Kopecks;
+use oplati::operation::State;
+use oplati::service::call::{
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
+};
+use oplati::service::{HttpAnswer, classify};
+
+use crate::bodies::{EMPTY_REFUSAL, ERROR_BODY, body};
+use crate::plan::{Endpoint, Fate};
+use crate::world::{Check, Held, Trouble, World};
+
+impl World<'_> {
+    /// From now on a part of the service answers so: for so long, and so many requests.
+    pub(crate) fn trouble(&mut self, endpoint: Endpoint, fate: Fate, time: Duration, times: u64) {
+        let until = self.now.mono.saturating_add(time);
+        self.troubles.push(Trouble {
+            endpoint,
+            fate,
+            until,
+            times,
+        });
+    }
+
+    /// What its part of the service makes of a request, if that is ill.
+    fn ill_fate(&mut self, call: &Call) -> Option<Fate> {
+        let (now, endpoint) = (self.now.mono, Endpoint::of(call));
+        self.troubles.retain(|one| one.until > now && one.times > 0);
+        let trouble = self
+            .troubles
+            .iter_mut()
+            .find(|one| one.endpoint == endpoint)?;
+        trouble.times -= 1;
+        Some(trouble.fate)
+    }
+
+    pub(crate) fn answer(&mut self, newest: bool, fate: Fate) -> Check {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let index = if newest { self.pending.len() - 1 } else { 0 };
+        let (request, call, _) = self.pending.remove(index);
+        let is_well = matches!(fate, Fate::Answered | Fate::Twice);
+        let ill = if is_well { self.ill_fate(&call) } else { None };
+        let fate = ill.unwrap_or(fate);
+        let answer = self.fate_of(&call, fate);
+        if self.traces {
+            println!("          answer to {call:?}: {answer:?}");
+        }
+        if answer.as_ref().err().is_none_or(Failure::was_answered) {
+            self.tell_time()?;
+        }
+        self.note_asked(&call, &answer);
+        self.note_refused(&call, fate, &answer);
+        // Sessions end, and who asks for patience lives: neither makes a sale fail, but for a session that
+        // nobody opens within `timeout`.
+        let opens = matches!(call, Call::OpenSession(_));
+        self.troubled |= match &answer {
+            Ok(_) | Err(Failure::SessionOver { .. }) => false,
+            Err(Failure::TooManyRequests { .. }) => opens,
+            Err(_) => true,
+        };
+        if self.service.quirks.holds_answers
+            && fate == Fate::Answered
+            && let (
+                Call::Pay {
+                    answer_within,
+                    order_number,
+                    ..
+                },
+                Ok(_),
+            ) = (&call, &answer)
+            && !self.service.is_decided(order_number)
+        {
+            let until = self.now.mono + *answer_within;
+            self.held.push(Held {
+                request,
+                call,
+                until,
+            });
+            return Ok(());
+        }
+        if matches!(
+            answer,
+            Err(Failure::Lost { .. } | Failure::Refused { .. } | Failure::TooManyRequests { .. })
+        ) {
+            self.note_closed(&call);
+        }
+        if fate == Fate::Twice {
+            self.event(Event::Answered {
+                request,
+                answer: answer.clone(),
+            })?;
+        }
+        self.event(Event::Answered { request, answer })
+    }
+
+    /// Every answer has a `Date`.
+    fn tell_time(&mut self) -> Check {
+        let clock = ServiceClock::new(self.service.date(self.real), self.now.mono);
+        self.event(Event::ServiceClock(clock))
+    }
+
+    /// Held answers whose buyer has decided come, and those that took too long are given up.
+    pub(crate) fn answer_held(&mut self) -> Check {
+        loop {
+            let service = &self.service;
+            let now = self.now.mono;
+            let ready = self.held.iter().position(|held| {
+                held.until <= now
+                    || matches!(&held.call, Call::Pay { order_number, .. }
+                        if service.is_decided(order_number))
+            });
+            let Some(held) = ready.map(|index| self.held.remove(index)) else {
+                return Ok(());
+            };
+            let Call::Pay { order_number, .. } = &held.call else {
+                continue;
+            };
+            if held.until <= now {
+                self.counts.note("held answer given up");
+                self.break_held(&held)?;
+                continue;
+            }
+            self.counts.note("held answer comes");
+            let order_number = order_number.clone();
+            let info = self.service.payment_of(&order_number);
+            let paid = info
+                .as_ref()
+                .is_some_and(|info| info.status == PaymentStatus::Ok);
+            let waited_for = self.waits_for(&order_number);
+            let answer = info.map(Reply::Payment).ok_or_else(|| Failure::Lost {
+                detail: "lost".into(),
+                heard: Heard::Nothing,
+            });
+            let (request, crashes) = (held.request, self.counts.crashes);
+            self.event(Event::Answered { request, answer })?;
+            // A process that dies in this very step finds it out after its restart.
+            if paid && waited_for && crashes == self.counts.crashes {
+                self.check_held(&order_number)?;
+            }
+        }
+    }
+
+    /// Every connection whose answer is held breaks.
+    pub(crate) fn cut_held(&mut self) -> Check {
+        for held in std::mem::take(&mut self.held) {
+            self.counts.note("held answer cut");
+            self.break_held(&held)?;
+        }
+        Ok(())
+    }
+
+    fn break_held(&mut self, held: &Held) -> Check {
+        self.note_closed(&held.call);
+        let request = held.request;
+        let answer = Err(Failure::Lost {
+            detail: "reset".into(),
+            heard: Heard::Nothing,
+        });
+        self.event(Event::Answered { request, answer })
+    }
+
+    /// A buyer scans a code that the display has shown, the oldest that lives; over a line that is well
+    /// the sale notices him.
+    pub(crate) fn join_oldest(&mut self) -> Check {
+        let waits = |record: &&Record| record.operation().state == State::AwaitingBuyer;
+        let waiting = self.records.values().find(waits);
+        let Some(id) = waiting.map(|record| record.operation().id.clone()) else {
+            return Ok(());
+        };
+        let well = self.now.mono >= self.outage_until && self.now.mono >= self.hold_off_until;
+        if !well || !self.service.join_oldest(&self.shown, self.real) {
+            return Ok(());
+        }
+        self.counts.note("buyer joins the oldest session");
+        let armed = !self.hand.borrow().next.is_empty()
+            || self.crash_before_effect.is_some()
+            || !self.troubles.is_empty();
+        self.store.disarm();
+        self.live_on(Duration::from_secs(5))?;
+        match self.records.get(&id) {
+            Some(record) if !armed && record.operation().state == State::AwaitingBuyer => {
+                Err(format!("{id} does not notice the buyer who has joined"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A gateway's words are no refusal, whatever they are taken for.
+    fn note_refused(&mut self, call: &Call, fate: Fate, answer: &Answer) {
+        let of_gateway = matches!(fate, Fate::Error | Fate::AnswerLost);
+        if let Call::Pay { order_number, .. } = call
+            && matches!(answer, Err(Failure::Refused { .. }))
+            && !of_gateway
+        {
+            self.refused.insert(order_number.clone());
+        }
+    }
+
+    pub(crate) fn note_closed(&mut self, call: &Call) {
+        if let Call::Pay { order_number, .. } | Call::Reverse { order_number, .. } = call {
+            self.closed_at.insert(order_number.clone(), self.now.mono);
+        }
+    }
+
+    /// Whether a request under that number may still be on its way.
+    pub(crate) fn may_arrive(&self, order_number: &str) -> bool {
+        let closed_at = self.closed_at.get(order_number);
+        self.is_under_way(order_number)
+            || closed_at.is_some_and(|closed| self.now.mono < *closed + self.settings.settle)
+    }
+
+    /// Whether the connection of a payment under that number lives.
+    fn is_under_way(&self, order_number: &str) -> bool {
+        let held = self.held.iter().map(|held| &held.call);
+        let mut calls = self.pending.iter().map(|(_, call, _)| call).chain(held);
+        calls.any(|call| matches!(call, Call::Pay { order_number: of, .. } if *of == *order_number))
+    }
+
+    pub(crate) fn fate_of(&mut self, call: &Call, fate: Fate) -> Answer {
+        let (mono, real) = (self.now.mono, self.real);
+        let lost = |heard| {
+            Err(Failure::Lost {
+                detail: "lost".into(),
+                heard,
+            })
+        };
+        let fault = match fate {
+            Fate::Answered => "",
+            Fate::NotSent => "not sent",
+            Fate::RequestLost => "request lost",
+            Fate::AnswerLost => "answer lost, or 5xx with effect",
+            Fate::Garbage => "garbage",
+            Fate::Cut if matches!(call, Call::LookUp { .. }) => "report cut",
+            Fate::Cut => "answer cut",
+            Fate::Error => "5xx without effect",
+            Fate::Late(_) => "late effect",
+            Fate::Refused => "refused",
+            Fate::TokenNeeded | Fate::TokenExists => "token error",
+            Fate::CopyRefused => "copy carried out, ours refused",
+            Fate::LateCopy(_) => "ours refused, a copy carried out later",
+            Fate::PaidTwice => "carried out twice, answer lost",
+            Fate::DeliveredTwice => "delivered twice",
+            Fate::TooMany(_) => "too many requests",
+            Fate::Twice => "answered twice",
+            Fate::Foreign => "another's answer",
+        };
+        if !fault.is_empty() {
+            self.counts.note(fault);
+        }
+        match fate {
+            Fate::Answered | Fate::Twice => self.service.effect(call, real),
+            Fate::NotSent => Err(Failure::NotSent {
+                detail: "connection refused".into(),
+            }),
+            Fate::RequestLost => lost(Heard::Nothing),
+            Fate::Error => classify(call, &HttpAnswer::new(503, ERROR_BODY)),
+            Fate::AnswerLost => {
+                drop(self.service.effect(call, real));
+                if self.random.one_in(2) {
+                    lost(Heard::Nothing)
+                } else {
+                    classify(call, &HttpAnswer::new(500, ERROR_BODY))
+                }
+            }
+            Fate::Garbage => {
+                drop(self.service.effect(call, real));
+                lost(Heard::Nonsense)
+            }
+            Fate::Cut => match self.service.effect(call, real).map(|reply| body(&reply)) {
+                Ok(Some(whole)) => {
+                    let end = self.random.below(whole.len() as u64) as usize;
+                    classify(call, &HttpAnswer::new(200, &whole.as_bytes()[..end]))
+                }
+                Ok(None) => lost(Heard::Nonsense),
+                refused @ Err(_) => refused.map(|_| Reply::Alive),
+            },
+            Fate::Late(seconds) => {
+                if call.moves_money() {
+                    let at = real + Duration::from_secs(seconds);
+                    self.service.late.push((at, call.clone()));
+                }
+                lost(Heard::Nothing)
+            }
+            Fate::Refused => Err(Failure::Refused {
+                message: None,
+                detail: "no".into(),
+            }),
+            Fate::CopyRefused => {
+                drop(self.service.effect(call, real));
+                classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
+            }
+            Fate::LateCopy(seconds) => {
+                if call.moves_money() {
+                    let at = real + Duration::from_secs(seconds);
+                    self.service.late.push((at, call.clone()));
+                }
+                classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
+            }
+            Fate::TooMany(seconds) => {
+                let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
+                let wait = retry_after.unwrap_or(Duration::from_secs(60));
+                self.hold_off_until = self.hold_off_until.max(mono + wait);
+                Err(Failure::TooManyRequests {
+                    retry_after,
+                    detail: "HTTP 429".into(),
+                })
+            }
+            Fate::PaidTwice => {
+                drop(self.service.pay_twice(call, real));
+                lost(Heard::Nothing)
+            }
+            Fate::DeliveredTwice => self.service.effect_twice(call, real),
+            Fate::TokenNeeded | Fate::TokenExists => Err(Failure::Token {
+                problem: match fate {
+                    Fate::TokenExists => TokenProblem::Exists,
+                    _ => TokenProblem::Needed,
+                },
+                detail: "reset".into(),
+            }),
+            Fate::Foreign => match self.service.effect(call, real) {
+                Ok(Reply::Payment(info)) => {
+                    let foreign = Reply::Payment(self.estrange(info));
+                    self.read_or_told(call, foreign)
+                }
+                Ok(Reply::Found(rows)) => {
+                    let rows = rows.into_iter().map(|info| self.estrange(info)).collect();
+                    self.read_or_told(call, Reply::Found(rows))
+                }
+                answer => answer,
+            },
+        }
+    }
+
+    /// Another's number, sum or direction; of a payment that is paid.
+    fn estrange(&mut self, mut info: PaymentInfo) -> PaymentInfo {
+        info.status = PaymentStatus::Ok;
+        match self.random.below(3) {
+            0 => info.order_number = "another".into(),
+            1 => info.sum = Kopecks(info.sum.0 + 1),
+            _ => info.payment_type = PaymentType::Purchase,
+        }
+        info
+    }
+
+    /// As it comes over the wire, or past the client, so that the core itself must see it.
+    fn read_or_told(&mut self, call: &Call, reply: Reply) -> Answer {
+        match body(&reply).filter(|_| self.random.one_in(2)) {
+            Some(body) => classify(call, &HttpAnswer::new(200, body.as_bytes())),
+            None => Ok(reply),
+        }
+    }
+}
