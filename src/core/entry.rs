@@ -345,6 +345,39 @@ impl Core {
         self.live(record, lost_at, now)
     }
 
+    /// The undoing of another payment under the number of the one that an entry undoes.
+    pub(super) fn new_own_beside(
+        &mut self,
+        beside: &LiveEntry,
+        payment_id: i64,
+        now: Now,
+    ) -> LiveEntry {
+        let id = format!("~{}", self.next_own);
+        self.next_own += 1;
+        let record = &beside.record;
+        let target = record.target.clone();
+        let new = New {
+            id,
+            kind: Kind::Cancel,
+            request: EntryRequest::Own,
+            account: record.account.clone(),
+            of: None,
+            amount: target.sum,
+            receipt: record.receipt.clone(),
+            shift: target.shift.clone(),
+            mode: record.operation.mode,
+            target: Target {
+                payment_id: Some(payment_id),
+                ..target
+            },
+        };
+        let mut record = self.new_entry_record(new, now);
+        record.operation.state = State::Queued;
+        record.operation.undo = Some(Undo::Pending);
+        seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+        self.live(record, now.mono, now)
+    }
+
     /// A refund or a cancellation that the till asked for. Stands alone in its step.
     pub(super) fn begin_entry(
         &mut self,

@@ -105,6 +105,7 @@ impl Core {
                 self.change_target(of.as_deref(), what, now, step, |sale| {
                     sale.payment_id = Some(payment_id);
                 });
+                self.undo_others(entry, found, now, step);
             }
             return self.judge(entry, info.status, now, step);
         }

@@ -339,7 +339,12 @@ impl Core {
                 self.refund_found(entry, info, now, step);
             }
             Some(info) if !info.status.took_nothing() => {
+                let is_first = entry.record.target.payment_id.is_none();
                 self.payment_found(entry, info, now, step);
+                // What stands beside a payment that was known before was looked at then.
+                if is_first {
+                    self.undo_others(entry, found, now, step);
+                }
             }
             // One copy that took nothing says nothing of another.
             Some(_) | None => {

@@ -5,6 +5,7 @@
 //! rightly, `waiting` what becomes of a `PUT` that waits for the service, `chaos` lets anything happen
 //! in any order.
 
+mod aftermath;
 mod chaos;
 mod edge_cases;
 mod patience;

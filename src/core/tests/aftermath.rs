@@ -1,0 +1,72 @@
+//! What comes to light after an operation has ended, and what a bad line leaves behind.
+
+use std::time::Duration;
+
+use super::world::{Fate, Service, World};
+use crate::operation::{Mode, State};
+use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn is_question(call: &Call) -> bool {
+    matches!(call, Call::Payment { .. } | Call::LookUp { .. })
+}
+
+fn fails_questions(_: &Service, call: &Call) -> Option<Failure> {
+    is_question(call).then(|| Failure::Lost {
+        detail: "HTTP 500".into(),
+        heard: Heard::Status,
+    })
+}
+
+/// What buyers have paid and not got back.
+fn buyers_have_paid(world: &World) -> i64 {
+    let ledger = &world.service.ledger;
+    let paid = ledger.values().filter(|payment| {
+        payment.info.payment_type == PaymentType::Sale && payment.info.status == PaymentStatus::Ok
+    });
+    paid.map(|payment| payment.info.sum.0 - world.service.reversed(payment.info.payment_id))
+        .sum()
+}
+
+/// The payment request of a new sale `s` is next to be answered.
+fn paying() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    while !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+        world.pass(SECOND);
+        if !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+            world.answer(Fate::Answered);
+        }
+    }
+    world
+}
+
+#[test]
+fn a_payment_made_twice_that_only_the_undoing_finds_is_brought_back_twice() {
+    for absent_first in [false, true] {
+        let mut world = paying();
+        if absent_first {
+            world.answer(Fate::RequestLost);
+            world.live_on(2 * MINUTE);
+            assert_eq!(world.state("~1"), State::Done);
+            world.pay_late("s");
+        } else {
+            world.service.fails = Some(fails_questions);
+            world.answer(Fate::AnswerLost);
+            world.buyer(PaymentStatus::Ok);
+            world.live_on(30 * SECOND);
+            world.service.fails = None;
+        }
+        assert_eq!(world.state("s"), State::Failed);
+        // Another copy of the request was carried out, too.
+        world.pay_late("s");
+        world.live_on(25 * HOUR);
+        assert_eq!(buyers_have_paid(&world), 0, "{absent_first}");
+        assert_eq!(world.core.status(world.now).set_aside, 0);
+    }
+}
