@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::world::{Fate, Service, World};
 use crate::operation::{Mode, State};
+use crate::problem::Code;
 use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,4 +70,52 @@ fn a_payment_made_twice_that_only_the_undoing_finds_is_brought_back_twice() {
         assert_eq!(buyers_have_paid(&world), 0, "{absent_first}");
         assert_eq!(world.core.status(world.now).set_aside, 0);
     }
+}
+
+#[test]
+fn a_refund_that_was_found_late_is_not_given_again() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.live_on(MINUTE);
+    assert_eq!(world.state("r1"), State::Failed);
+    world.refund("r2", "s", 500);
+    assert_eq!(world.problem().code, Code::Busy, "repeat in an hour");
+    world.live_on(61 * MINUTE);
+    assert_eq!(world.operation("s").left.unwrap().0, 1499);
+    world.refund("r2", "s", 500);
+    assert_eq!(world.problem().code, Code::Conflict);
+    world.live_on(MINUTE);
+    assert_eq!(world.service.reversed(1000), 500);
+    // Another refund is none of the same.
+    world.refund("r3", "s", 400);
+    world.live_on(MINUTE);
+    assert_eq!(world.state("r3"), State::Done);
+}
+
+#[test]
+fn a_refund_by_payment_number_that_was_found_late_counts() {
+    let mut world = World::sold();
+    let sale = world.journal.remove("s").unwrap();
+    let payment_id = sale.operation().payment_id.unwrap();
+    world.crash(SECOND);
+    world.refund_payment("r1", payment_id, 900);
+    for _ in 0..10 {
+        world.pass(SECOND);
+        if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+    world.answer(Fate::Late(300));
+    world.live_on(2 * HOUR);
+    assert_eq!(world.state("r1"), State::Failed);
+    assert_eq!(world.service.reversed(payment_id), 900);
+    world.refund_payment("r2", payment_id, 1200);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.problem().code, Code::MoreThanLeft);
+    world.refund_payment("r3", payment_id, 900);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.problem().code, Code::Conflict);
 }
