@@ -63,6 +63,9 @@ pub(super) struct LiveEntry {
     pub stuck_since: Option<Duration>,
     /// Since when no answer comes.
     pub silent_since: Option<Duration>,
+    /// Since when its reversal leaves and no answer to it comes. What was silent before it left, as in an outage,
+    /// tells nothing of it.
+    pub lost_since: Option<Duration>,
     /// No answer came for long, and yet the line is well.
     pub line_is_well: bool,
     /// It is watched, and for long no question for its number was answered.
@@ -236,6 +239,7 @@ impl LiveEntry {
     pub(super) fn end_errors(&mut self) {
         (self.record.answered_errors, self.record.errors_since) = (0, None);
         (self.stuck_since, self.silent_since) = (None, None);
+        (self.lost_since, self.answered_from) = (None, None);
         self.line_is_well = false;
     }
 
@@ -271,11 +275,10 @@ impl LiveEntry {
         self.is_last_try && !self.has_sent_anew || now.mono.saturating_sub(since) >= MAX_STUCK
     }
 
-    /// Whether it has got nowhere for too long, with answers or without.
-    pub(super) fn is_stuck(&self, now: Now) -> bool {
-        let since = [self.stuck_since, self.silent_since];
-        let first = since.into_iter().flatten().min();
-        first.is_some_and(|since| now.mono.saturating_sub(since) >= MAX_STUCK)
+    /// Whether its reversal has left in vain for too long.
+    pub(super) fn is_lost_for_long(&self, now: Now) -> bool {
+        let since = self.lost_since;
+        since.is_some_and(|since| now.mono.saturating_sub(since) >= MAX_STUCK)
     }
 
     /// Tries again after `pause`, but not needlessly after `moment`, when waiting will be over.
@@ -584,6 +587,7 @@ impl Core {
             answered_from: Some(record.operation.created_at),
             stuck_since: None,
             silent_since: None,
+            lost_since: None,
             line_is_well: false,
             is_overdue: false,
             may_have_left: false,

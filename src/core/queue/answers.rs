@@ -398,7 +398,7 @@ impl Core {
             return entry.plan_recheck(now);
         }
         // It leaves again and again, and nothing comes of it.
-        if entry.is_stuck(now) {
+        if entry.is_lost_for_long(now) {
             return self.set_aside(entry, "the reversal is never carried out", now, step);
         }
         self.reverse(entry, entry.saw_paid, now, step);
@@ -594,13 +594,10 @@ fn is_target_of(info: &PaymentInfo, entry: &LiveEntry) -> bool {
 
 /// The request may have taken effect. Where it never does, that must come to an end.
 fn note_loss(entry: &mut LiveEntry, failure: &Failure, now: Now) {
-    let since = if failure.was_answered() {
-        &mut entry.stuck_since
-    } else {
+    if !failure.was_answered() {
         entry.answered_from = None;
-        &mut entry.silent_since
-    };
-    since.get_or_insert(now.mono);
+    }
+    entry.lost_since.get_or_insert(now.mono);
 }
 
 /// Whether the service answers a question for a number, and does not show what is asked for.

@@ -22,6 +22,17 @@ fn fails_questions(_: &Service, call: &Call) -> Option<Failure> {
     })
 }
 
+fn refuses_unpaid(service: &Service, call: &Call) -> Option<Failure> {
+    let Call::Reverse { payment_id, .. } = call else {
+        return None;
+    };
+    let is_paid = service.ledger[payment_id].info.status == PaymentStatus::Ok;
+    (!is_paid).then(|| Failure::Refused {
+        message: None,
+        detail: "no".into(),
+    })
+}
+
 /// What buyers have paid and not got back.
 fn buyers_have_paid(world: &World) -> i64 {
     let ledger = &world.service.ledger;
@@ -30,6 +41,17 @@ fn buyers_have_paid(world: &World) -> i64 {
     });
     paid.map(|payment| payment.info.sum.0 - world.service.reversed(payment.info.payment_id))
         .sum()
+}
+
+/// A sale whose buyer has been asked to confirm.
+fn confirming() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world
 }
 
 /// The payment request of a new sale `s` is next to be answered.
@@ -118,4 +140,52 @@ fn a_refund_by_payment_number_that_was_found_late_counts() {
     world.refund_payment("r3", payment_id, 900);
     world.live_on(10 * SECOND);
     assert_eq!(world.problem().code, Code::Conflict);
+}
+
+#[test]
+fn one_lost_reversal_after_an_outage_leaves_no_work_for_a_person() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    for _ in 0..120 {
+        world.pass(MINUTE);
+        while !world.pending.is_empty() {
+            world.answer(Fate::NotSent);
+        }
+    }
+    assert_eq!(world.state("c1"), State::Queued);
+    // The line comes back, and loses one request more.
+    for _ in 0..20 {
+        world.pass(10 * SECOND);
+        if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
+            world.answer(Fate::RequestLost);
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+    world.live_on(5 * MINUTE);
+    assert!(!world.entry("c1").set_aside);
+    assert_eq!(
+        (world.state("c1"), buyers_have_paid(&world)),
+        (State::Done, 0)
+    );
+}
+
+#[test]
+fn what_got_on_has_an_hour_again() {
+    let mut world = confirming();
+    world.service.fails = Some(refuses_unpaid);
+    world.abort("s");
+    world.live_on(58 * MINUTE);
+    assert!(!world.entry("~1").set_aside);
+    world.service.fails = None;
+    world.service.leaves_pending = true;
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(20 * SECOND);
+    world.service.fails = Some(fails_questions);
+    world.live_on(10 * MINUTE);
+    assert!(
+        !world.entry("~1").set_aside,
+        "{:?}",
+        world.entry("~1").last_error
+    );
 }
