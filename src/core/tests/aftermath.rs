@@ -22,6 +22,13 @@ fn fails_questions(_: &Service, call: &Call) -> Option<Failure> {
     })
 }
 
+fn look_ups_hang(_: &Service, call: &Call) -> Option<Failure> {
+    matches!(call, Call::LookUp { .. }).then(|| Failure::Lost {
+        detail: "timed out".into(),
+        heard: Heard::Nothing,
+    })
+}
+
 fn refuses_unpaid(service: &Service, call: &Call) -> Option<Failure> {
     let Call::Reverse { payment_id, .. } = call else {
         return None;
@@ -168,6 +175,29 @@ fn one_lost_reversal_after_an_outage_leaves_no_work_for_a_person() {
         (world.state("c1"), buyers_have_paid(&world)),
         (State::Done, 0)
     );
+}
+
+#[test]
+fn one_whose_questions_hang_keeps_no_other_from_being_tried() {
+    let mut world = World::sold();
+    world.begin("t", 300);
+    world.settle();
+    world.join();
+    for _ in 0..10 {
+        world.pass(SECOND);
+        if matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+    world.service.fails = Some(look_ups_hang);
+    world.answer(Fate::RequestLost);
+    world.live_on(MINUTE);
+    assert_eq!(world.state("~1"), State::Queued);
+    world.cancel("c1", "s", false);
+    world.live_on(5 * MINUTE);
+    assert_eq!(world.state("~1"), State::Queued);
+    assert_eq!(world.state("c1"), State::Done);
 }
 
 #[test]
