@@ -74,6 +74,8 @@ impl Core {
         self.show_for(entry, Scene::NotCompleted, step);
         self.end_show(entry, now);
         entry.stage = Stage::Waiting;
+        // It waits for a person, and must not wake others whenever an answer comes.
+        entry.wants_connection = false;
         entry.record.set_aside = true;
         entry.record.next_try = None;
         let detail = entry.record.last_error.clone();

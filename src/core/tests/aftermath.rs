@@ -219,3 +219,46 @@ fn what_got_on_has_an_hour_again() {
         world.entry("~1").last_error
     );
 }
+
+/// One more sale, paid.
+fn sell(world: &mut World, id: &str) {
+    world.begin(id, 700);
+    world.settle();
+    world.join();
+    world.live_on(2 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state(id), State::Done);
+}
+
+#[test]
+fn what_is_set_aside_wakes_nobody() {
+    let mut world = World::sold();
+    sell(&mut world, "u");
+    sell(&mut world, "v");
+    world.service.fails = Some(look_ups_hang);
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.live_on(2 * HOUR);
+    assert!(world.entry("c1").set_aside);
+    world.service.fails = Some(|_, call| {
+        matches!(call, Call::LookUp { .. } | Call::Reverse { .. }).then(|| Failure::Lost {
+            detail: "HTTP 500".into(),
+            heard: Heard::Status,
+        })
+    });
+    for (id, of) in [("c2", "u"), ("c3", "v")] {
+        world.cancel(id, of, false);
+        world.settle();
+    }
+    world.live_on(2 * MINUTE);
+    let before = world.requests;
+    world.live_on(4 * MINUTE);
+    let asked = world.requests - before;
+    assert_eq!(
+        (world.state("c2"), world.state("c3")),
+        (State::Queued, State::Queued)
+    );
+    assert!(asked <= 24, "{asked} requests in four minutes");
+}
