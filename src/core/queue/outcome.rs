@@ -251,12 +251,17 @@ impl Core {
     /// Whether a sale waits for this undoing, and no reversal has left that could have been carried
     /// out.
     pub(super) fn is_waited_for_unsent(&self, entry: &LiveEntry) -> bool {
+        !entry.record.denied_while_pending
+            && entry.record.earlier.is_empty()
+            && self.is_waited_for(entry)
+    }
+
+    /// Whether a sale waits for this undoing.
+    pub(super) fn is_waited_for(&self, entry: &LiveEntry) -> bool {
         let waits = |sale: &LiveSale| {
             matches!(sale.phase, Phase::Undoing { .. }) && entry.reverses(&sale.record.operation.id)
         };
-        !entry.record.denied_while_pending
-            && entry.record.earlier.is_empty()
-            && self.sale.as_ref().is_some_and(waits)
+        self.sale.as_ref().is_some_and(waits)
     }
 
     /// The buyer was quicker than our reversal: the sale is paid, and the till may cancel it.

@@ -165,6 +165,14 @@ impl Core {
                 "Дождитесь завершения отмены",
             ));
         }
+        // A restored sale waits for it a moment longer, and takes what becomes of it then.
+        if self.is_waited_for(entry) {
+            return Err(Problem::new(
+                Code::Busy,
+                "Продажа ещё ждёт этой отмены",
+                "Повторите через минуту",
+            ));
+        }
         // What was denied and set aside has given back what it had taken of its target.
         let holds_left = entry.record.is_refund()
             || !entry.record.set_aside

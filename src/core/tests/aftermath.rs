@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, Service, World};
-use crate::operation::{Mode, State};
+use super::world::{Fate, Service, World, closed_by_a_person};
+use crate::core::event::Reply as TillReply;
+use crate::operation::{Mode, Outcome, State, Undo};
 use crate::problem::Code;
 use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType};
 
@@ -218,6 +219,28 @@ fn what_got_on_has_an_hour_again() {
         "{:?}",
         world.entry("~1").last_error
     );
+}
+
+#[test]
+fn a_person_cannot_close_what_a_restored_sale_still_waits_for() {
+    let mut world = confirming();
+    world.abort("s");
+    world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
+    world.crash(SECOND);
+    world.event(closed_by_a_person(
+        901,
+        "~1",
+        Outcome::CarriedOut,
+        "проверено",
+    ));
+    let is_closed = matches!(world.replies.last(), Some(TillReply::Queue(Ok(_))));
+    world.live_on(MINUTE);
+    let undo = world.operation("s").undo;
+    if is_closed {
+        assert_eq!(undo, Some(Undo::Done));
+    } else {
+        assert_eq!(undo, Some(Undo::Pending));
+    }
 }
 
 /// One more sale, paid.
