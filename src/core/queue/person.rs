@@ -155,10 +155,12 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) -> Result<QueueItem, Problem> {
-        if !entry.record.is_live() {
+        // A refund that holds a part of its sale and cannot be asked for would hold it for ever.
+        let is_held = entry.is_overdue && entry.record.left_held_until.is_some();
+        if !entry.record.is_live() && !is_held {
             return Err(not_in_queue());
         }
-        if !entry.record.set_aside && !entry.foreign {
+        if !entry.record.set_aside && !entry.foreign && !is_held {
             return Err(Problem::new(
                 Code::Busy,
                 "Отмена ещё выполняется сама, закрыть её нельзя",
@@ -181,6 +183,7 @@ impl Core {
         entry.record.settled = Some(words::support_text(&verdict.reason));
         entry.record.outcome = Some(verdict.outcome);
         entry.record.rechecks.clear();
+        entry.record.left_held_until = None;
         entry.record.next_try = None;
         let kind = entry.record.operation.kind;
         // A refund is `done` only for status 1 of a payment that is ours: a person's word is told as such.

@@ -243,6 +243,34 @@ fn a_person_cannot_close_what_a_restored_sale_still_waits_for() {
     }
 }
 
+#[test]
+fn a_person_closes_a_refund_that_holds_its_sale_and_cannot_be_asked_for() {
+    for (outcome, left) in [(Outcome::CarriedOut, 1499), (Outcome::NotCarriedOut, 1999)] {
+        let mut world = World::sold();
+        world.refund("r1", "s", 500);
+        world.run_due();
+        world.answer(Fate::RequestLost);
+        world.live_on(MINUTE);
+        assert_eq!(world.state("r1"), State::Failed);
+        world.event(closed_by_a_person(902, "r1", outcome, "проверено"));
+        assert!(
+            matches!(world.replies.last(), Some(TillReply::Queue(Err(_)))),
+            "it is asked for yet"
+        );
+        world.service.fails = Some(fails_questions);
+        world.live_on(3 * HOUR);
+        world.cancel("c1", "s", false);
+        assert!(world.problem().remedy.contains("settle"));
+        world.event(closed_by_a_person(903, "r1", outcome, "проверено"));
+        assert_eq!(world.operation("s").left.unwrap().0, left);
+        world.service.fails = None;
+        world.cancel("c1", "s", false);
+        world.live_on(MINUTE);
+        assert_eq!(world.state("c1"), State::Done);
+        assert_eq!(world.operation("c1").amount.0, left);
+    }
+}
+
 /// One more sale, paid.
 fn sell(world: &mut World, id: &str) {
     world.begin(id, 700);
