@@ -142,13 +142,16 @@ impl Core {
         }
     }
 
-    /// Whether a payment took nothing, or an entry answers for it.
+    /// Whether a payment took nothing, or an entry answers for it or did.
     fn is_undone_already(&self, info: &PaymentInfo) -> bool {
         let is_known = |entry: &LiveEntry| entry.record.target.payment_id == Some(info.payment_id);
-        info.status.took_nothing() || self.entries.iter().any(is_known)
+        info.status.took_nothing()
+            || self.seconds.contains(&info.payment_id)
+            || self.entries.iter().any(is_known)
     }
 
     fn queue_second_undoing(&mut self, mut entry: LiveEntry, beside: &str, step: &mut Step) {
+        self.seconds.extend(entry.record.target.payment_id);
         let what = "a second payment under the number of a sale";
         step.write_entry(&mut entry.record, what);
         step.alarm(

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::world::{Fate, Service, World, closed_by_a_person};
-use crate::core::event::Reply as TillReply;
+use crate::core::event::Event;
 use crate::operation::{Mode, Outcome, State, Undo};
 use crate::problem::Code;
-use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType};
+use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -312,4 +312,30 @@ fn what_is_set_aside_wakes_nobody() {
         (State::Queued, State::Queued)
     );
     assert!(asked <= 24, "{asked} requests in four minutes");
+}
+
+#[test]
+fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.service.holds_answers = true;
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.pay_late("s");
+    // The report shows both, and the sale stands on one of them.
+    world.live_on(MINUTE);
+    assert_eq!(world.state("s"), State::Done);
+    assert_eq!(buyers_have_paid(&world), 1999);
+    let stands_on = world.operation("s").payment_id.unwrap();
+    let (request, _) = world.held.remove(0);
+    let other = world.service.ledger.values().find(|payment| {
+        payment.info.payment_type == PaymentType::Sale && payment.info.payment_id != stands_on
+    });
+    let answer = Ok(Reply::Payment(other.unwrap().info.clone()));
+    world.event(Event::Answered { request, answer });
+    world.live_on(MINUTE);
+    assert_eq!(world.core.status(world.now).set_aside, 0);
+    assert_eq!((buyers_have_paid(&world), world.alarms.len()), (1999, 1));
 }
