@@ -252,6 +252,8 @@ impl Core {
     /// out.
     pub(super) fn is_waited_for_unsent(&self, entry: &LiveEntry) -> bool {
         !entry.record.denied_while_pending
+            // No disk is believed: it may have lost that a reversal left before the restart.
+            && !entry.may_have_left
             && entry.record.earlier.is_empty()
             && self.is_waited_for(entry)
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::world::{Fate, Service, World, closed_by_a_person};
-use crate::core::event::Event;
+use crate::core::event::{Event, Reply as TillReply};
+use crate::core::record::Reversal;
+use crate::money::Kopecks;
 use crate::operation::{Mode, Outcome, State, Undo};
 use crate::problem::Code;
 use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
@@ -338,4 +340,26 @@ fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
     world.live_on(MINUTE);
     assert_eq!(world.core.status(world.now).set_aside, 0);
     assert_eq!((buyers_have_paid(&world), world.alarms.len()), (1999, 1));
+}
+
+#[test]
+fn a_sale_is_not_done_where_its_reversal_may_have_left_before_a_restart() {
+    let mut world = confirming();
+    world.service.fails = Some(refuses_unpaid);
+    world.abort("s");
+    world.answer(Fate::NotSent);
+    let before = world.journal["~1"].clone();
+    assert_eq!(world.entry("~1").reversal, Reversal::NotSent);
+    world.buyer(PaymentStatus::Ok);
+    // The disk loses that the reversal leaves.
+    let (order, shift) = (
+        before.operation().order_number.clone(),
+        before.operation().shift.clone(),
+    );
+    world.carry_out_reversal(1000, &order, Kopecks(1999), &shift);
+    world.crash(SECOND);
+    world.live_on(2 * MINUTE);
+    assert_ne!(world.state("s"), State::Done);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    assert_eq!(buyers_have_paid(&world), 0);
 }
