@@ -63,7 +63,7 @@ const SEEDS: u64 = 100_000;
 /// A long run tells how far it is every so many seeds.
 const PROGRESS: u64 = 50_000;
 /// Seeds of damaged write-ahead logs.
-const TORN: u64 = 2_000;
+const TORN: u64 = 1_000;
 
 /// Whether the shortest failing history is told step by step.
 static TRACES: AtomicBool = AtomicBool::new(false);
