@@ -119,6 +119,7 @@ pub const TALES: &[Tale] = &[
     Tale::ReleasedAndSetAside(Remedy::Retry),
     Tale::ReleasedAndSetAside(Remedy::Again),
     Tale::ReleasedAndSetAside(Remedy::ByHand),
+    Tale::ReleasedAndSetAside(Remedy::ByHand),
     Tale::ReleasedAndSetAside(Remedy::Leave),
     Tale::PaidAfterAll,
     Tale::Card,
