@@ -90,8 +90,8 @@ MUTATIONS = [
                 if IS { return self.end_unpaid(sale, failure, now, step); }
 """),
     ("forget the number of a refused payment", "src/core/sale/payment.rs",
-     """        self.watch_refused(&id, now, step);
-""", """        if !IS { self.watch_refused(&id, now, step); }
+     """        self.watch_end(&id, "a refused payment is asked for again later", now, step);
+""", """        if !IS { self.watch_end(&id, "a refused payment is asked for again later", now, step); }
 """),
     ("believe a refusal of a reversal", "src/core/queue/answers.rs",
      """                    "the reversal was refused; the report is asked for it",

@@ -23,7 +23,13 @@ const PAGE: usize = 4096;
 
 pub fn run(seeds: u64) -> bool {
     let began = Instant::now();
-    let folder = tempfile::tempdir().unwrap();
+    // Where there is a disk in memory: nothing here outlives the test, and every commit would wait for a disk.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    };
     let store = Store::new(2000);
     let (mut lost, mut whole) = (0, 0);
     for seed in 0..seeds {
@@ -73,7 +79,12 @@ fn damage(seed: u64, folder: &Path, store: &Store) -> Result<bool, String> {
     }));
     // What the files lose here, they must not lose before.
     let loses = |deed: &&Deed| matches!(deed, Deed::CrashForgetting(_));
-    let deeds: Vec<Deed> = plan.deeds.iter().filter(|deed| !loses(deed)).copied().collect();
+    let deeds: Vec<Deed> = plan
+        .deeds
+        .iter()
+        .filter(|deed| !loses(deed))
+        .copied()
+        .collect();
     let length = deeds.len().min(DEEDS);
     world.play(&deeds[..length])?;
     // The power fails here: what is on the disk stays.
@@ -132,7 +143,9 @@ fn tear_checkpoint(torn: &Path, random: &mut Random) -> Result<(), String> {
     {
         let database = Connection::open(&done).map_err(|error| error.to_string())?;
         let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-        database.query_row(checkpoint, [], |_| Ok(())).map_err(|error| error.to_string())?;
+        database
+            .query_row(checkpoint, [], |_| Ok(()))
+            .map_err(|error| error.to_string())?;
     }
     let mut pages = std::fs::read(torn).map_err(text)?;
     let new = std::fs::read(&done).map_err(text)?;
