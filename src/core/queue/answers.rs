@@ -71,15 +71,17 @@ impl Core {
     ) {
         entry.asks_report = true;
         entry.record.last_error = Some(words::support_text(failure.detail()));
-        if entry.record.operation.of.is_none() && matches!(entry.stage, Stage::Looking { .. }) {
+        let is_target = matches!(entry.stage, Stage::Looking { .. });
+        if is_target && entry.record.operation.of.is_none() {
             // Of another till's payment only its number is known.
             return self.try_failed(entry, failure, now, step);
         }
         let what = "it cannot be asked for by its number; the report is asked";
         step.write_entry(&mut entry.record, what);
-        match entry.stage {
-            Stage::Looking { .. } => self.look_up_target(entry, now, step),
-            _ => self.look_up_reversal(entry, now, step),
+        if is_target {
+            self.look_up_target(entry, now, step);
+        } else {
+            self.look_up_reversal(entry, now, step);
         }
     }
 
