@@ -2,6 +2,7 @@
 //! service, in virtual time.
 //!
 //!     cargo test --release --test faults                    what tests/run runs
+//!     cargo test --test faults                              less of it, with checked arithmetic
 //!     cargo test --release --test faults -- --seeds N       N seeds of the simulation, and the rest
 //!     cargo test --release --test faults -- --from S        beginning with seed S
 //!     cargo test --release --test faults -- --seed S        one seed, with its shortest failing history
@@ -81,12 +82,16 @@ use plan::{Deed, Plan};
 use store::Store;
 use world::{Counts, World};
 
-/// Seeds of the simulation in `tests/run`.
-const SEEDS: u64 = 100_000;
+/// Seeds of the simulation: all of them optimised, some with checked arithmetic.
+const SEEDS: u64 = if cfg!(debug_assertions) {
+    3000
+} else {
+    100_000
+};
 /// A long run tells how far it is every so many seeds.
 const PROGRESS: u64 = 50_000;
 /// Seeds of damaged write-ahead logs.
-const TORN: u64 = 1_000;
+const TORN: u64 = if cfg!(debug_assertions) { 200 } else { 2000 };
 
 /// Whether the shortest failing history is told step by step.
 static TRACES: AtomicBool = AtomicBool::new(false);
