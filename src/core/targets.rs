@@ -336,6 +336,14 @@ pub(super) fn take_from_left(operation: &mut Operation, amount: Kopecks) {
     }
 }
 
+/// The same of a reversal that was not made. A refund gives nothing back to a sale that has been undone as a
+/// whole meanwhile: a cancellation that turned out late to be carried out had taken that part, too.
+pub(super) fn give_back_unless_undone(operation: &mut Operation, amount: Kopecks, is_refund: bool) {
+    if !(is_refund && operation.undo == Some(Undo::Done)) {
+        give_back_to_left(operation, amount);
+    }
+}
+
 /// Gives `amount` back to what is left, at most all of it.
 pub(super) fn give_back_to_left(operation: &mut Operation, amount: Kopecks) {
     if let Some(left) = operation.left {

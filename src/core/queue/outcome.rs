@@ -4,6 +4,7 @@ use super::*;
 use crate::core::ending::deciding;
 use crate::core::record::Ending;
 use crate::core::sale::LiveSale;
+use crate::core::targets::give_back_unless_undone;
 use crate::money::Kopecks;
 
 /// One question less. The next one keeps its planned distance, though a clock that was set on would have
@@ -165,7 +166,7 @@ impl Core {
             step,
             |target| {
                 if !holds_left {
-                    give_back_to_left(target, amount);
+                    give_back_unless_undone(target, amount, is_refund);
                 }
                 if !is_refund {
                     // A sale that was told as not paid owes its buyer what a person has left with the shop.
@@ -401,7 +402,7 @@ impl Core {
         );
         let what = "a refund of it was not made";
         self.change_target(of.as_deref(), what, now, step, |sale| {
-            give_back_to_left(sale, amount);
+            give_back_unless_undone(sale, amount, true);
         });
     }
 

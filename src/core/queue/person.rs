@@ -1,6 +1,7 @@
 //! What a person does with an entry: has it tried now, or closes it.
 
 use super::*;
+use crate::core::targets::give_back_unless_undone;
 use crate::money::Kopecks;
 use crate::operation::{Outcome, Verdict};
 
@@ -225,7 +226,7 @@ impl Core {
                 if is_carried_out && !holds_left {
                     take_from_left(target, amount);
                 } else if !is_carried_out && holds_left {
-                    give_back_to_left(target, amount);
+                    give_back_unless_undone(target, amount, is_refund);
                 }
                 if is_refund {
                     return;
