@@ -2,6 +2,7 @@
 
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::record::{EntryRecord, Record, Reversal};
+use crate::core::words;
 use crate::money::Kopecks;
 use crate::operation::{Kind, Operation, Outcome, State, word};
 use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
@@ -139,6 +140,8 @@ impl Comparison {
         }
         if let Record::Entry(entry) = record
             && was_settled(entry)
+            // What another cancellation repeats was closed by nobody.
+            && entry.operation.message != words::REPEATED
         {
             self.settled.push(entry.operation.id.clone());
         }
