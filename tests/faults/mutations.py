@@ -30,7 +30,7 @@ SEEDS = 20_000
 SOUND_SEEDS = 2_000
 # Seconds after which a program that still runs has been caught hanging.
 MAX_SIMULATION = 7200
-MAX_UNIT_TESTS = 300
+MAX_UNIT_TESTS = 120
 
 # Chaos is a small simulation, and takes longer than all the others.
 UNIT_TESTS = ["core::", "engine::", "journal::", "report::", "service::classify", "service::report",
