@@ -74,6 +74,8 @@ pub(super) struct LiveEntry {
     pub retry_asked: bool,
     /// A person has it tried once more: should that bring it no further, it is set aside again at once.
     pub is_last_try: bool,
+    /// A reversal has left in that try: it has all the time again.
+    pub has_sent_anew: bool,
     /// Since when its reversal has been seen pending.
     pub pending_since: Option<Duration>,
     /// A payment or a reversal cannot be asked for by its number: the report is asked instead.
@@ -234,7 +236,7 @@ impl LiveEntry {
     pub(super) fn end_errors(&mut self) {
         (self.record.answered_errors, self.record.errors_since) = (0, None);
         (self.stuck_since, self.silent_since) = (None, None);
-        (self.line_is_well, self.is_last_try) = (false, false);
+        self.line_is_well = false;
     }
 
     /// The service has answered, and nothing came of it. Whether that has lasted too long by the clock of this
@@ -266,7 +268,7 @@ impl LiveEntry {
     /// time again.
     pub(super) fn is_pending_for_long(&mut self, now: Now) -> bool {
         let since = *self.pending_since.get_or_insert(now.mono);
-        self.is_last_try || now.mono.saturating_sub(since) >= MAX_STUCK
+        self.is_last_try && !self.has_sent_anew || now.mono.saturating_sub(since) >= MAX_STUCK
     }
 
     /// Whether it has got nowhere for too long, with answers or without.
@@ -554,6 +556,7 @@ impl Core {
             may_have_left: false,
             retry_asked: false,
             is_last_try: false,
+            has_sent_anew: false,
             pending_since: None,
             asks_report: false,
             refusal: None,

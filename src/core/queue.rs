@@ -292,7 +292,7 @@ impl Core {
             return;
         };
         entry.refusal = None;
-        entry.may_have_left = false;
+        (entry.may_have_left, entry.has_sent_anew) = (false, true);
         entry.record.resent = entry.record.reversal == Reversal::Sent;
         entry.record.reversal = Reversal::Sent;
         let first = !std::mem::replace(&mut entry.record.sent_once, true);

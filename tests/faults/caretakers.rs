@@ -111,7 +111,11 @@ impl World<'_> {
                     || row.target == entry.target.payment_id
                         && row.info.order_number.starts_with(BY_HAND))
         });
-        let is_paid = self.service.paid_under(&entry.target.order_number).next().is_some();
+        let is_paid = self
+            .service
+            .paid_under(&entry.target.order_number)
+            .next()
+            .is_some();
         let has_nothing_to_undo = !entry.is_refund() && !entry.target.refund && !is_paid;
         if is_reversed || has_nothing_to_undo {
             Outcome::CarriedOut
@@ -142,14 +146,19 @@ impl World<'_> {
             Kind::CancelRefund | Kind::Card => false,
         };
         let operations = self.records.values().map(Record::operation);
-        let newest = operations.filter(|operation| is_it(operation)).max_by_key(|operation| self.made.get(&operation.id));
+        let newest = operations
+            .filter(|operation| is_it(operation))
+            .max_by_key(|operation| self.made.get(&operation.id));
         newest.map(|operation| operation.id.clone())
     }
 
     /// The record that a row of a report belongs to, as the journal's reader tells it.
     fn known_under(&self, info: &PaymentInfo) -> Option<&Record> {
         let newest = |is_it: &dyn Fn(&Operation) -> bool| {
-            let records = self.records.values().filter(|record| is_it(record.operation()));
+            let records = self
+                .records
+                .values()
+                .filter(|record| is_it(record.operation()));
             records.max_by_key(|record| self.made.get(&record.operation().id))
         };
         newest(&|operation| operation.order_number == info.order_number)
@@ -185,7 +194,10 @@ impl World<'_> {
             let own = known.filter(|record| record.is_reported_as(info.payment_id));
             seen.extend(own.map(|record| record.operation().id.clone()));
             let is_others = [ELSEWHERE, BY_HAND];
-            if !is_others.iter().any(|prefix| info.order_number.starts_with(prefix)) {
+            if !is_others
+                .iter()
+                .any(|prefix| info.order_number.starts_with(prefix))
+            {
                 let undoings = known.map(|record| self.undoings_of(record));
                 comparison.reported(&info, known, &undoings.unwrap_or_default());
             }
@@ -207,7 +219,13 @@ impl World<'_> {
         let lived = self
             .crash(0)
             .and_then(|()| self.live_on(Duration::from_secs(seconds)))
-            .and_then(|()| if seconds % 3 == 0 { self.settle_foreign() } else { Ok(()) });
+            .and_then(|()| {
+                if seconds % 3 == 0 {
+                    self.settle_foreign()
+                } else {
+                    Ok(())
+                }
+            });
         self.settings.account = ours;
         lived.and_then(|()| self.crash(0))
     }

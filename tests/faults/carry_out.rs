@@ -78,8 +78,12 @@ impl<'a> World<'a> {
     fn forget_old(&mut self) -> Check {
         let keep = SignedDuration::from_hours(24 * i64::from(self.journal_days)) - CLOCK_TOLERANCE;
         let kept = self.disk().rows();
-        let gone: Vec<String> =
-            self.records.keys().filter(|id| !kept.contains_key(*id)).cloned().collect();
+        let gone: Vec<String> = self
+            .records
+            .keys()
+            .filter(|id| !kept.contains_key(*id))
+            .cloned()
+            .collect();
         let young = self.true_wall().checked_sub(keep).unwrap_or_default();
         for id in gone {
             let Some(record) = self.records.remove(&id) else {
@@ -190,7 +194,10 @@ impl<'a> World<'a> {
                 if let TillReply::Begun(Ok((true, operation))) = reply.as_ref()
                     && self.gone.contains(&ticket)
                 {
-                    return Err(format!("{} was begun, and its caller was gone", operation.id));
+                    return Err(format!(
+                        "{} was begun, and its caller was gone",
+                        operation.id
+                    ));
                 }
                 if self.traces {
                     println!("          reply: {reply:?}");
@@ -230,18 +237,7 @@ impl<'a> World<'a> {
         // A restart may forget one pause.
         self.asked.clear();
         self.shown.clear();
-        for held in std::mem::take(&mut self.held) {
-            self.note_closed(&held.call);
-        }
-        for (_, call, _) in std::mem::take(&mut self.pending) {
-            self.note_closed(&call);
-            let fate = exact.unwrap_or_else(|| match self.random.below(4) {
-                0 | 1 => Fate::AnswerLost,
-                2 => Fate::Late(self.random.below(30)),
-                _ => Fate::RequestLost,
-            });
-            drop(self.fate_of(&call, fate));
-        }
+        self.end_requests(exact);
         self.jump_to(self.now.mono + Duration::from_secs(off_s));
         let broken = |error: oplati::journal::JournalError| error.to_string();
         let Some(engine) = self.engine.take() else {
@@ -269,16 +265,40 @@ impl<'a> World<'a> {
             }
         }
         self.records.clone_from(disk.rows());
-        let is_closed = |id: &String| {
-            let record = disk.rows().get(id);
-            record.is_none_or(|record| matches!(record, Record::Entry(entry) if entry.settled.is_some()))
-        };
-        self.settled_as.retain(|id, _| is_closed(id));
+        self.drop_unsaid();
         self.start(disk)
     }
 
+    /// The connections of a process end with it; what becomes of its requests is chance, unless it is given.
+    pub(crate) fn end_requests(&mut self, exact: Option<Fate>) {
+        for held in std::mem::take(&mut self.held) {
+            self.note_closed(&held.call);
+        }
+        for (_, call, _) in std::mem::take(&mut self.pending) {
+            self.note_closed(&call);
+            let fate = exact.unwrap_or_else(|| match self.random.below(4) {
+                0 | 1 => Fate::AnswerLost,
+                2 => Fate::Late(self.random.below(30)),
+                _ => Fate::RequestLost,
+            });
+            drop(self.fate_of(&call, fate));
+        }
+    }
+
+    /// What a person has said, and the disk has forgotten, is not said.
+    pub(crate) fn drop_unsaid(&mut self) {
+        let records = &self.records;
+        let is_closed = |id: &String| {
+            let record = records.get(id);
+            record.is_none_or(|record| {
+                matches!(record, Record::Entry(entry) if entry.settled.is_some())
+            })
+        };
+        self.settled_as.retain(|id, _| is_closed(id));
+    }
+
     /// A new process reads the journal.
-    fn start(&mut self, disk: Disk<'a>) -> Check {
+    pub(crate) fn start(&mut self, disk: Disk<'a>) -> Check {
         self.started += 1;
         self.settings.order_prefix = new_prefix(&mut self.random);
         let broken = |error: oplati::journal::JournalError| error.to_string();

@@ -238,7 +238,8 @@ impl Storage for Disk<'_> {
             // They are gone for good, and so are the commits that knew them.
             self.undo_log.clear();
             let journal = &self.journal;
-            self.rows.retain(|id, _| journal.find(id).is_ok_and(|row| row.is_some()));
+            self.rows
+                .retain(|id, _| journal.find(id).is_ok_and(|row| row.is_some()));
         }
         Ok(removed)
     }

@@ -99,6 +99,11 @@ const CANCELLATION: [&str; 8] = [
     "repeated by a person",
 ];
 
+/// Every end must have been reached once in so many histories …
+const RARE: u64 = 10;
+/// … when so many were played: fewer prove nothing.
+const ENOUGH: u64 = 2_000;
+
 /// How often each end was reached.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
@@ -134,7 +139,11 @@ impl Ends {
 
     /// A person has closed it, and said what happened.
     pub fn note_settled(&mut self, record: &Record, carried_out: bool) {
-        let end = if carried_out { "settled: carried out" } else { "settled: not carried out" };
+        let end = if carried_out {
+            "settled: carried out"
+        } else {
+            "settled: not carried out"
+        };
         self.count(record, end);
     }
 
@@ -147,8 +156,8 @@ impl Ends {
     }
 
     /// Prints the table; whether each cell has what `histories` should bring, and half of the sales are done.
-    pub fn tell(&self, histories: u64, least: u64) -> bool {
-        let mut is_full = true;
+    pub fn tell(&self, histories: u64) -> bool {
+        let (mut is_full, least) = (true, histories / RARE);
         for (kind, ends) in TABLE {
             for end in ends {
                 let count = self.of(kind, end);
@@ -165,8 +174,11 @@ impl Ends {
             println!("  {count:>9}  {kind}: {end}, which the table does not ask for");
         }
         let done = self.of("sale", "done");
-        println!("  {done} of {} sales are done, in {histories} histories", self.sales);
-        is_full && (least == 0 || done * 2 >= self.sales)
+        println!(
+            "  {done} of {} sales are done, in {histories} histories",
+            self.sales
+        );
+        histories < ENOUGH || is_full && done * 2 >= self.sales
     }
 }
 
@@ -187,7 +199,10 @@ fn end_of(record: &Record) -> Option<&'static str> {
         Record::Sale(sale) if sale.operation.kind == Kind::Card => end_of_card(&sale.operation),
         Record::Sale(sale) => end_of_sale(&sale.operation),
         Record::Entry(entry) if entry.settled.is_some() => {
-            let by_repeating = entry.settled.as_deref().is_some_and(|why| why.starts_with("repeated as"));
+            let by_repeating = entry
+                .settled
+                .as_deref()
+                .is_some_and(|why| why.starts_with("repeated as"));
             by_repeating.then_some("repeated by a person")
         }
         Record::Entry(entry) if entry.set_aside => Some("set aside"),

@@ -34,7 +34,6 @@ mod carry_out;
 mod disk;
 mod ends;
 mod exhaustive;
-mod known;
 mod network;
 mod passage;
 mod people;
@@ -63,9 +62,6 @@ use world::{Counts, World};
 const SEEDS: u64 = 100_000;
 /// A long run tells how far it is every so many seeds.
 const PROGRESS: u64 = 50_000;
-/// From so many histories on, every end must have been reached once in [`RARE`] of them.
-const ENOUGH: u64 = 2_000;
-const RARE: u64 = 10;
 /// Seeds of damaged write-ahead logs.
 const TORN: u64 = 2_000;
 
@@ -188,8 +184,7 @@ fn simulate(from: u64, seeds: u64) -> bool {
         println!("  {count:>9}  {fault}");
     }
     let played = next.load(Ordering::Relaxed).min(from + seeds) - from;
-    let least = if played < ENOUGH { 0 } else { played / RARE };
-    let is_full = total.ends.tell(played, least);
+    let is_full = total.ends.tell(played);
     is_full && !failed.load(Ordering::Relaxed)
 }
 

@@ -32,7 +32,10 @@ impl World<'_> {
     fn ill_fate(&mut self, call: &Call) -> Option<Fate> {
         let (now, endpoint) = (self.now.mono, Endpoint::of(call));
         self.troubles.retain(|one| one.until > now && one.times > 0);
-        let trouble = self.troubles.iter_mut().find(|one| one.endpoint == endpoint)?;
+        let trouble = self
+            .troubles
+            .iter_mut()
+            .find(|one| one.endpoint == endpoint)?;
         trouble.times -= 1;
         Some(trouble.fate)
     }

@@ -11,7 +11,6 @@ use crate::plan::Fate;
 use crate::world::{Check, World};
 
 impl World<'_> {
-
     pub(crate) fn jump_to(&mut self, mono: Duration) {
         let step = SignedDuration::try_from(mono - self.now.mono).unwrap_or_default();
         self.real += mono - self.now.mono;
@@ -65,10 +64,7 @@ impl World<'_> {
                 _ => return Ok(()),
             }
         }
-        Err(format!(
-            "the core never rests: {:?}",
-            self.next_wakeup()
-        ))
+        Err(format!("the core never rests: {:?}", self.next_wakeup()))
     }
 
     pub(crate) fn pass(&mut self, time: Duration) -> Check {

@@ -181,7 +181,7 @@ pub struct Plan {
 }
 
 /// What people begin and bring to its end in one run, beside chance.
-const TALES_A_RUN: u64 = 9;
+const TALES_A_RUN: u64 = 12;
 /// Sales among them that are nothing but fair.
 const FAIR_SALES: u64 = 2;
 
@@ -200,7 +200,11 @@ impl Plan {
         let mut deeds: Vec<Deed> = (0..length).map(|_| deed(&mut random, trouble)).collect();
         let tales = FAIR_SALES + TALES_A_RUN;
         for number in 0..tales {
-            let tale = if number < FAIR_SALES { Tale::Paid } else { random.pick(TALES) };
+            let tale = if number < FAIR_SALES {
+                Tale::Paid
+            } else {
+                random.pick(TALES)
+            };
             let at = random.below(deeds.len() as u64 + 1) as usize;
             deeds.insert(at, Deed::Tale(tale));
         }

@@ -6,7 +6,6 @@ use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
 use oplati::operation::{ErrorCode, Kind, Operation, State, Undo};
 use oplati::service::call::{Answer, Call, Failure, PaymentStatus};
 
-use crate::known::is_known;
 use crate::world::{Check, World};
 
 impl World<'_> {
@@ -260,7 +259,10 @@ impl World<'_> {
                 let Some(entry) = intent else {
                     return Err("a reversal leaves without its intent".into());
                 };
-                if self.may_arrive(order_number) {
+                // Of what the disk has forgotten the process cannot know; a second reversal of a whole is refused.
+                let is_forgotten =
+                    self.forgotten.contains(&entry.operation.id) && !entry.is_refund();
+                if self.may_arrive(order_number) && !is_forgotten {
                     return Err(format!("reversal {order_number} is repeated too early"));
                 }
                 self.check_sum(entry)?;
@@ -305,8 +307,7 @@ impl World<'_> {
             // A refund that was told failed may have reached the buyer, or is known to have.
             let may_be_given = other.is_refund()
                 && (other.left_held_until.is_some()
-                    || matches!(other.reversal, Reversal::Known(_)) && other.settled.is_none())
-                && !(is_known("S8") && target.is_none());
+                    || matches!(other.reversal, Reversal::Known(_)) && other.settled.is_none());
             let ended = matches!(other.operation.state, State::Failed | State::Cancelled);
             let over = ended && !may_be_given;
             let same = other.operation.of == entry.operation.of

@@ -54,7 +54,10 @@ impl Quirks {
     pub fn names(&self) -> Vec<&'static str> {
         let slow = (1..NEVER_S).contains(&self.slow_reversals_s);
         let named = [
-            (self.refuses_pending, "service refuses to reverse what is pending"),
+            (
+                self.refuses_pending,
+                "service refuses to reverse what is pending",
+            ),
             (self.overtaken, "buyer overtakes the reversal"),
             (self.takes_used_numbers, "service takes used order numbers"),
             (self.lag_s > 0, "reports lag"),
@@ -62,12 +65,18 @@ impl Quirks {
             (self.hides_reversals, "reports leave out reversals"),
             (self.empty_purses, "purse too empty to give a refund back"),
             (self.own_day, "service files under its own day"),
-            (self.sale_shift, "reversals are filed under the sale's shift"),
+            (
+                self.sale_shift,
+                "reversals are filed under the sale's shift",
+            ),
             (self.empty_is_404, "an empty shift is answered 404"),
             (self.nameless_rows, "reports hold a row without a name"),
             (self.rows.is_some(), "reports end too early"),
             (slow, "reversals are pending first"),
-            (self.slow_reversals_s == NEVER_S, "reversals stay pending for ever"),
+            (
+                self.slow_reversals_s == NEVER_S,
+                "reversals stay pending for ever",
+            ),
             (self.failing_reversals, "pending reversals fail at times"),
             (self.reversal_unknown, "GET of a reversal is refused"),
             (self.pending_for_ever, "what nobody confirms stays pending"),
@@ -122,7 +131,11 @@ impl Quirks {
             quirks.refuses_pending = random.one_in(3);
             quirks.overtaken = random.one_in(5);
             quirks.takes_used_numbers = random.one_in(3);
-            quirks.lag_s = if random.one_in(4) { random.below(700) } else { 0 };
+            quirks.lag_s = if random.one_in(4) {
+                random.below(700)
+            } else {
+                0
+            };
             quirks.own_day = random.one_in(3);
             quirks.sale_shift = random.one_in(4);
             quirks.empty_is_404 = random.one_in(3);

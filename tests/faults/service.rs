@@ -87,7 +87,11 @@ impl Service {
 
     /// What its answers say the time is.
     pub fn date(&self, mono: Duration) -> Timestamp {
-        let ahead = if self.quirks.own_day { AHEAD } else { SignedDuration::ZERO };
+        let ahead = if self.quirks.own_day {
+            AHEAD
+        } else {
+            SignedDuration::ZERO
+        };
         let wall = self.wall(mono);
         wall.checked_add(ahead).unwrap_or(wall)
     }
@@ -123,7 +127,10 @@ impl Service {
                 }
                 let ready = self.sessions.get(session).is_some_and(|one| one.ready);
                 // Every other buyer has a card.
-                let has_card = self.sessions.get(session).is_some_and(|one| one.number % 2 == 0);
+                let has_card = self
+                    .sessions
+                    .get(session)
+                    .is_some_and(|one| one.number % 2 == 0);
                 let card = (ready && has_card).then(|| Card {
                     number: "1".into(),
                     name: "c".into(),
@@ -323,7 +330,11 @@ impl Service {
                 };
                 let own = payment.shift.clone();
                 let is_ours = own != FOREIGN_SHIFT;
-                let shift = if quirks.sale_shift && is_ours { &own } else { shift };
+                let shift = if quirks.sale_shift && is_ours {
+                    &own
+                } else {
+                    shift
+                };
                 let info = self.enter(direction, status, sum, order, shift, Some(id), at);
                 Ok(Reply::Payment(info))
             }
@@ -421,7 +432,15 @@ impl Service {
             _ => PaymentType::ReversalOfPurchase,
         };
         let order = format!("{BY_HAND}{}", self.ledger.len());
-        self.enter(kind, PaymentStatus::Ok, sum, &order, FOREIGN_SHIFT, Some(id), mono);
+        self.enter(
+            kind,
+            PaymentStatus::Ok,
+            sum,
+            &order,
+            FOREIGN_SHIFT,
+            Some(id),
+            mono,
+        );
         true
     }
 
@@ -482,8 +501,12 @@ impl Service {
     }
 
     /// What the service has cancelled by itself turns out to be paid, if `may_be` of its order number;
-    /// the number of that payment.
-    pub fn change_its_mind(&mut self, mono: Duration, may_be: impl Fn(&str) -> bool) -> Option<String> {
+    /// whether there was such a payment.
+    pub fn change_its_mind(
+        &mut self,
+        mono: Duration,
+        may_be: impl Fn(&str) -> bool,
+    ) -> bool {
         let wall = self.wall(mono);
         let cancelled = [PaymentStatus::TechnicalCancelling, PaymentStatus::Timeout];
         let payment = self.ledger.values_mut().rev().find(|payment| {
@@ -495,9 +518,9 @@ impl Service {
         if let Some(payment) = payment {
             payment.info.status = PaymentStatus::Ok;
             payment.info.paid = Some(wall);
-            return Some(payment.info.order_number.clone());
+            return true;
         }
-        None
+        false
     }
 
     /// What gets better does: nobody is asked any more, and no status is odd.

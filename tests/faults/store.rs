@@ -57,7 +57,10 @@ impl Store {
 
     /// The row of an operation was never written.
     pub fn delete(&self, id: &str) {
-        let statements = ["DELETE FROM operations WHERE id = ?1", "DELETE FROM steps WHERE operation = ?1"];
+        let statements = [
+            "DELETE FROM operations WHERE id = ?1",
+            "DELETE FROM steps WHERE operation = ?1",
+        ];
         for sql in statements {
             let mut delete = self.control.prepare_cached(sql).unwrap();
             delete.execute([id]).unwrap();

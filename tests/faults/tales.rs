@@ -87,6 +87,7 @@ pub enum Tale {
 pub const TALES: &[Tale] = &[
     Tale::Unpaid(PaymentStatus::Decline),
     Tale::Unpaid(PaymentStatus::NotEnough),
+    Tale::Unpaid(PaymentStatus::NotEnough),
     Tale::Unpaid(PaymentStatus::TechnicalCancelling),
     Tale::Unpaid(PaymentStatus::Timeout),
     Tale::NobodyComes,
@@ -99,9 +100,11 @@ pub const TALES: &[Tale] = &[
     Tale::AbortedAndRefused,
     Tale::AbortedAndRefused,
     Tale::NoSession(Fate::NotSent),
+    Tale::NoSession(Fate::NotSent),
     Tale::NoSession(Fate::Refused),
     Tale::NoSession(Fate::TokenNeeded),
     Tale::NoSession(Fate::TokenExists),
+    Tale::NoSession(Fate::Garbage),
     Tale::NoSession(Fate::Garbage),
     Tale::NoScene,
     Tale::NoScene,
@@ -127,13 +130,17 @@ pub const TALES: &[Tale] = &[
     Tale::CardAborted,
     Tale::CardFails(Fate::NotSent),
     Tale::CardFails(Fate::Refused),
+    Tale::CardFails(Fate::Refused),
+    Tale::CardFails(Fate::TokenNeeded),
     Tale::CardFails(Fate::TokenNeeded),
     Tale::CardFails(Fate::TokenExists),
+    Tale::CardFails(Fate::Garbage),
     Tale::CardFails(Fate::Garbage),
     Tale::CardNoScene,
     Tale::CardNoScene,
     Tale::Refunded,
     Tale::RefundedElsewhere,
+    Tale::RefundAborted,
     Tale::RefundAborted,
     Tale::RefundFares(Fate::NotSent),
     Tale::RefundFares(Fate::RequestLost),
@@ -145,6 +152,7 @@ pub const TALES: &[Tale] = &[
     Tale::RefundLate,
     Tale::RefundSetAside(Fate::RequestLost, Remedy::Leave),
     Tale::RefundSetAside(Fate::AnswerLost, Remedy::Leave),
+    Tale::RefundSetAside(Fate::AnswerLost, Remedy::Leave),
     Tale::RefundSetAside(Fate::AnswerLost, Remedy::Retry),
     Tale::Cancelled(Undoing::Cancel),
     Tale::Cancelled(Undoing::Annul),
@@ -155,8 +163,11 @@ pub const TALES: &[Tale] = &[
     Tale::CancelFares(Undoing::Cancel, Fate::TokenNeeded),
     Tale::CancelFares(Undoing::Annul, Fate::TokenNeeded),
     Tale::CancelFares(Undoing::CancelRefund, Fate::TokenNeeded),
+    Tale::CancelFares(Undoing::CancelRefund, Fate::TokenNeeded),
     Tale::CancelFares(Undoing::Cancel, Fate::TokenExists),
     Tale::CancelFares(Undoing::Annul, Fate::TokenExists),
+    Tale::CancelFares(Undoing::Annul, Fate::TokenExists),
+    Tale::CancelFares(Undoing::CancelRefund, Fate::TokenExists),
     Tale::CancelFares(Undoing::CancelRefund, Fate::TokenExists),
     Tale::CancelFares(Undoing::Cancel, Fate::AnswerLost),
     Tale::CancelFares(Undoing::Annul, Fate::RequestLost),
@@ -169,6 +180,7 @@ pub const TALES: &[Tale] = &[
     Tale::CancelSetAside(Undoing::CancelRefund, Remedy::Again),
     Tale::CancelSetAside(Undoing::Cancel, Remedy::ByHand),
     Tale::CancelSetAside(Undoing::Annul, Remedy::ByHand),
+    Tale::CancelSetAside(Undoing::CancelRefund, Remedy::ByHand),
     Tale::CancelSetAside(Undoing::CancelRefund, Remedy::ByHand),
     Tale::CancelSetAside(Undoing::Cancel, Remedy::Leave),
     Tale::CancelSetAside(Undoing::Annul, Remedy::Leave),
@@ -284,7 +296,9 @@ impl World<'_> {
             self.abort(&id)?;
             self.await_end(&id)?;
         }
-        self.live_until(MINUTE, |world| world.core().status(world.now).queue_depth == 0)?;
+        self.live_until(MINUTE, |world| {
+            world.core().status(world.now).queue_depth == 0
+        })?;
         Ok(true)
     }
 
@@ -313,7 +327,11 @@ impl World<'_> {
     }
 
     /// Lives on second by second until that is so, but not longer.
-    pub(crate) fn live_until(&mut self, most: Duration, is_so: impl Fn(&World<'_>) -> bool) -> Check {
+    pub(crate) fn live_until(
+        &mut self,
+        most: Duration,
+        is_so: impl Fn(&World<'_>) -> bool,
+    ) -> Check {
         let end = self.now.mono + most;
         self.live_on(Duration::ZERO)?;
         while !is_so(self) && self.now.mono < end {
@@ -373,7 +391,10 @@ impl World<'_> {
                 && operation.undo.is_none()
                 && operation.left == Some(operation.amount)
                 && Some(record.account()) == self.settings.account.as_ref()
-                && !self.settled_as.keys().any(|id| self.is_entry_of(id, &operation.id))
+                && !self
+                    .settled_as
+                    .keys()
+                    .any(|id| self.is_entry_of(id, &operation.id))
         });
         match fresh.map(|record| record.operation().id.clone()) {
             Some(id) => Ok(Some(id)),
@@ -411,7 +432,11 @@ impl World<'_> {
         }
     }
 
-    fn cancel_and(&mut self, undoing: Undoing, act: impl FnOnce(&mut Self, String) -> Check) -> Check {
+    fn cancel_and(
+        &mut self,
+        undoing: Undoing,
+        act: impl FnOnce(&mut Self, String) -> Check,
+    ) -> Check {
         let Some(target) = self.target_of(undoing)? else {
             return Ok(());
         };
@@ -468,7 +493,8 @@ impl World<'_> {
                     && !self.moves_yet_of(id)
                     && self.service.reverse_by_hand(target, amount, self.real)
                 {
-                    self.counts.note("money given back in the merchant's account");
+                    self.counts
+                        .note("money given back in the merchant's account");
                     self.settle(id)?;
                 }
                 Ok(())
@@ -490,7 +516,9 @@ impl World<'_> {
     fn nobody_comes(&mut self, kind: Kind) -> Check {
         let id = self.begin(kind)?;
         let wait = self.settings.wait_buyer + Duration::from_secs(10);
-        self.live_until(wait, |world| world.acked.contains(&id) && world.is_final(&id))
+        self.live_until(wait, |world| {
+            world.acked.contains(&id) && world.is_final(&id)
+        })
     }
 
     fn abort_early(&mut self, kind: Kind) -> Check {
@@ -529,7 +557,9 @@ impl World<'_> {
 
     fn no_scene(&mut self, kind: Kind) -> Check {
         let id = self.begin(kind)?;
-        self.live_until(8 * MOMENT, |world| world.state(&id) == Some(State::AwaitingBuyer))?;
+        self.live_until(8 * MOMENT, |world| {
+            world.state(&id) == Some(State::AwaitingBuyer)
+        })?;
         self.troubled = true;
         let reason = "too small".to_owned();
         self.event(Event::SceneRefused { reason })?;
@@ -562,7 +592,11 @@ impl World<'_> {
     fn paid_late(&mut self, is_lost: bool) -> Check {
         let settle = self.settings.settle.as_secs();
         let late = settle + 60 + self.random.below(60);
-        let fate = if is_lost { Fate::Late(late) } else { Fate::LateCopy(late) };
+        let fate = if is_lost {
+            Fate::Late(late)
+        } else {
+            Fate::LateCopy(late)
+        };
         self.trouble(Endpoint::Pay, fate, MINUTE, 1);
         let id = self.begin_sale()?;
         self.invite(&id)?;
@@ -578,7 +612,11 @@ impl World<'_> {
         let id = self.begin_sale()?;
         self.invite(&id)?;
         self.buyer_decides(PaymentStatus::Ok)?;
-        self.live_until(2 * MINUTE, |world| world.own_undoing(&id).is_some_and(|own| world.is_set_aside(&own)))?;
+        self.live_until(2 * MINUTE, |world| {
+            world
+                .own_undoing(&id)
+                .is_some_and(|own| world.is_set_aside(&own))
+        })?;
         self.end_troubles();
         match self.own_undoing(&id) {
             Some(own) => self.remedy(&own, remedy),
@@ -657,7 +695,9 @@ impl World<'_> {
             world.trouble(Endpoint::Reverse, fate, MINUTE, 1);
             world.trouble(Endpoint::Report, Fate::Refused, 90 * MINUTE, u64::MAX);
             let id = world.refund(&sale, PART)?;
-            world.live_until(70 * MINUTE, |world| world.is_set_aside(&id) || world.is_final(&id))?;
+            world.live_until(70 * MINUTE, |world| {
+                world.is_set_aside(&id) || world.is_final(&id)
+            })?;
             world.end_troubles();
             world.remedy(&id, remedy)
         })

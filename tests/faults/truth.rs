@@ -12,7 +12,6 @@ use oplati::operation::{Kind, Operation, Outcome, State, Undo};
 use oplati::report::{Difference, What};
 use oplati::service::call::{PaymentInfo, PaymentStatus};
 
-use crate::known::is_known;
 use crate::plan::Endpoint;
 use crate::service::{BY_HAND, Payment};
 use crate::world::{Check, World};
@@ -40,9 +39,6 @@ impl World<'_> {
         self.reconcile()?;
         self.live_on(HOUR)?;
         self.retry_all()?;
-        if is_known("S10") {
-            self.retry_all()?;
-        }
         self.check_nothing_blocks()?;
         self.check_retried()?;
         self.reconcile()?;
@@ -56,7 +52,9 @@ impl World<'_> {
 
     /// However ill the service is, after a while a sale could begin.
     fn check_nothing_blocks(&mut self) -> Check {
-        self.live_until(MAX_BLOCKING, |world| world.core().status(world.now).queue_depth == 0)?;
+        self.live_until(MAX_BLOCKING, |world| {
+            world.core().status(world.now).queue_depth == 0
+        })?;
         let depth = self.core().status(self.now).queue_depth;
         if depth == 0 {
             return Ok(());
@@ -106,14 +104,21 @@ impl World<'_> {
     /// Whether the sale of a refund that was to be cancelled has been undone since: the buyer has all that he
     /// paid, and what was refunded stays with him.
     fn is_sale_undone(&self, entry: &EntryRecord) -> bool {
-        let refund = entry.operation.of.as_ref().and_then(|of| self.records.get(of));
+        let refund = entry
+            .operation
+            .of
+            .as_ref()
+            .and_then(|of| self.records.get(of));
         let sale = refund.and_then(|refund| self.records.get(refund.operation().of.as_ref()?));
         let undo = sale.and_then(|sale| sale.operation().undo);
         matches!(undo, Some(Undo::Pending | Undo::Done))
     }
 
     fn would_be_carried_out(&self, entry: &EntryRecord) -> bool {
-        let Some(target) = entry.target.payment_id.and_then(|id| self.service.ledger.get(&id))
+        let Some(target) = entry
+            .target
+            .payment_id
+            .and_then(|id| self.service.ledger.get(&id))
         else {
             return !entry.is_refund();
         };
@@ -188,9 +193,15 @@ impl World<'_> {
 
     /// What the buyer has paid of a sale and not got back is what the books say.
     fn check_money(&self, sale: &Operation, differences: &[Difference]) -> Check {
-        let paid: i64 = self.payments_of(&sale.id).map(|payment| self.kept(payment)).sum();
-        let books =
-            self.books(sale) + self.told_beside(&sale.id, differences) + self.told_absent(&sale.id);
+        let paid: i64 = self
+            .payments_of(&sale.id)
+            .map(|payment| self.kept(payment))
+            .sum();
+        let records = self.books(sale);
+        if paid == records {
+            return Ok(());
+        }
+        let books = records + self.told_beside(&sale.id, differences) + self.told_absent(&sale.id);
         if paid == books {
             return Ok(());
         }
@@ -204,10 +215,17 @@ impl World<'_> {
     fn is_open(&self, sale: &str) -> bool {
         let is_of = |entry: &EntryRecord, id: &str| entry.operation.of.as_deref() == Some(id);
         let live = self.live_entries(|entry| {
-            let of = entry.operation.of.as_deref().and_then(|of| self.records.get(of));
+            let of = entry
+                .operation
+                .of
+                .as_deref()
+                .and_then(|of| self.records.get(of));
             is_of(entry, sale)
                 || of.is_some_and(|of| of.operation().of.as_deref() == Some(sale))
-                || self.numbers.get(&entry.target.order_number).is_some_and(|of| of == sale)
+                || self
+                    .numbers
+                    .get(&entry.target.order_number)
+                    .is_some_and(|of| of == sale)
         });
         !live.is_empty()
     }
@@ -278,11 +296,10 @@ impl World<'_> {
         if self.purged.contains_key(sale) {
             return 0;
         }
-        // An aborted cancellation whose sending the disk has lost is known, and told as not done.
-        let is_told = |one: &&Difference| {
-            one.what == What::UnknownHere || is_known("S9") && self.is_aborted_after_loss(one)
-        };
-        let rows = differences.iter().filter(is_told).filter_map(|one| self.service.ledger.get(&one.payment_id?));
+        let unknown = differences
+            .iter()
+            .filter(|one| one.what == What::UnknownHere);
+        let rows = unknown.filter_map(|one| self.service.ledger.get(&one.payment_id?));
         rows.filter(|row| self.may_be_unknown(row))
             .map(|row| match row.target {
                 None if self.owner_of(row) == Some(sale) && !self.is_being_undone(row) => {
@@ -299,7 +316,10 @@ impl World<'_> {
     /// that he said so.
     fn forgotten_by_hand(&self, sale: &str) -> i64 {
         let is_said = |id: &String| {
-            let of = self.records.get(id).and_then(|record| record.operation().of.clone());
+            let of = self
+                .records
+                .get(id)
+                .and_then(|record| record.operation().of.clone());
             let is_of = of.is_some_and(|of| of == sale || self.is_entry_of(&of, sale));
             is_of && self.settled_as.get(id) == Some(&Outcome::CarriedOut)
         };
@@ -324,23 +344,12 @@ impl World<'_> {
         }
     }
 
-    fn is_aborted_after_loss(&self, difference: &Difference) -> bool {
-        let id = difference.operation.as_ref();
-        let record = id.and_then(|id| self.records.get(id));
-        record.is_some_and(|record| {
-            let operation = record.operation();
-            operation.state == State::Cancelled
-                && operation.of.is_some()
-                && self.forgotten.contains(&operation.id)
-        })
-    }
-
     /// Whether an entry of ours is for that payment.
     fn is_being_undone(&self, row: &Payment) -> bool {
         let id = row.info.payment_id;
-        self.every_record().any(|record| {
-            matches!(record, Record::Entry(entry) if entry.target.payment_id == Some(id))
-        })
+        self.every_record().any(
+            |record| matches!(record, Record::Entry(entry) if entry.target.payment_id == Some(id)),
+        )
     }
 
     /// What a service that hides its operations for ever has kept from the books: the till was told that a
@@ -355,19 +364,21 @@ impl World<'_> {
         });
         let absent = entries.filter(|entry| entry.settled.is_none() && !entry.is_live());
         absent
-            .map(|entry| match (entry.operation.kind, entry.operation.state, entry.reversal) {
-                (Kind::Refund, State::Failed, Reversal::Sent | Reversal::NotSent)
-                    if entry.left_held_until.is_none()
-                        && self.outcome_of(entry) == Outcome::CarriedOut =>
-                {
-                    -entry.operation.amount.0
-                }
-                (_, State::Done, Reversal::NotSent) if entry.target.payment_id.is_none() => {
-                    let paid = self.service.paid_under(&entry.target.order_number);
-                    paid.map(|payment| self.kept(payment)).sum()
-                }
-                _ => 0,
-            })
+            .map(
+                |entry| match (entry.operation.kind, entry.operation.state, entry.reversal) {
+                    (Kind::Refund, State::Failed, Reversal::Sent | Reversal::NotSent)
+                        if entry.left_held_until.is_none()
+                            && self.outcome_of(entry) == Outcome::CarriedOut =>
+                    {
+                        -entry.operation.amount.0
+                    }
+                    (_, State::Done, Reversal::NotSent) if entry.target.payment_id.is_none() => {
+                        let paid = self.service.paid_under(&entry.target.order_number);
+                        paid.map(|payment| self.kept(payment)).sum()
+                    }
+                    _ => 0,
+                },
+            )
             .sum()
     }
 
@@ -383,7 +394,9 @@ impl World<'_> {
                 let copy = self.service.ledger.get(copy);
                 copy.is_some_and(|copy| copy.info.order_number == row.info.order_number)
             });
-        let is_forgotten = self.owner_of(row).is_some_and(|owner| self.forgotten.contains(owner));
+        let is_forgotten = self
+            .owner_of(row)
+            .is_some_and(|owner| self.forgotten.contains(owner));
         is_copied || is_forgotten
     }
 
@@ -422,11 +435,13 @@ impl World<'_> {
                 let counts = operation.undo != Some(Undo::Done)
                     && (operation.state == State::Done || came_late(entry));
                 told += if counts { operation.amount.0 } else { 0 };
-                open |= entry.is_live() || entry.settled.is_some() || self.is_settled(&operation.id);
+                open |=
+                    entry.is_live() || entry.settled.is_some() || self.is_settled(&operation.id);
             }
         }
         let rows = self.service.ledger.values();
-        let mut beside = rows.filter(|row| row.target == Some(payment_id) && self.may_be_unknown(row));
+        let mut beside =
+            rows.filter(|row| row.target == Some(payment_id) && self.may_be_unknown(row));
         if back != told && !open && beside.next().is_none() {
             return Err(format!(
                 "{back} came back of another till's sale, {told} was told"
@@ -450,11 +465,15 @@ impl World<'_> {
             let known = difference.operation.as_ref();
             let record = known.and_then(|id| self.records.get(id));
             let record = record.or_else(|| self.once_sent(difference.payment_id));
-            let row = difference.payment_id.and_then(|id| self.service.ledger.get(&id));
+            let row = difference
+                .payment_id
+                .and_then(|id| self.service.ledger.get(&id));
             let explained = record.is_some_and(|record| {
                 let operation = record.operation();
                 let settled = match record {
-                    Record::Entry(entry) => entry.settled.is_some() || entry.is_live() || came_late(entry),
+                    Record::Entry(entry) => {
+                        entry.settled.is_some() || entry.is_live() || came_late(entry)
+                    }
                     Record::Sale(_) => false,
                 };
                 let of = operation.of.as_deref().unwrap_or(&operation.id);
@@ -486,7 +505,10 @@ impl World<'_> {
         });
         let Some((id, left)) = sale.map(|record| {
             let operation = record.operation();
-            (operation.id.clone(), operation.left.map_or(0, |left| left.0))
+            (
+                operation.id.clone(),
+                operation.left.map_or(0, |left| left.0),
+            )
         }) else {
             return Ok(());
         };
@@ -494,7 +516,10 @@ impl World<'_> {
         self.live_until(HOUR, |world| world.is_final(&refund))?;
         match self.records.get(&refund).map(Record::operation) {
             Some(refund) if refund.state == State::Done => Ok(()),
-            Some(refund) => Err(format!("the rest of {id} cannot be had: {:?}", refund.error)),
+            Some(refund) => Err(format!(
+                "the rest of {id} cannot be had: {:?}",
+                refund.error
+            )),
             None => Err(format!("a refund of the rest of {id} is not accepted")),
         }
     }

@@ -152,8 +152,6 @@ pub struct World<'a> {
     pub(crate) purged: BTreeMap<String, Record>,
     /// Operations of which the disk has lost a commit.
     pub(crate) forgotten: BTreeSet<String>,
-    /// Order numbers of payments whose final status the service has changed.
-    pub(crate) changed: BTreeSet<String>,
     /// Whose every order number is that has left.
     pub(crate) numbers: BTreeMap<String, String>,
     /// How the entries were settled that a person has closed.
@@ -179,54 +177,83 @@ fn start() -> Now {
 }
 
 impl<'a> World<'a> {
+    /// A till whose journal is empty.
     pub fn new(
         plan: &Plan,
         journal: &'a mut Journal,
         store: &'a Store,
     ) -> Result<World<'a>, String> {
-        let mut settings = Settings {
-            account: Some(Account {
-                url: "http://localhost".into(),
-                reg_num: "OPL000011111".into(),
-            }),
-            mode: plan.mode,
-            timeout: Duration::from_secs(10),
-            wait_buyer: Duration::from_secs(plan.wait_buyer_s),
-            poll_payment: Duration::from_secs(plan.poll_payment_s),
-            poll_session: Duration::from_secs(2),
-            settle: Duration::from_secs(plan.settle_s),
-            valutcode: None,
-            buyer_code: Vec::new(),
-            order_prefix: String::new(),
-        };
-        let now = start();
-        let restored = journal.restore().map_err(|error| error.to_string())?;
-        // A journal that was there before: what it holds open, the core takes up.
-        let entries = restored.entries.iter().cloned();
-        let entries = entries.map(|entry| Record::Entry(Box::new(entry)));
-        let sales = restored.sales.iter().cloned();
-        let sales = sales.map(|sale| Record::Sale(Box::new(sale)));
-        let open = restored.targets.iter().cloned().chain(entries).chain(sales);
-        let records: BTreeMap<String, Record> = open
-            .map(|record| (record.operation().id.clone(), record))
-            .collect();
-        let mut random = Random::new(plan.seed ^ 0xabcd);
-        settings.order_prefix = new_prefix(&mut random);
-        let engine_settings = engine::Settings {
-            core: settings.clone(),
-            journal_days: plan.journal_days,
-        };
-        let (disk, hand) = Disk::new(journal, store, records.clone());
-        let (engine, outcome) =
-            Engine::start(engine_settings, disk, now).map_err(|error| error.to_string())?;
+        let (mut world, disk) = World::unstarted(plan, journal, store, BTreeMap::new());
+        for name in plan.quirks.names() {
+            world.counts.note(name);
+        }
+        world.start(disk)?;
+        Ok(world)
+    }
+
+    /// The same till, buyers and service after a power cut that has left another journal: some commits, and
+    /// all that the process knew, are lost.
+    pub fn after_power_cut(
+        mut self,
+        plan: &Plan,
+        journal: &'a mut Journal,
+        store: &'a Store,
+    ) -> Result<World<'a>, String> {
+        self.end_requests(None);
+        let mut rows = BTreeMap::new();
+        for (id, told) in &self.records {
+            let kept = journal.find(id).map_err(|error| error.to_string())?;
+            if kept.as_ref() != Some(told) {
+                self.forgotten.insert(id.clone());
+            }
+            rows.extend(kept.map(|kept| (id.clone(), kept)));
+        }
+        self.acked.retain(|id| rows.contains_key(id));
+        self.aborted.clear();
+        self.pays.clear();
+        self.refunds_sent.clear();
+        let (world, disk) = World::unstarted(plan, journal, store, rows.clone());
         let mut world = World {
-            engine: Some(engine),
+            now: self.now,
+            real: self.real,
+            service: self.service,
+            records: rows,
+            elsewhere: self.elsewhere,
+            acked: self.acked,
+            closed_at: self.closed_at,
+            random: self.random,
+            ticket: self.ticket,
+            names: self.names,
+            numbers: self.numbers,
+            made: self.made,
+            ended_at: self.ended_at,
+            forgotten: self.forgotten,
+            settled_as: self.settled_as,
+            broken: self.broken,
+            troubles: self.troubles,
+            ..world
+        };
+        world.drop_unsaid();
+        world.start(disk)?;
+        Ok(world)
+    }
+
+    fn unstarted(
+        plan: &Plan,
+        journal: &'a mut Journal,
+        store: &'a Store,
+        rows: BTreeMap<String, Record>,
+    ) -> (World<'a>, Disk<'a>) {
+        let now = start();
+        let (disk, hand) = Disk::new(journal, store, rows);
+        let world = World {
+            engine: None,
             hand,
             now,
             store,
             service: Service::of(plan.quirks.clone(), now.wall),
-            settings,
-            records,
+            settings: settings(plan),
+            records: BTreeMap::new(),
             counts: Counts::default(),
             exact: Exact::default(),
             effects_done: 0,
@@ -250,7 +277,7 @@ impl<'a> World<'a> {
             closed_at: BTreeMap::new(),
             pays: BTreeMap::new(),
             refunds_sent: BTreeMap::new(),
-            random,
+            random: Random::new(plan.seed ^ 0xabcd),
             ticket: 0,
             names: 0,
             started: 0,
@@ -260,7 +287,6 @@ impl<'a> World<'a> {
             ended_at: BTreeMap::new(),
             purged: BTreeMap::new(),
             forgotten: BTreeSet::new(),
-            changed: BTreeSet::new(),
             numbers: BTreeMap::new(),
             settled_as: BTreeMap::new(),
             shift_text: None,
@@ -270,11 +296,25 @@ impl<'a> World<'a> {
             traces: false,
             after_commit: None,
         };
-        for name in plan.quirks.names() {
-            world.counts.note(name);
-        }
-        world.take(outcome)?;
-        Ok(world)
+        (world, disk)
+    }
+}
+
+fn settings(plan: &Plan) -> Settings {
+    Settings {
+        account: Some(Account {
+            url: "http://localhost".into(),
+            reg_num: "OPL000011111".into(),
+        }),
+        mode: plan.mode,
+        timeout: Duration::from_secs(10),
+        wait_buyer: Duration::from_secs(plan.wait_buyer_s),
+        poll_payment: Duration::from_secs(plan.poll_payment_s),
+        poll_session: Duration::from_secs(2),
+        settle: Duration::from_secs(plan.settle_s),
+        valutcode: None,
+        buyer_code: Vec::new(),
+        order_prefix: String::new(),
     }
 }
 

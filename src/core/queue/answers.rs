@@ -462,7 +462,7 @@ impl Core {
             | PaymentStatus::NotEnough
             | PaymentStatus::Timeout
             | PaymentStatus::TechnicalCancelling
-                if entry.is_last_try =>
+                if entry.is_last_try && !entry.has_sent_anew =>
             {
                 self.renumber(entry);
                 entry.stage = Stage::Waiting;
@@ -618,9 +618,7 @@ fn cannot_be_asked_for(failure: &Failure) -> bool {
 const MOST_EARLIER: usize = 16;
 
 fn know_reversal(entry: &mut LiveEntry, info: &PaymentInfo) {
-    if !matches!(entry.record.reversal, Reversal::Known(_)) {
-        entry.is_last_try = false;
-    }
+    entry.is_last_try &= !entry.has_sent_anew;
     entry.record.reversal = Reversal::Known(info.payment_id);
     entry.record.operation.payment_id = Some(info.payment_id);
 }

@@ -95,7 +95,7 @@ impl Core {
         // What the service refused hours ago, it may carry out now.
         entry.refusal = None;
         // A person's try closes the till no second time for an hour.
-        entry.is_last_try = true;
+        (entry.is_last_try, entry.has_sent_anew) = (true, false);
         entry.record.operation.error = None;
         entry.record.queued_once = true;
         if entry.record.is_refund() {

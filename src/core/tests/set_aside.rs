@@ -563,6 +563,38 @@ fn a_retry_sends_another_reversal_where_the_old_one_was_denied_meanwhile() {
 }
 
 #[test]
+fn a_retry_sends_another_reversal_also_where_it_looks_at_the_payment_first() {
+    let mut world = undoing_set_aside();
+    world.service.fails = None;
+    world.service.leaves_pending = true;
+    retry(&mut world, "~1").unwrap();
+    // Its reversal leaves, its answer is lost, and it is not seen again before somebody must look.
+    while !matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
+        world.answer(Fate::Answered);
+        world.pass(SECOND);
+    }
+    world.answer(Fate::AnswerLost);
+    world.service.fails = Some(refuses_questions);
+    world.live_on(2 * HOUR);
+    assert!(world.entry("~1").set_aside);
+    assert_eq!(world.entry("~1").reversal, Reversal::Sent);
+    for payment in world.service.ledger.values_mut() {
+        if payment.info.status == PaymentStatus::InProgress {
+            payment.info.status = PaymentStatus::NotEnough;
+        }
+    }
+    world.service.fails = None;
+    world.service.leaves_pending = false;
+    world.crash(SECOND);
+    retry(&mut world, "~1").unwrap();
+    world.live_on(120 * SECOND);
+    assert_eq!(
+        (world.state("~1"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+}
+
+#[test]
 fn a_refund_of_another_tills_payment_is_not_given_twice_either() {
     let mut world = World::sold();
     world.journal.remove("s");
