@@ -290,9 +290,9 @@ impl<'a> World<'a> {
         let records = &self.records;
         let is_closed = |id: &String| {
             let record = records.get(id);
-            record.is_none_or(|record| {
-                matches!(record, Record::Entry(entry) if entry.settled.is_some())
-            })
+            record.is_none_or(
+                |record| matches!(record, Record::Entry(entry) if entry.settled.is_some()),
+            )
         };
         self.settled_as.retain(|id, _| is_closed(id));
     }

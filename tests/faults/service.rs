@@ -502,11 +502,7 @@ impl Service {
 
     /// What the service has cancelled by itself turns out to be paid, if `may_be` of its order number;
     /// whether there was such a payment.
-    pub fn change_its_mind(
-        &mut self,
-        mono: Duration,
-        may_be: impl Fn(&str) -> bool,
-    ) -> bool {
+    pub fn change_its_mind(&mut self, mono: Duration, may_be: impl Fn(&str) -> bool) -> bool {
         let wall = self.wall(mono);
         let cancelled = [PaymentStatus::TechnicalCancelling, PaymentStatus::Timeout];
         let payment = self.ledger.values_mut().rev().find(|payment| {

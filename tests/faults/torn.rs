@@ -73,7 +73,12 @@ fn damage(seed: u64, folder: &Path, store: &Store) -> Result<bool, String> {
     }));
     // What the files lose here, they must not lose before.
     let loses = |deed: &&Deed| matches!(deed, Deed::CrashForgetting(_));
-    let deeds: Vec<Deed> = plan.deeds.iter().filter(|deed| !loses(deed)).copied().collect();
+    let deeds: Vec<Deed> = plan
+        .deeds
+        .iter()
+        .filter(|deed| !loses(deed))
+        .copied()
+        .collect();
     let length = deeds.len().min(DEEDS);
     world.play(&deeds[..length])?;
     // The power fails here: what is on the disk stays.
@@ -132,7 +137,9 @@ fn tear_checkpoint(torn: &Path, random: &mut Random) -> Result<(), String> {
     {
         let database = Connection::open(&done).map_err(|error| error.to_string())?;
         let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-        database.query_row(checkpoint, [], |_| Ok(())).map_err(|error| error.to_string())?;
+        database
+            .query_row(checkpoint, [], |_| Ok(()))
+            .map_err(|error| error.to_string())?;
     }
     let mut pages = std::fs::read(torn).map_err(text)?;
     let new = std::fs::read(&done).map_err(text)?;
