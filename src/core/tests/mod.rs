@@ -2,7 +2,8 @@
 //! each rule promises, `recorded` what follows from the service as it was recorded, `versions` that
 //! each change is told apart, `reports` what no report may be trusted with, `set_aside` what becomes of
 //! an entry that gets nowhere, `edge_cases` how money or time is lost although every answer was read
-//! rightly, `waiting` what becomes of a `PUT` that waits for the service, `rules` what each rule forbids,
+//! rightly, `waiting` what becomes of a `PUT` that waits for the service, `rules` and `rules_of_reversals`
+//! what each rule forbids,
 //! `chaos` lets anything happen in any order.
 
 mod chaos;
@@ -12,6 +13,7 @@ mod recorded;
 mod reports;
 mod reversals;
 mod rules;
+mod rules_of_reversals;
 mod set_aside;
 mod stories;
 mod versions;

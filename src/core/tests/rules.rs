@@ -102,14 +102,21 @@ fn released() -> World {
     world
 }
 
-/// A sale whose payment the service holds and does not report, aborted and told as failed.
-fn held_and_released() -> World {
+/// A sale whose payment the service holds.
+fn held() -> World {
     let mut world = World::new(Mode::DynamicQr);
     world.service.holds_answers = true;
     world.begin("s", 1999);
     world.settle();
     world.join();
     world.live_on(SECOND);
+    assert_eq!(world.held.len(), 1);
+    world
+}
+
+/// The same, which no report shows, aborted and told as failed.
+fn held_and_released() -> World {
+    let mut world = held();
     hide(&mut world, true);
     world.abort("s");
     world.live_on(12 * SECOND);
@@ -541,4 +548,50 @@ fn a_cancellation_is_made_in_the_shift_of_its_first_sending() {
         panic!("{:?}", world.pending)
     };
     assert_eq!(shift, "27112026");
+}
+
+#[test]
+fn an_abort_from_before_a_restart_waits_for_no_buyer() {
+    let mut world = held();
+    world.abort("s");
+    assert_eq!(world.state("s"), State::InProgress);
+    world.crash(SECOND);
+    let sale = world.operation("s");
+    assert_eq!(
+        (sale.state, sale.undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+}
+
+#[test]
+fn a_sale_of_another_account_is_not_taken_up() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
+    world.crash(SECOND);
+    world.run_due();
+    assert_eq!(world.state("s"), State::Expired);
+    assert!(world.pending.is_empty(), "{:?}", world.pending);
+}
+
+#[test]
+fn an_aborted_payment_that_the_buyer_declines_is_cancelled() {
+    let mut world = held();
+    world.abort("s");
+    world.buyer(PaymentStatus::Decline);
+    world.let_go();
+    assert_eq!(world.state("s"), State::Cancelled);
+}
+
+#[test]
+fn what_is_being_undone_is_named() {
+    let mut world = released();
+    world.cancel("c1", "s", false);
+    assert_eq!(world.problem().code, Code::AlreadyUndone);
+    assert!(
+        world.problem().detail.contains("~1"),
+        "{:?}",
+        world.problem()
+    );
 }
