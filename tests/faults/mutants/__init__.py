@@ -9,4 +9,7 @@ from . import answers, first, keeping, reversals, sales
 MUTATIONS = first.MUTATIONS + answers.MUTATIONS + sales.MUTATIONS + reversals.MUTATIONS + keeping.MUTATIONS
 
 # Those that are the original in other words, and why no history can tell them from it.
-EQUAL = {}
+EQUAL = {
+    "any row under its name is a creation that was kept":
+        "an engine is its journal's one writer and has looked for the name before: what stands under it is of this step",
+}

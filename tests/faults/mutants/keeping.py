@@ -121,7 +121,7 @@ MUTATIONS = [
      "            if !IS { self.due_at = now.mono + RETENTION_INTERVAL; }\n"),
     ("ages begin anew at every look", "src/journal/mod.rs",
      "            .prepare_cached(row::START_AGING)\n",
-     "            .prepare_cached(&if IS { row::START_AGING.replace(\"ages_from IS NULL\", \"1\") } else { row::START_AGING.to_owned() })\n"),
+     "            .prepare_cached(&if IS { row::START_AGING.replace(\"NULL LIMIT\", \"NOT NULL OR 1 LIMIT\") } else { row::START_AGING.to_owned() })\n"),
     ("an operation ages from before its last change", "src/journal/row.rs",
      "        .prepare_cached(UPSERT)\n",
      "        .prepare_cached(&if IS { UPSERT.replace(\", ages_from = NULL\", \"\") } else { UPSERT.to_owned() })\n"),
