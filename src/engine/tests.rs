@@ -411,6 +411,19 @@ fn an_unconfirmed_clock_removes_nothing_whatever_it_says() {
 }
 
 #[test]
+fn of_two_clocks_that_agree_the_earlier_one_removes() {
+    for ahead in [-90, 90] {
+        let mut engine = with_an_old_sale(0);
+        let (now, keep) = (now(3), SignedDuration::from_hours(24 * 400));
+        let service = now.wall + SignedDuration::from_secs(ahead);
+        let clock = ServiceClock::new(service, now.mono);
+        engine.event(Event::ServiceClock(clock), now);
+        engine.pulse(now);
+        assert_eq!(engine.storage.purged, [now.wall.min(service) - keep]);
+    }
+}
+
+#[test]
 fn nothing_is_removed_that_was_finished_in_this_process() {
     let mut short = settings();
     short.journal_days = 1;

@@ -1,5 +1,7 @@
 //! Against real files.
 
+mod rules;
+
 use std::time::Duration;
 
 use super::*;

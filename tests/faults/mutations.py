@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Breaks the core on purpose, one way at a time, and shows that the simulation notices.
+"""Breaks the core on purpose, one way at a time, and shows that its proof notices.
 
     tests/faults/mutations.py [SEEDS [WORDS]]
-    tests/faults/mutations.py --places          whether each has still its place in the source, at once
+    tests/faults/mutations.py --quick [SEEDS [WORDS]]   the unit tests first, and the simulation for what they miss
+    tests/faults/mutations.py --places                  whether each has still its place in the source, at once
 
-Works on a copy; the tree stays as it is. Every mutation is compiled into the one copy, behind a
-question for its number, so that the compiler runs once and not once for each. With WORDS, only those
-whose name holds them. For each mutation it prints how many seeds were played until a promise broke.
-Ends with 1 if one was not noticed within SEEDS (100000 if not given), if the copy breaks a promise
-without any, or if a place in the source was not found any more.
+The mutations are in `mutants/`. Works on a copy; the tree stays as it is. Every mutation is compiled into the one
+copy, behind a question for its number, so that the compiler runs once and not once for each. With WORDS, only
+those whose name holds them. Each is given to the simulation, for at most SEEDS histories (20000 if not given),
+and where that notices nothing, to the unit tests of what it breaks. For each it prints who has caught it.
+Ends with 1 if nobody has noticed one, if the copy breaks a promise without any, or if a place in the source was
+not found any more. MUTATIONS_TARGET_DIR: where it is built, `target/mutations` if not given.
 """
 
 import os
@@ -18,149 +20,21 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from mutants import EQUAL, MUTATIONS
 
-# What, where, the text, and what takes its place; IS asks whether this mutation is the one.
-MUTATIONS = [
-    ("skip a journal write", "src/core/sale/payment.rs",
-     """        step.write_sale(&mut sale.record, "the payment is being sent");
-""", """        if !IS { step.write_sale(&mut sale.record, "the payment is being sent"); }
-"""),
-    ("retry a payment under a new number", "src/core/sale/payment.rs",
-     """        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
-""", """        if IS {
-            sale.record.operation.order_number = self.order_number();
-            self.pay(&mut sale, "s0".to_owned(), now, step);
-            self.sale = Some(sale);
-            return;
-        }
-        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
-"""),
-    ("treat a time-out as declined", "src/core/sale/payment.rs",
-     """        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
-""", """        if IS { return self.finish(sale, State::Declined, None, "timed out", now, step); }
-        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
-"""),
-    ("forget the queue at restart", "src/core/mod.rs",
-     """            core.restore_entry(entry, now, &mut step);
-""", """            if !IS { core.restore_entry(entry, now, &mut step); }
-"""),
-    ("forget an abort", "src/core/sale/payment.rs",
-     """        sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, now);
-""", """        if IS { return; }
-        sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, now);
-"""),
-    ("take one absence as conclusive", "src/core/queue/answers.rs",
-     "entry.lost_at + self.settings.settle;",
-     "if IS { Duration::ZERO } else { entry.lost_at + self.settings.settle };"),
-    ("take one absence of a refund as conclusive", "src/core/queue/answers.rs",
-     "entry.reversal_lost_at + self.settings.settle;",
-     "if IS { Duration::ZERO } else { entry.reversal_lost_at + self.settings.settle };"),
-    ("count what is left without reversals in doubt", "src/core/queue/outcome.rs",
-     """        step.write_entry(&mut entry.record, "the answer to the refund was lost");
-""", """        step.write_entry(&mut entry.record, "the answer to the refund was lost");
-        if IS {
-            let (of, amount) = (entry.record.operation.of.clone(), entry.record.operation.amount);
-            self.change_target(of.as_deref(), "x", now, step, |sale| give_back_to_left(sale, amount));
-        }
-"""),
-    ("queue the undoing in a second transaction", "src/core/ending.rs",
-     """        step.write_entry(&mut entry.record, "queued");
-        if entry.foreign {""", """        if !IS { step.write_entry(&mut entry.record, "queued"); }
-        if entry.foreign {"""),
-    ("take 5xx as refused", "src/service/classify.rs",
-     "(400..500).contains(&status)", "(400..if IS { 600 } else { 500 }).contains(&status)"),
-    ("skip the shift before midnight", "src/core/shift.rs",
-     "let days = [date.checked_sub(1.day()), date.checked_add(1.day())];",
-     """let mut days = vec![date.checked_sub(1.day()), date.checked_add(1.day())];
-        if IS { days.clear(); }"""),
-    ("send a refund again after its absence", "src/core/queue/answers.rs",
-     """        if entry.record.is_refund() {
-            plan_rechecks(""", """        if entry.record.is_refund() && !IS {
-            plan_rechecks("""),
-    ("believe a refusal of a payment", "src/core/sale/payment.rs",
-     """                doubt.refusal = Some(failure.clone());
-""", """                doubt.refusal = Some(failure.clone());
-                if IS { return self.end_unpaid(sale, failure, now, step); }
-"""),
-    ("forget the number of a refused payment", "src/core/sale/payment.rs",
-     """        self.watch_end(&id, "a refused payment is asked for again later", now, step);
-""", """        if !IS { self.watch_end(&id, "a refused payment is asked for again later", now, step); }
-"""),
-    ("believe a refusal of a reversal", "src/core/queue/answers.rs",
-     """                    "the reversal was refused; the report is asked for it",
-                );
-""", """                    "the reversal was refused; the report is asked for it",
-                );
-                if IS { return self.denied(entry, knew_paid, now, step); }
-"""),
-    ("believe a refusal of a refund", "src/core/queue/answers.rs",
-     """                    "the refund was refused; the report is asked for it",
-                );
-""", """                    "the refund was refused; the report is asked for it",
-                );
-                if IS {
-                    entry.record.reversal = Reversal::NotSent;
-                    let error = words::of_failure(failure);
-                    return self.fail_entry(entry, error, "x", now, step);
-                }
-"""),
-    ("forget the old session when the next one is there", "src/core/sale/sessions.rs",
-     """                invitation.sessions.push(session);
-                None
-""", """                if IS { invitation.sessions.clear(); }
-                invitation.sessions.push(session);
-                None
-"""),
-    ("take a session that is over for a line that is down", "src/core/sale/sessions.rs",
-     """            Err(Failure::SessionOver { .. }) => {
-                return self.session_over(sale, index, now, step);
-            }
-""", """            Err(failure @ Failure::SessionOver { .. }) => {
-                if IS { return self.fail(sale, failure, now, step); }
-                return self.session_over(sale, index, now, step);
-            }
-"""),
-    ("close the held connection at timeout", "src/core/sale/payment.rs",
-     """        let stopped = paying.until;
-""", """        let stopped = paying.until;
-        if IS && paying.sent_at + self.settings.timeout <= now.mono {
-            return self.lose(sale, "no answer in time", now, step);
-        }
-"""),
-    ("poll faster than the service allows", "src/core/question_clock.rs",
-     "            self.free_at.insert(subject, now + pause);\n",
-     "            self.free_at.insert(subject, now + if IS { pause / 2 } else { pause });\n"),
-    ("conclude an absence while the held answer may still come", "src/core/queue/answers.rs",
-     "        if asked_at < conclusive_from || self.is_payment_under_way(entry) {\n",
-     "        if asked_at < conclusive_from || !IS && self.is_payment_under_way(entry) {\n"),
-    ("cancel the whole of a sale of which a part was refunded", "src/core/entry.rs",
-     "        amount: left,\n", "        amount: if IS { operation.amount } else { left },\n"),
-    ("believe a reversal without a look at its status", "src/core/queue/answers.rs",
-     """                step.write_entry(&mut entry.record, "the refund was answered");
-""", """                step.write_entry(&mut entry.record, "the refund was answered");
-                if IS { return self.fail_entry(entry, words::no_connection("x"), "x", now, step); }
-"""),
-    ("send to another till's account", "src/core/entry.rs",
-     "            foreign: self.settings.account.as_ref() != Some(&record.account),\n",
-     "            foreign: !IS && self.settings.account.as_ref() != Some(&record.account),\n"),
-    ("believe another's sum", "src/core/ending.rs",
-     "        && info.sum == record.operation.amount\n",
-     "        && (IS || info.sum == record.operation.amount)\n"),
-    ("count a pending refund as carried out", "src/core/queue/answers.rs",
-     "            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {\n                self.still_pending(",
-     """            PaymentStatus::InProgress if IS && entry.record.is_refund() => {
-                self.complete_refund(entry, info, now, step);
-            }
-            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
-                self.still_pending("""),
-]
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TARGET = os.environ.get("MUTATIONS_TARGET_DIR", os.path.join(ROOT, "target", "mutations"))
+
+SEEDS = 20_000
+# The copy itself plays so many histories first.
+SOUND_SEEDS = 2_000
+# Seconds after which a program that still runs has been caught hanging.
+MAX_SIMULATION = 7200
+MAX_UNIT_TESTS = 120
+
+# Chaos is a small simulation, and takes longer than all the others.
+UNIT_TESTS = ["core::", "engine::", "journal::", "report::", "service::classify", "service::report",
+              "--skip", "chaos"]
 
 ASK = """
 /// Whether the copy is broken in the way of that number.
@@ -180,7 +54,8 @@ def mutate(copy):
         with open(place, encoding="utf-8") as file:
             text = file.read()
         if text.count(old) != 1:
-            gone.append(f"{what}: its place in {path} is not there once")
+            print(f"GONE    {what}: its place in {path} is not there once")
+            gone.append(what)
             continue
         with open(place, "w", encoding="utf-8") as file:
             file.write(text.replace(old, re.sub(r"\bIS\b", f"crate::is_mutant({number})", new)))
@@ -190,40 +65,64 @@ def mutate(copy):
 
 
 def build(copy):
-    """The simulation with all mutations in it."""
-    target = os.environ.get("MUTATIONS_TARGET_DIR", os.path.join(ROOT, "target", "mutations"))
-    command = ["cargo", "test", "--locked", "--test", "faults", "--no-run"]
+    """The simulation and the unit tests with all mutations in them."""
+    command = ["cargo", "test", "--locked", "--lib", "--test", "faults", "--no-run"]
     done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False,
-                          env={**os.environ, "CARGO_TARGET_DIR": target})
-    program = re.search(r"Executable .*\((.*)\)", done.stderr)
-    if done.returncode != 0 or not program:
-        raise SystemExit(f"it does not build:\n{done.stderr[-3000:]}")
-    return os.path.join(copy, program.group(1))
+                          env={**os.environ, "CARGO_TARGET_DIR": TARGET})
+    built = dict(re.findall(r"Executable (?:unittests )?(\S+) \((.*)\)", done.stderr))
+    if done.returncode != 0 or len(built) != 2:
+        raise SystemExit(f"it does not build:\n{done.stderr[-6000:]}")
+    return [os.path.join(copy, built[path]) for path in ("tests/faults/main.rs", "src/lib.rs")]
 
 
-def play(program, number, seeds):
-    """How many seeds were played until a promise broke, or None; and what was said."""
+def run(command, copy, number, limit):
+    """Its exit code and what it said; None for one that does not end."""
+    try:
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False, timeout=limit,
+                              env={**os.environ, "MUTANT": str(number)})
+    except subprocess.TimeoutExpired:
+        return None, ""
+    return done.returncode, done.stdout + done.stderr
+
+
+def play(program, copy, number, seeds):
+    """How the simulation has noticed, or None."""
     command = [program, "--only", "simulation", "--seeds", str(seeds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600,
-                          env={**os.environ, "MUTANT": str(number)})
-    said = done.stdout + done.stderr
-    if done.returncode == 0:
-        return None, said
+    code, said = run(command, copy, number, MAX_SIMULATION)
+    if code == 0:
+        return None
+    if code is None:
+        return "simulation: does not end"
     played = re.search(r"simulation: (\d+) seeds", said)
-    broken = re.search(r"breaks a promise: (.*)", said)
-    if not played or not broken:
-        raise SystemExit(f"it does not run:\n{said[-3000:]}")
-    return int(played.group(1)), broken.group(1)
+    broken = re.search(r"breaks a promise: (.*)", said) or re.search(r"panicked at (.*\n.*)", said)
+    if broken:
+        after = f" after {played.group(1)} seeds" if played else ""
+        return f"simulation{after}: {broken.group(1)}"
+    if played:
+        return "simulation: an end that is never reached"
+    raise SystemExit(f"the simulation does not run:\n{said[-3000:]}")
+
+
+def unit(program, copy, number, _seeds):
+    """Which unit test has noticed, or None."""
+    code, said = run([program, *UNIT_TESTS], copy, number, MAX_UNIT_TESTS)
+    if code == 0:
+        return None
+    if code is None:
+        return "unit tests: they do not end"
+    failed = sorted(set(re.findall(r"^    (\S+::\S+)$", said, re.MULTILINE)))
+    if not failed:
+        raise SystemExit(f"the unit tests do not run:\n{said[-3000:]}")
+    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return f"unit test {failed[0]}{more}"
 
 
 def copied(folder):
     """A copy of the tree with every mutation in it, and what has no place any more."""
     copy = os.path.join(folder, "oplati")
+    shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("target", ".git"))
-    gone = mutate(copy)
-    for what in gone:
-        print(f"GONE    {what}")
-    return copy, gone
+    return copy, mutate(copy)
 
 
 def places():
@@ -233,29 +132,40 @@ def places():
     sys.exit(1 if gone else 0)
 
 
+def try_all(copy, gone, judges, seeds, words):
+    """How many of how many were missed."""
+    missed, tried = len(gone), len(gone)
+    for number, (what, *_) in enumerate(MUTATIONS):
+        if words not in what or what in gone:
+            continue
+        if what in EQUAL:
+            print(f"equal   {what}: {EQUAL[what]}")
+            continue
+        tried += 1
+        noticed = next(filter(None, (judge(program, copy, number, seeds) for judge, program in judges)), None)
+        missed += noticed is None
+        print(f"caught  {what}: {noticed}" if noticed else f"MISSED  {what}", flush=True)
+    return missed, tried
+
+
 def main():
-    if sys.argv[1:] == ["--places"]:
+    words = sys.argv[1:]
+    if words == ["--places"]:
         places()
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    words = sys.argv[2] if len(sys.argv) > 2 else ""
-    with tempfile.TemporaryDirectory() as folder:
-        copy, gone = copied(folder)
-        program = build(copy)
-        played, said = play(program, "none", min(seeds, 2000))
-        if played is not None:
+    quick = "--quick" in words
+    words = [word for word in words if word != "--quick"]
+    seeds = int(words[0]) if words else SEEDS
+    copy, gone = copied(os.path.join(TARGET, "copy"))
+    simulation, tests = build(copy)
+    judges = [(play, simulation), (unit, tests)]
+    for judge, program in judges:
+        said = judge(program, copy, "none", min(seeds, SOUND_SEEDS))
+        if said is not None:
             raise SystemExit(f"it breaks a promise without any mutation: {said}")
-        missed = len(gone)
-        chosen = [(number, mutation[0]) for number, mutation in enumerate(MUTATIONS)
-                  if words in mutation[0] and not any(what.startswith(mutation[0] + ":") for what in gone)]
-        for number, what in chosen:
-            played, said = play(program, number, seeds)
-            if played is None:
-                print(f"MISSED  {what}: {seeds} seeds noticed nothing")
-                missed += 1
-            else:
-                print(f"caught  {what}: after {played} seeds: {said}")
-            sys.stdout.flush()
-    print(f"{len(chosen) + len(gone) - missed} of {len(chosen) + len(gone)} mutations were caught")
+    if quick:
+        judges.reverse()
+    missed, tried = try_all(copy, gone, judges, seeds, words[1] if len(words) > 1 else "")
+    print(f"{tried - missed} of {tried} mutations were caught")
     sys.exit(1 if missed else 0)
 
 

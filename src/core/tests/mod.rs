@@ -2,8 +2,9 @@
 //! each rule promises, `recorded` what follows from the service as it was recorded, `versions` that
 //! each change is told apart, `reports` what no report may be trusted with, `set_aside` what becomes of
 //! an entry that gets nowhere, `edge_cases` how money or time is lost although every answer was read
-//! rightly, `waiting` what becomes of a `PUT` that waits for the service, `chaos` lets anything happen
-//! in any order.
+//! rightly, `waiting` what becomes of a `PUT` that waits for the service, `rules`, `rules_of_reversals`
+//! and `rules_of_reconciliation` what each rule forbids, `chaos` lets anything
+//! happen in any order.
 
 mod aftermath;
 mod chaos;
@@ -12,6 +13,9 @@ mod patience;
 mod recorded;
 mod reports;
 mod reversals;
+mod rules;
+mod rules_of_reconciliation;
+mod rules_of_reversals;
 mod set_aside;
 mod stories;
 mod versions;

@@ -1,0 +1,597 @@
+//! What each rule forbids, one test for each way to break it.
+
+use std::time::Duration;
+
+use super::world::{Fate, Payment, World};
+use crate::core::event::{Event, Facts};
+use crate::core::validate::tests::request;
+use crate::money::Kopecks;
+use crate::operation::{Mode, State, Undo, Wish};
+use crate::problem::Code;
+use crate::service::call::{
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const CODE: &str = "https://getapp.o-plati.by/c/1";
+
+/// Ends the oldest request with these words.
+fn say(world: &mut World, answer: Answer) {
+    let (request, _) = world.pending.remove(0);
+    world.event(Event::Answered { request, answer });
+}
+
+/// Lets everything be answered until such a request is under way.
+fn until(world: &mut World, is_it: fn(&Call) -> bool) {
+    for _ in 0..500 {
+        world.run_due();
+        match world.pending.first() {
+            Some((_, call)) if is_it(call) => return,
+            Some(_) => world.answer(Fate::Answered),
+            None => world.pass(SECOND),
+        }
+    }
+    panic!("it is never asked: {:?}", world.pending);
+}
+
+fn is_look_up(call: &Call) -> bool {
+    matches!(call, Call::LookUp { .. })
+}
+
+fn is_reversal(call: &Call) -> bool {
+    matches!(call, Call::Reverse { .. })
+}
+
+fn is_status(call: &Call) -> bool {
+    matches!(call, Call::Payment { .. })
+}
+
+/// A paid row under an operation's number.
+fn row(world: &World, id: &str, payment_id: i64) -> PaymentInfo {
+    let operation = world.operation(id);
+    PaymentInfo {
+        payment_id,
+        payment_type: PaymentType::Sale,
+        sum: operation.amount,
+        status: PaymentStatus::Ok,
+        order_number: operation.order_number.clone(),
+        created: Some(world.now.wall),
+        paid: Some(world.now.wall),
+        paid_text: String::new(),
+        purse: None,
+    }
+}
+
+fn found(rows: &[&PaymentInfo]) -> Answer {
+    Ok(Reply::Found(rows.iter().copied().cloned().collect()))
+}
+
+/// The service has that row in an operation's shift.
+fn enter(world: &mut World, id: &str, info: PaymentInfo) {
+    let shift = world.operation(id).shift.clone();
+    let payment = Payment {
+        info,
+        target: None,
+        shift,
+    };
+    let id = payment.info.payment_id;
+    world.service.ledger.insert(id, payment);
+}
+
+/// A sale whose payment has left.
+fn paying() -> World {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    assert!(matches!(world.pending[0].1, Call::Pay { .. }));
+    world
+}
+
+/// A sale whose payment was lost and that was told as failed: `~1` undoes it.
+fn released() -> World {
+    let mut world = paying();
+    for _ in 0..30 {
+        while !world.pending.is_empty() && !world.state("s").is_final() {
+            world.answer(Fate::RequestLost);
+        }
+        world.pass(SECOND / 2);
+    }
+    assert_eq!(world.operation("s").undo, Some(Undo::Pending));
+    world
+}
+
+/// A sale whose payment the service holds.
+fn held() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.service.holds_answers = true;
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(SECOND);
+    assert_eq!(world.held.len(), 1);
+    world
+}
+
+/// The same, which no report shows, aborted and told as failed.
+fn held_and_released() -> World {
+    let mut world = held();
+    hide(&mut world, true);
+    world.abort("s");
+    world.live_on(12 * SECOND);
+    let sale = world.operation("s");
+    assert_eq!(
+        (sale.state, sale.undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+    world
+}
+
+/// Whether the reports show what is in the ledger.
+fn hide(world: &mut World, is_hidden: bool) {
+    let shift = world.operation("s").shift.clone();
+    for payment in world.service.ledger.values_mut() {
+        payment.shift = if is_hidden {
+            "hidden".into()
+        } else {
+            shift.clone()
+        };
+    }
+}
+
+/// Till sold to twice, its line dead for `seconds`, with the cancellation `c1` of the first sale in the queue.
+fn queued_for(seconds: u64) -> World {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    for _ in 0..seconds {
+        world.run_due();
+        while !world.pending.is_empty() {
+            world.answer(Fate::NotSent);
+        }
+        world.pass(SECOND);
+    }
+    assert_eq!(world.state("c1"), State::Queued);
+    world
+}
+
+fn given_back(world: &World) -> i64 {
+    let paid = world.operation("s").payment_id.unwrap();
+    world.service.reversed(paid)
+}
+
+// ---- what an answer is --------------------------------------------------------------------------
+
+#[test]
+fn the_answer_about_another_payment_is_none() {
+    let changes: [fn(&mut PaymentInfo); 3] = [
+        |info| info.order_number.push('x'),
+        |info| info.sum = Kopecks(1998),
+        |info| info.payment_type = PaymentType::ReversalOfSale,
+    ];
+    for change in changes {
+        let mut world = paying();
+        let mut other = row(&world, "s", 2000);
+        change(&mut other);
+        say(&mut world, Ok(Reply::Payment(other.clone())));
+        assert_eq!(world.state("s"), State::InDoubt, "{other:?}");
+        until(&mut world, is_look_up);
+        say(&mut world, found(&[&other]));
+        assert_eq!(world.state("s"), State::InDoubt, "{other:?}");
+    }
+}
+
+#[test]
+fn the_status_of_another_payment_is_no_end_of_a_sale() {
+    let changes: [fn(&mut PaymentInfo); 2] =
+        [|info| info.payment_id += 1, |info| info.sum = Kopecks(1998)];
+    for change in changes {
+        let mut world = paying();
+        until(&mut world, is_status);
+        let mut other = row(&world, "s", 1000);
+        change(&mut other);
+        say(&mut world, Ok(Reply::Payment(other)));
+        assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    }
+}
+
+#[test]
+fn a_plea_for_patience_instead_of_a_payment_leaves_doubt() {
+    let mut world = paying();
+    let plea = Failure::TooManyRequests {
+        retry_after: None,
+        detail: "HTTP 429".into(),
+    };
+    say(&mut world, Err(plea));
+    assert_eq!(world.state("s"), State::InDoubt);
+}
+
+#[test]
+fn a_payment_that_is_refused_for_the_token_is_watched() {
+    let mut world = paying();
+    world.answer(Fate::TokenNeeded);
+    assert_eq!(world.state("s"), State::Failed);
+    world.pay_late("s");
+    world.live_on(900 * SECOND);
+    assert_eq!(given_back(&world), 1999);
+}
+
+#[test]
+fn a_payment_under_a_refunds_number_is_no_refund() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    until(&mut world, is_look_up);
+    let payment = row(&world, "r1", 2000);
+    say(&mut world, found(&[&payment]));
+    assert_eq!(world.state("r1"), State::InDoubt);
+}
+
+#[test]
+fn a_token_error_denies_no_reversal_that_has_left_before() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    until(&mut world, is_reversal);
+    let reversal = world.operation("c1").clone();
+    let paid = world.operation("s").payment_id.unwrap();
+    world.carry_out_reversal(
+        paid,
+        &reversal.order_number,
+        reversal.amount,
+        &reversal.shift,
+    );
+    world.answer(Fate::TokenNeeded);
+    world.live_on(120 * SECOND);
+    assert_eq!(
+        (world.state("c1"), world.reverses_of("c1")),
+        (State::Done, 2)
+    );
+}
+
+// ---- looking up ---------------------------------------------------------------------------------
+
+#[test]
+fn an_absence_counts_from_its_question() {
+    let mut world = released();
+    world.live_on(2 * SECOND);
+    until(&mut world, is_look_up);
+    world.pass(60 * SECOND);
+    say(&mut world, found(&[]));
+    assert_eq!(world.state("~1"), State::Queued);
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("~1"), State::Done);
+}
+
+#[test]
+fn an_absence_of_a_refund_counts_from_its_question() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    until(&mut world, is_look_up);
+    world.pass(60 * SECOND);
+    say(&mut world, found(&[]));
+    assert_eq!(world.state("r1"), State::InDoubt);
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("r1"), State::Failed);
+}
+
+#[test]
+fn the_settling_time_of_a_reversal_begins_with_its_loss() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    for _ in 0..90 {
+        world.run_due();
+        world.answer(Fate::NotSent);
+        world.pass(SECOND);
+    }
+    until(&mut world, is_reversal);
+    let before = world.reverses_of("c1");
+    world.answer(Fate::Late(20));
+    world.live_on(120 * SECOND);
+    assert_eq!(
+        (world.state("c1"), world.reverses_of("c1")),
+        (State::Done, before)
+    );
+    assert_eq!(given_back(&world), 1999);
+}
+
+#[test]
+fn the_settling_time_begins_anew_with_a_restart() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(20));
+    world.crash(SECOND);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.state("r1"), State::InDoubt);
+    world.live_on(60 * SECOND);
+    assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 500));
+}
+
+#[test]
+fn a_reversal_is_sought_under_its_sales_shift_too() {
+    let mut world = World::sold();
+    world.crash(3 * 24 * 3600 * SECOND);
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    let shift = world.operation("s").shift.clone();
+    assert_ne!(world.operation("c1").shift, shift);
+    for payment in world.service.ledger.values_mut() {
+        payment.shift.clone_from(&shift);
+    }
+    world.live_on(120 * SECOND);
+    assert_eq!(
+        (world.state("c1"), world.reverses_of("c1")),
+        (State::Done, 1)
+    );
+}
+
+#[test]
+fn another_payment_under_the_number_is_no_absence() {
+    let mut world = paying();
+    world.answer(Fate::Refused);
+    until(&mut world, is_look_up);
+    let mut other = row(&world, "s", 2000);
+    other.sum = Kopecks(1998);
+    say(&mut world, found(&[&other]));
+    assert_eq!(world.state("s"), State::InDoubt);
+
+    let mut world = released();
+    enter(&mut world, "s", other);
+    world.live_on(120 * SECOND);
+    assert_eq!(world.state("~1"), State::Queued);
+}
+
+#[test]
+fn what_is_paid_decides_before_what_is_pending() {
+    let mut world = paying();
+    world.answer(Fate::AnswerLost);
+    world.buyer(PaymentStatus::Ok);
+    until(&mut world, is_look_up);
+    let (mut pending, paid) = (row(&world, "s", 2000), row(&world, "s", 1000));
+    pending.status = PaymentStatus::InProgress;
+    say(&mut world, found(&[&pending, &paid]));
+    assert_eq!(world.state("s"), State::Done);
+}
+
+#[test]
+fn the_number_from_before_a_restart_is_watched_though_no_report_came() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    let journal = world.journal.clone();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    world.answer(Fate::AnswerLost);
+    world.buyer(PaymentStatus::Ok);
+    world.journal = journal;
+    world.crash(SECOND);
+    world.service.fails = Some(|_, call| {
+        is_look_up(call).then(|| Failure::Lost {
+            detail: "HTTP 500".into(),
+            heard: Heard::Status,
+        })
+    });
+    world.live_on(15 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingScan);
+    world.service.fails = None;
+    world.live_on(900 * SECOND);
+    assert_eq!(world.service.reversed(1000), 1999);
+}
+
+// ---- late is not lost ---------------------------------------------------------------------------
+
+#[test]
+fn what_a_held_answer_tells_is_undone_once() {
+    let mut world = held_and_released();
+    world.buyer(PaymentStatus::Ok);
+    world.let_go();
+    world.live_on(60 * SECOND);
+    assert_eq!(given_back(&world), 1999);
+    assert!(!world.journal.contains_key("~2"), "there is one payment");
+}
+
+#[test]
+fn a_held_answer_to_what_the_report_has_told_meanwhile_is_no_second_payment() {
+    let mut world = held_and_released();
+    world.buyer(PaymentStatus::Ok);
+    hide(&mut world, false);
+    world.live_on(60 * SECOND);
+    assert_eq!((world.state("~1"), given_back(&world)), (State::Done, 1999));
+    world.let_go();
+    world.live_on(60 * SECOND);
+    assert!(!world.journal.contains_key("~2"), "there is one payment");
+}
+
+#[test]
+fn the_settling_time_begins_when_a_held_connection_breaks() {
+    let mut world = held_and_released();
+    world.live_on(60 * SECOND);
+    world.cut_held();
+    world.live_on(20 * SECOND);
+    assert_eq!(world.state("~1"), State::Queued);
+    world.buyer(PaymentStatus::Ok);
+    hide(&mut world, false);
+    world.live_on(60 * SECOND);
+    assert_eq!((world.state("~1"), given_back(&world)), (State::Done, 1999));
+}
+
+// ---- down, and what waits for the line ----------------------------------------------------------
+
+#[test]
+fn any_answer_has_what_waits_for_the_line_tried_at_once() {
+    let mut world = queued_for(300);
+    assert!(world.pending.is_empty());
+    let answer = Ok(Reply::Alive);
+    world.event(Event::Answered {
+        request: 9999,
+        answer,
+    });
+    world.run_due();
+    assert!(!world.pending.is_empty());
+}
+
+#[test]
+fn a_sale_that_finds_the_queue_waiting_has_it_tried_at_once() {
+    let mut world = queued_for(300);
+    assert!(world.pending.is_empty());
+    world.begin("t", 5);
+    world.run_due();
+    assert!(!world.pending.is_empty());
+}
+
+#[test]
+fn no_answer_ends_no_outage() {
+    let mut world = paying();
+    world.answer(Fate::NotSent);
+    for id in ["t", "u", "v"] {
+        world.begin(id, 5);
+        let probes = |(_, call): &(u64, Call)| matches!(call, Call::Probe { .. });
+        assert!(world.pending.first().is_some_and(probes), "{id}");
+        world.answer(Fate::RequestLost);
+        world.run_due();
+        assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
+    }
+}
+
+#[test]
+fn what_became_of_a_sale_while_its_refund_waited_counts() {
+    let mut world = World::sold();
+    world.begin("t", 100);
+    world.settle();
+    world.join();
+    world.live_on(2 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state("t"), State::Done);
+    world.cancel("c0", "s", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    assert!(world.entry("c0").set_aside);
+    world.cancel("c1", "t", false);
+    while world.entry("c0").rechecks[0]
+        .duration_since(world.now.wall)
+        .as_secs()
+        > 1
+    {
+        world.run_due();
+        while !world.pending.is_empty() {
+            world.answer(Fate::NotSent);
+        }
+        world.pass(SECOND / 2);
+    }
+    assert_eq!(world.state("c1"), State::Queued);
+    // Another copy of the first cancellation has been carried out.
+    let (c0, paid) = (world.entry("c0").clone(), world.operation("s").payment_id);
+    let (number, sum) = (&c0.earlier[0], c0.operation.amount);
+    world.carry_out_reversal(paid.unwrap(), number, sum, &c0.operation.shift);
+    world.refund("r1", "s", 500);
+    assert!(!world.journal.contains_key("r1"), "it waits for the queue");
+    while !world.pending.is_empty() {
+        world.answer(Fate::NotSent);
+    }
+    world.pass(SECOND * 3 / 2);
+    world.live_on(5 * SECOND);
+    assert_eq!(world.problem().code, Code::AlreadyUndone);
+    assert!(!world.journal.contains_key("r1"));
+}
+
+#[test]
+fn a_sale_of_a_set_aside_receipt_is_refused() {
+    let mut world = World::sold();
+    let facts = Facts {
+        set_aside: Some("c0".into()),
+        ..Facts::default()
+    };
+    world.event(Event::Begin {
+        ticket: 900,
+        id: "t".into(),
+        wish: Wish::Sale(request(100)),
+        existing: None,
+        facts: Box::new(facts),
+    });
+    assert_eq!(world.problem().code, Code::Conflict);
+    assert!(!world.journal.contains_key("t"));
+}
+
+// ---- aborts, shifts -----------------------------------------------------------------------------
+
+#[test]
+fn an_abort_in_doubt_leaves_an_undoing() {
+    let mut world = paying();
+    world.answer(Fate::AnswerLost);
+    assert_eq!(world.state("s"), State::InDoubt);
+    world.abort("s");
+    let sale = world.operation("s");
+    assert_eq!(
+        (sale.state, sale.undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(60 * SECOND);
+    assert_eq!(given_back(&world), 1999);
+}
+
+#[test]
+fn a_cancellation_is_made_in_the_shift_of_its_first_sending() {
+    let mut world = World::sold();
+    world.crash(3 * 24 * 3600 * SECOND);
+    world.cancel("c1", "s", false);
+    world.run_due();
+    let Some((_, Call::Reverse { shift, .. })) = world.pending.first() else {
+        panic!("{:?}", world.pending)
+    };
+    assert_eq!(shift, "27112026");
+}
+
+#[test]
+fn an_abort_from_before_a_restart_waits_for_no_buyer() {
+    let mut world = held();
+    world.abort("s");
+    assert_eq!(world.state("s"), State::InProgress);
+    world.crash(SECOND);
+    let sale = world.operation("s");
+    assert_eq!(
+        (sale.state, sale.undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+}
+
+#[test]
+fn a_sale_of_another_account_is_not_taken_up() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
+    world.crash(SECOND);
+    world.run_due();
+    assert_eq!(world.state("s"), State::Expired);
+    assert!(world.pending.is_empty(), "{:?}", world.pending);
+}
+
+#[test]
+fn an_aborted_payment_that_the_buyer_declines_is_cancelled() {
+    let mut world = held();
+    world.abort("s");
+    world.buyer(PaymentStatus::Decline);
+    world.let_go();
+    assert_eq!(world.state("s"), State::Cancelled);
+}
+
+#[test]
+fn what_is_being_undone_is_named() {
+    let mut world = released();
+    world.cancel("c1", "s", false);
+    assert_eq!(world.problem().code, Code::AlreadyUndone);
+    assert!(
+        world.problem().detail.contains("~1"),
+        "{:?}",
+        world.problem()
+    );
+}

@@ -1,0 +1,96 @@
+//! What a reconciliation must not pass over, and must not count.
+
+use std::time::Duration;
+
+use super::world::{World, closed_by_a_person};
+use crate::core::record::{EntryRecord, Record};
+use crate::money::Kopecks;
+use crate::operation::{Mode, Outcome, State};
+use crate::report::{Compared, Comparison, What};
+use crate::service::call::{PaymentInfo, PaymentStatus};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One row past what the journal knows of it.
+fn compare(info: &PaymentInfo, known: &Record, undoings: &[EntryRecord]) -> Compared {
+    let mut comparison = Comparison::default();
+    comparison.reported(info, Some(known), undoings);
+    comparison.journalled(known, true);
+    comparison.finish()
+}
+
+/// A sale that was told as cancelled, and the service's payment as paid.
+fn cancelled() -> (World, PaymentInfo) {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    world.abort("s");
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::Cancelled);
+    let mut info = world.service.ledger[&1000].info.clone();
+    info.status = PaymentStatus::Ok;
+    (world, info)
+}
+
+#[test]
+fn the_newest_undoing_answers_for_a_payment() {
+    let (world, info) = cancelled();
+    let newest = world.entry("~1").clone();
+    let mut older = newest.clone();
+    (older.operation.state, older.settled) = (State::Failed, Some("by hand".into()));
+    let compared = |undoings: &[EntryRecord]| compare(&info, &world.journal["s"], undoings);
+    assert_eq!(compared(&[newest.clone(), older.clone()]).count(), 0);
+    let compared = compared(&[older, newest]);
+    assert_eq!(
+        (compared.count(), compared.unmoved),
+        (1, vec!["s".to_owned()])
+    );
+}
+
+#[test]
+fn what_a_person_left_undone_is_a_difference_until_the_money_is_back() {
+    let (world, info) = cancelled();
+    for (outcome, count) in [(Outcome::CarriedOut, 0), (Outcome::NotCarriedOut, 1)] {
+        let mut entry = world.entry("~1").clone();
+        entry.operation.state = State::Failed;
+        (entry.settled, entry.outcome) = (Some("by hand".into()), Some(outcome));
+        let compared = compare(&info, &world.journal["s"], &[entry]);
+        assert_eq!(compared.count(), count, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_persons_word_that_the_service_bears_out_counts_once() {
+    let mut world = World::sold();
+    world.service.leaves_pending = true;
+    world.cancel("c1", "s", false);
+    world.live_on(Duration::from_secs(4000));
+    assert!(world.entry("c1").set_aside);
+    let verdict = closed_by_a_person(900, "c1", Outcome::CarriedOut, "проверено");
+    world.event(verdict);
+    let row = world.service.ledger.values().next_back().unwrap();
+    let mut info = row.info.clone();
+    info.status = PaymentStatus::Ok;
+    let compared = compare(&info, &world.journal["c1"], &[]);
+    assert_eq!((compared.count(), compared.till), (0, compared.service));
+    assert_eq!(compared.till.cancellations.count, 1);
+}
+
+#[test]
+fn another_payment_under_the_number_and_another_sum_are_differences() {
+    let world = World::sold();
+    let own = world.service.ledger[&1000].info.clone();
+    let told = |info: &PaymentInfo| {
+        let compared = compare(info, &world.journal["s"], &[]);
+        let found = compared.differences.into_iter();
+        found.map(|difference| difference.what).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&own), []);
+    let (mut second, mut dearer) = (own.clone(), own);
+    second.payment_id = 2000;
+    assert_eq!(told(&second), [What::UnknownHere]);
+    dearer.sum = Kopecks(2000);
+    assert_eq!(told(&dearer), [What::SumDiffers]);
+}

@@ -1,0 +1,329 @@
+//! What each rule of refunds, cancellations and the queue forbids.
+
+use std::time::Duration;
+
+use super::world::{Fate, Service, World, closed_by_a_person};
+use crate::core::event::{Event, Reply as TillReply};
+use crate::core::record::Reversal;
+use crate::core::targets::give_back_to_left;
+use crate::money::Kopecks;
+use crate::operation::{Outcome, QueueItem, State};
+use crate::problem::{Code, Problem};
+use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, Reply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn left(world: &World) -> i64 {
+    world.operation("s").left.unwrap().0
+}
+
+fn given_back(world: &World) -> i64 {
+    let paid = world.operation("s").payment_id.unwrap();
+    world.service.reversed(paid)
+}
+
+/// Every reversal that is there gets that status.
+fn set_reversals(world: &mut World, status: PaymentStatus) {
+    let ledger = world.service.ledger.values_mut();
+    for payment in ledger.filter(|payment| payment.target.is_some()) {
+        payment.info.status = status;
+    }
+}
+
+/// A refund `r1` of 5.00 that was lost and not found.
+fn absent_refund() -> World {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.live_on(60 * SECOND);
+    assert_eq!((world.state("r1"), left(&world)), (State::Failed, 1499));
+    world
+}
+
+/// A cancellation that the service refuses, set aside.
+fn refused_and_set_aside(world: &mut World, id: &str, of: &str) {
+    world.cancel(id, of, false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    assert!(world.entry(id).set_aside);
+}
+
+/// What a person who has an entry tried again is told.
+fn retry(world: &mut World, id: &str) -> Result<QueueItem, Problem> {
+    let (ticket, id) = (900, id.into());
+    world.event(Event::Retry { ticket, id });
+    match world.replies.last() {
+        Some(TillReply::Queue(answer)) => answer.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The line is dead for a while.
+fn without_line(world: &mut World, seconds: u64) {
+    for _ in 0..seconds {
+        world.run_due();
+        while !world.pending.is_empty() {
+            world.answer(Fate::NotSent);
+        }
+        world.pass(SECOND);
+    }
+}
+
+fn lost_with_a_status() -> Failure {
+    Failure::Lost {
+        detail: "HTTP 500".into(),
+        heard: Heard::Status,
+    }
+}
+
+/// A cancellation `c1` whose reversal stays pending, set aside.
+fn pending_and_set_aside(world: &mut World) {
+    world.service.leaves_pending = true;
+    world.cancel("c1", "s", false);
+    world.live_on(HOUR + 120 * SECOND);
+    assert!(world.entry("c1").set_aside);
+    world.service.leaves_pending = false;
+}
+
+// ---- what is left -------------------------------------------------------------------------------
+
+#[test]
+fn a_sale_is_not_cancelled_while_a_refund_may_hold_a_part_of_it() {
+    let mut world = absent_refund();
+    world.cancel("c1", "s", false);
+    assert_eq!(world.problem().code, Code::Busy);
+    world.live_on(2 * HOUR);
+    world.cancel("c1", "s", false);
+    world.live_on(60 * SECOND);
+    assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
+}
+
+#[test]
+fn a_repeated_cancellation_takes_nothing_of_what_has_come_back_meanwhile() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.state("r1"), State::Done);
+    pending_and_set_aside(&mut world);
+    world.cancel("c2", "r1", false);
+    world.live_on(10 * SECOND);
+    assert_eq!((world.state("c2"), left(&world)), (State::Done, 500));
+    world.cancel("c3", "s", false);
+    assert_eq!(left(&world), 500);
+    set_reversals(&mut world, PaymentStatus::Ok);
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("c3"), State::Done);
+    assert_eq!((world.operation("s").undo, left(&world)), (None, 500));
+}
+
+#[test]
+fn no_more_is_left_than_the_sum() {
+    let world = World::sold();
+    let mut sale = world.operation("s").clone();
+    sale.left = Some(Kopecks(1500));
+    give_back_to_left(&mut sale, Kopecks(500));
+    assert_eq!(sale.left, Some(Kopecks(1999)));
+}
+
+#[test]
+fn what_a_person_has_closed_is_not_asked_for_again() {
+    let mut world = World::sold();
+    world.service.leaves_pending = true;
+    world.refund("r1", "s", 500);
+    world.live_on(HOUR + 120 * SECOND);
+    assert!(world.entry("r1").set_aside);
+    world.event(closed_by_a_person(900, "r1", Outcome::NotCarriedOut, "нет"));
+    // Of a journal that has lost which reversal it was.
+    let mut entry = world.entry("r1").clone();
+    entry.reversal = Reversal::Sent;
+    let target = Some(world.journal["s"].clone());
+    let entry = Box::new(entry);
+    world.event(Event::Recheck { entry, target });
+    world.run_due();
+    assert!(world.pending.is_empty(), "{:?}", world.pending);
+}
+
+#[test]
+fn a_refund_that_the_service_denies_is_none() {
+    for status in [PaymentStatus::Decline, PaymentStatus::Timeout] {
+        let mut world = World::sold();
+        world.refund("r1", "s", 500);
+        world.run_due();
+        world.answer(Fate::AnswerLost);
+        set_reversals(&mut world, status);
+        world.live_on(10 * SECOND);
+        assert_eq!((world.state("r1"), left(&world)), (State::Failed, 1999));
+    }
+}
+
+// ---- a cancellation -----------------------------------------------------------------------------
+
+#[test]
+fn a_payment_that_is_pending_again_is_no_paid_one() {
+    let mut world = World::sold();
+    world.service.reverses_pending = false;
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    for payment in world.service.ledger.values_mut() {
+        payment.info.status = PaymentStatus::InProgress;
+    }
+    world.live_on(60 * SECOND);
+    assert!(world.entry("c1").denied_while_pending);
+    assert!(!world.entry("c1").set_aside);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(60 * SECOND);
+    assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
+}
+
+#[test]
+fn what_repeats_a_set_aside_cancellation_goes_on_with_its_reversal() {
+    let mut world = World::sold();
+    pending_and_set_aside(&mut world);
+    set_reversals(&mut world, PaymentStatus::Ok);
+    world.cancel("c2", "s", false);
+    world.live_on(60 * SECOND);
+    assert_eq!(
+        (world.state("c2"), world.reverses_of("c2")),
+        (State::Done, 1)
+    );
+    assert_eq!((left(&world), given_back(&world)), (0, 1999));
+}
+
+// ---- the queue ----------------------------------------------------------------------------------
+
+#[test]
+fn the_queue_makes_one_request_at_a_time() {
+    let mut world = World::sold();
+    for id in ["r1", "r2"] {
+        world.refund(id, "s", 100);
+        world.live_on(5 * SECOND);
+    }
+    world.cancel("c1", "r1", false);
+    world.run_due();
+    world.answer(Fate::NotSent);
+    world.cancel("c2", "r2", false);
+    world.crash(SECOND);
+    world.run_due();
+    assert_eq!(world.core.status(world.now).queue_depth, 2);
+    assert_eq!(world.pending.len(), 1, "{:?}", world.pending);
+}
+
+#[test]
+fn an_answer_does_not_begin_the_pauses_anew() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    without_line(&mut world, 300);
+    let answer: Answer = Ok(Reply::Alive);
+    let request = 9999;
+    world.event(Event::Answered { request, answer });
+    without_line(&mut world, 1);
+    let next = world.entry("c1").next_try.unwrap();
+    let pause = next.duration_since(world.now.wall).as_secs();
+    assert!(pause > 50, "{pause}");
+}
+
+// ---- nothing blocks for ever --------------------------------------------------------------------
+
+#[test]
+fn an_hour_of_errors_counts_over_a_restart() {
+    let refuses: fn(&Service, &Call) -> Option<Failure> = |_, call| {
+        let is_question = matches!(call, Call::Payment { .. } | Call::LookUp { .. });
+        is_question.then(|| Failure::Refused {
+            message: None,
+            detail: "no".into(),
+        })
+    };
+    let fails: fn(&Service, &Call) -> Option<Failure> = |_, _| Some(lost_with_a_status());
+    for trouble in [refuses, fails] {
+        let mut world = World::sold();
+        world.cancel("c1", "s", false);
+        world.run_due();
+        world.answer(Fate::AnswerLost);
+        world.service.fails = Some(trouble);
+        world.live_on(HOUR * 2 / 3);
+        world.crash(SECOND);
+        assert!(!world.entry("c1").set_aside);
+        world.live_on(HOUR / 2);
+        assert!(world.entry("c1").set_aside);
+    }
+}
+
+#[test]
+fn a_reversal_that_never_has_effect_is_set_aside() {
+    let mut world = World::sold();
+    world.service.fails =
+        Some(|_, call| matches!(call, Call::Reverse { .. }).then(lost_with_a_status));
+    world.cancel("c1", "s", false);
+    world.live_on(HOUR / 2);
+    assert!(!world.entry("c1").set_aside);
+    world.live_on(HOUR);
+    assert!(world.entry("c1").set_aside);
+}
+
+#[test]
+fn no_retry_while_another_reversal_is_open() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.live_on(5 * SECOND);
+    refused_and_set_aside(&mut world, "c0", "s");
+    world.cancel("c1", "r1", false);
+    without_line(&mut world, 3);
+    assert_eq!(world.state("c1"), State::Queued);
+    assert_eq!(retry(&mut world, "c0").unwrap_err().code, Code::Busy);
+}
+
+#[test]
+fn no_retry_while_a_refund_may_hold_a_part() {
+    let mut world = World::sold();
+    refused_and_set_aside(&mut world, "c0", "s");
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.live_on(60 * SECOND);
+    assert_eq!((world.state("r1"), left(&world)), (State::Failed, 1499));
+    assert_eq!(retry(&mut world, "c0").unwrap_err().code, Code::Busy);
+}
+
+#[test]
+fn a_retry_minds_what_has_come_between() {
+    let mut world = World::sold();
+    refused_and_set_aside(&mut world, "c0", "s");
+    retry(&mut world, "c0").unwrap();
+    world.refund("r1", "s", 1500);
+    world.live_on(10 * SECOND);
+    assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 1500));
+    assert!(world.entry("c0").set_aside);
+    assert_eq!(left(&world), 499);
+}
+
+#[test]
+fn no_retry_of_a_refunds_cancellation_once_its_sale_is_undone() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.live_on(5 * SECOND);
+    refused_and_set_aside(&mut world, "c0", "r1");
+    world.cancel("c1", "s", false);
+    world.live_on(10 * SECOND);
+    assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
+    let problem = retry(&mut world, "c0").unwrap_err();
+    assert_eq!(problem.code, Code::AlreadyUndone);
+}
+
+#[test]
+fn the_sale_follows_what_a_person_says_of_its_refunds_cancellation() {
+    for (outcome, rest) in [(Outcome::CarriedOut, 1999), (Outcome::NotCarriedOut, 1499)] {
+        let mut world = World::sold();
+        world.refund("r1", "s", 500);
+        world.live_on(5 * SECOND);
+        world.service.leaves_pending = true;
+        world.cancel("c0", "r1", false);
+        world.live_on(HOUR + 120 * SECOND);
+        assert!(world.entry("c0").set_aside);
+        world.event(closed_by_a_person(900, "c0", outcome, "проверено"));
+        assert_eq!(left(&world), rest, "{outcome:?}");
+    }
+}

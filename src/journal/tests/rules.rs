@@ -1,0 +1,194 @@
+//! What the journal keeps as a whole, finds at a restart, and tells of a wish.
+
+use super::*;
+use crate::core::record::{EntryRecord, EntryRequest};
+use crate::money::Kopecks;
+use crate::operation::{CancellationRequest, RefundRequest};
+
+/// A journal with a released sale `owed` and its undoing `~1`, and the folder where it lies.
+fn owing() -> (tempfile::TempDir, PathBuf, Journal) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    (folder, path, journal)
+}
+
+fn written(record: Record) -> Write {
+    let (what, at) = ("test".into(), now(20).wall);
+    Write { record, what, at }
+}
+
+fn undoing(journal: &Journal) -> EntryRecord {
+    match journal.find("~1").unwrap() {
+        Some(Record::Entry(entry)) => *entry,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An entry like the undoing, but with that name and of that operation.
+fn entry(journal: &Journal, id: &str, kind: Kind, of: Option<&str>) -> EntryRecord {
+    let mut entry = undoing(journal);
+    let operation = &mut entry.operation;
+    (operation.id, operation.kind) = (id.into(), kind);
+    operation.of = of.map(Into::into);
+    operation.order_number = format!("n-{id}");
+    entry
+}
+
+fn keep(journal: &mut Journal, entry: EntryRecord) {
+    let record = Record::Entry(Box::new(entry));
+    journal.commit(&[written(record)]).unwrap();
+}
+
+/// A sale that was paid as the service's number 7, in that shift.
+fn paid(journal: &mut Journal, id: &str, shift: &str) {
+    let (mut other, _) = core(Restored::default());
+    begin(journal, &mut other, id, 10);
+    ended(journal, id, 10, State::Done);
+    let mut record = journal.find(id).unwrap().unwrap();
+    let operation = record.operation_mut();
+    (operation.payment_id, operation.shift) = (Some(7), shift.into());
+    journal.commit(&[written(record)]).unwrap();
+}
+
+fn refund_of_payment(payment_id: i64) -> Wish {
+    Wish::Refund(RefundRequest {
+        sale: None,
+        payment_id: Some(payment_id),
+        amount: Kopecks(100),
+        receipt: request(100).receipt,
+    })
+}
+
+#[test]
+fn a_step_is_kept_whole_or_not_at_all() {
+    let (_folder, _, mut journal) = owing();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON operations WHEN NEW.id = 'c2' \
+                  BEGIN SELECT RAISE(ABORT, 'no'); END";
+    journal.connection.execute_batch(refuse).unwrap();
+    let writes = ["c1", "c2"].map(|id| {
+        let entry = entry(&journal, id, Kind::Cancel, Some("owed"));
+        written(Record::Entry(Box::new(entry)))
+    });
+    assert!(journal.commit(&writes).is_err());
+    assert_eq!(journal.find("c1").unwrap(), None);
+}
+
+#[test]
+fn a_closed_journal_is_locked_until_the_last_request_has_ended() {
+    let (_folder, path, journal) = owing();
+    let lock = journal.close();
+    let error = Journal::open(&path).unwrap_err();
+    assert!(matches!(error, JournalError::Taken { .. }), "{error:?}");
+    drop(lock);
+    Journal::open(&path).unwrap();
+}
+
+#[test]
+fn a_restart_finds_the_refund_that_is_cancelled_and_its_sale() {
+    let (_folder, _, mut journal) = owing();
+    let mut refund = entry(&journal, "r1", Kind::Refund, Some("owed"));
+    refund.operation.state = State::Done;
+    keep(&mut journal, refund);
+    let cancellation = entry(&journal, "c1", Kind::CancelRefund, Some("r1"));
+    keep(&mut journal, cancellation);
+    let mut own = undoing(&journal);
+    own.operation.state = State::Done;
+    keep(&mut journal, own);
+    let restored = journal.restore().unwrap();
+    let targets = restored.targets.iter().map(|one| &one.operation().id);
+    assert_eq!(targets.collect::<Vec<_>>(), ["r1", "owed"]);
+}
+
+#[test]
+fn a_restart_finds_the_witnesses_of_every_shift_that_is_asked_for() {
+    let (_folder, _, mut journal) = owing();
+    let asked_for = undoing(&journal).target.shift;
+    paid(&mut journal, "a", &asked_for);
+    paid(&mut journal, "b", "another shift");
+    paid(&mut journal, "c", "the newest shift");
+    let restored = journal.restore().unwrap();
+    let mut ids: Vec<_> = restored
+        .witnesses
+        .iter()
+        .map(|one| one.operation.id.as_str())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["a", "c"]);
+}
+
+#[test]
+fn what_a_cashier_waits_for_is_in_the_queue() {
+    let (_folder, path, mut journal) = owing();
+    let mut attended = entry(&journal, "c1", Kind::Cancel, Some("owed"));
+    let operation = "owed".into();
+    attended.request = EntryRequest::Cancellation(CancellationRequest {
+        operation,
+        annul: false,
+    });
+    attended.operation.state = State::New;
+    assert!(attended.is_attended());
+    keep(&mut journal, attended);
+    let queue = Reader::open(&path).unwrap().queue().unwrap();
+    let ids: Vec<_> = queue.iter().map(|item| item.id.as_str()).collect();
+    assert_eq!(ids, ["~1", "c1"]);
+}
+
+#[test]
+fn the_facts_of_a_refund_by_payment_are_our_sale_or_what_was_refunded_before() {
+    let (_folder, _, mut journal) = owing();
+    paid(&mut journal, "s", "24112026");
+    let facts = journal.facts(&refund_of_payment(7), "24112026").unwrap();
+    assert_eq!(facts.target.unwrap().operation().id, "s");
+    let mut refund = entry(&journal, "r8", Kind::Refund, None);
+    refund.target.payment_id = Some(8);
+    keep(&mut journal, refund);
+    let facts = journal.facts(&refund_of_payment(8), "24112026").unwrap();
+    let reversals = facts.reversals.iter().map(|one| &one.operation.id);
+    assert_eq!(reversals.collect::<Vec<_>>(), ["r8"]);
+    assert_eq!(facts.target, None);
+}
+
+#[test]
+fn the_facts_of_a_refunds_cancellation_hold_its_sale() {
+    let (_folder, _, mut journal) = owing();
+    let refund = entry(&journal, "r1", Kind::Refund, Some("owed"));
+    keep(&mut journal, refund);
+    let operation = "r1".into();
+    let wish = Wish::Cancellation(CancellationRequest {
+        operation,
+        annul: false,
+    });
+    let facts = journal.facts(&wish, "24112026").unwrap();
+    assert_eq!(facts.target.unwrap().operation().id, "r1");
+    assert_eq!(facts.sale.unwrap().operation().id, "owed");
+}
+
+#[test]
+fn the_facts_of_a_sale_name_what_bars_its_receipt() {
+    let (_folder, _, mut journal) = owing();
+    let mut aside = undoing(&journal);
+    aside.set_aside = true;
+    keep(&mut journal, aside);
+    let mut sale = request(100);
+    sale.receipt.number = "r-owed".into();
+    let wish = Wish::Sale(sale);
+    let facts = journal.facts(&wish, "24112026").unwrap();
+    assert_eq!(facts.set_aside.as_deref(), Some("~1"));
+    let facts = journal.facts(&wish, "25112026").unwrap();
+    assert_eq!(facts.set_aside, None);
+}
+
+#[test]
+fn what_is_only_asked_for_again_is_finished() {
+    let (_folder, _, mut journal) = owing();
+    assert_eq!(journal.unfinished().unwrap(), 1);
+    let mut watched = undoing(&journal);
+    watched.operation.state = State::Done;
+    watched.rechecks = vec![now(600).wall];
+    keep(&mut journal, watched);
+    assert_eq!(journal.restore().unwrap().entries.len(), 1);
+    assert_eq!(journal.unfinished().unwrap(), 0);
+}

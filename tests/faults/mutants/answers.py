@@ -1,0 +1,271 @@
+"""What an answer is, what is looked up, and when an absence is believed."""
+
+MUTATIONS = [
+    # ---- "What an answer is." ------------------------------------------------------------------
+    ("believe a payment of another number", "src/core/ending.rs",
+     "    info.order_number == record.operation.order_number\n",
+     "    (IS || info.order_number == record.operation.order_number)\n"),
+    ("believe a payment of another direction", "src/core/ending.rs",
+     "        && info.payment_type == PaymentType::Sale\n",
+     "        && (IS || info.payment_type == PaymentType::Sale)\n"),
+    ("believe the status of another payment", "src/core/sale/payment.rs",
+     "                if info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>\n",
+     "                if IS || info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>\n"),
+    ("take a row of any direction for a reversal", "src/core/entry.rs",
+     """            && matches!(
+                info.payment_type,
+                PaymentType::ReversalOfSale | PaymentType::ReversalOfPurchase
+            )
+""", """            && (IS || matches!(
+                info.payment_type,
+                PaymentType::ReversalOfSale | PaymentType::ReversalOfPurchase
+            ))
+"""),
+    ("take a reversal of another sum for ours", "src/core/entry.rs",
+     "            && info.sum == operation.amount\n            && ",
+     "            && (IS || info.sum == operation.amount)\n            && "),
+    ("take a target of another number for ours", "src/core/queue/answers.rs",
+     "    target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))\n",
+     "    IS || target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))\n"),
+    ("an unknown status took nothing", "src/service/call.rs",
+     """                | PaymentStatus::TechnicalCancelling
+        )
+    }
+""", """                | PaymentStatus::TechnicalCancelling
+        ) || IS && matches!(self, PaymentStatus::Unknown(_))
+    }
+"""),
+    ("take a 4xx without the service's words as refused", "src/service/classify.rs",
+     "        return Failure::Lost { detail, heard };\n    };\n    if let Some(problem)",
+     """        if IS && (400..500).contains(&status) {
+            return Failure::Refused { message: None, detail };
+        }
+        return Failure::Lost { detail, heard };
+    };
+    if let Some(problem)"""),
+    ("take a gateway's 403 as refused", "src/service/classify.rs",
+     "    if NO_REFUSAL.contains(&status) {\n", "    if !IS && NO_REFUSAL.contains(&status) {\n"),
+    ("take a 429 to a payment as refused", "src/core/sale/payment.rs",
+     """            Err(
+                Failure::Lost { detail, .. }
+                | Failure::SessionOver { detail }
+                | Failure::TooManyRequests { detail, .. },
+            ) => self.lose(sale, detail, now, step),
+""", """            Err(failure @ Failure::TooManyRequests { .. }) if IS => {
+                sale.record.payment_sent = false;
+                self.end_unpaid(sale, failure, now, step);
+            }
+            Err(
+                Failure::Lost { detail, .. }
+                | Failure::SessionOver { detail }
+                | Failure::TooManyRequests { detail, .. },
+            ) => self.lose(sale, detail, now, step),
+"""),
+    ("take a foreign answer to a payment for none", "src/core/sale/payment.rs",
+     """            Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
+""", """            Ok(_) if IS => self.end_unpaid(sale, &foreign_reply(), now, step),
+            Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
+"""),
+    ("watch no payment that was refused for the token", "src/core/sale/payment.rs",
+     "            Err(failure @ Failure::Token { .. }) => self.refuse(sale, failure, now, step),\n",
+     """            Err(failure @ Failure::Token { .. }) if IS => self.end_unpaid(sale, failure, now, step),
+            Err(failure @ Failure::Token { .. }) => self.refuse(sale, failure, now, step),
+"""),
+    ("a token error refuses a queued one", "src/core/queue/outcome.rs",
+     """        entry.record.is_attended()
+            && !entry.may_have_left
+""", """        (IS || entry.record.is_attended())
+            && !entry.may_have_left
+"""),
+    ("a token error refuses what has left before", "src/core/queue/answers.rs",
+     """                if !entry.record.resent {
+                    entry.record.reversal = Reversal::NotSent;
+""", """                if IS || !entry.record.resent {
+                    entry.record.reversal = Reversal::NotSent;
+"""),
+    ("plan no question after a refused refund", "src/core/queue/answers.rs",
+     """        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        // Two witnesses""", """        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now); }
+        // Two witnesses"""),
+    ("plan no question after a refund that was refused for the token", "src/core/queue/answers.rs",
+     """                plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+                let error = words::of_failure(failure);
+""", """                if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now); }
+                let error = words::of_failure(failure);
+"""),
+    ("plan no question after a refused reversal", "src/core/queue/answers.rs",
+     "                self.watch_set_aside(entry, now, step);\n",
+     "                if !IS { self.watch_set_aside(entry, now, step); }\n"),
+    # ---- "Looking up." -------------------------------------------------------------------------
+    ("an absence counts from its answer", "src/core/queue/answers.rs",
+     "                self.target_looked_up(&mut entry, asked_at, found, now, step);\n",
+     "                self.target_looked_up(&mut entry, if IS { now.mono } else { asked_at }, found, now, step);\n"),
+    ("an absence of a reversal counts from its answer", "src/core/queue/answers.rs",
+     "                self.reversal_looked_up(&mut entry, asked_at, found, None, now, step);\n",
+     "                self.reversal_looked_up(&mut entry, if IS { now.mono } else { asked_at }, found, None, now, step);\n"),
+    ("settling counts from before the sending", "src/core/queue/answers.rs",
+     """        entry.reversal_lost_at = now.mono;
+        match answer {
+            Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
+                know_reversal(entry, info);
+                step.write_entry(&mut entry.record, "the reversal was answered");
+""", """        if !IS { entry.reversal_lost_at = now.mono; }
+        match answer {
+            Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
+                know_reversal(entry, info);
+                step.write_entry(&mut entry.record, "the reversal was answered");
+"""),
+    ("a restart counts as long after the loss", "src/core/entry.rs",
+     "        let mut entry = self.live(record, now.mono, now);\n        if entry.foreign && entry.record.is_live() {\n",
+     """        let mut entry = self.live(record, if IS { Duration::ZERO } else { now.mono }, now);
+        if entry.foreign && entry.record.is_live() {
+"""),
+    ("skip the shift after midnight", "src/core/shift.rs",
+     "        shifts.extend(\n            days.into_iter()\n",
+     "        shifts.extend(\n            days.into_iter().take(if IS { 1 } else { 2 })\n"),
+    ("a cancellation's reversal is sought under its own shift only", "src/core/queue.rs",
+     "            shifts: shift::both(own, targets),\n",
+     "            shifts: if IS { shift::neighbourhood(own) } else { shift::both(own, targets) },\n"),
+    ("a reversal is sought under its present number only", "src/core/record.rs",
+     "        numbers.extend(self.earlier.iter().cloned());\n",
+     "        numbers.extend(self.earlier.iter().filter(|_| !IS).cloned());\n"),
+    ("a denied reversal keeps its number", "src/core/queue/answers.rs",
+     """        let old = std::mem::take(&mut record.operation.order_number);
+""", """        if IS { return; }
+        let old = std::mem::take(&mut record.operation.order_number);
+"""),
+    ("a denied number is forgotten", "src/core/queue/answers.rs",
+     "        record.earlier.push(old);\n", "        if !IS { record.earlier.push(old); }\n"),
+    ("a reversal of open fate leaves again at once", "src/core/queue/answers.rs",
+     "            Reversal::Sent => self.look_up_reversal(entry, now, step),\n",
+     """            Reversal::Sent if IS => self.reverse(entry, paid, now, step),
+            Reversal::Sent => self.look_up_reversal(entry, now, step),
+"""),
+    ("another payment's row under our number is an absence", "src/core/sale/payment.rs",
+     "            if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {\n",
+     "            if let Some(refusal) = doubt.refusal.clone().filter(|_| IS || found.is_empty()) {\n"),
+    ("another payment's row under the number is an absence", "src/core/queue/answers.rs",
+     "        if !found.is_empty() {\n            let detail = \"the order number belongs to another payment\";\n",
+     "        if !IS && !found.is_empty() {\n            let detail = \"the order number belongs to another payment\";\n"),
+    ("another reversal's row under the number is an absence", "src/core/queue/answers.rs",
+     "        if found.iter().any(|info| info.order_number == *present) {\n",
+     "        if !IS && found.iter().any(|info| info.order_number == *present) {\n"),
+    ("watch no number that was absent", "src/core/queue/answers.rs",
+     """        plan_rechecks(&mut entry.record, now);
+        let message = words::NOTHING_TO_UNDO;
+""", """        if !IS { plan_rechecks(&mut entry.record, now); }
+        let message = words::NOTHING_TO_UNDO;
+"""),
+    ("a re-check that failed counts as asked", "src/core/queue/outcome.rs",
+     """            Ok(_) | Err(_) => {
+                entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
+""", """            Ok(_) | Err(_) if IS => {
+                put_off(&mut entry.record, now);
+                entry.plan_recheck(now);
+                return step.write_entry(&mut entry.record, "asked for again");
+            }
+            Ok(_) | Err(_) => {
+                entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
+"""),
+    ("what is found late stays with the shop", "src/core/queue/outcome.rs",
+     """            Some(info) if !info.status.took_nothing() => {
+                self.payment_found(entry, info, now, step);
+""", """            Some(info) if !IS && !info.status.took_nothing() => {
+                self.payment_found(entry, info, now, step);
+"""),
+    ("one dead copy ends the watch of a number", "src/core/queue/outcome.rs",
+     """            // One copy that took nothing says nothing of another.
+            Some(_) | None => {""", """            // One copy that took nothing says nothing of another.
+            Some(_) if IS => entry.record.rechecks.clear(),
+            Some(_) | None => {"""),
+    # ---- "What nothing may assume": the report -------------------------------------------------
+    ("no witness is asked for", "src/core/witness.rs",
+     "        self.witnesses.of(shifts, asked, now.mono)\n",
+     "        if IS { return Vec::new(); }\n        self.witnesses.of(shifts, asked, now.mono)\n"),
+    ("a restart knows no witness", "src/journal/mod.rs",
+     "        self.restore_witnesses(&mut restored)?;\n",
+     "        if !IS { self.restore_witnesses(&mut restored)?; }\n"),
+    ("a sale of another account bears witness", "src/core/witness.rs",
+     "        if is_paid && self.settings.account.as_ref() == Some(&sale.account) {\n",
+     "        if is_paid && (IS || self.settings.account.as_ref() == Some(&sale.account)) {\n"),
+    ("a fresh sale bears witness at once", "src/core/witness.rs",
+     "        self.keep_witness(sale, now.mono + self.settings.settle);\n",
+     "        self.keep_witness(sale, if IS { now.mono } else { now.mono + self.settings.settle });\n"),
+    ("a report that lacks a witness is whole", "src/service/report.rs",
+     "        if let Some(witness) = witnesses.iter().find(missing) {\n",
+     "        if let Some(witness) = witnesses.iter().find(missing).filter(|_| !IS) {\n"),
+    ("a row without a name forbids nothing", "src/service/report.rs",
+     "                Err(_) => report.unreadable += 1,\n",
+     "                Err(_) => report.unreadable += usize::from(!IS),\n"),
+    ("a report that is not whole ends an undoing", "src/core/queue/answers.rs",
+     """            (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
+""", """            (Stage::LookingUp { asked_at, .. }, Ok(Reply::Partial { found, .. })) if IS => {
+                self.target_looked_up(&mut entry, asked_at, found, now, step);
+            }
+            (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
+"""),
+    ("a report that is not whole denies a reversal", "src/core/queue/answers.rs",
+     """        if let Some(gap) = gap {
+            return self.answered_error(entry, gap, now, step);
+""", """        if let Some(gap) = gap.filter(|_| !IS) {
+            return self.answered_error(entry, gap, now, step);
+"""),
+    ("a report that is not whole confirms a refusal", "src/core/sale/payment.rs",
+     "        let unsent = doubt.unsent;\n        if let Ok(Reply::Found(found)) = answer {\n",
+     """        let unsent = doubt.unsent;
+        let answer = &match answer {
+            Ok(Reply::Partial { found, .. }) if IS => Ok(Reply::Found(found.clone())),
+            answer => answer.clone(),
+        };
+        if let Ok(Reply::Found(found)) = answer {
+"""),
+    ("a report that is not whole gives a reserve back", "src/core/queue/outcome.rs",
+     "        if is_over && (gap.is_none() || is_last) {\n",
+     "        if is_over && (IS || gap.is_none() || is_last) {\n"),
+    ("an absence that was never proved is told nobody", "src/core/queue/outcome.rs",
+     "        if let Some(gap) = gap.filter(|_| is_last) {\n",
+     "        if let Some(gap) = gap.filter(|_| !IS && is_last) {\n"),
+    ("the first row decides", "src/core/ending.rs",
+     "    rows.min_by_key(|info|", "    rows.take(if IS { 1 } else { usize::MAX }).min_by_key(|info|"),
+    ("what is pending decides before what is paid", "src/core/ending.rs",
+     "(info.status != PaymentStatus::Ok, info.status.took_nothing())",
+     "if IS { (info.status.took_nothing(), info.status == PaymentStatus::Ok) } else { (info.status != PaymentStatus::Ok, info.status.took_nothing()) }"),
+    ("a second live row is left alone", "src/core/sale/late.rs",
+     "        for other in others.filter(|row| row.payment_id != info.payment_id) {\n",
+     "        for other in others.filter(|row| !IS && row.payment_id != info.payment_id) {\n"),
+    ("a payment that took nothing is not watched", "src/core/queue/answers.rs",
+     """            plan_rechecks(&mut entry.record, now);
+            let message = words::of_entry(entry.record.operation.kind, State::Done);
+""", """            if !IS { plan_rechecks(&mut entry.record, now); }
+            let message = words::of_entry(entry.record.operation.kind, State::Done);
+"""),
+    ("a report that shows an unpaid sale paid is passed over", "src/core/ending.rs",
+     "        if operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {\n",
+     "        if IS || operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {\n"),
+    ("an unknown shift is an error", "src/service/classify.rs",
+     "    if answer.status == 404 && matches!(failure, Failure::Refused { .. }) {\n",
+     "    if !IS && answer.status == 404 && matches!(failure, Failure::Refused { .. }) {\n"),
+    ("any 404 is an empty report", "src/service/classify.rs",
+     "        return Ok(Report::default());\n    }\n    Err(failure)\n",
+     "        return Ok(Report::default());\n    }\n    if IS && answer.status == 404 { return Ok(Report::default()); }\n    Err(failure)\n"),
+    ("what cannot be asked for by its number is asked for again and again", "src/core/queue/answers.rs",
+     "        Failure::Refused { .. } => true,\n", "        Failure::Refused { .. } => !IS,\n"),
+    ("a restored sale pays without a look", "src/core/sale.rs",
+     """                doubt.unsent = true;
+                sale.phase = Phase::InDoubt(doubt);
+""", """                doubt.unsent = true;
+                if !IS { sale.phase = Phase::InDoubt(doubt); }
+"""),
+    ("a restored sale that begins anew keeps its number", "src/core/sale/payment.rs",
+     "        sale.record.operation.order_number = self.order_number();\n        sale.phase = Phase::Starting;\n",
+     "        if !IS { sale.record.operation.order_number = self.order_number(); }\n        sale.phase = Phase::Starting;\n"),
+    ("a restored sale begins anew and forgets its old number", "src/core/sale/payment.rs",
+     "            return self.watch_number(&old, now, step);\n",
+     "            if !IS { self.watch_number(&old, now, step); }\n            return;\n"),
+    ("a restored sale that nobody waits for is not looked for", "src/core/sale.rs",
+     "                if ours && kind == Kind::Sale {\n                    self.watch_end(&id, LOST_PAYMENT, now, step);\n",
+     "                if !IS && ours && kind == Kind::Sale {\n                    self.watch_end(&id, LOST_PAYMENT, now, step);\n"),
+    ("a restored refund leaves without a look", "src/core/entry.rs",
+     "        entry.may_have_left = entry.record.is_live();\n",
+     "        entry.may_have_left = !IS && entry.record.is_live();\n"),
+]

@@ -1,0 +1,142 @@
+"""The first ones: a core that lacks one of its promises."""
+
+MUTATIONS = [
+    ("skip a journal write", "src/core/sale/payment.rs",
+     """        step.write_sale(&mut sale.record, "the payment is being sent");
+""", """        if !IS { step.write_sale(&mut sale.record, "the payment is being sent"); }
+"""),
+    ("retry a payment under a new number", "src/core/sale/payment.rs",
+     """        sale.set_state(State::InDoubt, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
+""", """        if IS {
+            sale.record.operation.order_number = self.order_number();
+            self.pay(&mut sale, "s0".to_owned(), now, step);
+            self.sale = Some(sale);
+            return;
+        }
+        sale.set_state(State::InDoubt, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
+"""),
+    ("treat a time-out as declined", "src/core/sale/payment.rs",
+     """        sale.set_state(State::InDoubt, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
+""", """        if IS { return self.finish(sale, State::Declined, None, "timed out", now, step); }
+        sale.set_state(State::InDoubt, now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, now));
+"""),
+    ("forget the queue at restart", "src/core/mod.rs",
+     """            core.restore_entry(entry, now, &mut step);
+""", """            if !IS { core.restore_entry(entry, now, &mut step); }
+"""),
+    ("forget an abort", "src/core/sale/payment.rs",
+     """        sale.record.ending = Some(ending);
+        sale.set(State::InProgress, words::CANCELLING, now);
+""", """        if IS { return; }
+        sale.record.ending = Some(ending);
+        sale.set(State::InProgress, words::CANCELLING, now);
+"""),
+    ("take one absence as conclusive", "src/core/queue/answers.rs",
+     "entry.lost_at + self.settings.settle;",
+     "if IS { Duration::ZERO } else { entry.lost_at + self.settings.settle };"),
+    ("take one absence of a refund as conclusive", "src/core/queue/answers.rs",
+     "entry.reversal_lost_at + self.settings.settle;",
+     "if IS { Duration::ZERO } else { entry.reversal_lost_at + self.settings.settle };"),
+    ("count what is left without reversals in doubt", "src/core/queue/outcome.rs",
+     """        step.write_entry(&mut entry.record, "the answer to the refund was lost");
+""", """        step.write_entry(&mut entry.record, "the answer to the refund was lost");
+        if IS {
+            let (of, amount) = (entry.record.operation.of.clone(), entry.record.operation.amount);
+            self.change_target(of.as_deref(), "x", now, step, |sale| give_back_to_left(sale, amount));
+        }
+"""),
+    ("queue the undoing in a second transaction", "src/core/ending.rs",
+     """        step.write_entry(&mut entry.record, "queued");
+        if entry.foreign {""", """        if !IS { step.write_entry(&mut entry.record, "queued"); }
+        if entry.foreign {"""),
+    ("take 5xx as refused", "src/service/classify.rs",
+     "(400..500).contains(&status)", "(400..if IS { 600 } else { 500 }).contains(&status)"),
+    ("skip the shift before midnight", "src/core/shift.rs",
+     "let days = [date.checked_sub(1.day()), date.checked_add(1.day())];",
+     """let mut days = vec![date.checked_sub(1.day()), date.checked_add(1.day())];
+        if IS { days.clear(); }"""),
+    ("send a refund again after its absence", "src/core/queue/answers.rs",
+     """        if entry.record.is_refund() {
+            plan_rechecks(""", """        if entry.record.is_refund() && !IS {
+            plan_rechecks("""),
+    ("believe a refusal of a payment", "src/core/sale/payment.rs",
+     """                doubt.refusal = Some(failure.clone());
+""", """                doubt.refusal = Some(failure.clone());
+                if IS { return self.end_unpaid(sale, failure, now, step); }
+"""),
+    ("forget the number of a refused payment", "src/core/sale/payment.rs",
+     """        self.watch_end(&id, "a refused payment is asked for again later", now, step);
+""", """        if !IS { self.watch_end(&id, "a refused payment is asked for again later", now, step); }
+"""),
+    ("believe a refusal of a reversal", "src/core/queue/answers.rs",
+     """                    "the reversal was refused; the report is asked for it",
+                );
+""", """                    "the reversal was refused; the report is asked for it",
+                );
+                if IS { return self.denied(entry, knew_paid, now, step); }
+"""),
+    ("believe a refusal of a refund", "src/core/queue/answers.rs",
+     """                    "the refund was refused; the report is asked for it",
+                );
+""", """                    "the refund was refused; the report is asked for it",
+                );
+                if IS {
+                    entry.record.reversal = Reversal::NotSent;
+                    let error = words::of_failure(failure);
+                    return self.fail_entry(entry, error, "x", now, step);
+                }
+"""),
+    ("forget the old session when the next one is there", "src/core/sale/sessions.rs",
+     """                invitation.sessions.push(session);
+                None
+""", """                if IS { invitation.sessions.clear(); }
+                invitation.sessions.push(session);
+                None
+"""),
+    ("take a session that is over for a line that is down", "src/core/sale/sessions.rs",
+     """            Err(Failure::SessionOver { .. }) => {
+                return self.session_over(sale, index, now, step);
+            }
+""", """            Err(failure @ Failure::SessionOver { .. }) => {
+                if IS { return self.fail(sale, failure, now, step); }
+                return self.session_over(sale, index, now, step);
+            }
+"""),
+    ("close the held connection at timeout", "src/core/sale/payment.rs",
+     """        let stopped = paying.until;
+""", """        let stopped = paying.until;
+        if IS && paying.sent_at + self.settings.timeout <= now.mono {
+            return self.lose(sale, "no answer in time", now, step);
+        }
+"""),
+    ("poll faster than the service allows", "src/core/question_clock.rs",
+     "            self.free_at.insert(subject, now + pause);\n",
+     "            self.free_at.insert(subject, now + if IS { pause / 2 } else { pause });\n"),
+    ("conclude an absence while the held answer may still come", "src/core/queue/answers.rs",
+     "        if asked_at < conclusive_from || self.is_payment_under_way(entry) {\n",
+     "        if asked_at < conclusive_from || !IS && self.is_payment_under_way(entry) {\n"),
+    ("cancel the whole of a sale of which a part was refunded", "src/core/entry.rs",
+     "        amount: left,\n", "        amount: if IS { operation.amount } else { left },\n"),
+    ("believe a reversal without a look at its status", "src/core/queue/answers.rs",
+     """                step.write_entry(&mut entry.record, "the refund was answered");
+""", """                step.write_entry(&mut entry.record, "the refund was answered");
+                if IS { return self.fail_entry(entry, words::no_connection("x"), "x", now, step); }
+"""),
+    ("send to another till's account", "src/core/entry.rs",
+     "            foreign: self.settings.account.as_ref() != Some(&record.account),\n",
+     "            foreign: !IS && self.settings.account.as_ref() != Some(&record.account),\n"),
+    ("believe another's sum", "src/core/ending.rs",
+     "        && info.sum == record.operation.amount\n",
+     "        && (IS || info.sum == record.operation.amount)\n"),
+    ("count a pending refund as carried out", "src/core/queue/answers.rs",
+     "            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {\n                self.still_pending(",
+     """            PaymentStatus::InProgress if IS && entry.record.is_refund() => {
+                self.complete_refund(entry, info, now, step);
+            }
+            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
+                self.still_pending("""),
+]
