@@ -315,19 +315,18 @@ impl World<'_> {
     /// What a person has given back in the merchant's account, who knows it although the disk has forgotten
     /// that he said so.
     fn forgotten_by_hand(&self, sale: &str) -> i64 {
-        let is_said = |id: &String| {
-            let of = self
-                .records
-                .get(id)
-                .and_then(|record| record.operation().of.clone());
-            let is_of = of.is_some_and(|of| of == sale || self.is_entry_of(&of, sale));
-            is_of && self.settled_as.get(id) == Some(&Outcome::CarriedOut)
-        };
-        if !self.forgotten.contains(sale) || self.settled_as.keys().any(is_said) {
+        if !self.forgotten.contains(sale) {
             return 0;
         }
+        let is_said = |row: &&Payment| {
+            self.records.iter().any(|(id, record)| {
+                matches!(record, Record::Entry(entry) if entry.target.payment_id == row.target)
+                    && self.settled_as.get(id) == Some(&Outcome::CarriedOut)
+            })
+        };
         let rows = self.service.ledger.values();
         rows.filter(|row| row.info.order_number.starts_with(BY_HAND))
+            .filter(|row| !is_said(row))
             .map(|row| -self.brings_back(row, sale))
             .sum()
     }
