@@ -244,7 +244,13 @@ impl World<'_> {
     fn books(&self, sale: &Operation) -> i64 {
         let has_paid = sale.state == State::Done && sale.undo != Some(Undo::Done);
         let left = sale.left.filter(|_| has_paid).map_or(0, |left| left.0);
-        left + self.held(&sale.id) + self.owed(sale)
+        // A sale that was undone as a whole holds nothing more for a refund.
+        let held = if sale.undo == Some(Undo::Done) {
+            0
+        } else {
+            self.held(&sale.id)
+        };
+        left + held + self.owed(sale)
     }
 
     /// What refunds hold of a sale that were told as failed, and that nobody can say more of yet.
