@@ -363,6 +363,30 @@ impl World<'_> {
         if !self.is_blind_for_ever() {
             return 0;
         }
+        self.changed_unseen(sale) + self.undone_unseen(sale)
+    }
+
+    /// What the buyer has paid of a sale whose payment the service itself had called ended without money, and
+    /// changed its mind: only a report tells that.
+    fn changed_unseen(&self, sale: &str) -> i64 {
+        let operation = self.every_record().map(Record::operation);
+        let mut ended = operation.filter(|operation| {
+            operation.id == sale
+                && operation.state.is_final()
+                && operation.state != State::Done
+                && operation.undo.is_none()
+                && operation.payment_id.is_some()
+        });
+        if !self.service.quirks.changes_its_mind || ended.next().is_none() {
+            return 0;
+        }
+        self.payments_of(sale)
+            .map(|payment| self.kept(payment))
+            .sum()
+    }
+
+    /// What the till was told of as not found.
+    fn undone_unseen(&self, sale: &str) -> i64 {
         let entries = self.every_record().filter_map(|record| match record {
             Record::Entry(entry) if entry.operation.of.as_deref() == Some(sale) => Some(entry),
             Record::Entry(_) | Record::Sale(_) => None,
