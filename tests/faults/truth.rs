@@ -401,7 +401,10 @@ impl World<'_> {
                     {
                         -entry.operation.amount.0
                     }
-                    (_, State::Done, Reversal::NotSent) if entry.target.payment_id.is_none() => {
+                    (_, State::Done, Reversal::NotSent)
+                        if entry.target.payment_id.is_none()
+                            || self.service.quirks.changes_its_mind =>
+                    {
                         let paid = self.service.paid_under(&entry.target.order_number);
                         paid.map(|payment| self.kept(payment)).sum()
                     }
