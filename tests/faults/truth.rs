@@ -392,6 +392,8 @@ impl World<'_> {
             Record::Entry(_) | Record::Sale(_) => None,
         });
         let absent = entries.filter(|entry| entry.settled.is_none() && !entry.is_live());
+        let record = self.records.get(sale).or_else(|| self.purged.get(sale));
+        let is_undone = record.is_some_and(|record| record.operation().undo == Some(Undo::Done));
         absent
             .map(
                 |entry| match (entry.operation.kind, entry.operation.state, entry.reversal) {
@@ -403,7 +405,7 @@ impl World<'_> {
                     }
                     (_, State::Done, Reversal::NotSent)
                         if entry.target.payment_id.is_none()
-                            || self.service.quirks.changes_its_mind =>
+                            || self.service.quirks.changes_its_mind && is_undone =>
                     {
                         let paid = self.service.paid_under(&entry.target.order_number);
                         paid.map(|payment| self.kept(payment)).sum()
