@@ -109,23 +109,55 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) {
-        let is_known = |entry: &LiveEntry| entry.record.target.payment_id == Some(info.payment_id);
-        if info.status.took_nothing() || self.entries.iter().any(is_known) {
+        if self.is_undone_already(info) {
             return;
         }
         let mut entry = self.new_own(sale, now.mono, now);
         // The sale's own books do not change by it.
         entry.record.operation.of = None;
         entry.record.target.payment_id = Some(info.payment_id);
-        step.write_entry(
-            &mut entry.record,
-            "a second payment under the number of a sale",
-        );
+        self.queue_second_undoing(entry, &sale.operation.id, step);
+    }
+
+    /// The same for what an undoing finds under its number when it finds its own payment there: "a second live
+    /// row is undone" ("What nothing may assume").
+    pub(super) fn undo_others(
+        &mut self,
+        undoing: &LiveEntry,
+        rows: &[PaymentInfo],
+        now: Now,
+        step: &mut Step,
+    ) {
+        let target = &undoing.record.target;
+        let is_other =
+            |row: &&PaymentInfo| target.is(row) && target.payment_id != Some(row.payment_id);
+        for other in rows.iter().filter(is_other) {
+            if self.is_undone_already(other) {
+                continue;
+            }
+            let entry = self.new_own_beside(undoing, other.payment_id, now);
+            let operation = &undoing.record.operation;
+            let beside = operation.of.as_ref().unwrap_or(&operation.id);
+            self.queue_second_undoing(entry, beside, step);
+        }
+    }
+
+    /// Whether a payment took nothing, or an entry answers for it or did.
+    fn is_undone_already(&self, info: &PaymentInfo) -> bool {
+        let is_known = |entry: &LiveEntry| entry.record.target.payment_id == Some(info.payment_id);
+        info.status.took_nothing()
+            || self.seconds.contains(&info.payment_id)
+            || self.entries.iter().any(is_known)
+    }
+
+    fn queue_second_undoing(&mut self, mut entry: LiveEntry, beside: &str, step: &mut Step) {
+        self.seconds.extend(entry.record.target.payment_id);
+        let what = "a second payment under the number of a sale";
+        step.write_entry(&mut entry.record, what);
         step.alarm(
             &entry.record.operation.id,
             format!(
-                "the service has a second payment under the number of {}, and it is reversed",
-                sale.operation.id
+                "the service has a second payment under the number of {beside}, and it is reversed"
             ),
         );
         self.entries.push(entry);

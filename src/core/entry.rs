@@ -63,6 +63,9 @@ pub(super) struct LiveEntry {
     pub stuck_since: Option<Duration>,
     /// Since when no answer comes.
     pub silent_since: Option<Duration>,
+    /// Since when its reversal leaves and no answer to it comes. What was silent before it left, as in an outage,
+    /// tells nothing of it.
+    pub lost_since: Option<Duration>,
     /// No answer came for long, and yet the line is well.
     pub line_is_well: bool,
     /// It is watched, and for long no question for its number was answered.
@@ -236,6 +239,7 @@ impl LiveEntry {
     pub(super) fn end_errors(&mut self) {
         (self.record.answered_errors, self.record.errors_since) = (0, None);
         (self.stuck_since, self.silent_since) = (None, None);
+        (self.lost_since, self.answered_from) = (None, None);
         self.line_is_well = false;
     }
 
@@ -271,11 +275,10 @@ impl LiveEntry {
         self.is_last_try && !self.has_sent_anew || now.mono.saturating_sub(since) >= MAX_STUCK
     }
 
-    /// Whether it has got nowhere for too long, with answers or without.
-    pub(super) fn is_stuck(&self, now: Now) -> bool {
-        let since = [self.stuck_since, self.silent_since];
-        let first = since.into_iter().flatten().min();
-        first.is_some_and(|since| now.mono.saturating_sub(since) >= MAX_STUCK)
+    /// Whether its reversal has left in vain for too long.
+    pub(super) fn is_lost_for_long(&self, now: Now) -> bool {
+        let since = self.lost_since;
+        since.is_some_and(|since| now.mono.saturating_sub(since) >= MAX_STUCK)
     }
 
     /// Tries again after `pause`, but not needlessly after `moment`, when waiting will be over.
@@ -343,6 +346,39 @@ impl Core {
         record.operation.undo = Some(Undo::Pending);
         seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
         self.live(record, lost_at, now)
+    }
+
+    /// The undoing of another payment under the number of the one that an entry undoes.
+    pub(super) fn new_own_beside(
+        &mut self,
+        beside: &LiveEntry,
+        payment_id: i64,
+        now: Now,
+    ) -> LiveEntry {
+        let id = format!("~{}", self.next_own);
+        self.next_own += 1;
+        let record = &beside.record;
+        let target = record.target.clone();
+        let new = New {
+            id,
+            kind: Kind::Cancel,
+            request: EntryRequest::Own,
+            account: record.account.clone(),
+            of: None,
+            amount: target.sum,
+            receipt: record.receipt.clone(),
+            shift: target.shift.clone(),
+            mode: record.operation.mode,
+            target: Target {
+                payment_id: Some(payment_id),
+                ..target
+            },
+        };
+        let mut record = self.new_entry_record(new, now);
+        record.operation.state = State::Queued;
+        record.operation.undo = Some(Undo::Pending);
+        seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+        self.live(record, now.mono, now)
     }
 
     /// A refund or a cancellation that the till asked for. Stands alone in its step.
@@ -551,6 +587,7 @@ impl Core {
             answered_from: Some(record.operation.created_at),
             stuck_since: None,
             silent_since: None,
+            lost_since: None,
             line_is_well: false,
             is_overdue: false,
             may_have_left: false,

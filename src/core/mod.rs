@@ -38,7 +38,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -86,6 +86,9 @@ pub struct Core {
     /// Held answers to `POST payments` whose sale has gone on without them, with the sale as it is or as
     /// it ended.
     late: BTreeMap<RequestId, SaleRecord>,
+    /// Second payments that this process has brought back: a held answer may tell of one later, which shows
+    /// it paid for ever.
+    seconds: BTreeSet<i64>,
     next_own: u64,
     newest: Option<Timestamp>,
     service_clock: Option<ServiceClock>,
@@ -151,6 +154,7 @@ impl Core {
             witnesses: Witnesses::default(),
             session_life: sale::SESSION_LIFE,
             late: BTreeMap::new(),
+            seconds: BTreeSet::new(),
             next_own: restored.next_own.max(1),
             newest: restored.newest,
             service_clock: None,

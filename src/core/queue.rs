@@ -53,6 +53,8 @@ use crate::service::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentSta
 
 /// Most pause between tries that met no connection.
 const MOST_BACKOFF: Duration = Duration::from_secs(60);
+/// So long the oldest entry that meets silence tries the line alone.
+const MAX_SILENT_ALONE: Duration = Duration::from_secs(60);
 /// From a question for a watched number that met no answer to the next: nobody waits for it.
 const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(300);
 /// Most pause between looking up what was lost, while the service answers.
@@ -95,6 +97,15 @@ impl Core {
         Some(free.max(entry.next_at))
     }
 
+    /// From when on others are tried beside one that has met silence: it may be that only its own questions hang,
+    /// which keeps no other from being tried.
+    fn others_from(&self) -> Duration {
+        let entries = self.entries.iter().filter(|entry| !entry.foreign);
+        let silent = entries.filter(|entry| entry.blocks() && entry.wants_connection);
+        let since = silent.filter_map(|entry| entry.silent_since).min();
+        since.map_or(Duration::ZERO, |since| since + MAX_SILENT_ALONE)
+    }
+
     /// The entry that is tried next, and when: of those that block, or a watched one that is earlier.
     fn due(&self) -> Option<(usize, Duration)> {
         let at = |(index, entry): (usize, &LiveEntry)| Some((index, self.entry_due_at(entry)?));
@@ -104,12 +115,21 @@ impl Core {
         };
         // One request of the queue at a time, so that a queue of hundreds is no storm.
         let is_busy = ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);
-        // While the line is dead the oldest alone tries it.
-        let is_line_dead = ours().any(|(_, entry)| entry.blocks() && entry.wants_connection);
+        let others_from = self.others_from();
         let head = ours()
             .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)
-            .take(if is_line_dead { 1 } else { usize::MAX })
-            .filter_map(at)
+            .enumerate()
+            // Of those that have met silence the oldest alone tries the line.
+            .filter(|(place, (_, entry))| *place == 0 || !entry.wants_connection)
+            .filter_map(|(place, entry)| {
+                let (index, at) = at(entry)?;
+                let from = if place == 0 {
+                    Duration::ZERO
+                } else {
+                    others_from
+                };
+                Some((index, at.max(from)))
+            })
             .min_by_key(|(_, at)| *at);
         let watched = ours()
             .filter(|(_, entry)| entry.is_watched())

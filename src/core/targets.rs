@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::core::admission::Granted;
 use crate::core::entry::LiveEntry;
 use crate::core::event::{Facts, Step};
-use crate::core::record::{EntryRecord, Record};
+use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::money::Kopecks;
 use crate::operation::{Kind, Operation, Outcome, RefundRequest, State, Undo, Wish};
 use crate::problem::{Code, Problem, seed};
@@ -121,7 +121,7 @@ impl Core {
         if matches!(sale.undo, Some(Undo::Pending | Undo::Done)) {
             return Err(self.already_undone(sale, facts));
         }
-        self.check_no_repetition(refund, &sale.id)?;
+        self.check_no_repetition(refund, &sale.id, facts)?;
         let left = sale.left.unwrap_or(Kopecks::ZERO);
         if refund.amount > left {
             return Err(more_than_left(refund.amount, left));
@@ -199,19 +199,32 @@ impl Core {
                     "Возврат {} по этой оплате ещё проверяется",
                     entry.record.operation.id
                 ),
-                "Повторите отмену позже, не дольше чем через час",
+                if entry.is_overdue {
+                    "Проверьте возврат в личном кабинете О!плати и закройте его: oplati queue settle"
+                } else {
+                    "Повторите отмену позже, не дольше чем через час"
+                },
             )),
             None => Ok(()),
         }
     }
 
-    /// The same sum once more, while nobody knows whether it has reached the buyer: most likely the cashier
-    /// repeats what was told as failed, and the buyer would have it twice. Another sum is another refund.
-    fn check_no_repetition(&self, refund: &RefundRequest, sale: &str) -> Result<(), Problem> {
-        let repeated =
-            |entry: &&LiveEntry| entry.reverses(sale) && is_repeated(&entry.record, refund);
-        match self.entries.iter().find(repeated) {
-            Some(entry) => Err(repetition(&entry.record.operation.id)),
+    /// The same sum once more, while nobody knows whether it has reached the buyer, or when it has although the
+    /// till was told that it had failed: most likely the cashier repeats it, and the buyer would have it twice.
+    /// Another sum is another refund.
+    fn check_no_repetition(
+        &self,
+        refund: &RefundRequest,
+        sale: &str,
+        facts: &Facts,
+    ) -> Result<(), Problem> {
+        let here = self.entries.iter().filter(|entry| entry.reverses(sale));
+        let here = here.map(|entry| &entry.record);
+        // What was found late is watched no more: the journal alone knows it.
+        let told = facts.reversals.iter().filter(|entry| was_found_late(entry));
+        let mut earlier = here.chain(told);
+        match earlier.find(|earlier| is_repeated(earlier, refund)) {
+            Some(earlier) => Err(repetition(earlier)),
             None => Ok(()),
         }
     }
@@ -261,7 +274,7 @@ impl Core {
         }
         let reversals = &wants.facts.reversals;
         if let Some(repeated) = reversals.iter().find(|entry| is_repeated(entry, refund)) {
-            return Err(repetition(&repeated.operation.id));
+            return Err(repetition(repeated));
         }
         let gone = reversals
             .iter()
@@ -279,7 +292,17 @@ impl Core {
 
 /// Whether a refund asks once more for what may have been given already.
 fn is_repeated(earlier: &EntryRecord, refund: &RefundRequest) -> bool {
-    earlier.left_held_until.is_some() && earlier.operation.amount == refund.amount
+    let may_be_given = earlier.left_held_until.is_some() || was_found_late(earlier);
+    may_be_given && earlier.operation.amount == refund.amount
+}
+
+/// Whether the buyer has a refund that the till was told had failed. What a person has closed is told by his
+/// word.
+fn was_found_late(refund: &EntryRecord) -> bool {
+    refund.is_refund()
+        && refund.operation.state == State::Failed
+        && matches!(refund.reversal, Reversal::Known(_))
+        && refund.settled.is_none()
 }
 
 /// Whether the buyer has the money of a refund, or may have it: `left` counts every reversal that was not
@@ -288,7 +311,9 @@ fn may_be_gone(refund: &EntryRecord) -> bool {
     match refund.operation.state {
         State::Done => refund.operation.undo != Some(Undo::Done),
         State::Failed => {
-            refund.left_held_until.is_some() || refund.outcome == Some(Outcome::CarriedOut)
+            refund.left_held_until.is_some()
+                || refund.outcome == Some(Outcome::CarriedOut)
+                || was_found_late(refund)
         }
         State::Cancelled => false,
         State::New
@@ -308,6 +333,14 @@ fn may_be_gone(refund: &EntryRecord) -> bool {
 pub(super) fn take_from_left(operation: &mut Operation, amount: Kopecks) {
     if let Some(left) = operation.left {
         operation.left = Some(left.saturating_sub(amount));
+    }
+}
+
+/// The same of a reversal that was not made. A refund gives nothing back to a sale that has been undone as a
+/// whole meanwhile: a cancellation that turned out late to be carried out had taken that part, too.
+pub(super) fn give_back_unless_undone(operation: &mut Operation, amount: Kopecks, is_refund: bool) {
+    if !(is_refund && operation.undo == Some(Undo::Done)) {
+        give_back_to_left(operation, amount);
     }
 }
 
@@ -340,7 +373,15 @@ pub(super) fn sale_undone(id: &str) -> Problem {
     )
 }
 
-fn repetition(id: &str) -> Problem {
+fn repetition(earlier: &EntryRecord) -> Problem {
+    let id = &earlier.operation.id;
+    if was_found_late(earlier) {
+        return Problem::new(
+            Code::Conflict,
+            format!("Возврат {id} на ту же сумму выполнен позже, чем сообщено"),
+            "Деньги уже у покупателя. Если нужен ещё один такой возврат, сделайте его двумя частями",
+        );
+    }
     Problem::new(
         Code::Busy,
         format!("Возврат {id} на ту же сумму ещё проверяется"),

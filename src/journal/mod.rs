@@ -45,6 +45,8 @@ use row::{COLUMNS, parse, read_row};
 
 /// How long a statement waits for another process that holds the file, a backup for example.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
+/// Statements that are kept prepared: more than there are.
+const MAX_PREPARED: usize = 64;
 /// Most rows whose age one call of [`Journal::start_aging`] reckons: the core waits for it.
 const MAX_AGED_AT_ONCE: u32 = 2000;
 
@@ -142,6 +144,7 @@ impl Journal {
         path: &Path,
         file: Option<File>,
     ) -> Result<Journal, JournalError> {
+        connection.set_prepared_statement_cache_capacity(MAX_PREPARED);
         // What a row held of a QR is overwritten when the row changes.
         connection
             .pragma_update(None, "secure_delete", true)

@@ -3,19 +3,18 @@
 //! `operation` is what tills see, `request` what was asked for (written once: a receipt may have a
 //! thousand lines), `record` the rest, which the core needs to go on after a crash.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{JournalError, writing};
 use crate::core::event::Write;
-use crate::core::record::Record;
-use crate::operation::{rfc3339_ms, word};
+use crate::core::record::{Account, Ending, EntryRecord, Record, Reversal, SaleRecord, Target};
+use crate::operation::{Outcome, Receipt, rfc3339_ms, word};
 
 /// What [`read_row`] reads.
 pub(super) const COLUMNS: &str = "id, operation, request, record";
-
-/// Parts of a record that never change.
-const STATIC_PARTS: [&str; 2] = ["request", "receipt"];
 
 /// Closed operations that age from before `?1`, but for those that an open or younger one leads to; at
 /// most `?2`.
@@ -66,27 +65,137 @@ pub(super) fn parse(parts: &Parts) -> Result<Record, JournalError> {
     serde_json::from_value(Value::Object(outer)).map_err(unreadable)
 }
 
-/// Takes a record apart: operation, request, the rest.
+/// The part of a sale that changes, without what the till sees.
+#[derive(Serialize)]
+struct SaleRest<'a> {
+    account: &'a Account,
+    deadline: &'a Timestamp,
+    payment_sent: bool,
+    ending: &'a Option<Ending>,
+}
+
+/// The part of an entry that changes, without what the till sees.
+#[derive(Serialize)]
+struct EntryRest<'a> {
+    account: &'a Account,
+    target: &'a Target,
+    reversal: &'a Reversal,
+    earlier: &'a [String],
+    sent_once: bool,
+    resent: bool,
+    denied_while_pending: bool,
+    queued_once: bool,
+    tries: u32,
+    last_error: &'a Option<String>,
+    next_try: &'a Option<Timestamp>,
+    answered_errors: u32,
+    errors_since: &'a Option<Timestamp>,
+    set_aside: bool,
+    rechecks: &'a [Timestamp],
+    settled: &'a Option<String>,
+    outcome: &'a Option<Outcome>,
+    left_held_until: &'a Option<usize>,
+}
+
+/// What was asked for.
+#[derive(Serialize)]
+struct Asked<'a, R> {
+    request: &'a R,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<&'a Receipt>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Rest<'a> {
+    Sale(SaleRest<'a>),
+    Entry(Box<EntryRest<'a>>),
+}
+
+/// Takes a record apart: operation, request, the rest. No field is named twice, and none is left out, which
+/// the patterns without `..` make sure of.
 pub(super) fn split(record: &Record) -> Result<(String, String, String), serde_json::Error> {
-    let mut whole = serde_json::to_value(record)?;
-    let inner = whole
-        .as_object_mut()
-        .and_then(|outer| outer.values_mut().next())
-        .and_then(Value::as_object_mut);
-    let (mut operation, mut asked) = (Value::Null, Map::new());
-    if let Some(inner) = inner {
-        operation = inner.remove("operation").unwrap_or_default();
-        for part in STATIC_PARTS {
-            if let Some(value) = inner.remove(part) {
-                asked.insert(part.to_owned(), value);
-            }
+    let (operation, asked, rest) = match record {
+        Record::Sale(sale) => {
+            let SaleRecord {
+                operation,
+                request,
+                account,
+                deadline,
+                payment_sent,
+                ending,
+            } = sale.as_ref();
+            let asked = serde_json::to_string(&Asked {
+                request,
+                receipt: None,
+            })?;
+            let rest = Rest::Sale(SaleRest {
+                account,
+                deadline,
+                payment_sent: *payment_sent,
+                ending,
+            });
+            (operation, asked, rest)
         }
-    }
+        Record::Entry(entry) => {
+            let (asked, rest) = split_entry(entry)?;
+            (&entry.operation, asked, rest)
+        }
+    };
     Ok((
-        operation.to_string(),
-        Value::Object(asked).to_string(),
-        whole.to_string(),
+        serde_json::to_string(operation)?,
+        asked,
+        serde_json::to_string(&rest)?,
     ))
+}
+
+fn split_entry(entry: &EntryRecord) -> Result<(String, Rest<'_>), serde_json::Error> {
+    let EntryRecord {
+        operation: _,
+        request,
+        account,
+        target,
+        receipt,
+        reversal,
+        earlier,
+        sent_once,
+        resent,
+        denied_while_pending,
+        queued_once,
+        tries,
+        last_error,
+        next_try,
+        answered_errors,
+        errors_since,
+        set_aside,
+        rechecks,
+        settled,
+        outcome,
+        left_held_until,
+    } = entry;
+    let receipt = receipt.as_ref();
+    let asked = serde_json::to_string(&Asked { request, receipt })?;
+    let rest = Rest::Entry(Box::new(EntryRest {
+        account,
+        target,
+        reversal,
+        earlier,
+        sent_once: *sent_once,
+        resent: *resent,
+        denied_while_pending: *denied_while_pending,
+        queued_once: *queued_once,
+        tries: *tries,
+        last_error,
+        next_try,
+        answered_errors: *answered_errors,
+        errors_since,
+        set_aside: *set_aside,
+        rechecks,
+        settled,
+        outcome,
+        left_held_until,
+    }));
+    Ok((asked, rest))
 }
 
 const UPSERT: &str = "

@@ -220,7 +220,7 @@ impl World<'_> {
             .crash(0)
             .and_then(|()| self.live_on(Duration::from_secs(seconds)))
             .and_then(|()| {
-                if seconds % 3 == 0 {
+                if seconds.is_multiple_of(3) {
                     self.settle_foreign()
                 } else {
                     Ok(())

@@ -90,7 +90,7 @@ impl World<'_> {
     }
 
     /// When something happens next, up to `end`.
-    fn next_moment(&self, end: Duration) -> Option<Duration> {
+    pub(crate) fn next_moment(&self, end: Duration) -> Option<Duration> {
         let wakeup = self.next_wakeup().map(|(at, _)| at);
         let held = self.held.iter().map(|held| held.until);
         held.chain(wakeup).min().filter(|at| *at <= end)

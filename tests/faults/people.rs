@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use oplati::core::event::Event;
 use oplati::core::record::Record;
 use oplati::money::Kopecks;
@@ -15,6 +15,11 @@ use oplati::service::call::PaymentStatus;
 
 use crate::plan::Deed;
 use crate::world::{Check, World};
+
+/// What a clock without a battery shows.
+fn dead_clock() -> Timestamp {
+    "2006-01-01T00:00:00Z".parse().unwrap()
+}
 
 /// So many wishes may be repeated later.
 const MAX_WISHES: usize = 8;
@@ -181,7 +186,7 @@ impl World<'_> {
             }
             Deed::DeadClock(seconds) => {
                 self.counts.note("clock dead at boot");
-                self.now.wall = "2006-01-01T00:00:00Z".parse().unwrap();
+                self.now.wall = dead_clock();
                 self.crash(0)?;
                 self.live_on(Duration::from_secs(seconds))?;
                 self.set_clock_right();

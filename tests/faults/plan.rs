@@ -181,7 +181,7 @@ pub struct Plan {
 }
 
 /// What people begin and bring to its end in one run, beside chance.
-const TALES_A_RUN: u64 = 12;
+const TALES_A_RUN: u64 = 14;
 /// Sales among them that are nothing but fair.
 const FAIR_SALES: u64 = 2;
 
@@ -327,13 +327,22 @@ fn deed(random: &mut Random, trouble: u64) -> Deed {
     }
 }
 
-/// What goes on for minutes, hours or days.
+/// What goes on for minutes, and at times for hours or days: those take most of a run's time.
 fn lasting(random: &mut Random) -> Deed {
+    let is_long = random.one_in(5);
     if random.one_in(3) {
-        let most = random.pick(&[100, 60_000, 60_000, 60_000, 10_000_000, 200_000_000]);
+        let most = if is_long {
+            random.pick(&[10_000_000, 10_000_000, 10_000_000, 200_000_000])
+        } else {
+            random.pick(&[100, 60_000, 60_000, 60_000])
+        };
         return Deed::Outage(1 + random.below(most));
     }
-    let seconds = random.pick(&[30, 300, 3700, 3700, 4500, 20_000]);
+    let seconds = if is_long {
+        random.pick(&[4500, 4500, 4500, 20_000])
+    } else {
+        random.pick(&[30, 300, 900])
+    };
     let seconds = seconds / 2 + random.below(seconds);
     Deed::Trouble(random.pick(&Endpoint::ALL), random.pick(&ILLS), seconds)
 }

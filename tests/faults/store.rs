@@ -15,16 +15,16 @@ pub struct Store {
 const FUSE: &str = "
 CREATE TABLE fuse (rows INTEGER NOT NULL);
 INSERT INTO fuse VALUES (-1);
-CREATE TRIGGER fuse_steps AFTER INSERT ON steps BEGIN
-    UPDATE fuse SET rows = rows - 1 WHERE rows > 0;
+CREATE TRIGGER fuse_steps AFTER INSERT ON steps WHEN (SELECT rows FROM fuse) > 0 BEGIN
+    UPDATE fuse SET rows = rows - 1;
     SELECT RAISE(ROLLBACK, 'the process died') FROM fuse WHERE rows = 0;
 END;
-CREATE TRIGGER fuse_new AFTER INSERT ON operations BEGIN
-    UPDATE fuse SET rows = rows - 1 WHERE rows > 0;
+CREATE TRIGGER fuse_new AFTER INSERT ON operations WHEN (SELECT rows FROM fuse) > 0 BEGIN
+    UPDATE fuse SET rows = rows - 1;
     SELECT RAISE(ROLLBACK, 'the process died') FROM fuse WHERE rows = 0;
 END;
-CREATE TRIGGER fuse_changed AFTER UPDATE ON operations BEGIN
-    UPDATE fuse SET rows = rows - 1 WHERE rows > 0;
+CREATE TRIGGER fuse_changed AFTER UPDATE ON operations WHEN (SELECT rows FROM fuse) > 0 BEGIN
+    UPDATE fuse SET rows = rows - 1;
     SELECT RAISE(ROLLBACK, 'the process died') FROM fuse WHERE rows = 0;
 END;
 ";

@@ -71,15 +71,17 @@ impl Core {
     ) {
         entry.asks_report = true;
         entry.record.last_error = Some(words::support_text(failure.detail()));
-        if entry.record.operation.of.is_none() && matches!(entry.stage, Stage::Looking { .. }) {
+        let is_target = matches!(entry.stage, Stage::Looking { .. });
+        if is_target && entry.record.operation.of.is_none() {
             // Of another till's payment only its number is known.
             return self.try_failed(entry, failure, now, step);
         }
         let what = "it cannot be asked for by its number; the report is asked";
         step.write_entry(&mut entry.record, what);
-        match entry.stage {
-            Stage::Looking { .. } => self.look_up_target(entry, now, step),
-            _ => self.look_up_reversal(entry, now, step),
+        if is_target {
+            self.look_up_target(entry, now, step);
+        } else {
+            self.look_up_reversal(entry, now, step);
         }
     }
 
@@ -105,6 +107,7 @@ impl Core {
                 self.change_target(of.as_deref(), what, now, step, |sale| {
                     sale.payment_id = Some(payment_id);
                 });
+                self.undo_others(entry, found, now, step);
             }
             return self.judge(entry, info.status, now, step);
         }
@@ -397,7 +400,7 @@ impl Core {
             return entry.plan_recheck(now);
         }
         // It leaves again and again, and nothing comes of it.
-        if entry.is_stuck(now) {
+        if entry.is_lost_for_long(now) {
             return self.set_aside(entry, "the reversal is never carried out", now, step);
         }
         self.reverse(entry, entry.saw_paid, now, step);
@@ -593,13 +596,10 @@ fn is_target_of(info: &PaymentInfo, entry: &LiveEntry) -> bool {
 
 /// The request may have taken effect. Where it never does, that must come to an end.
 fn note_loss(entry: &mut LiveEntry, failure: &Failure, now: Now) {
-    let since = if failure.was_answered() {
-        &mut entry.stuck_since
-    } else {
+    if !failure.was_answered() {
         entry.answered_from = None;
-        &mut entry.silent_since
-    };
-    since.get_or_insert(now.mono);
+    }
+    entry.lost_since.get_or_insert(now.mono);
 }
 
 /// Whether the service answers a question for a number, and does not show what is asked for.

@@ -4,6 +4,7 @@ use super::*;
 use crate::core::ending::deciding;
 use crate::core::record::Ending;
 use crate::core::sale::LiveSale;
+use crate::core::targets::give_back_unless_undone;
 use crate::money::Kopecks;
 
 /// One question less. The next one keeps its planned distance, though a clock that was set on would have
@@ -74,6 +75,8 @@ impl Core {
         self.show_for(entry, Scene::NotCompleted, step);
         self.end_show(entry, now);
         entry.stage = Stage::Waiting;
+        // It waits for a person, and must not wake others whenever an answer comes.
+        entry.wants_connection = false;
         entry.record.set_aside = true;
         entry.record.next_try = None;
         let detail = entry.record.last_error.clone();
@@ -163,7 +166,7 @@ impl Core {
             step,
             |target| {
                 if !holds_left {
-                    give_back_to_left(target, amount);
+                    give_back_unless_undone(target, amount, is_refund);
                 }
                 if !is_refund {
                     // A sale that was told as not paid owes its buyer what a person has left with the shop.
@@ -249,12 +252,19 @@ impl Core {
     /// Whether a sale waits for this undoing, and no reversal has left that could have been carried
     /// out.
     pub(super) fn is_waited_for_unsent(&self, entry: &LiveEntry) -> bool {
+        !entry.record.denied_while_pending
+            // No disk is believed: it may have lost that a reversal left before the restart.
+            && !entry.may_have_left
+            && entry.record.earlier.is_empty()
+            && self.is_waited_for(entry)
+    }
+
+    /// Whether a sale waits for this undoing.
+    pub(super) fn is_waited_for(&self, entry: &LiveEntry) -> bool {
         let waits = |sale: &LiveSale| {
             matches!(sale.phase, Phase::Undoing { .. }) && entry.reverses(&sale.record.operation.id)
         };
-        !entry.record.denied_while_pending
-            && entry.record.earlier.is_empty()
-            && self.sale.as_ref().is_some_and(waits)
+        self.sale.as_ref().is_some_and(waits)
     }
 
     /// The buyer was quicker than our reversal: the sale is paid, and the till may cancel it.
@@ -339,7 +349,12 @@ impl Core {
                 self.refund_found(entry, info, now, step);
             }
             Some(info) if !info.status.took_nothing() => {
+                let is_first = entry.record.target.payment_id.is_none();
                 self.payment_found(entry, info, now, step);
+                // What stands beside a payment that was known before was looked at then.
+                if is_first {
+                    self.undo_others(entry, found, now, step);
+                }
             }
             // One copy that took nothing says nothing of another.
             Some(_) | None => {
@@ -387,7 +402,7 @@ impl Core {
         );
         let what = "a refund of it was not made";
         self.change_target(of.as_deref(), what, now, step, |sale| {
-            give_back_to_left(sale, amount);
+            give_back_unless_undone(sale, amount, true);
         });
     }
 

@@ -1,6 +1,7 @@
 //! What a person does with an entry: has it tried now, or closes it.
 
 use super::*;
+use crate::core::targets::give_back_unless_undone;
 use crate::money::Kopecks;
 use crate::operation::{Outcome, Verdict};
 
@@ -155,14 +156,24 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) -> Result<QueueItem, Problem> {
-        if !entry.record.is_live() {
+        // A refund that holds a part of its sale and cannot be asked for would hold it for ever.
+        let is_held = entry.is_overdue && entry.record.left_held_until.is_some();
+        if !entry.record.is_live() && !is_held {
             return Err(not_in_queue());
         }
-        if !entry.record.set_aside && !entry.foreign {
+        if !entry.record.set_aside && !entry.foreign && !is_held {
             return Err(Problem::new(
                 Code::Busy,
                 "Отмена ещё выполняется сама, закрыть её нельзя",
                 "Дождитесь завершения отмены",
+            ));
+        }
+        // A restored sale waits for it a moment longer, and takes what becomes of it then.
+        if self.is_waited_for(entry) {
+            return Err(Problem::new(
+                Code::Busy,
+                "Продажа ещё ждёт этой отмены",
+                "Повторите через минуту",
             ));
         }
         // What was denied and set aside has given back what it had taken of its target.
@@ -173,6 +184,7 @@ impl Core {
         entry.record.settled = Some(words::support_text(&verdict.reason));
         entry.record.outcome = Some(verdict.outcome);
         entry.record.rechecks.clear();
+        entry.record.left_held_until = None;
         entry.record.next_try = None;
         let kind = entry.record.operation.kind;
         // A refund is `done` only for status 1 of a payment that is ours: a person's word is told as such.
@@ -214,7 +226,7 @@ impl Core {
                 if is_carried_out && !holds_left {
                     take_from_left(target, amount);
                 } else if !is_carried_out && holds_left {
-                    give_back_to_left(target, amount);
+                    give_back_unless_undone(target, amount, is_refund);
                 }
                 if is_refund {
                     return;

@@ -701,3 +701,37 @@ fn a_cancellation_from_before_a_restart_is_not_aborted_as_unsent() {
     world.live_on(60 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
 }
+
+#[test]
+fn a_refund_that_was_refused_gives_nothing_back_to_a_sale_that_was_undone_meanwhile() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    // Another copy of it is carried out in half a minute; until then the service refuses.
+    world.answer(Fate::LateCopyRefused(25));
+    world.settle();
+    assert_eq!(world.operation("c1").undo, Some(Undo::SetAside));
+    world.live_on(20 * SECOND);
+    world.refund("r1", "s", 500);
+    world.run_due();
+    // Its request hangs, and is refused after the cancellation was found to be carried out.
+    let (request, _) = world.pending.remove(0);
+    world.live_on(60 * SECOND);
+    let sale = world.operation("s");
+    assert_eq!(
+        (sale.undo, sale.left.map(|left| left.0)),
+        (Some(Undo::Done), Some(0))
+    );
+    let answer = Err(Failure::Refused {
+        message: None,
+        detail: "more than was paid".into(),
+    });
+    world.event(Event::Answered { request, answer });
+    world.live_on(2 * 3600 * SECOND);
+    assert_eq!(world.state("r1"), State::Failed);
+    let sale = world.operation("s");
+    assert_eq!(
+        (sale.undo, sale.left.map(|left| left.0)),
+        (Some(Undo::Done), Some(0))
+    );
+}

@@ -6,6 +6,7 @@
 //! and `rules_of_reconciliation` what each rule forbids, `chaos` lets anything
 //! happen in any order.
 
+mod aftermath;
 mod chaos;
 mod edge_cases;
 mod patience;

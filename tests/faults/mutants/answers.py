@@ -169,10 +169,8 @@ MUTATIONS = [
 """),
     ("what is found late stays with the shop", "src/core/queue/outcome.rs",
      """            Some(info) if !info.status.took_nothing() => {
-                self.payment_found(entry, info, now, step);
-""", """            Some(info) if !IS && !info.status.took_nothing() => {
-                self.payment_found(entry, info, now, step);
-"""),
+                let is_first""", """            Some(info) if !IS && !info.status.took_nothing() => {
+                let is_first"""),
     ("one dead copy ends the watch of a number", "src/core/queue/outcome.rs",
      """            // One copy that took nothing says nothing of another.
             Some(_) | None => {""", """            // One copy that took nothing says nothing of another.

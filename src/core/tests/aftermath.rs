@@ -1,0 +1,365 @@
+//! What comes to light after an operation has ended, and what a bad line leaves behind.
+
+use std::time::Duration;
+
+use super::world::{Fate, Service, World, closed_by_a_person};
+use crate::core::event::{Event, Reply as TillReply};
+use crate::core::record::Reversal;
+use crate::money::Kopecks;
+use crate::operation::{Mode, Outcome, State, Undo};
+use crate::problem::Code;
+use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn is_question(call: &Call) -> bool {
+    matches!(call, Call::Payment { .. } | Call::LookUp { .. })
+}
+
+fn fails_questions(_: &Service, call: &Call) -> Option<Failure> {
+    is_question(call).then(|| Failure::Lost {
+        detail: "HTTP 500".into(),
+        heard: Heard::Status,
+    })
+}
+
+fn look_ups_hang(_: &Service, call: &Call) -> Option<Failure> {
+    matches!(call, Call::LookUp { .. }).then(|| Failure::Lost {
+        detail: "timed out".into(),
+        heard: Heard::Nothing,
+    })
+}
+
+fn refuses_unpaid(service: &Service, call: &Call) -> Option<Failure> {
+    let Call::Reverse { payment_id, .. } = call else {
+        return None;
+    };
+    let is_paid = service.ledger[payment_id].info.status == PaymentStatus::Ok;
+    (!is_paid).then(|| Failure::Refused {
+        message: None,
+        detail: "no".into(),
+    })
+}
+
+/// What buyers have paid and not got back.
+fn buyers_have_paid(world: &World) -> i64 {
+    let ledger = &world.service.ledger;
+    let paid = ledger.values().filter(|payment| {
+        payment.info.payment_type == PaymentType::Sale && payment.info.status == PaymentStatus::Ok
+    });
+    paid.map(|payment| payment.info.sum.0 - world.service.reversed(payment.info.payment_id))
+        .sum()
+}
+
+/// A sale whose buyer has been asked to confirm.
+fn confirming() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world
+}
+
+/// The payment request of a new sale `s` is next to be answered.
+fn paying() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    while !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+        world.pass(SECOND);
+        if !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+            world.answer(Fate::Answered);
+        }
+    }
+    world
+}
+
+#[test]
+fn a_payment_made_twice_that_only_the_undoing_finds_is_brought_back_twice() {
+    for absent_first in [false, true] {
+        let mut world = paying();
+        if absent_first {
+            world.answer(Fate::RequestLost);
+            world.live_on(2 * MINUTE);
+            assert_eq!(world.state("~1"), State::Done);
+            world.pay_late("s");
+        } else {
+            world.service.fails = Some(fails_questions);
+            world.answer(Fate::AnswerLost);
+            world.buyer(PaymentStatus::Ok);
+            world.live_on(30 * SECOND);
+            world.service.fails = None;
+        }
+        assert_eq!(world.state("s"), State::Failed);
+        // Another copy of the request was carried out, too.
+        world.pay_late("s");
+        world.live_on(25 * HOUR);
+        assert_eq!(buyers_have_paid(&world), 0, "{absent_first}");
+        assert_eq!(world.core.status(world.now).set_aside, 0);
+    }
+}
+
+#[test]
+fn a_refund_that_was_found_late_is_not_given_again() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.live_on(MINUTE);
+    assert_eq!(world.state("r1"), State::Failed);
+    world.refund("r2", "s", 500);
+    assert_eq!(world.problem().code, Code::Busy, "repeat in an hour");
+    world.live_on(61 * MINUTE);
+    assert_eq!(world.operation("s").left.unwrap().0, 1499);
+    world.refund("r2", "s", 500);
+    assert_eq!(world.problem().code, Code::Conflict);
+    world.live_on(MINUTE);
+    assert_eq!(world.service.reversed(1000), 500);
+    // Another refund is none of the same.
+    world.refund("r3", "s", 400);
+    world.live_on(MINUTE);
+    assert_eq!(world.state("r3"), State::Done);
+}
+
+#[test]
+fn a_refund_by_payment_number_that_was_found_late_counts() {
+    let mut world = World::sold();
+    let sale = world.journal.remove("s").unwrap();
+    let payment_id = sale.operation().payment_id.unwrap();
+    world.crash(SECOND);
+    world.refund_payment("r1", payment_id, 900);
+    for _ in 0..10 {
+        world.pass(SECOND);
+        if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+    world.answer(Fate::Late(300));
+    world.live_on(2 * HOUR);
+    assert_eq!(world.state("r1"), State::Failed);
+    assert_eq!(world.service.reversed(payment_id), 900);
+    world.refund_payment("r2", payment_id, 1200);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.problem().code, Code::MoreThanLeft);
+    world.refund_payment("r3", payment_id, 900);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.problem().code, Code::Conflict);
+}
+
+#[test]
+fn one_lost_reversal_after_an_outage_leaves_no_work_for_a_person() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    for _ in 0..120 {
+        world.pass(MINUTE);
+        while !world.pending.is_empty() {
+            world.answer(Fate::NotSent);
+        }
+    }
+    assert_eq!(world.state("c1"), State::Queued);
+    // The line comes back, and loses one request more.
+    for _ in 0..20 {
+        world.pass(10 * SECOND);
+        if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
+            world.answer(Fate::RequestLost);
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+    world.live_on(5 * MINUTE);
+    assert!(!world.entry("c1").set_aside);
+    assert_eq!(
+        (world.state("c1"), buyers_have_paid(&world)),
+        (State::Done, 0)
+    );
+}
+
+#[test]
+fn one_whose_questions_hang_keeps_no_other_from_being_tried() {
+    let mut world = World::sold();
+    world.begin("t", 300);
+    world.settle();
+    world.join();
+    for _ in 0..10 {
+        world.pass(SECOND);
+        if matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+    world.service.fails = Some(look_ups_hang);
+    world.answer(Fate::RequestLost);
+    world.live_on(MINUTE);
+    assert_eq!(world.state("~1"), State::Queued);
+    world.cancel("c1", "s", false);
+    world.live_on(5 * MINUTE);
+    assert_eq!(world.state("~1"), State::Queued);
+    assert_eq!(world.state("c1"), State::Done);
+}
+
+#[test]
+fn what_got_on_has_an_hour_again() {
+    let mut world = confirming();
+    world.service.fails = Some(refuses_unpaid);
+    world.abort("s");
+    world.live_on(58 * MINUTE);
+    assert!(!world.entry("~1").set_aside);
+    world.service.fails = None;
+    world.service.leaves_pending = true;
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(20 * SECOND);
+    world.service.fails = Some(fails_questions);
+    world.live_on(10 * MINUTE);
+    assert!(
+        !world.entry("~1").set_aside,
+        "{:?}",
+        world.entry("~1").last_error
+    );
+}
+
+#[test]
+fn a_person_cannot_close_what_a_restored_sale_still_waits_for() {
+    let mut world = confirming();
+    world.abort("s");
+    world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
+    world.crash(SECOND);
+    world.event(closed_by_a_person(
+        901,
+        "~1",
+        Outcome::CarriedOut,
+        "проверено",
+    ));
+    let is_closed = matches!(world.replies.last(), Some(TillReply::Queue(Ok(_))));
+    world.live_on(MINUTE);
+    let undo = world.operation("s").undo;
+    if is_closed {
+        assert_eq!(undo, Some(Undo::Done));
+    } else {
+        assert_eq!(undo, Some(Undo::Pending));
+    }
+}
+
+#[test]
+fn a_person_closes_a_refund_that_holds_its_sale_and_cannot_be_asked_for() {
+    for (outcome, left) in [(Outcome::CarriedOut, 1499), (Outcome::NotCarriedOut, 1999)] {
+        let mut world = World::sold();
+        world.refund("r1", "s", 500);
+        world.run_due();
+        world.answer(Fate::RequestLost);
+        world.live_on(MINUTE);
+        assert_eq!(world.state("r1"), State::Failed);
+        world.event(closed_by_a_person(902, "r1", outcome, "проверено"));
+        assert!(
+            matches!(world.replies.last(), Some(TillReply::Queue(Err(_)))),
+            "it is asked for yet"
+        );
+        world.service.fails = Some(fails_questions);
+        world.live_on(3 * HOUR);
+        world.cancel("c1", "s", false);
+        assert!(world.problem().remedy.contains("settle"));
+        world.event(closed_by_a_person(903, "r1", outcome, "проверено"));
+        assert_eq!(world.operation("s").left.unwrap().0, left);
+        world.service.fails = None;
+        world.cancel("c1", "s", false);
+        world.live_on(MINUTE);
+        assert_eq!(world.state("c1"), State::Done);
+        assert_eq!(world.operation("c1").amount.0, left);
+    }
+}
+
+/// One more sale, paid.
+fn sell(world: &mut World, id: &str) {
+    world.begin(id, 700);
+    world.settle();
+    world.join();
+    world.live_on(2 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state(id), State::Done);
+}
+
+#[test]
+fn what_is_set_aside_wakes_nobody() {
+    let mut world = World::sold();
+    sell(&mut world, "u");
+    sell(&mut world, "v");
+    world.service.fails = Some(look_ups_hang);
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.live_on(2 * HOUR);
+    assert!(world.entry("c1").set_aside);
+    world.service.fails = Some(|_, call| {
+        matches!(call, Call::LookUp { .. } | Call::Reverse { .. }).then(|| Failure::Lost {
+            detail: "HTTP 500".into(),
+            heard: Heard::Status,
+        })
+    });
+    for (id, of) in [("c2", "u"), ("c3", "v")] {
+        world.cancel(id, of, false);
+        world.settle();
+    }
+    world.live_on(2 * MINUTE);
+    let before = world.requests;
+    world.live_on(4 * MINUTE);
+    let asked = world.requests - before;
+    assert_eq!(
+        (world.state("c2"), world.state("c3")),
+        (State::Queued, State::Queued)
+    );
+    assert!(asked <= 24, "{asked} requests in four minutes");
+}
+
+#[test]
+fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.service.holds_answers = true;
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(3 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.pay_late("s");
+    // The report shows both, and the sale stands on one of them.
+    world.live_on(MINUTE);
+    assert_eq!(world.state("s"), State::Done);
+    assert_eq!(buyers_have_paid(&world), 1999);
+    let stands_on = world.operation("s").payment_id.unwrap();
+    let (request, _) = world.held.remove(0);
+    let other = world.service.ledger.values().find(|payment| {
+        payment.info.payment_type == PaymentType::Sale && payment.info.payment_id != stands_on
+    });
+    let answer = Ok(Reply::Payment(other.unwrap().info.clone()));
+    world.event(Event::Answered { request, answer });
+    world.live_on(MINUTE);
+    assert_eq!(world.core.status(world.now).set_aside, 0);
+    assert_eq!((buyers_have_paid(&world), world.alarms.len()), (1999, 1));
+}
+
+#[test]
+fn a_sale_is_not_done_where_its_reversal_may_have_left_before_a_restart() {
+    let mut world = confirming();
+    world.service.fails = Some(refuses_unpaid);
+    world.abort("s");
+    world.answer(Fate::NotSent);
+    let before = world.journal["~1"].clone();
+    assert_eq!(world.entry("~1").reversal, Reversal::NotSent);
+    world.buyer(PaymentStatus::Ok);
+    // The disk loses that the reversal leaves.
+    let (order, shift) = (
+        before.operation().order_number.clone(),
+        before.operation().shift.clone(),
+    );
+    world.carry_out_reversal(1000, &order, Kopecks(1999), &shift);
+    world.crash(SECOND);
+    world.live_on(2 * MINUTE);
+    assert_ne!(world.state("s"), State::Done);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    assert_eq!(buyers_have_paid(&world), 0);
+}
