@@ -250,6 +250,8 @@ impl World<'_> {
                 let intent = self.records.values().find_map(|record| match record {
                     Record::Entry(entry)
                         if entry.operation.order_number == *order_number
+                            // What repeats it has its number, too.
+                            && entry.is_live()
                             && entry.reversal == Reversal::Sent =>
                     {
                         Some(entry)

@@ -244,7 +244,13 @@ impl World<'_> {
     fn books(&self, sale: &Operation) -> i64 {
         let has_paid = sale.state == State::Done && sale.undo != Some(Undo::Done);
         let left = sale.left.filter(|_| has_paid).map_or(0, |left| left.0);
-        left + self.held(&sale.id) + self.owed(sale)
+        // A sale that was undone as a whole holds nothing more for a refund.
+        let held = if sale.undo == Some(Undo::Done) {
+            0
+        } else {
+            self.held(&sale.id)
+        };
+        left + held + self.owed(sale)
     }
 
     /// What refunds hold of a sale that were told as failed, and that nobody can say more of yet.
@@ -315,19 +321,18 @@ impl World<'_> {
     /// What a person has given back in the merchant's account, who knows it although the disk has forgotten
     /// that he said so.
     fn forgotten_by_hand(&self, sale: &str) -> i64 {
-        let is_said = |id: &String| {
-            let of = self
-                .records
-                .get(id)
-                .and_then(|record| record.operation().of.clone());
-            let is_of = of.is_some_and(|of| of == sale || self.is_entry_of(&of, sale));
-            is_of && self.settled_as.get(id) == Some(&Outcome::CarriedOut)
-        };
-        if !self.forgotten.contains(sale) || self.settled_as.keys().any(is_said) {
+        if !self.forgotten.contains(sale) {
             return 0;
         }
+        let is_said = |row: &&Payment| {
+            self.records.iter().any(|(id, record)| {
+                matches!(record, Record::Entry(entry) if entry.target.payment_id == row.target)
+                    && self.settled_as.get(id) == Some(&Outcome::CarriedOut)
+            })
+        };
         let rows = self.service.ledger.values();
         rows.filter(|row| row.info.order_number.starts_with(BY_HAND))
+            .filter(|row| !is_said(row))
             .map(|row| -self.brings_back(row, sale))
             .sum()
     }
