@@ -302,6 +302,7 @@ fn the_settling_time_of_a_reversal_begins_with_its_loss() {
 #[test]
 fn the_settling_time_begins_anew_with_a_restart() {
     let mut world = World::sold();
+    world.live_on(60 * SECOND);
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(20));

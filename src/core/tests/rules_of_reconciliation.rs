@@ -94,3 +94,14 @@ fn another_payment_under_the_number_and_another_sum_are_differences() {
     dearer.sum = Kopecks(2000);
     assert_eq!(told(&dearer), [What::SumDiffers]);
 }
+
+#[test]
+fn what_one_side_lacks_is_a_difference() {
+    let world = World::sold();
+    let mut comparison = Comparison::default();
+    comparison.reported(&world.service.ledger[&1000].info, None, &[]);
+    comparison.journalled(&world.journal["s"], false);
+    let found = comparison.finish().differences.into_iter();
+    let found: Vec<What> = found.map(|difference| difference.what).collect();
+    assert_eq!(found, [What::UnknownHere, What::UnknownThere]);
+}

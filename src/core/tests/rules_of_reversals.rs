@@ -7,9 +7,9 @@ use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
 use crate::core::targets::give_back_to_left;
 use crate::money::Kopecks;
-use crate::operation::{Outcome, QueueItem, State};
+use crate::operation::{Mode, Outcome, QueueItem, State};
 use crate::problem::{Code, Problem};
-use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, Reply};
+use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -326,4 +326,61 @@ fn the_sale_follows_what_a_person_says_of_its_refunds_cancellation() {
         world.event(closed_by_a_person(900, "c0", outcome, "проверено"));
         assert_eq!(left(&world), rest, "{outcome:?}");
     }
+}
+
+/// Ends the oldest request of that kind with these words.
+fn say(world: &mut World, is_it: fn(&Call) -> bool, answer: Answer) {
+    for _ in 0..50 {
+        world.run_due();
+        if let Some(place) = world.pending.iter().position(|(_, call)| is_it(call)) {
+            let (request, _) = world.pending.remove(place);
+            return world.event(Event::Answered { request, answer });
+        }
+        world.pass(SECOND / 10);
+    }
+    panic!("it is never asked: {:?}", world.pending);
+}
+
+#[test]
+fn a_sale_is_not_done_once_a_reversal_of_it_has_left() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.join();
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world.abort("s");
+    let mut denied = world.service.ledger[&1000].info.clone();
+    denied.payment_id = 3000;
+    denied.payment_type = PaymentType::ReversalOfSale;
+    denied.status = PaymentStatus::Timeout;
+    denied
+        .order_number
+        .clone_from(&world.operation("~1").order_number);
+    let answer = Ok(Reply::Payment(denied));
+    let is_reversal = |call: &Call| matches!(call, Call::Reverse { .. });
+    let asks_for_it = |call: &Call| matches!(call, Call::Payment { payment_id: 3000 });
+    say(&mut world, is_reversal, answer.clone());
+    say(&mut world, asks_for_it, answer);
+    assert_eq!(world.entry("~1").earlier.len(), 1);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(8 * SECOND);
+    assert_eq!(
+        (world.state("s"), given_back(&world)),
+        (State::Cancelled, 1999)
+    );
+}
+
+#[test]
+fn the_oldest_alone_tries_a_dead_line() {
+    let mut world = World::sold();
+    for id in ["r1", "r2"] {
+        world.refund(id, "s", 100);
+        world.live_on(5 * SECOND);
+    }
+    world.cancel("c1", "r1", false);
+    world.cancel("c2", "r2", false);
+    without_line(&mut world, 120);
+    let (first, second) = (world.entry("c1").tries, world.entry("c2").tries);
+    assert!(first >= 5 && second <= 2, "{first} and {second} tries");
 }
