@@ -547,6 +547,10 @@ impl World<'_> {
             return Ok(());
         };
         let whole = self.refund(&id, left)?;
+        // It may wait for a probe first.
+        self.live_until(HOUR, |world| {
+            world.records.contains_key(&whole) && world.is_final(&whole)
+        })?;
         if self.records.contains_key(&whole) {
             return self.check_given(&id, &whole);
         }
