@@ -523,7 +523,12 @@ impl Core {
         }
         entry.wants_connection = !failure.was_answered();
         if failure.was_answered() {
-            return self.answered_error(entry, failure.detail(), now, step);
+            // Who asks for patience has not judged a person's try, which goes on.
+            let goes_on = matches!(failure, Failure::TooManyRequests { .. }) && entry.is_last_try;
+            entry.is_last_try &= !goes_on;
+            self.answered_error(entry, failure.detail(), now, step);
+            entry.is_last_try |= goes_on;
+            return;
         }
         self.count_try(entry, failure.detail(), step);
         self.put_off(entry, now);

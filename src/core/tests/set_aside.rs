@@ -621,3 +621,26 @@ fn a_refund_of_another_tills_payment_is_not_given_twice_either() {
     world.live_on(6 * SECOND);
     assert_eq!(world.problem().code, Code::MoreThanLeft);
 }
+
+#[test]
+fn a_retry_goes_on_where_the_service_asks_for_patience() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    retry(&mut world, "c1").unwrap();
+    world.run_due();
+    let (request, _) = world.pending.remove(0);
+    let answer = Err(Failure::TooManyRequests {
+        retry_after: Some(10 * SECOND),
+        detail: "HTTP 429".into(),
+    });
+    world.event(Event::Answered { request, answer });
+    assert!(!world.entry("c1").set_aside);
+    world.live_on(60 * SECOND);
+    assert_eq!(
+        (world.state("c1"), buyer_has_paid(&world)),
+        (State::Done, 0)
+    );
+}
