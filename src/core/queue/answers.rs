@@ -523,8 +523,9 @@ impl Core {
         }
         entry.wants_connection = !failure.was_answered();
         if failure.was_answered() {
-            // Who asks for patience has not judged a person's try, which goes on.
-            let goes_on = matches!(failure, Failure::TooManyRequests { .. }) && entry.is_last_try;
+            // Who asks for patience once has not judged a person's try, which goes on.
+            let is_asked_to_wait = matches!(failure, Failure::TooManyRequests { .. });
+            let goes_on = is_asked_to_wait && entry.is_last_try && entry.stuck_since.is_none();
             entry.is_last_try &= !goes_on;
             self.answered_error(entry, failure.detail(), now, step);
             entry.is_last_try |= goes_on;

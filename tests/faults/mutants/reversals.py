@@ -243,7 +243,7 @@ MUTATIONS = [
     ("a reversal that comes to nothing is sent for ever", "src/core/queue/answers.rs",
      "        if entry.is_lost_for_long(now) {\n", "        if !IS && entry.is_lost_for_long(now) {\n"),
     ("5xx never counts", "src/core/queue/answers.rs",
-     "        if failure.was_answered() {\n            // Who asks for patience",
+     "        if failure.was_answered() {\n            // Who asks for patience once",
      "        if failure.was_answered() && !(IS && matches!(failure, Failure::Lost { .. })) {\n            // Who asks for patience"),
     ("a retry does nothing", "src/core/queue/person.rs",
      "            entry.retry_asked = !entry.foreign;\n", "            entry.retry_asked = !IS && !entry.foreign;\n"),
