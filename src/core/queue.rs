@@ -122,15 +122,18 @@ impl Core {
             // Of those that have met silence the oldest alone tries the line.
             .filter(|(place, (_, entry))| *place == 0 || !entry.wants_connection)
             .filter_map(|(place, entry)| {
+                let waits_since = entry.1.next_at;
                 let (index, at) = at(entry)?;
                 let from = if place == 0 {
                     Duration::ZERO
                 } else {
                     others_from
                 };
-                Some((index, at.max(from)))
+                Some((index, at.max(from), waits_since))
             })
-            .min_by_key(|(_, at)| *at);
+            // All that wait for the service's patience are due together: they take turns.
+            .min_by_key(|(_, at, waits_since)| (*at, *waits_since))
+            .map(|(index, at, _)| (index, at));
         let watched = ours()
             .filter(|(_, entry)| entry.is_watched())
             .filter_map(at)

@@ -644,3 +644,26 @@ fn a_retry_goes_on_where_the_service_asks_for_patience() {
         (State::Done, 0)
     );
 }
+
+#[test]
+fn entries_take_turns_where_the_service_asks_for_patience_for_ever() {
+    let mut world = World::sold();
+    world.service.fails = Some(|_, call| {
+        is_question(call).then(|| Failure::TooManyRequests {
+            retry_after: None,
+            detail: "HTTP 429".into(),
+        })
+    });
+    world.begin("t", 300);
+    world.settle();
+    world.join();
+    world.live_on(5 * SECOND);
+    world.abort("t");
+    world.live_on(120 * SECOND);
+    world.cancel("c1", "s", false);
+    // Both are set aside after their hour, and not one after the other.
+    world.live_on(HOUR + 600 * SECOND);
+    let blocking = world.core.status(world.now).queue_depth;
+    assert_eq!(blocking, 0);
+    assert!(world.entry("c1").set_aside);
+}
