@@ -386,7 +386,10 @@ impl Core {
                 return self.found(sale, info, found, now, step);
             }
             if unsent {
-                return self.begin_anew(sale, step);
+                // No disk is believed, and a report may lag: the old number is asked for later.
+                let old = sale.record.clone();
+                self.begin_anew(sale, step);
+                return self.watch_number(&old, now, step);
             }
             // A row of another payment under our number is no absence.
             if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {

@@ -735,3 +735,38 @@ fn a_refund_that_was_refused_gives_nothing_back_to_a_sale_that_was_undone_meanwh
         (Some(Undo::Done), Some(0))
     );
 }
+
+#[test]
+fn a_sale_that_begins_anew_watches_the_number_from_before_the_restart() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    let unsent = world.journal["s"].clone();
+    world.join();
+    while !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
+        world.answer(Fate::Answered);
+        world.pass(SECOND);
+    }
+    // Its payment is on its way when the power fails, and the disk has lost that it left.
+    world.answer(Fate::Late(20));
+    world.journal.insert("s".into(), unsent);
+    world.crash(SECOND);
+    world.live_on(5 * SECOND);
+    world.join();
+    world.live_on(5 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(5 * SECOND);
+    assert_eq!(world.state("s"), State::Done);
+    world.live_on(10 * SECOND);
+    // The late copy is paid as well.
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(900 * SECOND);
+    let ledger = &world.service.ledger;
+    let paid = ledger
+        .values()
+        .filter(|payment| payment.target.is_none() && payment.info.status == PaymentStatus::Ok);
+    let kept: i64 = paid
+        .map(|payment| payment.info.sum.0 - world.service.reversed(payment.info.payment_id))
+        .sum();
+    assert_eq!(kept, 1999);
+}
