@@ -536,6 +536,8 @@ impl World<'_> {
                 && operation.undo.is_none()
                 && operation.left.is_some_and(|left| left.0 > 0)
                 && !self.forgotten.contains(&operation.id)
+                // A second copy of a refund has gone out as well, which a reconciliation names.
+                && operation.left.is_some_and(|left| self.shop_has(&operation.id) >= left.0)
         });
         let Some((id, left)) = sale.map(|record| {
             let operation = record.operation();
@@ -560,6 +562,13 @@ impl World<'_> {
             self.check_given(&id, &refund)?;
         }
         Ok(())
+    }
+
+    /// What the shop has of a sale.
+    fn shop_has(&self, sale: &str) -> i64 {
+        self.payments_of(sale)
+            .map(|payment| self.kept(payment))
+            .sum()
     }
 
     fn check_given(&mut self, id: &str, refund: &str) -> Check {
