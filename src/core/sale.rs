@@ -219,7 +219,8 @@ impl Core {
                 let (id, kind) = (sale.record.operation.id.clone(), sale.record.operation.kind);
                 let what = "nobody waits any more";
                 self.finish(sale, State::Expired, None, what, now, step);
-                if ours && kind == Kind::Sale {
+                // Of another account's the number is asked for when that account is back.
+                if kind == Kind::Sale {
                     self.watch_end(&id, LOST_PAYMENT, now, step);
                 }
                 return;

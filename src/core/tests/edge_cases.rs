@@ -770,3 +770,31 @@ fn a_sale_that_begins_anew_watches_the_number_from_before_the_restart() {
         .sum();
     assert_eq!(kept, 1999);
 }
+
+#[test]
+fn a_sale_that_another_account_has_expired_is_watched_when_its_own_is_back() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.settle();
+    let unsent = world.journal["s"].clone();
+    world.join();
+    world.live_on(2 * SECOND);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(2 * SECOND);
+    world.journal.insert("s".into(), unsent);
+    let ours = world.settings.account.clone();
+    world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
+    world.crash(SECOND);
+    let requests = world.requests;
+    world.live_on(900 * SECOND);
+    assert_eq!(
+        (world.state("s"), world.requests),
+        (State::Expired, requests)
+    );
+    world.settings.account = ours;
+    world.crash(SECOND);
+    world.live_on(900 * SECOND);
+    let sale = world.operation("s");
+    assert_eq!(sale.undo, Some(Undo::Done));
+    assert_eq!(world.service.reversed(sale.payment_id.unwrap()), 1999);
+}
