@@ -325,12 +325,10 @@ struct New {
 impl Core {
     /// The daemon's own undoing of a sale that may have taken money.
     pub(super) fn new_own(&mut self, sale: &SaleRecord, lost_at: Duration, now: Now) -> LiveEntry {
-        let id = format!("~{}", self.next_own);
-        self.next_own += 1;
         let operation = &sale.operation;
         let target = Record::Sale(Box::new(sale.clone())).as_target();
         let new = New {
-            id,
+            id: self.own_id(),
             kind: Kind::Cancel,
             request: EntryRequest::Own,
             account: sale.account.clone(),
@@ -341,6 +339,18 @@ impl Core {
             shift: operation.shift.clone(),
             mode: operation.mode,
         };
+        self.queued(new, lost_at, now)
+    }
+
+    /// The identifier of the daemon's next own operation.
+    fn own_id(&mut self) -> String {
+        let id = format!("~{}", self.next_own);
+        self.next_own += 1;
+        id
+    }
+
+    /// An undoing that waits in the queue from its beginning.
+    fn queued(&mut self, new: New, lost_at: Duration, now: Now) -> LiveEntry {
         let mut record = self.new_entry_record(new, now);
         record.operation.state = State::Queued;
         record.operation.undo = Some(Undo::Pending);
@@ -355,8 +365,7 @@ impl Core {
         payment_id: i64,
         now: Now,
     ) -> LiveEntry {
-        let id = format!("~{}", self.next_own);
-        self.next_own += 1;
+        let id = self.own_id();
         let record = &beside.record;
         let target = record.target.clone();
         let new = New {
@@ -374,11 +383,7 @@ impl Core {
                 ..target
             },
         };
-        let mut record = self.new_entry_record(new, now);
-        record.operation.state = State::Queued;
-        record.operation.undo = Some(Undo::Pending);
-        seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
-        self.live(record, now.mono, now)
+        self.queued(new, now.mono, now)
     }
 
     /// A refund or a cancellation that the till asked for. Stands alone in its step.
