@@ -53,36 +53,10 @@ fn buyers_have_paid(world: &World) -> i64 {
         .sum()
 }
 
-/// A sale whose buyer has been asked to confirm.
-fn confirming() -> World {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    world.live_on(3 * SECOND);
-    assert_eq!(world.state("s"), State::AwaitingConfirmation);
-    world
-}
-
-/// The payment request of a new sale `s` is next to be answered.
-fn paying() -> World {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    while !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
-        world.pass(SECOND);
-        if !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
-            world.answer(Fate::Answered);
-        }
-    }
-    world
-}
-
 #[test]
 fn a_payment_made_twice_that_only_the_undoing_finds_is_brought_back_twice() {
     for absent_first in [false, true] {
-        let mut world = paying();
+        let mut world = World::paying();
         if absent_first {
             world.answer(Fate::RequestLost);
             world.live_on(2 * MINUTE);
@@ -205,7 +179,7 @@ fn one_whose_questions_hang_keeps_no_other_from_being_tried() {
 
 #[test]
 fn what_got_on_has_an_hour_again() {
-    let mut world = confirming();
+    let mut world = World::confirming();
     world.service.fails = Some(refuses_unpaid);
     world.abort("s");
     world.live_on(58 * MINUTE);
@@ -225,7 +199,7 @@ fn what_got_on_has_an_hour_again() {
 
 #[test]
 fn a_person_cannot_close_what_a_restored_sale_still_waits_for() {
-    let mut world = confirming();
+    let mut world = World::confirming();
     world.abort("s");
     world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
     world.crash(SECOND);
@@ -344,7 +318,7 @@ fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
 
 #[test]
 fn a_sale_is_not_done_where_its_reversal_may_have_left_before_a_restart() {
-    let mut world = confirming();
+    let mut world = World::confirming();
     world.service.fails = Some(refuses_unpaid);
     world.abort("s");
     world.answer(Fate::NotSent);

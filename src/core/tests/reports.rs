@@ -14,17 +14,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const CODE: &str = "https://getapp.o-plati.by/c/AB12";
 
-/// A sale `s` whose payment waits for its buyer.
-fn confirming() -> World {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    world.live_on(3 * SECOND);
-    assert_eq!(world.state("s"), State::AwaitingConfirmation);
-    world
-}
-
 /// The service changes its mind about an operation.
 fn set(world: &mut World, payment_id: i64, status: PaymentStatus) {
     world
@@ -75,7 +64,7 @@ fn recheck_sale(world: &mut World, id: &str) {
 
 /// A payment that the till cancelled while it was pending.
 fn cancelled() -> World {
-    let mut world = confirming();
+    let mut world = World::confirming();
     world.abort("s");
     world.live_on(3 * SECOND);
     assert_eq!(world.state("s"), State::Cancelled);
@@ -150,7 +139,7 @@ fn a_sale_told_as_not_paid_and_reported_paid_is_a_difference_until_reversals_cov
 #[test]
 fn a_declined_payment_that_is_reported_paid_is_brought_back() {
     for status in [PaymentStatus::Ok, PaymentStatus::Decline] {
-        let mut world = confirming();
+        let mut world = World::confirming();
         world.buyer(PaymentStatus::Decline);
         world.live_on(3 * SECOND);
         assert_eq!(world.state("s"), State::Declined);
@@ -172,7 +161,7 @@ fn a_declined_payment_that_is_reported_paid_is_brought_back() {
 fn only_an_unpaid_sale_is_looked_for_again() {
     let mut world = World::sold();
     recheck_sale(&mut world, "s");
-    let mut world2 = confirming();
+    let mut world2 = World::confirming();
     recheck_sale(&mut world2, "s");
     world.live_on(MINUTE);
     for world in [world, world2] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
-use crate::operation::{Mode, Outcome, QueueItem, State, Undo};
+use crate::operation::{Outcome, QueueItem, State, Undo};
 use crate::problem::{Code, Problem};
 use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
 
@@ -99,29 +99,9 @@ fn begin_another(world: &mut World) -> bool {
     begun
 }
 
-/// A sale whose buyer has been asked to confirm.
-fn confirming() -> World {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    world.live_on(2 * SECOND);
-    assert_eq!(world.state("s"), State::AwaitingConfirmation);
-    world
-}
-
 /// A sale that was told as failed; its payment request was lost, and has taken effect.
 fn lost_sale() -> World {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    while !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
-        world.pass(SECOND);
-        if !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
-            world.answer(Fate::Answered);
-        }
-    }
+    let mut world = World::paying();
     world.service.fails = Some(refuses_questions);
     world.answer(Fate::AnswerLost);
     world.buyer(PaymentStatus::Ok);
@@ -183,7 +163,7 @@ fn an_undoing_that_a_cancellation_repeats_is_not_forgotten_for_a_token_error() {
 #[test]
 fn a_payment_that_stays_pending_and_is_not_reversed_blocks_for_an_hour_at_most() {
     for status in [PaymentStatus::InProgress, PaymentStatus::Unknown(6)] {
-        let mut world = confirming();
+        let mut world = World::confirming();
         world.service.fails = Some(refuses_unpaid);
         world.buyer(status);
         world.abort("s");
@@ -269,7 +249,7 @@ fn a_reversal_that_cannot_be_asked_for_is_found_in_the_report() {
         (world.state("c1"), buyer_has_paid(&world)),
         (State::Done, 0)
     );
-    let mut world = confirming();
+    let mut world = World::confirming();
     world.service.fails = Some(reversals_are_not_shown);
     world.buyer(PaymentStatus::Ok);
     world.service.leaves_pending = true;
@@ -661,6 +641,9 @@ fn entries_take_turns_where_the_service_asks_for_patience_for_ever() {
     world.abort("t");
     world.live_on(120 * SECOND);
     world.cancel("c1", "s", false);
+    // The older one waits beside it, and leaves it a turn long before it is set aside.
+    world.live_on(600 * SECOND);
+    assert!(!world.entry("~1").set_aside && world.entry("c1").tries > 0);
     // Both are set aside after their hour, and not one after the other.
     world.live_on(HOUR + 600 * SECOND);
     let blocking = world.core.status(world.now).queue_depth;

@@ -177,6 +177,33 @@ impl World {
         world
     }
 
+    /// With a sale `s` of 1999 kopecks whose payment waits for its buyer.
+    pub(super) fn confirming() -> World {
+        let mut world = World::new(Mode::DynamicQr);
+        world.begin("s", 1999);
+        world.settle();
+        world.join();
+        world.live_on(Duration::from_secs(3));
+        assert_eq!(world.state("s"), State::AwaitingConfirmation);
+        world
+    }
+
+    /// With a sale `s` of 1999 kopecks whose payment request is next to be answered.
+    pub(super) fn paying() -> World {
+        let mut world = World::new(Mode::DynamicQr);
+        world.begin("s", 1999);
+        world.settle();
+        world.join();
+        let is_next = |world: &World| matches!(world.pending.first(), Some((_, Call::Pay { .. })));
+        while !is_next(&world) {
+            world.pass(Duration::from_secs(1));
+            if !is_next(&world) {
+                world.answer(Fate::Answered);
+            }
+        }
+        world
+    }
+
     pub(super) fn event(&mut self, event: Event) {
         let step = self.core.handle(event, self.now);
         self.take(step);
