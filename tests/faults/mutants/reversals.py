@@ -194,6 +194,8 @@ MUTATIONS = [
     ("only the head of the queue is tried", "src/core/queue.rs",
      "            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)\n",
      "            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)\n            .take(if IS { 1 } else { usize::MAX })\n"),
+    ("entries take no turns", "src/core/queue.rs",
+     "(*at, *waits_since))\n", "(*at, if IS { Duration::ZERO } else { *waits_since }))\n"),
     ("all entries are tried at once", "src/core/queue.rs",
      "        let is_busy = ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);\n",
      "        let is_busy = !IS && ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);\n"),
