@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use crate::core::event::{Facts, Restored, Write};
@@ -145,6 +146,10 @@ impl Journal {
         file: Option<File>,
     ) -> Result<Journal, JournalError> {
         connection.set_prepared_statement_cache_capacity(MAX_PREPARED);
+        // Without it SQLite plans a statement anew whenever a value is bound that a partial index might ask for.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(reading)?;
         // What a row held of a QR is overwritten when the row changes.
         connection
             .pragma_update(None, "secure_delete", true)
