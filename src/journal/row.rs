@@ -198,15 +198,22 @@ fn split_entry(entry: &EntryRecord) -> Result<(String, Rest<'_>), serde_json::Er
     Ok((asked, rest))
 }
 
-const UPSERT: &str = "
+/// The common change: what an operation is known by stays, so those indexes need no writing.
+const UPDATE: &str = "
+UPDATE operations SET state = ?3, updated_at = ?11, open = ?12, live = ?13, set_aside = ?14, operation = ?15,
+    record = ?17, ages_from = NULL
+WHERE id = ?1 AND shift = ?4 AND order_number = ?6 AND payment_id IS ?7 AND target_payment IS ?9";
+
+/// Any other change of an operation that is there.
+const UPDATE_ALL: &str = "
+UPDATE operations SET state = ?3, shift = ?4, order_number = ?6, payment_id = ?7, target_payment = ?9,
+    updated_at = ?11, open = ?12, live = ?13, set_aside = ?14, operation = ?15, record = ?17, ages_from = NULL
+WHERE id = ?1";
+
+const INSERT: &str = "
 INSERT INTO operations (id, kind, state, shift, receipt, order_number, payment_id, of, target_payment,
     created_at, updated_at, open, live, set_aside, operation, request, record)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-ON CONFLICT (id) DO UPDATE SET state = excluded.state, shift = excluded.shift,
-    order_number = excluded.order_number, payment_id = excluded.payment_id,
-    target_payment = excluded.target_payment, updated_at = excluded.updated_at, open = excluded.open,
-    live = excluded.live, set_aside = excluded.set_aside, operation = excluded.operation,
-    record = excluded.record, ages_from = NULL";
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 /// Writes one change and its line of the time line; answers whether the operation is new.
 pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, JournalError> {
@@ -240,12 +247,16 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
         asked,
         rest,
     ];
-    let before = connection.last_insert_rowid();
-    connection
-        .prepare_cached(UPSERT)
-        .and_then(|mut insert| insert.execute(row))
-        .map_err(writing)?;
-    let is_new = connection.last_insert_rowid() != before;
+    let run = |sql| {
+        connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(row))
+            .map_err(writing)
+    };
+    let is_new = run(UPDATE)? == 0 && run(UPDATE_ALL)? == 0;
+    if is_new {
+        run(INSERT)?;
+    }
     let step_at = rfc3339_ms::text(write.at);
     let step = params![operation.id, step_at, word(operation.state), write.what];
     let sql = "INSERT INTO steps (operation, at, state, what) VALUES (?1, ?2, ?3, ?4)";
