@@ -697,6 +697,7 @@ fn refund(
                 .unwrap_or_default(),
             sum: known.map_or(request.amount, |info| info.sum),
             shift: String::new(),
+            sale_shift: String::new(),
             refund: false,
         },
     };

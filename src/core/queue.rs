@@ -276,7 +276,7 @@ impl Core {
         entry.stage = Stage::Probing { request };
     }
 
-    /// Under its own shift, and under its target's.
+    /// Under its own shift, its target's, and that of the sale where the target is a refund.
     fn look_up_reversal(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
         let subjects = entry.reversal_subjects();
         if !self.may_ask(entry, &subjects, now) {
@@ -292,19 +292,21 @@ impl Core {
 
     fn target_look_up(&self, target: &Target, now: Now) -> Call {
         let order_numbers = vec![target.order_number.clone()];
+        let shifts = [target.shift.as_str(), &target.sale_shift];
         Call::LookUp {
-            shifts: shift::neighbourhood(&target.shift),
-            witnesses: self.witnesses_of(&[&target.shift], &order_numbers, now),
+            shifts: shift::around(&shifts),
+            witnesses: self.witnesses_of(&shifts, &order_numbers, now),
             order_numbers,
         }
     }
 
     fn reversal_look_up(&self, record: &EntryRecord, now: Now) -> Call {
-        let (own, targets) = (&record.operation.shift, &record.target.shift);
+        let (target, own) = (&record.target, record.operation.shift.as_str());
+        let shifts = [own, &target.shift, &target.sale_shift];
         let order_numbers = record.order_numbers();
         Call::LookUp {
-            shifts: shift::both(own, targets),
-            witnesses: self.witnesses_of(&[own, targets], &order_numbers, now),
+            shifts: shift::around(&shifts),
+            witnesses: self.witnesses_of(&shifts, &order_numbers, now),
             order_numbers,
         }
     }

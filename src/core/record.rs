@@ -81,6 +81,9 @@ pub struct Target {
     pub sum: Kopecks,
     /// The shift under which it is reported; empty when nobody here knows.
     pub shift: String,
+    /// Of a refund: the shift of its sale, under which the service may report all that belongs to that sale.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sale_shift: String,
     /// A refund and not a sale.
     pub refund: bool,
 }
@@ -308,11 +311,16 @@ impl Record {
     #[must_use]
     pub fn as_target(&self) -> Target {
         let operation = self.operation();
+        let sale_shift = match self {
+            Record::Entry(refund) => refund.target.shift.clone(),
+            Record::Sale(_) => String::new(),
+        };
         Target {
             payment_id: operation.payment_id,
             order_number: operation.order_number.clone(),
             sum: operation.amount,
             shift: operation.shift.clone(),
+            sale_shift,
             refund: operation.kind == Kind::Refund,
         }
     }

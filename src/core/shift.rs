@@ -33,16 +33,19 @@ pub fn neighbourhood(shift: &str) -> Vec<String> {
     shifts
 }
 
-/// The neighbourhoods of both shifts, each shift once, those of `first` first.
+/// The neighbourhoods of all these shifts, each shift once, those of the first first; one that nobody knows is
+/// empty, and left out.
 #[must_use]
-pub fn both(first: &str, second: &str) -> Vec<String> {
-    let mut shifts = neighbourhood(first);
-    for shift in neighbourhood(second) {
-        if !shifts.contains(&shift) {
-            shifts.push(shift);
+pub fn around(shifts: &[&str]) -> Vec<String> {
+    let mut all = Vec::new();
+    for shift in shifts.iter().filter(|shift| !shift.is_empty()) {
+        for near in neighbourhood(shift) {
+            if !all.contains(&near) {
+                all.push(near);
+            }
         }
     }
-    shifts
+    all
 }
 
 #[cfg(test)]
@@ -64,7 +67,7 @@ mod tests {
         assert_eq!(neighbourhood("смена 7"), ["смена 7"]);
         assert_eq!(neighbourhood("99999999"), ["99999999"]);
         assert_eq!(
-            both("01032026", "28022026"),
+            around(&["01032026", "", "28022026"]),
             ["01032026", "28022026", "02032026", "27022026"]
         );
     }

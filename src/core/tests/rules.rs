@@ -552,6 +552,27 @@ fn a_cancellation_is_made_in_the_shift_of_its_first_sending() {
 }
 
 #[test]
+fn a_refunds_cancellation_is_looked_for_in_the_shift_of_the_sale_as_well() {
+    let mut world = World::sold();
+    world.crash(3 * 24 * 3600 * SECOND);
+    world.refund("r1", "s", 500);
+    world.settle();
+    assert_eq!(world.state("r1"), State::Done);
+    world.cancel("c1", "r1", false);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    // The refund is looked at first.
+    world.pass(10 * SECOND);
+    world.answer(Fate::Answered);
+    world.pass(10 * SECOND);
+    let Some((_, Call::LookUp { shifts, .. })) = world.pending.first() else {
+        panic!("{:?}", world.pending)
+    };
+    let sale = &world.operation("s").shift;
+    assert!(shifts.contains(sale), "{sale} is not among {shifts:?}");
+}
+
+#[test]
 fn an_abort_from_before_a_restart_waits_for_no_buyer() {
     let mut world = held();
     world.abort("s");
