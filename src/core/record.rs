@@ -192,6 +192,17 @@ impl EntryRecord {
         self.operation.kind == Kind::Refund
     }
 
+    /// Whether it is a cancellation that the till was told as not made: its target is as if nobody had asked for
+    /// it, and it is never taken up again.
+    #[must_use]
+    pub fn was_dropped(&self) -> bool {
+        matches!(self.operation.state, State::Cancelled | State::Failed)
+            && !self.is_refund()
+            && self.request != EntryRequest::Own
+            && self.settled.is_none()
+            && self.rechecks.is_empty()
+    }
+
     /// Whether its rechecks ask for the reversal, and not for the payment that it was to undo.
     #[must_use]
     pub fn watches_reversal(&self) -> bool {

@@ -133,17 +133,24 @@ impl ShiftReader {
     }
 
     /// What is asked for again when an operation that the till was told as not carried out is reported: the
-    /// newest undoing of a sale, or the sale itself, if it has none; the refund itself.
+    /// newest undoing of a sale, or the sale itself, if it has none; the refund itself. A cancellation that
+    /// was told as not made stays so.
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
     pub fn to_recheck(&self, id: &str) -> Result<Option<String>, JournalError> {
-        let sql = "SELECT id FROM operations WHERE (of = ?1 AND kind IN ('cancel', 'annul')) \
-                   OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC LIMIT 1";
-        self.connection
-            .query_row(sql, [id], |row| row.get(0))
-            .optional()
-            .map_err(reading)
+        let sql = format!(
+            "SELECT {COLUMNS} FROM operations WHERE (of = ?1 AND kind IN ('cancel', 'annul')) \
+             OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC"
+        );
+        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        for row in query.query_map([id], read_row).map_err(reading)? {
+            let record = parse(&row.map_err(reading)?)?;
+            if !matches!(&record, Record::Entry(entry) if entry.was_dropped()) {
+                return Ok(Some(record.operation().id.clone()));
+            }
+        }
+        Ok(None)
     }
 }
 

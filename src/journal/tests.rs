@@ -9,9 +9,9 @@ use crate::api::till::{Archive, OperationsQuery};
 use crate::clock::Now;
 use crate::core::Core;
 use crate::core::event::{Event, Settings, Step};
-use crate::core::record::Account;
+use crate::core::record::{Account, EntryRequest};
 use crate::core::validate::tests::request;
-use crate::operation::{Kind, Mode, State, Undo};
+use crate::operation::{CancellationRequest, Kind, Mode, State, Undo};
 use crate::service::call::{Failure, Heard};
 
 fn core(restored: Restored) -> (Core, Step) {
@@ -569,19 +569,45 @@ fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
     let (mut core, _) = core(journal.restore().unwrap());
     released(&mut journal, &mut core, "owed");
     let reader = ShiftReader::open(&path, "24112026").unwrap();
-    let undoings = |id: &str| {
+    let undoings = |journal: &Journal, id: &str| {
         let record = journal.find(id).unwrap().unwrap();
         let undoings = reader.undoings_of(&record).unwrap();
         let ids = undoings.into_iter().map(|entry| entry.operation.id);
         ids.collect::<Vec<_>>()
     };
     assert_eq!(
-        (undoings("owed"), undoings("~1")),
+        (undoings(&journal, "owed"), undoings(&journal, "~1")),
         (vec!["~1".into()], vec![])
     );
     let to_recheck = |id: &str| reader.to_recheck(id).unwrap();
     assert_eq!(to_recheck("owed").as_deref(), Some("~1"));
-    let forget = "DELETE FROM operations WHERE id = '~1'";
+    // A cancellation that was told as not made is none, unless it is asked for again itself.
+    let Record::Entry(mut dropped) = journal.find("~1").unwrap().unwrap() else {
+        panic!("an undoing is an entry");
+    };
+    let request = CancellationRequest {
+        operation: "owed".into(),
+        annul: false,
+    };
+    dropped.request = EntryRequest::Cancellation(request);
+    dropped.operation.id = "c1".into();
+    for (state, rechecks, newest) in [
+        (State::Cancelled, vec![], "~1"),
+        (State::Failed, vec![], "~1"),
+        (State::Failed, vec![now(30).wall], "c1"),
+    ] {
+        dropped.operation.state = state;
+        dropped.rechecks = rechecks;
+        let (record, what, at) = (
+            Record::Entry(dropped.clone()),
+            "dropped".into(),
+            now(20).wall,
+        );
+        journal.commit(&[Write { record, what, at }]).unwrap();
+        assert_eq!(undoings(&journal, "owed"), ["~1", "c1"]);
+        assert_eq!(to_recheck("owed").as_deref(), Some(newest), "{state:?}");
+    }
+    let forget = "DELETE FROM operations WHERE of = 'owed'";
     journal.connection.execute(forget, []).unwrap();
     assert_eq!(to_recheck("owed").as_deref(), Some("owed"), "it has none");
     assert_eq!(to_recheck("nobody"), None);

@@ -26,7 +26,7 @@ fn is_unpaid(operation: &Operation) -> bool {
 /// the service knows, is being brought back, or a person has taken it over. That the payment was once seen
 /// in a status that took nothing is no such reason: no final status stays ("What nothing may assume").
 fn is_brought_back(sale: &Operation, undoings: &[EntryRecord]) -> bool {
-    let newest = undoings.last();
+    let newest = undoings.iter().rfind(|entry| !entry.was_dropped());
     if newest.is_some_and(|entry| entry.is_live() || takes_over(entry)) {
         return true;
     }

@@ -145,7 +145,9 @@ impl World<'_> {
             Kind::Sale | Kind::Refund => operation.id == id,
             Kind::CancelRefund | Kind::Card => false,
         };
-        let operations = self.records.values().map(Record::operation);
+        let stands =
+            |record: &&Record| !matches!(record, Record::Entry(entry) if entry.was_dropped());
+        let operations = self.records.values().filter(stands).map(Record::operation);
         let newest = operations
             .filter(|operation| is_it(operation))
             .max_by_key(|operation| self.made.get(&operation.id));
