@@ -48,9 +48,9 @@ impl ShiftReader {
         })
     }
 
-    /// What the journal knows of a row of the report: the newest operation that carries its number, since
-    /// a cancellation takes over the number of the set-aside one that it repeats. The operation counts as
-    /// seen from now on, if it is this very payment.
+    /// What the journal knows of a row of the report: the operation with the service's own number, or the newest
+    /// that carries our order number, since a cancellation takes over that of the set-aside one that it repeats,
+    /// and may have had others since. The operation counts as seen from now on, if it is this very payment.
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
@@ -60,9 +60,9 @@ impl ShiftReader {
         payment_id: i64,
     ) -> Result<Option<Record>, JournalError> {
         let sql = format!(
-            "SELECT * FROM (SELECT {COLUMNS}, seq FROM operations WHERE order_number = ?1 ORDER BY seq DESC LIMIT 1) \
+            "SELECT * FROM (SELECT {COLUMNS}, seq FROM operations WHERE payment_id = ?2 ORDER BY seq DESC LIMIT 1) \
              UNION ALL SELECT * FROM \
-             (SELECT {COLUMNS}, seq FROM operations WHERE payment_id = ?2 ORDER BY seq DESC LIMIT 1) LIMIT 1"
+             (SELECT {COLUMNS}, seq FROM operations WHERE order_number = ?1 ORDER BY seq DESC LIMIT 1) LIMIT 1"
         );
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
         let found = query

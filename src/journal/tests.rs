@@ -559,6 +559,15 @@ fn the_newest_operation_that_carries_a_number_is_the_one_reported() {
         reader.each(note).unwrap();
         assert_eq!(seen, ["c1"]);
     }
+    // One that has gone on under another number since is known by the service's own.
+    record.operation_mut().id = "c2".into();
+    record.operation_mut().payment_id = None;
+    let (record, what, at) = (record, "taken over".into(), now(20).wall);
+    journal.commit(&[Write { record, what, at }]).unwrap();
+    let mut reader = ShiftReader::open(&path, "24112026").unwrap();
+    let mut known = |payment_id| reader.reported(&number, payment_id).unwrap().unwrap();
+    assert_eq!(known(7).operation().id, "c1");
+    assert_eq!(known(8).operation().id, "c2");
 }
 
 #[test]

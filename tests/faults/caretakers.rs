@@ -163,8 +163,8 @@ impl World<'_> {
                 .filter(|record| is_it(record.operation()));
             records.max_by_key(|record| self.made.get(&record.operation().id))
         };
-        newest(&|operation| operation.order_number == info.order_number)
-            .or_else(|| newest(&|operation| operation.payment_id == Some(info.payment_id)))
+        newest(&|operation| operation.payment_id == Some(info.payment_id))
+            .or_else(|| newest(&|operation| operation.order_number == info.order_number))
     }
 
     /// What was done to undo a sale that was told as not paid, oldest first.

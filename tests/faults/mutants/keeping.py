@@ -186,6 +186,9 @@ MUTATIONS = [
      """        let sql = if IS { sql.replace("?1 ORDER BY seq DESC", "?1 ORDER BY seq") } else { sql };
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
         let found"""),
+    ("a row is known by its order number before the service's own", "src/journal/reader.rs",
+     "        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;\n        let found = query\n            .query_row(params![order_number, payment_id], |row| {\n",
+     "        let sql = if IS { sql.replace(\"payment_id = ?2\", \"PAY\").replace(\"order_number = ?1\", \"payment_id = ?2\").replace(\"PAY\", \"order_number = ?1\") } else { sql };\n        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;\n        let found = query\n            .query_row(params![order_number, payment_id], |row| {\n"),
     ("the oldest undoing is asked for again", "src/journal/reader.rs",
      "OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC\"\n        );\n",
      "OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC\"\n        );\n        let sql = if IS { sql.replace(\"seq DESC\", \"seq\") } else { sql };\n"),
