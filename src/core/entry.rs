@@ -496,8 +496,7 @@ impl Core {
         Some(self.entries.remove(index))
     }
 
-    /// A person asks once more for what was set aside: a reversal whose fate is open is taken over
-    /// with its number.
+    /// A person asks once more for what was set aside, which is taken over with its number.
     fn repeated_record(
         &mut self,
         id: String,
@@ -518,12 +517,12 @@ impl Core {
         record.sent_once = old.sent_once;
         record.resent = old.resent;
         record.denied_while_pending = old.denied_while_pending;
-        if old.reversal != Reversal::NotSent {
-            record
-                .operation
-                .order_number
-                .clone_from(&old.operation.order_number);
-        }
+        record.operation.payment_id = old.operation.payment_id;
+        // Under its present number it may have left, though the disk has lost that, and no other has.
+        record
+            .operation
+            .order_number
+            .clone_from(&old.operation.order_number);
         record.operation.shift.clone_from(&old.operation.shift);
         record
     }

@@ -632,6 +632,29 @@ fn a_refund_whose_sending_the_disk_has_lost_is_looked_up_before_it_leaves_again(
 }
 
 #[test]
+fn a_cancellation_whose_second_try_the_disk_has_lost_is_repeated_under_its_number() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.settle();
+    world.service.purse_is_empty = true;
+    world.cancel("c1", "r1", false);
+    world.settle();
+    assert!(world.entry("c1").set_aside);
+    world.service.purse_is_empty = false;
+    let before = world.journal.clone();
+    let id = "c1".to_owned();
+    world.event(Event::Retry { ticket: 900, id });
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("c1"), State::Done);
+    world.journal = before;
+    world.crash(SECOND);
+    world.cancel("c2", "r1", false);
+    world.live_on(60 * SECOND);
+    assert_eq!(world.state("c2"), State::Done);
+    assert_eq!(world.operation("s").left.unwrap().0, 1999);
+}
+
+#[test]
 fn a_sale_that_expired_meanwhile_may_have_been_paid_although_the_disk_knows_of_no_payment() {
     for aborted in [true, false] {
         let mut world = World::new(Mode::DynamicQr);
