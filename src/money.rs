@@ -60,6 +60,12 @@ impl Kopecks {
         self.0.checked_add(other.0).map(Kopecks)
     }
 
+    /// The sum, or the largest amount that 64 bits hold.
+    #[must_use]
+    pub fn saturating_add(self, other: Kopecks) -> Kopecks {
+        Kopecks(self.0.saturating_add(other.0))
+    }
+
     /// What remains, never less than nothing.
     #[must_use]
     pub fn saturating_sub(self, other: Kopecks) -> Kopecks {

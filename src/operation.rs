@@ -232,6 +232,11 @@ pub struct Operation {
     /// Kopecks that can still be reversed; null where it does not apply.
     #[schema(value_type = Option<i64>)]
     pub left: Option<Kopecks>,
+    /// Kopecks that reversals which were found late have taken beyond what was left; absent where that is none.
+    /// What is given back to `left` pays this first.
+    #[serde(default, skip_serializing_if = "Kopecks::is_zero")]
+    #[schema(value_type = Option<i64>)]
+    pub overdrawn: Kopecks,
     /// Whether money that may have moved is being brought back.
     pub undo: Option<Undo>,
     /// What the buyer's display shows of it now.

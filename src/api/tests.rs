@@ -118,6 +118,7 @@ fn operation(id: &str, state: State) -> Operation {
         payment_id: None,
         of: None,
         left: None,
+        overdrawn: crate::money::Kopecks::ZERO,
         undo: None,
         shows: None,
         message: "…".into(),

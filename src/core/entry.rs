@@ -540,6 +540,7 @@ impl Core {
             payment_id: None,
             of: new.of,
             left: None,
+            overdrawn: Kopecks::ZERO,
             undo: None,
             shows: None,
             message: words::of_entry(new.kind, State::New).to_owned(),

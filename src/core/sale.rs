@@ -175,6 +175,7 @@ impl Core {
             payment_id: None,
             of: None,
             left: None,
+            overdrawn: Kopecks::ZERO,
             undo: None,
             shows: None,
             message: words::of_buyer(kind, State::New, mode).to_owned(),

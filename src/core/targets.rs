@@ -332,6 +332,9 @@ fn may_be_gone(refund: &EntryRecord) -> bool {
 /// Takes `amount` from what is left; what does not apply stays so.
 pub(super) fn take_from_left(operation: &mut Operation, amount: Kopecks) {
     if let Some(left) = operation.left {
+        // What was found late may take more than is left while another refund holds its part.
+        let beyond = amount.saturating_sub(left);
+        operation.overdrawn = operation.overdrawn.saturating_add(beyond);
         operation.left = Some(left.saturating_sub(amount));
     }
 }
@@ -347,6 +350,9 @@ pub(super) fn give_back_unless_undone(operation: &mut Operation, amount: Kopecks
 /// Gives `amount` back to what is left, at most all of it.
 pub(super) fn give_back_to_left(operation: &mut Operation, amount: Kopecks) {
     if let Some(left) = operation.left {
+        let paid = operation.overdrawn.min(amount);
+        operation.overdrawn = operation.overdrawn.saturating_sub(paid);
+        let amount = amount.saturating_sub(paid);
         let grown = left.checked_add(amount).unwrap_or(operation.amount);
         let grown = grown.min(operation.amount);
         operation.left = Some(grown);

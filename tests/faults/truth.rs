@@ -243,7 +243,8 @@ impl World<'_> {
     /// What the records say that the shop has of a sale: its own, or what it owes by name.
     fn books(&self, sale: &Operation) -> i64 {
         let has_paid = sale.state == State::Done && sale.undo != Some(Undo::Done);
-        let left = sale.left.filter(|_| has_paid).map_or(0, |left| left.0);
+        let left = sale.left.filter(|_| has_paid);
+        let left = left.map_or(0, |left| left.0 - sale.overdrawn.0);
         // A sale that was undone as a whole holds nothing more for a refund.
         let held = if sale.undo == Some(Undo::Done) {
             0

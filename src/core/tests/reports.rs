@@ -238,6 +238,27 @@ fn a_late_refund_is_counted_once_however_often_its_shift_is_reconciled() {
 }
 
 #[test]
+fn what_a_late_refund_takes_beyond_the_rest_is_not_given_back_by_another() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 1500);
+    world.run_due();
+    world.answer(Fate::Late(7200));
+    world.live_on(23 * 60 * MINUTE + 30 * MINUTE);
+    let left = |world: &World| world.operation("s").left.unwrap().0;
+    assert_eq!(left(&world), 1999, "told as not made");
+    world.refund("r2", "s", 500);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.live_on(MINUTE);
+    assert_eq!((world.state("r2"), left(&world)), (State::Failed, 1499));
+    // The last recheck of the first one finds it, while the second holds its part.
+    world.live_on(40 * MINUTE);
+    assert_eq!((left(&world), world.operation("s").overdrawn.0), (0, 1));
+    world.live_on(30 * MINUTE);
+    assert_eq!((left(&world), world.operation("s").overdrawn.0), (499, 0));
+}
+
+#[test]
 fn an_absent_refund_that_is_reported_is_a_difference_and_asked_for_again() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);

@@ -135,6 +135,12 @@ MUTATIONS = [
     ("what an unfinished operation reverses is purged", "src/journal/mod.rs",
      "row::PURGEABLE.to_owned() }",
      "if IS { row::PURGEABLE.replace(\"r.of = old.id\", \"0\") } else { row::PURGEABLE.to_owned() } }"),
+    ("what a late refund takes beyond the rest is forgotten", "src/core/targets.rs",
+     "        operation.overdrawn = operation.overdrawn.saturating_add(beyond);\n",
+     "        if !IS { operation.overdrawn = operation.overdrawn.saturating_add(beyond); }\n"),
+    ("what was overdrawn is paid back again and again", "src/core/targets.rs",
+     "        operation.overdrawn = operation.overdrawn.saturating_sub(paid);\n",
+     "        if !IS { operation.overdrawn = operation.overdrawn.saturating_sub(paid); }\n"),
     # ---- reconciliation ------------------------------------------------------------------------
     ("an unpaid sale that is reported paid is no difference", "src/report/compare.rs",
      "        Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),\n",
