@@ -34,6 +34,7 @@ const TABLE: [(&str, &[&str]); 7] = [
             "failed: service_rejected, its undoing is set aside",
             "failed: service_protocol",
             "failed: invalid",
+            "failed for another reason, undone",
         ],
     ),
     (

@@ -1,12 +1,16 @@
 //! The promises that are checked after every step; what is checked when peace has come is in `truth`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
 use oplati::operation::{ErrorCode, Kind, Operation, State, Undo};
 use oplati::service::call::{Answer, Call, Failure, PaymentStatus};
 
 use crate::world::{Check, World};
+
+/// A write that fails is repeated every second, and one in a row of failures comes through.
+const MAX_WRITE_DELAY: Duration = Duration::from_secs(10);
 
 impl World<'_> {
     pub(crate) fn check_write(&self, record: &Record) -> Check {
@@ -92,7 +96,9 @@ impl World<'_> {
             return Ok(());
         }
         let numbers = entry.order_numbers();
-        let mut reported = self.service.reported(self.real).into_iter();
+        // The answer that decided it came before a write that may have failed for a while.
+        let asked_at = self.real.saturating_sub(MAX_WRITE_DELAY);
+        let mut reported = self.service.reported(asked_at).into_iter();
         let carried_out = reported.any(|info| {
             numbers.contains(&info.order_number)
                 && info.sum == entry.operation.amount

@@ -62,6 +62,8 @@ pub struct Service {
     pub late: Vec<(Duration, Call)>,
     /// Numbers of what was made by a second copy of one request.
     pub copies: BTreeSet<i64>,
+    /// Nobody confirms any more what is pending.
+    buyers_are_gone: bool,
 }
 
 fn refused(detail: &str) -> Answer {
@@ -243,7 +245,7 @@ impl Service {
         self.ledger.values().any(|row| {
             let waits = match row.target {
                 Some(_) => self.quirks.slow_reversals_s != NEVER_S,
-                None => !self.quirks.pending_for_ever,
+                None => !self.quirks.pending_for_ever || !self.buyers_are_gone,
             };
             row.info.order_number == *order_number
                 && row.info.status == PaymentStatus::InProgress
@@ -521,6 +523,7 @@ impl Service {
 
     /// What gets better does: nobody is asked any more, and no status is odd.
     pub fn heal(&mut self, mono: Duration) {
+        self.buyers_are_gone = true;
         let never = self.quirks.slow_reversals_s == NEVER_S;
         self.quirks.heal();
         if self.quirks.for_ever {

@@ -40,6 +40,11 @@ impl Store {
             control: Connection::open(&name).unwrap(),
             name,
         };
+        // A step writes few bytes to many pages, and each page is copied before it is changed.
+        store
+            .control
+            .pragma_update(None, "page_size", 1024)
+            .unwrap();
         drop(store.journal());
         store.control.execute_batch(FUSE).unwrap();
         store
