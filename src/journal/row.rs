@@ -247,7 +247,7 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
         asked,
         rest,
     ];
-    let run = |sql| {
+    let run = |sql: &str| {
         connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(row))
