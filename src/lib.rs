@@ -2,7 +2,7 @@
 //!
 //! The map, in the order in which data flows:
 //!
-//! - [`config`]: what the administrator wants · [`exit`], [`log`], [`clock`], [`causes`]: process
+//! - [`config`]: what the administrator wants · [`exit`], [`log`], [`clock`], [`causes`], [`regular_file`]: process
 //! - [`discover`]: what is plugged in · [`profile`]: what is known about it
 //! - [`scanner`]: codes come in · [`display`]: scenes go out
 //! - [`operation`], [`money`], [`problem`], [`secret`]: the words that everybody uses
@@ -34,6 +34,7 @@ pub mod money;
 pub mod operation;
 pub mod problem;
 pub mod profile;
+pub mod regular_file;
 pub mod report;
 pub mod scanner;
 pub mod secret;

@@ -16,6 +16,7 @@ use super::answer::{invalid, not_found, path_id, query};
 use super::routes::{PathId, read};
 use crate::api::till::OperationStep;
 use crate::problem::{Code, Problem};
+use crate::regular_file::off_thread;
 
 /// Most lines of the log at once.
 const MOST_LINES: usize = 500;
@@ -68,7 +69,7 @@ pub(super) async fn get_log(
         )));
     }
     let path = Arc::clone(&api.till.log);
-    let told = tokio::task::spawn_blocking(move || crate::log::tail(&path, lines)).await;
+    let told = off_thread(move || crate::log::tail(&path, lines)).await;
     let told = told.map_err(|_| Problem::temporarily_unavailable())?;
     let lines = told.map_err(|error| {
         Problem::new(
@@ -84,7 +85,7 @@ pub(super) async fn get_log(
 #[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain; version=0.0.4", description = "The text format of Prometheus")))]
 pub(super) async fn get_metrics(State(api): State<Api>) -> Result<Response, Problem> {
     let (watch, metrics) = (Arc::clone(&api.till.watch), Arc::clone(&api.till.metrics));
-    let text = tokio::task::spawn_blocking(move || metrics.text(&watch.health(), &watch.devices()));
+    let text = off_thread(move || metrics.text(&watch.health(), &watch.devices()));
     let text = text.await.map_err(|_| Problem::temporarily_unavailable())?;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -2,13 +2,20 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
+use crate::regular_file;
 use crate::secret::Secret;
 
 /// The group of tills: it may use the socket, read the token and write terminal.log, too.
 pub const TILL_GROUP: &str = "oplati-till";
+
+/// No right token file is larger.
+const MAX_TOKEN_FILE: usize = 4096;
 
 /// Why nobody can be served.
 #[derive(Debug, thiserror::Error)]
@@ -88,29 +95,40 @@ pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(bind)?;
     give_to_tills(path);
     listener.set_nonblocking(true).map_err(bind)?;
-    let identity = identity(path);
+    let identity = Identity::of(path);
     Ok(UnixDoor { listener, identity })
 }
 
-/// What tells a file from every other that ever was at its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What tells a file from every other that ever is at its path: its device and inode. Rights, owner, links
+/// and times may change, and it is the same file.
+#[derive(Debug)]
 pub struct Identity {
     device: u64,
     inode: u64,
-    /// The number of a removed file's inode is soon given to another.
-    changed: (i64, i64),
+    /// As long as this is open, the inode's number is given to no other file.
+    _held: OwnedFd,
 }
 
-/// Who is at a path; `None` when nobody is.
-#[must_use]
-pub fn identity(path: &Path) -> Option<Identity> {
-    use std::os::unix::fs::MetadataExt as _;
-    let facts = std::fs::metadata(path).ok()?;
-    Some(Identity {
-        device: facts.dev(),
-        inode: facts.ino(),
-        changed: (facts.ctime(), facts.ctime_nsec()),
-    })
+impl Identity {
+    /// Of the file that is at a path now; `None` when there is none.
+    fn of(path: &Path) -> Option<Identity> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let held = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()?;
+        let facts = rustix::fs::fstat(&held).ok()?;
+        Some(Identity {
+            device: facts.st_dev,
+            inode: facts.st_ino,
+            _held: held,
+        })
+    }
+
+    /// Whether that file is at a path.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(path)
+            .is_ok_and(|facts| (facts.dev(), facts.ino()) == (self.device, self.inode))
+    }
 }
 
 /// Listens on loopback.
@@ -218,7 +236,7 @@ pub fn load_or_make_token(path: &Path) -> Result<Secret, ListenError> {
         path: path.to_owned(),
         what,
     };
-    match std::fs::read(path) {
+    match regular_file::read(path, MAX_TOKEN_FILE) {
         Ok(bytes) => {
             let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
             if mode.map_err(|error| wrong(format!("cannot be examined: {error}")))? & 0o007 != 0 {
@@ -288,18 +306,35 @@ mod tests {
             error.contains(&format!("pid {}", std::process::id())),
             "{error}"
         );
-        assert_eq!(first.identity, identity(&path));
         drop(first);
         let second = bind_unix(&path).unwrap();
+        let made = second.identity.unwrap();
+        assert!(made.is_at(&path));
         // However soon after, a socket that was removed or replaced is not the one that was made.
+        drop(second.listener);
         std::fs::remove_file(&path).unwrap();
-        assert_ne!(identity(&path), second.identity);
-        let third = bind_unix(&path).unwrap();
-        assert_ne!(third.identity, second.identity);
+        assert!(!made.is_at(&path));
+        let _third = bind_unix(&path).unwrap();
+        assert!(!made.is_at(&path));
         let file = folder.path().join("file");
         std::fs::write(&file, "kept").unwrap();
         assert!(bind_unix(&file).is_err());
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
+    }
+
+    #[test]
+    fn a_socket_with_other_rights_links_and_times_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("till.sock");
+        let made = bind_unix(&path).unwrap().identity.unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        std::fs::hard_link(&path, folder.path().join("link")).unwrap();
+        assert!(made.is_at(&path));
+        let elsewhere = folder.path().join("elsewhere");
+        std::fs::rename(&path, &elsewhere).unwrap();
+        assert!(!made.is_at(&path));
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(made.is_at(&path), "callers reach it by the link");
     }
 
     #[test]

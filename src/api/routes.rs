@@ -27,6 +27,7 @@ use crate::operation::{
     State as OperationState, Verdict, Wish,
 };
 use crate::problem::{Code, Problem};
+use crate::regular_file::off_thread;
 use crate::report::Reconciliation;
 use crate::secret::Secret;
 use crate::selftest::closed_loop::{MOST_SCANS, USUAL_SCANS};
@@ -73,9 +74,8 @@ pub(super) async fn read<T: Send + 'static>(
     read: impl FnOnce(&dyn Archive) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let archive = Arc::clone(&api.till.archive);
-    let task = tokio::task::spawn_blocking(move || read(&*archive));
-    task.await
-        .unwrap_or_else(|_| Err(Problem::temporarily_unavailable()))
+    let read = off_thread(move || read(&*archive)).await;
+    read.unwrap_or_else(|_| Err(Problem::temporarily_unavailable()))
 }
 
 /// Begins a sale.
@@ -544,7 +544,7 @@ pub(super) async fn get_health(
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
     let watch = Arc::clone(&api.till.watch);
-    let health = tokio::task::spawn_blocking(move || watch.health()).await;
+    let health = off_thread(move || watch.health()).await;
     let health = health.map_err(|_| Problem::temporarily_unavailable())?;
     Ok(match caller {
         Caller::Trusted => Json(health).into_response(),

@@ -19,6 +19,7 @@ use crate::core::event::{Event, RequestId, Ticket};
 use crate::daemon::bench::{self, Bench};
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
+use crate::daemon::watchdog::Watchdog;
 use crate::display::Displays;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
 use crate::journal::{Journal, Lock};
@@ -91,6 +92,7 @@ pub(super) struct Parts {
     pub displays: Arc<Displays>,
     pub notices: Arc<Notices>,
     pub shared: Arc<Shared>,
+    pub watchdog: Watchdog,
     pub stop: watch::Receiver<bool>,
 }
 
@@ -121,7 +123,7 @@ impl CoreLoop {
         self.let_out(first).await;
         while !self.is_over() {
             self.publish_status();
-            notify_watchdog();
+            self.parts.watchdog.notify();
             self.pass_on_service_clock().await;
             self.drop_gone_callers().await;
             self.pulse();
@@ -432,7 +434,7 @@ impl CoreLoop {
     }
 
     async fn wait_for_disk(&mut self, retry_at: Duration) {
-        notify_watchdog();
+        self.parts.watchdog.notify();
         let wait = retry_at.saturating_sub(self.parts.clock.now().mono);
         let mut stop = self.parts.stop.clone();
         tokio::select! {
@@ -459,11 +461,4 @@ async fn until_a_caller_is_gone(askers: &mut BTreeMap<Ticket, Asker>) {
 /// A till that does not listen any more will ask again.
 pub(super) fn tell<T>(answer: Answer<T>, result: Result<T, Problem>) {
     drop(answer.send(result));
-}
-
-/// Only the core shows that it lives: a stuck core must be restarted.
-pub(super) fn notify_watchdog() {
-    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
-        tracing::trace!(%error, "No watchdog");
-    }
 }

@@ -1,6 +1,6 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is, `reconciled`: what came of it · `state_file`: what is kept of it · `predecessor`: the process before · `shared`: what the parts tell of themselves · `tallies`: counters of devices
+//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is, `reconciled`: what came of it · `state_file`: what is kept of it · `process`: its life and its signals · `predecessor`: the process before · `shared`: what the parts tell of themselves · `tallies`: counters of devices · `watchdog`: what systemd is told
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
@@ -11,6 +11,7 @@ mod daily_check;
 mod devices;
 mod effects;
 mod predecessor;
+mod process;
 mod reconciled;
 mod reconciler;
 mod refusal;
@@ -19,6 +20,7 @@ mod shared;
 mod state_file;
 mod tallies;
 mod telling;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,9 +28,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::api::listen::{self, ListenError, UnixDoor};
@@ -54,11 +55,18 @@ use reconciled::Reconciled;
 use reconciler::Reconciler;
 use shared::{Calls, Shared};
 use tallies::Tallies;
+use watchdog::Watchdog;
+
+pub use process::run;
 
 /// Commands of tills that may wait for the core.
 const COMMANDS: usize = 64;
 /// Answers of the service and scans that may wait for the core.
 const INBOUND: usize = 256;
+/// A part that is told to stop gets this time.
+const PART_END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a part that is told to stop is looked after.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Where the daemon lives.
 #[derive(Clone, Debug)]
@@ -129,6 +137,8 @@ pub struct Daemon {
     scans: JoinHandle<()>,
     displays: Arc<Displays>,
     shared: Arc<Shared>,
+    /// How long the HTTP thread waits for requests that are under way.
+    patience: Duration,
 }
 
 /// Starts the daemon; when this returns, the API listens.
@@ -151,13 +161,17 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         Ok::<_, ListenError>((listen::bind_tcp(address)?, token))
     });
     let tcp = tcp.transpose()?;
-    if tcp.is_none() {
-        // A till that changes over to TCP finds its key waiting.
-        listen::load_or_make_token(&config.till.token_file)?;
-    }
     let clock = Clock::start();
     let opened = open_journal(&paths.journal(), engine_settings(config)?, clock)?;
     let mut advice = advice(&loaded);
+    if tcp.is_none()
+        // A till that changes over to TCP finds its key waiting; nobody needs it before.
+        && let Err(error) = listen::load_or_make_token(&config.till.token_file)
+    {
+        let error = crate::causes::with_causes(&error);
+        tracing::warn!(%error, "The key for TCP cannot be used");
+        advice.push(format!("Ключ для TCP: {error}"));
+    }
     let look = Look::of(config, logo(config, &mut advice));
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
     let displays = displays.map_err(|source| DaemonError::System {
@@ -215,6 +229,8 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let patience = config.main.timeout * 2 + Duration::from_secs(1);
     let calls = (shared.calls.clone(), patience);
     let (http, io) = start_http(till, unix, tcp, stopped.clone(), calls)?;
+    let watchdog = Watchdog::new(clock);
+    io.spawn(watchdog.clone().beat());
     let heart: Heart = match opened.engine {
         Ok((engine, first)) => {
             if let (Some(at), Some(client)) = (config.main.reconcile_at, client.clone()) {
@@ -237,6 +253,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
                 displays: displays.clone(),
                 notices,
                 shared: shared.clone(),
+                watchdog,
                 stop: stopped,
             };
             Box::pin(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
@@ -252,6 +269,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
                 inbound_queue,
                 stopped,
                 devices::PassOn::new(shared.scanners()),
+                watchdog,
             );
             Box::pin(async {
                 refused.await;
@@ -287,6 +305,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         scans,
         displays,
         shared,
+        patience,
     })
 }
 
@@ -349,32 +368,38 @@ impl Daemon {
     /// Whether a part that everything depends on has ended by itself, or nobody can reach it any more.
     #[must_use]
     pub fn failed(&self) -> bool {
-        let unreachable = !is_there(&self.socket, self.socket_identity);
+        let unreachable = !self.socket_is_there();
         if unreachable {
             tracing::error!(socket = %self.socket.display(), "The socket was removed: no till can call");
         }
         unreachable || self.core.is_finished() || self.http.is_finished()
     }
 
+    /// Whether the socket is there, and the one that this daemon made.
+    fn socket_is_there(&self) -> bool {
+        let made = self.socket_identity.as_ref();
+        made.is_some_and(|made| made.is_at(&self.socket))
+    }
+
     /// Stops all parts. What a request under way will bring is not waited for by the core: the journal
-    /// knows of it, and the next start looks it up.
+    /// knows of it, and the next start looks it up. A part that hangs is left behind.
     pub fn stop(self) {
+        let is_there = self.socket_is_there();
         self.stop.send_replace(true);
+        let (shared, scanners) = (self.shared.clone(), self.shared.clone());
         // Scanners that have stopped are in no list any more.
-        self.shared.save_tallies();
-        self.shared.scanners().stop();
-        let lock = self.core.join().unwrap_or_else(|_| {
-            tracing::error!(name = "core", "A thread died");
-            None
-        });
-        for (name, thread) in [("http", self.http), ("scans", self.scans)] {
-            if thread.join().is_err() {
-                tracing::error!(name, "A thread died");
-            }
-        }
+        end_of(
+            "tallies",
+            spawn("oplati-tallies", move || shared.save_tallies()),
+        );
+        scanners.scanners().stop();
+        let lock = ended("core", self.core, PART_END_TIMEOUT).flatten();
+        // Nobody draws any more, and what could be paid must not stay while a request is waited for.
         self.displays.stop();
+        ended("http", self.http, self.patience + PART_END_TIMEOUT);
+        ended("scans", self.scans, PART_END_TIMEOUT);
         // Another daemon may have taken the place of a socket that somebody removed.
-        if is_there(&self.socket, self.socket_identity) {
+        if is_there {
             drop(std::fs::remove_file(&self.socket));
         }
         // The last request has ended: now another process may count from here how long one was lost.
@@ -383,57 +408,29 @@ impl Daemon {
     }
 }
 
-/// Whether the socket is there, and the one that this daemon made.
-fn is_there(socket: &Path, made: Option<listen::Identity>) -> bool {
-    made.is_some() && listen::identity(socket) == made
-}
-
-/// `oplati daemon`: runs until SIGTERM or SIGINT.
-///
-/// # Errors
-/// [`DaemonError`].
-pub fn run(options: &Options) -> Result<(), DaemonError> {
-    let system = |source| DaemonError::System {
-        what: "signals",
-        source,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system)?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-        let journal = Paths::below(&options.root).journal();
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            () = predecessor::ends(&journal) => {}
-        }
-        let daemon = start(options)?;
-        notify(sd_notify::NotifyState::Ready);
-        let mut look = tokio::time::interval(Duration::from_secs(1));
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = look.tick() => if daemon.failed() {
-                    tracing::error!("A vital part ended by itself");
-                    daemon.stop();
-                    return Err(DaemonError::PartDied);
-                },
-            }
-        }
-        notify(sd_notify::NotifyState::Stopping);
-        daemon.stop();
-        Ok(())
-    })
-}
-
-fn notify(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "systemd does not listen");
+/// Waits for a part's thread that was made for the end alone.
+fn end_of(name: &'static str, thread: Result<JoinHandle<()>, DaemonError>) {
+    if let Ok(thread) = thread {
+        ended(name, thread, PART_END_TIMEOUT);
     }
+}
+
+/// What a part leaves when it ends; `None` when it died, or hangs and is left behind: a disk or a share that does not
+/// answer keeps no daemon from ending.
+fn ended<T>(name: &'static str, thread: JoinHandle<T>, limit: Duration) -> Option<T> {
+    let deadline = Instant::now() + limit;
+    while !thread.is_finished() {
+        if Instant::now() >= deadline {
+            tracing::error!(name, "A thread hangs and is left behind");
+            return None;
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+    let left = thread.join();
+    if left.is_err() {
+        tracing::error!(name, "A thread died");
+    }
+    left.ok()
 }
 
 fn spawn<T: Send + 'static>(

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
 use crate::problem::{Code, Problem};
+use crate::regular_file::off_thread;
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
 use crate::service::Client;
 use crate::service::call::Failure;
@@ -45,7 +46,9 @@ impl Reconciler {
     async fn run(&self, shift: String) -> Outcome {
         let _running = self.running.try_lock().map_err(|_| busy())?;
         // A broken template is told before anybody is asked for a hundred thousand rows.
-        let template = Template::load(&self.template);
+        let path = self.template.clone();
+        let template = off_thread(move || Template::load(&path)).await;
+        let template = template.map_err(|error| bad_template(&with_causes(&error)))?;
         let template = template.map_err(|error| bad_template(&with_causes(&error)))?;
         let compared = self.compare(&shift).await?;
         self.reconciled.seen(&shift, compared.count());
@@ -90,7 +93,10 @@ impl Reconciler {
     }
 
     async fn read_both(&self, client: &Client, shift: &str) -> Result<Compared, Problem> {
-        let reader = ShiftReader::open(&self.journal, shift).map_err(|e| unreadable(&e))?;
+        let (journal, of) = (self.journal.clone(), shift.to_owned());
+        let reader = off_thread(move || ShiftReader::open(&journal, &of)).await;
+        let reader = reader.map_err(|error| unreadable(&error))?;
+        let reader = reader.map_err(|error| unreadable(&error))?;
         let state = Arc::new(std::sync::Mutex::new((reader, Comparison::default(), None)));
         let shared = Arc::clone(&state);
         let told = client
@@ -137,8 +143,12 @@ impl Reconciler {
     /// What the till was told as not carried out is in the report after all: the core asks for it once more,
     /// and brings it back.
     async fn look_again(&self, shift: &str, operation: &str) {
-        let found =
-            ShiftReader::open(&self.journal, shift).and_then(|reader| reader.to_recheck(operation));
+        let (journal, of, wanted) = (self.journal.clone(), shift.to_owned(), operation.to_owned());
+        let found = off_thread(move || ShiftReader::open(&journal, &of)?.to_recheck(&wanted)).await;
+        let found = found.unwrap_or_else(|error| {
+            drop(unreadable(&error));
+            Ok(None)
+        });
         match found {
             Ok(Some(id)) => {
                 tracing::error!(operation, recheck = %id, "Reported by the service, though it was absent or took nothing");
@@ -176,7 +186,7 @@ fn no_report(failure: &Failure) -> Problem {
     )
 }
 
-fn unreadable(error: &JournalError) -> Problem {
+fn unreadable(error: &dyn std::error::Error) -> Problem {
     tracing::error!(error = %with_causes(error), "The journal cannot be read");
     Problem::new(
         Code::Storage,

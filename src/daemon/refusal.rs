@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::core_loop::Inbound;
 use super::devices::PassOn;
+use super::watchdog::Watchdog;
 use crate::api::till::{Answer, Command};
 use crate::journal::{Journal, JournalError};
 use crate::problem::{Code, Problem};
@@ -55,6 +56,7 @@ pub(super) async fn refuse(
     mut inbound: mpsc::Receiver<Inbound>,
     mut stop: watch::Receiver<bool>,
     mut pass_on: PassOn,
+    watchdog: Watchdog,
 ) {
     let mut again = tokio::time::interval(AGAIN);
     again.tick().await;
@@ -70,7 +72,7 @@ pub(super) async fn refuse(
                 }
             }
         }
-        super::core_loop::notify_watchdog();
+        watchdog.notify();
     }
 }
 

@@ -2,15 +2,16 @@
 //! aside, and what it held begins anew.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::regular_file;
+
 /// No right file is larger.
-const MAX_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
 
 /// When a file that was written must be on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +37,7 @@ pub(super) fn read<T: Default + DeserializeOwned>(path: &Path, what: &str) -> T 
 }
 
 fn parsed<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
-    let mut text = String::new();
-    File::options()
-        .read(true)
-        // A pipe in its place stops nobody.
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?
-        .take(MAX_BYTES)
-        .read_to_string(&mut text)?;
+    let text = regular_file::read_text(path, MAX_BYTES)?;
     serde_json::from_str(&text).map_err(io::Error::other)
 }
 

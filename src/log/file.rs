@@ -12,6 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,12 +30,22 @@ const FOLDER_MODE: u32 = 0o775;
 /// What is made in such a folder has its group.
 const SETGID: u32 = 0o2000;
 
+/// How often [`reopen`] was called in this process.
+static REOPENINGS: AtomicU64 = AtomicU64::new(0);
+
+/// Has `terminal.log` opened anew with the next line, also where it has failed a moment ago: whoever rotates it by
+/// hand sends SIGHUP.
+pub fn reopen() {
+    REOPENINGS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// The file, opened when it is needed.
 #[derive(Debug)]
 pub struct TerminalLog {
     path: PathBuf,
     state: Mutex<State>,
     retry_after: Duration,
+    reopenings: &'static AtomicU64,
     /// oplati-till; `None` on a machine without it, such as a developer's.
     group: Option<u32>,
 }
@@ -43,6 +54,8 @@ pub struct TerminalLog {
 struct State {
     open: Option<File>,
     failed_at: Option<Instant>,
+    /// Of the calls of [`reopen`], as many as were obeyed.
+    reopened: u64,
     complained: bool,
     /// It was said that files cannot be given to the till program's group.
     told_of_group: bool,
@@ -58,12 +71,18 @@ impl TerminalLog {
             path,
             state: Mutex::default(),
             retry_after: RETRY_AFTER,
+            reopenings: &REOPENINGS,
             group: group_id(TILL_GROUP),
         }
     }
 
     fn append(&self, line: &[u8]) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let reopenings = self.reopenings.load(Ordering::Relaxed);
+        if std::mem::replace(&mut state.reopened, reopenings) != reopenings {
+            state.open = None;
+            state.failed_at = None;
+        }
         if state
             .failed_at
             .is_some_and(|at| at.elapsed() < self.retry_after)
@@ -407,6 +426,23 @@ mod tests {
             !log.state.lock().unwrap().complained,
             "the next failure is told again"
         );
+    }
+
+    #[test]
+    fn who_asks_for_the_file_anew_gets_it_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let blocker = folder.path().join("current");
+        fs::write(&blocker, b"").unwrap();
+        let path = blocker.join("terminal.log");
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let mut log = TerminalLog::new(path.clone());
+        // No other test's log is opened anew.
+        log.reopenings = &CALLS;
+        log.append(b"lost\n");
+        fs::remove_file(&blocker).unwrap();
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        log.append(b"kept\n");
+        assert_eq!(lines(&path), ["kept"]);
     }
 
     #[test]

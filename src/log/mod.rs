@@ -29,6 +29,7 @@ use line::{Dress, EscapedFields, Lines};
 use native::Native;
 use screen::Screen;
 
+pub use file::reopen;
 pub(crate) use line::is_unsafe;
 pub use tail::{end, tail};
 

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use super::display::DisplayProfile;
 use super::schema::{Match, Profile};
 use crate::config::{DisplayDevice, DisplaySettings, ScannerSettings};
+use crate::regular_file;
 
 /// Name and text of each built-in file.
 const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
 /// Largest file that is read.
-const MAX_FILE: u64 = 64 * 1024;
+const MAX_FILE: usize = 64 * 1024;
 /// Most files of a shop.
 const MOST_FILES: usize = 200;
 
@@ -307,14 +308,7 @@ fn read(path: &Path) -> Result<String, ProfileError> {
         path: path.to_owned(),
         source,
     };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > MAX_FILE {
-        return Err(ProfileError::Bad {
-            path: path.to_owned(),
-            reason: format!("{size} bytes: at most {MAX_FILE} are read"),
-        });
-    }
-    std::fs::read_to_string(path).map_err(failed)
+    regular_file::read_text(path, MAX_FILE).map_err(failed)
 }
 
 /// Reads one file; its name must be its id.

@@ -2,7 +2,6 @@
 //! template itself, for whoever edits it in a shop.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use roxmltree::{Document, Node};
 
 use super::{DEFAULT_TEMPLATE, Difference, Reconciliation, Total};
 use crate::money::Kopecks;
+use crate::regular_file;
 
 /// Columns of receipt printers.
 const WIDTHS: std::ops::RangeInclusive<usize> = 32..=48;
@@ -130,18 +130,13 @@ impl Template {
     /// # Errors
     /// [`TemplateError`]; the file is left alone.
     pub fn load(path: &Path) -> Result<Template, TemplateError> {
-        let file = match std::fs::File::open(path) {
-            Ok(file) => file,
+        let text = match regular_file::read_text(path, MAX_BYTES) {
+            Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Template::parse(DEFAULT_TEMPLATE);
             }
             Err(source) => return Err(TemplateError::Unreadable(source)),
         };
-        let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-        let mut text = String::new();
-        file.take(most.saturating_add(1))
-            .read_to_string(&mut text)
-            .map_err(TemplateError::Unreadable)?;
         Template::parse(&text)
     }
 

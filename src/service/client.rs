@@ -326,9 +326,8 @@ impl Client {
         }
         let mut known = self.token.lock().await;
         if known.is_none() {
-            *known = match token::read(&self.settings.token_path)
-                .map_err(|error| token_failure(&error))?
-            {
+            let read = token::within_time(&self.settings.token_path, token::read).await;
+            *known = match read.map_err(|error| token_failure(&error))? {
                 Some(token) => Some(token),
                 None => Some(self.ask_for_token(operation).await?),
             };
@@ -337,8 +336,9 @@ impl Client {
     }
 
     async fn ask_for_token(&self, operation: &str) -> Result<Secret, Failure> {
-        let prepared =
-            Prepared::make(&self.settings.token_path).map_err(|error| token_failure(&error))?;
+        let path = &self.settings.token_path;
+        let prepared = token::within_time(path, Prepared::make).await;
+        let prepared = prepared.map_err(|error| token_failure(&error))?;
         let request = with_body(
             self.moving.post(format!("{}{}", self.base, wire::TOKENS)),
             &serde_json::Map::new(),
@@ -357,7 +357,8 @@ impl Client {
         let answer: wire::TokenAnswer = wire::object(&raw.body).map_err(|_| no_token("none"))?;
         let token = token::check(answer.token.as_bytes())
             .map_err(|what| no_token(&format!("one that is {what}")))?;
-        match prepared.keep(&token) {
+        let received = token.clone();
+        match token::within_time(path, move |_| prepared.keep(&received)).await {
             Ok(()) => tracing::info!("The token was received and kept"),
             Err(error) => {
                 tracing::error!(error = %with_causes(&error), "The token was received but cannot be kept; it lasts until the next start");

@@ -4,14 +4,16 @@
 //! merchant's account. So the file that will hold it is written and synced *before* the token is
 //! asked for: a full disk or a read-only one shows while nothing is lost.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::regular_file;
 use crate::secret::Secret;
 
 /// Longest token that is believed, and the room that is made before it is asked for.
 const MAX_TOKEN_BYTES: usize = 4096;
+const TOO_LONG: &str = "longer than 4096 bytes";
 
 /// What is wrong with token.conf.
 #[derive(Debug, thiserror::Error)]
@@ -46,25 +48,45 @@ pub enum TokenError {
     },
 }
 
+/// Touches the file at `path` in a thread of its own: a share that hangs must not keep the thread that serves tills.
+///
+/// # Errors
+/// [`TokenError`]; [`TokenError::Unreadable`] for a disk that does not answer.
+pub(super) async fn within_time<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(&Path) -> Result<T, TokenError> + Send + 'static,
+) -> Result<T, TokenError> {
+    let own = path.to_owned();
+    let done = regular_file::off_thread(move || work(&own)).await;
+    done.unwrap_or_else(|source| {
+        Err(TokenError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })
+    })
+}
+
 /// Reads the token; `None` when there is no file.
 ///
 /// # Errors
 /// [`TokenError`]: nobody may ask for another token then.
 pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
-    let unreadable = |source| TokenError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
+    let bytes = match regular_file::read(path, MAX_TOKEN_BYTES) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return left_behind(path),
-        Err(error) => return Err(unreadable(error)),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return Err(TokenError::Damaged {
+                path: path.to_owned(),
+                what: TOO_LONG,
+            });
+        }
+        Err(source) => {
+            return Err(TokenError::Unreadable {
+                path: path.to_owned(),
+                source,
+            });
+        }
     };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_TOKEN_BYTES + 1).unwrap_or(u64::MAX);
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
     check(&bytes).map(Some).map_err(|what| TokenError::Damaged {
         path: path.to_owned(),
         what,
@@ -75,7 +97,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
 /// that cannot be read may hold it, and is no reason to ask for another.
 fn left_behind(path: &Path) -> Result<Option<Secret>, TokenError> {
     let temporary = temporary(path);
-    let bytes = match std::fs::read(&temporary) {
+    let bytes = match regular_file::read(&temporary, MAX_TOKEN_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {
@@ -106,7 +128,7 @@ fn temporary(path: &Path) -> PathBuf {
 /// One line of printable ASCII; white space around it means nothing.
 pub(super) fn check(bytes: &[u8]) -> Result<Secret, &'static str> {
     if bytes.len() > MAX_TOKEN_BYTES {
-        return Err("longer than 4096 bytes");
+        return Err(TOO_LONG);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| "not ASCII")?.trim();
     if text.is_empty() {

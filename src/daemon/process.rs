@@ -1,0 +1,129 @@
+//! The daemon's life as a process: from its start to a signal, or to the end of a part that all depends on.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::{Daemon, DaemonError, Options, predecessor, spawn, start};
+use crate::config::Paths;
+
+/// How often the vital parts are looked after.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// A start that is told to end gets this time to end orderly; one that hangs at a file is left.
+const START_END_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// `oplati daemon`: runs until SIGTERM, SIGINT or SIGQUIT.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn run(options: &Options) -> Result<(), DaemonError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(refused)?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(refused)?;
+        let journal = Paths::below(&options.root).journal();
+        tokio::select! {
+            () = signals.end() => return Ok(()),
+            () = predecessor::ends(&journal) => {}
+        }
+        let Some(daemon) = started(options, &mut signals).await? else {
+            return Ok(());
+        };
+        notify(sd_notify::NotifyState::Ready);
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            tokio::select! {
+                () = signals.end() => break,
+                _ = look.tick() => if daemon.failed() {
+                    tracing::error!("A vital part ended by itself");
+                    daemon.stop();
+                    return Err(DaemonError::PartDied);
+                },
+            }
+        }
+        notify(sd_notify::NotifyState::Stopping);
+        daemon.stop();
+        Ok(())
+    })
+}
+
+/// Starts in a thread of its own: a signal ends also a start that hangs. `None` when it was told to end.
+async fn started(options: &Options, signals: &mut Signals) -> Result<Option<Daemon>, DaemonError> {
+    let (told, mut is_told) = oneshot::channel();
+    let options = options.clone();
+    drop(spawn("oplati-start", move || {
+        // One that nobody waits for any more is stopped here.
+        if let Err(Ok(daemon)) = told.send(start(&options)) {
+            daemon.stop();
+        }
+    })?);
+    let died = |_| DaemonError::PartDied;
+    tokio::select! {
+        daemon = &mut is_told => return daemon.map_err(died)?.map(Some),
+        () = signals.end() => {}
+    }
+    match tokio::time::timeout(START_END_TIMEOUT, is_told).await {
+        Ok(daemon) => daemon.map_err(died)??.stop(),
+        Err(_) => tracing::warn!("The start hangs and is left"),
+    }
+    Ok(None)
+}
+
+fn refused(source: std::io::Error) -> DaemonError {
+    DaemonError::System {
+        what: "signals",
+        source,
+    }
+}
+
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd does not listen");
+    }
+}
+
+/// What the process may be told. No signal that a person or a program sends by habit ends it without an order:
+/// a QR code that stays on a display could be paid.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    hangup: Signal,
+    user: [Signal; 2],
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
+            user: [
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+            ],
+        })
+    }
+
+    /// Waits until it is told to end; obeys what else it is told meanwhile.
+    async fn end(&mut self) {
+        let [first, second] = &mut self.user;
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.quit.recv() => return,
+                _ = self.hangup.recv() => {
+                    crate::log::reopen();
+                    tracing::info!("SIGHUP: terminal.log is opened anew");
+                }
+                _ = first.recv() => tracing::debug!("SIGUSR1 means nothing"),
+                _ = second.recv() => tracing::debug!("SIGUSR2 means nothing"),
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What systemd's watchdog is told: that the threads live which a till depends on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// How often a thread that serves says that it lives.
+const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// One that is silent for so long is stuck: half of the unit's `WatchdogSec`.
+const MAX_SILENCE: Duration = Duration::from_secs(30);
+
+/// The core tells systemd, and only while the thread that serves tills lives, too: a daemon that nobody can call is
+/// started anew.
+#[derive(Clone, Debug)]
+pub(super) struct Watchdog {
+    clock: Clock,
+    /// When the HTTP thread lived last, in milliseconds of the process's own clock.
+    http: Arc<AtomicU64>,
+}
+
+impl Watchdog {
+    pub(super) fn new(clock: Clock) -> Watchdog {
+        Watchdog {
+            clock,
+            http: Arc::default(),
+        }
+    }
+
+    /// Runs in the HTTP thread, as long as it does.
+    pub(super) async fn beat(self) {
+        let mut beats = tokio::time::interval(BEAT_INTERVAL);
+        loop {
+            beats.tick().await;
+            let now = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
+            self.http.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.now().mono
+    }
+
+    /// Whether everybody lives whom the core does not see.
+    fn is_served(&self, now: Duration) -> bool {
+        let last = Duration::from_millis(self.http.load(Ordering::Relaxed));
+        now.saturating_sub(last) < MAX_SILENCE
+    }
+
+    /// Called at the core's own turns: a stuck core must be restarted.
+    pub(super) fn notify(&self) {
+        if !self.is_served(self.now()) {
+            return tracing::error!(
+                "The HTTP thread is stuck: the watchdog is not told that all is well"
+            );
+        }
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
+            tracing::trace!(%error, "No watchdog");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_serves_no_more_is_seen() {
+        let watchdog = Watchdog::new(Clock::start());
+        watchdog.http.store(u64::MAX, Ordering::Relaxed);
+        let beating = tokio::spawn(watchdog.clone().beat());
+        while watchdog.http.load(Ordering::Relaxed) == u64::MAX {
+            tokio::task::yield_now().await;
+        }
+        beating.abort();
+        let last = Duration::from_millis(watchdog.http.load(Ordering::Relaxed));
+        assert!(last <= watchdog.now());
+        assert!(watchdog.is_served(last + MAX_SILENCE - Duration::from_millis(1)));
+        assert!(!watchdog.is_served(last + MAX_SILENCE));
+    }
+}

@@ -1,0 +1,65 @@
+//! Named pipes where files should be: whoever opens one waits for its other end, as for a share that hangs.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::bench::{Sim, Till, wait_for};
+
+fn pipe(till: &Till, path: &str) {
+    let path = till.path(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+}
+
+/// The API answers, and SIGTERM ends the daemon.
+fn lives_and_ends(till: &mut Till) {
+    assert_eq!(till.ask("GET", "/v1/health", json!(null)).0, 200);
+    till.daemon().signal(Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
+}
+
+#[test]
+fn a_pipe_for_the_token_refuses_the_sale_and_stops_nothing_else() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    pipe(&till, "linuxcash/cash/paysystems/oplati/token.conf");
+    till.start();
+    till.begin("s-1", 100);
+    let ended = till.until_final("s-1");
+    assert_eq!(ended["state"], "failed");
+    wait_for("the cause", || {
+        till.log().contains("not a regular file").then_some(())
+    });
+    lives_and_ends(&mut till);
+}
+
+#[test]
+fn a_pipe_for_the_template_is_named_and_stops_nothing_else() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    pipe(&till, "linuxcash/cash/reports/oplat.xml");
+    till.start();
+    let (status, problem) = till.ask("POST", "/v1/reconciliations", json!({"shift": "24112026"}));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        status == 422 && detail.contains("not a regular file"),
+        "{status} {detail}"
+    );
+    lives_and_ends(&mut till);
+}
+
+#[test]
+fn pipes_for_a_profile_and_for_a_key_that_nobody_needs_stop_nothing() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    pipe(&till, "etc/oplati/devices.d/x.toml");
+    pipe(&till, "run/oplati/till.token");
+    till.start();
+    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    assert!(
+        health["reasons"].to_string().contains("till.token"),
+        "{health}"
+    );
+    lives_and_ends(&mut till);
+}

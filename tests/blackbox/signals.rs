@@ -1,0 +1,76 @@
+//! What the daemon is told by signals, and what is done to its socket: neither ends a payment.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::bench::{Sim, Till, wait_for};
+
+/// Whether the daemon answers; what it was told before has been heard by then or is harmless later.
+fn is_alive(till: &Till) -> bool {
+    till.try_ask("GET", "/v1/health", json!(null))
+        .is_some_and(|(status, _)| status == 200)
+}
+
+#[test]
+fn signals_that_are_sent_by_habit_leave_a_sale_alone() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    for signal in [Signal::USR1, Signal::USR2, Signal::HUP, Signal::PIPE] {
+        till.daemon().signal(signal);
+    }
+    // Signals of this kind are heard in the order of their coming, at the latest with the last.
+    wait_for("the line of SIGHUP", || {
+        till.log()
+            .contains("SIGHUP: terminal.log is opened anew")
+            .then_some(())
+    });
+    assert_eq!(till.operation("s-1")["state"], "awaiting_buyer");
+    till.ask("POST", "/v1/operations/s-1/abort", json!(null));
+    assert_eq!(till.until_final("s-1")["state"], "cancelled");
+}
+
+#[test]
+fn every_signal_that_ends_the_daemon_clears_the_displays() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT] {
+        // It gives its token once.
+        let sim = Sim::start(None);
+        let more = "[Display]\ndevice = png:buyer.png@480x320\n";
+        let mut till = Till::started(&sim.url, 2, more);
+        let picture = till.path("buyer.png");
+        let idle = wait_for("the idle scene", || std::fs::read(&picture).ok());
+        till.begin("s-1", 100);
+        till.until("s-1", &["awaiting_buyer"]);
+        let is_idle = || std::fs::read(&picture).is_ok_and(|now| now == idle);
+        wait_for("the code", || (!is_idle()).then_some(()));
+        till.daemon().signal(signal);
+        assert_eq!(till.daemon().exit_code(), Some(0), "{signal:?}");
+        assert!(is_idle() || !picture.exists(), "{signal:?}");
+    }
+}
+
+#[test]
+fn what_is_done_to_the_socket_beside_moving_it_does_no_harm() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "");
+    let socket = till.path("run/oplati/till.sock");
+    let rights = |mode| std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(mode));
+    rights(0o666).unwrap();
+    std::fs::hard_link(&socket, till.path("run/oplati/link")).unwrap();
+    // It looks every second: three looks have passed, however slow the machine is.
+    for _ in 0..3 {
+        let uptime = || till.ask("GET", "/v1/health", json!(null)).1["uptime_s"].as_u64();
+        let before = uptime();
+        wait_for("a second", || (uptime() > before).then_some(()));
+    }
+    assert!(is_alive(&till));
+    std::fs::remove_file(&socket).unwrap();
+    assert_eq!(
+        till.daemon().exit_code(),
+        Some(70),
+        "one that is gone ends it"
+    );
+}
