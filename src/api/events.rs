@@ -17,8 +17,9 @@ use utoipa::IntoParams;
 use super::Api;
 use super::access::Caller;
 use super::answer::{invalid, query};
-use super::notices::{Notice, TraceKind};
+use super::notices::{Missed, Notice, TraceKind};
 use super::page::pixel_size;
+use super::seats::Sitter;
 use crate::display::{Viewer, Watching};
 use crate::problem::{Code, Problem};
 
@@ -32,8 +33,8 @@ const TAKEN: Duration = Duration::from_secs(10);
 /// Events that may wait for a slow listener; beyond that it is cut off and comes back.
 const BACKLOG: usize = 1024;
 
-/// Listeners at the same time: a stream never ends by itself, and must not take the places of calls.
-const MAX_LISTENERS: usize = 16;
+/// Listeners at the same time: each costs memory for what it has not taken yet.
+const MAX_LISTENERS: usize = 256;
 /// The same for the buyer's page, which needs no token.
 const MAX_PAGES: usize = 8;
 /// The same for windows: pages must not take their places.
@@ -78,6 +79,13 @@ fn event_of(notice: &Notice) -> Event {
         .data(notice.data.to_string())
 }
 
+fn events_of(missed: &Missed) -> impl Iterator<Item = Event> {
+    let reset = |last: u64| Event::default().id(last.to_string()).event("reset");
+    let reset = missed.untold.map(|last| reset(last).data("{}"));
+    let events = missed.events.iter().map(|notice| event_of(notice));
+    reset.into_iter().chain(events)
+}
+
 /// What else is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -97,29 +105,33 @@ fn traced(also: Option<&str>) -> Result<Vec<TraceKind>, Problem> {
         .collect()
 }
 
-/// Operations, scans, devices, queue and health as they change; `Last-Event-ID` resumes.
-#[utoipa::path(get, path = "/v1/events", params(EventsQuery), responses((status = 400, body = Problem, content_type = "application/problem+json", description = "invalid"), (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many listeners"), (status = 200, content_type = "text/event-stream", description = "Events operation, scan, device, queue, health with increasing ids")))]
+/// Operations, scans, devices, queue and health as they change; `Last-Event-ID` resumes. The first event is
+/// `reset` when what was missed since then cannot be told: look at everything anew.
+#[utoipa::path(get, path = "/v1/events", params(EventsQuery), responses((status = 400, body = Problem, content_type = "application/problem+json", description = "invalid"), (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many listeners"), (status = 200, content_type = "text/event-stream", description = "Events operation, scan, device, queue, health with increasing ids; reset first when what was missed cannot be told")))]
 pub(super) async fn get_events(
     State(api): State<Api>,
+    Extension(sitter): Extension<Sitter>,
     headers: HeaderMap,
     wanted: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Stream, Problem> {
     let wanted = traced(query(wanted)?.also.as_deref())?;
     let place = Arc::clone(&api.places.events).try_acquire_owned();
     let place = place.map_err(|_| full())?;
-    let after = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse().ok());
+    let after = headers.get("last-event-id").map(|id| {
+        let number = id.to_str().ok().and_then(|id| id.parse().ok());
+        // One that is none of ours is never told: what it stands for cannot be known.
+        number.unwrap_or(u64::MAX)
+    });
     let over = api.sessions.until_over(&headers);
     let mut traces = api.till.notices.traces();
     let (missed, mut following) = api.till.notices.subscribe(after);
     let (sender, receiver) = mpsc::channel(BACKLOG);
     let mut stop = api.stop;
     tokio::spawn(async move {
-        let _place = place;
+        let _listens = (place, sitter.waits());
         tokio::pin!(over);
-        for notice in missed {
-            if sender.send(Ok(event_of(&notice))).await.is_err() {
+        for event in events_of(&missed) {
+            if sender.send(Ok(event)).await.is_err() {
                 return;
             }
         }
@@ -127,6 +139,7 @@ pub(super) async fn get_events(
             let notice = tokio::select! {
                 _ = stop.changed() => return,
                 () = sender.closed() => return,
+                () = sitter.must_go() => return,
                 () = &mut over => return,
                 trace = traces.recv(), if !wanted.is_empty() => {
                     if let Ok(trace) = trace
@@ -175,6 +188,7 @@ pub(super) struct ViewerQuery {
 pub(super) async fn get_display_events(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    Extension(sitter): Extension<Sitter>,
     viewer: Result<Query<ViewerQuery>, QueryRejection>,
 ) -> Result<Stream, Problem> {
     let watching = enter(&api, caller, &query(viewer)?)?;
@@ -182,7 +196,7 @@ pub(super) async fn get_display_events(
     let (sender, receiver) = mpsc::channel(4);
     let mut stop = api.stop;
     tokio::spawn(async move {
-        let _watching = watching;
+        let _watches = (watching, sitter.waits());
         loop {
             let number = *numbers.borrow_and_update();
             let event = Event::default().event("scene").data(number.to_string());
@@ -192,6 +206,7 @@ pub(super) async fn get_display_events(
             tokio::select! {
                 _ = stop.changed() => return,
                 () = sender.closed() => return,
+                () = sitter.must_go() => return,
                 changed = numbers.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(HEARTBEAT) => {}
             }

@@ -7,14 +7,18 @@
 //! till's parser may choke on, and to take every end of input for a hang-up, which would leave those
 //! without an answer who have shut their half down.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Mutex;
+
+use crate::regular_file::off_thread;
 
 /// How often a caller that has shut its half down is looked after.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -42,9 +46,10 @@ impl Line {
     }
 
     /// Waits until the caller is gone.
-    pub(super) async fn gone(&self) {
+    pub(super) async fn gone(&self, lookout: &Lookout) {
         while let Ok(false) = self.has_said_all().await {}
-        while !self.is_gone() {
+        let since = Instant::now();
+        while !self.is_gone(lookout, since).await {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
@@ -72,7 +77,8 @@ impl Line {
         }
     }
 
-    fn is_gone(&self) -> bool {
+    /// Both halves are closed, or the connection is broken.
+    fn is_broken(&self) -> bool {
         let descriptor = self.descriptor();
         let mut polled = [PollFd::new(&descriptor, PollFlags::empty())];
         let at_once = Timespec {
@@ -81,33 +87,68 @@ impl Line {
         };
         let seen = poll(&mut polled, Some(&at_once));
         let [polled] = polled;
-        if seen.is_err() || !polled.revents().is_empty() {
-            // Both halves are closed, or the connection is broken.
+        seen.is_err() || !polled.revents().is_empty()
+    }
+
+    async fn is_gone(&self, lookout: &Lookout, since: Instant) -> bool {
+        if self.is_broken() {
             return true;
         }
-        let Line::Tcp(_, caller, ours) = *self else {
-            return false;
-        };
-        let table = match caller {
-            SocketAddr::V4(_) => "/proc/net/tcp",
-            SocketAddr::V6(_) => "/proc/net/tcp6",
-        };
-        // Without the table nobody can tell; the caller may ask again.
-        let table = std::fs::read_to_string(table);
-        !table.is_ok_and(|table| is_held(&table, caller, ours))
+        match *self {
+            Line::Tcp(_, caller, ours) => !lookout.is_held(caller, ours, since).await,
+            Line::Unix(_) => false,
+        }
     }
 }
 
-/// Whether a process holds the caller's end, by the kernel's table: columns 2 and 3 are the ends, 10 is
-/// the inode, which is 0 when nobody holds it any more.
-fn is_held(table: &str, caller: SocketAddr, ours: SocketAddr) -> bool {
-    let (caller, ours) = (in_table(caller), in_table(ours));
-    table.lines().any(|line| {
+/// The kernel's table of sockets, read once for all who wait for it, and in a thread that serves nobody: with many
+/// callers it is long.
+#[derive(Debug, Default)]
+pub(super) struct Lookout {
+    ipv4: Mutex<Option<Table>>,
+    ipv6: Mutex<Option<Table>>,
+}
+
+/// The ends that a process holds, as the kernel writes them, each with its other end.
+#[derive(Debug)]
+struct Table {
+    began: Instant,
+    held: HashSet<(String, String)>,
+}
+
+impl Lookout {
+    /// Whether a process holds the caller's end; a table of before `since` may not know it yet.
+    async fn is_held(&self, caller: SocketAddr, ours: SocketAddr, since: Instant) -> bool {
+        let (last, path) = match caller {
+            SocketAddr::V4(_) => (&self.ipv4, "/proc/net/tcp"),
+            SocketAddr::V6(_) => (&self.ipv6, "/proc/net/tcp6"),
+        };
+        // Whoever comes while it is being read waits here, and takes what was read.
+        let mut last = last.lock().await;
+        let now = Instant::now();
+        let is_fresh = |table: &&Table| table.began >= since && now - table.began < LOOK_INTERVAL;
+        if last.as_ref().filter(is_fresh).is_none() {
+            let read = off_thread(move || std::fs::read_to_string(path).map(|text| held(&text)));
+            // Without the table nobody can tell; the caller may ask again.
+            let held = read.await.and_then(|read| read).unwrap_or_default();
+            *last = Some(Table { began: now, held });
+        }
+        let ends = (in_table(caller), in_table(ours));
+        last.as_ref()
+            .is_some_and(|table| table.held.contains(&ends))
+    }
+}
+
+/// Columns 2 and 3 of the kernel's table are the ends, 10 is the inode, which is 0 when nobody holds the first end any
+/// more.
+fn held(table: &str) -> HashSet<(String, String)> {
+    let ends_of = |line: &str| {
         let mut columns = line.split_whitespace().skip(1);
-        columns.next() == Some(caller.as_str())
-            && columns.next() == Some(ours.as_str())
-            && columns.nth(6).is_some_and(|inode| inode != "0")
-    })
+        let ends = (columns.next()?.to_owned(), columns.next()?.to_owned());
+        let is_held = columns.nth(6).is_some_and(|inode| inode != "0");
+        is_held.then_some(ends)
+    };
+    table.lines().skip(1).filter_map(ends_of).collect()
 }
 
 /// An address as the table has it: words of the machine's byte order, hexadecimal, and the port.
@@ -129,6 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_said_all_is_there_and_who_hangs_up_is_gone() {
+        let lookout = Lookout::default();
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(door) = tokio::net::TcpListener::bind(address).await else {
                 // A machine without IPv6.
@@ -137,31 +179,33 @@ mod tests {
             let caller = net::TcpStream::connect(door.local_addr().unwrap()).unwrap();
             let (stream, _) = door.accept().await.unwrap();
             let line = Line::of(&stream).unwrap();
-            assert!(!line.is_gone());
+            assert!(!line.is_gone(&lookout, Instant::now()).await);
             caller.shutdown(std::net::Shutdown::Write).unwrap();
             assert!(line.has_said_all().await.unwrap());
-            assert!(!line.is_gone(), "{address}");
+            assert!(!line.is_gone(&lookout, Instant::now()).await, "{address}");
             drop(caller);
-            line.gone().await;
-            assert!(line.is_gone());
+            line.gone(&lookout).await;
+            assert!(line.is_gone(&lookout, Instant::now()).await);
         }
     }
 
     #[tokio::test]
     async fn the_same_on_a_unix_socket() {
+        let lookout = Lookout::default();
         let (caller, stream) = std::os::unix::net::UnixStream::pair().unwrap();
         stream.set_nonblocking(true).unwrap();
         let stream = UnixStream::from_std(stream).unwrap();
         let line = Line::of(&stream).unwrap();
         caller.shutdown(std::net::Shutdown::Write).unwrap();
         assert!(line.has_said_all().await.unwrap());
-        assert!(!line.is_gone());
+        assert!(!line.is_gone(&lookout, Instant::now()).await);
         drop(caller);
-        line.gone().await;
+        line.gone(&lookout).await;
     }
 
     #[tokio::test]
     async fn what_a_caller_says_is_no_end() {
+        let lookout = Lookout::default();
         use std::io::Write as _;
         let (mut caller, stream) = std::os::unix::net::UnixStream::pair().unwrap();
         stream.set_nonblocking(true).unwrap();
@@ -169,10 +213,10 @@ mod tests {
         caller.write_all(b"PUT").unwrap();
         tokio::select! {
             biased;
-            () = line.gone() => panic!("the caller is there"),
+            () = line.gone(&lookout) => panic!("the caller is there"),
             () = async { for _ in 0..50 { tokio::task::yield_now().await } } => {}
         }
         drop(caller);
-        line.gone().await;
+        line.gone(&lookout).await;
     }
 }

@@ -3,7 +3,7 @@
 //! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
 //! - `access`: who may call · `answer`: reading requests and writing problems
 //! - `session`, `technician`: the technician's way in, and the page
-//! - `hangup`: callers that are gone
+//! - `seats`: who is connected, and who has to go · `hangup`: callers that are gone · `patient`: those that do not read
 //! - `routes`, `events`, `inspect`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
 
 mod access;
@@ -15,7 +15,9 @@ pub mod listen;
 pub mod notices;
 mod openapi;
 pub(crate) mod page;
+mod patient;
 mod routes;
+mod seats;
 pub mod server;
 mod session;
 mod technician;
@@ -42,6 +44,7 @@ struct Api {
     till: Till,
     stop: watch::Receiver<bool>,
     places: events::Places,
+    waiting_reads: Arc<tokio::sync::Semaphore>,
     easel: page::Easel,
     sessions: Arc<session::Sessions>,
 }

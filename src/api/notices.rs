@@ -145,29 +145,47 @@ impl Notices {
         drop(self.sender.send(notice));
     }
 
-    /// The kept events after that one, and all that follow, none twice and none left out. Without a
-    /// number only what follows.
+    /// What came after that event, and all that follows, nothing twice and nothing left out. Without a number only
+    /// what follows.
     #[must_use]
-    pub fn subscribe(
-        &self,
-        after: Option<u64>,
-    ) -> (Vec<Arc<Notice>>, broadcast::Receiver<Arc<Notice>>) {
+    pub fn subscribe(&self, after: Option<u64>) -> (Missed, broadcast::Receiver<Arc<Notice>>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = self.sender.subscribe();
-        let missed = after.map(|after| {
-            kept.ring
-                .iter()
-                .filter(|notice| notice.id > after)
-                .cloned()
-                .collect()
-        });
+        let missed = after.map(|after| kept.since(after));
         (missed.unwrap_or_default(), receiver)
     }
+}
+
+impl Kept {
+    fn since(&self, after: u64) -> Missed {
+        let oldest = self.ring.front().map_or(self.next, |notice| notice.id);
+        // What was before the oldest is forgotten, or was another process's; what is yet to come was never told.
+        let is_untold = after.saturating_add(1) < oldest || after >= self.next;
+        let newer = |notice: &&Arc<Notice>| is_untold || notice.id > after;
+        Missed {
+            untold: is_untold.then_some(oldest.saturating_sub(1)),
+            events: self.ring.iter().filter(newer).cloned().collect(),
+        }
+    }
+}
+
+/// What a listener who comes back has missed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Missed {
+    /// More than the events here, which cannot be told: what the listener knows may be old, and it must look anew.
+    /// With the number up to which that holds.
+    pub untold: Option<u64>,
+    /// What can be told.
+    pub events: Vec<Arc<Notice>>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ids(missed: &Missed) -> Vec<u64> {
+        missed.events.iter().map(|notice| notice.id).collect()
+    }
 
     #[test]
     fn who_comes_back_misses_nothing_and_gets_nothing_twice() {
@@ -177,20 +195,39 @@ mod tests {
         }
         let (missed, mut following) = notices.subscribe(Some(102));
         notices.publish(NoticeKind::Health, 5.into());
-        assert_eq!(
-            missed.iter().map(|notice| notice.id).collect::<Vec<_>>(),
-            [103, 104]
-        );
+        assert_eq!(ids(&missed), [103, 104]);
         assert_eq!(following.try_recv().unwrap().id, 105);
         assert!(following.try_recv().is_err());
-        assert!(notices.subscribe(None).0.is_empty());
+        for nothing_missed in [None, Some(105)] {
+            assert_eq!(ids(&notices.subscribe(nothing_missed).0), [0; 0]);
+        }
     }
 
     #[test]
     fn the_ring_is_bounded() {
         let notices = Notices::new(0);
         (0..2500).for_each(|n| notices.publish(NoticeKind::Scan, n.into()));
-        let (missed, _) = notices.subscribe(Some(0));
-        assert_eq!((missed.len(), missed[0].id), (1000, 1500));
+        let (missed, _) = notices.subscribe(Some(1499));
+        let ids = ids(&missed);
+        assert_eq!((ids.len(), ids[0]), (1000, 1500));
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_said() {
+        let notices = Notices::new(100);
+        let untold = |after| notices.subscribe(Some(after)).0.untold;
+        // Another process's; the newest of that one may be the last before this one's first.
+        assert_eq!(
+            [5, 98, 99, 100].map(untold),
+            [Some(99), Some(99), None, Some(99)]
+        );
+        (0..1001).for_each(|n| notices.publish(NoticeKind::Scan, n.into()));
+        let past = [99, 100, 1100, 1101, u64::MAX];
+        assert_eq!(
+            past.map(untold),
+            [Some(100), None, None, Some(100), Some(100)]
+        );
+        // What is known all the same is told after it.
+        assert_eq!(ids(&notices.subscribe(Some(99)).0).len(), 1000);
     }
 }

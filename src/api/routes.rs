@@ -18,6 +18,7 @@ use super::access::Caller;
 use super::answer::{
     device_name, invalid, json, json_or_nothing, new_id, not_found, path_id, query,
 };
+use super::seats::Sitter;
 use super::till::{
     Answer, Archive, Command, Device, Health, HealthStatus, InteractiveTest, OperationsQuery,
 };
@@ -208,6 +209,7 @@ fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, not_found")))]
 pub(super) async fn get_operation(
     State(api): State<Api>,
+    Extension(sitter): Extension<Sitter>,
     id: PathId,
     wait: Result<Query<WaitQuery>, QueryRejection>,
 ) -> Result<Json<Operation>, Problem> {
@@ -228,16 +230,19 @@ pub(super) async fn get_operation(
     };
     let end = tokio::time::Instant::now() + Duration::from_secs(wait);
     let mut stop = api.stop.clone();
+    let _waits = (wait > 0).then(|| sitter.waits());
     while waits(&operation) {
         tokio::select! {
             () = tokio::time::sleep_until(end) => break,
             _ = stop.changed() => break,
+            () = sitter.must_go() => break,
             notice = notices.recv() => match notice {
                 Ok(notice) if notice.data.get("id").and_then(|id| id.as_str()) != Some(&id) => continue,
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => break,
             },
         }
+        let _turn = api.waiting_reads.acquire().await;
         operation = find(&api, &id).await?;
     }
     Ok(Json(operation))

@@ -12,13 +12,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use super::Api;
 use super::access::Door;
-use super::hangup::Line;
+use super::hangup::{Line, Lookout};
+use super::patient::{Patient, WRITE_TIMEOUT};
+use super::seats::{Seat, Seats};
 use super::session::Sessions;
 use super::till::Till;
 use crate::secret::Secret;
@@ -27,8 +29,10 @@ use crate::secret::Secret;
 const HEADERS: Duration = Duration::from_secs(10);
 /// A caller's headers may be this large.
 const MAX_HEADERS: usize = 16 * 1024;
-/// Callers at the same time, for each door; more of them wait.
-const MAX_CONNECTIONS: usize = 64;
+/// A waiting call that has to go for another caller gets this time to take its early answer.
+const EARLY_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Waiting calls look into the journal so many at a time: a change that many wait for keeps no acting call from it.
+const MAX_WAITING_READS: usize = 2;
 /// At the end calls get this time to finish.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -52,12 +56,13 @@ pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>
         till,
         stop: stop.clone(),
         places: super::events::Places::new(),
+        waiting_reads: Arc::new(Semaphore::new(MAX_WAITING_READS)),
         easel: super::page::Easel::new(),
         sessions: Arc::clone(&sessions),
     };
     let mut tasks = JoinSet::new();
     let router = super::router(api.clone(), Door::Socket);
-    tasks.spawn(serve_door(listeners.unix, router, stop.clone()));
+    tasks.spawn(serve_door(listeners.unix, router, true, stop.clone()));
     if let Some((listener, token)) = listeners.tcp {
         let port = listener.local_addr().map_or(0, |address| address.port());
         let router = super::router(
@@ -73,23 +78,28 @@ pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>
                 tracing::debug!(%error, "TCP_NODELAY");
             }
         });
-        tasks.spawn(serve_door(listener, router, stop));
+        tasks.spawn(serve_door(listener, router, false, stop));
     }
     while tasks.join_next().await.is_some() {}
 }
 
 /// Lets callers in; a failed accept is waited out by the listener itself.
-async fn serve_door<L>(mut listener: L, router: Router, mut stop: watch::Receiver<bool>)
-where
+async fn serve_door<L>(
+    mut listener: L,
+    router: Router,
+    is_trusted: bool,
+    mut stop: watch::Receiver<bool>,
+) where
     L: Listener<Io: AsFd>,
 {
     let mut connections = Connections::new(router, stop.clone());
     while !*stop.borrow() {
-        let permit = connections.permit().await;
         tokio::select! {
             _ = stop.changed() => break,
-            (stream, _) = listener.accept() => connections.take(stream, permit),
+            (stream, _) = listener.accept() => connections.take(stream, is_trusted),
         }
+        // However many come at once, what each of them says is read as it comes.
+        tokio::task::yield_now().await;
     }
     connections.finish().await;
 }
@@ -98,7 +108,8 @@ where
 struct Connections {
     router: Router,
     stop: watch::Receiver<bool>,
-    free: Arc<Semaphore>,
+    seats: Seats,
+    lookout: Arc<Lookout>,
     tasks: JoinSet<()>,
 }
 
@@ -107,64 +118,29 @@ impl Connections {
         Connections {
             router,
             stop,
-            free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            seats: Seats::new(),
+            lookout: Arc::default(),
             tasks: JoinSet::new(),
-        }
-    }
-
-    /// A place for one more; the stop does not wait for it.
-    async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
-        let mut stop = self.stop.clone();
-        tokio::select! {
-            _ = stop.changed() => None,
-            permit = Arc::clone(&self.free).acquire_owned() => permit.ok(),
         }
     }
 
     fn take(
         &mut self,
         stream: impl AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
-        permit: Option<OwnedSemaphorePermit>,
+        is_trusted: bool,
     ) {
         while self.tasks.try_join_next().is_some() {}
-        let (router, mut stop) = (self.router.clone(), self.stop.clone());
-        self.tasks.spawn(async move {
-            let _permit = permit;
-            let line = Line::of(&stream);
-            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-                router.clone().oneshot(request.map(Body::new))
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS)
-                // Who has said all still hears the answer.
-                .half_close(true)
-                .max_buf_size(MAX_HEADERS)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            let gone = async {
-                match &line {
-                    Ok(line) => line.gone().await,
-                    Err(error) => {
-                        tracing::debug!(%error, "Who hangs up is not noticed");
-                        std::future::pending().await
-                    }
-                }
-            };
-            let ended = tokio::select! {
-                biased;
-                ended = connection.as_mut() => ended,
-                // "A caller that goes is noticed at once and frees its place."
-                () = gone => return,
-                _ = stop.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "A caller's connection ended early");
-            }
-        });
+        let Some(seat) = self.seats.take(is_trusted) else {
+            return tracing::warn!("Every place is taken by calls that are being answered");
+        };
+        let converse = converse(
+            stream,
+            seat,
+            self.router.clone(),
+            Arc::clone(&self.lookout),
+            self.stop.clone(),
+        );
+        self.tasks.spawn(converse);
     }
 
     async fn finish(mut self) {
@@ -172,5 +148,67 @@ impl Connections {
         if tokio::time::timeout(FAREWELL, all).await.is_err() {
             tracing::debug!("Calls are cut off at the end");
         }
+    }
+}
+
+/// One caller, until it goes or has to.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static,
+    seat: Seat,
+    router: Router,
+    lookout: Arc<Lookout>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let line = Line::of(&stream);
+    let sitter = seat.sitter();
+    let caller = sitter.clone();
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(caller.clone());
+        let (acts, router) = (caller.acts(), router.clone());
+        async move {
+            let _acts = acts;
+            router.oneshot(request).await
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        // Who has said all still hears the answer.
+        .half_close(true)
+        .max_buf_size(MAX_HEADERS)
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), service);
+    tokio::pin!(connection);
+    let gone = async {
+        match &line {
+            Ok(line) => line.gone(&lookout).await,
+            Err(error) => {
+                tracing::debug!(%error, "Who hangs up is not noticed");
+                std::future::pending().await
+            }
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        // "A caller that goes is noticed at once and frees its place."
+        () = gone => return,
+        () = sitter.must_go() => {
+            if !sitter.is_trusted() {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(EARLY_ANSWER_TIMEOUT, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return,
+            }
+        }
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "A caller's connection ended early");
     }
 }

@@ -522,27 +522,37 @@ async fn events_resume_where_the_listener_left() {
     for n in 0..4 {
         bench.notices.publish(NoticeKind::Scan, json!({"n": n}));
     }
-    let mut stream = UnixStream::connect(&bench.socket).await.unwrap();
-    stream
-        .write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 2\r\n\r\n")
-        .await
-        .unwrap();
-    let mut text = String::new();
-    let mut chunk = [0; 4096];
-    while !text.contains("\"n\":9") {
-        let count = tokio::time::timeout(PATIENCE, stream.read(&mut chunk))
-            .await
-            .unwrap()
-            .unwrap();
-        text.push_str(&String::from_utf8_lossy(&chunk[..count]));
-        if text.contains("\"n\":3") && !text.contains("\"n\":9") {
-            bench.notices.publish(NoticeKind::Scan, json!({"n": 9}));
-        }
-    }
+    let text = heard(&bench, "2", "\"n\":3").await;
     assert!(
         !text.contains("\"n\":1") && text.contains("id: 3") && text.contains("event: scan"),
         "{text}"
     );
+    assert!(!text.contains("reset"), "{text}");
+    // Another process's number, one to come, and none at all: what was missed cannot be told.
+    for odd in ["99", "-1", "x"] {
+        let text = heard(&bench, odd, "\"n\":3").await;
+        let (before, after) = text.split_once("event: reset").unwrap();
+        assert!(
+            !before.contains("scan") && after.contains("\"n\":0"),
+            "{text}"
+        );
+    }
+}
+
+/// What a listener hears who has heard `last`, until it hears `end`.
+async fn heard(bench: &Bench, last: &str, end: &str) -> String {
+    let mut stream = UnixStream::connect(&bench.socket).await.unwrap();
+    let request = format!("GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {last}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    let mut chunk = [0; 4096];
+    while !text.contains(end) {
+        let read = stream.read(&mut chunk);
+        let count = tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
+        assert_ne!(count, 0, "{text}");
+        text.push_str(&String::from_utf8_lossy(&chunk[..count]));
+    }
+    text
 }
 
 #[tokio::test]
