@@ -3,7 +3,7 @@
 //! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
 //! - `access`: who may call · `answer`: reading requests and writing problems
 //! - `session`, `technician`: the technician's way in, and the page
-//! - `seats`: who is connected, and who has to go · `hangup`: callers that are gone · `patient`: those that do not read
+//! - `seats`: who is connected, and who has to go · `hangup`: callers that are gone · `patient`: those that do not read · `pace`: those that ask too fast
 //! - `routes`, `events`, `inspect`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
 
 mod access;
@@ -14,6 +14,7 @@ mod inspect;
 pub mod listen;
 pub mod notices;
 mod openapi;
+mod pace;
 pub(crate) mod page;
 mod patient;
 mod routes;

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -12,13 +12,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use super::Api;
 use super::access::Door;
 use super::hangup::{Line, Lookout};
+use super::pace::Pace;
 use super::patient::{Patient, WRITE_TIMEOUT};
 use super::seats::{Seat, Seats};
 use super::session::Sessions;
@@ -162,13 +163,20 @@ async fn converse(
     let line = Line::of(&stream);
     let sitter = seat.sitter();
     let caller = sitter.clone();
+    let pace = Arc::new(Mutex::new(Pace::default()));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(caller.clone());
-        let (acts, router) = (caller.acts(), router.clone());
+        let (caller, router, pace) = (caller.clone(), router.clone(), Arc::clone(&pace));
         async move {
-            let _acts = acts;
-            router.oneshot(request).await
+            let pause = pace.lock().await.pause(Instant::now());
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            let _acts = caller.acts();
+            let answer = router.oneshot(request).await;
+            pace.lock().await.answered(Instant::now());
+            answer
         }
     });
     let connection = http1::Builder::new()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -10,6 +11,8 @@ use crate::config::Paths;
 
 /// How often the vital parts are looked after.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// More descriptors than callers, devices and files can take.
+const MAX_DESCRIPTORS: u64 = 16384;
 /// A start that is told to end gets this time to end orderly; one that hangs at a file is left.
 const START_END_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -22,6 +25,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         .enable_all()
         .build()
         .map_err(refused)?;
+    allow_descriptors();
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(refused)?;
         let journal = Paths::below(&options.root).journal();
@@ -48,6 +52,21 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         daemon.stop();
         Ok(())
     })
+}
+
+/// Each caller takes two descriptors, and the usual limit of 1024 is for programs that use `select`.
+fn allow_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let enough = limit
+        .maximum
+        .unwrap_or(MAX_DESCRIPTORS)
+        .min(MAX_DESCRIPTORS);
+    if limit.current.is_some_and(|current| current < enough) {
+        limit.current = Some(enough);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "The limit of descriptors stays");
+        }
+    }
 }
 
 /// Starts in a thread of its own: a signal ends also a start that hangs. `None` when it was told to end.

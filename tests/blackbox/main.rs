@@ -13,6 +13,7 @@ mod cli;
 mod clients;
 mod clock;
 mod crashes;
+mod crowd;
 mod daily_check;
 mod displays;
 mod handover;

@@ -119,6 +119,13 @@ impl View {
             "scan" => (say("скан", "scan"), self.scan(data)),
             "device" => (say("устройство", "device"), self.device(data)),
             "queue" => (say("очередь", "queue"), self.queue(data)),
+            "reset" => {
+                let missed = say(
+                    "часть событий пропущена, посмотреть: oplati operations",
+                    "some events were missed, look with: oplati operations",
+                );
+                (say("служба", "daemon"), missed.to_owned())
+            }
             _ => (say("служба", "daemon"), self.health(data)),
         }
     }
@@ -394,6 +401,15 @@ mod tests {
 
     fn request(call: &str, ms: u64) -> Value {
         json!({"operation": "s-1", "call": call, "outcome": "answered", "ms": ms, "at": "2024-11-24T12:00:00.500Z"})
+    }
+
+    #[test]
+    fn what_was_missed_is_said() {
+        let lines = View::new(Tongue::English).lines("reset", &json!({}));
+        assert!(
+            lines.concat().contains("some events were missed"),
+            "{lines:?}"
+        );
     }
 
     #[test]
