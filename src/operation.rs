@@ -304,7 +304,8 @@ pub enum ItemKind {
 pub struct Receipt {
     /// The till's number, 1 to 64 characters.
     pub number: String,
-    /// The till's shift, 1 to 32 characters; the date in Belarus if absent.
+    /// The till's shift, 1 to 32 characters. If absent: the date in Belarus, and for a refund the shift of the newest
+    /// sale, if that named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<String>,
     /// 1 to 1000 items that add up to the amount and `paid_otherwise` together.
@@ -371,6 +372,10 @@ pub struct CancellationRequest {
     /// The receipt was closed already.
     #[serde(default)]
     pub annul: bool,
+    /// The till's shift in which the money goes back, 1 to 32 characters. If absent: the shift of the newest sale, if
+    /// that named one, else the date in Belarus when it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<String>,
 }
 
 /// What `PUT /v1/cards/{id}` takes: the parameters of the till's `COMMAND_CARD`.

@@ -81,7 +81,7 @@ pub(super) async fn read<T: Send + 'static>(
 
 /// Begins a sale.
 #[utoipa::path(put, path = "/v1/sales/{id}", request_body = SaleRequest,
-    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")),
+    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
     responses((status = 201, body = Operation, description = "Begun"),
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, busy, conflict, too_large, amount_mismatch"),
@@ -116,7 +116,7 @@ async fn put<T: serde::de::DeserializeOwned>(
 
 /// Gives money of a sale back.
 #[utoipa::path(put, path = "/v1/refunds/{id}", request_body = RefundRequest,
-    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")),
+    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
     responses((status = 201, body = Operation, description = "Begun"),
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, not_found, busy, conflict, more_than_left, already_undone, return_receipt_unavailable, amount_mismatch"),
@@ -132,7 +132,7 @@ pub(super) async fn put_refund(
 
 /// Undoes a sale or a refund.
 #[utoipa::path(put, path = "/v1/cancellations/{id}", request_body = CancellationRequest,
-    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")),
+    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
     responses((status = 201, body = Operation, description = "Begun, or queued behind what waits already"),
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, not_found, busy, conflict, already_undone"),
@@ -148,7 +148,7 @@ pub(super) async fn put_cancellation(
 
 /// Identifies the buyer for the loyalty card, in the configured mode.
 #[utoipa::path(put, path = "/v1/cards/{id}", request_body = CardRequest,
-    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")),
+    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
     responses((status = 201, body = Operation, description = "Begun"),
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, busy, conflict"),

@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::Now;
+use crate::clock::{Now, minsk};
 use crate::core::event::{Facts, Reply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{BuyerRequest, Record};
 use crate::core::{Core, shift, validate, words};
-use crate::operation::{Mode, Wish};
+use crate::operation::{Mode, Operation, Wish};
 use crate::problem::{Code, Problem};
 use crate::service::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
 
@@ -25,6 +25,8 @@ const PROBE_TRY: Duration = Duration::from_secs(2);
 const VERIFY_TRY: Duration = Duration::from_secs(5);
 /// Clocks are corrected by small steps; only more than this is a clock that runs wrong.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
+/// "Once that operation has been final for a day": so long a till may ask whether its `PUT` has arrived.
+const MAX_REPEAT_AGE: SignedDuration = SignedDuration::from_hours(24);
 /// How often the same `PUT` may be repeated while it waits.
 const MAX_TICKETS: usize = 16;
 
@@ -76,7 +78,7 @@ impl Core {
             return step.reply(ticket, Reply::Begun(Err(problem)));
         }
         if let Some(existing) = &asked.existing {
-            return step.reply(ticket, Reply::Begun(repeated(existing, &asked.wish)));
+            return step.reply(ticket, Reply::Begun(repeated(existing, &asked.wish, now)));
         }
         if let Some(admission) = &mut self.admission
             && admission.wants.id == asked.id
@@ -89,6 +91,9 @@ impl Core {
             }
         }
         self.hold_facts(&asked.facts);
+        if self.own_shift.is_none() {
+            self.own_shift.clone_from(&asked.facts.own_shift);
+        }
         let allowed = self
             .may_begin(&asked)
             .and_then(|()| self.check_target(&asked.wish, &asked.facts));
@@ -421,14 +426,27 @@ fn unverified(failure: Option<&Failure>) -> Problem {
 }
 
 /// A `PUT` of an id that stands already.
-fn repeated(
-    existing: &Record,
-    wish: &Wish,
-) -> Result<(bool, crate::operation::Operation), Problem> {
-    if existing.was_asked_for(wish) {
-        return Ok((false, existing.operation().clone()));
+fn repeated(existing: &Record, wish: &Wish, now: Now) -> Result<(bool, Operation), Problem> {
+    if !existing.was_asked_for(wish) {
+        return Err(other_content());
     }
-    Err(other_content())
+    let operation = existing.operation();
+    match operation.finished_at {
+        // "Ids are for ever": the next day's receipt of that number is another sale, and was not paid.
+        Some(at) if now.wall.duration_since(at) > MAX_REPEAT_AGE => {
+            Err(long_over(&operation.id, at))
+        }
+        Some(_) | None => Ok((false, operation.clone())),
+    }
+}
+
+fn long_over(id: &str, at: Timestamp) -> Problem {
+    let at = minsk().to_datetime(at).strftime("%d.%m.%Y %H:%M");
+    Problem::new(
+        Code::Conflict,
+        format!("Операция {id} уже была и закончилась {at}: идентификаторы не повторяются"),
+        "Дайте новой операции новый идентификатор, например с датой или UUID",
+    )
 }
 
 fn other_content() -> Problem {

@@ -410,7 +410,7 @@ impl Core {
             }
             (Wish::Refund(request), target, _) => {
                 let mode = self.settings.mode;
-                let new = refund(
+                let mut new = refund(
                     &wants.id,
                     request,
                     target.as_ref(),
@@ -419,6 +419,9 @@ impl Core {
                     mode,
                     now,
                 );
+                if let (None, Some(present)) = (&request.receipt.shift, &self.own_shift) {
+                    new.shift.clone_from(present);
+                }
                 self.new_entry_record(new, now)
             }
             (Wish::Cancellation(_) | Wish::Sale(_) | Wish::Card(_), _, _) => return,
@@ -673,7 +676,7 @@ fn cancellation(
         amount: left,
         receipt: receipt.filter(|_| whole).cloned(),
         // The day of its first sending takes its place.
-        shift: operation.shift.clone(),
+        shift: request.shift.as_ref().unwrap_or(&operation.shift).clone(),
         mode: operation.mode,
     }
 }

@@ -71,6 +71,8 @@ pub struct Facts {
     pub sale: Option<Record>,
     /// Reversals of the target, oldest first.
     pub reversals: Vec<EntryRecord>,
+    /// The shift that the newest sale named.
+    pub own_shift: Option<String>,
 }
 
 /// What happens.

@@ -89,6 +89,8 @@ pub struct Core {
     /// Second payments that this process has brought back: a held answer may tell of one later, which shows
     /// it paid for ever.
     seconds: BTreeSet<i64>,
+    /// The shift that the newest sale named, which is the till's present one.
+    own_shift: Option<String>,
     next_own: u64,
     newest: Option<Timestamp>,
     service_clock: Option<ServiceClock>,
@@ -155,6 +157,7 @@ impl Core {
             session_life: sale::SESSION_LIFE,
             late: BTreeMap::new(),
             seconds: BTreeSet::new(),
+            own_shift: None,
             next_own: restored.next_own.max(1),
             newest: restored.newest,
             service_clock: None,

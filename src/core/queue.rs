@@ -311,6 +311,16 @@ impl Core {
         }
     }
 
+    /// What the till names; else its present shift, if it names its shifts; else the day.
+    fn shift_of_cancellation(&self, record: &EntryRecord, now: Now) -> String {
+        let named = match &record.request {
+            EntryRequest::Cancellation(request) => request.shift.as_ref(),
+            EntryRequest::Refund(_) | EntryRequest::Own => None,
+        };
+        let present = named.or(self.own_shift.as_ref());
+        present.map_or_else(|| shift::of_day(now.wall), String::clone)
+    }
+
     /// The one place from which a reversal leaves: its intent is written first.
     fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
         let Some(payment_id) = entry.record.target.payment_id else {
@@ -322,7 +332,7 @@ impl Core {
         entry.record.reversal = Reversal::Sent;
         let first = !std::mem::replace(&mut entry.record.sent_once, true);
         if first && !entry.record.is_refund() {
-            entry.record.operation.shift = shift::of_day(now.wall);
+            entry.record.operation.shift = self.shift_of_cancellation(&entry.record, now);
         }
         let message = words::of_entry(entry.record.operation.kind, State::InProgress);
         entry.set(State::InProgress, message, now);

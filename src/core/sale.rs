@@ -163,6 +163,9 @@ impl Core {
         };
         let mode = mode.unwrap_or(self.settings.mode);
         let own_shift = request.receipt().and_then(|receipt| receipt.shift.clone());
+        if kind == Kind::Sale {
+            self.own_shift.clone_from(&own_shift);
+        }
         let operation = Operation {
             id: id.to_owned(),
             version: 0,

@@ -1,8 +1,11 @@
 //! What a till may ask for, checked once at the door.
 
 use crate::core::targets;
+use crate::log::is_unsafe;
 use crate::money::{Kopecks, MAX_AMOUNT};
-use crate::operation::{CardRequest, Item, Receipt, RefundRequest, SaleRequest, Wish};
+use crate::operation::{
+    CancellationRequest, CardRequest, Item, Receipt, RefundRequest, SaleRequest, Wish,
+};
 use crate::problem::{Code, Problem};
 
 /// Most items of one receipt.
@@ -42,12 +45,17 @@ pub fn wish(wish: &Wish, valutcode: Option<u32>) -> Result<(), Problem> {
     match wish {
         Wish::Sale(sale) => self::sale(sale),
         Wish::Refund(refund) => self::refund(refund),
-        Wish::Cancellation(cancellation) => id(cancellation
-            .operation
-            .strip_prefix('~')
-            .unwrap_or(&cancellation.operation)),
+        Wish::Cancellation(cancellation) => self::cancellation(cancellation),
         Wish::Card(card) => self::card(card, valutcode),
     }
+}
+
+fn cancellation(request: &CancellationRequest) -> Result<(), Problem> {
+    if let Some(shift) = &request.shift {
+        text("shift", shift, 32)?;
+    }
+    let operation = request.operation.as_str();
+    id(operation.strip_prefix('~').unwrap_or(operation))
 }
 
 fn card(request: &CardRequest, valutcode: Option<u32>) -> Result<(), Problem> {
@@ -126,10 +134,8 @@ fn receipt(receipt: &Receipt) -> Result<(), Problem> {
         ("receipt.header", &receipt.header),
         ("receipt.footer", &receipt.footer),
     ] {
-        if let Some(value) = value
-            && value.chars().count() > 1024
-        {
-            return Err(invalid(&format!("{name}: не более 1024 символов")));
+        if let Some(value) = value {
+            lines(name, value, 1024, &['\n', '\r', '\t'])?;
         }
     }
     if receipt.paid_otherwise < Kopecks::ZERO || receipt.paid_otherwise > MAX_AMOUNT {
@@ -153,7 +159,8 @@ fn receipt(receipt: &Receipt) -> Result<(), Problem> {
 
 fn check_item(index: usize, item: &Item) -> Result<(), Problem> {
     let place = |field: &str| format!("receipt.items[{index}].{field}");
-    text(&place("name"), &item.name, 256)?;
+    // A long name may be broken into lines.
+    text(&place("name"), &item.name.replace('\n', " "), 256)?;
     if item.cost < Kopecks::ZERO || item.cost > MAX_AMOUNT {
         return Err(invalid(&format!(
             "{} = {}: нужно от 0 до {} копеек",
@@ -176,37 +183,79 @@ fn check_item(index: usize, item: &Item) -> Result<(), Problem> {
         && !is_quantity(quantity)
     {
         return Err(invalid(&format!(
-            "{}: нужно число вида 1.000, до 9 цифр и до 3 знаков после точки",
+            "{}: нужно число больше 0 вида 1.000, до 9 цифр и до 3 знаков после точки",
             place("quantity")
         )));
     }
-    item.barcode
-        .as_deref()
-        .map_or(Ok(()), |barcode| text(&place("barcode"), barcode, 64))
+    let is_barcode = |code: &str| {
+        (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match &item.barcode {
+        Some(code) if !is_barcode(code) => {
+            let place = place("barcode");
+            Err(invalid(&format!("{place}: нужно от 1 до 64 цифр")))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
-/// Decimal text: 1 to 9 digits, optionally a point and 1 to 3 digits.
+/// Decimal text above zero: 1 to 9 digits, optionally a point and 1 to 3 digits.
 fn is_quantity(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str, most: usize| {
         (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
     };
-    digits(whole, 9) && digits(fraction, 3)
+    let is_zero = text.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    digits(whole, 9) && digits(fraction, 3) && !is_zero
 }
 
-fn text(place: &str, value: &str, most: usize) -> Result<(), Problem> {
+/// The one rule for a text of one line that a till or a person gives: 1 to `most` characters, one of which can be seen,
+/// none of which controls anything.
+///
+/// # Errors
+/// `invalid` naming the place.
+pub fn text(place: &str, value: &str, most: usize) -> Result<(), Problem> {
+    if !value.chars().any(is_visible) {
+        return Err(invalid(&format!(
+            "{place}: нет ни одного видимого символа, нужно от 1 до {most}"
+        )));
+    }
+    lines(place, value, most, &[])
+}
+
+/// The same for a text that may be empty, and may hold these characters between its lines.
+fn lines(place: &str, value: &str, most: usize, breaks: &[char]) -> Result<(), Problem> {
     let length = value.chars().count();
-    if value.trim().is_empty() || length > most {
+    if length > most {
         return Err(invalid(&format!(
-            "{place}: {length} символов, нужно от 1 до {most}"
+            "{place}: {length} символов, нужно не более {most}"
         )));
     }
-    if value.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(invalid(&format!(
-            "{place}: управляющие символы не допускаются"
-        )));
-    }
-    Ok(())
+    let odd = value
+        .chars()
+        .find(|c| c.is_control() && !breaks.contains(c));
+    odd.map_or(Ok(()), |odd| {
+        let code = u32::from(odd);
+        Err(invalid(&format!(
+            "{place}: управляющий символ U+{code:04X} не допускается"
+        )))
+    })
+}
+
+/// Blanks that are no white space to Unicode, beside those that change the direction of what follows.
+fn is_visible(character: char) -> bool {
+    let is_blank = matches!(
+        character,
+        '\u{34f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{ffa0}'
+    );
+    !character.is_whitespace() && !is_unsafe(character) && !is_blank
 }
 
 fn invalid(detail: &str) -> Problem {
@@ -255,6 +304,13 @@ pub(crate) mod tests {
     #[test]
     fn a_good_sale_passes_and_each_fault_is_named() {
         assert_eq!(sale(&request(1999)), Ok(()));
+        let mut odd = request(1999);
+        odd.receipt.header = Some("Магазин\r\n\tНеман\n".into());
+        odd.receipt.footer = Some(String::new());
+        odd.receipt.items[0].name = "Хлеб\n«Нарочанский» \u{ad}1 кг".into();
+        odd.receipt.items[0].quantity = Some("0.001".into());
+        odd.receipt.items[0].barcode = Some("4810268003455".into());
+        assert_eq!(sale(&odd), Ok(()));
         assert!(sale(&request(0)).unwrap_err().detail.contains("amount = 0"));
         assert!(
             sale(&request(100_000_001))
@@ -266,7 +322,7 @@ pub(crate) mod tests {
         mismatch.receipt.items[0].cost = Kopecks(8);
         assert_eq!(sale(&mismatch).unwrap_err().code, Code::AmountMismatch);
         type Spoil = fn(&mut SaleRequest);
-        let faults: [(&str, Spoil); 9] = [
+        let faults: [(&str, Spoil); 18] = [
             ("receipt.paid_otherwise", |r| {
                 r.receipt.paid_otherwise = Kopecks(-1);
             }),
@@ -285,6 +341,30 @@ pub(crate) mod tests {
             }),
             ("receipt.header", |r| {
                 r.receipt.header = Some("x".repeat(1025))
+            }),
+            ("receipt.header", |r| r.receipt.header = Some("a\0".into())),
+            (
+                "receipt.footer: управляющий символ U+001B",
+                |r| {
+                    r.receipt.footer = Some("\u{1b}[2J".into());
+                },
+            ),
+            ("receipt.number", |r| r.receipt.number = "1\n".into()),
+            ("receipt.shift", |r| r.receipt.shift = Some("7\n".into())),
+            ("items[0].name", |r| {
+                r.receipt.items[0].name = "\u{200b}\u{3164}\n".into();
+            }),
+            ("items[0].barcode", |r| {
+                r.receipt.items[0].barcode = Some("48A".into());
+            }),
+            ("items[0].barcode", |r| {
+                r.receipt.items[0].barcode = Some(String::new());
+            }),
+            ("items[0].quantity", |r| {
+                r.receipt.items[0].quantity = Some("0".into())
+            }),
+            ("items[0].quantity", |r| {
+                r.receipt.items[0].quantity = Some("000.000".into())
             }),
         ];
         for (place, fault) in faults {

@@ -287,6 +287,7 @@ impl Journal {
                     (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,
                     (None, None) => None,
                 };
+                facts.own_shift = self.own_shift()?;
                 facts.reversals = match (&facts.target, refund.payment_id) {
                     (Some(sale), _) => self.reversals_of(&sale.operation().id)?,
                     (None, Some(payment_id)) => self.reversals_of_payment(payment_id)?,
@@ -296,6 +297,7 @@ impl Journal {
             Wish::Cancellation(cancellation) => {
                 facts.target = self.find(&cancellation.operation)?;
                 facts.reversals = self.reversals_of(&cancellation.operation)?;
+                facts.own_shift = self.own_shift()?;
                 if let Some(Record::Entry(entry)) = &facts.target
                     && let Some(sale) = &entry.operation.of
                 {
@@ -313,6 +315,16 @@ impl Journal {
         let mut query = self.connection.prepare_cached(sql).map_err(reading)?;
         let row = query.query_row(params![receipt, shift], |row| row.get(0));
         row.optional().map_err(reading)
+    }
+
+    /// The shift that the newest sale named.
+    fn own_shift(&self) -> Result<Option<String>, JournalError> {
+        let newest = "seq = (SELECT seq FROM operations WHERE kind = ?1 ORDER BY seq DESC LIMIT 1)";
+        let newest = self.records(newest, &"sale")?.pop();
+        Ok(newest.and_then(|record| match record {
+            Record::Sale(sale) => sale.request.receipt()?.shift.clone(),
+            Record::Entry(_) => None,
+        }))
     }
 
     fn sale_of_payment(&self, payment_id: i64) -> Result<Option<Record>, JournalError> {

@@ -597,6 +597,7 @@ fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
     let request = CancellationRequest {
         operation: "owed".into(),
         annul: false,
+        shift: None,
     };
     dropped.request = EntryRequest::Cancellation(request);
     dropped.operation.id = "c1".into();

@@ -269,7 +269,11 @@ impl World<'_> {
         let operation = operation.to_owned();
         self.wish(
             id.clone(),
-            Wish::Cancellation(CancellationRequest { operation, annul }),
+            Wish::Cancellation(CancellationRequest {
+                operation,
+                annul,
+                shift: None,
+            }),
         )?;
         Ok(id)
     }

@@ -17,6 +17,7 @@ mod rules;
 mod rules_of_reconciliation;
 mod rules_of_reversals;
 mod set_aside;
+mod shifts;
 mod stories;
 mod versions;
 mod waiting;

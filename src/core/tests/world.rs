@@ -394,7 +394,11 @@ impl World {
         let operation = operation.to_owned();
         self.wish(
             id,
-            Wish::Cancellation(CancellationRequest { operation, annul }),
+            Wish::Cancellation(CancellationRequest {
+                operation,
+                annul,
+                shift: None,
+            }),
         );
     }
 

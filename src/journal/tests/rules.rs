@@ -127,6 +127,7 @@ fn what_a_cashier_waits_for_is_in_the_queue() {
     attended.request = EntryRequest::Cancellation(CancellationRequest {
         operation,
         annul: false,
+        shift: None,
     });
     attended.operation.state = State::New;
     assert!(attended.is_attended());
@@ -160,6 +161,7 @@ fn the_facts_of_a_refunds_cancellation_hold_its_sale() {
     let wish = Wish::Cancellation(CancellationRequest {
         operation,
         annul: false,
+        shift: None,
     });
     let facts = journal.facts(&wish, "24112026").unwrap();
     assert_eq!(facts.target.unwrap().operation().id, "r1");
