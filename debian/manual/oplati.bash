@@ -143,13 +143,17 @@ _oplati() {
             return 0
             ;;
         oplati__subcmd__annul)
-            opts="-h --id --root --json --help"
+            opts="-h --id --shift --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shift)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -165,13 +169,17 @@ _oplati() {
             return 0
             ;;
         oplati__subcmd__cancel)
-            opts="-h --id --root --json --help"
+            opts="-h --id --shift --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shift)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -575,7 +583,7 @@ _oplati() {
             return 0
             ;;
         oplati__subcmd__refund)
-            opts="-h --id --receipt --name --root --json --help"
+            opts="-h --id --receipt --name --again --root --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

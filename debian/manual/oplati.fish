@@ -75,13 +75,16 @@ complete -c oplati -n "__fish_oplati_using_subcommand refund" -l id -d 'The refu
 complete -c oplati -n "__fish_oplati_using_subcommand refund" -l receipt -d 'Receipt number; else the identifier' -r
 complete -c oplati -n "__fish_oplati_using_subcommand refund" -l name -d 'What comes back' -r
 complete -c oplati -n "__fish_oplati_using_subcommand refund" -l root -d 'Root of all files' -r -F
+complete -c oplati -n "__fish_oplati_using_subcommand refund" -l again -d 'Also when the same sum of the same sale was refunded within the hour'
 complete -c oplati -n "__fish_oplati_using_subcommand refund" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand refund" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand cancel" -l id -d 'The cancellation\'s identifier; else a new one' -r
+complete -c oplati -n "__fish_oplati_using_subcommand cancel" -l shift -d 'The till\'s shift in which the money goes back; else the till\'s present one' -r
 complete -c oplati -n "__fish_oplati_using_subcommand cancel" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand cancel" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand cancel" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand annul" -l id -d 'The cancellation\'s identifier; else a new one' -r
+complete -c oplati -n "__fish_oplati_using_subcommand annul" -l shift -d 'The till\'s shift in which the money goes back; else the till\'s present one' -r
 complete -c oplati -n "__fish_oplati_using_subcommand annul" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand annul" -l json -d 'Results as JSON, for programs'
 complete -c oplati -n "__fish_oplati_using_subcommand annul" -s h -l help -d 'Print help'

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::exit;
-use crate::operation::{Operation, Shows, State, word};
+use crate::operation::{Kind, Operation, Shows, State, word};
 
 /// Seconds that one question waits for a change.
 const WAIT_S: u64 = 10;
@@ -38,13 +38,13 @@ pub(super) async fn carry_out(
     let path = format!("{collection}/{id}");
     let begun = tokio::select! {
         begun = persist(&till, Method::PUT, &path, Some(&body)) => begun,
-        () = stop.received() => return abort(context, &till, id, &mut stop).await,
+        () = stop.received() => return abort(context, &till, (collection, id), &mut stop).await,
     };
     let begun = begun.inspect_err(|error| warn_of_begun(context, id, error))?;
     tell(context, &begun);
     let operation = tokio::select! {
         operation = follow(context, &till, begun) => operation?,
-        () = stop.received() => return abort(context, &till, id, &mut stop).await,
+        () = stop.received() => return abort(context, &till, (collection, id), &mut stop).await,
     };
     finish(context, &operation)
 }
@@ -183,7 +183,15 @@ async fn changed(
 }
 
 /// Ctrl-C: the cashier's abort. A second one leaves the rest to the daemon.
-async fn abort(context: &Context, till: &Till, id: &str, stop: &mut Stop) -> Result<u8, CliError> {
+async fn abort(
+    context: &Context,
+    till: &Till,
+    (collection, id): (&str, &str),
+    stop: &mut Stop,
+) -> Result<u8, CliError> {
+    if let Some(word) = Reversal::of(collection) {
+        return leave(context, till, id, word).await;
+    }
     context.output.clear_status();
     context
         .output
@@ -210,6 +218,58 @@ async fn abort(context: &Context, till: &Till, id: &str, stop: &mut Stop) -> Res
         }
     };
     finish(context, &operation)?;
+    Ok(exit::INTERRUPTED)
+}
+
+/// What gives money back and is owed to somebody: it goes on without whoever asked for it.
+#[derive(Clone, Copy)]
+enum Reversal {
+    Refund,
+    Cancellation,
+}
+
+impl Reversal {
+    fn of(collection: &str) -> Option<Reversal> {
+        match collection {
+            "/v1/refunds" => Some(Reversal::Refund),
+            "/v1/cancellations" => Some(Reversal::Cancellation),
+            _ => None,
+        }
+    }
+}
+
+/// Ctrl-C of a refund or cancellation: what has not left is not begun, and the rest goes on. One line says which.
+async fn leave(
+    context: &Context,
+    till: &Till,
+    id: &str,
+    reversal: Reversal,
+) -> Result<u8, CliError> {
+    context.output.clear_status();
+    let path = format!("/v1/operations/{id}/abort");
+    let aborted = till.ask::<Operation>(Method::POST, &path, None).await;
+    let say = |russian, english| context.tongue.say(russian, english);
+    let ended = |state| matches!(state, State::Cancelled | State::Failed);
+    let is_undone = aborted
+        .as_ref()
+        .is_ok_and(|operation| ended(operation.state));
+    let is_unknown = matches!(aborted, Err(TillError::Problem { status: 404, .. }));
+    context.output.note(match reversal {
+        Reversal::Refund if is_undone || is_unknown => {
+            say("Возврат не сделан", "Nothing was refunded")
+        }
+        Reversal::Refund => say(
+            "Возврат продолжается без вас: oplati operations",
+            "The refund goes on without you: oplati operations",
+        ),
+        Reversal::Cancellation if is_undone || is_unknown => {
+            say("Отмена не сделана", "Nothing was cancelled")
+        }
+        Reversal::Cancellation => say(
+            "Отмена продолжается без вас: oplati operations",
+            "The cancellation goes on without you: oplati operations",
+        ),
+    });
     Ok(exit::INTERRUPTED)
 }
 
@@ -261,6 +321,13 @@ fn tell(context: &Context, operation: &Operation) {
     context
         .output
         .note(&format!("{time}  {}", operation.message));
+    // Whoever tries once more now may give the money back twice.
+    if (operation.kind, operation.state) == (Kind::Refund, State::InDoubt) {
+        context.output.note(context.tongue.say(
+            "Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations",
+            "Do not refund once more: the program finds out what happened. Look with: oplati operations",
+        ));
+    }
     if let Some(Shows::Qr(text)) = &operation.shows
         && context.output.is_watched()
         && let Ok(code) = QrCode::new(text.as_bytes())

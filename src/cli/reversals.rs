@@ -1,7 +1,9 @@
 //! `oplati refund`, `cancel`, `annul`, `card`.
 
 use clap::Args;
+use jiff::SignedDuration;
 use reqwest::Method;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::conversation::{carry_out, new_id};
@@ -9,7 +11,7 @@ use super::till::Till;
 use super::{CliError, Context};
 use crate::config;
 use crate::money::Kopecks;
-use crate::operation::Operation;
+use crate::operation::{Kind, Operation, State};
 
 #[derive(Debug, Args)]
 pub(super) struct RefundArgs {
@@ -27,6 +29,9 @@ pub(super) struct RefundArgs {
     /// What comes back
     #[arg(long, default_value = "Возврат")]
     name: String,
+    /// Also when the same sum of the same sale was refunded within the hour
+    #[arg(long)]
+    again: bool,
 }
 
 #[derive(Debug, Args)]
@@ -36,6 +41,9 @@ pub(super) struct CancelArgs {
     /// The cancellation's identifier; else a new one
     #[arg(long)]
     id: Option<String>,
+    /// The till's shift in which the money goes back; else the till's present one
+    #[arg(long)]
+    shift: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +67,11 @@ pub(super) async fn refund(context: &Context, args: RefundArgs) -> Result<u8, Cl
         }
     };
     let id = args.id.unwrap_or_else(new_id);
+    if !args.again
+        && let Some(same) = same_refund(context, &args.sale, amount, &id).await?
+    {
+        return Err(CliError::Usage(already(context, &same)));
+    }
     let number = args.receipt.unwrap_or_else(|| id.clone());
     let request = json!({
         "sale": args.sale,
@@ -68,13 +81,59 @@ pub(super) async fn refund(context: &Context, args: RefundArgs) -> Result<u8, Cl
     carry_out(context, "/v1/refunds", &id, request).await
 }
 
+/// Operations of an hour are fewer.
+const MAX_LOOKED_AT: usize = 500;
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+#[derive(Deserialize)]
+struct Page {
+    operations: Vec<Operation>,
+}
+
+/// A refund of the same sale and sum within the hour that has moved money, or may have: a person whose answer was lost
+/// tries once more.
+async fn same_refund(
+    context: &Context,
+    sale: &str,
+    amount: Kopecks,
+    id: &str,
+) -> Result<Option<Operation>, CliError> {
+    let path = format!("/v1/operations?limit={MAX_LOOKED_AT}");
+    let page: Page = Till::of(context)?.ask(Method::GET, &path, None).await?;
+    let now = crate::clock::wall();
+    let is_same = |operation: &Operation| {
+        let is_refund = operation.kind == Kind::Refund && operation.of.as_deref() == Some(sale);
+        let may_have_moved = operation.state == State::Done || !operation.state.is_final();
+        let is_recent = now.duration_since(operation.updated_at) < HOUR;
+        // The same identifier is the same refund.
+        let is_another = operation.id != id;
+        is_refund && may_have_moved && is_recent && is_another && operation.amount == amount
+    };
+    Ok(page.operations.into_iter().find(is_same))
+}
+
+fn already(context: &Context, same: &Operation) -> String {
+    let at = jiff::tz::TimeZone::system()
+        .to_datetime(same.created_at)
+        .strftime("%H:%M");
+    let (id, amount, message) = (&same.id, same.amount, &same.message);
+    let text = context.tongue.say(
+        "Чтобы вернуть ещё столько же: --again",
+        "To refund as much once more: --again",
+    );
+    format!("{amount}, {at}, {id}: {message}. {text}")
+}
+
 pub(super) async fn cancel(
     context: &Context,
     args: CancelArgs,
     annul: bool,
 ) -> Result<u8, CliError> {
     let id = args.id.unwrap_or_else(new_id);
-    let request = json!({"operation": args.operation, "annul": annul});
+    let mut request = json!({"operation": args.operation, "annul": annul});
+    if let (Some(shift), Some(fields)) = (args.shift, request.as_object_mut()) {
+        fields.insert("shift".to_owned(), shift.into());
+    }
     carry_out(context, "/v1/cancellations", &id, request).await
 }
 

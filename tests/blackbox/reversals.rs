@@ -1,5 +1,7 @@
 //! Refunds, cancellations and cards with the real program.
 
+use std::io::{BufRead as _, BufReader};
+
 use serde_json::{Value, json};
 
 use crate::bench::{Sim, Till, wait_for};
@@ -211,4 +213,40 @@ fn the_verbs_do_the_same() {
         "{out}"
     );
     assert_eq!(sim.balance(), 0);
+}
+
+#[test]
+fn a_refund_in_doubt_is_not_paid_twice_from_the_command_line() {
+    let (sim, till) = sold();
+    // Carried out, but nobody is told, and nobody can look.
+    sim.fault(json!({"on": "reversals", "do": "lose_answer"}));
+    sim.fault(json!({"on": "reports", "do": "lose_answer", "times": 0}));
+    let mut refund = till.verb(&["refund", "s", "5", "--id", "r1"]);
+    let mut refund = refund.env("LANG", "ru_RU.UTF-8").spawn().unwrap();
+    let mut told = BufReader::new(refund.stderr.take().unwrap()).lines();
+    let advice =
+        "Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations";
+    assert!(told.any(|line| line.unwrap() == advice));
+    let pid = rustix::process::Pid::from_child(&refund);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(refund.wait().unwrap().code(), Some(130));
+    let rest: Vec<String> = told.map(Result::unwrap).collect();
+    assert_eq!(rest, ["Возврат продолжается без вас: oplati operations"]);
+    let again = |more: &[&str]| {
+        let verb = [&["refund", "s", "5"], more].concat();
+        let output = till.verb(&verb).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), told)
+    };
+    let (code, told) = again(&[]);
+    assert!(code == Some(64) && told.contains("--again"), "{told}");
+    sim.control("DELETE", "/sim/faults", json!({}));
+    assert_eq!(till.until_final("r1")["state"], "done");
+    assert_eq!(sim.balance(), 1499);
+    assert_eq!(again(&[]).0, Some(64));
+    // The same identifier is the same refund, and whoever says so gives as much once more.
+    assert_eq!(again(&["--id", "r1"]).0, Some(0));
+    assert_eq!(sim.balance(), 1499);
+    assert_eq!(again(&["--again"]).0, Some(0));
+    assert_eq!(sim.balance(), 999);
 }
