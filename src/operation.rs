@@ -128,7 +128,7 @@ impl TryFrom<u8> for Mode {
 }
 
 /// What stands on the display for the buyer to take: in memory and in the journal only while the
-/// operation lives. Debug shows no content.
+/// operation lives.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shows {
@@ -138,6 +138,7 @@ pub enum Shows {
     Code(String),
 }
 
+/// Shows no content.
 impl std::fmt::Debug for Shows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -219,7 +220,7 @@ pub struct Operation {
     #[schema(value_type = i64)]
     pub amount: Kopecks,
     /// 0, 1, 2.
-    #[schema(value_type = u8)]
+    #[schema(value_type = u8, maximum = 2)]
     pub mode: Mode,
     /// The shift it belongs to at the service.
     pub shift: String,
@@ -268,22 +269,25 @@ pub struct Operation {
 #[serde(deny_unknown_fields)]
 pub struct Item {
     /// As on the receipt, 1 to 256 characters.
+    #[schema(min_length = 1, max_length = 256)]
     pub name: String,
-    /// Decimal text with at most three decimals, such as `1.000`.
+    /// Decimal text above zero with at most three decimals, such as `1.000`.
+    #[schema(pattern = r"^(?!0+(\.0+)?$)[0-9]{1,9}(\.[0-9]{1,3})?$")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<String>,
     /// Kopecks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<i64>)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 100_000_000)]
     pub price: Option<Kopecks>,
     /// Kopecks for all of it.
-    #[schema(value_type = i64)]
+    #[schema(value_type = i64, minimum = 0, maximum = 100_000_000)]
     pub cost: Kopecks,
     /// Goods unless said.
     #[serde(default)]
     pub kind: ItemKind,
     /// Digits, 1 to 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9]{1,64}$")]
     pub barcode: Option<String>,
 }
 
@@ -303,22 +307,27 @@ pub enum ItemKind {
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// The till's number, 1 to 64 characters.
+    #[schema(min_length = 1, max_length = 64)]
     pub number: String,
     /// The till's shift, 1 to 32 characters. If absent: the date in Belarus, and for a refund the shift of the newest
     /// sale, if that named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 32)]
     pub shift: Option<String>,
     /// 1 to 1000 items that add up to the amount and `paid_otherwise` together.
+    #[schema(min_items = 1, max_items = 1000)]
     pub items: Vec<Item>,
     /// Printed above, at most 1024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
     pub header: Option<String>,
     /// Printed below, at most 1024 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 1024)]
     pub footer: Option<String>,
     /// Kopecks of this receipt that the buyer pays by cash, card or other means, 0 to 100 000 000; 0 if absent.
     #[serde(default, skip_serializing_if = "Kopecks::is_zero")]
-    #[schema(value_type = i64, required = false)]
+    #[schema(value_type = i64, required = false, minimum = 0, maximum = 100_000_000)]
     pub paid_otherwise: Kopecks,
 }
 
@@ -336,13 +345,13 @@ impl Receipt {
 #[serde(deny_unknown_fields)]
 pub struct SaleRequest {
     /// Kopecks, 1 to 100 000 000.
-    #[schema(value_type = i64)]
+    #[schema(value_type = i64, minimum = 1, maximum = 100_000_000)]
     pub amount: Kopecks,
     /// What is sold.
     pub receipt: Receipt,
     /// Instead of the configured mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u8>)]
+    #[schema(value_type = Option<u8>, maximum = 2)]
     pub mode: Option<Mode>,
 }
 
@@ -352,12 +361,14 @@ pub struct SaleRequest {
 pub struct RefundRequest {
     /// The sale's identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     pub sale: Option<String>,
     /// The service's number of the sale, for example one that another till made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub payment_id: Option<i64>,
     /// Kopecks, at most what is left of the sale.
-    #[schema(value_type = i64)]
+    #[schema(value_type = i64, minimum = 1, maximum = 100_000_000)]
     pub amount: Kopecks,
     /// What comes back; its items add up to the amount.
     pub receipt: Receipt,
@@ -368,6 +379,7 @@ pub struct RefundRequest {
 #[serde(deny_unknown_fields)]
 pub struct CancellationRequest {
     /// The sale or refund that is undone.
+    #[schema(max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$")]
     pub operation: String,
     /// The receipt was closed already.
     #[serde(default)]
@@ -375,6 +387,7 @@ pub struct CancellationRequest {
     /// The till's shift in which the money goes back, 1 to 32 characters. If absent: the shift of the newest sale, if
     /// that named one, else the date in Belarus when it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 32)]
     pub shift: Option<String>,
 }
 
@@ -386,6 +399,7 @@ pub struct CardRequest {
     pub valutcode: u32,
     /// 5: the card comes from the processing.
     #[serde(rename = "cardNumberType")]
+    #[schema(minimum = 5, maximum = 5)]
     pub card_number_type: u32,
 }
 

@@ -161,7 +161,7 @@ fn is_own(headers: &HeaderMap, changes: bool) -> bool {
 }
 
 /// What needs no token: the buyer's page, and the technician's, which holds nothing by itself.
-fn is_open(path: &str) -> bool {
+pub(super) fn is_open(path: &str) -> bool {
     matches!(
         path,
         "/" | "/technician.css"

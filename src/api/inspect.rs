@@ -30,7 +30,7 @@ pub(super) struct Steps {
 }
 
 /// Every step of an operation, with its time and duration.
-#[utoipa::path(get, path = "/v1/operations/{id}/steps", params(("id" = String, Path, description = "Its identifier")),
+#[utoipa::path(get, path = "/v1/operations/{id}/steps", params(("id" = String, Path, max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$", description = "Its identifier")),
     responses((status = 200, body = Steps, description = "Oldest first"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, not_found")))]
 pub(super) async fn get_steps(State(api): State<Api>, id: PathId) -> Result<Json<Steps>, Problem> {
@@ -45,6 +45,7 @@ pub(super) async fn get_steps(State(api): State<Api>, id: PathId) -> Result<Json
 #[into_params(parameter_in = Query)]
 pub(super) struct LogQuery {
     /// 1 to 500, usually 100.
+    #[param(minimum = 1, maximum = 500)]
     lines: Option<usize>,
 }
 

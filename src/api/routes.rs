@@ -81,7 +81,7 @@ pub(super) async fn read<T: Send + 'static>(
 
 /// Begins a sale.
 #[utoipa::path(put, path = "/v1/sales/{id}", request_body = SaleRequest,
-    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
+    params(("id" = String, Path, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
     responses((status = 201, body = Operation, description = "Begun"),
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, busy, conflict, too_large, amount_mismatch"),
@@ -116,7 +116,7 @@ async fn put<T: serde::de::DeserializeOwned>(
 
 /// Gives money of a sale back.
 #[utoipa::path(put, path = "/v1/refunds/{id}", request_body = RefundRequest,
-    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
+    params(("id" = String, Path, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
     responses((status = 201, body = Operation, description = "Begun"),
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, not_found, busy, conflict, more_than_left, already_undone, return_receipt_unavailable, amount_mismatch"),
@@ -132,7 +132,7 @@ pub(super) async fn put_refund(
 
 /// Undoes a sale or a refund.
 #[utoipa::path(put, path = "/v1/cancellations/{id}", request_body = CancellationRequest,
-    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
+    params(("id" = String, Path, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
     responses((status = 201, body = Operation, description = "Begun, or queued behind what waits already"),
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, not_found, busy, conflict, already_undone"),
@@ -148,7 +148,7 @@ pub(super) async fn put_cancellation(
 
 /// Identifies the buyer for the loyalty card, in the configured mode.
 #[utoipa::path(put, path = "/v1/cards/{id}", request_body = CardRequest,
-    params(("id" = String, Path, description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
+    params(("id" = String, Path, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$", description = "The till's identifier: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit. Identifiers are for ever: put a date or a UUID into them, never a receipt's number alone. An equal PUT whose operation ended longer than a day ago is 409 conflict")),
     responses((status = 201, body = Operation, description = "Begun"),
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, busy, conflict"),
@@ -167,6 +167,7 @@ pub(super) async fn put_card(
 #[into_params(parameter_in = Query)]
 pub(super) struct WaitQuery {
     /// Seconds, 0 to 60: answer as soon as the state or the version is not `after`, else after this time.
+    #[param(maximum = 60)]
     wait: Option<u64>,
     /// A state, or a version as a decimal number; without it the answer waits for a final state.
     after: Option<After>,
@@ -204,7 +205,7 @@ fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::
 }
 
 /// One operation.
-#[utoipa::path(get, path = "/v1/operations/{id}", params(("id" = String, Path, description = "Its identifier"), WaitQuery),
+#[utoipa::path(get, path = "/v1/operations/{id}", params(("id" = String, Path, max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$", description = "Its identifier"), WaitQuery),
     responses((status = 200, body = Operation, description = "As it stands"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, not_found")))]
 pub(super) async fn get_operation(
@@ -263,8 +264,10 @@ pub(super) struct PageQuery {
     /// Only in this state.
     state: Option<OperationState>,
     /// 1 to 500, usually 50.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// Only older than this operation.
+    #[param(max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$")]
     before: Option<String>,
 }
 
@@ -318,7 +321,7 @@ pub(super) async fn get_operations(
 }
 
 /// The cashier stops waiting.
-#[utoipa::path(post, path = "/v1/operations/{id}/abort", params(("id" = String, Path, description = "Its identifier")),
+#[utoipa::path(post, path = "/v1/operations/{id}/abort", params(("id" = String, Path, max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$", description = "Its identifier")),
     responses((status = 200, body = Operation, description = "As it stands: a final one is unchanged"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found, busy")))]
 pub(super) async fn abort(State(api): State<Api>, id: PathId) -> Result<Json<Operation>, Problem> {
@@ -333,6 +336,7 @@ pub(super) async fn abort(State(api): State<Api>, id: PathId) -> Result<Json<Ope
 #[serde(deny_unknown_fields)]
 pub(super) struct ScanRequest {
     /// 1 to 4096 characters.
+    #[schema(min_length = 1, max_length = 4096)]
     text: String,
 }
 
@@ -369,6 +373,7 @@ pub(super) async fn post_scan(
 #[serde(deny_unknown_fields)]
 pub(super) struct ReconciliationRequest {
     /// 1 to 32 characters, such as 24112026.
+    #[schema(min_length = 1, max_length = 32)]
     shift: String,
 }
 
@@ -407,7 +412,7 @@ pub(super) async fn get_queue(State(api): State<Api>) -> Result<Json<Queue>, Pro
 }
 
 /// Tries an undoing now.
-#[utoipa::path(post, path = "/v1/queue/{id}/retry", params(("id" = String, Path, description = "The entry")),
+#[utoipa::path(post, path = "/v1/queue/{id}/retry", params(("id" = String, Path, max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$", description = "The entry")),
     responses((status = 200, body = QueueItem, description = "It is tried"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found")))]
 pub(super) async fn retry(State(api): State<Api>, id: PathId) -> Result<Json<QueueItem>, Problem> {
@@ -422,15 +427,17 @@ pub(super) async fn retry(State(api): State<Api>, id: PathId) -> Result<Json<Que
 #[serde(deny_unknown_fields)]
 pub(super) struct SettleRequest {
     /// 1 to 300 characters, journalled.
+    #[schema(min_length = 1, max_length = 300)]
     reason: String,
     /// Required: `carried_out`: the reversal was carried out, or there was nothing to reverse;
     /// `not_carried_out`: it was not. The books follow it: what is left of the sale, and whether it is
     /// undone.
+    #[schema(required = true, nullable = false)]
     outcome: Option<Outcome>,
 }
 
 /// Closes a set-aside undoing.
-#[utoipa::path(post, path = "/v1/queue/{id}/settle", request_body = SettleRequest, params(("id" = String, Path, description = "The entry")),
+#[utoipa::path(post, path = "/v1/queue/{id}/settle", request_body = SettleRequest, params(("id" = String, Path, max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$", description = "The entry")),
     responses((status = 200, body = QueueItem, description = "Closed"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found, busy, invalid")))]
 pub(super) async fn settle(
@@ -485,12 +492,13 @@ pub(super) struct TestRequest {
     /// Of an interactive test of a scanner: where the codes are shown; usually the first display that can.
     display: Option<String>,
     /// Of an interactive test: readings in a row, 1 to 50, usually 10.
+    #[schema(minimum = 1, maximum = 50)]
     scans: Option<usize>,
 }
 
 /// Tests a device. A plain test is over at once; an interactive one goes on by `device` events, takes the
 /// codes that the scanner reads and, for a display alone, the digits that `POST /v1/scans` hands in.
-#[utoipa::path(post, path = "/v1/devices/{name}/test", request_body = TestRequest, params(("name" = String, Path, description = "Such as scanner1")),
+#[utoipa::path(post, path = "/v1/devices/{name}/test", request_body = TestRequest, params(("name" = String, Path, max_length = 32, pattern = "^[A-Za-z0-9]+$", description = "Such as scanner1")),
     responses((status = 200, body = Device, description = "The device with its test"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "invalid, not_found, busy")))]
 pub(super) async fn post_test(
@@ -522,7 +530,7 @@ pub(super) async fn post_test(
 }
 
 /// Stops the interactive test of a device, if one runs.
-#[utoipa::path(delete, path = "/v1/devices/{name}/test", params(("name" = String, Path, description = "Such as scanner1")),
+#[utoipa::path(delete, path = "/v1/devices/{name}/test", params(("name" = String, Path, max_length = 32, pattern = "^[A-Za-z0-9]+$", description = "Such as scanner1")),
     responses((status = 200, body = Device, description = "The device with its test"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found")))]
 pub(super) async fn delete_test(
@@ -562,7 +570,7 @@ pub(super) async fn get_health(
 }
 
 /// What the buyer sees now.
-#[utoipa::path(get, path = "/v1/display.png", responses((status = 200, content_type = "image/png", description = "A PNG")))]
+#[utoipa::path(get, path = "/v1/display.png", operation_id = "get_display", responses((status = 200, content_type = "image/png", description = "A PNG")))]
 pub(super) async fn get_frame(State(api): State<Api>) -> Response {
     let (_, png) = api.till.frame.png();
     ([(header::CONTENT_TYPE, "image/png")], png.to_vec()).into_response()

@@ -132,7 +132,7 @@ pub struct Reconciliation {
     pub till: Totals,
     /// By the service.
     pub service: Totals,
-    /// Each by name, at most [`MAX_DIFFERENCES`].
+    /// Each by name, at most 1000.
     pub differences: Vec<Difference>,
     /// How many more there are than are named; an addition to the contract.
     pub more_differences: u64,
