@@ -3,6 +3,8 @@
 //! field: control and direction characters are escaped, and what is not plainly one word is quoted.
 
 use std::fmt::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use tracing::field::{Field, Visit};
@@ -11,6 +13,10 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::budget::Budget;
+
+/// Characters of a device's name that tell it from others.
+const MAX_DEVICE: usize = 64;
 /// Characters of one value that a line holds; the rest is cut.
 const MAX_VALUE: usize = 2000;
 
@@ -30,8 +36,11 @@ pub enum Dress {
 }
 
 /// Formats whole lines in one dress. Times are the machine's local ones, as the till's own are.
-#[derive(Clone, Copy, Debug)]
-pub struct Lines(pub Dress);
+#[derive(Debug)]
+pub struct Lines {
+    dress: Dress,
+    budget: Mutex<Budget>,
+}
 
 impl<S, N> FormatEvent<S, N> for Lines
 where
@@ -44,8 +53,13 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        self.begin(&mut writer, *event.metadata().level())?;
-        if self.0 == Dress::Fields {
+        let level = *event.metadata().level();
+        let line = content(context, event)?;
+        let Some(left_out) = self.admit(event, &line) else {
+            return Ok(());
+        };
+        self.begin(&mut writer, level)?;
+        if self.dress == Dress::Fields {
             let mut fields = Fields(&mut writer, Ok(()));
             event.record(&mut fields);
             fields.1?;
@@ -55,33 +69,86 @@ where
                 event.metadata().target()
             )?;
         }
-        // Other crates' events name their origin; ours need not.
-        let target = event.metadata().target();
-        if target.split("::").next() != Some("oplati") {
-            write!(writer, "[{target}] ")?;
-        }
-        event.record(&mut Values {
-            writer: &mut writer,
-            empty: true,
-            result: Ok(()),
-        });
-        if let Some(scope) = context.event_scope() {
-            for span in scope.from_root() {
-                if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
-                    && !fields.is_empty()
-                {
-                    write!(writer, " {fields}")?;
-                }
-            }
+        writer.write_str(&line)?;
+        if left_out > 0 {
+            write!(writer, " left_out={left_out}")?;
         }
         writeln!(writer)
     }
 }
 
+/// The line without what its dress puts before it.
+fn content<S, N>(context: &FmtContext<'_, S, N>, event: &Event<'_>) -> Result<String, fmt::Error>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    let mut line = String::new();
+    // Other crates' events name their origin; ours need not.
+    let target = event.metadata().target();
+    if target.split("::").next() != Some("oplati") {
+        write!(line, "[{target}] ")?;
+    }
+    event.record(&mut Values {
+        writer: &mut Writer::new(&mut line),
+        empty: true,
+        result: Ok(()),
+    });
+    if let Some(scope) = context.event_scope() {
+        for span in scope.from_root() {
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+                && !fields.is_empty()
+            {
+                write!(line, " {fields}")?;
+            }
+        }
+    }
+    Ok(line)
+}
+
+/// The device that an event is about.
+#[derive(Default)]
+struct Device(Option<String>);
+
+impl Visit for Device {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "device" {
+            self.0 = Some(value.chars().take(MAX_DEVICE).collect());
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "device" {
+            self.record_str(field, &format!("{value:?}"));
+        }
+    }
+}
+
 impl Lines {
-    fn begin(self, writer: &mut Writer<'_>, level: Level) -> fmt::Result {
+    /// In this dress, with budgets of its own.
+    #[must_use]
+    pub fn new(dress: Dress) -> Lines {
+        Lines {
+            dress,
+            budget: Mutex::default(),
+        }
+    }
+
+    /// How many lines of its source were left out before an event that may be written.
+    fn admit(&self, event: &Event<'_>, line: &str) -> Option<u64> {
+        if *event.metadata().level() > Level::INFO {
+            return Some(0);
+        }
+        let mut device = Device::default();
+        event.record(&mut device);
+        let source = (event.metadata().callsite(), device.0);
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.admit(source, line, Instant::now())
+    }
+
+    fn begin(&self, writer: &mut Writer<'_>, level: Level) -> fmt::Result {
         let now = || crate::clock::wall().to_zoned_datetime(TimeZone::system());
-        match self.0 {
+        match self.dress {
             Dress::Journal => write!(writer, "<{}>", priority(level)),
             Dress::Fields => writeln!(writer, "PRIORITY={}", priority(level)),
             Dress::Terminal => write!(writer, "{} {level} ", now().strftime("%H:%M:%S.%3f")),
@@ -279,7 +346,7 @@ mod tests {
         let copy = kept.clone();
         let layer = tracing_subscriber::fmt::layer()
             .fmt_fields(EscapedFields)
-            .event_format(Lines(dress))
+            .event_format(Lines::new(dress))
             .with_writer(move || copy.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
         let bytes = kept.0.lock().unwrap().clone();

@@ -8,6 +8,7 @@
 //! the process is killed at once, and nothing can be dropped out of a full queue. Its price, one
 //! `stat` and one `write` for each line, does not matter at some lines per payment.
 
+mod budget;
 mod file;
 mod line;
 mod native;
@@ -100,7 +101,7 @@ pub fn init(stderr: Stderr, file: Option<PathBuf>) -> Result<(), LogError> {
     let screen = (wanted && native.is_none()).then(|| {
         tracing_subscriber::fmt::layer()
             .fmt_fields(EscapedFields)
-            .event_format(Lines(dress))
+            .event_format(Lines::new(dress))
             .with_writer(Screen::new(std::io::stderr()))
             .log_internal_errors(false)
             .with_filter(level())
@@ -108,7 +109,7 @@ pub fn init(stderr: Stderr, file: Option<PathBuf>) -> Result<(), LogError> {
     let native = native.map(|native| {
         tracing_subscriber::fmt::layer()
             .fmt_fields(EscapedFields)
-            .event_format(Lines(Dress::Fields))
+            .event_format(Lines::new(Dress::Fields))
             .with_writer(native)
             .log_internal_errors(false)
             .with_filter(level())
@@ -116,7 +117,7 @@ pub fn init(stderr: Stderr, file: Option<PathBuf>) -> Result<(), LogError> {
     let terminal_log = file.map(|path| {
         tracing_subscriber::fmt::layer()
             .fmt_fields(EscapedFields)
-            .event_format(Lines(Dress::TerminalLog))
+            .event_format(Lines::new(Dress::TerminalLog))
             .with_writer(Arc::new(TerminalLog::new(path)))
             .log_internal_errors(false)
             .with_filter(file_level().or(asked.clone().unwrap_or_default()))

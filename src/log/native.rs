@@ -98,7 +98,7 @@ mod tests {
     fn told(native: Native<io::PipeWriter>, tell: impl FnOnce()) {
         let subscriber = tracing_subscriber::fmt()
             .fmt_fields(EscapedFields)
-            .event_format(Lines(Dress::Fields))
+            .event_format(Lines::new(Dress::Fields))
             .with_writer(native)
             .finish();
         tracing::subscriber::with_default(subscriber, tell);

@@ -275,3 +275,27 @@ fn rules_and_lists_are_printed_without_a_daemon() {
         .unwrap();
     assert_eq!(bind.status.code(), Some(64));
 }
+
+#[test]
+fn a_scanner_that_reads_for_ever_does_not_fill_the_log() {
+    let sim = Sim::start(None);
+    let mut scanner = Scanner::plug();
+    let settings = format!("[Scanner]\ndevice = serial:{}\n", scanner.node);
+    let till = Till::started(&sim.url, 0, &settings);
+    connected(&till);
+    let counted = || {
+        let counters = &device(&till)["counters"];
+        let count = |name: &str| counters[name].as_u64().unwrap_or_default();
+        count("scans") + count("discarded")
+    };
+    for n in 0..3000 {
+        scanner.read(&format!("NOISE-{n:0>100}"));
+    }
+    wait_for("all codes", || (counted() >= 3000).then_some(()));
+    let log = till.log();
+    assert!(log.len() < 100_000, "{}", log.len());
+    // Nothing else is hidden by it.
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_scan"]);
+    assert!(till.log().contains("s-1"));
+}
