@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
+use super::body;
 use crate::problem::{Code, Problem};
 
 /// Largest body that is read.
@@ -39,7 +40,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// 400 `invalid` with a Russian line; `what` may be English facts about the place.
+/// 400 `invalid`; `what` is Russian and names the place.
 pub(super) fn invalid(what: &str) -> Problem {
     let what: String = what.chars().filter(|c| !c.is_control()).take(240).collect();
     Problem::new(
@@ -61,23 +62,39 @@ pub(super) async fn json<T: DeserializeOwned>(
         drop(tokio::time::timeout(BODY, drain(body)).await);
         return Err(too_large());
     }
+    is_json(headers)?;
+    let bytes = tokio::time::timeout(BODY, to_bytes(body, MAX_BODY))
+        .await
+        .map_err(|_| invalid("тело запроса не пришло вовремя"))?
+        .map_err(|error| broken_body(&error))?;
+    body::parse(&bytes).map_err(|what| invalid(&what))
+}
+
+/// JSON is UTF-8 (RFC 8259); a till that says another charset means it.
+fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or_default();
-    if !kind.to_ascii_lowercase().starts_with("application/json") {
-        return Err(invalid("Content-Type: application/json is needed"));
+    let mut parts = kind.split(';').map(str::trim);
+    let is_json = parts
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = parts
+        .filter_map(|part| part.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+        .all(|(_, charset)| {
+            let charset = charset.trim().trim_matches('"');
+            ["utf-8", "utf8"]
+                .iter()
+                .any(|utf8| charset.eq_ignore_ascii_case(utf8))
+        });
+    if is_json && is_utf8 {
+        return Ok(());
     }
-    let bytes = tokio::time::timeout(BODY, to_bytes(body, MAX_BODY))
-        .await
-        .map_err(|_| invalid("the body did not come in time"))?
-        .map_err(|error| broken_body(&error))?;
-    // An array of the values in their order would pass for the object that the contract names.
-    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first.is_some_and(|first| *first != b'{') {
-        return Err(invalid("the body must be a JSON object"));
-    }
-    serde_json::from_slice(&bytes).map_err(|error| invalid(&without_values(&error.to_string())))
+    Err(invalid(
+        "Content-Type: нужно application/json в кодировке UTF-8",
+    ))
 }
 
 /// The same where no body at all means that nothing special is wished.
@@ -100,22 +117,7 @@ fn broken_body(error: &axum::Error) -> Problem {
         }
         cause = error.source();
     }
-    invalid("the body is broken off or badly framed")
-}
-
-/// A parser's message quotes what it met between quotation marks or back quotes: names of fields
-/// are wanted, foreign values are not.
-fn without_values(message: &str) -> String {
-    match message
-        .split_once("invalid value: string \"")
-        .or_else(|| message.split_once("invalid type: string \""))
-    {
-        Some((before, rest)) => {
-            let after = rest.rsplit_once('"').map_or("", |(_, after)| after);
-            format!("{before}invalid string{after}")
-        }
-        None => message.to_owned(),
-    }
+    invalid("тело запроса оборвано или неверно передано")
 }
 
 async fn drain(mut body: Body) {
@@ -138,7 +140,18 @@ pub(super) fn query<T>(
 ) -> Result<T, Problem> {
     query
         .map(|axum::extract::Query(query)| query)
-        .map_err(|error| invalid(&error.body_text()))
+        .map_err(|error| invalid(&of_query(&error.body_text())))
+}
+
+/// `Failed to deserialize query string: limit: invalid digit found in string`.
+fn of_query(text: &str) -> String {
+    let told = text
+        .split_once("query string: ")
+        .map_or(text, |(_, told)| told);
+    match told.split_once(": ") {
+        Some((name, what)) => body::in_russian(name, what),
+        None => body::in_russian("", told),
+    }
 }
 
 /// The identifier in a path; the daemon's own begin with `~`.
@@ -173,7 +186,7 @@ pub(super) fn new_id(path: Result<Path<String>, PathRejection>) -> Result<String
 
 fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     path.map(|Path(id)| id)
-        .map_err(|error| invalid(&error.body_text()))
+        .map_err(|_| invalid("идентификатор в адресе: нужен текст UTF-8"))
 }
 
 pub(super) fn not_found(what: &str) -> Problem {

@@ -100,7 +100,7 @@ fn traced(also: Option<&str>) -> Result<Vec<TraceKind>, Problem> {
     words
         .map(|word| {
             TraceKind::of_word(word)
-                .ok_or_else(|| invalid("also: request, scene or both are allowed"))
+                .ok_or_else(|| invalid("also: допустимо request, scene или оба через запятую"))
         })
         .collect()
 }

@@ -66,7 +66,7 @@ pub(super) async fn get_log(
     let lines = query(wanted)?.lines.unwrap_or(USUAL_LINES);
     if !(1..=MOST_LINES).contains(&lines) {
         return Err(invalid(&format!(
-            "lines = {lines}: 1 to {MOST_LINES} are allowed"
+            "lines = {lines}: нужно от 1 до {MOST_LINES}"
         )));
     }
     let path = Arc::clone(&api.till.log);

@@ -1,13 +1,14 @@
 //! The till API: HTTP/1.1 and JSON over the Unix socket, and over loopback TCP with a token.
 //!
 //! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
-//! - `access`: who may call · `answer`: reading requests and writing problems
+//! - `access`: who may call · `answer`, `body`: reading requests and writing problems
 //! - `session`, `technician`: the technician's way in, and the page
 //! - `seats`: who is connected, and who has to go · `hangup`: callers that are gone · `patient`: those that do not read · `pace`: those that ask too fast
 //! - `routes`, `events`, `inspect`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
 
 mod access;
 mod answer;
+mod body;
 mod events;
 mod hangup;
 mod inspect;
@@ -52,7 +53,7 @@ struct Api {
 
 fn router(api: Api, door: Door) -> Router {
     let wrong_method = || async {
-        let mut problem = invalid("the method is not allowed here");
+        let mut problem = invalid("такой метод здесь не допускается");
         problem.status = 405;
         problem.into_response()
     };

@@ -121,12 +121,12 @@ pub(super) async fn get_frame(
 /// Within the bounds of every display.
 pub(super) fn pixel_size(width: Option<u32>, height: Option<u32>) -> Result<PixelSize, Problem> {
     let (Some(width), Some(height)) = (width, height) else {
-        return Err(invalid("width and height belong together"));
+        return Err(invalid("width, height: нужны оба"));
     };
     let text = format!("{width}x{height}");
     config::pixel_size(&text).ok_or_else(|| {
         invalid(&format!(
-            "{text}: 320x240 to 3840x2160 are allowed, either way round"
+            "{text}: нужно от 320x240 до 3840x2160, в любой ориентации"
         ))
     })
 }

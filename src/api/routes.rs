@@ -23,6 +23,7 @@ use super::till::{
     Answer, Archive, Command, Device, Health, HealthStatus, InteractiveTest, OperationsQuery,
 };
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
+use crate::core::validate;
 use crate::operation::{
     CancellationRequest, CardRequest, Operation, Outcome, QueueItem, RefundRequest, SaleRequest,
     State as OperationState, Verdict, Wish,
@@ -40,6 +41,9 @@ pub(super) type PathId = Result<Path<String>, PathRejection>;
 
 /// Longest `wait`.
 const MAX_WAIT_S: u64 = 60;
+/// Longest shift, and longest reason of a person.
+const MAX_SHIFT_CHARACTERS: usize = 32;
+const MAX_REASON_CHARACTERS: usize = 300;
 /// Most operations of one page, and their usual number.
 const MAX_LIMIT: u32 = 500;
 const USUAL_LIMIT: u32 = 50;
@@ -177,7 +181,7 @@ pub(super) struct WaitQuery {
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(
     untagged,
-    expecting = "a version (decimal) or a state: new, in_progress, awaiting_scan, awaiting_buyer, awaiting_confirmation, in_doubt, queued, done, declined, not_enough_money, expired, cancelled, failed"
+    expecting = "нужна версия (десятичное число) или состояние: new, in_progress, awaiting_scan, awaiting_buyer, awaiting_confirmation, in_doubt, queued, done, declined, not_enough_money, expired, cancelled, failed"
 )]
 pub(super) enum After {
     /// `version` of an operation, 0 to 18446744073709551615.
@@ -201,7 +205,7 @@ fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::
     let text = String::deserialize(deserializer)?;
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
-    number.ok_or_else(|| serde::de::Error::custom("a decimal number is allowed"))
+    number.ok_or_else(|| serde::de::Error::custom("нужно десятичное число"))
 }
 
 /// One operation.
@@ -219,7 +223,7 @@ pub(super) async fn get_operation(
     let wait = wait.unwrap_or_default();
     if wait > MAX_WAIT_S {
         return Err(invalid(&format!(
-            "wait = {wait}: 0 to {MAX_WAIT_S} seconds are allowed"
+            "wait = {wait}: нужно от 0 до {MAX_WAIT_S} секунд"
         )));
     }
     // Listening begins before reading: no change falls between.
@@ -297,11 +301,11 @@ pub(super) async fn get_operations(
     let limit = limit.unwrap_or(USUAL_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(invalid(&format!(
-            "limit = {limit}: 1 to {MAX_LIMIT} are allowed"
+            "limit = {limit}: нужно от 1 до {MAX_LIMIT}"
         )));
     }
     if let Some(before) = &before {
-        crate::core::validate::id(before.strip_prefix('~').unwrap_or(before))?;
+        validate::id(before.strip_prefix('~').unwrap_or(before))?;
     }
     // One more than asked for tells whether there is another page.
     let wanted = OperationsQuery {
@@ -357,10 +361,12 @@ pub(super) async fn post_scan(
     body: Body,
 ) -> Result<Json<ScanAnswer>, Problem> {
     let ScanRequest { text } = json(&headers, body).await?;
+    // A scanner's line end, or what a hand has copied beside the code.
+    let text = text.trim();
     let length = text.chars().count();
     if !(1..=MAX_CODE_CHARACTERS).contains(&length) {
         return Err(invalid(&format!(
-            "text: {length} characters, 1 to {MAX_CODE_CHARACTERS} are allowed"
+            "text: {length} символов, нужно от 1 до {MAX_CODE_CHARACTERS}"
         )));
     }
     let text = Secret::new(text);
@@ -388,12 +394,8 @@ pub(super) async fn post_reconciliation(
     body: Body,
 ) -> Result<Json<Reconciliation>, Problem> {
     let ReconciliationRequest { shift } = json(&headers, body).await?;
-    let length = shift.chars().count();
-    if !(1..=32).contains(&length) || shift.chars().any(char::is_control) {
-        return Err(invalid(&format!(
-            "shift: {length} characters, 1 to 32 without control characters are allowed"
-        )));
-    }
+    validate::text("shift", &shift, MAX_SHIFT_CHARACTERS)
+        .map_err(|problem| invalid(&problem.detail))?;
     api.till.reconciles.reconcile(shift).await.map(Json)
 }
 
@@ -448,13 +450,12 @@ pub(super) async fn settle(
 ) -> Result<Json<QueueItem>, Problem> {
     let id = path_id(id)?;
     let SettleRequest { reason, outcome } = json(&headers, body).await?;
-    if reason.trim().is_empty() || reason.chars().count() > 300 {
-        return Err(invalid("reason: 1 to 300 characters are allowed"));
-    }
+    validate::text("reason", &reason, MAX_REASON_CHARACTERS)
+        .map_err(|problem| invalid(&problem.detail))?;
     // Nobody but the person who looked can say it, and money hangs on it: nothing is taken for granted.
     let Some(outcome) = outcome else {
         return Err(invalid(
-            "outcome is missing: carried_out and not_carried_out are allowed",
+            "outcome: обязательное поле, допустимо carried_out, not_carried_out",
         ));
     };
     let verdict = Verdict { reason, outcome };
@@ -516,7 +517,7 @@ pub(super) async fn post_test(
     let scans = scans.unwrap_or(USUAL_SCANS);
     if !(1..=MOST_SCANS).contains(&scans) {
         return Err(invalid(&format!(
-            "scans = {scans}: 1 to {MOST_SCANS} are allowed"
+            "scans = {scans}: нужно от 1 до {MOST_SCANS}"
         )));
     }
     let interactive = interactive.then_some(InteractiveTest { display, scans });

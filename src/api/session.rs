@@ -253,7 +253,7 @@ pub(super) async fn post_session(
     body: Body,
 ) -> Result<Response, Problem> {
     if caller != Caller::Anybody {
-        return Err(invalid("sessions are for the page at / only"));
+        return Err(invalid("сеанс открывает только страница /"));
     }
     let key = match json(&headers, body).await? {
         SessionRequest {
@@ -264,7 +264,7 @@ pub(super) async fn post_session(
             token: None,
             code: Some(code),
         } => Key::Code(code),
-        SessionRequest { .. } => return Err(invalid("exactly one of token and code is needed")),
+        SessionRequest { .. } => return Err(invalid("token, code: нужно одно из двух")),
     };
     let session = api.sessions.enter(&key).await?;
     set_cookie(&api.sessions, session.expose(), SESSION)

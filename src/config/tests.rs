@@ -238,6 +238,7 @@ fn values_out_of_bounds_are_refused() {
         "[Display]\nrotate = 45",
         "[Display]\nprofile = ../x",
         "[Till]\nlisten = 127.0.0.1:0",
+        "[Till]\nlisten = 127.0.0.2:8016",
         "[Till]\nlisten = 8016",
     ] {
         let message = bad(line);

@@ -1,6 +1,6 @@
 //! One value at a time: text in, typed value out, or what is allowed instead.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::civil::Time;
@@ -195,9 +195,11 @@ pub(super) fn rotate(text: &str) -> Result<u16, Allowed> {
 }
 
 pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Allowed> {
-    let allowed = || "a loopback address with a port, such as 127.0.0.1:8016".to_owned();
+    let allowed = || "a loopback address and port: 127.0.0.1:PORT or [::1]:PORT".to_owned();
     let address: SocketAddr = text.parse().map_err(|_| allowed())?;
-    (address.ip().is_loopback() && address.port() != 0)
+    // Under another loopback address every call would be refused for its `Host`.
+    let is_ours = address.ip() == Ipv4Addr::LOCALHOST || address.ip() == Ipv6Addr::LOCALHOST;
+    (is_ours && address.port() != 0)
         .then_some(Some(address))
         .ok_or_else(allowed)
 }

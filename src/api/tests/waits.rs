@@ -96,7 +96,7 @@ async fn what_after_may_be_is_said_with_its_name() {
         );
         let detail = problem["detail"].as_str().unwrap();
         assert!(
-            detail.contains("after: ") && detail.contains("a version (decimal)"),
+            detail.contains("after: ") && detail.contains("версия (десятичное число)"),
             "{detail}"
         );
         for state in states.as_array().unwrap() {
