@@ -40,6 +40,10 @@ pub const NO_PLACE_FOR_TOKEN: &str =
 /// What to do about it.
 const FREE_THE_DISK: &str =
     "Освободите место на диске кассы, проверьте права на папку token.conf и повторите операцию";
+/// How the library of TLS begins whatever it says of a certificate that it does not take: the line is well then.
+const BAD_CERTIFICATE: &str = "invalid peer certificate";
+const CHECK_CERTIFICATE: &str =
+    "Сертификат сервера не принят: проверьте дату и время кассы, затем oplati selftest";
 /// The journal cannot be written: the outcome is unknown to the till.
 pub const CHECK_IN_ACCOUNT: &str =
     "Не удалось сохранить результат. Проверьте оплату в личном кабинете О!плати";
@@ -176,7 +180,11 @@ pub fn no_connection(detail: &str) -> OperationError {
         code: ErrorCode::NoConnection,
         message: seed::NO_CONNECTION.to_owned(),
         detail: support_text(detail),
-        remedy: "Проверьте связь с интернетом и повторите оплату".to_owned(),
+        remedy: if detail.contains(BAD_CERTIFICATE) {
+            CHECK_CERTIFICATE.to_owned()
+        } else {
+            "Проверьте связь с интернетом и повторите оплату".to_owned()
+        },
     }
 }
 
@@ -270,6 +278,17 @@ mod tests {
             heard: Heard::Nothing,
         };
         assert_eq!(of_failure(&lost).message, "Ошибка обращения к серверу");
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_taken_is_no_matter_of_the_internet() {
+        let detail = "client error (Connect): invalid peer certificate: Expired".to_owned();
+        let error = of_failure(&Failure::NotSent { detail });
+        assert_eq!(error.message, seed::NO_CONNECTION);
+        assert!(error.remedy.contains("дату и время"), "{}", error.remedy);
+        let detail = "client error (Connect): network is unreachable".to_owned();
+        let error = of_failure(&Failure::NotSent { detail });
+        assert!(error.remedy.contains("интернет"), "{}", error.remedy);
     }
 
     #[test]

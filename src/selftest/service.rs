@@ -171,6 +171,12 @@ fn in_words(why: &Unreached) -> (String, String, Text) {
             "Обновите сертификаты: apt-get install --reinstall ca-certificates; проверьте, не вмешивается ли прокси",
             "Update certificates: apt-get install --reinstall ca-certificates; check for a proxy in between",
         ),
+        Unreached::AuthorityItself => text(
+            "сертификат сервера — сертификат самого удостоверяющего центра (CA:TRUE), серверу он не годится",
+            "the server's certificate is an authority's own (CA:TRUE), which is no server's",
+            "Выпустите этим центром отдельный сертификат для сервера, без CA:TRUE",
+            "Have that authority sign a certificate for the server, without CA:TRUE",
+        ),
         Unreached::OtherName => text(
             "сертификат выдан другому серверу",
             "the certificate is another server's",

@@ -38,6 +38,8 @@ pub enum Unreached {
     NotYetValid,
     /// Nobody whom this machine trusts has signed its certificate.
     UnknownIssuer,
+    /// Its certificate is an authority's own, which is no server's, trusted or not.
+    AuthorityItself,
     /// Its certificate is another server's.
     OtherName,
     /// Another failure of TLS.
@@ -248,6 +250,12 @@ fn unreached(error: &reqwest::Error) -> Unreached {
         Some(rustls::Error::InvalidCertificate(
             Bad::NotValidForName | Bad::NotValidForNameContext { .. },
         )) => Unreached::OtherName,
+        Some(rustls::Error::InvalidCertificate(Bad::Other(why)))
+            // The library that examines certificates has no type for it here.
+            if format!("{why:?}").contains("CaUsedAsEndEntity") =>
+        {
+            Unreached::AuthorityItself
+        }
         Some(error) => Unreached::Tls(error.to_string()),
         None if error.is_connect() => Unreached::Connect(said),
         None => Unreached::NoAnswer(said),

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::bench::{Sim, Till, wait_for};
+use crate::bench::{Process, Sim, Till, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 const UNAVAILABLE: &str = "Возможность проведения операций с использованием платежной системы \"O!плати\" временно недоступна";
@@ -356,4 +356,51 @@ fn after_a_crash_no_display_keeps_the_code_of_before() {
     wait_for("the code to go", || {
         crate::sales::qr_on(&picture).is_none().then_some(())
     });
+}
+
+/// A server whose own certificate is that of an authority, made with openssl; `None` where that is missing.
+fn authority_as_server(folder: &std::path::Path) -> Option<(Process, u16)> {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    drop(holder);
+    let openssl = |arguments: &str| {
+        let mut command = std::process::Command::new("openssl");
+        command.current_dir(folder).args(arguments.split(' '));
+        command.stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        command
+    };
+    let mut made = openssl(
+        "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out own.pem -days 10 -subj /CN=localhost -addext subjectAltName=DNS:localhost",
+    );
+    made.status().ok().filter(|made| made.success())?;
+    let served =
+        format!("s_server -accept 127.0.0.1:{port} -cert own.pem -key key.pem -www -quiet");
+    let server = Process(openssl(&served).spawn().ok()?);
+    wait_for("the server", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    Some((server, port))
+}
+
+#[test]
+fn a_certificate_that_is_not_taken_is_told_by_its_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((_server, port)) = authority_as_server(folder.path()) else {
+        return;
+    };
+    let mut till = Till::new(&format!("https://localhost:{port}"), 2, "password = x\n");
+    let trusted = folder.path().join("own.pem");
+    let daemon = till
+        .verb(&["daemon"])
+        .env("SSL_CERT_FILE", &trusted)
+        .spawn();
+    till.adopt(daemon.unwrap());
+    till.begin("s-1", 100);
+    let remedy = till.until_final("s-1")["error"]["remedy"].to_string();
+    assert!(remedy.contains("Сертификат сервера не принят"), "{remedy}");
+    let mut selftest = till.verb(&["selftest", "--json"]);
+    let told = selftest.env("SSL_CERT_FILE", &trusted).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("CA:TRUE"), "{told}");
 }
