@@ -2,7 +2,11 @@
 //!
 //! QR codes hold bytes; О!плати's hold ASCII, but goods' codes may hold anything. Scanners hand on
 //! UTF-8, or transcode to the Windows page of their country: what is no UTF-8 is read as CP1251.
-//! An AIM identifier (`]Q1`, ISO/IEC 15424) in front is not part of the code.
+//! An AIM identifier (`]Q1`, ISO/IEC 15424) in front is not part of the code, and it tells whether the code is in the
+//! protocol of extended channel interpretations (ECI): `\000026` then announces a coding, and a backslash of the code
+//! comes twice. A byte order mark in front is no part of the code either.
+
+use std::borrow::Cow;
 
 use crate::secret::Secret;
 
@@ -18,9 +22,27 @@ const CP1251: [char; 128] = [
     'о', 'п', 'р', 'с', 'т', 'у', 'ф', 'х', 'ц', 'ч', 'ш', 'щ', 'ъ', 'ы', 'ь', 'э', 'ю', 'я',
 ];
 
-/// AIM code characters whose identifier is taken off: QR, DataMatrix, EAN, Code 128, PDF417, Aztec.
-/// Others stay, since a code may itself begin with a bracket.
-const AIM_SYMBOLOGIES: &[u8] = b"QdECLz";
+/// The code characters of ISO/IEC 15424 and of the symbologies that were registered since, such as `J` for `DotCode`
+/// and `h` for Han Xin. What stands behind another bracket is the code's own.
+const AIM_SYMBOLOGIES: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUXYZcdeghopsuz";
+
+/// The modifiers of each symbology that say that the code is in the protocol of ECI: QR, `DataMatrix`, Aztec, PDF417,
+/// `MaxiCode`, `DotCode`, Han Xin.
+const ECI_MODIFIERS: [(u8, &[u8]); 7] = [
+    (b'Q', b"246"),
+    (b'd', b"456"),
+    (b'z', b"3459AB"),
+    (b'L', b"1"),
+    (b'U', b"23"),
+    (b'J', b"345"),
+    (b'h', b"1"),
+];
+
+/// How many digits name a coding behind the backslash of ECI.
+const ECI_DIGITS: usize = 6;
+
+/// `]`, the symbology, the modifier.
+pub(crate) type AimId = [u8; 3];
 
 /// Whether an AIM identifier may stand in front of the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +51,8 @@ pub enum Aim {
     Strip,
     /// It comes apart from the code: what stands in front is the code's own.
     Keep,
+    /// It came apart from the code, and is this one.
+    Apart(AimId),
 }
 
 /// The text of a frame; `None` when nothing printable is in it.
@@ -36,11 +60,16 @@ pub enum Aim {
 /// GS (0x1D) stays, since it tells goods' marks; other control characters are noise of the line.
 #[must_use]
 pub fn decode(frame: &[u8], aim: Aim) -> Option<Secret> {
-    let frame = match aim {
-        Aim::Strip => strip_aim(frame),
-        Aim::Keep => frame,
+    let (aim, frame) = match aim {
+        Aim::Strip => split_aim(frame),
+        Aim::Keep => (None, frame),
+        Aim::Apart(aim) => (Some(aim), frame),
     };
-    let text = match std::str::from_utf8(frame) {
+    let frame = match aim {
+        Some(aim) if is_eci(aim) => without_eci(frame),
+        Some(_) | None => Cow::Borrowed(frame),
+    };
+    let text = match std::str::from_utf8(&frame) {
         Ok(text) => text.to_owned(),
         Err(_) => frame.iter().map(|byte| cp1251(*byte)).collect(),
     };
@@ -48,7 +77,9 @@ pub fn decode(frame: &[u8], aim: Aim) -> Option<Secret> {
         .chars()
         .filter(|c| !c.is_control() || *c == '\u{1d}')
         .collect();
-    let text = text.trim_matches(' ');
+    let text = text
+        .trim_start_matches(['\u{feff}', ' '])
+        .trim_end_matches(' ');
     (!text.is_empty()).then(|| Secret::new(text))
 }
 
@@ -64,17 +95,43 @@ pub fn cp1251(byte: u8) -> char {
     }
 }
 
-fn strip_aim(frame: &[u8]) -> &[u8] {
+fn split_aim(frame: &[u8]) -> (Option<AimId>, &[u8]) {
     match frame {
         [b']', symbology, modifier, rest @ ..]
             if AIM_SYMBOLOGIES.contains(symbology)
                 && modifier.is_ascii_alphanumeric()
                 && !rest.is_empty() =>
         {
-            rest
+            (Some([b']', *symbology, *modifier]), rest)
         }
-        _ => frame,
+        _ => (None, frame),
     }
+}
+
+fn is_eci([_, symbology, modifier]: AimId) -> bool {
+    ECI_MODIFIERS
+        .iter()
+        .any(|(known, modifiers)| *known == symbology && modifiers.contains(&modifier))
+}
+
+/// The code without the names of codings, and with each doubled backslash single. Which coding it is need not be
+/// known: bytes are told apart as those of scanners that announce none.
+fn without_eci(frame: &[u8]) -> Cow<'_, [u8]> {
+    let mut code = Vec::with_capacity(frame.len());
+    let mut rest = frame;
+    while let Some((byte, after)) = rest.split_first() {
+        let name = after.get(..ECI_DIGITS);
+        rest = if *byte == b'\\' && name.is_some_and(|name| name.iter().all(u8::is_ascii_digit)) {
+            after.get(ECI_DIGITS..).unwrap_or_default()
+        } else if *byte == b'\\' && after.first() == Some(&b'\\') {
+            code.push(*byte);
+            after.get(1..).unwrap_or_default()
+        } else {
+            code.push(*byte);
+            after
+        };
+    }
+    Cow::Owned(code)
 }
 
 #[cfg(test)]
@@ -104,9 +161,44 @@ mod tests {
     fn aim_identifiers_are_no_part_of_the_code() {
         assert_eq!(text(b"]Q1https://x").as_deref(), Some("https://x"));
         assert_eq!(text(b"]d2010481").as_deref(), Some("010481"));
-        assert_eq!(text(b"]X0abc").as_deref(), Some("]X0abc"));
+        assert_eq!(
+            text(b"]I114810268012348").as_deref(),
+            Some("14810268012348")
+        );
+        assert_eq!(text(b"]X0abc").as_deref(), Some("abc"));
+        assert_eq!(text(b"]W0abc").as_deref(), Some("]W0abc"));
+        assert_eq!(text(b"]Q-abc").as_deref(), Some("]Q-abc"));
         assert_eq!(text(b"]Q1").as_deref(), Some("]Q1"));
         assert_eq!(text(b"]").as_deref(), Some("]"));
+    }
+
+    #[test]
+    fn codings_that_a_code_announces_are_no_part_of_it() {
+        for (frame, code) in [
+            (br"]Q2\000026OPL-2".as_slice(), "OPL-2"),
+            (br"]Q2\000026A\\B", r"A\B"),
+            (br"]Q2\000026A\\000026B", r"A\000026B"),
+            (br"]d4\000003A\000026B", "AB"),
+            (br"]L1\000026A\12", r"A\12"),
+            (br"]Q1\000026A\\B", r"\000026A\\B"),
+            (br"]Q2A\", r"A\"),
+        ] {
+            assert_eq!(text(frame).as_deref(), Some(code));
+        }
+        let apart = |aim: &AimId| decode(br"\000026A", Aim::Apart(*aim));
+        assert_eq!(apart(b"]Q2"), Some(Secret::new("A")));
+        assert_eq!(apart(b"]Q1"), Some(Secret::new(r"\000026A")));
+        assert_eq!(text(br"]Q2\000026"), None);
+    }
+
+    #[test]
+    fn a_mark_of_utf_8_in_front_is_no_part_of_the_code() {
+        assert_eq!(text("\u{feff}OPL-1".as_bytes()).as_deref(), Some("OPL-1"));
+        assert_eq!(
+            text("]Q2\\000026\u{feff}OPL-1".as_bytes()).as_deref(),
+            Some("OPL-1")
+        );
+        assert_eq!(text("\u{feff}".as_bytes()), None);
     }
 
     #[test]

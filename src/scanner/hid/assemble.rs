@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::descriptor::ReportLayout;
 use crate::scanner::frame::MAX_FRAME;
+use crate::scanner::text::AimId;
 
 /// AIM identifiers of answers to commands: a text, and the echo that follows it.
 const REPLY_TEXT: [u8; 3] = *b"]X0";
@@ -32,6 +33,8 @@ pub struct Assembler {
     /// The code is over-long or part of it cannot be read: it is dropped to its end.
     spoilt: bool,
     discarded: u64,
+    /// What the last report says of its code; none where reports do not tell it.
+    aim: Option<AimId>,
     reply: Vec<u8>,
     reply_is_whole: bool,
     answers_commands: bool,
@@ -53,6 +56,7 @@ impl Assembler {
             silence_ends: false,
             spoilt: false,
             discarded: 0,
+            aim: None,
             reply: Vec::new(),
             reply_is_whole: false,
             answers_commands,
@@ -72,6 +76,7 @@ impl Assembler {
             self.keep_reply(reply, part.data.unwrap_or_default());
             return None;
         }
+        self.aim = part.aim;
         let is_full = match part.data {
             Some(data) if self.buffer.len() + data.len() <= MAX_FRAME => {
                 self.buffer.extend_from_slice(data);
@@ -108,6 +113,12 @@ impl Assembler {
         }
         self.discard();
         None
+    }
+
+    /// The AIM identifier of the newest code, where reports tell it.
+    #[must_use]
+    pub fn aim(&self) -> Option<AimId> {
+        self.aim
     }
 
     /// Codes that were too long, malformed or never ended.
@@ -175,6 +186,7 @@ enum Reply {
 struct Part<'a> {
     /// `None` when the report is shorter than it says, or says more than there is room for.
     data: Option<&'a [u8]>,
+    aim: Option<AimId>,
     reply: Option<Reply>,
     continues: Continues,
 }
@@ -189,6 +201,7 @@ impl<'a> Part<'a> {
             .and_then(|bit| bits(report, &(bit..bit + 1)));
         Part {
             data: Part::data(layout, report),
+            aim,
             reply: match aim {
                 Some(REPLY_TEXT) => Some(Reply::Text),
                 Some(REPLY_END) => Some(Reply::End),

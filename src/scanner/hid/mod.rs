@@ -82,7 +82,11 @@ impl HidSource {
 
 impl HidSource {
     fn piece(&mut self, code: Vec<u8>) -> Piece {
-        let text = decode(&code, self.aim);
+        let aim = match self.assembler.aim() {
+            Some(aim) if self.aim == Aim::Keep => Aim::Apart(aim),
+            Some(_) | None => self.aim,
+        };
+        let text = decode(&code, aim);
         self.unreadable += u64::from(text.is_none());
         Piece::Code {
             code: text,
