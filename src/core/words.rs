@@ -37,7 +37,11 @@ pub const REPEATED: &str = "Отмена начата заново";
 /// token.conf cannot be read or written.
 pub const NO_PLACE_FOR_TOKEN: &str =
     "Файл token.conf недоступен: токен не прочитать и не сохранить";
-/// What to do about it.
+/// token.conf holds no token that can be read.
+pub const TOKEN_DAMAGED: &str = "Файл token.conf повреждён: токен в нём не прочитать";
+/// What to do about it, without destroying the only token.
+const MEND_TOKEN_FILE: &str = "Не удаляйте token.conf: верните его из копии или оставьте в нём одну строку с токеном и повторите операцию";
+/// What to do about token.conf where the disk stands in the way.
 const FREE_THE_DISK: &str =
     "Освободите место на диске кассы, проверьте права на папку token.conf и повторите операцию";
 /// How the library of TLS begins whatever it says of a certificate that it does not take: the line is well then.
@@ -253,6 +257,15 @@ pub fn of_failure(failure: &Failure) -> OperationError {
             NO_PLACE_FOR_TOKEN,
             detail,
             FREE_THE_DISK,
+        ),
+        Failure::Token {
+            problem: TokenProblem::Damaged,
+            detail,
+        } => error(
+            ErrorCode::TokenNeeded,
+            TOKEN_DAMAGED,
+            detail,
+            MEND_TOKEN_FILE,
         ),
     }
 }

@@ -233,6 +233,9 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     io.spawn(watchdog.clone().beat());
     let heart: Heart = match opened.engine {
         Ok((engine, first)) => {
+            if let Some(client) = client.clone() {
+                io.spawn(shared.clone().watch_token_file(client, stopped.clone()));
+            }
             if let (Some(at), Some(client)) = (config.main.reconcile_at, client.clone()) {
                 let check = DailyCheck {
                     at,

@@ -173,7 +173,7 @@ fn busy() -> Problem {
 fn bad_template(what: &str) -> Problem {
     Problem::unprocessable(
         format!("Шаблон отчёта oplat.xml: {}", words::support_text(what)),
-        "Исправьте шаблон или удалите его, тогда действует встроенный",
+        "Исправьте шаблон или переименуйте его, тогда действует встроенный",
     )
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use super::bench::Results;
 use super::reconciled::Reconciled;
@@ -26,13 +27,16 @@ use crate::money::Kopecks;
 use crate::operation::{Mode, Operation, QueueItem, rfc3339_ms};
 use crate::problem::{Code, Problem, seed};
 use crate::scanner::{DeviceState, Scanners, Snapshot};
-use crate::service::ServerDate;
 use crate::service::call::TokenProblem;
+use crate::service::{Client, ServerDate};
 
 const CLOCK_BEHIND: &str = "Часы кассы отстают от последней записи журнала";
 
 /// Less than this between both clocks cannot be told.
 const LEAST_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
+
+/// How often a token.conf that is not right is read again.
+const TOKEN_FILE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often the end looks whether calls are under way.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -58,6 +62,8 @@ pub(super) struct Shared {
     pub(super) tests: Arc<Results>,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
+    /// What is wrong with token.conf, before a buyer's payment meets it.
+    token_file: Mutex<Option<TokenProblem>>,
     /// What devices have counted before.
     tallies: Tallies,
     /// What the daily check has found.
@@ -98,6 +104,7 @@ impl Shared {
             calls: Calls::default(),
             tests: Arc::default(),
             metrics: Arc::default(),
+            token_file: Mutex::default(),
             tallies,
             reconciled: Arc::default(),
             reader,
@@ -147,6 +154,23 @@ impl Shared {
         if newest.is_none_or(|newest| newest.received() <= received) {
             *newest = Some(clock);
         }
+    }
+
+    /// Looks at token.conf before a buyer does, and again until it is right: a person may mend it meanwhile.
+    pub(super) async fn watch_token_file(
+        self: Arc<Self>,
+        client: Arc<Client>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        while let Some(problem) = client.token_file_problem().await {
+            *lock(&self.token_file) = Some(problem);
+            let again = tokio::time::sleep(TOKEN_FILE_INTERVAL);
+            tokio::select! {
+                () = again => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+        *lock(&self.token_file) = None;
     }
 
     /// The service's clock, once an answer has told it.
@@ -215,10 +239,11 @@ impl Shared {
     /// What needs a person, Russian.
     fn degraded(&self, status: &Status, devices: &[Device]) -> Vec<String> {
         let mut reasons = self.advice.clone();
-        match status.token_problem {
+        match status.token_problem.or(*lock(&self.token_file)) {
             Some(TokenProblem::Needed) => reasons.push(seed::TOKEN_NEEDED.to_owned()),
             Some(TokenProblem::Exists) => reasons.push(seed::TOKEN_EXISTS.to_owned()),
             Some(TokenProblem::NoPlace) => reasons.push(words::NO_PLACE_FOR_TOKEN.to_owned()),
+            Some(TokenProblem::Damaged) => reasons.push(words::TOKEN_DAMAGED.to_owned()),
             None => {}
         }
         if status.set_aside > 0 {

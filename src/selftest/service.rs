@@ -272,14 +272,15 @@ fn token(seen: &Look, ground: &Ground) -> Check {
         .and_then(|answer| answer.token_problem);
     let problem = problem.or_else(|| daemons_problem(ground));
     let path = ground.paths.token();
-    let delete = format!("rm {} && systemctl restart oplati", path.display());
+    // Whatever the advice is worth, the only token ever issued stays on the disk.
+    let put_aside = format!("mv {0} {0}.old && systemctl restart oplati", path.display());
     match problem {
         Some(TokenProblem::Needed) => {
             return check(Text::new(seed::TOKEN_NEEDED, "the service does not know the token: it was reset, or the till is not registered")).ended(
                 Verdict::Fail,
                 Some(Text::new(
-                    format!("Токен сброшен — удалите token.conf и перезапустите службу: {delete}. Не сбрасывали — проверьте regNum и регистрацию кассы в личном кабинете О!плати"),
-                    format!("If the token was reset, delete token.conf and restart the daemon: {delete}. If not, check regNum and the till's registration in the merchant's account"),
+                    format!("Токен сброшен — уберите token.conf и перезапустите службу: {put_aside}. Не сбрасывали — проверьте regNum и регистрацию кассы в личном кабинете О!плати"),
+                    format!("If the token was reset, put token.conf aside and restart the daemon: {put_aside}. If not, check regNum and the till's registration in the merchant's account"),
                 )),
             );
         }
@@ -309,7 +310,8 @@ fn token(seen: &Look, ground: &Ground) -> Check {
                 )),
             );
         }
-        None => {}
+        // What is wrong with the file is told below.
+        Some(TokenProblem::Damaged) | None => {}
     }
     let status = seen.answer.as_ref().ok().map(|answer| answer.status);
     let detail = match &seen.token {
@@ -354,8 +356,8 @@ fn token(seen: &Look, ground: &Ground) -> Check {
             .ended(
                 Verdict::Fail,
                 Some(Text::new(
-                    format!("Сбросьте токен в личном кабинете О!плати, затем выполните: {delete}"),
-                    format!("Reset the token in the merchant's account, then run: {delete}"),
+                    format!("Верните файл из копии или оставьте в нём одну строку с токеном. Токен потерян — сбросьте его в личном кабинете О!плати, затем выполните: {put_aside}"),
+                    format!("Bring the file back from a copy, or leave the token alone on one line. If it is lost, reset it in the merchant's account, then run: {put_aside}"),
                 )),
             );
         }
@@ -372,6 +374,8 @@ fn daemons_problem(ground: &Ground) -> Option<TokenProblem> {
         Some(TokenProblem::Needed)
     } else if has(seed::TOKEN_EXISTS) {
         Some(TokenProblem::Exists)
+    } else if has(crate::core::words::TOKEN_DAMAGED) {
+        Some(TokenProblem::Damaged)
     } else {
         has(crate::core::words::NO_PLACE_FOR_TOKEN).then_some(TokenProblem::NoPlace)
     }

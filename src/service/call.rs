@@ -331,6 +331,8 @@ pub enum TokenProblem {
     Needed,
     /// Our own disk: token.conf cannot be read, or not be written, so that none is asked for.
     NoPlace,
+    /// token.conf is there and holds no token that can be read. It may be the only one that was ever issued.
+    Damaged,
 }
 
 /// The outcome of one request, reported exactly once.

@@ -368,6 +368,22 @@ impl Client {
     }
 }
 
+impl Client {
+    /// What stands in the way of the token that is kept; `None` where there is one, or none yet. The file is read in
+    /// a thread that serves nobody, since its disk may hang.
+    pub async fn token_file_problem(&self) -> Option<TokenProblem> {
+        if self.settings.password.is_some() || self.token.lock().await.is_some() {
+            return None;
+        }
+        let path = self.settings.token_path.clone();
+        let read = tokio::task::spawn_blocking(move || token::read(&path)).await;
+        match read {
+            Ok(Err(error)) => Some(problem_of(&error)),
+            Ok(Ok(_)) | Err(_) => None,
+        }
+    }
+}
+
 /// Secrets shorter than this stand for nothing: hiding them would garble the service's words.
 const SHORTEST_HIDDEN: usize = 4;
 
@@ -409,15 +425,20 @@ fn unsent(call: &Call, failure: Failure) -> Failure {
     }
 }
 
-/// Each wants a person: a damaged file the merchant's account, the others this machine's disk.
+/// Each wants a person, at this machine's disk: whoever deleted a damaged file would delete the only token.
 fn token_failure(error: &TokenError) -> Failure {
     tracing::error!(error = %with_causes(error), "No token");
-    let detail = with_causes(error);
-    let problem = match error {
-        TokenError::Damaged { .. } => TokenProblem::Needed,
+    Failure::Token {
+        problem: problem_of(error),
+        detail: with_causes(error),
+    }
+}
+
+fn problem_of(error: &TokenError) -> TokenProblem {
+    match error {
+        TokenError::Damaged { .. } => TokenProblem::Damaged,
         TokenError::Unreadable { .. } | TokenError::Unwritable { .. } => TokenProblem::NoPlace,
-    };
-    Failure::Token { problem, detail }
+    }
 }
 
 fn payment<'a>(content: &PaymentContent<'a>) -> Result<wire::Payment<'a>, Failure> {

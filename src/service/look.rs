@@ -131,7 +131,14 @@ pub(super) fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) 
     }
     let bytes = match std::fs::read(&settings.token_path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return (None, TokenFile::Absent),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let file = if token::is_dangling_link(&settings.token_path) {
+                TokenFile::Bad("a link that leads nowhere".to_owned())
+            } else {
+                TokenFile::Absent
+            };
+            return (None, file);
+        }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             return (None, TokenFile::Hidden);
         }

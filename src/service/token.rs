@@ -15,12 +15,15 @@ use crate::secret::Secret;
 const MAX_TOKEN_BYTES: usize = 4096;
 const TOO_LONG: &str = "longer than 4096 bytes";
 
+/// What editors put in front of a text to say that it is UTF-8.
+const BOM: char = '\u{feff}';
+
 /// What is wrong with token.conf.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// It is there, but holds no token.
     #[error(
-        "{path} is damaged: {what}; if the token was reset in the merchant's account, delete the file and restart"
+        "{path} is damaged: {what}; do not delete it, it may hold the only token: bring it back from a copy, or leave the token alone on one line"
     )]
     Damaged {
         /// Which file.
@@ -96,6 +99,14 @@ pub(super) fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
 /// A token that was received, but did not get to its place: it is the only one ever issued, so a file
 /// that cannot be read may hold it, and is no reason to ask for another.
 fn left_behind(path: &Path) -> Result<Option<Secret>, TokenError> {
+    // A token is asked for only while there is no token.conf: a link that leads nowhere may lead to a disk that is
+    // not mounted yet, and the token is there.
+    if is_dangling_link(path) {
+        return Err(TokenError::Unreadable {
+            path: path.to_owned(),
+            source: io::Error::new(io::ErrorKind::NotFound, "a link that leads nowhere"),
+        });
+    }
     let temporary = temporary(path);
     let bytes = match regular_file::read(&temporary, MAX_TOKEN_BYTES) {
         Ok(bytes) => bytes,
@@ -121,16 +132,24 @@ fn left_behind(path: &Path) -> Result<Option<Secret>, TokenError> {
     Ok(Some(token))
 }
 
+/// Whether there is a link at `path` whose file does not exist.
+pub(super) fn is_dangling_link(path: &Path) -> bool {
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink());
+    is_link && !path.exists()
+}
+
 fn temporary(path: &Path) -> PathBuf {
     path.with_extension("conf.new")
 }
 
-/// One line of printable ASCII; white space around it means nothing.
+/// One line of printable ASCII. White space around it means nothing, and neither do what editors put there: the mark
+/// of UTF-8 in front, and a pair of quotation marks.
 pub(super) fn check(bytes: &[u8]) -> Result<Secret, &'static str> {
     if bytes.len() > MAX_TOKEN_BYTES {
         return Err(TOO_LONG);
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| "not ASCII")?.trim();
+    let text = std::str::from_utf8(bytes).map_err(|_| "not ASCII")?;
+    let text = without_quotes(text.trim_start_matches(BOM).trim()).trim();
     if text.is_empty() {
         return Err("empty");
     }
@@ -138,6 +157,11 @@ pub(super) fn check(bytes: &[u8]) -> Result<Secret, &'static str> {
         return Err("not one line of printable ASCII");
     }
     Ok(Secret::new(text))
+}
+
+fn without_quotes(text: &str) -> &str {
+    let within = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).unwrap_or(text)
 }
 
 /// The file that will become token.conf, with room for any token.
@@ -285,6 +309,8 @@ mod tests {
             b" \n",
             b"a b",
             b"a\nb",
+            b"\"\"",
+            b"\xef\xbb\xbf",
             "токен".as_bytes(),
             &[b'a'; 5000],
             &[0xff, 0xfe],
@@ -294,8 +320,44 @@ mod tests {
             assert!(matches!(error, TokenError::Damaged { .. }), "{bad:?}");
             assert_eq!(std::fs::read(&path).unwrap(), bad);
         }
-        std::fs::write(&path, "  tok\r\n").unwrap();
+    }
+
+    #[test]
+    fn what_editors_put_around_a_token_is_no_part_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.conf");
+        for text in [
+            "  tok\r\n",
+            "\u{feff}tok\r\n",
+            "\u{feff} tok",
+            "\"tok\"\n",
+            "\u{feff}'tok'\r\n",
+            "\" tok \"",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read(&path).unwrap(), Some(Secret::new("tok")), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_reason_to_ask_for_another_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.conf");
+        std::os::unix::fs::symlink(folder.path().join("mounted/later"), &path).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, TokenError::Unreadable { .. }), "{error:?}");
+        std::fs::create_dir(folder.path().join("mounted")).unwrap();
+        std::fs::write(&path, "tok\n").unwrap();
         assert_eq!(read(&path).unwrap(), Some(Secret::new("tok")));
+    }
+
+    #[test]
+    fn the_remedy_for_a_damaged_file_keeps_it() {
+        let error = TokenError::Damaged {
+            path: "token.conf".into(),
+            what: "empty",
+        };
+        assert!(error.to_string().contains("do not delete it"), "{error}");
     }
 
     #[test]

@@ -176,13 +176,13 @@ fn faults_of_settings_files_and_service_are_found() {
         "/sim/token/reset",
         json!({"regNum": "OPL000011111"}),
     );
-    selftest(&till).finds("token reset", "service.token", "fail", "rm ");
+    selftest(&till).finds("token reset", "service.token", "fail", "mv ");
     std::fs::write(till.path(TOKEN), "два слова").unwrap();
     selftest(&till).finds(
         "token.conf damaged",
         "service.token",
         "fail",
-        "Сбросьте токен",
+        "Верните файл из копии",
     );
 
     std::fs::set_permissions(till.path(TOKEN), std::fs::Permissions::from_mode(0o644)).unwrap();

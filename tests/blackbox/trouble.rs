@@ -153,10 +153,10 @@ fn a_damaged_token_file_is_said_with_its_remedy_and_asks_for_no_other() {
         assert_eq!(operation["error"]["code"], "token_needed", "{damage:?}");
         assert_eq!(
             operation["message"],
-            "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица"
+            "Файл token.conf повреждён: токен в нём не прочитать"
         );
         let remedy = operation["error"]["remedy"].as_str().unwrap();
-        assert!(remedy.contains("Удалите файл token.conf"), "{remedy}");
+        assert!(remedy.contains("Не удаляйте token.conf"), "{remedy}");
         let health = till.ask("GET", "/v1/health", json!(null)).1;
         assert_eq!(health["status"], "degraded");
         assert_eq!(health["reasons"][0], operation["message"], "{health}");
@@ -169,6 +169,24 @@ fn a_damaged_token_file_is_said_with_its_remedy_and_asks_for_no_other() {
     till.start();
     till.begin("s-9", 100);
     assert_eq!(till.until_final("s-9")["state"], "done");
+}
+
+#[test]
+fn health_knows_of_a_damaged_token_file_before_a_buyer_does() {
+    let sim = Sim::start(Some(PAYS));
+    let mut till = Till::new(&sim.url, 2, "");
+    let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
+    std::fs::write(&token, "").unwrap();
+    till.start();
+    let reasons = |till: &Till| till.ask("GET", "/v1/health", json!(null)).1["reasons"].clone();
+    let damaged = json!(["Файл token.conf повреждён: токен в нём не прочитать"]);
+    wait_for("health to know of the file", || {
+        (reasons(&till) == damaged).then_some(())
+    });
+    std::fs::write(&token, "abc\n").unwrap();
+    wait_for("health to know that it was mended", || {
+        (reasons(&till) == json!([])).then_some(())
+    });
 }
 
 #[test]

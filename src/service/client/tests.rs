@@ -339,7 +339,7 @@ async fn token_troubles_send_nothing() {
         matches!(
             answer,
             Err(Failure::Token {
-                problem: TokenProblem::Needed,
+                problem: TokenProblem::Damaged,
                 ..
             })
         ),
