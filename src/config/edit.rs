@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::ini::Head;
 use super::{BadValue, ConfigError, KNOWN, Paths, bind, ini, read_bytes, text_of};
 
 /// The settings file of a first installation: the manual's example, every setting in a comment.
@@ -127,7 +128,7 @@ pub fn edit(root: &Path, changes: &[Change], try_only: bool) -> Result<Edited, E
     for change in changes {
         after = with(&after, change);
     }
-    if let Err(ConfigError::BadValues(bad)) = bind(&text_of(&after, &path)?, &path, &paths) {
+    if let Err(ConfigError::BadValues(bad, _)) = bind(&text_of(&after, &path)?, &path, &paths) {
         let asked = |bad: &BadValue| {
             changes
                 .iter()
@@ -239,11 +240,10 @@ fn place(lines: &[Cow<'_, str>], change: &Change) -> Option<usize> {
     let (mut within, mut example, mut last) = (false, None, None);
     for (index, line) in lines.iter().enumerate() {
         let line = bare(line);
-        if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            within = name.trim() == change.section;
+        match ini::head(line) {
+            Head::Section(name) => within = name == change.section,
+            Head::Broken if !ini::is_comment(line) => within = false,
+            Head::Broken | Head::None => {}
         }
         if !within || line.is_empty() {
             continue;

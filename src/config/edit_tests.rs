@@ -243,3 +243,16 @@ proptest! {
         prop_assert_eq!(with(&after, &change(&format!("Main.mode={mode}"))), after);
     }
 }
+
+#[test]
+fn a_line_below_a_broken_head_is_no_other_sections() {
+    let before = "[Scanner]\ndevice = auto\n[Display] ; buyer\ndevice = drm:HDMI-A-1\n";
+    assert_eq!(
+        edited(before, &["Scanner.device=none"]),
+        "[Scanner]\ndevice = none\n[Display] ; buyer\ndevice = drm:HDMI-A-1\n"
+    );
+    assert_eq!(
+        edited(before, &["Scanner.share=yes"]),
+        "[Scanner]\ndevice = auto\nshare = yes\n[Display] ; buyer\ndevice = drm:HDMI-A-1\n"
+    );
+}

@@ -5,6 +5,8 @@
 //! comments with `;` or `#` (a value may hold both characters), UTF-8 with an optional BOM (a comment may
 //! be in any coding), LF or CRLF. Quotation marks are part of the value.
 
+use super::names::KNOWN;
+
 /// One `key = value` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -19,7 +21,20 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Oddity {
     pub line: usize,
-    pub what: String,
+    pub what: What,
+}
+
+/// Why a line means nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// It begins or ends a section, but which one cannot be told: what follows belongs to none.
+    BrokenHead(String),
+    /// The line may be a secret without its key: it is not repeated.
+    NoSetting,
+    /// A comment that holds carriage returns: what its writer meant for further lines is part of it.
+    LinesInComment,
+    /// The whole file is one line for whoever ends lines as this program does.
+    OneLine,
 }
 
 /// Largest file that is read.
@@ -35,47 +50,115 @@ pub(super) fn is_comment(line: &str) -> bool {
         .starts_with([';', '#'])
 }
 
+/// What a line says about sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head<'a> {
+    /// The section of this name begins.
+    Section(&'a str),
+    /// One begins, but which one cannot be told.
+    Broken,
+    /// Nothing.
+    None,
+}
+
+/// What a line, without white space around it, says about sections. A head that is not understood ends the section
+/// before it all the same: no setting is ever guessed.
+pub(super) fn head(line: &str) -> Head<'_> {
+    let name = line
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .filter(|name| !name.contains(['[', ']']));
+    if let Some(name) = name {
+        return Head::Section(name.trim());
+    }
+    let visible = line.trim_start_matches(|c: char| c.is_whitespace() || crate::log::is_unsafe(c));
+    let word = line.trim_matches(|c: char| !c.is_alphanumeric());
+    let is_word_alone = KNOWN
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case(word));
+    let has_bracket = line.contains(['[', ']']) && !line.contains('=');
+    if visible.starts_with('[') || has_bracket || is_word_alone {
+        return Head::Broken;
+    }
+    Head::None
+}
+
 /// Splits a text into its entries, in order; what is neither entry, section nor comment is odd.
 pub(super) fn parse(text: &str) -> (Vec<Entry>, Vec<Oddity>) {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     let (mut entries, mut oddities) = (Vec::new(), Vec::new());
-    let mut section = String::new();
+    if !text.contains('\n') && text.trim().contains('\r') {
+        let what = What::OneLine;
+        return (entries, vec![Oddity { line: 1, what }]);
+    }
+    let mut section = Some(String::new());
     for (index, line) in text.split('\n').enumerate() {
         let number = index + 1;
+        let mut odd = |what| oddities.push(Oddity { line: number, what });
         let line = line.trim();
-        if line.is_empty() || is_comment(line) {
+        if line.is_empty() {
             continue;
         }
-        if let Some(rest) = line.strip_prefix('[') {
-            match rest.strip_suffix(']') {
-                Some(name) => name.trim().clone_into(&mut section),
-                None => oddities.push(Oddity {
-                    line: number,
-                    what: format!("{:?} is no [Section]", cut(line)),
-                }),
+        if is_comment(line) {
+            if line.contains('\r') {
+                odd(What::LinesInComment);
             }
             continue;
         }
-        match line.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => entries.push(Entry {
+        match head(line) {
+            Head::Section(name) => {
+                section = Some(name.to_owned());
+                continue;
+            }
+            Head::Broken => {
+                section = None;
+                let shown = if line.starts_with('[') {
+                    cut(line)
+                } else {
+                    String::new()
+                };
+                odd(What::BrokenHead(shown));
+                continue;
+            }
+            Head::None => {}
+        }
+        match (line.split_once('='), &section) {
+            (Some((key, value)), Some(section)) if !key.trim().is_empty() => entries.push(Entry {
                 section: section.clone(),
                 key: key.trim().to_owned(),
                 value: value.trim().to_owned(),
                 line: number,
             }),
-            // The line may be a secret without its key: it is not repeated.
-            Some(_) | None => oddities.push(Oddity {
-                line: number,
-                what: "neither [Section] nor key = value".to_owned(),
-            }),
+            // Its section is not known, which is said of the head.
+            (Some(_), None) => {}
+            (Some(_) | None, _) => odd(What::NoSetting),
         }
     }
     (entries, oddities)
 }
 
-/// Foreign text made fit for a message.
+/// How much of a foreign text a message repeats.
+const MAX_SHOWN: usize = 60;
+
+/// Foreign text made fit for a message: what shows nothing is named, and a mark tells that more follows.
 pub(super) fn cut(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
+    cut_to(text, MAX_SHOWN)
+}
+
+/// As [`cut`], with another length in characters.
+pub(super) fn cut_to(text: &str, most: usize) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(most) {
+        if crate::log::is_unsafe(c) {
+            shown.push_str(&format!("<U+{:04X}>", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    if text.chars().nth(most).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -104,16 +187,79 @@ mod tests {
 
     #[test]
     fn odd_lines_are_named_without_their_text() {
-        let (entries, oddities) = parse("[Main\nhunter2\n= x\n");
+        let (entries, oddities) = parse("[Main\nhunter2\n[Main]\n= x\n");
         assert!(entries.is_empty());
         assert_eq!(
             oddities
                 .iter()
                 .map(|oddity| oddity.line)
                 .collect::<Vec<_>>(),
-            [1, 2, 3]
+            [1, 2, 4]
         );
         assert!(!format!("{oddities:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn no_key_below_a_broken_head_belongs_to_any_section() {
+        for broken in [
+            "[Display] ; buyer",
+            "[Display] # buyer",
+            "[Display",
+            "[Display;]x",
+            "Display]",
+            "[[Display]]",
+            "[Display] = x",
+            "\u{200b}[Display]",
+            "Display",
+            "{Display}",
+            "［Display］",
+            "Display:",
+        ] {
+            let (entries, oddities) = parse(&format!("[Scanner]\n{broken}\ndevice = none\n"));
+            assert_eq!(entries, [], "{broken}");
+            assert!(
+                matches!(
+                    oddities.as_slice(),
+                    [Oddity {
+                        line: 2,
+                        what: What::BrokenHead(_)
+                    }]
+                ),
+                "{broken}: {oddities:?}"
+            );
+        }
+        let (entries, oddities) =
+            parse("[Main]\npassword = a[b]\ndisplay = 1\n[ Till ]\nlisten =\n");
+        assert_eq!((entries.len(), oddities), (3, vec![]));
+    }
+
+    #[test]
+    fn lines_that_end_in_carriage_returns_alone_are_no_comment() {
+        let (entries, oddities) = parse("; settings\r[Main]\rregNum = OPL000011111\r");
+        assert_eq!(entries, []);
+        assert_eq!(
+            oddities,
+            [Oddity {
+                line: 1,
+                what: What::OneLine
+            }]
+        );
+        let (entries, oddities) = parse("; a\rb\r\n; c\r\r\n[Main]\r\nmode = 1\r\n");
+        assert_eq!(entries.len(), 1);
+        assert_eq!(
+            oddities,
+            [Oddity {
+                line: 1,
+                what: What::LinesInComment
+            }]
+        );
+    }
+
+    #[test]
+    fn what_is_cut_or_shows_nothing_is_marked() {
+        assert_eq!(cut(&"x".repeat(60)), "x".repeat(60));
+        assert_eq!(cut(&"x".repeat(61)), format!("{}…", "x".repeat(60)));
+        assert_eq!(cut("a\u{200b}\u{7}b"), "a<U+200B><U+0007>b");
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 //! known one, an absent file means the defaults, and says so.
 
 pub mod edit;
+mod hints;
 mod ini;
 mod names;
 mod paths;
@@ -19,7 +20,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ini::Entry;
+use ini::{Entry, Oddity, What};
 use names::{KNOWN, SECRET_KEYS, unknown};
 use rustix::fs::OFlags;
 use values::Allowed;
@@ -153,17 +154,21 @@ pub enum ConfigError {
         /// From 1.
         byte: usize,
     },
-    /// All values that are not allowed.
-    #[error("{}", list(.0))]
-    BadValues(Vec<BadValue>),
+    /// All values that are not allowed, and what is odd beside them, which may be why.
+    #[error("{}", list(.0, .1))]
+    BadValues(Vec<BadValue>, Vec<Warning>),
 }
 
-fn list(values: &[BadValue]) -> String {
-    values
+/// In the order of the file.
+fn list(values: &[BadValue], warnings: &[Warning]) -> String {
+    let values = values.iter().map(|bad| (bad.line, bad.to_string()));
+    let warnings = warnings
         .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+        .map(|warning| (warning.line, warning.to_string()));
+    let mut all: Vec<(usize, String)> = values.chain(warnings).collect();
+    all.sort_by_key(|(line, _)| *line);
+    let all: Vec<String> = all.into_iter().map(|(_, text)| text).collect();
+    all.join("\n")
 }
 
 /// As [`load`], for whoever only calls the daemon: where oplati.conf is not theirs to read, since it may
@@ -270,13 +275,9 @@ fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
         bad: Vec::new(),
         lines: Vec::new(),
     };
-    binder
-        .warnings
-        .extend(oddities.into_iter().map(|oddity| Warning {
-            path: path.to_owned(),
-            line: oddity.line,
-            what: oddity.what,
-        }));
+    for oddity in oddities {
+        binder.note(oddity);
+    }
     binder.warn_unknown();
     binder.warn_doubled();
     let config = Config {
@@ -299,7 +300,7 @@ fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
         ..
     } = binder;
     if !bad.is_empty() {
-        return Err(ConfigError::BadValues(bad));
+        return Err(ConfigError::BadValues(bad, warnings));
     }
     warnings.sort_by_key(|warning| warning.line);
     Ok(Loaded {
@@ -496,6 +497,12 @@ impl Binder<'_> {
         };
         match read(&entry.value) {
             Ok(value) => {
+                let hints = hints::of_taken_value(key, &entry.value).into_iter();
+                self.warnings.extend(hints.map(|hint| Warning {
+                    path: self.path.to_owned(),
+                    line: entry.line,
+                    what: format!("[{section}] {key}: {hint}"),
+                }));
                 let file = self.path.file_name().unwrap_or_default().to_string_lossy();
                 let origin = format!("{file}:{}", entry.line);
                 self.lines.push(SettingLine {
@@ -508,6 +515,8 @@ impl Binder<'_> {
             }
             Err(allowed) => {
                 let (path, line) = (self.path.to_owned(), entry.line);
+                let hints = hints::of_value(key, &entry.value);
+                let allowed = [vec![allowed], hints].concat().join("; ");
                 let key = format!("[{section}] {key}");
                 self.bad.push(BadValue {
                     path,
@@ -518,6 +527,40 @@ impl Binder<'_> {
                 });
                 default
             }
+        }
+    }
+
+    /// A line that means nothing is odd; where it hides what others mean, it is an error.
+    fn note(&mut self, oddity: Oddity) {
+        let (path, line) = (self.path.to_owned(), oddity.line);
+        let error = |key: &str, value: String, allowed: &str| BadValue {
+            path: self.path.to_owned(),
+            line,
+            key: key.to_owned(),
+            value,
+            allowed: allowed.to_owned(),
+        };
+        match oddity.what {
+            What::BrokenHead(value) => self.bad.push(error(
+                "section",
+                value,
+                "[Main], [Scanner], [Display], [Till], each alone on its line; a comment stands on a line of its own",
+            )),
+            What::OneLine => self.bad.push(error(
+                "line ends",
+                "CR".to_owned(),
+                "LF or CRLF; with CR alone the file is one line",
+            )),
+            What::LinesInComment => self.warnings.push(Warning {
+                path,
+                line,
+                what: "a comment goes on behind a CR: lines end in LF or CRLF".to_owned(),
+            }),
+            What::NoSetting => self.warnings.push(Warning {
+                path,
+                line,
+                what: "neither [Section] nor key = value".to_owned(),
+            }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which names oplati.conf has, and the nearest to one that it has not.
 
-use super::ini;
+use super::{hints, ini};
 
 /// Sections and their keys.
 pub(super) const KNOWN: [(&str, &[&str]); 4] = [
@@ -53,8 +53,9 @@ pub(super) fn unknown(section: &str, key: &str) -> Option<String> {
             ));
         }
         let near = nearest(section, KNOWN.iter().map(|(name, _)| *name));
+        let hint = hint(section);
         return Some(format!(
-            "unknown section [{}]; the nearest is [{near}]",
+            "unknown section [{}]; the nearest is [{near}]{hint}",
             ini::cut(section)
         ));
     };
@@ -62,10 +63,15 @@ pub(super) fn unknown(section: &str, key: &str) -> Option<String> {
         return None;
     }
     let near = nearest(key, keys.iter().copied());
+    let hint = hint(key);
     Some(format!(
-        "unknown key {} in [{section}]; the nearest is {near}",
+        "unknown key {} in [{section}]; the nearest is {near}{hint}",
         ini::cut(key)
     ))
+}
+
+fn hint(name: &str) -> String {
+    hints::of_name(name).map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> &'a str {

@@ -195,6 +195,66 @@ fn each_bad_value_is_named_with_its_place_and_what_is_allowed() {
 }
 
 #[test]
+fn a_broken_head_is_an_error_that_keeps_other_sections_as_they_are() {
+    let message = bad("[Scanner]\ndevice = auto\n[Display] ; buyer\ndevice = png:/run/x.png\n");
+    assert!(
+        message.contains("oplati.conf:3: section = [Display] ; buyer: allowed: [Main]")
+            && !message.contains(":4:"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_odd_is_told_beside_what_is_wrong() {
+    let message = bad("[Main]\nregnum = OPL000011111\nmode = 7\n[Display\n");
+    let places: Vec<usize> = [":2: unknown key", ":3: [Main] mode", ":4: section"]
+        .iter()
+        .map(|part| message.find(part).expect(part))
+        .collect();
+    assert!(places.is_sorted(), "{message}");
+}
+
+#[test]
+fn mistakes_that_nobody_sees_are_named() {
+    let message = bad("[Main]\nregNum = \u{41e}PL000011111\nurl = \u{200b}https://h\n");
+    assert!(message.contains("U+041E (\u{41e})") && message.contains("= <U+200B>https://h"));
+    let warned = warnings(
+        "[Main]\nr\u{435}gNum = OPL000011111\n[Scanner]\ndevice = serial:/dev/ttyACM0 ; left\n[Till]\nsocket = /run/till.sock # till\n",
+    );
+    assert!(
+        warned[0].contains("nearest is regNum; character 2 is U+0435"),
+        "{warned:?}"
+    );
+    assert!(
+        warned[1].contains(":4: [Scanner] device: ; and what follows"),
+        "{warned:?}"
+    );
+    assert!(
+        warned[2].contains(":6: [Till] socket: # and what follows"),
+        "{warned:?}"
+    );
+}
+
+#[test]
+fn the_wrong_part_of_a_list_is_named_and_what_is_cut_has_a_mark() {
+    let right = "serial:/dev/serial/by-path/pci-0000:00:14.0-usb-0:2:1.0@9600";
+    let message = bad(&format!(
+        "[Scanner]\ndevice = {right}, hid:/dev/hidraw0, keybord:/dev/input/event3\n"
+    ));
+    assert!(
+        message.contains("…: allowed: ") && message.contains("wrong is keybord:/dev/input/event3"),
+        "{message}"
+    );
+    let message = bad("[Scanner]\ndevice = serial:/dev/serial/by-id/usb-A@Home-if00\n");
+    assert!(
+        message.contains("Home-if00 is not") && message.contains("usb-A@Home-if00@9600"),
+        "{message}"
+    );
+    load(root_with("[Scanner]\ndevice = serial:/dev/serial/by-id/usb-A@Home-if00@9600\n").path())
+        .unwrap();
+}
+
+#[test]
 fn values_out_of_bounds_are_refused() {
     for line in [
         "[Main]\nurl = ftp://x",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::civil::Time;
 
+use super::ini;
 use super::paths::Paths;
 use super::settings::{
     DisplayDevice, Language, Layout, LineSettings, Parity, PixelSize, ScannerDevice, SerialDisplay,
@@ -23,6 +24,9 @@ const MOST_DEVICES: usize = 8;
 
 /// Longest name of the wallet, in characters: what a headline of the smallest picture can hold.
 const MAX_WALLET_NAME: usize = 32;
+
+/// How much of a device's place a message repeats, in characters.
+const MAX_SHOWN_PART: usize = 200;
 
 /// What is allowed, as the message says it.
 pub(super) type Allowed = String;
@@ -122,10 +126,7 @@ pub(super) fn plain(text: &str, most: usize) -> Result<String, Allowed> {
 /// direction of what follows, are refused: on a buyer's screen they can only mislead.
 pub(super) fn wallet_name(text: &str) -> Result<String, Allowed> {
     let name = text.trim();
-    let is_printable = |c: char| {
-        let is_invisible = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}');
-        !c.is_control() && !is_invisible
-    };
+    let is_printable = |c: char| !crate::log::is_unsafe(c) && c != '\u{fffd}';
     if !(1..=MAX_WALLET_NAME).contains(&name.chars().count()) || !name.chars().all(is_printable) {
         return Err(format!("1 to {MAX_WALLET_NAME} printable characters"));
     }
@@ -317,7 +318,7 @@ fn devices<T: PartialEq>(
             Some((kind, rest)) => (kind, Some(rest)),
             None => (part.as_str(), None),
         };
-        read(kind, rest).ok_or_else(&allowed)
+        read(kind, rest).ok_or_else(|| wrong_part(part, parts.len(), allowed()))
     };
     let devices: Vec<T> = parts.iter().map(device).collect::<Result<_, _>>()?;
     let twice = (1..devices.len()).any(|end| {
@@ -328,6 +329,25 @@ fn devices<T: PartialEq>(
         return Err(format!("each device once; {}", allowed()));
     }
     Ok(devices)
+}
+
+/// What is allowed, with the part of a list that is not, and with what an `@` in a path means.
+fn wrong_part(part: &str, count: usize, allowed: Allowed) -> Allowed {
+    let mut message = allowed;
+    if count > 1 {
+        message.push_str(&format!("; wrong is {}", ini::cut_to(part, MAX_SHOWN_PART)));
+    }
+    let behind = part
+        .strip_prefix("serial:")
+        .and_then(|line| line.rsplit_once('@'));
+    if let Some((_, line)) = behind.filter(|(_, line)| line_settings(line).is_none()) {
+        message.push_str(&format!(
+            "; behind the last @ stands a speed, which {} is not: a path with @ needs its speed, such as {}@9600",
+            ini::cut(line),
+            ini::cut_to(part, MAX_SHOWN_PART)
+        ));
+    }
+    message
 }
 
 pub(super) fn scanners(text: &str, paths: &Paths) -> Result<Vec<ScannerDevice>, Allowed> {

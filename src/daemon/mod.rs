@@ -601,7 +601,7 @@ mod tests {
         };
         assert_eq!(DaemonError::from(taken).exit_code(), exit::TEMPFAIL);
         assert_eq!(
-            DaemonError::from(ConfigError::BadValues(Vec::new())).exit_code(),
+            DaemonError::from(ConfigError::BadValues(Vec::new(), Vec::new())).exit_code(),
             exit::CONFIG
         );
         let error = DaemonError::from(ConfigError::TooLarge {
