@@ -46,6 +46,8 @@ pub(super) fn start_scanners(
         root: PathBuf::from("/"),
         claims: Arc::default(),
     };
+    // Whether scanners are shared now or not.
+    crate::scanner::share::remove_stale(&paths.shared_scanners());
     let share = (settings.share != Share::No).then(|| Sharing {
         folder: paths.shared_scanners(),
         types_reports: settings.share == Share::Keyboard,

@@ -12,7 +12,7 @@
 mod pty;
 mod typist;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -32,6 +32,11 @@ pub struct Sharing {
     pub types_reports: bool,
 }
 
+/// Removes what an earlier daemon has left in the folder of shared scanners; to be called before any is shared.
+pub fn remove_stale(folder: &Path) {
+    pty::remove_stale(folder);
+}
+
 /// A till's end of a scanner.
 #[derive(Debug)]
 pub(super) struct Sharer {
@@ -40,6 +45,8 @@ pub(super) struct Sharer {
     made_for: Option<Mode>,
     /// Why it could not be made; told once, however often it is tried.
     failure: Option<String>,
+    /// The name of its terminal, which is gone before the terminal is: the fields fall in this order.
+    _link: Option<pty::Link>,
     queue: SyncSender<Original>,
     missed: Missed,
 }
@@ -61,17 +68,18 @@ impl Sharer {
         let missed = before.map_or_else(Missed::default, |sharer| Arc::clone(&sharer.missed));
         let count = Arc::clone(&missed);
         let begun = if types {
-            typist::start(name, waiting, count)
+            typist::start(name, waiting, count).map(|place| (place, None))
         } else {
             pty::start(name, &sharing.folder, waiting, count)
+                .map(|link| (link.path().display().to_string(), Some(link)))
         };
         let made_for = begun.is_ok().then_some(mode);
-        let failure = match begun {
-            Ok(place) => {
+        let (link, failure) = match begun {
+            Ok((place, link)) => {
                 tracing::info!(device = name, place, "Codes for the till program go here");
-                None
+                (link, None)
             }
-            Err(error) => Some(error.to_string()),
+            Err(error) => (None, Some(error.to_string())),
         };
         if let Some(error) = &failure
             && before.and_then(|sharer| sharer.failure.as_ref()) != Some(error)
@@ -81,6 +89,7 @@ impl Sharer {
         Sharer {
             made_for,
             failure,
+            _link: link,
             queue,
             missed,
         }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -27,12 +27,42 @@ const DRAIN_EVERY: Duration = Duration::from_secs(5);
 /// Ends a code of HID POS, which has no terminator of its own.
 const LINE_END: &[u8] = b"\r\n";
 
+/// The stable name of a terminal. The kernel gives the terminal's number to somebody else once it is closed: the
+/// name goes before that, if it still leads there.
+#[derive(Debug)]
+pub(super) struct Link {
+    path: PathBuf,
+    node: PathBuf,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if std::fs::read_link(&self.path).is_ok_and(|node| node == self.node)
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::warn!(link = %self.path.display(), %error, "The name of a shared scanner stays behind");
+        }
+    }
+}
+
+/// Removes the names that a daemon without an orderly end has left in `folder`: they lead to terminals that are
+/// gone, or to somebody else's by now.
+pub(super) fn remove_stale(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let leads_to_terminal =
+            std::fs::read_link(entry.path()).is_ok_and(|node| node.starts_with("/dev/pts"));
+        if leads_to_terminal && let Err(error) = std::fs::remove_file(entry.path()) {
+            tracing::warn!(link = %entry.path().display(), %error, "The name of a shared scanner stays behind");
+        }
+    }
+}
+
 pub(super) fn start(
     name: &str,
     folder: &Path,
     waiting: Receiver<Original>,
     missed: Missed,
-) -> io::Result<String> {
+) -> io::Result<Link> {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&master, true)?;
     grantpt(&master)?;
@@ -58,11 +88,20 @@ pub(super) fn start(
         Ok(()) | Err(_) => {}
     }
     std::os::unix::fs::symlink(&node, &link)?;
+    // Before the thread: without one the terminal is closed at once.
+    let link = Link { path: link, node };
     let device = name.to_owned();
     std::thread::Builder::new()
         .name(format!("oplati-share-{name}"))
         .spawn(move || write_all(&device, &master, &waiting, &missed))?;
-    Ok(link.display().to_string())
+    Ok(link)
+}
+
+impl Link {
+    /// Where a till program finds the terminal.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// The terminal belongs to the group that the folder belongs to, as the API's socket does.

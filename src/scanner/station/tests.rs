@@ -403,6 +403,23 @@ fn a_till_reads_on_a_pseudo_terminal_exactly_what_the_scanner_sent() {
 }
 
 #[test]
+fn the_name_of_a_shared_scanner_goes_with_its_daemon() {
+    let pty = Pty::open();
+    let bench = Bench::with(Some(&pty), None, true);
+    assert_eq!(bench.state(), DeviceState::Connected);
+    let folder = bench.folder.path().join("run/shared");
+    let link = folder.join("scanner1");
+    assert!(link.is_symlink());
+    bench.scanner.stop();
+    assert!(!link.is_symlink());
+    // What a killed one left goes at the next start; what another put there stays.
+    std::os::unix::fs::symlink("/dev/pts/0", &link).unwrap();
+    std::os::unix::fs::symlink("/dev/ttyACM0", folder.join("own")).unwrap();
+    crate::scanner::share::remove_stale(&folder);
+    assert!(!link.is_symlink() && folder.join("own").is_symlink());
+}
+
+#[test]
 fn codes_for_a_till_whose_end_cannot_be_made_are_counted_until_it_can() {
     let mut pty = Pty::open();
     let folder = tempfile::tempdir().unwrap();
