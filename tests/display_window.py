@@ -3,7 +3,7 @@
 
     tests/display_window.py PATH_OF_OPLATI [SCREENSHOT.ppm]
 
-Needs Debian's xvfb and zbar-tools. As root the daemon and the window run as two different users, the
+Needs Debian's xvfb, libxss1 and zbar-tools. As root the daemon and the window run as two different users, the
 window as a member of the socket's group; else that is skipped, and counted. Every wait is for a condition,
 with a bound. The exit code is 0 only if nothing failed.
 """
@@ -33,11 +33,11 @@ def as_user(user, group, *groups):
 class Screen:
     """An X server; its pixels are in a file."""
 
-    def __init__(self):
+    def __init__(self, depth=24):
         self.folder = tempfile.mkdtemp(prefix="screen-")
         reading, writing = os.pipe()
         self.server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-fbdir", self.folder,
+            ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{WIDTH}x{HEIGHT}x{depth}", "-fbdir", self.folder,
              "-nolisten", "tcp", "-noreset", "-ac"], pass_fds=[writing], stderr=subprocess.DEVNULL)
         os.close(writing)
         with os.fdopen(reading) as number:
@@ -52,10 +52,13 @@ class Screen:
         order, = struct.unpack(">I", data[28:32])
         bits, stride = struct.unpack(">2I", data[44:52])
         colours, = struct.unpack(">I", data[76:80])
-        expect("32 bits a pixel", bits == 32)
+        expect("16 or 32 bits a pixel", bits in (16, 32))
         start = header + colours * 12
         pixels = data[start:start + stride * height]
-        expect("rows without gaps", stride == width * 4)
+        expect("rows without gaps", stride == width * bits // 8)
+        if bits == 16:
+            words = [word for word, in struct.iter_unpack("<H", pixels)]
+            pixels = b"".join(bytes((word << 3 & 0xf8, word >> 3 & 0xfc, word >> 8 & 0xf8, 0)) for word in words)
         rgb = bytearray(width * height * 3)
         # Least byte first: blue, green, red, nothing.
         for to, of in enumerate((2, 1, 0) if order == 0 else (1, 2, 3)):
@@ -234,9 +237,98 @@ def test_the_session_ends(program):
     try:
         until("the window stands", lambda: "the only monitor" in window.said())
         screen.close()
-        window.process.wait(timeout=WAIT_S)
+        code, said = window.ends()
+        expect(f"the end of the session is a good end: {code} {said}", code == 0 and "session is over" in said)
     finally:
         window.close()
+        till.close()
+
+
+def test_sixteen_bits(program):
+    """Weak graphics of tills: an X server of 16 bits shows the code as well."""
+    screen = Screen(depth=16)
+    till = Till(program, "window")
+    window = None
+    try:
+        till.start()
+        window = Window(till, screen, "SCREEN")
+        until("health sees the window", lambda: till.display()["state"] == "connected")
+        sale, _ = till.begin_sale()
+        until_code(screen, till, sale)
+    finally:
+        if window is not None:
+            window.close()
+        till.close()
+        screen.close()
+
+
+class SaverInfo(ctypes.Structure):
+    _fields_ = [("window", ctypes.c_ulong), ("state", ctypes.c_int), ("kind", ctypes.c_int),
+                ("since", ctypes.c_ulong), ("idle", ctypes.c_ulong), ("mask", ctypes.c_ulong)]
+
+
+class Neighbour:
+    """Another program of the session: the screen saver's settings, and a window that covers everything."""
+
+    def __init__(self, screen):
+        self.x11, self.saver = ctypes.CDLL("libX11.so.6"), ctypes.CDLL("libXss.so.1")
+        pointer, number = ctypes.c_void_p, ctypes.c_ulong
+        self.x11.XOpenDisplay.restype = pointer
+        self.x11.XDefaultRootWindow.argtypes, self.x11.XDefaultRootWindow.restype = [pointer], number
+        self.x11.XCreateSimpleWindow.argtypes = [pointer, number] + [ctypes.c_int] * 2 + [ctypes.c_uint] * 3 + [number] * 2
+        self.x11.XCreateSimpleWindow.restype = number
+        self.x11.XMapRaised.argtypes = [pointer, number]
+        for call in (self.x11.XFlush, self.x11.XCloseDisplay):
+            call.argtypes = [pointer]
+        self.x11.XForceScreenSaver.argtypes = [pointer, ctypes.c_int]
+        self.saver.XScreenSaverAllocInfo.restype = ctypes.POINTER(SaverInfo)
+        self.saver.XScreenSaverQueryInfo.argtypes = [pointer, number, ctypes.POINTER(SaverInfo)]
+        self.display = self.x11.XOpenDisplay(screen.name.encode())
+        self.root = self.x11.XDefaultRootWindow(self.display)
+
+    def force_saver(self):
+        self.x11.XForceScreenSaver(self.display, 1)
+        self.x11.XFlush(self.display)
+
+    def saver_is_on(self):
+        info = self.saver.XScreenSaverAllocInfo()
+        self.saver.XScreenSaverQueryInfo(self.display, self.root, info)
+        return info.contents.state == 1
+
+    def cover(self):
+        window = self.x11.XCreateSimpleWindow(self.display, self.root, 0, 0, WIDTH, HEIGHT, 0, 0xff0000, 0xff0000)
+        self.x11.XMapRaised(self.display, window)
+        self.x11.XFlush(self.display)
+
+    def close(self):
+        self.x11.XCloseDisplay(self.display)
+
+
+def test_nothing_stays_over_a_code(program, screen):
+    """A screen saver ends, and a window that was raised goes below, when a buyer is to see something."""
+    till = Till(program, "window")
+    window, neighbour = None, Neighbour(screen)
+    try:
+        till.start()
+        window = Window(till, screen, "SCREEN")
+        until("health sees the window", lambda: till.display()["state"] == "connected")
+        daemons_picture(till, screen)
+        neighbour.cover()
+        until_seen(screen, "the screen is covered", is_seen=lambda picture: picture.colours() == {b"\xff\0\0"})
+        neighbour.force_saver()
+        until("the saver is on", neighbour.saver_is_on)
+        sale, _ = till.begin_sale()
+        until_code(screen, till, sale)
+        until("the saver is off", lambda: not neighbour.saver_is_on())
+        # And while the same code stands there.
+        neighbour.cover()
+        neighbour.force_saver()
+        until_code(screen, till, sale)
+        until("the saver is off again", lambda: not neighbour.saver_is_on())
+    finally:
+        if window is not None:
+            window.close()
+        neighbour.close()
         till.close()
 
 
@@ -250,6 +342,8 @@ def main():
              ("a_sale_is_seen_and_a_dead_daemon_too",
               lambda *both: test_a_sale_is_seen_and_a_dead_daemon_too(*both, picture=picture)),
              ("two_users", test_two_users),
+             ("nothing_stays_over_a_code", test_nothing_stays_over_a_code),
+             ("sixteen_bits", lambda program, _: test_sixteen_bits(program)),
              ("the_session_ends", lambda program, _: test_the_session_ends(program))]
     screen = Screen()
     try:

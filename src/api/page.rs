@@ -21,6 +21,8 @@ use crate::problem::{Code, Problem};
 
 /// The picture's number, as `/display/events` tells it.
 pub(crate) const NUMBER: HeaderName = HeaderName::from_static("oplati-picture");
+/// The header that says whether nothing but the idle scene stands there: 1, or 0.
+pub(crate) const IDLE: HeaderName = HeaderName::from_static("oplati-idle");
 /// A picture of a size of its own must be drawn in this time, waiting for others included.
 const DRAWN: Duration = Duration::from_secs(5);
 
@@ -111,9 +113,11 @@ pub(super) async fn get_frame(
             drawn
         }
     };
+    let is_idle = u8::from(api.till.frame.is_idle(number));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
         (NUMBER, HeaderValue::from(number)),
+        (IDLE, HeaderValue::from(u16::from(is_idle))),
     ];
     Ok((headers, png.to_vec()).into_response())
 }

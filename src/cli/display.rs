@@ -2,8 +2,9 @@
 //! buyer's window in the cashier's session.
 //!
 //! - `window`: the window · `outputs`: on which monitor · `feed`: its line to the daemon · `picture`: its
-//!   pixels · `x11`: the monitors there
+//!   pixels · `x11`: the session there · `attendant`: who looks after its process
 
+mod attendant;
 mod feed;
 mod outputs;
 mod picture;
@@ -48,6 +49,9 @@ pub(super) struct DisplayArgs {
     /// and never covers the only one
     #[arg(long, requires = "window")]
     autostart: bool,
+    /// The window's own process, which another one looks after
+    #[arg(long, requires = "window", hide = true)]
+    attended: bool,
     /// Take what stands on the displays of oplati.conf away, while the daemon does not run: after it was
     /// killed, a buyer's code may have stayed there
     #[arg(long, conflicts_with_all = ["what", "window"])]
@@ -58,23 +62,29 @@ impl DisplayArgs {
     /// The window that is asked for, if one is.
     pub(super) fn window(&self) -> Option<WindowArgs> {
         let name = self.window.as_ref()?;
-        Some(WindowArgs(outputs::Wanted {
+        let wanted = outputs::Wanted {
             name: (!name.is_empty()).then(|| name.clone()),
             autostart: self.autostart,
-        }))
+        };
+        Some(WindowArgs(wanted, self.attended))
     }
 }
 
 /// The displays of a daemon that died are cleared in this time, or left.
 const CLEARED_WITHIN: Duration = Duration::from_secs(3);
 
-/// Which window.
+/// Which window, and whether this is its own process.
 #[derive(Debug)]
-pub(super) struct WindowArgs(outputs::Wanted);
+pub(super) struct WindowArgs(outputs::Wanted, bool);
 
 /// Shows the window; keeps the calling thread, which must be the main one.
 pub(super) fn show_window(context: &Context, args: WindowArgs) -> Result<u8, CliError> {
-    window::run(context, args.0)
+    let WindowArgs(wanted, is_attended) = args;
+    if !is_attended {
+        return attendant::attend(context);
+    }
+    attendant::be_attended();
+    window::run(context, wanted)
 }
 
 /// Shows the idle scene on every display of oplati.conf, as the daemon does when it ends in order. A daemon

@@ -239,6 +239,13 @@ impl LiveFrame {
         lock(&self.viewers).frames += 1;
     }
 
+    /// Whether the picture of this number is of the idle scene, as far as it is the present one.
+    #[must_use]
+    pub fn is_idle(&self, number: u64) -> bool {
+        let (present, scene) = self.present();
+        present / SCENE == number / SCENE && scene == Scene::Idle
+    }
+
     /// Whether a browser page is open.
     #[must_use]
     pub fn is_watched(&self) -> bool {

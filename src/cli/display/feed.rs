@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::picture::Picture;
-use crate::api::page::NUMBER;
+use crate::api::page::{IDLE, NUMBER};
 use crate::causes::with_causes;
 use crate::config::PixelSize;
 use crate::demo::loopback::{CallError, Loopback};
@@ -155,7 +155,9 @@ async fn fetch(http: &Loopback, size: PixelSize) -> Result<(u64, Picture), Ended
     }
     let number = answer.headers.get(NUMBER);
     let number = number.and_then(|number| number.to_str().ok()?.parse().ok());
-    let picture = Picture::of_png(&answer.body, size).map_err(|_| Ended::Unreadable)?;
+    let is_idle = answer.headers.get(IDLE).is_some_and(|idle| idle == "1");
+    let mut picture = Picture::of_png(&answer.body, size).map_err(|_| Ended::Unreadable)?;
+    picture.is_idle = is_idle;
     Ok((number.ok_or(Ended::Unreadable)?, picture))
 }
 

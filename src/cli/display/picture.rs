@@ -11,6 +11,8 @@ use crate::display::frame::Frame;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
     pub(super) size: PixelSize,
+    /// Whether it is of the idle scene, over which a screen saver may come.
+    pub(super) is_idle: bool,
     pixels: Vec<u32>,
 }
 
@@ -18,6 +20,7 @@ impl Picture {
     pub(super) fn of_frame(frame: &Frame) -> Picture {
         Picture {
             size: frame.size(),
+            is_idle: true,
             pixels: words(frame.pixels()),
         }
     }
@@ -37,6 +40,7 @@ impl Picture {
         }
         Ok(Picture {
             size,
+            is_idle: false,
             pixels: words(image.as_raw()),
         })
     }
@@ -136,6 +140,7 @@ mod tests {
     #[test]
     fn it_stands_in_the_middle_or_is_cut_and_never_scaled() {
         let picture = Picture {
+            is_idle: false,
             size: size(2, 2),
             pixels: vec![1, 2, 3, 4],
         };

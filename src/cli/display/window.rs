@@ -26,13 +26,14 @@ use winit::event_loop::{
 use winit::monitor::MonitorHandle;
 use winit::platform::wayland::WindowAttributesExtWayland;
 use winit::platform::x11::{ActiveEventLoopExtX11 as _, WindowAttributesExtX11};
+use winit::raw_window_handle::{HasWindowHandle as _, RawWindowHandle};
 use winit::window::{Fullscreen, Window, WindowAttributes, WindowId};
 
 use super::super::{CliError, Context};
 use super::feed::{self, News};
 use super::outputs::{self, Monitor, NoMonitor, Wanted};
 use super::picture::{Picture, size_for};
-use super::x11::Monitors;
+use super::x11::{Painter, XServer};
 use crate::causes::with_causes;
 use crate::config::{self, DisplayDevice, DisplaySettings, PixelSize};
 use crate::demo::loopback::Loopback;
@@ -82,7 +83,7 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         wanted,
         // The logo is of the idle scene, which the daemon draws.
         look: Look::of(&config, None),
-        monitors: None,
+        server: None,
         pixels: Pixels::new(event_loop.owned_display_handle())
             .map_err(|error| no_desktop(&error))?,
         sizes,
@@ -166,7 +167,14 @@ enum Showing {
 struct Stage {
     monitor: Monitor,
     window: Rc<Window>,
-    surface: Surface<OwnedDisplayHandle, Rc<Window>>,
+    canvas: Canvas,
+}
+
+/// How pixels get onto the monitor.
+enum Canvas {
+    Surface(Surface<OwnedDisplayHandle, Rc<Window>>),
+    /// On an X server whose pixels softbuffer does not know, such as one of 16 bits.
+    Painter(Painter),
 }
 
 struct App<'a> {
@@ -174,7 +182,7 @@ struct App<'a> {
     wanted: Wanted,
     look: Look,
     /// On X11.
-    monitors: Option<Monitors>,
+    server: Option<XServer>,
     pixels: Pixels<OwnedDisplayHandle>,
     /// To the feed: the picture's size, `None` without a window.
     sizes: watch::Sender<Option<PixelSize>>,
@@ -203,6 +211,7 @@ impl ApplicationHandler<Wake> for App<'_> {
             Wake::News(News::Picture(picture)) => {
                 self.said.clear();
                 self.show(Showing::Picture(picture));
+                self.come_forward();
             }
             Wake::News(News::Stale) => self.show(Showing::Nothing),
             Wake::News(News::Lost(reason)) => {
@@ -245,6 +254,7 @@ impl ApplicationHandler<Wake> for App<'_> {
         };
         if is_time {
             self.look_at_monitors(event_loop);
+            self.stay_visible();
             event_loop.set_control_flow(ControlFlow::WaitUntil(Instant::now() + LOOK));
         }
     }
@@ -262,6 +272,28 @@ impl App<'_> {
         self.showing = showing;
         if let Some(stage) = &self.stage {
             stage.window.request_redraw();
+        }
+    }
+
+    /// Each picture is above whatever was raised since the one before.
+    fn come_forward(&mut self) {
+        self.stay_visible();
+        if let (Some(server), Some(stage)) = (&self.server, &self.stage)
+            && let Some(window) = stage.x11_id()
+        {
+            server.raise(window);
+        }
+    }
+
+    /// Holds screen saver, power saving and other windows off while a buyer is to see something.
+    fn stay_visible(&mut self) {
+        let is_needed = matches!(&self.showing, Showing::Picture(picture) if !picture.is_idle);
+        let (Some(server), Some(stage)) = (&mut self.server, &self.stage) else {
+            return;
+        };
+        server.keep_awake(is_needed);
+        if let Some(window) = stage.x11_id().filter(|_| is_needed) {
+            server.raise(window);
         }
     }
 
@@ -302,10 +334,10 @@ impl App<'_> {
         event_loop: &ActiveEventLoop,
         handles: &[MonitorHandle],
     ) -> Vec<Monitor> {
-        if event_loop.is_x11() && self.monitors.is_none() {
-            self.monitors = Monitors::connect();
+        if event_loop.is_x11() && self.server.is_none() {
+            self.server = XServer::connect();
         }
-        if let Some(list) = self.monitors.as_ref().and_then(Monitors::list) {
+        if let Some(list) = self.server.as_ref().and_then(XServer::monitors) {
             return list;
         }
         let primary = event_loop.primary_monitor();
@@ -356,11 +388,18 @@ impl App<'_> {
         let attributes = attributes(event_loop.is_x11(), &monitor, handle);
         let window = Rc::new(event_loop.create_window(attributes)?);
         window.set_cursor_visible(false);
-        let surface = Surface::new(&self.pixels, window.clone())?;
+        let canvas = match (Surface::new(&self.pixels, window.clone()), &self.server) {
+            (Ok(surface), _) => Canvas::Surface(surface),
+            (Err(error), None) => return Err(error.into()),
+            (Err(error), Some(server)) => {
+                let id = x11_id(&window).ok_or(error)?;
+                Canvas::Painter(server.painter(id)?)
+            }
+        };
         Ok(Stage {
             monitor,
             window,
-            surface,
+            canvas,
         })
     }
 
@@ -396,18 +435,50 @@ impl App<'_> {
             let frame = render(&Scene::NoConnection, size, &self.look)?;
             *drawn = Some(Picture::of_frame(&frame));
         }
-        stage.surface.resize(width, height)?;
-        let mut buffer = stage.surface.buffer_mut()?;
-        match &self.showing {
+        let showing = &self.showing;
+        let draw = |pixels: &mut [u32]| match showing {
             Showing::Picture(picture) | Showing::Lost(Some(picture)) => {
-                picture.put(&mut buffer, size.width, size.height);
+                picture.put(pixels, size.width, size.height);
             }
-            Showing::Nothing | Showing::Lost(None) => buffer.fill(0),
+            Showing::Nothing | Showing::Lost(None) => pixels.fill(0),
+        };
+        match (&mut stage.canvas, &self.server) {
+            (Canvas::Surface(surface), _) => {
+                surface.resize(width, height)?;
+                let mut buffer = surface.buffer_mut()?;
+                draw(&mut buffer);
+                // Without `pre_present_notify`: on Wayland that would hold the next picture back as long as the
+                // monitor sleeps or is covered, and the one before would flash up when it wakes.
+                buffer.present()?;
+            }
+            (Canvas::Painter(painter), Some(server)) => {
+                let count = u64::from(size.width) * u64::from(size.height);
+                let mut pixels = vec![0; usize::try_from(count)?];
+                draw(&mut pixels);
+                server.paint(painter, &pixels, u16::try_from(size.width)?)?;
+            }
+            (Canvas::Painter(_), None) => {}
         }
-        // Without `pre_present_notify`: on Wayland that would hold the next picture back as long as the
-        // monitor sleeps or is covered, and the one before would flash up when it wakes.
-        buffer.present()?;
         Ok(())
+    }
+}
+
+impl Stage {
+    fn x11_id(&self) -> Option<u32> {
+        x11_id(&self.window)
+    }
+}
+
+/// The window's number at the X server; `None` on Wayland.
+fn x11_id(window: &Window) -> Option<u32> {
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "a foreign enum of every window system there is"
+    )]
+    match window.window_handle().ok()?.as_raw() {
+        RawWindowHandle::Xlib(handle) => u32::try_from(handle.window).ok(),
+        RawWindowHandle::Xcb(handle) => Some(handle.window.get()),
+        _ => None,
     }
 }
 
