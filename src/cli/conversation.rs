@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use qrcode::QrCode;
-use qrcode::render::unicode;
 use reqwest::Method;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -332,15 +331,6 @@ fn tell(context: &Context, operation: &Operation) {
         && context.output.is_watched()
         && let Ok(code) = QrCode::new(text.as_bytes())
     {
-        context.output.note(&terminal_qr(&code));
+        context.output.qr(context.tongue, &code);
     }
-}
-
-/// Dark on light by explicit colours, whatever the terminal's own are.
-pub(super) fn terminal_qr(code: &QrCode) -> String {
-    let picture = code.render::<unicode::Dense1x2>().build();
-    picture
-        .lines()
-        .map(|line| format!("\u{1b}[38;5;16;48;5;231m{line}\u{1b}[0m\n"))
-        .collect()
 }

@@ -2,6 +2,11 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use qrcode::QrCode;
+use qrcode::render::unicode;
+
+use super::charset::Charset;
+use super::words::Tongue;
 use crate::log::is_unsafe;
 
 /// Where results and remarks go.
@@ -18,34 +23,58 @@ impl Output {
 
     /// A line of the result.
     pub(super) fn line(self, text: &str) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{text}")?;
-        stdout.flush()
+        print(&mut io::stdout().lock(), text)
     }
 
     /// A value of the result, for programs.
     pub(super) fn value(self, value: &impl serde::Serialize) -> io::Result<()> {
-        self.line(&serde_json::to_string(value).map_err(io::Error::other)?)
+        let mut line = serde_json::to_vec(value).map_err(io::Error::other)?;
+        line.push(b'\n');
+        // JSON is UTF-8, whatever the terminal's coding is.
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&line)?;
+        stdout.flush()
     }
 
     /// Columns of the terminal that the result goes to; `None` for files and pipes.
     pub(super) fn width(self) -> Option<usize> {
-        let stdout = io::stdout();
-        let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
-        // A terminal that does not know its size says 0.
-        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+        columns(&io::stdout())
     }
 
     /// A remark; who has closed standard error does not want it.
     pub(super) fn note(self, text: &str) {
-        drop(writeln!(io::stderr().lock(), "{text}"));
+        drop(print(&mut io::stderr().lock(), text));
+    }
+
+    /// A QR code among the remarks: dark on light by explicit colours, whatever the terminal's own are. Where colours
+    /// mean nothing, a terminal is taken to be light on dark. What has no room would be folded, and nobody's phone
+    /// reads that.
+    pub(super) fn qr(self, tongue: Tongue, code: &QrCode) {
+        let picture = terminal_qr(code, has_colours());
+        let needed = code.width() + QUIET_ZONES;
+        let room = columns(&io::stderr());
+        if Charset::of_environment() != Charset::Utf8 || room.is_some_and(|room| room < needed) {
+            let why = tongue.say(
+                "QR-код в этом терминале не помещается: нужен UTF-8 и столбцов не меньше",
+                "The QR code has no place on this terminal: it needs UTF-8, and as many columns as",
+            );
+            self.note(&format!("{why} {needed}"));
+            return;
+        }
+        self.note(&picture);
     }
 
     /// A line that the next one overwrites, for who watches a terminal.
     pub(super) fn status(self, text: &str) {
-        if self.is_watched() {
+        if self.is_watched() && !is_dumb() {
             let mut stderr = io::stderr().lock();
-            drop(write!(stderr, "\r\u{1b}[K{text}").and_then(|()| stderr.flush()));
+            let text = Charset::of_environment().encode(text);
+            let written = stderr.write_all(b"\r\x1b[K");
+            drop(
+                written
+                    .and_then(|()| stderr.write_all(&text))
+                    .and_then(|()| stderr.flush()),
+            );
         }
     }
 
@@ -58,6 +87,45 @@ impl Output {
     pub(super) fn is_watched(self) -> bool {
         io::stderr().is_terminal()
     }
+}
+
+/// Columns that the quiet zones on both sides of a QR code take.
+const QUIET_ZONES: usize = 8;
+
+fn print(to: &mut impl io::Write, text: &str) -> io::Result<()> {
+    let mut line = Charset::of_environment().encode(text).into_owned();
+    line.push(b'\n');
+    to.write_all(&line)?;
+    to.flush()
+}
+
+fn columns(terminal: impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
+    // A terminal that does not know its size says 0.
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Whether escapes mean nothing to the terminal.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// By <https://no-color.org>.
+fn has_colours() -> bool {
+    !is_dumb() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn terminal_qr(code: &QrCode, has_colours: bool) -> String {
+    let mut renderer = code.render::<unicode::Dense1x2>();
+    if !has_colours {
+        let (dark, light) = (unicode::Dense1x2::Dark, unicode::Dense1x2::Light);
+        return renderer.dark_color(light).light_color(dark).build();
+    }
+    let picture = renderer.build();
+    picture
+        .lines()
+        .map(|line| format!("\u{1b}[38;5;16;48;5;231m{line}\u{1b}[0m\n"))
+        .collect()
 }
 
 /// Foreign text made fit for a terminal: whoever chose it must not move the cursor.
@@ -139,6 +207,15 @@ mod tests {
     fn foreign_text_cannot_move_the_cursor() {
         assert_eq!(printable("a\u{1b}[2J\nb\u{9b}c\u{202e}d"), "a [2J b c d");
         assert_eq!(table(&["a"], &[vec!["x\ry".into()]]), "a\nx y");
+    }
+
+    #[test]
+    fn a_qr_code_without_colours_is_light_on_dark() {
+        let code = QrCode::new("OPL-1").unwrap();
+        let (plain, coloured) = (terminal_qr(&code, false), terminal_qr(&code, true));
+        assert!(!plain.contains('\u{1b}') && coloured.contains('\u{1b}'));
+        let first = plain.lines().next().unwrap();
+        assert_eq!(first, "█".repeat(code.width() + QUIET_ZONES));
     }
 
     #[test]

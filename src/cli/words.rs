@@ -1,5 +1,7 @@
 //! Russian or English, as the environment asks.
 
+use super::charset::Charset;
+
 /// A language of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tongue {
@@ -10,6 +12,10 @@ pub(super) enum Tongue {
 impl Tongue {
     pub(super) fn of_environment() -> Tongue {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        // English is right in every coding.
+        if Charset::of_environment() != Charset::Utf8 {
+            return Tongue::English;
+        }
         Tongue::of(
             set("LC_ALL")
                 .or_else(|| set("LC_MESSAGES"))

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::super::conversation::terminal_qr;
 use super::{CliError, Context, mode_in, registry};
 use crate::config::{LineSettings, ScannerDevice, SerialLine};
 use crate::discover::{Candidate, sysfs};
@@ -77,7 +76,7 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
     }
     let code = test_code()?;
     let qr = qrcode::QrCode::new(&code).map_err(|error| CliError::Data(error.to_string()))?;
-    context.output.note(&terminal_qr(&qr));
+    context.output.qr(context.tongue, &qr);
     say(
         "Прочитайте этот код сканером",
         "Read this code with the scanner",

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use qrcode::QrCode;
 
-use super::super::conversation::terminal_qr;
 use super::super::till::{self, TillError};
 use super::super::{CliError, Context};
 use super::person::{Person, Typed};
@@ -90,7 +89,7 @@ fn agrees(context: &Context, url: &str, person: &mut Person) -> Result<bool, Cli
 fn show(context: &Context, text: &str) {
     let code = QrCode::new(text.as_bytes()).ok();
     if let Some(code) = code.filter(|_| context.output.is_watched()) {
-        context.output.note(&terminal_qr(&code));
+        context.output.qr(context.tongue, &code);
     }
     context.output.note(context.tongue.say(
         "Сеанс открыт, ждём 20 с; Ctrl-C — закончить раньше",
