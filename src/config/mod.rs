@@ -154,6 +154,16 @@ pub enum ConfigError {
         /// From 1.
         byte: usize,
     },
+    /// A file of another coding, such as UTF-16 without its mark.
+    #[error(
+        "{path}:{line}: a NUL byte: this is no text in UTF-8, perhaps UTF-16; save the file as UTF-8"
+    )]
+    Nul {
+        /// Which.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
     /// All values that are not allowed, and what is odd beside them, which may be why.
     #[error("{}", list(.0, .1))]
     BadValues(Vec<BadValue>, Vec<Warning>),
@@ -261,6 +271,12 @@ fn text_of<'a>(bytes: &'a [u8], path: &Path) -> Result<Cow<'a, str>, ConfigError
                 byte: before + error.valid_up_to() + 1,
             });
         }
+        if line.contains(&0) && !ini::is_comment(&String::from_utf8_lossy(line)) {
+            return Err(ConfigError::Nul {
+                path: path(),
+                line: index + 1,
+            });
+        }
         before += line.len();
     }
     Ok(String::from_utf8_lossy(bytes))
@@ -286,6 +302,7 @@ fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
         display: bind_display(&mut binder, paths),
         till: bind_till(&mut binder, paths),
     };
+    binder.refuse_shared_ports(&config);
     if !values::is_private(&config.main.url) {
         binder.warn_at(
             "Main",
@@ -576,6 +593,61 @@ impl Binder<'_> {
             line,
             what: what.to_owned(),
         });
+    }
+
+    fn line_of(&self, section: &str, key: &str) -> usize {
+        let same = |entry: &&Entry| entry.section == section && entry.key == key;
+        let entry = self.entries.iter().rev().find(same);
+        entry.map_or(1, |entry| entry.line)
+    }
+
+    /// A port that a scanner and a display share serves one of them, and whichever it is, the other one's state says
+    /// nothing of the reason. A link to the other's node is the same port.
+    fn refuse_shared_ports(&mut self, config: &Config) {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let displays = config
+            .display
+            .devices
+            .iter()
+            .filter_map(|device| match device {
+                DisplayDevice::Serial(display) => Some(real(&display.line.path)),
+                DisplayDevice::Auto
+                | DisplayDevice::Drm { .. }
+                | DisplayDevice::Framebuffer { .. }
+                | DisplayDevice::Window
+                | DisplayDevice::Png { .. }
+                | DisplayDevice::Web => None,
+            });
+        let displays: Vec<PathBuf> = displays.collect();
+        let shared = config
+            .scanner
+            .devices
+            .iter()
+            .find_map(|device| match device {
+                ScannerDevice::Serial(line) => {
+                    displays.contains(&real(&line.path)).then_some(&line.path)
+                }
+                ScannerDevice::Auto
+                | ScannerDevice::Hid { .. }
+                | ScannerDevice::Keyboard { .. } => None,
+            });
+        let Some(port) = shared else {
+            return;
+        };
+        for (section, other) in [("Scanner", "Display"), ("Display", "Scanner")] {
+            let allowed = format!(
+                "a port of its own: line {} gives this one to the {}",
+                self.line_of(other, "device"),
+                other.to_lowercase()
+            );
+            self.bad.push(BadValue {
+                path: self.path.to_owned(),
+                line: self.line_of(section, "device"),
+                key: format!("[{section}] device"),
+                value: ini::cut(&port.display().to_string()),
+                allowed,
+            });
+        }
     }
 
     fn warn_unknown(&mut self) {

@@ -255,6 +255,47 @@ fn the_wrong_part_of_a_list_is_named_and_what_is_cut_has_a_mark() {
 }
 
 #[test]
+fn a_port_of_a_scanner_and_a_display_is_told_with_both_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, link) = (folder.path().join("port"), folder.path().join("link"));
+    std::fs::write(&port, "").unwrap();
+    std::os::unix::fs::symlink(&port, &link).unwrap();
+    for other in [&port, &link] {
+        let message = bad(&format!(
+            "[Scanner]\ndevice = hid:/dev/hidraw0, serial:{}@9600\n[Display]\ndevice = web, serial:{}\n",
+            port.display(),
+            other.display()
+        ));
+        assert!(
+            message.contains(":2: [Scanner] device") && message.contains("line 4 gives"),
+            "{message}"
+        );
+        assert!(
+            message.contains(":4: [Display] device") && message.contains("line 2 gives"),
+            "{message}"
+        );
+    }
+    load(
+        root_with("[Scanner]\ndevice = serial:/dev/a\n[Display]\ndevice = serial:/dev/b\n").path(),
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_file_in_utf_16_without_its_mark_is_named() {
+    let text: Vec<u8> = "; a\n[Main]\nmode = 1\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let error = load(root_with(text).path()).unwrap_err();
+    assert!(
+        matches!(error, ConfigError::Nul { line: 2, .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("UTF-16"));
+}
+
+#[test]
 fn values_out_of_bounds_are_refused() {
     for line in [
         "[Main]\nurl = ftp://x",
