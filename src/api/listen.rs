@@ -67,6 +67,12 @@ pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
         place: place(),
         source,
     };
+    if path.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
+        let what = format!(
+            "the path of a socket has at most {MAX_SOCKET_PATH_BYTES} bytes: name a shorter one as socket in [Till]"
+        );
+        return Err(bind(io::Error::new(io::ErrorKind::InvalidInput, what)));
+    }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(bind)?;
     }
@@ -98,6 +104,9 @@ pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
     let identity = Identity::of(path);
     Ok(UnixDoor { listener, identity })
 }
+
+/// As many as the kernel takes, and the NUL behind them.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// What tells a file from every other that ever is at its path: its device and inode. Rights, owner, links
 /// and times may change, and it is the same file.

@@ -11,13 +11,14 @@ mod picture;
 mod window;
 mod x11;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use reqwest::Method;
 
+use super::output::save;
 use super::till::Till;
 use super::{CliError, Context};
 use crate::causes::with_causes;
@@ -49,9 +50,6 @@ pub(super) struct DisplayArgs {
     /// and never covers the only one
     #[arg(long, requires = "window")]
     autostart: bool,
-    /// The window's own process, which another one looks after
-    #[arg(long, requires = "window", hide = true)]
-    attended: bool,
     /// Take what stands on the displays of oplati.conf away, while the daemon does not run: after it was
     /// killed, a buyer's code may have stayed there
     #[arg(long, conflicts_with_all = ["what", "window"])]
@@ -62,29 +60,27 @@ impl DisplayArgs {
     /// The window that is asked for, if one is.
     pub(super) fn window(&self) -> Option<WindowArgs> {
         let name = self.window.as_ref()?;
-        let wanted = outputs::Wanted {
+        Some(WindowArgs(outputs::Wanted {
             name: (!name.is_empty()).then(|| name.clone()),
             autostart: self.autostart,
-        };
-        Some(WindowArgs(wanted, self.attended))
+        }))
     }
 }
 
 /// The displays of a daemon that died are cleared in this time, or left.
 const CLEARED_WITHIN: Duration = Duration::from_secs(3);
 
-/// Which window, and whether this is its own process.
+/// Which window.
 #[derive(Debug)]
-pub(super) struct WindowArgs(outputs::Wanted, bool);
+pub(super) struct WindowArgs(outputs::Wanted);
 
 /// Shows the window; keeps the calling thread, which must be the main one.
 pub(super) fn show_window(context: &Context, args: WindowArgs) -> Result<u8, CliError> {
-    let WindowArgs(wanted, is_attended) = args;
-    if !is_attended {
+    if !attendant::is_attended() {
         return attendant::attend(context);
     }
-    attendant::be_attended();
-    window::run(context, wanted)
+    attendant::follow_parent();
+    window::run(context, args.0)
 }
 
 /// Shows the idle scene on every display of oplati.conf, as the daemon does when it ends in order. A daemon
@@ -132,11 +128,11 @@ pub(super) async fn run(context: &Context, args: DisplayArgs) -> Result<u8, CliE
         path: args.save.clone(),
         source,
     };
-    std::fs::write(&args.save, png).map_err(file)?;
-    context
-        .output
-        .line(&args.save.display().to_string())
-        .map_err(CliError::Write)?;
+    save(&args.save, &png).map_err(file)?;
+    if args.save != Path::new("-") {
+        let saved = args.save.display().to_string();
+        context.output.line(&saved).map_err(CliError::Write)?;
+    }
     Ok(exit::OK)
 }
 

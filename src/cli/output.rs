@@ -1,6 +1,7 @@
 //! The one place that prints.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 
 use qrcode::QrCode;
 use qrcode::render::unicode;
@@ -38,7 +39,7 @@ impl Output {
 
     /// Columns of the terminal that the result goes to; `None` for files and pipes.
     pub(super) fn width(self) -> Option<usize> {
-        columns(&io::stdout())
+        columns(io::stdout())
     }
 
     /// A remark; who has closed standard error does not want it.
@@ -52,7 +53,7 @@ impl Output {
     pub(super) fn qr(self, tongue: Tongue, code: &QrCode) {
         let picture = terminal_qr(code, has_colours());
         let needed = code.width() + QUIET_ZONES;
-        let room = columns(&io::stderr());
+        let room = columns(io::stderr());
         if Charset::of_environment() != Charset::Utf8 || room.is_some_and(|room| room < needed) {
             let why = tongue.say(
                 "QR-код в этом терминале не помещается: нужен UTF-8 и столбцов не меньше",
@@ -87,6 +88,29 @@ impl Output {
     pub(super) fn is_watched(self) -> bool {
         io::stderr().is_terminal()
     }
+}
+
+/// Puts a whole file at `path`, or, when the disk is full, none: what was there before stays. `-` is the standard
+/// output, and what is no regular file is written as it is.
+pub(super) fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if path == Path::new("-") {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        return stdout.flush();
+    }
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+        return std::fs::write(&path, bytes);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary = path.with_file_name(name);
+    let written =
+        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &path));
+    if written.is_err() {
+        drop(std::fs::remove_file(&temporary));
+    }
+    written
 }
 
 /// Columns that the quiet zones on both sides of a QR code take.
@@ -216,6 +240,21 @@ mod tests {
         assert!(!plain.contains('\u{1b}') && coloured.contains('\u{1b}'));
         let first = plain.lines().next().unwrap();
         assert_eq!(first, "█".repeat(code.width() + QUIET_ZONES));
+    }
+
+    #[test]
+    fn what_cannot_be_saved_whole_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("display.png");
+        save(&path, b"old").unwrap();
+        save(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        // A folder in the temporary file's place stops the writing.
+        std::fs::create_dir(folder.path().join("display.png.new")).unwrap();
+        assert!(save(&path, b"newest").is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert!(save(Path::new("/dev/full"), b"x").is_err());
+        save(Path::new("/dev/null"), b"x").unwrap();
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) struct SelftestArgs {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=50), value_name = "N")]
     scans: u8,
     /// Write everything that support asks for into FILE, a tar archive without any secret
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = named_file)]
     save: Option<PathBuf>,
     /// Instead of the checks: open one session with the service, pay nothing, and print which
     /// assumptions about its protocol hold; asks first
@@ -44,6 +44,14 @@ pub(super) struct SelftestArgs {
     /// Do not ask before the trial
     #[arg(long, requires = "trial")]
     yes: bool,
+}
+
+/// The standard output has the checks already.
+fn named_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => Err("the name of a file is needed".to_owned()),
+        _ => Ok(PathBuf::from(text)),
+    }
 }
 
 pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError> {

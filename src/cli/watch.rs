@@ -2,7 +2,7 @@
 
 mod view;
 
-use std::io::BufRead as _;
+use std::io::{BufRead, Read as _};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -16,6 +16,7 @@ use super::words::Tongue;
 use super::{CliError, Context};
 use crate::demo::sse::Message;
 use crate::exit;
+use crate::scanner::text::{Aim, decode};
 
 const EVENTS: &str = "/v1/events";
 const EVERYTHING: &str = "/v1/events?also=request,scene";
@@ -155,15 +156,28 @@ fn back(tongue: Tongue, restarted: bool, lost: Duration) -> String {
     }
 }
 
+/// Most bytes of a code that is handed in: none that a scanner reads is as long.
+const MAX_CODE_BYTES: u64 = 16 * 1024;
+
+/// A line of standard input. Programs hand on what their scanner gave, in whatever coding.
+fn code_of(input: &mut impl BufRead) -> Result<String, CliError> {
+    let mut line = Vec::new();
+    input
+        .take(MAX_CODE_BYTES)
+        .read_until(b'\n', &mut line)
+        .map_err(|source| CliError::File {
+            path: "standard input".into(),
+            source,
+        })?;
+    decode(&line, Aim::Keep)
+        .map(|code| code.expose().to_owned())
+        .ok_or_else(|| CliError::Data("there is no code on standard input".to_owned()))
+}
+
 /// Hands in a code.
 pub(super) async fn scan(context: &Context, text: String) -> Result<u8, CliError> {
     let text = if text == "-" {
-        let mut line = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .map_err(TillError::Run)?;
-        line.trim_end_matches(['\r', '\n']).to_owned()
+        code_of(&mut std::io::stdin().lock())?
     } else {
         text
     };
@@ -194,6 +208,18 @@ pub(super) async fn scan(context: &Context, text: String) -> Result<u8, CliError
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_of_any_coding_is_taken_and_none_is_told() {
+        let code = |mut bytes: &[u8]| code_of(&mut bytes);
+        assert_eq!(code(b"OPL-1\r\nnext").unwrap(), "OPL-1");
+        assert_eq!(code(b"\xcd\xe0\n").unwrap(), "На");
+        for none in [b"".as_slice(), b"\n", b"\x00\n"] {
+            let error = code(none).unwrap_err();
+            assert_eq!(error.exit_code(), exit::DATA);
+        }
+        assert_eq!(code(b"\xff").unwrap(), "я");
+    }
 
     #[test]
     fn a_gap_between_ids_is_counted() {

@@ -156,6 +156,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         listener: unix,
         identity: socket_identity,
     } = listen::bind_unix(&config.till.socket)?;
+    let left_socket = LeftSocket(Some((config.till.socket.clone(), socket_identity)));
     let tcp = config.till.listen.map(|address| {
         let token = listen::load_or_make_token(&config.till.token_file)?;
         Ok::<_, ListenError>((listen::bind_tcp(address)?, token))
@@ -299,7 +300,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     tracing::info!(socket = %config.till.socket.display(), tcp = ?tcp_address, version = env!("CARGO_PKG_VERSION"), "The daemon runs");
     Ok(Daemon {
         tcp: tcp_address,
-        socket_identity,
+        socket_identity: left_socket.keep(),
         socket: config.till.socket.clone(),
         token_file: config.till.token_file.clone(),
         stop,
@@ -408,6 +409,26 @@ impl Daemon {
         // The last request has ended: now another process may count from here how long one was lost.
         drop(lock);
         tracing::info!("The daemon has stopped");
+    }
+}
+
+/// Takes the socket away of a daemon that did not come to run, such as a second one beside the same journal.
+struct LeftSocket(Option<(PathBuf, Option<listen::Identity>)>);
+
+impl LeftSocket {
+    /// The daemon runs, and the socket is its own to remove.
+    fn keep(mut self) -> Option<listen::Identity> {
+        self.0.take().and_then(|(_, identity)| identity)
+    }
+}
+
+impl Drop for LeftSocket {
+    fn drop(&mut self) {
+        if let Some((socket, Some(identity))) = self.0.take()
+            && identity.is_at(&socket)
+        {
+            drop(std::fs::remove_file(socket));
+        }
     }
 }
 

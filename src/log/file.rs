@@ -190,7 +190,9 @@ fn open(path: &Path, group: Option<u32>) -> io::Result<(File, io::Result<()>)> {
 
 /// Also a new folder is the till program's: it rotates the file.
 fn make_folders(folder: &Path, group: Option<u32>) -> io::Result<()> {
-    let missing = folder.ancestors().take_while(|folder| !folder.exists());
+    // A relative path ends in the empty one, which is the present folder.
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing = folder.ancestors().take_while(is_missing);
     let mut missing: Vec<&Path> = missing.collect();
     while let Some(folder) = missing.pop() {
         match fs::create_dir(folder) {
@@ -260,6 +262,15 @@ mod tests {
             .lines()
             .map(str::to_owned)
             .collect()
+    }
+
+    #[test]
+    fn the_folders_of_a_relative_path_are_made() {
+        let folder = tempfile::tempdir_in(".").unwrap();
+        let name = Path::new(folder.path().file_name().unwrap());
+        let made = name.join("new/logs");
+        make_folders(&made, None).unwrap();
+        assert!(made.is_dir());
     }
 
     #[test]

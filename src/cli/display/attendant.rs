@@ -12,8 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::super::{CliError, Context, TillError};
 use crate::exit;
 
-/// The argument by which the window's own process knows itself.
-pub(super) const ATTENDED: &str = "--attended";
+/// The variable by which the window's own process knows itself.
+const ATTENDED: &str = "OPLATI_WINDOW_ATTENDED";
 
 /// What Xlib ends a process with; no window of ours does.
 const EXIT_CODE_OF_XLIB: i32 = 1;
@@ -26,7 +26,7 @@ pub(super) fn attend(context: &Context) -> Result<u8, CliError> {
     let own = std::env::current_exe().map_err(TillError::Run)?;
     let mut window = Command::new(own)
         .args(std::env::args_os().skip(1))
-        .arg(ATTENDED)
+        .env(ATTENDED, "1")
         .spawn()
         .map_err(TillError::Run)?;
     hand_on_signals(&window)?;
@@ -34,8 +34,13 @@ pub(super) fn attend(context: &Context) -> Result<u8, CliError> {
     Ok(exit_code(context, ended))
 }
 
+/// Whether this is the window's own process.
+pub(super) fn is_attended() -> bool {
+    std::env::var_os(ATTENDED).is_some()
+}
+
 /// In the window's process: it does not outlive whoever looks after it.
-pub(super) fn be_attended() {
+pub(super) fn follow_parent() {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
         tracing::debug!(%error, "The window does not hear of its parent's end");
     }

@@ -20,7 +20,7 @@ impl Picture {
     pub(super) fn of_frame(frame: &Frame) -> Picture {
         Picture {
             size: frame.size(),
-            is_idle: true,
+            is_idle: false,
             pixels: words(frame.pixels()),
         }
     }
