@@ -6,8 +6,9 @@
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serialport::TTYPort;
 
 use super::DeviceState;
@@ -19,6 +20,12 @@ use crate::profile::schema::Serial;
 
 /// What one read takes.
 const CHUNK: usize = 1024;
+/// Start, data, parity and stop.
+const BITS_OF_CHARACTER: u64 = 11;
+/// A port on USB gives what a scanner is sending in packets.
+const MIN_FIRST_LOOK: Duration = Duration::from_millis(5);
+/// A line that is never silent is read as it is.
+const MAX_CUT_CODE: Duration = Duration::from_secs(2);
 const ACK: u8 = 0x06;
 const NAK: u8 = 0x15;
 /// A scanner repeats a code after each NAK; one that cannot be taken three times is given up.
@@ -42,13 +49,54 @@ impl SerialSource {
     ) -> Result<SerialSource, (DeviceState, String)> {
         let port = port::open(node, &settings.line())
             .map_err(|error| (state_of(&error), error.to_string()))?;
-        Ok(SerialSource {
+        let mut source = SerialSource {
             port,
             framer: Framer::new(Framing::of(settings)),
             acknowledge: settings.acknowledge,
             naks: 0,
             unreadable: 0,
-        })
+        };
+        source.skip_cut_code(node, settings);
+        Ok(source)
+    }
+
+    /// Lets a code go whose beginning came before the port was opened: what is left of it would pass for a code. A
+    /// scanner that is sending gives its next character within the time that one takes on the line; what has come
+    /// and is followed by nothing may be whole, and is taken.
+    fn skip_cut_code(&mut self, node: &Path, settings: &Serial) {
+        let character = Duration::from_secs(BITS_OF_CHARACTER) / settings.line().baud.max(1);
+        let before = self.waiting_bytes();
+        std::thread::sleep((character * 2).max(MIN_FIRST_LOOK));
+        if self.waiting_bytes() == before {
+            return;
+        }
+        let began = Instant::now();
+        let mut lost = 0;
+        while began.elapsed() < MAX_CUT_CODE && self.is_readable(settings.quiet()) {
+            match self.port.read(&mut [0; CHUNK]) {
+                Ok(count) if count > 0 => lost += count,
+                // Whatever it is, the first regular read meets it, too.
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.unreadable += 1;
+        tracing::info!(node = %node.display(), bytes = lost, "A code that was under way when the port was opened is not taken");
+    }
+
+    /// What the port has received and nobody has read; a port that does not tell has none.
+    fn waiting_bytes(&self) -> u64 {
+        rustix::io::ioctl_fionread(descriptor(&self.port)).unwrap_or_default()
+    }
+
+    fn is_readable(&self, wait: Duration) -> bool {
+        let Ok(wait) = Timespec::try_from(wait) else {
+            return false;
+        };
+        let port = descriptor(&self.port);
+        let mut fds = [PollFd::new(&port, PollFlags::IN)];
+        let seen = poll(&mut fds, Some(&wait));
+        let [port] = fds;
+        seen.is_ok() && port.revents().contains(PollFlags::IN)
     }
 
     fn piece(&mut self, frame: Frame) -> Piece {

@@ -403,6 +403,30 @@ fn a_till_reads_on_a_pseudo_terminal_exactly_what_the_scanner_sent() {
 }
 
 #[test]
+fn a_code_that_was_under_way_when_the_port_was_opened_is_not_taken() {
+    let pty = Pty::open();
+    let mut line = pty.master.try_clone().unwrap();
+    // Longer than it takes to open the port: what comes before that is lost on a real line, too.
+    let sending = std::thread::spawn(move || {
+        for _ in 0..200 {
+            line.write_all(b"x").unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        line.write_all(b"TAIL\r").unwrap();
+        line
+    });
+    let bench = Bench::new(Some(&pty));
+    assert_eq!(bench.state(), DeviceState::Connected);
+    let mut line = sending.join().unwrap();
+    line.write_all(b"WHOLE\r").unwrap();
+    match bench.events.recv_timeout(PATIENCE).unwrap() {
+        ScannerEvent::Scan { code, .. } => assert_eq!(code.expose(), "WHOLE"),
+        other => panic!("{other:?}"),
+    }
+    bench.scanner.stop();
+}
+
+#[test]
 fn the_name_of_a_shared_scanner_goes_with_its_daemon() {
     let pty = Pty::open();
     let bench = Bench::with(Some(&pty), None, true);
