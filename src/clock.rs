@@ -100,6 +100,12 @@ pub fn minsk() -> TimeZone {
     TimeZone::get("Europe/Minsk").unwrap_or_else(|_| TimeZone::fixed(Offset::constant(3)))
 }
 
+/// Whether the machine has time zone data. Without it only shifts are right: other times are told in UTC.
+#[must_use]
+pub fn has_time_zones() -> bool {
+    TimeZone::get("Europe/Minsk").is_ok()
+}
+
 /// Civil time for those who need no duration: log lines, the simulator. Whole milliseconds, so that
 /// what is kept in memory equals what a journal or a JSON text gives back.
 #[must_use]

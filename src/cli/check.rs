@@ -93,6 +93,13 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
         code = context.fail(&error, exit::CONFIG);
     }
     note_logo(context, loaded);
+    if !crate::clock::has_time_zones() {
+        let text = context.tongue.say(
+            "oplati: на машине нет данных о часовых поясах, время в журнале и отчётах будет по UTC: apt-get install tzdata",
+            "oplati: this machine has no time zone data, log and reports tell the time in UTC: apt-get install tzdata",
+        );
+        context.output.note(text);
+    }
     code.max(check_template(context))
 }
 

@@ -148,6 +148,11 @@ pub struct Daemon {
 pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let loaded = config::load(&options.root)?;
     tell_configuration(&loaded);
+    if !crate::clock::has_time_zones() {
+        tracing::warn!(
+            "This machine has no time zone data, times are told in UTC: apt-get install tzdata"
+        );
+    }
     let config = &loaded.config;
     let paths = Paths::below(&options.root);
     let registry = devices::registry(&paths, config)?;

@@ -10,6 +10,7 @@ use roxmltree::{Document, Node};
 use super::{DEFAULT_TEMPLATE, Difference, Reconciliation, Total};
 use crate::money::Kopecks;
 use crate::regular_file;
+use crate::scanner::text::cp1251;
 
 /// Columns of receipt printers.
 const WIDTHS: std::ops::RangeInclusive<usize> = 32..=48;
@@ -97,6 +98,25 @@ const ONCE: [&str; 8] = [
 const KINDS: [&str; 5] = ["title", "count", "amount", "serviceCount", "serviceAmount"];
 const DIFFERENCES: [&str; 5] = ["what", "operation", "paymentId", "till", "service"];
 
+/// The text of a template: UTF-8, or CP1251 where the first line declares it, as editors of older tills do.
+fn text_of(bytes: Vec<u8>) -> std::io::Result<String> {
+    let is_declaration = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line).to_ascii_lowercase();
+        line.starts_with("<?xml") && line.contains("windows-1251")
+    };
+    let end = bytes.iter().position(|byte| *byte == b'>');
+    if end
+        .and_then(|end| bytes.get(..end))
+        .is_some_and(is_declaration)
+    {
+        return Ok(bytes.into_iter().map(cp1251).collect());
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        let what = "neither UTF-8 nor declared as windows-1251";
+        std::io::Error::new(std::io::ErrorKind::InvalidData, what)
+    })
+}
+
 impl Template {
     /// Reads and checks a template.
     ///
@@ -130,7 +150,7 @@ impl Template {
     /// # Errors
     /// [`TemplateError`]; the file is left alone.
     pub fn load(path: &Path) -> Result<Template, TemplateError> {
-        let text = match regular_file::read_text(path, MAX_BYTES) {
+        let text = match regular_file::read(path, MAX_BYTES).and_then(text_of) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Template::parse(DEFAULT_TEMPLATE);

@@ -178,3 +178,30 @@ proptest::proptest! {
         let _ = Template::parse(&format!("<report><header><line>{body}</line></header></report>"));
     }
 }
+
+#[test]
+fn a_template_may_declare_cp1251() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("oplat.xml");
+    let head = b"<?xml version=\"1.0\" encoding=\"windows-1251\"?>\n<report>";
+    let line = b"<line>\xc8\xf2\xee\xe3</line></report>";
+    let declared = [head.as_slice(), line].concat();
+    assert!(text_of(declared).unwrap().contains("Итог"));
+    std::fs::write(&path, [b"<report>".as_slice(), line].concat()).unwrap();
+    let error = Template::load(&path).unwrap_err();
+    assert!(matches!(error, TemplateError::Unreadable(_)), "{error:?}");
+    let own = DEFAULT_TEMPLATE.replace("UTF-8", "windows-1251");
+    let own: Vec<u8> = own
+        .chars()
+        .map(|c| {
+            (0..=u8::MAX)
+                .find(|byte| cp1251(*byte) == c)
+                .unwrap_or(b'?')
+        })
+        .collect();
+    std::fs::write(&path, own).unwrap();
+    assert_eq!(
+        Template::load(&path).unwrap(),
+        Template::parse(DEFAULT_TEMPLATE).unwrap()
+    );
+}
