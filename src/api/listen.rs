@@ -16,6 +16,8 @@ pub const TILL_GROUP: &str = "oplati-till";
 
 /// No right token file is larger.
 const MAX_TOKEN_FILE: usize = 4096;
+/// As many as the kernel takes, and the NUL behind them.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// Why nobody can be served.
 #[derive(Debug, thiserror::Error)]
@@ -105,9 +107,6 @@ pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
     Ok(UnixDoor { listener, identity })
 }
 
-/// As many as the kernel takes, and the NUL behind them.
-const MAX_SOCKET_PATH_BYTES: usize = 107;
-
 /// What tells a file from every other that ever is at its path: its device and inode. Rights, owner, links
 /// and times may change, and it is the same file.
 #[derive(Debug)]
@@ -120,7 +119,7 @@ pub struct Identity {
 
 impl Identity {
     /// Of the file that is at a path now; `None` when there is none.
-    fn of(path: &Path) -> Option<Identity> {
+    pub(crate) fn of(path: &Path) -> Option<Identity> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let held = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()?;
         let facts = rustix::fs::fstat(&held).ok()?;

@@ -10,6 +10,7 @@ mod core_loop;
 mod daily_check;
 mod devices;
 mod effects;
+mod left_socket;
 mod predecessor;
 mod process;
 mod reconciled;
@@ -51,6 +52,7 @@ use crate::service::{self, Client, ClientError};
 use core_loop::{CoreLoop, Parts};
 use daily_check::DailyCheck;
 use devices::{carry_scans, start_scanners};
+use left_socket::LeftSocket;
 use reconciled::Reconciled;
 use reconciler::Reconciler;
 use shared::{Calls, Shared};
@@ -161,7 +163,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         listener: unix,
         identity: socket_identity,
     } = listen::bind_unix(&config.till.socket)?;
-    let left_socket = LeftSocket(Some((config.till.socket.clone(), socket_identity)));
+    let left_socket = LeftSocket::at(&config.till.socket, socket_identity);
     let tcp = config.till.listen.map(|address| {
         let token = listen::load_or_make_token(&config.till.token_file)?;
         Ok::<_, ListenError>((listen::bind_tcp(address)?, token))
@@ -414,26 +416,6 @@ impl Daemon {
         // The last request has ended: now another process may count from here how long one was lost.
         drop(lock);
         tracing::info!("The daemon has stopped");
-    }
-}
-
-/// Takes the socket away of a daemon that did not come to run, such as a second one beside the same journal.
-struct LeftSocket(Option<(PathBuf, Option<listen::Identity>)>);
-
-impl LeftSocket {
-    /// The daemon runs, and the socket is its own to remove.
-    fn keep(mut self) -> Option<listen::Identity> {
-        self.0.take().and_then(|(_, identity)| identity)
-    }
-}
-
-impl Drop for LeftSocket {
-    fn drop(&mut self) {
-        if let Some((socket, Some(identity))) = self.0.take()
-            && identity.is_at(&socket)
-        {
-            drop(std::fs::remove_file(socket));
-        }
     }
 }
 

@@ -10,7 +10,6 @@ use roxmltree::{Document, Node};
 use super::{DEFAULT_TEMPLATE, Difference, Reconciliation, Total};
 use crate::money::Kopecks;
 use crate::regular_file;
-use crate::scanner::text::cp1251;
 
 /// Columns of receipt printers.
 const WIDTHS: std::ops::RangeInclusive<usize> = 32..=48;
@@ -109,7 +108,10 @@ fn text_of(bytes: Vec<u8>) -> std::io::Result<String> {
         .and_then(|end| bytes.get(..end))
         .is_some_and(is_declaration)
     {
-        return Ok(bytes.into_iter().map(cp1251).collect());
+        return Ok(bytes
+            .into_iter()
+            .map(crate::scanner::text::cp1251)
+            .collect());
     }
     String::from_utf8(bytes).map_err(|_| {
         let what = "neither UTF-8 nor declared as windows-1251";
