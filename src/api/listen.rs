@@ -11,13 +11,13 @@ use rustix::fs::OFlags;
 use crate::regular_file;
 use crate::secret::Secret;
 
-/// The group of tills: it may use the socket, read the token and write terminal.log, too.
-pub const TILL_GROUP: &str = "oplati-till";
-
 /// No right token file is larger.
 const MAX_TOKEN_FILE: usize = 4096;
 /// As many as the kernel takes, and the NUL behind them.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// The group of tills: it may use the socket, read the token and write terminal.log, too.
+pub const TILL_GROUP: &str = "oplati-till";
 
 /// Why nobody can be served.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! The one place that prints.
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
@@ -105,8 +106,15 @@ pub(super) fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = path.with_file_name(name);
-    let written =
-        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &path));
+    // Made anew: a link that somebody put there is not followed.
+    drop(std::fs::remove_file(&temporary));
+    let made = File::options()
+        .write(true)
+        .create_new(true)
+        .open(&temporary);
+    let written = made
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| std::fs::rename(&temporary, &path));
     if written.is_err() {
         drop(std::fs::remove_file(&temporary));
     }

@@ -45,10 +45,19 @@ fn parsed<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
 pub(super) fn replace(path: &Path, kept: &impl Serialize, durable: Durable) -> io::Result<()> {
     let text = serde_json::to_string_pretty(kept).map_err(io::Error::other)?;
     let temporary = path.with_extension("json.new");
-    let mut file = File::create(&temporary)?;
+    let written = write_new(&temporary, &text, durable).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // What a full disk has cut takes no room.
+        drop(fs::remove_file(&temporary));
+    }
+    written
+}
+
+fn write_new(temporary: &Path, text: &str, durable: Durable) -> io::Result<()> {
+    let mut file = File::create(temporary)?;
     file.write_all(text.as_bytes())?;
     if durable == Durable::AtOnce {
         file.sync_all()?;
     }
-    fs::rename(&temporary, path)
+    Ok(())
 }

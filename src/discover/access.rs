@@ -71,11 +71,30 @@ fn locker(node: &Path) -> Option<u32> {
     })
 }
 
+/// A number, and in some forms a name beside it.
+const MAX_LOCK_FILE_BYTES: u64 = 256;
+
 /// The process that a lock file of the old kind names, if it is alive.
 fn lock_files_owner(node: &Path) -> Option<u32> {
     let name = node.file_name()?.to_str()?;
-    let text = std::fs::read_to_string(format!("/var/lock/LCK..{name}")).ok()?;
+    let text = lock_file(Path::new(&format!("/var/lock/LCK..{name}"))).ok()?;
     another(text.split_whitespace().next()?)
+}
+
+/// Whoever may write there may put a pipe or a device there, which no thread of a device may wait for.
+fn lock_file(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(MAX_LOCK_FILE_BYTES).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// A process that is not this one.
@@ -120,6 +139,16 @@ mod tests {
             .read_line(&mut line)
             .unwrap();
         (line, child)
+    }
+
+    #[test]
+    fn a_pipe_in_a_lock_files_place_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, file) = (folder.path().join("pipe"), folder.path().join("file"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        assert!(lock_file(&pipe).is_err() && lock_file(Path::new("/dev/zero")).is_err());
+        std::fs::write(&file, "      4711\n").unwrap();
+        assert_eq!(lock_file(&file).unwrap().trim(), "4711");
     }
 
     #[test]

@@ -129,7 +129,7 @@ pub(super) fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) 
     if settings.password.is_some() {
         return (None, TokenFile::Password);
     }
-    let bytes = match std::fs::read(&settings.token_path) {
+    let bytes = match token::content(&settings.token_path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let file = if token::is_dangling_link(&settings.token_path) {

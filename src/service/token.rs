@@ -118,8 +118,16 @@ fn left_behind(path: &Path) -> Result<Option<Secret>, TokenError> {
             });
         }
     };
-    let Ok(token) = check(&bytes) else {
-        return Ok(None);
+    let token = match check(&bytes) {
+        Ok(token) => token,
+        // Only prepared, or lost in a power cut: there is nothing that asking anew would destroy.
+        Err(_) if bytes.iter().all(|byte| matches!(byte, b' ' | b'\n' | 0)) => return Ok(None),
+        Err(what) => {
+            return Err(TokenError::Damaged {
+                path: temporary,
+                what,
+            });
+        }
     };
     match std::fs::rename(&temporary, path) {
         Ok(()) => {
@@ -130,6 +138,22 @@ fn left_behind(path: &Path) -> Result<Option<Secret>, TokenError> {
         }
     }
     Ok(Some(token))
+}
+
+/// The content of token.conf for who only looks: as much as a token may have, of a regular file and of nothing that
+/// would be waited for.
+pub(super) fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let limit = u64::try_from(MAX_TOKEN_BYTES + 1).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, limit), &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Whether there is a link at `path` whose file does not exist.
@@ -283,8 +307,27 @@ mod tests {
         // What was only prepared is no token.
         std::fs::remove_file(&path).unwrap();
         drop(Prepared::make(&path).unwrap());
-        std::fs::write(temporary(&path), [b' '; 64]).unwrap();
-        assert_eq!(read(&path).unwrap(), None);
+        for nothing in [b' ', 0] {
+            std::fs::write(temporary(&path), [nothing; 64]).unwrap();
+            assert_eq!(read(&path).unwrap(), None);
+        }
+        // What else is there may be the token, and is not written over.
+        std::fs::write(temporary(&path), "T-123 456").unwrap();
+        assert!(matches!(read(&path), Err(TokenError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_pipe_in_the_files_place_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.conf");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        assert_eq!(
+            content(&path).unwrap_err().to_string(),
+            "not a regular file"
+        );
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "tok\n").unwrap();
+        assert_eq!(content(&path).unwrap(), b"tok\n");
     }
 
     #[test]
