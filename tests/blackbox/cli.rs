@@ -448,3 +448,20 @@ fn a_lost_answer_to_the_put_is_asked_for_again() {
     assert!(out.starts_with("Оплата выполнена: 7.00, № "), "{out}");
     assert_eq!((sim.payments().len(), sim.balance()), (1, 700));
 }
+
+#[test]
+fn the_unit_waits_for_its_disk_and_makes_its_folder() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/debian/artix-oplati.oplati.service"
+    );
+    let unit = std::fs::read_to_string(path).unwrap();
+    for line in [
+        "RequiresMountsFor=/linuxcash/cash/paysystems/oplati /linuxcash/logs/current",
+        "RuntimeDirectory=oplati",
+        "RuntimeDirectoryMode=2755",
+        "RuntimeDirectoryPreserve=yes",
+    ] {
+        assert!(unit.lines().any(|other| other == line), "{line}");
+    }
+}

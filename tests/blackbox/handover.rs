@@ -124,3 +124,16 @@ fn the_next_process_waits_until_the_last_request_of_the_one_before_has_ended() {
     assert_eq!(till.until_final("r")["state"], "done");
     second.kill();
 }
+
+#[test]
+fn a_second_daemon_beside_the_same_journal_leaves_no_socket() {
+    let till = Till::started("http://127.0.0.1:9", 2, "");
+    let config = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    text.push_str("[Till]\nsocket = run/oplati/second.sock\n");
+    std::fs::write(&config, text).unwrap();
+    let ended = till.verb(&["daemon"]).output().unwrap();
+    assert_eq!(ended.status.code(), Some(75), "{ended:?}");
+    assert!(!till.path("run/oplati/second.sock").exists());
+    assert!(till.path("run/oplati/till.sock").exists());
+}
