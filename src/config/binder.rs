@@ -1,0 +1,217 @@
+//! Takes values out of the lines of oplati.conf, and remembers everything that is to be said.
+
+use std::path::{Path, PathBuf};
+
+use super::ini::{self, Entry, Oddity, What};
+use super::names::{SECRET_KEYS, unknown};
+use super::values::Allowed;
+use super::{BadValue, Config, DisplayDevice, ScannerDevice, SettingLine, Warning, hints};
+
+/// Takes values out of the entries and remembers everything that is to be said.
+pub(super) struct Binder<'a> {
+    pub(super) path: &'a Path,
+    pub(super) entries: Vec<Entry>,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) bad: Vec<BadValue>,
+    pub(super) lines: Vec<SettingLine>,
+}
+
+impl Binder<'_> {
+    /// The last entry of that name, or the default; an empty value is an unset one.
+    pub(super) fn take<T>(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        default_text: &str,
+        default: T,
+        read: impl Fn(&str) -> Result<T, Allowed>,
+    ) -> T {
+        let entry = self
+            .entries
+            .iter()
+            .rev()
+            .find(|entry| entry.section == section && entry.key == key);
+        let Some(entry) = entry.filter(|entry| !entry.value.is_empty()) else {
+            let (value, origin) = (default_text.to_owned(), "default".to_owned());
+            self.lines.push(SettingLine {
+                section,
+                key,
+                value,
+                origin,
+            });
+            return default;
+        };
+        let shown = if SECRET_KEYS.contains(&key) {
+            "***".to_owned()
+        } else {
+            ini::cut(&entry.value)
+        };
+        match read(&entry.value) {
+            Ok(value) => {
+                let hints = hints::of_taken_value(key, &entry.value).into_iter();
+                self.warnings.extend(hints.map(|hint| Warning {
+                    path: self.path.to_owned(),
+                    line: entry.line,
+                    what: format!("[{section}] {key}: {hint}"),
+                }));
+                let file = self.path.file_name().unwrap_or_default().to_string_lossy();
+                let origin = format!("{file}:{}", entry.line);
+                self.lines.push(SettingLine {
+                    section,
+                    key,
+                    value: shown,
+                    origin,
+                });
+                value
+            }
+            Err(allowed) => {
+                let (path, line) = (self.path.to_owned(), entry.line);
+                let hints = hints::of_value(key, &entry.value);
+                let allowed = [vec![allowed], hints].concat().join("; ");
+                let key = format!("[{section}] {key}");
+                self.bad.push(BadValue {
+                    path,
+                    line,
+                    key,
+                    value: shown,
+                    allowed,
+                });
+                default
+            }
+        }
+    }
+
+    /// A line that means nothing is odd; where it hides what others mean, it is an error.
+    pub(super) fn note(&mut self, oddity: Oddity) {
+        let (path, line) = (self.path.to_owned(), oddity.line);
+        let error = |key: &str, value: String, allowed: &str| BadValue {
+            path: self.path.to_owned(),
+            line,
+            key: key.to_owned(),
+            value,
+            allowed: allowed.to_owned(),
+        };
+        match oddity.what {
+            What::BrokenHead(value) => self.bad.push(error(
+                "section",
+                value,
+                "[Main], [Scanner], [Display], [Till], each alone on its line; a comment stands on a line of its own",
+            )),
+            What::OneLine => self.bad.push(error(
+                "line ends",
+                "CR".to_owned(),
+                "LF or CRLF; with CR alone the file is one line",
+            )),
+            What::LinesInComment => self.warnings.push(Warning {
+                path,
+                line,
+                what: "a comment goes on behind a CR: lines end in LF or CRLF".to_owned(),
+            }),
+            What::NoSetting => self.warnings.push(Warning {
+                path,
+                line,
+                what: "neither [Section] nor key = value".to_owned(),
+            }),
+        }
+    }
+
+    pub(super) fn warn_at(&mut self, section: &str, key: &str, what: &str) {
+        let entry = self
+            .entries
+            .iter()
+            .rev()
+            .find(|entry| entry.section == section && entry.key == key);
+        let line = entry.map_or(1, |entry| entry.line);
+        self.warnings.push(Warning {
+            path: self.path.to_owned(),
+            line,
+            what: what.to_owned(),
+        });
+    }
+
+    pub(super) fn line_of(&self, section: &str, key: &str) -> usize {
+        let same = |entry: &&Entry| entry.section == section && entry.key == key;
+        let entry = self.entries.iter().rev().find(same);
+        entry.map_or(1, |entry| entry.line)
+    }
+
+    /// A port that a scanner and a display share serves one of them, and whichever it is, the other one's state says
+    /// nothing of the reason. A link to the other's node is the same port.
+    pub(super) fn refuse_shared_ports(&mut self, config: &Config) {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let displays = config
+            .display
+            .devices
+            .iter()
+            .filter_map(|device| match device {
+                DisplayDevice::Serial(display) => Some(real(&display.line.path)),
+                DisplayDevice::Auto
+                | DisplayDevice::Drm { .. }
+                | DisplayDevice::Framebuffer { .. }
+                | DisplayDevice::Window
+                | DisplayDevice::Png { .. }
+                | DisplayDevice::Web => None,
+            });
+        let displays: Vec<PathBuf> = displays.collect();
+        let shared = config
+            .scanner
+            .devices
+            .iter()
+            .find_map(|device| match device {
+                ScannerDevice::Serial(line) => {
+                    displays.contains(&real(&line.path)).then_some(&line.path)
+                }
+                ScannerDevice::Auto
+                | ScannerDevice::Hid { .. }
+                | ScannerDevice::Keyboard { .. } => None,
+            });
+        let Some(port) = shared else {
+            return;
+        };
+        for (section, other) in [("Scanner", "Display"), ("Display", "Scanner")] {
+            let allowed = format!(
+                "a port of its own: line {} gives this one to the {}",
+                self.line_of(other, "device"),
+                other.to_lowercase()
+            );
+            self.bad.push(BadValue {
+                path: self.path.to_owned(),
+                line: self.line_of(section, "device"),
+                key: format!("[{section}] device"),
+                value: ini::cut(&port.display().to_string()),
+                allowed,
+            });
+        }
+    }
+
+    pub(super) fn warn_unknown(&mut self) {
+        for entry in &self.entries {
+            if let Some(what) = unknown(&entry.section, &entry.key) {
+                self.warnings.push(Warning {
+                    path: self.path.to_owned(),
+                    line: entry.line,
+                    what,
+                });
+            }
+        }
+    }
+
+    pub(super) fn warn_doubled(&mut self) {
+        for (index, entry) in self.entries.iter().enumerate() {
+            let same = |other: &&Entry| other.section == entry.section && other.key == entry.key;
+            let later = self.entries.iter().skip(index + 1).find(same);
+            if let Some(later) = later {
+                let what = format!(
+                    "{} stands again in line {}, which wins",
+                    ini::cut(&entry.key),
+                    later.line
+                );
+                self.warnings.push(Warning {
+                    path: self.path.to_owned(),
+                    line: entry.line,
+                    what,
+                });
+            }
+        }
+    }
+}
