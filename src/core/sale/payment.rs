@@ -474,7 +474,13 @@ impl Core {
 
     /// No poll was answered for `timeout`: a payment that may exist is undone.
     fn polls_failed(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
-        let error = words::no_connection(failure.detail());
+        let mut error = words::no_connection(failure.detail());
+        // The code is the contract's for every sale that is released; the words are those of the cause.
+        if let Some(problem) = self.token_problem {
+            let detail = failure.detail().to_owned();
+            let cause = words::of_failure(&Failure::Token { problem, detail });
+            (error.message, error.remedy) = (cause.message, cause.remedy);
+        }
         self.release(sale, now.mono, error, now, step);
     }
 

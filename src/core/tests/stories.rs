@@ -654,6 +654,27 @@ fn token_errors_refuse_a_new_sale_but_never_lose_an_undoing() {
 }
 
 #[test]
+fn a_token_that_is_reset_while_the_buyer_confirms_is_told_by_its_cause() {
+    let mut world = confirming(Mode::DynamicQr);
+    while !world.state("s").is_final() {
+        world.pass(SECOND);
+        world.answer(Fate::TokenNeeded);
+    }
+    let sale = world.operation("s");
+    let error = sale.error.as_ref().unwrap();
+    assert_eq!(
+        (sale.state, sale.undo),
+        (State::Failed, Some(Undo::Pending))
+    );
+    assert_eq!(error.code, ErrorCode::NoConnection);
+    assert_eq!(
+        (&*sale.message, &*error.message),
+        (seed::TOKEN_NEEDED, seed::TOKEN_NEEDED)
+    );
+    assert!(error.remedy.contains("token.conf"), "{}", error.remedy);
+}
+
+#[test]
 fn a_buyer_who_was_quicker_than_the_reversal_has_paid() {
     let mut world = confirming(Mode::DynamicQr);
     world.abort("s");
