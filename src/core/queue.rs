@@ -321,11 +321,26 @@ impl Core {
         present.map_or_else(|| shift::of_day(now.wall), String::clone)
     }
 
+    /// The sale of a refund that has waited, when an earlier reversal that was found late has taken what the
+    /// refund was to give back: "never more than is left".
+    fn sale_without_rest(&self, entry: &LiveEntry) -> Option<String> {
+        let of = entry.record.operation.of.as_ref();
+        let sale = self.held.get(of.filter(|_| entry.record.is_refund())?)?;
+        let sale = sale.operation();
+        let is_gone = sale.undo == Some(Undo::Done) || !sale.overdrawn.is_zero();
+        is_gone.then(|| sale.id.clone())
+    }
+
     /// The one place from which a reversal leaves: its intent is written first.
     fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
         let Some(payment_id) = entry.record.target.payment_id else {
             return;
         };
+        if let Some(sale) = self.sale_without_rest(entry) {
+            let error = words::nothing_left_to_refund(&sale);
+            let what = "what it was to give back went back otherwise";
+            return self.fail_entry(entry, error, what, now, step);
+        }
         entry.refusal = None;
         (entry.may_have_left, entry.has_sent_anew) = (false, true);
         entry.record.resent = entry.record.reversal == Reversal::Sent;

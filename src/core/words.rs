@@ -129,6 +129,17 @@ pub fn refund_denied(status: PaymentStatus, detail: &str) -> OperationError {
     }
 }
 
+/// A refund that was not sent, since its sale's money has gone back otherwise.
+#[must_use]
+pub fn nothing_left_to_refund(sale: &str) -> OperationError {
+    OperationError {
+        code: ErrorCode::Invalid,
+        message: "Возврат не выполнен: деньги уже возвращены покупателю".to_owned(),
+        detail: format!("an earlier reversal of {sale} was found carried out"),
+        remedy: "Проверьте список операций".to_owned(),
+    }
+}
+
 /// A reversal that waits for a person; `message` is the operation's own.
 #[must_use]
 pub fn set_aside(message: &str, detail: &str) -> OperationError {

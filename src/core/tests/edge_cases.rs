@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::{Fate, World};
 use crate::core::event::{Event, Reply as TillReply};
-use crate::operation::{Mode, Shows, State, Undo};
+use crate::operation::{ErrorCode, Mode, Shows, State, Undo};
 use crate::problem::Code;
 use crate::service::call::{Call, Failure, PaymentStatus, Reply};
 
@@ -652,6 +652,30 @@ fn a_cancellation_whose_second_try_the_disk_has_lost_is_repeated_under_its_numbe
     world.live_on(60 * SECOND);
     assert_eq!(world.state("c2"), State::Done);
     assert_eq!(world.operation("s").left.unwrap().0, 1999);
+}
+
+#[test]
+fn a_refund_that_waited_is_not_sent_once_its_sale_turns_out_to_be_undone() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    // Another copy of the request is carried out a moment later.
+    world.answer(Fate::LateCopyRefused(1));
+    world.settle();
+    assert!(world.entry("c1").set_aside);
+    world.refund("r1", "s", 500);
+    let unsent = world.first_record("r1");
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.journal.insert("r1".into(), unsent);
+    world.crash(SECOND);
+    world.live_on(600 * SECOND);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    assert_eq!(world.state("r1"), State::Failed);
+    let paid = world.operation("s").payment_id.unwrap();
+    assert_eq!(world.service.reversed(paid), 1999);
+    let error = world.operation("r1").error.as_ref().unwrap();
+    assert_eq!(error.code, ErrorCode::Invalid, "not one of the service's");
 }
 
 #[test]
