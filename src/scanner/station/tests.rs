@@ -458,6 +458,9 @@ fn codes_for_a_till_whose_end_cannot_be_made_are_counted_until_it_can() {
         events: sender,
     });
     let scanner = scanner.unwrap();
+    // What arrives while the port is opened may lack its beginning, and is not taken.
+    let is_connected = |event: &ScannerEvent| matches!(event, ScannerEvent::State { state, .. } if *state == DeviceState::Connected);
+    while !is_connected(&events.recv_timeout(PATIENCE).unwrap()) {}
     pty.send(b"GOODS\r");
     let original =
         std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).find_map(|event| match event {
