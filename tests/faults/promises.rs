@@ -95,6 +95,15 @@ impl World<'_> {
         if was || !entry.set_aside || entry.reversal != Reversal::NotSent {
             return Ok(());
         }
+        // Of what the disk has forgotten nobody knows that it left.
+        let of = entry.operation.of.as_ref();
+        if [Some(id), of]
+            .into_iter()
+            .flatten()
+            .any(|id| self.forgotten.contains(id))
+        {
+            return Ok(());
+        }
         let numbers = entry.order_numbers();
         // The answer that decided it came before a write that may have failed for a while.
         let asked_at = self.real.saturating_sub(MAX_WRITE_DELAY);
