@@ -91,9 +91,6 @@ impl Core {
             }
         }
         self.hold_facts(&asked.facts);
-        if self.own_shift.is_none() {
-            self.own_shift.clone_from(&asked.facts.own_shift);
-        }
         let allowed = self
             .may_begin(&asked)
             .and_then(|()| self.check_target(&asked.wish, &asked.facts));

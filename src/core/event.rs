@@ -58,6 +58,8 @@ pub struct Restored {
     pub next_own: u64,
     /// The newest time in the journal.
     pub newest: Option<Timestamp>,
+    /// The shift that the newest sale named.
+    pub own_shift: Option<String>,
 }
 
 /// What the journal knows of a wish.
@@ -71,8 +73,6 @@ pub struct Facts {
     pub sale: Option<Record>,
     /// Reversals of the target, oldest first.
     pub reversals: Vec<EntryRecord>,
-    /// The shift that the newest sale named.
-    pub own_shift: Option<String>,
 }
 
 /// What happens.

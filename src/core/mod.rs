@@ -157,7 +157,7 @@ impl Core {
             session_life: sale::SESSION_LIFE,
             late: BTreeMap::new(),
             seconds: BTreeSet::new(),
-            own_shift: None,
+            own_shift: restored.own_shift,
             next_own: restored.next_own.max(1),
             newest: restored.newest,
             service_clock: None,

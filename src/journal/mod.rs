@@ -287,7 +287,6 @@ impl Journal {
                     (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,
                     (None, None) => None,
                 };
-                facts.own_shift = self.own_shift()?;
                 facts.reversals = match (&facts.target, refund.payment_id) {
                     (Some(sale), _) => self.reversals_of(&sale.operation().id)?,
                     (None, Some(payment_id)) => self.reversals_of_payment(payment_id)?,
@@ -297,7 +296,6 @@ impl Journal {
             Wish::Cancellation(cancellation) => {
                 facts.target = self.find(&cancellation.operation)?;
                 facts.reversals = self.reversals_of(&cancellation.operation)?;
-                facts.own_shift = self.own_shift()?;
                 if let Some(Record::Entry(entry)) = &facts.target
                     && let Some(sale) = &entry.operation.of
                 {
@@ -376,6 +374,7 @@ impl Journal {
     pub fn restore(&self) -> Result<Restored, JournalError> {
         let mut restored = Restored {
             next_own: self.next_own()?,
+            own_shift: self.own_shift()?,
             ..Restored::default()
         };
         for record in self.records("open = ?1", &true)? {

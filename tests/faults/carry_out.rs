@@ -126,6 +126,10 @@ impl<'a> World<'a> {
             }
             let number = self.made.len() as u64;
             self.made.entry(id.clone()).or_insert(number);
+            if !self.records.contains_key(&id) {
+                // The daemon's own numbers come again when the disk has forgotten them.
+                self.settled_as.remove(&id);
+            }
             let old = self.records.insert(id, write.record.clone());
             self.counts.ends.note(old.as_ref(), &write.record);
         }

@@ -50,6 +50,7 @@ fn without_a_word_it_goes_back_in_the_tills_present_shift() {
     let mut world = World::new(Mode::ConsumerQr);
     sell(&mut world, "s1", Some("7"));
     sell(&mut world, "s2", Some("8"));
+    world.crash(SECOND);
     assert_eq!(cancel_in(&mut world, "c1", "s1", None), "8");
     world.refund("r2", "s2", 500);
     world.settle();

@@ -711,6 +711,12 @@ impl World {
                 .max(),
             ..Restored::default()
         };
+        let sales = self.journal.values().filter_map(|record| match record {
+            Record::Sale(sale) if sale.operation.kind == Kind::Sale => Some(sale),
+            Record::Sale(_) | Record::Entry(_) => None,
+        });
+        let newest = sales.max_by_key(|sale| sale.operation.created_at);
+        restored.own_shift = newest.and_then(|sale| sale.request.receipt()?.shift.clone());
         for record in self.journal.values() {
             if let Record::Sale(sale) = record
                 && sale.operation.state == State::Done
