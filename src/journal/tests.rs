@@ -9,7 +9,7 @@ use crate::api::till::{Archive, OperationsQuery};
 use crate::clock::Now;
 use crate::core::Core;
 use crate::core::event::{Event, Settings, Step};
-use crate::core::record::{Account, EntryRequest};
+use crate::core::record::{Account, BuyerRequest, EntryRequest};
 use crate::core::validate::tests::request;
 use crate::operation::{CancellationRequest, Kind, Mode, State, Undo};
 use crate::service::call::{Failure, Heard};
@@ -621,6 +621,27 @@ fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
     journal.connection.execute(forget, []).unwrap();
     assert_eq!(to_recheck("owed").as_deref(), Some("owed"), "it has none");
     assert_eq!(to_recheck("nobody"), None);
+}
+
+#[test]
+fn a_restart_knows_the_shift_that_the_newest_sale_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "first");
+    let Record::Sale(mut sale) = journal.find("first").unwrap().unwrap() else {
+        panic!("a sale is a sale");
+    };
+    for shift in [Some("7"), Some("8"), None] {
+        let BuyerRequest::Sale(request) = &mut sale.request else {
+            panic!("it was asked for as a sale");
+        };
+        request.receipt.shift = shift.map(str::to_owned);
+        sale.operation.id = format!("in-{shift:?}");
+        let (record, what, at) = (Record::Sale(sale.clone()), "sold".into(), now(20).wall);
+        journal.commit(&[Write { record, what, at }]).unwrap();
+        assert_eq!(journal.restore().unwrap().own_shift.as_deref(), shift);
+    }
 }
 
 #[test]
