@@ -67,7 +67,7 @@ pub fn from_wrong_mode_and_reset_token_to_a_paid_sale() -> String {
     );
     let token = wait_for("the token is found", || remedy("service.token"));
     assert!(
-        token.contains("удалите token.conf") && token.contains("перезапустите службу"),
+        token.contains("уберите token.conf") && token.contains("перезапустите службу"),
         "{token}"
     );
     let found = began.elapsed();
@@ -79,8 +79,9 @@ pub fn from_wrong_mode_and_reset_token_to_a_paid_sale() -> String {
     wait_for("the mode is right", || {
         remedy("device.external").is_none().then_some(())
     });
-    // … deletes the file and starts the daemon anew.
-    fs::remove_file(format!("{CASH}/token.conf")).unwrap();
+    // … puts the file aside and starts the daemon anew.
+    let token = format!("{CASH}/token.conf");
+    fs::rename(&token, format!("{token}.old")).unwrap();
     till.restart();
     till.until("scanner1", "connected");
     wait_for("nothing is wrong any more", || {
