@@ -98,7 +98,7 @@ pub const TALES: &[Tale] = &[
     Tale::AbortedAndRefused,
     Tale::AbortedAndRefused,
     Tale::NoSession(Fate::NotSent),
-    Tale::NoSession(Fate::NotSent),
+    Tale::CancelSetAside(Undoing::CancelRefund, Remedy::Again),
     Tale::NoSession(Fate::Refused),
     Tale::NoSession(Fate::TokenNeeded),
     Tale::NoSession(Fate::TokenExists),
