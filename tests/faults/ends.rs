@@ -103,7 +103,7 @@ const CANCELLATION: [&str; 8] = [
 /// Every end must have been reached once in so many histories …
 const RARE: u64 = 10;
 /// … when so many were played: fewer prove nothing.
-const ENOUGH: u64 = 2_000;
+const ENOUGH: u64 = 20_000;
 
 /// How often each end was reached.
 #[derive(Clone, Debug, Default)]
