@@ -33,11 +33,11 @@ pub async fn off_thread<T: Send + 'static>(
     }
 }
 
-/// Reads a regular file of at most `max` bytes.
+/// Reads the first `max` bytes of a regular file, or all of a shorter one.
 ///
 /// # Errors
-/// The system's own; another kind of file, and a longer one.
-pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+/// The system's own, and another kind of file.
+pub fn head(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     // Without NONBLOCK a named pipe in the file's place would be waited for without end.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new()
@@ -48,9 +48,18 @@ pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("not a regular file"));
     }
     let mut bytes = Vec::new();
-    // A file of any size: one byte more than is allowed tells enough.
-    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(max).unwrap_or(u64::MAX);
     file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a regular file of at most `max` bytes.
+///
+/// # Errors
+/// As [`head`], and for a longer file.
+pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    // A file of any size: one byte more than is allowed tells enough.
+    let bytes = head(path, max.saturating_add(1))?;
     if bytes.len() > max {
         let what = format!("larger than {max} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access as Rights;
 
+use crate::regular_file;
+
 /// Folders whose symlinks name devices for people, the best first.
 const LINK_FOLDERS: [&str; 4] = [
     "dev/oplati",
@@ -72,7 +74,7 @@ fn locker(node: &Path) -> Option<u32> {
 }
 
 /// A number, and in some forms a name beside it.
-const MAX_LOCK_FILE_BYTES: u64 = 256;
+const MAX_LOCK_FILE_BYTES: usize = 256;
 
 /// The process that a lock file of the old kind names, if it is alive.
 fn lock_files_owner(node: &Path) -> Option<u32> {
@@ -83,18 +85,8 @@ fn lock_files_owner(node: &Path) -> Option<u32> {
 
 /// Whoever may write there may put a pipe or a device there, which no thread of a device may wait for.
 fn lock_file(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    let mut text = String::new();
-    file.take(MAX_LOCK_FILE_BYTES).read_to_string(&mut text)?;
-    Ok(text)
+    let bytes = regular_file::head(path, MAX_LOCK_FILE_BYTES)?;
+    String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
 /// A process that is not this one.

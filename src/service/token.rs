@@ -143,17 +143,7 @@ fn left_behind(path: &Path) -> Result<Option<Secret>, TokenError> {
 /// The content of token.conf for who only looks: as much as a token may have, of a regular file and of nothing that
 /// would be waited for.
 pub(super) fn content(path: &Path) -> io::Result<Vec<u8>> {
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let limit = u64::try_from(MAX_TOKEN_BYTES + 1).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(file, limit), &mut bytes)?;
-    Ok(bytes)
+    regular_file::head(path, MAX_TOKEN_BYTES + 1)
 }
 
 /// Whether there is a link at `path` whose file does not exist.
