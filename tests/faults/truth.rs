@@ -310,20 +310,36 @@ impl World<'_> {
         if self.purged.contains_key(sale) {
             return -self.forgotten_by_hand(sale);
         }
-        let unknown = differences
+        let rows: Vec<&Payment> = differences
             .iter()
-            .filter(|one| one.what == What::UnknownHere);
-        let rows = unknown.filter_map(|one| self.service.ledger.get(&one.payment_id?));
-        rows.filter(|row| self.may_be_unknown(row))
-            .map(|row| match row.target {
-                None if self.owner_of(row) == Some(sale) && !self.is_being_undone(row) => {
-                    self.kept(row)
-                }
-                Some(_) => self.brings_back(row, sale),
-                None => 0,
-            })
-            .sum::<i64>()
-            - self.forgotten_by_hand(sale)
+            .filter(|one| one.what == What::UnknownHere)
+            .filter_map(|one| self.service.ledger.get(&one.payment_id?))
+            .filter(|row| self.may_be_unknown(row))
+            .collect();
+        let is_told = |row: &&Payment| {
+            row.target.is_none() && self.owner_of(row) == Some(sale) && !self.is_being_undone(row)
+        };
+        let payments: Vec<&Payment> = rows.iter().copied().filter(is_told).collect();
+        let kept: i64 = payments.iter().map(|payment| self.kept(payment)).sum();
+        // What is kept of a payment is without its reversals already.
+        let is_counted = |row: &Payment| {
+            let payment = self.payment_behind(row);
+            let mut told = payments.iter().map(|payment| payment.info.payment_id);
+            told.any(|id| payment == Some(id))
+        };
+        let reversals = rows.iter().filter(|row| row.target.is_some());
+        let brought_back: i64 = reversals
+            .filter(|row| !is_counted(row))
+            .map(|row| self.brings_back(row, sale))
+            .sum();
+        kept + brought_back - self.forgotten_by_hand(sale)
+    }
+
+    /// The payment that a reversal, or the reversal of one, is of.
+    fn payment_behind(&self, row: &Payment) -> Option<i64> {
+        let reversed = row.target?;
+        let of = self.service.ledger.get(&reversed);
+        Some(of.and_then(|row| row.target).unwrap_or(reversed))
     }
 
     /// What a person has given back in the merchant's account, who knows it although the disk has forgotten
