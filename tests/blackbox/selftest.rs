@@ -377,9 +377,11 @@ fn a_port_that_is_held_or_forbidden_or_gone_is_found() {
         "Остановите программу flock (",
     );
     till.start();
-    wait_for("the busy port", || {
+    wait_for("the busy port and the missing display", || {
         let (_, told) = till.ask("GET", "/v1/devices", json!(null));
-        (told["devices"][0]["state"] == "busy").then_some(())
+        let is = |index: usize, state: &str| told["devices"][index]["state"] == state;
+        // Each device is opened by a thread of its own.
+        (is(0, "busy") && is(1, "missing")).then_some(())
     });
     let report = selftest(&till);
     report.finds(
