@@ -9,6 +9,7 @@ with a bound. The exit code is 0 only if nothing failed.
 """
 
 import ctypes
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 from demo_page import WAIT_S, Failed, expect, until
 from till import Picture, Till
@@ -296,12 +298,20 @@ class Neighbour:
         return info.contents.state == 1
 
     def cover(self):
-        window = self.x11.XCreateSimpleWindow(self.display, self.root, 0, 0, WIDTH, HEIGHT, 0, 0xff0000, 0xff0000)
-        self.x11.XMapRaised(self.display, window)
+        self.window = self.x11.XCreateSimpleWindow(self.display, self.root, 0, 0, WIDTH, HEIGHT, 0, 0xff0000, 0xff0000)
+        self.raise_again()
+
+    def raise_again(self):
+        self.x11.XMapRaised(self.display, self.window)
         self.x11.XFlush(self.display)
 
     def close(self):
         self.x11.XCloseDisplay(self.display)
+
+
+def repeat(deed, end):
+    while not end.wait(0.02):
+        deed()
 
 
 def test_nothing_stays_over_a_code(program, screen):
@@ -326,6 +336,20 @@ def test_nothing_stays_over_a_code(program, screen):
         neighbour.force_saver()
         until_code(screen, till, sale)
         until("the saver is off again", lambda: not neighbour.saver_is_on())
+        # One that does not give way.
+        fights = threading.Event()
+        fighter = threading.Thread(target=lambda: repeat(neighbour.raise_again, fights))
+        fighter.start()
+        try:
+            until("health says that it is covered", lambda: till.display()["state"] == "covered")
+            reasons = json.loads(till.call("GET", "/v1/health")[1])["reasons"]
+            expect("and what to do", any("закрыто другим окном. Закройте" in reason for reason in reasons))
+        finally:
+            fights.set()
+            fighter.join()
+        until("it is seen again", lambda: till.display()["state"] == "connected")
+        devices = json.loads(till.call("GET", "/v1/devices")[1])["devices"]
+        expect("the line to the daemon stood", [device["counters"]["reconnects"] for device in devices] == [0])
     finally:
         if window is not None:
             window.close()

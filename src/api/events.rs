@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
@@ -16,11 +16,11 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{invalid, query};
+use super::answer::{invalid, not_found, query};
 use super::notices::{Missed, Notice, TraceKind};
 use super::page::pixel_size;
 use super::seats::Sitter;
-use crate::display::{Viewer, Watching};
+use crate::display::{Hidden, Viewer, Watching};
 use crate::problem::{Code, Problem};
 
 /// Between two signs of life on a silent stream.
@@ -181,7 +181,7 @@ pub(super) struct ViewerQuery {
 /// The number of the picture, when it changes and as a heartbeat: the millions count scenes, the rest
 /// pictures of a scene that moves.
 #[utoipa::path(get, path = "/display/events", params(ViewerQuery),
-    responses((status = 200, content_type = "text/event-stream", description = "Events scene, with the picture's number"),
+    responses((status = 200, content_type = "text/event-stream", description = "Events scene, with the picture's number; before them, for a window, one event window with its own number"),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "invalid: no such size of a window"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "forbidden: windows come over the socket"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many pages or windows; not_configured: oplati.conf names no window")))]
@@ -195,8 +195,15 @@ pub(super) async fn get_display_events(
     let mut numbers = api.till.frame.numbers();
     let (sender, receiver) = mpsc::channel(4);
     let mut stop = api.stop;
+    let window = watching.1.window();
     tokio::spawn(async move {
         let _watches = (watching, sitter.waits());
+        if let Some(number) = window {
+            let event = Event::default().event("window").data(number.to_string());
+            if sender.send(Ok(event)).await.is_err() {
+                return;
+            }
+        }
         loop {
             let number = *numbers.borrow_and_update();
             let event = Event::default().event("scene").data(number.to_string());
@@ -250,4 +257,31 @@ fn enter(
         )
     })?;
     Ok((place, watching))
+}
+
+/// What a window has met of itself.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WindowQuery {
+    /// As event `window` of its `/display/events` told it.
+    number: u64,
+    /// Why the buyer does not see it; without it: it is seen.
+    hidden: Option<Hidden>,
+}
+
+/// A window of `oplati display --window` tells whether it can be seen.
+#[utoipa::path(post, path = "/display/window", params(WindowQuery),
+    responses((status = 204, description = "It is noted"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "invalid"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "not_found: no such window is connected")))]
+pub(super) async fn post_window(
+    State(api): State<Api>,
+    window: Result<Query<WindowQuery>, QueryRejection>,
+) -> Result<StatusCode, Problem> {
+    let WindowQuery { number, hidden } = query(window)?;
+    if api.till.frame.note_hidden(number, hidden) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(not_found("Такое окно не подключено"))
+    }
 }

@@ -93,6 +93,7 @@ fn router(api: Api, door: Door) -> Router {
         .route("/display", get(page::get_page))
         .route("/display/frame.png", get(page::get_frame))
         .route("/display/events", get(events::get_display_events))
+        .route("/display/window", post(events::post_window))
         .method_not_allowed_fallback(wrong_method)
         .fallback(|| async { not_found("Такого адреса нет").into_response() })
         .layer(from_fn_with_state(door, guard))

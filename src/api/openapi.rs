@@ -19,6 +19,7 @@ use super::routes::{
 use super::session::{Link, SessionRequest};
 use super::{events, inspect, page, routes, session};
 use crate::api::till::{Device, DeviceTest, Health};
+use crate::display::Hidden;
 use crate::operation::{
     CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
 };
@@ -66,7 +67,8 @@ use crate::report::Reconciliation;
         events::get_events,
         page::get_page,
         page::get_frame,
-        events::get_display_events
+        events::get_display_events,
+        events::post_window
     ),
     components(schemas(
         Operation,
@@ -81,6 +83,7 @@ use crate::report::Reconciliation;
         Device,
         Devices,
         DeviceTest,
+        Hidden,
         TestRequest,
         OperationsPage,
         Steps,

@@ -89,9 +89,11 @@ pub(super) struct FrameQuery {
     height: Option<u32>,
 }
 
-/// The picture; header `oplati-picture` has its number.
+/// The picture.
 #[utoipa::path(get, path = "/display/frame.png", params(FrameQuery),
-    responses((status = 200, content_type = "image/png", description = "What the buyer sees"),
+    responses((status = 200, content_type = "image/png", description = "What the buyer sees", headers(
+            ("oplati-picture" = u64, description = "The picture's number, as /display/events tells it"),
+            ("oplati-idle" = u8, description = "1 where nothing but the idle scene stands there, else 0"))),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "invalid: no such size"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many pictures are asked for")))]
 pub(super) async fn get_frame(

@@ -78,6 +78,7 @@ const deviceKind = words({ scanner: 'сканер', display: 'дисплей' })
 const deviceState = words({
     connected: 'подключено', missing: 'не подключено', busy: 'занято другой программой', no_permission: 'нет доступа',
     wrong_mode: 'не тот режим', failed: 'ошибка', none: 'не найдено',
+    covered: 'закрыто другим окном', dark: 'экран погашен',
 });
 const counterWord = words({
     scans: 'сканирований', discarded: 'отброшено', reconnects: 'подключений заново', frames: 'кадров', unproven: 'кадров без подтверждения', errors: 'ошибок',

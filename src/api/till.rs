@@ -238,7 +238,8 @@ pub struct ServiceHealth {
 pub struct DeviceHealth {
     /// `scanner1`, `display1`, in the order of oplati.conf.
     pub name: String,
-    /// `connected`, `missing`, `busy`, `no_permission`, `wrong_mode`, `failed`, `none`.
+    /// `connected`, `missing`, `busy`, `no_permission`, `wrong_mode`, `failed`, `none`; of the buyer's window also
+    /// `covered` (another window stays above it) and `dark` (screen saver or power saving stays on).
     pub state: String,
     /// A display: the scene that stands on it.
     pub shows: Option<String>,

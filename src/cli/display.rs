@@ -2,12 +2,14 @@
 //! buyer's window in the cashier's session.
 //!
 //! - `window`: the window · `outputs`: on which monitor · `feed`: its line to the daemon · `picture`: its
-//!   pixels · `x11`: the session there · `attendant`: who looks after its process
+//!   pixels · `sight`: whether it can be seen · `x11`: the session there · `attendant`: who looks after its
+//!   process
 
 mod attendant;
 mod feed;
 mod outputs;
 mod picture;
+mod sight;
 mod window;
 mod x11;
 

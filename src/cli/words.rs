@@ -50,6 +50,8 @@ pub(super) fn device_state(tongue: Tongue, word: &str) -> String {
         "wrong_mode" => ("не тот режим", "wrong mode"),
         "failed" => ("неисправно", "failed"),
         "none" => ("нет", "none"),
+        "covered" => ("закрыто другим окном", "covered by another window"),
+        "dark" => ("экран погашен", "the screen is dark"),
         other => return super::output::printable(other),
     };
     tongue.say(russian, english).to_owned()
@@ -69,6 +71,8 @@ mod tests {
             "wrong_mode",
             "failed",
             "none",
+            "covered",
+            "dark",
         ] {
             assert_ne!(device_state(Tongue::Russian, word), word);
         }

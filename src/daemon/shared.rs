@@ -388,6 +388,8 @@ fn in_russian(state: &str) -> &str {
         "no_permission" => "нет прав",
         "wrong_mode" => "не в том режиме",
         "failed" => "неисправно",
+        "covered" => "закрыто другим окном",
+        "dark" => "экран погашен",
         other => other,
     }
 }

@@ -10,7 +10,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use serde::Deserialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::frame::Frame;
 use super::painter::lock;
@@ -61,12 +63,52 @@ struct Drawn {
 struct Viewers {
     accepts_windows: bool,
     pages: usize,
-    windows: Vec<PixelSize>,
-    /// Windows that came after the first.
-    reconnects: u64,
-    has_come: bool,
+    windows: Vec<OpenWindow>,
+    /// Windows that ever came: the number of the newest.
+    newest_window: u64,
     frames: u64,
     unproven: u64,
+}
+
+/// One that is connected.
+#[derive(Clone, Debug)]
+struct OpenWindow {
+    number: u64,
+    size: PixelSize,
+    hidden: Option<Hidden>,
+}
+
+/// Why the buyer does not see what a window shows, as the window itself has met it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Hidden {
+    /// Other windows stay above it, although it was raised.
+    Covered,
+    /// The screen saver or the power saving stays on, although it was called off.
+    Dark,
+}
+
+impl Hidden {
+    /// The state of the display.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Hidden::Covered => "covered",
+            Hidden::Dark => "dark",
+        }
+    }
+
+    /// What a person can do, Russian.
+    pub(super) fn remedy(self) -> &'static str {
+        match self {
+            Hidden::Covered => {
+                "Закройте или уберите с монитора покупателя программу, окно которой остаётся поверх окна О!плати"
+            }
+            Hidden::Dark => {
+                "Отключите на кассе заставку и энергосбережение экрана: xset s off -dpms"
+            }
+        }
+    }
 }
 
 /// Of the windows of `oplati display --window`.
@@ -74,6 +116,8 @@ struct Viewers {
 pub(super) struct WindowFacts {
     /// Of those that are connected.
     pub(super) sizes: Vec<PixelSize>,
+    /// Why none of them is seen, if none is.
+    pub(super) hidden: Option<Hidden>,
     /// The scene that stands on them.
     pub(super) shows: Option<&'static str>,
     /// Pictures that they took.
@@ -97,20 +141,24 @@ pub enum Viewer {
 #[derive(Debug)]
 pub struct Watching {
     live: Arc<LiveFrame>,
-    viewer: Viewer,
+    /// `None` for a page.
+    window: Option<u64>,
+}
+
+impl Watching {
+    /// The number of the window, 1 for the first that came; `None` for a page.
+    #[must_use]
+    pub fn window(&self) -> Option<u64> {
+        self.window
+    }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
         let mut viewers = lock(&self.live.viewers);
-        match self.viewer {
-            Viewer::Page => viewers.pages = viewers.pages.saturating_sub(1),
-            Viewer::Window(size) => {
-                let found = viewers.windows.iter().position(|other| *other == size);
-                if let Some(index) = found {
-                    viewers.windows.swap_remove(index);
-                }
-            }
+        match self.window {
+            None => viewers.pages = viewers.pages.saturating_sub(1),
+            Some(number) => viewers.windows.retain(|window| window.number != number),
         }
     }
 }
@@ -219,19 +267,51 @@ impl LiveFrame {
     #[must_use]
     pub fn enter(self: &Arc<Self>, viewer: Viewer) -> Option<Watching> {
         let mut viewers = lock(&self.viewers);
-        match viewer {
-            Viewer::Page => viewers.pages += 1,
+        let window = match viewer {
+            Viewer::Page => {
+                viewers.pages += 1;
+                None
+            }
             Viewer::Window(_) if !viewers.accepts_windows => return None,
             Viewer::Window(size) => {
-                viewers.reconnects += u64::from(viewers.has_come);
-                viewers.has_come = true;
-                viewers.windows.push(size);
+                viewers.newest_window += 1;
+                let number = viewers.newest_window;
+                viewers.windows.push(OpenWindow {
+                    number,
+                    size,
+                    hidden: None,
+                });
+                Some(number)
             }
-        }
+        };
         Some(Watching {
             live: self.clone(),
-            viewer,
+            window,
         })
+    }
+
+    /// What a window has met of itself; `false` where no window of that number is connected.
+    #[must_use]
+    pub fn note_hidden(&self, number: u64, hidden: Option<Hidden>) -> bool {
+        let mut viewers = lock(&self.viewers);
+        let mut windows = viewers.windows.iter_mut();
+        let Some(window) = windows.find(|window| window.number == number) else {
+            return false;
+        };
+        if window.hidden != hidden {
+            match hidden {
+                Some(why) => {
+                    tracing::warn!(
+                        number,
+                        state = why.word(),
+                        "The buyer's window cannot be seen"
+                    );
+                }
+                None => tracing::info!(number, "The buyer's window is seen again"),
+            }
+        }
+        window.hidden = hidden;
+        true
     }
 
     /// A window took a picture.
@@ -255,11 +335,16 @@ impl LiveFrame {
     pub(super) fn window_facts(&self) -> WindowFacts {
         let (_, scene) = self.present();
         let viewers = lock(&self.viewers);
+        let windows = &viewers.windows;
+        // One that is seen is enough.
+        let is_seen = windows.iter().any(|window| window.hidden.is_none());
+        let hidden = windows.first().and_then(|window| window.hidden);
         WindowFacts {
-            sizes: viewers.windows.clone(),
-            shows: (!viewers.windows.is_empty()).then(|| scene.name()),
+            sizes: windows.iter().map(|window| window.size).collect(),
+            hidden: hidden.filter(|_| !is_seen),
+            shows: (!windows.is_empty()).then(|| scene.name()),
             frames: viewers.frames,
-            reconnects: viewers.reconnects,
+            reconnects: viewers.newest_window.saturating_sub(1),
             unproven: viewers.unproven,
         }
     }
@@ -426,5 +511,22 @@ mod tests {
         assert_eq!(live.window_facts().shows, None);
         let _again = live.enter(Viewer::Window(SMALL)).unwrap();
         assert_eq!(live.window_facts().reconnects, 1);
+    }
+
+    #[test]
+    fn windows_are_hidden_when_none_of_them_is_seen() {
+        let live = Arc::new(LiveFrame::new(Look::default(), true));
+        let first = live.enter(Viewer::Window(SMALL)).unwrap();
+        let second = live.enter(Viewer::Window(SMALL)).unwrap();
+        let (one, two) = (first.window().unwrap(), second.window().unwrap());
+        assert!(live.note_hidden(one, Some(Hidden::Covered)));
+        assert_eq!(live.window_facts().hidden, None, "the other is seen");
+        assert!(live.note_hidden(two, Some(Hidden::Dark)));
+        assert_eq!(live.window_facts().hidden, Some(Hidden::Covered));
+        drop(first);
+        assert_eq!(live.window_facts().hidden, Some(Hidden::Dark));
+        assert!(!live.note_hidden(one, None), "it is gone");
+        assert!(live.note_hidden(two, None));
+        assert_eq!(live.window_facts().hidden, None);
     }
 }

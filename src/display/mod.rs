@@ -42,7 +42,7 @@ use png::PngFile;
 use screen::{AutoDriver, DrmDriver, FbDriver};
 use serial::SerialPanelDriver;
 
-pub use live::{LiveFrame, Viewer, Watching};
+pub use live::{Hidden, LiveFrame, Viewer, Watching};
 pub use panel::{Ability, Refusal};
 pub use qr::RenderError;
 pub use render::{Look, render};
@@ -70,7 +70,7 @@ const NO_WINDOW: &str = "Запустите в сеансе кассира: opla
 pub struct DisplayState {
     /// `display1`.
     pub name: String,
-    /// `connected`, `missing`, `busy`, `no_permission`, `wrong_mode`, `failed`, `none`.
+    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `none`; of windows also `covered` and `dark`.
     pub state: &'static str,
     /// The file, the node, or the page's path.
     pub node: Option<String>,
@@ -493,7 +493,11 @@ impl Screen {
             facts.frames = windows.frames;
             facts.reconnects = windows.reconnects;
             facts.unproven = windows.unproven;
-            facts.remedy = windows.sizes.is_empty().then(|| NO_WINDOW.to_owned());
+            facts.remedy = if windows.sizes.is_empty() {
+                Some(NO_WINDOW.to_owned())
+            } else {
+                windows.hidden.map(|hidden| hidden.remedy().to_owned())
+            };
         }
         facts
     }
@@ -510,8 +514,15 @@ impl Screen {
             // Nothing was shown yet, and nothing went wrong.
             Kind::Painted { .. } => facts.state.unwrap_or("connected"),
             Kind::Web if live.is_watched() => "connected",
-            Kind::Windows if facts.remedy.is_none() => "connected",
-            Kind::Web | Kind::Windows => "missing",
+            Kind::Windows => {
+                let windows = live.window_facts();
+                match windows.hidden {
+                    _ if windows.sizes.is_empty() => "missing",
+                    Some(hidden) => hidden.word(),
+                    None => "connected",
+                }
+            }
+            Kind::Web => "missing",
         };
         DisplayState {
             name: self.name.clone(),

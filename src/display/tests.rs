@@ -341,7 +341,13 @@ fn windows_are_connected_or_missed_and_a_code_must_fit_one_of_them() {
         (connected.state, connected.shows, connected.remedy.as_ref()),
         ("connected", Some("declined"), None)
     );
+    let window = small.window().unwrap();
+    assert!(displays.live().note_hidden(window, Some(Hidden::Dark)));
+    let dark = &displays.state()[0];
+    assert_eq!((dark.state, dark.shows), ("dark", Some("declined")));
+    assert!(dark.remedy.as_ref().unwrap().contains("xset"));
     let large = displays.live().enter(size(1920, 1080)).unwrap();
+    assert_eq!(displays.state()[0].state, "connected", "one is seen");
     assert_eq!(displays.show(&dense), Ok(()));
     drop((small, large));
     assert_eq!(displays.state()[0].state, "missing");

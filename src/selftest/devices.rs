@@ -288,6 +288,22 @@ fn external(facts: &Facts) -> Check {
             busy(facts),
         ),
         "no_permission" => fail("нет прав", "no permission", no_permission(&node)),
+        "covered" => fail(
+            "закрыто другим окном",
+            "another window covers it",
+            Text::new(
+                "Закройте или уберите с монитора покупателя программу, окно которой остаётся поверх окна О!плати",
+                "Close the program whose window stays above the buyer's window, or move it off that monitor",
+            ),
+        ),
+        "dark" => fail(
+            "экран погашен",
+            "the screen is dark",
+            Text::new(
+                "Отключите на кассе заставку и энергосбережение экрана: xset s off -dpms",
+                "Turn the session's screen saver and power saving off: xset s off -dpms",
+            ),
+        ),
         "wrong_mode" => fail(
             "сканер не в том режиме",
             "the scanner is in the wrong mode",
@@ -513,6 +529,8 @@ mod tests {
             ("no_permission", Verdict::Fail),
             ("wrong_mode", Verdict::Fail),
             ("failed", Verdict::Fail),
+            ("covered", Verdict::Fail),
+            ("dark", Verdict::Fail),
             ("not_supported", Verdict::Fail),
         ] {
             let facts = Facts {

@@ -3,9 +3,13 @@
 use super::*;
 
 async fn over_socket(bench: &Bench, path: &str) -> Answer {
+    over_socket_with(bench, "GET", path).await
+}
+
+async fn over_socket_with(bench: &Bench, method: &str, path: &str) -> Answer {
     let mut stream = UnixStream::connect(&bench.socket).await.unwrap();
     let headers = [("Host", "x"), ("Connection", "close")];
-    converse(&mut stream, "GET", path, &headers, "").await
+    converse(&mut stream, method, path, &headers, "").await
 }
 
 #[tokio::test]
@@ -43,6 +47,12 @@ async fn windows_come_over_the_socket_and_only_where_oplati_conf_wants_them() {
     let unwanted = over_socket(&bench, path).await;
     assert_eq!(unwanted.status, 503);
     assert_eq!(unwanted.json()["code"], "not_configured");
+    let word = "/display/window?number=1&hidden=covered";
+    assert_eq!(bench.tcp("POST", word, &[], "").await.status, 401);
+    let told = |path: &'static str| over_socket_with(&bench, "POST", path);
+    assert_eq!(told(word).await.status, 404, "no such window");
+    let wrong = told("/display/window?number=1&hidden=gone").await;
+    assert_eq!(wrong.status, 400);
     let small = "/display/events?window_width=8&window_height=4";
     assert_eq!(over_socket(&bench, small).await.status, 400);
 }

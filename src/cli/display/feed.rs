@@ -3,6 +3,7 @@
 //! The daemon tells the number of the present picture at least every second. A number that is new is
 //! followed by a call for the picture; one that comes late, of a scene that is over, is dropped. Silence,
 //! a cut line or a picture that does not come end in «no connection», so that no stale code stands.
+//! The other way the window tells the daemon whether it can be seen.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::api::page::{IDLE, NUMBER};
 use crate::causes::with_causes;
 use crate::config::PixelSize;
 use crate::demo::loopback::{CallError, Loopback};
+use crate::display::Hidden;
 use crate::display::live::SCENE;
 
 /// Without a sign of life for so long there is no connection.
@@ -24,6 +26,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 const STALE: Duration = Duration::from_secs(1);
 /// The daemon takes five seconds at most for a picture.
 const PICTURE: Duration = Duration::from_secs(6);
+/// The event that tells the window's number.
+const WINDOW: &str = "window";
 /// Before another try; doubles up to [`MOST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MOST_PAUSE: Duration = Duration::from_secs(2);
@@ -52,16 +56,24 @@ enum Ended {
     NoPicture,
     #[error("the daemon refuses a picture with status {0}")]
     Refused(u16),
+    #[error("the daemon does not take the window's word, with status {0}")]
+    NotTold(u16),
     #[error("the picture is not understood")]
     Unreadable,
 }
 
+/// What the window tells of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// The picture's size, `None` without a window.
+    pub(super) sizes: watch::Receiver<Option<PixelSize>>,
+    /// Why the buyer does not see it.
+    pub(super) hidden: watch::Receiver<Option<Hidden>>,
+}
+
 /// Asks for pictures of the size that the window has, as long as it has one; ends with the window.
-pub(super) async fn follow(
-    http: &Loopback,
-    mut sizes: watch::Receiver<Option<PixelSize>>,
-    tell: impl Fn(News),
-) {
+pub(super) async fn follow(http: &Loopback, told: Told, tell: impl Fn(News)) {
+    let Told { mut sizes, hidden } = told;
     let mut pause = FIRST_PAUSE;
     loop {
         let wanted = *sizes.borrow_and_update();
@@ -77,7 +89,7 @@ pub(super) async fn follow(
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            ended = converse(http, size, &tell, shown) => ended,
+            ended = converse(http, size, hidden.clone(), &tell, shown) => ended,
         };
         tell(News::Lost(ended.to_string()));
         let waited = tokio::time::timeout(pause, sizes.changed()).await;
@@ -89,11 +101,21 @@ pub(super) async fn follow(
 }
 
 type Loading<'a> = Pin<Box<dyn Future<Output = Result<(u64, Picture), Ended>> + 'a>>;
+type Reporting<'a> = Pin<Box<dyn Future<Output = Result<(), Ended>> + 'a>>;
+
+/// The end of what is under way, if something is.
+async fn end_of<T>(under_way: Option<&mut Pin<Box<dyn Future<Output = T> + '_>>>) -> T {
+    match under_way {
+        Some(under_way) => under_way.await,
+        None => std::future::pending().await,
+    }
+}
 
 /// Until it ends, for whatever reason.
 async fn converse(
     http: &Loopback,
     size: PixelSize,
+    mut hidden: watch::Receiver<Option<Hidden>>,
     tell: &impl Fn(News),
     mut shown: impl FnMut(),
 ) -> Ended {
@@ -108,23 +130,39 @@ async fn converse(
     };
     let mut state = Progress::new(Instant::now());
     let mut loading: Option<Loading> = None;
+    let mut window: Option<String> = None;
+    // What the daemon knows: a window that has just come counts as seen.
+    let mut reported = None;
+    let mut reporting: Option<Reporting> = None;
     loop {
+        let now_hidden = *hidden.borrow_and_update();
+        if let Some(number) = window.as_deref()
+            && reporting.is_none()
+            && now_hidden != reported
+        {
+            reported = now_hidden;
+            reporting = Some(Box::pin(report(http, number.to_owned(), now_hidden)));
+        }
         if loading.is_none() && state.is_behind() {
             loading = Some(Box::pin(fetch(http, size)));
         }
-        let loaded = async {
-            match &mut loading {
-                Some(loading) => loading.await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             message = stream.next() => match message {
+                Ok(Some(message)) if message.event == WINDOW => window = Some(message.data),
                 Ok(Some(message)) => state.hear(&message.data, Instant::now()),
                 Ok(None) => return Ended::Closed,
                 Err(error) => return error.into(),
             },
-            loaded = loaded => {
+            changed = hidden.changed() => if changed.is_err() {
+                return Ended::Closed;
+            },
+            ended = end_of(reporting.as_mut()) => {
+                reporting = None;
+                if let Err(ended) = ended {
+                    return ended;
+                }
+            }
+            loaded = end_of(loading.as_mut()) => {
                 loading = None;
                 match loaded {
                     Ok((number, picture)) => if state.take(number) {
@@ -141,6 +179,20 @@ async fn converse(
             }
             () = tokio::time::sleep_until(state.current_at + PICTURE), if state.is_stale() => return Ended::NoPicture,
         }
+    }
+}
+
+/// The window's number, and whether it can be seen.
+async fn report(http: &Loopback, number: String, hidden: Option<Hidden>) -> Result<(), Ended> {
+    let mut path = format!("/display/window?number={number}");
+    if let Some(hidden) = hidden {
+        path.push_str("&hidden=");
+        path.push_str(hidden.word());
+    }
+    let answer = http.call(Method::POST, &path, None).await?;
+    match answer.status {
+        204 => Ok(()),
+        status => Err(Ended::NotTold(status)),
     }
 }
 

@@ -30,14 +30,15 @@ use winit::raw_window_handle::{HasWindowHandle as _, RawWindowHandle};
 use winit::window::{Fullscreen, Window, WindowAttributes, WindowId};
 
 use super::super::{CliError, Context};
-use super::feed::{self, News};
+use super::feed::{self, News, Told};
 use super::outputs::{self, Monitor, NoMonitor, Wanted};
 use super::picture::{Picture, size_for};
+use super::sight::Sight;
 use super::x11::{Painter, XServer};
 use crate::causes::with_causes;
 use crate::config::{self, DisplayDevice, DisplaySettings, PixelSize};
 use crate::demo::loopback::Loopback;
-use crate::display::{Look, Scene, render};
+use crate::display::{Hidden, Look, Scene, render};
 use crate::exit;
 
 /// How often monitors are looked at.
@@ -77,7 +78,12 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         .map_err(|error| no_desktop(&error))?;
     let http = Loopback::over_socket(&config.till.socket).map_err(super::super::TillError::Lost)?;
     let (sizes, size) = watch::channel(None);
-    let feed = start_feed(http, size, event_loop.create_proxy())?;
+    let (hidden, is_hidden) = watch::channel(None);
+    let told = Told {
+        sizes: size,
+        hidden: is_hidden,
+    };
+    let feed = start_feed(http, told, event_loop.create_proxy())?;
     let mut app = App {
         context,
         wanted,
@@ -87,6 +93,8 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         pixels: Pixels::new(event_loop.owned_display_handle())
             .map_err(|error| no_desktop(&error))?,
         sizes,
+        hidden,
+        sight: Sight::default(),
         feed,
         feed_ended: false,
         stage: None,
@@ -119,7 +127,7 @@ fn has_desktop() -> bool {
 
 fn start_feed(
     http: Loopback,
-    sizes: watch::Receiver<Option<PixelSize>>,
+    told: Told,
     proxy: EventLoopProxy<Wake>,
 ) -> Result<JoinHandle<()>, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -134,7 +142,7 @@ fn start_feed(
             runtime.block_on(async {
                 tokio::select! {
                     code = signalled() => tell(Wake::End(code)),
-                    () = feed::follow(&http, sizes, |news| tell(Wake::News(news))) => {}
+                    () = feed::follow(&http, told, |news| tell(Wake::News(news))) => {}
                 }
             });
         });
@@ -186,6 +194,9 @@ struct App<'a> {
     pixels: Pixels<OwnedDisplayHandle>,
     /// To the feed: the picture's size, `None` without a window.
     sizes: watch::Sender<Option<PixelSize>>,
+    /// To the feed: why the buyer does not see the window.
+    hidden: watch::Sender<Option<Hidden>>,
+    sight: Sight,
     feed: JoinHandle<()>,
     feed_ended: bool,
     stage: Option<Stage>,
@@ -233,6 +244,8 @@ impl ApplicationHandler<Wake> for App<'_> {
         match event {
             WindowEvent::CloseRequested => event_loop.exit(),
             WindowEvent::Resized(size) => self.resize(size),
+            // A compositing manager on X11 keeps each window whole: there only darkness can be told.
+            WindowEvent::Occluded(is_covered) => self.sight.note_covered(is_covered),
             WindowEvent::RedrawRequested => {
                 if let Err(error) = self.paint() {
                     self.say(format!("the window cannot be painted: {error}"));
@@ -254,6 +267,7 @@ impl ApplicationHandler<Wake> for App<'_> {
         };
         if is_time {
             self.look_at_monitors(event_loop);
+            self.look_at_sight();
             self.stay_visible();
             event_loop.set_control_flow(ControlFlow::WaitUntil(Instant::now() + LOOK));
         }
@@ -285,9 +299,22 @@ impl App<'_> {
         }
     }
 
+    /// Whether a buyer is to see something now.
+    fn is_needed(&self) -> bool {
+        matches!(&self.showing, Showing::Picture(picture) if !picture.is_idle)
+    }
+
+    /// Tells the daemon what stands in the buyer's way, before it is called off once more.
+    fn look_at_sight(&mut self) {
+        let is_dark = self.server.as_ref().is_some_and(XServer::is_dark);
+        let hidden = self.sight.look(self.is_needed(), is_dark);
+        self.hidden
+            .send_if_modified(|told| std::mem::replace(told, hidden) != hidden);
+    }
+
     /// Holds screen saver, power saving and other windows off while a buyer is to see something.
     fn stay_visible(&mut self) {
-        let is_needed = matches!(&self.showing, Showing::Picture(picture) if !picture.is_idle);
+        let is_needed = self.is_needed();
         let (Some(server), Some(stage)) = (&mut self.server, &self.stage) else {
             return;
         };
@@ -347,6 +374,7 @@ impl App<'_> {
 
     fn close(&mut self) {
         self.stage = None;
+        self.sight = Sight::default();
         self.sizes.send_replace(None);
         self.showing = Showing::Nothing;
     }

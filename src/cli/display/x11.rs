@@ -8,7 +8,7 @@ use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::errors::{ConnectionError, ReplyOrIdError};
 use x11rb::protocol::dpms::{ConnectionExt as _, DPMSMode};
 use x11rb::protocol::randr::ConnectionExt as _;
-use x11rb::protocol::screensaver::ConnectionExt as _;
+use x11rb::protocol::screensaver::{ConnectionExt as _, State as ScreensaverState};
 use x11rb::protocol::xproto::{
     ConfigureWindowAux, ConnectionExt as _, CreateGCAux, ImageFormat, ImageOrder, ScreenSaver,
     StackMode, VisualClass, Visualtype,
@@ -67,6 +67,19 @@ impl XServer {
         self.flush();
     }
 
+    /// Whether the screen saver or the power saving is on.
+    pub(super) fn is_dark(&self) -> bool {
+        let saver = self.connection.screensaver_query_info(self.root).ok();
+        let saver = saver.and_then(|asked| asked.reply().ok());
+        saver.is_some_and(|saver| saver.state == u8::from(ScreensaverState::ON)) || self.is_off()
+    }
+
+    fn is_off(&self) -> bool {
+        let asked = self.connection.dpms_info().ok();
+        let power = asked.and_then(|asked| asked.reply().ok());
+        power.is_some_and(|power| power.state && power.power_level != DPMSMode::ON)
+    }
+
     /// Holds the screen saver and the power saving off, or no longer. What has come on already ends; so this is to be
     /// called again while it lasts, since other programs may force both.
     pub(super) fn keep_awake(&mut self, awake: bool) {
@@ -80,22 +93,13 @@ impl XServer {
             if let Ok(told) = self.connection.force_screen_saver(ScreenSaver::RESET) {
                 told.ignore_error();
             }
-            self.switch_on();
+            if self.is_off()
+                && let Ok(told) = self.connection.dpms_force_level(DPMSMode::ON)
+            {
+                told.ignore_error();
+            }
         }
         self.flush();
-    }
-
-    fn switch_on(&self) {
-        let asked = self.connection.dpms_info().ok();
-        let Some(power) = asked.and_then(|asked| asked.reply().ok()) else {
-            return;
-        };
-        if power.state
-            && power.power_level != DPMSMode::ON
-            && let Ok(told) = self.connection.dpms_force_level(DPMSMode::ON)
-        {
-            told.ignore_error();
-        }
     }
 
     fn flush(&self) {
