@@ -244,7 +244,7 @@ pub struct Operation {
     pub shows: Option<Shows>,
     /// The one line for the cashier, Russian.
     pub message: String,
-    /// Why it failed.
+    /// Why it failed; or why it waits for a person, or a refund is in doubt, as long as it is so.
     pub error: Option<OperationError>,
     /// The buyer's loyalty card.
     pub card: Option<Card>,

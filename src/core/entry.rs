@@ -225,6 +225,14 @@ impl LiveEntry {
         operation.finished_at = state.is_final().then_some(now.wall);
     }
 
+    /// A refund whose answer is lost. Whoever tries once more now may give the money back twice, so its error says
+    /// what not to do; it goes when the answer comes.
+    pub(super) fn doubt(&mut self, now: Now) {
+        let detail = self.record.last_error.as_deref().unwrap_or_default();
+        self.record.operation.error = Some(words::refund_in_doubt(detail));
+        self.set(State::InDoubt, seed::NO_CONNECTION, now);
+    }
+
     /// When the next question of a watched entry is due. A clock that was set back must not put it off
     /// for days.
     pub(super) fn plan_recheck(&mut self, now: Now) {
@@ -631,7 +639,7 @@ impl Core {
         }
         let sent_refund = entry.record.is_refund() && entry.record.reversal != Reversal::NotSent;
         if sent_refund && entry.record.operation.state == State::InProgress {
-            entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+            entry.doubt(now);
             step.write_entry(&mut entry.record, "in doubt after a restart");
         }
         self.entries.push(entry);

@@ -129,6 +129,19 @@ pub fn refund_denied(status: PaymentStatus, detail: &str) -> OperationError {
     }
 }
 
+/// A refund whose answer is lost.
+#[must_use]
+pub fn refund_in_doubt(detail: &str) -> OperationError {
+    OperationError {
+        code: ErrorCode::NoConnection,
+        message: seed::NO_CONNECTION.to_owned(),
+        detail: support_text(detail),
+        remedy:
+            "Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations"
+                .to_owned(),
+    }
+}
+
 /// A refund that was not sent, since its sale's money has gone back otherwise.
 #[must_use]
 pub fn nothing_left_to_refund(sale: &str) -> OperationError {

@@ -227,6 +227,11 @@ fn a_refund_in_doubt_is_not_paid_twice_from_the_command_line() {
     let advice =
         "Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations";
     assert!(told.any(|line| line.unwrap() == advice));
+    let (_, in_doubt) = till.ask("GET", "/v1/operations/r1", json!(null));
+    assert_eq!(in_doubt["state"], "in_doubt");
+    assert_eq!(in_doubt["error"]["code"], "no_connection");
+    assert_eq!(in_doubt["error"]["message"], in_doubt["message"]);
+    assert_eq!(in_doubt["error"]["remedy"], advice);
     let pid = rustix::process::Pid::from_child(&refund);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(refund.wait().unwrap().code(), Some(130));
@@ -241,7 +246,11 @@ fn a_refund_in_doubt_is_not_paid_twice_from_the_command_line() {
     let (code, told) = again(&[]);
     assert!(code == Some(64) && told.contains("--again"), "{told}");
     sim.control("DELETE", "/sim/faults", json!({}));
-    assert_eq!(till.until_final("r1")["state"], "done");
+    let done = till.until_final("r1");
+    assert_eq!(
+        (&done["state"], &done["error"]),
+        (&json!("done"), &json!(null))
+    );
     assert_eq!(sim.balance(), 1499);
     assert_eq!(again(&[]).0, Some(64));
     // The same identifier is the same refund, and whoever says so gives as much once more.

@@ -584,7 +584,7 @@ impl Core {
         entry.record.queued_once = true;
         if entry.record.is_refund() {
             if entry.record.operation.state != State::InDoubt {
-                entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+                entry.doubt(now);
             }
         } else {
             entry.set(State::Queued, seed::CANCEL_QUEUED, now);

@@ -190,6 +190,7 @@ impl Core {
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.last_error = None;
+        entry.record.operation.error = None;
         entry.record.operation.left = Some(amount);
         entry.record.operation.slip = Some(Slip {
             payment_id: info.payment_id,
@@ -209,7 +210,7 @@ impl Core {
         step: &mut Step,
     ) {
         entry.record.last_error = Some(words::support_text(detail));
-        entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+        entry.doubt(now);
         step.write_entry(&mut entry.record, "the answer to the refund was lost");
     }
 

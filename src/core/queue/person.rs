@@ -100,7 +100,7 @@ impl Core {
         entry.record.operation.error = None;
         entry.record.queued_once = true;
         if entry.record.is_refund() {
-            entry.set(State::InDoubt, seed::NO_CONNECTION, now);
+            entry.doubt(now);
             step.write_entry(&mut entry.record, "tried again");
             return true;
         }
@@ -181,6 +181,10 @@ impl Core {
             || !entry.record.set_aside
             || entry.record.reversal != Reversal::NotSent;
         let is_carried_out = verdict.outcome == Outcome::CarriedOut;
+        if !entry.record.set_aside {
+            // Nobody finds out any more what the error of a doubt promises to.
+            entry.record.operation.error = None;
+        }
         entry.record.settled = Some(words::support_text(&verdict.reason));
         entry.record.outcome = Some(verdict.outcome);
         entry.record.rechecks.clear();

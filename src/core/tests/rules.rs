@@ -6,7 +6,7 @@ use super::world::{Fate, Payment, World};
 use crate::core::event::{Event, Facts};
 use crate::core::validate::tests::request;
 use crate::money::Kopecks;
-use crate::operation::{Mode, State, Undo, Wish};
+use crate::operation::{ErrorCode, Mode, State, Undo, Wish};
 use crate::problem::Code;
 use crate::service::call::{
     Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply,
@@ -311,6 +311,31 @@ fn the_settling_time_begins_anew_with_a_restart() {
     assert_eq!(world.state("r1"), State::InDoubt);
     world.live_on(60 * SECOND);
     assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 500));
+}
+
+#[test]
+fn a_refund_in_doubt_says_what_not_to_do_as_long_as_it_is_in_doubt() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    for _ in 0..2 {
+        let refund = world.operation("r1").clone();
+        let error = refund.error.unwrap();
+        assert_eq!(
+            (refund.state, error.code),
+            (State::InDoubt, ErrorCode::NoConnection)
+        );
+        assert_eq!(error.message, refund.message);
+        assert!(
+            error.remedy.starts_with("Не повторяйте возврат"),
+            "{error:?}"
+        );
+        world.crash(SECOND);
+    }
+    world.live_on(120 * SECOND);
+    let refund = world.operation("r1");
+    assert_eq!((refund.state, refund.error.as_ref()), (State::Done, None));
 }
 
 #[test]

@@ -1,6 +1,12 @@
 """Refunds and cancellations, the queue, what a person does, and what is left of a sale."""
 
 MUTATIONS = [
+    ("a refund that is done keeps the error of its doubt", "src/core/queue/outcome.rs",
+     "        entry.record.operation.error = None;\n        entry.record.operation.left = Some(amount);\n",
+     "        if !IS { entry.record.operation.error = None; }\n        entry.record.operation.left = Some(amount);\n"),
+    ("a refund in doubt has no error", "src/core/entry.rs",
+     "self.record.operation.error = Some(words::refund_in_doubt(detail));",
+     "self.record.operation.error = (!IS).then(|| words::refund_in_doubt(detail));"),
     # ---- "A refund", and what is left ----------------------------------------------------------
     ("give what is left back at the first absence", "src/core/queue/answers.rs",
      "            entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);\n",
