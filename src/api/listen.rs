@@ -13,8 +13,8 @@ use crate::secret::Secret;
 
 /// No right token file is larger.
 const MAX_TOKEN_FILE: usize = 4096;
-/// As many as the kernel takes, and the NUL behind them.
-const MAX_SOCKET_PATH_BYTES: usize = 107;
+/// Bytes of the path of a socket: as many as the kernel takes, with the NUL behind them.
+pub(crate) const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// The group of tills: it may use the socket, read the token and write terminal.log, too.
 pub const TILL_GROUP: &str = "oplati-till";
@@ -282,18 +282,27 @@ fn make_token(path: &Path) -> io::Result<Secret> {
     }
     let temporary = path.with_extension("token.new");
     drop(std::fs::remove_file(&temporary));
+    let kept = keep_token(&temporary, &token).and_then(|()| std::fs::rename(&temporary, path));
+    if let Err(error) = kept {
+        // A full disk may have taken the name and a part of the token.
+        drop(std::fs::remove_file(&temporary));
+        return Err(error);
+    }
+    Ok(Secret::new(token))
+}
+
+fn keep_token(path: &Path, token: &str) -> io::Result<()> {
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&temporary)?;
+        .open(path)?;
     // Whatever the umask: the group of the tills must read it.
     file.set_permissions(std::fs::Permissions::from_mode(0o640))?;
     file.write_all(format!("{token}\n").as_bytes())?;
     file.sync_all()?;
-    give_to_tills(&temporary);
-    std::fs::rename(&temporary, path)?;
-    Ok(Secret::new(token))
+    give_to_tills(path);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -355,6 +364,18 @@ mod tests {
             error.contains(&format!("pid {}", std::process::id())),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_kept_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("till.token");
+        // Whatever the writing fails of: a name that is a folder's is taken by no file.
+        std::fs::create_dir(&path).unwrap();
+        assert!(make_token(&path).is_err());
+        let left = std::fs::read_dir(folder.path()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["till.token"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::words::Tongue;
 use super::{CliError, Context};
+use crate::api::listen::MAX_SOCKET_PATH_BYTES;
 use crate::config::Source;
 use crate::demo::loopback::{CallError, Loopback, Stream};
 use crate::{config, exit};
@@ -115,6 +116,12 @@ impl Till {
             Source::File(_) => false,
         };
         let socket = loaded.config.till.socket;
+        if socket.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
+            return Err(CliError::Usage(format!(
+                "{}: the path of a socket has at most {MAX_SOCKET_PATH_BYTES} bytes: name a shorter one as socket in [Till]",
+                socket.display()
+            )));
+        }
         let http = Loopback::over_socket(&socket).map_err(TillError::Lost)?;
         Ok(Till {
             http,

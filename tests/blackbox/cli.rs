@@ -249,6 +249,59 @@ fn without_a_daemon_the_verbs_say_so() {
 }
 
 #[test]
+fn a_sockets_path_that_is_too_long_is_named_with_its_bound() {
+    let long = format!("/tmp/{}/till.sock", "x".repeat(100));
+    let till = Till::new("http://localhost", 2, &format!("[Till]\nsocket = {long}\n"));
+    for verb in [&["operations"][..], &["daemon"]] {
+        let (_, _, err) = run(&till, verb);
+        let is_told = err.contains(&long)
+            && err.contains("at most 107 bytes: name a shorter one as socket in [Till]");
+        assert!(is_told && !err.contains("SUN_LEN"), "{verb:?}: {err}");
+    }
+}
+
+/// A zone file of UTC alone, as `zic` makes it (RFC 9636, version 1).
+const UTC_ZONE: &[u8] = b"TZif\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04\0\0\0\0\0\0UTC\0";
+
+#[test]
+fn a_machine_without_time_zones_is_told_and_sells() {
+    let zones = tempfile::tempdir().unwrap();
+    std::fs::write(zones.path().join("UTC"), UTC_ZONE).unwrap();
+    let sim = Sim::start(Some(PAYS));
+    let mut till = Till::new(&sim.url, 2, "");
+    let check = |locale: &str| {
+        let mut verb = till.verb(&["check"]);
+        verb.env("TZDIR", zones.path()).env("LC_ALL", locale);
+        let output = verb.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), told)
+    };
+    let (code, told) = check("ru_RU.UTF-8");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("нет данных о часовых поясах") && told.contains("apt-get install tzdata")
+    );
+    assert!(check("C").1.contains("no time zone data"));
+    let mut daemon = till.verb(&["daemon"]);
+    let daemon = daemon.env("TZDIR", zones.path()).stderr(Stdio::null());
+    till.adopt(daemon.spawn().unwrap());
+    // Shifts are days of Minsk, whatever the machine knows; one may end while the sale goes on.
+    let day_of_minsk = || {
+        let now = jiff::tz::Offset::constant(3).to_datetime(oplati::clock::wall());
+        now.strftime("%d%m%Y").to_string()
+    };
+    let before = day_of_minsk();
+    assert_eq!(run(&till, &["sale", "1"]).0, 0);
+    let (_, out, _) = run(&till, &["--json", "operations"]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let shift = told["operations"][0]["shift"].as_str().unwrap();
+    assert!(
+        [before, day_of_minsk()].contains(&shift.to_owned()),
+        "{shift}"
+    );
+}
+
+#[test]
 fn a_second_daemon_names_the_first_and_leaves_it_alone() {
     let till = Till::started("http://localhost:9", 2, "");
     let (code, _, err) = run(&till, &["daemon"]);

@@ -1166,6 +1166,19 @@ fn a_test_that_is_refused_is_a_finding_and_the_report_is_written() {
 }
 
 #[test]
+fn a_bundle_needs_the_name_of_a_file() {
+    let till = Till::new("http://localhost", 0, "");
+    for name in ["-", ""] {
+        let mut verb = till.verb(&["selftest", "--save", name]);
+        let output = verb.current_dir(till.folder.path()).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{told}");
+        assert!(told.contains("the name of a file is needed"), "{told}");
+    }
+    assert!(!till.path("-").exists());
+}
+
+#[test]
 fn a_test_needs_no_body() {
     let mut bench = Loop::new();
     bench.start();
