@@ -63,6 +63,7 @@ const TABLE: [(&str, &[&str]); 7] = [
             "failed: service_rejected",
             "failed: token_needed",
             "failed: token_exists",
+            "failed: invalid",
             "failed, and given after all",
             "set aside",
             "settled: carried out",

@@ -77,6 +77,8 @@ pub enum Tale {
     Cancelled(Undoing),
     /// A refund, its cancellation, and a refund again.
     RefundedAnew,
+    /// Of a sale whose refused cancellation turns out to be carried out before the refund leaves.
+    RefundOfUndone,
     CancelAborted(Undoing),
     CancelFares(Undoing, Fate),
     CancelSetAside(Undoing, Remedy),
@@ -242,6 +244,7 @@ impl World<'_> {
             Tale::RefundLate => self.refund_late(),
             Tale::RefundSetAside(fate, remedy) => self.refund_set_aside(fate, remedy),
             Tale::RefundedAnew => self.refunded_anew(),
+            Tale::RefundOfUndone => self.refund_of_undone(),
             Tale::Cancelled(undoing) => self.cancel_and(undoing, |world, id| world.await_end(&id)),
             Tale::CancelAborted(undoing) => {
                 self.cancel_and(undoing, |world, id| world.abort_acknowledged(&id))
@@ -431,6 +434,23 @@ impl World<'_> {
         };
         let anew = self.refund(&sale, PART)?;
         self.await_end(&anew)
+    }
+
+    fn refund_of_undone(&mut self) -> Check {
+        self.with_paid_sale(|world, sale| {
+            world.trouble(Endpoint::Reverse, Fate::LateCopy(30), MINUTE, 1);
+            let cancellation = world.cancel(&sale, false)?;
+            world.live_until(MINUTE, |world| world.is_set_aside(&cancellation))?;
+            world.end_troubles();
+            if world.is_set_aside(&cancellation) {
+                world.refund(&sale, PART)?;
+                // It is journalled, and leaves no more before the power fails. When it is back, it is time to ask
+                // for the refused reversal again.
+                world.crash(11 * 60)?;
+                world.live_on(10 * MINUTE)?;
+            }
+            Ok(())
+        })
     }
 
     fn refund_late(&mut self) -> Check {
