@@ -117,6 +117,7 @@ impl Core {
         }
         if let Some(payment_id) = entry.record.target.payment_id {
             if std::mem::take(&mut entry.asks_report) {
+                // A report that lacks what the service itself has told is not whole: it proves no absence.
                 let detail = "the payment can neither be asked for nor found in the report";
                 return self.answered_error(entry, detail, now, step);
             }

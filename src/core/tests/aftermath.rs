@@ -337,3 +337,44 @@ fn a_sale_is_not_done_where_its_reversal_may_have_left_before_a_restart() {
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     assert_eq!(buyers_have_paid(&world), 0);
 }
+
+fn payments_are_not_shown(_: &Service, call: &Call) -> Option<Failure> {
+    matches!(call, Call::Payment { .. }).then(|| Failure::Refused {
+        message: None,
+        detail: "404".into(),
+    })
+}
+
+#[test]
+fn a_payment_that_was_told_and_is_nowhere_is_for_a_person_after_an_hour() {
+    let mut world = World::confirming();
+    let hidden = std::mem::take(&mut world.service.ledger);
+    world.live_on(600 * SECOND);
+    assert_eq!(world.state("s"), State::Failed);
+    // A report that lacks what the service itself has told proves no absence.
+    assert_eq!(world.operation("s").undo, Some(Undo::Pending));
+    world.live_on(HOUR);
+    assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
+    assert_eq!(world.core.status(world.now).queue_depth, 0);
+    // It is there after all, and paid.
+    world.service.ledger = hidden;
+    world.buyer(PaymentStatus::Ok);
+    let id = "~1".to_owned();
+    world.event(Event::Retry { ticket: 900, id });
+    world.live_on(600 * SECOND);
+    let paid = world.operation("s").payment_id.unwrap();
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    assert_eq!(world.service.reversed(paid), 1999);
+}
+
+#[test]
+fn a_payment_that_only_the_report_shows_is_undone() {
+    let mut world = World::confirming();
+    world.service.fails = Some(payments_are_not_shown);
+    world.buyer(PaymentStatus::Ok);
+    world.live_on(600 * SECOND);
+    let paid = world.operation("s").payment_id.unwrap();
+    assert_eq!(world.state("s"), State::Failed);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    assert_eq!(world.service.reversed(paid), 1999);
+}

@@ -7,7 +7,7 @@ use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
 use crate::core::targets::give_back_to_left;
 use crate::money::Kopecks;
-use crate::operation::{Mode, Outcome, QueueItem, State};
+use crate::operation::{Mode, Outcome, QueueItem, State, Undo};
 use crate::problem::{Code, Problem};
 use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
@@ -274,6 +274,22 @@ fn no_retry_while_another_reversal_is_open() {
     without_line(&mut world, 3);
     assert_eq!(world.state("c1"), State::Queued);
     assert_eq!(retry(&mut world, "c0").unwrap_err().code, Code::Busy);
+}
+
+#[test]
+fn a_retry_takes_what_has_come_back_meanwhile() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.live_on(5 * SECOND);
+    // It was asked for 1499.
+    refused_and_set_aside(&mut world, "c0", "s");
+    world.cancel("c1", "r1", false);
+    world.live_on(10 * SECOND);
+    assert_eq!((world.state("c1"), left(&world)), (State::Done, 1999));
+    retry(&mut world, "c0").unwrap();
+    world.live_on(10 * SECOND);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    assert_eq!((given_back(&world), left(&world)), (1999, 0));
 }
 
 #[test]
