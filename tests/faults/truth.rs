@@ -327,10 +327,14 @@ impl World<'_> {
             let mut told = payments.iter().map(|payment| payment.info.payment_id);
             told.any(|id| payment == Some(id))
         };
-        // Nor is one that a person has said is carried out, whatever number its entry had when it was tried again.
+        // Nor does one count that a person has said is carried out, whatever number its entry had when it was
+        // tried again.
         let is_said = |row: &Payment| {
             let owner = self.owner_of(row);
-            owner.is_some_and(|owner| self.settled_as.get(owner) == Some(&Outcome::CarriedOut))
+            owner.is_some_and(|owner| {
+                self.settled_as.get(owner) == Some(&Outcome::CarriedOut)
+                    && matches!(self.records.get(owner), Some(Record::Entry(entry)) if entry.settled.is_some())
+            })
         };
         let reversals = rows.iter().filter(|row| row.target.is_some());
         let brought_back: i64 = reversals
