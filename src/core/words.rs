@@ -129,6 +129,29 @@ pub fn refund_denied(status: PaymentStatus, detail: &str) -> OperationError {
     }
 }
 
+/// A refund that never left.
+#[must_use]
+pub fn refund_not_sent(detail: &str) -> OperationError {
+    let error = no_connection(detail);
+    let remedy = if error.remedy == CHECK_CERTIFICATE {
+        error.remedy
+    } else {
+        "Проверьте связь с интернетом и повторите возврат".to_owned()
+    };
+    OperationError { remedy, ..error }
+}
+
+/// A refund that left and was not found. It may come to light yet, and holds its part of the sale for an hour.
+#[must_use]
+pub fn refund_absent() -> OperationError {
+    OperationError {
+        remedy:
+            "Проверьте возврат в личном кабинете О!плати; если его там нет, повторите его через час"
+                .to_owned(),
+        ..no_connection("the refund was conclusively absent")
+    }
+}
+
 /// A refund whose answer is lost.
 #[must_use]
 pub fn refund_in_doubt(detail: &str) -> OperationError {
@@ -245,7 +268,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
             ErrorCode::ServiceProtocol,
             "Сервер О!плати ответил неверно",
             detail,
-            "Повторите оплату; если повторится, обратитесь в поддержку О!плати",
+            "Проверьте, не требует ли роутер входа на своей странице, и повторите оплату; если повторится, обратитесь в поддержку О!плати",
         ),
         Failure::Refused { message, detail } => error(
             ErrorCode::ServiceRejected,

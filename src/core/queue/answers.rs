@@ -330,9 +330,9 @@ impl Core {
                 );
                 self.look_up_reversal(entry, now, step);
             }
-            Err(failure @ Failure::NotSent { .. }) => {
+            Err(Failure::NotSent { detail }) => {
                 entry.record.reversal = Reversal::NotSent;
-                let error = words::of_failure(failure);
+                let error = words::refund_not_sent(detail);
                 self.fail_entry(entry, error, "the refund was not carried out", now, step);
             }
             // Told at once, since without a token the report cannot be asked either; but another copy may
@@ -396,8 +396,13 @@ impl Core {
         if entry.record.is_refund() {
             plan_rechecks(&mut entry.record, now);
             entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);
-            let error = words::no_connection("the refund was conclusively absent");
-            self.fail_entry(entry, error, "conclusively absent", now, step);
+            self.fail_entry(
+                entry,
+                words::refund_absent(),
+                "conclusively absent",
+                now,
+                step,
+            );
             return entry.plan_recheck(now);
         }
         // It leaves again and again, and nothing comes of it.
