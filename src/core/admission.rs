@@ -25,8 +25,6 @@ const PROBE_TRY: Duration = Duration::from_secs(2);
 const VERIFY_TRY: Duration = Duration::from_secs(5);
 /// Clocks are corrected by small steps; only more than this is a clock that runs wrong.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
-/// "Once that operation has been final for a day": so long a till may ask whether its `PUT` has arrived.
-const MAX_REPEAT_AGE: SignedDuration = SignedDuration::from_hours(24);
 /// How often the same `PUT` may be repeated while it waits.
 const MAX_TICKETS: usize = 16;
 
@@ -78,7 +76,8 @@ impl Core {
             return step.reply(ticket, Reply::Begun(Err(problem)));
         }
         if let Some(existing) = &asked.existing {
-            return step.reply(ticket, Reply::Begun(repeated(existing, &asked.wish, now)));
+            let answer = self.repeated(existing, &asked.wish, now);
+            return step.reply(ticket, Reply::Begun(answer));
         }
         if let Some(admission) = &mut self.admission
             && admission.wants.id == asked.id
@@ -147,6 +146,23 @@ impl Core {
     }
 
     /// A caller has hung up: what it waits for is not begun, unless another waits for the same.
+    /// A `PUT` of an id that stands already.
+    fn repeated(
+        &self,
+        existing: &Record,
+        wish: &Wish,
+        now: Now,
+    ) -> Result<(bool, Operation), Problem> {
+        if !existing.was_asked_for(wish) {
+            return Err(other_content());
+        }
+        let operation = existing.operation();
+        match self.repeats.long_over(operation, now) {
+            Some(at) => Err(long_over(&operation.id, at)),
+            None => Ok((false, operation.clone())),
+        }
+    }
+
     pub(super) fn caller_gone(&mut self, ticket: Ticket) {
         let Some(admission) = &mut self.admission else {
             return;
@@ -419,21 +435,6 @@ fn unverified(failure: Option<&Failure>) -> Problem {
             | Failure::TooManyRequests { .. },
         )
         | None => Problem::temporarily_unavailable(),
-    }
-}
-
-/// A `PUT` of an id that stands already.
-fn repeated(existing: &Record, wish: &Wish, now: Now) -> Result<(bool, Operation), Problem> {
-    if !existing.was_asked_for(wish) {
-        return Err(other_content());
-    }
-    let operation = existing.operation();
-    match operation.finished_at {
-        // "Ids are for ever": the next day's receipt of that number is another sale, and was not paid.
-        Some(at) if now.wall.duration_since(at) > MAX_REPEAT_AGE => {
-            Err(long_over(&operation.id, at))
-        }
-        Some(_) | None => Ok((false, operation.clone())),
     }
 }
 

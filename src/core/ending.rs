@@ -43,7 +43,12 @@ impl Core {
         sale.set_state(state, now);
         if let Some(error) = &error {
             sale.record.operation.message.clone_from(&error.message);
-            self.down |= error.code == ErrorCode::NoConnection;
+            // What answers otherwise than the service does, a router's login page or a proxy, is not the service:
+            // the next sale asks first whether it is there.
+            self.down |= matches!(
+                error.code,
+                ErrorCode::NoConnection | ErrorCode::ServiceProtocol
+            );
         }
         sale.record.operation.error = error;
         self.note_witness(&sale.record, now);

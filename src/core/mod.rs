@@ -28,6 +28,7 @@ pub mod poll;
 mod question_clock;
 mod queue;
 pub mod record;
+mod repeats;
 mod sale;
 pub mod shift;
 mod targets;
@@ -55,6 +56,7 @@ use entry::LiveEntry;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket};
 use question_clock::{QuestionClock, Subject};
 use record::{EntryRecord, Record, SaleRecord};
+use repeats::Repeats;
 use sale::LiveSale;
 use witness::Witnesses;
 
@@ -93,6 +95,7 @@ pub struct Core {
     own_shift: Option<String>,
     next_own: u64,
     newest: Option<Timestamp>,
+    repeats: Repeats,
     service_clock: Option<ServiceClock>,
     down: bool,
     token_problem: Option<TokenProblem>,
@@ -118,7 +121,7 @@ pub struct Status {
     pub not_configured: bool,
     /// The clock is earlier than the newest journal entry, and the service does not confirm it.
     pub clock_behind: bool,
-    /// A `no_connection` came and no valid answer since.
+    /// A `no_connection` or an answer that is none of the service's came, and no valid answer since.
     pub down: bool,
     /// The service wants its token problem solved.
     pub token_problem: Option<TokenProblem>,
@@ -160,6 +163,7 @@ impl Core {
             own_shift: restored.own_shift,
             next_own: restored.next_own.max(1),
             newest: restored.newest,
+            repeats: Repeats::default(),
             service_clock: None,
             down: false,
             token_problem: None,
@@ -246,6 +250,7 @@ impl Core {
         }
         self.drop_unheld();
         self.note_writes(&step);
+        self.repeats.note(&step, self.service_clock, now);
         step
     }
 

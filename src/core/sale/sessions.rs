@@ -103,10 +103,7 @@ impl Core {
         };
         opening.failed(failure, now.mono);
         let due = opening.retry_at.max(self.questions.free_at(&[]));
-        if matches!(failure, Failure::TooManyRequests { .. }) {
-            // The service lives, and says when; `waitBuyer` bounds the wait.
-            opening.since = due;
-        }
+        // Also where the service asks for patience: no buyer stands before a display that shows nothing for minutes.
         due.saturating_sub(opening.since) < self.settings.timeout
     }
 

@@ -9,8 +9,9 @@ use crate::clock::ServiceClock;
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::validate::tests::request;
 use crate::money::Kopecks;
-use crate::operation::{RefundRequest, Wish};
-use crate::service::call::Call;
+use crate::operation::{ErrorCode, Mode, RefundRequest, State, Wish};
+use crate::problem::Code;
+use crate::service::call::{Call, Failure, Heard};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: SignedDuration = SignedDuration::from_hours(24 * 365);
@@ -196,4 +197,104 @@ fn what_waits_is_begun_for_the_caller_who_is_still_there() {
     world.settle();
     assert!(has_begun(&world, "t"));
     assert_eq!(world.replies.len(), replies + 1, "one caller hears of it");
+}
+
+/// The same `PUT` once more: whether it is answered with the operation as it stands.
+fn is_repeated(world: &mut World) -> bool {
+    world.begin("s", 1999);
+    matches!(world.replies.last(), Some(TillReply::Begun(Ok((false, _)))))
+}
+
+#[test]
+fn a_retry_is_no_old_identifier_because_a_wrong_clock_was_put_right() {
+    let days = |days: i64| SignedDuration::from_hours(24 * days);
+    for behind in [days(3), days(365 * 20)] {
+        let mut world = World::new(Mode::DynamicQr);
+        let right = world.now.wall;
+        world.now.wall = right.checked_sub(behind).unwrap();
+        service_says(&mut world, behind);
+        world.begin("s", 1999);
+        world.settle();
+        world.join();
+        world.live_on(2 * SECOND);
+        world.buyer(crate::service::call::PaymentStatus::Ok);
+        world.live_on(2 * SECOND);
+        assert_eq!(world.state("s"), State::Done);
+        world.now.wall = right.checked_add(SignedDuration::from_secs(10)).unwrap();
+        assert!(is_repeated(&mut world), "{behind:?}");
+        // A day of the process's own later it is old.
+        if behind < days(365) {
+            world.pass(24 * 3600 * SECOND);
+            assert!(!is_repeated(&mut world));
+            assert_eq!(world.problem().code, Code::Conflict);
+        }
+    }
+    // What ended in a year before there were such tills is told after a restart as well.
+    let mut world = World::sold();
+    let record = world.journal.get_mut("s").unwrap();
+    let crate::core::record::Record::Sale(sale) = record else {
+        panic!("no sale");
+    };
+    sale.operation.finished_at = Some("2006-01-01T00:00:00Z".parse().unwrap());
+    assert!(is_repeated(&mut world));
+}
+
+/// The request that is under way ends so.
+fn fails(world: &mut World, failure: Failure) {
+    let (request, _) = world.pending.remove(0);
+    let answer = Err(failure);
+    world.event(Event::Answered { request, answer });
+}
+
+#[test]
+fn a_plea_for_more_patience_than_the_timeout_ends_a_sale_that_shows_nothing() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.run_due();
+    let plea = |seconds: u32| Failure::TooManyRequests {
+        retry_after: Some(seconds * SECOND),
+        detail: "HTTP 429".into(),
+    };
+    // One that ends in time is obeyed.
+    fails(&mut world, plea(5));
+    assert_eq!(world.state("s"), State::InProgress);
+    world.pass(5 * SECOND);
+    fails(&mut world, plea(300));
+    let error = world.operation("s").error.clone().unwrap();
+    assert_eq!(
+        (world.state("s"), error.code),
+        (State::Failed, ErrorCode::NoConnection)
+    );
+    assert!(world.core.status(world.now).down);
+    world.begin("t", 100);
+    assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
+    assert!(world.pending.is_empty(), "the service is not asked");
+    world.pass(300 * SECOND);
+    world.begin("t", 100);
+    world.live_on(2 * SECOND);
+    assert_eq!(world.state("t"), State::AwaitingBuyer);
+}
+
+#[test]
+fn who_answers_otherwise_than_the_service_is_probed_before_the_next_sale() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.run_due();
+    while !world.state("s").is_final() {
+        if !world.pending.is_empty() {
+            let heard = Heard::Nonsense;
+            let detail = "HTTP 200, no JSON".into();
+            fails(&mut world, Failure::Lost { detail, heard });
+        }
+        world.pass(SECOND / 10);
+    }
+    let error = world.operation("s").error.clone().unwrap();
+    assert_eq!(error.code, ErrorCode::ServiceProtocol);
+    assert!(world.core.status(world.now).down);
+    world.begin("t", 100);
+    assert!(probes(&world));
+    world.answer(Fate::Answered);
+    world.live_on(2 * SECOND);
+    assert!(!world.core.status(world.now).down);
+    assert_eq!(world.state("t"), State::AwaitingBuyer);
 }
