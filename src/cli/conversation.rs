@@ -57,8 +57,8 @@ pub(super) fn new_id() -> String {
     )
 }
 
-/// Ctrl-C, `kill`, and the terminal's end.
-pub(super) struct Stop([Signal; 3]);
+/// Ctrl-C, Ctrl-\, `kill`, and the terminal's end.
+pub(super) struct Stop([Signal; 4]);
 
 impl Stop {
     pub(super) fn listen() -> std::io::Result<Stop> {
@@ -66,17 +66,19 @@ impl Stop {
             SignalKind::interrupt(),
             SignalKind::terminate(),
             SignalKind::hangup(),
+            SignalKind::quit(),
         ];
-        let [interrupt, terminate, hangup] = kinds.map(signal);
-        Ok(Stop([interrupt?, terminate?, hangup?]))
+        let [interrupt, terminate, hangup, quit] = kinds.map(signal);
+        Ok(Stop([interrupt?, terminate?, hangup?, quit?]))
     }
 
     pub(super) async fn received(&mut self) {
-        let Stop([interrupt, terminate, hangup]) = self;
+        let Stop([interrupt, terminate, hangup, quit]) = self;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
+            _ = quit.recv() => {}
         }
     }
 }

@@ -153,10 +153,16 @@ impl Till {
                 .unwrap_or_default()
                 .to_owned()
         };
+        let (mut detail, mut remedy) = (text("detail"), text("remedy"));
+        // The HTTP library itself refuses what is too long, and says nothing but a number.
+        if detail.is_empty() {
+            detail = format!("Служба ответила кодом HTTP {}", answer.status);
+            remedy = "Проверьте аргументы команды".to_owned();
+        }
         Err(TillError::Problem {
             status: answer.status,
-            detail: text("detail"),
-            remedy: text("remedy"),
+            detail,
+            remedy,
         })
     }
 

@@ -41,6 +41,9 @@ fn sale_prints_its_outcome_and_operations_and_queue_list() {
     assert_eq!(run(&till, &["queue"]).1.trim(), "Очередь пуста");
     let (code, _, err) = run(&till, &["sale", "0"]);
     assert!(code == 64 && err.contains("12.34"), "{err}");
+    // The head of such a request is refused without a word of the daemon's own.
+    let (code, _, err) = run(&till, &["operations", "--shift", &"9".repeat(20_000)]);
+    assert!(code == 1 && err.contains("кодом HTTP 431"), "{err}");
 }
 
 #[test]
@@ -66,7 +69,8 @@ fn ctrl_c_aborts_a_sale_cleanly() {
 fn being_killed_aborts_a_sale_too() {
     let sim = Sim::start(None);
     let till = Till::started(&sim.url, 2, "");
-    for (id, signal) in [("cli-1", Signal::TERM), ("cli-2", Signal::HUP)] {
+    let signals = [Signal::TERM, Signal::HUP, Signal::QUIT];
+    for (id, signal) in ["cli-1", "cli-2", "cli-3"].into_iter().zip(signals) {
         let mut sale = Process(till.verb(&["sale", "5", "--id", id]).spawn().unwrap());
         till.until(id, &["awaiting_buyer"]);
         sale.signal(signal);

@@ -159,6 +159,7 @@ async fn signalled() -> u8 {
         () = wait(SignalKind::terminate()) => exit::OK,
         () = wait(SignalKind::hangup()) => exit::OK,
         () = wait(SignalKind::interrupt()) => exit::INTERRUPTED,
+        () = wait(SignalKind::quit()) => exit::INTERRUPTED,
     }
 }
 

@@ -277,6 +277,11 @@ fn an_absence_of_a_refund_counts_from_its_question() {
     assert_eq!(world.state("r1"), State::InDoubt);
     world.live_on(60 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
+    let remedy = &world.operation("r1").error.as_ref().unwrap().remedy;
+    assert!(
+        remedy.contains("через час") && !remedy.contains("оплату"),
+        "{remedy}"
+    );
 }
 
 #[test]
