@@ -250,11 +250,17 @@ pub fn of_failure(failure: &Failure) -> OperationError {
     };
     match failure {
         Failure::NotSent { detail }
-        | Failure::TooManyRequests { detail, .. }
         | Failure::Lost {
             detail,
             heard: Heard::Nothing | Heard::Status,
         } => no_connection(detail),
+        // Its line is well.
+        Failure::TooManyRequests { detail, .. } => error(
+            ErrorCode::NoConnection,
+            seed::NO_CONNECTION,
+            detail,
+            "Сервер О!плати просит подождать: повторите оплату через несколько минут",
+        ),
         Failure::SessionOver { detail } => error(
             ErrorCode::ServiceRejected,
             SESSION_OVER,

@@ -265,6 +265,7 @@ fn a_plea_for_more_patience_than_the_timeout_ends_a_sale_that_shows_nothing() {
         (world.state("s"), error.code),
         (State::Failed, ErrorCode::NoConnection)
     );
+    assert!(error.remedy.contains("подождать"), "{}", error.remedy);
     assert!(world.core.status(world.now).down);
     world.begin("t", 100);
     assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
