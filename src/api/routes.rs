@@ -18,12 +18,13 @@ use super::access::Caller;
 use super::answer::{
     device_name, invalid, json, json_or_nothing, new_id, not_found, path_id, query,
 };
+use super::notices::{Notice, NoticeKind};
 use super::seats::Sitter;
 use super::till::{
     Answer, Archive, Command, Device, Health, HealthStatus, InteractiveTest, OperationsQuery,
 };
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
-use crate::core::validate;
+use crate::core::{validate, words};
 use crate::operation::{
     CancellationRequest, CardRequest, Operation, Outcome, QueueItem, RefundRequest, SaleRequest,
     State as OperationState, Verdict, Wish,
@@ -233,16 +234,19 @@ pub(super) async fn get_operation(
         Some(after) => after.is_present(operation),
         None => !operation.state.is_final(),
     };
+    // "The operation keeps its state, `message` says that the outcome must be checked": who waits hears of it, once.
+    let must_check = |operation: &Operation| operation.message == words::CHECK_IN_ACCOUNT;
+    let was_told = must_check(&operation);
     let end = tokio::time::Instant::now() + Duration::from_secs(wait);
     let mut stop = api.stop.clone();
     let _waits = (wait > 0).then(|| sitter.waits());
-    while waits(&operation) {
+    while waits(&operation) && (was_told || !must_check(&operation)) {
         tokio::select! {
             () = tokio::time::sleep_until(end) => break,
             _ = stop.changed() => break,
             () = sitter.must_go() => break,
             notice = notices.recv() => match notice {
-                Ok(notice) if notice.data.get("id").and_then(|id| id.as_str()) != Some(&id) => continue,
+                Ok(notice) if !concerns(&notice, &id) => continue,
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => break,
             },
@@ -251,6 +255,12 @@ pub(super) async fn get_operation(
         operation = find(&api, &id).await?;
     }
     Ok(Json(operation))
+}
+
+/// Whether an operation may read otherwise from now on: by its own change, or since its journal fails.
+fn concerns(notice: &Notice, id: &str) -> bool {
+    notice.kind == NoticeKind::Health
+        || notice.data.get("id").and_then(|id| id.as_str()) == Some(id)
 }
 
 async fn find(api: &Api, id: &str) -> Result<Operation, Problem> {

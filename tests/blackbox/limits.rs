@@ -45,6 +45,35 @@ fn a_put_whose_caller_is_gone_begins_nothing() {
     assert_eq!(till.operation("s-2")["status"], 404);
 }
 
+#[test]
+fn who_waits_for_a_sale_hears_that_its_journal_fails() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    let held = hold_journal(&till);
+    let socket = till.path("run/oplati/till.sock");
+    let mut waiter = UnixStream::connect(&socket).unwrap();
+    let request = "GET /v1/operations/s-1?wait=60 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    waiter.write_all(request.as_bytes()).unwrap();
+    std::thread::scope(|scope| {
+        // It fails only after some seconds of waiting for whoever holds the journal.
+        let abort = scope.spawn(|| {
+            let mut caller = UnixStream::connect(&socket).unwrap();
+            talk(&mut caller, "POST", "/v1/operations/s-1/abort", "")
+        });
+        let mut answer = String::new();
+        waiter.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.contains("\"state\":\"awaiting_buyer\"") && answer.contains("личном кабинете"),
+            "{answer}"
+        );
+        drop(held);
+        abort.join().unwrap();
+    });
+    till.until_final("s-1");
+}
+
 /// Makes every write beyond so many bytes of a file fail, as a full disk does.
 fn limit_files(till: &mut Till, bytes: Option<u64>) {
     let pid = Pid::from_child(&till.daemon().0);
