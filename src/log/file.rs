@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
@@ -56,7 +56,8 @@ struct State {
     failed_at: Option<Instant>,
     /// Of the calls of [`reopen`], as many as were obeyed.
     reopened: u64,
-    complained: bool,
+    /// Why the last line is not in the file.
+    failure: Option<String>,
     /// It was said that files cannot be given to the till program's group.
     told_of_group: bool,
     /// The last write was cut short, by a full disk: the next line must begin with a line's end.
@@ -76,8 +77,9 @@ impl TerminalLog {
         }
     }
 
-    fn append(&self, line: &[u8]) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether the line is in the file now.
+    pub(super) fn append(&self, line: &[u8]) -> bool {
+        let mut state = self.lock();
         let reopenings = self.reopenings.load(Ordering::Relaxed);
         if std::mem::replace(&mut state.reopened, reopenings) != reopenings {
             state.open = None;
@@ -87,22 +89,37 @@ impl TerminalLog {
             .failed_at
             .is_some_and(|at| at.elapsed() < self.retry_after)
         {
-            return;
+            return false;
         }
         match self.try_append(&mut state, line) {
             Ok(()) => {
                 state.failed_at = None;
-                state.complained = false;
+                state.failure = None;
+                true
             }
             Err(error) => {
                 state.open = None;
                 state.failed_at = Some(Instant::now());
-                if !state.complained {
-                    state.complained = true;
+                if state.failure.replace(error.to_string()).is_none() {
                     complain(&self.path, &error);
                 }
+                false
             }
         }
+    }
+
+    /// Why the last line is not in the file.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
+    }
+
+    /// Straight to standard error: the log cannot tell of itself.
+    pub(super) fn say(&self, what: &str) {
+        say(&self.path, what);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_append(&self, state: &mut State, line: &[u8]) -> io::Result<()> {
@@ -133,19 +150,6 @@ impl TerminalLog {
         } else {
             Ok(())
         }
-    }
-}
-
-/// One call is one line: that is how the formatting layer calls it. It never fails, since nobody
-/// could do anything about a log that cannot be written.
-impl Write for &TerminalLog {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.append(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -402,7 +406,7 @@ mod tests {
                 let log = TerminalLog::new(path.clone());
                 std::thread::spawn(move || {
                     let line = format!("{}\n", letter.to_string().repeat(700));
-                    (0..100).for_each(|_| log.append(line.as_bytes()));
+                    assert!((0..100).all(|_| log.append(line.as_bytes())));
                 })
             })
             .collect();
@@ -426,17 +430,14 @@ mod tests {
         let path = blocker.join("terminal.log");
         let mut log = TerminalLog::new(path.clone());
         log.append(b"lost\n");
-        assert!(log.state.lock().unwrap().complained);
+        assert!(log.failure().is_some());
         fs::remove_file(&blocker).unwrap();
         log.append(b"too early\n");
         assert!(!path.exists());
         log.retry_after = Duration::ZERO;
         log.append(b"kept\n");
         assert_eq!(lines(&path), ["kept"]);
-        assert!(
-            !log.state.lock().unwrap().complained,
-            "the next failure is told again"
-        );
+        assert!(log.failure().is_none(), "the next failure is told again");
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! least the level `info`.
 //!
 //! Two designs were thought of for the file: a writer thread behind a queue, or a write in the
-//! thread that logs. The second wins: a line is there before the next step is taken, also when
-//! the process is killed at once, and nothing can be dropped out of a full queue. Its price, one
-//! `stat` and one `write` for each line, does not matter at some lines per payment.
+//! thread that logs. The second has a line there before the next step is taken, also when the
+//! process is killed at once; but a disk that does not answer stops with it every thread that logs,
+//! those included that serve tills. So it is the first, and whoever logs waits for its line, within
+//! a bound: only behind a disk that hangs do lines wait in the queue. The price, one `stat` and one
+//! `write` for each line and a change of threads, does not matter at some lines per payment.
 
 mod budget;
 mod file;
@@ -14,11 +16,12 @@ mod line;
 mod native;
 mod screen;
 mod tail;
+mod writer;
 
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{FilterExt as _, Targets};
@@ -29,10 +32,21 @@ use file::TerminalLog;
 use line::{Dress, EscapedFields, Lines};
 use native::Native;
 use screen::Screen;
+use writer::Writer;
 
 pub use file::reopen;
 pub(crate) use line::is_unsafe;
 pub use tail::{end, tail};
+pub use writer::Failure;
+
+/// What writes the file of this process, if it has one.
+static FILE: OnceLock<Arc<Writer<TerminalLog>>> = OnceLock::new();
+
+/// Why the file of this process is not written now; `None` where it is, or where the process has none.
+#[must_use]
+pub fn failure() -> Option<Failure> {
+    FILE.get()?.failure()
+}
 
 /// Names the variable that sets the level of standard error, such as `info,oplati::service=debug`.
 pub const LEVEL_VARIABLE: &str = "OPLATI_LOG";
@@ -115,10 +129,11 @@ pub fn init(stderr: Stderr, file: Option<PathBuf>) -> Result<(), LogError> {
             .with_filter(level())
     });
     let terminal_log = file.map(|path| {
+        let writer = FILE.get_or_init(|| Arc::new(Writer::start(TerminalLog::new(path))));
         tracing_subscriber::fmt::layer()
             .fmt_fields(EscapedFields)
             .event_format(Lines::new(Dress::TerminalLog))
-            .with_writer(Arc::new(TerminalLog::new(path)))
+            .with_writer(Arc::clone(writer))
             .log_internal_errors(false)
             .with_filter(file_level().or(asked.clone().unwrap_or_default()))
     });

@@ -1,0 +1,352 @@
+//! The thread that writes `terminal.log`. Whoever logs waits until its line is there, and no longer than
+//! [`LINE_TIMEOUT`]: a disk that does not answer must not stop those who serve tills. Until it answers again, lines
+//! wait here, in their order, and nobody waits for them.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::file::TerminalLog;
+use crate::regular_file::FILE_TIMEOUT;
+
+/// How long one line is waited for.
+const LINE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Lines that may wait for the disk: many minutes of a till at work.
+const MAX_WAITING: usize = 1000;
+/// How often a line that could not be written is tried again; the file itself is looked at less often.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a file does with a line.
+pub(super) trait Sink: Send + Sync + 'static {
+    /// Whether the line is written.
+    fn append(&self, line: &[u8]) -> bool;
+    /// Why the last one is not.
+    fn failure(&self) -> Option<String>;
+    /// Tells of trouble where the log cannot.
+    fn say(&self, what: &str);
+}
+
+impl Sink for TerminalLog {
+    fn append(&self, line: &[u8]) -> bool {
+        TerminalLog::append(self, line)
+    }
+
+    fn failure(&self) -> Option<String> {
+        TerminalLog::failure(self)
+    }
+
+    fn say(&self, what: &str) {
+        TerminalLog::say(self, what);
+    }
+}
+
+/// What lies between those who log and the thread that writes; nobody holds it while a disk is waited for.
+#[derive(Debug, Default)]
+struct Desk {
+    waiting: VecDeque<Vec<u8>>,
+    /// Lines that were handed in since the beginning.
+    handed_in: u64,
+    /// As many of them were written, or could not be.
+    done: u64,
+    /// Lines that are lost, and of which the log does not tell yet.
+    left_out: u64,
+    /// Since when nobody waits for the disk any more.
+    behind_since: Option<Instant>,
+    failure: Option<String>,
+    is_closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    desk: Mutex<Desk>,
+    /// There is something to do for the thread.
+    handed_in: Condvar,
+    /// A line is done with.
+    done: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands lines to the thread.
+#[derive(Debug)]
+pub(super) struct Writer<S: Sink> {
+    sink: Arc<S>,
+    /// `None` where the system has no thread to give: then whoever logs writes.
+    shared: Option<Arc<Shared>>,
+}
+
+impl<S: Sink> Writer<S> {
+    pub(super) fn start(sink: S) -> Writer<S> {
+        let sink = Arc::new(sink);
+        let shared = Arc::<Shared>::default();
+        let thread = std::thread::Builder::new().name("oplati-log".to_owned());
+        let started = thread.spawn({
+            let (sink, shared) = (Arc::clone(&sink), Arc::clone(&shared));
+            move || write(&*sink, &shared)
+        });
+        Writer {
+            sink,
+            shared: started.ok().map(|_| shared),
+        }
+    }
+
+    /// Why lines are not written now, if they are not.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        let Some(shared) = &self.shared else {
+            return self.sink.failure().map(Failure::Refused);
+        };
+        let desk = shared.lock();
+        let is_behind = desk
+            .behind_since
+            .is_some_and(|since| since.elapsed() >= FILE_TIMEOUT);
+        if is_behind {
+            Some(Failure::Silent)
+        } else {
+            desk.failure.clone().map(Failure::Refused)
+        }
+    }
+
+    fn line(&self, line: &[u8]) {
+        let Some(shared) = &self.shared else {
+            self.sink.append(line);
+            return;
+        };
+        let mut desk = shared.lock();
+        if desk.waiting.len() >= MAX_WAITING {
+            desk.left_out = desk.left_out.saturating_add(1);
+            return;
+        }
+        desk.waiting.push_back(line.to_owned());
+        desk.handed_in += 1;
+        let own = desk.handed_in;
+        shared.handed_in.notify_one();
+        let is_awaited = |desk: &mut Desk| desk.done < own && desk.behind_since.is_none();
+        let waited = shared
+            .done
+            .wait_timeout_while(desk, LINE_TIMEOUT, is_awaited);
+        let (mut desk, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if is_awaited(&mut desk) {
+            desk.behind_since = Some(Instant::now());
+            drop(desk);
+            self.sink
+                .say("the disk does not answer, and lines of the log wait for it");
+        }
+    }
+}
+
+impl<S: Sink> Drop for Writer<S> {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.lock().is_closed = true;
+            shared.handed_in.notify_one();
+        }
+    }
+}
+
+/// Why the log is not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The system says why.
+    Refused(String),
+    /// The disk does not answer.
+    Silent,
+}
+
+/// One call is one line: that is how the formatting layer calls it. It never fails, since nobody
+/// could do anything about a log that cannot be written.
+impl<S: Sink> Write for &Writer<S> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.line(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What the thread does next.
+enum Task {
+    Line(Vec<u8>),
+    /// The line that could not be written is tried again.
+    Again,
+    End,
+}
+
+fn write(sink: &impl Sink, shared: &Shared) {
+    // The first line that could not be written: it tells why, and shows when the file is well again, also where
+    // nobody logs meanwhile.
+    let mut kept: Option<Vec<u8>> = None;
+    loop {
+        let is_line = match next(shared, kept.is_some()) {
+            Task::End => return,
+            Task::Again => false,
+            Task::Line(line) => {
+                if kept.take_if(|kept| sink.append(kept)).is_some() || kept.is_none() {
+                    kept = (!sink.append(&line)).then_some(line);
+                } else {
+                    shared.lock().left_out += 1;
+                }
+                true
+            }
+        };
+        if !is_line {
+            kept.take_if(|kept| sink.append(kept));
+        }
+        if kept.is_none() {
+            tell_left_out(sink, shared);
+        }
+        let failure = sink.failure();
+        let mut desk = shared.lock();
+        desk.failure = failure;
+        desk.done += u64::from(is_line);
+        if desk.waiting.is_empty() {
+            desk.behind_since = None;
+        }
+        shared.done.notify_all();
+    }
+}
+
+fn next(shared: &Shared, has_kept: bool) -> Task {
+    let mut desk = shared.lock();
+    loop {
+        if let Some(line) = desk.waiting.pop_front() {
+            return Task::Line(line);
+        }
+        if desk.is_closed {
+            return Task::End;
+        }
+        if !has_kept {
+            let woken = shared.handed_in.wait(desk);
+            desk = woken.unwrap_or_else(PoisonError::into_inner);
+            continue;
+        }
+        let woken = shared.handed_in.wait_timeout(desk, RETRY_INTERVAL);
+        let (woken, waited) = woken.unwrap_or_else(PoisonError::into_inner);
+        desk = woken;
+        if waited.timed_out() && desk.waiting.is_empty() {
+            return Task::Again;
+        }
+    }
+}
+
+/// What is lost was handed in after what waited.
+fn tell_left_out(sink: &impl Sink, shared: &Shared) {
+    let left_out = {
+        let mut desk = shared.lock();
+        if !desk.waiting.is_empty() {
+            return;
+        }
+        std::mem::take(&mut desk.left_out)
+    };
+    if left_out > 0 {
+        sink.append(
+            format!("({left_out} lines are missing: they could not be written)\n").as_bytes(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that answers when it is let to, and takes what it is told to.
+    #[derive(Debug, Default)]
+    struct Disk {
+        lines: Mutex<Vec<String>>,
+        hangs: Mutex<()>,
+        refuses: std::sync::atomic::AtomicBool,
+    }
+
+    impl Sink for Arc<Disk> {
+        fn append(&self, line: &[u8]) -> bool {
+            drop(self.hangs.lock().unwrap());
+            let line = String::from_utf8(line.to_owned()).unwrap();
+            let takes = self.failure().is_none();
+            if takes {
+                self.lines.lock().unwrap().push(line);
+            }
+            takes
+        }
+
+        fn failure(&self) -> Option<String> {
+            let refuses = self.refuses.load(std::sync::atomic::Ordering::Relaxed);
+            refuses.then(|| "no room".to_owned())
+        }
+
+        fn say(&self, _: &str) {}
+    }
+
+    impl Disk {
+        fn refuse(&self, refuses: bool) {
+            self.refuses
+                .store(refuses, std::sync::atomic::Ordering::Relaxed);
+        }
+
+        fn until(&self, expected: &[String]) {
+            while *self.lines.lock().unwrap() != expected {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    fn numbered(count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("{n}\n")).collect()
+    }
+
+    #[test]
+    fn a_line_is_there_when_its_writer_goes_on() {
+        let disk = Arc::<Disk>::default();
+        let log = Writer::start(Arc::clone(&disk));
+        for (n, line) in numbered(100).iter().enumerate() {
+            log.line(line.as_bytes());
+            assert_eq!(disk.lines.lock().unwrap().len(), n + 1);
+        }
+        assert_eq!(log.failure(), None);
+    }
+
+    #[test]
+    fn a_disk_that_hangs_stops_nobody_and_gets_the_lines_in_order() {
+        let disk = Arc::<Disk>::default();
+        let log = Writer::start(Arc::clone(&disk));
+        let hangs = disk.hangs.lock().unwrap();
+        // The thread has one of them in its hands.
+        let mut expected = numbered(MAX_WAITING + 1);
+        for line in &expected {
+            log.line(line.as_bytes());
+            let has_taken_one = |desk: &Desk| (desk.waiting.len() as u64) < desk.handed_in;
+            while !has_taken_one(&log.shared.as_ref().unwrap().lock()) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        log.line(b"lost\n");
+        log.line(b"lost\n");
+        drop(hangs);
+        expected.push("(2 lines are missing: they could not be written)\n".to_owned());
+        disk.until(&expected);
+        log.line(b"again\n");
+        expected.push("again\n".to_owned());
+        disk.until(&expected);
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_tried_again_though_nobody_logs() {
+        let disk = Arc::<Disk>::default();
+        let log = Writer::start(Arc::clone(&disk));
+        disk.refuse(true);
+        log.line(b"first\n");
+        log.line(b"lost\n");
+        assert_eq!(log.failure(), Some(Failure::Refused("no room".to_owned())));
+        disk.refuse(false);
+        while log.failure().is_some() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let told = "(1 lines are missing: they could not be written)\n";
+        assert_eq!(*disk.lines.lock().unwrap(), ["first\n", told]);
+    }
+}
