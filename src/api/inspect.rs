@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::answer::{invalid, not_found, path_id, query};
-use super::routes::{PathId, read};
+use super::routes::{PathId, off_disk, read};
 use crate::api::till::OperationStep;
 use crate::problem::{Code, Problem};
 use crate::regular_file::off_thread;
@@ -70,7 +70,7 @@ pub(super) async fn get_log(
         )));
     }
     let path = Arc::clone(&api.till.log);
-    let told = off_thread(move || crate::log::tail(&path, lines)).await;
+    let told = off_disk(&api, move || crate::log::tail(&path, lines)).await;
     let told = told.map_err(|_| Problem::temporarily_unavailable())?;
     let lines = told.map_err(|error| {
         Problem::new(

@@ -47,6 +47,7 @@ struct Api {
     stop: watch::Receiver<bool>,
     places: events::Places,
     waiting_reads: Arc<tokio::sync::Semaphore>,
+    disk_reads: Arc<tokio::sync::Semaphore>,
     easel: page::Easel,
     sessions: Arc<session::Sessions>,
 }

@@ -30,7 +30,7 @@ use crate::operation::{
     State as OperationState, Verdict, Wish,
 };
 use crate::problem::{Code, Problem};
-use crate::regular_file::off_thread;
+use crate::regular_file::{FILE_TIMEOUT, off_thread};
 use crate::report::Reconciliation;
 use crate::secret::Secret;
 use crate::selftest::closed_loop::{MOST_SCANS, USUAL_SCANS};
@@ -80,8 +80,32 @@ pub(super) async fn read<T: Send + 'static>(
     read: impl FnOnce(&dyn Archive) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let archive = Arc::clone(&api.till.archive);
-    let read = off_thread(move || read(&*archive)).await;
-    read.unwrap_or_else(|_| Err(Problem::temporarily_unavailable()))
+    let read = off_disk(api, move || read(&*archive)).await;
+    read.unwrap_or_else(|error| {
+        tracing::error!(%error, "The journal is not read");
+        Err(Problem::new(
+            Code::Storage,
+            "Журнал операций не читается",
+            "Проверьте диск кассы: oplati selftest",
+        ))
+    })
+}
+
+/// Does what touches files in a thread of its own; those that hang do not take the threads of calls that touch none.
+pub(super) async fn off_disk<T: Send + 'static>(
+    api: &Api,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<T> {
+    let place = Arc::clone(&api.disk_reads).acquire_owned();
+    let place = tokio::time::timeout(FILE_TIMEOUT, place).await;
+    let place = place
+        .map_err(std::io::Error::from)?
+        .map_err(std::io::Error::other)?;
+    off_thread(move || {
+        let _place = place;
+        work()
+    })
+    .await
 }
 
 /// Begins a sale.

@@ -34,6 +34,8 @@ const MAX_HEADERS: usize = 16 * 1024;
 const EARLY_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Waiting calls look into the journal so many at a time: a change that many wait for keeps no acting call from it.
 const MAX_WAITING_READS: usize = 2;
+/// So many calls look into files at a time: on a disk that does not answer each keeps a thread, and health needs one.
+const MAX_DISK_READS: usize = 64;
 /// At the end calls get this time to finish.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -58,6 +60,7 @@ pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>
         stop: stop.clone(),
         places: super::events::Places::new(),
         waiting_reads: Arc::new(Semaphore::new(MAX_WAITING_READS)),
+        disk_reads: Arc::new(Semaphore::new(MAX_DISK_READS)),
         easel: super::page::Easel::new(),
         sessions: Arc::clone(&sessions),
     };

@@ -19,6 +19,7 @@ use crate::core::event::{Event, RequestId, Ticket};
 use crate::daemon::bench::{self, Bench};
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
+use crate::daemon::turns::Turns;
 use crate::daemon::watchdog::Watchdog;
 use crate::display::Displays;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
@@ -120,8 +121,10 @@ impl CoreLoop {
         mut commands: mpsc::Receiver<Command>,
         mut inbound: mpsc::Receiver<Inbound>,
     ) -> Option<Lock> {
+        self.turns().begin();
         self.let_out(first).await;
         while !self.is_over() {
+            self.turns().begin();
             self.publish_status();
             self.parts.watchdog.notify();
             self.pass_on_service_clock().await;
@@ -141,6 +144,7 @@ impl CoreLoop {
                 continue;
             }
             let mut stop = self.parts.stop.clone();
+            self.turns().rest();
             tokio::select! {
                 biased;
                 _ = stop.changed() => {}
@@ -153,7 +157,13 @@ impl CoreLoop {
         // Who still waits hears now, and not after the journal is closed.
         drop(std::mem::take(&mut self.askers));
         drop(commands);
-        self.parts.engine.into_storage().close()
+        let lock = self.parts.engine.into_storage().close();
+        self.parts.shared.turns.rest();
+        lock
+    }
+
+    fn turns(&self) -> &Turns {
+        &self.parts.shared.turns
     }
 
     /// What is looked after every few seconds, whatever else happens.
@@ -226,6 +236,7 @@ impl CoreLoop {
     }
 
     async fn take_inbound(&mut self, inbound: Inbound) {
+        self.turns().begin();
         match inbound {
             Inbound::Scan {
                 device,
@@ -289,6 +300,7 @@ impl CoreLoop {
     }
 
     async fn take_command(&mut self, command: Command) {
+        self.turns().begin();
         self.tickets += 1;
         let ticket = self.tickets;
         match command {
@@ -437,10 +449,12 @@ impl CoreLoop {
         self.parts.watchdog.notify();
         let wait = retry_at.saturating_sub(self.parts.clock.now().mono);
         let mut stop = self.parts.stop.clone();
+        self.turns().rest();
         tokio::select! {
             _ = stop.changed() => {}
             () = tokio::time::sleep(wait) => {}
         }
+        self.turns().begin();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is, `reconciled`: what came of it · `state_file`: what is kept of it · `process`: its life and its signals · `predecessor`: the process before · `shared`: what the parts tell of themselves · `tallies`: counters of devices · `watchdog`: what systemd is told
+//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is, `reconciled`: what came of it · `state_file`: what is kept of it · `process`: its life and its signals · `predecessor`: the process before · `shared`: what the parts tell of themselves · `tallies`: counters of devices · `turns`: whether the core gets on · `watchdog`: what systemd is told
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime), one for each scanner and display, and one that carries scanners' events to the core.
@@ -21,6 +21,7 @@ mod shared;
 mod state_file;
 mod tallies;
 mod telling;
+mod turns;
 mod watchdog;
 
 use std::net::SocketAddr;
@@ -239,6 +240,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let (http, io) = start_http(till, unix, tcp, stopped.clone(), calls)?;
     let watchdog = Watchdog::new(clock);
     io.spawn(watchdog.clone().beat());
+    io.spawn(shared.clone().watch_core(notices.clone()));
     let heart: Heart = match opened.engine {
         Ok((engine, first)) => {
             if let Some(client) = client.clone() {
@@ -411,7 +413,11 @@ impl Daemon {
         ended("scans", self.scans, PART_END_TIMEOUT);
         // Another daemon may have taken the place of a socket that somebody removed.
         if is_there {
-            drop(std::fs::remove_file(&self.socket));
+            let socket = self.socket;
+            end_of(
+                "socket",
+                spawn("oplati-socket", move || drop(std::fs::remove_file(&socket))),
+            );
         }
         // The last request has ended: now another process may count from here how long one was lost.
         drop(lock);

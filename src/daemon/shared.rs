@@ -13,6 +13,8 @@ use super::bench::Results;
 use super::reconciled::Reconciled;
 use super::schedule::Trust;
 use super::tallies::Tallies;
+use super::turns::Turns;
+use crate::api::notices::{NoticeKind, Notices};
 use crate::api::till::{
     Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationStep,
     OperationsQuery, ServiceHealth, Watch,
@@ -38,6 +40,9 @@ const LEAST_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
 /// How often a token.conf that is not right is read again.
 const TOKEN_FILE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How often somebody looks whether the core hangs.
+const CORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How often the end looks whether calls are under way.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -52,6 +57,8 @@ pub(super) struct Shared {
     service_clock: Mutex<Option<ServiceClock>>,
     /// The journal could not be written; the core waits for its disk.
     pub(super) stalled: AtomicBool,
+    /// Whether the core's thread gets on.
+    pub(super) turns: Turns,
     /// There is no room for the end of another operation.
     pub(super) no_room: AtomicBool,
     /// How many operations the journal holds.
@@ -99,6 +106,7 @@ impl Shared {
             service: Mutex::default(),
             service_clock: Mutex::default(),
             stalled: AtomicBool::new(false),
+            turns: Turns::new(clock),
             no_room: AtomicBool::new(false),
             operations: AtomicU64::new(0),
             calls: Calls::default(),
@@ -173,6 +181,35 @@ impl Shared {
         *lock(&self.token_file) = None;
     }
 
+    /// Tells listeners when the core hangs and when it gets on again: it cannot do so itself. Runs in the HTTP thread,
+    /// as long as that does.
+    pub(super) async fn watch_core(self: Arc<Self>, notices: Arc<Notices>) {
+        let mut looks = tokio::time::interval(CORE_LOOK_INTERVAL);
+        let mut was_stuck = false;
+        loop {
+            looks.tick().await;
+            let is_stuck = self.turns.is_stuck();
+            if is_stuck == was_stuck {
+                continue;
+            }
+            was_stuck = is_stuck;
+            if is_stuck {
+                tracing::error!("The core hangs: the journal's disk does not answer");
+            } else {
+                tracing::info!("The core gets on again");
+            }
+            match serde_json::to_value(self.health()) {
+                Ok(health) => notices.publish(NoticeKind::Health, health),
+                Err(error) => tracing::error!(%error, "An event cannot be told"),
+            }
+        }
+    }
+
+    /// Whether what has happened may be missing in the journal.
+    fn is_unwritten(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed) || self.turns.is_stuck()
+    }
+
     /// The service's clock, once an answer has told it.
     pub(super) fn service_clock(&self) -> Option<ServiceClock> {
         *lock(&self.service_clock)
@@ -218,7 +255,10 @@ impl Shared {
         if let Err(reason) = &self.reader {
             reasons.push(reason.clone());
         }
-        if self.stalled.load(Ordering::Relaxed) || self.no_room.load(Ordering::Relaxed) {
+        if self.turns.is_stuck() {
+            reasons
+                .push("Журнал не записывается: диск не отвечает, проверьте диск кассы".to_owned());
+        } else if self.stalled.load(Ordering::Relaxed) || self.no_room.load(Ordering::Relaxed) {
             reasons.push("Журнал не записывается: освободите место на диске".to_owned());
         }
         if status.not_configured {
@@ -268,6 +308,7 @@ impl Shared {
             reasons.push(format!("{CLOCK_BEHIND}: проверьте дату и время"));
         }
         reasons.extend(self.reconciled.reasons());
+        reasons.extend(crate::log::failure().as_ref().map(unwritten_log));
         let broken = devices
             .iter()
             .filter(|device| !matches!(device.state.as_str(), "connected" | "none"));
@@ -338,7 +379,7 @@ impl Watch for Shared {
                 })
                 .collect(),
             journal: JournalHealth {
-                ok: self.reader.is_ok() && !self.stalled.load(Ordering::Relaxed),
+                ok: self.reader.is_ok() && !self.is_unwritten(),
                 operations: self.operations.load(Ordering::Relaxed),
             },
             reconciliation: self.reconciled.health(),
@@ -378,6 +419,19 @@ fn off_by(skew: SignedDuration) -> String {
     format!(
         "Часы кассы расходятся с часами сервера: {way} на {much}. Установите верные дату и время"
     )
+}
+
+/// terminal.log is what the technician looks into first: nobody may find it to end before the trouble began.
+fn unwritten_log(failure: &crate::log::Failure) -> String {
+    use crate::log::Failure;
+    match failure {
+        Failure::Refused(why) => format!(
+            "Лог terminal.log не записывается: {why}. Проверьте место на диске и права: oplati selftest"
+        ),
+        Failure::Silent => {
+            "Лог terminal.log не записывается: диск не отвечает. Проверьте диск кассы".to_owned()
+        }
+    }
 }
 
 /// A device's state for people.
@@ -485,7 +539,7 @@ impl Shared {
     }
 
     fn as_far_as_known(&self, mut operation: Operation) -> Operation {
-        if self.stalled.load(Ordering::Relaxed) && !operation.state.is_final() {
+        if self.is_unwritten() && !operation.state.is_final() {
             words::CHECK_IN_ACCOUNT.clone_into(&mut operation.message);
         }
         operation

@@ -30,6 +30,7 @@ mod sales;
 mod scanners;
 mod selftest;
 mod signals;
+mod stalled_disk;
 mod terminal_qr;
 mod trial;
 mod trouble;

@@ -1,0 +1,110 @@
+//! A disk that does not answer: a file system of its own that is frozen under the daemon. That takes root and the
+//! tools of a Linux machine; elsewhere nothing is tested here.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::bench::{Sim, Till, wait_for};
+
+/// A small disk in a file. It answers again when this is dropped, whatever became of the test: what waits for a
+/// frozen disk cannot even be killed.
+struct Disk {
+    at: PathBuf,
+    _image: tempfile::NamedTempFile,
+}
+
+fn done(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+impl Disk {
+    /// `None` where no disk can be made.
+    fn over(at: &Path) -> Option<Disk> {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(64 * 1024 * 1024).unwrap();
+        let is_made = done(Command::new("mkfs.ext4").arg("-q").arg(image.path()))
+            && done(
+                Command::new("mount")
+                    .args(["-o", "loop"])
+                    .arg(image.path())
+                    .arg(at),
+            );
+        is_made.then(|| Disk {
+            at: at.to_owned(),
+            _image: image,
+        })
+    }
+
+    fn freeze(&self) {
+        assert!(done(Command::new("fsfreeze").arg("-f").arg(&self.at)));
+    }
+
+    fn thaw(&self) -> bool {
+        done(Command::new("fsfreeze").arg("-u").arg(&self.at))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.thaw();
+        done(Command::new("umount").arg("-l").arg(&self.at));
+    }
+}
+
+/// Whether the process has ended, but for threads that wait for the disk: those no signal ends.
+fn has_ended(till: &mut Till) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", till.daemon().0.id()));
+    let stat = stat.unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| rest.trim_start().starts_with('Z'))
+}
+
+/// Nothing of it is told into a file on that disk but its log.
+fn start(till: &mut Till) {
+    let mut daemon = till.verb(&["daemon"]);
+    daemon.stdout(Stdio::null()).stderr(Stdio::null());
+    let child = daemon.spawn().unwrap();
+    till.adopt(child);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_is_said_and_keeps_no_daemon_from_ending() {
+    let sim = Sim::start(None);
+    sim.allow_one_early_question();
+    let mut till = Till::new(&sim.url, 2, "");
+    let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
+    let text = std::fs::read(&conf).unwrap();
+    let Some(disk) = Disk::over(till.folder.path()) else {
+        return;
+    };
+    std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
+    std::fs::write(&conf, text).unwrap();
+    start(&mut till);
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    disk.freeze();
+    // The buyer comes, and what follows cannot be written: neither into the journal nor into the log.
+    sim.control("POST", "/sim/buyer/join", json!({}));
+    wait_for("the word on the disk", || {
+        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        let reasons = health["reasons"].to_string();
+        let is_told = reasons.contains("Журнал не записывается: диск не отвечает")
+            && reasons.contains("terminal.log");
+        (health["status"] == "blocked" && health["journal"]["ok"] == false && is_told).then_some(())
+    });
+    assert_eq!(till.ask("GET", "/v1/openapi.json", json!(null)).0, 200);
+    let told = till.operation("s-1")["message"].to_string();
+    assert!(told.contains("личном кабинете"), "{told}");
+    till.daemon().signal(Signal::TERM);
+    wait_for("the end", || has_ended(&mut till).then_some(()));
+    assert!(disk.thaw());
+    assert_eq!(till.daemon().exit_code(), Some(0));
+    start(&mut till);
+    till.until_final("s-1");
+    till.kill();
+}
