@@ -228,6 +228,14 @@ fn read_bytes(path: &Path, flags: OFlags) -> Result<Option<Vec<u8>>, ConfigError
         .open(path);
     let file = match opened {
         Ok(file) => file,
+        // Whoever has put a link there means settings: a shared disk that is not mounted yet is no reason to go
+        // on with the defaults.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_symlink() => {
+            return Err(unreadable(std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                "a link that leads nowhere",
+            )));
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(unreadable(source)),
     };

@@ -44,6 +44,19 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_no_missing_file() {
+    let root = root_with("");
+    let path = Paths::below(root.path()).config();
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("elsewhere.conf", &path).unwrap();
+    let error = load(root.path()).unwrap_err();
+    assert!(
+        matches!(&error, ConfigError::Unreadable { source, .. } if source.to_string() == "a link that leads nowhere"),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn a_missing_file_means_the_seeds_defaults() {
     let root = tempfile::tempdir().unwrap();
     let loaded = load(root.path()).unwrap();

@@ -217,6 +217,16 @@ fn check_tells_values_origins_and_faults() {
     );
     let (code, _, err) = run(&till, &["daemon"]);
     assert!(code == 78 && err.contains("oplati.conf:4"), "{err}");
+    let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
+    std::fs::remove_file(&conf).unwrap();
+    std::os::unix::fs::symlink("elsewhere.conf", &conf).unwrap();
+    for verb in ["check", "daemon"] {
+        let (code, _, err) = run(&till, &[verb]);
+        assert!(
+            code == 78 && err.contains("a link that leads nowhere"),
+            "{verb}: {code} {err}"
+        );
+    }
     let empty = tempfile::tempdir().unwrap();
     let output = oplati()
         .arg("--root")
