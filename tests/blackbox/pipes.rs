@@ -63,3 +63,28 @@ fn pipes_for_a_profile_and_for_a_key_that_nobody_needs_stop_nothing() {
     );
     lives_and_ends(&mut till);
 }
+
+#[test]
+fn a_log_that_cannot_be_written_needs_a_person_until_it_can() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let path = "linuxcash/logs/current/terminal.log";
+    pipe(&till, path);
+    till.start();
+    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    let reason = health["reasons"][0].to_string();
+    assert!(
+        health["status"] == "degraded"
+            && reason.contains("Лог terminal.log не записывается")
+            && reason.contains("oplati selftest"),
+        "{health}"
+    );
+    std::fs::remove_file(till.path(path)).unwrap();
+    // Nobody logs anything meanwhile.
+    wait_for("health", || {
+        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        (health["status"] == "ok").then_some(())
+    });
+    assert!(till.log().contains("lines are missing"), "{}", till.log());
+    lives_and_ends(&mut till);
+}
