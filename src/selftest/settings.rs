@@ -282,15 +282,19 @@ fn writable(id: &'static str, group: Group, path: &Path, who: &Identity) -> Chec
     }
     let (owner, shown) = (who.name(), path.display());
     let remedy = if is_read_only(path) {
-        Text::new(
-            "Диск смонтирован только для чтения: проверьте его (dmesg) и перезагрузите кассу",
-            "The disk is mounted read-only: check it (dmesg) and restart the till",
-        )
+        no_writing_disk()
     } else {
         let command = format!("chown {owner} {shown} && chmod u+rwx {shown}");
         Text::new(format!("Выполните: {command}"), format!("Run: {command}"))
     };
     check(described(path, &meta)).ended(Verdict::Fail, Some(remedy))
+}
+
+fn no_writing_disk() -> Text {
+    Text::new(
+        "Диск смонтирован только для чтения: проверьте его (dmesg) и перезагрузите кассу",
+        "The disk is mounted read-only: check it (dmesg) and restart the till",
+    )
 }
 
 fn is_read_only(path: &Path) -> bool {
@@ -315,13 +319,25 @@ pub(super) fn log(ground: &Ground) -> Vec<Check> {
     if let Some(folder) = who.stopped_at(&path) {
         return vec![barred(check(texts::path(&path)), &who, &folder)];
     }
-    let is_fit = meta.is_file() && who.may_write(&meta) && !is_read_only(&path);
-    let detail = described(&path, &meta);
-    vec![if is_fit {
-        check(detail)
+    let check = check(described(path.as_path(), &meta));
+    // No right helps on such a disk.
+    if is_read_only(&path) {
+        return vec![check.ended(Verdict::Fail, Some(no_writing_disk()))];
+    }
+    vec![if !meta.is_file() {
+        let shown = path.display();
+        let remedy = Text::new(
+            format!("На месте лога не файл: уберите {shown}, служба создаст лог сама"),
+            format!(
+                "There is no file in the log's place: move {shown} away, the daemon makes the log"
+            ),
+        );
+        check.ended(Verdict::Fail, Some(remedy))
+    } else if who.may_write(&meta) {
+        check
     } else {
         let command = format!("chown {} {1} && chmod u+rw {1}", who.name(), path.display());
-        check(detail).ended(
+        check.ended(
             Verdict::Fail,
             Some(Text::new(
                 format!("Служба не может писать лог. Выполните: {command}"),

@@ -1,5 +1,5 @@
-//! A disk that does not answer: a file system of its own that is frozen under the daemon. That takes root and the
-//! tools of a Linux machine; elsewhere nothing is tested here.
+//! A disk that does not answer, or takes nothing more: a file system of its own that is frozen or remounted under the
+//! daemon. That takes root and the tools of a Linux machine; elsewhere nothing is tested here.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -106,5 +106,38 @@ fn a_disk_that_does_not_answer_is_said_and_keeps_no_daemon_from_ending() {
     assert_eq!(till.daemon().exit_code(), Some(0));
     start(&mut till);
     till.until_final("s-1");
+    till.kill();
+}
+
+#[test]
+fn no_rights_are_advised_for_a_log_on_a_disk_that_is_read_only() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let logs = till.path("linuxcash/logs");
+    std::fs::create_dir_all(&logs).unwrap();
+    let Some(disk) = Disk::over(&logs) else {
+        return;
+    };
+    till.start();
+    wait_for("the log", || (!till.log().is_empty()).then_some(()));
+    // Whoever writes there keeps it writable.
+    till.kill();
+    let mut mount = Command::new("mount");
+    assert!(done(mount.args(["-o", "remount,ro"]).arg(&disk.at)));
+    till.start();
+    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    assert!(
+        health["reasons"][0].to_string().contains("terminal.log"),
+        "{health}"
+    );
+    let selftest = till.verb(&["selftest", "--json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&selftest.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let log = checks
+        .iter()
+        .find(|check| check["id"] == "log.writable")
+        .unwrap();
+    let told = log.to_string();
+    assert!(told.contains("dmesg") && !told.contains("chmod"), "{told}");
     till.kill();
 }
