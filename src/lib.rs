@@ -2,7 +2,7 @@
 //!
 //! The map, in the order in which data flows:
 //!
-//! - [`config`]: what the administrator wants · [`exit`], [`log`], [`clock`], [`causes`], [`regular_file`]: process
+//! - [`config`]: what the administrator wants · [`exit`], [`log`], [`clock`], [`causes`], [`regular_file`], [`folders`]: process
 //! - [`discover`]: what is plugged in · [`profile`]: what is known about it
 //! - [`scanner`]: codes come in · [`display`]: scenes go out
 //! - [`operation`], [`money`], [`problem`], [`secret`]: the words that everybody uses
@@ -27,6 +27,7 @@ pub mod discover;
 pub mod display;
 pub mod engine;
 pub mod exit;
+pub mod folders;
 pub mod journal;
 pub mod log;
 pub mod metrics;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use crate::folders;
 use crate::regular_file;
 use crate::secret::Secret;
 
@@ -15,6 +16,9 @@ use crate::secret::Secret;
 const MAX_TOKEN_FILE: usize = 4096;
 /// Bytes of the path of a socket: as many as the kernel takes, with the NUL behind them.
 pub(crate) const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// Of the folder of socket and key, as the package makes it: who may write there may put his own in their place.
+const FOLDER_MODE: u32 = 0o755;
 
 /// The group of tills: it may use the socket, read the token and write terminal.log, too.
 pub const TILL_GROUP: &str = "oplati-till";
@@ -76,7 +80,7 @@ pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
         return Err(bind(io::Error::new(io::ErrorKind::InvalidInput, what)));
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(bind)?;
+        folders::make(folder, FOLDER_MODE).map_err(bind)?;
     }
     if let Ok(metadata) = std::fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
@@ -278,7 +282,7 @@ fn make_token(path: &Path) -> io::Result<Secret> {
         write!(token, "{byte:02x}").map_err(io::Error::other)?;
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        folders::make(folder, FOLDER_MODE)?;
     }
     let temporary = path.with_extension("token.new");
     drop(std::fs::remove_file(&temporary));

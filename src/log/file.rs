@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 
 use crate::api::listen::{TILL_GROUP, group_id};
+use crate::folders;
 
 /// How long a file that could not be opened or written is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -194,23 +195,9 @@ fn open(path: &Path, group: Option<u32>) -> io::Result<(File, io::Result<()>)> {
 
 /// Also a new folder is the till program's: it rotates the file.
 fn make_folders(folder: &Path, group: Option<u32>) -> io::Result<()> {
-    // A relative path ends in the empty one, which is the present folder.
-    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-    let missing = folder.ancestors().take_while(is_missing);
-    let mut missing: Vec<&Path> = missing.collect();
-    while let Some(folder) = missing.pop() {
-        match fs::create_dir(folder) {
-            Ok(()) => {
-                let made = File::open(folder)?;
-                let inherited = made.metadata()?.mode() & SETGID;
-                made.set_permissions(fs::Permissions::from_mode(FOLDER_MODE | inherited))?;
-                // That it cannot be given away is told of the file in it.
-                drop(share(&made, folder, group));
-            }
-            // Somebody was quicker.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
+    for folder in folders::make(folder, FOLDER_MODE)? {
+        // That it cannot be given away is told of the file in it.
+        drop(share(&File::open(&folder)?, &folder, group));
     }
     Ok(())
 }

@@ -180,6 +180,36 @@ fn a_journal_that_was_removed_ends_the_daemon_instead_of_losing_sales() {
 }
 
 #[test]
+fn folders_of_the_socket_and_the_log_have_their_rights_under_every_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sim = Sim::start(None);
+    for umask in ["0", "0777"] {
+        let mut till = Till::new(&sim.url, 2, "");
+        let daemon = till.verb(&["daemon"]);
+        let command = format!("umask {umask}; exec \"$@\"");
+        let child = Command::new("sh")
+            .args(["-c", &command, "sh"])
+            .arg(daemon.get_program())
+            .args(daemon.get_args())
+            .env_remove("NOTIFY_SOCKET")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        till.adopt(child);
+        for (folder, mode) in [
+            ("run", 0o755),
+            ("run/oplati", 0o755),
+            ("linuxcash/logs", 0o775),
+            ("linuxcash/logs/current", 0o775),
+        ] {
+            let facts = std::fs::metadata(till.path(folder)).unwrap();
+            assert_eq!(facts.permissions().mode() & 0o777, mode, "{umask} {folder}");
+        }
+    }
+}
+
+#[test]
 fn a_daemon_whose_socket_was_removed_ends_and_the_next_takes_its_place() {
     let sim = Sim::start(None);
     let mut till = Till::started(&sim.url, 2, "");

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const DRAIN_EVERY: Duration = Duration::from_secs(5);
 /// Ends a code of HID POS, which has no terminator of its own.
 const LINE_END: &[u8] = b"\r\n";
+/// Who may write into the folder of shared scanners can put his own in their place.
+const FOLDER_MODE: u32 = 0o755;
 
 /// The stable name of a terminal. The kernel gives the terminal's number to somebody else once it is closed: the
 /// name goes before that, if it still leads there.
@@ -81,7 +83,7 @@ pub(super) fn start(
     drop(slave);
     rustix::fs::chmod(&node, Mode::from_raw_mode(0o660))?;
     give_to_tills(&node, folder);
-    std::fs::create_dir_all(folder)?;
+    crate::folders::make(folder, FOLDER_MODE)?;
     let link = folder.join(name);
     match std::fs::remove_file(&link) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
