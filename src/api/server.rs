@@ -35,7 +35,7 @@ const EARLY_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Waiting calls look into the journal so many at a time: a change that many wait for keeps no acting call from it.
 const MAX_WAITING_READS: usize = 2;
 /// So many calls look into files at a time: on a disk that does not answer each keeps a thread, and health needs one.
-const MAX_DISK_READS: usize = 64;
+pub(super) const MAX_DISK_READS: usize = 64;
 /// At the end calls get this time to finish.
 const FAREWELL: Duration = Duration::from_secs(3);
 

@@ -107,3 +107,35 @@ async fn what_after_may_be_is_said_with_its_name() {
         }
     }
 }
+
+#[test]
+fn calls_that_wait_for_a_disk_leave_a_thread_to_health() {
+    use crate::api::server::MAX_DISK_READS;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_DISK_READS + 1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let bench = Bench::new().await;
+        let shelf = bench.shelf.clone();
+        let (let_go, is_let_go) = std::sync::mpsc::channel::<()>();
+        let (held, is_held) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _hangs = shelf.lock();
+            held.send(()).unwrap();
+            let _ = is_let_go.recv();
+        });
+        is_held.recv().unwrap();
+        let mut callers = Vec::new();
+        for _ in 0..2 * MAX_DISK_READS {
+            let mut caller = UnixStream::connect(&bench.socket).await.unwrap();
+            let request = b"GET /v1/operations/w HTTP/1.1\r\nHost: x\r\n\r\n";
+            caller.write_all(request).await.unwrap();
+            callers.push(caller);
+        }
+        let answer = bench.trusted("GET", "/v1/health", "").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        drop(let_go);
+    });
+}
