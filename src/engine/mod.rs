@@ -244,6 +244,9 @@ impl<S: Storage> Engine<S> {
         }
         self.pulse_at = now.mono + PULSE_INTERVAL;
         self.secure_room();
+        if self.gone {
+            return true;
+        }
         self.retention
             .pass(&mut self.storage, self.core.service_clock(), now);
         if self.log_is_stale {

@@ -51,7 +51,10 @@ struct Disk {
     /// What becomes of the next commits.
     faults: VecDeque<Fault>,
     has_room: bool,
+    /// The file was removed.
+    is_gone: bool,
     reserves_used: u32,
+    logs_emptied: u32,
     /// What every purge was to remove.
     purged: Vec<Timestamp>,
 }
@@ -91,6 +94,9 @@ impl Storage for Disk {
     }
 
     fn secure_room(&mut self) -> Result<(), JournalError> {
+        if self.is_gone {
+            return Err(Fault::Gone.error());
+        }
         if self.has_room {
             return Ok(());
         }
@@ -111,6 +117,7 @@ impl Storage for Disk {
     }
 
     fn empty_log(&mut self) -> bool {
+        self.logs_emptied += 1;
         self.journal.empty_log()
     }
 
@@ -159,7 +166,9 @@ fn engine() -> Engine<Disk> {
         control: Connection::open(&name).unwrap(),
         faults: VecDeque::new(),
         has_room: true,
+        is_gone: false,
         reserves_used: 0,
+        logs_emptied: 0,
         purged: Vec::new(),
     };
     Engine::start(settings(), disk, now(0)).unwrap().0
@@ -306,6 +315,16 @@ fn a_journal_that_is_gone_lets_nothing_out_any_more() {
     assert!(engine.is_gone() && outcome.effects.is_empty());
     assert!(engine.retry(now(3)).effects.is_empty());
     assert_eq!(state(&engine, "s"), Some(State::InProgress));
+}
+
+#[test]
+fn a_pulse_that_finds_the_journal_gone_touches_nothing_of_it() {
+    let mut engine = with_an_old_sale(0);
+    confirm(&mut engine, now(3));
+    engine.storage.is_gone = true;
+    assert!(engine.pulse(now(3)) && engine.is_gone());
+    let disk = engine.storage();
+    assert_eq!((disk.logs_emptied, disk.purged.len()), (0, 0));
 }
 
 #[test]

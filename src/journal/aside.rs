@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::JournalError;
+use super::reserve::Reserve;
+use super::{JournalError, reserve};
 
 /// Beside the journal.
 const FOLDER: &str = "journal.damaged";
@@ -20,7 +21,8 @@ pub(super) fn refuse_if_kept(journal: &Path) -> Result<(), JournalError> {
 }
 
 /// What tells that a journal was where an empty file or none is now. SQLite would begin a new
-/// database there, and remove the write-ahead log of the old one.
+/// database there, and remove the write-ahead log of the old one. An empty log tells as much as a full one: a
+/// journal's orderly end empties it.
 pub(super) fn lost_content(journal: &Path) -> Option<&'static str> {
     let length = |ending: &str| {
         let file = std::fs::metadata(beside(journal, ending)).ok();
@@ -28,8 +30,13 @@ pub(super) fn lost_content(journal: &Path) -> Option<&'static str> {
     };
     let has_log = length("-wal").is_some_and(|length| length > 0);
     match length("") {
-        None if has_log => Some("the file is missing, but its write-ahead log is not"),
-        Some(0) if has_log || length(super::reserve::ENDING).is_some() => Some("the file is empty"),
+        None if length("-wal").is_some() => {
+            Some("the file is missing, but its write-ahead log is not")
+        }
+        None if length("-shm").is_some() || length(reserve::ENDING).is_some() => {
+            Some("the file is missing, but what lay beside it is not")
+        }
+        Some(0) if has_log || length(reserve::ENDING).is_some() => Some("the file is empty"),
         None | Some(_) => None,
     }
 }
@@ -60,5 +67,7 @@ pub(super) fn keep(journal: &Path) -> Result<PathBuf, JournalError> {
             std::fs::rename(&from, folder.join(name)).map_err(failed)?;
         }
     }
+    // It holds nothing, and beside no journal it would tell of one that is missing.
+    Reserve::beside(journal).give_up();
     Ok(folder)
 }

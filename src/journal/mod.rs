@@ -19,6 +19,7 @@ mod aside;
 mod error;
 mod inspect;
 mod lock;
+mod place;
 mod reader;
 mod reserve;
 mod row;
@@ -40,6 +41,7 @@ pub use error::JournalError;
 use error::{reading, writing};
 pub use inspect::{Inspected, inspect};
 pub use lock::{Lock, stopping_holder};
+use place::identity;
 pub use reader::{Reader, ShiftReader};
 use reserve::Reserve;
 use row::{COLUMNS, parse, read_row};
@@ -115,6 +117,7 @@ impl Journal {
         }
         make_private(path).map_err(prepare)?;
         let connection = Connection::open(path).map_err(open)?;
+        place::keep_log_at_close(&connection).map_err(open)?;
         connection.busy_timeout(BUSY_WAIT).map_err(open)?;
         connection
             .pragma_update(None, "journal_mode", "WAL")
@@ -193,39 +196,6 @@ impl Journal {
         transaction.commit().map_err(writing)?;
         self.operations += added;
         Ok(())
-    }
-
-    /// Empties the write-ahead log, where the codes of an operation that is over still stand though
-    /// their rows do not hold them any more; whether that is done. Waits for nobody: while somebody
-    /// reads, the log stays.
-    pub fn empty_log(&mut self) -> bool {
-        let busy = self.connection.busy_timeout(Duration::ZERO).and_then(|()| {
-            let query = "PRAGMA wal_checkpoint(TRUNCATE)";
-            self.connection
-                .query_row(query, [], |row| row.get::<_, i64>(0))
-        });
-        if let Err(error) = self.connection.busy_timeout(BUSY_WAIT) {
-            tracing::error!(%error, "The journal's patience cannot be set");
-        }
-        match busy {
-            Ok(busy) => busy == 0,
-            Err(error) => {
-                tracing::debug!(%error, "The write-ahead log is not emptied now");
-                false
-            }
-        }
-    }
-
-    /// A removed file takes writes as gladly as any other, and loses them.
-    fn check_place(&self) -> Result<(), JournalError> {
-        match &self.file {
-            Some(file) if identity(&self.path).ok() != Some(file.identity) => {
-                Err(JournalError::Gone {
-                    path: self.path.clone(),
-                })
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     /// Secures room for the end of an operation.
@@ -489,23 +459,6 @@ impl Journal {
         self.operations = self.operations.saturating_sub(u64::from(removed));
         Ok(removed)
     }
-
-    /// Moves the write-ahead log into the file, so that a copy of the file alone is whole. The journal's lock
-    /// is the caller's from now on: requests may be under way yet, and who starts meanwhile would take
-    /// them for ended and their absence for conclusive.
-    pub fn close(self) -> Option<Lock> {
-        if let Err(error) = self
-            .connection
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-        {
-            tracing::warn!(%error, "The journal's write-ahead log stays");
-        }
-        let mut lock = self.file.map(|file| file.lock);
-        if let Some(lock) = &mut lock {
-            lock.note_stopping();
-        }
-        lock
-    }
 }
 
 /// Operations know what was bought and by whom: no access for others.
@@ -517,11 +470,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
         .mode(0o600)
         .open(path);
     match made {
-        Ok(_) => {
-            // The reserve of a journal that a person took away tells nothing of this one.
-            Reserve::beside(path).give_up();
-            Ok(())
-        }
+        Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
@@ -554,12 +503,6 @@ fn check(connection: &Connection, path: &Path) -> Result<(), JournalError> {
     })
 }
 
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let facts = std::fs::metadata(path)?;
-    Ok((facts.dev(), facts.ino()))
-}
-
 fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
     let sql = format!("SELECT {COLUMNS} FROM operations WHERE id = ?1");
     let row = connection
@@ -577,6 +520,7 @@ fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(open)?;
+    place::keep_log_at_close(&connection).map_err(open)?;
     connection.busy_timeout(BUSY_WAIT).map_err(open)?;
     Ok(connection)
 }

@@ -350,6 +350,7 @@ fn a_journal_without_its_content_is_kept_aside_with_its_log() {
     let reserve = folder.path().join("journal.sqlite3.reserve");
     assert!(!written.is_empty() && reserve.exists());
     for (file_stays, log) in [(true, true), (false, true), (true, false)] {
+        std::fs::write(&reserve, "").unwrap();
         drop(std::fs::remove_file(&path));
         drop(std::fs::remove_file(&wal));
         if file_stays {
@@ -372,11 +373,65 @@ fn a_journal_without_its_content_is_kept_aside_with_its_log() {
         std::fs::remove_dir_all(folder.path().join("journal.damaged")).unwrap();
     }
     // A person took the journal away: a new one is begun, and its first moments are no damage.
-    drop(std::fs::remove_file(&wal));
-    assert!(reserve.exists());
+    assert!(
+        !reserve.exists(),
+        "it would tell of a journal that is missing"
+    );
     drop(Journal::open(&path).unwrap());
-    assert!(!reserve.exists());
     assert!(std::fs::metadata(&path).unwrap().len() > 0);
+}
+
+#[test]
+fn what_lies_beside_a_missing_journal_begins_no_other() {
+    for left in ["-wal", "-shm", ".reserve"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite3");
+        let beside = folder.path().join(format!("journal.sqlite3{left}"));
+        std::fs::write(&beside, "").unwrap();
+        let seen = inspect(&path);
+        assert!(matches!(seen, Err(JournalError::Damaged { .. })), "{left}");
+        for _ in 0..2 {
+            let opened = Journal::open(&path);
+            assert!(matches!(opened, Err(JournalError::Aside { .. })), "{left}");
+            assert!(!path.exists() && !beside.exists(), "{left}");
+        }
+        // The remedy that is told.
+        std::fs::remove_dir_all(folder.path().join("journal.damaged")).unwrap();
+        Journal::open(&path).unwrap();
+    }
+}
+
+#[test]
+fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
+    for replaced in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite3");
+        let wal = folder.path().join("journal.sqlite3-wal");
+        drop(Journal::open(&path).unwrap().close());
+        let mut journal = Journal::open(&path).unwrap();
+        let reader = Reader::open(&path).unwrap();
+        let (mut core, _) = core(journal.restore().unwrap());
+        begin(&mut journal, &mut core, "s1", 1);
+        let written = std::fs::read(&wal).unwrap();
+        assert!(!written.is_empty());
+        let copy = folder.path().join("copy");
+        std::fs::copy(&path, &copy).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        if replaced {
+            std::fs::rename(&copy, &path).unwrap();
+        }
+        assert!(!journal.empty_log());
+        drop(journal.close());
+        drop(reader);
+        assert_eq!(std::fs::read(&wal).unwrap(), written);
+        match Journal::open(&path) {
+            Ok(journal) => assert!(replaced && journal.find("s1").unwrap().is_some()),
+            Err(error) => assert!(
+                !replaced && matches!(error, JournalError::Aside { .. }),
+                "{error}"
+            ),
+        }
+    }
 }
 
 #[test]

@@ -81,6 +81,64 @@ fn a_journal_that_cannot_be_opened_refuses_payments_and_says_so() {
     });
 }
 
+/// A paid sale whose cancellation waits in the queue.
+fn with_a_queued_cancellation(sim: &Sim) -> Till {
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    sim.fault(json!({"on": "reversals", "do": "lose_request", "times": 0}));
+    let body = json!({"operation": "s-1"});
+    assert_eq!(till.ask("PUT", "/v1/cancellations/c-1", body).0, 201);
+    wait_for("a queued cancellation", || {
+        let queue = till.ask("GET", "/v1/queue", json!(null)).1;
+        (queue["items"].as_array()?.len() == 1).then_some(())
+    });
+    till
+}
+
+#[test]
+fn a_journal_that_was_replaced_under_the_daemon_forgets_no_queued_cancellation() {
+    // Told to end, or by itself when it notices.
+    for told in [true, false] {
+        let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+        let mut till = with_a_queued_cancellation(&sim);
+        // What backup and editing programs do.
+        let copy = till.path("copy");
+        std::fs::copy(till.path(JOURNAL), &copy).unwrap();
+        std::fs::rename(&copy, till.path(JOURNAL)).unwrap();
+        if told {
+            till.daemon().signal(rustix::process::Signal::TERM);
+        }
+        till.daemon().exit_code();
+        sim.control("DELETE", "/sim/faults", json!(null));
+        till.start();
+        till.until_queue_is_empty();
+        assert_eq!(till.operation("c-1")["state"], "done");
+        assert_eq!(sim.balance(), 0);
+    }
+}
+
+#[test]
+fn a_journal_that_was_removed_under_the_daemon_is_missed_at_the_next_start() {
+    for told in [true, false] {
+        let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+        let mut till = with_a_queued_cancellation(&sim);
+        std::fs::remove_file(till.path(JOURNAL)).unwrap();
+        if told {
+            till.daemon().signal(rustix::process::Signal::TERM);
+        }
+        till.daemon().exit_code();
+        till.start();
+        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        let reason = health["reasons"][0].as_str().unwrap();
+        assert!(
+            health["status"] == "blocked" && reason.contains("journal.damaged"),
+            "{health}"
+        );
+        assert_eq!(till.begin("s-2", 100).0, 507);
+    }
+}
+
 /// A daemon whose folder is on a disk of its own, of that size; and the folder as it sees it.
 fn on_small_disk(till: &mut Till, size: &str) -> PathBuf {
     let folder = till.path("linuxcash/cash/paysystems/oplati");
