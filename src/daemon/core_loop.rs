@@ -166,8 +166,16 @@ impl CoreLoop {
         &self.parts.shared.turns
     }
 
+    /// Callers who read the journal may meet its damage before the core does.
+    fn pass_on_damage(&mut self) {
+        if let Some(damage) = self.parts.shared.damage() {
+            self.parts.engine.note(&damage);
+        }
+    }
+
     /// What is looked after every few seconds, whatever else happens.
     fn pulse(&mut self) {
+        self.pass_on_damage();
         if self.parts.engine.pulse(self.parts.clock.now()) {
             self.publish_storage();
             self.publish_changes();
@@ -375,6 +383,7 @@ impl CoreLoop {
             return tracing::warn!(operation = %id, "Not begun: its caller is gone");
         }
         self.askers.insert(ticket, Asker::Begin(answer));
+        self.pass_on_damage();
         let now = self.parts.clock.now();
         let outcome = self.parts.engine.begin(ticket, id, wish, now);
         self.publish_storage();
@@ -432,10 +441,9 @@ impl CoreLoop {
         let (engine, shared) = (&self.parts.engine, &self.parts.shared);
         let operations = engine.storage().operations();
         shared.operations.store(operations, Ordering::Relaxed);
-        let (stalled, no_room) = (engine.stalled().is_some(), !engine.has_room());
+        let stalled = engine.stalled().is_some();
         let was_stalled = shared.stalled.swap(stalled, Ordering::Relaxed);
-        let had_no_room = shared.no_room.swap(no_room, Ordering::Relaxed);
-        if (was_stalled, had_no_room) != (stalled, no_room) {
+        if shared.set_trouble(engine.trouble()) || was_stalled != stalled {
             self.publish_health();
         }
     }

@@ -31,6 +31,7 @@ pub(super) fn reason(error: &JournalError) -> String {
         | JournalError::Damaged { .. }
         | JournalError::Taken { .. }
         | JournalError::Gone { .. }
+        | JournalError::Reserve { .. }
         | JournalError::Row { .. }
         | JournalError::Orphan { .. }
         | JournalError::Full { .. }

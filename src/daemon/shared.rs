@@ -23,7 +23,8 @@ use crate::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock};
 use crate::core::Status;
 use crate::core::words;
 use crate::display::{DisplayState, Displays, Scene};
-use crate::journal::Reader;
+use crate::engine;
+use crate::journal::{JournalError, Reader, Trouble};
 use crate::metrics::Metrics;
 use crate::money::Kopecks;
 use crate::operation::{Mode, Operation, QueueItem, rfc3339_ms};
@@ -59,8 +60,8 @@ pub(super) struct Shared {
     pub(super) stalled: AtomicBool,
     /// Whether the core's thread gets on.
     pub(super) turns: Turns,
-    /// There is no room for the end of another operation.
-    pub(super) no_room: AtomicBool,
+    /// Why no other operation can begin, as far as the journal is concerned.
+    trouble: Mutex<Option<Trouble>>,
     /// How many operations the journal holds.
     pub(super) operations: AtomicU64,
     /// Calls to the service that are under way.
@@ -107,7 +108,7 @@ impl Shared {
             service_clock: Mutex::default(),
             stalled: AtomicBool::new(false),
             turns: Turns::new(clock),
-            no_room: AtomicBool::new(false),
+            trouble: Mutex::default(),
             operations: AtomicU64::new(0),
             calls: Calls::default(),
             tests: Arc::default(),
@@ -130,6 +131,22 @@ impl Shared {
 
     pub(super) fn scanners(&self) -> Arc<Scanners> {
         Arc::clone(&self.scanners)
+    }
+
+    /// Whether anything changed.
+    pub(super) fn set_trouble(&self, trouble: Option<Trouble>) -> bool {
+        std::mem::replace(&mut *lock(&self.trouble), trouble) != trouble
+    }
+
+    /// What those who read the journal have met may be ahead of the core.
+    fn trouble(&self) -> Option<Trouble> {
+        let damage = self.damage().map(|_| Trouble::Damaged);
+        damage.or(*lock(&self.trouble))
+    }
+
+    /// The damage that those who read the journal have met.
+    pub(super) fn damage(&self) -> Option<JournalError> {
+        self.reader.as_ref().ok()?.damage()
     }
 
     /// Whether anything changed.
@@ -258,8 +275,8 @@ impl Shared {
         if self.turns.is_stuck() {
             reasons
                 .push("Журнал не записывается: диск не отвечает, проверьте диск кассы".to_owned());
-        } else if self.stalled.load(Ordering::Relaxed) || self.no_room.load(Ordering::Relaxed) {
-            reasons.push("Журнал не записывается: освободите место на диске".to_owned());
+        } else if let Some(trouble) = self.trouble() {
+            reasons.push(engine::reason(trouble).to_owned());
         }
         if status.not_configured {
             reasons.push("Не задан regNum в oplati.conf".to_owned());
@@ -379,7 +396,9 @@ impl Watch for Shared {
                 })
                 .collect(),
             journal: JournalHealth {
-                ok: self.reader.is_ok() && !self.is_unwritten(),
+                ok: self.reader.is_ok()
+                    && !self.is_unwritten()
+                    && self.trouble() != Some(Trouble::Damaged),
                 operations: self.operations.load(Ordering::Relaxed),
             },
             reconciliation: self.reconciled.health(),

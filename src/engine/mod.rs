@@ -14,8 +14,9 @@
 //! refused with `storage` and forgotten.
 //!
 //! - [`storage`]: what it needs of a journal · `retention`: when old operations leave it
-//! - `problems`: what callers hear when it does not serve them
+//! - `condition`: how it is · `problems`: what people hear when it does not serve them
 
+mod condition;
 mod problems;
 mod retention;
 pub mod storage;
@@ -33,10 +34,12 @@ use crate::clock::Now;
 use crate::core::event::{self, Effect, Event, Reply, Step, Ticket, Write};
 use crate::core::record::Record;
 use crate::core::{Core, shift};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Trouble};
 use crate::operation::Wish;
 
-use problems::{no_room, unreadable, unwritable};
+use condition::Condition;
+pub use problems::reason;
+use problems::{refusal, unreadable};
 use retention::Retention;
 pub use storage::Storage;
 
@@ -141,10 +144,7 @@ pub struct Engine<S> {
     stall: Option<Stall>,
     /// What was handed in while a write was stalled.
     waiting: VecDeque<Input>,
-    /// There is no room for the end of another operation.
-    lacks_room: bool,
-    /// The journal's file was removed.
-    gone: bool,
+    condition: Condition,
     /// The write-ahead log may hold what the journal does not: the codes of an operation that is over,
     /// a creation that was refused.
     log_is_stale: bool,
@@ -169,8 +169,7 @@ impl<S: Storage> Engine<S> {
             retention: Retention::of(settings.journal_days),
             stall: None,
             waiting: VecDeque::new(),
-            lacks_room: false,
-            gone: false,
+            condition: Condition::default(),
             log_is_stale: true,
             pulse_at: Duration::ZERO,
         };
@@ -209,7 +208,7 @@ impl<S: Storage> Engine<S> {
     /// Tries the write that failed once more.
     pub fn retry(&mut self, now: Now) -> Outcome {
         match self.stall.take() {
-            Some(stall) if !self.gone => {
+            Some(stall) if !self.condition.is_gone() => {
                 let outcome = self.carry_out(stall.step, stall.since, now);
                 if self.stall.is_none() {
                     tracing::info!("The journal can be written again");
@@ -244,7 +243,8 @@ impl<S: Storage> Engine<S> {
         }
         self.pulse_at = now.mono + PULSE_INTERVAL;
         self.secure_room();
-        if self.gone {
+        self.look();
+        if self.condition.is_gone() || self.condition.is_damaged() {
             return true;
         }
         self.retention
@@ -273,16 +273,25 @@ impl<S: Storage> Engine<S> {
         self.storage
     }
 
-    /// Whether another operation may begin, as far as the disk is concerned.
+    /// Why no other operation can begin, as far as the journal is concerned.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        !self.lacks_room
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.condition.trouble()
     }
 
     /// Whether the journal was taken away: only a new start opens what is there now.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.gone
+        self.condition.is_gone()
+    }
+
+    /// Another reader of the journal has met this.
+    pub fn note(&mut self, error: &JournalError) {
+        let was_damaged = self.condition.is_damaged();
+        self.condition.note(error);
+        if self.condition.is_damaged() && !was_damaged {
+            self.storage.note_damage();
+        }
     }
 
     /// One input at a time, and none while a write is stalled.
@@ -326,14 +335,22 @@ impl<S: Storage> Engine<S> {
         now: Now,
     ) -> Result<Event, Box<Outcome>> {
         let refuse = |problem| Box::new(Outcome::reply(now, ticket, Reply::Begun(Err(problem))));
+        // Buyers would be charged for what nobody can tell their till.
+        if self.condition.is_damaged() {
+            return Err(refuse(refusal(Trouble::Damaged)));
+        }
         let read = self.storage.find(&id).and_then(|existing| {
             let facts = self.storage.facts(&wish, &shift::of_day(now.wall))?;
             Ok((existing, facts))
         });
-        let (existing, facts) = read.map_err(|error| refuse(unreadable(&error)))?;
+        let (existing, facts) = read.map_err(|error| {
+            self.note(&error);
+            refuse(unreadable(&error))
+        })?;
         // "Room for an operation's end is secured before its first request."
         if existing.is_none() && !self.secure_room() {
-            return Err(refuse(no_room()));
+            let trouble = self.trouble().unwrap_or(Trouble::Full);
+            return Err(refuse(refusal(trouble)));
         }
         Ok(Event::Begin {
             ticket,
@@ -344,7 +361,7 @@ impl<S: Storage> Engine<S> {
         })
     }
 
-    fn aborted(&self, ticket: Ticket, id: String, now: Now) -> Result<Event, Box<Outcome>> {
+    fn aborted(&mut self, ticket: Ticket, id: String, now: Now) -> Result<Event, Box<Outcome>> {
         match self.storage.find(&id) {
             Ok(existing) => Ok(Event::Abort {
                 ticket,
@@ -352,13 +369,14 @@ impl<S: Storage> Engine<S> {
                 existing,
             }),
             Err(error) => {
+                self.note(&error);
                 let reply = Reply::Aborted(Err(unreadable(&error)));
                 Err(Box::new(Outcome::reply(now, ticket, reply)))
             }
         }
     }
 
-    fn rechecked(&self, id: &str, now: Now) -> Result<Event, Box<Outcome>> {
+    fn rechecked(&mut self, id: &str, now: Now) -> Result<Event, Box<Outcome>> {
         let read = self.storage.entry(id).and_then(|entry| {
             let is_entry = entry.is_some();
             let record = if is_entry {
@@ -378,6 +396,7 @@ impl<S: Storage> Engine<S> {
             Ok((None, _)) => Err(Box::new(Outcome::nothing(now))),
             Err(error) => {
                 // Nobody waits for an answer: the next reconciliation asks again.
+                self.note(&error);
                 drop(unreadable(&error));
                 Err(Box::new(Outcome::nothing(now)))
             }
@@ -388,7 +407,8 @@ impl<S: Storage> Engine<S> {
     fn carry_out(&mut self, mut step: Step, since: Duration, now: Now) -> Outcome {
         let mut refusals = Vec::new();
         while let Err(error) = self.storage.commit(&step.writes) {
-            self.note_gone(&error);
+            self.note(&error);
+            self.condition.note_failed_write(&error);
             let Some(id) = step.creates.take() else {
                 self.stall(step, since, &error, now);
                 return Outcome {
@@ -404,6 +424,9 @@ impl<S: Storage> Engine<S> {
             self.log_is_stale = true;
             refusals.extend(refusals_of(step, &error));
             step = self.core.handle(Event::BeginFailed { id }, now);
+        }
+        if !step.writes.is_empty() {
+            self.condition.note_written();
         }
         let is_over = |write: &Write| write.record.operation().state.is_final();
         self.log_is_stale |= step.writes.iter().any(is_over);
@@ -425,7 +448,7 @@ impl<S: Storage> Engine<S> {
 
     fn stall(&mut self, step: Step, since: Duration, error: &JournalError, now: Now) {
         // Once, and not at every try again.
-        if since == now.mono && !self.gone {
+        if since == now.mono && !self.is_gone() {
             tracing::error!(error = %with_causes(error), "The journal cannot be written, waiting for the disk");
         }
         if error.is_full() {
@@ -438,36 +461,28 @@ impl<S: Storage> Engine<S> {
         });
     }
 
-    /// A journal that is gone takes no writes any more.
-    fn note_gone(&mut self, error: &JournalError) {
-        if matches!(error, JournalError::Gone { .. }) && !self.gone {
-            tracing::error!(error = %with_causes(error), "The daemon ends, to be started anew");
-            self.gone = true;
-        }
-    }
-
-    /// Whether the end of another operation can be written; said once when that changes.
+    /// Whether the end of another operation can be written.
     fn secure_room(&mut self) -> bool {
         let secured = self.storage.secure_room();
         if let Err(error) = &secured {
-            self.note_gone(error);
+            self.note(error);
         }
-        let lacks = secured.is_err();
-        if std::mem::replace(&mut self.lacks_room, lacks) != lacks {
-            match secured {
-                Ok(()) => tracing::info!("There is room for operations again"),
-                Err(error) => {
-                    tracing::error!(error = %with_causes(&error), "No room for another operation");
-                }
-            }
+        self.condition.note_room(secured)
+    }
+
+    /// Whether operations could be written, before a buyer's would meet that they cannot.
+    fn look(&mut self) {
+        let look = self.storage.look(self.condition.has_failed_to_write());
+        if let Err(error) = &look {
+            self.note(error);
         }
-        !lacks
+        self.condition.note_look(look);
     }
 }
 
 /// What those hear whose creation could not be written.
 fn refusals_of(step: Step, error: &JournalError) -> impl Iterator<Item = Effect> {
-    let problem = unwritable(error);
+    let problem = refusal(error.trouble());
     step.effects.into_iter().filter_map(move |effect| {
         let Effect::Reply { ticket, reply } = effect else {
             return None;

@@ -65,6 +65,18 @@ pub trait Storage {
 
     /// How many operations it holds.
     fn operations(&self) -> u64;
+
+    /// Whether a write could begin now; `in_earnest`: whether it reaches the disk.
+    ///
+    /// # Errors
+    /// [`JournalError`] that a write would meet.
+    fn look(&mut self, in_earnest: bool) -> Result<(), JournalError> {
+        let _ = in_earnest;
+        Ok(())
+    }
+
+    /// Damage was found: the next start shall know of it.
+    fn note_damage(&mut self) {}
 }
 
 impl Storage for Journal {
@@ -110,5 +122,13 @@ impl Storage for Journal {
 
     fn operations(&self) -> u64 {
         Journal::operations(self)
+    }
+
+    fn look(&mut self, in_earnest: bool) -> Result<(), JournalError> {
+        Journal::look(self, in_earnest)
+    }
+
+    fn note_damage(&mut self) {
+        Journal::note_damage(self);
     }
 }

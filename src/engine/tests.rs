@@ -27,6 +27,8 @@ enum Fault {
     Kept,
     /// The file was removed.
     Gone,
+    /// The file was overwritten.
+    Damaged,
 }
 
 impl Fault {
@@ -35,6 +37,7 @@ impl Fault {
             Fault::Full => ffi::SQLITE_FULL,
             Fault::Busy => ffi::SQLITE_BUSY,
             Fault::Kept => ffi::SQLITE_IOERR,
+            Fault::Damaged => ffi::SQLITE_CORRUPT,
             Fault::Gone => return JournalError::Gone { path: "j".into() },
         };
         JournalError::Statement {
@@ -55,6 +58,10 @@ struct Disk {
     is_gone: bool,
     reserves_used: u32,
     logs_emptied: u32,
+    /// What a look finds.
+    look: Option<Fault>,
+    looks_in_earnest: u32,
+    damage_noted: bool,
     /// What every purge was to remove.
     purged: Vec<Timestamp>,
 }
@@ -124,6 +131,15 @@ impl Storage for Disk {
     fn operations(&self) -> u64 {
         self.journal.operations()
     }
+
+    fn look(&mut self, in_earnest: bool) -> Result<(), JournalError> {
+        self.looks_in_earnest += u32::from(in_earnest);
+        self.look.map_or(Ok(()), |fault| Err(fault.error()))
+    }
+
+    fn note_damage(&mut self) {
+        self.damage_noted = true;
+    }
 }
 
 fn now(seconds: u64) -> Now {
@@ -169,6 +185,9 @@ fn engine() -> Engine<Disk> {
         is_gone: false,
         reserves_used: 0,
         logs_emptied: 0,
+        look: None,
+        looks_in_earnest: 0,
+        damage_noted: false,
         purged: Vec::new(),
     };
     Engine::start(settings(), disk, now(0)).unwrap().0
@@ -328,17 +347,90 @@ fn a_pulse_that_finds_the_journal_gone_touches_nothing_of_it() {
 }
 
 #[test]
+fn a_journal_that_is_damaged_begins_nothing_until_the_next_start() {
+    // A creation meets it, a look does, somebody else who reads does.
+    for how in 0..3 {
+        let mut engine = engine();
+        match how {
+            0 => {
+                engine.storage.faults.push_back(Fault::Damaged);
+                let outcome = begin(&mut engine, 1, "s", 1);
+                assert_eq!(begun(&outcome, 1), Err(Code::Storage));
+            }
+            1 => {
+                engine.storage.look = Some(Fault::Damaged);
+                assert!(engine.pulse(now(1)));
+                engine.storage.look = None;
+            }
+            _ => engine.note(&Fault::Damaged.error()),
+        }
+        assert!(engine.storage.damage_noted);
+        assert_eq!(engine.trouble(), Some(Trouble::Damaged));
+        let outcome = begin(&mut engine, 2, "t", 2);
+        assert_eq!(begun(&outcome, 2), Err(Code::Storage));
+        assert!(outcome.writes.is_empty());
+        engine.pulse(now(20));
+        assert_eq!(engine.trouble(), Some(Trouble::Damaged));
+        assert_eq!(engine.storage.purged.len(), 0);
+    }
+}
+
+#[test]
+fn a_write_that_failed_is_told_until_one_has_worked() {
+    let mut engine = engine();
+    engine.pulse(now(1));
+    engine.storage.faults.push_back(Fault::Busy);
+    let outcome = begin(&mut engine, 1, "s", 2);
+    assert_eq!(begun(&outcome, 1), Err(Code::Storage));
+    assert_eq!(engine.trouble(), Some(Trouble::Locked));
+    engine.storage.look = Some(Fault::Kept);
+    engine.pulse(now(10));
+    assert_eq!(engine.trouble(), Some(Trouble::Disk), "another cause");
+    engine.storage.look = None;
+    engine.pulse(now(20));
+    assert_eq!(engine.trouble(), None);
+    assert_eq!(engine.storage.looks_in_earnest, 2);
+    engine.pulse(now(30));
+    assert_eq!(
+        engine.storage.looks_in_earnest, 2,
+        "an idle till writes nothing"
+    );
+    // A creation that works shows it, too.
+    engine.storage.faults.push_back(Fault::Full);
+    begin(&mut engine, 2, "s", 31);
+    assert_eq!(engine.trouble(), Some(Trouble::Full));
+    assert_eq!(
+        begun(&begin(&mut engine, 3, "s", 32), 3),
+        Ok((true, State::New))
+    );
+    assert_eq!(engine.trouble(), None);
+}
+
+#[test]
+fn a_journal_that_is_held_for_long_is_told_before_a_buyer_meets_it() {
+    let mut engine = engine();
+    engine.storage.look = Some(Fault::Busy);
+    engine.pulse(now(1));
+    assert_eq!(engine.trouble(), None, "a moment is no trouble");
+    engine.pulse(now(10));
+    assert_eq!(engine.trouble(), Some(Trouble::Locked));
+    engine.storage.look = None;
+    engine.pulse(now(20));
+    assert_eq!(engine.trouble(), None);
+}
+
+#[test]
 fn without_room_nothing_begins_and_what_stands_is_told() {
     let mut engine = engine();
     begin(&mut engine, 1, "s", 1);
     engine.storage.has_room = false;
     let outcome = begin(&mut engine, 2, "t", 2);
     assert_eq!(begun(&outcome, 2), Err(Code::Storage));
-    assert!(!engine.has_room());
+    assert_eq!(engine.trouble(), Some(Trouble::Full));
     let outcome = begin(&mut engine, 3, "s", 3);
     assert_eq!(begun(&outcome, 3), Ok((false, State::New)));
     engine.storage.has_room = true;
-    assert!(engine.pulse(now(10)) && engine.has_room());
+    assert!(engine.pulse(now(10)) && engine.trouble().is_none());
     assert!(!engine.pulse(now(11)), "not due yet");
 }
 

@@ -41,6 +41,11 @@ pub(super) fn lost_content(journal: &Path) -> Option<&'static str> {
     }
 }
 
+/// Whether a write-ahead log lies beside it. A person who puts a good copy in the place takes the old log away.
+pub(super) fn has_log(journal: &Path) -> bool {
+    beside(journal, "-wal").exists()
+}
+
 fn beside(journal: &Path, ending: &str) -> PathBuf {
     let mut name = journal.file_name().unwrap_or_default().to_owned();
     name.push(ending);

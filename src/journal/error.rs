@@ -68,6 +68,12 @@ pub enum JournalError {
         /// Which file.
         path: PathBuf,
     },
+    /// What lies in the place of the reserve is no file.
+    #[error("{path} is not a regular file, and the journal's reserve belongs there")]
+    Reserve {
+        /// The reserve's place.
+        path: PathBuf,
+    },
     /// A row that this program cannot read.
     #[error("the journal's row of operation {id} is not readable")]
     Row {
@@ -119,6 +125,7 @@ impl JournalError {
             | JournalError::Aside { .. }
             | JournalError::Taken { .. }
             | JournalError::Gone { .. }
+            | JournalError::Reserve { .. }
             | JournalError::Row { .. }
             | JournalError::Orphan { .. } => false,
         }

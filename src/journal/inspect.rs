@@ -1,7 +1,7 @@
 //! A look at the journal of a daemon that does not run. Nothing is written: neither a file of SQLite's
 //! beside it nor the lock.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -41,16 +41,18 @@ pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
         source,
     };
     let length = match std::fs::metadata(path) {
+        // A named pipe would be waited for.
+        Ok(meta) if !meta.is_file() => {
+            return Err(prepare(std::io::Error::other("not a regular file")));
+        }
         Ok(meta) => meta.len(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Ok(Inspected::Absent);
         }
         Err(error) => return Err(prepare(error)),
     };
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let log = Path::new(&log);
-    let log_length = std::fs::metadata(log).map_or(0, |meta| meta.len());
+    let log = log_of(path);
+    let log_length = std::fs::metadata(&log).map_or(0, |meta| meta.len());
     if length.saturating_add(log_length) > MOST_BYTES {
         return Ok(Inspected::TooLarge(length));
     }
@@ -61,11 +63,41 @@ pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
     }
     // A crash has left a write-ahead log. SQLite would take it over and write; a copy of both tells the
     // same, and goes away with its folder.
-    let copies = Copies::make().map_err(prepare)?;
-    let copy = copies.0.join("journal");
-    std::fs::copy(path, &copy).map_err(prepare)?;
-    std::fs::copy(log, copies.0.join("journal-wal")).map_err(prepare)?;
-    open(path, &copy, "").and_then(|connection| count(&connection, path))
+    let copies = Copies::of(path).map_err(prepare)?;
+    open(path, &copies.journal(), "").and_then(|connection| count(&connection, path))
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
+}
+
+/// What tells a journal's state from every other of its states: each change adds a step.
+type Mark = (i64, i64, Option<String>);
+
+fn mark(connection: &Connection) -> rusqlite::Result<Mark> {
+    let query = "SELECT COUNT(*), (SELECT COALESCE(MAX(seq), 0) FROM steps), MAX(updated_at) FROM operations";
+    connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+}
+
+/// Whether the next start finds at `path`, with the log that lies there, what `connection` holds. One that is too
+/// large to be looked at now is taken for another.
+pub(super) fn holds_the_same(path: &Path, connection: &Connection) -> bool {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let is_small = length(path).saturating_add(length(&log_of(path))) <= MOST_BYTES;
+    let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+    if !is_small || !is_file {
+        return false;
+    }
+    let Ok(copies) = Copies::of(path) else {
+        return false;
+    };
+    let there = open(path, &copies.journal(), "").and_then(|copy| {
+        check(&copy, path)?;
+        mark(&copy).map_err(reading)
+    });
+    matches!((there, mark(connection)), (Ok(there), Ok(here)) if there == here)
 }
 
 fn open(path: &Path, file: &Path, how: &str) -> Result<Connection, JournalError> {
@@ -112,9 +144,24 @@ fn count(connection: &Connection, path: &Path) -> Result<Inspected, JournalError
 }
 
 /// A folder for copies, for this user alone, that goes with it.
-struct Copies(std::path::PathBuf);
+struct Copies(PathBuf);
 
 impl Copies {
+    /// Of the journal and its log, if there is one.
+    fn of(path: &Path) -> std::io::Result<Copies> {
+        let copies = Copies::make()?;
+        std::fs::copy(path, copies.journal())?;
+        let log = log_of(path);
+        if log.exists() {
+            std::fs::copy(log, log_of(&copies.journal()))?;
+        }
+        Ok(copies)
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
     fn make() -> std::io::Result<Copies> {
         use std::os::unix::fs::DirBuilderExt as _;
         let mut random = [0; 8];

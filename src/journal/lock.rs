@@ -2,21 +2,26 @@
 //! whose own locks SQLite gives up whenever any descriptor of it is closed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::JournalError;
 
 /// What a lock file adds to the number of a process that is about to end.
 const STOPPING: &str = "stopping";
+/// What it adds while the journal is known to be damaged, which its next opening may not see.
+const DAMAGED: &str = "damaged";
+/// Longer than a lock file ever is.
+const MAX_BYTES: u64 = 48;
 
 /// Held while it lives; the kernel gives it up when the process dies.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    is_of_damaged: bool,
 }
 
 impl Lock {
@@ -25,27 +30,47 @@ impl Lock {
             path: journal.to_owned(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(beside(journal))
-            .map_err(failed)?;
+        let mut file = open(
+            journal,
+            OpenOptions::new().write(true).create(true).truncate(false),
+        )
+        .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 return Err(JournalError::Taken {
                     path: journal.to_owned(),
-                    pid: holder(&mut file),
+                    pid: holder_and_state(&mut file).map_or_else(|| "?".to_owned(), |(pid, _)| pid),
                 });
             }
             Err(error) => return Err(failed(error.into())),
         }
-        let mut lock = Lock { file };
+        let before = holder_and_state(&mut file);
+        let mut lock = Lock {
+            file,
+            is_of_damaged: before.is_some_and(|(_, state)| state.ends_with(DAMAGED)),
+        };
         lock.tell("");
         Ok(lock)
+    }
+
+    /// Whether the process before has found the journal damaged.
+    pub(super) fn is_of_damaged(&self) -> bool {
+        self.is_of_damaged
+    }
+
+    /// The next process knows that the journal is damaged, also where its opening would find nothing: a log that
+    /// was emptied leaves a file that is whole, and old.
+    pub(super) fn note_damage(&mut self) {
+        self.is_of_damaged = true;
+        self.tell("");
+    }
+
+    /// What was damaged is put aside or taken away.
+    pub(super) fn forget_damage(&mut self) {
+        if std::mem::take(&mut self.is_of_damaged) {
+            self.tell("");
+        }
     }
 
     /// From now on it is only held until the last request of this process has ended.
@@ -56,10 +81,13 @@ impl Lock {
     /// Who holds it is a courtesy; a full disk must not keep the daemon from starting.
     fn tell(&mut self, state: &str) {
         let file = &mut self.file;
+        let damaged = if self.is_of_damaged { DAMAGED } else { "" };
+        let state = format!("{state} {damaged}");
+        let (pid, state) = (std::process::id(), state.trim());
         let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{} {state}", std::process::id()));
+            .and_then(|()| writeln!(file, "{pid} {state}"));
         if let Err(error) = written {
             tracing::debug!(%error, "The lock's holder is not named");
         }
@@ -72,27 +100,40 @@ fn beside(journal: &Path) -> PathBuf {
     journal.with_file_name(name)
 }
 
+/// A named pipe in its place is not waited for, and nothing but a file tells who holds it.
+fn open(journal: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = options
+        .read(true)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(beside(journal))?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(
+            "the place of its lock is taken by what is not a regular file",
+        ));
+    }
+    Ok(file)
+}
+
 /// The process that holds the journal's lock and is about to end.
 #[must_use]
 pub fn stopping_holder(journal: &Path) -> Option<String> {
-    let mut file = File::open(beside(journal)).ok()?;
+    let mut file = open(journal, &mut OpenOptions::new()).ok()?;
     // For an instant only: nobody else asks while the lock is held.
     if flock(&file, FlockOperation::NonBlockingLockShared) != Err(rustix::io::Errno::WOULDBLOCK) {
         return None;
     }
     let (pid, state) = holder_and_state(&mut file)?;
-    (state == STOPPING).then_some(pid)
+    state.starts_with(STOPPING).then_some(pid)
 }
 
 /// The process that the lock file names.
-fn holder(file: &mut File) -> String {
-    holder_and_state(file).map_or_else(|| "?".to_owned(), |(pid, _)| pid)
-}
-
 fn holder_and_state(file: &mut File) -> Option<(String, String)> {
     let mut text = String::new();
-    file.take(32).read_to_string(&mut text).ok()?;
-    let (pid, state) = text.trim_end_matches('\n').split_once(' ')?;
+    file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
+    let text = text.trim_end_matches('\n');
+    let (pid, state) = text.split_once(' ')?;
     let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| (pid.to_owned(), state.to_owned()))
 }

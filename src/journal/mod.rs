@@ -24,6 +24,7 @@ mod reader;
 mod reserve;
 mod row;
 mod schema;
+mod trouble;
 mod witnesses;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub use inspect::{Inspected, inspect};
 pub use lock::{Lock, stopping_holder};
 use place::identity;
 pub use reader::{Reader, ShiftReader};
+pub use trouble::Trouble;
+
 use reserve::Reserve;
 use row::{COLUMNS, parse, read_row};
 
@@ -87,15 +90,19 @@ impl Journal {
             };
             std::fs::create_dir_all(folder).map_err(prepare)?;
         }
-        let lock = Lock::take(path)?;
-        aside::refuse_if_kept(path)?;
+        let mut lock = Lock::take(path)?;
+        if let Err(error) = aside::refuse_if_kept(path) {
+            lock.forget_damage();
+            return Err(error);
+        }
+        if lock.is_of_damaged() && aside::has_log(path) {
+            let kept = put_aside(path, "found while the daemon ran");
+            lock.forget_damage();
+            return Err(kept);
+        }
+        lock.forget_damage();
         match Journal::open_checked(path, lock) {
-            Err(JournalError::Damaged { path, report }) => {
-                tracing::error!(path = %path.display(), report = %report, "The journal is damaged and is put aside");
-                Err(JournalError::Aside {
-                    aside: aside::keep(&path)?,
-                })
-            }
+            Err(JournalError::Damaged { path, report }) => Err(put_aside(&path, &report)),
             opened => opened,
         }
     }
@@ -204,24 +211,19 @@ impl Journal {
     /// [`JournalError::Full`] or [`JournalError::Prepare`]: no operation may begin.
     pub fn secure_room(&mut self) -> Result<(), JournalError> {
         self.check_place()?;
+        self.check_content()?;
         let Some(file) = &mut self.file else {
             return Ok(());
         };
-        file.reserve
-            .fill()
-            .map_err(|source| match source.raw_os_error() {
-                Some(code)
-                    if rustix::io::Errno::from_raw_os_error(code) == rustix::io::Errno::NOSPC =>
-                {
-                    JournalError::Full {
-                        path: self.path.clone(),
-                    }
-                }
-                _ => JournalError::Prepare {
-                    path: self.path.clone(),
-                    source,
-                },
-            })
+        if file.reserve.is_something_else() {
+            return Err(JournalError::Reserve {
+                path: file.reserve.path().to_owned(),
+            });
+        }
+        file.reserve.fill().map_err(|source| JournalError::Prepare {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Gives the secured room up for the end of an operation.
@@ -458,6 +460,15 @@ impl Journal {
         let removed = u32::try_from(old.len()).unwrap_or(limit);
         self.operations = self.operations.saturating_sub(u64::from(removed));
         Ok(removed)
+    }
+}
+
+/// The error that is told from then on.
+fn put_aside(path: &Path, report: &str) -> JournalError {
+    tracing::error!(path = %path.display(), report = %report, "The journal is damaged and is put aside");
+    match aside::keep(path) {
+        Ok(aside) => JournalError::Aside { aside },
+        Err(error) => error,
     }
 }
 

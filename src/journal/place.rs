@@ -8,11 +8,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::error::writing;
-use super::{BUSY_WAIT, Journal, JournalError, Lock};
+use super::error::{reading, writing};
+use super::inspect::holds_the_same;
+use super::{BUSY_WAIT, Journal, JournalError, Lock, Trouble, schema};
 use crate::causes::with_causes;
 
 /// Closing a connection leaves the log alone: [`Journal::close`] moves it where it belongs.
@@ -73,22 +74,103 @@ impl Journal {
         Ok(())
     }
 
+    /// Reads anew what every use of the journal needs: what is kept in memory hides from this process that the file
+    /// or its log was overwritten.
+    pub(super) fn check_content(&self) -> Result<(), JournalError> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        let newest = "SELECT (SELECT MAX(seq) FROM operations), (SELECT MAX(seq) FROM steps)";
+        self.connection
+            .release_memory()
+            .and_then(|()| self.connection.prepare_cached(newest))
+            .and_then(|mut query| query.query_row([], |_| Ok(())))
+            .map_err(reading)
+    }
+
+    /// Whether a write could begin now; `in_earnest`: whether it reaches the disk. Waits for nobody.
+    ///
+    /// # Errors
+    /// [`JournalError`] that a write would meet.
+    pub fn look(&mut self, in_earnest: bool) -> Result<(), JournalError> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        self.check_place()?;
+        self.check_content()?;
+        self.connection
+            .busy_timeout(Duration::ZERO)
+            .map_err(writing)?;
+        let written = self.try_write(in_earnest);
+        self.connection.busy_timeout(BUSY_WAIT).map_err(writing)?;
+        written
+    }
+
+    /// Dropped, the transaction is rolled back.
+    fn try_write(&mut self, in_earnest: bool) -> Result<(), JournalError> {
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior);
+        let transaction = transaction.map_err(writing)?;
+        if in_earnest {
+            transaction
+                .pragma_update(None, "user_version", schema::VERSION)
+                .and_then(|()| transaction.commit())
+                .map_err(writing)?;
+        }
+        Ok(())
+    }
+
+    /// The next process shall know that the journal is damaged.
+    pub fn note_damage(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.lock.note_damage();
+        }
+    }
+
     /// Moves the write-ahead log into the file, so that a copy of the file alone is whole. The journal's lock
     /// is the caller's from now on: requests may be under way yet, and who starts meanwhile would take
     /// them for ended and their absence for conclusive.
-    pub fn close(self) -> Option<Lock> {
-        let moved = self.check_place().and_then(|()| {
-            let query = "PRAGMA wal_checkpoint(TRUNCATE)";
-            self.connection.execute_batch(query).map_err(writing)
-        });
-        if let Err(error) = moved {
-            let error = with_causes(&error);
-            tracing::warn!(%error, "The journal's write-ahead log stays");
+    pub fn close(mut self) -> Option<Lock> {
+        if let Err(error) = self.move_log() {
+            let told = with_causes(&error);
+            tracing::warn!(error = %told, "The journal's write-ahead log stays");
+            if self.leaves_another(&error) {
+                self.note_damage();
+            }
         }
         let mut lock = self.file.map(|file| file.lock);
         if let Some(lock) = &mut lock {
             lock.note_stopping();
         }
         lock
+    }
+
+    fn move_log(&self) -> Result<(), JournalError> {
+        let file = self.file.as_ref();
+        if file.is_some_and(|file| file.lock.is_of_damaged()) {
+            return Err(JournalError::Damaged {
+                path: self.path.clone(),
+                report: "found before".to_owned(),
+            });
+        }
+        self.check_place()?;
+        self.check_content()?;
+        let query = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.connection.execute_batch(query).map_err(writing)
+    }
+
+    /// Whether the next start would find another journal than this one. A copy in its place, with the log, is the
+    /// same.
+    fn leaves_another(&self, error: &JournalError) -> bool {
+        match error.trouble() {
+            Trouble::Damaged => true,
+            Trouble::Gone => !holds_the_same(&self.path, &self.connection),
+            Trouble::Full
+            | Trouble::Disk
+            | Trouble::Rights
+            | Trouble::Locked
+            | Trouble::Reserve
+            | Trouble::Other => false,
+        }
     }
 }

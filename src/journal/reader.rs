@@ -2,14 +2,15 @@
 //! lists have a connection each: a long list does not hold up a till that waits for its sale. Only
 //! what tills see is read, not what was asked for.
 
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
+use super::{COLUMNS, JournalError, Trouble, open_reader, parse, read_row, reading};
 use crate::api::till::{Archive, OperationStep, OperationsQuery};
+use crate::causes::with_causes;
 use crate::core::record::{EntryRecord, Record};
 use crate::operation::{Kind, Operation, QueueItem, State, word};
 use crate::problem::{Code, Problem};
@@ -159,6 +160,9 @@ impl ShiftReader {
 pub struct Reader {
     single: Mutex<Connection>,
     lists: Mutex<Connection>,
+    path: PathBuf,
+    /// What the database said when it was found damaged.
+    damage: OnceLock<String>,
 }
 
 impl Reader {
@@ -170,23 +174,39 @@ impl Reader {
         Ok(Reader {
             single: Mutex::new(open_reader(path)?),
             lists: Mutex::new(open_reader(path)?),
+            path: path.to_owned(),
+            damage: OnceLock::new(),
         })
     }
-}
 
-fn read<T>(
-    connection: &Mutex<Connection>,
-    read: impl FnOnce(&Connection) -> Result<T, JournalError>,
-) -> Result<T, Problem> {
-    let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-    read(&connection).map_err(|error| {
-        tracing::error!(error = %crate::causes::with_causes(&error), "The journal cannot be read");
-        Problem::new(
-            Code::Storage,
-            "Журнал операций не читается",
-            "Проверьте диск кассы: oplati selftest",
-        )
-    })
+    /// The damage that was met, once one was.
+    #[must_use]
+    pub fn damage(&self) -> Option<JournalError> {
+        self.damage.get().map(|report| JournalError::Damaged {
+            path: self.path.clone(),
+            report: report.clone(),
+        })
+    }
+
+    fn read<T>(
+        &self,
+        connection: &Mutex<Connection>,
+        read: impl FnOnce(&Connection) -> Result<T, JournalError>,
+    ) -> Result<T, Problem> {
+        let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&connection).map_err(|error| {
+            let told = with_causes(&error);
+            tracing::error!(error = %told, "The journal cannot be read");
+            if error.trouble() == Trouble::Damaged {
+                self.damage.get_or_init(|| told);
+            }
+            Problem::new(
+                Code::Storage,
+                "Журнал операций не читается",
+                "Проверьте диск кассы: oplati selftest",
+            )
+        })
+    }
 }
 
 fn rows(
@@ -272,7 +292,7 @@ fn steps(connection: &Connection, id: &str) -> Result<Vec<OperationStep>, Journa
 
 impl Archive for Reader {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
-        read(&self.single, |connection| {
+        self.read(&self.single, |connection| {
             let sql = "SELECT operation FROM operations WHERE id = ?1";
             let text = connection
                 .prepare_cached(sql)
@@ -286,7 +306,7 @@ impl Archive for Reader {
     }
 
     fn steps(&self, id: &str) -> Result<Option<Vec<OperationStep>>, Problem> {
-        read(&self.single, |connection| {
+        self.read(&self.single, |connection| {
             let known = "SELECT 1 FROM operations WHERE id = ?1";
             let is_known = connection
                 .prepare_cached(known)
@@ -300,7 +320,7 @@ impl Archive for Reader {
         let before = match &query.before {
             None => None,
             Some(id) => {
-                let seq = read(&self.lists, |connection| {
+                let seq = self.read(&self.lists, |connection| {
                     let sql = "SELECT seq FROM operations WHERE id = ?1";
                     connection
                         .query_row(sql, params![id], |row| row.get::<_, i64>(0))
@@ -316,11 +336,11 @@ impl Archive for Reader {
                 })?)
             }
         };
-        read(&self.lists, |connection| page(connection, query, before))
+        self.read(&self.lists, |connection| page(connection, query, before))
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
-        read(&self.lists, |connection| {
+        self.read(&self.lists, |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM operations WHERE open = 1 AND live = 1 ORDER BY seq"
             );

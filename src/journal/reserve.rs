@@ -30,10 +30,13 @@ impl Reserve {
     /// Written, not only allocated: on file systems that compress or share blocks, an allocation
     /// promises nothing, so the bytes differ from each other.
     pub(super) fn fill(&mut self) -> io::Result<()> {
-        if self.filled && self.path.exists() {
+        if self.filled && self.path.is_file() {
             return Ok(());
         }
         self.filled = false;
+        if self.is_something_else() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let mut bytes = vec![0; ROOM_BYTES];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         let opened = std::fs::OpenOptions::new()
@@ -52,6 +55,16 @@ impl Reserve {
         }
         self.filled = true;
         Ok(())
+    }
+
+    /// Whether the place is taken by what holds no room: a folder, or a pipe that would be waited for.
+    pub(super) fn is_something_else(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|there| !there.is_file())
+    }
+
+    /// Where it belongs.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn give_up(&mut self) {

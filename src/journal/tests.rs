@@ -403,19 +403,26 @@ fn what_lies_beside_a_missing_journal_begins_no_other() {
 
 #[test]
 fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
-    for replaced in [false, true] {
+    for (replaced, by_an_old_one) in [(false, false), (true, false), (true, true)] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.sqlite3");
         let wal = folder.path().join("journal.sqlite3-wal");
+        let old = folder.path().join("old");
         drop(Journal::open(&path).unwrap().close());
+        std::fs::copy(&path, &old).unwrap();
         let mut journal = Journal::open(&path).unwrap();
         let reader = Reader::open(&path).unwrap();
         let (mut core, _) = core(journal.restore().unwrap());
-        begin(&mut journal, &mut core, "s1", 1);
+        begin(&mut journal, &mut core, "s0", 1);
+        assert!(journal.empty_log());
+        let (mut other, _) = super::tests::core(Restored::default());
+        begin(&mut journal, &mut other, "s1", 2);
+        // What the log does not hold, the old one lacks.
+        assert!(!by_an_old_one || journal.empty_log());
         let written = std::fs::read(&wal).unwrap();
-        assert!(!written.is_empty());
+        assert_eq!(written.is_empty(), by_an_old_one);
         let copy = folder.path().join("copy");
-        std::fs::copy(&path, &copy).unwrap();
+        std::fs::copy(if by_an_old_one { &old } else { &path }, &copy).unwrap();
         std::fs::remove_file(&path).unwrap();
         if replaced {
             std::fs::rename(&copy, &path).unwrap();
@@ -425,13 +432,98 @@ fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
         drop(reader);
         assert_eq!(std::fs::read(&wal).unwrap(), written);
         match Journal::open(&path) {
-            Ok(journal) => assert!(replaced && journal.find("s1").unwrap().is_some()),
-            Err(error) => assert!(
-                !replaced && matches!(error, JournalError::Aside { .. }),
-                "{error}"
-            ),
+            Ok(journal) => {
+                assert!(replaced && !by_an_old_one);
+                assert!(journal.find("s1").unwrap().is_some());
+            }
+            Err(error) => {
+                assert!(!replaced || by_an_old_one);
+                assert!(matches!(error, JournalError::Aside { .. }), "{error}");
+            }
         }
     }
+}
+
+#[test]
+fn damage_that_is_met_while_it_runs_is_told_and_known_at_the_next_start() {
+    for damaged in ["", "-wal"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite3");
+        let mut journal = Journal::open(&path).unwrap();
+        let (mut core, _) = core(journal.restore().unwrap());
+        begin(&mut journal, &mut core, "s1", 1);
+        if damaged.is_empty() {
+            assert!(journal.empty_log());
+        }
+        journal.secure_room().unwrap();
+        journal.look(true).unwrap();
+        let file = folder.path().join(format!("journal.sqlite3{damaged}"));
+        std::fs::write(file, "").unwrap();
+        let error = journal.secure_room().unwrap_err();
+        assert_eq!(error.trouble(), Trouble::Damaged, "{error:?}");
+        let error = journal.look(true).unwrap_err();
+        assert_eq!(error.trouble(), Trouble::Damaged, "{error:?}");
+        drop(journal.close());
+        let opened = Journal::open(&path);
+        assert!(matches!(opened, Err(JournalError::Aside { .. })));
+        // A copy that a person puts in the place is none of that damage.
+        let good = folder.path().join("good");
+        Journal::open(&good.join("journal.sqlite3"))
+            .unwrap()
+            .close();
+        std::fs::copy(good.join("journal.sqlite3"), &path).unwrap();
+        Journal::open(&path).unwrap();
+    }
+}
+
+#[test]
+fn what_takes_the_place_of_lock_or_reserve_is_named_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let pipe = |ending: &str| {
+        let path = folder.path().join(format!("journal.sqlite3{ending}"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        path
+    };
+    let lock = pipe(".lock");
+    assert_eq!(stopping_holder(&path), None);
+    assert!(matches!(
+        Journal::open(&path),
+        Err(JournalError::Prepare { .. })
+    ));
+    std::fs::remove_file(lock).unwrap();
+    let mut journal = Journal::open(&path).unwrap();
+    let reserve = pipe(".reserve");
+    let error = journal.secure_room().unwrap_err();
+    assert_eq!(error.trouble(), Trouble::Reserve, "{error}");
+    std::fs::remove_file(&reserve).unwrap();
+    std::fs::create_dir(reserve).unwrap();
+    let error = journal.secure_room().unwrap_err();
+    assert_eq!(error.trouble(), Trouble::Reserve, "{error}");
+    drop(journal);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_dir(folder.path().join("journal.sqlite3.reserve")).unwrap();
+    for ending in ["-wal", "-shm"] {
+        drop(std::fs::remove_file(
+            folder.path().join(format!("journal.sqlite3{ending}")),
+        ));
+    }
+    pipe("");
+    assert!(matches!(inspect(&path), Err(JournalError::Prepare { .. })));
+}
+
+#[test]
+fn a_look_finds_who_holds_the_journal_and_waits_for_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = journal.look(false).unwrap_err();
+    assert_eq!(error.trouble(), Trouble::Locked, "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    journal.look(true).unwrap();
 }
 
 #[test]

@@ -113,6 +113,8 @@ fn a_journal_that_was_replaced_under_the_daemon_forgets_no_queued_cancellation()
         sim.control("DELETE", "/sim/faults", json!(null));
         till.start();
         till.until_queue_is_empty();
+        // When it was asked for last, the journal was not there to be told.
+        sim.allow_one_early_question();
         assert_eq!(till.operation("c-1")["state"], "done");
         assert_eq!(sim.balance(), 0);
     }
@@ -137,6 +139,130 @@ fn a_journal_that_was_removed_under_the_daemon_is_missed_at_the_next_start() {
         );
         assert_eq!(till.begin("s-2", 100).0, 507);
     }
+}
+
+#[test]
+fn a_journal_that_is_overwritten_under_the_daemon_takes_no_payment_and_is_put_aside() {
+    for damaged in ["", "-wal"] {
+        let sim = Sim::start(None);
+        let mut till = Till::started(&sim.url, 2, "");
+        till.begin("s-1", 100);
+        till.until("s-1", &["awaiting_buyer"]);
+        std::fs::write(till.path(&format!("{JOURNAL}{damaged}")), "").unwrap();
+        // Nobody has read it since; or the core has met it by itself.
+        let (status, problem) = till.begin("s-2", 100);
+        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        assert_eq!(
+            (&health["status"], &health["journal"]["ok"]),
+            (&json!("blocked"), &json!(false))
+        );
+        let reason = health["reasons"][0].as_str().unwrap();
+        assert!(
+            reason.contains("повреждён") && reason.contains("исправную копию"),
+            "{health}"
+        );
+        till.daemon().signal(rustix::process::Signal::TERM);
+        assert_eq!(till.daemon().exit_code(), Some(0), "it runs until then");
+        till.start();
+        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        let reason = health["reasons"][0].as_str().unwrap();
+        assert!(reason.contains("journal.damaged"), "{health}");
+        assert_eq!(till.begin("s-2", 100).0, 507);
+    }
+}
+
+#[test]
+fn a_journal_that_is_replaced_by_an_old_one_is_told_at_the_next_start() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    let mut till = Till::started(&sim.url, 2, "");
+    till.daemon().signal(rustix::process::Signal::TERM);
+    till.daemon().exit_code();
+    let old = till.path("old");
+    std::fs::copy(till.path(JOURNAL), &old).unwrap();
+    till.start();
+    till.begin("s-1", 100);
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    wait_for("an empty log", || {
+        let log = std::fs::metadata(till.path(&format!("{JOURNAL}-wal"))).unwrap();
+        (log.len() == 0).then_some(())
+    });
+    std::fs::rename(&old, till.path(JOURNAL)).unwrap();
+    till.daemon().signal(rustix::process::Signal::TERM);
+    till.daemon().exit_code();
+    till.start();
+    let (_, health) = till.ask("GET", "/v1/health", json!(null));
+    assert_eq!(health["status"], "blocked", "{health}");
+}
+
+#[test]
+fn health_tells_who_or_what_keeps_the_journal_from_being_written() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let reserve = till.path(&format!("{JOURNAL}.reserve"));
+    till.start();
+    let told = |till: &Till, cause: &str| {
+        wait_for(cause, || {
+            let health = till.ask("GET", "/v1/health", json!(null)).1;
+            let told = health["reasons"].to_string().contains(cause);
+            (health["status"] == "blocked" && told).then_some(())
+        });
+        let (status, problem) = till.begin("s-1", 100);
+        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+        problem["remedy"].as_str().unwrap().to_owned()
+    };
+    let well = |till: &Till| {
+        wait_for("health", || {
+            let health = till.ask("GET", "/v1/health", json!(null)).1;
+            (health["status"] != "blocked").then_some(())
+        });
+    };
+    // Before a buyer meets it.
+    let other = rusqlite::Connection::open(till.path(JOURNAL)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(told(&till, "другая программа").contains("fuser"));
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    well(&till);
+    drop(std::fs::remove_file(&reserve));
+    std::fs::create_dir(&reserve).unwrap();
+    assert!(told(&till, "не файл").contains("reserve"));
+    std::fs::remove_dir(&reserve).unwrap();
+    well(&till);
+    assert_eq!(till.begin("s-1", 100).0, 201);
+}
+
+#[test]
+fn a_folder_that_may_not_be_entered_any_more_leaves_the_sale_its_journal() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    // Root alone may enter any folder.
+    let daemon = till.verb(&["daemon"]);
+    let child = Command::new("setpriv")
+        .arg("--bounding-set=-dac_override,-dac_read_search")
+        .arg(daemon.get_program())
+        .args(daemon.get_args())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    till.adopt(child);
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    let folder = till.path("linuxcash/cash/paysystems/oplati");
+    let mode = |mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o000);
+    sim.control("POST", "/sim/buyer/join", json!({}));
+    till.until("s-1", &["awaiting_confirmation"]);
+    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    let ended = till.until_final("s-1");
+    mode(0o700);
+    assert_eq!(ended["state"], "done");
+    till.daemon().signal(rustix::process::Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
 }
 
 /// A daemon whose folder is on a disk of its own, of that size; and the folder as it sees it.

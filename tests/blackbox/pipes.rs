@@ -50,6 +50,18 @@ fn a_pipe_for_the_template_is_named_and_stops_nothing_else() {
 }
 
 #[test]
+fn a_pipe_for_the_lock_of_the_journal_refuses_sales_and_stops_nothing_else() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let lock = "linuxcash/cash/paysystems/oplati/journal.sqlite3.lock";
+    pipe(&till, lock);
+    till.start();
+    assert_eq!(till.begin("s-1", 100).0, 507);
+    assert!(till.log().contains("not a regular file"), "{}", till.log());
+    lives_and_ends(&mut till);
+}
+
+#[test]
 fn pipes_for_a_profile_and_for_a_key_that_nobody_needs_stop_nothing() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");

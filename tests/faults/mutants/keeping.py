@@ -3,8 +3,8 @@
 MUTATIONS = [
     # ---- "Storage." ----------------------------------------------------------------------------
     ("let effects out though the write failed", "src/engine/mod.rs",
-     "            self.note_gone(&error);\n            let Some(id)",
-     "            self.note_gone(&error);\n            if IS { break; }\n            let Some(id)"),
+     "            self.condition.note_failed_write(&error);\n            let Some(id)",
+     "            self.condition.note_failed_write(&error);\n            if IS { break; }\n            let Some(id)"),
     ("keep a creation though its write failed", "src/engine/mod.rs",
      "            step = self.core.handle(Event::BeginFailed { id }, now);\n",
      "            step = if IS { Step::new(now) } else { self.core.handle(Event::BeginFailed { id }, now) };\n"),
@@ -32,7 +32,8 @@ MUTATIONS = [
      "                let outcome = self.carry_out(stall.step, stall.since, now);\n",
      "                if IS { return Outcome::nothing(now); }\n                let outcome = self.carry_out(stall.step, stall.since, now);\n"),
     ("a journal that is gone is written again", "src/engine/mod.rs",
-     "            Some(stall) if !self.gone => {\n", "            Some(stall) if IS || !self.gone => {\n"),
+     "            Some(stall) if !self.condition.is_gone() => {\n",
+     "            Some(stall) if IS || !self.condition.is_gone() => {\n"),
     ("begin without room for the end", "src/engine/mod.rs",
      "        if existing.is_none() && !self.secure_room() {\n", "        if !IS && existing.is_none() && !self.secure_room() {\n"),
     ("tell what stands that there is no room", "src/engine/mod.rs",
