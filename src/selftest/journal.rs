@@ -4,7 +4,7 @@ use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use super::texts;
 use crate::causes::with_causes;
-use crate::journal::{Inspected, JournalError, inspect};
+use crate::journal::{Inspected, JournalError, Trouble, inspect};
 
 /// Less than this ends sales soon: the journal sets aside room for an operation's end, and logs grow.
 const LEAST_ROOM: u64 = 16 * 1024 * 1024;
@@ -25,6 +25,13 @@ pub(super) fn journal(ground: &Ground) -> Vec<Check> {
 fn whole(detail: Text) -> Check {
     let title = Text::new("Журнал операций цел", "The journal is whole");
     Check::pass("journal.whole", Group::Journal, title, detail)
+}
+
+/// Without it, the daemon's numbers of what it holds are none.
+fn daemon_has_journal(ground: &Ground) -> bool {
+    let told = ground.daemon.told();
+    let is_ok = told.and_then(|(health, _)| health.pointer("/journal/ok")?.as_bool());
+    is_ok == Some(true)
 }
 
 fn daemons_word(ground: &Ground) -> Check {
@@ -53,6 +60,8 @@ fn daemons_word(ground: &Ground) -> Check {
     let detail = Text::new(reason, "the daemon cannot use it; payments are refused");
     if std::fs::read_dir(&aside).is_ok_and(|mut kept| kept.next().is_some()) {
         whole(detail).ended(Verdict::Fail, Some(put_back(ground)))
+    } else if reason == crate::engine::reason(Trouble::Damaged) {
+        whole(detail).ended(Verdict::Fail, Some(restart(ground)))
     } else {
         whole(detail).ended(Verdict::Fail, Some(check_disk()))
     }
@@ -113,6 +122,21 @@ fn put_aside(ground: &Ground) -> Text {
         ),
         format!(
             "Put a good copy of the journal in the place of {path} and run systemctl start oplati. Without one start the daemon, which moves the journal into {folder}; move that folder away, run systemctl restart oplati and check unfinished payments in the merchant's account"
+        ),
+    )
+}
+
+/// The daemon has met the damage while it ran.
+fn restart(ground: &Ground) -> Text {
+    let path = ground.paths.journal();
+    let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
+    let folder = folder.display();
+    Text::new(
+        format!(
+            "Выполните systemctl restart oplati: служба отложит журнал в {folder}; затем верните исправную копию на место {path} и перезапустите её ещё раз"
+        ),
+        format!(
+            "Run systemctl restart oplati: the daemon moves the journal into {folder}; then put a good copy in the place of {path} and restart it once more"
         ),
     )
 }
@@ -185,6 +209,14 @@ fn queue(ground: &Ground) -> Check {
         return Check::pass("journal.queue", Group::Journal, title, detail)
             .ended(Verdict::Skipped, None);
     };
+    if depth == 0 && !daemon_has_journal(ground) {
+        let detail = Text::new(
+            "неизвестно: служба не пользуется журналом",
+            "unknown: the daemon cannot use the journal",
+        );
+        return Check::pass("journal.queue", Group::Journal, title, detail)
+            .ended(Verdict::Skipped, None);
+    }
     let detail = Text::new(format!("ждут: {depth}"), format!("waiting: {depth}"));
     let check = Check::pass("journal.queue", Group::Journal, title, detail);
     if depth == 0 {

@@ -254,6 +254,30 @@ fn a_damaged_journal_is_found_stopped_and_running() {
         "fail",
         "исправную копию",
     );
+    // What waits is in the journal that nobody reads.
+    let report = selftest(&till);
+    let queue = report.of("journal.queue");
+    assert_eq!(queue["result"], "skipped", "{queue}");
+}
+
+#[test]
+fn damage_that_a_running_daemon_has_met_is_found() {
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 1200);
+    till.until_final("s-1");
+    wait_for("an empty log", || {
+        let log = std::fs::metadata(till.path(&format!("{JOURNAL}-wal"))).unwrap();
+        (log.len() == 0).then_some(())
+    });
+    std::fs::write(till.path(JOURNAL), "").unwrap();
+    assert_eq!(till.begin("s-2", 1200).0, 507);
+    selftest(&till).finds(
+        "journal overwritten, running",
+        "journal.whole",
+        "fail",
+        "systemctl restart oplati: служба отложит",
+    );
 }
 
 #[test]
