@@ -17,7 +17,8 @@ pub const UNAVAILABLE: u8 = 69;
 pub const SOFTWARE: u8 = 70;
 /// `EX_IOERR`: a file or a pipe could not be read or written.
 pub const IO: u8 = 74;
-/// `EX_TEMPFAIL`: worth another try: a port or socket is taken, the contact was lost midway.
+/// `EX_TEMPFAIL`: worth another try: a port or socket is taken, the contact was lost midway, the daemon ended to
+/// be started anew.
 pub const TEMPFAIL: u8 = 75;
 /// `EX_NOPERM`: the rights do not suffice.
 pub const NOPERM: u8 = 77;

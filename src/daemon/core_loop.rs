@@ -154,6 +154,9 @@ impl CoreLoop {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+        if self.parts.engine.is_gone() {
+            self.parts.shared.starts_anew.store(true, Ordering::Release);
+        }
         // Who still waits hears now, and not after the journal is closed.
         drop(std::mem::take(&mut self.askers));
         drop(commands);

@@ -108,6 +108,9 @@ pub enum DaemonError {
     /// A part that everything depends on ended by itself.
     #[error("a vital part ended by itself; see the log")]
     PartDied,
+    /// What it works with has changed places: a new start finds it.
+    #[error("the daemon ended to be started anew; see the log")]
+    StartsAnew,
 }
 
 impl DaemonError {
@@ -119,7 +122,8 @@ impl DaemonError {
                 exit::CONFIG
             }
             DaemonError::Listen(ListenError::Taken { .. })
-            | DaemonError::Journal(JournalError::Taken { .. }) => exit::TEMPFAIL,
+            | DaemonError::Journal(JournalError::Taken { .. })
+            | DaemonError::StartsAnew => exit::TEMPFAIL,
             DaemonError::Listen(ListenError::Token { .. }) => exit::CONFIG,
             DaemonError::Journal(_) | DaemonError::Listen(ListenError::Bind { .. }) => exit::IO,
             DaemonError::System { .. } | DaemonError::PartDied => exit::SOFTWARE,
@@ -284,8 +288,11 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
                 devices::PassOn::new(shared.scanners()),
                 watchdog,
             );
-            Box::pin(async {
-                refused.await;
+            let shared = shared.clone();
+            Box::pin(async move {
+                if refused.await {
+                    shared.starts_anew.store(true, Ordering::Release);
+                }
                 None
             })
         }
@@ -378,14 +385,23 @@ impl Daemon {
         &self.token_file
     }
 
-    /// Whether a part that everything depends on has ended by itself, or nobody can reach it any more.
+    /// Why it cannot go on: a part that everything depends on has ended, or nobody can reach it any more.
     #[must_use]
-    pub fn failed(&self) -> bool {
-        let unreachable = !self.socket_is_there();
-        if unreachable {
-            tracing::error!(socket = %self.socket.display(), "The socket was removed: no till can call");
+    pub fn failure(&self) -> Option<DaemonError> {
+        // What the core's thread says of its end stands before the thread has ended.
+        let core_ended = self.core.is_finished();
+        if self.shared.starts_anew.load(Ordering::Acquire) {
+            return Some(DaemonError::StartsAnew);
         }
-        unreachable || self.core.is_finished() || self.http.is_finished()
+        if core_ended || self.http.is_finished() {
+            tracing::error!("A vital part ended by itself");
+            return Some(DaemonError::PartDied);
+        }
+        if !self.socket_is_there() {
+            tracing::error!(socket = %self.socket.display(), "The socket was removed: no till can call, the daemon ends, to be started anew");
+            return Some(DaemonError::StartsAnew);
+        }
+        None
     }
 
     /// Whether the socket is there, and the one that this daemon made.

@@ -41,10 +41,9 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         loop {
             tokio::select! {
                 () = signals.end() => break,
-                _ = look.tick() => if daemon.failed() {
-                    tracing::error!("A vital part ended by itself");
+                _ = look.tick() => if let Some(failure) = daemon.failure() {
                     daemon.stop();
-                    return Err(DaemonError::PartDied);
+                    return Err(failure);
                 },
             }
         }

@@ -49,7 +49,8 @@ fn problem(reason: &str) -> Problem {
     )
 }
 
-/// Answers every command with the reason, until the journal can be opened or the daemon is stopped.
+/// Answers every command with the reason, until the journal can be opened or the daemon is stopped. Answers
+/// whether it can be opened: only a new start takes up what it holds.
 pub(super) async fn refuse(
     path: PathBuf,
     reason: String,
@@ -58,18 +59,18 @@ pub(super) async fn refuse(
     mut stop: watch::Receiver<bool>,
     mut pass_on: PassOn,
     watchdog: Watchdog,
-) {
+) -> bool {
     let mut again = tokio::time::interval(AGAIN);
     again.tick().await;
     loop {
         tokio::select! {
-            _ = stop.changed() => return,
+            _ = stop.changed() => return false,
             Some(command) = commands.recv() => answer(command, &problem(&reason)),
             Some(inbound) = inbound.recv() => pass(inbound, &mut pass_on),
             _ = again.tick() => {
                 if Journal::open(&path).is_ok() {
                     tracing::info!("The journal can be opened: the daemon ends, to be started anew");
-                    return;
+                    return true;
                 }
             }
         }

@@ -60,6 +60,8 @@ pub(super) struct Shared {
     pub(super) stalled: AtomicBool,
     /// Whether the core's thread gets on.
     pub(super) turns: Turns,
+    /// The daemon ends on purpose: a new start finds another journal.
+    pub(super) starts_anew: AtomicBool,
     /// Why no other operation can begin, as far as the journal is concerned.
     trouble: Mutex<Option<Trouble>>,
     /// How many operations the journal holds.
@@ -108,6 +110,7 @@ impl Shared {
             service_clock: Mutex::default(),
             stalled: AtomicBool::new(false),
             turns: Turns::new(clock),
+            starts_anew: AtomicBool::new(false),
             trouble: Mutex::default(),
             operations: AtomicU64::new(0),
             calls: Calls::default(),

@@ -94,7 +94,8 @@ impl World {
     /// Whether a vital part of the daemon died.
     #[must_use]
     pub fn failed(&self) -> bool {
-        self.daemon.as_ref().is_none_or(Daemon::failed)
+        let daemon = self.daemon.as_ref();
+        daemon.is_none_or(|daemon| daemon.failure().is_some())
     }
 
     /// Why nothing works any more, if somebody removed the demonstration's folder, a cleaner of

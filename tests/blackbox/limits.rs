@@ -172,7 +172,8 @@ fn a_journal_that_was_removed_ends_the_daemon_instead_of_losing_sales() {
         refused.contains(&(status, problem["code"].as_str())),
         "{status} {problem}"
     );
-    assert_ne!(till.daemon().exit_code(), Some(0));
+    assert_eq!(till.daemon().exit_code(), Some(75));
+    assert!(!till.log().contains("by itself"), "{}", till.log());
     assert!(
         till.log()
             .contains("was removed or replaced while the daemon ran")
@@ -214,7 +215,8 @@ fn a_daemon_whose_socket_was_removed_ends_and_the_next_takes_its_place() {
     let sim = Sim::start(None);
     let mut till = Till::started(&sim.url, 2, "");
     std::fs::remove_file(till.path("run/oplati/till.sock")).unwrap();
-    assert_ne!(till.daemon().exit_code(), Some(0));
+    assert_eq!(till.daemon().exit_code(), Some(75));
+    assert!(!till.log().contains("by itself"), "{}", till.log());
     till.start();
     assert_eq!(till.begin("s-1", 100).0, 201);
 }
