@@ -259,6 +259,30 @@ fn what_a_late_refund_takes_beyond_the_rest_is_not_given_back_by_another() {
 }
 
 #[test]
+fn a_refund_that_waited_is_not_sent_once_a_late_one_has_taken_its_part() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 1500);
+    world.run_due();
+    world.answer(Fate::Late(7200));
+    world.live_on(23 * 60 * MINUTE + 30 * MINUTE);
+    world.refund("r2", "s", 500);
+    let unsent = world.first_record("r2");
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    world.journal.insert("r2".into(), unsent);
+    // The last recheck of the first one is due when the till is there again.
+    world.crash(40 * MINUTE);
+    world.live_on(HOUR);
+    assert_eq!(world.state("r2"), State::Failed);
+    let error = world.operation("r2").error.as_ref().unwrap();
+    assert_eq!(error.code, ErrorCode::Invalid);
+    let paid = world.operation("s").payment_id.unwrap();
+    assert_eq!(world.service.reversed(paid), 1500);
+    let sale = world.operation("s");
+    assert_eq!((sale.left.unwrap().0, sale.overdrawn.0), (499, 0));
+}
+
+#[test]
 fn an_absent_refund_that_is_reported_is_a_difference_and_asked_for_again() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
