@@ -70,7 +70,7 @@ fn what_is_done_to_the_socket_beside_moving_it_does_no_harm() {
     std::fs::remove_file(&socket).unwrap();
     assert_eq!(
         till.daemon().exit_code(),
-        Some(70),
+        Some(75),
         "one that is gone ends it"
     );
 }
