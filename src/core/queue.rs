@@ -47,6 +47,7 @@ use crate::core::sale::Phase;
 use crate::core::targets::{give_back_to_left, take_from_left};
 use crate::core::{Core, shift, words};
 use crate::display::Scene;
+use crate::money::Kopecks;
 use crate::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};
 use crate::problem::{Code, Problem, seed};
 use crate::service::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
@@ -331,6 +332,24 @@ impl Core {
         is_gone.then(|| sale.id.clone())
     }
 
+    /// A cancellation is asked for once more, and an earlier refund was found meanwhile that has taken more than
+    /// the rest: "never more than is left". The service would refuse the sum of before.
+    fn lower_to_rest(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+        let of = entry.record.operation.of.clone();
+        let sale = of.as_ref().and_then(|of| self.held.get(of));
+        let overdrawn = sale.map_or(Kopecks::ZERO, |sale| sale.operation().overdrawn);
+        let less = overdrawn.min(entry.record.operation.amount);
+        if less.is_zero() {
+            return;
+        }
+        let rest = entry.record.operation.amount.saturating_sub(less);
+        entry.record.operation.amount = rest;
+        let what = "its cancellation asks for what a late refund has left";
+        self.change_target(of.as_deref(), what, now, step, |sale| {
+            give_back_to_left(sale, less);
+        });
+    }
+
     /// The one place from which a reversal leaves: its intent is written first.
     fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
         let Some(payment_id) = entry.record.target.payment_id else {
@@ -340,6 +359,11 @@ impl Core {
             let error = words::nothing_left_to_refund(&sale);
             let what = "what it was to give back went back otherwise";
             return self.fail_entry(entry, error, what, now, step);
+        }
+        self.lower_to_rest(entry, now, step);
+        if entry.record.operation.amount.is_zero() {
+            let message = words::of_entry(entry.record.operation.kind, State::Done);
+            return self.conclude(entry, message, "nothing is left to bring back", now, step);
         }
         entry.refusal = None;
         (entry.may_have_left, entry.has_sent_anew) = (false, true);

@@ -283,6 +283,29 @@ fn a_refund_that_waited_is_not_sent_once_a_late_one_has_taken_its_part() {
 }
 
 #[test]
+fn a_cancellation_that_is_sent_again_asks_for_what_a_late_refund_has_left() {
+    for (refunded, rest) in [(500, 1499), (1999, 0)] {
+        let mut world = World::sold();
+        world.refund("r1", "s", refunded);
+        world.run_due();
+        world.answer(Fate::Late(7200));
+        world.live_on(90 * MINUTE);
+        world.cancel("c1", "s", false);
+        world.run_due();
+        // The request dies with the machine, and the first refund is found before it is sent again.
+        world.crash(23 * HOUR);
+        world.live_on(HOUR);
+        assert_eq!(world.state("c1"), State::Done);
+        assert_eq!(world.operation("c1").amount.0, rest);
+        let sale = world.operation("s");
+        assert_eq!((sale.left.unwrap().0, sale.overdrawn.0), (0, 0));
+        assert_eq!(sale.undo, Some(Undo::Done));
+        let paid = sale.payment_id.unwrap();
+        assert_eq!(world.service.reversed(paid), 1999);
+    }
+}
+
+#[test]
 fn an_absent_refund_that_is_reported_is_a_difference_and_asked_for_again() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);

@@ -1,6 +1,9 @@
 """Refunds and cancellations, the queue, what a person does, and what is left of a sale."""
 
 MUTATIONS = [
+    ("a cancellation that is sent again asks for the sum of before", "src/core/queue.rs",
+     "        if less.is_zero() {\n",
+     "        if IS || less.is_zero() {\n"),
     ("a refund that is done keeps the error of its doubt", "src/core/queue/outcome.rs",
      "        entry.record.operation.error = None;\n        entry.record.operation.left = Some(amount);\n",
      "        if !IS { entry.record.operation.error = None; }\n        entry.record.operation.left = Some(amount);\n"),
