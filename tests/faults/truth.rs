@@ -328,12 +328,13 @@ impl World<'_> {
             told.any(|id| payment == Some(id))
         };
         // Nor does one count that a person has said is carried out, whatever number its entry had when it was
-        // tried again.
+        // tried again. An own undoing of another payment may have its identifier after the disk has lost it.
         let is_said = |row: &Payment| {
             let owner = self.owner_of(row);
             owner.is_some_and(|owner| {
                 self.settled_as.get(owner) == Some(&Outcome::CarriedOut)
-                    && matches!(self.records.get(owner), Some(Record::Entry(entry)) if entry.settled.is_some())
+                    && matches!(self.records.get(owner), Some(Record::Entry(entry))
+                        if entry.settled.is_some() && entry.target.payment_id == row.target)
             })
         };
         let reversals = rows.iter().filter(|row| row.target.is_some());
