@@ -55,8 +55,8 @@ async fn ask<T>(api: &Api, command: impl FnOnce(Answer<T>) -> Command) -> Result
     let stuck = || {
         Problem::new(
             Code::Storage,
-            "Журнал операций не записывается, новые операции невозможны",
-            "Проверьте место на диске кассы и журнал terminal.log",
+            "Журнал операций не отвечает",
+            "Повторите тот же запрос с тем же идентификатором: другой начал бы ещё одну операцию",
         )
     };
     let asked = async {

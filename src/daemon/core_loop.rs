@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::notices::Notices;
 use crate::api::till::{Answer, Command, Device, DeviceTest, Watch as _};
 use crate::clock::Clock;
-use crate::core::event::{Event, RequestId, Ticket};
+use crate::core::event::{Effect, Event, Reply, RequestId, Ticket};
 use crate::daemon::bench::{self, Bench};
 use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
@@ -81,7 +81,12 @@ pub(super) struct CoreLoop {
     /// A code came at this moment, and has let no request out yet.
     pub(super) scanned_at: Option<Duration>,
     saving: Arc<AtomicBool>,
+    /// What was written so late that its caller had been told meanwhile that it is not.
+    withdrawn: Vec<String>,
 }
+
+/// A creation whose write took so long may have been answered as refused.
+const SLOW_WRITE: Duration = Duration::from_secs(1);
 
 /// What the loop is built of.
 pub(super) struct Parts {
@@ -111,6 +116,7 @@ impl CoreLoop {
             told_devices: BTreeMap::new(),
             scanned_at: None,
             saving: Arc::default(),
+            withdrawn: Vec::new(),
         }
     }
 
@@ -418,6 +424,37 @@ impl CoreLoop {
             let outcome = self.parts.engine.retry(self.parts.clock.now());
             self.tell_and_perform(outcome);
         }
+        self.withdraw();
+    }
+
+    /// "Leaves no operation": the buyer of what its till takes for refused pays nothing, and is given nothing.
+    /// Nothing of it has left yet; what cannot be stopped any more answers a repeated `PUT` as it stands.
+    fn withdraw(&mut self) {
+        for id in std::mem::take(&mut self.withdrawn) {
+            tracing::warn!(operation = %id, "Taken back: its caller was told that the journal does not answer");
+            self.tickets += 1;
+            let (answer, _nobody_waits) = oneshot::channel();
+            self.askers.insert(self.tickets, Asker::Abort(answer));
+            let now = self.parts.clock.now();
+            let outcome = self.parts.engine.abort(self.tickets, id, now);
+            self.tell_and_perform(outcome);
+        }
+    }
+
+    fn note_withdrawn(&mut self, outcome: &Outcome) {
+        let now = self.parts.clock.now();
+        if now.mono.saturating_sub(outcome.since) < SLOW_WRITE {
+            return;
+        }
+        for effect in &outcome.effects {
+            if let Effect::Reply { ticket, reply } = effect
+                && let Reply::Begun(Ok((true, operation))) = &**reply
+                && let Some(Asker::Begin(answer)) = self.askers.get(ticket)
+                && answer.is_closed()
+            {
+                self.withdrawn.push(operation.id.clone());
+            }
+        }
     }
 
     fn tell_and_perform(&mut self, outcome: Outcome) {
@@ -434,6 +471,7 @@ impl CoreLoop {
             self.tell_listeners(&write.record, &write.what);
         }
         self.count_ends(&outcome);
+        self.note_withdrawn(&outcome);
         for effect in outcome.effects {
             self.perform(effect);
         }

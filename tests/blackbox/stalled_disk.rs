@@ -110,6 +110,39 @@ fn a_disk_that_does_not_answer_is_said_and_keeps_no_daemon_from_ending() {
 }
 
 #[test]
+fn what_was_answered_as_refused_is_not_begun_when_the_disk_answers_again() {
+    let sim = Sim::start(None);
+    sim.allow_one_early_question();
+    let mut till = Till::new(&sim.url, 2, "");
+    let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
+    let text = std::fs::read(&conf).unwrap();
+    let Some(disk) = Disk::over(till.folder.path()) else {
+        return;
+    };
+    std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
+    std::fs::write(&conf, text).unwrap();
+    start(&mut till);
+    disk.freeze();
+    let (status, problem) = till.begin("s-1", 100);
+    assert_eq!((status, &problem["code"]), (507, &json!("storage")));
+    let remedy = problem["remedy"].to_string();
+    assert!(remedy.contains("с тем же идентификатором"), "{remedy}");
+    assert!(disk.thaw());
+    // Either it was never begun, or it is taken back before anything has left.
+    wait_for("the end of the freeze", || {
+        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        (health["status"] == "ok").then_some(())
+    });
+    let (status, operation) = till.ask("GET", "/v1/operations/s-1", json!(null));
+    if status == 200 {
+        assert_eq!(till.until_final("s-1")["state"], "cancelled", "{operation}");
+    }
+    // The next one is another.
+    assert_eq!(till.begin("s-2", 100).0, 201);
+    till.kill();
+}
+
+#[test]
 fn no_rights_are_advised_for_a_log_on_a_disk_that_is_read_only() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
