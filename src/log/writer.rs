@@ -43,14 +43,14 @@ impl Sink for TerminalLog {
 
 /// What lies between those who log and the thread that writes; nobody holds it while a disk is waited for.
 #[derive(Debug, Default)]
-struct Desk {
+struct Queue {
     waiting: VecDeque<Vec<u8>>,
     /// Lines that were handed in since the beginning.
     handed_in: u64,
     /// As many of them were written, or could not be.
     done: u64,
     /// Lines that are lost, and of which the log does not tell yet.
-    left_out: u64,
+    lost_lines: u64,
     /// Since when nobody waits for the disk any more.
     behind_since: Option<Instant>,
     failure: Option<String>,
@@ -59,7 +59,7 @@ struct Desk {
 
 #[derive(Debug, Default)]
 struct Shared {
-    desk: Mutex<Desk>,
+    queue: Mutex<Queue>,
     /// There is something to do for the thread.
     handed_in: Condvar,
     /// A line is done with.
@@ -67,8 +67,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,14 +100,14 @@ impl<S: Sink> Writer<S> {
         let Some(shared) = &self.shared else {
             return self.sink.failure().map(Failure::Refused);
         };
-        let desk = shared.lock();
-        let is_behind = desk
+        let queue = shared.lock();
+        let is_behind = queue
             .behind_since
             .is_some_and(|since| since.elapsed() >= FILE_TIMEOUT);
         if is_behind {
             Some(Failure::Silent)
         } else {
-            desk.failure.clone().map(Failure::Refused)
+            queue.failure.clone().map(Failure::Refused)
         }
     }
 
@@ -116,23 +116,23 @@ impl<S: Sink> Writer<S> {
             self.sink.append(line);
             return;
         };
-        let mut desk = shared.lock();
-        if desk.waiting.len() >= MAX_WAITING {
-            desk.left_out = desk.left_out.saturating_add(1);
+        let mut queue = shared.lock();
+        if queue.waiting.len() >= MAX_WAITING {
+            queue.lost_lines = queue.lost_lines.saturating_add(1);
             return;
         }
-        desk.waiting.push_back(line.to_owned());
-        desk.handed_in += 1;
-        let own = desk.handed_in;
+        queue.waiting.push_back(line.to_owned());
+        queue.handed_in += 1;
+        let own = queue.handed_in;
         shared.handed_in.notify_one();
-        let is_awaited = |desk: &mut Desk| desk.done < own && desk.behind_since.is_none();
+        let is_awaited = |queue: &mut Queue| queue.done < own && queue.behind_since.is_none();
         let waited = shared
             .done
-            .wait_timeout_while(desk, LINE_TIMEOUT, is_awaited);
-        let (mut desk, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if is_awaited(&mut desk) {
-            desk.behind_since = Some(Instant::now());
-            drop(desk);
+            .wait_timeout_while(queue, LINE_TIMEOUT, is_awaited);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if is_awaited(&mut queue) {
+            queue.behind_since = Some(Instant::now());
+            drop(queue);
             self.sink
                 .say("the disk does not answer, and lines of the log wait for it");
         }
@@ -190,7 +190,7 @@ fn write(sink: &impl Sink, shared: &Shared) {
                 if kept.take_if(|kept| sink.append(kept)).is_some() || kept.is_none() {
                     kept = (!sink.append(&line)).then_some(line);
                 } else {
-                    shared.lock().left_out += 1;
+                    shared.lock().lost_lines += 1;
                 }
                 true
             }
@@ -199,54 +199,54 @@ fn write(sink: &impl Sink, shared: &Shared) {
             kept.take_if(|kept| sink.append(kept));
         }
         if kept.is_none() {
-            tell_left_out(sink, shared);
+            report_lost_lines(sink, shared);
         }
         let failure = sink.failure();
-        let mut desk = shared.lock();
-        desk.failure = failure;
-        desk.done += u64::from(is_line);
-        if desk.waiting.is_empty() {
-            desk.behind_since = None;
+        let mut queue = shared.lock();
+        queue.failure = failure;
+        queue.done += u64::from(is_line);
+        if queue.waiting.is_empty() {
+            queue.behind_since = None;
         }
         shared.done.notify_all();
     }
 }
 
 fn next(shared: &Shared, has_kept: bool) -> Task {
-    let mut desk = shared.lock();
+    let mut queue = shared.lock();
     loop {
-        if let Some(line) = desk.waiting.pop_front() {
+        if let Some(line) = queue.waiting.pop_front() {
             return Task::Line(line);
         }
-        if desk.is_closed {
+        if queue.is_closed {
             return Task::End;
         }
         if !has_kept {
-            let woken = shared.handed_in.wait(desk);
-            desk = woken.unwrap_or_else(PoisonError::into_inner);
+            let woken = shared.handed_in.wait(queue);
+            queue = woken.unwrap_or_else(PoisonError::into_inner);
             continue;
         }
-        let woken = shared.handed_in.wait_timeout(desk, RETRY_INTERVAL);
+        let woken = shared.handed_in.wait_timeout(queue, RETRY_INTERVAL);
         let (woken, waited) = woken.unwrap_or_else(PoisonError::into_inner);
-        desk = woken;
-        if waited.timed_out() && desk.waiting.is_empty() {
+        queue = woken;
+        if waited.timed_out() && queue.waiting.is_empty() {
             return Task::Again;
         }
     }
 }
 
-/// What is lost was handed in after what waited.
-fn tell_left_out(sink: &impl Sink, shared: &Shared) {
-    let left_out = {
-        let mut desk = shared.lock();
-        if !desk.waiting.is_empty() {
+/// Says in the log how many lines are missing, once all lines that waited are written: the lost ones came after them.
+fn report_lost_lines(sink: &impl Sink, shared: &Shared) {
+    let lost_lines = {
+        let mut queue = shared.lock();
+        if !queue.waiting.is_empty() {
             return;
         }
-        std::mem::take(&mut desk.left_out)
+        std::mem::take(&mut queue.lost_lines)
     };
-    if left_out > 0 {
+    if lost_lines > 0 {
         sink.append(
-            format!("({left_out} lines are missing: they could not be written)\n").as_bytes(),
+            format!("({lost_lines} lines are missing: they could not be written)\n").as_bytes(),
         );
     }
 }
@@ -319,7 +319,7 @@ mod tests {
         let mut expected = numbered(MAX_WAITING + 1);
         for line in &expected {
             log.line(line.as_bytes());
-            let has_taken_one = |desk: &Desk| (desk.waiting.len() as u64) < desk.handed_in;
+            let has_taken_one = |queue: &Queue| (queue.waiting.len() as u64) < queue.handed_in;
             while !has_taken_one(&log.shared.as_ref().unwrap().lock()) {
                 std::thread::sleep(Duration::from_millis(1));
             }
