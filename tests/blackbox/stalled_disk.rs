@@ -39,6 +39,16 @@ impl Disk {
         })
     }
 
+    /// All that a till has lies on it, its settings too.
+    fn below(till: &Till) -> Option<Disk> {
+        let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
+        let text = std::fs::read(&conf).unwrap();
+        let disk = Disk::over(till.folder.path())?;
+        std::fs::create_dir_all(conf.parent()?).unwrap();
+        std::fs::write(&conf, text).unwrap();
+        Some(disk)
+    }
+
     fn freeze(&self) {
         assert!(done(Command::new("fsfreeze").arg("-f").arg(&self.at)));
     }
@@ -77,13 +87,9 @@ fn a_disk_that_does_not_answer_is_said_and_keeps_no_daemon_from_ending() {
     let sim = Sim::start(None);
     sim.allow_one_early_question();
     let mut till = Till::new(&sim.url, 2, "");
-    let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
-    let text = std::fs::read(&conf).unwrap();
-    let Some(disk) = Disk::over(till.folder.path()) else {
+    let Some(disk) = Disk::below(&till) else {
         return;
     };
-    std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
-    std::fs::write(&conf, text).unwrap();
     start(&mut till);
     till.begin("s-1", 100);
     till.until("s-1", &["awaiting_buyer"]);
@@ -114,13 +120,9 @@ fn what_was_answered_as_refused_is_not_begun_when_the_disk_answers_again() {
     let sim = Sim::start(None);
     sim.allow_one_early_question();
     let mut till = Till::new(&sim.url, 2, "");
-    let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
-    let text = std::fs::read(&conf).unwrap();
-    let Some(disk) = Disk::over(till.folder.path()) else {
+    let Some(disk) = Disk::below(&till) else {
         return;
     };
-    std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
-    std::fs::write(&conf, text).unwrap();
     start(&mut till);
     disk.freeze();
     let (status, problem) = till.begin("s-1", 100);
