@@ -8,6 +8,7 @@ use oplati::core::event::{Effect, Event, Reply as TillReply, Write};
 use oplati::core::record::Record;
 use oplati::engine::{Engine, Outcome, Storage};
 use oplati::operation::{Kind, Shows};
+use oplati::problem::Code;
 
 use crate::disk::Disk;
 use crate::plan::Fate;
@@ -220,6 +221,11 @@ impl<'a> World<'a> {
                     if matches!(operation.kind, Kind::Sale | Kind::Card) {
                         self.aborted.insert(operation.id.clone());
                     }
+                }
+                if let TillReply::Queue(Err(problem)) = reply.as_ref()
+                    && problem.code == Code::Busy
+                {
+                    self.told_busy.insert(ticket);
                 }
             }
             Effect::Show(_) | Effect::Scanned { .. } | Effect::Alarm { .. } => {}

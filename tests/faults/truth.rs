@@ -75,20 +75,36 @@ impl World<'_> {
         quirks.for_ever && (quirks.hides() || quirks.nameless_rows || no_report)
     }
 
+    /// Whoever is told `busy`, because a refund of the sale is in doubt, tries again when the rest has had its
+    /// try.
     fn retry_all(&mut self) -> Check {
-        for id in self.live_entries(|entry| entry.set_aside) {
-            self.counts.note("tried again in peace");
-            self.retry(&id)?;
-            self.live_on(Duration::from_secs(60))?;
-            // The try may find what a forgotten one has come to, and a person then tries once more.
-            let of = self.records.get(&id).map(Record::operation);
-            let of = of.and_then(|operation| operation.of.clone());
-            if self.forgotten.contains(&id) || of.is_some_and(|of| self.forgotten.contains(&of)) {
-                self.retry(&id)?;
-                self.live_on(Duration::from_secs(60))?;
+        let mut ids = self.live_entries(|entry| entry.set_aside);
+        while !ids.is_empty() {
+            let tried = ids.len();
+            let mut busy = Vec::new();
+            for id in ids {
+                self.counts.note("tried again in peace");
+                self.retry_with_patience(&id)?;
+                if self.told_busy.contains(&self.ticket) {
+                    busy.push(id);
+                }
             }
+            ids = if busy.len() < tried { busy } else { Vec::new() };
         }
         self.live_on(HOUR)
+    }
+
+    fn retry_with_patience(&mut self, id: &str) -> Check {
+        self.retry(id)?;
+        self.live_on(Duration::from_secs(60))?;
+        // The try may find what a forgotten one has come to, and a person then tries once more.
+        let of = self.records.get(id).map(Record::operation);
+        let of = of.and_then(|operation| operation.of.clone());
+        if self.forgotten.contains(id) || of.is_some_and(|of| self.forgotten.contains(&of)) {
+            self.retry(id)?;
+            self.live_on(Duration::from_secs(60))?;
+        }
+        Ok(())
     }
 
     /// What the service would carry out went through when it was tried again.

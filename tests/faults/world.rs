@@ -139,6 +139,8 @@ pub struct World<'a> {
     pub(crate) refunds_sent: BTreeMap<String, u32>,
     pub(crate) random: Random,
     pub(crate) ticket: u64,
+    /// Requests about the queue that were answered `busy`: a person asks again later.
+    pub(crate) told_busy: BTreeSet<u64>,
     pub(crate) names: u64,
     pub(crate) started: u64,
     pub(crate) outage_until: Duration,
@@ -279,6 +281,7 @@ impl<'a> World<'a> {
             refunds_sent: BTreeMap::new(),
             random: Random::new(plan.seed ^ 0xabcd),
             ticket: 0,
+            told_busy: BTreeSet::new(),
             names: 0,
             started: 0,
             outage_until: Duration::ZERO,
