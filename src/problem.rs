@@ -1,5 +1,7 @@
 //! What is known to be impossible when the till asks: RFC 9457 problems, with the seed's words.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -56,6 +58,9 @@ pub enum Code {
     Storage,
 }
 
+/// `Retry-After` of 503 `temporarily_unavailable` where the service has named no time.
+const RETRY_AFTER_S: u64 = 5;
+
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
@@ -69,6 +74,9 @@ pub struct Problem {
     pub detail: String,
     /// One action that helps, Russian.
     pub remedy: String,
+    /// Seconds after which another try makes sense, for `Retry-After`.
+    #[serde(skip)]
+    pub retry_after_s: Option<u64>,
 }
 
 impl Problem {
@@ -97,6 +105,7 @@ impl Problem {
             status,
             detail: detail.into(),
             remedy: remedy.into(),
+            retry_after_s: (code == Code::TemporarilyUnavailable).then_some(RETRY_AFTER_S),
         }
     }
 
@@ -119,9 +128,28 @@ impl Problem {
         )
     }
 
-    /// Seconds after which another try makes sense, for `Retry-After`.
+    /// A request for operations that the journal does not answer: what became of a payment, only the
+    /// merchant's account tells.
     #[must_use]
-    pub fn retry_after_s(&self) -> Option<u32> {
-        (self.code == Code::TemporarilyUnavailable).then_some(5)
+    pub fn journal_unreadable() -> Problem {
+        Problem::new(
+            Code::Storage,
+            "Журнал операций не читается",
+            "Проверьте диск кассы: oplati selftest; результат оплаты смотрите в личном кабинете О!плати",
+        )
+    }
+
+    /// The service has answered 429: nothing is sent to it for `wait`.
+    #[must_use]
+    pub fn service_asks_to_wait(wait: Duration) -> Problem {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Problem {
+            retry_after_s: Some(seconds),
+            ..Problem::new(
+                Code::TemporarilyUnavailable,
+                seed::UNAVAILABLE,
+                format!("Сервер О!плати просит подождать: повторите через {seconds} с"),
+            )
+        }
     }
 }

@@ -83,11 +83,7 @@ pub(super) async fn read<T: Send + 'static>(
     let read = off_disk(api, move || read(&*archive)).await;
     read.unwrap_or_else(|error| {
         tracing::error!(%error, "The journal is not read");
-        Err(Problem::new(
-            Code::Storage,
-            "Журнал операций не читается",
-            "Проверьте диск кассы: oplati selftest",
-        ))
+        Err(Problem::journal_unreadable())
     })
 }
 

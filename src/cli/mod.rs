@@ -239,6 +239,8 @@ pub fn main() -> ExitCode {
 fn run(context: &Context, verb: Verb) -> u8 {
     match verb {
         Verb::Daemon => {
+            // Whatever it inherits: its files stay readable to itself, and its folders closed to others.
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             if let Err(error) = log::init(Stderr::On, Some(context.paths.log())) {
                 return context.fail(&error, exit::CONFIG);
             }

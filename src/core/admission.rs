@@ -208,7 +208,7 @@ impl Core {
     fn probe(&mut self, mut admission: Admission, now: Now, step: &mut Step) {
         if self.questions.free_at(&[]) > now.mono {
             // The service has asked for patience, which a probe obeys, too.
-            let problem = Problem::temporarily_unavailable();
+            let problem = self.unavailable(now);
             return admission.wants.refuse(&problem, step);
         }
         let shift = shift::of_day(now.wall);
@@ -218,8 +218,23 @@ impl Core {
         self.admission = Some(admission);
     }
 
+    /// Nothing can be begun now, and why: the service has asked for patience, or is not there.
+    fn unavailable(&self, now: Now) -> Problem {
+        let wait = self.questions.held_off_for(now.mono);
+        wait.map_or_else(
+            Problem::temporarily_unavailable,
+            Problem::service_asks_to_wait,
+        )
+    }
+
     /// Whether the answer was the admission's.
-    pub(super) fn admission_answered(&mut self, request: RequestId, answer: &Answer) -> bool {
+    pub(super) fn admission_answered(
+        &mut self,
+        request: RequestId,
+        answer: &Answer,
+        now: Now,
+    ) -> bool {
+        let unavailable = self.unavailable(now);
         let Some(admission) = &mut self.admission else {
             return false;
         };
@@ -232,7 +247,7 @@ impl Core {
                         | Failure::Lost { .. }
                         | Failure::TooManyRequests { .. })
                 ) {
-                    admission.refused = Some(Problem::temporarily_unavailable());
+                    admission.refused = Some(unavailable);
                 }
                 true
             }
@@ -242,7 +257,9 @@ impl Core {
                     Ok(ServiceReply::Payment(info)) => {
                         admission.asking = Asking::Known(Box::new(info.clone()));
                     }
-                    answer => admission.refused = Some(unverified(answer.as_ref().err())),
+                    answer => {
+                        admission.refused = Some(unverified(answer.as_ref().err(), unavailable));
+                    }
                 }
                 true
             }
@@ -289,7 +306,7 @@ impl Core {
             return false;
         }
         if !moves && admission.until <= now.mono {
-            let problem = Problem::temporarily_unavailable();
+            let problem = self.unavailable(now);
             admission.wants.refuse(&problem, step);
             return false;
         }
@@ -417,7 +434,7 @@ fn foreign_account(id: &str) -> Problem {
 }
 
 /// The service was asked for the payment that a refund names, and did not show it.
-fn unverified(failure: Option<&Failure>) -> Problem {
+fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
     match failure {
         Some(Failure::Refused { .. }) => Problem::new(
             Code::NotFound,
@@ -434,7 +451,7 @@ fn unverified(failure: Option<&Failure>) -> Problem {
             | Failure::SessionOver { .. }
             | Failure::TooManyRequests { .. },
         )
-        | None => Problem::temporarily_unavailable(),
+        | None => unavailable,
     }
 }
 

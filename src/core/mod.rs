@@ -123,6 +123,8 @@ pub struct Status {
     pub clock_behind: bool,
     /// A `no_connection` or an answer that is none of the service's came, and no valid answer since.
     pub down: bool,
+    /// Until then, by the monotonic clock, nothing is sent to the service, which has answered 429.
+    pub held_off_until: Option<Duration>,
     /// The service wants its token problem solved.
     pub token_problem: Option<TokenProblem>,
     /// Entries that block sales.
@@ -234,7 +236,7 @@ impl Core {
                 self.questions.ended(request, &answer, now.mono);
                 self.note_contact(answer.as_ref().err(), now);
                 if !self.late_answered(request, &answer, now, &mut step)
-                    && !self.admission_answered(request, &answer)
+                    && !self.admission_answered(request, &answer, now)
                     && !self.sale_answered(request, &answer, now, &mut step)
                 {
                     self.entry_answered(request, &answer, now, &mut step);
@@ -292,6 +294,10 @@ impl Core {
             clock_behind: self.clock_is_doubtful(now),
             not_configured: self.settings.account.is_none(),
             down: self.down,
+            held_off_until: self
+                .questions
+                .held_off_for(now.mono)
+                .map(|rest| now.mono + rest),
             token_problem: self.token_problem,
             queue_depth: self.blocking_entries().count(),
             set_aside: self

@@ -101,6 +101,12 @@ impl QuestionClock {
             .fold(self.held_off_until, Duration::max)
     }
 
+    /// How long nothing may be asked yet, because the service has answered 429.
+    pub(super) fn held_off_for(&self, now: Duration) -> Option<Duration> {
+        let rest = self.held_off_until.checked_sub(now)?;
+        (!rest.is_zero()).then_some(rest)
+    }
+
     /// The question leaves.
     pub(super) fn asked(&mut self, request: RequestId, subjects: Vec<Subject>, now: Duration) {
         self.under_way.insert(request, (subjects, now));

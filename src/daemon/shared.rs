@@ -19,7 +19,7 @@ use crate::api::till::{
     Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationStep,
     OperationsQuery, ServiceHealth, Watch,
 };
-use crate::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock};
+use crate::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock, minsk};
 use crate::core::Status;
 use crate::core::words;
 use crate::display::{DisplayState, Displays, Scene};
@@ -318,7 +318,12 @@ impl Shared {
                 status.overdue
             ));
         }
-        if status.down {
+        let now = self.clock.now();
+        let held_off = status.held_off_until;
+        if let Some(wait) = held_off.and_then(|until| until.checked_sub(now.mono)) {
+            let until = minsk().to_datetime(now.wall + wait).strftime("%H:%M:%S");
+            reasons.push(format!("Сервер О!плати просит подождать до {until}"));
+        } else if status.down {
             reasons.push("Нет связи с сервером О!плати".to_owned());
         }
         if let Some(skew) = self.skew().filter(|skew| skew.abs() > MAX_CONFIRMED_SKEW) {

@@ -62,9 +62,5 @@ pub(super) fn unreadable(error: &JournalError) -> Problem {
     if error.trouble() == Trouble::Damaged {
         return refusal(Trouble::Damaged);
     }
-    Problem::new(
-        Code::Storage,
-        "Журнал операций не читается",
-        "Проверьте диск кассы",
-    )
+    Problem::journal_unreadable()
 }

@@ -200,11 +200,7 @@ impl Reader {
             if error.trouble() == Trouble::Damaged {
                 self.damage.get_or_init(|| told);
             }
-            Problem::new(
-                Code::Storage,
-                "Журнал операций не читается",
-                "Проверьте диск кассы: oplati selftest",
-            )
+            Problem::journal_unreadable()
         })
     }
 }

@@ -181,7 +181,7 @@ fn a_journal_that_was_removed_ends_the_daemon_instead_of_losing_sales() {
 }
 
 #[test]
-fn folders_of_the_socket_and_the_log_have_their_rights_under_every_umask() {
+fn files_and_folders_have_their_rights_under_every_umask() {
     use std::os::unix::fs::PermissionsExt as _;
     let sim = Sim::start(None);
     for umask in ["0", "0777"] {
@@ -203,6 +203,15 @@ fn folders_of_the_socket_and_the_log_have_their_rights_under_every_umask() {
             ("run/oplati", 0o755),
             ("linuxcash/logs", 0o775),
             ("linuxcash/logs/current", 0o775),
+            ("linuxcash/cash/paysystems/oplati/journal.sqlite3", 0o600),
+            (
+                "linuxcash/cash/paysystems/oplati/journal.sqlite3-wal",
+                0o600,
+            ),
+            (
+                "linuxcash/cash/paysystems/oplati/journal.sqlite3.lock",
+                0o600,
+            ),
         ] {
             let facts = std::fs::metadata(till.path(folder)).unwrap();
             assert_eq!(facts.permissions().mode() & 0o777, mode, "{umask} {folder}");

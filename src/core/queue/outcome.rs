@@ -127,7 +127,8 @@ impl Core {
         step: &mut Step,
     ) {
         let no_connection = error.code == crate::operation::ErrorCode::NoConnection;
-        self.down |= no_connection;
+        // One that was sent is called absent only after the service has answered: it is there.
+        self.down |= no_connection && !entry.record.sent_once;
         let scene = if no_connection && !entry.record.sent_once {
             Scene::NoConnection
         } else {

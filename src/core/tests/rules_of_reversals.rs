@@ -88,6 +88,13 @@ fn pending_and_set_aside(world: &mut World) {
     world.service.leaves_pending = false;
 }
 
+#[test]
+fn a_refund_that_was_found_to_be_absent_says_nothing_against_the_connection() {
+    // The service has answered every question after it.
+    let world = absent_refund();
+    assert!(!world.core.status(world.now).down);
+}
+
 // ---- what is left -------------------------------------------------------------------------------
 
 #[test]

@@ -269,7 +269,12 @@ fn a_plea_for_more_patience_than_the_timeout_ends_a_sale_that_shows_nothing() {
     assert!(world.core.status(world.now).down);
     world.begin("t", 100);
     assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
+    assert_eq!(world.problem().retry_after_s, Some(300));
+    let remedy = world.problem().remedy.clone();
+    assert!(remedy.contains("через 300 с"), "{remedy}");
     assert!(world.pending.is_empty(), "the service is not asked");
+    let until = world.now.mono + 300 * SECOND;
+    assert_eq!(world.core.status(world.now).held_off_until, Some(until));
     world.pass(300 * SECOND);
     world.begin("t", 100);
     world.live_on(2 * SECOND);
