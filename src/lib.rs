@@ -2,10 +2,11 @@
 //!
 //! The map, in the order in which data flows:
 //!
-//! - [`config`]: what the administrator wants · [`exit`], [`log`], [`clock`], [`causes`], [`regular_file`], [`folders`]: process
+//! - [`base`]: time, secrets, errors and files, which every room needs
+//! - [`config`]: what the administrator wants · [`log`]: what the daemon says of itself
 //! - [`discover`]: what is plugged in · [`profile`]: what is known about it
 //! - [`scanner`]: codes come in · [`display`]: scenes go out
-//! - [`operation`], [`money`], [`problem`], [`secret`]: the words that everybody uses
+//! - [`operation`], [`money`], [`problem`]: the words that everybody uses
 //! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth · [`engine`]: both as one
 //!   machine, which lets nothing out before it is durable
 //! - [`service`]: the client of the payment service · [`report`]: a shift compared with it, and printed
@@ -16,9 +17,8 @@
 //! - [`cli`]: the verbs
 
 pub mod api;
-pub mod causes;
+pub mod base;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod core;
 pub mod daemon;
@@ -26,8 +26,6 @@ pub mod demo;
 pub mod discover;
 pub mod display;
 pub mod engine;
-pub mod exit;
-pub mod folders;
 pub mod journal;
 pub mod log;
 pub mod metrics;
@@ -35,10 +33,8 @@ pub mod money;
 pub mod operation;
 pub mod problem;
 pub mod profile;
-pub mod regular_file;
 pub mod report;
 pub mod scanner;
-pub mod secret;
 pub mod selftest;
 pub mod service;
 pub mod sim;

@@ -15,8 +15,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::seats::Sitter;
 use super::session::{Sessions, is_same};
+use crate::base::secret::Secret;
 use crate::problem::{Code, Problem};
-use crate::secret::Secret;
 
 /// How a connection came.
 #[derive(Clone, Debug)]

@@ -18,7 +18,7 @@ use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Mutex;
 
-use crate::regular_file::off_thread;
+use crate::base::regular_file::off_thread;
 
 /// How often a caller that has shut its half down is looked after.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::folders;
-use crate::regular_file;
-use crate::secret::Secret;
+use crate::base::folders;
+use crate::base::regular_file;
+use crate::base::secret::Secret;
 
 /// No right token file is larger.
 const MAX_TOKEN_FILE: usize = 4096;

@@ -23,6 +23,8 @@ use super::seats::Sitter;
 use super::till::{
     Answer, Archive, Command, Device, Health, HealthStatus, InteractiveTest, OperationsQuery,
 };
+use crate::base::regular_file::{FILE_TIMEOUT, off_thread};
+use crate::base::secret::Secret;
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
 use crate::core::{validate, words};
 use crate::operation::{
@@ -30,9 +32,7 @@ use crate::operation::{
     State as OperationState, Verdict, Wish,
 };
 use crate::problem::{Code, Problem};
-use crate::regular_file::{FILE_TIMEOUT, off_thread};
 use crate::report::Reconciliation;
-use crate::secret::Secret;
 use crate::selftest::closed_loop::{MOST_SCANS, USUAL_SCANS};
 
 /// How long the core may think; beyond that its disk hangs.

@@ -24,7 +24,7 @@ use super::patient::{Patient, WRITE_TIMEOUT};
 use super::seats::{Seat, Seats};
 use super::session::Sessions;
 use super::till::Till;
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// A caller's headers must be here in this time.
 const HEADERS: Duration = Duration::from_secs(10);

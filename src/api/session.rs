@@ -31,8 +31,8 @@ use utoipa::ToSchema;
 use super::Api;
 use super::access::Caller;
 use super::answer::{invalid, json};
+use crate::base::secret::Secret;
 use crate::problem::{Code, Problem};
-use crate::secret::Secret;
 
 /// A session ends after 12 hours, whatever happens in it.
 const SESSION: Duration = Duration::from_secs(12 * 3600);

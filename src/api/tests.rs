@@ -15,11 +15,11 @@ use super::till::{
     Archive, Command, Device, Health, HealthStatus, JournalHealth, OperationStep, OperationsQuery,
     Reconciles, ReconciliationHealth, ServiceHealth, Till, Watch,
 };
+use crate::base::secret::Secret;
 use crate::core::validate::tests::request;
 use crate::operation::{Kind, Mode, Operation, QueueItem, State};
 use crate::problem::{Code, Problem};
 use crate::report::Reconciliation;
-use crate::secret::Secret;
 
 mod pictures;
 mod requests;

@@ -13,12 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 
 use crate::api::notices::Notices;
+use crate::base::secret::Secret;
 use crate::display::LiveFrame;
 use crate::metrics::Metrics;
 use crate::operation::{Operation, QueueItem, State, Verdict, Wish};
 use crate::problem::Problem;
 use crate::report::Reconciliation;
-use crate::secret::Secret;
 use crate::selftest::Check;
 
 /// How the core answers one command.

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::output::table;
 use super::{CliError, Context};
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
+use crate::base::exit_code;
 use crate::config::{self, Source};
 use crate::display::logo::Logo;
-use crate::exit;
 use crate::profile::registry::{AnyProfile, Origin};
 use crate::profile::{Registry, vectors};
 use crate::report::Template;
@@ -69,9 +69,9 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
 /// What else the administrator writes: profiles, and the printed report's template.
 fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
     let (registry, errors) = Registry::load(&context.paths.profiles());
-    let mut code = exit::OK;
+    let mut code = exit_code::OK;
     for error in &errors {
-        code = context.fail(error, exit::CONFIG);
+        code = context.fail(error, exit_code::CONFIG);
     }
     let shops = registry
         .all()
@@ -85,15 +85,15 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
             context
                 .output
                 .note(&format!("oplati: profile {}: {failure}", profile.id()));
-            code = exit::CONFIG;
+            code = exit_code::CONFIG;
         }
     }
     let config = &loaded.config;
     if let Err(error) = registry.check_use(&config.scanner, &config.display) {
-        code = context.fail(&error, exit::CONFIG);
+        code = context.fail(&error, exit_code::CONFIG);
     }
     note_logo(context, loaded);
-    if !crate::clock::has_time_zones() {
+    if !crate::base::clock::has_time_zones() {
         let text = context.tongue.say(
             "oplati: на машине нет данных о часовых поясах, время в журнале и отчётах будет по UTC: apt-get install tzdata",
             "oplati: this machine has no time zone data, log and reports tell the time in UTC: apt-get install tzdata",
@@ -119,7 +119,7 @@ fn note_logo(context: &Context, loaded: &config::Loaded) {
 /// The printed report's template is the administrator's, too.
 fn check_template(context: &Context) -> u8 {
     match Template::load(&context.paths.report_template()) {
-        Ok(_) => exit::OK,
-        Err(error) => context.fail(&error, exit::CONFIG),
+        Ok(_) => exit_code::OK,
+        Err(error) => context.fail(&error, exit_code::CONFIG),
     }
 }

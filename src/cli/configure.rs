@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{CliError, Context};
+use crate::base::exit_code;
 use crate::config::edit::{Change, EditError, Edited, edit};
-use crate::exit;
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigureArgs {
@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, args: &ConfigureArgs) -> Result<u8, CliErro
     };
     let text = format!("{}: {says}", path.display());
     context.output.line(&text).map_err(CliError::Write)?;
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 fn input() -> Result<String, CliError> {
@@ -59,15 +59,15 @@ fn input() -> Result<String, CliError> {
 /// The exit code of an edit that was not made.
 pub(super) fn exit_code(error: &EditError) -> u8 {
     match error {
-        EditError::Unknown(_) => exit::USAGE,
-        EditError::Control(_) | EditError::NotAllowed(_) => exit::DATA,
-        EditError::Config(_) => exit::CONFIG,
-        EditError::ForeignLink { .. } => exit::NOPERM,
+        EditError::Unknown(_) => exit_code::USAGE,
+        EditError::Control(_) | EditError::NotAllowed(_) => exit_code::DATA,
+        EditError::Config(_) => exit_code::CONFIG,
+        EditError::ForeignLink { .. } => exit_code::NOPERM,
         EditError::Write { source, .. }
             if source.kind() == std::io::ErrorKind::PermissionDenied =>
         {
-            exit::NOPERM
+            exit_code::NOPERM
         }
-        EditError::Write { .. } => exit::IO,
+        EditError::Write { .. } => exit_code::IO,
     }
 }

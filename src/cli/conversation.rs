@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::till::{Till, TillError};
 use super::{CliError, Context};
-use crate::exit;
+use crate::base::exit_code;
 use crate::operation::{Kind, Operation, Shows, State, word};
 
 /// Seconds that one question waits for a change.
@@ -52,7 +52,7 @@ pub(super) async fn carry_out(
 pub(super) fn new_id() -> String {
     format!(
         "cli-{}-{}",
-        crate::clock::wall().as_millisecond(),
+        crate::base::clock::wall().as_millisecond(),
         std::process::id()
     )
 }
@@ -215,11 +215,11 @@ async fn abort(
                 "Отмена продолжается; посмотреть: oplati operations",
                 "The abort goes on; look with: oplati operations",
             ));
-            return Ok(exit::INTERRUPTED);
+            return Ok(exit_code::INTERRUPTED);
         }
     };
     finish(context, &operation)?;
-    Ok(exit::INTERRUPTED)
+    Ok(exit_code::INTERRUPTED)
 }
 
 /// What gives money back and is owed to somebody: it goes on without whoever asked for it.
@@ -271,7 +271,7 @@ async fn leave(
             "The cancellation goes on without you: oplati operations",
         ),
     });
-    Ok(exit::INTERRUPTED)
+    Ok(exit_code::INTERRUPTED)
 }
 
 /// The exit code tells the outcome of the money, also when nobody reads the result.
@@ -281,12 +281,12 @@ fn finish(context: &Context, operation: &Operation) -> Result<u8, CliError> {
     }
     let printed = print(context, operation);
     if is_queued(operation) {
-        return Ok(exit::TEMPFAIL);
+        return Ok(exit_code::TEMPFAIL);
     }
     if operation.state != State::Done {
-        return Ok(exit::NOT_DONE);
+        return Ok(exit_code::NOT_DONE);
     }
-    printed.map(|()| exit::OK).map_err(CliError::Write)
+    printed.map(|()| exit_code::OK).map_err(CliError::Write)
 }
 
 fn print(context: &Context, operation: &Operation) -> std::io::Result<()> {

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::output::table;
 use super::till::Till;
 use super::{CliError, Context};
+use crate::base::exit_code;
 use crate::discover::{Candidate, access, sysfs};
-use crate::exit;
 use crate::profile::registry::{AnyProfile, Origin};
 use crate::profile::schema::Status;
 use crate::profile::{Mode, Registry, Why, udev};
@@ -71,7 +71,7 @@ pub(super) async fn run(context: &Context, verb: Option<DevicesVerb>) -> Result<
                 .output
                 .line(rules.trim_end())
                 .map_err(CliError::Write)?;
-            Ok(exit::OK)
+            Ok(exit_code::OK)
         }
     }
 }
@@ -80,7 +80,9 @@ pub(super) async fn run(context: &Context, verb: Option<DevicesVerb>) -> Result<
 fn registry(context: &Context) -> Registry {
     let (registry, errors) = Registry::load(&context.paths.profiles());
     for error in errors {
-        context.output.note(&crate::causes::with_causes(&error));
+        context
+            .output
+            .note(&crate::base::error_chain::with_causes(&error));
     }
     registry
 }
@@ -96,7 +98,7 @@ async fn list(context: &Context) -> Result<u8, CliError> {
     if context.output.json {
         let value = serde_json::json!({"nodes": nodes, "devices": attended});
         context.output.value(&value).map_err(CliError::Write)?;
-        return Ok(exit::OK);
+        return Ok(exit_code::OK);
     }
     let say = |russian, english| context.tongue.say(russian, english);
     let nothing = say("ничего не подключено", "nothing is plugged in");
@@ -119,7 +121,7 @@ async fn list(context: &Context) -> Result<u8, CliError> {
         let text = devices_table(context.tongue, &devices);
         context.output.line(&text).map_err(CliError::Write)?;
     }
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 async fn attended(context: &Context) -> Option<Vec<Attended>> {
@@ -240,7 +242,7 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
     if context.output.json {
         let value = serde_json::json!({"profiles": lines});
         context.output.value(&value).map_err(CliError::Write)?;
-        return Ok(exit::OK);
+        return Ok(exit_code::OK);
     }
     let say = |russian, english| context.tongue.say(russian, english);
     let headings = [
@@ -271,7 +273,7 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
         .collect();
     let text = table(&headings, &rows);
     context.output.line(&text).map_err(CliError::Write)?;
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
@@ -312,7 +314,7 @@ fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
             "Put the line into /etc/udev/rules.d/61-oplati-{id}.rules, run udevadm control --reload and udevadm trigger, and set in oplati.conf: device = {word}:{path}"
         ),
     });
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 /// The place as udev's `path_id` names it, from udev's database.

@@ -23,11 +23,11 @@ use reqwest::Method;
 use super::output::save;
 use super::till::Till;
 use super::{CliError, Context};
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
+use crate::base::exit_code;
 use crate::config::{self, PixelSize};
 use crate::display::logo::Logo;
 use crate::display::{Displays, Look, Scene, render};
-use crate::exit;
 use crate::money::Kopecks;
 use crate::profile::Registry;
 
@@ -93,7 +93,7 @@ fn clear(context: &Context) -> Result<u8, CliError> {
         context
             .output
             .note("oplati: the daemon runs and keeps its displays itself");
-        return Ok(exit::OK);
+        return Ok(exit_code::OK);
     }
     // A bad file of the shop's stops nobody here: the daemon names it.
     let (registry, _) = Registry::load(&context.paths.profiles());
@@ -111,7 +111,7 @@ fn clear(context: &Context) -> Result<u8, CliError> {
     }
     displays.wait_until_shown(CLEARED_WITHIN);
     displays.stop();
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 pub(super) async fn run(context: &Context, args: DisplayArgs) -> Result<u8, CliError> {
@@ -135,7 +135,7 @@ pub(super) async fn run(context: &Context, args: DisplayArgs) -> Result<u8, CliE
         let saved = args.save.display().to_string();
         context.output.line(&saved).map_err(CliError::Write)?;
     }
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 fn draw(context: &Context, what: &str, args: &DisplayArgs) -> Result<Vec<u8>, CliError> {

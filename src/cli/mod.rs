@@ -27,9 +27,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::base::exit_code;
 use crate::config::Paths;
 use crate::log::Stderr;
-use crate::{daemon, demo, exit, log};
+use crate::{daemon, demo, log};
 
 use output::Output;
 use till::TillError;
@@ -174,18 +175,20 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             CliError::Till(error) => error.exit_code(),
-            CliError::Config(_) | CliError::NoWindow(_) => exit::CONFIG,
+            CliError::Config(_) | CliError::NoWindow(_) => exit_code::CONFIG,
             CliError::Edit(error) => configure::exit_code(error),
-            CliError::NoDesktop(_) => exit::UNAVAILABLE,
-            CliError::FeedDied => exit::SOFTWARE,
+            CliError::NoDesktop(_) => exit_code::UNAVAILABLE,
+            CliError::FeedDied => exit_code::SOFTWARE,
             // The reader of a pipe has seen enough.
-            CliError::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
+            CliError::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                exit_code::OK
+            }
             CliError::Write(_)
             | CliError::File { .. }
             | CliError::Journal(_)
-            | CliError::Offline(_) => exit::IO,
-            CliError::Usage(_) => exit::USAGE,
-            CliError::Data(_) => exit::DATA,
+            | CliError::Offline(_) => exit_code::IO,
+            CliError::Usage(_) => exit_code::USAGE,
+            CliError::Data(_) => exit_code::DATA,
         }
     }
 
@@ -218,9 +221,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() {
-                exit::USAGE
+                exit_code::USAGE
             } else {
-                exit::OK
+                exit_code::OK
             };
             // Nobody left to tell when this fails.
             drop(error.print());
@@ -242,30 +245,30 @@ fn run(context: &Context, verb: Verb) -> u8 {
             // Whatever it inherits: its files stay readable to itself, and its folders closed to others.
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             if let Err(error) = log::init(Stderr::On, Some(context.paths.log())) {
-                return context.fail(&error, exit::CONFIG);
+                return context.fail(&error, exit_code::CONFIG);
             }
             let options = daemon::Options {
                 root: context.root.clone(),
             };
             return daemon::run(&options).map_or_else(
                 |error| context.fail(&error, error.exit_code()),
-                |()| exit::OK,
+                |()| exit_code::OK,
             );
         }
         Verb::Demo { once, listen } => {
             let options = demo::Options { listen, once };
             return demo::run(options).map_or_else(
                 |error| context.fail(&error, error.exit_code()),
-                |()| exit::OK,
+                |()| exit_code::OK,
             );
         }
         Verb::Sim(args) => {
             if let Err(error) = log::init(Stderr::Warnings, None) {
-                return context.fail(&error, exit::CONFIG);
+                return context.fail(&error, exit_code::CONFIG);
             }
             return crate::sim::run(&args.options()).map_or_else(
                 |error| context.fail(&error, error.exit_code()),
-                |()| exit::OK,
+                |()| exit_code::OK,
             );
         }
         Verb::Check
@@ -288,7 +291,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
         | Verb::Display(_) => {}
     }
     if let Err(error) = log::init(Stderr::Warnings, None) {
-        return context.fail(&error, exit::CONFIG);
+        return context.fail(&error, exit_code::CONFIG);
     }
     let outcome = match verb {
         Verb::Check => check::run(context),
@@ -314,7 +317,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
             Some(window) => display::show_window(context, window),
             None => till::block_on(display::run(context, args)),
         },
-        Verb::Daemon | Verb::Demo { .. } | Verb::Sim(_) => Ok(exit::OK),
+        Verb::Daemon | Verb::Demo { .. } | Verb::Sim(_) => Ok(exit_code::OK),
     };
     outcome.unwrap_or_else(|error| {
         let code = context.fail(&error, error.exit_code());
@@ -327,9 +330,11 @@ fn run(context: &Context, verb: Verb) -> u8 {
 
 impl Context {
     fn fail(&self, error: &dyn std::error::Error, code: u8) -> u8 {
-        if code != exit::OK {
-            self.output
-                .note(&format!("oplati: {}", crate::causes::with_causes(error)));
+        if code != exit_code::OK {
+            self.output.note(&format!(
+                "oplati: {}",
+                crate::base::error_chain::with_causes(error)
+            ));
         }
         code
     }

@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use super::till::Till;
 use super::{CliError, Context};
-use crate::exit;
+use crate::base::exit_code;
 
 /// Prints a link that works once within a minute; opens nothing by itself.
 pub(super) async fn run(context: &Context) -> Result<u8, CliError> {
@@ -12,7 +12,7 @@ pub(super) async fn run(context: &Context) -> Result<u8, CliError> {
     let link: serde_json::Value = till.ask(Method::POST, "/v1/links", None).await?;
     if context.output.json {
         context.output.value(&link).map_err(CliError::Write)?;
-        return Ok(exit::OK);
+        return Ok(exit_code::OK);
     }
     let url = link.get("url").and_then(|url| url.as_str());
     context
@@ -23,5 +23,5 @@ pub(super) async fn run(context: &Context) -> Result<u8, CliError> {
         "Откройте ссылку в браузере этой кассы: она сработает один раз, в течение минуты",
         "Open the link in a browser on this till: it works once, within a minute",
     ));
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }

@@ -9,7 +9,7 @@ use super::output::table;
 use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::api::till::Archive as _;
-use crate::exit;
+use crate::base::exit_code;
 use crate::journal::{Journal, Reader};
 use crate::operation::{Operation, Outcome, QueueItem, word};
 
@@ -95,9 +95,9 @@ pub(super) async fn list(context: &Context, args: ListArgs) -> Result<u8, CliErr
             Some(next) => {
                 let more = context.tongue.say("Дальше:", "More:");
                 context.output.note(&format!("{more} --before {next}"));
-                return Ok(exit::OK);
+                return Ok(exit_code::OK);
             }
-            None => return Ok(exit::OK),
+            None => return Ok(exit_code::OK),
         }
     }
 }
@@ -178,7 +178,7 @@ pub(super) async fn abort(context: &Context, id: &str) -> Result<u8, CliError> {
             .line(&operation.message)
             .map_err(CliError::Write)?;
     }
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 pub(super) async fn queue(context: &Context, what: Option<QueueVerb>) -> Result<u8, CliError> {
@@ -211,7 +211,7 @@ pub(super) async fn queue(context: &Context, what: Option<QueueVerb>) -> Result<
         }
     };
     show_queue(context, &items)?;
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 /// What the journal says while nobody serves it: whether money of buyers is still to be brought back.
@@ -219,7 +219,7 @@ pub(super) fn queue_offline(context: &Context) -> Result<u8, CliError> {
     let path = context.paths.journal();
     if !path.exists() {
         show_queue(context, &[])?;
-        return Ok(exit::OK);
+        return Ok(exit_code::OK);
     }
     // Brings forward what an older version or a crash left, as the daemon does at its start.
     let journal = Journal::open(&path)?;
@@ -236,9 +236,9 @@ pub(super) fn queue_offline(context: &Context) -> Result<u8, CliError> {
     }
     journal.close();
     Ok(if waiting == 0 {
-        exit::OK
+        exit_code::OK
     } else {
-        exit::TEMPFAIL
+        exit_code::TEMPFAIL
     })
 }
 

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::output::table;
 use super::till::Till;
 use super::{CliError, Context};
+use crate::base::exit_code;
 use crate::core::shift::of_day;
-use crate::exit;
 use crate::report::{Difference, Reconciliation, Total};
 
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ impl ShiftArgs {
 }
 
 async fn ask(context: &Context, args: ShiftArgs) -> Result<Reconciliation, CliError> {
-    let shift = args.shift(crate::clock::wall());
+    let shift = args.shift(crate::base::clock::wall());
     let till = Till::of(context)?;
     let body = json!({"shift": shift});
     Ok(till
@@ -44,9 +44,9 @@ async fn ask(context: &Context, args: ShiftArgs) -> Result<Reconciliation, CliEr
 pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, CliError> {
     let found = ask(context, args).await?;
     let code = if found.differences.is_empty() {
-        exit::OK
+        exit_code::OK
     } else {
-        exit::NOT_DONE
+        exit_code::NOT_DONE
     };
     if context.output.json {
         context.output.value(&found).map_err(CliError::Write)?;
@@ -152,11 +152,11 @@ pub(super) async fn print(context: &Context, args: ShiftArgs) -> Result<u8, CliE
             .output
             .value(&json!({"lines": found.lines}))
             .map_err(CliError::Write)?;
-        return Ok(exit::OK);
+        return Ok(exit_code::OK);
     }
     let text = found.lines.join("\n");
     context.output.line(&text).map_err(CliError::Write)?;
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 #[cfg(test)]

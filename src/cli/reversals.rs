@@ -100,7 +100,7 @@ async fn same_refund(
 ) -> Result<Option<Operation>, CliError> {
     let path = format!("/v1/operations?limit={MAX_LOOKED_AT}");
     let page: Page = Till::of(context)?.ask(Method::GET, &path, None).await?;
-    let now = crate::clock::wall();
+    let now = crate::base::clock::wall();
     let is_same = |operation: &Operation| {
         let is_refund = operation.kind == Kind::Refund && operation.of.as_deref() == Some(sale);
         let may_have_moved = operation.state == State::Done || !operation.state.is_final();

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::output::{printable, wrapped};
 use super::words::Tongue;
 use super::{CliError, Context};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::selftest::check::exit_code;
 use crate::selftest::{Check, Ground, Group, Text, Verdict, bundle};
 
@@ -77,7 +77,7 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
         was_stopped = stopped;
     }
     let code = if was_stopped {
-        crate::exit::INTERRUPTED
+        crate::base::exit_code::INTERRUPTED
     } else {
         exit_code(&checks)
     };
@@ -110,11 +110,11 @@ fn try_service(
     began: Instant,
 ) -> Result<u8, CliError> {
     let Some((checks, was_stopped)) = trial::run(context, ground, is_agreed)? else {
-        return Ok(crate::exit::INTERRUPTED);
+        return Ok(crate::base::exit_code::INTERRUPTED);
     };
     let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let code = if was_stopped {
-        crate::exit::INTERRUPTED
+        crate::base::exit_code::INTERRUPTED
     } else {
         exit_code(&checks)
     };

@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use super::words::Tongue;
 use super::{CliError, Context};
 use crate::api::listen::MAX_SOCKET_PATH_BYTES;
+use crate::base::exit_code;
+use crate::config;
 use crate::config::Source;
 use crate::demo::loopback::{CallError, Loopback, Stream};
-use crate::{config, exit};
 
 /// The longest call: the reconciliation of a large shift.
 const LONG: std::time::Duration = std::time::Duration::from_secs(180);
@@ -86,14 +87,14 @@ impl TillError {
 
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            TillError::NotRunning { .. } => exit::UNAVAILABLE,
-            TillError::NoPermission { .. } => exit::NOPERM,
+            TillError::NotRunning { .. } => exit_code::UNAVAILABLE,
+            TillError::NoPermission { .. } => exit_code::NOPERM,
             TillError::Problem {
                 status: 503 | 507, ..
             }
-            | TillError::Lost(_) => exit::TEMPFAIL,
-            TillError::Problem { .. } => exit::NOT_DONE,
-            TillError::Unreadable(_) | TillError::Run(_) => exit::SOFTWARE,
+            | TillError::Lost(_) => exit_code::TEMPFAIL,
+            TillError::Problem { .. } => exit_code::NOT_DONE,
+            TillError::Unreadable(_) | TillError::Run(_) => exit_code::SOFTWARE,
         }
     }
 }

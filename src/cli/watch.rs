@@ -14,8 +14,8 @@ use view::View;
 use super::till::{Till, TillError};
 use super::words::Tongue;
 use super::{CliError, Context};
+use crate::base::exit_code;
 use crate::demo::sse::Message;
-use crate::exit;
 use crate::scanner::text::{Aim, decode};
 
 const EVENTS: &str = "/v1/events";
@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
         let message = tokio::select! {
             _ = interrupt.recv() => {
                 printer.rest()?;
-                return Ok(exit::OK);
+                return Ok(exit_code::OK);
             }
             message = events.next() => message,
         };
@@ -65,7 +65,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
         let lost = Instant::now();
         events = loop {
             tokio::select! {
-                _ = interrupt.recv() => return Ok(exit::OK),
+                _ = interrupt.recv() => return Ok(exit_code::OK),
                 () = tokio::time::sleep(AGAIN) => {}
             }
             if let Ok(again) = till.events(path, last.as_deref()).await {
@@ -187,7 +187,7 @@ pub(super) async fn scan(context: &Context, text: String) -> Result<u8, CliError
         .await?;
     if context.output.json {
         context.output.value(&answer).map_err(CliError::Write)?;
-        return Ok(exit::OK);
+        return Ok(exit_code::OK);
     }
     let line = match answer.get("used_by").and_then(Value::as_str) {
         Some(id) => format!(
@@ -202,7 +202,7 @@ pub(super) async fn scan(context: &Context, text: String) -> Result<u8, CliError
             .to_owned(),
     };
     context.output.line(&line).map_err(CliError::Write)?;
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(code(b"\xcd\xe0\n").unwrap(), "На");
         for none in [b"".as_slice(), b"\n", b"\x00\n"] {
             let error = code(none).unwrap_err();
-            assert_eq!(error.exit_code(), exit::DATA);
+            assert_eq!(error.exit_code(), exit_code::DATA);
         }
         assert_eq!(code(b"\xff").unwrap(), "я");
     }

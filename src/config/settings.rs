@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::civil::Time;
 
+use crate::base::secret::Secret;
 use crate::operation::Mode;
 pub use crate::profile::schema::{Layout, LineSettings, Parity};
-use crate::secret::Secret;
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{Now, minsk};
+use crate::base::clock::{Now, minsk};
 use crate::core::event::{Facts, Reply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{BuyerRequest, Record};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::secret::Secret;
 use crate::core::entry::LiveEntry;
 use crate::core::event::{RequestId, Step};
 use crate::core::queue::plan_rechecks_of_refusal;
@@ -12,7 +13,6 @@ use crate::core::{Core, words};
 use crate::display::Scene;
 use crate::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
 use crate::problem::{Code, Problem};
-use crate::secret::Secret;
 use crate::service::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 
 impl LiveSale {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::core::admission::Granted;
 use crate::core::event::{Reply as TillReply, RequestId, Step};
 use crate::core::question_clock::Subject;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::clock::{Now, ServiceClock};
+use crate::base::clock::{Now, ServiceClock};
+use crate::base::secret::Secret;
 use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
 use crate::display::Scene;
 use crate::operation::{Mode, Operation, QueueItem, Verdict, Wish};
 use crate::problem::Problem;
-use crate::secret::Secret;
 use crate::service::call::{Answer, Call};
 use jiff::Timestamp;
 

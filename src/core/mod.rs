@@ -44,11 +44,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::{Now, ServiceClock};
+use crate::base::clock::{Now, ServiceClock};
+use crate::base::secret::Secret;
 use crate::display::Scene;
 use crate::problem::Code;
 use crate::problem::Problem;
-use crate::secret::Secret;
 use crate::service::call::{Call, Failure, TokenProblem};
 
 use admission::Admission;

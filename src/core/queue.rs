@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::core::entry::{
     BACKOFF, LiveEntry, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
 };

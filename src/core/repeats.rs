@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::{Now, ServiceClock};
+use crate::base::clock::{Now, ServiceClock};
 use crate::core::event::Step;
 use crate::operation::Operation;
 

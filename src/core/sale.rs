@@ -21,7 +21,8 @@ mod sessions;
 
 use std::time::Duration;
 
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::secret::Secret;
 use crate::core::ending::{nothing_to_abort, session_mode};
 use crate::core::event::{Reply as TillReply, RequestId, Settings, Step, Ticket};
 use crate::core::poll::Poll;
@@ -32,7 +33,6 @@ use crate::display::Scene;
 use crate::money::Kopecks;
 use crate::operation::{Kind, Mode, Operation, State};
 use crate::problem::Problem;
-use crate::secret::Secret;
 use crate::service::call::{Answer, Call};
 
 pub(super) use invitation::SESSION_LIFE;

@@ -4,7 +4,7 @@
 //! never write each other's figures away. The rule for `left`: what an entry asks for is taken from
 //! it when the entry is journalled, and given back only when the service has definitely denied it.
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::admission::Granted;
 use crate::core::entry::LiveEntry;

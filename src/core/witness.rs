@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::record::SaleRecord;
 use crate::operation::{Kind, State};

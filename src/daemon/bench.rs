@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::api::till::{Device, DeviceTest, InteractiveTest, TestState};
-use crate::clock::{Clock, Now};
+use crate::base::clock::{Clock, Now};
 use crate::display::{Displays, Scene};
 use crate::operation::rfc3339_ms;
 use crate::problem::{Code, Problem};

@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::notices::Notices;
 use crate::api::till::{Answer, Command, Device, DeviceTest, Watch as _};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::secret::Secret;
 use crate::core::event::{Effect, Event, Reply, RequestId, Ticket};
 use crate::daemon::bench::{self, Bench};
 use crate::daemon::devices::PassOn;
@@ -27,7 +28,6 @@ use crate::journal::{Journal, Lock};
 use crate::operation::{Operation, QueueItem, Wish};
 use crate::problem::Problem;
 use crate::scanner::Original;
-use crate::secret::Secret;
 use crate::service::{Client, Exchange};
 
 /// What comes in beside the till's commands.

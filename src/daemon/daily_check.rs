@@ -12,7 +12,7 @@ use super::reconciled::Reconciled;
 use super::reconciler::Reconciler;
 use super::schedule::{Trust, pause, retry_interval, shift_of};
 use super::shared::Shared;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::core::{shift, words};
 use crate::problem::{Code, Problem};
 use crate::report::{Compared, Difference, Side};

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::DaemonError;
 use super::core_loop::Inbound;
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::config::{Config, Paths, ScannerSettings, Share};
 use crate::profile::{Registry, UnknownProfile};
 use crate::scanner::find::Knowledge;

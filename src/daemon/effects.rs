@@ -3,12 +3,12 @@
 use tokio::sync::mpsc;
 
 use crate::api::notices::NoticeKind;
+use crate::base::secret::tail;
 use crate::core::event::{Effect, Reply, RequestId, Ticket};
 use crate::daemon::core_loop::{Asker, CoreLoop, Inbound, tell};
 use crate::daemon::shared::Call as UnderWay;
 use crate::display::Scene;
 use crate::operation::rfc3339_ms;
-use crate::secret::tail;
 use crate::service::call::Call;
 use crate::service::{Client, Exchange};
 

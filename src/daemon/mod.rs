@@ -38,14 +38,14 @@ use crate::api::listen::{self, ListenError, UnixDoor};
 use crate::api::notices::Notices;
 use crate::api::server::{Listeners, serve};
 use crate::api::till::Till;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::exit_code;
 use crate::config::{self, Config, ConfigError, Loaded, Paths, Source};
 use crate::core::event::Settings as CoreSettings;
 use crate::core::record::Account;
 use crate::display::logo::Logo;
 use crate::display::{Displays, Look};
 use crate::engine::{self, Engine, Outcome};
-use crate::exit;
 use crate::journal::{Journal, JournalError, Lock, Reader};
 use crate::profile::UnknownProfile;
 use crate::service::{self, Client, ClientError};
@@ -114,19 +114,21 @@ pub enum DaemonError {
 }
 
 impl DaemonError {
-    /// The process's exit code, see [`crate::exit`].
+    /// The process's exit code, see [`crate::base::exit_code`].
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             DaemonError::Config(_) | DaemonError::Client(_) | DaemonError::Profile(_) => {
-                exit::CONFIG
+                exit_code::CONFIG
             }
             DaemonError::Listen(ListenError::Taken { .. })
             | DaemonError::Journal(JournalError::Taken { .. })
-            | DaemonError::StartsAnew => exit::TEMPFAIL,
-            DaemonError::Listen(ListenError::Token { .. }) => exit::CONFIG,
-            DaemonError::Journal(_) | DaemonError::Listen(ListenError::Bind { .. }) => exit::IO,
-            DaemonError::System { .. } | DaemonError::PartDied => exit::SOFTWARE,
+            | DaemonError::StartsAnew => exit_code::TEMPFAIL,
+            DaemonError::Listen(ListenError::Token { .. }) => exit_code::CONFIG,
+            DaemonError::Journal(_) | DaemonError::Listen(ListenError::Bind { .. }) => {
+                exit_code::IO
+            }
+            DaemonError::System { .. } | DaemonError::PartDied => exit_code::SOFTWARE,
         }
     }
 }
@@ -155,7 +157,7 @@ pub struct Daemon {
 pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let loaded = config::load(&options.root)?;
     tell_configuration(&loaded);
-    if !crate::clock::has_time_zones() {
+    if !crate::base::clock::has_time_zones() {
         tracing::warn!(
             "This machine has no time zone data, times are told in UTC: apt-get install tzdata"
         );
@@ -181,7 +183,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         // A till that changes over to TCP finds its key waiting; nobody needs it before.
         && let Err(error) = listen::load_or_make_token(&config.till.token_file)
     {
-        let error = crate::causes::with_causes(&error);
+        let error = crate::base::error_chain::with_causes(&error);
         tracing::warn!(%error, "The key for TCP cannot be used");
         advice.push(format!("Ключ для TCP: {error}"));
     }
@@ -356,7 +358,7 @@ fn open_journal(
         }),
         Err(error @ JournalError::Taken { .. }) => Err(error),
         Err(error) => {
-            tracing::error!(error = %crate::causes::with_causes(&error), "Payments are refused: there is no journal");
+            tracing::error!(error = %crate::base::error_chain::with_causes(&error), "Payments are refused: there is no journal");
             let reason = refusal::reason(&error);
             Ok(Opened {
                 engine: Err(reason.clone()),
@@ -511,7 +513,7 @@ fn logo(config: &Config, advice: &mut Vec<String>) -> Option<Arc<Logo>> {
     match Logo::read(path) {
         Ok(logo) => Some(Arc::new(logo)),
         Err(error) => {
-            let error = crate::causes::with_causes(&error);
+            let error = crate::base::error_chain::with_causes(&error);
             tracing::warn!(%error, "The idle scene has no logo");
             advice.push(format!("Логотип не показан: {error}"));
             None
@@ -562,7 +564,7 @@ fn client(config: &Config, paths: &Paths) -> Result<Option<Arc<Client>>, DaemonE
 }
 
 /// A door over TCP with its key.
-type Tcp = (std::net::TcpListener, crate::secret::Secret);
+type Tcp = (std::net::TcpListener, crate::base::secret::Secret);
 
 /// The thread that serves tills and calls the service.
 fn start_http(
@@ -621,7 +623,7 @@ fn register(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::causes::with_causes;
+    use crate::base::error_chain::with_causes;
 
     #[test]
     fn exit_codes_tell_configuration_from_a_taken_place() {
@@ -629,10 +631,10 @@ mod tests {
             place: "x".into(),
             holder: "y".into(),
         };
-        assert_eq!(DaemonError::from(taken).exit_code(), exit::TEMPFAIL);
+        assert_eq!(DaemonError::from(taken).exit_code(), exit_code::TEMPFAIL);
         assert_eq!(
             DaemonError::from(ConfigError::BadValues(Vec::new(), Vec::new())).exit_code(),
-            exit::CONFIG
+            exit_code::CONFIG
         );
         let error = DaemonError::from(ConfigError::TooLarge {
             path: "oplati.conf".into(),

@@ -9,12 +9,12 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::reconciled::Reconciled;
 use crate::api::till::{Command, Reconciles};
-use crate::causes::with_causes;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::error_chain::with_causes;
+use crate::base::regular_file::off_thread;
 use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
 use crate::problem::{Code, Problem};
-use crate::regular_file::off_thread;
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
 use crate::service::Client;
 use crate::service::call::Failure;

@@ -19,7 +19,7 @@ use crate::api::till::{
     Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationStep,
     OperationsQuery, ServiceHealth, Watch,
 };
-use crate::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock, minsk};
+use crate::base::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock, minsk};
 use crate::core::Status;
 use crate::core::words;
 use crate::display::{DisplayState, Displays, Scene};

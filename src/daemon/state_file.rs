@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::regular_file;
+use crate::base::regular_file;
 
 /// No right file is larger.
 const MAX_BYTES: usize = 256 * 1024;

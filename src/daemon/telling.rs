@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::api::notices::{NoticeKind, TraceKind};
 use crate::api::till::Watch as _;
+use crate::base::secret::tail;
 use crate::core::record::Record;
 use crate::daemon::core_loop::CoreLoop;
 use crate::engine::Outcome;
 use crate::metrics::outcome;
 use crate::operation::{Kind, Operation, Shows, State, rfc3339_ms, word};
-use crate::secret::tail;
 use crate::service::Exchange;
 
 impl CoreLoop {

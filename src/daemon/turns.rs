@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::regular_file::FILE_TIMEOUT;
+use crate::base::clock::Clock;
+use crate::base::regular_file::FILE_TIMEOUT;
 
 /// No turn.
 const REST: u64 = u64::MAX;

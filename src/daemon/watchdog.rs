@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 
 /// How often a thread that serves says that it lives.
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);

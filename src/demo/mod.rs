@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::exit;
+use crate::base::exit_code;
 use world::World;
 
 /// Where the page is unless `--listen` says otherwise.
@@ -100,26 +100,26 @@ pub enum DemoError {
 }
 
 impl DemoError {
-    /// The process's exit code, see [`crate::exit`].
+    /// The process's exit code, see [`crate::base::exit_code`].
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            DemoError::NotLoopback(_) => exit::USAGE,
-            DemoError::Taken(_) => exit::TEMPFAIL,
+            DemoError::NotLoopback(_) => exit_code::USAGE,
+            DemoError::Taken(_) => exit_code::TEMPFAIL,
             DemoError::Listen { source, .. }
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
-                exit::NOPERM
+                exit_code::NOPERM
             }
             DemoError::Listen { .. }
             | DemoError::Root { .. }
             | DemoError::Removed(_)
             | DemoError::Scanner(_)
-            | DemoError::Io(_) => exit::IO,
+            | DemoError::Io(_) => exit_code::IO,
             DemoError::Daemon(error) => error.exit_code(),
-            DemoError::Log(_) | DemoError::Call(_) => exit::SOFTWARE,
-            DemoError::NotAsItShould(_) => exit::NOT_DONE,
-            DemoError::Stopped => exit::INTERRUPTED,
+            DemoError::Log(_) | DemoError::Call(_) => exit_code::SOFTWARE,
+            DemoError::NotAsItShould(_) => exit_code::NOT_DONE,
+            DemoError::Stopped => exit_code::INTERRUPTED,
         }
     }
 }
@@ -198,12 +198,15 @@ mod tests {
     fn exit_codes_tell_the_users_mistakes_from_the_worlds_state() {
         assert_eq!(
             DemoError::NotLoopback("8.8.8.8:80".parse().unwrap()).exit_code(),
-            exit::USAGE
+            exit_code::USAGE
         );
-        assert_eq!(DemoError::Taken(DEFAULT_LISTEN).exit_code(), exit::TEMPFAIL);
+        assert_eq!(
+            DemoError::Taken(DEFAULT_LISTEN).exit_code(),
+            exit_code::TEMPFAIL
+        );
         assert_eq!(
             DemoError::NotAsItShould("x".into()).exit_code(),
-            exit::NOT_DONE
+            exit_code::NOT_DONE
         );
         let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
         assert_eq!(
@@ -212,7 +215,7 @@ mod tests {
                 source: denied
             }
             .exit_code(),
-            exit::NOPERM
+            exit_code::NOPERM
         );
     }
 }

@@ -252,7 +252,7 @@ fn passed_on(answer: Result<Answer, CallError>) -> Response {
 }
 
 fn lost(error: &CallError) -> Response {
-    tracing::warn!(error = %crate::causes::with_causes(error), "Demo call failed");
+    tracing::warn!(error = %crate::base::error_chain::with_causes(error), "Demo call failed");
     problem(
         StatusCode::BAD_GATEWAY,
         "Часть демонстрации не отвечает, подробности в журнале",
@@ -360,7 +360,7 @@ async fn scan(State(shared): State<Shared>, Json(scan): Json<Scan>) -> Response 
     match shared.parts.scanner.scan(&scan.text) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => {
-            tracing::warn!(error = %crate::causes::with_causes(&error), "Virtual scanner did not scan");
+            tracing::warn!(error = %crate::base::error_chain::with_causes(&error), "Virtual scanner did not scan");
             problem(StatusCode::CONFLICT, "Сканер не прочитал код")
         }
     }

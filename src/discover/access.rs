@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access as Rights;
 
-use crate::regular_file;
+use crate::base::regular_file;
 
 /// Folders whose symlinks name devices for people, the best first.
 const LINK_FOLDERS: [&str; 4] = [

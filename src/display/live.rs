@@ -20,7 +20,7 @@ use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel};
 use super::proof;
 use super::render::Look;
 use super::scene::Scene;
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::config::PixelSize;
 
 /// From the number of a scene to that of the next.

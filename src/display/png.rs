@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::frame::Frame;
 use super::live::packed;
 use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel};
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::config::PixelSize;
 
 /// Whoever shows the picture reads it, whatever the daemon's umask.

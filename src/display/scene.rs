@@ -24,7 +24,7 @@ impl QrPayload {
 
 impl fmt::Debug for QrPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::secret::tail(&self.0))
+        f.write_str(&crate::base::secret::tail(&self.0))
     }
 }
 
@@ -94,7 +94,7 @@ impl fmt::Debug for Scene {
             }
             Scene::Code { code, amount } => {
                 let amount = amount.unwrap_or(Kopecks::ZERO);
-                write!(f, " {}, {amount}", crate::secret::tail(code))
+                write!(f, " {}, {amount}", crate::base::secret::tail(code))
             }
             Scene::PleaseConfirm { amount }
             | Scene::Paid { amount }

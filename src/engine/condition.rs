@@ -1,6 +1,6 @@
 //! How the journal is, as far as the engine has met it: why a sale begun now could not be written.
 
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::journal::{JournalError, Trouble};
 
 /// What is in the way.

@@ -29,8 +29,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::causes::with_causes;
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::error_chain::with_causes;
 use crate::core::event::{self, Effect, Event, Reply, Step, Ticket, Write};
 use crate::core::record::Record;
 use crate::core::{Core, shift};

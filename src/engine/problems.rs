@@ -1,6 +1,6 @@
 //! What people are told when the journal does not serve them: callers, and those who look at health.
 
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::journal::{JournalError, Trouble};
 use crate::problem::{Code, Problem};
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Storage;
-use crate::causes::with_causes;
-use crate::clock::{MAX_CONFIRMED_SKEW, Now, ServiceClock};
+use crate::base::clock::{MAX_CONFIRMED_SKEW, Now, ServiceClock};
+use crate::base::error_chain::with_causes;
 use crate::journal::JournalError;
 
 /// How often old operations are looked for.

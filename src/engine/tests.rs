@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use rusqlite::{Connection, ffi};
 
 use super::*;
-use crate::clock::ServiceClock;
+use crate::base::clock::ServiceClock;
 use crate::core::event::{Facts, Restored};
 use crate::core::record::{Account, EntryRecord, Record};
 use crate::core::validate::tests::request;

@@ -59,7 +59,9 @@ pub(super) fn keep(journal: &Path) -> Result<PathBuf, JournalError> {
         source,
     };
     let aside = journal.with_file_name(FOLDER);
-    let stamp = crate::clock::wall().strftime("%Y%m%d-%H%M%S").to_string();
+    let stamp = crate::base::clock::wall()
+        .strftime("%Y%m%d-%H%M%S")
+        .to_string();
     let folder = (0..)
         .map(|number: u32| aside.join(format!("{stamp}-{number}")))
         .find(|folder| !folder.exists())

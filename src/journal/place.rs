@@ -14,7 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::{reading, writing};
 use super::inspect::holds_the_same;
 use super::{BUSY_WAIT, Journal, JournalError, Lock, Trouble, schema};
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 
 /// Closing a connection leaves the log alone: [`Journal::close`] moves it where it belongs.
 pub(super) fn keep_log_at_close(connection: &Connection) -> rusqlite::Result<()> {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{COLUMNS, JournalError, Trouble, open_reader, parse, read_row, reading};
 use crate::api::till::{Archive, OperationStep, OperationsQuery};
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::core::record::{EntryRecord, Record};
 use crate::operation::{Kind, Operation, QueueItem, State, word};
 use crate::problem::{Code, Problem};

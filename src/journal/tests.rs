@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::api::till::{Archive, OperationsQuery};
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::event::{Event, Settings, Step};
 use crate::core::record::{Account, BuyerRequest, EntryRequest};
@@ -78,7 +78,7 @@ fn begin(journal: &mut Journal, core: &mut Core, id: &str, at: u64) {
 fn released(journal: &mut Journal, core: &mut Core, id: &str) {
     begin(journal, core, id, 1);
     play(journal, core, Event::Tick, 1);
-    let code = crate::secret::Secret::new("https://getapp.o-plati.by/c/AB12");
+    let code = crate::base::secret::Secret::new("https://getapp.o-plati.by/c/AB12");
     play(
         journal,
         core,

@@ -147,7 +147,7 @@ impl Lines {
     }
 
     fn begin(&self, writer: &mut Writer<'_>, level: Level) -> fmt::Result {
-        let now = || crate::clock::wall().to_zoned_datetime(TimeZone::system());
+        let now = || crate::base::clock::wall().to_zoned_datetime(TimeZone::system());
         match self.dress {
             Dress::Journal => write!(writer, "<{}>", priority(level)),
             Dress::Fields => writeln!(writer, "PRIORITY={}", priority(level)),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::file::TerminalLog;
-use crate::regular_file::FILE_TIMEOUT;
+use crate::base::regular_file::FILE_TIMEOUT;
 
 /// How long one line is waited for.
 const LINE_TIMEOUT: Duration = Duration::from_millis(500);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::display::DisplayProfile;
 use super::schema::{Match, Profile};
+use crate::base::regular_file;
 use crate::config::{DisplayDevice, DisplaySettings, ScannerSettings};
-use crate::regular_file;
 
 /// Name and text of each built-in file.
 const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.rs"));

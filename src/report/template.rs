@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use roxmltree::{Document, Node};
 
 use super::{DEFAULT_TEMPLATE, Difference, Reconciliation, Total};
+use crate::base::regular_file;
 use crate::money::Kopecks;
-use crate::regular_file;
 
 /// Columns of receipt printers.
 const WIDTHS: std::ops::RangeInclusive<usize> = 32..=48;

@@ -21,9 +21,9 @@ mod source;
 mod station;
 pub mod text;
 
+use crate::base::secret::Secret;
 use crate::config::ScannerDevice;
 use crate::profile::Mode;
-use crate::secret::Secret;
 
 use find::{Knowledge, Target};
 pub use pool::Scanners;

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::keyboard::decode::Stroke;
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// What the scanner sent, unchanged, for the till program. Its `Debug` shows only how much.
 #[derive(Clone, PartialEq, Eq)]

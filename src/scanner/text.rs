@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// The upper half of CP1251, from <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/WINDOWS/CP1251.TXT>;
 /// 0x98 is not assigned.

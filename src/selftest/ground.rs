@@ -6,8 +6,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::causes::with_causes;
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::error_chain::with_causes;
 use crate::config::{self, ConfigError, Loaded, Paths};
 use crate::demo::loopback::Loopback;
 

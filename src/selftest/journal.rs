@@ -3,7 +3,7 @@
 use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use super::texts;
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::journal::{Inspected, JournalError, Trouble, inspect};
 
 /// Less than this ends sales soon: the journal sets aside room for an operation's end, and logs grow.

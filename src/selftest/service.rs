@@ -55,7 +55,7 @@ pub(super) fn service(ground: &Ground) -> Vec<Check> {
         return skipped("система не даёт ресурсов", "the system has no resources");
     };
     let shift = shift::of_day(ground.now.wall);
-    let began = crate::clock::wall();
+    let began = crate::base::clock::wall();
     let seen = runtime.block_on(look(&settings, &shift, PATIENCE));
     // A name server that does not answer holds a thread of the runtime.
     runtime.shutdown_background();

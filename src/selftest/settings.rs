@@ -8,7 +8,7 @@ use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use super::system::Identity;
 use super::texts;
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::config::{Loaded, Source};
 use crate::display::logo::Logo;
 use crate::profile::Registry;

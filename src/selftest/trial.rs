@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::check::{Check, Group, Text, Verdict};
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::core::shift;
 use crate::service::Credential;
 use crate::service::call::Failure;
@@ -65,7 +65,7 @@ pub fn impossible(error: &TrialError) -> Check {
             format!("token.conf is damaged: {what}"),
         ),
         TrialError::NoToken(TokenFile::Password | TokenFile::Present) | TrialError::Client(_) => {
-            let what = crate::causes::with_causes(error);
+            let what = crate::base::error_chain::with_causes(error);
             (format!("запрос не составить: {what}"), what)
         }
     };
@@ -336,7 +336,7 @@ fn empty_report(tomorrow: &Result<ReportShape, Failure>) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use crate::base::secret::Secret;
     use crate::service::call::Heard;
 
     fn session(id_type: &'static str, scheme: &str) -> OpenedSession {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::base::secret::Secret;
 use crate::money::Kopecks;
 use crate::operation::{Card, Receipt, Shows};
-use crate::secret::Secret;
 
 /// How a session with the buyer is opened.
 #[derive(Clone, Debug)]

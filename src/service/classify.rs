@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentType, Reply, TokenProblem};
 use super::report::{self, Report, Wanted};
 use super::wire::{self, ErrorBody, WireError};
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::operation::Shows;
 use crate::problem::seed;
 

@@ -31,8 +31,8 @@ use super::classify::{self, Credential, classify};
 use super::report::{Report, Wanted};
 use super::token::{self, Prepared, TokenError};
 use super::wire::{self, PaymentContent};
-use crate::causes::with_causes;
-use crate::secret::Secret;
+use crate::base::error_chain::with_causes;
+use crate::base::secret::Secret;
 use connection::{base, header_name, header_value, with_query};
 use exchange::Bounds;
 

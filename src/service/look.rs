@@ -14,8 +14,8 @@ use super::client::exchange::server_date;
 use super::client::{Settings, connection};
 use super::token;
 use super::wire::{self, ErrorBody};
-use crate::causes::with_causes;
-use crate::secret::Secret;
+use crate::base::error_chain::with_causes;
+use crate::base::secret::Secret;
 
 /// Most of an error's body that is read.
 const MAX_BODY: usize = 64 * 1024;

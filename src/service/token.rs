@@ -8,8 +8,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::regular_file;
-use crate::secret::Secret;
+use crate::base::regular_file;
+use crate::base::secret::Secret;
 
 /// Longest token that is believed, and the room that is made before it is asked for.
 const MAX_TOKEN_BYTES: usize = 4096;

@@ -91,12 +91,14 @@ pub enum SimError {
 }
 
 impl SimError {
-    /// The process's exit code, see [`crate::exit`].
+    /// The process's exit code, see [`crate::base::exit_code`].
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            SimError::Taken { .. } => crate::exit::TEMPFAIL,
-            SimError::Listen { .. } | SimError::Accept(_) | SimError::Run(_) => crate::exit::IO,
+            SimError::Taken { .. } => crate::base::exit_code::TEMPFAIL,
+            SimError::Listen { .. } | SimError::Accept(_) | SimError::Run(_) => {
+                crate::base::exit_code::IO
+            }
         }
     }
 
@@ -173,7 +175,7 @@ impl Simulator {
 
     fn moment(&self) -> Moment {
         Moment {
-            wall: crate::clock::wall(),
+            wall: crate::base::clock::wall(),
             mono: self.began.elapsed(),
         }
     }

@@ -301,7 +301,7 @@ fn a_machine_without_time_zones_is_told_and_sells() {
     till.adopt(daemon.spawn().unwrap());
     // Shifts are days of Minsk, whatever the machine knows; one may end while the sale goes on.
     let day_of_minsk = || {
-        let now = jiff::tz::Offset::constant(3).to_datetime(oplati::clock::wall());
+        let now = jiff::tz::Offset::constant(3).to_datetime(oplati::base::clock::wall());
         now.strftime("%d%m%Y").to_string()
     };
     let before = day_of_minsk();

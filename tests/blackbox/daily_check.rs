@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 
-use oplati::clock::{minsk, wall};
+use oplati::base::clock::{minsk, wall};
 use serde_json::{Value, json};
 
 use crate::bench::{PATIENCE, Sim, Till, wait_for};

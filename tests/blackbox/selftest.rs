@@ -540,7 +540,7 @@ fn service_at(offset: i64) -> String {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request);
-            let now = oplati::clock::wall() + jiff::SignedDuration::from_secs(offset);
+            let now = oplati::base::clock::wall() + jiff::SignedDuration::from_secs(offset);
             let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
             let _ = write!(
                 stream,

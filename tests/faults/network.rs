@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oplati::clock::ServiceClock;
+use oplati::base::clock::ServiceClock;
 use oplati::core::event::Event;
 use oplati::core::record::Record;
 use oplati::money::Kopecks;

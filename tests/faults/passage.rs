@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use oplati::clock::Now;
+use oplati::base::clock::Now;
 use oplati::core::event::Event;
 use oplati::engine::Engine;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use oplati::base::secret::Secret;
 use oplati::core::event::Event;
 use oplati::core::record::Record;
 use oplati::money::Kopecks;
@@ -10,7 +11,6 @@ use oplati::operation::{
     CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, Receipt, RefundRequest,
     SaleRequest, State, Wish,
 };
-use oplati::secret::Secret;
 use oplati::service::call::PaymentStatus;
 
 use crate::plan::Deed;

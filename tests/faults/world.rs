@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oplati::clock::Now;
+use oplati::base::clock::Now;
 use oplati::core::event::{RequestId, Settings};
 use oplati::core::record::{Account, Record};
 use oplati::engine::{self, Engine};

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{CliError, Context, mode_in, registry};
+use crate::base::exit_code;
 use crate::config::{LineSettings, ScannerDevice, SerialLine};
 use crate::discover::{Candidate, sysfs};
-use crate::exit;
 use crate::profile::schema::{
     Keyboard, Kind, Layout, Match, Parity, Profile, SCHEMA, Serial, Status, Vector,
 };
@@ -67,7 +67,7 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
             "Новых устройств нет: проверьте кабель и питание сканера",
             "Nothing new was plugged in: check the scanner's cable and power",
         );
-        return Ok(exit::NOT_DONE);
+        return Ok(exit_code::NOT_DONE);
     }
     for candidate in &found {
         context
@@ -86,7 +86,7 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
             "Код не прочитан. Сканер занят другой программой, выключен или настроен на скорость, которой нет среди обычных",
             "The code did not come. Another program has the scanner, it is off, or set to an unusual speed",
         );
-        return Ok(exit::NOT_DONE);
+        return Ok(exit_code::NOT_DONE);
     };
     let known = registry.fit(&finding.candidate);
     if let Some(known) = known.filter(|fit| args.id.is_none() && is_enough(fit, &finding)) {
@@ -515,7 +515,7 @@ fn print_setting(
         let line = format!("profile = {id}");
         context.output.line(&line).map_err(CliError::Write)?;
     }
-    Ok(exit::OK)
+    Ok(exit_code::OK)
 }
 
 #[cfg(test)]

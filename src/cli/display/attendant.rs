@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::{CliError, Context, TillError};
-use crate::exit;
+use crate::base::exit_code;
 
 /// The variable by which the window's own process knows itself.
 const ATTENDED: &str = "OPLATI_WINDOW_ATTENDED";
@@ -50,15 +50,15 @@ fn exit_code(context: &Context, ended: ExitStatus) -> u8 {
     match ended.code() {
         Some(EXIT_CODE_OF_XLIB) => {
             context.output.note("the desktop session is over");
-            exit::OK
+            exit_code::OK
         }
-        Some(code) => u8::try_from(code).unwrap_or(exit::SOFTWARE),
+        Some(code) => u8::try_from(code).unwrap_or(exit_code::SOFTWARE),
         None => {
             let signal = ended.signal().unwrap_or_default();
             context
                 .output
                 .note(&format!("the window was ended by signal {signal}"));
-            exit::SOFTWARE
+            exit_code::SOFTWARE
         }
     }
 }

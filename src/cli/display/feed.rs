@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::picture::Picture;
 use crate::api::page::{IDLE, NUMBER};
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
 use crate::config::PixelSize;
 use crate::demo::loopback::{CallError, Loopback};
 use crate::display::Hidden;

@@ -35,11 +35,11 @@ use super::outputs::{self, Monitor, NoMonitor, Wanted};
 use super::picture::{Picture, size_for};
 use super::sight::Sight;
 use super::x11::{Painter, XServer};
-use crate::causes::with_causes;
+use crate::base::error_chain::with_causes;
+use crate::base::exit_code;
 use crate::config::{self, DisplayDevice, DisplaySettings, PixelSize};
 use crate::demo::loopback::Loopback;
 use crate::display::{Hidden, Look, Scene, render};
-use crate::exit;
 
 /// How often monitors are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         let none = "oplati.conf: [Display] device names no window; add it: device = window";
         if wanted.autostart {
             context.output.note(none);
-            return Ok(exit::OK);
+            return Ok(exit_code::OK);
         }
         return Err(CliError::NoWindow(none));
     }
@@ -101,7 +101,7 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         has_stood: false,
         showing: Showing::Nothing,
         said: String::new(),
-        outcome: Ok(exit::OK),
+        outcome: Ok(exit_code::OK),
     };
     let ran = event_loop.run_app(&mut app);
     if let Err(error) = ran
@@ -156,10 +156,10 @@ async fn signalled() -> u8 {
         Err(_) => std::future::pending().await,
     };
     tokio::select! {
-        () = wait(SignalKind::terminate()) => exit::OK,
-        () = wait(SignalKind::hangup()) => exit::OK,
-        () = wait(SignalKind::interrupt()) => exit::INTERRUPTED,
-        () = wait(SignalKind::quit()) => exit::INTERRUPTED,
+        () = wait(SignalKind::terminate()) => exit_code::OK,
+        () = wait(SignalKind::hangup()) => exit_code::OK,
+        () = wait(SignalKind::interrupt()) => exit_code::INTERRUPTED,
+        () = wait(SignalKind::quit()) => exit_code::INTERRUPTED,
     }
 }
 

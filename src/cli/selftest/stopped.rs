@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::super::{CliError, Context};
 use super::interactive::{missing, note, untried};
 use super::person::{Person, Typed};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::display::{Displays, Look, Scene};
 use crate::profile::Registry;
 use crate::scanner::find::Knowledge;

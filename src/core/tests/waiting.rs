@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::world::{Fate, World};
-use crate::clock::ServiceClock;
+use crate::base::clock::ServiceClock;
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::validate::tests::request;
 use crate::money::Kopecks;

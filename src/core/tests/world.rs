@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::secret::Secret;
 use crate::core::Core;
 use crate::core::event::{
     Effect, Event, Facts, Reply as TillReply, RequestId, Restored, Settings, Step,
@@ -18,7 +19,6 @@ use crate::operation::{
     CancellationRequest, Card, CardRequest, Kind, Mode, Operation, Outcome, RefundRequest, Shows,
     State, Verdict, Wish,
 };
-use crate::secret::Secret;
 use crate::service::call::{
     Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
 };

@@ -1,8 +1,8 @@
 use super::*;
+use crate::base::exit_code;
 use crate::demo::buyer::Buyer;
 use crate::demo::loopback::Loopback;
 use crate::demo::scanner::VirtualScanner;
-use crate::exit;
 use std::path::Path as FilePath;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -164,10 +164,10 @@ fn a_taken_port_and_a_public_address_have_their_own_errors() {
     in_runtime(async {
         let page = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let taken = bind(page.address).await.unwrap_err();
-        assert_eq!(taken.exit_code(), exit::TEMPFAIL);
+        assert_eq!(taken.exit_code(), exit_code::TEMPFAIL);
         assert!(taken.to_string().contains("--listen"), "{taken}");
         let public = bind("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
-        assert_eq!(public.exit_code(), exit::USAGE);
+        assert_eq!(public.exit_code(), exit_code::USAGE);
     });
 }
 

@@ -58,7 +58,7 @@ impl KeyboardSource {
         let nodes = nodes.collect::<Result<_, _>>()?;
         let quiet = Duration::from_millis(settings.quiet_ms.into());
         // The clock gives whole milliseconds that have passed: the present one has not.
-        let since_epoch = crate::clock::wall().as_duration().unsigned_abs() + MILLISECOND;
+        let since_epoch = crate::base::clock::wall().as_duration().unsigned_abs() + MILLISECOND;
         let beginning = Beginning::new(SystemTime::UNIX_EPOCH + since_epoch, quiet);
         Ok(KeyboardSource {
             nodes,

@@ -83,7 +83,7 @@ pub(super) fn start(
     drop(slave);
     rustix::fs::chmod(&node, Mode::from_raw_mode(0o660))?;
     give_to_tills(&node, folder);
-    crate::folders::make(folder, FOLDER_MODE)?;
+    crate::base::folders::make(folder, FOLDER_MODE)?;
     let link = folder.join(name);
     match std::fs::remove_file(&link) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -7,8 +7,8 @@ use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{connect_timeout, header_value};
 use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT, ServerDate};
-use crate::causes::with_causes;
-use crate::secret::Secret;
+use crate::base::error_chain::with_causes;
+use crate::base::secret::Secret;
 use crate::service::call::{Call, Failure, Heard};
 use crate::service::classify::{Credential, HttpAnswer};
 use crate::service::wire;
@@ -205,7 +205,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         // More seconds than a number holds are too many as well.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
-        let now = server_date(headers).unwrap_or_else(crate::clock::wall);
+        let now = server_date(headers).unwrap_or_else(crate::base::clock::wall);
         let until = http_date(text)?.duration_since(now);
         Duration::try_from(until).unwrap_or_default()
     };
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(retry_after(&HeaderMap::new()), None);
         // Without the service's clock, by ours.
         let mut headers = HeaderMap::new();
-        let until = (crate::clock::wall() + Duration::from_secs(100))
+        let until = (crate::base::clock::wall() + Duration::from_secs(100))
             .strftime("%a, %d %b %Y %H:%M:%S GMT")
             .to_string();
         headers.insert(RETRY_AFTER, HeaderValue::from_str(&until).unwrap());

@@ -211,7 +211,7 @@ fn send(mut stream: &TcpStream, status: u16, head: &[String], body: &str) -> boo
         429 => "Too Many Requests",
         _ => "Error",
     };
-    let date = oplati::clock::wall().strftime("%a, %d %b %Y %H:%M:%S GMT");
+    let date = oplati::base::clock::wall().strftime("%a, %d %b %Y %H:%M:%S GMT");
     let mut text = format!("HTTP/1.1 {status} {reason}\r\nDate: {date}\r\n");
     for line in head {
         text.push_str(line);

@@ -161,7 +161,7 @@ fn roubles(kopecks: i64) -> String {
 /// The present moment as recorded: `2021-09-06T11:38:53.723+03:00`.
 fn date() -> String {
     let minsk = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(3));
-    let now = oplati::clock::wall().to_zoned_datetime(minsk);
+    let now = oplati::base::clock::wall().to_zoned_datetime(minsk);
     now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
