@@ -6,7 +6,7 @@
 //! - [`config`]: what the administrator wants · [`log`]: what the daemon says of itself
 //! - [`discover`]: what is plugged in · [`profile`]: what is known about it
 //! - [`scanner`]: codes come in · [`display`]: scenes go out
-//! - [`operation`], [`money`], [`problem`]: the words that everybody uses
+//! - [`model`]: the words that everybody uses
 //! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth · [`engine`]: both as one
 //!   machine, which lets nothing out before it is durable
 //! - [`service`]: the client of the payment service · [`report`]: a shift compared with it, and printed
@@ -29,9 +29,7 @@ pub mod engine;
 pub mod journal;
 pub mod log;
 pub mod metrics;
-pub mod money;
-pub mod operation;
-pub mod problem;
+pub mod model;
 pub mod profile;
 pub mod report;
 pub mod scanner;

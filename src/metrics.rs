@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::api::till::{Device, Health, HealthStatus};
-use crate::operation::{Kind, State, word};
+use crate::model::operation::{Kind, State, word};
 use crate::service::call::{Answer, Failure};
 
 /// Upper bounds of the buckets of times on the network and with people, microseconds.

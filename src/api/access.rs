@@ -16,7 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::seats::Sitter;
 use super::session::{Sessions, is_same};
 use crate::base::secret::Secret;
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// How a connection came.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use super::body;
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// Largest body that is read.
 pub const MAX_BODY: usize = 256 * 1024;

@@ -183,7 +183,7 @@ impl<'de> Visitor<'de> for PlainVisitor {
 mod tests {
     use super::*;
     use crate::core::validate::tests::request;
-    use crate::operation::{CardRequest, SaleRequest};
+    use crate::model::operation::{CardRequest, SaleRequest};
 
     fn fault(text: &str) -> String {
         parse::<SaleRequest>(text.as_bytes()).unwrap_err()

@@ -21,7 +21,7 @@ use super::notices::{Missed, Notice, TraceKind};
 use super::page::pixel_size;
 use super::seats::Sitter;
 use crate::display::{Hidden, Viewer, Watching};
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// Between two signs of life on a silent stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -16,7 +16,7 @@ use super::answer::{invalid, not_found, path_id, query};
 use super::routes::{PathId, off_disk, read};
 use crate::api::till::OperationStep;
 use crate::base::regular_file::off_thread;
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// Most lines of the log at once.
 const MOST_LINES: usize = 500;

@@ -20,10 +20,10 @@ use super::session::{Link, SessionRequest};
 use super::{events, inspect, page, routes, session};
 use crate::api::till::{Device, DeviceTest, Health};
 use crate::display::Hidden;
-use crate::operation::{
+use crate::model::operation::{
     CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
 };
-use crate::problem::Problem;
+use crate::model::problem::Problem;
 use crate::report::Reconciliation;
 
 #[derive(OpenApi)]

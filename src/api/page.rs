@@ -17,7 +17,7 @@ use super::Api;
 use super::access::Caller;
 use super::answer::{invalid, query};
 use crate::config::{self, PixelSize};
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// The picture's number, as `/display/events` tells it.
 pub(crate) const NUMBER: HeaderName = HeaderName::from_static("oplati-picture");

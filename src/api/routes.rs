@@ -27,11 +27,11 @@ use crate::base::regular_file::{FILE_TIMEOUT, off_thread};
 use crate::base::secret::Secret;
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
 use crate::core::{validate, words};
-use crate::operation::{
+use crate::model::operation::{
     CancellationRequest, CardRequest, Operation, Outcome, QueueItem, RefundRequest, SaleRequest,
     State as OperationState, Verdict, Wish,
 };
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 use crate::report::Reconciliation;
 use crate::selftest::closed_loop::{MOST_SCANS, USUAL_SCANS};
 

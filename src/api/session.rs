@@ -32,7 +32,7 @@ use super::Api;
 use super::access::Caller;
 use super::answer::{invalid, json};
 use crate::base::secret::Secret;
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// A session ends after 12 hours, whatever happens in it.
 const SESSION: Duration = Duration::from_secs(12 * 3600);

@@ -17,8 +17,8 @@ use super::till::{
 };
 use crate::base::secret::Secret;
 use crate::core::validate::tests::request;
-use crate::operation::{Kind, Mode, Operation, QueueItem, State};
-use crate::problem::{Code, Problem};
+use crate::model::operation::{Kind, Mode, Operation, QueueItem, State};
+use crate::model::problem::{Code, Problem};
 use crate::report::Reconciliation;
 
 mod pictures;
@@ -112,14 +112,14 @@ fn operation(id: &str, state: State) -> Operation {
         version: 1,
         kind: Kind::Sale,
         state,
-        amount: crate::money::Kopecks(100),
+        amount: crate::model::money::Kopecks(100),
         mode: Mode::DynamicQr,
         shift: "24112026".into(),
         order_number: "n-1".into(),
         payment_id: None,
         of: None,
         left: None,
-        overdrawn: crate::money::Kopecks::ZERO,
+        overdrawn: crate::model::money::Kopecks::ZERO,
         undo: None,
         shows: None,
         message: "…".into(),

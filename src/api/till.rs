@@ -16,8 +16,8 @@ use crate::api::notices::Notices;
 use crate::base::secret::Secret;
 use crate::display::LiveFrame;
 use crate::metrics::Metrics;
-use crate::operation::{Operation, QueueItem, State, Verdict, Wish};
-use crate::problem::Problem;
+use crate::model::operation::{Operation, QueueItem, State, Verdict, Wish};
+use crate::model::problem::Problem;
 use crate::report::Reconciliation;
 use crate::selftest::Check;
 

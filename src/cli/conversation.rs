@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::base::exit_code;
-use crate::operation::{Kind, Operation, Shows, State, word};
+use crate::model::operation::{Kind, Operation, Shows, State, word};
 
 /// Seconds that one question waits for a change.
 const WAIT_S: u64 = 10;

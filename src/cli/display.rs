@@ -28,7 +28,7 @@ use crate::base::exit_code;
 use crate::config::{self, PixelSize};
 use crate::display::logo::Logo;
 use crate::display::{Displays, Look, Scene, render};
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 use crate::profile::Registry;
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use super::{CliError, Context};
 use crate::api::till::Archive as _;
 use crate::base::exit_code;
 use crate::journal::{Journal, Reader};
-use crate::operation::{Operation, Outcome, QueueItem, word};
+use crate::model::operation::{Operation, Outcome, QueueItem, word};
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {

@@ -10,8 +10,8 @@ use super::conversation::{carry_out, new_id};
 use super::till::Till;
 use super::{CliError, Context};
 use crate::config;
-use crate::money::Kopecks;
-use crate::operation::{Kind, Operation, State};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Kind, Operation, State};
 
 #[derive(Debug, Args)]
 pub(super) struct RefundArgs {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::conversation::{carry_out, new_id};
 use super::{CliError, Context};
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 #[derive(Debug, Args)]
 pub(super) struct SaleArgs {

@@ -134,7 +134,7 @@ fn is_answered(check: &Check, more: &[Check]) -> bool {
 
 fn report(ground: &Ground, checks: &[Check], code: u8, elapsed_ms: u64) -> serde_json::Value {
     json!({
-        "at": crate::operation::rfc3339_ms::text(ground.now.wall),
+        "at": crate::model::operation::rfc3339_ms::text(ground.now.wall),
         "version": env!("CARGO_PKG_VERSION"),
         "elapsed_ms": elapsed_ms,
         "exit": code,

@@ -36,7 +36,7 @@ pub use settings::{
 pub use values::pixel_size;
 
 use crate::base::secret::Secret;
-use crate::operation::Mode;
+use crate::model::operation::Mode;
 
 /// The wallet's name as the seed spells it, which is what buyers read unless `walletName` says otherwise.
 pub const WALLET_NAME: &str = "О!плати";

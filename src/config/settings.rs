@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::Time;
 
 use crate::base::secret::Secret;
-use crate::operation::Mode;
+use crate::model::operation::Mode;
 pub use crate::profile::schema::{Layout, LineSettings, Parity};
 
 /// Width and height in pixels.

@@ -11,7 +11,7 @@ use super::settings::{
     DisplayDevice, Language, Layout, LineSettings, Parity, PixelSize, ScannerDevice, SerialDisplay,
     SerialLine, Share,
 };
-use crate::operation::Mode;
+use crate::model::operation::Mode;
 use crate::profile::schema::BAUDS;
 
 /// Of a picture whose size is not given.

@@ -13,8 +13,8 @@ use crate::core::event::{Facts, Reply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{BuyerRequest, Record};
 use crate::core::{Core, shift, validate, words};
-use crate::operation::{Mode, Operation, Wish};
-use crate::problem::{Code, Problem};
+use crate::model::operation::{Mode, Operation, Wish};
+use crate::model::problem::{Code, Problem};
 use crate::service::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
 
 /// How long an operation tries to empty the queue first.

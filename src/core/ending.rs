@@ -11,8 +11,8 @@ use crate::core::record::{Ending, Record, SaleRecord};
 use crate::core::sale::{LiveSale, Phase};
 use crate::core::{Core, words};
 use crate::display::Scene;
-use crate::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
-use crate::problem::{Code, Problem};
+use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
+use crate::model::problem::{Code, Problem};
 use crate::service::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 
 impl LiveSale {

@@ -15,11 +15,11 @@ use crate::core::record::{
 use crate::core::targets::take_from_left;
 use crate::core::{Core, shift, words};
 use crate::display::Scene;
-use crate::money::Kopecks;
-use crate::operation::{
+use crate::model::money::Kopecks;
+use crate::model::operation::{
     CancellationRequest, Kind, Operation, Receipt, RefundRequest, State, Undo, Wish,
 };
-use crate::problem::seed;
+use crate::model::problem::seed;
 use crate::service::call::{Failure, PaymentInfo, PaymentType};
 
 /// Backoff of tries that met no connection begins with this.
@@ -327,7 +327,7 @@ struct New {
     amount: Kopecks,
     receipt: Option<Receipt>,
     shift: String,
-    mode: crate::operation::Mode,
+    mode: crate::model::operation::Mode,
 }
 
 impl Core {
@@ -695,7 +695,7 @@ fn refund(
     sale: Option<&Record>,
     known: Option<PaymentInfo>,
     account: Account,
-    mode: crate::operation::Mode,
+    mode: crate::model::operation::Mode,
     now: Now,
 ) -> New {
     let target = match (sale, known) {

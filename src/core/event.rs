@@ -6,8 +6,8 @@ use crate::base::clock::{Now, ServiceClock};
 use crate::base::secret::Secret;
 use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
 use crate::display::Scene;
-use crate::operation::{Mode, Operation, QueueItem, Verdict, Wish};
-use crate::problem::Problem;
+use crate::model::operation::{Mode, Operation, QueueItem, Verdict, Wish};
+use crate::model::problem::Problem;
 use crate::service::call::{Answer, Call};
 use jiff::Timestamp;
 

@@ -47,8 +47,8 @@ use jiff::Timestamp;
 use crate::base::clock::{Now, ServiceClock};
 use crate::base::secret::Secret;
 use crate::display::Scene;
-use crate::problem::Code;
-use crate::problem::Problem;
+use crate::model::problem::Code;
+use crate::model::problem::Problem;
 use crate::service::call::{Call, Failure, TokenProblem};
 
 use admission::Admission;

@@ -47,9 +47,9 @@ use crate::core::sale::Phase;
 use crate::core::targets::{give_back_to_left, take_from_left};
 use crate::core::{Core, shift, words};
 use crate::display::Scene;
-use crate::money::Kopecks;
-use crate::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};
-use crate::problem::{Code, Problem, seed};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};
+use crate::model::problem::{Code, Problem, seed};
 use crate::service::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
 
 /// Most pause between tries that met no connection.

@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::money::Kopecks;
-use crate::operation::{
+use crate::model::money::Kopecks;
+use crate::model::operation::{
     CancellationRequest, CardRequest, Kind, Operation, Outcome, QueueItem, Receipt, RefundRequest,
     SaleRequest, State, Wish,
 };

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::clock::{Now, ServiceClock};
 use crate::core::event::Step;
-use crate::operation::Operation;
+use crate::model::operation::Operation;
 
 /// A till's retry of a `PUT` comes within this time after its operation's end.
 const MAX_REPEAT_AGE: Duration = Duration::from_secs(24 * 3600);

@@ -30,9 +30,9 @@ use crate::core::question_clock::Subject;
 use crate::core::record::{Account, BuyerRequest, Ending, SaleRecord};
 use crate::core::{Core, shift, words};
 use crate::display::Scene;
-use crate::money::Kopecks;
-use crate::operation::{Kind, Mode, Operation, State};
-use crate::problem::Problem;
+use crate::model::money::Kopecks;
+use crate::model::operation::{Kind, Mode, Operation, State};
+use crate::model::problem::Problem;
 use crate::service::call::{Answer, Call};
 
 pub(super) use invitation::SESSION_LIFE;

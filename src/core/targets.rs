@@ -10,9 +10,9 @@ use crate::core::admission::Granted;
 use crate::core::entry::LiveEntry;
 use crate::core::event::{Facts, Step};
 use crate::core::record::{EntryRecord, Record, Reversal};
-use crate::money::Kopecks;
-use crate::operation::{Kind, Operation, Outcome, RefundRequest, State, Undo, Wish};
-use crate::problem::{Code, Problem, seed};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Kind, Operation, Outcome, RefundRequest, State, Undo, Wish};
+use crate::model::problem::{Code, Problem, seed};
 use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 impl Core {

@@ -2,11 +2,11 @@
 
 use crate::core::targets;
 use crate::log::is_unsafe;
-use crate::money::{Kopecks, MAX_AMOUNT};
-use crate::operation::{
+use crate::model::money::{Kopecks, MAX_AMOUNT};
+use crate::model::operation::{
     CancellationRequest, CardRequest, Item, Receipt, RefundRequest, SaleRequest, Wish,
 };
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// Most items of one receipt.
 pub const MAX_ITEMS: usize = 1000;
@@ -265,7 +265,7 @@ fn invalid(detail: &str) -> Problem {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::operation::ItemKind;
+    use crate::model::operation::ItemKind;
 
     pub(crate) fn request(amount: i64) -> SaleRequest {
         let item = Item {

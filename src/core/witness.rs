@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::record::SaleRecord;
-use crate::operation::{Kind, State};
+use crate::model::operation::{Kind, State};
 
 /// Most witnesses of one shift.
 pub const MAX_OF_SHIFT: u8 = 4;

@@ -1,8 +1,8 @@
 //! What the cashier reads: one Russian line for every state, the seed's words where it has them.
 
 use crate::core::record::Ending;
-use crate::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
-use crate::problem::seed;
+use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
+use crate::model::problem::seed;
 use crate::service::call::{Failure, Heard, PaymentStatus, TokenProblem};
 
 /// Said when a code that is no buyer's was read while a sale was armed.

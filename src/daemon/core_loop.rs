@@ -25,8 +25,8 @@ use crate::daemon::watchdog::Watchdog;
 use crate::display::Displays;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
 use crate::journal::{Journal, Lock};
-use crate::operation::{Operation, QueueItem, Wish};
-use crate::problem::Problem;
+use crate::model::operation::{Operation, QueueItem, Wish};
+use crate::model::problem::Problem;
 use crate::scanner::Original;
 use crate::service::{Client, Exchange};
 

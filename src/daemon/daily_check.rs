@@ -14,7 +14,7 @@ use super::schedule::{Trust, pause, retry_interval, shift_of};
 use super::shared::Shared;
 use crate::base::clock::Clock;
 use crate::core::{shift, words};
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Difference, Side};
 use crate::service::Client;
 use crate::service::call::Call;
@@ -160,7 +160,7 @@ fn log_difference(shift: &str, difference: &Difference) {
     };
     tracing::warn!(
         shift,
-        what = %crate::operation::word(difference.what),
+        what = %crate::model::operation::word(difference.what),
         operation = difference.operation.as_deref(),
         payment_id = difference.payment_id,
         till = %side(&difference.till),

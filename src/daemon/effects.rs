@@ -8,7 +8,7 @@ use crate::core::event::{Effect, Reply, RequestId, Ticket};
 use crate::daemon::core_loop::{Asker, CoreLoop, Inbound, tell};
 use crate::daemon::shared::Call as UnderWay;
 use crate::display::Scene;
-use crate::operation::rfc3339_ms;
+use crate::model::operation::rfc3339_ms;
 use crate::service::call::Call;
 use crate::service::{Client, Exchange};
 

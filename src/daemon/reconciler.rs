@@ -14,7 +14,7 @@ use crate::base::error_chain::with_causes;
 use crate::base::regular_file::off_thread;
 use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
 use crate::service::Client;
 use crate::service::call::Failure;

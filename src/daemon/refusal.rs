@@ -11,7 +11,7 @@ use super::devices::PassOn;
 use super::watchdog::Watchdog;
 use crate::api::till::{Answer, Command};
 use crate::journal::{Journal, JournalError};
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// How often the journal is tried again.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::state_file::{self, Durable};
 use crate::api::till::Device;
 use crate::config::Config;
-use crate::operation::rfc3339_ms;
+use crate::model::operation::rfc3339_ms;
 
 /// The setting that takes whatever is found.
 const AUTO: &str = "Auto";

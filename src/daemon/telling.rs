@@ -9,7 +9,7 @@ use crate::core::record::Record;
 use crate::daemon::core_loop::CoreLoop;
 use crate::engine::Outcome;
 use crate::metrics::outcome;
-use crate::operation::{Kind, Operation, Shows, State, rfc3339_ms, word};
+use crate::model::operation::{Kind, Operation, Shows, State, rfc3339_ms, word};
 use crate::service::Exchange;
 
 impl CoreLoop {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::loopback::{CallError, Loopback};
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 /// The fault of a request that never arrives.
 const LOSE_REQUEST: &str = "lose_request";

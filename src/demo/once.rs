@@ -16,8 +16,10 @@ use super::buyer::{Decision, Payment, Taken};
 use super::loopback::Stream;
 use super::table::{Table, seconds};
 use super::world::{Parts, World};
-use crate::money::Kopecks;
-use crate::operation::{Item, ItemKind, Mode, Operation, Receipt, SaleRequest, Shows, State, word};
+use crate::model::money::Kopecks;
+use crate::model::operation::{
+    Item, ItemKind, Mode, Operation, Receipt, SaleRequest, Shows, State, word,
+};
 
 /// The bound of one sale or reversal.
 const SALE_LIMIT: Duration = Duration::from_secs(8);

@@ -420,7 +420,7 @@ impl PixelPanel for LivePicture {
 mod tests {
     use super::*;
     use crate::display::render;
-    use crate::money::Kopecks;
+    use crate::model::money::Kopecks;
 
     const SMALL: PixelSize = PixelSize {
         width: 320,

@@ -314,7 +314,7 @@ impl PanelError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::Kopecks;
+    use crate::model::money::Kopecks;
 
     #[test]
     fn a_box_takes_what_fits_and_names_what_does_not() {

@@ -137,7 +137,7 @@ fn is_light_around(frame: &Frame, placed: Placed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::Kopecks;
+    use crate::model::money::Kopecks;
     use std::cell::RefCell;
 
     const SIZE: PixelSize = PixelSize {

@@ -19,7 +19,7 @@ use crate::display::scene::{QrPayload, Scene};
 use crate::display::symbol::{self, Symbol};
 use crate::display::typeface::{Align, Fitted, Weight, fit, fit_digits, paint};
 use crate::display::words::{amount, to_pay, words};
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 /// However much there is to say, a sign is seen.
 const LEAST_SIGN_PX: u32 = 32;

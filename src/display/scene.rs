@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 /// Text of a QR code; `Debug` shows its length and tail only.
 #[derive(Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::frame::Frame;
 use super::panel::{Panel, PanelError, PixelPanel, Watched};
 use super::*;
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 use std::sync::atomic::Ordering::Relaxed;
 
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use crate::config::{Language, WALLET_NAME};
 use crate::display::render::Look;
 use crate::display::scene::Scene;
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 /// A scene's words: what it says at first glance, and one line of what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

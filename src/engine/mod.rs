@@ -35,7 +35,7 @@ use crate::core::event::{self, Effect, Event, Reply, Step, Ticket, Write};
 use crate::core::record::Record;
 use crate::core::{Core, shift};
 use crate::journal::{JournalError, Trouble};
-use crate::operation::Wish;
+use crate::model::operation::Wish;
 
 use condition::Condition;
 pub use problems::reason;

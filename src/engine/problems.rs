@@ -2,7 +2,7 @@
 
 use crate::base::error_chain::with_causes;
 use crate::journal::{JournalError, Trouble};
-use crate::problem::{Code, Problem};
+use crate::model::problem::{Code, Problem};
 
 /// The line for health, with the one action that helps, Russian.
 #[must_use]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::core::event::{Facts, Restored, Write};
 use crate::core::record::{EntryRecord, Record};
 use crate::journal::{Journal, JournalError};
-use crate::operation::Wish;
+use crate::model::operation::Wish;
 
 /// A journal as the engine sees it. The simulation wraps the real one, to fail where a disk fails.
 pub trait Storage {

@@ -12,8 +12,8 @@ use crate::core::event::{Facts, Restored};
 use crate::core::record::{Account, EntryRecord, Record};
 use crate::core::validate::tests::request;
 use crate::journal::Journal;
-use crate::operation::{Mode, Shows, State};
-use crate::problem::Code;
+use crate::model::operation::{Mode, Shows, State};
+use crate::model::problem::Code;
 use crate::service::call::{Failure, Reply as ServiceReply};
 
 /// How a commit fails.

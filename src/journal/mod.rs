@@ -36,7 +36,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use crate::core::event::{Facts, Restored, Write};
 use crate::core::record::{EntryRecord, Record};
-use crate::operation::{Wish, rfc3339_ms};
+use crate::model::operation::{Wish, rfc3339_ms};
 
 pub use error::JournalError;
 use error::{reading, writing};

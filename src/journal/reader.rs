@@ -12,8 +12,8 @@ use super::{COLUMNS, JournalError, Trouble, open_reader, parse, read_row, readin
 use crate::api::till::{Archive, OperationStep, OperationsQuery};
 use crate::base::error_chain::with_causes;
 use crate::core::record::{EntryRecord, Record};
-use crate::operation::{Kind, Operation, QueueItem, State, word};
-use crate::problem::{Code, Problem};
+use crate::model::operation::{Kind, Operation, QueueItem, State, word};
+use crate::model::problem::{Code, Problem};
 
 /// Steps of one operation that are told: one that waits in the queue for days has many.
 const MOST_STEPS: u32 = 1000;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{JournalError, writing};
 use crate::core::event::Write;
 use crate::core::record::{Account, Ending, EntryRecord, Record, Reversal, SaleRecord, Target};
-use crate::operation::{Outcome, Receipt, rfc3339_ms, word};
+use crate::model::operation::{Outcome, Receipt, rfc3339_ms, word};
 
 /// What [`read_row`] reads.
 pub(super) const COLUMNS: &str = "id, operation, request, record";

@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::core::event::{Event, Settings, Step};
 use crate::core::record::{Account, BuyerRequest, EntryRequest};
 use crate::core::validate::tests::request;
-use crate::operation::{CancellationRequest, Kind, Mode, State, Undo};
+use crate::model::operation::{CancellationRequest, Kind, Mode, State, Undo};
 use crate::service::call::{Failure, Heard};
 
 fn core(restored: Restored) -> (Core, Step) {

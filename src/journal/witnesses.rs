@@ -12,7 +12,7 @@ use super::{Journal, JournalError};
 use crate::core::event::Restored;
 use crate::core::record::{Record, SaleRecord};
 use crate::core::witness::MAX_OF_SHIFT;
-use crate::operation::rfc3339_ms;
+use crate::model::operation::rfc3339_ms;
 
 /// Older sales bear no witness. By the journal's newest time: the clock may be wrong at a start.
 const WITNESS_AGE: SignedDuration = SignedDuration::from_hours(48);

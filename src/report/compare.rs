@@ -3,8 +3,8 @@
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::core::words;
-use crate::money::Kopecks;
-use crate::operation::{Kind, Operation, Outcome, State, word};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Kind, Operation, Outcome, State, word};
 use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 /// Whether the journal's operation moved money, as far as the till was told.

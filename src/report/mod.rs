@@ -14,7 +14,7 @@ mod template;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 pub use compare::{Compared, Comparison};
 pub use template::{Facts, Template, TemplateError};

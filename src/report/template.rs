@@ -9,7 +9,7 @@ use roxmltree::{Document, Node};
 
 use super::{DEFAULT_TEMPLATE, Difference, Reconciliation, Total};
 use crate::base::regular_file;
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 /// Columns of receipt printers.
 const WIDTHS: std::ops::RangeInclusive<usize> = 32..=48;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use crate::core::shift;
-use crate::problem::seed;
+use crate::model::problem::seed;
 use crate::service::call::TokenProblem;
 use crate::service::look::{Answered, Look, TokenFile, Unreached, look};
 use crate::service::{self};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::base::secret::Secret;
-use crate::money::Kopecks;
-use crate::operation::{Card, Receipt, Shows};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Card, Receipt, Shows};
 
 /// How a session with the buyer is opened.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use super::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentType, Reply,
 use super::report::{self, Report, Wanted};
 use super::wire::{self, ErrorBody, WireError};
 use crate::base::error_chain::with_causes;
-use crate::operation::Shows;
-use crate::problem::seed;
+use crate::model::operation::Shows;
+use crate::model::problem::seed;
 
 /// Refusals come as 4xx, but these are said by gateways and proxies, too: what they say of the
 /// request's effect is not the service's word.
@@ -251,7 +251,7 @@ fn is_ours(call: &Call, info: &PaymentInfo) -> bool {
 mod tests {
     use super::*;
     use crate::core::validate::tests::request;
-    use crate::money::Kopecks;
+    use crate::model::money::Kopecks;
     use proptest::prelude::*;
 
     fn answer_to(call: &Call, status: u16, body: &[u8]) -> Answer {

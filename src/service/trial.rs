@@ -18,7 +18,7 @@ use super::client::{ClientError, Settings, connection, hide};
 use super::look::{TokenFile, present_token};
 use super::wire::{self, ErrorBody, WirePayment};
 use crate::base::secret::Secret;
-use crate::operation::Shows;
+use crate::model::operation::Shows;
 
 /// Largest body of an answer that is looked at, in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;

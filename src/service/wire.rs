@@ -15,8 +15,8 @@ mod error_body;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::money::Kopecks;
-use crate::operation::{Item, ItemKind, Receipt};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Item, ItemKind, Receipt};
 
 pub(super) use answer::order_number_of;
 pub use answer::{ConsumerAnswer, Session, TokenAnswer, WirePayment, read_payment, read_session};
@@ -358,7 +358,7 @@ mod tests {
             ..whole
         };
         assert_eq!(numbers(&written(&part)), ("1 of 1".into(), "1".into()));
-        let endless = crate::operation::Item {
+        let endless = crate::model::operation::Item {
             cost: Kopecks(i64::MAX),
             ..receipt.items[0].clone()
         };

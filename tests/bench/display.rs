@@ -29,7 +29,7 @@ use oplati::config::{DisplayDevice, PixelSize, SerialDisplay, SerialLine};
 use oplati::display::frame::Frame;
 use oplati::display::screen::pixels::{Channel, Format};
 use oplati::display::{Displays, Look, Scene, proof};
-use oplati::money::Kopecks;
+use oplati::model::money::Kopecks;
 use oplati::profile::Registry;
 
 const SIZES: [(u32, u32); 3] = [(800, 480), (1920, 1080), (3840, 2160)];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oplati::core::event::Event;
 use oplati::core::record::{EntryRecord, Record};
-use oplati::operation::{Kind, Mode, Operation, Outcome, State, Verdict};
+use oplati::model::operation::{Kind, Mode, Operation, Outcome, State, Verdict};
 use oplati::report::{Compared, Comparison};
 use oplati::service::call::{Call, PaymentInfo, PaymentStatus};
 

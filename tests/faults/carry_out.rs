@@ -7,8 +7,8 @@ use oplati::core::Core;
 use oplati::core::event::{Effect, Event, Reply as TillReply, Write};
 use oplati::core::record::Record;
 use oplati::engine::{Engine, Outcome, Storage};
-use oplati::operation::{Kind, Shows};
-use oplati::problem::Code;
+use oplati::model::operation::{Kind, Shows};
+use oplati::model::problem::Code;
 
 use crate::disk::Disk;
 use crate::plan::Fate;

@@ -11,7 +11,7 @@ use oplati::core::event::{Facts, Restored, Write};
 use oplati::core::record::{EntryRecord, Record};
 use oplati::engine::Storage;
 use oplati::journal::{Journal, JournalError};
-use oplati::operation::Wish;
+use oplati::model::operation::Wish;
 
 use crate::plan::DiskFault;
 use crate::store::Store;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
-use oplati::operation::{ErrorCode, Kind, Operation, State, Undo};
+use oplati::model::operation::{ErrorCode, Kind, Operation, State, Undo};
 
 /// A kind of operation, and an end that it reached.
 type Cell = (&'static str, &'static str);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use oplati::journal::Journal;
-use oplati::operation::{Mode, State};
+use oplati::model::operation::{Mode, State};
 use oplati::service::call::PaymentStatus;
 
 use crate::plan::{Deed, Fate, Plan};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use oplati::base::clock::ServiceClock;
 use oplati::core::event::Event;
 use oplati::core::record::Record;
-use oplati::money::Kopecks;
-use oplati::operation::State;
+use oplati::model::money::Kopecks;
+use oplati::model::operation::State;
 use oplati::service::call::{
     Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
 };

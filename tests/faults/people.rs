@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use oplati::base::secret::Secret;
 use oplati::core::event::Event;
 use oplati::core::record::Record;
-use oplati::money::Kopecks;
-use oplati::operation::{
+use oplati::model::money::Kopecks;
+use oplati::model::operation::{
     CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, Receipt, RefundRequest,
     SaleRequest, State, Wish,
 };

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use oplati::core::record::Record;
-use oplati::money::Kopecks;
-use oplati::operation::{Kind, Operation, State};
+use oplati::model::money::Kopecks;
+use oplati::model::operation::{Kind, Operation, State};
 use oplati::service::call::PaymentStatus;
 
 use crate::plan::{Endpoint, Fate};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
-use oplati::money::Kopecks;
-use oplati::operation::{Card, Shows};
+use oplati::model::money::Kopecks;
+use oplati::model::operation::{Card, Shows};
 use oplati::service::call::{
     Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
 };

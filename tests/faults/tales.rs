@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oplati::core::event::Event;
 use oplati::core::record::{EntryRequest, Record};
-use oplati::operation::{Kind, State, Undo};
+use oplati::model::operation::{Kind, State, Undo};
 use oplati::service::call::PaymentStatus;
 
 use crate::plan::{Endpoint, Fate};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use oplati::core::record::{EntryRecord, Record, Reversal};
 use oplati::engine::Storage as _;
-use oplati::operation::{Kind, Operation, Outcome, State, Undo};
+use oplati::model::operation::{Kind, Operation, Outcome, State, Undo};
 use oplati::report::{Difference, What};
 use oplati::service::call::{PaymentInfo, PaymentStatus};
 

@@ -14,7 +14,7 @@ use oplati::core::event::{RequestId, Settings};
 use oplati::core::record::{Account, Record};
 use oplati::engine::{self, Engine};
 use oplati::journal::Journal;
-use oplati::operation::{Outcome, Wish};
+use oplati::model::operation::{Outcome, Wish};
 use oplati::service::call::Call;
 
 use crate::disk::{Disk, Hand};

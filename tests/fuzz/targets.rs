@@ -5,8 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use oplati::core::validate;
-use oplati::money::Kopecks;
-use oplati::operation::{CancellationRequest, CardRequest, RefundRequest, SaleRequest, Wish};
+use oplati::model::money::Kopecks;
+use oplati::model::operation::{
+    CancellationRequest, CardRequest, RefundRequest, SaleRequest, Wish,
+};
 use oplati::profile::schema::{Keyboard, Layout, Terminator};
 use oplati::report::{Facts, Reconciliation, Template, Totals};
 use oplati::scanner::frame::{Frame, Framer, Framing};

@@ -22,7 +22,7 @@ use image::{Rgba, RgbaImage};
 use oplati::config::{Language, PixelSize};
 use oplati::display::logo::Logo;
 use oplati::display::{Look, RenderError, Scene, proof, render};
-use oplati::money::Kopecks;
+use oplati::model::money::Kopecks;
 
 const SIZES: [(u32, u32); 15] = [
     (320, 240),

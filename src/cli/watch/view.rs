@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::output::printable;
 use super::super::words::{Tongue, device_state};
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 /// Width of the second column, in either tongue.
 const ABOUT: usize = 10;

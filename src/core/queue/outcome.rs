@@ -5,7 +5,7 @@ use crate::core::ending::deciding;
 use crate::core::record::Ending;
 use crate::core::sale::LiveSale;
 use crate::core::targets::give_back_unless_undone;
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 
 /// One question less. The next one keeps its planned distance, though a clock that was set on would have
 /// it now: what took effect late must have time to be seen.
@@ -126,7 +126,7 @@ impl Core {
         now: Now,
         step: &mut Step,
     ) {
-        let no_connection = error.code == crate::operation::ErrorCode::NoConnection;
+        let no_connection = error.code == crate::model::operation::ErrorCode::NoConnection;
         // One that was sent is called absent only after the service has answered: it is there.
         self.down |= no_connection && !entry.record.sent_once;
         let scene = if no_connection && !entry.record.sent_once {
@@ -221,7 +221,7 @@ impl Core {
         id: &str,
         now: Now,
         step: &mut Step,
-    ) -> Option<crate::operation::Operation> {
+    ) -> Option<crate::model::operation::Operation> {
         let unsent = |entry: &LiveEntry| {
             entry.record.operation.id == id
                 && entry.record.operation.state == State::New

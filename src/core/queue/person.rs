@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::core::targets::give_back_unless_undone;
-use crate::money::Kopecks;
-use crate::operation::{Outcome, Verdict};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Outcome, Verdict};
 
 impl Core {
     pub(in crate::core) fn retry_entry(

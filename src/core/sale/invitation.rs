@@ -1,7 +1,7 @@
 //! What is known of the sessions with the buyer: those that are asked for, and the one that is being opened.
 
 use super::*;
-use crate::operation::Shows;
+use crate::model::operation::Shows;
 use crate::service::call::Failure;
 
 /// First interval before a call that moves no money is repeated; doubles up to [`MAX_RETRY_INTERVAL`].

@@ -15,7 +15,7 @@ use crate::core::ending::{
     best_payment, foreign_reply, is_payment_of, refused_state, silence, status_fact,
 };
 use crate::core::poll::first_question_after;
-use crate::operation::Slip;
+use crate::model::operation::Slip;
 use crate::service::call::{Failure, PaymentInfo, PaymentStatus, Reply};
 
 /// From here on a request that is still unanswered is told as a buyer who has yet to confirm.

@@ -15,7 +15,7 @@ use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, half, learned
 use super::*;
 use crate::core::ending::foreign_reply;
 use crate::core::words;
-use crate::operation::{Card, ErrorCode, OperationError, Shows};
+use crate::model::operation::{Card, ErrorCode, OperationError, Shows};
 use crate::service::call::{Failure, Reply};
 
 /// How long before its end a session is renewed, or half of a life that is shorter than twice this.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::world::{Fate, World};
-use crate::operation::{Kind, Mode, State};
+use crate::model::operation::{Kind, Mode, State};
 use crate::service::call::PaymentStatus;
 
 /// One thing that happens.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::world::{Fate, World};
 use crate::core::event::{Event, Reply as TillReply};
-use crate::operation::{ErrorCode, Mode, Shows, State, Undo};
-use crate::problem::Code;
+use crate::model::operation::{ErrorCode, Mode, Shows, State, Undo};
+use crate::model::problem::Code;
 use crate::service::call::{Call, Failure, PaymentStatus, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);

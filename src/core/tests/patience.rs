@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::world::{Fate, World};
 use crate::core::event::Event;
-use crate::operation::{Mode, State, Undo};
+use crate::model::operation::{Mode, State, Undo};
 use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);

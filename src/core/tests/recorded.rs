@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, World};
 use crate::core::event::Event;
 use crate::display::Scene;
-use crate::operation::{ErrorCode, Mode, Shows, State, Undo};
+use crate::model::operation::{ErrorCode, Mode, Shows, State, Undo};
 use crate::service::call::{Failure, PaymentStatus, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);

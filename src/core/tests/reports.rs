@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, World, closed_by_a_person};
 use crate::core::event::Event;
 use crate::core::record::{EntryRecord, Record, Reversal};
-use crate::operation::{ErrorCode, Mode, Outcome, State, Undo};
+use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::report::{Compared, Comparison};
 use crate::service::call::{Call, Failure, Heard, PaymentStatus};
 

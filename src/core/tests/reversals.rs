@@ -6,9 +6,9 @@ use super::world::{Fate, World};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
 use crate::display::Scene;
-use crate::money::Kopecks;
-use crate::operation::{Card, ErrorCode, Kind, Mode, State, Undo};
-use crate::problem::{Code, seed};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Card, ErrorCode, Kind, Mode, State, Undo};
+use crate::model::problem::{Code, seed};
 use crate::service::call::PaymentStatus;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -73,17 +73,20 @@ fn more_than_is_left_an_unknown_sale_and_a_missing_sale_send_nothing() {
     world.cancel("c1", "nobody", false);
     assert_eq!(world.problem().status, 404);
     let receipt = crate::core::validate::tests::request(5).receipt;
-    let mut nameless = crate::operation::RefundRequest {
+    let mut nameless = crate::model::operation::RefundRequest {
         sale: None,
         payment_id: None,
         amount: Kopecks(5),
         receipt,
     };
-    world.wish("r1", crate::operation::Wish::Refund(nameless.clone()));
+    world.wish(
+        "r1",
+        crate::model::operation::Wish::Refund(nameless.clone()),
+    );
     assert_eq!(world.problem().code, Code::ReturnReceiptUnavailable);
     assert_eq!(world.problem().detail, seed::RETURN_UNAVAILABLE);
     (nameless.sale, nameless.payment_id) = (Some("s".into()), Some(1000));
-    world.wish("r1", crate::operation::Wish::Refund(nameless));
+    world.wish("r1", crate::model::operation::Wish::Refund(nameless));
     assert_eq!(
         (world.problem().code, world.problem().status),
         (Code::Invalid, 422)
@@ -644,7 +647,7 @@ fn a_cards_parameters_are_checked() {
     world.settings.valutcode = Some(7);
     world.crash(SECOND);
     for (valutcode, card_number_type, good) in [(7, 5, true), (8, 5, false), (7, 4, false)] {
-        let wish = crate::operation::Wish::Card(crate::operation::CardRequest {
+        let wish = crate::model::operation::Wish::Card(crate::model::operation::CardRequest {
             valutcode,
             card_number_type,
         });

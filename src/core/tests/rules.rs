@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::world::{Fate, Payment, World};
 use crate::core::event::{Event, Facts};
 use crate::core::validate::tests::request;
-use crate::money::Kopecks;
-use crate::operation::{ErrorCode, Mode, State, Undo, Wish};
-use crate::problem::Code;
+use crate::model::money::Kopecks;
+use crate::model::operation::{ErrorCode, Mode, State, Undo, Wish};
+use crate::model::problem::Code;
 use crate::service::call::{
     Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply,
 };

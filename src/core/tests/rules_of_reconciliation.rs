@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::world::{World, closed_by_a_person};
 use crate::core::record::{EntryRecord, Record};
-use crate::money::Kopecks;
-use crate::operation::{Mode, Outcome, State};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Mode, Outcome, State};
 use crate::report::{Compared, Comparison, What};
 use crate::service::call::{PaymentInfo, PaymentStatus};
 

@@ -6,9 +6,9 @@ use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
 use crate::core::targets::give_back_to_left;
-use crate::money::Kopecks;
-use crate::operation::{Mode, Outcome, QueueItem, State, Undo};
-use crate::problem::{Code, Problem};
+use crate::model::money::Kopecks;
+use crate::model::operation::{Mode, Outcome, QueueItem, State, Undo};
+use crate::model::problem::{Code, Problem};
 use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);

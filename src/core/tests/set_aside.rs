@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
-use crate::operation::{Outcome, QueueItem, State, Undo};
-use crate::problem::{Code, Problem};
+use crate::model::operation::{Outcome, QueueItem, State, Undo};
+use crate::model::problem::{Code, Problem};
 use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::world::World;
 use crate::core::event::Reply as TillReply;
 use crate::core::validate::tests::request;
-use crate::operation::{CancellationRequest, Mode, State, Wish};
-use crate::problem::Code;
+use crate::model::operation::{CancellationRequest, Mode, State, Wish};
+use crate::model::problem::Code;
 use crate::service::call::PaymentStatus;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -6,8 +6,8 @@ use super::world::{Fate, World, closed_by_a_person};
 use crate::core::event::Reply as TillReply;
 use crate::core::record::Reversal;
 use crate::display::Scene;
-use crate::operation::{ErrorCode, Mode, Outcome, Shows, State, Undo};
-use crate::problem::{Code, seed};
+use crate::model::operation::{ErrorCode, Mode, Outcome, Shows, State, Undo};
+use crate::model::problem::{Code, seed};
 use crate::service::call::PaymentStatus;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::world::{Fate, World};
 use crate::core::event::Reply as TillReply;
-use crate::operation::{Mode, Operation, State};
+use crate::model::operation::{Mode, Operation, State};
 
 /// The operation that the till was told last.
 fn replied(world: &World) -> &Operation {

@@ -8,9 +8,9 @@ use super::world::{Fate, World};
 use crate::base::clock::ServiceClock;
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::validate::tests::request;
-use crate::money::Kopecks;
-use crate::operation::{ErrorCode, Mode, RefundRequest, State, Wish};
-use crate::problem::Code;
+use crate::model::money::Kopecks;
+use crate::model::operation::{ErrorCode, Mode, RefundRequest, State, Wish};
+use crate::model::problem::Code;
 use crate::service::call::{Call, Failure, Heard};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -116,7 +116,10 @@ fn without_the_service_a_clock_behind_the_journal_hears_that_there_is_no_connect
     world.begin("t", 5);
     world.answer(Fate::NotSent);
     world.run_due();
-    assert_eq!(world.problem().detail, crate::problem::seed::UNAVAILABLE);
+    assert_eq!(
+        world.problem().detail,
+        crate::model::problem::seed::UNAVAILABLE
+    );
 }
 
 #[test]

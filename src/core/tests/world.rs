@@ -14,8 +14,8 @@ use crate::core::event::{
 use crate::core::record::{Account, EntryRecord, Record};
 use crate::core::validate::tests::request;
 use crate::display::Scene;
-use crate::money::Kopecks;
-use crate::operation::{
+use crate::model::money::Kopecks;
+use crate::model::operation::{
     CancellationRequest, Card, CardRequest, Kind, Mode, Operation, Outcome, RefundRequest, Shows,
     State, Verdict, Wish,
 };
@@ -470,7 +470,7 @@ impl World {
     }
 
     /// What the last `PUT` was answered.
-    pub(super) fn problem(&self) -> &crate::problem::Problem {
+    pub(super) fn problem(&self) -> &crate::model::problem::Problem {
         match self.replies.last() {
             Some(TillReply::Begun(Err(problem))) => problem,
             other => panic!("no problem, but {other:?}"),

@@ -5,7 +5,7 @@ use super::code_page::spelt;
 use crate::config::{Language, WALLET_NAME};
 use crate::display::words::{NAME, to_pay};
 use crate::display::{Look, Scene};
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 use crate::profile::display::Pole;
 
 /// Of a line.

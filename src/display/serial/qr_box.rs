@@ -3,7 +3,7 @@
 use super::code_page::in_latin;
 use super::port::{After, Step};
 use crate::display::Scene;
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 use crate::profile::display::QrBox;
 
 /// What a box shows for a scene.

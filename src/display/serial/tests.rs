@@ -12,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use super::*;
 use crate::config::{DisplayDevice, SerialDisplay};
 use crate::display::Displays;
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 use crate::profile::Registry;
 
 const PATIENCE: Duration = Duration::from_secs(20);

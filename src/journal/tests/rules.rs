@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::core::record::{EntryRecord, EntryRequest};
-use crate::money::Kopecks;
-use crate::operation::{CancellationRequest, RefundRequest};
+use crate::model::money::Kopecks;
+use crate::model::operation::{CancellationRequest, RefundRequest};
 
 /// A journal with a released sale `owed` and its undoing `~1`, and the folder where it lies.
 fn owing() -> (tempfile::TempDir, PathBuf, Journal) {

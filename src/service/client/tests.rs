@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::core::validate::tests::request;
-use crate::money::Kopecks;
+use crate::model::money::Kopecks;
 use crate::service::call::Reply;
 
 /// What the other side does with one request.
@@ -308,7 +308,7 @@ async fn the_first_contact_asks_for_the_token_once_and_keeps_it() {
 
 #[tokio::test]
 async fn token_troubles_send_nothing() {
-    let words = crate::problem::seed::TOKEN_EXISTS;
+    let words = crate::model::problem::seed::TOKEN_EXISTS;
     let exists = http(409, &format!(r#"{{"devMessage": "RegNum X: {words}"}}"#));
     let service = scripted(vec![Behaviour::Answer(exists)]).await;
     let folder = tempfile::tempdir().unwrap();

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{WireError, clean, field, object};
-use crate::money::Kopecks;
-use crate::operation::Card;
+use crate::model::money::Kopecks;
+use crate::model::operation::Card;
 use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 /// Longest session id that is believed, in bytes.

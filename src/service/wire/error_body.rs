@@ -116,7 +116,7 @@ fn folded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::seed;
+    use crate::model::problem::seed;
     use proptest::prelude::*;
 
     #[test]
