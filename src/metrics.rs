@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::api::till::{Device, Health, HealthStatus};
+use crate::model::device::Device;
+use crate::model::health::{Health, HealthStatus};
 use crate::model::operation::{Kind, State, word};
 use crate::service::call::{Answer, Failure};
 

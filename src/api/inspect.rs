@@ -14,8 +14,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::answer::{invalid, not_found, path_id, query};
 use super::routes::{PathId, off_disk, read};
-use crate::api::till::OperationStep;
 use crate::base::regular_file::off_thread;
+use crate::model::archive::OperationStep;
 use crate::model::problem::{Code, Problem};
 
 /// Most lines of the log at once.

@@ -11,6 +11,7 @@ use rustix::fs::OFlags;
 use crate::base::folders;
 use crate::base::regular_file;
 use crate::base::secret::Secret;
+use crate::base::system::{TILL_GROUP, group_id, port_holder, process_name};
 
 /// No right token file is larger.
 const MAX_TOKEN_FILE: usize = 4096;
@@ -19,9 +20,6 @@ pub(crate) const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// Of the folder of socket and key, as the package makes it: who may write there may put his own in their place.
 const FOLDER_MODE: u32 = 0o755;
-
-/// The group of tills: it may use the socket, read the token and write terminal.log, too.
-pub const TILL_GROUP: &str = "oplati-till";
 
 /// Why nobody can be served.
 #[derive(Debug, thiserror::Error)]
@@ -173,55 +171,9 @@ pub fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener, ListenErro
 
 fn peer(other: &std::os::unix::net::UnixStream) -> String {
     match rustix::net::sockopt::socket_peercred(other) {
-        Ok(credentials) => process(&credentials.pid.as_raw_nonzero().to_string()),
+        Ok(credentials) => process_name(&credentials.pid.as_raw_nonzero().to_string()),
         Err(_) => "another process".to_owned(),
     }
-}
-
-fn process(pid: &str) -> String {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    format!("{} (pid {pid})", name.trim())
-}
-
-/// The process that listens on a loopback port: its socket's inode is in the kernel's table.
-pub fn port_holder(port: u16) -> Option<String> {
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default()
-        + &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
-    let suffix = format!(":{port:04X}");
-    let row = table
-        .lines()
-        .map(|row| row.split_whitespace().collect::<Vec<_>>())
-        .find(|row| {
-            row.get(1).is_some_and(|local| local.ends_with(&suffix)) && row.get(3) == Some(&"0A")
-        })?;
-    let socket = format!("socket:[{}]", row.get(9)?);
-    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let pid = entry.file_name().to_string_lossy().into_owned();
-        if !pid.bytes().all(|byte| byte.is_ascii_digit()) {
-            continue;
-        }
-        let Ok(descriptors) = std::fs::read_dir(entry.path().join("fd")) else {
-            continue;
-        };
-        let holds = descriptors.flatten().any(|fd| {
-            std::fs::read_link(fd.path()).is_ok_and(|target| target.to_string_lossy() == socket)
-        });
-        if holds {
-            return Some(process(&pid));
-        }
-    }
-    None
-}
-
-/// The number of a group of this machine; `None` when there is none of that name.
-#[must_use]
-pub fn group_id(name: &str) -> Option<u32> {
-    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    groups.lines().find_map(|line| {
-        let mut parts = line.split(':');
-        let id = (parts.next() == Some(name)).then(|| parts.nth(1))??;
-        id.parse::<u32>().ok()
-    })
 }
 
 /// Best effort: a developer's machine has no such group, and then the owner alone may call.

@@ -18,8 +18,9 @@ use super::routes::{
 };
 use super::session::{Link, SessionRequest};
 use super::{events, inspect, page, routes, session};
-use crate::api::till::{Device, DeviceTest, Health};
 use crate::display::Hidden;
+use crate::model::device::{Device, DeviceTest};
+use crate::model::health::Health;
 use crate::model::operation::{
     CancellationRequest, CardRequest, Operation, QueueItem, RefundRequest, SaleRequest,
 };

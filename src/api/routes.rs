@@ -20,13 +20,14 @@ use super::answer::{
 };
 use super::notices::{Notice, NoticeKind};
 use super::seats::Sitter;
-use super::till::{
-    Answer, Archive, Command, Device, Health, HealthStatus, InteractiveTest, OperationsQuery,
-};
+use super::till::{Answer, Command};
 use crate::base::regular_file::{FILE_TIMEOUT, off_thread};
 use crate::base::secret::Secret;
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
 use crate::core::{validate, words};
+use crate::model::archive::{Archive, OperationsQuery};
+use crate::model::device::{Device, InteractiveTest};
+use crate::model::health::{Health, HealthStatus};
 use crate::model::operation::{
     CancellationRequest, CardRequest, Operation, Outcome, QueueItem, RefundRequest, SaleRequest,
     State as OperationState, Verdict, Wish,

@@ -11,12 +11,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::notices::{NoticeKind, Notices};
 use super::server::{Listeners, serve};
-use super::till::{
-    Archive, Command, Device, Health, HealthStatus, JournalHealth, OperationStep, OperationsQuery,
-    Reconciles, ReconciliationHealth, ServiceHealth, Till, Watch,
-};
+use super::till::{Command, Reconciles, Till, Watch};
 use crate::base::secret::Secret;
 use crate::core::validate::tests::request;
+use crate::model::archive::{Archive, OperationStep, OperationsQuery};
+use crate::model::device::Device;
+use crate::model::health::{
+    Health, HealthStatus, JournalHealth, ReconciliationHealth, ServiceHealth,
+};
 use crate::model::operation::{Kind, Mode, Operation, QueueItem, State};
 use crate::model::problem::{Code, Problem};
 use crate::report::Reconciliation;

@@ -8,18 +8,18 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
-use utoipa::ToSchema;
 
 use crate::api::notices::Notices;
 use crate::base::secret::Secret;
 use crate::display::LiveFrame;
 use crate::metrics::Metrics;
-use crate::model::operation::{Operation, QueueItem, State, Verdict, Wish};
+use crate::model::archive::Archive;
+use crate::model::device::{Device, InteractiveTest};
+use crate::model::health::Health;
+use crate::model::operation::{Operation, QueueItem, Verdict, Wish};
 use crate::model::problem::Problem;
 use crate::report::Reconciliation;
-use crate::selftest::Check;
 
 /// How the core answers one command.
 pub type Answer<T> = oneshot::Sender<Result<T, Problem>>;
@@ -87,226 +87,6 @@ pub enum Command {
         /// To the till.
         answer: Answer<QueueItem>,
     },
-}
-
-/// A test with a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InteractiveTest {
-    /// Where a scanner's codes are shown; the first that can, if none is named.
-    pub display: Option<String>,
-    /// Readings in a row, 1 to 50.
-    pub scans: usize,
-}
-
-/// How a test is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TestState {
-    /// Under way.
-    Running,
-    /// Over.
-    Done,
-}
-
-/// The newest test of a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct DeviceTest {
-    /// How it is.
-    pub state: TestState,
-    /// With a person.
-    pub interactive: bool,
-    /// Steps done.
-    pub step: usize,
-    /// Of so many.
-    pub of: usize,
-    /// One line for the technician, Russian.
-    pub says: String,
-    /// The same line in English.
-    pub says_english: String,
-    /// What was found: `id`, `group`, `subject`, `result`, `title`, `detail`, `remedy`; texts are Russian, `english` holds the three in English.
-    #[schema(value_type = Vec<Object>)]
-    pub checks: Vec<Check>,
-    /// RFC 3339.
-    pub started_at: String,
-    /// RFC 3339; null while it runs.
-    pub finished_at: Option<String>,
-}
-
-/// Which operations a page holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OperationsQuery {
-    /// Only of this shift.
-    pub shift: Option<String>,
-    /// Only in this state.
-    pub state: Option<State>,
-    /// 1 to 500.
-    pub limit: u32,
-    /// Only older than this operation.
-    pub before: Option<String>,
-}
-
-/// One step of an operation, as it was journalled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct OperationStep {
-    /// RFC 3339.
-    pub at: String,
-    /// The operation's state from then on.
-    pub state: String,
-    /// What happened, English.
-    pub what: String,
-    /// Milliseconds since the step before; 0 for the first.
-    pub ms: u64,
-}
-
-/// What the journal tells readers.
-pub trait Archive: Send + Sync {
-    /// One operation.
-    ///
-    /// # Errors
-    /// [`Problem`] `storage` when the journal cannot be read.
-    fn operation(&self, id: &str) -> Result<Option<Operation>, Problem>;
-
-    /// What happened to an operation, oldest first, the newest thousand; `None` for an unknown one.
-    ///
-    /// # Errors
-    /// [`Problem`] `storage` when the journal cannot be read.
-    fn steps(&self, id: &str) -> Result<Option<Vec<OperationStep>>, Problem>;
-
-    /// Newest first, at most `limit`.
-    ///
-    /// # Errors
-    /// [`Problem`] `storage` when the journal cannot be read, `not_found` for an unknown `before`.
-    fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem>;
-
-    /// Oldest first.
-    ///
-    /// # Errors
-    /// [`Problem`] `storage` when the journal cannot be read.
-    fn queue(&self) -> Result<Vec<QueueItem>, Problem>;
-}
-
-/// `GET /v1/health`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Health {
-    /// Whether sales work.
-    pub status: HealthStatus,
-    /// What a person should know, Russian, the gravest first; an addition to the contract.
-    pub reasons: Vec<String>,
-    /// The payment service.
-    pub service: ServiceHealth,
-    /// Entries of the queue that block sales.
-    pub queue_depth: usize,
-    /// Every configured device.
-    pub devices: Vec<DeviceHealth>,
-    /// The journal.
-    pub journal: JournalHealth,
-    /// The daily check of `reconcileAt`; an addition to the contract.
-    pub reconciliation: ReconciliationHealth,
-    /// Of this program.
-    pub version: &'static str,
-    /// Seconds since the start.
-    pub uptime_s: u64,
-    /// RFC 3339: when this process started, the same as long as it runs; an addition to the contract.
-    pub started_at: String,
-}
-
-/// The word for all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HealthStatus {
-    /// All is well.
-    Ok,
-    /// Something needs a person but sales work.
-    Degraded,
-    /// A sale begun now would be refused.
-    Blocked,
-}
-
-/// The payment service as last seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ServiceHealth {
-    /// Null until the first answer or failure.
-    pub reachable: Option<bool>,
-    /// RFC 3339: since when it is so.
-    pub since: Option<String>,
-    /// Milliseconds of the last answer.
-    pub latency_ms: Option<u64>,
-}
-
-/// One device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct DeviceHealth {
-    /// `scanner1`, `display1`, in the order of oplati.conf.
-    pub name: String,
-    /// `connected`, `missing`, `busy`, `no_permission`, `wrong_mode`, `failed`, `none`; of the buyer's window also
-    /// `covered` (another window stays above it) and `dark` (screen saver or power saving stays on).
-    pub state: String,
-    /// A display: the scene that stands on it.
-    pub shows: Option<String>,
-}
-
-/// One device in full, `GET /v1/devices`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Device {
-    /// `scanner1`, `display1`, in the order of oplati.conf.
-    pub name: String,
-    /// `scanner` or `display`.
-    pub kind: String,
-    /// As in health.
-    pub state: String,
-    /// The device's profile id, if one applies.
-    pub profile: Option<String>,
-    /// What the device says of itself since it was opened: maker, product, serial number, release.
-    pub identity: Option<String>,
-    /// Its answer to a firmware query, where its profile has one.
-    pub firmware: Option<String>,
-    /// Path of the node, as configured.
-    pub node: Option<String>,
-    /// A display: the scene that stands on it.
-    pub shows: Option<String>,
-    /// RFC 3339: since when its state is so.
-    pub since: Option<String>,
-    /// The last thing that went wrong, English, also before the daemon's start.
-    pub last_error: Option<String>,
-    /// RFC 3339: when that was met.
-    pub last_error_at: Option<String>,
-    /// Named counts, also of the time before the daemon's start.
-    pub counters: std::collections::BTreeMap<String, u64>,
-    /// The same counts of the time since `since` alone: what was mended counts no more.
-    pub recent: std::collections::BTreeMap<String, u64>,
-    /// The newest test since the start; null before the first.
-    pub test: Option<DeviceTest>,
-}
-
-/// The journal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct JournalHealth {
-    /// Whether it can be written.
-    pub ok: bool,
-    /// How many operations it holds.
-    pub operations: u64,
-}
-
-/// What the daily check has found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ReconciliationHealth {
-    /// The newest shift, `DDMMYYYY`, up to which all are reconciled or given up after a week; null before the first.
-    pub last_shift: Option<String>,
-    /// Differences in all of `shifts` together.
-    pub differences: u64,
-    /// Shifts that differed when they were reconciled last, by whomever; the oldest first, at most 31.
-    pub shifts: Vec<ShiftDifferences>,
-    /// Why the newest try failed, Russian; null once all that was due is reconciled.
-    pub last_error: Option<String>,
-}
-
-/// How much a shift differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ShiftDifferences {
-    /// `DDMMYYYY`.
-    pub shift: String,
-    /// How many differences, 1 or more.
-    pub differences: u64,
 }
 
 /// What watches the daemon's parts.

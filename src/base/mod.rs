@@ -6,3 +6,5 @@ pub mod exit_code;
 pub mod folders;
 pub mod regular_file;
 pub mod secret;
+pub mod system;
+pub mod text;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::log::is_unsafe;
+use crate::base::text::is_unsafe;
 
 /// A text whose `Debug` shows nothing of it. There is no `Display`: whoever needs the text says
 /// [`Secret::expose`], and is easy to find.

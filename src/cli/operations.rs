@@ -8,9 +8,9 @@ use serde_json::json;
 use super::output::table;
 use super::till::{Till, TillError};
 use super::{CliError, Context};
-use crate::api::till::Archive as _;
 use crate::base::exit_code;
 use crate::journal::{Journal, Reader};
+use crate::model::archive::Archive as _;
 use crate::model::operation::{Operation, Outcome, QueueItem, word};
 
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use qrcode::render::unicode;
 
 use super::charset::Charset;
 use super::words::Tongue;
-use crate::log::is_unsafe;
+use crate::base::text::is_unsafe;
 
 /// Where results and remarks go.
 #[derive(Clone, Copy, Debug)]

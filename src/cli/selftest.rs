@@ -15,8 +15,8 @@ use super::output::{printable, wrapped};
 use super::words::Tongue;
 use super::{CliError, Context};
 use crate::base::clock::Clock;
-use crate::selftest::check::exit_code;
-use crate::selftest::{Check, Ground, Group, Text, Verdict, bundle};
+use crate::model::check::{Check, Group, Text, Verdict, exit_code};
+use crate::selftest::{Ground, bundle};
 
 /// Below a check's title.
 const INDENT: &str = "           ";

@@ -307,7 +307,7 @@ fn write_new(new: &Path, old: &Path, bytes: &[u8]) -> io::Result<()> {
             file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))?;
         }
         Ok(_) | Err(_) => {
-            if let Some(group) = crate::api::listen::group_id(GROUP) {
+            if let Some(group) = crate::base::system::group_id(GROUP) {
                 // A person's own folder: the file is then theirs alone.
                 drop(std::os::unix::fs::fchown(&file, None, Some(group)));
             }

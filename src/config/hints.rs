@@ -2,7 +2,7 @@
 //! became part of the value.
 
 use super::names::SECRET_KEYS;
-use crate::log::is_unsafe;
+use crate::base::text::is_unsafe;
 
 /// Keys whose values are for people, or are paths, and may hold any letter.
 const ANY_LETTER: [&str; 5] = ["shopName", "walletName", "logo", "socket", "tokenFile"];

@@ -71,7 +71,8 @@ pub(super) fn head(line: &str) -> Head<'_> {
     if let Some(name) = name {
         return Head::Section(name.trim());
     }
-    let visible = line.trim_start_matches(|c: char| c.is_whitespace() || crate::log::is_unsafe(c));
+    let visible =
+        line.trim_start_matches(|c: char| c.is_whitespace() || crate::base::text::is_unsafe(c));
     let word = line.trim_matches(|c: char| !c.is_alphanumeric());
     let is_word_alone = KNOWN
         .iter()
@@ -149,7 +150,7 @@ pub(super) fn cut(text: &str) -> String {
 pub(super) fn cut_to(text: &str, most: usize) -> String {
     let mut shown = String::new();
     for c in text.chars().take(most) {
-        if crate::log::is_unsafe(c) {
+        if crate::base::text::is_unsafe(c) {
             shown.push_str(&format!("<U+{:04X}>", u32::from(c)));
         } else {
             shown.push(c);

@@ -126,7 +126,7 @@ pub(super) fn plain(text: &str, most: usize) -> Result<String, Allowed> {
 /// direction of what follows, are refused: on a buyer's screen they can only mislead.
 pub(super) fn wallet_name(text: &str) -> Result<String, Allowed> {
     let name = text.trim();
-    let is_printable = |c: char| !crate::log::is_unsafe(c) && c != '\u{fffd}';
+    let is_printable = |c: char| !crate::base::text::is_unsafe(c) && c != '\u{fffd}';
     if !(1..=MAX_WALLET_NAME).contains(&name.chars().count()) || !name.chars().all(is_printable) {
         return Err(format!("1 to {MAX_WALLET_NAME} printable characters"));
     }

@@ -1,7 +1,7 @@
 //! What a till may ask for, checked once at the door.
 
+use crate::base::text::is_unsafe;
 use crate::core::targets;
-use crate::log::is_unsafe;
 use crate::model::money::{Kopecks, MAX_AMOUNT};
 use crate::model::operation::{
     CancellationRequest, CardRequest, Item, Receipt, RefundRequest, SaleRequest, Wish,

@@ -10,15 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::shared::Shared;
-use crate::api::till::{Device, DeviceTest, InteractiveTest, TestState};
 use crate::base::clock::{Clock, Now};
 use crate::display::{Displays, Scene};
+use crate::model::check::Text;
+use crate::model::device::{Device, DeviceTest, InteractiveTest, TestState};
 use crate::model::operation::rfc3339_ms;
 use crate::model::problem::{Code, Problem};
 use crate::scanner::Scanners;
 use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
 use crate::selftest::devices::{Facts, of};
-use crate::selftest::{Text, random_byte};
+use crate::selftest::random_byte;
 
 /// Results by device, for who asks about devices.
 #[derive(Debug, Default)]

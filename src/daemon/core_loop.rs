@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::notices::Notices;
-use crate::api::till::{Answer, Command, Device, DeviceTest, Watch as _};
+use crate::api::till::{Answer, Command, Watch as _};
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::core::event::{Effect, Event, Reply, RequestId, Ticket};
@@ -25,6 +25,7 @@ use crate::daemon::watchdog::Watchdog;
 use crate::display::Displays;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
 use crate::journal::{Journal, Lock};
+use crate::model::device::{Device, DeviceTest};
 use crate::model::operation::{Operation, QueueItem, Wish};
 use crate::model::problem::Problem;
 use crate::scanner::Original;

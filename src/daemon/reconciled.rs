@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::{Progress, Trust, shift_of};
 use super::state_file::{self, Durable};
-use crate::api::till::{ReconciliationHealth, ShiftDifferences};
+use crate::model::health::{ReconciliationHealth, ShiftDifferences};
 
 /// Most shifts whose differences are remembered; the oldest give way.
 const MAX_SHIFTS: usize = 31;

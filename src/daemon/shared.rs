@@ -15,17 +15,16 @@ use super::schedule::Trust;
 use super::tallies::Tallies;
 use super::turns::Turns;
 use crate::api::notices::{NoticeKind, Notices};
-use crate::api::till::{
-    Archive, Device, DeviceHealth, Health, HealthStatus, JournalHealth, OperationStep,
-    OperationsQuery, ServiceHealth, Watch,
-};
+use crate::api::till::Watch;
 use crate::base::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock, minsk};
-use crate::core::Status;
-use crate::core::words;
+use crate::core::{Status, words};
 use crate::display::{DisplayState, Displays, Scene};
 use crate::engine;
 use crate::journal::{JournalError, Reader, Trouble};
 use crate::metrics::Metrics;
+use crate::model::archive::{Archive, OperationStep, OperationsQuery};
+use crate::model::device::{Device, DeviceHealth};
+use crate::model::health::{Health, HealthStatus, JournalHealth, ServiceHealth};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Operation, QueueItem, rfc3339_ms};
 use crate::model::problem::{Code, Problem, seed};

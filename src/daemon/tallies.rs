@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::state_file::{self, Durable};
-use crate::api::till::Device;
 use crate::config::Config;
+use crate::model::device::Device;
 use crate::model::operation::rfc3339_ms;
 
 /// The setting that takes whatever is found.

@@ -129,7 +129,7 @@ impl Event {
 }
 
 /// What of health is worth an event when it changes.
-fn health_facts(health: &crate::api::till::Health) -> Option<serde_json::Value> {
+fn health_facts(health: &crate::model::health::Health) -> Option<serde_json::Value> {
     // Not what displays show: that changes with every step of a sale.
     let devices = health
         .devices

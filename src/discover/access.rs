@@ -31,7 +31,7 @@ pub fn holder(node: &Path) -> Option<String> {
     let name: String = name
         .trim()
         .chars()
-        .filter(|c| !crate::log::is_unsafe(*c))
+        .filter(|c| !crate::base::text::is_unsafe(*c))
         .collect();
     Some(format!("{name} ({pid})"))
 }

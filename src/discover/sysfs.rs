@@ -230,7 +230,7 @@ fn text(path: &Path) -> Option<String> {
 fn clean(text: &str) -> String {
     text.trim()
         .chars()
-        .filter(|c| !crate::log::is_unsafe(*c))
+        .filter(|c| !crate::base::text::is_unsafe(*c))
         .take(MAX_NAME)
         .collect()
 }

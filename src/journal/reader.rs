@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{COLUMNS, JournalError, Trouble, open_reader, parse, read_row, reading};
-use crate::api::till::{Archive, OperationStep, OperationsQuery};
 use crate::base::error_chain::with_causes;
 use crate::core::record::{EntryRecord, Record};
+use crate::model::archive::{Archive, OperationStep, OperationsQuery};
 use crate::model::operation::{Kind, Operation, QueueItem, State, word};
 use crate::model::problem::{Code, Problem};
 

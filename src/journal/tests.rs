@@ -5,12 +5,12 @@ mod rules;
 use std::time::Duration;
 
 use super::*;
-use crate::api::till::{Archive, OperationsQuery};
 use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::event::{Event, Settings, Step};
 use crate::core::record::{Account, BuyerRequest, EntryRequest};
 use crate::core::validate::tests::request;
+use crate::model::archive::{Archive, OperationsQuery};
 use crate::model::operation::{CancellationRequest, Kind, Mode, State, Undo};
 use crate::service::call::{Failure, Heard};
 

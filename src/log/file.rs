@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
-use crate::api::listen::{TILL_GROUP, group_id};
 use crate::base::folders;
+use crate::base::system::{TILL_GROUP, group_id};
 
 /// How long a file that could not be opened or written is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(10);

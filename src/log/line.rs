@@ -14,6 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::budget::Budget;
+use crate::base::text::is_unsafe;
 
 /// Characters of a device's name that tell it from others.
 const MAX_DEVICE: usize = 64;
@@ -269,12 +270,6 @@ fn push_escaped(line: &mut String, character: char) {
         }
         other => line.push(other),
     }
-}
-
-/// Whether a character of foreign text would move a terminal's cursor, or turn or hide what stands beside it.
-pub(crate) fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The text as the value of a field: quoted unless it is one word.

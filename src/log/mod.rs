@@ -35,7 +35,6 @@ use screen::Screen;
 use writer::Writer;
 
 pub use file::reopen;
-pub(crate) use line::is_unsafe;
 pub use tail::{end, tail};
 pub use writer::Failure;
 

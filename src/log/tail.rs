@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::is_unsafe;
+use crate::base::text::is_unsafe;
 
 /// So much of the file is read at most.
 const MOST_BYTES: u64 = 256 * 1024;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::check::{Check, Group, Text, Verdict};
 use super::ground::{Daemon, Ground};
 use super::texts;
+use crate::model::check::{Check, Group, Text, Verdict};
 
 /// For one step of a call over TCP.
 const STEP: Duration = Duration::from_secs(2);

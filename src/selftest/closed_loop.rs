@@ -10,9 +10,9 @@ mod findings;
 
 use std::time::Duration;
 
-use super::check::Text;
 use super::recognise::{Finding, diagnose};
 use crate::display::Scene;
+use crate::model::check::Text;
 
 /// After a reading that is not the code, its other parts may come so long.
 pub const QUIET: Duration = Duration::from_millis(700);
@@ -305,7 +305,7 @@ impl ClosedLoop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selftest::{Check, Verdict};
+    use crate::model::check::{Check, Verdict};
     use proptest::prelude::*;
 
     fn pair() -> Pair {

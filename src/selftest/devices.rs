@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::check::{Check, Group, Text, Verdict};
 use super::ground::{Daemon, Ground};
 use crate::config::{Config, DisplayDevice, ScannerDevice};
 use crate::discover::{access, sysfs};
 use crate::display::{Look, Scene, picture_size, proof};
+use crate::model::check::{Check, Group, Text, Verdict};
 use crate::profile::Registry;
 use crate::scanner::DeviceState;
 use crate::scanner::find::Knowledge;

@@ -1,10 +1,10 @@
 //! The journal, the room on its disk, and the queue.
 
-use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use super::texts;
 use crate::base::error_chain::with_causes;
 use crate::journal::{Inspected, JournalError, Trouble, inspect};
+use crate::model::check::{Check, Group, Text, Verdict};
 
 /// Less than this ends sales soon: the journal sets aside room for an operation's end, and logs grow.
 const LEAST_ROOM: u64 = 16 * 1024 * 1024;

@@ -1,6 +1,6 @@
 //! The technician's bench: what works at this till, what does not, and what to do.
 //!
-//! - [`check`]: one finding, in two languages · [`ground`]: what all checks stand on, the daemon's word among it
+//! - [`ground`]: what all checks stand on, the daemon's word among it
 //! - [`run()`]: all groups side by side, each with a deadline · `settings`, `system`, `devices`, `service`, `journal`,
 //!   `api`: the groups
 //! - [`recognise`]: from what a scanner sent to what is wrong with it · [`closed_loop`]: codes on a display, read back
@@ -14,7 +14,6 @@
 mod api;
 
 pub mod bundle;
-pub mod check;
 pub mod closed_loop;
 
 pub mod devices;
@@ -28,7 +27,6 @@ mod system;
 mod texts;
 pub mod trial;
 
-pub use check::{Check, Group, Text, Verdict};
 pub use ground::{Daemon, Ground};
 pub use run::run;
 

@@ -4,7 +4,7 @@
 //! fault is applied to the code, and the one that makes exactly what arrived is the finding. What no
 //! single fault makes is told as lost, doubled or foreign characters.
 
-use super::check::{Text, Verdict};
+use crate::model::check::{Text, Verdict};
 use crate::scanner::text::cp1251;
 
 /// What came back for a code.

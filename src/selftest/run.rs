@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use super::{api, devices, journal, service, settings, system};
+use crate::model::check::{Check, Group, Text, Verdict};
 
 /// All groups end within this, so that all of it takes less than ten seconds with what came before.
 const DEADLINE: Duration = Duration::from_secs(7);

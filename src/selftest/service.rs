@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use crate::core::shift;
+use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::problem::seed;
 use crate::service::call::TokenProblem;
 use crate::service::look::{Answered, Look, TokenFile, Unreached, look};

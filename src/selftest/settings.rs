@@ -4,13 +4,13 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use super::system::Identity;
 use super::texts;
 use crate::base::error_chain::with_causes;
 use crate::config::{Loaded, Source};
 use crate::display::logo::Logo;
+use crate::model::check::{Check, Group, Text, Verdict};
 use crate::profile::Registry;
 use crate::report::Template;
 

@@ -4,10 +4,10 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::check::{Check, Group, Text, Verdict};
 use super::ground::Ground;
 use super::texts;
 use crate::discover::{access, sysfs};
+use crate::model::check::{Check, Group, Text, Verdict};
 use crate::profile::{Registry, udev};
 
 /// User and group of the daemon.

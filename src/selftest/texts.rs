@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::check::Text;
+use crate::model::check::Text;
 
 pub(super) fn path(path: &Path) -> Text {
     Text::same(path.display().to_string())

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::check::{Check, Group, Text, Verdict};
 use crate::base::clock::Now;
 use crate::core::shift;
+use crate::model::check::{Check, Group, Text, Verdict};
 use crate::service::Credential;
 use crate::service::call::Failure;
 use crate::service::look::TokenFile;

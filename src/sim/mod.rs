@@ -106,7 +106,7 @@ impl SimError {
         if source.kind() != std::io::ErrorKind::AddrInUse {
             return SimError::Listen { address, source };
         }
-        let holder = crate::api::listen::port_holder(address.port());
+        let holder = crate::base::system::port_holder(address.port());
         let holder = holder.unwrap_or_else(|| "another process".to_owned());
         SimError::Taken { address, holder }
     }

@@ -10,7 +10,8 @@ use super::super::words::Tongue;
 use super::super::{CliError, Context};
 use super::person::{Person, Typed};
 use super::stopped;
-use crate::selftest::{Check, Daemon, Ground, Group, Text, Verdict};
+use crate::model::check::{Check, Group, Text, Verdict};
+use crate::selftest::{Daemon, Ground};
 
 /// Between two looks at a test that goes on.
 const LOOK: Duration = Duration::from_millis(200);

@@ -10,12 +10,13 @@ use super::interactive::{missing, note, untried};
 use super::person::{Person, Typed};
 use crate::base::clock::Clock;
 use crate::display::{Displays, Look, Scene};
+use crate::model::check::{Check, Text};
 use crate::profile::Registry;
 use crate::scanner::find::Knowledge;
 use crate::scanner::pool::PoolSettings;
 use crate::scanner::{DeviceState, ScannerEvent, Scanners};
 use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
-use crate::selftest::{Check, Ground, Text, random_byte};
+use crate::selftest::{Ground, random_byte};
 
 /// Devices open within this, or are not there.
 const OPENING: Duration = Duration::from_secs(3);

@@ -9,7 +9,8 @@ use qrcode::QrCode;
 use super::super::till::{self, TillError};
 use super::super::{CliError, Context};
 use super::person::{Person, Typed};
-use crate::selftest::{Check, Ground, trial};
+use crate::model::check::Check;
+use crate::selftest::{Ground, trial};
 use crate::service::Settings;
 use crate::service::trial::Trial;
 

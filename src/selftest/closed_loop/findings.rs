@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{ClosedLoop, Ended, Reading};
+use crate::model::check::{Check, Group, Text, Verdict};
 use crate::selftest::recognise::Finding;
-use crate::selftest::{Check, Group, Text, Verdict};
 
 impl ClosedLoop {
     /// What was found, once it is over: each fault once, and the speed of what came back whole.
