@@ -4,13 +4,13 @@
 //!
 //! - [`base`]: time, secrets, errors and files, which every room needs
 //! - [`config`]: what the administrator wants · [`log`]: what the daemon says of itself
-//! - [`discover`]: what is plugged in · [`profile`]: what is known about it
-//! - [`scanner`]: codes come in · [`display`]: scenes go out
+//! - [`devices`]: what is plugged in, codes in, scenes out
 //! - [`model`]: the words that everybody uses
 //! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth · [`engine`]: both as one
 //!   machine, which lets nothing out before it is durable
 //! - [`service`]: the client of the payment service · [`report`]: a shift compared with it, and printed
 //! - [`metrics`]: what is counted on the way
+//! - [`client`]: asks our own daemon
 //! - [`api`]: tills ask and listen · [`daemon`]: all of it joined in one process
 //! - [`sim`], [`demo`]: a strict simulated service, and everything on a bare machine
 //! - [`selftest`]: what works here, what does not, and what to do
@@ -19,20 +19,18 @@
 pub mod api;
 pub mod base;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod core;
 pub mod daemon;
 pub mod demo;
-pub mod discover;
-pub mod display;
+pub mod devices;
 pub mod engine;
 pub mod journal;
 pub mod log;
 pub mod metrics;
 pub mod model;
-pub mod profile;
 pub mod report;
-pub mod scanner;
 pub mod selftest;
 pub mod service;
 pub mod sim;

@@ -10,10 +10,10 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::core::call::{Answer, Failure};
 use crate::model::device::Device;
 use crate::model::health::{Health, HealthStatus};
 use crate::model::operation::{Kind, State, word};
-use crate::service::call::{Answer, Failure};
 
 /// Upper bounds of the buckets of times on the network and with people, microseconds.
 const LONG: &[u64] = &[

@@ -20,7 +20,7 @@ use super::answer::{invalid, not_found, query};
 use super::notices::{Missed, Notice, TraceKind};
 use super::page::pixel_size;
 use super::seats::Sitter;
-use crate::display::{Hidden, Viewer, Watching};
+use crate::devices::display::{Hidden, Viewer, Watching};
 use crate::model::problem::{Code, Problem};
 
 /// Between two signs of life on a silent stream.

@@ -18,7 +18,7 @@ use super::routes::{
 };
 use super::session::{Link, SessionRequest};
 use super::{events, inspect, page, routes, session};
-use crate::display::Hidden;
+use crate::devices::display::Hidden;
 use crate::model::device::{Device, DeviceTest};
 use crate::model::health::Health;
 use crate::model::operation::{

@@ -25,6 +25,7 @@ use crate::base::regular_file::{FILE_TIMEOUT, off_thread};
 use crate::base::secret::Secret;
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
 use crate::core::{validate, words};
+use crate::devices::device_test::{MOST_SCANS, USUAL_SCANS};
 use crate::model::archive::{Archive, OperationsQuery};
 use crate::model::device::{Device, InteractiveTest};
 use crate::model::health::{Health, HealthStatus};
@@ -34,7 +35,6 @@ use crate::model::operation::{
 };
 use crate::model::problem::{Code, Problem};
 use crate::report::Reconciliation;
-use crate::selftest::closed_loop::{MOST_SCANS, USUAL_SCANS};
 
 /// How long the core may think; beyond that its disk hangs.
 const CORE_ANSWERS: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::notices::Notices;
 use crate::base::secret::Secret;
-use crate::display::LiveFrame;
+use crate::devices::display::LiveFrame;
 use crate::metrics::Metrics;
 use crate::model::archive::Archive;
 use crate::model::device::{Device, InteractiveTest};

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use crate::scanner::text::cp1251;
+use crate::devices::scanner::text::cp1251;
 
 /// A coding of characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use super::{CliError, Context};
 use crate::base::error_chain::with_causes;
 use crate::base::exit_code;
 use crate::config::{self, Source};
-use crate::display::logo::Logo;
-use crate::profile::registry::{AnyProfile, Origin};
-use crate::profile::{Registry, vectors};
+use crate::devices::display::logo::Logo;
+use crate::devices::profile::registry::{AnyProfile, Origin};
+use crate::devices::profile::{Registry, vectors};
 use crate::report::Template;
 
 pub(super) fn run(context: &Context) -> Result<u8, CliError> {
@@ -79,7 +79,7 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
     for profile in shops {
         let failures = match profile {
             AnyProfile::Scanner(profile) => vectors::failures(profile),
-            AnyProfile::Display(profile) => crate::display::serial::failures(profile),
+            AnyProfile::Display(profile) => crate::devices::display::serial::failures(profile),
         };
         for failure in failures {
             context

@@ -16,10 +16,10 @@ use super::output::table;
 use super::till::Till;
 use super::{CliError, Context};
 use crate::base::exit_code;
-use crate::discover::{Candidate, access, sysfs};
-use crate::profile::registry::{AnyProfile, Origin};
-use crate::profile::schema::Status;
-use crate::profile::{Mode, Registry, Why, udev};
+use crate::devices::discovery::{Candidate, access, sysfs};
+use crate::devices::profile::registry::{AnyProfile, Origin};
+use crate::devices::profile::schema::Status;
+use crate::devices::profile::{Mode, Registry, Why, udev};
 
 use attended::{Attended, devices_table};
 pub(super) use identify::IdentifyArgs;

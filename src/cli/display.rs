@@ -26,10 +26,11 @@ use super::{CliError, Context};
 use crate::base::error_chain::with_causes;
 use crate::base::exit_code;
 use crate::config::{self, PixelSize};
-use crate::display::logo::Logo;
-use crate::display::{Displays, Look, Scene, render};
+use crate::core::scene::Scene;
+use crate::devices::display::logo::Logo;
+use crate::devices::display::{Displays, Look, render};
+use crate::devices::profile::Registry;
 use crate::model::money::Kopecks;
-use crate::profile::Registry;
 
 #[derive(Debug, Args)]
 pub(super) struct DisplayArgs {

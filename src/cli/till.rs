@@ -9,9 +9,9 @@ use super::words::Tongue;
 use super::{CliError, Context};
 use crate::api::listen::MAX_SOCKET_PATH_BYTES;
 use crate::base::exit_code;
+use crate::client::http::{CallError, Loopback, Stream};
 use crate::config;
 use crate::config::Source;
-use crate::demo::loopback::{CallError, Loopback, Stream};
 
 /// The longest call: the reconciliation of a large shift.
 const LONG: std::time::Duration = std::time::Duration::from_secs(180);

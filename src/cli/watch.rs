@@ -15,8 +15,8 @@ use super::till::{Till, TillError};
 use super::words::Tongue;
 use super::{CliError, Context};
 use crate::base::exit_code;
-use crate::demo::sse::Message;
-use crate::scanner::text::{Aim, decode};
+use crate::client::sse::Message;
+use crate::devices::scanner::text::{Aim, decode};
 
 const EVENTS: &str = "/v1/events";
 const EVERYTHING: &str = "/v1/events?also=request,scene";

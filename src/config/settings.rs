@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::civil::Time;
 
 use crate::base::secret::Secret;
+pub use crate::model::line::{Layout, LineSettings, Parity};
 use crate::model::operation::Mode;
-pub use crate::profile::schema::{Layout, LineSettings, Parity};
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,11 +8,10 @@ use jiff::civil::Time;
 use super::ini;
 use super::paths::Paths;
 use super::settings::{
-    DisplayDevice, Language, Layout, LineSettings, Parity, PixelSize, ScannerDevice, SerialDisplay,
-    SerialLine, Share,
+    DisplayDevice, Language, PixelSize, ScannerDevice, SerialDisplay, SerialLine, Share,
 };
+use crate::model::line::{BAUDS, Layout, LineSettings, Parity};
 use crate::model::operation::Mode;
-use crate::profile::schema::BAUDS;
 
 /// Of a picture whose size is not given.
 const USUAL_SIZE: PixelSize = PixelSize {

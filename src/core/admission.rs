@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::base::clock::{Now, minsk};
+use crate::core::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
 use crate::core::event::{Facts, Reply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{BuyerRequest, Record};
 use crate::core::{Core, shift, validate, words};
 use crate::model::operation::{Mode, Operation, Wish};
 use crate::model::problem::{Code, Problem};
-use crate::service::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
 
 /// How long an operation tries to empty the queue first.
 const QUEUE_TRY: Duration = Duration::from_secs(3);

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::base::clock::Now;
 use crate::base::secret::Secret;
+use crate::core::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 use crate::core::entry::LiveEntry;
 use crate::core::event::{RequestId, Step};
 use crate::core::queue::plan_rechecks_of_refusal;
 use crate::core::record::{Ending, Record, SaleRecord};
 use crate::core::sale::{LiveSale, Phase};
+use crate::core::scene::Scene;
 use crate::core::{Core, words};
-use crate::display::Scene;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
 use crate::model::problem::{Code, Problem};
-use crate::service::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 
 impl LiveSale {
     /// Whether this request's answer is the one that the sale waits for.

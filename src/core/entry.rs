@@ -7,20 +7,20 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::clock::Now;
 use crate::core::admission::Granted;
+use crate::core::call::{Failure, PaymentInfo, PaymentType};
 use crate::core::event::{Reply as TillReply, RequestId, Step};
 use crate::core::question_clock::Subject;
 use crate::core::record::{
     Account, EntryRecord, EntryRequest, Record, Reversal, SaleRecord, Target,
 };
+use crate::core::scene::Scene;
 use crate::core::targets::take_from_left;
 use crate::core::{Core, shift, words};
-use crate::display::Scene;
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     CancellationRequest, Kind, Operation, Receipt, RefundRequest, State, Undo, Wish,
 };
 use crate::model::problem::seed;
-use crate::service::call::{Failure, PaymentInfo, PaymentType};
 
 /// Backoff of tries that met no connection begins with this.
 pub(super) const BACKOFF: Duration = Duration::from_secs(1);

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::base::clock::{Now, ServiceClock};
 use crate::base::secret::Secret;
+use crate::core::call::{Answer, Call};
 use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
-use crate::display::Scene;
+use crate::core::scene::Scene;
 use crate::model::operation::{Mode, Operation, QueueItem, Verdict, Wish};
 use crate::model::problem::Problem;
-use crate::service::call::{Answer, Call};
 use jiff::Timestamp;
 
 /// Names one question of the outside, answered exactly once.

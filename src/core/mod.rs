@@ -8,7 +8,7 @@
 //! only after. The same machine runs in the daemon, under random event orders and in virtual time;
 //! a crash is "drop the core, build another from what was written".
 //!
-//! - [`event`]: the two vocabularies · [`record`]: what the journal keeps
+//! - [`event`], [`call`], [`scene`]: the vocabularies, of the core, for the service and for the buyer · [`record`]: what the journal keeps
 //! - `admission`: a till asks for an operation · `validate`, [`buyer_code`]: what may come in
 //! - `targets`: what a refund or cancellation is of, and what is left of it
 //! - `sale`: from the first request to the buyer's confirmation · [`poll`]: when a person is asked for
@@ -21,6 +21,7 @@
 
 mod admission;
 pub mod buyer_code;
+pub mod call;
 mod ending;
 mod entry;
 pub mod event;
@@ -30,6 +31,7 @@ mod queue;
 pub mod record;
 mod repeats;
 mod sale;
+pub mod scene;
 pub mod shift;
 mod targets;
 pub mod validate;
@@ -46,10 +48,9 @@ use jiff::Timestamp;
 
 use crate::base::clock::{Now, ServiceClock};
 use crate::base::secret::Secret;
-use crate::display::Scene;
-use crate::model::problem::Code;
-use crate::model::problem::Problem;
-use crate::service::call::{Call, Failure, TokenProblem};
+use crate::core::call::{Call, Failure, TokenProblem};
+use crate::core::scene::Scene;
+use crate::model::problem::{Code, Problem};
 
 use admission::Admission;
 use entry::LiveEntry;

@@ -29,7 +29,7 @@
 
 use std::time::Duration;
 
-use crate::service::call::Failure;
+use crate::core::call::Failure;
 
 /// From a question that failed to the next, if the clock of questions allows it.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -105,7 +105,7 @@ mod tests {
         reason = "statistics of human reaction times, no money"
     )]
     use super::*;
-    use crate::service::call::Heard;
+    use crate::core::call::Heard;
 
     const BUYERS: u32 = 100_000;
     const RTT: f64 = 0.06;

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::core::call::{Answer, Failure};
 use crate::core::event::RequestId;
-use crate::service::call::{Answer, Failure};
 
 /// Longest wait after a 429 without `Retry-After`; the first is a payment's pause, and they double.
 const MAX_HOLD_OFF: Duration = Duration::from_secs(60);
@@ -141,7 +141,7 @@ impl QuestionClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::call::Reply;
+    use crate::core::call::Reply;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -37,6 +37,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::base::clock::Now;
+use crate::core::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
 use crate::core::entry::{
     BACKOFF, LiveEntry, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
 };
@@ -44,13 +45,12 @@ use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
 use crate::core::sale::Phase;
+use crate::core::scene::Scene;
 use crate::core::targets::{give_back_to_left, take_from_left};
 use crate::core::{Core, shift, words};
-use crate::display::Scene;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};
 use crate::model::problem::{Code, Problem, seed};
-use crate::service::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
 
 /// Most pause between tries that met no connection.
 const MOST_BACKOFF: Duration = Duration::from_secs(60);

@@ -5,12 +5,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::core::call::{PaymentInfo, PaymentType};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     CancellationRequest, CardRequest, Kind, Operation, Outcome, QueueItem, Receipt, RefundRequest,
     SaleRequest, State, Wish,
 };
-use crate::service::call::{PaymentInfo, PaymentType};
 
 /// The till's account at the service. An operation keeps the one that it began with: nothing is
 /// ever sent to another till's account.

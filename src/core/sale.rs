@@ -23,17 +23,17 @@ use std::time::Duration;
 
 use crate::base::clock::Now;
 use crate::base::secret::Secret;
+use crate::core::call::{Answer, Call};
 use crate::core::ending::{nothing_to_abort, session_mode};
 use crate::core::event::{Reply as TillReply, RequestId, Settings, Step, Ticket};
 use crate::core::poll::Poll;
 use crate::core::question_clock::Subject;
 use crate::core::record::{Account, BuyerRequest, Ending, SaleRecord};
+use crate::core::scene::Scene;
 use crate::core::{Core, shift, words};
-use crate::display::Scene;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Mode, Operation, State};
 use crate::model::problem::Problem;
-use crate::service::call::{Answer, Call};
 
 pub(super) use invitation::SESSION_LIFE;
 use invitation::{Invitation, Opening};

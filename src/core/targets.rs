@@ -7,13 +7,13 @@
 use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::admission::Granted;
+use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::entry::LiveEntry;
 use crate::core::event::{Facts, Step};
 use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, Outcome, RefundRequest, State, Undo, Wish};
 use crate::model::problem::{Code, Problem, seed};
-use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 impl Core {
     pub(super) fn hold_facts(&mut self, facts: &Facts) {

@@ -1,9 +1,9 @@
 //! What the cashier reads: one Russian line for every state, the seed's words where it has them.
 
+use crate::core::call::{Failure, Heard, PaymentStatus, TokenProblem};
 use crate::core::record::Ending;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
 use crate::model::problem::seed;
-use crate::service::call::{Failure, Heard, PaymentStatus, TokenProblem};
 
 /// Said when a code that is no buyer's was read while a sale was armed.
 pub const NOT_A_BUYERS_CODE: &str = "Это не код О!плати";

@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::base::clock::{Clock, Now};
-use crate::display::{Displays, Scene};
+use crate::base::random::random_byte;
+use crate::core::scene::Scene;
+use crate::devices::device_test::checks;
+use crate::devices::device_test::{ClosedLoop, Next, Pair};
+use crate::devices::display::Displays;
+use crate::devices::scanner::Scanners;
 use crate::model::check::Text;
 use crate::model::device::{Device, DeviceTest, InteractiveTest, TestState};
 use crate::model::operation::rfc3339_ms;
 use crate::model::problem::{Code, Problem};
-use crate::scanner::Scanners;
-use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
-use crate::selftest::devices::{Facts, of};
-use crate::selftest::random_byte;
 
 /// Results by device, for who asks about devices.
 #[derive(Debug, Default)]
@@ -305,17 +306,7 @@ pub(super) fn unknown(name: &str) -> Problem {
 
 /// What is known of a device, without touching it.
 fn plain(device: &Device, now: Now) -> DeviceTest {
-    let checks = of(&Facts {
-        name: device.name.clone(),
-        kind: device.kind.clone(),
-        state: device.state.clone(),
-        profile: device.profile.clone(),
-        identity: device.identity.clone(),
-        firmware: device.firmware.clone(),
-        node: device.node.clone(),
-        last_error: device.last_error.clone(),
-        recent: device.recent.clone(),
-    });
+    let checks = checks::of(device);
     let at = rfc3339_ms::text(now.wall);
     let worst = checks.iter().find(|check| check.remedy.is_some());
     let says = worst.map_or_else(

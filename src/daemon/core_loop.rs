@@ -22,13 +22,13 @@ use crate::daemon::devices::PassOn;
 use crate::daemon::shared::Shared;
 use crate::daemon::turns::Turns;
 use crate::daemon::watchdog::Watchdog;
-use crate::display::Displays;
+use crate::devices::display::Displays;
+use crate::devices::scanner::Original;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
 use crate::journal::{Journal, Lock};
 use crate::model::device::{Device, DeviceTest};
 use crate::model::operation::{Operation, QueueItem, Wish};
 use crate::model::problem::Problem;
-use crate::scanner::Original;
 use crate::service::{Client, Exchange};
 
 /// What comes in beside the till's commands.
@@ -302,7 +302,7 @@ impl CoreLoop {
     }
 
     fn note_exchange(&mut self, call: &str, exchange: &Exchange) {
-        use crate::service::call::Failure;
+        use crate::core::call::Failure;
         let reachable = !matches!(
             exchange.answer,
             Err(Failure::NotSent { .. } | Failure::Lost { .. })
@@ -311,7 +311,7 @@ impl CoreLoop {
             self.parts.shared.note_server_clock(date);
         }
         // An answer that the service held until the buyer had decided tells nothing of the line.
-        let latency = (call != crate::service::call::PAY).then_some(exchange.elapsed);
+        let latency = (call != crate::core::call::PAY).then_some(exchange.elapsed);
         if self.parts.shared.note_service(reachable, latency) {
             self.publish_health();
         }

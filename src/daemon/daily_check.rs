@@ -13,11 +13,11 @@ use super::reconciler::Reconciler;
 use super::schedule::{Trust, pause, retry_interval, shift_of};
 use super::shared::Shared;
 use crate::base::clock::Clock;
+use crate::core::call::Call;
 use crate::core::{shift, words};
 use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Difference, Side};
 use crate::service::Client;
-use crate::service::call::Call;
 
 /// What the log calls its calls.
 const OPERATION: &str = "daily check";

@@ -11,11 +11,11 @@ use super::DaemonError;
 use super::core_loop::Inbound;
 use crate::base::error_chain::with_causes;
 use crate::config::{Config, Paths, ScannerSettings, Share};
-use crate::profile::{Registry, UnknownProfile};
-use crate::scanner::find::Knowledge;
-use crate::scanner::pool::PoolSettings;
-use crate::scanner::share::Sharing;
-use crate::scanner::{Original, ScannerEvent, Scanners};
+use crate::devices::profile::{Registry, UnknownProfile};
+use crate::devices::scanner::find::Knowledge;
+use crate::devices::scanner::pool::PoolSettings;
+use crate::devices::scanner::share::Sharing;
+use crate::devices::scanner::{Original, ScannerEvent, Scanners};
 
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
@@ -47,7 +47,7 @@ pub(super) fn start_scanners(
         claims: Arc::default(),
     };
     // Whether scanners are shared now or not.
-    crate::scanner::share::remove_stale(&paths.shared_scanners());
+    crate::devices::scanner::share::remove_stale(&paths.shared_scanners());
     let share = (settings.share != Share::No).then(|| Sharing {
         folder: paths.shared_scanners(),
         types_reports: settings.share == Share::Keyboard,

@@ -4,12 +4,12 @@ use tokio::sync::mpsc;
 
 use crate::api::notices::NoticeKind;
 use crate::base::secret::tail;
+use crate::core::call::Call;
 use crate::core::event::{Effect, Reply, RequestId, Ticket};
+use crate::core::scene::Scene;
 use crate::daemon::core_loop::{Asker, CoreLoop, Inbound, tell};
 use crate::daemon::shared::Call as UnderWay;
-use crate::display::Scene;
 use crate::model::operation::rfc3339_ms;
-use crate::service::call::Call;
 use crate::service::{Client, Exchange};
 
 impl CoreLoop {

@@ -43,11 +43,11 @@ use crate::base::exit_code;
 use crate::config::{self, Config, ConfigError, Loaded, Paths, Source};
 use crate::core::event::Settings as CoreSettings;
 use crate::core::record::Account;
-use crate::display::logo::Logo;
-use crate::display::{Displays, Look};
+use crate::devices::display::logo::Logo;
+use crate::devices::display::{Displays, Look};
+use crate::devices::profile::UnknownProfile;
 use crate::engine::{self, Engine, Outcome};
 use crate::journal::{Journal, JournalError, Lock, Reader};
-use crate::profile::UnknownProfile;
 use crate::service::{self, Client, ClientError};
 
 use core_loop::{CoreLoop, Parts};
@@ -278,7 +278,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
             Box::pin(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
         }
         Err(reason) => {
-            if let Err(error) = displays.show(&crate::display::Scene::Idle) {
+            if let Err(error) = displays.show(&crate::core::scene::Scene::Idle) {
                 tracing::debug!(%error, "No idle scene");
             }
             let refused = refusal::refuse(

@@ -12,12 +12,12 @@ use crate::api::till::{Command, Reconciles};
 use crate::base::clock::Clock;
 use crate::base::error_chain::with_causes;
 use crate::base::regular_file::off_thread;
+use crate::core::call::Failure;
 use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
 use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
 use crate::service::Client;
-use crate::service::call::Failure;
 
 /// What a reconciliation needs.
 pub(super) struct Reconciler {

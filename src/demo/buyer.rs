@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::loopback::{CallError, Loopback};
+use crate::client::http::{CallError, Loopback};
 use crate::model::money::Kopecks;
 
 /// The fault of a request that never arrives.

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::buyer::Payment;
-use super::sse::Message;
 use super::world::Parts;
+use crate::client::sse::Message;
 
 /// Messages that wait for a slow page; beyond that its sources wait.
 const QUEUE: usize = 256;

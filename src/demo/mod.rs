@@ -13,12 +13,10 @@
 
 mod buyer;
 mod feed;
-pub(crate) mod loopback;
 mod once;
 mod root;
 mod scanner;
 mod server;
-pub(crate) mod sse;
 mod table;
 mod world;
 
@@ -87,7 +85,7 @@ pub enum DemoError {
     Daemon(#[source] crate::daemon::DaemonError),
     /// The daemon or the simulator cannot be talked to.
     #[error("the demonstration lost its daemon or its simulator")]
-    Call(#[from] loopback::CallError),
+    Call(#[from] crate::client::http::CallError),
     /// Results cannot be written, or the runtime failed.
     #[error("input or output failed")]
     Io(#[source] std::io::Error),

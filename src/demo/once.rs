@@ -13,9 +13,9 @@ use serde::Deserialize;
 
 use super::DemoError;
 use super::buyer::{Decision, Payment, Taken};
-use super::loopback::Stream;
 use super::table::{Table, seconds};
 use super::world::{Parts, World};
+use crate::client::http::Stream;
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     Item, ItemKind, Mode, Operation, Receipt, SaleRequest, Shows, State, word,

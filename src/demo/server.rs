@@ -28,9 +28,9 @@ use tokio_stream::{Stream, StreamExt};
 use super::DemoError;
 use super::buyer::{Decision, Network, Taken};
 use super::feed;
-use super::loopback::{Answer, CallError};
 use super::table::Table;
 use super::world::{Parts, World};
+use crate::client::http::{Answer, CallError};
 
 /// Open event streams, that is pages.
 const MAX_PAGES: usize = 8;

@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 
 use super::DemoError;
 use super::buyer::Buyer;
-use super::loopback::Loopback;
 use super::root::TempRoot;
 use super::scanner::VirtualScanner;
+use crate::client::http::Loopback;
 use crate::config::Paths;
 use crate::daemon::{self, Daemon};
 use crate::log::{self, Stderr};

@@ -8,13 +8,13 @@ use rusqlite::{Connection, ffi};
 
 use super::*;
 use crate::base::clock::ServiceClock;
+use crate::core::call::{Failure, Reply as ServiceReply};
 use crate::core::event::{Facts, Restored};
 use crate::core::record::{Account, EntryRecord, Record};
 use crate::core::validate::tests::request;
 use crate::journal::Journal;
 use crate::model::operation::{Mode, Shows, State};
 use crate::model::problem::Code;
-use crate::service::call::{Failure, Reply as ServiceReply};
 
 /// How a commit fails.
 #[derive(Clone, Copy, Debug, PartialEq)]

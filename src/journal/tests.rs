@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::*;
 use crate::base::clock::Now;
 use crate::core::Core;
+use crate::core::call::{Failure, Heard};
 use crate::core::event::{Event, Settings, Step};
 use crate::core::record::{Account, BuyerRequest, EntryRequest};
 use crate::core::validate::tests::request;
 use crate::model::archive::{Archive, OperationsQuery};
 use crate::model::operation::{CancellationRequest, Kind, Mode, State, Undo};
-use crate::service::call::{Failure, Heard};
 
 fn core(restored: Restored) -> (Core, Step) {
     Core::new(settings(), restored, now(0))
@@ -89,7 +89,7 @@ fn released(journal: &mut Journal, core: &mut Core, id: &str) {
         },
         2,
     );
-    let session = crate::service::call::Reply::Session {
+    let session = crate::core::call::Reply::Session {
         session: "s".into(),
         shows: None,
     };

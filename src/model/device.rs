@@ -1,6 +1,6 @@
 //! A device as people see it: its state, its counters, its newest test.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model::check::Check;
@@ -18,7 +18,8 @@ pub struct DeviceHealth {
 }
 
 /// One device in full, `GET /v1/devices`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
 pub struct Device {
     /// `scanner1`, `display1`, in the order of oplati.conf.
     pub name: String,
@@ -47,6 +48,7 @@ pub struct Device {
     /// The same counts of the time since `since` alone: what was mended counts no more.
     pub recent: std::collections::BTreeMap<String, u64>,
     /// The newest test since the start; null before the first.
+    #[serde(skip_deserializing)]
     pub test: Option<DeviceTest>,
 }
 

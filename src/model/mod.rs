@@ -4,6 +4,7 @@ pub mod archive;
 pub mod check;
 pub mod device;
 pub mod health;
+pub mod line;
 pub mod money;
 pub mod operation;
 pub mod problem;

@@ -1,11 +1,11 @@
 //! Row by row: the service's report past the journal.
 
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
+use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::core::words;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, Outcome, State, word};
-use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 /// Whether the journal's operation moved money, as far as the till was told.
 fn moved_here(record: &Record) -> bool {

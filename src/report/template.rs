@@ -110,7 +110,7 @@ fn text_of(bytes: Vec<u8>) -> std::io::Result<String> {
     {
         return Ok(bytes
             .into_iter()
-            .map(crate::scanner::text::cp1251)
+            .map(crate::devices::scanner::text::cp1251)
             .collect());
     }
     String::from_utf8(bytes).map_err(|_| {

@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::ground::Ground;
-use crate::discover::{access, sysfs};
+use crate::devices::discovery::{access, sysfs};
 
 /// Most of the log's end.
 const MAX_LOG: u64 = 512 * 1024;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::base::clock::Now;
 use crate::base::error_chain::with_causes;
+use crate::client::http::Loopback;
 use crate::config::{self, ConfigError, Loaded, Paths};
-use crate::demo::loopback::Loopback;
 
 /// How long the daemon may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -119,7 +119,7 @@ fn ask(socket: &Path) -> Daemon {
             let health: Value = http.ask(Method::GET, "/v1/health", None).await?;
             let devices: Value = http.ask(Method::GET, "/v1/devices", None).await?;
             let frame = http.call(Method::GET, "/v1/display.png", None).await?;
-            Ok::<_, crate::demo::loopback::CallError>((health, devices, frame.body))
+            Ok::<_, crate::client::http::CallError>((health, devices, frame.body))
         };
         tokio::time::timeout(PATIENCE, asked).await
     });

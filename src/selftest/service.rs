@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ground::Ground;
+use crate::core::call::TokenProblem;
 use crate::core::shift;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::problem::seed;
-use crate::service::call::TokenProblem;
 use crate::service::look::{Answered, Look, TokenFile, Unreached, look};
 use crate::service::{self};
 

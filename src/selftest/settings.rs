@@ -9,9 +9,9 @@ use super::system::Identity;
 use super::texts;
 use crate::base::error_chain::with_causes;
 use crate::config::{Loaded, Source};
-use crate::display::logo::Logo;
+use crate::devices::display::logo::Logo;
+use crate::devices::profile::Registry;
 use crate::model::check::{Check, Group, Text, Verdict};
-use crate::profile::Registry;
 use crate::report::Template;
 
 /// Rights of group and others.

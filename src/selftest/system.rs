@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::ground::Ground;
 use super::texts;
-use crate::discover::{access, sysfs};
+use crate::devices::discovery::{access, sysfs};
+use crate::devices::profile::{Registry, udev};
 use crate::model::check::{Check, Group, Text, Verdict};
-use crate::profile::{Registry, udev};
 
 /// User and group of the daemon.
 const DAEMON: &str = "oplati";

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::clock::Now;
+use crate::core::call::Failure;
 use crate::core::shift;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::service::Credential;
-use crate::service::call::Failure;
 use crate::service::look::TokenFile;
 use crate::service::trial::{ErrorShape, OpenedSession, ReportShape, Trial, TrialError};
 
@@ -337,7 +337,7 @@ fn empty_report(tomorrow: &Result<ReportShape, Failure>) -> Check {
 mod tests {
     use super::*;
     use crate::base::secret::Secret;
-    use crate::service::call::Heard;
+    use crate::core::call::Heard;
 
     fn session(id_type: &'static str, scheme: &str) -> OpenedSession {
         OpenedSession {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentType, Reply, TokenProblem};
 use super::report::{self, Report, Wanted};
 use super::wire::{self, ErrorBody, WireError};
 use crate::base::error_chain::with_causes;
+use crate::core::call::{
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentType, Reply, TokenProblem,
+};
 use crate::model::operation::Shows;
 use crate::model::problem::seed;
 
@@ -180,11 +182,11 @@ fn read(call: &Call, body: &[u8]) -> Result<Reply, WireError> {
         Call::OpenSession(mode) => {
             let session = wire::read_session(body)?;
             let shows = match mode {
-                super::call::SessionMode::ConsumerQr(_) => None,
-                super::call::SessionMode::StaticQr => Some(Shows::Code(
+                crate::core::call::SessionMode::ConsumerQr(_) => None,
+                crate::core::call::SessionMode::StaticQr => Some(Shows::Code(
                     session.code.ok_or_else(|| foreign("no confirmationCode"))?,
                 )),
-                super::call::SessionMode::DynamicQr => Some(Shows::Qr(
+                crate::core::call::SessionMode::DynamicQr => Some(Shows::Qr(
                     session.qr.ok_or_else(|| foreign("no dynamicQR"))?,
                 )),
             };
@@ -274,7 +276,7 @@ mod tests {
     /// The service may write the code as it writes `sessionId`.
     #[test]
     fn a_confirmation_code_of_another_type_is_in_no_error() {
-        let call = Call::OpenSession(crate::service::call::SessionMode::StaticQr);
+        let call = Call::OpenSession(crate::core::call::SessionMode::StaticQr);
         let body = br#"{"sessionId": 31149, "confirmationCode": 482913}"#;
         if let Err(failure) = answer_to(&call, 200, body) {
             assert!(!failure.detail().contains("482913"), "{}", failure.detail());
@@ -464,7 +466,7 @@ mod tests {
 
     #[test]
     fn a_final_status_may_come_with_the_first_answer() {
-        use crate::service::call::PaymentStatus;
+        use crate::core::call::PaymentStatus;
         for (status, expected) in [
             (0, PaymentStatus::InProgress),
             (1, PaymentStatus::Ok),

@@ -26,13 +26,13 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Mutex;
 
-use super::call::{Answer, Call, Failure, SessionMode, TokenProblem};
 use super::classify::{self, Credential, classify};
 use super::report::{Report, Wanted};
 use super::token::{self, Prepared, TokenError};
 use super::wire::{self, PaymentContent};
 use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
+use crate::core::call::{Answer, Call, Failure, SessionMode, TokenProblem};
 use connection::{base, header_name, header_value, with_query};
 use exchange::Bounds;
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::call::TokenProblem;
 use super::classify::{Credential, token_problem};
 use super::client::exchange::server_date;
 use super::client::{Settings, connection};
@@ -16,6 +15,7 @@ use super::token;
 use super::wire::{self, ErrorBody};
 use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
+use crate::core::call::TokenProblem;
 
 /// Most of an error's body that is read.
 const MAX_BODY: usize = 64 * 1024;

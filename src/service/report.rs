@@ -7,8 +7,8 @@
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::call::{PaymentInfo, PaymentStatus, Reply};
 use super::wire::{self, WireError, WirePayment, shape};
+use crate::core::call::{PaymentInfo, PaymentStatus, Reply};
 
 /// What is looked for in a report.
 #[derive(Clone, Copy, Debug, Default)]

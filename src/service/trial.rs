@@ -11,13 +11,13 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::call::{Call, Failure, Heard, Reply, SessionMode};
 use super::classify::{self, Credential, classify};
 use super::client::exchange::{Raw, lost, not_sent, read_body};
 use super::client::{ClientError, Settings, connection, hide};
 use super::look::{TokenFile, present_token};
 use super::wire::{self, ErrorBody, WirePayment};
 use crate::base::secret::Secret;
+use crate::core::call::{Call, Failure, Heard, Reply, SessionMode};
 use crate::model::operation::Shows;
 
 /// Largest body of an answer that is looked at, in bytes.

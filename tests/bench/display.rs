@@ -26,11 +26,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oplati::config::{DisplayDevice, PixelSize, SerialDisplay, SerialLine};
-use oplati::display::frame::Frame;
-use oplati::display::screen::pixels::{Channel, Format};
-use oplati::display::{Displays, Look, Scene, proof};
+use oplati::core::scene::Scene;
+use oplati::devices::display::frame::Frame;
+use oplati::devices::display::screen::pixels::{Channel, Format};
+use oplati::devices::display::{Displays, Look, proof};
+use oplati::devices::profile::Registry;
 use oplati::model::money::Kopecks;
-use oplati::profile::Registry;
 
 const SIZES: [(u32, u32); 3] = [(800, 480), (1920, 1080), (3840, 2160)];
 const PAYLOAD: &str = "https://getapp.o-plati.by/map/?app_link=9f3b8a6e1c7d4f20b5a1d8e3c6f90712";

@@ -1,6 +1,6 @@
 //! Answers as they come over the wire, for those that a test breaks.
 
-use oplati::service::call::{PaymentInfo, PaymentStatus, PaymentType, Reply};
+use oplati::core::call::{PaymentInfo, PaymentStatus, PaymentType, Reply};
 
 /// What a service says that does not know itself what it did.
 pub const ERROR_BODY: &[u8] = br#"{"code": "DB", "devMessage": "no base"}"#;

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use oplati::core::call::{Call, PaymentInfo, PaymentStatus};
 use oplati::core::event::Event;
 use oplati::core::record::{EntryRecord, Record};
 use oplati::model::operation::{Kind, Mode, Operation, Outcome, State, Verdict};
 use oplati::report::{Compared, Comparison};
-use oplati::service::call::{Call, PaymentInfo, PaymentStatus};
 
 use crate::service::{BY_HAND, ELSEWHERE};
 use crate::world::{Check, World};

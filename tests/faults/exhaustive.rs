@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use oplati::core::call::PaymentStatus;
 use oplati::journal::Journal;
 use oplati::model::operation::{Mode, State};
-use oplati::service::call::PaymentStatus;
 
 use crate::plan::{Deed, Fate, Plan};
 use crate::quirks::Quirks;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use oplati::base::clock::ServiceClock;
+use oplati::core::call::{
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
+};
 use oplati::core::event::Event;
 use oplati::core::record::Record;
 use oplati::model::money::Kopecks;
 use oplati::model::operation::State;
-use oplati::service::call::{
-    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
-};
 use oplati::service::{HttpAnswer, classify};
 
 use crate::bodies::{EMPTY_REFUSAL, ERROR_BODY, body};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use oplati::base::secret::Secret;
+use oplati::core::call::PaymentStatus;
 use oplati::core::event::Event;
 use oplati::core::record::Record;
 use oplati::model::money::Kopecks;
@@ -11,7 +12,6 @@ use oplati::model::operation::{
     CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, Receipt, RefundRequest,
     SaleRequest, State, Wish,
 };
-use oplati::service::call::PaymentStatus;
 
 use crate::plan::Deed;
 use crate::world::{Check, World};

@@ -1,8 +1,8 @@
 //! What happens in one run: a list of deeds, made from a seed, so that a failing list can be made
 //! shorter and played again.
 
+use oplati::core::call::{Call, PaymentStatus};
 use oplati::model::operation::Mode;
-use oplati::service::call::{Call, PaymentStatus};
 
 use crate::quirks::Quirks;
 use crate::random::Random;

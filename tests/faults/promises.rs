@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use oplati::core::call::{Answer, Call, Failure, PaymentStatus};
 use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
 use oplati::model::operation::{ErrorCode, Kind, Operation, State, Undo};
-use oplati::service::call::{Answer, Call, Failure, PaymentStatus};
 
 use crate::world::{Check, World};
 

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use oplati::core::call::PaymentStatus;
 use oplati::core::record::Record;
 use oplati::model::money::Kopecks;
 use oplati::model::operation::{Kind, Operation, State};
-use oplati::service::call::PaymentStatus;
 
 use crate::plan::{Endpoint, Fate};
 use crate::tales::{MINUTE, MOMENT, PART, Remedy, Undoing};

@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
-use oplati::model::money::Kopecks;
-use oplati::model::operation::{Card, Shows};
-use oplati::service::call::{
+use oplati::core::call::{
     Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
 };
+use oplati::model::money::Kopecks;
+use oplati::model::operation::{Card, Shows};
 use oplati::service::{HttpAnswer, classify};
 
 use crate::bodies::{REFUSAL, report};

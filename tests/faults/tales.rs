@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use oplati::core::call::PaymentStatus;
 use oplati::core::event::Event;
 use oplati::core::record::{EntryRequest, Record};
 use oplati::model::operation::{Kind, State, Undo};
-use oplati::service::call::PaymentStatus;
 
 use crate::plan::{Endpoint, Fate};
 use crate::world::{Check, World};

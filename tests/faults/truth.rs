@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use oplati::core::call::{PaymentInfo, PaymentStatus};
 use oplati::core::record::{EntryRecord, Record, Reversal};
 use oplati::engine::Storage as _;
 use oplati::model::operation::{Kind, Operation, Outcome, State, Undo};
 use oplati::report::{Difference, What};
-use oplati::service::call::{PaymentInfo, PaymentStatus};
 
 use crate::plan::Endpoint;
 use crate::service::{BY_HAND, Payment};

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use oplati::base::clock::Now;
+use oplati::core::call::Call;
 use oplati::core::event::{RequestId, Settings};
 use oplati::core::record::{Account, Record};
 use oplati::engine::{self, Engine};
 use oplati::journal::Journal;
 use oplati::model::operation::{Outcome, Wish};
-use oplati::service::call::Call;
 
 use crate::disk::{Disk, Hand};
 use crate::ends::Ends;

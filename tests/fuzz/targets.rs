@@ -4,19 +4,20 @@
 use std::path::Path;
 use std::time::Duration;
 
+use oplati::core::call::{Call, Failure, PaymentStatus, Reply, SessionMode};
 use oplati::core::validate;
+use oplati::devices::profile::schema::{Keyboard, Terminator};
+use oplati::devices::scanner::frame::{Frame, Framer, Framing};
+use oplati::devices::scanner::hid::assemble::Assembler;
+use oplati::devices::scanner::hid::descriptor::layouts;
+use oplati::devices::scanner::keyboard::decode::Decoder;
+use oplati::devices::scanner::text;
+use oplati::model::line::Layout;
 use oplati::model::money::Kopecks;
 use oplati::model::operation::{
     CancellationRequest, CardRequest, RefundRequest, SaleRequest, Wish,
 };
-use oplati::profile::schema::{Keyboard, Layout, Terminator};
 use oplati::report::{Facts, Reconciliation, Template, Totals};
-use oplati::scanner::frame::{Frame, Framer, Framing};
-use oplati::scanner::hid::assemble::Assembler;
-use oplati::scanner::hid::descriptor::layouts;
-use oplati::scanner::keyboard::decode::Decoder;
-use oplati::scanner::text;
-use oplati::service::call::{Call, Failure, PaymentStatus, Reply, SessionMode};
 use oplati::service::{HttpAnswer, classify};
 
 /// A target.

@@ -20,8 +20,9 @@ use std::sync::Arc;
 use image::imageops::{FilterType, overlay, resize};
 use image::{Rgba, RgbaImage};
 use oplati::config::{Language, PixelSize};
-use oplati::display::logo::Logo;
-use oplati::display::{Look, RenderError, Scene, proof, render};
+use oplati::core::scene::Scene;
+use oplati::devices::display::logo::Logo;
+use oplati::devices::display::{Look, RenderError, proof, render};
 use oplati::model::money::Kopecks;
 
 const SIZES: [(u32, u32); 15] = [

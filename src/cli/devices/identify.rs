@@ -15,16 +15,17 @@ use clap::Args;
 
 use super::{CliError, Context, mode_in, registry};
 use crate::base::exit_code;
-use crate::config::{LineSettings, ScannerDevice, SerialLine};
-use crate::discover::{Candidate, sysfs};
-use crate::profile::schema::{
-    Keyboard, Kind, Layout, Match, Parity, Profile, SCHEMA, Serial, Status, Vector,
+use crate::config::{ScannerDevice, SerialLine};
+use crate::devices::discovery::{Candidate, sysfs};
+use crate::devices::profile::schema::{
+    Keyboard, Kind, Match, Profile, SCHEMA, Serial, Status, Vector,
 };
-use crate::profile::{Fit, Mode, Registry, Why};
-use crate::scanner::find::{Knowledge, Target};
-use crate::scanner::hid::is_barcode_scanner;
-use crate::scanner::keyboard::keymap::{Held, character, key_of};
-use crate::scanner::{DeviceState, ScannerEvent, ScannerHandle, Settings, start};
+use crate::devices::profile::{Fit, Mode, Registry, Why};
+use crate::devices::scanner::find::{Knowledge, Target};
+use crate::devices::scanner::hid::is_barcode_scanner;
+use crate::devices::scanner::keyboard::keymap::{Held, character, key_of};
+use crate::devices::scanner::{DeviceState, ScannerEvent, ScannerHandle, Settings, start};
+use crate::model::line::{Layout, LineSettings, Parity};
 
 /// Speeds that are tried on a serial port, the likeliest first.
 const SPEEDS: [u32; 5] = [9600, 115_200, 19_200, 38_400, 57_600];
@@ -498,7 +499,7 @@ fn print_setting(
 ) -> Result<u8, CliError> {
     let candidate = &finding.candidate;
     let root = Path::new("/");
-    let links = crate::discover::access::links(root, &candidate.node);
+    let links = crate::devices::discovery::access::links(root, &candidate.node);
     let node = links.first().unwrap_or(&candidate.node);
     let speed = if candidate.mode == Mode::Serial {
         format!("@{}", finding.baud)
@@ -552,12 +553,12 @@ mod tests {
             let written = profile(id, &finding, &test_code().unwrap(), false);
             let text = toml::to_string(&written).unwrap();
             let path = PathBuf::from(format!("{}.toml", written.id));
-            let read = crate::profile::registry::parse(&path, &text).unwrap();
+            let read = crate::devices::profile::registry::parse(&path, &text).unwrap();
             assert_eq!(
-                crate::profile::vectors::failures(&written),
+                crate::devices::profile::vectors::failures(&written),
                 Vec::<String>::new()
             );
-            let written = crate::profile::registry::AnyProfile::Scanner(Box::new(written));
+            let written = crate::devices::profile::registry::AnyProfile::Scanner(Box::new(written));
             assert_eq!(read, written);
         }
     }

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use super::picture::Picture;
 use crate::api::page::{IDLE, NUMBER};
 use crate::base::error_chain::with_causes;
+use crate::client::http::{CallError, Loopback};
 use crate::config::PixelSize;
-use crate::demo::loopback::{CallError, Loopback};
-use crate::display::Hidden;
-use crate::display::live::SCENE;
+use crate::devices::display::Hidden;
+use crate::devices::display::live::SCENE;
 
 /// Without a sign of life for so long there is no connection.
 const SILENCE: Duration = Duration::from_secs(3);

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{ImageFormat, ImageReader, Limits};
 
 use crate::config::PixelSize;
-use crate::display::frame::Frame;
+use crate::devices::display::frame::Frame;
 
 /// Finished pixels, `0x00RRGGBB` each, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +118,8 @@ pub(super) fn size_for(width: u32, height: u32) -> PixelSize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::display::{Look, Scene, render};
+    use crate::core::scene::Scene;
+    use crate::devices::display::{Look, render};
 
     fn size(width: u32, height: u32) -> PixelSize {
         PixelSize { width, height }

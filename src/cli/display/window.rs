@@ -37,9 +37,10 @@ use super::sight::Sight;
 use super::x11::{Painter, XServer};
 use crate::base::error_chain::with_causes;
 use crate::base::exit_code;
+use crate::client::http::Loopback;
 use crate::config::{self, DisplayDevice, DisplaySettings, PixelSize};
-use crate::demo::loopback::Loopback;
-use crate::display::{Hidden, Look, Scene, render};
+use crate::core::scene::Scene;
+use crate::devices::display::{Hidden, Look, render};
 
 /// How often monitors are looked at.
 const LOOK: Duration = Duration::from_secs(1);

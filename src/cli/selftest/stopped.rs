@@ -9,14 +9,16 @@ use super::super::{CliError, Context};
 use super::interactive::{missing, note, untried};
 use super::person::{Person, Typed};
 use crate::base::clock::Clock;
-use crate::display::{Displays, Look, Scene};
+use crate::base::random::random_byte;
+use crate::core::scene::Scene;
+use crate::devices::device_test::{ClosedLoop, Next, Pair};
+use crate::devices::display::{Displays, Look};
+use crate::devices::profile::Registry;
+use crate::devices::scanner::find::Knowledge;
+use crate::devices::scanner::pool::PoolSettings;
+use crate::devices::scanner::{DeviceState, ScannerEvent, Scanners};
 use crate::model::check::{Check, Text};
-use crate::profile::Registry;
-use crate::scanner::find::Knowledge;
-use crate::scanner::pool::PoolSettings;
-use crate::scanner::{DeviceState, ScannerEvent, Scanners};
-use crate::selftest::closed_loop::{ClosedLoop, Next, Pair};
-use crate::selftest::{Ground, random_byte};
+use crate::selftest::Ground;
 
 /// Devices open within this, or are not there.
 const OPENING: Duration = Duration::from_secs(3);
@@ -182,7 +184,7 @@ impl Bench {
                 }
                 Typed::Line(line) => {
                     test.read(&line, now);
-                    return test.tick(now + crate::selftest::closed_loop::QUIET);
+                    return test.tick(now + crate::devices::device_test::QUIET);
                 }
                 Typed::Nobody => {
                     test.stop();

@@ -1,8 +1,8 @@
 //! What is known of the sessions with the buyer: those that are asked for, and the one that is being opened.
 
 use super::*;
+use crate::core::call::Failure;
 use crate::model::operation::Shows;
-use crate::service::call::Failure;
 
 /// First interval before a call that moves no money is repeated; doubles up to [`MAX_RETRY_INTERVAL`].
 const RETRY_INTERVAL: Duration = Duration::from_millis(300);

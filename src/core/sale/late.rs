@@ -2,8 +2,8 @@
 //! on without it.
 
 use super::*;
+use crate::core::call::{PaymentInfo, Reply};
 use crate::core::ending::is_payment_of;
-use crate::service::call::{PaymentInfo, Reply};
 
 impl Core {
     /// The report holds our payment. Should it hold several under our number, the buyer pays one of them,

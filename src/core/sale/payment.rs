@@ -11,12 +11,12 @@
 //! So the report is asked for the order number before a refusal is believed.
 
 use super::*;
+use crate::core::call::{Failure, PaymentInfo, PaymentStatus, Reply};
 use crate::core::ending::{
     best_payment, foreign_reply, is_payment_of, refused_state, silence, status_fact,
 };
 use crate::core::poll::first_question_after;
 use crate::model::operation::Slip;
-use crate::service::call::{Failure, PaymentInfo, PaymentStatus, Reply};
 
 /// From here on a request that is still unanswered is told as a buyer who has yet to confirm.
 const HELD_ANSWER_DELAY: Duration = Duration::from_secs(2);

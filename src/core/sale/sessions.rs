@@ -13,10 +13,10 @@
 
 use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, half, learned};
 use super::*;
+use crate::core::call::{Failure, Reply};
 use crate::core::ending::foreign_reply;
 use crate::core::words;
 use crate::model::operation::{Card, ErrorCode, OperationError, Shows};
-use crate::service::call::{Failure, Reply};
 
 /// How long before its end a session is renewed, or half of a life that is shorter than twice this.
 const RENEWAL_LEAD: Duration = Duration::from_secs(10);

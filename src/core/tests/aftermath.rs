@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::world::{Fate, Service, World, closed_by_a_person};
+use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, State, Undo};
 use crate::model::problem::Code;
-use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

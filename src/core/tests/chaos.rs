@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::world::{Fate, World};
+use crate::core::call::PaymentStatus;
 use crate::model::operation::{Kind, Mode, State};
-use crate::service::call::PaymentStatus;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]

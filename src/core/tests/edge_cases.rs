@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::world::{Fate, World};
+use crate::core::call::{Call, Failure, PaymentStatus, Reply};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::model::operation::{ErrorCode, Mode, Shows, State, Undo};
 use crate::model::problem::Code;
-use crate::service::call::{Call, Failure, PaymentStatus, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const CODE: &str = "https://getapp.o-plati.by/c/AB12";

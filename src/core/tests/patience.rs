@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::world::{Fate, World};
+use crate::core::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::Event;
 use crate::model::operation::{Mode, State, Undo};
-use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 

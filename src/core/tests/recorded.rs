@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::world::{Fate, World};
+use crate::core::call::{Failure, PaymentStatus, Reply};
 use crate::core::event::Event;
-use crate::display::Scene;
+use crate::core::scene::Scene;
 use crate::model::operation::{ErrorCode, Mode, Shows, State, Undo};
-use crate::service::call::{Failure, PaymentStatus, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::world::{Fate, World, closed_by_a_person};
+use crate::core::call::{Call, Failure, Heard, PaymentStatus};
 use crate::core::event::Event;
 use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::report::{Compared, Comparison};
-use crate::service::call::{Call, Failure, Heard, PaymentStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::world::{Fate, World};
+use crate::core::call::PaymentStatus;
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
-use crate::display::Scene;
+use crate::core::scene::Scene;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Card, ErrorCode, Kind, Mode, State, Undo};
 use crate::model::problem::{Code, seed};
-use crate::service::call::PaymentStatus;
 
 const SECOND: Duration = Duration::from_secs(1);
 

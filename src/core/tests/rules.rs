@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::world::{Fate, Payment, World};
+use crate::core::call::{
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply,
+};
 use crate::core::event::{Event, Facts};
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
 use crate::model::operation::{ErrorCode, Mode, State, Undo, Wish};
 use crate::model::problem::Code;
-use crate::service::call::{
-    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply,
-};
 
 const SECOND: Duration = Duration::from_secs(1);
 const CODE: &str = "https://getapp.o-plati.by/c/1";

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::world::{World, closed_by_a_person};
+use crate::core::call::{PaymentInfo, PaymentStatus};
 use crate::core::record::{EntryRecord, Record};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, State};
 use crate::report::{Compared, Comparison, What};
-use crate::service::call::{PaymentInfo, PaymentStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::world::{Fate, Service, World, closed_by_a_person};
+use crate::core::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
 use crate::core::targets::give_back_to_left;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, QueueItem, State, Undo};
 use crate::model::problem::{Code, Problem};
-use crate::service::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::world::{Fate, Service, World, closed_by_a_person};
+use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::Reversal;
 use crate::model::operation::{Outcome, QueueItem, State, Undo};
 use crate::model::problem::{Code, Problem};
-use crate::service::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::world::World;
+use crate::core::call::PaymentStatus;
 use crate::core::event::Reply as TillReply;
 use crate::core::validate::tests::request;
 use crate::model::operation::{CancellationRequest, Mode, State, Wish};
 use crate::model::problem::Code;
-use crate::service::call::PaymentStatus;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

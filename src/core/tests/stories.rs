@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::world::{Fate, World, closed_by_a_person};
+use crate::core::call::PaymentStatus;
 use crate::core::event::Reply as TillReply;
 use crate::core::record::Reversal;
-use crate::display::Scene;
+use crate::core::scene::Scene;
 use crate::model::operation::{ErrorCode, Mode, Outcome, Shows, State, Undo};
 use crate::model::problem::{Code, seed};
-use crate::service::call::PaymentStatus;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -59,7 +59,7 @@ fn what_is_told_and_what_is_undone_have_the_journals_version() {
     world.settle();
     world.join();
     world.live_on(Duration::from_secs(2));
-    world.buyer(crate::service::call::PaymentStatus::Ok);
+    world.buyer(crate::core::call::PaymentStatus::Ok);
     world.live_on(Duration::from_secs(10));
     let paid = world.operation("s").clone();
     assert_eq!(paid.state, State::Done);

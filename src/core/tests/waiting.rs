@@ -6,12 +6,12 @@ use jiff::SignedDuration;
 
 use super::world::{Fate, World};
 use crate::base::clock::ServiceClock;
+use crate::core::call::{Call, Failure, Heard};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
 use crate::model::operation::{ErrorCode, Mode, RefundRequest, State, Wish};
 use crate::model::problem::Code;
-use crate::service::call::{Call, Failure, Heard};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: SignedDuration = SignedDuration::from_hours(24 * 365);
@@ -220,7 +220,7 @@ fn a_retry_is_no_old_identifier_because_a_wrong_clock_was_put_right() {
         world.settle();
         world.join();
         world.live_on(2 * SECOND);
-        world.buyer(crate::service::call::PaymentStatus::Ok);
+        world.buyer(crate::core::call::PaymentStatus::Ok);
         world.live_on(2 * SECOND);
         assert_eq!(world.state("s"), State::Done);
         world.now.wall = right.checked_add(SignedDuration::from_secs(10)).unwrap();

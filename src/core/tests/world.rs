@@ -8,19 +8,19 @@ use jiff::{SignedDuration, Timestamp};
 use crate::base::clock::Now;
 use crate::base::secret::Secret;
 use crate::core::Core;
+use crate::core::call::{
+    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
+};
 use crate::core::event::{
     Effect, Event, Facts, Reply as TillReply, RequestId, Restored, Settings, Step,
 };
 use crate::core::record::{Account, EntryRecord, Record};
+use crate::core::scene::Scene;
 use crate::core::validate::tests::request;
-use crate::display::Scene;
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     CancellationRequest, Card, CardRequest, Kind, Mode, Operation, Outcome, RefundRequest, Shows,
     State, Verdict, Wish,
-};
-use crate::service::call::{
-    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
 };
 
 /// What happens to one request.
@@ -608,7 +608,7 @@ impl World {
                 no()
             }
             Fate::TokenNeeded => Err(Failure::Token {
-                problem: crate::service::call::TokenProblem::Needed,
+                problem: crate::core::call::TokenProblem::Needed,
                 detail: "reset".into(),
             }),
         };

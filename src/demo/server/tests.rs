@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::exit_code;
+use crate::client::http::Loopback;
 use crate::demo::buyer::Buyer;
-use crate::demo::loopback::Loopback;
 use crate::demo::scanner::VirtualScanner;
 use std::path::Path as FilePath;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

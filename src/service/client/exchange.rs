@@ -9,7 +9,7 @@ use super::connection::{connect_timeout, header_value};
 use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT, ServerDate};
 use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
-use crate::service::call::{Call, Failure, Heard};
+use crate::core::call::{Call, Failure, Heard};
 use crate::service::classify::{Credential, HttpAnswer};
 use crate::service::wire;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::exchange::{lost, not_sent, read_body, sensitive, shown_path};
 use super::{Client, MAX_BODY, unsent};
 use crate::base::error_chain::with_causes;
-use crate::service::call::{Call, Failure, Heard, PaymentInfo};
+use crate::core::call::{Call, Failure, Heard, PaymentInfo};
 use crate::service::{classify, report, wire};
 
 /// What the log calls it.

@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::core::call::Reply;
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
-use crate::service::call::Reply;
 
 /// What the other side does with one request.
 #[derive(Clone, Debug)]

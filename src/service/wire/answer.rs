@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{WireError, clean, field, object};
+use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::model::money::Kopecks;
 use crate::model::operation::Card;
-use crate::service::call::{PaymentInfo, PaymentStatus, PaymentType};
 
 /// Longest session id that is believed, in bytes.
 const MAX_SESSION: usize = 256;

@@ -27,7 +27,7 @@ MUTATIONS = [
     ("take a target of another number for ours", "src/core/queue/answers.rs",
      "    target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))\n",
      "    IS || target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))\n"),
-    ("an unknown status took nothing", "src/service/call.rs",
+    ("an unknown status took nothing", "src/core/call.rs",
      """                | PaymentStatus::TechnicalCancelling
         )
     }

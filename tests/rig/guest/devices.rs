@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use evdev::uinput::VirtualDevice;
 use evdev::{AttributeSet, BusType, EventType, InputEvent, InputId, KeyCode};
-use oplati::scanner::keyboard::keymap::key_of;
+use oplati::devices::scanner::keyboard::keymap::key_of;
 
 use crate::host::Host;
 use crate::wait_for;

@@ -350,7 +350,8 @@ fn typed_on() -> String {
         keyboard.scan(text.as_bytes());
         till.scan_event();
         for byte in text.bytes() {
-            let (key, shift) = oplati::scanner::keyboard::keymap::key_of(char::from(byte)).unwrap();
+            let (key, shift) =
+                oplati::devices::scanner::keyboard::keymap::key_of(char::from(byte)).unwrap();
             let shifted = |value| shift.then_some((42, value));
             expected.extend(
                 [shifted(1), Some((key, 1)), Some((key, 0)), shifted(0)]

@@ -11,7 +11,8 @@ use drm::Device as _;
 use drm::buffer::DrmFourcc;
 use drm::control::Device as _;
 use oplati::config::PixelSize;
-use oplati::display::{Look, render, scene};
+use oplati::core::scene;
+use oplati::devices::display::{Look, render};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde_json::{Value, json};
 

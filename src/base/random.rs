@@ -1,0 +1,9 @@
+//! Random bytes of the system.
+
+/// For trial codes, which must be new and need not be secret. A system without random numbers gives the
+/// same code again: still a code.
+pub(crate) fn random_byte() -> u8 {
+    let mut byte = [0; 1];
+    let _ = getrandom::fill(&mut byte);
+    byte.first().copied().unwrap_or_default()
+}

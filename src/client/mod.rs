@@ -1,0 +1,5 @@
+//! The one client of our own daemon, over its socket or loopback TCP: for the verbs, the self-test, the window and the
+//! demo.
+
+pub mod http;
+pub mod sse;

@@ -1,0 +1,62 @@
+//! What is plugged in: serial ports, HID raw nodes and keyboards, as sysfs tells them.
+//!
+//! - [`sysfs`]: reads a sysfs below a root that is passed in · [`access`]: rights, holders, symlinks ·
+//!   [`uevent`]: the kernel's and udev's word that something came or went · [`port`]: opens a serial port
+//!   that is named · [`identity`]: what a device says of itself
+//!
+//! sysfs and not udev's database: it is there before udev has run and without udev at all. To find out,
+//! nothing is opened and nothing is written; an unknown port may be a scale or a modem.
+
+pub mod access;
+pub mod identity;
+pub mod port;
+pub mod sysfs;
+pub mod uevent;
+
+use std::path::PathBuf;
+
+use crate::devices::profile::Mode;
+
+/// A node that may be a scanner's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// `/dev/ttyACM0`.
+    pub node: PathBuf,
+    /// What kind of node.
+    pub mode: Mode,
+    /// USB, or what the virtual device pretends.
+    pub vid: Option<u16>,
+    /// USB.
+    pub pid: Option<u16>,
+    /// Maker, product and serial number, as the device says; cleaned of control characters.
+    pub maker: Option<String>,
+    /// As the device says.
+    pub product: Option<String>,
+    /// As the device says.
+    pub serial: Option<String>,
+    /// USB: the release that the maker gave the device (`bcdDevice`), such as `1.00`.
+    pub release: Option<String>,
+    /// The physical device in sysfs: nodes of one device have the same.
+    pub device: PathBuf,
+    /// Where it is plugged in, such as `1-2.3`; stays through replugs into the same socket.
+    pub port: Option<String>,
+    /// Kernel driver.
+    pub driver: Option<String>,
+    /// HID raw nodes: the report descriptor.
+    pub descriptor: Vec<u8>,
+}
+
+impl Candidate {
+    /// `1eab:0d06`, if it is known.
+    #[must_use]
+    pub fn ids(&self) -> Option<String> {
+        Some(format!("{:04x}:{:04x}", self.vid?, self.pid?))
+    }
+
+    /// One physical device in one of its modes. By its place and not by its serial number: cheap
+    /// scanners all have the same.
+    #[must_use]
+    pub fn claim(&self) -> String {
+        format!("{} {}", self.mode.word(), self.device.display())
+    }
+}

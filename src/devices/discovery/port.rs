@@ -1,0 +1,101 @@
+//! A serial port, opened for one process alone: RS-232, CDC-ACM, a USB bridge, a pseudo-terminal.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serialport::{SerialPort as _, TTYPort};
+
+use super::access;
+use crate::model::line::{LineSettings, Parity};
+
+/// Why a port is not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// There is none.
+    #[error("{0}")]
+    Missing(String),
+    /// It does not let us.
+    #[error("{0}")]
+    NoPermission(String),
+    /// Another process has it.
+    #[error("{reason}")]
+    Busy {
+        /// Which, if it can be known.
+        holder: Option<String>,
+        /// What the system said.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Opens a port in raw mode without flow control, locks it, and raises its control lines. `node` is the
+/// node itself and no link to it, so that its holder can be found. Reads do not wait.
+///
+/// # Errors
+/// [`PortError`].
+pub fn open(node: &Path, line: &LineSettings) -> Result<TTYPort, PortError> {
+    let builder = serialport::new(node.to_string_lossy(), line.baud)
+        .data_bits(if line.data_bits == 7 {
+            serialport::DataBits::Seven
+        } else {
+            serialport::DataBits::Eight
+        })
+        .parity(match line.parity {
+            Parity::None => serialport::Parity::None,
+            Parity::Even => serialport::Parity::Even,
+            Parity::Odd => serialport::Parity::Odd,
+        })
+        .stop_bits(if line.stop_bits == 2 {
+            serialport::StopBits::Two
+        } else {
+            serialport::StopBits::One
+        })
+        .flow_control(serialport::FlowControl::None)
+        .timeout(Duration::ZERO);
+    let mut port = TTYPort::open(&builder).map_err(|error| error_of(&error, node))?;
+    // Many devices speak and listen only while the host shows that it is there. A pseudo-terminal has
+    // no such lines, and says so.
+    for raised in [
+        port.write_data_terminal_ready(true),
+        port.write_request_to_send(true),
+    ] {
+        if let Err(error) = raised {
+            tracing::debug!(node = %node.display(), %error, "A control line cannot be raised");
+        }
+    }
+    Ok(port)
+}
+
+fn error_of(error: &serialport::Error, node: &Path) -> PortError {
+    let reason = error.to_string();
+    match error.kind() {
+        serialport::ErrorKind::NoDevice => {
+            if !node.exists() {
+                return PortError::Missing(reason);
+            }
+            if !access::is_allowed(node) {
+                return PortError::NoPermission(reason);
+            }
+            PortError::Busy {
+                holder: access::holder(node),
+                reason,
+            }
+        }
+        serialport::ErrorKind::Io(std::io::ErrorKind::PermissionDenied) => {
+            PortError::NoPermission(reason)
+        }
+        serialport::ErrorKind::Io(std::io::ErrorKind::NotFound) => PortError::Missing(reason),
+        serialport::ErrorKind::Io(_)
+        | serialport::ErrorKind::InvalidInput
+        | serialport::ErrorKind::Unknown
+            if !node.exists() =>
+        {
+            PortError::Missing(reason)
+        }
+        serialport::ErrorKind::Io(_)
+        | serialport::ErrorKind::InvalidInput
+        | serialport::ErrorKind::Unknown => PortError::Failed(reason),
+    }
+}

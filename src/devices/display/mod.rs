@@ -1,0 +1,545 @@
+//! The buyer's displays: a scene goes in, every display shows it.
+//!
+//! - [`Scene`]: what is to be seen, the core's word · [`words`]: what is to be read
+//! - [`frame`], [`typeface`], [`symbol`], [`logo`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out ·
+//!   [`proof`]: whether a code can be read
+//! - [`panel`]: what an output is · `png`, [`live`], [`serial`], [`screen`]: its kinds · `painter`: a
+//!   display's thread
+//!
+//! Each display has a thread with a queue of one: the newest scene wins, and a display that hangs
+//! delays nobody, not even by being asked.
+
+pub mod frame;
+pub mod live;
+pub mod logo;
+mod painter;
+pub mod panel;
+mod png;
+pub mod proof;
+pub mod qr;
+pub mod render;
+pub mod screen;
+pub mod serial;
+pub mod symbol;
+pub mod typeface;
+pub mod words;
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::config::{DisplayDevice, PixelSize, SerialDisplay};
+use crate::core::scene::Scene;
+use crate::devices::profile::Registry;
+
+use live::LivePicture;
+use painter::{Facts, Painter, Slot, lock};
+use panel::Driver;
+use png::PngFile;
+use screen::{AutoDriver, DrmDriver, FbDriver};
+use serial::SerialPanelDriver;
+
+pub use live::{Hidden, LiveFrame, Viewer, Watching};
+pub use panel::{Ability, Refusal};
+pub use qr::RenderError;
+pub use render::{Look, render};
+
+/// Of the picture in the browser and the API when no display says otherwise.
+const USUAL_SIZE: PixelSize = PixelSize {
+    width: 800,
+    height: 480,
+};
+/// Between two looks whether all is shown.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A scene that a display neither shows nor refuses for so long: it hangs.
+const HANGS: Duration = Duration::from_secs(5);
+const DOES_NOT_ANSWER: &str = "Дисплей не отвечает: выключите и включите его";
+/// Where nobody looks at the page.
+const NO_PAGE: &str = "Откройте на дисплее покупателя страницу /display";
+/// All displays together have this long to become idle at the end: one that hangs must not hold the daemon.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// What a person can do when no window is connected.
+const NO_WINDOW: &str = "Запустите в сеансе кассира: oplati display --window";
+
+/// How one display is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisplayState {
+    /// `display1`.
+    pub name: String,
+    /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `none`; of windows also `covered` and `dark`.
+    pub state: &'static str,
+    /// The file, the node, or the page's path.
+    pub node: Option<String>,
+    /// The profile by which it is spoken to.
+    pub profile: Option<String>,
+    /// What the device says of itself: maker, product, serial number, release.
+    pub identity: Option<String>,
+    /// Its answer to a firmware query, where its profile has one.
+    pub firmware: Option<String>,
+    /// The scene that stands on it.
+    pub shows: Option<&'static str>,
+    /// The last thing that went wrong, English.
+    pub last_error: Option<String>,
+    /// What a person can do about its state, Russian.
+    pub remedy: Option<String>,
+    /// Frames shown.
+    pub frames: u64,
+    /// Times it was opened after the first.
+    pub reconnects: u64,
+    /// Codes shown although no decoder read them.
+    pub unproven: u64,
+    /// The last code's module, micrometres, where the display tells its size.
+    pub module_um: Option<u32>,
+}
+
+/// Smaller modules are hard for cameras, micrometres.
+const LEAST_MODULE_UM: u32 = 500;
+
+impl DisplayState {
+    /// What a person should know beside its state, Russian.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        let name = &self.name;
+        let mut advice = Vec::new();
+        if let Some(um) = self.module_um.filter(|um| *um < LEAST_MODULE_UM) {
+            advice.push(format!("Устройство {name}: точка QR-кода {},{:02} мм, меньше 0,5 мм читается плохо. Нужен дисплей больше", um / 1000, um % 1000 / 10));
+        }
+        if self.unproven > 0 {
+            advice.push(format!(
+                "Устройство {name}: показано кодов, которые не прочитала проверка: {}",
+                self.unproven
+            ));
+        }
+        advice
+    }
+}
+
+/// All displays.
+#[derive(Debug)]
+pub struct Displays {
+    /// The picture of the API, whose thread has no place in oplati.conf.
+    picture: Screen,
+    screens: Vec<Screen>,
+    live: Arc<LiveFrame>,
+}
+
+/// One display.
+#[derive(Debug)]
+struct Screen {
+    name: String,
+    facts: Arc<Mutex<Facts>>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A thread of its own.
+    Painted {
+        slot: Arc<Slot>,
+        thread: Mutex<Option<Running>>,
+    },
+    /// The browser page, which shows the picture of the API.
+    Web,
+    /// The windows of `oplati display --window`, which show it too.
+    Windows,
+}
+
+/// A thread, and how its end is noticed: then the other side of `ended` is gone.
+#[derive(Debug)]
+struct Running {
+    handle: JoinHandle<()>,
+    ended: mpsc::Receiver<Infallible>,
+}
+
+/// Of the picture in the browser and the API: the first PNG file's.
+#[must_use]
+pub fn picture_size(devices: &[DisplayDevice]) -> PixelSize {
+    let size = devices.iter().find_map(|device| match device {
+        DisplayDevice::Png { size, .. } => Some(*size),
+        DisplayDevice::Auto
+        | DisplayDevice::Drm { .. }
+        | DisplayDevice::Framebuffer { .. }
+        | DisplayDevice::Window
+        | DisplayDevice::Serial(_)
+        | DisplayDevice::Web => None,
+    });
+    size.unwrap_or(USUAL_SIZE)
+}
+
+impl Displays {
+    /// As [`Displays::start_with`], with the built-in profiles.
+    ///
+    /// # Errors
+    /// Those of [`Displays::start_with`].
+    pub fn start(devices: &[DisplayDevice], look: &Look) -> std::io::Result<Displays> {
+        Displays::start_with(devices, look, &Registry::built_in())
+    }
+
+    /// Starts a thread for each display of `[Display] device`, named in its order, and one for the
+    /// picture of the API.
+    ///
+    /// # Errors
+    /// When the system has no more threads, and when a display names a profile that `profiles` lacks
+    /// ([`Registry::check_use`] tells that better, and before).
+    pub fn start_with(
+        devices: &[DisplayDevice],
+        look: &Look,
+        profiles: &Registry,
+    ) -> std::io::Result<Displays> {
+        let accepts_windows = devices
+            .iter()
+            .any(|device| matches!(device, DisplayDevice::Window | DisplayDevice::Auto));
+        let live = Arc::new(LiveFrame::new(look.clone(), accepts_windows));
+        let picture = LivePicture {
+            frame: live.clone(),
+            size: picture_size(devices),
+        };
+        let picture = Screen::painted("live".to_owned(), Box::new(picture), look)?;
+        let mut screens = Vec::new();
+        for (index, device) in devices.iter().enumerate() {
+            let name = format!("display{}", index + 1);
+            screens.push(Screen::start(name, device, look, profiles)?);
+        }
+        Ok(Displays {
+            picture,
+            screens,
+            live,
+        })
+    }
+
+    /// Shows a scene everywhere. Never waits.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the scene is a QR that no display of this till can show, since it is too long
+    /// or too dense for each; it is not shown then. A display that is missing, or a till whose displays
+    /// show no codes at all, is no reason: the till program has the code as well.
+    pub fn show(&self, scene: &Scene) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refusal(scene) {
+            return Err(refusal);
+        }
+        self.live.put(scene.clone());
+        for screen in self.all() {
+            screen.put(scene);
+        }
+        Ok(())
+    }
+
+    /// Waits until every display has shown what it was given last, or has failed to, at most so long. One
+    /// that is not there is not waited for twice.
+    pub fn wait_until_shown(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let waits = |screen: &Screen| {
+            let painted = matches!(screen.kind, Kind::Painted { .. });
+            painted && lock(&screen.facts).asked.is_some()
+        };
+        while Instant::now() < until && self.all().any(waits) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Shows a scene on one display alone, for tests; the next scene for all takes its place. A page or a
+    /// window shows the picture of the API, which is then the test's, too. Never waits.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the display cannot show it; it is not shown then. An unknown name shows nothing.
+    pub fn show_on(&self, name: &str, scene: &Scene) -> Result<(), Refusal> {
+        let Some(screen) = self.screens.iter().find(|screen| screen.name == name) else {
+            return Ok(());
+        };
+        let shows = match screen.kind {
+            Kind::Painted { .. } | Kind::Windows => screen,
+            Kind::Web => &self.picture,
+        };
+        if let Some(refusal) = shows.refuses(scene, &self.live) {
+            return Err(refusal);
+        }
+        if matches!(screen.kind, Kind::Painted { .. }) {
+            screen.put(scene);
+        } else {
+            self.live.put(scene.clone());
+            self.picture.put(scene);
+        }
+        Ok(())
+    }
+
+    /// Whether a display shows QR codes; `None` when there is none of that name.
+    #[must_use]
+    pub fn shows_codes(&self, name: &str) -> Option<bool> {
+        let screen = self.screens.iter().find(|screen| screen.name == name)?;
+        Some(!screen.shows_no_qr() && !screen.is_absent(&self.live))
+    }
+
+    /// Every display that could show a code must refuse this one; a pole display shows none, and so
+    /// has no say.
+    fn refusal(&self, scene: &Scene) -> Option<Refusal> {
+        let mut found = None;
+        let shown = self.screens.iter().map(|screen| match screen.kind {
+            Kind::Painted { .. } | Kind::Windows => screen,
+            Kind::Web => &self.picture,
+        });
+        let mut asked: Vec<&Screen> = shown.collect();
+        if asked.is_empty() {
+            asked.push(&self.picture);
+        }
+        for screen in asked {
+            // One that is not there shows nothing, whatever it could.
+            if screen.shows_no_qr() || screen.is_absent(&self.live) {
+                continue;
+            }
+            let refusal = screen.refuses(scene, &self.live)?;
+            if refusal.is_of_payload() {
+                found = Some(refusal);
+            }
+        }
+        found
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Screen> {
+        std::iter::once(&self.picture).chain(&self.screens)
+    }
+
+    /// Whether there are displays, and none of them shows such a scene, whatever is in it.
+    #[must_use]
+    pub fn none_shows(&self, scene: &Scene) -> bool {
+        let can = |screen: &Screen| {
+            let facts = lock(&screen.facts);
+            facts.ability.as_ref().is_none_or(|ability| {
+                let codes = matches!(scene, Scene::Qr { .. });
+                (!codes || ability.shows_qr()) && ability.refuses(scene).is_none()
+            })
+        };
+        !self.screens.is_empty() && !self.screens.iter().any(can)
+    }
+
+    /// What the buyer sees, for the API.
+    #[must_use]
+    pub fn live(&self) -> Arc<LiveFrame> {
+        self.live.clone()
+    }
+
+    /// How every configured display is.
+    #[must_use]
+    pub fn state(&self) -> Vec<DisplayState> {
+        let screens = self.screens.iter();
+        screens.map(|screen| screen.state(&self.live)).collect()
+    }
+
+    /// Shows the idle scene, so that no stale code stays, and ends all threads. Takes at most
+    /// three seconds; a display that hangs longer is left behind with its thread.
+    pub fn stop(&self) {
+        self.live.put(Scene::Idle);
+        for screen in self.all() {
+            if let Kind::Painted { slot, .. } = &screen.kind {
+                slot.stop();
+            }
+        }
+        let deadline = Instant::now() + STOP_LIMIT;
+        for screen in self.all() {
+            let Kind::Painted { thread, .. } = &screen.kind else {
+                continue;
+            };
+            let Some(thread) = lock(thread).take() else {
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let ended = thread.ended.recv_timeout(left);
+            if ended == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!(device = %screen.name, limit_ms = STOP_LIMIT.as_millis(), "A display hangs and is left behind");
+            } else if thread.handle.join().is_err() {
+                tracing::error!(device = %screen.name, "A display's thread died");
+            }
+        }
+    }
+}
+
+/// Whatever ends the daemon, no code stays on a display.
+impl Drop for Displays {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Screen {
+    /// Gives the painter its next scene; what is not painted here has none.
+    fn put(&self, scene: &Scene) {
+        if let Kind::Painted { slot, .. } = &self.kind {
+            lock(&self.facts).asked.get_or_insert_with(Instant::now);
+            slot.put(scene.clone());
+        }
+    }
+
+    fn start(
+        name: String,
+        device: &DisplayDevice,
+        look: &Look,
+        profiles: &Registry,
+    ) -> std::io::Result<Screen> {
+        // Nodes and sysfs are the machine's, wherever the files are.
+        let machine = Path::new("/");
+        let driver: Box<dyn Driver> = match device {
+            DisplayDevice::Web => {
+                let node = "/display".to_owned();
+                return Ok(Screen::unpainted(name, Kind::Web, node));
+            }
+            DisplayDevice::Window => {
+                let node = "window".to_owned();
+                return Ok(Screen::unpainted(name, Kind::Windows, node));
+            }
+            DisplayDevice::Png { path, size } => Box::new(PngFile::new(path.clone(), *size)),
+            DisplayDevice::Auto => Box::new(AutoDriver::new(machine)),
+            DisplayDevice::Drm { connector } => {
+                Box::new(DrmDriver::new(connector.clone(), machine))
+            }
+            DisplayDevice::Framebuffer { path } => Box::new(FbDriver::new(path.clone(), machine)),
+            DisplayDevice::Serial(SerialDisplay { line, profile }) => {
+                let named = profile.as_deref().and_then(|id| profiles.display(id));
+                let profile = named.ok_or_else(|| {
+                    std::io::Error::other("a serial: display names no profile that is there")
+                })?;
+                let profile = profile.clone();
+                Box::new(SerialPanelDriver::new(line.clone(), profile, look))
+            }
+        };
+        Screen::painted(name, driver, look)
+    }
+
+    fn unpainted(name: String, kind: Kind, node: String) -> Screen {
+        let facts = Facts {
+            node,
+            ..Facts::default()
+        };
+        Screen {
+            name,
+            facts: Arc::new(Mutex::new(facts)),
+            kind,
+        }
+    }
+
+    fn painted(name: String, driver: Box<dyn Driver>, look: &Look) -> std::io::Result<Screen> {
+        let slot: Arc<Slot> = Arc::default();
+        let facts = Arc::new(Mutex::new(Facts {
+            node: driver.node(),
+            profile: driver.profile(),
+            ability: driver.ability(),
+            ..Facts::default()
+        }));
+        let painter = Painter {
+            name: name.clone(),
+            look: look.clone(),
+            driver,
+            slot: slot.clone(),
+            facts: facts.clone(),
+        };
+        let (end, ended) = mpsc::channel();
+        let handle = std::thread::Builder::new()
+            .name(format!("oplati-{name}"))
+            .spawn(move || {
+                let _held_to_the_end: mpsc::Sender<Infallible> = end;
+                painter.run();
+            })?;
+        let thread = Mutex::new(Some(Running { handle, ended }));
+        Ok(Screen {
+            name,
+            facts,
+            kind: Kind::Painted { slot, thread },
+        })
+    }
+
+    fn shows_no_qr(&self) -> bool {
+        let facts = lock(&self.facts);
+        facts.ability.as_ref().is_some_and(|can| !can.shows_qr())
+    }
+
+    fn is_absent(&self, live: &LiveFrame) -> bool {
+        match self.kind {
+            Kind::Painted { .. } => {
+                let state = lock(&self.facts).state;
+                state.is_some_and(|state| state != "connected")
+            }
+            Kind::Windows => live.window_facts().sizes.is_empty(),
+            Kind::Web => false,
+        }
+    }
+
+    /// `None` also as long as nobody knows what the display is like.
+    fn refuses(&self, scene: &Scene, live: &LiveFrame) -> Option<Refusal> {
+        if !matches!(self.kind, Kind::Windows) {
+            return lock(&self.facts).ability.as_ref()?.refuses(scene);
+        }
+        let mut found = None;
+        for size in live.window_facts().sizes {
+            let ability = Ability::Pixels {
+                size,
+                millimetres: None,
+            };
+            found = Some(ability.refuses(scene)?);
+        }
+        found
+    }
+
+    fn facts(&self, live: &LiveFrame) -> Facts {
+        let mut facts = lock(&self.facts).clone();
+        let windows = live.window_facts();
+        if matches!(self.kind, Kind::Web) {
+            facts.unproven = windows.unproven;
+            facts.remedy = (!live.is_watched()).then(|| NO_PAGE.to_owned());
+        }
+        if matches!(self.kind, Kind::Windows) {
+            facts.shows = windows.shows;
+            facts.frames = windows.frames;
+            facts.reconnects = windows.reconnects;
+            facts.unproven = windows.unproven;
+            facts.remedy = if windows.sizes.is_empty() {
+                Some(NO_WINDOW.to_owned())
+            } else {
+                windows.hidden.map(|hidden| hidden.remedy().to_owned())
+            };
+        }
+        facts
+    }
+
+    fn state(&self, live: &LiveFrame) -> DisplayState {
+        let mut facts = self.facts(live);
+        let hangs = facts.asked.is_some_and(|asked| asked.elapsed() > HANGS);
+        let state = match &self.kind {
+            Kind::Painted { .. } if hangs => {
+                facts.shows = None;
+                facts.remedy = Some(DOES_NOT_ANSWER.to_owned());
+                "failed"
+            }
+            // Nothing was shown yet, and nothing went wrong.
+            Kind::Painted { .. } => facts.state.unwrap_or("connected"),
+            Kind::Web if live.is_watched() => "connected",
+            Kind::Windows => {
+                let windows = live.window_facts();
+                match windows.hidden {
+                    _ if windows.sizes.is_empty() => "missing",
+                    Some(hidden) => hidden.word(),
+                    None => "connected",
+                }
+            }
+            Kind::Web => "missing",
+        };
+        DisplayState {
+            name: self.name.clone(),
+            state,
+            node: Some(facts.node),
+            profile: facts.profile,
+            identity: facts.identity,
+            firmware: facts.firmware,
+            shows: facts.shows,
+            last_error: facts.last_error,
+            remedy: facts.remedy,
+            frames: facts.frames,
+            reconnects: facts.reconnects,
+            unproven: facts.unproven,
+            module_um: facts.module_um,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,330 @@
+//! A display's thread: takes the newest scene, opens the display, shows the scene, and looks whether
+//! it still stands there.
+//!
+//! A display that is not there is looked for again with growing pauses, and at once when there is
+//! something new to show. A display that hangs hangs alone.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::frame::Frame;
+use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel, Refusal, Watched};
+use super::proof::{self, Proof};
+use super::render::Look;
+use crate::core::scene::Scene;
+
+/// Pause after a first failure; doubles up to [`MOST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const MOST_PAUSE: Duration = Duration::from_secs(2);
+/// How often an open display is looked at, and a picture that moves is drawn anew.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// Where a thread finds its next scene: a queue of one, the newest wins.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    next: Mutex<Next>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Next {
+    scene: Option<Scene>,
+    stop: bool,
+}
+
+/// What a thread wakes for.
+enum Woken {
+    Scene(Scene),
+    Stop,
+    Time,
+}
+
+impl Slot {
+    /// Never waits.
+    pub(super) fn put(&self, scene: Scene) {
+        lock(&self.next).scene = Some(scene);
+        self.changed.notify_one();
+    }
+
+    /// What is shown last is the idle scene, so that no code stays.
+    pub(super) fn stop(&self) {
+        lock(&self.next).stop = true;
+        self.changed.notify_one();
+    }
+
+    fn next(&self, until: Instant) -> Woken {
+        let mut next = lock(&self.next);
+        loop {
+            if next.stop {
+                return Woken::Stop;
+            }
+            if let Some(scene) = next.scene.take() {
+                return Woken::Scene(scene);
+            }
+            let wait = until.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                return Woken::Time;
+            }
+            let woken = self.changed.wait_timeout(next, wait);
+            next = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// What a display tells of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// As in health; `missing` until it was opened.
+    pub(super) state: Option<&'static str>,
+    pub(super) node: String,
+    pub(super) profile: Option<String>,
+    /// What the device says of itself: maker, product, serial number, release.
+    pub(super) identity: Option<String>,
+    /// Its answer to a firmware query, where its profile has one.
+    pub(super) firmware: Option<String>,
+    /// Known before it is open, or since it was.
+    pub(super) ability: Option<Ability>,
+    /// The scene that stands there.
+    pub(super) shows: Option<&'static str>,
+    /// English.
+    pub(super) last_error: Option<String>,
+    /// What a person can do about the state, Russian.
+    pub(super) remedy: Option<String>,
+    /// Since when a scene waits to be shown.
+    pub(super) asked: Option<Instant>,
+    pub(super) frames: u64,
+    /// Times it was opened after the first.
+    pub(super) reconnects: u64,
+    /// Codes shown although no decoder read them.
+    pub(super) unproven: u64,
+    /// The last code's module, micrometres, where the display tells its size.
+    pub(super) module_um: Option<u32>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A display's thread, before it runs.
+pub(super) struct Painter {
+    pub(super) name: String,
+    pub(super) look: Look,
+    pub(super) driver: Box<dyn Driver>,
+    pub(super) slot: Arc<Slot>,
+    pub(super) facts: Arc<Mutex<Facts>>,
+}
+
+/// What should stand on the display.
+struct Wanted {
+    scene: Scene,
+    /// Moments since the scene came; what moves is drawn by it.
+    moment: u32,
+    shown: bool,
+}
+
+impl Painter {
+    /// Until it is stopped.
+    pub(super) fn run(mut self) {
+        let mut panel: Option<Panel> = None;
+        let mut wanted: Option<Wanted> = None;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let wait = if panel.is_some() { WATCH } else { pause };
+            match self.slot.next(Instant::now() + wait) {
+                Woken::Stop => return self.end(panel),
+                Woken::Scene(scene) => {
+                    wanted = Some(Wanted {
+                        scene,
+                        moment: 0,
+                        shown: false,
+                    });
+                }
+                Woken::Time => {
+                    if let Some(wanted) = &mut wanted {
+                        wanted.moment = wanted.moment.wrapping_add(1);
+                    }
+                }
+            }
+            if panel.is_none() {
+                panel = self.open();
+                pause = (pause * 2).min(MOST_PAUSE);
+                if let Some(wanted) = &mut wanted {
+                    wanted.shown = false;
+                }
+            }
+            let (Some(open), Some(wanted)) = (&mut panel, &mut wanted) else {
+                continue;
+            };
+            match self.attend(open, wanted) {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(error) => {
+                    panel = None;
+                    self.note_failure(&error);
+                }
+            }
+        }
+    }
+
+    fn end(&self, panel: Option<Panel>) {
+        let Some(mut panel) = panel else { return };
+        if let Err(error) = self.show(&mut panel, &Scene::Idle, 0) {
+            tracing::debug!(device = %self.name, %error, "No idle scene at the end");
+        }
+    }
+
+    fn open(&mut self) -> Option<Panel> {
+        let opened = self.driver.open();
+        let mut facts = lock(&self.facts);
+        facts.node = self.driver.node();
+        facts.profile = self.driver.profile();
+        facts.identity = self.driver.identity();
+        facts.firmware = None;
+        match opened {
+            Ok(panel) => {
+                // Another monitor may be there now.
+                facts.module_um = None;
+                facts.ability = Some(ability(&panel));
+                Some(panel)
+            }
+            Err(error) => {
+                drop(facts);
+                self.note_failure(&error);
+                None
+            }
+        }
+    }
+
+    fn attend(&self, panel: &mut Panel, wanted: &mut Wanted) -> Result<(), PanelError> {
+        if wanted.shown {
+            let watched = match panel {
+                Panel::Pixels(pixels) => pixels.watch()?,
+                Panel::Scenes(scenes) => {
+                    let watched = scenes.watch()?;
+                    if let Some(firmware) = scenes.firmware() {
+                        tracing::info!(device = %self.name, firmware, "Display's firmware");
+                        lock(&self.facts).firmware = Some(firmware);
+                    }
+                    watched
+                }
+            };
+            let moves = wanted.scene.moves() && matches!(panel, Panel::Pixels(_));
+            if watched == Watched::Same && !moves {
+                return Ok(());
+            }
+        }
+        let shows = self.show(panel, &wanted.scene, wanted.moment)?;
+        self.note_success(shows, wanted.shown);
+        wanted.shown = true;
+        Ok(())
+    }
+
+    /// The name of the scene that stands there then.
+    fn show(
+        &self,
+        panel: &mut Panel,
+        scene: &Scene,
+        moment: u32,
+    ) -> Result<&'static str, PanelError> {
+        // Another display shows the code; here it would be a blur or nothing, and any words about a
+        // code would send the buyer to the wrong place.
+        let refusal = ability(panel).refuses(scene);
+        let scene = if refusal.is_some() {
+            &Scene::Idle
+        } else {
+            scene
+        };
+        if let Some(refusal) = refusal {
+            self.note_refusal(&refusal);
+        }
+        match panel {
+            Panel::Scenes(scenes) => scenes.show(scene),
+            Panel::Pixels(pixels) => {
+                let frame = self.paint(pixels.as_ref(), scene, moment)?;
+                pixels.show(&frame)?;
+                Ok(scene.name())
+            }
+        }
+    }
+
+    fn paint(
+        &self,
+        panel: &dyn PixelPanel,
+        scene: &Scene,
+        moment: u32,
+    ) -> Result<Frame, PanelError> {
+        let size = panel.size();
+        let (frame, proof) = proof::painted(scene, size, &self.look, moment)
+            .map_err(|error| PanelError::Failed(error.to_string()))?;
+        if let Some(proof) = proof {
+            self.note_proof(proof, panel);
+        }
+        Ok(frame)
+    }
+
+    fn note_proof(&self, proof: Proof, panel: &dyn PixelPanel) {
+        let mut facts = lock(&self.facts);
+        facts.module_um = panel
+            .millimetres()
+            .and_then(|visible| proof.module_um(panel.size(), visible));
+        if !proof.is_read {
+            facts.unproven += 1;
+            facts.last_error = Some("no decoder reads the QR code that is shown".to_owned());
+            tracing::error!(device = %self.name, "No decoder reads the QR code that is shown");
+        }
+    }
+
+    fn note_refusal(&self, refusal: &Refusal) {
+        let mut facts = lock(&self.facts);
+        let said = refusal.to_string();
+        if facts.last_error.as_deref() != Some(&said) {
+            tracing::warn!(device = %self.name, error = %said, "A scene is not shown here");
+        }
+        facts.last_error = Some(said);
+    }
+
+    fn note_success(&self, shows: &'static str, again: bool) {
+        let mut facts = lock(&self.facts);
+        facts.frames += 1;
+        facts.asked = None;
+        facts.shows = Some(shows);
+        facts.remedy = None;
+        match facts.state.replace("connected") {
+            Some("connected") => {}
+            None => tracing::info!(device = %self.name, node = %facts.node, "Display works"),
+            Some(_) => {
+                facts.reconnects += 1;
+                tracing::info!(device = %self.name, node = %facts.node, "Display works again");
+            }
+        }
+        if !again {
+            tracing::debug!(device = %self.name, scene = shows, "Scene shown");
+        }
+    }
+
+    fn note_failure(&self, error: &PanelError) {
+        let mut facts = lock(&self.facts);
+        let said = error.to_string();
+        facts.asked = None;
+        let before = facts.state.replace(error.word());
+        if before != Some(error.word()) || facts.last_error.as_deref() != Some(&said) {
+            if matches!(error, PanelError::Nothing(_)) {
+                tracing::debug!(device = %self.name, error = %said, "No display is taken");
+            } else {
+                tracing::warn!(device = %self.name, state = error.word(), error = %said, "Display cannot be used");
+            }
+        }
+        facts.shows = None;
+        facts.remedy = Some(error.remedy());
+        facts.last_error = Some(said);
+    }
+}
+
+fn ability(panel: &Panel) -> Ability {
+    match panel {
+        Panel::Pixels(pixels) => Ability::Pixels {
+            size: pixels.size(),
+            millimetres: pixels.millimetres(),
+        },
+        Panel::Scenes(scenes) => scenes.ability(),
+    }
+}

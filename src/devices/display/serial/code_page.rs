@@ -1,0 +1,240 @@
+//! Letters for a pole display: first spelt with those that it has, then a byte for each column.
+//!
+//! What a page lacks is replaced by what a reader understands: the Belarusian І of CP866 by the Latin I,
+//! quotation marks and dashes by those of ASCII. A display without Cyrillic gets Russian in Latin
+//! letters, since its buyers read that rather than nothing.
+
+use crate::devices::profile::display::{CodePage, Dialect, Pole};
+use crate::devices::profile::template::Template;
+use crate::devices::scanner::text::cp1251;
+
+/// The text with only letters that the display has; at most `room` characters if that can be had by
+/// spelling shorter.
+#[must_use]
+pub(super) fn spelt(text: &str, pole: &Pole, room: usize) -> String {
+    let spelt = |latin| {
+        let letters = text.chars().map(|letter| one(letter, pole, latin));
+        letters.collect::<String>()
+    };
+    let mut spelt = match spelt(LONG) {
+        long if long.chars().count() <= room => long,
+        _ => spelt(SHORT),
+    };
+    // ОПЛАЧЕНО is OPLACHENO and not OPLAChENO.
+    if pole.code_page == CodePage::Ascii && !text.chars().any(char::is_lowercase) {
+        spelt.make_ascii_uppercase();
+    }
+    spelt
+}
+
+/// A text in ASCII, for displays that are told no code page.
+#[must_use]
+pub(super) fn in_latin(text: &str) -> String {
+    let ascii = Pole {
+        dialect: Dialect::Epson,
+        code_page: CodePage::Ascii,
+        select: Template::default(),
+        lacks: String::new(),
+    };
+    spelt(text, &ascii, usize::MAX)
+}
+
+/// One byte for each character of a text that was [`spelt`]; anything else becomes a question mark.
+#[must_use]
+pub(super) fn encoded(text: &str, pole: &Pole) -> Vec<u8> {
+    let bytes = text.chars().map(|letter| byte(letter, pole));
+    bytes.map(|byte| byte.unwrap_or(b'?')).collect()
+}
+
+fn one(letter: char, pole: &Pole, latin: [&str; 33]) -> String {
+    let has = |text: &str| text.chars().all(|letter| byte(letter, pole).is_some());
+    if letter.is_control() {
+        return " ".to_owned();
+    }
+    // The attention code !# begins a command.
+    if letter == '#' && pole.dialect == Dialect::Aedex {
+        return "N".to_owned();
+    }
+    if byte(letter, pole).is_some() {
+        return letter.to_string();
+    }
+    let alike = alike(letter);
+    if !alike.is_empty() && has(alike) {
+        return alike.to_owned();
+    }
+    let spelt = romanised(letter, latin);
+    spelt
+        .filter(|spelt| has(spelt))
+        .unwrap_or_else(|| "?".to_owned())
+}
+
+/// What stands in for a letter that a page or a font lacks.
+fn alike(letter: char) -> &'static str {
+    match letter {
+        'І' => "I",
+        'і' => "i",
+        'Ў' => "У",
+        'ў' => "у",
+        'Ё' => "Е",
+        'ё' => "е",
+        'Ґ' => "Г",
+        'ґ' => "г",
+        '«' | '»' | '“' | '”' | '„' => "\"",
+        '—' | '–' | '−' => "-",
+        '’' | '‘' => "'",
+        '…' => ".",
+        '\u{a0}' | '\u{202f}' => " ",
+        '№' => "N",
+        '₽' => "руб",
+        _ => "",
+    }
+}
+
+const LETTERS: &str = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя";
+const LONG: [&str; 33] = [
+    "a", "b", "v", "g", "d", "e", "e", "zh", "z", "i", "y", "k", "l", "m", "n", "o", "p", "r", "s",
+    "t", "u", "f", "kh", "ts", "ch", "sh", "shch", "", "y", "", "e", "yu", "ya",
+];
+/// A letter for a letter, where there is no room for more.
+const SHORT: [&str; 33] = [
+    "a", "b", "v", "g", "d", "e", "e", "z", "z", "i", "y", "k", "l", "m", "n", "o", "p", "r", "s",
+    "t", "u", "f", "h", "c", "c", "s", "s", "", "y", "", "e", "u", "a",
+];
+
+fn romanised(letter: char, latin: [&str; 33]) -> Option<String> {
+    let lower = letter.to_lowercase().next()?;
+    let spelt = match lower {
+        'ў' => "u",
+        'ґ' => "g",
+        '₽' => "rub",
+        _ => {
+            let place = LETTERS.chars().position(|one| one == lower)?;
+            latin.get(place)?
+        }
+    };
+    if lower == letter {
+        return Some(spelt.to_owned());
+    }
+    let mut letters = spelt.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    Some(first.into_iter().chain(letters).collect())
+}
+
+fn byte(letter: char, pole: &Pole) -> Option<u8> {
+    if matches!(letter, ' '..='~') {
+        return u8::try_from(u32::from(letter)).ok();
+    }
+    if pole.lacks.contains(letter) {
+        return None;
+    }
+    match pole.code_page {
+        CodePage::Cp866 => cp866(letter),
+        CodePage::Cp1251 => in_cp1251(letter),
+        CodePage::Ascii => None,
+    }
+}
+
+/// Not the page's second space and its invisible hyphen, which a font may draw as anything.
+fn in_cp1251(letter: char) -> Option<u8> {
+    if matches!(letter, '\u{fffd}' | '\u{a0}' | '\u{ad}') {
+        return None;
+    }
+    (0x80..=0xff).find(|byte| cp1251(*byte) == letter)
+}
+
+/// <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/PC/CP866.TXT>, its letters.
+fn cp866(letter: char) -> Option<u8> {
+    let code = u32::from(letter);
+    let byte = match letter {
+        'А'..='Я' => 0x80 + code - 0x410,
+        'а'..='п' => 0xa0 + code - 0x430,
+        'р'..='я' => 0xe0 + code - 0x440,
+        'Ё' => 0xf0,
+        'ё' => 0xf1,
+        'Є' => 0xf2,
+        'є' => 0xf3,
+        'Ї' => 0xf4,
+        'ї' => 0xf5,
+        'Ў' => 0xf6,
+        'ў' => 0xf7,
+        '°' => 0xf8,
+        '№' => 0xfc,
+        _ => return None,
+    };
+    u8::try_from(byte).ok()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn pole(dialect: Dialect, code_page: CodePage) -> Pole {
+        Pole {
+            dialect,
+            code_page,
+            select: Template::default(),
+            lacks: String::new(),
+        }
+    }
+
+    fn page(code_page: CodePage) -> Pole {
+        pole(Dialect::Epson, code_page)
+    }
+
+    fn bytes(text: &str, pole: &Pole) -> Vec<u8> {
+        encoded(&spelt(text, pole, 100), pole)
+    }
+
+    #[test]
+    fn pages_are_those_of_their_tables() {
+        let (dos, windows) = (page(CodePage::Cp866), page(CodePage::Cp1251));
+        let hello = [0x87, 0xa4, 0xe0, 0xa0, 0xa2, 0xe1, 0xe2, 0xa2, 0xe3, 0xa9];
+        assert_eq!(bytes("Здравствуй", &dos), hello);
+        let letters = [0xf0, 0xf1, 0x20, 0xf6, 0xf7, 0x20, 0xfc];
+        assert_eq!(bytes("Ёё Ўў №", &dos), letters);
+        let letters = [0xa1, 0xa2, 0xb2, 0xb3, 0xa8, 0xb8, 0xb9, 0xab, 0xbb, 0x97];
+        assert_eq!(bytes("ЎўІіЁё№«»—", &windows), letters);
+    }
+
+    #[test]
+    fn what_a_page_or_a_font_lacks_is_replaced() {
+        let dos = page(CodePage::Cp866);
+        assert_eq!(spelt("Ігар «А» — 5\u{a0}₽", &dos, 20), "Iгар \"А\" - 5 руб");
+        let poor = Pole {
+            lacks: "ЎўЁё№".to_owned(),
+            ..dos
+        };
+        assert_eq!(spelt("Ўсё №1 ў", &poor, 20), "Усе N1 у");
+        let none = page(CodePage::Ascii);
+        assert_eq!(
+            spelt("Оплачено. Щи, вьюга", &none, 40),
+            "Oplacheno. Shchi, vyuga"
+        );
+        assert_eq!(spelt("Ўсё «ЁЖ» ₽", &none, 20), "Use \"EZh\" rub");
+        assert_eq!(spelt("ЧАЙ", &none, 20), "CHAY");
+    }
+
+    #[test]
+    fn where_room_is_short_letters_are_spelt_short() {
+        let none = page(CodePage::Ascii);
+        assert_eq!(
+            spelt("Недостаточно средств", &none, 20),
+            "Nedostatocno sredstv"
+        );
+        assert_eq!(spelt("Час скончыўся", &none, 20), "Chas skonchyusya");
+    }
+
+    #[test]
+    fn no_text_holds_what_would_be_a_command() {
+        for dialect in [Dialect::Epson, Dialect::Aedex] {
+            for code_page in [CodePage::Cp866, CodePage::Cp1251, CodePage::Ascii] {
+                let pole = pole(dialect, code_page);
+                let text = "А\u{1b}\u{0}\r\n\u{7f}\u{9b}漢€\u{ad}\u{fffd}!#1";
+                let bytes = bytes(text, &pole);
+                assert!(bytes.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f));
+                let attention = bytes.windows(2).any(|pair| pair == b"!#");
+                assert_eq!(attention, dialect == Dialect::Epson);
+            }
+        }
+    }
+}

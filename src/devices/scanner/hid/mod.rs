@@ -1,0 +1,258 @@
+//! HID POS scanners: usage page 8C, through hidraw.
+//!
+//! - [`descriptor`]: where codes are in reports · [`assemble`]: reports into codes
+//!
+//! The node is read through a descriptor of our own and not through `hidapi`, whose `read_timeout`
+//! calls a device that hangs up an error before it has read what still waits: a scan that was whole
+//! would be lost with the cable. hidapi sends the feature report that some devices need when opened.
+
+pub mod assemble;
+pub mod descriptor;
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::source::{Original, Piece, Source, is_passing};
+use super::text::{Aim, decode};
+use super::{DeviceState, not_opened};
+use crate::devices::discovery::identity;
+use crate::devices::profile::schema::Hid;
+use assemble::Assembler;
+use descriptor::ReportLayout;
+pub use descriptor::is_barcode_scanner;
+
+/// Largest report that is read at once.
+const MAX_REPORT: usize = 4096;
+/// Reports of one burst that are read before the thread looks around; the kernel keeps 64.
+const BURST: usize = 64;
+
+/// An open node.
+#[derive(Debug)]
+pub(super) struct HidSource {
+    node: File,
+    assembler: Assembler,
+    /// Where reports have no place for the AIM identifier, it may stand in front of the code.
+    aim: Aim,
+    /// Codes in which nothing is printable.
+    unreadable: u64,
+}
+
+impl HidSource {
+    pub(super) fn open(
+        node: &Path,
+        report_descriptor: &[u8],
+        settings: &Hid,
+    ) -> Result<HidSource, (DeviceState, String)> {
+        let layouts = descriptor::layouts(report_descriptor)
+            .map_err(|unfit| (unfit.state(), unfit.to_string()))?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+            .open(node)
+            .map_err(|error| not_opened(&error))?;
+        if !settings.open_feature.is_empty()
+            && let Err(error) = send_feature(node, &settings.open_feature)
+        {
+            // Devices of one mode only have no such report.
+            tracing::debug!(node = %node.display(), %error, "The opening report is refused");
+        }
+        // An answer that could not be told from a code would be one.
+        let tells_answers = layouts.iter().all(|layout| layout.aim.is_some());
+        if let Some(query) = firmware_query(report_descriptor, settings).filter(|_| tells_answers)
+            && let Err(error) = (&file).write(&query)
+        {
+            tracing::debug!(node = %node.display(), %error, "The firmware query is refused");
+        }
+        let continuation = Duration::from_millis(settings.continuation_ms.into());
+        Ok(HidSource {
+            node: file,
+            aim: aim(&layouts),
+            assembler: Assembler::new(layouts, continuation, settings.answers_commands()),
+            unreadable: 0,
+        })
+    }
+}
+
+impl HidSource {
+    fn piece(&mut self, code: Vec<u8>) -> Piece {
+        let aim = match self.assembler.aim() {
+            Some(aim) if self.aim == Aim::Keep => Aim::Apart(aim),
+            Some(_) | None => self.aim,
+        };
+        let text = decode(&code, aim);
+        self.unreadable += u64::from(text.is_none());
+        Piece::Code {
+            code: text,
+            original: Original::Report(code),
+        }
+    }
+}
+
+/// The report that asks for the firmware, as long as the device wants it; `None` when it takes none.
+fn firmware_query(report_descriptor: &[u8], settings: &Hid) -> Option<Vec<u8>> {
+    let mut query = settings.firmware_query.fixed()?;
+    let length = descriptor::output_length(report_descriptor, *query.first()?)?;
+    (query.len() <= length).then(|| {
+        query.resize(length, 0);
+        query
+    })
+}
+
+/// What may stand in front of a code of these reports.
+pub(crate) fn aim(layouts: &[ReportLayout]) -> Aim {
+    if layouts.iter().any(|layout| layout.aim.is_some()) {
+        Aim::Keep
+    } else {
+        Aim::Strip
+    }
+}
+
+fn send_feature(node: &Path, report: &[u8]) -> hidapi::HidResult<()> {
+    let path = CString::new(node.as_os_str().as_bytes()).map_err(|error| {
+        hidapi::HidError::HidApiError {
+            message: error.to_string(),
+        }
+    })?;
+    let api = hidapi::HidApi::new()?;
+    api.open_path(&path)?.send_feature_report(report)
+}
+
+impl descriptor::Unfit {
+    fn state(self) -> DeviceState {
+        match self {
+            descriptor::Unfit::Keyboard => DeviceState::WrongMode {
+                is: crate::devices::profile::Mode::Keyboard,
+            },
+            descriptor::Unfit::NoScanner | descriptor::Unfit::NoData => {
+                DeviceState::Failed(self.to_string())
+            }
+        }
+    }
+}
+
+impl Source for HidSource {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.node.as_fd()]
+    }
+
+    fn read(&mut self, now: Duration) -> Result<Vec<Piece>, String> {
+        let mut pieces = Vec::new();
+        let mut report = [0; MAX_REPORT];
+        for _ in 0..BURST {
+            match self.node.read(&mut report) {
+                Ok(0) => return Err("the node gives nothing any more".to_owned()),
+                Ok(length) => {
+                    let report = report.get(..length).unwrap_or_default();
+                    let code = self.assembler.push(report, now);
+                    pieces.extend(code.map(|code| self.piece(code)));
+                }
+                Err(error) if is_passing(&error) => break,
+                // What came before the cable was pulled counts.
+                Err(_) if !pieces.is_empty() => break,
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(pieces)
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        self.assembler.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Duration) -> Vec<Piece> {
+        let code = self.assembler.handle_timeout(now);
+        code.into_iter().map(|code| self.piece(code)).collect()
+    }
+
+    fn discarded(&self) -> u64 {
+        self.assembler.discarded() + self.unreadable
+    }
+
+    fn firmware(&mut self) -> Option<String> {
+        identity::firmware(&self.assembler.take_reply()?)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::{Aim, aim, descriptor::layouts, firmware_query};
+
+    #[test]
+    fn the_firmware_is_asked_for_only_where_the_device_has_the_report_and_room() {
+        let registry = crate::devices::profile::Registry::built_in();
+        let settings = registry.get("honeywell").unwrap().hid();
+        assert_eq!(firmware_query(HONEYWELL_LIKE, &settings), None);
+        let with = |bytes: u8| {
+            // Output report FD behind the scanner's input report.
+            let output = [
+                0x85, 0xfd, 0x75, 8, 0x95, bytes, 0x09, 0x01, 0x91, 0x02, 0xc0,
+            ];
+            let (inside, _end) = HONEYWELL_LIKE.split_at(HONEYWELL_LIKE.len() - 1);
+            firmware_query(&[inside, &output].concat(), &settings)
+        };
+        let query = with(63).unwrap();
+        assert!(query.starts_with(b"\xfd\x0f\x16M\rREVINF.\0"));
+        assert_eq!(query.len(), 64);
+        assert_eq!(with(11).unwrap(), b"\xfd\x0f\x16M\rREVINF.");
+        assert_eq!(with(10), None);
+        let silent = registry.get("newland").unwrap().hid();
+        assert_eq!(firmware_query(HONEYWELL_LIKE, &silent), None);
+    }
+
+    #[test]
+    fn an_aim_identifier_apart_from_the_code_leaves_the_code_its_bracket() {
+        assert_eq!(aim(&layouts(HONEYWELL_LIKE).unwrap()), Aim::Keep);
+        assert_eq!(aim(&layouts(NEWLAND_LIKE).unwrap()), Aim::Strip);
+    }
+
+    /// Written after the published layout of Hand Held and Honeywell devices (64 bytes: length, AIM
+    /// identifier, 56 bytes of data, two vendor bytes, flag); no descriptor of a real one is public.
+    pub(crate) const HONEYWELL_LIKE: &[u8] =
+        b"\x05\x8c\x09\x02\xa1\x01\x85\x02\x09\x12\xa1\x02\x15\x00\x26\xff\x00\
+        \x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
+        \x95\x03\x05\x8c\x09\xfb\x09\xfc\x09\xfd\x81\x02\
+        \x95\x38\x09\xfe\x82\x02\x01\
+        \x06\x66\xff\x95\x02\x09\x04\x09\x00\x81\x02\
+        \x05\x8c\x25\x01\x75\x01\x95\x01\x09\xff\x81\x02\x75\x07\x81\x03\xc0\xc0";
+    /// The same for Newland's family: length, 56 bytes of data, reserved, symbology, flag.
+    pub(crate) const NEWLAND_LIKE: &[u8] =
+        b"\x05\x8c\x09\x02\xa1\x01\x85\x02\x09\x12\xa1\x02\x15\x00\x26\xff\x00\
+        \x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
+        \x05\x8c\x95\x38\x09\xfe\x82\x02\x01\
+        \x06\x66\xff\x95\x05\x09\x04\x81\x02\
+        \x05\x8c\x25\x01\x75\x01\x95\x01\x09\xff\x81\x02\x75\x07\x81\x03\xc0\xc0";
+    /// A boot keyboard, after appendix E.6 of the HID specification.
+    pub(crate) const KEYBOARD: &[u8] = b"\x05\x01\x09\x06\xa1\x01\x05\x07\x19\xe0\x29\xe7\x15\x00\x25\x01\x75\x01\
+        \x95\x08\x81\x02\x95\x01\x75\x08\x81\x01\x95\x06\x75\x08\x15\x00\x25\x65\x05\x07\x19\x00\x29\x65\
+        \x81\x00\xc0";
+
+    fn reports(code: &[u8], start: usize, head: impl Fn(&mut [u8])) -> Vec<Vec<u8>> {
+        let parts: Vec<&[u8]> = code.chunks(56).collect();
+        let last = parts.len() - 1;
+        let report = |(index, part): (usize, &&[u8])| {
+            let mut report = vec![0; 64];
+            report[0] = 2;
+            report[1] = u8::try_from(part.len()).unwrap();
+            head(&mut report);
+            report[start..start + part.len()].copy_from_slice(part);
+            report[63] = u8::from(index != last);
+            report
+        };
+        parts.iter().enumerate().map(report).collect()
+    }
+
+    pub(crate) fn honeywell_reports(code: &[u8], aim: &[u8]) -> Vec<Vec<u8>> {
+        reports(code, 5, |report| report[2..5].copy_from_slice(aim))
+    }
+
+    pub(crate) fn newland_reports(code: &[u8]) -> Vec<Vec<u8>> {
+        reports(code, 2, |_| {})
+    }
+}

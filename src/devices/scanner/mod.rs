@@ -1,0 +1,218 @@
+//! Scanners: bytes, reports and keys of a device become codes.
+//!
+//! - [`pool`]: all scanners of the till, and what is plugged in meanwhile · `station`: one scanner's
+//!   thread: open, read, notice the unplugged, open again · [`find`]: which node and profile it is
+//! - `source`: an open device · `serial`, [`hid`], [`keyboard`]: its kinds
+//! - [`frame`]: bytes into frames · [`text`]: a frame into text
+//! - `share`: codes that nobody here awaits go on to the till program
+//!
+//! A scanner's thread hands its codes to one bounded queue. When nobody takes them, the oldest stay
+//! and the newest are dropped and counted: a cashier who scans a hundred codes into a stopped till
+//! would rather not have them all at once later.
+
+pub mod find;
+pub mod frame;
+pub mod hid;
+pub mod keyboard;
+pub mod pool;
+mod serial;
+pub mod share;
+mod source;
+mod station;
+pub mod text;
+
+use crate::base::secret::Secret;
+use crate::config::ScannerDevice;
+use crate::devices::profile::Mode;
+
+use find::{Knowledge, Target};
+pub use pool::Scanners;
+pub use source::Original;
+pub use station::{Events, ScannerHandle, start};
+
+/// How a device is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Open.
+    Connected,
+    /// No such node.
+    #[default]
+    Missing,
+    /// Another process has it.
+    Busy {
+        /// Which, if it can be known.
+        holder: Option<String>,
+    },
+    /// The node does not let us.
+    NoPermission,
+    /// The scanner is there, but speaks otherwise than oplati.conf says.
+    WrongMode {
+        /// How it speaks.
+        is: Mode,
+    },
+    /// Anything else.
+    Failed(String),
+}
+
+impl DeviceState {
+    /// The contract's word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            DeviceState::Connected => "connected",
+            DeviceState::Missing => "missing",
+            DeviceState::Busy { .. } => "busy",
+            DeviceState::NoPermission => "no_permission",
+            DeviceState::WrongMode { .. } => "wrong_mode",
+            DeviceState::Failed(_) => "failed",
+        }
+    }
+
+    /// Whether it is so, too, while udev has yet to set rights and names.
+    fn may_be_udevs_delay(&self) -> bool {
+        matches!(
+            self,
+            DeviceState::NoPermission | DeviceState::WrongMode { .. }
+        )
+    }
+
+    /// What a person can do, Russian.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        Some(match self {
+            DeviceState::Connected => return None,
+            DeviceState::Missing => "Проверьте кабель и путь в oplati.conf".to_owned(),
+            DeviceState::Busy { holder: Some(holder) } => format!("Сканер занят программой {holder}: остановите её"),
+            DeviceState::Busy { holder: None } => "Сканер занят другой программой: остановите её".to_owned(),
+            DeviceState::NoPermission => {
+                "Нет прав на устройство: выполните udevadm trigger, для незнакомого сканера или переходника — oplati devices bind".to_owned()
+            }
+            DeviceState::WrongMode { is } => format!(
+                "Сканер в режиме {}: прочитайте сканером код нужного режима из его инструкции или укажите {}: в oplati.conf",
+                is.russian(),
+                is.word()
+            ),
+            DeviceState::Failed(_) => "Проверьте устройство: oplati devices list".to_owned(),
+        })
+    }
+}
+
+/// What a scanner tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScannerEvent {
+    /// It read a code.
+    Scan {
+        /// `scanner1`.
+        device: String,
+        /// What it read.
+        code: Secret,
+        /// As it came, where the till program shares the scanner.
+        original: Option<Original>,
+    },
+    /// It sent what is no code; the till program may know better.
+    Unread {
+        /// `scanner1`.
+        device: String,
+        /// As it came.
+        original: Original,
+    },
+    /// What belongs to the code before: it goes where that went.
+    Rest {
+        /// `scanner1`.
+        device: String,
+        /// As it came.
+        original: Original,
+    },
+    /// It came or went.
+    State {
+        /// `scanner1`.
+        device: String,
+        /// How it is now.
+        state: DeviceState,
+    },
+}
+
+/// A scanner's present facts.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// `scanner1`.
+    pub name: String,
+    /// The node, as configured, or as found.
+    pub node: String,
+    /// How it is.
+    pub state: DeviceState,
+    /// The profile that holds.
+    pub profile: Option<String>,
+    /// What the device says of itself: maker, product, serial number, release.
+    pub identity: Option<String>,
+    /// Its answer to a firmware query, where its profile has one.
+    pub firmware: Option<String>,
+    /// Codes handed on.
+    pub scans: u64,
+    /// Codes dropped: over-long, spoilt, not text, or nobody took them.
+    pub discarded: u64,
+    /// Codes that only silence has ended: the scanner sends no terminator.
+    pub unterminated: u64,
+    /// Codes that should have gone on to the till program and could not: it does not listen.
+    pub not_shared: u64,
+    /// Times it was opened after the first.
+    pub reconnects: u64,
+    /// The last thing that went wrong, English.
+    pub last_error: Option<String>,
+}
+
+/// What a scanner is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `scanner1`.
+    pub name: String,
+    /// What it looks for.
+    pub target: Target,
+    /// What is known about devices.
+    pub knowledge: Knowledge,
+    /// How codes go on to the till program, if they do.
+    pub share: Option<share::Sharing>,
+    /// Where its events go; a full queue drops codes.
+    pub events: Events,
+}
+
+impl Settings {
+    /// The node as configured.
+    fn place(&self) -> String {
+        match &self.target {
+            Target::Named(ScannerDevice::Serial(line)) => line.path.display().to_string(),
+            Target::Named(ScannerDevice::Hid { path } | ScannerDevice::Keyboard { path }) => {
+                path.display().to_string()
+            }
+            Target::Named(ScannerDevice::Auto) | Target::Any => "auto".to_owned(),
+        }
+    }
+
+    /// Whether nobody said that there is one.
+    fn is_optional(&self) -> bool {
+        matches!(
+            self.target,
+            Target::Any | Target::Named(ScannerDevice::Auto)
+        )
+    }
+}
+
+/// Why a node could not be opened.
+fn not_opened(error: &std::io::Error) -> (DeviceState, String) {
+    use std::io::ErrorKind;
+    let why = error.to_string();
+    // ENXIO and ENODEV: the node outlived its device.
+    let gone = [rustix::io::Errno::NXIO, rustix::io::Errno::NODEV];
+    let is_gone = |error: &std::io::Error| {
+        gone.iter()
+            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    };
+    let state = if error.kind() == ErrorKind::NotFound || is_gone(error) {
+        DeviceState::Missing
+    } else if error.kind() == ErrorKind::PermissionDenied {
+        DeviceState::NoPermission
+    } else {
+        DeviceState::Failed(why.clone())
+    };
+    (state, why)
+}

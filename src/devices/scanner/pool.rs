@@ -1,0 +1,228 @@
+//! All scanners of the till, and the thread that hears what is plugged in and out.
+//!
+//! With `auto` the number of scanners follows what is there: one more station is started whenever a
+//! device is there that can be nothing but a scanner, no station has it and none is free. A scanner
+//! that is replaced by another finds its station again, so that `scanner1` stays `scanner1`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::find::{Knowledge, Target};
+use super::share::Sharing;
+use super::station::{Events, ScannerHandle, start, timespec};
+use super::{DeviceState, Original, Settings, Snapshot};
+use crate::config::ScannerDevice;
+use crate::devices::discovery::uevent::Uevents;
+
+/// Uevents can be lost, and come late behind some hubs.
+const RESCAN: Duration = Duration::from_secs(4);
+/// Most scanners of one till.
+const MOST: usize = 8;
+
+/// What all scanners are started with.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// As oplati.conf has them.
+    pub devices: Vec<ScannerDevice>,
+    /// What is known about devices.
+    pub knowledge: Knowledge,
+    /// How codes go on to the till program, if they do.
+    pub share: Option<Sharing>,
+    /// Where events go.
+    pub events: Events,
+}
+
+/// The running scanners.
+#[derive(Debug)]
+pub struct Scanners {
+    handles: Mutex<Vec<ScannerHandle>>,
+    plug: Mutex<Option<Plug>>,
+}
+
+#[derive(Debug)]
+struct Plug {
+    stop: Arc<AtomicBool>,
+    counter: Arc<std::os::fd::OwnedFd>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Scanners {
+    /// Starts them all, and listens for what is plugged in.
+    ///
+    /// # Errors
+    /// When the system has no more descriptors or threads.
+    pub fn start(settings: PoolSettings) -> std::io::Result<Arc<Scanners>> {
+        let mut handles = Vec::new();
+        for (index, device) in settings.devices.iter().enumerate() {
+            handles.push(start(
+                settings.station(index, Target::Named(device.clone())),
+            )?);
+        }
+        let scanners = Arc::new(Scanners {
+            handles: Mutex::new(handles),
+            plug: Mutex::new(None),
+        });
+        if !settings.devices.is_empty() {
+            let plug = Plug::start(settings, Arc::clone(&scanners))?;
+            *scanners.plug.lock().unwrap_or_else(PoisonError::into_inner) = Some(plug);
+        }
+        Ok(scanners)
+    }
+
+    fn handles(&self) -> MutexGuard<'_, Vec<ScannerHandle>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Each one's present facts, in the order of oplati.conf.
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        self.handles().iter().map(ScannerHandle::snapshot).collect()
+    }
+
+    /// Codes of a scanner that only silence has ended; 0 of one that there is not.
+    #[must_use]
+    pub fn unterminated(&self, device: &str) -> u64 {
+        let snapshots = self.snapshots().into_iter();
+        let mut whose = snapshots.filter(|one| one.name == device);
+        whose.next().map_or(0, |one| one.unterminated)
+    }
+
+    /// Hands what a scanner read on to the till program, if it is shared.
+    pub fn pass_on(&self, device: &str, original: Original) {
+        let handles = self.handles();
+        let whose = handles
+            .iter()
+            .find(|handle| handle.snapshot().name == device);
+        if let Some(handle) = whose {
+            handle.pass_on(original);
+        }
+    }
+
+    /// Stops every thread.
+    pub fn stop(&self) {
+        let plug = self
+            .plug
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(plug) = plug {
+            plug.stop();
+        }
+        // Joined without the lock, which whoever asks for the scanners' state needs.
+        let handles = std::mem::take(&mut *self.handles());
+        for handle in handles {
+            handle.stop();
+        }
+    }
+
+    fn nudge(&self) {
+        for handle in self.handles().iter() {
+            handle.nudge();
+        }
+    }
+
+    fn nudge_unshared(&self) {
+        for handle in self.handles().iter() {
+            handle.nudge_unshared();
+        }
+    }
+
+    /// With `auto`: a station for each device that none has and none is free for.
+    fn grow(&self, settings: &PoolSettings) {
+        if settings.devices != [ScannerDevice::Auto] {
+            return;
+        }
+        let waiting = settings.knowledge.unclaimed().len();
+        let mut handles = self.handles();
+        let free = handles
+            .iter()
+            .filter(|handle| handle.snapshot().state != DeviceState::Connected);
+        if waiting <= free.count() || handles.len() >= MOST {
+            return;
+        }
+        match start(settings.station(handles.len(), Target::Any)) {
+            Ok(handle) => handles.push(handle),
+            Err(error) => tracing::error!(%error, "No thread for another scanner"),
+        }
+    }
+}
+
+impl PoolSettings {
+    fn station(&self, index: usize, target: Target) -> Settings {
+        Settings {
+            name: format!("scanner{}", index + 1),
+            target,
+            knowledge: self.knowledge.clone(),
+            share: self.share.clone(),
+            events: self.events.clone(),
+        }
+    }
+}
+
+impl Plug {
+    fn start(settings: PoolSettings, scanners: Arc<Scanners>) -> std::io::Result<Plug> {
+        let uevents = Uevents::open()
+            .inspect_err(
+                |error| tracing::info!(%error, "No uevents: devices are looked for slowly"),
+            )
+            .ok();
+        let flags = rustix::event::EventfdFlags::CLOEXEC;
+        let counter = Arc::new(rustix::event::eventfd(0, flags)?);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, wake) = (Arc::clone(&stop), Arc::clone(&counter));
+        let thread = std::thread::Builder::new()
+            .name("oplati-plug".to_owned())
+            .spawn(move || listen(uevents, &wake, &stopped, &settings, &scanners))?;
+        Ok(Plug {
+            stop,
+            counter,
+            thread,
+        })
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
+        if self.thread.join().is_err() {
+            tracing::error!("The thread that hears of devices died");
+        }
+    }
+}
+
+fn listen(
+    mut uevents: Option<Uevents>,
+    wake: &std::os::fd::OwnedFd,
+    stopped: &AtomicBool,
+    settings: &PoolSettings,
+    scanners: &Scanners,
+) {
+    let mut rescanned = Instant::now();
+    while !stopped.load(Ordering::Relaxed) {
+        scanners.grow(settings);
+        if rescanned.elapsed() >= RESCAN {
+            rescanned = Instant::now();
+            scanners.nudge_unshared();
+        }
+        let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
+        fds.extend(
+            uevents
+                .as_ref()
+                .map(|uevents| PollFd::new(uevents, PollFlags::IN)),
+        );
+        if poll(&mut fds, Some(&timespec(RESCAN))).is_err() {
+            // Interrupted, or short of memory: never a loop without a pause.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        match uevents.as_ref().map(Uevents::drain) {
+            Some(Ok(true)) => scanners.nudge(),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "No more uevents: devices are looked for slowly");
+                uevents = None;
+            }
+            Some(Ok(false)) | None => {}
+        }
+    }
+}

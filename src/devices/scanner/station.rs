@@ -1,0 +1,494 @@
+//! A scanner's thread: opens its device, reads it until it is gone, and opens it again.
+//!
+//! It sleeps in `poll` on the device and on an event counter by which it is woken to stop or to look
+//! again, so that an idle scanner costs no wake-ups. The dead device is closed *before* another is
+//! looked for: while it is held, a replugged one gets another number. Names are resolved anew each
+//! time, with growing pauses; a uevent begins the short pauses again, since the node is there some
+//! 100 ms before udev has set its rights and names. What is wrong for that while only is not told.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use super::find::{Knowledge, NotOpened, Opened};
+use super::share::Sharer;
+use super::source::{Original, Piece, Source};
+use super::{DeviceState, ScannerEvent, Settings, Snapshot};
+use crate::devices::discovery::Candidate;
+use crate::devices::profile::Mode;
+
+/// First pause before a device is looked for again; doubles up to [`MOST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// A replugged scanner is back within a second, even where no uevent tells of it.
+const MOST_PAUSE: Duration = Duration::from_millis(800);
+
+/// Until udev has given a node its rights and names, what can be said of it may be wrong.
+const UDEV_TAKES: Duration = Duration::from_secs(1);
+
+/// Wakes the thread.
+#[derive(Debug)]
+pub(super) struct Wake {
+    counter: OwnedFd,
+    stop: AtomicBool,
+}
+
+impl Wake {
+    fn new() -> std::io::Result<Wake> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Wake {
+            counter: eventfd(0, flags)?,
+            stop: AtomicBool::new(false),
+        })
+    }
+
+    /// Look again.
+    pub(super) fn nudge(&self) {
+        // A counter that is full has woken the thread already.
+        let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.nudge();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn clear(&self) {
+        let _ = rustix::io::read(&self.counter, &mut [0; 8]);
+    }
+}
+
+/// A running scanner.
+#[derive(Debug)]
+pub struct ScannerHandle {
+    facts: Arc<Mutex<Snapshot>>,
+    wake: Arc<Wake>,
+    share: Arc<Mutex<Option<Sharer>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl ScannerHandle {
+    /// Its present facts.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        Snapshot {
+            not_shared: share.as_ref().map_or(0, Sharer::missed),
+            ..facts.clone()
+        }
+    }
+
+    /// Something was plugged or unplugged: look again, if the device is not there.
+    pub fn nudge(&self) {
+        self.wake.nudge();
+    }
+
+    /// Looks again if the till's end could not be made; a station that has what it needs sleeps on.
+    pub fn nudge_unshared(&self) {
+        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        if share.as_ref().is_some_and(Sharer::has_failed) {
+            self.wake.nudge();
+        }
+    }
+
+    /// Hands what was read on to the till program, if the scanner is shared.
+    pub fn pass_on(&self, original: Original) {
+        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sharer) = share.as_ref() {
+            sharer.pass_on(original);
+        }
+    }
+
+    /// Stops the thread; it wakes at once and closes its device.
+    pub fn stop(mut self) {
+        self.wake.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("A scanner's thread died");
+        }
+    }
+}
+
+/// Starts a scanner's thread.
+///
+/// # Errors
+/// When the system has no more descriptors or threads.
+pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
+    let wake = Arc::new(Wake::new()?);
+    let facts = Arc::new(Mutex::new(Snapshot {
+        name: settings.name.clone(),
+        node: settings.place(),
+        ..Snapshot::default()
+    }));
+    let share = Arc::default();
+    let station = Station {
+        facts: Arc::clone(&facts),
+        wake: Arc::clone(&wake),
+        share: Arc::clone(&share),
+        began: Instant::now(),
+        told: None,
+        settings,
+    };
+    let name = format!("oplati-{}", station.settings.name);
+    let thread = std::thread::Builder::new()
+        .name(name)
+        .spawn(move || station.run())?;
+    Ok(ScannerHandle {
+        facts,
+        wake,
+        share,
+        thread: Some(thread),
+    })
+}
+
+/// Why reading ended.
+enum Ended {
+    Stopped,
+    Gone(String),
+    /// It has more nodes now: it is opened again at once, with all of them.
+    Grown,
+}
+
+enum Ready {
+    Stop,
+    Device,
+    Silence,
+    HangUp,
+}
+
+struct Station {
+    settings: Settings,
+    facts: Arc<Mutex<Snapshot>>,
+    wake: Arc<Wake>,
+    share: Arc<Mutex<Option<Sharer>>>,
+    began: Instant,
+    told: Option<DeviceState>,
+}
+
+impl Station {
+    fn run(mut self) {
+        let mut nudged = true;
+        let mut pause = FIRST_PAUSE;
+        let mut was_open = false;
+        let mut unsettled: Option<Instant> = None;
+        loop {
+            // The till program looks for its end when it starts, whether the scanner is there or not.
+            if let Some(mode) = self.settings.target.mode().filter(|_| nudged) {
+                self.share_as(mode);
+            }
+            match self.open() {
+                Ok(opened) => {
+                    pause = FIRST_PAUSE;
+                    unsettled = None;
+                    if std::mem::replace(&mut was_open, true) {
+                        self.change(|facts| facts.reconnects += 1);
+                    }
+                    let ended = self.attend(opened);
+                    self.knowledge().release(&self.settings.name);
+                    match ended {
+                        Ended::Stopped => return,
+                        Ended::Grown => {
+                            was_open = false;
+                            continue;
+                        }
+                        Ended::Gone(why) => self.tell(DeviceState::Missing, Some(why)),
+                    }
+                }
+                Err((state, why)) => {
+                    if state.may_be_udevs_delay() {
+                        let since = *unsettled.get_or_insert_with(Instant::now);
+                        if since.elapsed() >= UDEV_TAKES {
+                            self.tell(state, Some(why));
+                        }
+                    } else {
+                        unsettled = None;
+                        self.tell(state, Some(why));
+                    }
+                }
+            }
+            nudged = self.nudged_within(pause);
+            if self.wake.is_stopped() {
+                return;
+            }
+            pause = if nudged {
+                FIRST_PAUSE
+            } else {
+                (pause * 2).min(MOST_PAUSE)
+            };
+        }
+    }
+
+    fn knowledge(&self) -> &Knowledge {
+        &self.settings.knowledge
+    }
+
+    fn open(&self) -> Result<Opened, NotOpened> {
+        self.knowledge()
+            .open(&self.settings.name, &self.settings.target)
+    }
+
+    fn attend(&mut self, opened: Opened) -> Ended {
+        let Opened {
+            mut source,
+            node,
+            profile,
+            mode,
+            candidate,
+            nodes,
+        } = opened;
+        let is_optional = self.settings.is_optional();
+        self.change(|facts| {
+            facts.profile = Some(profile);
+            facts.identity = candidate.as_ref().and_then(Candidate::identity);
+            facts.firmware = None;
+            if is_optional {
+                facts.node = node.display().to_string();
+            }
+        });
+        self.share_as(mode);
+        self.tell(DeviceState::Connected, None);
+        self.read_until_gone(source.as_mut(), mode, &(candidate, nodes))
+    }
+
+    /// Makes the till's end for a scanner of this kind, if the scanner is shared and it is not there.
+    fn share_as(&self, mode: Mode) {
+        if let Some(sharing) = &self.settings.share {
+            let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+            if !share.as_ref().is_some_and(|sharer| sharer.serves(mode)) {
+                let made = Sharer::start(&self.settings.name, mode, sharing, share.as_ref());
+                *share = Some(made);
+            }
+        }
+    }
+
+    fn read_until_gone(
+        &mut self,
+        source: &mut dyn Source,
+        mode: Mode,
+        opened: &(Option<Candidate>, usize),
+    ) -> Ended {
+        let mut discarded = 0;
+        // What came between the first look and now counts.
+        let mut nudged = true;
+        loop {
+            // Not in mid-code: to open the device again is to lose what is under way.
+            if nudged && source.poll_timeout().is_none() {
+                nudged = false;
+                self.share_as(mode);
+                if self.knowledge().has_grown(opened) {
+                    return Ended::Grown;
+                }
+            }
+            let wait = source
+                .poll_timeout()
+                .map(|at| at.saturating_sub(self.began.elapsed()));
+            let ready = self.wait_for(source, wait, &mut nudged);
+            let by_silence = matches!(ready, Ok(Ready::Silence));
+            let pieces = match ready {
+                Ok(Ready::Stop) => return Ended::Stopped,
+                Ok(Ready::Silence) => source.handle_timeout(self.began.elapsed()),
+                Ok(Ready::Device) => match source.read(self.began.elapsed()) {
+                    Ok(pieces) => pieces,
+                    Err(why) => return self.gone(source, why),
+                },
+                Ok(Ready::HangUp) => return self.gone(source, "the device hung up".to_owned()),
+                Err(error) => return self.gone(source, error.to_string()),
+            };
+            if let Some(firmware) = source.firmware() {
+                tracing::info!(device = %self.settings.name, firmware, "Scanner's firmware");
+                self.change(|facts| facts.firmware = Some(firmware));
+            }
+            let more = source.discarded().saturating_sub(discarded);
+            discarded += more;
+            if more > 0 {
+                tracing::debug!(device = %self.settings.name, more, "Codes that cannot be read");
+                self.change(|facts| facts.discarded += more);
+            }
+            for piece in pieces {
+                let is_code = matches!(piece, Piece::Code { .. });
+                let unterminated = by_silence && has_terminators(&piece);
+                self.change(|facts| facts.unterminated += u64::from(unterminated));
+                let taken = self.hand_on(piece);
+                if is_code {
+                    source.acknowledge(taken);
+                }
+            }
+        }
+    }
+
+    /// A code that was under way has no end now.
+    fn gone(&self, source: &dyn Source, why: String) -> Ended {
+        let is_cut = source.poll_timeout().is_some();
+        self.change(|facts| facts.discarded += u64::from(is_cut));
+        Ended::Gone(why)
+    }
+
+    fn wait_for(
+        &self,
+        source: &dyn Source,
+        wait: Option<Duration>,
+        nudged: &mut bool,
+    ) -> rustix::io::Result<Ready> {
+        let timeout = wait.map(timespec);
+        let devices = source.descriptors();
+        let mut fds = vec![PollFd::from_borrowed_fd(
+            self.wake.counter.as_fd(),
+            PollFlags::IN,
+        )];
+        let watched = devices
+            .iter()
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
+        fds.extend(watched);
+        match poll(&mut fds, timeout.as_ref()) {
+            Err(rustix::io::Errno::INTR) => return Ok(Ready::Silence),
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        let mut seen = fds.iter().map(PollFd::revents);
+        if seen.next().is_some_and(|seen| !seen.is_empty()) {
+            self.wake.clear();
+            *nudged = true;
+        }
+        let seen = seen.fold(PollFlags::empty(), |all, seen| all | seen);
+        Ok(if self.wake.is_stopped() {
+            Ready::Stop
+        } else if seen.contains(PollFlags::IN) {
+            Ready::Device
+        } else if seen.is_empty() {
+            Ready::Silence
+        } else {
+            Ready::HangUp
+        })
+    }
+
+    /// Whether something was plugged meanwhile, or the end has come.
+    fn nudged_within(&self, pause: Duration) -> bool {
+        let mut fds = [PollFd::new(&self.wake.counter, PollFlags::IN)];
+        let seen = poll(&mut fds, Some(&timespec(pause)));
+        let nudged = matches!(seen, Ok(count) if count > 0);
+        self.wake.clear();
+        nudged
+    }
+
+    /// Whether it was taken.
+    fn hand_on(&self, piece: Piece) -> bool {
+        let device = self.settings.name.clone();
+        let is_shared = self.settings.share.is_some();
+        let keep = |original: Original| is_shared.then_some(original);
+        let (event, is_scan) = match piece {
+            Piece::Code {
+                code: Some(code),
+                original,
+            } => {
+                let original = keep(original);
+                let event = ScannerEvent::Scan {
+                    device,
+                    code,
+                    original,
+                };
+                (event, true)
+            }
+            Piece::Code {
+                code: None,
+                original,
+            } => match keep(original) {
+                Some(original) => (ScannerEvent::Unread { device, original }, false),
+                None => return true,
+            },
+            Piece::Rest(original) => match keep(original) {
+                Some(original) => (ScannerEvent::Rest { device, original }, false),
+                None => return true,
+            },
+        };
+        match self.settings.events.try_send(event) {
+            Ok(()) => {
+                self.change(|facts| facts.scans += u64::from(is_scan));
+                true
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                tracing::warn!(device = %self.settings.name, "A scan was dropped: nobody takes them");
+                // What cannot be read is counted already.
+                self.change(|facts| facts.discarded += u64::from(is_scan));
+                false
+            }
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A change is told once, not at every try.
+    fn tell(&mut self, state: DeviceState, why: Option<String>) {
+        self.change(|facts| {
+            facts.state = state.clone();
+            facts.last_error = why.clone().or(facts.last_error.take());
+        });
+        if self.told.as_ref() == Some(&state) {
+            return;
+        }
+        let device = &self.settings.name;
+        let (node, profile) = {
+            let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+            (facts.node.clone(), facts.profile.clone())
+        };
+        match why {
+            None => tracing::info!(device, node, profile, "Scanner connected"),
+            // Nothing was there from the start: no news for a shop that has none.
+            Some(why) if self.told.is_none() && self.settings.is_optional() => {
+                tracing::info!(device, node, why, "No scanner yet");
+            }
+            Some(why) => {
+                tracing::warn!(
+                    device,
+                    node,
+                    state = state.word(),
+                    why,
+                    remedy = state.remedy(),
+                    "Scanner not available"
+                );
+            }
+        }
+        self.told = Some(state.clone());
+        let event = ScannerEvent::State {
+            device: device.clone(),
+            state,
+        };
+        if self.settings.events.try_send(event).is_err() {
+            tracing::debug!(device, "Nobody hears of the scanner's state");
+        }
+    }
+}
+
+/// Where scanners' events go.
+pub type Events = SyncSender<ScannerEvent>;
+
+/// A wait as `poll` takes it.
+pub(super) fn timespec(wait: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(wait.subsec_nanos()),
+    }
+}
+
+/// Whether such a scanner should end its codes; reports of HID POS scanners end by themselves.
+fn has_terminators(piece: &Piece) -> bool {
+    match piece {
+        Piece::Code { code, original } => {
+            code.is_some() && matches!(original, Original::Bytes(_) | Original::Keys(_))
+        }
+        Piece::Rest(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
