@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use crate::devices::scanner::text::cp1251;
+use crate::base::text::cp1251;
 
 /// A coding of characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -88,7 +88,7 @@ pub struct Answer {
     pub content_type: Option<String>,
     /// All that the server said.
     pub headers: reqwest::header::HeaderMap,
-    /// At most [`MAX_ANSWER_BYTES`].
+    /// At most 8 MiB.
     pub body: Vec<u8>,
 }
 
@@ -249,7 +249,7 @@ impl Stream {
     /// [`CallError::NoAnswer`] when the stream broke or fell silent.
     pub async fn next(&mut self) -> Result<Option<Message>, CallError> {
         loop {
-            if let Some(message) = self.parser.next() {
+            if let Some(message) = self.parser.next_message() {
                 return Ok(Some(message));
             }
             let chunk = self.response.chunk().await;

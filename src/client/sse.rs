@@ -40,7 +40,7 @@ impl Parser {
     }
 
     /// The oldest whole message that was not taken yet.
-    pub fn next(&mut self) -> Option<Message> {
+    pub fn next_message(&mut self) -> Option<Message> {
         self.ready.pop_front()
     }
 
@@ -98,7 +98,7 @@ mod tests {
     fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(String, String)> {
         let mut parser = Parser::default();
         pieces.into_iter().for_each(|piece| parser.push(piece));
-        std::iter::from_fn(|| parser.next())
+        std::iter::from_fn(|| parser.next_message())
             .map(|message| (message.event, message.data))
             .collect()
     }
@@ -120,7 +120,9 @@ mod tests {
     fn an_id_holds_until_the_next_one() {
         let mut parser = Parser::default();
         parser.push(b"data: a\n\nid: 7\ndata: b\n\ndata: c\n\nid: 8\ndata: d\n\n");
-        let ids: Vec<_> = std::iter::from_fn(|| parser.next()).map(|m| m.id).collect();
+        let ids: Vec<_> = std::iter::from_fn(|| parser.next_message())
+            .map(|m| m.id)
+            .collect();
         let expected = [None, Some("7"), Some("7"), Some("8")];
         assert_eq!(ids, expected.map(|id| id.map(str::to_owned)));
     }

@@ -108,10 +108,7 @@ fn text_of(bytes: Vec<u8>) -> std::io::Result<String> {
         .and_then(|end| bytes.get(..end))
         .is_some_and(is_declaration)
     {
-        return Ok(bytes
-            .into_iter()
-            .map(crate::devices::scanner::text::cp1251)
-            .collect());
+        return Ok(bytes.into_iter().map(crate::base::text::cp1251).collect());
     }
     String::from_utf8(bytes).map_err(|_| {
         let what = "neither UTF-8 nor declared as windows-1251";

@@ -4,7 +4,7 @@
 //! fault is applied to the code, and the one that makes exactly what arrived is the finding. What no
 //! single fault makes is told as lost, doubled or foreign characters.
 
-use crate::devices::scanner::text::cp1251;
+use crate::base::text::cp1251;
 use crate::model::check::{Text, Verdict};
 
 /// What came back for a code.

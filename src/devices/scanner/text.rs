@@ -9,18 +9,7 @@
 use std::borrow::Cow;
 
 use crate::base::secret::Secret;
-
-/// The upper half of CP1251, from <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/WINDOWS/CP1251.TXT>;
-/// 0x98 is not assigned.
-const CP1251: [char; 128] = [
-    'Ђ', 'Ѓ', '‚', 'ѓ', '„', '…', '†', '‡', '€', '‰', 'Љ', '‹', 'Њ', 'Ќ', 'Ћ', 'Џ', 'ђ', '‘', '’',
-    '“', '”', '•', '–', '—', '\u{fffd}', '™', 'љ', '›', 'њ', 'ќ', 'ћ', 'џ', '\u{a0}', 'Ў', 'ў',
-    'Ј', '¤', 'Ґ', '¦', '§', 'Ё', '©', 'Є', '«', '¬', '\u{ad}', '®', 'Ї', '°', '±', 'І', 'і', 'ґ',
-    'µ', '¶', '·', 'ё', '№', 'є', '»', 'ј', 'Ѕ', 'ѕ', 'ї', 'А', 'Б', 'В', 'Г', 'Д', 'Е', 'Ж', 'З',
-    'И', 'Й', 'К', 'Л', 'М', 'Н', 'О', 'П', 'Р', 'С', 'Т', 'У', 'Ф', 'Х', 'Ц', 'Ч', 'Ш', 'Щ', 'Ъ',
-    'Ы', 'Ь', 'Э', 'Ю', 'Я', 'а', 'б', 'в', 'г', 'д', 'е', 'ж', 'з', 'и', 'й', 'к', 'л', 'м', 'н',
-    'о', 'п', 'р', 'с', 'т', 'у', 'ф', 'х', 'ц', 'ч', 'ш', 'щ', 'ъ', 'ы', 'ь', 'э', 'ю', 'я',
-];
+use crate::base::text::cp1251;
 
 /// The code characters of ISO/IEC 15424 and of the symbologies that were registered since, such as `J` for `DotCode`
 /// and `h` for Han Xin. What stands behind another bracket is the code's own.
@@ -83,18 +72,6 @@ pub fn decode(frame: &[u8], aim: Aim) -> Option<Secret> {
     (!text.is_empty()).then(|| Secret::new(text))
 }
 
-/// A byte of CP1251.
-#[must_use]
-pub fn cp1251(byte: u8) -> char {
-    match byte.checked_sub(0x80) {
-        None => char::from(byte),
-        Some(upper) => CP1251
-            .get(usize::from(upper))
-            .copied()
-            .unwrap_or('\u{fffd}'),
-    }
-}
-
 fn split_aim(frame: &[u8]) -> (Option<AimId>, &[u8]) {
     match frame {
         [b']', symbology, modifier, rest @ ..]
@@ -149,12 +126,12 @@ mod tests {
             text("Нарочанский №1 ўЎіІёЁ".as_bytes()).as_deref(),
             Some("Нарочанский №1 ўЎіІёЁ")
         );
-        let cp1251 = [
+        let bytes = [
             0xcd, 0xe0, 0xf0, 0x20, 0xb9, 0x31, 0x20, 0xa2, 0xa1, 0xb3, 0xb2, 0xb8, 0xa8,
         ];
-        assert_eq!(text(&cp1251).as_deref(), Some("Нар №1 ўЎіІёЁ"));
-        assert_eq!(CP1251[0xc0 - 0x80], 'А');
-        assert_eq!(CP1251[0xff - 0x80], 'я');
+        assert_eq!(text(&bytes).as_deref(), Some("Нар №1 ўЎіІёЁ"));
+        assert_eq!(cp1251(0xc0), 'А');
+        assert_eq!(cp1251(0xff), 'я');
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn a_template_may_declare_cp1251() {
         .chars()
         .map(|c| {
             (0..=u8::MAX)
-                .find(|byte| crate::devices::scanner::text::cp1251(*byte) == c)
+                .find(|byte| crate::base::text::cp1251(*byte) == c)
                 .unwrap_or(b'?')
         })
         .collect();

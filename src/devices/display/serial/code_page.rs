@@ -4,9 +4,9 @@
 //! quotation marks and dashes by those of ASCII. A display without Cyrillic gets Russian in Latin
 //! letters, since its buyers read that rather than nothing.
 
+use crate::base::text::cp1251;
 use crate::devices::profile::display::{CodePage, Dialect, Pole};
 use crate::devices::profile::template::Template;
-use crate::devices::scanner::text::cp1251;
 
 /// The text with only letters that the display has; at most `room` characters if that can be had by
 /// spelling shorter.

@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use super::keymap::{Held, character, keypad_digit};
+use crate::base::text::cp1251;
 use crate::devices::profile::schema::Keyboard;
 use crate::devices::scanner::frame::MAX_FRAME;
-use crate::devices::scanner::text::cp1251;
 
 /// A press (`true`) or release of a key.
 pub type Stroke = (u16, bool);

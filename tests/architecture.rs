@@ -1,0 +1,314 @@
+//! The layers of the source: which room may import which.
+//!
+//! A room is a module directly below `src/`. [`ROOMS`] holds them from the ground up, each with all that it may
+//! import; any other `crate::…` in the product's code fails here with a sentence that says where it stands and
+//! what to do. Code that only tests use (`#[cfg(test)]`, `tests.rs`, `tests/`) may import anything.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+struct Room {
+    name: &'static str,
+    /// What belongs into it.
+    holds: &'static str,
+    /// The rooms below it that it may import.
+    imports: &'static [&'static str],
+}
+
+const ROOMS: &[Room] = &[
+    Room {
+        name: "base",
+        holds: "what every room needs and that knows none of them",
+        imports: &[],
+    },
+    Room {
+        name: "model",
+        holds: "words that rooms share, without input or output",
+        imports: &[],
+    },
+    Room {
+        name: "core",
+        holds: "the one owner of state, a machine without clock, socket or disk",
+        imports: &["base", "model"],
+    },
+    Room {
+        name: "log",
+        holds: "what the daemon says of itself",
+        imports: &["base"],
+    },
+    Room {
+        name: "config",
+        holds: "what the administrator wants",
+        imports: &["base", "model"],
+    },
+    Room {
+        name: "service",
+        holds: "the client of the payment service",
+        imports: &["base", "model", "core"],
+    },
+    Room {
+        name: "devices",
+        holds: "what is plugged in, codes in, scenes out",
+        imports: &["base", "model", "core", "config"],
+    },
+    Room {
+        name: "journal",
+        holds: "the durable truth",
+        imports: &["base", "model", "core"],
+    },
+    Room {
+        name: "engine",
+        holds: "core and journal as one machine",
+        imports: &["base", "model", "core", "journal"],
+    },
+    Room {
+        name: "report",
+        holds: "a shift compared with the service, and printed",
+        imports: &["base", "model", "core"],
+    },
+    Room {
+        name: "metrics",
+        holds: "what is counted",
+        imports: &["model", "core"],
+    },
+    Room {
+        name: "client",
+        holds: "the client of our own daemon",
+        imports: &[],
+    },
+    Room {
+        name: "api",
+        holds: "tills ask and listen",
+        imports: &[
+            "base", "model", "core", "log", "config", "devices", "report", "metrics",
+        ],
+    },
+    Room {
+        name: "sim",
+        holds: "the simulated payment service",
+        imports: &["base"],
+    },
+    Room {
+        name: "selftest",
+        holds: "what works at this till, and what to do where it does not",
+        imports: &[
+            "base", "model", "core", "log", "config", "service", "devices", "journal", "engine",
+            "report", "client",
+        ],
+    },
+    Room {
+        name: "daemon",
+        holds: "all of it joined in one process",
+        imports: &[
+            "base", "model", "core", "log", "config", "service", "devices", "journal", "engine",
+            "report", "metrics", "api",
+        ],
+    },
+    Room {
+        name: "demo",
+        holds: "everything on a bare machine",
+        imports: &["base", "model", "log", "config", "client", "sim", "daemon"],
+    },
+    Room {
+        name: "cli",
+        holds: "the verbs",
+        imports: &[
+            "base", "model", "core", "log", "config", "service", "devices", "journal", "report",
+            "client", "api", "sim", "selftest", "daemon", "demo",
+        ],
+    },
+];
+
+/// One import: of which room, in which file and line, of what.
+#[derive(Debug, PartialEq, Eq)]
+struct Import {
+    room: String,
+    place: String,
+    imported: String,
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "tests" {
+                rust_files(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !name.ends_with("tests.rs")
+        {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of modules that stand after `crate::` in a line of code: one, or those of a list in braces.
+fn names_after_crate(line: &str) -> Vec<String> {
+    let code = line.split("//").next().unwrap_or_default();
+    let mut names = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if let Some(list) = rest.strip_prefix('{') {
+            let list = list.split('}').next().unwrap_or_default();
+            names.extend(list.split(',').map(first_word));
+        } else {
+            names.push(first_word(rest));
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn first_word(text: &str) -> String {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    text[..end.unwrap_or(text.len())].to_owned()
+}
+
+/// What the product's code of one file imports from other rooms.
+fn imports_of(room: &str, place: &str, text: &str) -> Vec<Import> {
+    let mut imports = Vec::new();
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
+        // By convention the tests of a file are its last part.
+        if line == "#[cfg(test)]" && lines.peek().is_some_and(|(_, next)| next.ends_with('{')) {
+            break;
+        }
+        let others = names_after_crate(line)
+            .into_iter()
+            .filter(|name| name != room);
+        imports.extend(others.map(|imported| Import {
+            room: room.to_owned(),
+            place: format!("src/{place}:{}", number + 1),
+            imported,
+        }));
+    }
+    imports
+}
+
+fn all_imports() -> Vec<Import> {
+    let root = source();
+    let mut files = Vec::new();
+    rust_files(&root, &mut files);
+    assert!(
+        files.len() > 100,
+        "the source is not where it was: {files:?}"
+    );
+    files.sort();
+    let mut imports = Vec::new();
+    for file in files {
+        let place = file
+            .strip_prefix(&root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        let room = place.split('/').next().unwrap().trim_end_matches(".rs");
+        // The roots of the crate and the build script are no rooms.
+        if matches!(room, "lib" | "main" | "build") {
+            continue;
+        }
+        imports.extend(imports_of(
+            room,
+            &place,
+            &fs::read_to_string(&file).unwrap(),
+        ));
+    }
+    imports
+}
+
+/// Why an import is wrong, in a sentence that helps; `None` where it is allowed.
+fn objection(import: &Import) -> Option<String> {
+    let Import {
+        room,
+        place,
+        imported,
+    } = import;
+    let Some(at) = ROOMS.iter().position(|known| known.name == room) else {
+        return Some(format!(
+            "{place}: `{room}` is no room. Add it to ROOMS in tests/architecture.rs, above all that it imports"
+        ));
+    };
+    if ROOMS[at].imports.contains(&imported.as_str()) {
+        return None;
+    }
+    let Some(of) = ROOMS.iter().position(|known| known.name == imported) else {
+        return Some(format!("{place}: `{imported}` is no room of src/"));
+    };
+    Some(if of > at {
+        format!(
+            "{place}: `{room}` ({}) lies below `{imported}` ({}) and must not import it. What both need belongs \
+             into a room below both; what only `{imported}` can do comes in as an argument or a trait",
+            ROOMS[at].holds, ROOMS[of].holds
+        )
+    } else {
+        format!(
+            "{place}: `{room}` ({}) does without `{imported}` ({}). If it cannot any more, say why in the commit \
+             that adds `{imported}` to its imports in tests/architecture.rs",
+            ROOMS[at].holds, ROOMS[of].holds
+        )
+    })
+}
+
+#[test]
+fn every_room_imports_only_what_lies_below_it() {
+    let objections: Vec<String> = all_imports().iter().filter_map(objection).collect();
+    assert!(objections.is_empty(), "\n{}\n", objections.join("\n"));
+}
+
+#[test]
+fn the_rooms_are_those_of_the_source_from_the_ground_up() {
+    let mut below = BTreeSet::new();
+    for room in ROOMS {
+        for import in room.imports {
+            assert!(
+                below.contains(import),
+                "`{}` lists `{import}`, which does not lie below it",
+                room.name
+            );
+        }
+        let path = source().join(room.name);
+        assert!(
+            path.is_dir() || path.with_extension("rs").is_file(),
+            "`{}` is in ROOMS and not in src/",
+            room.name
+        );
+        below.insert(room.name);
+    }
+}
+
+#[test]
+fn no_import_is_allowed_that_nobody_needs() {
+    let imports = all_imports();
+    for room in ROOMS {
+        for import in room.imports {
+            let is_used = imports
+                .iter()
+                .any(|one| one.room == room.name && one.imported == *import);
+            assert!(
+                is_used,
+                "nothing in `{}` imports `{import}`: take it out of ROOMS, so that it stays so",
+                room.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_new_upward_import_is_named_with_its_place() {
+    let text = "//! crate::demo in a comment is none.\nuse crate::{model, demo::Stage};\nuse crate::base::clock;\n#[cfg(test)]\nmod tests {\n    use crate::cli;\n";
+    let imports = imports_of("core", "core/mod.rs", text);
+    let names: Vec<&str> = imports
+        .iter()
+        .map(|import| import.imported.as_str())
+        .collect();
+    assert_eq!(names, ["model", "demo", "base"]);
+    let told = objection(&imports[1]).unwrap();
+    assert!(told.starts_with("src/core/mod.rs:2: `core`"), "{told}");
+    assert!(told.contains("lies below `demo`"), "{told}");
+}
