@@ -177,6 +177,9 @@ impl Core {
         if matches!(wants.wish, Wish::Cancellation(_)) {
             return self.begin(wants, None, now, step);
         }
+        if self.is_held_off_for_long(now) {
+            return wants.refuse(&self.unavailable(now), step);
+        }
         if wants.mode(self.settings.mode).is_some() {
             self.asked_at = now.mono;
         }
@@ -196,7 +199,7 @@ impl Core {
         };
         if queued {
             self.wake_entries(now);
-        } else if self.down || self.clock_is_doubtful(now) {
+        } else if self.down.is_some() || self.clock_is_doubtful(now) {
             return self.probe(admission, now, step);
         } else if admission.foreign_payment().is_none() {
             return self.begin(admission.wants, None, now, step);
@@ -216,6 +219,13 @@ impl Core {
         admission.asking = Asking::Probe(request);
         admission.probed = true;
         self.admission = Some(admission);
+    }
+
+    /// Whether the service has asked for more patience than a sale or a refund may wait before its first request:
+    /// no answer is "within `timeout`" then.
+    pub(super) fn is_held_off_for_long(&self, now: Now) -> bool {
+        let wait = self.questions.held_off_for(now.mono);
+        wait.is_some_and(|wait| wait >= self.settings.timeout)
     }
 
     /// Nothing can be begun now, and why: the service has asked for patience, or is not there.

@@ -45,10 +45,12 @@ impl Core {
             sale.record.operation.message.clone_from(&error.message);
             // What answers otherwise than the service does, a router's login page or a proxy, is not the service:
             // the next sale asks first whether it is there.
-            self.down |= matches!(
+            if matches!(
                 error.code,
                 ErrorCode::NoConnection | ErrorCode::ServiceProtocol
-            );
+            ) {
+                self.down = Some(error.code);
+            }
         }
         sale.record.operation.error = error;
         self.note_witness(&sale.record, now);

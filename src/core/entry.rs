@@ -150,6 +150,12 @@ impl LiveEntry {
         self.record.operation.of.as_deref() == Some(id)
     }
 
+    /// Its reversal was refused for the token, which is not believed yet.
+    pub(super) fn is_refused_for_token(&self) -> bool {
+        let refusal = self.refusal.as_ref();
+        refusal.is_some_and(|refusal| matches!(refusal.failure, Failure::Token { .. }))
+    }
+
     /// Whether it undoes that operation now.
     pub(super) fn undoes(&self, id: &str) -> bool {
         self.record.is_live() && self.reverses(id)

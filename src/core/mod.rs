@@ -50,6 +50,7 @@ use crate::base::clock::{Now, ServiceClock};
 use crate::base::secret::Secret;
 use crate::core::call::{Call, Failure, TokenProblem};
 use crate::core::scene::Scene;
+use crate::model::operation::ErrorCode;
 use crate::model::problem::{Code, Problem};
 
 use admission::Admission;
@@ -98,7 +99,7 @@ pub struct Core {
     newest: Option<Timestamp>,
     repeats: Repeats,
     service_clock: Option<ServiceClock>,
-    down: bool,
+    down: Option<ErrorCode>,
     token_problem: Option<TokenProblem>,
     last_used_code: Option<Secret>,
     recent_code: Option<(Secret, Duration)>,
@@ -123,9 +124,11 @@ pub struct Status {
     /// The clock is earlier than the newest journal entry, and the service does not confirm it.
     pub clock_behind: bool,
     /// A `no_connection` or an answer that is none of the service's came, and no valid answer since.
-    pub down: bool,
+    pub down: Option<ErrorCode>,
     /// Until then, by the monotonic clock, nothing is sent to the service, which has answered 429.
     pub held_off_until: Option<Duration>,
+    /// The service is to be left alone for longer than a sale may wait for it.
+    pub is_held_off_for_long: bool,
     /// The service wants its token problem solved.
     pub token_problem: Option<TokenProblem>,
     /// Entries that block sales.
@@ -168,7 +171,7 @@ impl Core {
             newest: restored.newest,
             repeats: Repeats::default(),
             service_clock: None,
-            down: false,
+            down: None,
             token_problem: None,
             last_used_code: None,
             recent_code: None,
@@ -299,6 +302,7 @@ impl Core {
                 .questions
                 .held_off_for(now.mono)
                 .map(|rest| now.mono + rest),
+            is_held_off_for_long: self.is_held_off_for_long(now),
             token_problem: self.token_problem,
             queue_depth: self.blocking_entries().count(),
             set_aside: self
@@ -427,8 +431,7 @@ impl Core {
             Some(Failure::Refused { .. } | Failure::SessionOver { .. }) => {}
             None => self.token_problem = None,
         }
-        if std::mem::take(&mut self.down) || self.entries.iter().any(|entry| entry.wants_connection)
-        {
+        if self.down.take().is_some() || self.entries.iter().any(|entry| entry.wants_connection) {
             self.wake_entries(now);
         }
     }

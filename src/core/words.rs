@@ -296,12 +296,16 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         Failure::Token {
             problem: TokenProblem::Needed,
             detail,
-        } => error(
-            ErrorCode::TokenNeeded,
-            seed::TOKEN_NEEDED,
-            detail,
-            "Удалите файл token.conf, перезапустите программу и повторите операцию",
-        ),
+        } => {
+            // A 401 or 403 alone does not say that the token was reset, and a token that is deleted for nothing
+            // is issued no second time.
+            let remedy = if detail.contains(seed::TOKEN_NEEDED) {
+                "Удалите файл token.conf, перезапустите программу и повторите операцию"
+            } else {
+                "Повторите операцию; если повторится, проверьте кассу и токен в личном кабинете О!плати и, только если токен там сброшен, удалите token.conf"
+            };
+            error(ErrorCode::TokenNeeded, seed::TOKEN_NEEDED, detail, remedy)
+        }
         Failure::Token {
             problem: TokenProblem::NoPlace,
             detail,

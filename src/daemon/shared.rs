@@ -29,7 +29,7 @@ use crate::model::archive::{Archive, OperationStep, OperationsQuery};
 use crate::model::device::{Device, DeviceHealth};
 use crate::model::health::{Health, HealthStatus, JournalHealth, ServiceHealth};
 use crate::model::money::Kopecks;
-use crate::model::operation::{Mode, Operation, QueueItem, rfc3339_ms};
+use crate::model::operation::{ErrorCode, Mode, Operation, QueueItem, rfc3339_ms};
 use crate::model::problem::{Code, Problem, seed};
 use crate::service::{Client, ServerDate};
 
@@ -269,6 +269,14 @@ impl Shared {
         self.tallies.is_behind(&self.devices())
     }
 
+    /// The service has asked for patience, and the time is not over, Russian.
+    fn held_off(&self, status: &Status) -> Option<String> {
+        let now = self.clock.now();
+        let wait = status.held_off_until?.checked_sub(now.mono)?;
+        let until = minsk().to_datetime(now.wall + wait).strftime("%H:%M:%S");
+        Some(format!("Сервер О!плати просит подождать до {until}"))
+    }
+
     /// What refuses a sale, Russian.
     fn blocked(&self, status: &Status) -> Vec<String> {
         let mut reasons = Vec::new();
@@ -281,6 +289,10 @@ impl Shared {
         } else if let Some(trouble) = self.trouble() {
             reasons.push(engine::reason(trouble).to_owned());
         }
+        reasons.extend(
+            self.held_off(status)
+                .filter(|_| status.is_held_off_for_long),
+        );
         if status.not_configured {
             reasons.push("Не задан regNum в oplati.conf".to_owned());
         }
@@ -318,14 +330,19 @@ impl Shared {
                 status.overdue
             ));
         }
-        let now = self.clock.now();
-        let held_off = status.held_off_until;
-        if let Some(wait) = held_off.and_then(|until| until.checked_sub(now.mono)) {
-            let until = minsk().to_datetime(now.wall + wait).strftime("%H:%M:%S");
-            reasons.push(format!("Сервер О!плати просит подождать до {until}"));
-        } else if status.down {
-            reasons.push("Нет связи с сервером О!плати".to_owned());
+        match status.down {
+            // Told as what it is, here or among what blocks.
+            _ if self.held_off(status).is_some() => {}
+            Some(ErrorCode::ServiceProtocol) => {
+                reasons.push("Сервер О!плати отвечает неверно: oplati selftest".to_owned());
+            }
+            Some(_) => reasons.push("Нет связи с сервером О!плати".to_owned()),
+            None => {}
         }
+        reasons.extend(
+            self.held_off(status)
+                .filter(|_| !status.is_held_off_for_long),
+        );
         if let Some(skew) = self.skew().filter(|skew| skew.abs() > MAX_CONFIRMED_SKEW) {
             reasons.push(off_by(skew));
         } else if status.clock_behind {

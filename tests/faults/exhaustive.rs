@@ -38,12 +38,13 @@ const OPERATIONS: [(&str, &[Deed], bool); 10] = [
 const MODES: [Mode; 3] = [Mode::ConsumerQr, Mode::StaticQr, Mode::DynamicQr];
 
 /// Of every request.
-const LOSSES: [Fate; 5] = [
+const LOSSES: [Fate; 6] = [
     Fate::NotSent,
     Fate::RequestLost,
     Fate::AnswerLost,
     Fate::Refused,
     Fate::TokenNeeded,
+    Fate::TokenAfterEffect,
 ];
 /// Of requests that can move money: an effect before and after the settling time.
 const LATE: [Fate; 2] = [Fate::Late(3), Fate::Late(20)];

@@ -232,6 +232,12 @@ impl World<'_> {
                 heard,
             })
         };
+        let shut_out = |problem| {
+            Err(Failure::Token {
+                problem,
+                detail: "reset".into(),
+            })
+        };
         let fault = match fate {
             Fate::Answered => "",
             Fate::NotSent => "not sent",
@@ -244,6 +250,7 @@ impl World<'_> {
             Fate::Late(_) => "late effect",
             Fate::Refused => "refused",
             Fate::TokenNeeded | Fate::TokenExists => "token error",
+            Fate::TokenAfterEffect => "carried out, answered by a token error",
             Fate::CopyRefused => "copy carried out, ours refused",
             Fate::LateCopy(_) => "ours refused, a copy carried out later",
             Fate::PaidTwice => "carried out twice, answer lost",
@@ -318,13 +325,12 @@ impl World<'_> {
                 lost(Heard::Nothing)
             }
             Fate::DeliveredTwice => self.service.effect_twice(call, real),
-            Fate::TokenNeeded | Fate::TokenExists => Err(Failure::Token {
-                problem: match fate {
-                    Fate::TokenExists => TokenProblem::Exists,
-                    _ => TokenProblem::Needed,
-                },
-                detail: "reset".into(),
-            }),
+            Fate::TokenNeeded => shut_out(TokenProblem::Needed),
+            Fate::TokenExists => shut_out(TokenProblem::Exists),
+            Fate::TokenAfterEffect => {
+                drop(self.service.effect(call, real));
+                shut_out(TokenProblem::Needed)
+            }
             Fate::Foreign => match self.service.effect(call, real) {
                 Ok(Reply::Payment(info)) => {
                     let foreign = Reply::Payment(self.estrange(info));

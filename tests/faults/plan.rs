@@ -28,6 +28,8 @@ pub enum Fate {
     Refused,
     TokenNeeded,
     TokenExists,
+    /// Carried out, and answered by a token error.
+    TokenAfterEffect,
     /// A copy was delivered before and carried out; ours is refused, with empty words.
     CopyRefused,
     /// Ours is refused, and a copy is carried out so many seconds later.
@@ -272,7 +274,7 @@ fn fate(random: &mut Random, trouble: u64) -> Fate {
         return Fate::Answered;
     }
     match random.below(17) {
-        13 => Fate::CopyRefused,
+        13 => random.pick(&[Fate::CopyRefused, Fate::TokenAfterEffect]),
         14 => Fate::LateCopy(1 + random.below(600)),
         15 => Fate::TooMany(random.pick(&[0, 0, 3, 30])),
         16 => Fate::DeliveredTwice,

@@ -49,6 +49,14 @@ impl Core {
             (Stage::LookingAtReversal { .. }, Ok(Reply::Payment(info))) => {
                 self.judge_reversal(&mut entry, info, now, step);
             }
+            (Stage::LookingUpReversal { .. }, Err(Failure::Token { .. }))
+                if entry.is_refused_for_token() =>
+            {
+                // With a token that is not taken the report cannot be asked either.
+                if let Some(refusal) = entry.refusal.take() {
+                    self.believe_refusal(&mut entry, &refusal, now, step);
+                }
+            }
             (_, Err(failure)) => self.try_failed(&mut entry, failure, now, step),
             (_, Ok(_)) => {
                 let detail = "the answer does not fit the question";
@@ -196,7 +204,7 @@ impl Core {
                 entry.record.last_error = Some(words::support_text(detail));
                 step.write_entry(&mut entry.record, "the reversal's answer was lost");
             }
-            Err(failure @ Failure::Refused { detail, .. }) => {
+            Err(failure @ (Failure::Refused { detail, .. } | Failure::Token { detail, .. })) => {
                 entry.record.last_error = Some(words::support_text(detail));
                 // It may be refused because another copy of it, or an earlier one, was carried out.
                 entry.refusal = Some(Refusal {
@@ -209,7 +217,7 @@ impl Core {
                 );
                 return self.look_up_reversal(entry, now, step);
             }
-            Err(failure @ (Failure::NotSent { .. } | Failure::Token { .. })) => {
+            Err(failure @ Failure::NotSent { .. }) => {
                 if !entry.record.resent {
                     entry.record.reversal = Reversal::NotSent;
                 }
@@ -318,7 +326,7 @@ impl Core {
                 self.look_up_reversal(entry, now, step);
             }
             // Another copy of it may have been carried out: the report decides.
-            Err(failure @ Failure::Refused { detail, .. }) => {
+            Err(failure @ (Failure::Refused { detail, .. } | Failure::Token { detail, .. })) => {
                 entry.record.last_error = Some(words::support_text(detail));
                 entry.refusal = Some(Refusal {
                     failure: failure.clone(),
@@ -334,14 +342,6 @@ impl Core {
                 entry.record.reversal = Reversal::NotSent;
                 let error = words::refund_not_sent(detail);
                 self.fail_entry(entry, error, "the refund was not carried out", now, step);
-            }
-            // Told at once, since without a token the report cannot be asked either; but another copy may
-            // have been carried out, so the number is asked for later.
-            Err(failure @ Failure::Token { .. }) => {
-                plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
-                let error = words::of_failure(failure);
-                self.fail_entry(entry, error, "refused for the token", now, step);
-                entry.plan_recheck(now);
             }
         }
     }
@@ -422,6 +422,14 @@ impl Core {
         step: &mut Step,
     ) {
         if !entry.record.is_refund() {
+            if matches!(refusal.failure, Failure::Token { .. }) {
+                // "Token errors refuse a new request, never a queued one": it leaves again with a token that is
+                // taken.
+                if !entry.record.resent {
+                    entry.record.reversal = Reversal::NotSent;
+                }
+                return self.try_failed(entry, &refusal.failure, now, step);
+            }
             return self.denied(entry, refusal.knew_paid, now, step);
         }
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);

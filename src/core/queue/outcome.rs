@@ -36,9 +36,10 @@ impl Core {
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.last_error = None;
-        if entry.record.request == EntryRequest::Own {
-            entry.record.operation.undo = Some(Undo::Done);
-        }
+        // One that had been set aside is so no more.
+        let is_own = entry.record.request == EntryRequest::Own;
+        entry.record.operation.undo = is_own.then_some(Undo::Done);
+        entry.record.operation.error = None;
         entry.set(State::Done, message, now);
         step.write_entry(&mut entry.record, what);
         if let Some((sale, ending)) = self.take_attached(entry) {
@@ -128,7 +129,9 @@ impl Core {
     ) {
         let no_connection = error.code == crate::model::operation::ErrorCode::NoConnection;
         // One that was sent is called absent only after the service has answered: it is there.
-        self.down |= no_connection && !entry.record.sent_once;
+        if no_connection && !entry.record.sent_once {
+            self.down = Some(error.code);
+        }
         let scene = if no_connection && !entry.record.sent_once {
             Scene::NoConnection
         } else {

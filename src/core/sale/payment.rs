@@ -243,9 +243,9 @@ impl Core {
                 sale.record.payment_sent = false;
                 self.end_unpaid(sale, failure, now, step);
             }
-            // With a token that is not taken the report cannot be asked either.
-            Err(failure @ Failure::Token { .. }) => self.refuse(sale, failure, now, step),
-            Err(failure @ Failure::Refused { .. }) => {
+            // "A refusal of a payment or reversal is believed only after the report was asked for its order
+            // number." A token error is one more refusal: what stands before the service may have said it.
+            Err(failure @ (Failure::Refused { .. } | Failure::Token { .. })) => {
                 let mut doubt = self.doubt(failure.detail(), now);
                 doubt.refusal = Some(failure.clone());
                 sale.phase = Phase::InDoubt(doubt);
@@ -395,6 +395,13 @@ impl Core {
             if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {
                 return self.refuse(sale, &refusal, now, step);
             }
+        }
+        if let (Err(Failure::Token { .. }), Some(refusal @ Failure::Token { .. })) =
+            (answer, doubt.refusal.clone())
+        {
+            // With a token that is not taken the report cannot be asked either: "Token errors refuse a new
+            // request".
+            return self.refuse(sale, &refusal, now, step);
         }
         let is_told = sale.record.operation.state == State::InDoubt || unsent;
         if !is_told && sale.record.ending.is_none() {

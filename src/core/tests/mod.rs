@@ -19,6 +19,7 @@ mod rules_of_reversals;
 mod set_aside;
 mod shifts;
 mod stories;
+mod token_errors;
 mod versions;
 mod waiting;
 mod world;

@@ -535,6 +535,9 @@ fn token_errors_refuse_a_new_cancellation_but_never_a_queued_one() {
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::TokenNeeded);
+    // The report cannot be asked either.
+    world.run_due();
+    world.answer(Fate::TokenNeeded);
     assert_eq!(world.state("c1"), State::Failed);
     assert_eq!(world.operation("c1").message, seed::TOKEN_NEEDED);
     assert_eq!((left(&world, "s"), world.operation("s").undo), (1999, None));

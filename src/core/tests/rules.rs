@@ -210,6 +210,9 @@ fn a_plea_for_patience_instead_of_a_payment_leaves_doubt() {
 fn a_payment_that_is_refused_for_the_token_is_watched() {
     let mut world = paying();
     world.answer(Fate::TokenNeeded);
+    // The report cannot be asked either.
+    until(&mut world, is_look_up);
+    world.answer(Fate::TokenNeeded);
     assert_eq!(world.state("s"), State::Failed);
     world.pay_late("s");
     world.live_on(900 * SECOND);

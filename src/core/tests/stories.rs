@@ -643,6 +643,9 @@ fn token_errors_refuse_a_new_sale_but_never_lose_an_undoing() {
     world.buyer(PaymentStatus::Ok);
     world.abort("s");
     world.answer(Fate::TokenNeeded);
+    // The report cannot be asked either.
+    world.run_due();
+    world.answer(Fate::TokenNeeded);
     assert_eq!(world.entry("~1").reversal, Reversal::NotSent);
     assert!(world.core.status(world.now).token_problem.is_some());
     while !world.state("s").is_final() {

@@ -249,15 +249,18 @@ fn fails(world: &mut World, failure: Failure) {
     world.event(Event::Answered { request, answer });
 }
 
+fn plea(seconds: u32) -> Failure {
+    Failure::TooManyRequests {
+        retry_after: Some(seconds * SECOND),
+        detail: "HTTP 429".into(),
+    }
+}
+
 #[test]
 fn a_plea_for_more_patience_than_the_timeout_ends_a_sale_that_shows_nothing() {
     let mut world = World::new(Mode::DynamicQr);
     world.begin("s", 1999);
     world.run_due();
-    let plea = |seconds: u32| Failure::TooManyRequests {
-        retry_after: Some(seconds * SECOND),
-        detail: "HTTP 429".into(),
-    };
     // One that ends in time is obeyed.
     fails(&mut world, plea(5));
     assert_eq!(world.state("s"), State::InProgress);
@@ -269,7 +272,7 @@ fn a_plea_for_more_patience_than_the_timeout_ends_a_sale_that_shows_nothing() {
         (State::Failed, ErrorCode::NoConnection)
     );
     assert!(error.remedy.contains("подождать"), "{}", error.remedy);
-    assert!(world.core.status(world.now).down);
+    assert!(world.core.status(world.now).down.is_some());
     world.begin("t", 100);
     assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
     assert_eq!(world.problem().retry_after_s, Some(300));
@@ -282,6 +285,36 @@ fn a_plea_for_more_patience_than_the_timeout_ends_a_sale_that_shows_nothing() {
     world.begin("t", 100);
     world.live_on(2 * SECOND);
     assert_eq!(world.state("t"), State::AwaitingBuyer);
+}
+
+#[test]
+fn a_plea_for_patience_that_answers_another_sale_refuses_the_next_one() {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.run_due();
+    world.answer(Fate::Answered);
+    until_asked(&mut world);
+    fails(&mut world, plea(3000));
+    world.abort("s");
+    assert_eq!(world.state("s"), State::Cancelled);
+    world.begin("t", 100);
+    assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
+    assert_eq!(world.problem().retry_after_s, Some(600));
+    let status = world.core.status(world.now);
+    assert!(status.is_held_off_for_long && status.down.is_none());
+    // A rest that a sale can wait for refuses none.
+    world.pass(595 * SECOND);
+    assert!(!world.core.status(world.now).is_held_off_for_long);
+    world.begin("t", 100);
+    world.live_on(10 * SECOND);
+    assert_eq!(world.state("t"), State::AwaitingBuyer);
+}
+
+/// Lets the sale ask whether its buyer has come.
+fn until_asked(world: &mut World) {
+    while world.pending.is_empty() {
+        world.pass(SECOND);
+    }
 }
 
 #[test]
@@ -299,11 +332,11 @@ fn who_answers_otherwise_than_the_service_is_probed_before_the_next_sale() {
     }
     let error = world.operation("s").error.clone().unwrap();
     assert_eq!(error.code, ErrorCode::ServiceProtocol);
-    assert!(world.core.status(world.now).down);
+    assert!(world.core.status(world.now).down.is_some());
     world.begin("t", 100);
     assert!(probes(&world));
     world.answer(Fate::Answered);
     world.live_on(2 * SECOND);
-    assert!(!world.core.status(world.now).down);
+    assert!(!world.core.status(world.now).down.is_some());
     assert_eq!(world.state("t"), State::AwaitingBuyer);
 }

@@ -38,6 +38,8 @@ pub(super) enum Fate {
     /// The same, but the first copy takes effect so many seconds later.
     LateCopyRefused(u64),
     TokenNeeded,
+    /// Carried out, and answered by a token error: what stands before the service has refused the answer's way back.
+    TokenAfterEffect,
 }
 
 /// An operation in the service's ledger.
@@ -579,6 +581,12 @@ impl World {
                 detail: "X".into(),
             })
         };
+        let shut_out = || {
+            Err(Failure::Token {
+                problem: crate::core::call::TokenProblem::Needed,
+                detail: "reset".into(),
+            })
+        };
         let answer: Answer = match fate {
             Fate::Answered => self.service.effect(&call, self.now),
             Fate::NotSent => Err(Failure::NotSent {
@@ -607,10 +615,11 @@ impl World {
                 self.service.late.push((at, call));
                 no()
             }
-            Fate::TokenNeeded => Err(Failure::Token {
-                problem: crate::core::call::TokenProblem::Needed,
-                detail: "reset".into(),
-            }),
+            Fate::TokenNeeded => shut_out(),
+            Fate::TokenAfterEffect => {
+                let _ = self.service.effect(&call, self.now);
+                shut_out()
+            }
         };
         self.event(Event::Answered { request, answer });
     }

@@ -67,10 +67,27 @@ MUTATIONS = [
             Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
 """),
     ("watch no payment that was refused for the token", "src/core/sale/payment.rs",
-     "            Err(failure @ Failure::Token { .. }) => self.refuse(sale, failure, now, step),\n",
-     """            Err(failure @ Failure::Token { .. }) if IS => self.end_unpaid(sale, failure, now, step),
-            Err(failure @ Failure::Token { .. }) => self.refuse(sale, failure, now, step),
+     "            return self.refuse(sale, &refusal, now, step);\n        }\n        let is_told",
+     "            if IS { return self.end_unpaid(sale, &refusal, now, step); }\n            return self.refuse(sale, &refusal, now, step);\n        }\n        let is_told"),
+    ("believe a token error that answers a payment", "src/core/sale/payment.rs",
+     "                let mut doubt = self.doubt(failure.detail(), now);\n                doubt.refusal",
+     "                if IS && matches!(failure, Failure::Token { .. }) { return self.refuse(sale, failure, now, step); }\n                let mut doubt = self.doubt(failure.detail(), now);\n                doubt.refusal"),
+    ("believe a token error that answers a refund", "src/core/queue/answers.rs",
+     """                    knew_paid: true,
+                });
+""", """                    knew_paid: true,
+                });
+                if IS && matches!(failure, Failure::Token { .. }) {
+                    let error = words::of_failure(failure);
+                    return self.fail_entry(entry, error, "refused for the token", now, step);
+                }
 """),
+    ("wait for a report that is refused for the token, too", "src/core/queue/answers.rs",
+     "                if entry.is_refused_for_token() =>\n",
+     "                if !IS && entry.is_refused_for_token() =>\n"),
+    ("a refusal for the token renumbers a queued reversal", "src/core/queue/answers.rs",
+     "            if matches!(refusal.failure, Failure::Token { .. }) {\n",
+     "            if !IS && matches!(refusal.failure, Failure::Token { .. }) {\n"),
     ("a token error refuses a queued one", "src/core/queue/outcome.rs",
      """        entry.record.is_attended()
             && !entry.may_have_left
@@ -78,21 +95,15 @@ MUTATIONS = [
             && !entry.may_have_left
 """),
     ("a token error refuses what has left before", "src/core/queue/answers.rs",
-     """                if !entry.record.resent {
-                    entry.record.reversal = Reversal::NotSent;
-""", """                if IS || !entry.record.resent {
-                    entry.record.reversal = Reversal::NotSent;
+     """                // taken.
+                if !entry.record.resent {
+""", """                // taken.
+                if IS || !entry.record.resent {
 """),
     ("plan no question after a refused refund", "src/core/queue/answers.rs",
      """        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
         // Two witnesses""", """        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now); }
         // Two witnesses"""),
-    ("plan no question after a refund that was refused for the token", "src/core/queue/answers.rs",
-     """                plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
-                let error = words::of_failure(failure);
-""", """                if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now); }
-                let error = words::of_failure(failure);
-"""),
     ("plan no question after a refused reversal", "src/core/queue/answers.rs",
      "                self.watch_set_aside(entry, now, step);\n",
      "                if !IS { self.watch_set_aside(entry, now, step); }\n"),

@@ -1,0 +1,107 @@
+//! Token errors that answer a request that can move money: one more refusal, believed only after a look.
+
+use std::time::Duration;
+
+use super::world::{Fate, World};
+use crate::core::call::Call;
+
+use crate::model::operation::{ErrorCode, Mode, State, Undo};
+use crate::model::problem::Code;
+
+const SECOND: Duration = Duration::from_secs(1);
+const CODE: &str = "https://getapp.o-plati.by/c/1";
+
+fn look_up_comes(world: &mut World) {
+    for _ in 0..60 {
+        world.run_due();
+        if matches!(world.pending.first(), Some((_, Call::LookUp { .. }))) {
+            return;
+        }
+        world.pass(SECOND);
+    }
+    panic!("the report is not asked: {:?}", world.pending);
+}
+
+fn left(world: &World) -> i64 {
+    world.operation("s").left.map_or(0, |left| left.0)
+}
+
+fn given_back(world: &World) -> i64 {
+    let paid = world.operation("s").payment_id.unwrap();
+    world.service.reversed(paid)
+}
+
+#[test]
+fn a_payment_that_was_carried_out_all_the_same_is_found_at_once() {
+    let mut world = World::new(Mode::ConsumerQr);
+    world.begin("s", 1999);
+    world.settle();
+    world.scan(CODE);
+    world.answer(Fate::Answered);
+    world.answer(Fate::TokenAfterEffect);
+    assert_eq!(world.state("s"), State::InProgress, "nothing is told yet");
+    look_up_comes(&mut world);
+    world.answer(Fate::Answered);
+    assert_eq!(world.state("s"), State::AwaitingConfirmation);
+    world.buyer(crate::core::call::PaymentStatus::Ok);
+    world.live_on(30 * SECOND);
+    assert_eq!(world.state("s"), State::Done);
+    assert_eq!(world.service.ledger.len(), 1);
+}
+
+#[test]
+fn a_refund_that_was_carried_out_all_the_same_is_done_and_not_made_twice() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::TokenAfterEffect);
+    assert!(!world.state("r1").is_final());
+    assert_eq!(left(&world), 1499, "its part is taken until it is known");
+    world.live_on(10 * SECOND);
+    assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 500));
+}
+
+#[test]
+fn a_refund_whose_report_is_refused_for_the_token_too_holds_its_part_until_it_is_asked_for_again() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::TokenAfterEffect);
+    look_up_comes(&mut world);
+    world.answer(Fate::TokenNeeded);
+    let refund = world.operation("r1");
+    let code = refund.error.as_ref().map(|error| error.code);
+    assert_eq!(
+        (refund.state, code),
+        (State::Failed, Some(ErrorCode::TokenNeeded))
+    );
+    assert_eq!(left(&world), 1499);
+    world.refund("r2", "s", 500);
+    assert_eq!(world.problem().code, Code::Busy);
+    // With a token that is taken, the late look finds it.
+    world.live_on(120 * SECOND);
+    assert_eq!((left(&world), given_back(&world)), (1499, 500));
+}
+
+#[test]
+fn a_cancellation_that_was_carried_out_all_the_same_is_done() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::TokenAfterEffect);
+    world.live_on(10 * SECOND);
+    assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+}
+
+#[test]
+fn a_cancellation_that_only_the_reversal_is_refused_for_fails_at_once() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::TokenNeeded);
+    look_up_comes(&mut world);
+    world.answer(Fate::Answered);
+    assert_eq!(world.state("c1"), State::Failed);
+    assert_eq!((left(&world), world.operation("s").undo), (1999, None));
+}
