@@ -19,6 +19,7 @@ use super::access::Caller;
 use super::answer::{invalid, not_found, query};
 use super::notices::{Missed, Notice, TraceKind};
 use super::page::pixel_size;
+use super::pages::{PagePlace, Pages};
 use super::seats::Sitter;
 use crate::devices::display::{Hidden, Viewer, Watching};
 use crate::model::problem::{Code, Problem};
@@ -35,8 +36,6 @@ const BACKLOG: usize = 1024;
 
 /// Listeners at the same time: each costs memory for what it has not taken yet.
 const MAX_LISTENERS: usize = 256;
-/// The same for the buyer's page, which needs no token.
-const MAX_PAGES: usize = 8;
 /// The same for windows: pages must not take their places.
 const MAX_WINDOWS: usize = 4;
 
@@ -44,7 +43,7 @@ const MAX_WINDOWS: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     events: Arc<Semaphore>,
-    pages: Arc<Semaphore>,
+    pages: Pages,
     windows: Arc<Semaphore>,
 }
 
@@ -52,7 +51,7 @@ impl Places {
     pub(super) fn new() -> Places {
         Places {
             events: Arc::new(Semaphore::new(MAX_LISTENERS)),
-            pages: Arc::new(Semaphore::new(MAX_PAGES)),
+            pages: Pages::default(),
             windows: Arc::new(Semaphore::new(MAX_WINDOWS)),
         }
     }
@@ -184,7 +183,7 @@ pub(super) struct ViewerQuery {
     responses((status = 200, content_type = "text/event-stream", description = "Events scene, with the picture's number; before them, for a window, one event window with its own number"),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "invalid: no such size of a window"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "forbidden: windows come over the socket"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many pages or windows; not_configured: oplati.conf names no window")))]
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many windows; not_configured: oplati.conf names no window")))]
 pub(super) async fn get_display_events(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -197,7 +196,8 @@ pub(super) async fn get_display_events(
     let mut stop = api.stop;
     let window = watching.1.window();
     tokio::spawn(async move {
-        let _watches = (watching, sitter.waits());
+        let (place, _watching) = watching;
+        let _waits = sitter.waits();
         if let Some(number) = window {
             let event = Event::default().event("window").data(number.to_string());
             if sender.send(Ok(event)).await.is_err() {
@@ -214,6 +214,7 @@ pub(super) async fn get_display_events(
                 _ = stop.changed() => return,
                 () = sender.closed() => return,
                 () = sitter.must_go() => return,
+                () = place.must_go() => return,
                 changed = numbers.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(HEARTBEAT) => {}
             }
@@ -222,17 +223,36 @@ pub(super) async fn get_display_events(
     Ok(stream(receiver))
 }
 
+/// The place of a page or of a window.
+enum ViewerPlace {
+    Page(PagePlace),
+    /// Only held.
+    Window(
+        #[expect(dead_code, reason = "it is free again when it is dropped")] OwnedSemaphorePermit,
+    ),
+}
+
+impl ViewerPlace {
+    /// Waits until another needs it; for a window, for ever.
+    async fn must_go(&self) {
+        match self {
+            ViewerPlace::Page(place) => place.must_go().await,
+            ViewerPlace::Window(_) => std::future::pending().await,
+        }
+    }
+}
+
 /// A place, and the count in health.
 fn enter(
     api: &Api,
     caller: Caller,
     query: &ViewerQuery,
-) -> Result<(OwnedSemaphorePermit, Watching), Problem> {
-    let (places, viewer) = match query {
+) -> Result<(ViewerPlace, Watching), Problem> {
+    let (place, viewer) = match query {
         ViewerQuery {
             window_width: None,
             window_height: None,
-        } => (&api.places.pages, Viewer::Page),
+        } => (ViewerPlace::Page(api.places.pages.enter()), Viewer::Page),
         ViewerQuery {
             window_width,
             window_height,
@@ -245,10 +265,11 @@ fn enter(
                 ));
             }
             let size = pixel_size(*window_width, *window_height)?;
-            (&api.places.windows, Viewer::Window(size))
+            let place = Arc::clone(&api.places.windows).try_acquire_owned();
+            let place = ViewerPlace::Window(place.map_err(|_| full())?);
+            (place, Viewer::Window(size))
         }
     };
-    let place = Arc::clone(places).try_acquire_owned().map_err(|_| full())?;
     let watching = api.till.frame.enter(viewer).ok_or_else(|| {
         Problem::new(
             Code::NotConfigured,

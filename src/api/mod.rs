@@ -17,6 +17,7 @@ pub mod notices;
 mod openapi;
 mod pace;
 pub(crate) mod page;
+mod pages;
 mod patient;
 mod routes;
 mod seats;

@@ -66,6 +66,9 @@ pub use process::run;
 const COMMANDS: usize = 64;
 /// Answers of the service and scans that may wait for the core.
 const INBOUND: usize = 256;
+/// Threads that touch files stay for good: to begin one may fail when the till is short of memory or of processes, and
+/// the calls that need it would fail with it. A year is longer than any daemon runs.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A part that is told to stop gets this time.
 const PART_END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a part that is told to stop is looked after.
@@ -580,8 +583,11 @@ fn start_http(
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .thread_keep_alive(THREAD_KEEP_ALIVE)
         .build()
         .map_err(system)?;
+    // The first thread that touches files is there before the system may have none to give.
+    runtime.spawn_blocking(|| {});
     let handle = runtime.handle().clone();
     let (ready, is_ready) = sync_channel(1);
     let thread = spawn("oplati-http", move || {

@@ -111,6 +111,8 @@ struct Signals {
     quit: Signal,
     hangup: Signal,
     user: [Signal; 2],
+    /// Never comes as an order: caught, so that a limit on the size of files is an error of writing, and no death.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -124,6 +126,7 @@ impl Signals {
                 signal(SignalKind::user_defined1())?,
                 signal(SignalKind::user_defined2())?,
             ],
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

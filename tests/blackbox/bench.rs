@@ -60,8 +60,11 @@ impl Process {
 
     /// SIGTERM or SIGINT.
     pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, signal).unwrap();
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
+    pub fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.0)
     }
 
     pub fn exit_code(&mut self) -> Option<i32> {

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -319,6 +320,115 @@ fn listeners_without_end_and_bodies_that_never_come_shut_nobody_out() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(till.begin("s-1", 100).0, 201);
     drop((pages, slow));
+}
+
+/// A user whom no machine has: root itself is never out of processes.
+const NOBODYS_ID: u32 = 64_321;
+
+#[test]
+fn calls_are_answered_though_the_system_gives_no_new_thread() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let mut daemon = till.verb(&["daemon"]);
+    if rustix::process::geteuid().is_root() {
+        // The built program may lie where that user may not look.
+        let program = till.path("oplati");
+        std::fs::copy(daemon.get_program(), &program).unwrap();
+        let owner = format!("{NOBODYS_ID}:{NOBODYS_ID}");
+        let given = Command::new("chown")
+            .args(["-R", &owner])
+            .arg(till.path(""))
+            .status();
+        assert!(given.unwrap().success());
+        let args: Vec<_> = daemon.get_args().map(ToOwned::to_owned).collect();
+        daemon = Command::new(program);
+        daemon.args(args).uid(NOBODYS_ID).gid(NOBODYS_ID);
+    }
+    let quiet = daemon
+        .env_remove("NOTIFY_SOCKET")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    till.adopt(quiet.spawn().unwrap());
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    // By default a thread without work ends after ten seconds.
+    std::thread::sleep(Duration::from_secs(11));
+    // The owner of a process may limit it; root itself needs a right that a container may not have.
+    let pid = till.daemon().pid().as_raw_nonzero().to_string();
+    let mut limit = Command::new("prlimit");
+    limit.args(["--pid", &pid, "--nproc=1:1"]);
+    if rustix::process::geteuid().is_root() {
+        limit.uid(NOBODYS_ID).gid(NOBODYS_ID);
+    }
+    assert!(limit.status().unwrap().success());
+    for path in [
+        "/v1/health",
+        "/v1/operations",
+        "/v1/operations/s-1",
+        "/v1/queue",
+    ] {
+        assert_eq!(till.ask("GET", path, json!(null)).0, 200, "{path}");
+    }
+}
+
+#[test]
+fn the_newest_page_of_the_buyer_always_has_a_place() {
+    let sim = Sim::start(None);
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let till = Till::started(
+        &sim.url,
+        2,
+        &format!("[Display]\ndevice = web\n[Till]\nlisten = 127.0.0.1:{port}\n"),
+    );
+    let open = || {
+        let mut page = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        page.set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        write!(
+            page,
+            "GET /display/events HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut head = [0; 12];
+        page.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        page
+    };
+    let mut strangers: Vec<TcpStream> = (0..8).map(|_| open()).collect();
+    let shop = open();
+    // The oldest has gone for it, and nobody else.
+    let mut rest = Vec::new();
+    strangers[0].read_to_end(&mut rest).unwrap();
+    let (_, health) = till.ask("GET", "/v1/health", json!(null));
+    assert_eq!(health["devices"][1]["state"], "connected", "{health}");
+    drop(shop);
+}
+
+#[test]
+fn a_daemon_that_may_not_write_large_files_refuses_and_lives() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "");
+    let limit = Rlimit {
+        current: Some(4096),
+        maximum: Some(4096),
+    };
+    let pid = till.daemon().pid();
+    prlimit(Some(pid), Resource::Fsize, limit).unwrap();
+    let refused = wait_for("a refusal", || {
+        let (status, problem) = till.begin(&format!("s-{}", till.log().len()), 100);
+        (status == 507).then_some(problem)
+    });
+    assert_eq!(refused["code"], "storage");
+    assert_eq!(
+        till.ask("GET", "/v1/health", json!(null)).1["status"],
+        "blocked"
+    );
+    till.daemon().signal(Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
 }
 
 #[test]
