@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::clock::{Now, minsk};
 use crate::core::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
-use crate::core::event::{Facts, Reply, RequestId, Step, Ticket};
+use crate::core::event::{Facts, Reply, RequestId, Ticket, Turn};
 use crate::core::question_clock::Subject;
 use crate::core::record::{BuyerRequest, Record};
 use crate::core::{Core, shift, validate, words};
@@ -68,22 +68,22 @@ enum Asking {
 }
 
 impl Core {
-    pub(super) fn ask(&mut self, asked: Asked, now: Now, step: &mut Step) {
+    pub(super) fn ask(&mut self, asked: Asked, turn: &mut Turn) {
         let ticket = asked.ticket;
         let checked = validate::id(&asked.id)
             .and_then(|()| validate::wish(&asked.wish, self.settings.valutcode));
         if let Err(problem) = checked {
-            return step.reply(ticket, Reply::Begun(Err(problem)));
+            return turn.reply(ticket, Reply::Begun(Err(problem)));
         }
         if let Some(existing) = &asked.existing {
-            let answer = self.repeated(existing, &asked.wish, now);
-            return step.reply(ticket, Reply::Begun(answer));
+            let answer = self.repeated(existing, &asked.wish, turn.now);
+            return turn.reply(ticket, Reply::Begun(answer));
         }
         if let Some(admission) = &mut self.admission
             && admission.wants.id == asked.id
         {
             if admission.wants.wish != asked.wish {
-                return step.reply(ticket, Reply::Begun(Err(other_content())));
+                return turn.reply(ticket, Reply::Begun(Err(other_content())));
             }
             if admission.wants.tickets.len() < MAX_TICKETS {
                 return admission.wants.tickets.push(ticket);
@@ -94,7 +94,7 @@ impl Core {
             .may_begin(&asked)
             .and_then(|()| self.check_target(&asked.wish, &asked.facts));
         if let Err(problem) = allowed {
-            return step.reply(ticket, Reply::Begun(Err(problem)));
+            return turn.reply(ticket, Reply::Begun(Err(problem)));
         }
         let granted = Granted {
             tickets: vec![ticket],
@@ -102,7 +102,7 @@ impl Core {
             wish: asked.wish,
             facts: asked.facts,
         };
-        self.admit(granted, now, step);
+        self.admit(granted, turn);
     }
 
     fn may_begin(&self, asked: &Asked) -> Result<(), Problem> {
@@ -173,19 +173,19 @@ impl Core {
         }
     }
 
-    fn admit(&mut self, wants: Granted, now: Now, step: &mut Step) {
+    fn admit(&mut self, wants: Granted, turn: &mut Turn) {
         if matches!(wants.wish, Wish::Cancellation(_)) {
-            return self.begin(wants, None, now, step);
+            return self.begin(wants, None, turn);
         }
-        if self.is_held_off_for_long(now) {
-            return wants.refuse(&self.unavailable(now), step);
+        if self.is_held_off_for_long(turn.now) {
+            return wants.refuse(&self.unavailable(turn.now), turn);
         }
         if wants.mode(self.settings.mode).is_some() {
-            self.asked_at = now.mono;
+            self.asked_at = turn.now.mono;
         }
         let queued = self.blocking_entries().next().is_some();
         let mut admission = Admission {
-            until: now.mono,
+            until: turn.now.mono,
             asking: Asking::Nothing,
             probed: false,
             refused: None,
@@ -198,24 +198,24 @@ impl Core {
             None => PROBE_TRY,
         };
         if queued {
-            self.wake_entries(now);
-        } else if self.down.is_some() || self.clock_is_doubtful(now) {
-            return self.probe(admission, now, step);
+            self.wake_entries(turn.now);
+        } else if self.down.is_some() || self.clock_is_doubtful(turn.now) {
+            return self.probe(admission, turn);
         } else if admission.foreign_payment().is_none() {
-            return self.begin(admission.wants, None, now, step);
+            return self.begin(admission.wants, None, turn);
         }
         self.admission = Some(admission);
     }
 
     /// Asks the service whether it is there, and for its time.
-    fn probe(&mut self, mut admission: Admission, now: Now, step: &mut Step) {
-        if self.questions.free_at(&[]) > now.mono {
+    fn probe(&mut self, mut admission: Admission, turn: &mut Turn) {
+        if self.questions.free_at(&[]) > turn.now.mono {
             // The service has asked for patience, which a probe obeys, too.
-            let problem = self.unavailable(now);
-            return admission.wants.refuse(&problem, step);
+            let problem = self.unavailable(turn.now);
+            return admission.wants.refuse(&problem, turn);
         }
-        let shift = shift::of_day(now.wall);
-        let request = self.request(&admission.wants.id, Call::Probe { shift }, step);
+        let shift = shift::of_day(turn.now.wall);
+        let request = self.request(&admission.wants.id, Call::Probe { shift }, turn);
         admission.asking = Asking::Probe(request);
         admission.probed = true;
         self.admission = Some(admission);
@@ -305,19 +305,19 @@ impl Core {
     }
 
     /// Whether an operation was begun.
-    pub(super) fn admission_tick(&mut self, now: Now, step: &mut Step) -> bool {
+    pub(super) fn admission_tick(&mut self, turn: &mut Turn) -> bool {
         let Some(mut admission) = self.admission.take() else {
             return false;
         };
-        let free = self.verification_due_at(&admission) <= now.mono;
+        let free = self.verification_due_at(&admission) <= turn.now.mono;
         let moves = free && self.admission_moves(&admission);
         if let Some(problem) = admission.refused.take() {
-            admission.wants.refuse(&problem, step);
+            admission.wants.refuse(&problem, turn);
             return false;
         }
-        if !moves && admission.until <= now.mono {
-            let problem = self.unavailable(now);
-            admission.wants.refuse(&problem, step);
+        if !moves && admission.until <= turn.now.mono {
+            let problem = self.unavailable(turn.now);
+            admission.wants.refuse(&problem, turn);
             return false;
         }
         if !moves {
@@ -326,13 +326,13 @@ impl Core {
         }
         // "A clock earlier than the newest journal entry makes a `PUT` probe first; only one that stays
         // unconfirmed is refused."
-        if self.clock_is_doubtful(now) && !admission.probed {
-            admission.until = now.mono + PROBE_TRY;
-            self.probe(admission, now, step);
+        if self.clock_is_doubtful(turn.now) && !admission.probed {
+            admission.until = turn.now.mono + PROBE_TRY;
+            self.probe(admission, turn);
             return false;
         }
-        if self.clock_is_doubtful(now) && admission.wants.relies_on_clock() {
-            admission.wants.refuse(&clock_behind(), step);
+        if self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {
+            admission.wants.refuse(&clock_behind(), turn);
             return false;
         }
         let known = match &admission.asking {
@@ -342,9 +342,9 @@ impl Core {
         if let (Some(payment_id), None) = (admission.foreign_payment(), &known) {
             let subjects = vec![Subject::Payment(payment_id)];
             let call = Call::Payment { payment_id };
-            let request = self.question(&admission.wants.id, call, subjects, now, step);
+            let request = self.question(&admission.wants.id, call, subjects, turn);
             admission.asking = Asking::Payment(request);
-            admission.until = now.mono + VERIFY_TRY;
+            admission.until = turn.now.mono + VERIFY_TRY;
             self.admission = Some(admission);
             return false;
         }
@@ -354,24 +354,24 @@ impl Core {
             .check_target(&wants.wish, &wants.facts)
             .and_then(|()| self.check_payment(&wants, known.as_ref()));
         if let Err(problem) = checked {
-            wants.refuse(&problem, step);
+            wants.refuse(&problem, turn);
             return false;
         }
-        self.begin(wants, known, now, step);
+        self.begin(wants, known, turn);
         true
     }
 
-    fn begin(&mut self, wants: Granted, known: Option<PaymentInfo>, now: Now, step: &mut Step) {
+    fn begin(&mut self, wants: Granted, known: Option<PaymentInfo>, turn: &mut Turn) {
         match &wants.wish {
             Wish::Sale(sale) => {
                 let request = BuyerRequest::Sale(sale.clone());
-                self.begin_sale(&wants.tickets, wants.id, request, now, step);
+                self.begin_sale(&wants.tickets, wants.id, request, turn);
             }
             Wish::Card(card) => {
                 let request = BuyerRequest::Card(card.clone());
-                self.begin_sale(&wants.tickets, wants.id, request, now, step);
+                self.begin_sale(&wants.tickets, wants.id, request, turn);
             }
-            Wish::Refund(_) | Wish::Cancellation(_) => self.begin_entry(wants, known, now, step),
+            Wish::Refund(_) | Wish::Cancellation(_) => self.begin_entry(wants, known, turn),
         }
     }
 
@@ -410,9 +410,9 @@ impl Granted {
         }
     }
 
-    fn refuse(self, problem: &Problem, step: &mut Step) {
+    fn refuse(self, problem: &Problem, turn: &mut Turn) {
         for ticket in self.tickets {
-            step.reply(ticket, Reply::Begun(Err(problem.clone())));
+            turn.reply(ticket, Reply::Begun(Err(problem.clone())));
         }
     }
 }

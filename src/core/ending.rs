@@ -6,7 +6,7 @@ use crate::base::clock::Now;
 use crate::base::secret::Secret;
 use crate::core::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 use crate::core::entry::LiveEntry;
-use crate::core::event::{RequestId, Step};
+use crate::core::event::{RequestId, Step, Turn};
 use crate::core::queue::plan_rechecks_of_refusal;
 use crate::core::record::{Ending, Record, SaleRecord};
 use crate::core::sale::{LiveSale, Phase};
@@ -37,10 +37,9 @@ impl Core {
         state: State,
         error: Option<OperationError>,
         what: &str,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
-        sale.set_state(state, now);
+        sale.set_state(state, turn.now);
         if let Some(error) = &error {
             sale.record.operation.message.clone_from(&error.message);
             // What answers otherwise than the service does, a router's login page or a proxy, is not the service:
@@ -53,26 +52,25 @@ impl Core {
             }
         }
         sale.record.operation.error = error;
-        self.note_witness(&sale.record, now);
+        self.note_witness(&sale.record, turn.now);
         for late in self.late.values_mut() {
             if late.operation.id == sale.record.operation.id {
                 late.clone_from(&sale.record);
             }
         }
-        step.write_sale(&mut sale.record, what);
-        self.show_result(final_scene(&sale.record), now, step);
+        turn.write_sale(&mut sale.record, what);
+        self.show_result(final_scene(&sale.record), turn);
     }
 
     /// The sale ends, and no payment was made.
-    pub(super) fn fail(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
+    pub(super) fn fail(&mut self, sale: LiveSale, failure: &Failure, turn: &mut Turn) {
         let error = words::of_failure(failure);
         self.finish(
             sale,
             State::Failed,
             Some(error),
             "failed before a payment was made",
-            now,
-            step,
+            turn,
         );
     }
 
@@ -82,8 +80,7 @@ impl Core {
         mut sale: LiveSale,
         lost_at: Duration,
         error: OperationError,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         sale.record.operation.undo = Some(Undo::Pending);
         let id = sale.record.operation.id.clone();
@@ -92,14 +89,13 @@ impl Core {
             State::Failed,
             Some(error),
             "released with an undoing",
-            now,
-            step,
+            turn,
         );
-        let Some(Record::Sale(record)) = step.written(&id).cloned() else {
+        let Some(Record::Sale(record)) = turn.written(&id).cloned() else {
             return;
         };
-        let mut entry = self.new_own(&record, lost_at, now);
-        step.write_entry(&mut entry.record, "queued");
+        let mut entry = self.new_own(&record, lost_at, turn.now);
+        turn.write_entry(&mut entry.record, "queued");
         if entry.foreign {
             self.foreign.push(entry.record.operation.id.clone());
         }
@@ -113,17 +109,16 @@ impl Core {
         &mut self,
         sale: &SaleRecord,
         info: &PaymentInfo,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         if self.is_undone_already(info) {
             return;
         }
-        let mut entry = self.new_own(sale, now.mono, now);
+        let mut entry = self.new_own(sale, turn.now.mono, turn.now);
         // The sale's own books do not change by it.
         entry.record.operation.of = None;
         entry.record.target.payment_id = Some(info.payment_id);
-        self.queue_second_undoing(entry, &sale.operation.id, step);
+        self.queue_second_undoing(entry, &sale.operation.id, turn);
     }
 
     /// The same for what an undoing finds under its number when it finds its own payment there: "a second live
@@ -132,8 +127,7 @@ impl Core {
         &mut self,
         undoing: &LiveEntry,
         rows: &[PaymentInfo],
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let target = &undoing.record.target;
         let is_other =
@@ -142,10 +136,10 @@ impl Core {
             if self.is_undone_already(other) {
                 continue;
             }
-            let entry = self.new_own_beside(undoing, other.payment_id, now);
+            let entry = self.new_own_beside(undoing, other.payment_id, turn.now);
             let operation = &undoing.record.operation;
             let beside = operation.of.as_ref().unwrap_or(&operation.id);
-            self.queue_second_undoing(entry, beside, step);
+            self.queue_second_undoing(entry, beside, turn);
         }
     }
 
@@ -157,11 +151,11 @@ impl Core {
             || self.entries.iter().any(is_known)
     }
 
-    fn queue_second_undoing(&mut self, mut entry: LiveEntry, beside: &str, step: &mut Step) {
+    fn queue_second_undoing(&mut self, mut entry: LiveEntry, beside: &str, turn: &mut Turn) {
         self.seconds.extend(entry.record.target.payment_id);
         let what = "a second payment under the number of a sale";
-        step.write_entry(&mut entry.record, what);
-        step.alarm(
+        turn.write_entry(&mut entry.record, what);
+        turn.alarm(
             &entry.record.operation.id,
             format!(
                 "the service has a second payment under the number of {beside}, and it is reversed"
@@ -173,30 +167,30 @@ impl Core {
     /// The sale is over without a payment, as far as the journal knows, but another copy of its request may have
     /// been carried out, or the disk may have lost that it was sent. The number is asked for again, as one that
     /// was absent is, and the sale learns what is found.
-    pub(super) fn watch_end(&mut self, id: &str, what: &str, now: Now, step: &mut Step) {
-        let Some(Record::Sale(record)) = step.written(id).cloned() else {
+    pub(super) fn watch_end(&mut self, id: &str, what: &str, turn: &mut Turn) {
+        let Some(Record::Sale(record)) = turn.written(id).cloned() else {
             return;
         };
-        let mut entry = self.new_own(&record, now.mono, now);
-        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
-        self.watch(entry, what, now, step);
+        let mut entry = self.new_own(&record, turn.now.mono, turn.now);
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
+        self.watch(entry, what, turn);
         self.held.insert(id.to_owned(), Record::Sale(record));
     }
 
     /// A number under which nothing was sent, as far as the journal knows, is asked for again later. The
     /// sale goes on without it, so what is found under it is brought back and changes nothing of the sale.
-    pub(super) fn watch_number(&mut self, sale: &SaleRecord, now: Now, step: &mut Step) {
-        let mut entry = self.new_own(sale, now.mono, now);
+    pub(super) fn watch_number(&mut self, sale: &SaleRecord, turn: &mut Turn) {
+        let mut entry = self.new_own(sale, turn.now.mono, turn.now);
         entry.record.operation.of = None;
-        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
         let what = "a number from before a restart is asked for again later";
-        self.watch(entry, what, now, step);
+        self.watch(entry, what, turn);
     }
 
     /// The report shows the payment of a sale that was told as not paid, though nothing was ever undone of
     /// it: no final status stays ("What nothing may assume"). It is asked for at once, and reversed if it is
     /// there.
-    pub(super) fn recheck_sale(&mut self, sale: SaleRecord, now: Now, step: &mut Step) {
+    pub(super) fn recheck_sale(&mut self, sale: SaleRecord, turn: &mut Turn) {
         let operation = &sale.operation;
         let is_unpaid = operation.state.is_final() && operation.state != State::Done;
         let is_ours = self.settings.account.as_ref() == Some(&sale.account);
@@ -207,20 +201,20 @@ impl Core {
         if operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {
             return;
         }
-        let mut entry = self.new_own(&sale, now.mono, now);
-        entry.record.rechecks = vec![now.wall];
+        let mut entry = self.new_own(&sale, turn.now.mono, turn.now);
+        entry.record.rechecks = vec![turn.now.wall];
         self.hold(Record::Sale(Box::new(sale)));
         let what = "a payment that took nothing is reported paid, and asked for again";
-        self.watch(entry, what, now, step);
+        self.watch(entry, what, turn);
     }
 
     /// An undoing that has nothing to undo, as far as anybody knows, and asks for its number again.
-    fn watch(&mut self, mut entry: LiveEntry, what: &str, now: Now, step: &mut Step) {
+    fn watch(&mut self, mut entry: LiveEntry, what: &str, turn: &mut Turn) {
         entry.record.operation.undo = Some(Undo::Done);
         entry.record.next_try = None;
-        entry.set(State::Done, words::NOTHING_TO_UNDO, now);
-        step.write_entry(&mut entry.record, what);
-        entry.plan_recheck(now);
+        entry.set(State::Done, words::NOTHING_TO_UNDO, turn.now);
+        turn.write_entry(&mut entry.record, what);
+        entry.plan_recheck(turn.now);
         self.entries.push(entry);
     }
 
@@ -231,32 +225,31 @@ impl Core {
         sale: &mut LiveSale,
         payment_id: i64,
         ending: Ending,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         sale.record.ending = Some(ending);
         sale.record.operation.payment_id = Some(payment_id);
         sale.record.operation.undo = Some(Undo::Pending);
-        sale.set(State::InProgress, words::CANCELLING, now);
+        sale.set(State::InProgress, words::CANCELLING, turn.now);
         sale.phase = Phase::Undoing {
             ending,
-            until: now.mono + self.patience(),
+            until: turn.now.mono + self.patience(),
         };
-        step.write_sale(
+        turn.write_sale(
             &mut sale.record,
             match ending {
                 Ending::Abort => "aborted by the cashier, being reversed",
                 Ending::Expiry => "nobody confirmed in time, being reversed",
             },
         );
-        step.show(Scene::Checking);
-        let entry = self.new_own(&sale.record, now.mono, now);
+        turn.show(Scene::Checking);
+        let entry = self.new_own(&sale.record, turn.now.mono, turn.now);
         self.entries.push(entry);
-        self.reverse_at_once(now, step);
+        self.reverse_at_once(turn);
     }
 
     /// `timeout` is over, the undoing goes on alone.
-    pub(super) fn release_attached(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+    pub(super) fn release_attached(&mut self, mut sale: LiveSale, turn: &mut Turn) {
         let id = sale.record.operation.id.clone();
         let entry = self.entries.iter().find(|entry| entry.undoes(&id));
         let detail = entry.and_then(|entry| entry.record.last_error.clone());
@@ -271,20 +264,13 @@ impl Core {
             State::Failed,
             Some(error),
             "released, its undoing goes on",
-            now,
-            step,
+            turn,
         );
-        self.hold_written(&id, step);
+        self.hold_written(&id, turn);
     }
 
     /// The undoing that a sale waited for is over.
-    pub(super) fn finish_attached(
-        &mut self,
-        sale: LiveSale,
-        ending: Ending,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(super) fn finish_attached(&mut self, sale: LiveSale, ending: Ending, turn: &mut Turn) {
         let mut sale = sale;
         sale.record.operation.undo = Some(Undo::Done);
         let id = sale.record.operation.id.clone();
@@ -293,14 +279,13 @@ impl Core {
             words::ended(ending),
             None,
             "the payment was seen undone",
-            now,
-            step,
+            turn,
         );
-        self.hold_written(&id, step);
+        self.hold_written(&id, turn);
     }
 
     /// The service refuses for good to reverse what a sale waits for.
-    pub(super) fn refuse_attached(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+    pub(super) fn refuse_attached(&mut self, mut sale: LiveSale, turn: &mut Turn) {
         sale.record.operation.undo = Some(Undo::SetAside);
         let id = sale.record.operation.id.clone();
         let error = OperationError {
@@ -315,10 +300,9 @@ impl Core {
             State::Failed,
             Some(error),
             "the reversal was refused",
-            now,
-            step,
+            turn,
         );
-        self.hold_written(&id, step);
+        self.hold_written(&id, turn);
     }
 
     /// From now on the entry tells the sale what becomes of it.

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::base::clock::Now;
 use crate::core::admission::Granted;
 use crate::core::call::{Failure, PaymentInfo, PaymentType};
-use crate::core::event::{Reply as TillReply, RequestId, Step};
+use crate::core::event::{Reply as TillReply, RequestId, Turn};
 use crate::core::question_clock::Subject;
 use crate::core::record::{
     Account, EntryRecord, EntryRequest, Record, Reversal, SaleRecord, Target,
@@ -405,8 +405,7 @@ impl Core {
         &mut self,
         wants: Granted,
         known: Option<PaymentInfo>,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let Some(account) = self.settings.account.clone() else {
             return;
@@ -416,11 +415,11 @@ impl Core {
         let old = self.take_set_aside(&wants, held.as_ref());
         let record = match (&wants.wish, held, old.as_ref()) {
             (Wish::Cancellation(request), Some(target), Some(old)) => {
-                self.repeated_record(wants.id.clone(), request, &target, &old.record, now)
+                self.repeated_record(wants.id.clone(), request, &target, &old.record, turn.now)
             }
             (Wish::Cancellation(request), Some(target), None) => {
                 let new = cancellation(wants.id.clone(), request, &target, account);
-                self.new_entry_record(new, now)
+                self.new_entry_record(new, turn.now)
             }
             (Wish::Refund(request), target, _) => {
                 let mode = self.settings.mode;
@@ -431,12 +430,12 @@ impl Core {
                     known,
                     account,
                     mode,
-                    now,
+                    turn.now,
                 );
                 if let (None, Some(present)) = (&request.receipt.shift, &self.own_shift) {
                     new.shift.clone_from(present);
                 }
-                self.new_entry_record(new, now)
+                self.new_entry_record(new, turn.now)
             }
             (Wish::Cancellation(_) | Wish::Sale(_) | Wish::Card(_), _, _) => return,
         };
@@ -444,7 +443,7 @@ impl Core {
             held: self.held.clone(),
             entry: old.as_ref().map(|old| old.record.clone()),
         });
-        self.enter(record, old, &wants, now, step);
+        self.enter(record, old, &wants, turn);
     }
 
     /// Journals the entry with what it takes from its target, and answers the till.
@@ -453,8 +452,7 @@ impl Core {
         mut record: EntryRecord,
         old: Option<LiveEntry>,
         wants: &Granted,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let waits = self.blocking_entries().next().is_some();
         // What repeats a set-aside entry owes what that one owed: nobody waits for it at the till, so it can
@@ -466,20 +464,19 @@ impl Core {
         }
         let (amount, is_refund) = (record.operation.amount, record.is_refund());
         let resumed = old.is_some() && record.reversal != Reversal::NotSent;
-        step.write_entry(&mut record, "asked for by the till");
+        turn.write_entry(&mut record, "asked for by the till");
         if let Some(mut old) = old {
             let reason = format!("repeated as {}", record.operation.id);
             old.record.settled = Some(reason.clone());
             old.record.rechecks.clear();
             old.record.next_try = None;
-            old.set(State::Failed, words::REPEATED, now);
-            step.write_entry(&mut old.record, reason);
+            old.set(State::Failed, words::REPEATED, turn.now);
+            turn.write_entry(&mut old.record, reason);
         }
         self.change_target(
             record.operation.of.as_deref(),
             "a reversal was asked for",
-            now,
-            step,
+            turn,
             |target| {
                 if !resumed {
                     take_from_left(target, amount);
@@ -489,15 +486,15 @@ impl Core {
                 }
             },
         );
-        step.creates = Some(record.operation.id.clone());
+        turn.creates = Some(record.operation.id.clone());
         for ticket in &wants.tickets {
             let answer = Ok((true, record.operation.clone()));
-            step.reply(*ticket, TillReply::Begun(answer));
+            turn.reply(*ticket, TillReply::Begun(answer));
         }
         if !waits {
             self.idle_at = None;
         }
-        let entry = self.live(record, now.mono, now);
+        let entry = self.live(record, turn.now.mono, turn.now);
         self.entries.push(entry);
     }
 
@@ -630,8 +627,8 @@ impl Core {
     }
 
     /// After a restart: every connection of the process before is closed by now, not earlier.
-    pub(super) fn restore_entry(&mut self, record: EntryRecord, now: Now, step: &mut Step) {
-        let mut entry = self.live(record, now.mono, now);
+    pub(super) fn restore_entry(&mut self, record: EntryRecord, turn: &mut Turn) {
+        let mut entry = self.live(record, turn.now.mono, turn.now);
         if entry.foreign && entry.record.is_live() {
             self.foreign.push(entry.record.operation.id.clone());
         }
@@ -641,12 +638,12 @@ impl Core {
         if let Some(since) = entry.record.errors_since {
             let spent = entry.record.operation.updated_at.duration_since(since);
             let spent = spent.max(SignedDuration::ZERO);
-            entry.record.errors_since = now.wall.checked_sub(spent).ok();
+            entry.record.errors_since = turn.now.wall.checked_sub(spent).ok();
         }
         let sent_refund = entry.record.is_refund() && entry.record.reversal != Reversal::NotSent;
         if sent_refund && entry.record.operation.state == State::InProgress {
-            entry.doubt(now);
-            step.write_entry(&mut entry.record, "in doubt after a restart");
+            entry.doubt(turn.now);
+            turn.write_entry(&mut entry.record, "in doubt after a restart");
         }
         self.entries.push(entry);
     }
@@ -658,10 +655,10 @@ impl Core {
     }
 
     /// What the buyer may see of an entry that stands before the cashier.
-    pub(super) fn show_for(&mut self, entry: &LiveEntry, scene: Scene, step: &mut Step) {
+    pub(super) fn show_for(&mut self, entry: &LiveEntry, scene: Scene, turn: &mut Turn) {
         if entry.record.is_attended() && self.sale.is_none() {
             self.idle_at = None;
-            step.show(scene);
+            turn.show(scene);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The core's two vocabularies: what happens to it, and what it wants done.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use crate::base::clock::{Now, ServiceClock};
@@ -301,6 +302,40 @@ impl Step {
     pub(crate) fn reply(&mut self, ticket: Ticket, reply: Reply) {
         let reply = Box::new(reply);
         self.effects.push(Effect::Reply { ticket, reply });
+    }
+}
+
+/// One event's turn: the time at which it comes, which is one for all of it, and the step that it makes.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) now: Now,
+    step: Step,
+}
+
+impl Turn {
+    pub(crate) fn new(now: Now) -> Turn {
+        Turn {
+            now,
+            step: Step::new(now),
+        }
+    }
+
+    pub(crate) fn into_step(self) -> Step {
+        self.step
+    }
+}
+
+impl Deref for Turn {
+    type Target = Step;
+
+    fn deref(&self) -> &Step {
+        &self.step
+    }
+}
+
+impl DerefMut for Turn {
+    fn deref_mut(&mut self) -> &mut Step {
+        &mut self.step
     }
 }
 

@@ -55,7 +55,7 @@ use crate::model::problem::{Code, Problem};
 
 use admission::Admission;
 use entry::LiveEntry;
-use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket};
+use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, Turn};
 use question_clock::{QuestionClock, Subject};
 use record::{EntryRecord, Record, SaleRecord};
 use repeats::Repeats;
@@ -178,8 +178,8 @@ impl Core {
             asked_at: Duration::ZERO,
             idle_at: None,
         };
-        let mut step = Step::new(now);
-        step.show(Scene::Idle);
+        let mut turn = Turn::new(now);
+        turn.show(Scene::Idle);
         for witness in &restored.witnesses {
             core.restore_witness(witness, now);
         }
@@ -187,19 +187,19 @@ impl Core {
             core.hold(target);
         }
         for entry in restored.entries {
-            core.restore_entry(entry, now, &mut step);
+            core.restore_entry(entry, &mut turn);
         }
         for sale in restored.sales {
-            core.restore_sale(sale, now, &mut step);
+            core.restore_sale(sale, &mut turn);
         }
-        core.note_writes(&step);
-        (core, step)
+        core.note_writes(&turn);
+        (core, turn.into_step())
     }
 
     /// Takes one event and says what is to be done.
     #[must_use]
     pub fn handle(&mut self, event: Event, now: Now) -> Step {
-        let mut step = Step::new(now);
+        let mut turn = Turn::new(now);
         match event {
             Event::Begin {
                 ticket,
@@ -215,49 +215,49 @@ impl Core {
                     existing,
                     facts: *facts,
                 };
-                self.ask(asked, now, &mut step);
+                self.ask(asked, &mut turn);
             }
             Event::BeginFailed { id } => self.forget(&id, now),
             Event::Abort {
                 ticket,
                 id,
                 existing,
-            } => self.abort(ticket, &id, existing, now, &mut step),
+            } => self.abort(ticket, &id, existing, &mut turn),
             Event::Scan {
                 ticket,
                 device,
                 code,
-            } => self.scan(ticket, device, code, now, &mut step),
-            Event::Retry { ticket, id } => self.retry_entry(ticket, &id, now, &mut step),
+            } => self.scan(ticket, device, code, &mut turn),
+            Event::Retry { ticket, id } => self.retry_entry(ticket, &id, &mut turn),
             Event::Settle {
                 ticket,
                 id,
                 verdict,
-            } => self.settle_entry(ticket, &id, &verdict, now, &mut step),
+            } => self.settle_entry(ticket, &id, &verdict, &mut turn),
             Event::Recheck { entry, target } => self.recheck(*entry, target, now),
-            Event::RecheckSale { sale } => self.recheck_sale(*sale, now, &mut step),
+            Event::RecheckSale { sale } => self.recheck_sale(*sale, &mut turn),
             Event::Answered { request, answer } => {
                 self.questions.ended(request, &answer, now.mono);
                 self.note_contact(answer.as_ref().err(), now);
-                if !self.late_answered(request, &answer, now, &mut step)
+                if !self.late_answered(request, &answer, &mut turn)
                     && !self.admission_answered(request, &answer, now)
-                    && !self.sale_answered(request, &answer, now, &mut step)
+                    && !self.sale_answered(request, &answer, &mut turn)
                 {
-                    self.entry_answered(request, &answer, now, &mut step);
+                    self.entry_answered(request, &answer, &mut turn);
                 }
             }
             Event::ServiceClock(clock) => self.service_clock = Some(clock),
             Event::CallerGone { ticket } => self.caller_gone(ticket),
-            Event::SceneRefused { reason } => self.scene_refused(&reason, now, &mut step),
-            Event::Tick => self.tick(now, &mut step),
+            Event::SceneRefused { reason } => self.scene_refused(&reason, &mut turn),
+            Event::Tick => self.tick(&mut turn),
         }
-        if step.creates.is_none() {
+        if turn.creates.is_none() {
             self.rollback = None;
         }
         self.drop_unheld();
-        self.note_writes(&step);
-        self.repeats.note(&step, self.service_clock, now);
-        step
+        self.note_writes(&turn);
+        self.repeats.note(&turn, self.service_clock, now);
+        turn.into_step()
     }
 
     /// The journal could not keep what was begun.
@@ -335,37 +335,30 @@ impl Core {
     }
 
     /// A creation stands alone in its step: should its write fail, nothing else is lost with it.
-    fn tick(&mut self, now: Now, step: &mut Step) {
-        if self.admission_tick(now, step) {
+    fn tick(&mut self, turn: &mut Turn) {
+        if self.admission_tick(turn) {
             return;
         }
-        if self.idle_at.is_some_and(|at| at <= now.mono) {
+        if self.idle_at.is_some_and(|at| at <= turn.now.mono) {
             self.idle_at = None;
-            step.show(Scene::Idle);
+            turn.show(Scene::Idle);
         }
-        self.sale_tick(now, step);
-        self.queue_tick(now, step);
+        self.sale_tick(turn);
+        self.queue_tick(turn);
     }
 
     /// The till wants to know, or a scanner read something.
-    fn scan(
-        &mut self,
-        ticket: Option<Ticket>,
-        device: String,
-        code: Secret,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn scan(&mut self, ticket: Option<Ticket>, device: String, code: Secret, turn: &mut Turn) {
         let buyers = buyer_code::may_be_buyers(code.expose(), &self.settings.buyer_code);
         let withheld = buyers && self.is_for_sale(&code);
-        let used_by = self.take_code(&code, buyers, now, step);
+        let used_by = self.take_code(&code, buyers, turn);
         if used_by.is_none() && buyers {
-            self.recent_code = Some((code.clone(), now.mono));
+            self.recent_code = Some((code.clone(), turn.now.mono));
         }
         if let Some(ticket) = ticket {
-            step.reply(ticket, Reply::ScanUsed(used_by.clone()));
+            turn.reply(ticket, Reply::ScanUsed(used_by.clone()));
         }
-        step.effects.push(Effect::Scanned {
+        turn.effects.push(Effect::Scanned {
             device,
             code,
             withheld: withheld || used_by.is_some(),
@@ -387,21 +380,14 @@ impl Core {
         (fresh && self.last_used_code.as_ref() != Some(&code)).then_some(code)
     }
 
-    fn abort(
-        &mut self,
-        ticket: Ticket,
-        id: &str,
-        existing: Option<Record>,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn abort(&mut self, ticket: Ticket, id: &str, existing: Option<Record>, turn: &mut Turn) {
         if self
             .sale
             .as_ref()
             .is_some_and(|sale| sale.record.operation.id == id)
         {
-            let operation = self.abort_sale(now, step);
-            return step.reply(ticket, Reply::Aborted(operation));
+            let operation = self.abort_sale(turn);
+            return turn.reply(ticket, Reply::Aborted(operation));
         }
         let answer = match existing.map(|record| record.operation().clone()) {
             None => Err(Problem::new(
@@ -410,7 +396,7 @@ impl Core {
                 "Проверьте идентификатор операции",
             )),
             Some(operation) if operation.state.is_final() => Ok(operation),
-            Some(operation) => self.abort_entry(&operation.id, now, step).ok_or_else(|| {
+            Some(operation) => self.abort_entry(&operation.id, turn).ok_or_else(|| {
                 Problem::new(
                     Code::Busy,
                     "Отмена или возврат уже выполняется, остановить нельзя",
@@ -418,7 +404,7 @@ impl Core {
                 )
             }),
         };
-        step.reply(ticket, Reply::Aborted(answer));
+        turn.reply(ticket, Reply::Aborted(answer));
     }
 
     /// Any valid answer ends an outage, and wakes what waits for the connection.
@@ -442,10 +428,10 @@ impl Core {
         }
     }
 
-    fn request(&mut self, operation: &str, call: Call, step: &mut Step) -> RequestId {
+    fn request(&mut self, operation: &str, call: Call, turn: &mut Turn) -> RequestId {
         self.requests += 1;
         let id = self.requests;
-        step.effects.push(Effect::Request {
+        turn.effects.push(Effect::Request {
             id,
             operation: operation.to_owned(),
             call: Box::new(call),
@@ -460,11 +446,10 @@ impl Core {
         operation: &str,
         call: Call,
         subjects: Vec<Subject>,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) -> RequestId {
-        let id = self.request(operation, call, step);
-        self.questions.asked(id, subjects, now.mono);
+        let id = self.request(operation, call, turn);
+        self.questions.asked(id, subjects, turn.now.mono);
         id
     }
 
@@ -474,8 +459,8 @@ impl Core {
         format!("{}-{:x}", self.settings.order_prefix, self.orders)
     }
 
-    fn show_result(&mut self, scene: Scene, now: Now, step: &mut Step) {
-        step.show(scene);
-        self.idle_at = Some(now.mono + RESULT_SHOWN);
+    fn show_result(&mut self, scene: Scene, turn: &mut Turn) {
+        turn.show(scene);
+        self.idle_at = Some(turn.now.mono + RESULT_SHOWN);
     }
 }

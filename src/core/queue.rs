@@ -41,7 +41,7 @@ use crate::core::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus
 use crate::core::entry::{
     BACKOFF, LiveEntry, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
 };
-use crate::core::event::{Reply as TillReply, RequestId, Step, Ticket};
+use crate::core::event::{Reply as TillReply, RequestId, Ticket, Turn};
 use crate::core::question_clock::Subject;
 use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
 use crate::core::sale::Phase;
@@ -145,70 +145,70 @@ impl Core {
             .min_by_key(|(_, at)| *at)
     }
 
-    pub(super) fn queue_tick(&mut self, now: Now, step: &mut Step) {
-        let Some((index, _)) = self.due().filter(|(_, at)| *at <= now.mono) else {
+    pub(super) fn queue_tick(&mut self, turn: &mut Turn) {
+        let Some((index, _)) = self.due().filter(|(_, at)| *at <= turn.now.mono) else {
             return;
         };
         if index >= self.entries.len() {
             return;
         }
         let mut entry = self.entries.remove(index);
-        if !entry.retry_asked || self.take_up_again(&mut entry, now, step) {
-            self.try_entry(&mut entry, now, step);
+        if !entry.retry_asked || self.take_up_again(&mut entry, turn) {
+            self.try_entry(&mut entry, turn);
         }
         self.entries.insert(index.min(self.entries.len()), entry);
     }
 
     /// The first request of a try.
-    fn try_entry(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+    fn try_entry(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
         if entry.is_watched() {
-            return self.look_up_watched(entry, now, step);
+            return self.look_up_watched(entry, turn);
         }
         match (entry.record.reversal, entry.record.target.payment_id) {
-            (Reversal::Known(payment_id), _) => self.look_at_reversal(entry, payment_id, now, step),
+            (Reversal::Known(payment_id), _) => self.look_at_reversal(entry, payment_id, turn),
             // No disk is believed: a refund from before the restart may have left.
             (Reversal::NotSent, _) if entry.record.is_refund() && entry.may_have_left => {
-                self.look_up_reversal(entry, now, step);
+                self.look_up_reversal(entry, turn);
             }
             (Reversal::NotSent, _) if entry.record.is_refund() => {
-                self.reverse(entry, true, now, step);
+                self.reverse(entry, true, turn);
             }
             (Reversal::Sent, _) if entry.record.is_refund() || entry.refusal.is_some() => {
-                self.look_up_reversal(entry, now, step);
+                self.look_up_reversal(entry, turn);
             }
             (Reversal::NotSent, Some(_)) if entry.acts_first() => {
-                self.reverse(entry, true, now, step);
+                self.reverse(entry, true, turn);
             }
             (Reversal::NotSent | Reversal::Sent, Some(payment_id)) => {
-                self.look(entry, payment_id, now, step);
+                self.look(entry, payment_id, turn);
             }
-            (Reversal::NotSent | Reversal::Sent, None) => self.look_up_target(entry, now, step),
+            (Reversal::NotSent | Reversal::Sent, None) => self.look_up_target(entry, turn),
         }
     }
 
     /// Asks once more for numbers that were absent, or refused.
-    fn look_up_watched(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+    fn look_up_watched(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
         let call = if entry.record.watches_reversal() {
-            self.reversal_look_up(&entry.record, now)
+            self.reversal_look_up(&entry.record, turn.now)
         } else {
-            self.target_look_up(&entry.record.target, now)
+            self.target_look_up(&entry.record.target, turn.now)
         };
         let subjects = entry.first_question();
         let id = &entry.record.operation.id;
-        let request = self.question(id, call, subjects, now, step);
+        let request = self.question(id, call, subjects, turn);
         entry.stage = Stage::Rechecking { request };
     }
 
-    fn look_up_target(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+    fn look_up_target(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
         let subjects = vec![entry.target_subject()];
-        if !self.may_ask(entry, &subjects, now) {
+        if !self.may_ask(entry, &subjects, turn.now) {
             return;
         }
-        let call = self.target_look_up(&entry.record.target, now);
-        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
+        let call = self.target_look_up(&entry.record.target, turn.now);
+        let request = self.question(&entry.record.operation.id, call, subjects, turn);
         entry.stage = Stage::LookingUp {
             request,
-            asked_at: now.mono,
+            asked_at: turn.now.mono,
         };
     }
 
@@ -224,70 +224,64 @@ impl Core {
     }
 
     /// The newest entry's reversal leaves in this very step: the cashier waits for it.
-    pub(super) fn reverse_at_once(&mut self, now: Now, step: &mut Step) {
+    pub(super) fn reverse_at_once(&mut self, turn: &mut Turn) {
         let Some(mut entry) = self.entries.pop() else {
             return;
         };
         if self.blocking_entries().next().is_none() {
-            self.reverse(&mut entry, false, now, step);
+            self.reverse(&mut entry, false, turn);
         } else {
-            step.write_entry(&mut entry.record, "queued");
+            turn.write_entry(&mut entry.record, "queued");
         }
         self.entries.push(entry);
     }
 
-    fn look(&mut self, entry: &mut LiveEntry, payment_id: i64, now: Now, step: &mut Step) {
+    fn look(&mut self, entry: &mut LiveEntry, payment_id: i64, turn: &mut Turn) {
         if entry.asks_report && entry.record.operation.of.is_some() {
-            return self.look_up_target(entry, now, step);
+            return self.look_up_target(entry, turn);
         }
         let subjects = vec![entry.target_subject()];
-        if !self.may_ask(entry, &subjects, now) {
+        if !self.may_ask(entry, &subjects, turn.now) {
             return;
         }
         let call = Call::Payment { payment_id };
-        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
+        let request = self.question(&entry.record.operation.id, call, subjects, turn);
         entry.stage = Stage::Looking { request };
     }
 
-    fn look_at_reversal(
-        &mut self,
-        entry: &mut LiveEntry,
-        payment_id: i64,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn look_at_reversal(&mut self, entry: &mut LiveEntry, payment_id: i64, turn: &mut Turn) {
         if entry.asks_report {
-            return self.look_up_reversal(entry, now, step);
+            return self.look_up_reversal(entry, turn);
         }
         let subjects = entry.reversal_subjects();
-        if !self.may_ask(entry, &subjects, now) {
+        if !self.may_ask(entry, &subjects, turn.now) {
             return;
         }
         let call = Call::Payment { payment_id };
-        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
+        let request = self.question(&entry.record.operation.id, call, subjects, turn);
         entry.stage = Stage::LookingAtReversal { request };
     }
 
     /// Whether the service answers anything at all.
-    fn probe_line(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+    fn probe_line(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
         let call = Call::Probe {
-            shift: shift::of_day(now.wall),
+            shift: shift::of_day(turn.now.wall),
         };
-        let request = self.request(&entry.record.operation.id, call, step);
+        let request = self.request(&entry.record.operation.id, call, turn);
         entry.stage = Stage::Probing { request };
     }
 
     /// Under its own shift, its target's, and that of the sale where the target is a refund.
-    fn look_up_reversal(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+    fn look_up_reversal(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
         let subjects = entry.reversal_subjects();
-        if !self.may_ask(entry, &subjects, now) {
+        if !self.may_ask(entry, &subjects, turn.now) {
             return;
         }
-        let call = self.reversal_look_up(&entry.record, now);
-        let request = self.question(&entry.record.operation.id, call, subjects, now, step);
+        let call = self.reversal_look_up(&entry.record, turn.now);
+        let request = self.question(&entry.record.operation.id, call, subjects, turn);
         entry.stage = Stage::LookingUpReversal {
             request,
-            asked_at: now.mono,
+            asked_at: turn.now.mono,
         };
     }
 
@@ -334,7 +328,7 @@ impl Core {
 
     /// A cancellation is asked for once more, and an earlier refund was found meanwhile that has taken more than
     /// the rest: "never more than is left". The service would refuse the sum of before.
-    fn lower_to_rest(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+    fn lower_to_rest(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
         let of = entry.record.operation.of.clone();
         let sale = of.as_ref().and_then(|of| self.held.get(of));
         let overdrawn = sale.map_or(Kopecks::ZERO, |sale| sale.operation().overdrawn);
@@ -345,25 +339,25 @@ impl Core {
         let rest = entry.record.operation.amount.saturating_sub(less);
         entry.record.operation.amount = rest;
         let what = "its cancellation asks for what a late refund has left";
-        self.change_target(of.as_deref(), what, now, step, |sale| {
+        self.change_target(of.as_deref(), what, turn, |sale| {
             give_back_to_left(sale, less);
         });
     }
 
     /// The one place from which a reversal leaves: its intent is written first.
-    fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
+    fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, turn: &mut Turn) {
         let Some(payment_id) = entry.record.target.payment_id else {
             return;
         };
         if let Some(sale) = self.sale_without_rest(entry) {
             let error = words::nothing_left_to_refund(&sale);
             let what = "what it was to give back went back otherwise";
-            return self.fail_entry(entry, error, what, now, step);
+            return self.fail_entry(entry, error, what, turn);
         }
-        self.lower_to_rest(entry, now, step);
+        self.lower_to_rest(entry, turn);
         if entry.record.operation.amount.is_zero() {
             let message = words::of_entry(entry.record.operation.kind, State::Done);
-            return self.conclude(entry, message, "nothing is left to bring back", now, step);
+            return self.conclude(entry, message, "nothing is left to bring back", turn);
         }
         entry.refusal = None;
         (entry.may_have_left, entry.has_sent_anew) = (false, true);
@@ -371,12 +365,12 @@ impl Core {
         entry.record.reversal = Reversal::Sent;
         let first = !std::mem::replace(&mut entry.record.sent_once, true);
         if first && !entry.record.is_refund() {
-            entry.record.operation.shift = self.shift_of_cancellation(&entry.record, now);
+            entry.record.operation.shift = self.shift_of_cancellation(&entry.record, turn.now);
         }
         let message = words::of_entry(entry.record.operation.kind, State::InProgress);
-        entry.set(State::InProgress, message, now);
-        step.write_entry(&mut entry.record, "the reversal is being sent");
-        self.show_for(entry, Scene::Checking, step);
+        entry.set(State::InProgress, message, turn.now);
+        turn.write_entry(&mut entry.record, "the reversal is being sent");
+        self.show_for(entry, Scene::Checking, turn);
         let operation = &entry.record.operation;
         let call = Call::Reverse {
             payment_id,
@@ -388,7 +382,7 @@ impl Core {
                 entry.record.is_refund() || operation.amount == entry.record.target.sum
             }),
         };
-        let request = self.request(&operation.id, call, step);
+        let request = self.request(&operation.id, call, turn);
         entry.stage = Stage::Reversing { request, knew_paid };
     }
 

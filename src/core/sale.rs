@@ -25,7 +25,7 @@ use crate::base::clock::Now;
 use crate::base::secret::Secret;
 use crate::core::call::{Answer, Call};
 use crate::core::ending::{nothing_to_abort, session_mode};
-use crate::core::event::{Reply as TillReply, RequestId, Settings, Step, Ticket};
+use crate::core::event::{Reply as TillReply, RequestId, Settings, Step, Ticket, Turn};
 use crate::core::poll::Poll;
 use crate::core::question_clock::Subject;
 use crate::core::record::{Account, BuyerRequest, Ending, SaleRecord};
@@ -125,23 +125,22 @@ impl Core {
         tickets: &[Ticket],
         id: String,
         request: BuyerRequest,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let Some(account) = self.settings.account.clone() else {
             return;
         };
-        let mut record = self.new_record(&id, request, account, now);
-        step.write_sale(&mut record, "asked for by the till");
-        step.creates = Some(id);
+        let mut record = self.new_record(&id, request, account, turn.now);
+        turn.write_sale(&mut record, "asked for by the till");
+        turn.creates = Some(id);
         for ticket in tickets {
-            step.reply(
+            turn.reply(
                 *ticket,
                 TillReply::Begun(Ok((true, record.operation.clone()))),
             );
         }
         self.idle_at = None;
-        let deadline = now.mono + self.settings.wait_buyer;
+        let deadline = turn.now.mono + self.settings.wait_buyer;
         self.sale = Some(LiveSale {
             record,
             phase: Phase::Starting,
@@ -202,8 +201,8 @@ impl Core {
     }
 
     /// After a restart. Deadlines are taken from civil time once, and then run on the steady clock.
-    pub(super) fn restore_sale(&mut self, record: SaleRecord, now: Now, step: &mut Step) {
-        let left = record.deadline.duration_since(now.wall);
+    pub(super) fn restore_sale(&mut self, record: SaleRecord, turn: &mut Turn) {
+        let left = record.deadline.duration_since(turn.now.wall);
         let left = Duration::try_from(left)
             .unwrap_or_default()
             .min(self.settings.wait_buyer);
@@ -215,25 +214,25 @@ impl Core {
         let mut sale = LiveSale {
             record,
             phase: Phase::Starting,
-            deadline: now.mono + left,
+            deadline: turn.now.mono + left,
             restored: true,
         };
         if !sale.record.payment_sent {
             if !ours || left.is_zero() || self.sale.is_some() {
                 let (id, kind) = (sale.record.operation.id.clone(), sale.record.operation.kind);
                 let what = "nobody waits any more";
-                self.finish(sale, State::Expired, None, what, now, step);
+                self.finish(sale, State::Expired, None, what, turn);
                 // Of another account's the number is asked for when that account is back.
                 if kind == Kind::Sale {
-                    self.watch_end(&id, LOST_PAYMENT, now, step);
+                    self.watch_end(&id, LOST_PAYMENT, turn);
                 }
                 return;
             }
             sale.record.operation.shows = None;
-            sale.set_state(State::New, now);
-            step.write_sale(&mut sale.record, "taken up again after a restart");
+            sale.set_state(State::New, turn.now);
+            turn.write_sale(&mut sale.record, "taken up again after a restart");
             if sale.record.operation.kind == Kind::Sale {
-                let mut doubt = self.doubt("the daemon was restarted before the payment", now);
+                let mut doubt = self.doubt("the daemon was restarted before the payment", turn.now);
                 doubt.unsent = true;
                 sale.phase = Phase::InDoubt(doubt);
             }
@@ -241,17 +240,17 @@ impl Core {
             let ending = sale.record.ending.unwrap_or(Ending::Abort);
             sale.phase = Phase::Undoing {
                 ending,
-                until: now.mono + self.patience(),
+                until: turn.now.mono + self.patience(),
             };
         } else if !ours || sale.record.ending.is_some() || self.sale.is_some() {
             let error = words::no_connection("the daemon was restarted during the cancellation");
-            return self.release(sale, now.mono, error, now, step);
+            return self.release(sale, turn.now.mono, error, turn);
         } else {
             sale.phase =
-                Phase::InDoubt(self.doubt("the daemon was restarted during the payment", now));
-            sale.set_state(State::InDoubt, now);
-            step.write_sale(&mut sale.record, "in doubt after a restart");
-            step.show(Scene::Checking);
+                Phase::InDoubt(self.doubt("the daemon was restarted during the payment", turn.now));
+            sale.set_state(State::InDoubt, turn.now);
+            turn.write_sale(&mut sale.record, "in doubt after a restart");
+            turn.show(Scene::Checking);
         }
         self.sale = Some(sale);
     }
@@ -301,28 +300,28 @@ impl Core {
         }
     }
 
-    pub(super) fn sale_tick(&mut self, now: Now, step: &mut Step) {
+    pub(super) fn sale_tick(&mut self, turn: &mut Turn) {
         let Some(mut sale) = self.sale.take() else {
             return;
         };
-        let over = sale.deadline <= now.mono;
+        let over = sale.deadline <= turn.now.mono;
         match &mut sale.phase {
             Phase::AwaitingScan | Phase::Opening(_) | Phase::AwaitingBuyer(_) if over => {
-                self.finish(sale, State::Expired, None, "nobody came in time", now, step);
+                self.finish(sale, State::Expired, None, "nobody came in time", turn);
                 return;
             }
             Phase::Confirming { payment_id, .. } if over => {
                 let payment_id = *payment_id;
-                self.start_undoing(&mut sale, payment_id, Ending::Expiry, now, step);
+                self.start_undoing(&mut sale, payment_id, Ending::Expiry, turn);
             }
-            Phase::Starting => self.start(&mut sale, now, step),
-            Phase::Opening(_) => self.opening_tick(&mut sale, now, step),
-            Phase::AwaitingBuyer(_) => return self.invitation_tick(sale, now, step),
-            Phase::Paying(_) => return self.paying_tick(sale, now, step),
-            Phase::Confirming { .. } => return self.confirming_tick(sale, now, step),
-            Phase::InDoubt(_) => return self.doubt_tick(sale, now, step),
-            Phase::Undoing { until, .. } if *until <= now.mono => {
-                return self.release_attached(sale, now, step);
+            Phase::Starting => self.start(&mut sale, turn),
+            Phase::Opening(_) => self.opening_tick(&mut sale, turn),
+            Phase::AwaitingBuyer(_) => return self.invitation_tick(sale, turn),
+            Phase::Paying(_) => return self.paying_tick(sale, turn),
+            Phase::Confirming { .. } => return self.confirming_tick(sale, turn),
+            Phase::InDoubt(_) => return self.doubt_tick(sale, turn),
+            Phase::Undoing { until, .. } if *until <= turn.now.mono => {
+                return self.release_attached(sale, turn);
             }
             Phase::AwaitingScan | Phase::Undoing { .. } => {}
         }
@@ -334,45 +333,44 @@ impl Core {
         &mut self,
         request: RequestId,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) -> bool {
         let Some(sale) = self.sale.take_if(|sale| sale.awaits(request)) else {
             return false;
         };
         match sale.phase {
-            Phase::Opening(_) => self.opening_answered(sale, answer, now, step),
-            Phase::AwaitingBuyer(_) => self.invitation_answered(sale, request, answer, now, step),
-            Phase::Paying(_) => self.paying_answered(sale, request, answer, now, step),
-            Phase::Confirming { .. } => self.status_answered(sale, answer, now, step),
-            Phase::InDoubt(_) => self.look_up_answered(sale, answer, now, step),
+            Phase::Opening(_) => self.opening_answered(sale, answer, turn),
+            Phase::AwaitingBuyer(_) => self.invitation_answered(sale, request, answer, turn),
+            Phase::Paying(_) => self.paying_answered(sale, request, answer, turn),
+            Phase::Confirming { .. } => self.status_answered(sale, answer, turn),
+            Phase::InDoubt(_) => self.look_up_answered(sale, answer, turn),
             Phase::Starting | Phase::AwaitingScan | Phase::Undoing { .. } => self.sale = Some(sale),
         }
         true
     }
 
-    fn start(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+    fn start(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
         if sale.record.operation.mode != Mode::ConsumerQr {
-            return self.open_session(sale, None, now, step);
+            return self.open_session(sale, None, turn);
         }
         match self.code_read_just_before() {
             Some(code) => {
                 self.last_used_code = Some(code.clone());
-                self.open_session(sale, Some(code), now, step);
+                self.open_session(sale, Some(code), turn);
             }
-            None => self.arm(sale, None, now, step),
+            None => self.arm(sale, None, turn),
         }
     }
 
     /// Waits for a code, with a word on why it waits again.
-    fn arm(&mut self, sale: &mut LiveSale, message: Option<&str>, now: Now, step: &mut Step) {
+    fn arm(&mut self, sale: &mut LiveSale, message: Option<&str>, turn: &mut Turn) {
         sale.phase = Phase::AwaitingScan;
-        sale.set_state(State::AwaitingScan, now);
+        sale.set_state(State::AwaitingScan, turn.now);
         if let Some(message) = message {
             message.clone_into(&mut sale.record.operation.message);
         }
-        step.write_sale(&mut sale.record, "the scanner is armed");
-        step.show(Scene::ScanMe);
+        turn.write_sale(&mut sale.record, "the scanner is armed");
+        turn.show(Scene::ScanMe);
     }
 
     /// The operation that takes the code, if one does.
@@ -380,77 +378,63 @@ impl Core {
         &mut self,
         code: &Secret,
         buyers: bool,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) -> Option<String> {
         let mut sale = self.sale.take_if(|sale| sale.is_armed())?;
         let used_by = buyers.then(|| sale.record.operation.id.clone());
         if buyers {
             self.last_used_code = Some(code.clone());
-            self.open_session(&mut sale, Some(code.clone()), now, step);
+            self.open_session(&mut sale, Some(code.clone()), turn);
         } else if sale.record.operation.message != words::NOT_A_BUYERS_CODE {
-            sale.set(State::AwaitingScan, words::NOT_A_BUYERS_CODE, now);
-            step.write_sale(&mut sale.record, "a code that is no buyer's was read");
+            sale.set(State::AwaitingScan, words::NOT_A_BUYERS_CODE, turn.now);
+            turn.write_sale(&mut sale.record, "a code that is no buyer's was read");
         }
         self.sale = Some(sale);
         used_by
     }
 
-    fn open_session(
-        &mut self,
-        sale: &mut LiveSale,
-        code: Option<Secret>,
-        now: Now,
-        step: &mut Step,
-    ) {
-        sale.set_state(State::InProgress, now);
-        step.write_sale(&mut sale.record, "opening a session");
-        step.show(Scene::Checking);
-        if self.questions.free_at(&[]) > now.mono {
+    fn open_session(&mut self, sale: &mut LiveSale, code: Option<Secret>, turn: &mut Turn) {
+        sale.set_state(State::InProgress, turn.now);
+        turn.write_sale(&mut sale.record, "opening a session");
+        turn.show(Scene::Checking);
+        if self.questions.free_at(&[]) > turn.now.mono {
             // The service has asked for patience.
-            sale.phase = Phase::Opening(Opening::put_off(code, now.mono));
+            sale.phase = Phase::Opening(Opening::put_off(code, turn.now.mono));
             return;
         }
         let mode = session_mode(sale.record.operation.mode, code.clone());
-        let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), step);
-        sale.phase = Phase::Opening(Opening::asked(request, code, now.mono));
+        let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), turn);
+        sale.phase = Phase::Opening(Opening::asked(request, code, turn.now.mono));
     }
 
-    pub(super) fn abort_sale(&mut self, now: Now, step: &mut Step) -> Result<Operation, Problem> {
+    pub(super) fn abort_sale(&mut self, turn: &mut Turn) -> Result<Operation, Problem> {
         let Some(mut sale) = self.sale.take() else {
             return Err(nothing_to_abort());
         };
         let id = sale.record.operation.id.clone();
         match &sale.phase {
             Phase::Undoing { .. } => {}
-            Phase::Paying(_) => self.stop_paying(&mut sale, Ending::Abort, now, step),
+            Phase::Paying(_) => self.stop_paying(&mut sale, Ending::Abort, turn),
             Phase::Confirming { payment_id, .. } => {
                 let payment_id = *payment_id;
-                self.start_undoing(&mut sale, payment_id, Ending::Abort, now, step);
+                self.start_undoing(&mut sale, payment_id, Ending::Abort, turn);
             }
             Phase::InDoubt(_) if sale.record.ending.is_some() => {}
             Phase::InDoubt(doubt) if doubt.unsent => {
                 let what = "aborted by the cashier";
-                self.finish(sale, State::Cancelled, None, what, now, step);
-                self.watch_end(&id, LOST_PAYMENT, now, step);
-                return written(step, &id).ok_or_else(nothing_to_abort);
+                self.finish(sale, State::Cancelled, None, what, turn);
+                self.watch_end(&id, LOST_PAYMENT, turn);
+                return written(turn, &id).ok_or_else(nothing_to_abort);
             }
             Phase::InDoubt(doubt) => {
                 let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
                 sale.record.ending = Some(Ending::Abort);
-                self.release(sale, lost_at, error, now, step);
-                return written(step, &id).ok_or_else(nothing_to_abort);
+                self.release(sale, lost_at, error, turn);
+                return written(turn, &id).ok_or_else(nothing_to_abort);
             }
             Phase::Starting | Phase::AwaitingScan | Phase::Opening(_) | Phase::AwaitingBuyer(_) => {
-                self.finish(
-                    sale,
-                    State::Cancelled,
-                    None,
-                    "aborted by the cashier",
-                    now,
-                    step,
-                );
-                return written(step, &id).ok_or_else(nothing_to_abort);
+                self.finish(sale, State::Cancelled, None, "aborted by the cashier", turn);
+                return written(turn, &id).ok_or_else(nothing_to_abort);
             }
         }
         let operation = sale.record.operation.clone();

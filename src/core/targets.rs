@@ -4,12 +4,11 @@
 //! never write each other's figures away. The rule for `left`: what an entry asks for is taken from
 //! it when the entry is journalled, and given back only when the service has definitely denied it.
 
-use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::admission::Granted;
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::entry::LiveEntry;
-use crate::core::event::{Facts, Step};
+use crate::core::event::{Facts, Turn};
 use crate::core::record::{EntryRecord, Record, Reversal};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, Outcome, RefundRequest, State, Undo, Wish};
@@ -54,8 +53,7 @@ impl Core {
         &mut self,
         id: Option<&str>,
         what: &str,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
         change: impl FnOnce(&mut Operation),
     ) {
         let Some(record) = id.and_then(|id| self.held.get_mut(id)) else {
@@ -63,14 +61,14 @@ impl Core {
         };
         let operation = record.operation_mut();
         change(operation);
-        operation.updated_at = now.wall;
+        operation.updated_at = turn.now.wall;
         // A held answer that comes later is judged by what the sale has become.
         for late in self.late.values_mut() {
             if late.operation.id == operation.id {
                 late.operation.clone_from(operation);
             }
         }
-        step.write_target(record, what);
+        turn.write_target(record, what);
     }
 
     /// Whether what a wish is of can be reversed now.

@@ -9,8 +9,7 @@ impl Core {
         &mut self,
         request: RequestId,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let waits = |entry: &LiveEntry| entry.stage.request() == Some(request);
         let Some(index) = self.entries.iter().position(waits) else {
@@ -19,48 +18,48 @@ impl Core {
         let mut entry = self.entries.remove(index);
         match (entry.stage, answer) {
             (Stage::LookingUp { asked_at, .. }, Ok(Reply::Found(found))) => {
-                self.target_looked_up(&mut entry, asked_at, found, now, step);
+                self.target_looked_up(&mut entry, asked_at, found, turn);
             }
             (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
-                self.answered_error(&mut entry, detail, now, step);
+                self.answered_error(&mut entry, detail, turn);
             }
-            (Stage::Rechecking { .. }, answer) => self.rechecked(&mut entry, answer, now, step),
+            (Stage::Rechecking { .. }, answer) => self.rechecked(&mut entry, answer, turn),
             (Stage::Looking { .. }, Ok(Reply::Payment(info))) if is_target_of(info, &entry) => {
-                self.judge(&mut entry, info.status, now, step);
+                self.judge(&mut entry, info.status, turn);
             }
-            (Stage::Probing { .. }, answer) => self.probed(&mut entry, answer, now, step),
+            (Stage::Probing { .. }, answer) => self.probed(&mut entry, answer, turn),
             (Stage::Looking { .. } | Stage::LookingAtReversal { .. }, Err(failure))
                 if cannot_be_asked_for(failure) && !entry.asks_report =>
             {
-                self.ask_report_instead(&mut entry, failure, now, step);
+                self.ask_report_instead(&mut entry, failure, turn);
             }
             (Stage::Reversing { .. }, answer) if entry.record.is_refund() => {
-                self.refunded(&mut entry, answer, now, step);
+                self.refunded(&mut entry, answer, turn);
             }
             (Stage::Reversing { knew_paid, .. }, answer) => {
-                self.reversed(&mut entry, knew_paid, answer, now, step);
+                self.reversed(&mut entry, knew_paid, answer, turn);
             }
             (Stage::LookingUpReversal { asked_at, .. }, Ok(Reply::Found(found))) => {
-                self.reversal_looked_up(&mut entry, asked_at, found, None, now, step);
+                self.reversal_looked_up(&mut entry, asked_at, found, None, turn);
             }
             (Stage::LookingUpReversal { asked_at, .. }, Ok(Reply::Partial { found, detail })) => {
-                self.reversal_looked_up(&mut entry, asked_at, found, Some(detail), now, step);
+                self.reversal_looked_up(&mut entry, asked_at, found, Some(detail), turn);
             }
             (Stage::LookingAtReversal { .. }, Ok(Reply::Payment(info))) => {
-                self.judge_reversal(&mut entry, info, now, step);
+                self.judge_reversal(&mut entry, info, turn);
             }
             (Stage::LookingUpReversal { .. }, Err(Failure::Token { .. }))
                 if entry.is_refused_for_token() =>
             {
                 // With a token that is not taken the report cannot be asked either.
                 if let Some(refusal) = entry.refusal.take() {
-                    self.believe_refusal(&mut entry, &refusal, now, step);
+                    self.believe_refusal(&mut entry, &refusal, turn);
                 }
             }
-            (_, Err(failure)) => self.try_failed(&mut entry, failure, now, step),
+            (_, Err(failure)) => self.try_failed(&mut entry, failure, turn),
             (_, Ok(_)) => {
                 let detail = "the answer does not fit the question";
-                self.answered_error(&mut entry, detail, now, step);
+                self.answered_error(&mut entry, detail, turn);
             }
         }
         if entry.record.is_live() || !entry.record.rechecks.is_empty() {
@@ -70,26 +69,20 @@ impl Core {
 
     /// The service does not show a payment or a reversal by its number, which no page promises of reversals:
     /// the report decides.
-    fn ask_report_instead(
-        &mut self,
-        entry: &mut LiveEntry,
-        failure: &Failure,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn ask_report_instead(&mut self, entry: &mut LiveEntry, failure: &Failure, turn: &mut Turn) {
         entry.asks_report = true;
         entry.record.last_error = Some(words::support_text(failure.detail()));
         let is_target = matches!(entry.stage, Stage::Looking { .. });
         if is_target && entry.record.operation.of.is_none() {
             // Of another till's payment only its number is known.
-            return self.try_failed(entry, failure, now, step);
+            return self.try_failed(entry, failure, turn);
         }
         let what = "it cannot be asked for by its number; the report is asked";
-        step.write_entry(&mut entry.record, what);
+        turn.write_entry(&mut entry.record, what);
         if is_target {
-            self.look_up_target(entry, now, step);
+            self.look_up_target(entry, turn);
         } else {
-            self.look_up_reversal(entry, now, step);
+            self.look_up_reversal(entry, turn);
         }
     }
 
@@ -98,8 +91,7 @@ impl Core {
         entry: &mut LiveEntry,
         asked_at: Duration,
         found: &[PaymentInfo],
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         // Of several payments under one number only the one that is being undone.
         let known = entry.record.target.payment_id;
@@ -112,47 +104,47 @@ impl Core {
                 entry.end_errors();
                 let of = entry.record.operation.of.clone();
                 let what = "the lost payment was found";
-                self.change_target(of.as_deref(), what, now, step, |sale| {
+                self.change_target(of.as_deref(), what, turn, |sale| {
                     sale.payment_id = Some(payment_id);
                 });
-                self.undo_others(entry, found, now, step);
+                self.undo_others(entry, found, turn);
             }
-            return self.judge(entry, info.status, now, step);
+            return self.judge(entry, info.status, turn);
         }
         if !found.is_empty() {
             let detail = "the order number belongs to another payment";
-            return self.answered_error(entry, detail, now, step);
+            return self.answered_error(entry, detail, turn);
         }
         if let Some(payment_id) = entry.record.target.payment_id {
             if std::mem::take(&mut entry.asks_report) {
                 // A report that lacks what the service itself has told is not whole: it proves no absence.
                 let detail = "the payment can neither be asked for nor found in the report";
-                return self.answered_error(entry, detail, now, step);
+                return self.answered_error(entry, detail, turn);
             }
             // A held answer has told it meanwhile.
-            return self.look(entry, payment_id, now, step);
+            return self.look(entry, payment_id, turn);
         }
         let conclusive_from = entry.lost_at + self.settings.settle;
         if asked_at < conclusive_from || self.is_payment_under_way(entry) {
-            entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
+            entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
             let what = "not found yet, which proves nothing before the settling time";
-            return step.write_entry(&mut entry.record, what);
+            return turn.write_entry(&mut entry.record, what);
         }
-        plan_rechecks(&mut entry.record, now);
+        plan_rechecks(&mut entry.record, turn.now);
         let message = words::NOTHING_TO_UNDO;
-        self.conclude(entry, message, "conclusively absent", now, step);
-        entry.plan_recheck(now);
+        self.conclude(entry, message, "conclusively absent", turn);
+        entry.plan_recheck(turn.now);
     }
 
     /// What the target's own status means for its undoing.
-    fn judge(&mut self, entry: &mut LiveEntry, status: PaymentStatus, now: Now, step: &mut Step) {
+    fn judge(&mut self, entry: &mut LiveEntry, status: PaymentStatus, turn: &mut Turn) {
         entry.wants_connection = false;
         if status.took_nothing() {
             // No final status stays ("What nothing may assume"): the number is watched as an absent one is.
-            plan_rechecks(&mut entry.record, now);
+            plan_rechecks(&mut entry.record, turn.now);
             let message = words::of_entry(entry.record.operation.kind, State::Done);
-            self.conclude(entry, message, "the payment took no money", now, step);
-            return entry.plan_recheck(now);
+            self.conclude(entry, message, "the payment took no money", turn);
+            return entry.plan_recheck(turn.now);
         }
         let paid = status == PaymentStatus::Ok;
         if paid && !std::mem::replace(&mut entry.saw_paid, paid) {
@@ -162,20 +154,20 @@ impl Core {
         match entry.record.reversal {
             Reversal::NotSent if entry.record.denied_while_pending && !paid => {
                 let fact = crate::core::ending::status_fact(status);
-                if entry.gets_nowhere(now) {
+                if entry.gets_nowhere(turn.now) {
                     entry.record.last_error = Some(fact);
-                    return self.set_aside(entry, "the payment stays pending", now, step);
+                    return self.set_aside(entry, "the payment stays pending", turn);
                 }
-                self.put_off(entry, now);
-                entry.later(MOST_PENDING_PAUSE, None, now);
-                step.write_entry(&mut entry.record, "the payment is still pending");
+                self.put_off(entry, turn.now);
+                entry.later(MOST_PENDING_PAUSE, None, turn.now);
+                turn.write_entry(&mut entry.record, "the payment is still pending");
             }
             Reversal::NotSent if paid && self.is_waited_for_unsent(entry) => {
-                self.paid_before_reversal(entry, now, step);
+                self.paid_before_reversal(entry, turn);
             }
-            Reversal::NotSent => self.reverse(entry, paid, now, step),
-            Reversal::Sent => self.look_up_reversal(entry, now, step),
-            Reversal::Known(payment_id) => self.look_at_reversal(entry, payment_id, now, step),
+            Reversal::NotSent => self.reverse(entry, paid, turn),
+            Reversal::Sent => self.look_up_reversal(entry, turn),
+            Reversal::Known(payment_id) => self.look_at_reversal(entry, payment_id, turn),
         }
     }
 
@@ -185,14 +177,13 @@ impl Core {
         entry: &mut LiveEntry,
         knew_paid: bool,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
-        entry.reversal_lost_at = now.mono;
+        entry.reversal_lost_at = turn.now.mono;
         match answer {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
                 know_reversal(entry, info);
-                step.write_entry(&mut entry.record, "the reversal was answered");
+                turn.write_entry(&mut entry.record, "the reversal was answered");
             }
             Ok(_) => {}
             Err(
@@ -200,9 +191,9 @@ impl Core {
                 | Failure::SessionOver { detail }
                 | Failure::TooManyRequests { detail, .. }),
             ) => {
-                note_loss(entry, failure, now);
+                note_loss(entry, failure, turn.now);
                 entry.record.last_error = Some(words::support_text(detail));
-                step.write_entry(&mut entry.record, "the reversal's answer was lost");
+                turn.write_entry(&mut entry.record, "the reversal's answer was lost");
             }
             Err(failure @ (Failure::Refused { detail, .. } | Failure::Token { detail, .. })) => {
                 entry.record.last_error = Some(words::support_text(detail));
@@ -211,50 +202,50 @@ impl Core {
                     failure: failure.clone(),
                     knew_paid,
                 });
-                step.write_entry(
+                turn.write_entry(
                     &mut entry.record,
                     "the reversal was refused; the report is asked for it",
                 );
-                return self.look_up_reversal(entry, now, step);
+                return self.look_up_reversal(entry, turn);
             }
             Err(failure @ Failure::NotSent { .. }) => {
                 if !entry.record.resent {
                     entry.record.reversal = Reversal::NotSent;
                 }
-                return self.try_failed(entry, failure, now, step);
+                return self.try_failed(entry, failure, turn);
             }
         }
         match (entry.record.reversal, entry.record.target.payment_id) {
-            (Reversal::Known(reversal), _) => self.look_at_reversal(entry, reversal, now, step),
-            (_, Some(payment_id)) => self.look(entry, payment_id, now, step),
-            (_, None) => entry.later(MOST_BACKOFF, None, now),
+            (Reversal::Known(reversal), _) => self.look_at_reversal(entry, reversal, turn),
+            (_, Some(payment_id)) => self.look(entry, payment_id, turn),
+            (_, None) => entry.later(MOST_BACKOFF, None, turn.now),
         }
     }
 
     /// The service refused the reversal, and the report knows of none that was carried out.
-    fn denied(&mut self, entry: &mut LiveEntry, knew_paid: bool, now: Now, step: &mut Step) {
+    fn denied(&mut self, entry: &mut LiveEntry, knew_paid: bool, turn: &mut Turn) {
         self.renumber(entry);
         if knew_paid {
-            self.set_aside(entry, "the reversal was refused", now, step);
+            self.set_aside(entry, "the reversal was refused", turn);
             if entry.record.set_aside {
-                self.watch_set_aside(entry, now, step);
+                self.watch_set_aside(entry, turn);
             }
             return;
         }
         entry.record.denied_while_pending = true;
         let what = "the reversal was refused while the payment was pending";
-        step.write_entry(&mut entry.record, what);
+        turn.write_entry(&mut entry.record, what);
         match entry.record.target.payment_id {
-            Some(payment_id) => self.look(entry, payment_id, now, step),
-            None => entry.later(MOST_BACKOFF, None, now),
+            Some(payment_id) => self.look(entry, payment_id, turn),
+            None => entry.later(MOST_BACKOFF, None, turn.now),
         }
     }
 
     /// A refusal that people were told of is asked for again: it proved only that one copy had no effect.
-    fn watch_set_aside(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
-        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
-        entry.plan_recheck(now);
-        step.write_entry(
+    fn watch_set_aside(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
+        entry.plan_recheck(turn.now);
+        turn.write_entry(
             &mut entry.record,
             "a refused reversal is asked for again later",
         );
@@ -274,8 +265,7 @@ impl Core {
         &mut self,
         sale: &str,
         info: Option<&PaymentInfo>,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) -> bool {
         let looks = |entry: &&mut LiveEntry| {
             entry.undoes(sale) && entry.record.request == EntryRequest::Own
@@ -283,9 +273,9 @@ impl Core {
         let Some(entry) = self.entries.iter_mut().find(looks) else {
             return false;
         };
-        entry.lost_at = now.mono;
+        entry.lost_at = turn.now.mono;
         if entry.stage == Stage::Waiting {
-            entry.next_at = now.mono;
+            entry.next_at = turn.now.mono;
         }
         let Some(info) = info.filter(|info| entry.record.target.is(info)) else {
             return false;
@@ -296,34 +286,34 @@ impl Core {
         let payment_id = info.payment_id;
         entry.record.target.payment_id = Some(payment_id);
         let what = "the held answer told the payment";
-        step.write_entry(&mut entry.record, what);
-        self.change_target(Some(sale), what, now, step, |sale| {
+        turn.write_entry(&mut entry.record, what);
+        self.change_target(Some(sale), what, turn, |sale| {
             sale.payment_id = Some(payment_id);
         });
         true
     }
 
     /// The answer to a refund's reversal.
-    fn refunded(&mut self, entry: &mut LiveEntry, answer: &Answer, now: Now, step: &mut Step) {
-        entry.reversal_lost_at = now.mono;
+    fn refunded(&mut self, entry: &mut LiveEntry, answer: &Answer, turn: &mut Turn) {
+        entry.reversal_lost_at = turn.now.mono;
         match answer {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
                 know_reversal(entry, info);
-                step.write_entry(&mut entry.record, "the refund was answered");
-                self.look_at_reversal(entry, info.payment_id, now, step);
+                turn.write_entry(&mut entry.record, "the refund was answered");
+                self.look_at_reversal(entry, info.payment_id, turn);
             }
             Ok(_) => {
                 let detail = "the answer belongs to another payment";
-                self.doubt_refund(entry, detail, now, step);
-                self.look_up_reversal(entry, now, step);
+                self.doubt_refund(entry, detail, turn);
+                self.look_up_reversal(entry, turn);
             }
             Err(
                 Failure::Lost { detail, .. }
                 | Failure::SessionOver { detail }
                 | Failure::TooManyRequests { detail, .. },
             ) => {
-                self.doubt_refund(entry, detail, now, step);
-                self.look_up_reversal(entry, now, step);
+                self.doubt_refund(entry, detail, turn);
+                self.look_up_reversal(entry, turn);
             }
             // Another copy of it may have been carried out: the report decides.
             Err(failure @ (Failure::Refused { detail, .. } | Failure::Token { detail, .. })) => {
@@ -332,16 +322,16 @@ impl Core {
                     failure: failure.clone(),
                     knew_paid: true,
                 });
-                step.write_entry(
+                turn.write_entry(
                     &mut entry.record,
                     "the refund was refused; the report is asked for it",
                 );
-                self.look_up_reversal(entry, now, step);
+                self.look_up_reversal(entry, turn);
             }
             Err(Failure::NotSent { detail }) => {
                 entry.record.reversal = Reversal::NotSent;
                 let error = words::refund_not_sent(detail);
-                self.fail_entry(entry, error, "the refund was not carried out", now, step);
+                self.fail_entry(entry, error, "the refund was not carried out", turn);
             }
         }
     }
@@ -353,8 +343,7 @@ impl Core {
         asked_at: Duration,
         found: &[PaymentInfo],
         gap: Option<&String>,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         // One that was carried out or will be decides; else the present number's own fate.
         let ours = || found.iter().filter(|info| entry.is_reversal(info));
@@ -364,63 +353,51 @@ impl Core {
             .or_else(|| ours().find(|info| info.order_number == *present));
         if let Some(info) = best {
             know_reversal(entry, info);
-            return self.judge_reversal(entry, info, now, step);
+            return self.judge_reversal(entry, info, turn);
         }
         if found.iter().any(|info| info.order_number == *present) {
             let detail = "the order number belongs to another reversal";
-            return self.answered_error(entry, detail, now, step);
+            return self.answered_error(entry, detail, turn);
         }
         // Neither an absence nor a refusal is believed for want of a row in a report that is not whole: the
         // entry asks again, and is set aside when that lasts too long.
         if let Some(gap) = gap {
-            return self.answered_error(entry, gap, now, step);
+            return self.answered_error(entry, gap, turn);
         }
         if let Some(refusal) = entry.refusal.take() {
-            return self.believe_refusal(entry, &refusal, now, step);
+            return self.believe_refusal(entry, &refusal, turn);
         }
         let conclusive_from = entry.reversal_lost_at + self.settings.settle;
         if let Reversal::Known(_) = entry.record.reversal {
             entry.asks_report = false;
             let detail = "the reversal can neither be asked for nor found in the report";
-            return self.answered_error(entry, detail, now, step);
+            return self.answered_error(entry, detail, turn);
         }
         if asked_at < conclusive_from {
-            self.put_off(entry, now);
-            entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), now);
-            return step.write_entry(&mut entry.record, "the reversal was not found yet");
+            self.put_off(entry, turn.now);
+            entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
+            return turn.write_entry(&mut entry.record, "the reversal was not found yet");
         }
         if entry.record.reversal == Reversal::NotSent {
             // It never left, so it may leave now.
-            return self.reverse(entry, true, now, step);
+            return self.reverse(entry, true, turn);
         }
         if entry.record.is_refund() {
-            plan_rechecks(&mut entry.record, now);
+            plan_rechecks(&mut entry.record, turn.now);
             entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);
-            self.fail_entry(
-                entry,
-                words::refund_absent(),
-                "conclusively absent",
-                now,
-                step,
-            );
-            return entry.plan_recheck(now);
+            self.fail_entry(entry, words::refund_absent(), "conclusively absent", turn);
+            return entry.plan_recheck(turn.now);
         }
         // It leaves again and again, and nothing comes of it.
-        if entry.is_lost_for_long(now) {
-            return self.set_aside(entry, "the reversal is never carried out", now, step);
+        if entry.is_lost_for_long(turn.now) {
+            return self.set_aside(entry, "the reversal is never carried out", turn);
         }
-        self.reverse(entry, entry.saw_paid, now, step);
+        self.reverse(entry, entry.saw_paid, turn);
     }
 
     /// The report does not hold what the service refused: people are told at once, and the number is
     /// asked for again.
-    fn believe_refusal(
-        &mut self,
-        entry: &mut LiveEntry,
-        refusal: &Refusal,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn believe_refusal(&mut self, entry: &mut LiveEntry, refusal: &Refusal, turn: &mut Turn) {
         if !entry.record.is_refund() {
             if matches!(refusal.failure, Failure::Token { .. }) {
                 // "Token errors refuse a new request, never a queued one": it leaves again with a token that is
@@ -428,41 +405,35 @@ impl Core {
                 if !entry.record.resent {
                     entry.record.reversal = Reversal::NotSent;
                 }
-                return self.try_failed(entry, &refusal.failure, now, step);
+                return self.try_failed(entry, &refusal.failure, turn);
             }
-            return self.denied(entry, refusal.knew_paid, now, step);
+            return self.denied(entry, refusal.knew_paid, turn);
         }
-        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
         // Two witnesses say that nothing moved; after the settling time the sale has its part back.
         entry.record.left_held_until = Some(RECHECKS.len());
         let error = words::of_failure(&refusal.failure);
-        self.fail_entry(entry, error, "the refund was refused", now, step);
-        entry.plan_recheck(now);
+        self.fail_entry(entry, error, "the refund was refused", turn);
+        entry.plan_recheck(turn.now);
     }
 
-    fn judge_reversal(
-        &mut self,
-        entry: &mut LiveEntry,
-        info: &PaymentInfo,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn judge_reversal(&mut self, entry: &mut LiveEntry, info: &PaymentInfo, turn: &mut Turn) {
         if !entry.is_reversal(info) {
             let detail = "the answer belongs to another reversal";
-            return self.answered_error(entry, detail, now, step);
+            return self.answered_error(entry, detail, turn);
         }
         entry.wants_connection = false;
         let fact = crate::core::ending::status_fact(info.status);
         match info.status {
             PaymentStatus::Ok => {
                 if entry.record.is_refund() {
-                    return self.complete_refund(entry, info, now, step);
+                    return self.complete_refund(entry, info, turn);
                 }
                 let message = words::of_entry(entry.record.operation.kind, State::Done);
-                self.conclude(entry, message, "the reversal was carried out", now, step);
+                self.conclude(entry, message, "the reversal was carried out", turn);
             }
             PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
-                self.still_pending(entry, &fact, now, step);
+                self.still_pending(entry, &fact, turn);
             }
             PaymentStatus::Decline
             | PaymentStatus::NotEnough
@@ -472,7 +443,7 @@ impl Core {
             {
                 entry.record.reversal = Reversal::NotSent;
                 let error = words::refund_denied(info.status, &fact);
-                self.fail_entry(entry, error, &fact, now, step);
+                self.fail_entry(entry, error, &fact, turn);
             }
             // A person has it tried once more, and the old reversal has been denied meanwhile: another leaves.
             PaymentStatus::Decline
@@ -483,36 +454,36 @@ impl Core {
             {
                 self.renumber(entry);
                 entry.stage = Stage::Waiting;
-                entry.next_at = now.mono;
-                step.write_entry(&mut entry.record, "the old reversal was denied");
+                entry.next_at = turn.now.mono;
+                turn.write_entry(&mut entry.record, "the old reversal was denied");
             }
             // The buyer's purse lacks what the shop wants back: only people can settle that.
             PaymentStatus::NotEnough | PaymentStatus::Decline => {
                 self.renumber(entry);
                 entry.record.last_error = Some(fact);
-                self.set_aside(entry, "the reversal was refused", now, step);
+                self.set_aside(entry, "the reversal was refused", turn);
             }
             PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {
                 self.renumber(entry);
-                self.answered_error(entry, &format!("the reversal failed: {fact}"), now, step);
+                self.answered_error(entry, &format!("the reversal failed: {fact}"), turn);
             }
         }
     }
 
     /// The reversal is not final. One that never will be must not close the shop: after the patience that
     /// errors have, a person looks, and the till sells on.
-    fn still_pending(&mut self, entry: &mut LiveEntry, fact: &str, now: Now, step: &mut Step) {
-        if entry.is_pending_for_long(now) {
+    fn still_pending(&mut self, entry: &mut LiveEntry, fact: &str, turn: &mut Turn) {
+        if entry.is_pending_for_long(turn.now) {
             entry.record.last_error = Some(fact.to_owned());
-            return self.set_aside(entry, "the reversal stays pending", now, step);
+            return self.set_aside(entry, "the reversal stays pending", turn);
         }
         // A cashier waits for it as long as for any answer, and a buyer behind him no longer.
-        let since = entry.pending_since.unwrap_or(now.mono);
-        if now.mono.saturating_sub(since) >= self.settings.timeout {
-            self.put_off(entry, now);
+        let since = entry.pending_since.unwrap_or(turn.now.mono);
+        if turn.now.mono.saturating_sub(since) >= self.settings.timeout {
+            self.put_off(entry, turn.now);
         }
-        entry.later(MOST_PENDING_PAUSE, None, now);
-        step.write_entry(&mut entry.record, "the reversal is pending");
+        entry.later(MOST_PENDING_PAUSE, None, turn.now);
+        turn.write_entry(&mut entry.record, "the reversal is pending");
     }
 
     /// The present number was denied: the next reversal gets another.
@@ -530,10 +501,10 @@ impl Core {
         record.operation.order_number = self.order_number();
     }
 
-    fn try_failed(&mut self, entry: &mut LiveEntry, failure: &Failure, now: Now, step: &mut Step) {
+    fn try_failed(&mut self, entry: &mut LiveEntry, failure: &Failure, turn: &mut Turn) {
         if matches!(failure, Failure::Token { .. }) && self.may_still_refuse(entry) {
             let error = words::of_failure(failure);
-            return self.fail_entry(entry, error, "refused for the token", now, step);
+            return self.fail_entry(entry, error, "refused for the token", turn);
         }
         entry.wants_connection = !failure.was_answered();
         if failure.was_answered() {
@@ -541,54 +512,54 @@ impl Core {
             let is_asked_to_wait = matches!(failure, Failure::TooManyRequests { .. });
             let goes_on = is_asked_to_wait && entry.is_last_try && entry.stuck_since.is_none();
             entry.is_last_try &= !goes_on;
-            self.answered_error(entry, failure.detail(), now, step);
+            self.answered_error(entry, failure.detail(), turn);
             entry.is_last_try |= goes_on;
             return;
         }
-        self.count_try(entry, failure.detail(), step);
-        self.put_off(entry, now);
-        if entry.is_silent_for_long(now) {
+        self.count_try(entry, failure.detail(), turn);
+        self.put_off(entry, turn.now);
+        if entry.is_silent_for_long(turn.now) {
             if entry.line_is_well {
-                return self.set_aside(entry, "no answer comes to its requests", now, step);
+                return self.set_aside(entry, "no answer comes to its requests", turn);
             }
-            step.write_entry(&mut entry.record, "no answer for long; the line is probed");
-            return self.probe_line(entry, now, step);
+            turn.write_entry(&mut entry.record, "no answer for long; the line is probed");
+            return self.probe_line(entry, turn);
         }
-        entry.later(MOST_BACKOFF, None, now);
-        step.write_entry(&mut entry.record, "the try failed");
+        entry.later(MOST_BACKOFF, None, turn.now);
+        turn.write_entry(&mut entry.record, "the try failed");
     }
 
     /// Whether the line is well, though no answer has come for long. It may have come back this very moment,
     /// so one more try decides.
-    fn probed(&mut self, entry: &mut LiveEntry, answer: &Answer, now: Now, step: &mut Step) {
+    fn probed(&mut self, entry: &mut LiveEntry, answer: &Answer, turn: &mut Turn) {
         let is_well = answer.as_ref().err().is_none_or(Failure::was_answered);
         entry.line_is_well = is_well;
         entry.wants_connection = !is_well;
-        entry.later(MOST_BACKOFF, None, now);
+        entry.later(MOST_BACKOFF, None, turn.now);
         if is_well {
-            entry.next_at = now.mono;
+            entry.next_at = turn.now.mono;
         }
-        step.write_entry(&mut entry.record, "the line was probed");
+        turn.write_entry(&mut entry.record, "the line was probed");
     }
 
     /// The service answered, but not with what was asked for.
-    fn answered_error(&mut self, entry: &mut LiveEntry, detail: &str, now: Now, step: &mut Step) {
-        self.count_try(entry, detail, step);
-        if entry.gets_nowhere(now) {
-            return self.set_aside(entry, "too many answered errors", now, step);
+    fn answered_error(&mut self, entry: &mut LiveEntry, detail: &str, turn: &mut Turn) {
+        self.count_try(entry, detail, turn);
+        if entry.gets_nowhere(turn.now) {
+            return self.set_aside(entry, "too many answered errors", turn);
         }
-        self.put_off(entry, now);
-        entry.later(MOST_BACKOFF, None, now);
-        step.write_entry(&mut entry.record, "the service answered with an error");
+        self.put_off(entry, turn.now);
+        entry.later(MOST_BACKOFF, None, turn.now);
+        turn.write_entry(&mut entry.record, "the service answered with an error");
     }
 
-    fn count_try(&mut self, entry: &mut LiveEntry, detail: &str, step: &mut Step) {
+    fn count_try(&mut self, entry: &mut LiveEntry, detail: &str, turn: &mut Turn) {
         let record = &mut entry.record;
         record.tries = record.tries.saturating_add(1);
         record.last_error = Some(words::support_text(detail));
         if record.tries == ALARM_TRIES {
             let what = format!("waits since {ALARM_TRIES} tries: {detail}");
-            step.alarm(&record.operation.id, what);
+            turn.alarm(&record.operation.id, what);
         }
     }
 

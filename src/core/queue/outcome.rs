@@ -28,11 +28,10 @@ impl Core {
         entry: &mut LiveEntry,
         message: &str,
         what: &str,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
-        self.show_for(entry, Scene::Cancelled, step);
-        self.end_show(entry, now);
+        self.show_for(entry, Scene::Cancelled, turn);
+        self.end_show(entry, turn.now);
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.last_error = None;
@@ -40,15 +39,15 @@ impl Core {
         let is_own = entry.record.request == EntryRequest::Own;
         entry.record.operation.undo = is_own.then_some(Undo::Done);
         entry.record.operation.error = None;
-        entry.set(State::Done, message, now);
-        step.write_entry(&mut entry.record, what);
+        entry.set(State::Done, message, turn.now);
+        turn.write_entry(&mut entry.record, what);
         if let Some((sale, ending)) = self.take_attached(entry) {
-            return self.finish_attached(sale, ending, now, step);
+            return self.finish_attached(sale, ending, turn);
         }
         let of = entry.record.operation.of.clone();
         let amount = entry.record.operation.amount;
         let mut sale_of_refund = None;
-        self.change_target(of.as_deref(), "undone", now, step, |target| {
+        self.change_target(of.as_deref(), "undone", turn, |target| {
             // Undone is what nothing is left of; the rest can be refunded or cancelled yet.
             let is_over = target.left.is_none_or(|left| left == Kopecks::ZERO);
             target.undo = is_over.then_some(Undo::Done);
@@ -59,22 +58,15 @@ impl Core {
         self.change_target(
             sale_of_refund.as_deref(),
             "its refund was cancelled",
-            now,
-            step,
+            turn,
             |sale| give_back_to_left(sale, amount),
         );
     }
 
     /// The service refuses for good: a person must look.
-    pub(super) fn set_aside(
-        &mut self,
-        entry: &mut LiveEntry,
-        what: &str,
-        now: Now,
-        step: &mut Step,
-    ) {
-        self.show_for(entry, Scene::NotCompleted, step);
-        self.end_show(entry, now);
+    pub(super) fn set_aside(&mut self, entry: &mut LiveEntry, what: &str, turn: &mut Turn) {
+        self.show_for(entry, Scene::NotCompleted, turn);
+        self.end_show(entry, turn.now);
         entry.stage = Stage::Waiting;
         // It waits for a person, and must not wake others whenever an answer comes.
         entry.wants_connection = false;
@@ -88,34 +80,28 @@ impl Core {
         };
         let error = words::set_aside(message, detail.as_deref().unwrap_or(what));
         entry.record.operation.error = Some(error);
-        step.alarm(&entry.record.operation.id, format!("set aside: {what}"));
+        turn.alarm(&entry.record.operation.id, format!("set aside: {what}"));
         if entry.record.is_refund() {
-            entry.set(State::InDoubt, message, now);
-            return step.write_entry(&mut entry.record, what);
+            entry.set(State::InDoubt, message, turn.now);
+            return turn.write_entry(&mut entry.record, what);
         }
         entry.record.operation.undo = Some(Undo::SetAside);
-        entry.set(State::Queued, message, now);
-        step.write_entry(&mut entry.record, what);
+        entry.set(State::Queued, message, turn.now);
+        turn.write_entry(&mut entry.record, what);
         if let Some((sale, _)) = self.take_attached(entry) {
-            return self.refuse_attached(sale, now, step);
+            return self.refuse_attached(sale, turn);
         }
         let (of, amount) = (
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
         let denied = entry.record.reversal == Reversal::NotSent;
-        self.change_target(
-            of.as_deref(),
-            "its undoing was set aside",
-            now,
-            step,
-            |target| {
-                target.undo = Some(Undo::SetAside);
-                if denied {
-                    give_back_to_left(target, amount);
-                }
-            },
-        );
+        self.change_target(of.as_deref(), "its undoing was set aside", turn, |target| {
+            target.undo = Some(Undo::SetAside);
+            if denied {
+                give_back_to_left(target, amount);
+            }
+        });
     }
 
     /// What the till asked for was not carried out, and nothing of it is in doubt.
@@ -124,8 +110,7 @@ impl Core {
         entry: &mut LiveEntry,
         error: OperationError,
         what: &str,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let no_connection = error.code == crate::model::operation::ErrorCode::NoConnection;
         // One that was sent is called absent only after the service has answered: it is there.
@@ -137,10 +122,10 @@ impl Core {
         } else {
             Scene::NotCompleted
         };
-        self.show_for(entry, scene, step);
-        self.end_show(entry, now);
+        self.show_for(entry, scene, turn);
+        self.end_show(entry, turn.now);
         entry.record.operation.error = Some(error.clone());
-        self.drop_entry(entry, State::Failed, &error.message, what, now, step);
+        self.drop_entry(entry, State::Failed, &error.message, what, turn);
     }
 
     /// Its target is as if it had never been asked for.
@@ -150,34 +135,27 @@ impl Core {
         state: State,
         message: &str,
         what: &str,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
-        entry.set(state, message, now);
-        step.write_entry(&mut entry.record, what);
+        entry.set(state, message, turn.now);
+        turn.write_entry(&mut entry.record, what);
         let (of, amount) = (
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
         let is_refund = entry.record.is_refund();
         let holds_left = entry.record.left_held_until.is_some();
-        self.change_target(
-            of.as_deref(),
-            "its reversal was not made",
-            now,
-            step,
-            |target| {
-                if !holds_left {
-                    give_back_unless_undone(target, amount, is_refund);
-                }
-                if !is_refund {
-                    // A sale that was told as not paid owes its buyer what a person has left with the shop.
-                    target.undo = (target.state != State::Done).then_some(Undo::SetAside);
-                }
-            },
-        );
+        self.change_target(of.as_deref(), "its reversal was not made", turn, |target| {
+            if !holds_left {
+                give_back_unless_undone(target, amount, is_refund);
+            }
+            if !is_refund {
+                // A sale that was told as not paid owes its buyer what a person has left with the shop.
+                target.undo = (target.state != State::Done).then_some(Undo::SetAside);
+            }
+        });
     }
 
     /// The refund is carried out.
@@ -185,12 +163,11 @@ impl Core {
         &mut self,
         entry: &mut LiveEntry,
         info: &PaymentInfo,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let amount = entry.record.operation.amount;
-        self.show_for(entry, Scene::Refunded { amount }, step);
-        self.end_show(entry, now);
+        self.show_for(entry, Scene::Refunded { amount }, turn);
+        self.end_show(entry, turn.now);
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.last_error = None;
@@ -202,28 +179,25 @@ impl Core {
             amount,
             purse: info.purse.clone(),
         });
-        entry.set(State::Done, words::of_entry(Kind::Refund, State::Done), now);
-        step.write_entry(&mut entry.record, "refunded");
+        entry.set(
+            State::Done,
+            words::of_entry(Kind::Refund, State::Done),
+            turn.now,
+        );
+        turn.write_entry(&mut entry.record, "refunded");
     }
 
-    pub(super) fn doubt_refund(
-        &mut self,
-        entry: &mut LiveEntry,
-        detail: &str,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(super) fn doubt_refund(&mut self, entry: &mut LiveEntry, detail: &str, turn: &mut Turn) {
         entry.record.last_error = Some(words::support_text(detail));
-        entry.doubt(now);
-        step.write_entry(&mut entry.record, "the answer to the refund was lost");
+        entry.doubt(turn.now);
+        turn.write_entry(&mut entry.record, "the answer to the refund was lost");
     }
 
     /// A cashier changes his mind before anything left.
     pub(in crate::core) fn abort_entry(
         &mut self,
         id: &str,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) -> Option<crate::model::operation::Operation> {
         let unsent = |entry: &LiveEntry| {
             entry.record.operation.id == id
@@ -235,7 +209,7 @@ impl Core {
         let mut entry = self.entries.remove(index);
         let message = words::of_entry(entry.record.operation.kind, State::Cancelled);
         let what = "aborted by the cashier before anything was sent";
-        self.drop_entry(&mut entry, State::Cancelled, message, what, now, step);
+        self.drop_entry(&mut entry, State::Cancelled, message, what, turn);
         Some(entry.record.operation)
     }
 
@@ -273,24 +247,19 @@ impl Core {
     }
 
     /// The buyer was quicker than our reversal: the sale is paid, and the till may cancel it.
-    pub(super) fn paid_before_reversal(
-        &mut self,
-        entry: &mut LiveEntry,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(super) fn paid_before_reversal(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
         let Some((sale, _)) = self.take_attached(entry) else {
             return;
         };
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.operation.undo = None;
-        entry.set(State::Cancelled, words::PAID_FIRST, now);
-        step.write_entry(
+        entry.set(State::Cancelled, words::PAID_FIRST, turn.now);
+        turn.write_entry(
             &mut entry.record,
             "the buyer paid before the reversal was sent",
         );
-        self.finish_paid_attached(sale, now, step);
+        self.finish_paid_attached(sale, turn);
     }
 
     /// The sale that waits for this undoing, if it still does.
@@ -313,25 +282,19 @@ impl Core {
     }
 
     /// An order number that was absent is asked for once more: absence was an assumption.
-    pub(super) fn rechecked(
-        &mut self,
-        entry: &mut LiveEntry,
-        answer: &Answer,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(super) fn rechecked(&mut self, entry: &mut LiveEntry, answer: &Answer, turn: &mut Turn) {
         entry.stage = Stage::Waiting;
         let (found, gap) = match answer {
             Ok(Reply::Found(found)) => (found, None),
             Ok(Reply::Partial { found, detail }) => (found, Some(detail)),
             Ok(_) | Err(_) => {
-                entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
-                return note_unanswered(entry, now, step);
+                entry.next_at = turn.now.mono + WATCH_RETRY_INTERVAL;
+                return note_unanswered(entry, turn);
             }
         };
         (entry.stuck_since, entry.is_overdue) = (None, false);
         if entry.record.set_aside {
-            return self.set_aside_rechecked(entry, found, now, step);
+            return self.set_aside_rechecked(entry, found, turn);
         }
         let ours = deciding(found.iter().filter(|info| {
             if entry.record.is_refund() {
@@ -347,57 +310,51 @@ impl Core {
                     && !info.status.took_nothing() =>
             {
                 // It has not reached the buyer, and still may.
-                entry.next_at = now.mono + MOST_BACKOFF;
+                entry.next_at = turn.now.mono + MOST_BACKOFF;
                 return;
             }
             Some(info) if entry.record.is_refund() && info.status == PaymentStatus::Ok => {
-                self.refund_found(entry, info, now, step);
+                self.refund_found(entry, info, turn);
             }
             Some(info) if !info.status.took_nothing() => {
                 let is_first = entry.record.target.payment_id.is_none();
-                self.payment_found(entry, info, now, step);
+                self.payment_found(entry, info, turn);
                 // What stands beside a payment that was known before was looked at then.
                 if is_first {
-                    self.undo_others(entry, found, now, step);
+                    self.undo_others(entry, found, turn);
                 }
             }
             // One copy that took nothing says nothing of another.
             Some(_) | None => {
-                self.not_found_again(entry, gap, now, step);
+                self.not_found_again(entry, gap, turn);
             }
         }
         if !entry.record.is_live() {
-            entry.record.operation.updated_at = now.wall;
-            step.write_entry(&mut entry.record, "asked for again");
-            entry.plan_recheck(now);
+            entry.record.operation.updated_at = turn.now.wall;
+            turn.write_entry(&mut entry.record, "asked for again");
+            entry.plan_recheck(turn.now);
         }
     }
 
     /// A watched number is not there, or took nothing. `gap`: why that proves nothing. What a refund holds
     /// is given back by a whole report, or by the last question there is; a number whose absence was never
     /// proved is a person's to look for.
-    fn not_found_again(
-        &mut self,
-        entry: &mut LiveEntry,
-        gap: Option<&String>,
-        now: Now,
-        step: &mut Step,
-    ) {
-        put_off(&mut entry.record, now);
+    fn not_found_again(&mut self, entry: &mut LiveEntry, gap: Option<&String>, turn: &mut Turn) {
+        put_off(&mut entry.record, turn.now);
         let is_last = entry.record.rechecks.is_empty();
         let held_until = entry.record.left_held_until;
         let is_over = held_until.is_some_and(|most| entry.record.rechecks.len() <= most);
         if is_over && (gap.is_none() || is_last) {
-            self.release_left(entry, now, step);
+            self.release_left(entry, turn);
         }
         if let Some(gap) = gap.filter(|_| is_last) {
             let what = format!("asked for last, and its absence was not proved: {gap}");
-            step.alarm(&entry.record.operation.id, what);
+            turn.alarm(&entry.record.operation.id, what);
         }
     }
 
     /// A refund that was told failed was not made: its sale has back what was held of it.
-    fn release_left(&mut self, entry: &mut LiveEntry, now: Now, step: &mut Step) {
+    fn release_left(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
         if entry.record.left_held_until.take().is_none() {
             return;
         }
@@ -406,7 +363,7 @@ impl Core {
             entry.record.operation.amount,
         );
         let what = "a refund of it was not made";
-        self.change_target(of.as_deref(), what, now, step, |sale| {
+        self.change_target(of.as_deref(), what, turn, |sale| {
             give_back_unless_undone(sale, amount, true);
         });
     }
@@ -417,16 +374,15 @@ impl Core {
         &mut self,
         entry: &mut LiveEntry,
         found: &[PaymentInfo],
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let carried_out = found
             .iter()
             .find(|info| entry.is_reversal(info) && info.status == PaymentStatus::Ok);
         let Some(info) = carried_out else {
-            put_off(&mut entry.record, now);
-            entry.plan_recheck(now);
-            return step.write_entry(&mut entry.record, "asked for again, not there");
+            put_off(&mut entry.record, turn.now);
+            entry.plan_recheck(turn.now);
+            return turn.write_entry(&mut entry.record, "asked for again, not there");
         };
         entry.record.rechecks.clear();
         entry.record.set_aside = false;
@@ -438,30 +394,24 @@ impl Core {
             entry.record.operation.amount,
         );
         let what = "a refused reversal of it was carried out after all";
-        self.change_target(of.as_deref(), what, now, step, |target| {
+        self.change_target(of.as_deref(), what, turn, |target| {
             take_from_left(target, amount);
         });
         let message = words::of_entry(entry.record.operation.kind, State::Done);
-        self.conclude(entry, message, "was carried out after all", now, step);
+        self.conclude(entry, message, "was carried out after all", turn);
     }
 
     /// The payment was made after all: the undoing lives again.
-    fn payment_found(
-        &mut self,
-        entry: &mut LiveEntry,
-        info: &PaymentInfo,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn payment_found(&mut self, entry: &mut LiveEntry, info: &PaymentInfo, turn: &mut Turn) {
         let payment_id = info.payment_id;
         entry.record.rechecks.clear();
         entry.record.target.payment_id = Some(payment_id);
         entry.record.operation.undo = Some(Undo::Pending);
-        entry.set(State::Queued, seed::CANCEL_QUEUED, now);
-        (entry.pause, entry.next_at) = (BACKOFF, now.mono);
-        entry.record.next_try = Some(now.wall);
-        step.write_entry(&mut entry.record, "found after all, live again");
-        step.alarm(
+        entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
+        (entry.pause, entry.next_at) = (BACKOFF, turn.now.mono);
+        entry.record.next_try = Some(turn.now.wall);
+        turn.write_entry(&mut entry.record, "found after all, live again");
+        turn.alarm(
             &entry.record.operation.id,
             "a payment that was absent was made after all, and is reversed",
         );
@@ -469,7 +419,7 @@ impl Core {
         let what = "its lost payment was found after all";
         let amount = entry.record.operation.amount;
         let mut sale_of_refund = None;
-        self.change_target(of.as_deref(), what, now, step, |target| {
+        self.change_target(of.as_deref(), what, turn, |target| {
             target.payment_id = Some(payment_id);
             target.undo = Some(Undo::Pending);
             if target.kind == Kind::Refund {
@@ -478,33 +428,27 @@ impl Core {
         });
         // The buyer has the refund again, until its cancellation is carried out.
         let what = "its refund was found made after all";
-        self.change_target(sale_of_refund.as_deref(), what, now, step, |sale| {
+        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
             take_from_left(sale, amount);
         });
     }
 
     /// The till was told that the refund failed, and yet the buyer has the money. It is not taken
     /// back: it counts, and people are told.
-    fn refund_found(
-        &mut self,
-        entry: &mut LiveEntry,
-        info: &PaymentInfo,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn refund_found(&mut self, entry: &mut LiveEntry, info: &PaymentInfo, turn: &mut Turn) {
         entry.record.rechecks.clear();
         know_late_refund(&mut entry.record, info);
         let (of, amount) = (
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
-        step.alarm(
+        turn.alarm(
             &entry.record.operation.id,
             "a refund that was absent was made after all: the buyer has the money",
         );
         let what = "a refund of it was found after all";
         let is_held = entry.record.left_held_until.take().is_some();
-        self.change_target(of.as_deref(), what, now, step, |sale| {
+        self.change_target(of.as_deref(), what, turn, |sale| {
             if !is_held {
                 take_from_left(sale, amount);
             }
@@ -514,12 +458,12 @@ impl Core {
 
 /// A watched number that nobody can ask for is told: the buyer may have paid for nothing, and only the
 /// merchant's account shows it.
-fn note_unanswered(entry: &mut LiveEntry, now: Now, step: &mut Step) {
-    let since = *entry.stuck_since.get_or_insert(now.mono);
-    let is_overdue = now.mono.saturating_sub(since) >= MAX_STUCK;
+fn note_unanswered(entry: &mut LiveEntry, turn: &mut Turn) {
+    let since = *entry.stuck_since.get_or_insert(turn.now.mono);
+    let is_overdue = turn.now.mono.saturating_sub(since) >= MAX_STUCK;
     if is_overdue && !std::mem::replace(&mut entry.is_overdue, true) {
         let what = "no answer for an hour to whether it was carried out after all; see the merchant's account";
-        step.alarm(&entry.record.operation.id, what);
+        turn.alarm(&entry.record.operation.id, what);
     }
 }
 

@@ -6,32 +6,21 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{Outcome, Verdict};
 
 impl Core {
-    pub(in crate::core) fn retry_entry(
-        &mut self,
-        ticket: Ticket,
-        id: &str,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(in crate::core) fn retry_entry(&mut self, ticket: Ticket, id: &str, turn: &mut Turn) {
         let found = self
             .entries
             .iter()
             .position(|entry| entry.record.operation.id == id && entry.record.is_live());
         let Some(mut entry) = found.map(|index| (index, self.entries.remove(index))) else {
-            return step.reply(ticket, TillReply::Queue(Err(not_in_queue())));
+            return turn.reply(ticket, TillReply::Queue(Err(not_in_queue())));
         };
-        let answer = self.retry(&mut entry.1, now, step);
+        let answer = self.retry(&mut entry.1, turn);
         self.entries
             .insert(entry.0.min(self.entries.len()), entry.1);
-        step.reply(ticket, TillReply::Queue(answer));
+        turn.reply(ticket, TillReply::Queue(answer));
     }
 
-    fn retry(
-        &mut self,
-        entry: &mut LiveEntry,
-        now: Now,
-        step: &mut Step,
-    ) -> Result<QueueItem, Problem> {
+    fn retry(&mut self, entry: &mut LiveEntry, turn: &mut Turn) -> Result<QueueItem, Problem> {
         if entry.record.set_aside {
             // It blocks nothing until its first question may leave.
             self.check_retry(entry)?;
@@ -39,10 +28,10 @@ impl Core {
         }
         entry.pause = BACKOFF;
         if entry.stage == Stage::Waiting {
-            entry.next_at = now.mono;
+            entry.next_at = turn.now.mono;
         }
-        entry.record.next_try = Some(now.wall);
-        step.write_entry(&mut entry.record, "a person asked for another try");
+        entry.record.next_try = Some(turn.now.wall);
+        turn.write_entry(&mut entry.record, "a person asked for another try");
         Ok(entry.record.queue_item())
     }
 
@@ -70,12 +59,7 @@ impl Core {
 
     /// The try that a person asked for begins: a set-aside entry blocks again, and takes again what its refusal
     /// gave back. Answers whether it may.
-    pub(super) fn take_up_again(
-        &mut self,
-        entry: &mut LiveEntry,
-        now: Now,
-        step: &mut Step,
-    ) -> bool {
+    pub(super) fn take_up_again(&mut self, entry: &mut LiveEntry, turn: &mut Turn) -> bool {
         entry.retry_asked = false;
         // Something else may have come between.
         if self.check_retry(entry).is_err() {
@@ -100,18 +84,17 @@ impl Core {
         entry.record.operation.error = None;
         entry.record.queued_once = true;
         if entry.record.is_refund() {
-            entry.doubt(now);
-            step.write_entry(&mut entry.record, "tried again");
+            entry.doubt(turn.now);
+            turn.write_entry(&mut entry.record, "tried again");
             return true;
         }
         entry.record.operation.undo = Some(Undo::Pending);
-        entry.set(State::Queued, seed::CANCEL_QUEUED, now);
-        step.write_entry(&mut entry.record, "tried again");
+        entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
+        turn.write_entry(&mut entry.record, "tried again");
         self.change_target(
             of.as_deref(),
             "its undoing is tried again",
-            now,
-            step,
+            turn,
             |target| {
                 target.undo = Some(Undo::Pending);
                 if denied {
@@ -127,25 +110,24 @@ impl Core {
         ticket: Ticket,
         id: &str,
         verdict: &Verdict,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let found = self
             .entries
             .iter()
             .position(|entry| entry.record.operation.id == id);
         let Some(index) = found else {
-            return step.reply(ticket, TillReply::Queue(Err(not_in_queue())));
+            return turn.reply(ticket, TillReply::Queue(Err(not_in_queue())));
         };
         let mut entry = self.entries.remove(index);
-        let answer = self.settle(&mut entry, verdict, now, step);
+        let answer = self.settle(&mut entry, verdict, turn);
         if answer.is_ok() {
             self.foreign.retain(|foreign| foreign != id);
             self.drop_unheld();
         } else {
             self.entries.insert(index.min(self.entries.len()), entry);
         }
-        step.reply(ticket, TillReply::Queue(answer));
+        turn.reply(ticket, TillReply::Queue(answer));
     }
 
     /// A person closes a set-aside entry, or one of an account that is gone, and says what has happened.
@@ -153,8 +135,7 @@ impl Core {
         &mut self,
         entry: &mut LiveEntry,
         verdict: &Verdict,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) -> Result<QueueItem, Problem> {
         // A refund that holds a part of its sale and cannot be asked for would hold it for ever.
         let is_held = entry.is_overdue && entry.record.left_held_until.is_some();
@@ -203,9 +184,9 @@ impl Core {
         } else {
             entry.record.operation.undo = None;
         }
-        entry.set(state, words::settled(kind, verdict.outcome), now);
-        step.write_entry(&mut entry.record, "closed by a person");
-        self.settle_target(entry, is_carried_out, holds_left, now, step);
+        entry.set(state, words::settled(kind, verdict.outcome), turn.now);
+        turn.write_entry(&mut entry.record, "closed by a person");
+        self.settle_target(entry, is_carried_out, holds_left, turn);
         Ok(entry.record.queue_item())
     }
 
@@ -215,8 +196,7 @@ impl Core {
         entry: &LiveEntry,
         is_carried_out: bool,
         holds_left: bool,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let operation = &entry.record.operation;
         let (amount, is_refund) = (operation.amount, entry.record.is_refund());
@@ -224,8 +204,7 @@ impl Core {
         self.change_target(
             operation.of.as_deref(),
             "a person closed its reversal",
-            now,
-            step,
+            turn,
             |target| {
                 if is_carried_out && !holds_left {
                     take_from_left(target, amount);
@@ -249,7 +228,7 @@ impl Core {
             },
         );
         let what = "a person closed the cancellation of its refund";
-        self.change_target(sale_of_refund.as_deref(), what, now, step, |sale| {
+        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
             give_back_to_left(sale, amount);
         });
     }

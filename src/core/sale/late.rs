@@ -13,14 +13,13 @@ impl Core {
         sale: LiveSale,
         info: &PaymentInfo,
         rows: &[PaymentInfo],
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let record = sale.record.clone();
-        self.apply(sale, info, now, step);
+        self.apply(sale, info, turn);
         let others = rows.iter().filter(|row| is_payment_of(row, &record));
         for other in others.filter(|row| row.payment_id != info.payment_id) {
-            self.undo_second_payment(&record, other, now, step);
+            self.undo_second_payment(&record, other, turn);
         }
     }
 
@@ -29,8 +28,7 @@ impl Core {
         &mut self,
         request: RequestId,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) -> bool {
         let Some(record) = self.late.remove(&request) else {
             return false;
@@ -41,29 +39,23 @@ impl Core {
         };
         let is_it = |sale: &mut LiveSale| sale.record.operation.id == record.operation.id;
         match (self.sale.take_if(is_it), info) {
-            (Some(sale), Some(info)) => self.late_answer_to_sale(sale, info, now, step),
+            (Some(sale), Some(info)) => self.late_answer_to_sale(sale, info, turn),
             (Some(sale), None) => self.sale = Some(sale),
-            (None, info) => self.late_answer_after_sale(&record, info, now, step),
+            (None, info) => self.late_answer_after_sale(&record, info, turn),
         }
         true
     }
 
     /// The sale still waits, for this payment or for another under its number.
-    fn late_answer_to_sale(
-        &mut self,
-        sale: LiveSale,
-        info: &PaymentInfo,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn late_answer_to_sale(&mut self, sale: LiveSale, info: &PaymentInfo, turn: &mut Turn) {
         match sale.phase {
             Phase::Confirming { payment_id, .. } if payment_id == info.payment_id => {
-                self.apply(sale, info, now, step);
+                self.apply(sale, info, turn);
             }
             Phase::Confirming { .. } => {
                 let record = sale.record.clone();
                 self.sale = Some(sale);
-                self.undo_second_payment(&record, info, now, step);
+                self.undo_second_payment(&record, info, turn);
             }
             Phase::Starting
             | Phase::AwaitingScan
@@ -81,17 +73,16 @@ impl Core {
         &mut self,
         record: &SaleRecord,
         info: Option<&PaymentInfo>,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let operation = &record.operation;
-        let learned = self.entry_learns(&operation.id, info, now, step);
+        let learned = self.entry_learns(&operation.id, info, turn);
         let Some(info) = info.filter(|_| !learned) else {
             return;
         };
         let stands = operation.state == State::Done || operation.undo.is_some();
         if !(stands && operation.payment_id == Some(info.payment_id)) {
-            self.undo_second_payment(record, info, now, step);
+            self.undo_second_payment(record, info, turn);
         }
     }
 }

@@ -73,15 +73,15 @@ impl Doubt {
 
 impl Core {
     /// The one place from which `POST payments` leaves.
-    pub(super) fn pay(&mut self, sale: &mut LiveSale, session: String, now: Now, step: &mut Step) {
+    pub(super) fn pay(&mut self, sale: &mut LiveSale, session: String, turn: &mut Turn) {
         let Some(receipt) = sale.record.request.receipt().cloned() else {
             return;
         };
         sale.record.payment_sent = true;
         sale.record.operation.shows = None;
-        sale.set_state(State::InProgress, now);
-        step.write_sale(&mut sale.record, "the payment is being sent");
-        step.show(Scene::PleaseConfirm {
+        sale.set_state(State::InProgress, turn.now);
+        turn.write_sale(&mut sale.record, "the payment is being sent");
+        turn.show(Scene::PleaseConfirm {
             amount: sale.amount(),
         });
         let operation = &sale.record.operation;
@@ -92,14 +92,14 @@ impl Core {
             shift: operation.shift.clone(),
             receipt,
             // A little longer than anybody waits, so that it is the core that stops waiting.
-            answer_within: sale.deadline.saturating_sub(now.mono) + self.settings.timeout,
+            answer_within: sale.deadline.saturating_sub(turn.now.mono) + self.settings.timeout,
         };
-        let request = self.request(&operation.id, call, step);
+        let request = self.request(&operation.id, call, turn);
         sale.phase = Phase::Paying(Paying {
             request,
-            sent_at: now.mono,
+            sent_at: turn.now.mono,
             look_up: None,
-            look_up_at: now.mono + self.settings.timeout,
+            look_up_at: turn.now.mono + self.settings.timeout,
             until: None,
         });
     }
@@ -127,84 +127,78 @@ impl Core {
         [held, look_up].into_iter().flatten().fold(end, Ord::min)
     }
 
-    pub(super) fn paying_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+    pub(super) fn paying_tick(&mut self, mut sale: LiveSale, turn: &mut Turn) {
         let Phase::Paying(paying) = &sale.phase else {
             self.sale = Some(sale);
             return;
         };
         let stopped = paying.until;
-        if stopped.is_some_and(|until| until <= now.mono) {
+        if stopped.is_some_and(|until| until <= turn.now.mono) {
             let request = paying.request;
             let error = words::no_connection("the payment was not answered in time");
             // The connection lives: absence proves nothing before it is closed.
             self.late.insert(request, sale.record.clone());
-            return self.release(sale, now.mono, error, now, step);
+            return self.release(sale, turn.now.mono, error, turn);
         }
-        if stopped.is_none() && sale.deadline <= now.mono {
-            self.stop_paying(&mut sale, Ending::Expiry, now, step);
+        if stopped.is_none() && sale.deadline <= turn.now.mono {
+            self.stop_paying(&mut sale, Ending::Expiry, turn);
         } else if stopped.is_none()
             && sale.record.operation.state == State::InProgress
-            && paying.sent_at + HELD_ANSWER_DELAY <= now.mono
+            && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono
         {
-            sale.set_state(State::AwaitingConfirmation, now);
-            step.write_sale(&mut sale.record, "the service holds its answer");
+            sale.set_state(State::AwaitingConfirmation, turn.now);
+            turn.write_sale(&mut sale.record, "the service holds its answer");
         }
-        self.look_up_beside(&mut sale, now, step);
+        self.look_up_beside(&mut sale, turn);
         self.sale = Some(sale);
     }
 
     /// The report is asked for the order number while the answer is awaited.
-    fn look_up_beside(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+    fn look_up_beside(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
         let free = self.questions.free_at(&sale.subject());
         let Phase::Paying(paying) = &mut sale.phase else {
             return;
         };
-        if paying.look_up.is_some() || free.max(paying.look_up_at) > now.mono {
+        if paying.look_up.is_some() || free.max(paying.look_up_at) > turn.now.mono {
             return;
         }
-        paying.look_up = Some(self.look_up_payment(&sale.record, now, step));
+        paying.look_up = Some(self.look_up_payment(&sale.record, turn));
     }
 
     /// Asks the report for the sale's order number, in its shift and for a date in the days beside it.
-    fn look_up_payment(&mut self, record: &SaleRecord, now: Now, step: &mut Step) -> RequestId {
+    fn look_up_payment(&mut self, record: &SaleRecord, turn: &mut Turn) -> RequestId {
         let operation = &record.operation;
         let order_numbers = vec![operation.order_number.clone()];
         let call = Call::LookUp {
             shifts: shift::neighbourhood(&operation.shift),
-            witnesses: self.witnesses_of(&[&operation.shift], &order_numbers, now),
+            witnesses: self.witnesses_of(&[&operation.shift], &order_numbers, turn.now),
             order_numbers,
         };
         let subjects = vec![Subject::Order(operation.order_number.clone())];
-        self.question(&operation.id, call, subjects, now, step)
+        self.question(&operation.id, call, subjects, turn)
     }
 
     /// The cashier, or the deadline, stops the wait for the answer: durable before it is told. The
     /// payment exists as far as anybody knows, so it is looked for at once, to be reversed.
-    pub(super) fn stop_paying(
-        &mut self,
-        sale: &mut LiveSale,
-        ending: Ending,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(super) fn stop_paying(&mut self, sale: &mut LiveSale, ending: Ending, turn: &mut Turn) {
         let Phase::Paying(paying) = &mut sale.phase else {
             return;
         };
         if paying.until.is_some() {
             return;
         }
-        paying.until = Some(now.mono + self.patience());
-        paying.look_up_at = now.mono;
+        paying.until = Some(turn.now.mono + self.patience());
+        paying.look_up_at = turn.now.mono;
         sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, now);
-        step.write_sale(
+        sale.set(State::InProgress, words::CANCELLING, turn.now);
+        turn.write_sale(
             &mut sale.record,
             match ending {
                 Ending::Abort => "aborted by the cashier",
                 Ending::Expiry => "nobody confirmed in time",
             },
         );
-        step.show(Scene::Checking);
+        turn.show(Scene::Checking);
     }
 
     pub(super) fn paying_answered(
@@ -212,70 +206,69 @@ impl Core {
         mut sale: LiveSale,
         request: RequestId,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let Phase::Paying(paying) = &mut sale.phase else {
             self.sale = Some(sale);
             return;
         };
         if paying.request == request {
-            return self.pay_answered(sale, answer, now, step);
+            return self.pay_answered(sale, answer, turn);
         }
         paying.look_up = None;
         // One that never left may leave again, but not at once.
-        paying.look_up_at = now.mono + LOOK_UP_INTERVAL * 2;
+        paying.look_up_at = turn.now.mono + LOOK_UP_INTERVAL * 2;
         if let Ok(Reply::Found(found)) = answer
             && let Some(info) = best_payment(found, &sale.record)
         {
             self.late.insert(paying.request, sale.record.clone());
-            return self.found(sale, info, found, now, step);
+            return self.found(sale, info, found, turn);
         }
         self.sale = Some(sale);
     }
 
-    fn pay_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {
+    fn pay_answered(&mut self, mut sale: LiveSale, answer: &Answer, turn: &mut Turn) {
         match answer {
             Ok(Reply::Payment(info)) if is_payment_of(info, &sale.record) => {
-                self.apply(sale, info, now, step);
+                self.apply(sale, info, turn);
             }
             Err(failure @ Failure::NotSent { .. }) => {
                 sale.record.payment_sent = false;
-                self.end_unpaid(sale, failure, now, step);
+                self.end_unpaid(sale, failure, turn);
             }
             // "A refusal of a payment or reversal is believed only after the report was asked for its order
             // number." A token error is one more refusal: what stands before the service may have said it.
             Err(failure @ (Failure::Refused { .. } | Failure::Token { .. })) => {
-                let mut doubt = self.doubt(failure.detail(), now);
+                let mut doubt = self.doubt(failure.detail(), turn.now);
                 doubt.refusal = Some(failure.clone());
                 sale.phase = Phase::InDoubt(doubt);
                 self.sale = Some(sale);
             }
-            Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
+            Ok(_) => self.lose(sale, "the answer belongs to another payment", turn),
             Err(
                 Failure::Lost { detail, .. }
                 | Failure::SessionOver { detail }
                 | Failure::TooManyRequests { detail, .. },
-            ) => self.lose(sale, detail, now, step),
+            ) => self.lose(sale, detail, turn),
         }
     }
 
     /// No payment was made, and the till hears why.
-    fn end_unpaid(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
+    fn end_unpaid(&mut self, sale: LiveSale, failure: &Failure, turn: &mut Turn) {
         match sale.record.ending {
             Some(ending) => {
                 let what = "no payment was made";
-                self.finish(sale, words::ended(ending), None, what, now, step);
+                self.finish(sale, words::ended(ending), None, what, turn);
             }
-            None => self.fail(sale, failure, now, step),
+            None => self.fail(sale, failure, turn),
         }
     }
 
     /// A refusal is believed, and its number watched as any absence is: a copy may yet have had effect.
-    fn refuse(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
+    fn refuse(&mut self, sale: LiveSale, failure: &Failure, turn: &mut Turn) {
         let id = sale.record.operation.id.clone();
-        self.end_unpaid(sale, failure, now, step);
-        self.watch_end(&id, "a refused payment is asked for again later", now, step);
+        self.end_unpaid(sale, failure, turn);
+        self.watch_end(&id, "a refused payment is asked for again later", turn);
     }
 
     // ---- the answer was lost ------------------------------------------------------------------
@@ -294,24 +287,24 @@ impl Core {
     }
 
     /// A restored sale begins anew, and its payment gets another number.
-    fn begin_anew(&mut self, mut sale: LiveSale, step: &mut Step) {
+    fn begin_anew(&mut self, mut sale: LiveSale, turn: &mut Turn) {
         sale.record.operation.order_number = self.order_number();
         sale.phase = Phase::Starting;
         let what = "begins anew under another number";
-        step.write_sale(&mut sale.record, what);
+        turn.write_sale(&mut sale.record, what);
         self.sale = Some(sale);
     }
 
     /// The answer to `POST payments` was lost.
-    fn lose(&mut self, mut sale: LiveSale, detail: &str, now: Now, step: &mut Step) {
+    fn lose(&mut self, mut sale: LiveSale, detail: &str, turn: &mut Turn) {
         if sale.record.ending.is_some() {
             let error = words::no_connection(detail);
-            return self.release(sale, now.mono, error, now, step);
+            return self.release(sale, turn.now.mono, error, turn);
         }
-        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
-        step.write_sale(&mut sale.record, "the answer to the payment was lost");
-        step.show(Scene::Checking);
+        sale.set_state(State::InDoubt, turn.now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
+        turn.write_sale(&mut sale.record, "the answer to the payment was lost");
+        turn.show(Scene::Checking);
         self.sale = Some(sale);
     }
 
@@ -329,30 +322,30 @@ impl Core {
         end.min((free.max(doubt.next_at), "look up"))
     }
 
-    pub(super) fn doubt_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+    pub(super) fn doubt_tick(&mut self, mut sale: LiveSale, turn: &mut Turn) {
         let free = self.questions.free_at(&sale.subject());
         let Phase::InDoubt(doubt) = &mut sale.phase else {
             self.sale = Some(sale);
             return;
         };
-        if doubt.unsent && sale.deadline <= now.mono {
+        if doubt.unsent && sale.deadline <= turn.now.mono {
             let id = sale.record.operation.id.clone();
             let what = "nobody came in time";
-            self.finish(sale, State::Expired, None, what, now, step);
-            return self.watch_end(&id, LOST_PAYMENT, now, step);
+            self.finish(sale, State::Expired, None, what, turn);
+            return self.watch_end(&id, LOST_PAYMENT, turn);
         }
-        if doubt.until <= now.mono && doubt.unsent {
+        if doubt.until <= turn.now.mono && doubt.unsent {
             // No report came: what may stand under the old number is asked for later.
             let old = sale.record.clone();
-            self.begin_anew(sale, step);
-            return self.watch_number(&old, now, step);
+            self.begin_anew(sale, turn);
+            return self.watch_number(&old, turn);
         }
-        if doubt.until <= now.mono {
+        if doubt.until <= turn.now.mono {
             let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
-            return self.release(sale, lost_at, error, now, step);
+            return self.release(sale, lost_at, error, turn);
         }
-        if doubt.request.is_none() && free.max(doubt.next_at) <= now.mono {
-            let request = self.look_up_payment(&sale.record, now, step);
+        if doubt.request.is_none() && free.max(doubt.next_at) <= turn.now.mono {
+            let request = self.look_up_payment(&sale.record, turn);
             if let Phase::InDoubt(doubt) = &mut sale.phase {
                 doubt.request = Some(request);
             }
@@ -364,8 +357,7 @@ impl Core {
         &mut self,
         mut sale: LiveSale,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let Phase::InDoubt(doubt) = &mut sale.phase else {
             self.sale = Some(sale);
@@ -377,23 +369,23 @@ impl Core {
             Ok(Reply::Partial { detail, .. }) => detail.clone_into(&mut doubt.detail),
             Ok(_) => {}
         }
-        doubt.next_at = now.mono + doubt.interval;
+        doubt.next_at = turn.now.mono + doubt.interval;
         doubt.interval = (doubt.interval * 2).min(MAX_LOOK_UP_INTERVAL);
         let unsent = doubt.unsent;
         if let Ok(Reply::Found(found)) = answer {
             if let Some(info) = best_payment(found, &sale.record) {
                 sale.record.payment_sent = true;
-                return self.found(sale, info, found, now, step);
+                return self.found(sale, info, found, turn);
             }
             if unsent {
                 // No disk is believed, and a report may lag: the old number is asked for later.
                 let old = sale.record.clone();
-                self.begin_anew(sale, step);
-                return self.watch_number(&old, now, step);
+                self.begin_anew(sale, turn);
+                return self.watch_number(&old, turn);
             }
             // A row of another payment under our number is no absence.
             if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {
-                return self.refuse(sale, &refusal, now, step);
+                return self.refuse(sale, &refusal, turn);
             }
         }
         if let (Err(Failure::Token { .. }), Some(refusal @ Failure::Token { .. })) =
@@ -401,23 +393,23 @@ impl Core {
         {
             // With a token that is not taken the report cannot be asked either: "Token errors refuse a new
             // request".
-            return self.refuse(sale, &refusal, now, step);
+            return self.refuse(sale, &refusal, turn);
         }
         let is_told = sale.record.operation.state == State::InDoubt || unsent;
         if !is_told && sale.record.ending.is_none() {
-            sale.set_state(State::InDoubt, now);
-            step.write_sale(
+            sale.set_state(State::InDoubt, turn.now);
+            turn.write_sale(
                 &mut sale.record,
                 "a refusal that the report did not confirm",
             );
-            step.show(Scene::Checking);
+            turn.show(Scene::Checking);
         }
         self.sale = Some(sale);
     }
 
     // ---- the buyer is to confirm --------------------------------------------------------------
 
-    pub(super) fn confirming_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+    pub(super) fn confirming_tick(&mut self, mut sale: LiveSale, turn: &mut Turn) {
         let patience = self.patience();
         let subject = sale.subject();
         let free = self.questions.free_at(&subject);
@@ -430,26 +422,20 @@ impl Core {
             self.sale = Some(sale);
             return;
         };
-        if poll.has_failed(patience, now.mono) {
-            return self.polls_failed(sale, &silence(), now, step);
+        if poll.has_failed(patience, turn.now.mono) {
+            return self.polls_failed(sale, &silence(), turn);
         }
-        if request.is_none() && free.max(poll.next_at) <= now.mono {
+        if request.is_none() && free.max(poll.next_at) <= turn.now.mono {
             let call = Call::Payment {
                 payment_id: *payment_id,
             };
             let id = &sale.record.operation.id;
-            *request = Some(self.question(id, call, subject.to_vec(), now, step));
+            *request = Some(self.question(id, call, subject.to_vec(), turn));
         }
         self.sale = Some(sale);
     }
 
-    pub(super) fn status_answered(
-        &mut self,
-        mut sale: LiveSale,
-        answer: &Answer,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(super) fn status_answered(&mut self, mut sale: LiveSale, answer: &Answer, turn: &mut Turn) {
         let patience = self.patience();
         let Phase::Confirming {
             payment_id,
@@ -465,14 +451,14 @@ impl Core {
             Ok(Reply::Payment(info))
                 if info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>
             {
-                poll.answered(now.mono);
-                self.apply(sale, info, now, step);
+                poll.answered(turn.now.mono);
+                self.apply(sale, info, turn);
             }
             Ok(_) | Err(_) => {
-                poll.failed(answer.as_ref().err(), now.mono);
-                if poll.has_failed(patience, now.mono) {
+                poll.failed(answer.as_ref().err(), turn.now.mono);
+                if poll.has_failed(patience, turn.now.mono) {
                     let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
-                    return self.polls_failed(sale, &failure, now, step);
+                    return self.polls_failed(sale, &failure, turn);
                 }
                 self.sale = Some(sale);
             }
@@ -480,7 +466,7 @@ impl Core {
     }
 
     /// No poll was answered for `timeout`: a payment that may exist is undone.
-    fn polls_failed(&mut self, sale: LiveSale, failure: &Failure, now: Now, step: &mut Step) {
+    fn polls_failed(&mut self, sale: LiveSale, failure: &Failure, turn: &mut Turn) {
         let mut error = words::no_connection(failure.detail());
         // The code is the contract's for every sale that is released; the words are those of the cause.
         if let Some(problem) = self.token_problem {
@@ -488,33 +474,27 @@ impl Core {
             let cause = words::of_failure(&Failure::Token { problem, detail });
             (error.message, error.remedy) = (cause.message, cause.remedy);
         }
-        self.release(sale, now.mono, error, now, step);
+        self.release(sale, turn.now.mono, error, turn);
     }
 
     // ---- the service's word on our payment ----------------------------------------------------
 
     /// The service told what became of our payment.
-    pub(super) fn apply(
-        &mut self,
-        mut sale: LiveSale,
-        info: &PaymentInfo,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(super) fn apply(&mut self, mut sale: LiveSale, info: &PaymentInfo, turn: &mut Turn) {
         sale.record.operation.payment_id = Some(info.payment_id);
         let ending = sale.record.ending;
         match info.status {
-            PaymentStatus::Ok if self.nobody_waits(&sale, info, now) => {
+            PaymentStatus::Ok if self.nobody_waits(&sale, info, turn.now) => {
                 let error = words::no_connection("paid after nobody waited any more");
-                self.release(sale, now.mono, error, now, step);
+                self.release(sale, turn.now.mono, error, turn);
             }
-            PaymentStatus::Ok => self.finish_paid(sale, info, now, step),
+            PaymentStatus::Ok => self.finish_paid(sale, info, turn),
             PaymentStatus::InProgress | PaymentStatus::Unknown(_) => match ending {
                 Some(ending) => {
-                    self.start_undoing(&mut sale, info.payment_id, ending, now, step);
+                    self.start_undoing(&mut sale, info.payment_id, ending, turn);
                     self.sale = Some(sale);
                 }
-                None => self.await_confirmation(sale, info, now, step),
+                None => self.await_confirmation(sale, info, turn),
             },
             PaymentStatus::Decline
             | PaymentStatus::NotEnough
@@ -524,55 +504,44 @@ impl Core {
                     Some(ending) => words::ended(ending),
                     None => refused_state(info.status),
                 };
-                self.finish(sale, state, None, &status_fact(info.status), now, step);
+                self.finish(sale, state, None, &status_fact(info.status), turn);
             }
         }
     }
 
-    fn await_confirmation(
-        &mut self,
-        mut sale: LiveSale,
-        info: &PaymentInfo,
-        now: Now,
-        step: &mut Step,
-    ) {
+    fn await_confirmation(&mut self, mut sale: LiveSale, info: &PaymentInfo, turn: &mut Turn) {
         if let Phase::Confirming { .. } = sale.phase {
             self.sale = Some(sale);
             return;
         }
-        if sale.deadline <= now.mono {
-            self.start_undoing(&mut sale, info.payment_id, Ending::Expiry, now, step);
+        if sale.deadline <= turn.now.mono {
+            self.start_undoing(&mut sale, info.payment_id, Ending::Expiry, turn);
             self.sale = Some(sale);
             return;
         }
-        sale.set_state(State::AwaitingConfirmation, now);
-        let first_at = now.mono + first_question_after(self.settings.poll_payment);
+        sale.set_state(State::AwaitingConfirmation, turn.now);
+        let first_at = turn.now.mono + first_question_after(self.settings.poll_payment);
         sale.phase = Phase::Confirming {
             payment_id: info.payment_id,
             request: None,
             poll: Poll::begin(first_at),
         };
-        step.write_sale(&mut sale.record, status_fact(info.status));
-        step.show(Scene::PleaseConfirm {
+        turn.write_sale(&mut sale.record, status_fact(info.status));
+        turn.show(Scene::PleaseConfirm {
             amount: sale.amount(),
         });
         self.sale = Some(sale);
     }
 
     /// Paid, although the till had stopped waiting: it may cancel the sale.
-    pub(in crate::core) fn finish_paid_attached(
-        &mut self,
-        mut sale: LiveSale,
-        now: Now,
-        step: &mut Step,
-    ) {
+    pub(in crate::core) fn finish_paid_attached(&mut self, mut sale: LiveSale, turn: &mut Turn) {
         sale.record.operation.left = Some(sale.record.operation.amount);
         sale.record.operation.undo = None;
         let what = "paid before the reversal";
-        self.finish(sale, State::Done, None, what, now, step);
+        self.finish(sale, State::Done, None, what, turn);
     }
 
-    fn finish_paid(&mut self, mut sale: LiveSale, info: &PaymentInfo, now: Now, step: &mut Step) {
+    fn finish_paid(&mut self, mut sale: LiveSale, info: &PaymentInfo, turn: &mut Turn) {
         let operation = &mut sale.record.operation;
         operation.left = Some(operation.amount);
         operation.slip = Some(Slip {
@@ -581,6 +550,6 @@ impl Core {
             amount: operation.amount,
             purse: info.purse.clone(),
         });
-        self.finish(sale, State::Done, None, "paid", now, step);
+        self.finish(sale, State::Done, None, "paid", turn);
     }
 }

@@ -34,17 +34,20 @@ impl Core {
         opening.request.is_none().then_some(due)
     }
 
-    pub(super) fn opening_tick(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+    pub(super) fn opening_tick(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
         let Phase::Opening(opening) = &sale.phase else {
             return;
         };
-        if self.opening_due_at(opening).is_none_or(|at| at > now.mono) {
+        if self
+            .opening_due_at(opening)
+            .is_none_or(|at| at > turn.now.mono)
+        {
             return;
         }
         let mode = session_mode(sale.record.operation.mode, opening.code.clone());
-        let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), step);
+        let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), turn);
         if let Phase::Opening(opening) = &mut sale.phase {
-            (opening.request, opening.asked_at) = (Some(request), now.mono);
+            (opening.request, opening.asked_at) = (Some(request), turn.now.mono);
         }
     }
 
@@ -52,8 +55,7 @@ impl Core {
         &mut self,
         mut sale: LiveSale,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let by_code = sale.record.operation.mode == Mode::ConsumerQr;
         match answer {
@@ -61,22 +63,22 @@ impl Core {
                 session,
                 shows: None,
             }) if by_code => match sale.record.request {
-                BuyerRequest::Sale(_) => self.pay(&mut sale, session.clone(), now, step),
-                BuyerRequest::Card(_) => self.await_card(&mut sale, session.clone(), now),
+                BuyerRequest::Sale(_) => self.pay(&mut sale, session.clone(), turn),
+                BuyerRequest::Card(_) => self.await_card(&mut sale, session.clone(), turn.now),
             },
             Ok(Reply::Session {
                 session,
                 shows: Some(shows),
             }) if !by_code => {
-                self.invite(&mut sale, session.clone(), shows.clone(), now, step);
+                self.invite(&mut sale, session.clone(), shows.clone(), turn);
             }
             Err(failure @ Failure::Refused { .. }) if by_code => {
                 let message = words::of_failure(failure).message;
-                self.arm(&mut sale, Some(&message), now, step);
+                self.arm(&mut sale, Some(&message), turn);
             }
             // It may have used the code up: the cashier reads it once more.
             Err(Failure::Lost { .. } | Failure::TooManyRequests { .. }) if by_code => {
-                self.arm(&mut sale, Some(words::SCAN_AGAIN), now, step);
+                self.arm(&mut sale, Some(words::SCAN_AGAIN), turn);
             }
             Err(
                 failure @ (Failure::NotSent { .. }
@@ -84,14 +86,14 @@ impl Core {
                 | Failure::SessionOver { .. }
                 | Failure::TooManyRequests { .. }),
             ) => {
-                if !self.repeat_later(&mut sale, failure, now) {
-                    return self.fail(sale, failure, now, step);
+                if !self.repeat_later(&mut sale, failure, turn.now) {
+                    return self.fail(sale, failure, turn);
                 }
             }
             Err(failure @ (Failure::Refused { .. } | Failure::Token { .. })) => {
-                return self.fail(sale, failure, now, step);
+                return self.fail(sale, failure, turn);
             }
-            Ok(_) => return self.fail(sale, &foreign_reply(), now, step),
+            Ok(_) => return self.fail(sale, &foreign_reply(), turn),
         }
         self.sale = Some(sale);
     }
@@ -118,21 +120,14 @@ impl Core {
         sale.phase = Phase::AwaitingBuyer(invitation);
     }
 
-    fn invite(
-        &mut self,
-        sale: &mut LiveSale,
-        session: String,
-        shows: Shows,
-        now: Now,
-        step: &mut Step,
-    ) {
-        let opened_at = opened_at(&sale.phase, now);
+    fn invite(&mut self, sale: &mut LiveSale, session: String, shows: Shows, turn: &mut Turn) {
+        let opened_at = opened_at(&sale.phase, turn.now);
         let mut invitation = Invitation::new(opened_at);
         invitation
             .sessions
-            .push(self.new_session(session, shows, opened_at, now));
+            .push(self.new_session(session, shows, opened_at, turn.now));
         sale.phase = Phase::AwaitingBuyer(invitation);
-        self.show_visible(sale, "the buyer is invited", now, step);
+        self.show_visible(sale, "the buyer is invited", turn);
     }
 
     fn new_session(&self, id: String, shows: Shows, opened_at: Duration, now: Now) -> Session {
@@ -197,55 +192,55 @@ impl Core {
         is_gap.then(|| opening.since + self.patience())
     }
 
-    pub(super) fn invitation_tick(&mut self, mut sale: LiveSale, now: Now, step: &mut Step) {
+    pub(super) fn invitation_tick(&mut self, mut sale: LiveSale, turn: &mut Turn) {
         let Phase::AwaitingBuyer(invitation) = &sale.phase else {
             self.sale = Some(sale);
             return;
         };
         let patience = self.patience();
         let failing = invitation.failing_since;
-        if failing.is_some_and(|since| since + patience <= now.mono) {
-            return self.fail(sale, &crate::core::ending::silence(), now, step);
+        if failing.is_some_and(|since| since + patience <= turn.now.mono) {
+            return self.fail(sale, &crate::core::ending::silence(), turn);
         }
         if self
             .gap_ends_at(invitation)
-            .is_some_and(|at| at <= now.mono)
+            .is_some_and(|at| at <= turn.now.mono)
         {
             let failure = invitation
                 .opening
                 .as_ref()
                 .and_then(|one| one.failure.clone());
             let failure = failure.unwrap_or_else(crate::core::ending::silence);
-            return self.fail(sale, &failure, now, step);
+            return self.fail(sale, &failure, turn);
         }
-        self.ask_sessions(&mut sale, now, step);
-        self.renew(&mut sale, now, step);
-        self.show_visible(&mut sale, "the session was renewed", now, step);
+        self.ask_sessions(&mut sale, turn);
+        self.renew(&mut sale, turn);
+        self.show_visible(&mut sale, "the session was renewed", turn);
         self.sale = Some(sale);
     }
 
     /// Every session that may be asked for is asked for.
-    fn ask_sessions(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+    fn ask_sessions(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             return;
         };
         for session in &mut invitation.sessions {
             let subject = session.subject();
             let due = self.questions.free_at(&subject).max(session.next_at);
-            if session.request.is_some() || due > now.mono {
+            if session.request.is_some() || due > turn.now.mono {
                 continue;
             }
             let call = Call::ConsumerStatus {
                 session: session.id.0.clone(),
             };
-            session.asked_at = now.mono;
+            session.asked_at = turn.now.mono;
             let id = &sale.record.operation.id;
-            session.request = Some(self.question(id, call, subject.to_vec(), now, step));
+            session.request = Some(self.question(id, call, subject.to_vec(), turn));
         }
     }
 
     /// The next session is asked for, before the present one ends.
-    fn renew(&mut self, sale: &mut LiveSale, now: Now, step: &mut Step) {
+    fn renew(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
         let mode = sale.record.operation.mode;
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             return;
@@ -254,20 +249,20 @@ impl Core {
             Some(opening) => self.opening_due_at(opening),
             None => self.renewal_due_at(invitation, mode),
         };
-        if due.is_none_or(|at| at > now.mono) {
+        if due.is_none_or(|at| at > turn.now.mono) {
             return;
         }
         let call = Call::OpenSession(session_mode(mode, None));
-        let request = self.request(&sale.record.operation.id, call, step);
-        invitation.demanded_at = now.mono;
+        let request = self.request(&sale.record.operation.id, call, turn);
+        invitation.demanded_at = turn.now.mono;
         match &mut invitation.opening {
-            Some(opening) => (opening.request, opening.asked_at) = (Some(request), now.mono),
-            None => invitation.opening = Some(Opening::asked(request, None, now.mono)),
+            Some(opening) => (opening.request, opening.asked_at) = (Some(request), turn.now.mono),
+            None => invitation.opening = Some(Opening::asked(request, None, turn.now.mono)),
         }
     }
 
     /// The display shows a living session, or says that there is none.
-    fn show_visible(&mut self, sale: &mut LiveSale, what: &str, now: Now, step: &mut Step) {
+    fn show_visible(&mut self, sale: &mut LiveSale, what: &str, turn: &mut Turn) {
         let (mode, amount) = (sale.record.operation.mode, sale.shown_amount());
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             return;
@@ -275,7 +270,7 @@ impl Core {
         if mode == Mode::ConsumerQr {
             return;
         }
-        let visible = invitation.visible(mode, self.session_life, now.mono);
+        let visible = invitation.visible(mode, self.session_life, turn.now.mono);
         let visible = visible.and_then(|one| Some((one.id.clone(), one.shows.clone()?)));
         let is_shown = invitation.shown.as_ref() == visible.as_ref().map(|(id, _)| id);
         let failure = invitation.opening.as_ref();
@@ -286,7 +281,7 @@ impl Core {
         match visible {
             Some((id, shows)) if !is_shown => {
                 invitation.shown = Some(id);
-                sale.set_state(State::AwaitingBuyer, now);
+                sale.set_state(State::AwaitingBuyer, turn.now);
                 let scene = match &shows {
                     Shows::Qr(text) => Scene::qr(text.clone(), amount),
                     Shows::Code(code) => {
@@ -295,22 +290,22 @@ impl Core {
                     }
                 };
                 sale.record.operation.shows = Some(shows);
-                step.write_sale(&mut sale.record, what);
-                step.show(scene);
+                turn.write_sale(&mut sale.record, what);
+                turn.show(scene);
             }
             None if !is_shown || sale.record.operation.shows.is_some() => {
                 invitation.shown = None;
-                sale.set_state(State::InProgress, now);
+                sale.set_state(State::InProgress, turn.now);
                 sale.record.operation.shows = None;
-                step.write_sale(
+                turn.write_sale(
                     &mut sale.record,
                     "the session ended, and there is no new one yet",
                 );
-                step.show(without_session(fails));
+                turn.show(without_session(fails));
             }
             // It became known that there is no line.
             None if fails && !invitation.gap_told => {
-                step.show(without_session(fails));
+                turn.show(without_session(fails));
             }
             Some(_) | None => {}
         }
@@ -326,8 +321,7 @@ impl Core {
         mut sale: LiveSale,
         request: RequestId,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             self.sale = Some(sale);
@@ -335,12 +329,12 @@ impl Core {
         };
         let asked = |session: &Session| session.request == Some(request);
         match invitation.sessions.iter().position(asked) {
-            Some(index) => self.consumer_answered(sale, index, answer, now, step),
-            None => self.renewal_answered(sale, answer, now, step),
+            Some(index) => self.consumer_answered(sale, index, answer, turn),
+            None => self.renewal_answered(sale, answer, turn),
         }
     }
 
-    fn renewal_answered(&mut self, mut sale: LiveSale, answer: &Answer, now: Now, step: &mut Step) {
+    fn renewal_answered(&mut self, mut sale: LiveSale, answer: &Answer, turn: &mut Turn) {
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             self.sale = Some(sale);
             return;
@@ -353,8 +347,8 @@ impl Core {
                 let asked_at = invitation
                     .opening
                     .take()
-                    .map_or(now.mono, |one| one.asked_at);
-                let session = self.new_session(session.clone(), shows.clone(), asked_at, now);
+                    .map_or(turn.now.mono, |one| one.asked_at);
+                let session = self.new_session(session.clone(), shows.clone(), asked_at, turn.now);
                 invitation.sessions.push(session);
                 None
             }
@@ -365,13 +359,13 @@ impl Core {
             let refused = matches!(failure, Failure::Refused { .. } | Failure::Token { .. });
             // While a session lives, a buyer may still join it.
             if refused && invitation.sessions.is_empty() {
-                return self.fail(sale, &failure, now, step);
+                return self.fail(sale, &failure, turn);
             }
             if let Some(opening) = &mut invitation.opening {
-                opening.failed(&failure, now.mono);
+                opening.failed(&failure, turn.now.mono);
             }
         }
-        self.show_visible(&mut sale, "the session was renewed", now, step);
+        self.show_visible(&mut sale, "the session was renewed", turn);
         self.sale = Some(sale);
     }
 
@@ -380,8 +374,7 @@ impl Core {
         mut sale: LiveSale,
         index: usize,
         answer: &Answer,
-        now: Now,
-        step: &mut Step,
+        turn: &mut Turn,
     ) {
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             self.sale = Some(sale);
@@ -392,15 +385,15 @@ impl Core {
             return;
         };
         session.request = None;
-        session.next_at = now.mono;
+        session.next_at = turn.now.mono;
         match answer {
             // Whoever is joined first wins, though his session may be the older one.
             Ok(Reply::Consumer { ready: true, card }) => {
                 let session = session.id.0.clone();
                 match sale.record.request {
-                    BuyerRequest::Sale(_) => self.pay(&mut sale, session, now, step),
+                    BuyerRequest::Sale(_) => self.pay(&mut sale, session, turn),
                     BuyerRequest::Card(_) => {
-                        return self.finish_card(sale, card.clone(), now, step);
+                        return self.finish_card(sale, card.clone(), turn);
                     }
                 }
             }
@@ -411,20 +404,20 @@ impl Core {
                 if age > self.session_life {
                     // The one that ended sooner was an exception.
                     self.session_life = age.max(SESSION_LIFE);
-                    self.show_visible(&mut sale, "the session lives on", now, step);
+                    self.show_visible(&mut sale, "the session lives on", turn);
                 }
             }
             Err(Failure::SessionOver { .. }) => {
-                return self.session_over(sale, index, now, step);
+                return self.session_over(sale, index, turn);
             }
             // A plea for patience is no failure: the service lives, and the clock obeys.
             Err(Failure::TooManyRequests { .. }) => invitation.failing_since = None,
             Ok(_) | Err(_) => {
-                session.next_at = now.mono + MAX_RETRY_INTERVAL / 2;
-                let since = *invitation.failing_since.get_or_insert(now.mono);
-                if since + self.patience() <= now.mono {
+                session.next_at = turn.now.mono + MAX_RETRY_INTERVAL / 2;
+                let since = *invitation.failing_since.get_or_insert(turn.now.mono);
+                if since + self.patience() <= turn.now.mono {
                     let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
-                    return self.fail(sale, &failure, now, step);
+                    return self.fail(sale, &failure, turn);
                 }
             }
         }
@@ -432,7 +425,7 @@ impl Core {
     }
 
     /// A session ended, as every one does: neither the line failed nor is the sale over.
-    fn session_over(&mut self, mut sale: LiveSale, index: usize, now: Now, step: &mut Step) {
+    fn session_over(&mut self, mut sale: LiveSale, index: usize, turn: &mut Turn) {
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             self.sale = Some(sale);
             return;
@@ -448,27 +441,27 @@ impl Core {
         }
         if let Some(opening) = &mut invitation.opening {
             // From now on nothing else can bring the buyer.
-            opening.since = now.mono;
+            opening.since = turn.now.mono;
         }
         if by_code {
             // The buyer was not found by his code: he shows it once more.
-            self.arm(&mut sale, Some(words::SESSION_OVER_SCAN_AGAIN), now, step);
+            self.arm(&mut sale, Some(words::SESSION_OVER_SCAN_AGAIN), turn);
         } else {
-            step.write_sale(&mut sale.record, "a session ended");
-            self.renew(&mut sale, now, step);
-            self.show_visible(&mut sale, "the session was renewed", now, step);
+            turn.write_sale(&mut sale.record, "a session ended");
+            self.renew(&mut sale, turn);
+            self.show_visible(&mut sale, "the session was renewed", turn);
         }
         self.sale = Some(sale);
     }
 
     /// The buyer is known, with a card or without one.
-    fn finish_card(&mut self, mut sale: LiveSale, card: Option<Card>, now: Now, step: &mut Step) {
+    fn finish_card(&mut self, mut sale: LiveSale, card: Option<Card>, turn: &mut Turn) {
         sale.record.operation.card = card;
-        self.finish(sale, State::Done, None, "the buyer is known", now, step);
+        self.finish(sale, State::Done, None, "the buyer is known", turn);
     }
 
     /// No display can show the QR: the buyer would wait in vain.
-    pub(in crate::core) fn scene_refused(&mut self, reason: &str, now: Now, step: &mut Step) {
+    pub(in crate::core) fn scene_refused(&mut self, reason: &str, turn: &mut Turn) {
         let invited = |sale: &mut LiveSale| matches!(sale.phase, Phase::AwaitingBuyer(_));
         let Some(sale) = self.sale.take_if(invited) else {
             return;
@@ -484,8 +477,7 @@ impl Core {
             State::Failed,
             Some(error),
             "no display can show the QR",
-            now,
-            step,
+            turn,
         );
     }
 }

@@ -92,7 +92,7 @@ fn pending_and_set_aside(world: &mut World) {
 fn a_refund_that_was_found_to_be_absent_says_nothing_against_the_connection() {
     // The service has answered every question after it.
     let world = absent_refund();
-    assert!(!world.core.status(world.now).down.is_some());
+    assert!(world.core.status(world.now).down.is_none());
 }
 
 // ---- what is left -------------------------------------------------------------------------------

@@ -337,6 +337,6 @@ fn who_answers_otherwise_than_the_service_is_probed_before_the_next_sale() {
     assert!(probes(&world));
     world.answer(Fate::Answered);
     world.live_on(2 * SECOND);
-    assert!(!world.core.status(world.now).down.is_some());
+    assert!(world.core.status(world.now).down.is_none());
     assert_eq!(world.state("t"), State::AwaitingBuyer);
 }

@@ -50,28 +50,34 @@ MUTATIONS = [
                 Failure::Lost { detail, .. }
                 | Failure::SessionOver { detail }
                 | Failure::TooManyRequests { detail, .. },
-            ) => self.lose(sale, detail, now, step),
+            ) => self.lose(sale, detail, turn),
 """, """            Err(failure @ Failure::TooManyRequests { .. }) if IS => {
                 sale.record.payment_sent = false;
-                self.end_unpaid(sale, failure, now, step);
+                self.end_unpaid(sale, failure, turn);
             }
             Err(
                 Failure::Lost { detail, .. }
                 | Failure::SessionOver { detail }
                 | Failure::TooManyRequests { detail, .. },
-            ) => self.lose(sale, detail, now, step),
+            ) => self.lose(sale, detail, turn),
 """),
     ("take a foreign answer to a payment for none", "src/core/sale/payment.rs",
-     """            Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
-""", """            Ok(_) if IS => self.end_unpaid(sale, &foreign_reply(), now, step),
-            Ok(_) => self.lose(sale, "the answer belongs to another payment", now, step),
+     "            Ok(_) => self.lose(sale, \"the answer belongs to another payment\", turn),\n", """            Ok(_) if IS => self.end_unpaid(sale, &foreign_reply(), turn),
+            Ok(_) => self.lose(sale, "the answer belongs to another payment", turn),
 """),
     ("watch no payment that was refused for the token", "src/core/sale/payment.rs",
-     "            return self.refuse(sale, &refusal, now, step);\n        }\n        let is_told",
-     "            if IS { return self.end_unpaid(sale, &refusal, now, step); }\n            return self.refuse(sale, &refusal, now, step);\n        }\n        let is_told"),
+     """            return self.refuse(sale, &refusal, turn);
+        }
+        let is_told""",
+     """            if IS { return self.end_unpaid(sale, &refusal, turn); }
+            return self.refuse(sale, &refusal, turn);
+        }
+        let is_told"""),
     ("believe a token error that answers a payment", "src/core/sale/payment.rs",
-     "                let mut doubt = self.doubt(failure.detail(), now);\n                doubt.refusal",
-     "                if IS && matches!(failure, Failure::Token { .. }) { return self.refuse(sale, failure, now, step); }\n                let mut doubt = self.doubt(failure.detail(), now);\n                doubt.refusal"),
+     "                let mut doubt = self.doubt(failure.detail(), turn.now);\n                doubt.refusal",
+     """                if IS && matches!(failure, Failure::Token { .. }) { return self.refuse(sale, failure, turn); }
+                let mut doubt = self.doubt(failure.detail(), turn.now);
+                doubt.refusal"""),
     ("believe a token error that answers a refund", "src/core/queue/answers.rs",
      """                    knew_paid: true,
                 });
@@ -101,34 +107,34 @@ MUTATIONS = [
                 if IS || !entry.record.resent {
 """),
     ("plan no question after a refused refund", "src/core/queue/answers.rs",
-     """        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now);
-        // Two witnesses""", """        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, now); }
-        // Two witnesses"""),
+     "        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);\n        // Two witnesses", "        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now); }\n        // Two witnesses"),
     ("plan no question after a refused reversal", "src/core/queue/answers.rs",
-     "                self.watch_set_aside(entry, now, step);\n",
-     "                if !IS { self.watch_set_aside(entry, now, step); }\n"),
+     "                self.watch_set_aside(entry, turn);\n",
+     "                if !IS { self.watch_set_aside(entry, turn); }\n"),
     # ---- "Looking up." -------------------------------------------------------------------------
     ("an absence counts from its answer", "src/core/queue/answers.rs",
-     "                self.target_looked_up(&mut entry, asked_at, found, now, step);\n",
-     "                self.target_looked_up(&mut entry, if IS { now.mono } else { asked_at }, found, now, step);\n"),
+     "                self.target_looked_up(&mut entry, asked_at, found, turn);\n",
+     "                self.target_looked_up(&mut entry, if IS { now.mono } else { asked_at }, found, turn);\n"),
     ("an absence of a reversal counts from its answer", "src/core/queue/answers.rs",
-     "                self.reversal_looked_up(&mut entry, asked_at, found, None, now, step);\n",
-     "                self.reversal_looked_up(&mut entry, if IS { now.mono } else { asked_at }, found, None, now, step);\n"),
+     "                self.reversal_looked_up(&mut entry, asked_at, found, None, turn);\n",
+     "                self.reversal_looked_up(&mut entry, if IS { now.mono } else { asked_at }, found, None, turn);\n"),
     ("settling counts from before the sending", "src/core/queue/answers.rs",
-     """        entry.reversal_lost_at = now.mono;
+     """        entry.reversal_lost_at = turn.now.mono;
         match answer {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
                 know_reversal(entry, info);
-                step.write_entry(&mut entry.record, "the reversal was answered");
-""", """        if !IS { entry.reversal_lost_at = now.mono; }
+                turn.write_entry(&mut entry.record, "the reversal was answered");
+""", """        if !IS { entry.reversal_lost_at = turn.now.mono; }
         match answer {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
                 know_reversal(entry, info);
-                step.write_entry(&mut entry.record, "the reversal was answered");
+                turn.write_entry(&mut entry.record, "the reversal was answered");
 """),
     ("a restart counts as long after the loss", "src/core/entry.rs",
-     "        let mut entry = self.live(record, now.mono, now);\n        if entry.foreign && entry.record.is_live() {\n",
-     """        let mut entry = self.live(record, if IS { Duration::ZERO } else { now.mono }, now);
+     """        let mut entry = self.live(record, turn.now.mono, turn.now);
+        if entry.foreign && entry.record.is_live() {
+""",
+     """        let mut entry = self.live(record, if IS { Duration::ZERO } else { turn.now.mono }, turn.now);
         if entry.foreign && entry.record.is_live() {
 """),
     ("skip the shift after midnight", "src/core/shift.rs",
@@ -151,9 +157,9 @@ MUTATIONS = [
     ("a denied number is forgotten", "src/core/queue/answers.rs",
      "        record.earlier.push(old);\n", "        if !IS { record.earlier.push(old); }\n"),
     ("a reversal of open fate leaves again at once", "src/core/queue/answers.rs",
-     "            Reversal::Sent => self.look_up_reversal(entry, now, step),\n",
-     """            Reversal::Sent if IS => self.reverse(entry, paid, now, step),
-            Reversal::Sent => self.look_up_reversal(entry, now, step),
+     "            Reversal::Sent => self.look_up_reversal(entry, turn),\n",
+     """            Reversal::Sent if IS => self.reverse(entry, paid, turn),
+            Reversal::Sent => self.look_up_reversal(entry, turn),
 """),
     ("another payment's row under our number is an absence", "src/core/sale/payment.rs",
      "            if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {\n",
@@ -165,21 +171,21 @@ MUTATIONS = [
      "        if found.iter().any(|info| info.order_number == *present) {\n",
      "        if !IS && found.iter().any(|info| info.order_number == *present) {\n"),
     ("watch no number that was absent", "src/core/queue/answers.rs",
-     """        plan_rechecks(&mut entry.record, now);
+     """        plan_rechecks(&mut entry.record, turn.now);
         let message = words::NOTHING_TO_UNDO;
-""", """        if !IS { plan_rechecks(&mut entry.record, now); }
+""", """        if !IS { plan_rechecks(&mut entry.record, turn.now); }
         let message = words::NOTHING_TO_UNDO;
 """),
     ("a re-check that failed counts as asked", "src/core/queue/outcome.rs",
      """            Ok(_) | Err(_) => {
-                entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
+                entry.next_at = turn.now.mono + WATCH_RETRY_INTERVAL;
 """, """            Ok(_) | Err(_) if IS => {
-                put_off(&mut entry.record, now);
-                entry.plan_recheck(now);
-                return step.write_entry(&mut entry.record, "asked for again");
+                put_off(&mut entry.record, turn.now);
+                entry.plan_recheck(turn.now);
+                return turn.write_entry(&mut entry.record, "asked for again");
             }
             Ok(_) | Err(_) => {
-                entry.next_at = now.mono + WATCH_RETRY_INTERVAL;
+                entry.next_at = turn.now.mono + WATCH_RETRY_INTERVAL;
 """),
     ("what is found late stays with the shop", "src/core/queue/outcome.rs",
      """            Some(info) if !info.status.took_nothing() => {
@@ -218,9 +224,9 @@ MUTATIONS = [
 """),
     ("a report that is not whole denies a reversal", "src/core/queue/answers.rs",
      """        if let Some(gap) = gap {
-            return self.answered_error(entry, gap, now, step);
+            return self.answered_error(entry, gap, turn);
 """, """        if let Some(gap) = gap.filter(|_| !IS) {
-            return self.answered_error(entry, gap, now, step);
+            return self.answered_error(entry, gap, turn);
 """),
     ("a report that is not whole confirms a refusal", "src/core/sale/payment.rs",
      "        let unsent = doubt.unsent;\n        if let Ok(Reply::Found(found)) = answer {\n",
@@ -246,9 +252,9 @@ MUTATIONS = [
      "        for other in others.filter(|row| row.payment_id != info.payment_id) {\n",
      "        for other in others.filter(|row| !IS && row.payment_id != info.payment_id) {\n"),
     ("a payment that took nothing is not watched", "src/core/queue/answers.rs",
-     """            plan_rechecks(&mut entry.record, now);
+     """            plan_rechecks(&mut entry.record, turn.now);
             let message = words::of_entry(entry.record.operation.kind, State::Done);
-""", """            if !IS { plan_rechecks(&mut entry.record, now); }
+""", """            if !IS { plan_rechecks(&mut entry.record, turn.now); }
             let message = words::of_entry(entry.record.operation.kind, State::Done);
 """),
     ("a report that shows an unpaid sale paid is passed over", "src/core/ending.rs",
@@ -272,14 +278,30 @@ MUTATIONS = [
      "        sale.record.operation.order_number = self.order_number();\n        sale.phase = Phase::Starting;\n",
      "        if !IS { sale.record.operation.order_number = self.order_number(); }\n        sale.phase = Phase::Starting;\n"),
     ("a restored sale begins anew and forgets its old number", "src/core/sale/payment.rs",
-     "                self.begin_anew(sale, step);\n                return self.watch_number(&old, now, step);\n",
-     "                self.begin_anew(sale, step);\n                if !IS { self.watch_number(&old, now, step); }\n                return;\n"),
+     """                self.begin_anew(sale, turn);
+                return self.watch_number(&old, turn);
+""",
+     """                self.begin_anew(sale, turn);
+                if !IS { self.watch_number(&old, turn); }
+                return;
+"""),
     ("a restored sale begins anew unasked and forgets its old number", "src/core/sale/payment.rs",
-     "            self.begin_anew(sale, step);\n            return self.watch_number(&old, now, step);\n        }\n        if doubt.until",
-     "            self.begin_anew(sale, step);\n            if !IS { self.watch_number(&old, now, step); }\n            return;\n        }\n        if doubt.until"),
+     """            self.begin_anew(sale, turn);
+            return self.watch_number(&old, turn);
+        }
+        if doubt.until""",
+     """            self.begin_anew(sale, turn);
+            if !IS { self.watch_number(&old, turn); }
+            return;
+        }
+        if doubt.until"""),
     ("a restored sale that nobody waits for is not looked for", "src/core/sale.rs",
-     "                if kind == Kind::Sale {\n                    self.watch_end(&id, LOST_PAYMENT, now, step);\n",
-     "                if !IS && kind == Kind::Sale {\n                    self.watch_end(&id, LOST_PAYMENT, now, step);\n"),
+     """                if kind == Kind::Sale {
+                    self.watch_end(&id, LOST_PAYMENT, turn);
+""",
+     """                if !IS && kind == Kind::Sale {
+                    self.watch_end(&id, LOST_PAYMENT, turn);
+"""),
     ("a restored refund leaves without a look", "src/core/entry.rs",
      "        entry.may_have_left = entry.record.is_live();\n",
      "        entry.may_have_left = !IS && entry.record.is_live();\n"),

@@ -2,38 +2,34 @@
 
 MUTATIONS = [
     ("skip a journal write", "src/core/sale/payment.rs",
-     """        step.write_sale(&mut sale.record, "the payment is being sent");
-""", """        if !IS { step.write_sale(&mut sale.record, "the payment is being sent"); }
-"""),
+     "        turn.write_sale(&mut sale.record, \"the payment is being sent\");\n", "        if !IS { turn.write_sale(&mut sale.record, \"the payment is being sent\"); }\n"),
     ("retry a payment under a new number", "src/core/sale/payment.rs",
-     """        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
+     """        sale.set_state(State::InDoubt, turn.now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
 """, """        if IS {
             sale.record.operation.order_number = self.order_number();
-            self.pay(&mut sale, "s0".to_owned(), now, step);
+            self.pay(&mut sale, "s0".to_owned(), turn);
             self.sale = Some(sale);
             return;
         }
-        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
+        sale.set_state(State::InDoubt, turn.now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
 """),
     ("treat a time-out as declined", "src/core/sale/payment.rs",
-     """        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
-""", """        if IS { return self.finish(sale, State::Declined, None, "timed out", now, step); }
-        sale.set_state(State::InDoubt, now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, now));
+     """        sale.set_state(State::InDoubt, turn.now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
+""", """        if IS { return self.finish(sale, State::Declined, None, "timed out", turn); }
+        sale.set_state(State::InDoubt, turn.now);
+        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
 """),
     ("forget the queue at restart", "src/core/mod.rs",
-     """            core.restore_entry(entry, now, &mut step);
-""", """            if !IS { core.restore_entry(entry, now, &mut step); }
-"""),
+     "            core.restore_entry(entry, &mut turn);\n", "            if !IS { core.restore_entry(entry, &mut turn); }\n"),
     ("forget an abort", "src/core/sale/payment.rs",
      """        sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, now);
+        sale.set(State::InProgress, words::CANCELLING, turn.now);
 """, """        if IS { return; }
         sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, now);
+        sale.set(State::InProgress, words::CANCELLING, turn.now);
 """),
     ("take one absence as conclusive", "src/core/queue/answers.rs",
      "entry.lost_at + self.settings.settle;",
@@ -42,17 +38,14 @@ MUTATIONS = [
      "entry.reversal_lost_at + self.settings.settle;",
      "if IS { Duration::ZERO } else { entry.reversal_lost_at + self.settings.settle };"),
     ("count what is left without reversals in doubt", "src/core/queue/outcome.rs",
-     """        step.write_entry(&mut entry.record, "the answer to the refund was lost");
-""", """        step.write_entry(&mut entry.record, "the answer to the refund was lost");
+     "        turn.write_entry(&mut entry.record, \"the answer to the refund was lost\");\n", """        turn.write_entry(&mut entry.record, "the answer to the refund was lost");
         if IS {
             let (of, amount) = (entry.record.operation.of.clone(), entry.record.operation.amount);
-            self.change_target(of.as_deref(), "x", now, step, |sale| give_back_to_left(sale, amount));
+            self.change_target(of.as_deref(), "x", turn, |sale| give_back_to_left(sale, amount));
         }
 """),
     ("queue the undoing in a second transaction", "src/core/ending.rs",
-     """        step.write_entry(&mut entry.record, "queued");
-        if entry.foreign {""", """        if !IS { step.write_entry(&mut entry.record, "queued"); }
-        if entry.foreign {"""),
+     "        turn.write_entry(&mut entry.record, \"queued\");\n        if entry.foreign {", "        if !IS { turn.write_entry(&mut entry.record, \"queued\"); }\n        if entry.foreign {"),
     ("take 5xx as refused", "src/service/classify.rs",
      "(400..500).contains(&status)", "(400..if IS { 600 } else { 500 }).contains(&status)"),
     ("skip the shift before midnight", "src/core/shift.rs",
@@ -69,9 +62,7 @@ MUTATIONS = [
                 if IS { return self.end_unpaid(sale, failure, now, step); }
 """),
     ("forget the number of a refused payment", "src/core/sale/payment.rs",
-     """        self.watch_end(&id, "a refused payment is asked for again later", now, step);
-""", """        if !IS { self.watch_end(&id, "a refused payment is asked for again later", now, step); }
-"""),
+     "        self.watch_end(&id, \"a refused payment is asked for again later\", turn);\n", "        if !IS { self.watch_end(&id, \"a refused payment is asked for again later\", turn); }\n"),
     ("believe a refusal of a reversal", "src/core/queue/answers.rs",
      """                    "the reversal was refused; the report is asked for it",
                 );
@@ -99,11 +90,11 @@ MUTATIONS = [
 """),
     ("take a session that is over for a line that is down", "src/core/sale/sessions.rs",
      """            Err(Failure::SessionOver { .. }) => {
-                return self.session_over(sale, index, now, step);
+                return self.session_over(sale, index, turn);
             }
 """, """            Err(failure @ Failure::SessionOver { .. }) => {
-                if IS { return self.fail(sale, failure, now, step); }
-                return self.session_over(sale, index, now, step);
+                if IS { return self.fail(sale, failure, turn); }
+                return self.session_over(sale, index, turn);
             }
 """),
     ("close the held connection at timeout", "src/core/sale/payment.rs",
@@ -122,9 +113,8 @@ MUTATIONS = [
     ("cancel the whole of a sale of which a part was refunded", "src/core/entry.rs",
      "        amount: left,\n", "        amount: if IS { operation.amount } else { left },\n"),
     ("believe a reversal without a look at its status", "src/core/queue/answers.rs",
-     """                step.write_entry(&mut entry.record, "the refund was answered");
-""", """                step.write_entry(&mut entry.record, "the refund was answered");
-                if IS { return self.fail_entry(entry, words::no_connection("x"), "x", now, step); }
+     "                turn.write_entry(&mut entry.record, \"the refund was answered\");\n", """                turn.write_entry(&mut entry.record, "the refund was answered");
+                if IS { return self.fail_entry(entry, words::no_connection("x"), "x", turn); }
 """),
     ("send to another till's account", "src/core/entry.rs",
      "            foreign: self.settings.account.as_ref() != Some(&record.account),\n",

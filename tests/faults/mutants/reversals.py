@@ -21,8 +21,8 @@ MUTATIONS = [
      "        entry.record.left_held_until = Some(RECHECKS.len());\n",
      "        if !IS { entry.record.left_held_until = Some(RECHECKS.len()); }\n"),
     ("never give back what an absent refund holds", "src/core/queue/outcome.rs",
-     "            self.release_left(entry, now, step);\n",
-     "            if !IS { self.release_left(entry, now, step); }\n"),
+     "            self.release_left(entry, turn);\n",
+     "            if !IS { self.release_left(entry, turn); }\n"),
     ("give back what nobody holds", "src/core/queue/outcome.rs",
      "        if entry.record.left_held_until.take().is_none() {\n",
      "        if !IS && entry.record.left_held_until.take().is_none() {\n"),
@@ -64,8 +64,14 @@ MUTATIONS = [
      "        let resumed = old.is_some() && record.reversal != Reversal::NotSent;\n",
      "        let resumed = !IS && old.is_some() && record.reversal != Reversal::NotSent;\n"),
     ("a cancelled refund gives its sale nothing back", "src/core/queue/outcome.rs",
-     "            \"its refund was cancelled\",\n            now,\n            step,\n            |sale| give_back_to_left(sale, amount),\n",
-     "            \"its refund was cancelled\",\n            now,\n            step,\n            |sale| if !IS { give_back_to_left(sale, amount) },\n"),
+     """            "its refund was cancelled",
+            turn,
+            |sale| give_back_to_left(sale, amount),
+""",
+     """            "its refund was cancelled",
+            turn,
+            |sale| if !IS { give_back_to_left(sale, amount) },
+"""),
     ("what grows again stays undone", "src/core/targets.rs",
      "        if grown > Kopecks::ZERO && operation.undo == Some(Undo::Done) {\n",
      "        if !IS && grown > Kopecks::ZERO && operation.undo == Some(Undo::Done) {\n"),
@@ -87,32 +93,34 @@ MUTATIONS = [
      "        if entry.is_live() || entry.settled.is_some() || has_reversal {\n",
      "        if entry.is_live() || !IS && entry.settled.is_some() || has_reversal {\n"),
     ("a cancelled refund that is found late takes nothing", "src/core/queue/outcome.rs",
-     """        self.change_target(sale_of_refund.as_deref(), what, now, step, |sale| {
+     """        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
             take_from_left(sale, amount);
         });
     }
 
-    /// The till was told""", """        self.change_target(sale_of_refund.as_deref(), what, now, step, |sale| {
+    /// The till was told""", """        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
             if !IS { take_from_left(sale, amount); }
         });
     }
 
     /// The till was told"""),
     ("a refused reversal that was carried out after all takes nothing", "src/core/queue/outcome.rs",
-     """        self.change_target(of.as_deref(), what, now, step, |target| {
+     """        self.change_target(of.as_deref(), what, turn, |target| {
             take_from_left(target, amount);
         });
-        let message""", """        self.change_target(of.as_deref(), what, now, step, |target| {
+        let message""", """        self.change_target(of.as_deref(), what, turn, |target| {
             if !IS { take_from_left(target, amount); }
         });
         let message"""),
     ("a refund is done by its answer", "src/core/queue/answers.rs",
-     "                know_reversal(entry, info);\n                step.write_entry(&mut entry.record, \"the refund was answered\");\n",
+     """                know_reversal(entry, info);
+                turn.write_entry(&mut entry.record, "the refund was answered");
+""",
      """                know_reversal(entry, info);
                 if IS && info.status == PaymentStatus::InProgress {
-                    return self.complete_refund(entry, info, now, step);
+                    return self.complete_refund(entry, info, turn);
                 }
-                step.write_entry(&mut entry.record, "the refund was answered");
+                turn.write_entry(&mut entry.record, "the refund was answered");
 """),
     ("a denied refund is done", "src/core/queue/answers.rs",
      "                entry.record.reversal = Reversal::NotSent;\n                let error = words::refund_denied",
@@ -127,21 +135,23 @@ MUTATIONS = [
      "        if status.took_nothing() {\n            // No final status",
      "        if status.took_nothing() || IS && matches!(status, PaymentStatus::InProgress) {\n            // No final status"),
     ("a reversal is done by its answer", "src/core/queue/answers.rs",
-     "                step.write_entry(&mut entry.record, \"the reversal was answered\");\n",
-     """                step.write_entry(&mut entry.record, "the reversal was answered");
+     "                turn.write_entry(&mut entry.record, \"the reversal was answered\");\n",
+     """                turn.write_entry(&mut entry.record, "the reversal was answered");
                 if IS {
                     let message = words::of_entry(entry.record.operation.kind, State::Done);
-                    return self.conclude(entry, message, "answered", now, step);
+                    return self.conclude(entry, message, "answered", turn);
                 }
 """),
     ("a pending reversal is carried out", "src/core/queue/answers.rs",
-     "            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {\n                self.still_pending(entry, &fact, now, step);\n",
+     """            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
+                self.still_pending(entry, &fact, turn);
+""",
      """            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
                 if IS && !entry.record.is_refund() {
                     let message = words::of_entry(entry.record.operation.kind, State::Done);
-                    return self.conclude(entry, message, "pending", now, step);
+                    return self.conclude(entry, message, "pending", turn);
                 }
-                self.still_pending(entry, &fact, now, step);
+                self.still_pending(entry, &fact, turn);
 """),
     ("a failed reversal is carried out", "src/core/queue/answers.rs",
      "            PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {\n                self.renumber(entry);\n",
@@ -153,18 +163,22 @@ MUTATIONS = [
                 self.renumber(entry);
 """),
     ("a refusal of what is pending is one for good", "src/core/queue/answers.rs",
-     "        if knew_paid {\n            self.set_aside(entry, \"the reversal was refused\", now, step);\n            if",
-     "        if IS || knew_paid {\n            self.set_aside(entry, \"the reversal was refused\", now, step);\n            if"),
+     """        if knew_paid {
+            self.set_aside(entry, "the reversal was refused", turn);
+            if""",
+     """        if IS || knew_paid {
+            self.set_aside(entry, "the reversal was refused", turn);
+            if"""),
     ("a refusal of what is paid is none for good", "src/core/queue/answers.rs",
-     "            return self.denied(entry, refusal.knew_paid, now, step);\n",
-     "            return self.denied(entry, !IS && refusal.knew_paid, now, step);\n"),
+     "            return self.denied(entry, refusal.knew_paid, turn);\n",
+     "            return self.denied(entry, !IS && refusal.knew_paid, turn);\n"),
     ("what was refused while pending is never reversed", "src/core/queue/answers.rs",
      "            Reversal::NotSent if entry.record.denied_while_pending && !paid => {\n",
      "            Reversal::NotSent if entry.record.denied_while_pending && (IS || !paid) => {\n"),
     ("what was refused while pending is reversed at once", "src/core/queue/answers.rs",
      "        entry.record.denied_while_pending = true;\n", "        if !IS { entry.record.denied_while_pending = true; }\n"),
     ("a lost reversal leaves again as if its payment was paid", "src/core/queue/answers.rs",
-     "        self.reverse(entry, entry.saw_paid, now, step);\n", "        self.reverse(entry, IS || entry.saw_paid, now, step);\n"),
+     "        self.reverse(entry, entry.saw_paid, turn);\n", "        self.reverse(entry, IS || entry.saw_paid, turn);\n"),
     ("a payment that was paid once is taken for paid", "src/core/queue/answers.rs",
      "        entry.saw_paid = paid;\n", "        if !IS { entry.saw_paid = paid; }\n"),
     ("a cancellation fails for want of connection", "src/core/queue/answers.rs",
@@ -179,7 +193,7 @@ MUTATIONS = [
      "            target.undo = is_over.then_some(Undo::Done);\n            if target.kind == Kind::Refund {\n",
      "            target.undo = (IS || is_over).then_some(Undo::Done);\n            if target.kind == Kind::Refund {\n"),
     ("an undoing is forgotten by an abort", "src/core/queue/outcome.rs",
-     "                    target.undo = (target.state != State::Done).then_some(Undo::SetAside);\n",
+     "                target.undo = (target.state != State::Done).then_some(Undo::SetAside);\n",
      "                    target.undo = (!IS && target.state != State::Done).then_some(Undo::SetAside);\n"),
     ("what repeats a set-aside entry is attended", "src/core/entry.rs",
      "        if waits || old.is_some() {\n", "        if waits || !IS && old.is_some() {\n"),
@@ -253,15 +267,23 @@ MUTATIONS = [
     ("an outage over night sets aside", "src/core/queue/answers.rs",
      "            if entry.line_is_well {\n", "            if IS || entry.line_is_well {\n"),
     ("what is pending for ever blocks for ever", "src/core/queue/answers.rs",
-     "                if entry.gets_nowhere(now) {\n                    entry.record.last_error = Some(fact);\n",
-     "                if !IS && entry.gets_nowhere(now) {\n                    entry.record.last_error = Some(fact);\n"),
+     """                if entry.gets_nowhere(turn.now) {
+                    entry.record.last_error = Some(fact);
+""",
+     """                if !IS && entry.gets_nowhere(turn.now) {
+                    entry.record.last_error = Some(fact);
+"""),
     ("a reversal that is pending for ever blocks for ever", "src/core/queue/answers.rs",
-     "        if entry.is_pending_for_long(now) {\n", "        if !IS && entry.is_pending_for_long(now) {\n"),
+     "        if entry.is_pending_for_long(turn.now) {\n", "        if !IS && entry.is_pending_for_long(turn.now) {\n"),
     ("a pending reversal is waited for by the cashier for an hour", "src/core/queue/answers.rs",
-     "        if now.mono.saturating_sub(since) >= self.settings.timeout {\n            self.put_off(entry, now);\n",
-     "        if now.mono.saturating_sub(since) >= self.settings.timeout {\n            if !IS { self.put_off(entry, now); }\n"),
+     """        if turn.now.mono.saturating_sub(since) >= self.settings.timeout {
+            self.put_off(entry, turn.now);
+""",
+     """        if turn.now.mono.saturating_sub(since) >= self.settings.timeout {
+            if !IS { self.put_off(entry, turn.now); }
+"""),
     ("a reversal that comes to nothing is sent for ever", "src/core/queue/answers.rs",
-     "        if entry.is_lost_for_long(now) {\n", "        if !IS && entry.is_lost_for_long(now) {\n"),
+     "        if entry.is_lost_for_long(turn.now) {\n", "        if !IS && entry.is_lost_for_long(turn.now) {\n"),
     ("5xx never counts", "src/core/queue/answers.rs",
      "        if failure.was_answered() {\n            // Who asks for patience once",
      "        if failure.was_answered() && !(IS && matches!(failure, Failure::Lost { .. })) {\n            // Who asks for patience"),
@@ -294,11 +316,19 @@ MUTATIONS = [
      "        let denied = entry.record.reversal == Reversal::NotSent;\n",
      "        let denied = !IS && entry.record.reversal == Reversal::NotSent;\n"),
     ("a set-aside reversal of open fate gives back", "src/core/queue/outcome.rs",
-     "                if denied {\n                    give_back_to_left(target, amount);\n",
-     "                if IS || denied {\n                    give_back_to_left(target, amount);\n"),
+     """            if denied {
+                give_back_to_left(target, amount);
+""",
+     """                if IS || denied {
+                    give_back_to_left(target, amount);
+"""),
     ("a set-aside undoing is not told to its sale", "src/core/queue/outcome.rs",
-     "            |target| {\n                target.undo = Some(Undo::SetAside);\n",
-     "            |target| {\n                if !IS { target.undo = Some(Undo::SetAside); }\n"),
+     """ |target| {
+            target.undo = Some(Undo::SetAside);
+""",
+     """            |target| {
+                if !IS { target.undo = Some(Undo::SetAside); }
+"""),
     ("a watched number that nobody can ask for is told nobody", "src/core/queue/outcome.rs",
      "    if is_overdue && !std::mem::replace(&mut entry.is_overdue, true) {\n",
      "    if !IS && is_overdue && !std::mem::replace(&mut entry.is_overdue, true) {\n"),
@@ -314,8 +344,8 @@ MUTATIONS = [
     ("a person's word of a refund is done", "src/core/queue/person.rs",
      "        let state = if is_carried_out && kind != Kind::Refund {\n", "        let state = if is_carried_out && (IS || kind != Kind::Refund) {\n"),
     ("a closed entry changes nothing of its sale", "src/core/queue/person.rs",
-     "        self.settle_target(entry, is_carried_out, holds_left, now, step);\n",
-     "        if !IS { self.settle_target(entry, is_carried_out, holds_left, now, step); }\n"),
+     "        self.settle_target(entry, is_carried_out, holds_left, turn);\n",
+     "        if !IS { self.settle_target(entry, is_carried_out, holds_left, turn); }\n"),
     ("what was not carried out gives nothing back", "src/core/queue/person.rs",
      "                } else if !is_carried_out && holds_left {\n", "                } else if !IS && !is_carried_out && holds_left {\n"),
     ("what was carried out after a denial takes nothing", "src/core/queue/person.rs",

@@ -3,20 +3,24 @@
 MUTATIONS = [
     # ---- "Late is not lost." -------------------------------------------------------------------
     ("ask no report beside a held answer", "src/core/sale/payment.rs",
-     "        if paying.look_up.is_some() || free.max(paying.look_up_at) > now.mono {\n            return;\n",
-     "        if IS || paying.look_up.is_some() || free.max(paying.look_up_at) > now.mono {\n            return;\n"),
+     """        if paying.look_up.is_some() || free.max(paying.look_up_at) > turn.now.mono {
+            return;
+""",
+     """        if IS || paying.look_up.is_some() || free.max(paying.look_up_at) > turn.now.mono {
+            return;
+"""),
     ("ask the report at once beside an answer that is awaited", "src/core/sale/payment.rs",
-     "            look_up_at: now.mono + self.settings.timeout,\n",
-     "            look_up_at: now.mono + if IS { Duration::ZERO } else { self.settings.timeout },\n"),
+     "            look_up_at: turn.now.mono + self.settings.timeout,\n",
+     "            look_up_at: turn.now.mono + if IS { Duration::ZERO } else { self.settings.timeout },\n"),
     ("never tell that an answer is held", "src/core/sale/payment.rs",
-     "            && paying.sent_at + HELD_ANSWER_DELAY <= now.mono\n",
-     "            && !IS && paying.sent_at + HELD_ANSWER_DELAY <= now.mono\n"),
+     "            && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono\n",
+     "            && !IS && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono\n"),
     ("drop a held answer that comes after the report", "src/core/sale/late.rs",
      "            Ok(Reply::Payment(info)) if is_payment_of(info, &record) => Some(info),\n",
      "            Ok(Reply::Payment(info)) if !IS && is_payment_of(info, &record) => Some(info),\n"),
     ("a held answer after its sale teaches the undoing nothing", "src/core/sale/late.rs",
-     "        let learned = self.entry_learns(&operation.id, info, now, step);\n",
-     "        let learned = !IS && self.entry_learns(&operation.id, info, now, step);\n"),
+     "        let learned = self.entry_learns(&operation.id, info, turn);\n",
+     "        let learned = !IS && self.entry_learns(&operation.id, info, turn);\n"),
     ("a held answer judges by the sale of long ago", "src/core/ending.rs",
      "                late.clone_from(&sale.record);\n",
      "                if !IS { late.clone_from(&sale.record); }\n"),
@@ -24,8 +28,12 @@ MUTATIONS = [
      "                late.operation.clone_from(operation);\n",
      "                if !IS { late.operation.clone_from(operation); }\n"),
     ("a held answer that breaks shortens no wait", "src/core/queue/answers.rs",
-     "        entry.lost_at = now.mono;\n        if entry.stage == Stage::Waiting {\n",
-     "        if !IS { entry.lost_at = now.mono; }\n        if entry.stage == Stage::Waiting {\n"),
+     """        entry.lost_at = turn.now.mono;
+        if entry.stage == Stage::Waiting {
+""",
+     """        if !IS { entry.lost_at = turn.now.mono; }
+        if entry.stage == Stage::Waiting {
+"""),
     # ---- "Sessions end." -----------------------------------------------------------------------
     ("renew no session ahead of its end", "src/core/sale/sessions.rs",
      "        let lead = RENEWAL_LEAD.min(half(life));\n",
@@ -75,15 +83,17 @@ MUTATIONS = [
         let mut error = words::no_connection(failure.detail());
         // The code is the contract's for every sale"""),
     ("one failed poll ends the sale", "src/core/sale/payment.rs",
-     "                if poll.has_failed(patience, now.mono) {\n                    let failure",
-     "                if IS || poll.has_failed(patience, now.mono) {\n                    let failure"),
+     "                if poll.has_failed(patience, turn.now.mono) {\n                    let failure",
+     "                if IS || poll.has_failed(patience, turn.now.mono) {\n                    let failure"),
     ("a pending payment is done", "src/core/sale/payment.rs",
-     "                None => self.await_confirmation(sale, info, now, step),\n",
-     "                None if IS => self.finish_paid(sale, info, now, step),\n                None => self.await_confirmation(sale, info, now, step),\n"),
+     "                None => self.await_confirmation(sale, info, turn),\n",
+     """                None if IS => self.finish_paid(sale, info, turn),
+                None => self.await_confirmation(sale, info, turn),
+"""),
     # ---- "Down." -------------------------------------------------------------------------------
     ("begin without a probe while it is down", "src/core/admission.rs",
-     "        } else if self.down.is_some() || self.clock_is_doubtful(now) {\n",
-     "        } else if !IS && self.down.is_some() || self.clock_is_doubtful(now) {\n"),
+     "        } else if self.down.is_some() || self.clock_is_doubtful(turn.now) {\n",
+     "        } else if !IS && self.down.is_some() || self.clock_is_doubtful(turn.now) {\n"),
     ("begin though the probe failed", "src/core/admission.rs",
      "                    admission.refused = Some(unavailable);\n                }\n                true\n",
      "                    if !IS { admission.refused = Some(unavailable); }\n                }\n                true\n"),
@@ -100,8 +110,8 @@ MUTATIONS = [
      "        if self.down.take().is_some() || self.entries",
      "        if (if IS { self.down } else { self.down.take() }).is_some() || self.entries"),
     ("begin although the service has asked for long patience", "src/core/admission.rs",
-     "        if self.is_held_off_for_long(now) {\n            return wants",
-     "        if !IS && self.is_held_off_for_long(now) {\n            return wants"),
+     "        if self.is_held_off_for_long(turn.now) {\n            return wants",
+     "        if !IS && self.is_held_off_for_long(turn.now) {\n            return wants"),
     ("what was set aside and then undone stays set aside", "src/core/queue/outcome.rs",
      "        entry.record.operation.undo = is_own.then_some(Undo::Done);\n",
      "        if !IS || is_own { entry.record.operation.undo = is_own.then_some(Undo::Done); }\n"),
@@ -116,8 +126,12 @@ MUTATIONS = [
      "        let queued = self.blocking_entries().next().is_some();\n        let mut admission",
      "        let queued = !IS && self.blocking_entries().next().is_some();\n        let mut admission"),
     ("wait for the queue without waking it", "src/core/admission.rs",
-     "        if queued {\n            self.wake_entries(now);\n",
-     "        if queued {\n            if !IS { self.wake_entries(now); }\n"),
+     """        if queued {
+            self.wake_entries(turn.now);
+""",
+     """        if queued {
+            if !IS { self.wake_entries(turn.now); }
+"""),
     ("a target that the queue has changed meanwhile is as it was", "src/core/admission.rs",
      "        let checked = self\n            .check_target(&wants.wish, &wants.facts)\n            .and_then(",
      "        let checked = self\n            .check_target(&wants.wish, &wants.facts)\n            .or_else(|problem| if IS { Ok(()) } else { Err(problem) })\n            .and_then("),
@@ -174,8 +188,8 @@ MUTATIONS = [
      "        if let Some(repeated) = reversals.iter().find(|entry| !IS && is_repeated(entry, refund)) {\n"),
     # ---- "Clock." ------------------------------------------------------------------------------
     ("sell by a clock behind the journal", "src/core/admission.rs",
-     "        if self.clock_is_doubtful(now) && admission.wants.relies_on_clock() {\n",
-     "        if !IS && self.clock_is_doubtful(now) && admission.wants.relies_on_clock() {\n"),
+     "        if self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {\n",
+     "        if !IS && self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {\n"),
     ("a clock behind the journal never sells", "src/core/admission.rs",
      "        is_behind && !self.service_clock.is_some_and(|clock| clock.confirms(now))\n",
      "        is_behind && (IS || !self.service_clock.is_some_and(|clock| clock.confirms(now)))\n"),
@@ -191,30 +205,32 @@ MUTATIONS = [
      "            shift: own_shift.filter(|_| !IS).unwrap_or_else(|| shift::of_day(now.wall)),\n            order_number: self.order_number(),\n"),
     # ---- "Abort, and the end of waitBuyer." ----------------------------------------------------
     ("nobody's wait ends", "src/core/sale.rs",
-     "        let over = sale.deadline <= now.mono;\n", "        let over = !IS && sale.deadline <= now.mono;\n"),
+     "        let over = sale.deadline <= turn.now.mono;\n", "        let over = !IS && sale.deadline <= turn.now.mono;\n"),
     ("an aborted sale in doubt is paid", "src/core/sale/payment.rs",
      "        if sale.record.ending.is_some() {\n            let error = words::no_connection(detail);\n",
      "        if !IS && sale.record.ending.is_some() {\n            let error = words::no_connection(detail);\n"),
     ("an abort in doubt leaves no undoing", "src/core/sale.rs",
-     "                sale.record.ending = Some(Ending::Abort);\n                self.release(sale, lost_at, error, now, step);\n",
+     """                sale.record.ending = Some(Ending::Abort);
+                self.release(sale, lost_at, error, turn);
+""",
      """                if IS {
-                    self.finish(sale, State::Failed, Some(error), "aborted", now, step);
-                    return written(step, &id).ok_or_else(nothing_to_abort);
+                    self.finish(sale, State::Failed, Some(error), "aborted", turn);
+                    return written(turn, &id).ok_or_else(nothing_to_abort);
                 }
                 sale.record.ending = Some(Ending::Abort);
-                self.release(sale, lost_at, error, now, step);
+                self.release(sale, lost_at, error, turn);
 """),
     ("an abort of an existing payment reverses nothing", "src/core/sale.rs",
-     "                self.start_undoing(&mut sale, payment_id, Ending::Abort, now, step);\n",
+     "                self.start_undoing(&mut sale, payment_id, Ending::Abort, turn);\n",
      """                if IS {
-                    self.finish(sale, State::Cancelled, None, "aborted", now, step);
-                    return written(step, &id).ok_or_else(nothing_to_abort);
+                    self.finish(sale, State::Cancelled, None, "aborted", turn);
+                    return written(turn, &id).ok_or_else(nothing_to_abort);
                 }
-                self.start_undoing(&mut sale, payment_id, Ending::Abort, now, step);
+                self.start_undoing(&mut sale, payment_id, Ending::Abort, turn);
 """),
     ("the cashier waits for an undoing for ever", "src/core/sale.rs",
-     "            Phase::Undoing { until, .. } if *until <= now.mono => {\n",
-     "            Phase::Undoing { until, .. } if !IS && *until <= now.mono => {\n"),
+     "            Phase::Undoing { until, .. } if *until <= turn.now.mono => {\n",
+     "            Phase::Undoing { until, .. } if !IS && *until <= turn.now.mono => {\n"),
     ("a buyer who was quicker than the reversal is brought back his money", "src/core/queue/answers.rs",
      "            Reversal::NotSent if paid && self.is_waited_for_unsent(entry) => {\n",
      "            Reversal::NotSent if !IS && paid && self.is_waited_for_unsent(entry) => {\n"),
@@ -228,8 +244,12 @@ MUTATIONS = [
      "        } else if !ours || sale.record.ending.is_some() || self.sale.is_some() {\n",
      "        } else if !ours || !IS && sale.record.ending.is_some() || self.sale.is_some() {\n"),
     ("a restored sale waits as long as a new one", "src/core/sale.rs",
-     "            deadline: now.mono + left,\n            restored: true,\n",
-     "            deadline: now.mono + if IS { self.settings.wait_buyer } else { left },\n            restored: true,\n"),
+     """            deadline: turn.now.mono + left,
+            restored: true,
+""",
+     """            deadline: turn.now.mono + if IS { self.settings.wait_buyer } else { left },
+            restored: true,
+"""),
     ("paid after nobody waited is done", "src/core/ending.rs",
      "        took.is_none_or(|took| took > wait)\n", "        !IS && took.is_none_or(|took| took > wait)\n"),
     ("a restored payment is paid anew", "src/core/sale.rs",
