@@ -87,7 +87,7 @@ def run(command, copy, number, limit):
 
 def play(program, copy, number, seeds):
     """How the simulation has noticed, or None."""
-    command = [program, "--only", "simulation", "--seeds", str(seeds)]
+    command = [program, "simulation", "--seeds", str(seeds)]
     code, said = run(command, copy, number, MAX_SIMULATION)
     if code == 0:
         return None
