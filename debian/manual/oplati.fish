@@ -172,7 +172,7 @@ complete -c oplati -n "__fish_oplati_using_subcommand selftest" -l json -d 'Resu
 complete -c oplati -n "__fish_oplati_using_subcommand selftest" -s h -l help -d 'Print help'
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l save -d 'The picture' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l size -d 'Pixels, for a scene that is drawn' -r
-complete -c oplati -n "__fish_oplati_using_subcommand display" -l amount -d 'Kopecks, for scenes with an amount' -r
+complete -c oplati -n "__fish_oplati_using_subcommand display" -l amount -d 'Roubles, such as 12.34, for scenes with an amount' -r
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l window -d 'Show the buyer\'s picture full-screen on a monitor of this desktop session, by its name; without OUTPUT on the second one, if there is one' -r
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l root -d 'Root of all files' -r -F
 complete -c oplati -n "__fish_oplati_using_subcommand display" -l autostart -d 'As the session starts it: ends at once where oplati.conf names no window, waits for the monitor, and never covers the only one'

@@ -447,7 +447,7 @@ pub(super) async fn get_queue(State(api): State<Api>) -> Result<Json<Queue>, Pro
 /// Tries an undoing now.
 #[utoipa::path(post, path = "/v1/queue/{id}/retry", params(("id" = String, Path, max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$", description = "The entry")),
     responses((status = 200, body = QueueItem, description = "It is tried"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found")))]
+        (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found; 409 busy or conflict, naming what stands in the way; 422 already_undone")))]
 pub(super) async fn retry(State(api): State<Api>, id: PathId) -> Result<Json<QueueItem>, Problem> {
     let id = path_id(id)?;
     ask(&api, |answer| Command::Retry { id, answer })

@@ -42,7 +42,7 @@ pub(super) struct DisplayArgs {
     /// Pixels, for a scene that is drawn
     #[arg(long, default_value = "800x480", value_name = "WxH")]
     size: String,
-    /// Kopecks, for scenes with an amount
+    /// Roubles, such as 12.34, for scenes with an amount
     #[arg(long, default_value = "12.34", value_parser = Kopecks::from_person)]
     amount: Kopecks,
     /// Show the buyer's picture full-screen on a monitor of this desktop session, by its name; without

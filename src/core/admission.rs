@@ -145,7 +145,6 @@ impl Core {
         is_behind && !self.service_clock.is_some_and(|clock| clock.confirms(now))
     }
 
-    /// A caller has hung up: what it waits for is not begun, unless another waits for the same.
     /// A `PUT` of an id that stands already.
     fn repeated(
         &self,
@@ -163,6 +162,7 @@ impl Core {
         }
     }
 
+    /// A caller has hung up: what it waits for is not begun, unless another waits for the same.
     pub(super) fn caller_gone(&mut self, ticket: Ticket) {
         let Some(admission) = &mut self.admission else {
             return;

@@ -1,9 +1,17 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `bench`: their tests · `core_loop`: the core's thread, `effects`: what it does · `telling`: what it tells listeners · `refusal`: what runs in its place without a journal · `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is, `reconciled`: what came of it · `state_file`: what is kept of it · `process`: its life and its signals · `predecessor`: the process before · `shared`: what the parts tell of themselves · `tallies`: counters of devices · `turns`: whether the core gets on · `watchdog`: what systemd is told
+//! - `devices`: scanners and displays · `bench`: their tests · `tallies`: their counters
+//! - `core_loop`: the core's thread · `effects`: what it does · `telling`: what it tells listeners · `refusal`: what
+//!   runs in its place without a journal
+//! - `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is,
+//!   `reconciled`: what came of it, `state_file`: what is kept of it
+//! - `process`: its life and its signals · `predecessor`, `left_socket`: the process before
+//! - `shared`: what the parts say of themselves · `turns`: whether the core gets on · `watchdog`: what systemd hears
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
-//! runtime), one for each scanner and display, and one that carries scanners' events to the core.
+//! runtime, with threads of its own for what touches files), one for each scanner, display and shared scanner, one
+//! that carries scanners' events to the core, one that hears which devices are plugged in, one that draws the picture of
+//! API, page and window, and one that writes the log (docs/architecture.md).
 
 mod bench;
 mod core_loop;

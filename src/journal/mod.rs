@@ -12,7 +12,7 @@
 //! Room for the end of an operation is secured before it begins: a reserve file beside the journal
 //! is filled with real blocks; when the disk is full in the middle of an operation, the reserve is
 //! given up and the end can be written. No operation begins without the reserve.
-
+//!
 //! What a till asked for can be large and never changes: it is written once, beside what does change.
 
 mod aside;
