@@ -206,7 +206,16 @@ impl EntryRecord {
     /// Whether its rechecks ask for the reversal, and not for the payment that it was to undo.
     #[must_use]
     pub fn watches_reversal(&self) -> bool {
-        self.is_refund() || self.set_aside
+        self.is_refund() || self.set_aside || self.is_refused_cancellation()
+    }
+
+    /// Whether it is a cancellation that the till was told as not made because the service refused it.
+    #[must_use]
+    pub fn is_refused_cancellation(&self) -> bool {
+        self.operation.state == State::Failed
+            && !self.is_refund()
+            && self.request != EntryRequest::Own
+            && self.settled.is_none()
     }
 
     /// Every number under which its reversal may be known, the present one first.

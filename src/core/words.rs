@@ -20,6 +20,8 @@ pub const SESSION_OVER_SCAN_AGAIN: &str =
 pub const NO_CARD: &str = "Карта не найдена";
 /// An abort that came too late.
 pub const PAID_FIRST: &str = "Оплата прошла раньше отмены";
+/// A cancellation that was told as not made, and was.
+pub const CANCELLED_LATE: &str = "Отмена выполнена позже, чем сообщено: деньги возвращены";
 /// A refund that was conclusively absent, and was made all the same.
 pub const REFUNDED_LATE: &str = "Возврат выполнен позже, чем сообщено: деньги у покупателя";
 /// A refund whose fate a person must find out.

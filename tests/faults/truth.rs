@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use oplati::core::call::{PaymentInfo, PaymentStatus};
-use oplati::core::record::{EntryRecord, Record, Reversal};
+use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
 use oplati::engine::Storage as _;
 use oplati::model::operation::{Kind, Operation, Outcome, State, Undo};
 use oplati::report::{Difference, What};
@@ -638,9 +638,9 @@ impl World<'_> {
     }
 }
 
-/// The till was told that the refund failed, and later that it was made all the same.
+/// The till was told that the reversal failed, and later that it was made all the same.
 fn came_late(entry: &EntryRecord) -> bool {
-    entry.is_refund()
+    entry.request != EntryRequest::Own
         && entry.operation.state == State::Failed
         && matches!(entry.reversal, Reversal::Known(_))
 }

@@ -405,6 +405,9 @@ impl Core {
                 if !entry.record.resent {
                     entry.record.reversal = Reversal::NotSent;
                 }
+                if self.may_still_refuse(entry) {
+                    return self.refuse_for_token(entry, &refusal.failure, turn);
+                }
                 return self.try_failed(entry, &refusal.failure, turn);
             }
             return self.denied(entry, refusal.knew_paid, turn);
@@ -414,6 +417,15 @@ impl Core {
         entry.record.left_held_until = Some(RECHECKS.len());
         let error = words::of_failure(&refusal.failure);
         self.fail_entry(entry, error, "the refund was refused", turn);
+        entry.plan_recheck(turn.now);
+    }
+
+    /// A cancellation that was sent and refused for the token is told as not made; a copy of it may have been
+    /// carried out, so its number is watched as that of any refusal.
+    fn refuse_for_token(&mut self, entry: &mut LiveEntry, failure: &Failure, turn: &mut Turn) {
+        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
+        let error = words::of_failure(failure);
+        self.fail_entry(entry, error, "refused for the token", turn);
         entry.plan_recheck(turn.now);
     }
 

@@ -296,8 +296,9 @@ impl Core {
         if entry.record.set_aside {
             return self.set_aside_rechecked(entry, found, turn);
         }
+        let watches_reversal = entry.record.watches_reversal();
         let ours = deciding(found.iter().filter(|info| {
-            if entry.record.is_refund() {
+            if watches_reversal {
                 entry.is_reversal(info)
             } else {
                 entry.record.target.is(info)
@@ -305,7 +306,7 @@ impl Core {
         }));
         match ours {
             Some(info)
-                if entry.record.is_refund()
+                if watches_reversal
                     && info.status != PaymentStatus::Ok
                     && !info.status.took_nothing() =>
             {
@@ -313,8 +314,8 @@ impl Core {
                 entry.next_at = turn.now.mono + MOST_BACKOFF;
                 return;
             }
-            Some(info) if entry.record.is_refund() && info.status == PaymentStatus::Ok => {
-                self.refund_found(entry, info, turn);
+            Some(info) if watches_reversal && info.status == PaymentStatus::Ok => {
+                self.reversal_found(entry, info, turn);
             }
             Some(info) if !info.status.took_nothing() => {
                 let is_first = entry.record.target.payment_id.is_none();
@@ -433,24 +434,29 @@ impl Core {
         });
     }
 
-    /// The till was told that the refund failed, and yet the buyer has the money. It is not taken
-    /// back: it counts, and people are told.
-    fn refund_found(&mut self, entry: &mut LiveEntry, info: &PaymentInfo, turn: &mut Turn) {
+    /// The till was told that a refund or cancellation failed, and yet it was carried out. It is not taken back: it
+    /// counts, and people are told.
+    fn reversal_found(&mut self, entry: &mut LiveEntry, info: &PaymentInfo, turn: &mut Turn) {
         entry.record.rechecks.clear();
-        know_late_refund(&mut entry.record, info);
+        know_late_reversal(&mut entry.record, info);
         let (of, amount) = (
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
         turn.alarm(
             &entry.record.operation.id,
-            "a refund that was absent was made after all: the buyer has the money",
+            "it was told as not made and was made after all: the buyer has the money",
         );
-        let what = "a refund of it was found after all";
+        let what = "a reversal of it was found after all";
         let is_held = entry.record.left_held_until.take().is_some();
-        self.change_target(of.as_deref(), what, turn, |sale| {
+        let is_cancellation = !entry.record.is_refund();
+        self.change_target(of.as_deref(), what, turn, |target| {
             if !is_held {
-                take_from_left(sale, amount);
+                take_from_left(target, amount);
+            }
+            // As of a cancellation that ended in time.
+            if is_cancellation && target.left.is_none_or(|left| left == Kopecks::ZERO) {
+                target.undo = Some(Undo::Done);
             }
         });
     }
@@ -467,8 +473,13 @@ fn note_unanswered(entry: &mut LiveEntry, turn: &mut Turn) {
     }
 }
 
-fn know_late_refund(record: &mut EntryRecord, info: &PaymentInfo) {
+fn know_late_reversal(record: &mut EntryRecord, info: &PaymentInfo) {
     record.reversal = Reversal::Known(info.payment_id);
     record.operation.payment_id = Some(info.payment_id);
-    words::REFUNDED_LATE.clone_into(&mut record.operation.message);
+    let message = if record.is_refund() {
+        words::REFUNDED_LATE
+    } else {
+        words::CANCELLED_LATE
+    };
+    message.clone_into(&mut record.operation.message);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::world::{Fate, World};
 use crate::core::call::Call;
+use crate::core::words;
 
 use crate::model::operation::{ErrorCode, Mode, State, Undo};
 use crate::model::problem::Code;
@@ -92,6 +93,32 @@ fn a_cancellation_that_was_carried_out_all_the_same_is_done() {
     world.live_on(10 * SECOND);
     assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
+}
+
+#[test]
+fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
+    for report_is_refused_too in [false, true] {
+        let mut world = World::sold();
+        world.cancel("c1", "s", false);
+        world.run_due();
+        let (_, call) = world.pending[0].clone();
+        world.answer(Fate::TokenNeeded);
+        look_up_comes(&mut world);
+        world.answer(if report_is_refused_too {
+            Fate::TokenNeeded
+        } else {
+            Fate::Answered
+        });
+        assert_eq!((world.state("c1"), left(&world)), (State::Failed, 1999));
+        // A copy of it was on its way.
+        let at = world.now.mono + 5 * SECOND;
+        world.service.late.push((at, call));
+        world.live_on(60 * SECOND);
+        assert_eq!(world.state("c1"), State::Failed, "told is told");
+        assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
+        assert_eq!((given_back(&world), left(&world)), (1999, 0));
+        assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    }
 }
 
 #[test]

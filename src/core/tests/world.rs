@@ -66,7 +66,7 @@ pub(super) struct Service {
     pub session_life: Option<Duration>,
     /// Answers to `POST payments` are held until the test lets them go.
     pub holds_answers: bool,
-    late: Vec<(Duration, Call)>,
+    pub(super) late: Vec<(Duration, Call)>,
     /// `POST payments` received, by order number: must never exceed one.
     pub pays: BTreeMap<String, u32>,
     pub reverses_pending: bool,

@@ -85,7 +85,7 @@ MUTATIONS = [
                 });
                 if IS && matches!(failure, Failure::Token { .. }) {
                     let error = words::of_failure(failure);
-                    return self.fail_entry(entry, error, "refused for the token", now, step);
+                    return self.fail_entry(entry, error, "refused for the token", turn);
                 }
 """),
     ("wait for a report that is refused for the token, too", "src/core/queue/answers.rs",
@@ -218,7 +218,7 @@ MUTATIONS = [
     ("a report that is not whole ends an undoing", "src/core/queue/answers.rs",
      """            (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
 """, """            (Stage::LookingUp { asked_at, .. }, Ok(Reply::Partial { found, .. })) if IS => {
-                self.target_looked_up(&mut entry, asked_at, found, now, step);
+                self.target_looked_up(&mut entry, asked_at, found, turn);
             }
             (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
 """),

@@ -59,7 +59,7 @@ MUTATIONS = [
     ("believe a refusal of a payment", "src/core/sale/payment.rs",
      """                doubt.refusal = Some(failure.clone());
 """, """                doubt.refusal = Some(failure.clone());
-                if IS { return self.end_unpaid(sale, failure, now, step); }
+                if IS { return self.end_unpaid(sale, failure, turn); }
 """),
     ("forget the number of a refused payment", "src/core/sale/payment.rs",
      "        self.watch_end(&id, \"a refused payment is asked for again later\", turn);\n", "        if !IS { self.watch_end(&id, \"a refused payment is asked for again later\", turn); }\n"),
@@ -68,7 +68,7 @@ MUTATIONS = [
                 );
 """, """                    "the reversal was refused; the report is asked for it",
                 );
-                if IS { return self.denied(entry, knew_paid, now, step); }
+                if IS { return self.denied(entry, knew_paid, turn); }
 """),
     ("believe a refusal of a refund", "src/core/queue/answers.rs",
      """                    "the refund was refused; the report is asked for it",
@@ -78,7 +78,7 @@ MUTATIONS = [
                 if IS {
                     entry.record.reversal = Reversal::NotSent;
                     let error = words::of_failure(failure);
-                    return self.fail_entry(entry, error, "x", now, step);
+                    return self.fail_entry(entry, error, "x", turn);
                 }
 """),
     ("forget the old session when the next one is there", "src/core/sale/sessions.rs",
@@ -101,7 +101,7 @@ MUTATIONS = [
      """        let stopped = paying.until;
 """, """        let stopped = paying.until;
         if IS && paying.sent_at + self.settings.timeout <= now.mono {
-            return self.lose(sale, "no answer in time", now, step);
+            return self.lose(sale, "no answer in time", turn);
         }
 """),
     ("poll faster than the service allows", "src/core/question_clock.rs",
@@ -125,7 +125,7 @@ MUTATIONS = [
     ("count a pending refund as carried out", "src/core/queue/answers.rs",
      "            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {\n                self.still_pending(",
      """            PaymentStatus::InProgress if IS && entry.record.is_refund() => {
-                self.complete_refund(entry, info, now, step);
+                self.complete_refund(entry, info, turn);
             }
             PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
                 self.still_pending("""),

@@ -84,11 +84,20 @@ MUTATIONS = [
      "        let has_reversal = matches!(entry.reversal, Reversal::Known(_));\n",
      "        let has_reversal = !IS && matches!(entry.reversal, Reversal::Known(_));\n"),
     ("a late refund counts while it is pending", "src/core/queue/outcome.rs",
-     """                if entry.record.is_refund()
+     """                if watches_reversal
                     && info.status != PaymentStatus::Ok
-""", """                if !IS && entry.record.is_refund()
+""", """                if !IS && watches_reversal
                     && info.status != PaymentStatus::Ok
 """),
+    ("a cancellation that is refused for the token is not watched", "src/core/queue/answers.rs",
+     """        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
+        let error = words::of_failure(failure);
+""", """        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now); }
+        let error = words::of_failure(failure);
+"""),
+    ("a cancellation that is found late leaves its sale as it was", "src/core/queue/outcome.rs",
+     "            if is_cancellation && target.left",
+     "            if !IS && is_cancellation && target.left"),
     ("what a person settled is rechecked", "src/core/queue.rs",
      "        if entry.is_live() || entry.settled.is_some() || has_reversal {\n",
      "        if entry.is_live() || !IS && entry.settled.is_some() || has_reversal {\n"),
@@ -124,7 +133,7 @@ MUTATIONS = [
 """),
     ("a denied refund is done", "src/core/queue/answers.rs",
      "                entry.record.reversal = Reversal::NotSent;\n                let error = words::refund_denied",
-     """                if IS { return self.complete_refund(entry, info, now, step); }
+     """                if IS { return self.complete_refund(entry, info, turn); }
                 entry.record.reversal = Reversal::NotSent;
                 let error = words::refund_denied"""),
     ("a refund in doubt blocks nothing", "src/core/entry.rs",
@@ -158,7 +167,7 @@ MUTATIONS = [
      """            PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {
                 if IS {
                     let message = words::of_entry(entry.record.operation.kind, State::Done);
-                    return self.conclude(entry, message, "over", now, step);
+                    return self.conclude(entry, message, "over", turn);
                 }
                 self.renumber(entry);
 """),
@@ -185,7 +194,7 @@ MUTATIONS = [
      "        entry.wants_connection = !failure.was_answered();\n",
      """        if IS && entry.record.is_attended() && !failure.was_answered() && !entry.record.is_refund() {
             let error = words::of_failure(failure);
-            return self.fail_entry(entry, error, "no connection", now, step);
+            return self.fail_entry(entry, error, "no connection", turn);
         }
         entry.wants_connection = !failure.was_answered();
 """),

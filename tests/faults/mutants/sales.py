@@ -79,7 +79,7 @@ MUTATIONS = [
 """),
     ("release a sale whose polls fail without an undoing", "src/core/sale/payment.rs",
      "        let mut error = words::no_connection(failure.detail());\n        // The code is the contract's for every sale",
-     """        if IS { return self.fail(sale, failure, now, step); }
+     """        if IS { return self.fail(sale, failure, turn); }
         let mut error = words::no_connection(failure.detail());
         // The code is the contract's for every sale"""),
     ("one failed poll ends the sale", "src/core/sale/payment.rs",
