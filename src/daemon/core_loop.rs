@@ -177,15 +177,16 @@ impl CoreLoop {
     }
 
     /// Callers who read the journal may meet its damage before the core does.
-    fn pass_on_damage(&mut self) {
-        if let Some(damage) = self.parts.shared.damage() {
-            self.parts.engine.note(&damage);
+    fn pass_on_doubt(&mut self) {
+        if let Some(doubt) = self.parts.shared.take_doubt() {
+            self.parts.engine.note(doubt);
+            self.publish_storage();
         }
     }
 
     /// What is looked after every few seconds, whatever else happens.
     fn pulse(&mut self) {
-        self.pass_on_damage();
+        self.pass_on_doubt();
         if self.parts.engine.pulse(self.parts.clock.now()) {
             self.publish_storage();
             self.publish_changes();
@@ -393,7 +394,7 @@ impl CoreLoop {
             return tracing::warn!(operation = %id, "Not begun: its caller is gone");
         }
         self.askers.insert(ticket, Asker::Begin(answer));
-        self.pass_on_damage();
+        self.pass_on_doubt();
         let now = self.parts.clock.now();
         let outcome = self.parts.engine.begin(ticket, id, wish, now);
         self.publish_storage();

@@ -29,6 +29,7 @@ pub(super) fn reason(error: &JournalError) -> String {
         JournalError::Open { .. }
         | JournalError::Prepare { .. }
         | JournalError::Damaged { .. }
+        | JournalError::Unread { .. }
         | JournalError::Taken { .. }
         | JournalError::Gone { .. }
         | JournalError::Reserve { .. }

@@ -141,15 +141,13 @@ impl Shared {
         std::mem::replace(&mut *lock(&self.trouble), trouble) != trouble
     }
 
-    /// What those who read the journal have met may be ahead of the core.
     fn trouble(&self) -> Option<Trouble> {
-        let damage = self.damage().map(|_| Trouble::Damaged);
-        damage.or(*lock(&self.trouble))
+        *lock(&self.trouble)
     }
 
-    /// The damage that those who read the journal have met.
-    pub(super) fn damage(&self) -> Option<JournalError> {
-        self.reader.as_ref().ok()?.damage()
+    /// What those who read the journal have met that tells of damage.
+    pub(super) fn take_doubt(&self) -> Option<JournalError> {
+        self.reader.as_ref().ok()?.take_doubt()
     }
 
     /// Whether anything changed.

@@ -286,12 +286,30 @@ impl<S: Storage> Engine<S> {
     }
 
     /// Another reader of the journal has met this.
-    pub fn note(&mut self, error: &JournalError) {
+    pub fn note(&mut self, error: JournalError) {
+        drop(self.unread(error));
+    }
+
+    /// An error of the journal, as it is in the end: damage that is not confirmed is a fault of the disk, and
+    /// nothing is kept of it.
+    fn judged(&mut self, error: JournalError) -> JournalError {
+        let error = self.storage.judge(error);
         let was_damaged = self.condition.is_damaged();
-        self.condition.note(error);
+        self.condition.note(&error);
         if self.condition.is_damaged() && !was_damaged {
             self.storage.note_damage();
         }
+        error
+    }
+
+    /// A reading has failed. Health says at once whether the journal is of use now, and not at the next pulse.
+    fn unread(&mut self, error: JournalError) -> JournalError {
+        let error = self.judged(error);
+        let is_lost = self.condition.is_gone() || self.condition.is_damaged();
+        if !is_lost && self.stall.is_none() {
+            self.look();
+        }
+        error
     }
 
     /// One input at a time, and none while a write is stalled.
@@ -343,10 +361,7 @@ impl<S: Storage> Engine<S> {
             let facts = self.storage.facts(&wish, &shift::of_day(now.wall))?;
             Ok((existing, facts))
         });
-        let (existing, facts) = read.map_err(|error| {
-            self.note(&error);
-            refuse(unreadable(&error))
-        })?;
+        let (existing, facts) = read.map_err(|error| refuse(unreadable(&self.unread(error))))?;
         // "Room for an operation's end is secured before its first request."
         if existing.is_none() && !self.secure_room() {
             let trouble = self.trouble().unwrap_or(Trouble::Full);
@@ -369,8 +384,7 @@ impl<S: Storage> Engine<S> {
                 existing,
             }),
             Err(error) => {
-                self.note(&error);
-                let reply = Reply::Aborted(Err(unreadable(&error)));
+                let reply = Reply::Aborted(Err(unreadable(&self.unread(error))));
                 Err(Box::new(Outcome::reply(now, ticket, reply)))
             }
         }
@@ -396,8 +410,7 @@ impl<S: Storage> Engine<S> {
             Ok((None, _)) => Err(Box::new(Outcome::nothing(now))),
             Err(error) => {
                 // Nobody waits for an answer: the next reconciliation asks again.
-                self.note(&error);
-                drop(unreadable(&error));
+                drop(unreadable(&self.unread(error)));
                 Err(Box::new(Outcome::nothing(now)))
             }
         }
@@ -407,7 +420,7 @@ impl<S: Storage> Engine<S> {
     fn carry_out(&mut self, mut step: Step, since: Duration, now: Now) -> Outcome {
         let mut refusals = Vec::new();
         while let Err(error) = self.storage.commit(&step.writes) {
-            self.note(&error);
+            let error = self.judged(error);
             self.condition.note_failed_write(&error);
             let Some(id) = step.creates.take() else {
                 self.stall(step, since, &error, now);
@@ -464,18 +477,14 @@ impl<S: Storage> Engine<S> {
     /// Whether the end of another operation can be written.
     fn secure_room(&mut self) -> bool {
         let secured = self.storage.secure_room();
-        if let Err(error) = &secured {
-            self.note(error);
-        }
+        let secured = secured.map_err(|error| self.judged(error));
         self.condition.note_room(secured)
     }
 
     /// Whether operations could be written, before a buyer's would meet that they cannot.
     fn look(&mut self) {
         let look = self.storage.look(self.condition.has_failed_to_write());
-        if let Err(error) = &look {
-            self.note(error);
-        }
+        let look = look.map_err(|error| self.judged(error));
         self.condition.note_look(look);
     }
 }

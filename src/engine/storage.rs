@@ -75,6 +75,11 @@ pub trait Storage {
         Ok(())
     }
 
+    /// What an error of this storage means in the end: damage counts only when it is confirmed.
+    fn judge(&self, error: JournalError) -> JournalError {
+        error
+    }
+
     /// Damage was found: the next start shall know of it.
     fn note_damage(&mut self) {}
 }
@@ -126,6 +131,10 @@ impl Storage for Journal {
 
     fn look(&mut self, in_earnest: bool) -> Result<(), JournalError> {
         Journal::look(self, in_earnest)
+    }
+
+    fn judge(&self, error: JournalError) -> JournalError {
+        Journal::judge(self, error)
     }
 
     fn note_damage(&mut self) {

@@ -27,8 +27,10 @@ enum Fault {
     Kept,
     /// The file was removed.
     Gone,
-    /// The file was overwritten.
+    /// The file was overwritten, which is confirmed.
     Damaged,
+    /// A read that SQLite takes for damage.
+    Doubt,
 }
 
 impl Fault {
@@ -37,7 +39,13 @@ impl Fault {
             Fault::Full => ffi::SQLITE_FULL,
             Fault::Busy => ffi::SQLITE_BUSY,
             Fault::Kept => ffi::SQLITE_IOERR,
-            Fault::Damaged => ffi::SQLITE_CORRUPT,
+            Fault::Doubt => ffi::SQLITE_CORRUPT,
+            Fault::Damaged => {
+                return JournalError::Damaged {
+                    path: "j".into(),
+                    report: String::new(),
+                };
+            }
             Fault::Gone => return JournalError::Gone { path: "j".into() },
         };
         JournalError::Statement {
@@ -62,6 +70,10 @@ struct Disk {
     look: Option<Fault>,
     looks_in_earnest: u32,
     damage_noted: bool,
+    /// What a reading meets.
+    unread: Option<Fault>,
+    /// What a doubt is in the end.
+    verdict: Option<Fault>,
     /// What every purge was to remove.
     purged: Vec<Timestamp>,
 }
@@ -85,7 +97,10 @@ impl Storage for Disk {
     }
 
     fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
-        self.journal.find(id)
+        match self.unread {
+            Some(fault) => Err(fault.error()),
+            None => self.journal.find(id),
+        }
     }
 
     fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError> {
@@ -135,6 +150,13 @@ impl Storage for Disk {
     fn look(&mut self, in_earnest: bool) -> Result<(), JournalError> {
         self.looks_in_earnest += u32::from(in_earnest);
         self.look.map_or(Ok(()), |fault| Err(fault.error()))
+    }
+
+    fn judge(&self, error: JournalError) -> JournalError {
+        match self.verdict {
+            Some(verdict) if error.is_doubt() => verdict.error(),
+            _ => error,
+        }
     }
 
     fn note_damage(&mut self) {
@@ -188,6 +210,8 @@ fn engine() -> Engine<Disk> {
         look: None,
         looks_in_earnest: 0,
         damage_noted: false,
+        unread: None,
+        verdict: None,
         purged: Vec::new(),
     };
     Engine::start(settings(), disk, now(0)).unwrap().0
@@ -348,8 +372,8 @@ fn a_pulse_that_finds_the_journal_gone_touches_nothing_of_it() {
 
 #[test]
 fn a_journal_that_is_damaged_begins_nothing_until_the_next_start() {
-    // A creation meets it, a look does, somebody else who reads does.
-    for how in 0..3 {
+    // A creation meets it, a look does, somebody else who reads does, a doubt turns out to be it.
+    for how in 0..4 {
         let mut engine = engine();
         match how {
             0 => {
@@ -362,7 +386,14 @@ fn a_journal_that_is_damaged_begins_nothing_until_the_next_start() {
                 assert!(engine.pulse(now(1)));
                 engine.storage.look = None;
             }
-            _ => engine.note(&Fault::Damaged.error()),
+            2 => engine.note(Fault::Damaged.error()),
+            _ => {
+                engine.storage.unread = Some(Fault::Doubt);
+                engine.storage.verdict = Some(Fault::Damaged);
+                let outcome = begin(&mut engine, 1, "s", 1);
+                assert_eq!(begun(&outcome, 1), Err(Code::Storage));
+                engine.storage.unread = None;
+            }
         }
         assert!(engine.storage.damage_noted);
         assert_eq!(engine.trouble(), Some(Trouble::Damaged));
@@ -372,6 +403,34 @@ fn a_journal_that_is_damaged_begins_nothing_until_the_next_start() {
         engine.pulse(now(20));
         assert_eq!(engine.trouble(), Some(Trouble::Damaged));
         assert_eq!(engine.storage.purged.len(), 0);
+    }
+}
+
+#[test]
+fn what_is_not_confirmed_as_damage_is_the_disks_fault_and_heals_with_it() {
+    // A creation's reading meets it, its write does, a look does, somebody else who reads does.
+    for how in 0..4 {
+        let mut engine = engine();
+        engine.storage.look = Some(Fault::Doubt);
+        match how {
+            0 => engine.storage.unread = Some(Fault::Doubt),
+            1 => engine.storage.faults.push_back(Fault::Doubt),
+            2 => assert!(engine.pulse(now(1))),
+            _ => engine.note(Fault::Doubt.error()),
+        }
+        if how < 2 {
+            let outcome = begin(&mut engine, 1, "s", 1);
+            assert_eq!(begun(&outcome, 1), Err(Code::Storage));
+        }
+        assert_eq!(engine.trouble(), Some(Trouble::Disk), "{how}");
+        assert!(!engine.storage.damage_noted);
+        // The disk answers again.
+        engine.storage.unread = None;
+        engine.storage.look = None;
+        assert!(engine.pulse(now(10)));
+        assert_eq!(engine.trouble(), None, "{how}");
+        let outcome = begin(&mut engine, 2, "t", 11);
+        assert!(begun(&outcome, 2).is_ok(), "{how}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! A damaged journal is kept, whole, in a folder of its own beside the place where it was.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::reserve::Reserve;
@@ -14,7 +15,7 @@ const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
 pub(super) fn refuse_if_kept(journal: &Path) -> Result<(), JournalError> {
     let aside = journal.with_file_name(FOLDER);
     let kept = std::fs::read_dir(&aside).is_ok_and(|mut kept| kept.next().is_some());
-    if kept && !journal.exists() {
+    if kept && length(journal, "")?.is_none() {
         return Err(JournalError::Aside { aside });
     }
     Ok(())
@@ -23,30 +24,43 @@ pub(super) fn refuse_if_kept(journal: &Path) -> Result<(), JournalError> {
 /// What tells that a journal was where an empty file or none is now. SQLite would begin a new
 /// database there, and remove the write-ahead log of the old one. An empty log tells as much as a full one: a
 /// journal's orderly end empties it.
-pub(super) fn lost_content(journal: &Path) -> Option<&'static str> {
-    let length = |ending: &str| {
-        let file = std::fs::metadata(beside(journal, ending)).ok();
-        file.map(|file| file.len())
+pub(super) fn refuse_lost_content(journal: &Path) -> Result<(), JournalError> {
+    let (log, reserve) = (length(journal, "-wal")?, length(journal, reserve::ENDING)?);
+    let has_log = log.is_some_and(|length| length > 0);
+    let lost = match length(journal, "")? {
+        None if log.is_some() => "the file is missing, but its write-ahead log is not",
+        None if length(journal, "-shm")?.is_some() || reserve.is_some() => {
+            "the file is missing, but what lay beside it is not"
+        }
+        Some(0) if has_log || reserve.is_some() => "the file is empty",
+        None | Some(_) => return Ok(()),
     };
-    let has_log = length("-wal").is_some_and(|length| length > 0);
-    match length("") {
-        None if length("-wal").is_some() => {
-            Some("the file is missing, but its write-ahead log is not")
+    Err(JournalError::Damaged {
+        path: journal.to_owned(),
+        report: lost.to_owned(),
+    })
+}
+
+/// `None` where there is nothing. What the disk does not tell is not missing.
+fn length(journal: &Path, ending: &str) -> Result<Option<u64>, JournalError> {
+    match std::fs::metadata(beside(journal, ending)) {
+        Ok(file) => Ok(Some(file.len())),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
         }
-        None if length("-shm").is_some() || length(reserve::ENDING).is_some() => {
-            Some("the file is missing, but what lay beside it is not")
-        }
-        Some(0) if has_log || length(reserve::ENDING).is_some() => Some("the file is empty"),
-        None | Some(_) => None,
+        Err(source) => Err(JournalError::Prepare {
+            path: journal.to_owned(),
+            source,
+        }),
     }
 }
 
 /// Whether a write-ahead log lies beside it. A person who puts a good copy in the place takes the old log away.
-pub(super) fn has_log(journal: &Path) -> bool {
-    beside(journal, "-wal").exists()
+pub(super) fn has_log(journal: &Path) -> Result<bool, JournalError> {
+    length(journal, "-wal").map(|length| length.is_some())
 }
 
-fn beside(journal: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(journal: &Path, ending: &str) -> PathBuf {
     let mut name = journal.file_name().unwrap_or_default().to_owned();
     name.push(ending);
     journal.with_file_name(name)
@@ -69,7 +83,7 @@ pub(super) fn keep(journal: &Path) -> Result<PathBuf, JournalError> {
     std::fs::create_dir_all(&folder).map_err(failed)?;
     for ending in ENDINGS {
         let from = beside(journal, ending);
-        if from.exists() {
+        if length(journal, ending)?.is_some() {
             let name = from.file_name().unwrap_or_default();
             std::fs::rename(&from, folder.join(name)).map_err(failed)?;
         }

@@ -38,13 +38,22 @@ pub enum JournalError {
         /// Its version.
         found: i64,
     },
-    /// SQLite finds the file damaged; [`super::Journal::open`] puts it aside.
+    /// The file is damaged, which two looks have shown; [`super::Journal::open`] puts it aside.
     #[error("the journal {path} is damaged ({report})")]
     Damaged {
         /// Which file.
         path: PathBuf,
         /// SQLite's words.
         report: String,
+    },
+    /// The disk does not give what the files hold, or did not for a moment.
+    #[error("the journal {path} cannot be read from the disk")]
+    Unread {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// A damaged journal lies aside, and no other has taken its place.
     #[error(
@@ -122,6 +131,7 @@ impl JournalError {
             | JournalError::Prepare { .. }
             | JournalError::TooNew { .. }
             | JournalError::Damaged { .. }
+            | JournalError::Unread { .. }
             | JournalError::Aside { .. }
             | JournalError::Taken { .. }
             | JournalError::Gone { .. }

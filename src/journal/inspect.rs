@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::doubt::read_files;
 use super::error::reading;
 use super::{JournalError, aside, check, damaged_or};
 
@@ -30,12 +31,17 @@ pub enum Inspected {
 /// [`JournalError`] as the daemon would meet it at its start.
 pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
     aside::refuse_if_kept(path)?;
-    if let Some(what) = aside::lost_content(path) {
-        return Err(JournalError::Damaged {
-            path: path.to_owned(),
-            report: what.to_owned(),
-        });
+    match look(path) {
+        Err(JournalError::Damaged { .. }) => {
+            read_files(path)?;
+            look(path)
+        }
+        seen => seen,
     }
+}
+
+fn look(path: &Path) -> Result<Inspected, JournalError> {
+    aside::refuse_lost_content(path)?;
     let prepare = |source| JournalError::Prepare {
         path: path.to_owned(),
         source,

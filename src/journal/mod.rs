@@ -13,9 +13,13 @@
 //! is filled with real blocks; when the disk is full in the middle of an operation, the reserve is
 //! given up and the end can be written. No operation begins without the reserve.
 //!
+//! Damage is believed when two looks have confirmed it, and not on the word of one failed read, which may be the
+//! disk's fault: see `doubt`.
+//!
 //! What a till asked for can be large and never changes: it is written once, beside what does change.
 
 mod aside;
+mod doubt;
 mod error;
 mod inspect;
 mod lock;
@@ -32,7 +36,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::core::event::{Facts, Restored, Write};
 use crate::core::record::{EntryRecord, Record};
@@ -70,6 +74,8 @@ pub struct Journal {
 #[derive(Debug)]
 struct File {
     reserve: Reserve,
+    /// To be read plainly, and held as long as the connection: closing it would give up SQLite's locks.
+    content: std::fs::File,
     /// Device and inode: whether the path still leads to what is open.
     identity: (u64, u64),
     lock: Lock,
@@ -78,7 +84,7 @@ struct File {
 impl Journal {
     /// Opens the journal, makes it if absent, checks it, and brings it to the present version. A
     /// damaged one is kept aside, and no other is made in its place: an empty journal would take
-    /// payments and know nothing of those that are unfinished.
+    /// payments and know nothing of those that are unfinished. One that the disk does not give stays where it is.
     ///
     /// # Errors
     /// [`JournalError`] naming the file; nothing is removed then.
@@ -92,22 +98,54 @@ impl Journal {
         }
         let mut lock = Lock::take(path)?;
         if let Err(error) = aside::refuse_if_kept(path) {
-            lock.forget_damage();
+            if matches!(error, JournalError::Aside { .. }) {
+                lock.forget_damage();
+            }
             return Err(error);
         }
-        if lock.is_of_damaged() && aside::has_log(path) {
+        if lock.is_of_damaged() && aside::has_log(path)? {
             let kept = put_aside(path, "found while the daemon ran");
-            lock.forget_damage();
+            if matches!(kept, JournalError::Aside { .. }) {
+                lock.forget_damage();
+            }
             return Err(kept);
         }
         lock.forget_damage();
-        match Journal::open_checked(path, lock) {
-            Err(JournalError::Damaged { path, report }) => Err(put_aside(&path, &report)),
-            opened => opened,
-        }
+        let (connection, content) = match Journal::open_twice(path) {
+            Err(JournalError::Damaged { path, report }) => return Err(put_aside(&path, &report)),
+            opened => opened?,
+        };
+        let file = File {
+            reserve: Reserve::beside(path),
+            identity: identity(path).map_err(|source| JournalError::Prepare {
+                path: path.to_owned(),
+                source,
+            })?,
+            content,
+            lock,
+        };
+        Journal::over(connection, path, Some(file))
     }
 
-    fn open_checked(path: &Path, lock: Lock) -> Result<Journal, JournalError> {
+    /// Damage that one look has shown is looked for once more, and before and after that the files are read plainly:
+    /// a disk that fails looks the same to SQLite.
+    fn open_twice(path: &Path) -> Result<(Connection, std::fs::File), JournalError> {
+        match Journal::open_checked(path) {
+            Err(JournalError::Damaged { report, .. }) => {
+                tracing::error!(path = %path.display(), %report, "The journal seems damaged and is looked at once more");
+                doubt::read_files(path)?;
+            }
+            opened => return opened,
+        }
+        let opened = Journal::open_checked(path);
+        if matches!(opened, Err(JournalError::Damaged { .. })) {
+            doubt::read_files(path)?;
+        }
+        opened
+    }
+
+    /// What it takes for damage may be the disk's fault.
+    fn open_checked(path: &Path) -> Result<(Connection, std::fs::File), JournalError> {
         let prepare = |source| JournalError::Prepare {
             path: path.to_owned(),
             source,
@@ -116,13 +154,9 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
-        if let Some(report) = aside::lost_content(path) {
-            return Err(JournalError::Damaged {
-                path: path.to_owned(),
-                report: report.to_owned(),
-            });
-        }
+        aside::refuse_lost_content(path)?;
         make_private(path).map_err(prepare)?;
+        let content = doubt::open_plainly(path).map_err(prepare)?;
         let connection = Connection::open(path).map_err(open)?;
         place::keep_log_at_close(&connection).map_err(open)?;
         connection.busy_timeout(BUSY_WAIT).map_err(open)?;
@@ -131,14 +165,9 @@ impl Journal {
             .map_err(|e| damaged_or(path, e, open))?;
         connection
             .pragma_update(None, "synchronous", "FULL")
-            .map_err(open)?;
+            .map_err(|e| damaged_or(path, e, open))?;
         check(&connection, path)?;
-        let file = File {
-            reserve: Reserve::beside(path),
-            identity: identity(path).map_err(prepare)?,
-            lock,
-        };
-        Journal::over(connection, path, Some(file))
+        Ok((connection, content))
     }
 
     /// A journal in a database that the caller has opened, in memory for example: the same
@@ -492,13 +521,13 @@ fn damaged_or(
     error: rusqlite::Error,
     other: impl Fn(rusqlite::Error) -> JournalError,
 ) -> JournalError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => JournalError::Damaged {
+    if trouble::tells_of_damage(&error) {
+        return JournalError::Damaged {
             path: path.to_owned(),
             report: error.to_string(),
-        },
-        _ => other(error),
+        };
     }
+    other(error)
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<(), JournalError> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::doubt::NEWEST;
 use super::error::{reading, writing};
 use super::inspect::holds_the_same;
 use super::{BUSY_WAIT, Journal, JournalError, Lock, Trouble, schema};
@@ -80,10 +81,9 @@ impl Journal {
         if self.file.is_none() {
             return Ok(());
         }
-        let newest = "SELECT (SELECT MAX(seq) FROM operations), (SELECT MAX(seq) FROM steps)";
         self.connection
             .release_memory()
-            .and_then(|()| self.connection.prepare_cached(newest))
+            .and_then(|()| self.connection.prepare_cached(NEWEST))
             .and_then(|mut query| query.query_row([], |_| Ok(())))
             .map_err(reading)
     }
@@ -132,12 +132,15 @@ impl Journal {
     /// them for ended and their absence for conclusive.
     pub fn close(mut self) -> Option<Lock> {
         if let Err(error) = self.move_log() {
+            let error = self.judge(error);
             let told = with_causes(&error);
             tracing::warn!(error = %told, "The journal's write-ahead log stays");
             if self.leaves_another(&error) {
                 self.note_damage();
             }
         }
+        // The file that is read plainly is closed after it.
+        drop(self.connection);
         let mut lock = self.file.map(|file| file.lock);
         if let Some(lock) = &mut lock {
             lock.note_stopping();

@@ -2,13 +2,13 @@
 //! lists have a connection each: a long list does not hold up a till that waits for its sale. Only
 //! what tills see is read, not what was asked for.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::{COLUMNS, JournalError, Trouble, open_reader, parse, read_row, reading};
+use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
 use crate::base::error_chain::with_causes;
 use crate::core::record::{EntryRecord, Record};
 use crate::model::archive::{Archive, OperationStep, OperationsQuery};
@@ -160,9 +160,8 @@ impl ShiftReader {
 pub struct Reader {
     single: Mutex<Connection>,
     lists: Mutex<Connection>,
-    path: PathBuf,
-    /// What the database said when it was found damaged.
-    damage: OnceLock<String>,
+    /// What tells of damage, until the core takes it to be judged.
+    doubt: Mutex<Option<JournalError>>,
 }
 
 impl Reader {
@@ -174,18 +173,16 @@ impl Reader {
         Ok(Reader {
             single: Mutex::new(open_reader(path)?),
             lists: Mutex::new(open_reader(path)?),
-            path: path.to_owned(),
-            damage: OnceLock::new(),
+            doubt: Mutex::default(),
         })
     }
 
-    /// The damage that was met, once one was.
+    /// What was met that tells of damage, once: only the writing end knows whether the disk is at fault, see
+    /// [`super::Journal::judge`].
     #[must_use]
-    pub fn damage(&self) -> Option<JournalError> {
-        self.damage.get().map(|report| JournalError::Damaged {
-            path: self.path.clone(),
-            report: report.clone(),
-        })
+    pub fn take_doubt(&self) -> Option<JournalError> {
+        let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        doubt.take()
     }
 
     fn read<T>(
@@ -195,10 +192,10 @@ impl Reader {
     ) -> Result<T, Problem> {
         let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map_err(|error| {
-            let told = with_causes(&error);
-            tracing::error!(error = %told, "The journal cannot be read");
-            if error.trouble() == Trouble::Damaged {
-                self.damage.get_or_init(|| told);
+            tracing::error!(error = %with_causes(&error), "The journal cannot be read");
+            if error.is_doubt() {
+                let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+                *doubt = Some(error);
             }
             Problem::journal_unreadable()
         })

@@ -459,10 +459,15 @@ fn damage_that_is_met_while_it_runs_is_told_and_known_at_the_next_start() {
         journal.look(true).unwrap();
         let file = folder.path().join(format!("journal.sqlite3{damaged}"));
         std::fs::write(file, "").unwrap();
-        let error = journal.secure_room().unwrap_err();
-        assert_eq!(error.trouble(), Trouble::Damaged, "{error:?}");
+        let written = std::fs::read(folder.path().join("journal.sqlite3-wal")).unwrap();
         let error = journal.look(true).unwrap_err();
+        let error = journal.judge(error);
         assert_eq!(error.trouble(), Trouble::Damaged, "{error:?}");
+        let error = journal.secure_room().unwrap_err();
+        let error = journal.judge(error);
+        assert_eq!(error.trouble(), Trouble::Damaged, "{error:?}");
+        let log = std::fs::read(folder.path().join("journal.sqlite3-wal")).unwrap();
+        assert_eq!(log, written, "a look takes nothing away");
         drop(journal.close());
         let opened = Journal::open(&path);
         assert!(matches!(opened, Err(JournalError::Aside { .. })));

@@ -22,7 +22,7 @@ pub enum Trouble {
     Reserve,
     /// The file was removed or replaced.
     Gone,
-    /// What the file or its log holds cannot be read as a journal any more.
+    /// What the file or its log holds is no journal any more, and that is confirmed.
     Damaged,
     /// None of these.
     Other,
@@ -38,6 +38,10 @@ impl JournalError {
             JournalError::Gone { .. } => Trouble::Gone,
             JournalError::Damaged { .. } | JournalError::Aside { .. } => Trouble::Damaged,
             JournalError::Prepare { source, .. } => of_system(source),
+            JournalError::Unread { source, .. } => match of_system(source) {
+                Trouble::Other => Trouble::Disk,
+                known => known,
+            },
             JournalError::Open { source, .. } | JournalError::Statement { source, .. } => {
                 of_database(source)
             }
@@ -47,6 +51,44 @@ impl JournalError {
             | JournalError::Orphan { .. } => Trouble::Other,
         }
     }
+
+    /// Whether it tells of damage that is not confirmed: [`super::Journal::judge`] does that, and until then it is
+    /// a fault of the disk.
+    #[must_use]
+    pub fn is_doubt(&self) -> bool {
+        match self {
+            JournalError::Open { source, .. } | JournalError::Statement { source, .. } => {
+                tells_of_damage(source)
+            }
+            JournalError::Prepare { .. }
+            | JournalError::TooNew { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::Unread { .. }
+            | JournalError::Aside { .. }
+            | JournalError::Taken { .. }
+            | JournalError::Gone { .. }
+            | JournalError::Reserve { .. }
+            | JournalError::Row { .. }
+            | JournalError::Orphan { .. }
+            | JournalError::Full { .. } => false,
+        }
+    }
+}
+
+/// Whether SQLite takes the file for damaged. A read that the disk refuses has the same codes.
+pub(super) fn tells_of_damage(error: &rusqlite::Error) -> bool {
+    // An empty file in the journal's place is a database, and holds nothing.
+    if error.to_string().contains("no such table") {
+        return true;
+    }
+    error.sqlite_error().is_some_and(|failure| {
+        matches!(
+            failure.code,
+            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt
+        )
+        // The log is shorter than what was written to it.
+            || failure.extended_code == ffi::SQLITE_IOERR_SHORT_READ
+    })
 }
 
 fn of_system(error: &io::Error) -> Trouble {
@@ -54,7 +96,7 @@ fn of_system(error: &io::Error) -> Trouble {
     match code {
         Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Trouble::Full,
         Some(Errno::ACCESS | Errno::PERM) => Trouble::Rights,
-        Some(Errno::IO | Errno::ROFS) => Trouble::Disk,
+        Some(Errno::IO | Errno::NXIO | Errno::UCLEAN | Errno::ROFS) => Trouble::Disk,
         _ => Trouble::Other,
     }
 }
@@ -64,20 +106,14 @@ fn of_system(error: &io::Error) -> Trouble {
     reason = "SQLite has many codes, and a new one is no trouble of its own"
 )]
 fn of_database(error: &rusqlite::Error) -> Trouble {
-    // An empty file in the journal's place is a database, and holds nothing.
-    if error.to_string().contains("no such table") {
-        return Trouble::Damaged;
+    if tells_of_damage(error) {
+        return Trouble::Disk;
     }
     let Some(failure) = error.sqlite_error() else {
         return Trouble::Other;
     };
     match failure.code {
         ErrorCode::DiskFull => Trouble::Full,
-        ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Trouble::Damaged,
-        // The log is shorter than what was written to it.
-        ErrorCode::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_SHORT_READ => {
-            Trouble::Damaged
-        }
         ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen => Trouble::Disk,
         ErrorCode::PermissionDenied => Trouble::Rights,
         ErrorCode::DatabaseBusy
@@ -95,19 +131,20 @@ mod tests {
 
     #[test]
     fn each_kind_of_error_is_told_from_the_others() {
-        for (code, trouble) in [
-            (ffi::SQLITE_FULL, Trouble::Full),
-            (ffi::SQLITE_IOERR_WRITE, Trouble::Disk),
-            (ffi::SQLITE_IOERR_SHORT_READ, Trouble::Damaged),
-            (ffi::SQLITE_READONLY, Trouble::Disk),
-            (ffi::SQLITE_BUSY, Trouble::Locked),
-            (ffi::SQLITE_NOTADB, Trouble::Damaged),
-            (ffi::SQLITE_CORRUPT, Trouble::Damaged),
-            (ffi::SQLITE_MISUSE, Trouble::Other),
+        for (code, trouble, is_doubt) in [
+            (ffi::SQLITE_FULL, Trouble::Full, false),
+            (ffi::SQLITE_IOERR_WRITE, Trouble::Disk, false),
+            (ffi::SQLITE_IOERR_SHORT_READ, Trouble::Disk, true),
+            (ffi::SQLITE_READONLY, Trouble::Disk, false),
+            (ffi::SQLITE_BUSY, Trouble::Locked, false),
+            (ffi::SQLITE_NOTADB, Trouble::Disk, true),
+            (ffi::SQLITE_CORRUPT, Trouble::Disk, true),
+            (ffi::SQLITE_MISUSE, Trouble::Other, false),
         ] {
             let source = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             let error = super::super::error::writing(source);
             assert_eq!(error.trouble(), trouble, "{code}");
+            assert_eq!(error.is_doubt(), is_doubt, "{code}");
         }
         for (code, trouble) in [
             (Errno::NOSPC, Trouble::Full),

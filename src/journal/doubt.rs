@@ -1,0 +1,235 @@
+//! Damage is believed when it is confirmed, and never on the word of one failed read.
+//!
+//! SQLite tells a read that the disk refuses (EIO, ENXIO) by the very code of a damaged file, `SQLITE_CORRUPT`. A
+//! journal that is taken for damaged ends sales until a person acts and is put aside at the next start, so the two
+//! must be told apart. The rule: what tells of damage is a doubt ([`JournalError::is_doubt`]), and of a doubt
+//!
+//! 1. the file and its log are read plainly to their ends: where that fails, the disk is at fault;
+//! 2. a fresh connection checks what they hold, in bounded time while the daemon runs: what is whole then was never
+//!    damaged, and the disk was at fault; what could not be looked at to the end is not confirmed;
+//! 3. they are read plainly once more, since a disk that fails now and then may have failed the second look.
+//!
+//! Only then is it damage, [`Trouble::Damaged`](super::Trouble), which nothing takes back. A fault of the disk is
+//! told as one for as long as it lasts, nothing is kept of it, and the journal stays where it is.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use rustix::fs::OFlags;
+
+use super::error::reading;
+use super::{Journal, JournalError, aside, check, open_reader};
+use crate::base::error_chain::with_causes;
+
+/// How long a look at a journal in use may take: tills wait for it.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// What is read plainly at a time.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// What every use of the journal needs, read by [`Journal::check_content`] too.
+pub(super) const NEWEST: &str =
+    "SELECT (SELECT MAX(seq) FROM operations), (SELECT MAX(seq) FROM steps)";
+
+impl Journal {
+    /// What an error of this journal means in the end: damage that is confirmed, a fault of the disk, or what it was.
+    #[must_use]
+    pub fn judge(&self, error: JournalError) -> JournalError {
+        let Some(file) = &self.file else {
+            return error;
+        };
+        if !error.is_doubt() {
+            return error;
+        }
+        // Another file in the place would be looked at.
+        if let Err(gone) = self.check_place() {
+            return gone;
+        }
+        let damaged = |report| JournalError::Damaged {
+            path: self.path.clone(),
+            report,
+        };
+        if file.lock.is_of_damaged() {
+            return damaged(with_causes(&error));
+        }
+        match self.damage(&file.content) {
+            Ok(Some(report)) => damaged(report),
+            Ok(None) => {
+                let seen = format!(
+                    "a second look finds it whole after: {}",
+                    with_causes(&error)
+                );
+                unread(&self.path, io::Error::other(seen))
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// The damage, if it is confirmed.
+    fn damage(&self, content: &File) -> Result<Option<String>, JournalError> {
+        let deadline = Instant::now() + CHECK_TIMEOUT;
+        let read = || {
+            read_to_end(content, Some(deadline))
+                .and_then(|()| read_log(&self.path, Some(deadline)))
+                .map_err(|source| unread(&self.path, source))
+        };
+        read()?;
+        match look_again(&self.path) {
+            Ok(()) => Ok(None),
+            Err(error @ JournalError::Damaged { .. }) => {
+                read()?;
+                Ok(Some(with_causes(&error)))
+            }
+            Err(error) => Err(unread(&self.path, io::Error::other(with_causes(&error)))),
+        }
+    }
+}
+
+/// Reads the file and its log plainly, which nobody in this process has open: closing a file gives up its locks.
+pub(super) fn read_files(path: &Path) -> Result<(), JournalError> {
+    let file = match open_plainly(path) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(unread(path, error)),
+    };
+    file.map_or(Ok(()), |file| read_to_end(&file, None))
+        .and_then(|()| read_log(path, None))
+        .map_err(|source| unread(path, source))
+}
+
+/// A named pipe in the place is not waited for.
+pub(super) fn open_plainly(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+}
+
+/// SQLite holds no lock on the log: it may be closed at any time.
+fn read_log(path: &Path, deadline: Option<Instant>) -> io::Result<()> {
+    match open_plainly(&aside::beside(path, "-wal")) {
+        Ok(log) => read_to_end(&log, deadline),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_to_end(file: &File, deadline: Option<Instant>) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut offset = 0;
+    loop {
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        match file.read_at(&mut chunk, offset) {
+            Ok(0) => return Ok(()),
+            Ok(read) => offset += u64::try_from(read).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// By a fresh connection, which holds nothing in memory. SQLite would remove the log of an empty file, so that is
+/// looked for first.
+fn look_again(path: &Path) -> Result<(), JournalError> {
+    aside::refuse_lost_content(path)?;
+    let connection = open_reader(path)?;
+    interrupted_in_time(&connection, || {
+        check(&connection, path)?;
+        connection
+            .query_row(NEWEST, [], |_| Ok(()))
+            .map_err(|error| super::damaged_or(path, error, reading))
+    })
+}
+
+/// What takes longer than [`CHECK_TIMEOUT`] fails.
+fn interrupted_in_time(
+    connection: &Connection,
+    look: impl FnOnce() -> Result<(), JournalError>,
+) -> Result<(), JournalError> {
+    let handle = connection.get_interrupt_handle();
+    let (is_over, over) = mpsc::channel::<()>();
+    let timer = std::thread::Builder::new()
+        .name("oplati-check".to_owned())
+        .spawn(move || {
+            if over.recv_timeout(CHECK_TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
+                handle.interrupt();
+            }
+        });
+    if let Err(error) = timer {
+        tracing::warn!(%error, "The second look at the journal has no timer");
+    }
+    let seen = look();
+    drop(is_over);
+    seen
+}
+
+fn unread(path: &Path, source: io::Error) -> JournalError {
+    JournalError::Unread {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rusqlite::ffi;
+
+    use super::*;
+    use crate::journal::Trouble;
+
+    /// Every read of its beginning fails with EIO.
+    const UNREADABLE: &str = "/proc/self/mem";
+
+    fn malformed() -> JournalError {
+        let code = ffi::Error::new(ffi::SQLITE_CORRUPT);
+        reading(rusqlite::Error::SqliteFailure(code, None))
+    }
+
+    #[test]
+    fn a_journal_that_is_whole_or_cannot_be_read_is_not_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite3");
+        let mut journal = Journal::open(&path).unwrap();
+        let told = journal.judge(malformed());
+        assert!(matches!(told, JournalError::Unread { .. }), "{told:?}");
+        assert_eq!(told.trouble(), Trouble::Disk);
+        // The disk keeps to itself what is damaged really.
+        journal.file.as_mut().unwrap().content = File::open(UNREADABLE).unwrap();
+        std::fs::write(&path, "").unwrap();
+        let told = journal.judge(malformed());
+        assert!(matches!(told, JournalError::Unread { .. }), "{told:?}");
+        journal.file.as_mut().unwrap().content = File::open(&path).unwrap();
+        let told = journal.judge(malformed());
+        assert_eq!(told.trouble(), Trouble::Damaged, "{told:?}");
+        // What is no doubt needs no look.
+        let told = journal.judge(JournalError::Full { path });
+        assert!(matches!(told, JournalError::Full { .. }), "{told:?}");
+    }
+
+    #[test]
+    fn what_the_disk_does_not_give_stays_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite3");
+        let log = folder.path().join("journal.sqlite3-wal");
+        std::fs::write(&path, vec![7; 8192]).unwrap();
+        symlink(UNREADABLE, &log).unwrap();
+        for _ in 0..2 {
+            let told = Journal::open(&path).unwrap_err();
+            assert_eq!(told.trouble(), Trouble::Disk, "{told:?}");
+            let seen = crate::journal::inspect(&path);
+            let told = seen.unwrap_err();
+            assert_eq!(told.trouble(), Trouble::Disk, "{told:?}");
+            assert_eq!(std::fs::read(&path).unwrap(), vec![7; 8192]);
+        }
+        std::fs::remove_file(&log).unwrap();
+        let told = Journal::open(&path).unwrap_err();
+        assert!(matches!(told, JournalError::Aside { .. }), "{told:?}");
+    }
+}
