@@ -421,7 +421,7 @@ impl Watch for Shared {
             journal: JournalHealth {
                 ok: self.reader.is_ok()
                     && !self.is_unwritten()
-                    && self.trouble() != Some(Trouble::Damaged),
+                    && !matches!(self.trouble(), Some(Trouble::Damaged | Trouble::Disk)),
                 operations: self.operations.load(Ordering::Relaxed),
             },
             reconciliation: self.reconciled.health(),

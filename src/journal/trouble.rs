@@ -38,10 +38,10 @@ impl JournalError {
             JournalError::Gone { .. } => Trouble::Gone,
             JournalError::Damaged { .. } | JournalError::Aside { .. } => Trouble::Damaged,
             JournalError::Prepare { source, .. } => of_system(source),
-            JournalError::Unread { source, .. } => match of_system(source) {
-                Trouble::Other => Trouble::Disk,
-                known => known,
-            },
+            JournalError::Unread { source, .. } if of_system(source) == Trouble::Rights => {
+                Trouble::Rights
+            }
+            JournalError::Unread { .. } => Trouble::Disk,
             JournalError::Open { source, .. } | JournalError::Statement { source, .. } => {
                 of_database(source)
             }

@@ -12,14 +12,13 @@ const LEAST_ROOM: u64 = 16 * 1024 * 1024;
 const LITTLE_ROOM: u64 = 200 * 1024 * 1024;
 
 pub(super) fn journal(ground: &Ground) -> Vec<Check> {
-    let mut checks = vec![if ground.daemon.is_there() {
-        daemons_word(ground)
-    } else {
-        own_look(ground)
-    }];
-    checks.push(room(ground));
-    checks.push(queue(ground));
-    checks
+    let looked = (!ground.daemon.is_there()).then(|| inspect(&ground.paths.journal()));
+    let disk_fails = disk_fails(ground, looked.as_ref());
+    let whole = match looked {
+        Some(looked) => own_look(ground, looked),
+        None => daemons_word(ground),
+    };
+    vec![whole, room(ground, disk_fails), queue(ground)]
 }
 
 fn whole(detail: Text) -> Check {
@@ -67,9 +66,9 @@ fn daemons_word(ground: &Ground) -> Check {
     }
 }
 
-fn own_look(ground: &Ground) -> Check {
+fn own_look(ground: &Ground, looked: Result<Inspected, JournalError>) -> Check {
     let path = ground.paths.journal();
-    match inspect(&path) {
+    match looked {
         Ok(Inspected::Absent) => whole(texts::of(&path, "ещё нет", "not there yet")),
         Ok(Inspected::Empty) => whole(texts::of(&path, "ещё пуст", "still empty")),
         Ok(Inspected::Whole(count)) => whole(texts::of(
@@ -163,7 +162,21 @@ fn check_disk() -> Text {
     )
 }
 
-fn room(ground: &Ground) -> Check {
+/// What a file system that fails tells of its room is worth nothing, and nothing is gained by making some.
+fn disk_fails(ground: &Ground, looked: Option<&Result<Inspected, JournalError>>) -> bool {
+    if let Some(Err(error @ (JournalError::Unread { .. } | JournalError::Prepare { .. }))) = looked
+    {
+        return error.trouble() == Trouble::Disk;
+    }
+    let reasons = ground
+        .daemon
+        .told()
+        .and_then(|(health, _)| health.get("reasons")?.as_array());
+    let faulty = crate::engine::reason(Trouble::Disk);
+    reasons.is_some_and(|reasons| reasons.iter().any(|reason| reason == faulty))
+}
+
+fn room(ground: &Ground, disk_fails: bool) -> Check {
     let title = Text::new("Место на диске", "Room on the disk");
     let check = |detail| Check::pass("journal.room", Group::Journal, title, detail);
     let path = ground.paths.journal();
@@ -172,6 +185,10 @@ fn room(ground: &Ground) -> Check {
         let detail = texts::of(folder, "не видно", "cannot be seen");
         return check(detail).ended(Verdict::Skipped, None);
     };
+    if disk_fails {
+        let detail = texts::of(folder, "диск неисправен", "the disk fails");
+        return check(detail).ended(Verdict::Skipped, None);
+    }
     let free = facts.f_bavail.saturating_mul(facts.f_frsize);
     let mb = free >> 20;
     let detail = texts::of(

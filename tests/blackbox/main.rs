@@ -16,6 +16,7 @@ mod crashes;
 mod crowd;
 mod daily_check;
 mod displays;
+mod failing_reads;
 mod handover;
 mod held_answers;
 mod journal;

@@ -13,7 +13,7 @@ use crate::bench::{Sim, Till, wait_for};
 /// frozen disk cannot even be killed.
 struct Disk {
     at: PathBuf,
-    _image: tempfile::NamedTempFile,
+    image: tempfile::NamedTempFile,
 }
 
 fn done(command: &mut Command) -> bool {
@@ -35,7 +35,7 @@ impl Disk {
             );
         is_made.then(|| Disk {
             at: at.to_owned(),
-            _image: image,
+            image,
         })
     }
 
@@ -51,6 +51,21 @@ impl Disk {
 
     fn freeze(&self) {
         assert!(done(Command::new("fsfreeze").arg("-f").arg(&self.at)));
+    }
+
+    /// From now on every access fails with EIO, as on a disk that was pulled; whether that could be done.
+    fn shut_down(&self) -> bool {
+        let ioctl = "import fcntl, os, struct, sys; \
+                     fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+        done(Command::new("python3").args(["-c", ioctl]).arg(&self.at))
+    }
+
+    /// Mounts it anew.
+    fn bring_back(&self) {
+        assert!(done(Command::new("umount").arg("-l").arg(&self.at)));
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "loop"]).arg(self.image.path());
+        assert!(done(mount.arg(&self.at)));
     }
 
     fn thaw(&self) -> bool {
@@ -174,5 +189,43 @@ fn no_rights_are_advised_for_a_log_on_a_disk_that_is_read_only() {
         .unwrap();
     let told = log.to_string();
     assert!(told.contains("dmesg") && !told.contains("chmod"), "{told}");
+    till.kill();
+}
+
+#[test]
+fn a_dead_disk_is_no_damaged_journal() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    sim.allow_one_early_question();
+    let mut till = Till::new(&sim.url, 2, "");
+    let Some(disk) = Disk::below(&till) else {
+        return;
+    };
+    start(&mut till);
+    till.begin("s-1", 100);
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    assert!(disk.shut_down());
+    wait_for("the word on the disk", || {
+        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        let reasons = health["reasons"].to_string();
+        assert!(!reasons.contains("повреждён"), "{health}");
+        (health["status"] == "blocked" && reasons.contains("dmesg")).then_some(())
+    });
+    let (status, problem) = till.begin("s-2", 100);
+    assert_eq!((status, &problem["code"]), (507, &json!("storage")));
+    assert!(!problem.to_string().contains("повреждён"), "{problem}");
+    let selftest = till.verb(&["selftest", "--json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&selftest.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let check = |id: &str| checks.iter().find(|check| check["id"] == id).unwrap();
+    let told = check("journal.whole").to_string();
+    assert!(told.contains("dmesg"), "{told}");
+    assert_eq!(check("journal.room")["result"], "skipped", "{report}");
+    till.daemon().signal(Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
+    disk.bring_back();
+    start(&mut till);
+    let folder = "linuxcash/cash/paysystems/oplati";
+    assert!(!till.path(&format!("{folder}/journal.damaged")).exists());
+    assert_eq!(till.operation("s-1")["state"], "done");
     till.kill();
 }

@@ -1,0 +1,193 @@
+//! A disk that refuses to give what the journal holds: EIO from the kernel, as the daemon's own reads get it, by strace, which
+//! tests/run installs.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::bench::{Process, Sim, Till, wait_for};
+
+const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
+const ASIDE: &str = "linuxcash/cash/paysystems/oplati/journal.damaged";
+
+/// Lets the reads of the journal's files with these endings fail: the `when`s of each thread, in strace's words.
+fn strace(till: &Till, endings: &[&str], when: &str) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o"]).arg(seen_by_strace(till));
+    for ending in endings {
+        let path = till.path(&format!("{JOURNAL}{ending}"));
+        strace.arg("-P").arg(path);
+    }
+    let inject = format!("inject=pread64:error=EIO:when={when}");
+    strace.args(["-e", "trace=pread64", "-e", &inject]);
+    strace
+}
+
+fn seen_by_strace(till: &Till) -> PathBuf {
+    till.path("strace")
+}
+
+fn has_failed(till: &Till) -> bool {
+    let seen = std::fs::read_to_string(seen_by_strace(till));
+    seen.unwrap_or_default().contains("INJECTED")
+}
+
+/// To the daemon that runs.
+fn attach(till: &mut Till, endings: &[&str], when: &str) -> Process {
+    let pid = till.daemon().0.id();
+    let mut strace = strace(till, endings, when);
+    let strace = strace.arg("-p").arg(pid.to_string());
+    let strace = Process(strace.spawn().unwrap());
+    wait_for("strace", || {
+        let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let is_traced = |status: String| {
+            let tracer = status.lines().find(|line| line.starts_with("TracerPid:"));
+            tracer.is_some_and(|tracer| !tracer.ends_with("\t0"))
+        };
+        threads
+            .all(|thread| {
+                let status = std::fs::read_to_string(thread.unwrap().path().join("status"));
+                status.is_ok_and(is_traced)
+            })
+            .then_some(())
+    });
+    strace
+}
+
+fn detach(mut strace: Process) {
+    strace.signal(Signal::TERM);
+    strace.exit_code();
+}
+
+/// A paid sale whose cancellation waits in the queue.
+fn with_a_queued_cancellation(sim: &Sim) -> Till {
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    sim.fault(json!({"on": "reversals", "do": "lose_request", "times": 0}));
+    let body = json!({"operation": "s-1"});
+    assert_eq!(till.ask("PUT", "/v1/cancellations/c-1", body).0, 201);
+    wait_for("a queued cancellation", || {
+        (queued(&till) == 1).then_some(())
+    });
+    till
+}
+
+fn queued(till: &Till) -> usize {
+    let queue = till.ask("GET", "/v1/queue", json!(null)).1;
+    queue["items"].as_array().map_or(0, Vec::len)
+}
+
+fn health(till: &Till) -> Value {
+    till.ask("GET", "/v1/health", json!(null)).1
+}
+
+fn until_the_journal_is_well(till: &Till) {
+    wait_for("the journal's health", || {
+        let health = health(till);
+        let reasons = health["reasons"].to_string();
+        (health["journal"]["ok"] == true && !reasons.contains("Журнал")).then_some(())
+    });
+}
+
+/// As it stands after an ordinary start: nothing was put aside, and nothing forgotten.
+fn assert_is_intact(till: &Till, in_queue: usize) {
+    assert!(!till.path(ASIDE).exists());
+    until_the_journal_is_well(till);
+    assert_eq!(queued(till), in_queue);
+}
+
+#[test]
+fn a_read_that_fails_once_closes_no_till() {
+    for ending in ["", "-wal"] {
+        let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+        sim.allow_one_early_question();
+        let mut till = with_a_queued_cancellation(&sim);
+        let strace = attach(&mut till, &[ending], "1");
+        let mut number = 0;
+        wait_for("a read that fails", || {
+            number += 1;
+            till.begin(&format!("n-{number}"), 100);
+            has_failed(&till).then_some(())
+        });
+        detach(strace);
+        until_the_journal_is_well(&till);
+        // The daemon that runs, and the next one.
+        assert_ne!(till.begin("after", 100).0, 507);
+        till.daemon().signal(Signal::TERM);
+        assert_eq!(till.daemon().exit_code(), Some(0));
+        till.start();
+        assert_is_intact(&till, 1);
+    }
+}
+
+#[test]
+fn a_disk_that_gives_nothing_is_told_as_one_and_heals() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    sim.allow_one_early_question();
+    let mut till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    let strace = attach(&mut till, &["", "-wal"], "1+");
+    wait_for("the word on the disk", || {
+        let health = health(&till);
+        let reasons = health["reasons"].to_string();
+        assert!(!reasons.contains("повреждён"), "{health}");
+        (health["status"] == "blocked" && reasons.contains("dmesg")).then_some(())
+    });
+    let (status, problem) = till.begin("s-2", 100);
+    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+    let told = problem.to_string();
+    assert!(
+        told.contains("Проверьте диск") && !told.contains("повреждён"),
+        "{told}"
+    );
+    let selftest = till.verb(&["selftest", "--json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&selftest.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let check = |id: &str| checks.iter().find(|check| check["id"] == id).unwrap();
+    let told = check("journal.whole").to_string();
+    assert!(
+        told.contains("dmesg") && !told.contains("journal.damaged"),
+        "{told}"
+    );
+    assert_eq!(check("journal.room")["result"], "skipped");
+    detach(strace);
+    until_the_journal_is_well(&till);
+    assert_eq!(till.begin("s-2", 100).0, 201);
+    assert_eq!(till.until_final("s-2")["state"], "done");
+    till.daemon().signal(Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
+    till.start();
+    assert_is_intact(&till, 0);
+    assert_eq!(till.operation("s-1")["state"], "done");
+}
+
+#[test]
+fn reads_that_fail_at_the_start_leave_the_journal_where_it_is() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    sim.allow_one_early_question();
+    let mut till = with_a_queued_cancellation(&sim);
+    for when in ["1", "2", "3", "5", "1+", "3+"] {
+        for ending in ["", "-wal"] {
+            till.kill();
+            drop(std::fs::remove_file(seen_by_strace(&till)));
+            // With -D the daemon is the child, and what traces it ends with it.
+            let daemon = till.verb(&["daemon"]);
+            let mut traced = strace(&till, &[ending], when);
+            traced.arg("-D").arg(daemon.get_program());
+            traced.args(daemon.get_args());
+            traced.stdout(Stdio::null()).stderr(Stdio::null());
+            let child = traced.spawn().unwrap();
+            till.adopt(child);
+            let health = health(&till);
+            assert!(!health.to_string().contains("повреждён"), "{health}");
+            assert!(has_failed(&till), "{when} {ending}");
+            till.kill();
+            till.start();
+            assert_is_intact(&till, 1);
+        }
+    }
+}
