@@ -16,11 +16,14 @@ use crate::model::problem::{Code, Problem};
 /// How often the journal is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// How the reason begins while a damaged journal lies aside.
+const ASIDE: &str = "Журнал операций повреждён и отложен в";
+
 /// The line for health and for every refused call, Russian.
 pub(super) fn reason(error: &JournalError) -> String {
     match error {
         JournalError::Aside { aside } => format!(
-            "Журнал операций повреждён и отложен в {}: верните исправную копию и перезапустите службу, либо обратитесь в поддержку",
+            "{ASIDE} {}: верните исправную копию и перезапустите службу, либо обратитесь в поддержку",
             aside.display()
         ),
         JournalError::TooNew { .. } => {
@@ -50,8 +53,8 @@ fn problem(reason: &str) -> Problem {
     )
 }
 
-/// Answers every command with the reason, until the journal can be opened or the daemon is stopped. Answers
-/// whether it can be opened: only a new start takes up what it holds.
+/// Answers every command with the reason, until the journal can be opened, is put aside after all, or the daemon is
+/// stopped. Answers whether a new start helps: only that takes up what the journal holds, or tells another reason.
 pub(super) async fn refuse(
     path: PathBuf,
     reason: String,
@@ -69,13 +72,24 @@ pub(super) async fn refuse(
             Some(command) = commands.recv() => answer(command, &problem(&reason)),
             Some(inbound) = inbound.recv() => pass(inbound, &mut pass_on),
             _ = again.tick() => {
-                if Journal::open(&path).is_ok() {
-                    tracing::info!("The journal can be opened: the daemon ends, to be started anew");
+                if helps(&Journal::open(&path), &reason) {
                     return true;
                 }
             }
         }
         watchdog.notify();
+    }
+}
+
+/// Whether a new start finds what this one did not. A disk that answers again may give a journal that is damaged.
+fn helps(opened: &Result<Journal, JournalError>, reason: &str) -> bool {
+    match opened {
+        Ok(_) => {
+            tracing::info!("The journal can be opened: the daemon ends, to be started anew");
+            true
+        }
+        Err(JournalError::Aside { .. }) => !reason.starts_with(ASIDE),
+        Err(_) => false,
     }
 }
 

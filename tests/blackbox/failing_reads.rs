@@ -1,5 +1,5 @@
-//! A disk that refuses to give what the journal holds: EIO from the kernel, as the daemon's own reads get it, by strace, which
-//! tests/run installs.
+//! A disk that refuses to give what the journal holds: EIO from the kernel, as the daemon's own reads get it, by
+//! strace, which tests/run installs.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -190,4 +190,28 @@ fn reads_that_fail_at_the_start_leave_the_journal_where_it_is() {
             assert_is_intact(&till, 1);
         }
     }
+}
+
+#[test]
+fn damage_that_a_disk_hides_at_the_start_is_told_when_it_answers() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let (journal, log) = (till.path(JOURNAL), till.path(&format!("{JOURNAL}-wal")));
+    std::fs::write(&journal, vec![7; 8192]).unwrap();
+    // Every read of its beginning fails with EIO.
+    std::os::unix::fs::symlink("/proc/self/mem", &log).unwrap();
+    till.start();
+    let told = health(&till);
+    assert_eq!(told["status"], "blocked");
+    assert!(told.to_string().contains("проверьте диск"), "{told}");
+    assert!(journal.exists() && !till.path(ASIDE).exists());
+    std::fs::remove_file(&log).unwrap();
+    assert_eq!(till.daemon().exit_code(), Some(75));
+    till.start();
+    let told = health(&till);
+    assert!(
+        told["reasons"][0].to_string().contains("journal.damaged"),
+        "{told}"
+    );
+    assert!(!journal.exists());
 }
