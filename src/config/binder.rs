@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ini::{self, Entry, Oddity, What};
-use super::names::{SECRET_KEYS, unknown};
+use super::names::{unknown, without_secrets};
 use super::values::Allowed;
 use super::{BadValue, Config, DisplayDevice, ScannerDevice, SettingLine, Warning, hints};
 
@@ -41,11 +41,7 @@ impl Binder<'_> {
             });
             return default;
         };
-        let shown = if SECRET_KEYS.contains(&key) {
-            "***".to_owned()
-        } else {
-            ini::cut(&entry.value)
-        };
+        let shown = ini::cut(&without_secrets(key, &entry.value));
         match read(&entry.value) {
             Ok(value) => {
                 let hints = hints::of_taken_value(key, &entry.value).into_iter();

@@ -26,7 +26,7 @@ use names::KNOWN;
 use rustix::fs::OFlags;
 use values::Allowed;
 
-pub(crate) use names::may_be_shown;
+pub(crate) use names::{may_be_shown, without_secrets};
 pub use paths::Paths;
 pub use settings::{
     Config, DisplayDevice, DisplaySettings, Language, Layout, LineSettings, MainSettings, Parity,

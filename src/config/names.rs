@@ -43,6 +43,35 @@ pub(crate) fn may_be_shown(key: &str) -> bool {
     is_known && !SECRET_KEYS.contains(&key)
 }
 
+/// A value fit for a message: nothing of a secret, and of an address neither user and password nor what follows `?`
+/// or `#`, where tokens stand. The address may be any text: that it is wrong is what the message is about.
+pub(crate) fn without_secrets(key: &str, value: &str) -> String {
+    const MASK: &str = "***";
+    if SECRET_KEYS.contains(&key) {
+        return MASK.to_owned();
+    }
+    if key != "url" {
+        return value.to_owned();
+    }
+    let (scheme, rest) = match value.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['@', '?', '#']) => (format!("{scheme}://"), rest),
+        Some(_) | None => (String::new(), value),
+    };
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => (format!("{MASK}@"), rest),
+        None => (String::new(), rest),
+    };
+    let rest = match rest.find(['?', '#']) {
+        Some(at) => {
+            let (address, query) = rest.split_at(at);
+            let mark: String = query.chars().take(1).collect();
+            format!("{address}{mark}{MASK}")
+        }
+        None => rest.to_owned(),
+    };
+    format!("{scheme}{user}{rest}")
+}
+
 /// What is wrong with a name, with the nearest known one.
 pub(super) fn unknown(section: &str, key: &str) -> Option<String> {
     let Some((_, keys)) = KNOWN.iter().find(|(name, _)| *name == section) else {

@@ -208,6 +208,58 @@ fn each_bad_value_is_named_with_its_place_and_what_is_allowed() {
 }
 
 #[test]
+fn an_address_that_the_client_cannot_call_is_refused() {
+    for wrong in [
+        "http://[::1",
+        "http://]",
+        "http://256.1.1.1",
+        "http://1.2.3.4.5",
+        "http://.",
+        "http://a_b..c",
+        "http://..",
+        "http://[::1]x",
+        "http://[zz]",
+        "https://h:8o/",
+    ] {
+        let message = bad(&format!("[Main]\nurl = {wrong}\n"));
+        assert!(
+            message.contains("oplati.conf:2: [Main] url = "),
+            "{wrong}: {message}"
+        );
+    }
+    for right in [
+        "http://[::1]:8016",
+        "http://127.0.0.1",
+        "https://till_1.shop.by/cashbox",
+        "https://h.",
+    ] {
+        load(root_with(format!("[Main]\nurl = {right}\n")).path()).expect(right);
+    }
+}
+
+#[test]
+fn what_an_address_should_not_hold_is_not_repeated() {
+    for (wrong, shown) in [
+        ("http://bob:S3cret@h", "http://***@h"),
+        ("http://bob:S3/c?r#et@h/x", "http://***@h/x"),
+        ("https://h/?token=S3cret", "https://h/?***"),
+        ("https://h/#S3cret", "https://h/#***"),
+        ("bob:S3cret@h", "***@h"),
+        ("h?to=http://S3cret", "h?***"),
+    ] {
+        let message = bad(&format!("[Main]\nurl = {wrong}\n"));
+        assert!(
+            message.contains(&format!("[Main] url = {shown}: allowed")),
+            "{message}"
+        );
+        assert!(
+            !message.contains("S3") && !message.contains("et@"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_broken_head_is_an_error_that_keeps_other_sections_as_they_are() {
     let message = bad("[Scanner]\ndevice = auto\n[Display] ; buyer\ndevice = png:/run/x.png\n");
     assert!(

@@ -58,7 +58,22 @@ pub(super) fn url(text: &str) -> Result<String, Allowed> {
     if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
         return Err(allowed());
     }
+    // As the HTTP client reads it: what it cannot read would be met at the first sale only.
+    let parsed = reqwest::Url::parse(text).map_err(|_| allowed())?;
+    if !parsed.host_str().is_some_and(is_host) {
+        return Err(allowed());
+    }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Whether a name can be asked for: the client's parser takes empty labels, and labels of any length.
+fn is_host(host: &str) -> bool {
+    if host.starts_with('[') {
+        return true;
+    }
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let is_label = |label: &str| (1..=63).contains(&label.len());
+    host.len() <= 253 && host.split('.').all(is_label)
 }
 
 /// Whether the secrets of this address stay on this machine or are encrypted.

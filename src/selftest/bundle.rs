@@ -160,7 +160,12 @@ fn settings(text: &str, secrets: &[String]) -> String {
         match text.split_once('=') {
             _ if text.is_empty() || is_section => line.to_owned(),
             _ if text.starts_with([';', '#']) => format!("; {MASK}"),
-            Some((key, _)) if crate::config::may_be_shown(key.trim()) => line.to_owned(),
+            Some((key, value)) if crate::config::may_be_shown(key.trim()) => {
+                format!(
+                    "{key}={}",
+                    crate::config::without_secrets(key.trim(), value)
+                )
+            }
             Some((key, _)) => format!("{}= {MASK}", without_keys(key)),
             None => MASK.to_owned(),
         }
