@@ -125,6 +125,12 @@ impl Binder<'_> {
         });
     }
 
+    /// Whether the file says anything of it.
+    pub(super) fn is_set(&self, section: &str, key: &str) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.section == section && entry.key == key)
+    }
+
     pub(super) fn line_of(&self, section: &str, key: &str) -> usize {
         let same = |entry: &&Entry| entry.section == section && entry.key == key;
         let entry = self.entries.iter().rev().find(same);

@@ -8,6 +8,7 @@ pub mod edit;
 mod hints;
 mod ini;
 mod names;
+mod own_files;
 mod paths;
 mod settings;
 #[cfg(test)]
@@ -312,6 +313,8 @@ fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
         till: bind_till(&mut binder, paths),
     };
     binder.refuse_shared_ports(&config);
+    own_files::refuse(&mut binder, &config, paths);
+    warn_of_pictures(&mut binder, &config);
     if !values::is_private(&config.main.url) {
         binder.warn_at(
             "Main",
@@ -335,6 +338,21 @@ fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
         source: Source::File(path.to_owned()),
         lines,
     })
+}
+
+/// What stands in a picture's place and is no file is left there: the display goes without.
+fn warn_of_pictures(binder: &mut Binder, config: &Config) {
+    for device in &config.display.devices {
+        if let DisplayDevice::Png { path, .. } = device
+            && std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file())
+        {
+            let path = ini::cut(&path.display().to_string());
+            let what = format!(
+                "[Display] device: {path} is a folder, link or device, which no picture replaces; name a new file"
+            );
+            binder.warn_at("Display", "device", &what);
+        }
+    }
 }
 
 fn bind_main(binder: &mut Binder) -> MainSettings {

@@ -87,6 +87,25 @@ impl Paths {
         self.root.join("run/oplati/till.token")
     }
 
+    /// Every file that the daemon itself makes, replaces or reads at a fixed place, with those that lie beside it.
+    pub(super) fn own_files(&self) -> Vec<PathBuf> {
+        let (token, journal) = (self.token(), self.journal());
+        let beside = |ending: &str| {
+            let mut name = journal.file_name().unwrap_or_default().to_owned();
+            name.push(ending);
+            journal.with_file_name(name)
+        };
+        let mut files: Vec<PathBuf> = ["", "-wal", "-shm", "-journal", ".lock", ".reserve"]
+            .map(beside)
+            .into();
+        for state in [self.counters(), self.reconciliations()] {
+            files.extend([state.with_extension("json.new"), state]);
+        }
+        files.extend([token.with_extension("conf.new"), token]);
+        files.extend([self.config(), self.report_template(), self.log()]);
+        files
+    }
+
     /// A path that a person wrote: as it stands, a relative one from the root.
     #[must_use]
     pub fn written(&self, path: &str) -> PathBuf {
