@@ -100,7 +100,9 @@ pub(super) fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return stdout.flush();
     }
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+    // A link that leads nowhere by name, such as /dev/stdout to a file that was removed, is written through: it is
+    // not ours to replace.
+    if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) || path.is_symlink() {
         return std::fs::write(&path, bytes);
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -261,6 +263,10 @@ mod tests {
         std::fs::create_dir(folder.path().join("display.png.new")).unwrap();
         assert!(save(&path, b"newest").is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("new.png", &link).unwrap();
+        save(&link, b"x").unwrap();
+        assert!(link.is_symlink() && folder.path().join("new.png").is_file());
         assert!(save(Path::new("/dev/full"), b"x").is_err());
         save(Path::new("/dev/null"), b"x").unwrap();
     }

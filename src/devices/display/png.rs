@@ -40,6 +40,10 @@ impl Driver for PngFile {
     }
 
     fn open(&mut self) -> Result<Panel, PanelError> {
+        refuse_other_than_file(&self.path).map_err(|source| {
+            let path = self.path.clone();
+            PanelError::Unwritable(with_causes(&ReplaceError { path, source }))
+        })?;
         Ok(Panel::Pixels(Box::new(self.clone())))
     }
 }
@@ -64,6 +68,17 @@ struct ReplaceError {
     source: io::Error,
 }
 
+/// Only a file is replaced or removed: a device node such as `/dev/full`, a folder, a socket or a link is somebody's,
+/// and programs that have it by its name would be left without it.
+fn refuse_other_than_file(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => Err(io::Error::other(
+            "a folder, link or device has that name; name a new file",
+        )),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Replaces a picture whole: a reader sees the old one or the new one, never half of one. After a
 /// failed attempt there is none, neither what was written of the new one, which may hold a code, nor
 /// the old one, which may hold one that is over.
@@ -71,26 +86,36 @@ struct ReplaceError {
 /// # Errors
 /// [`ReplaceError`], naming the picture.
 fn replace(path: &Path, png: &[u8]) -> Result<(), ReplaceError> {
+    let failed = |source| ReplaceError {
+        path: path.to_owned(),
+        source,
+    };
+    refuse_other_than_file(path).map_err(failed)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary: PathBuf = path.with_file_name(name);
-    let replaced = write_new(&temporary, png).and_then(|()| fs::rename(&temporary, path));
+    let replaced = write_new(&temporary, png)
+        .and_then(|()| refuse_other_than_file(path))
+        .and_then(|()| fs::rename(&temporary, path));
     replaced.map_err(|source| {
-        drop(fs::remove_file(&temporary));
+        remove(&temporary);
         // What stands there is over: no picture is better than an old code.
-        drop(fs::remove_file(path));
-        ReplaceError {
-            path: path.to_owned(),
-            source,
-        }
+        remove(path);
+        failed(source)
     })
+}
+
+fn remove(path: &Path) {
+    if refuse_other_than_file(path).is_ok() {
+        drop(fs::remove_file(path));
+    }
 }
 
 /// The file is always made anew, so that a link laid in its place is never written through.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() || there.is_symlink() => fs::remove_file(path)?,
+        Ok(_) | Err(_) => {}
     }
     let mut file = OpenOptions::new()
         .write(true)
@@ -133,6 +158,35 @@ mod tests {
         fs::create_dir(folder.path().join("buyer.png.new")).unwrap();
         replace(&picture, b"idle").unwrap_err();
         assert!(!picture.exists());
+    }
+
+    #[test]
+    fn what_is_no_file_is_neither_replaced_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("folder")).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(at("socket")).unwrap());
+        let mut names = vec!["folder", "socket", "device", "nowhere"];
+        // Only root can make a node.
+        let (kind, mode) = (
+            rustix::fs::FileType::CharacterDevice,
+            rustix::fs::Mode::from(0o666),
+        );
+        let full = rustix::fs::makedev(1, 7);
+        if rustix::fs::mknodat(rustix::fs::CWD, at("full"), kind, mode, full).is_ok() {
+            names.push("full");
+        }
+        for (name, target) in [("device", "/dev/full"), ("nowhere", "nothing")] {
+            std::os::unix::fs::symlink(target, at(name)).unwrap();
+        }
+        for name in names.iter().copied() {
+            let before = fs::symlink_metadata(at(name)).unwrap().file_type();
+            let error = with_causes(&replace(&at(name), b"picture").unwrap_err());
+            assert!(error.contains("a folder, link or device"), "{error}");
+            let after = fs::symlink_metadata(at(name)).unwrap().file_type();
+            assert_eq!(before, after, "{name}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), names.len());
     }
 
     #[test]
