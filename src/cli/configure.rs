@@ -34,6 +34,10 @@ pub(super) fn run(context: &Context, args: &ConfigureArgs) -> Result<u8, CliErro
     let path = context.paths.config();
     let says = match (args.try_only, edited) {
         (true, _) => context.tongue.say("допустимо", "allowed"),
+        (false, Edited::Closed) => context.tongue.say(
+            "записан; в нём пароль, поэтому другим пользователям он больше не доступен; действует после перезапуска службы",
+            "written; it holds the password, so that other users may not read it any more; holds once the service is restarted",
+        ),
         (false, Edited::Changed) => context.tongue.say(
             "записан; действует после перезапуска службы",
             "written; holds once the service is restarted",
@@ -68,6 +72,7 @@ pub(super) fn exit_code(error: &EditError) -> u8 {
         {
             exit_code::NOPERM
         }
+        EditError::Busy { .. } => exit_code::TEMPFAIL,
         EditError::Write { .. } => exit_code::IO,
     }
 }

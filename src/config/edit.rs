@@ -10,10 +10,12 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::ini::Head;
+use super::names::SECRET_KEYS;
 use super::{BadValue, ConfigError, KNOWN, Paths, bind, ini, read_bytes, text_of};
 
 /// The settings file of a first installation: the manual's example, every setting in a comment.
@@ -22,6 +24,12 @@ pub const EXAMPLE: &str = include_str!("oplati.conf");
 const MODE: u32 = 0o640;
 /// The daemon's group.
 const GROUP: &str = "oplati";
+/// What others than owner and group may do.
+const OTHERS: u32 = 0o007;
+/// Another process that changes the file is done within this time, unless it hangs.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two tries to get the lock.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 /// As many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
@@ -66,6 +74,12 @@ pub enum EditError {
         /// Whose.
         owner: u32,
     },
+    /// Another process changes the file, and does not come to an end.
+    #[error("{path} is being changed by another process: try again")]
+    Busy {
+        /// Which.
+        path: PathBuf,
+    },
     /// It cannot be replaced; it is as it was.
     #[error("cannot write {path}")]
     Write {
@@ -109,6 +123,14 @@ pub enum Edited {
     Unchanged,
     /// The file is another now, or would be.
     Changed,
+    /// The same; and since it holds a secret now, others than owner and group have lost their rights.
+    Closed,
+}
+
+impl Change {
+    fn sets_secret(&self) -> bool {
+        SECRET_KEYS.contains(&self.key) && !self.value.is_empty()
+    }
 }
 
 /// Brings `changes` into oplati.conf below `root`, or only says whether they could be (`try_only`).
@@ -119,6 +141,19 @@ pub enum Edited {
 pub fn edit(root: &Path, changes: &[Change], try_only: bool) -> Result<Edited, EditError> {
     let paths = Paths::below(root);
     let path = paths.config();
+    let failed = |source| EditError::Write {
+        path: path.clone(),
+        source,
+    };
+    // Two that change the file at once would each write what the other has not.
+    let _lock = match path.parent() {
+        Some(folder) if !try_only => {
+            fs::create_dir_all(folder).map_err(failed)?;
+            let lock = lock(folder, LOCK_TIMEOUT).map_err(failed)?;
+            Some(lock.ok_or_else(|| EditError::Busy { path: path.clone() })?)
+        }
+        Some(_) | None => None,
+    };
     let real = follow(&path)?;
     // A link that was put there meanwhile is not followed.
     let bytes = read_bytes(&real, OFlags::NOFOLLOW)?;
@@ -139,13 +174,37 @@ pub fn edit(root: &Path, changes: &[Change], try_only: bool) -> Result<Edited, E
             return Err(EditError::NotAllowed(ours));
         }
     }
-    if bytes.is_some() && after == before {
+    let is_open = fs::symlink_metadata(&real).is_ok_and(|facts| facts.mode() & OTHERS != 0);
+    let closes = is_open && changes.iter().any(Change::sets_secret);
+    if bytes.is_some() && after == before && !closes {
         return Ok(Edited::Unchanged);
     }
     if !try_only {
-        replace(&real, &after).map_err(|source| EditError::Write { path, source })?;
+        replace(&real, &after, closes).map_err(failed)?;
     }
-    Ok(Edited::Changed)
+    Ok(if closes {
+        Edited::Closed
+    } else {
+        Edited::Changed
+    })
+}
+
+/// The right to change what lies in the folder, for as long as it is held; `None` when it is not to be had in time.
+/// Of the folder, since the file itself is another one after each change.
+fn lock(folder: &Path, timeout: Duration) -> io::Result<Option<File>> {
+    let file = File::open(folder)?;
+    let began = Instant::now();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < timeout => {
+                std::thread::sleep(LOCK_INTERVAL);
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// What a setting is when no line says anything.
@@ -281,13 +340,13 @@ fn follow(path: &Path) -> Result<PathBuf, EditError> {
     Ok(real)
 }
 
-/// Puts a whole new file in the old one's place, with its owners and rights. A power cut leaves the one
-/// or the other.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Puts a whole new file in the old one's place, with its owners and rights, those of others left out where it `closes`.
+/// A power cut leaves the one or the other.
+fn replace(path: &Path, bytes: &[u8], closes: bool) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
     let new = folder.join(format!(".oplati.conf.{}", std::process::id()));
-    let written = write_new(&new, path, bytes).and_then(|()| fs::rename(&new, path));
+    let written = write_new(&new, path, bytes, closes).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         drop(fs::remove_file(&new));
     }
@@ -295,7 +354,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn write_new(new: &Path, old: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(new: &Path, old: &Path, bytes: &[u8], closes: bool) -> io::Result<()> {
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -304,7 +363,15 @@ fn write_new(new: &Path, old: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::symlink_metadata(old) {
         Ok(old) if !old.is_symlink() => {
             std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
-            file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))?;
+            let taken = if closes { OTHERS } else { 0 };
+            // The daemon may have read it as any other user: nobody but root is in root's group, which is no loss.
+            if closes
+                && old.gid() == 0
+                && let Some(group) = crate::base::system::group_id(GROUP)
+            {
+                drop(std::os::unix::fs::fchown(&file, None, Some(group)));
+            }
+            file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777 & !taken))?;
         }
         Ok(_) | Err(_) => {
             if let Some(group) = crate::base::system::group_id(GROUP) {

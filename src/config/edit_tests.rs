@@ -256,3 +256,61 @@ fn a_line_below_a_broken_head_is_no_other_sections() {
         "[Scanner]\ndevice = auto\nshare = yes\n[Display] ; buyer\ndevice = drm:HDMI-A-1\n"
     );
 }
+
+#[test]
+fn with_a_secret_in_it_the_file_is_nobody_elses_to_read() {
+    let (root, path) = root_with(Some(b"[Main]\n"));
+    let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
+    let open = || fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let edited = |text: &str| edit(root.path(), &[change(text)], false).unwrap();
+    open();
+    assert_eq!(edited("Main.mode=1"), Edited::Changed);
+    assert_eq!(mode(), 0o644, "no secret");
+    assert_eq!(edited("Main.password=hunter2"), Edited::Closed);
+    assert_eq!(mode(), 0o640);
+    assert_eq!(edited("Main.password=hunter3"), Edited::Changed);
+    open();
+    // Whoever gives the same one again has it closed as well.
+    assert_eq!(edited("Main.password=hunter3"), Edited::Closed);
+    assert_eq!(mode(), 0o640);
+    assert_eq!(edited("Main.password=hunter3"), Edited::Unchanged);
+}
+
+#[test]
+fn of_many_that_change_the_file_at_once_none_is_lost() {
+    let (root, path) = root_with(Some(b"[Main]\n"));
+    let changes = [
+        "Main.mode=1",
+        "Main.timeout=20",
+        "Main.settle=20",
+        "Main.journalDays=20",
+        "Main.pollPayment=20",
+        "Main.valutcode=20",
+        "Display.device=none",
+        "Scanner.device=none",
+    ];
+    std::thread::scope(|scope| {
+        for one in changes {
+            let root = root.path();
+            scope.spawn(move || edit(root, &[change(one)], false).unwrap());
+        }
+    });
+    let text = fs::read_to_string(&path).unwrap();
+    for one in changes {
+        let (_, line) = one.split_once('.').unwrap();
+        assert!(text.contains(&line.replace('=', " = ")), "{one}: {text}");
+    }
+}
+
+#[test]
+fn who_holds_the_file_for_long_is_not_waited_for_without_end() {
+    let (root, path) = root_with(Some(b"[Main]\n"));
+    let folder = path.parent().unwrap();
+    let held = lock(folder, Duration::ZERO).unwrap();
+    assert!(held.is_some());
+    assert!(lock(folder, Duration::ZERO).unwrap().is_none());
+    // Who only tries changes nothing, and needs nobody's leave.
+    edit(root.path(), &[change("Main.mode=1")], true).unwrap();
+    drop(held);
+    assert!(lock(folder, Duration::ZERO).unwrap().is_some());
+}
