@@ -20,14 +20,24 @@ use crate::devices::scanner::{Original, ScannerEvent, Scanners};
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
 
-/// Profiles, the shop's own among them, once all that oplati.conf names are there.
-pub(super) fn registry(paths: &Paths, config: &Config) -> Result<Arc<Registry>, UnknownProfile> {
+/// Profiles, the shop's own among them, once all that oplati.conf names are there; with what health tells of those
+/// that cannot be used.
+pub(super) fn registry(
+    paths: &Paths,
+    config: &Config,
+) -> Result<(Arc<Registry>, Vec<String>), UnknownProfile> {
     let (registry, errors) = Registry::load(&paths.profiles());
+    let mut advice = Vec::new();
     for error in errors {
         tracing::error!(error = %with_causes(&error), "A device profile is left out");
+        let name = error.path().file_name().unwrap_or_default();
+        let name = name.to_string_lossy();
+        advice.push(format!(
+            "Профиль устройства {name} с ошибкой и не действует: исправьте его (oplati check) и перезапустите службу"
+        ));
     }
     registry.check_use(&config.scanner, &config.display)?;
-    Ok(Arc::new(registry))
+    Ok((Arc::new(registry), advice))
 }
 
 pub(super) type ScannerEvents = std::sync::mpsc::Receiver<ScannerEvent>;

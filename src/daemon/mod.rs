@@ -175,7 +175,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     }
     let config = &loaded.config;
     let paths = Paths::below(&options.root);
-    let registry = devices::registry(&paths, config)?;
+    let (registry, left_out) = devices::registry(&paths, config)?;
     // The door first: a second daemon must find it taken, by name, before it meets the journal's lock.
     let UnixDoor {
         listener: unix,
@@ -190,6 +190,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let clock = Clock::start();
     let opened = open_journal(&paths.journal(), engine_settings(config)?, clock)?;
     let mut advice = advice(&loaded);
+    advice.extend(left_out);
     if tcp.is_none()
         // A till that changes over to TCP finds its key waiting; nobody needs it before.
         && let Err(error) = listen::load_or_make_token(&config.till.token_file)

@@ -41,6 +41,16 @@ pub enum ProfileError {
     },
 }
 
+impl ProfileError {
+    /// The file or folder that is left out.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            ProfileError::Read { path, .. } | ProfileError::Bad { path, .. } => path,
+        }
+    }
+}
+
 /// oplati.conf names a profile that cannot be used there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("[{section}] profile{}: {reason}; known are {known}", id.as_ref().map(|id| format!(" = {id}")).unwrap_or_default())]
@@ -289,7 +299,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, ProfileError> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ending| ending == "toml") {
+        // Editors leave such files beside the one that is open, half written or links to nowhere.
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !is_hidden && path.extension().is_some_and(|ending| ending == "toml") {
             files.push(path);
         }
     }
@@ -432,6 +446,8 @@ baud = 19200
             .replace("0x5678", "0x5679");
         std::fs::write(folder.path().join("generic-serial.toml"), text).unwrap();
         std::fs::write(folder.path().join("README"), "not a profile").unwrap();
+        std::fs::write(folder.path().join(".own.toml"), "half a prof").unwrap();
+        std::os::unix::fs::symlink("me@till.4711", folder.path().join(".#own.toml")).unwrap();
         let (registry, errors) = Registry::load(folder.path());
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(registry.get("own").unwrap().serial().baud, 19_200);
