@@ -7,11 +7,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::conversation::{carry_out, new_id};
-use super::till::Till;
+use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::config;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, State};
+use crate::model::problem::Problem;
 
 #[derive(Debug, Args)]
 pub(super) struct RefundArgs {
@@ -63,7 +64,14 @@ pub(super) async fn refund(context: &Context, args: RefundArgs) -> Result<u8, Cl
         None => {
             let path = format!("/v1/operations/{}", args.sale);
             let sale: Operation = Till::of(context)?.ask(Method::GET, &path, None).await?;
-            sale.left.unwrap_or(sale.amount)
+            let left = sale.left.unwrap_or(sale.amount);
+            // As a cancellation would be answered: the daemon would only blame the sum of nothing.
+            if left == Kopecks::ZERO {
+                let by = undone_by(context, &args.sale).await?;
+                let problem = Problem::already_undone(&args.sale, by.as_deref());
+                return Err(TillError::from(problem).into());
+            }
+            left
         }
     };
     let id = args.id.unwrap_or_else(new_id);
@@ -98,8 +106,7 @@ async fn same_refund(
     amount: Kopecks,
     id: &str,
 ) -> Result<Option<Operation>, CliError> {
-    let path = format!("/v1/operations?limit={MAX_LOOKED_AT}");
-    let page: Page = Till::of(context)?.ask(Method::GET, &path, None).await?;
+    let newest = newest(context).await?;
     let now = crate::base::clock::wall();
     let is_same = |operation: &Operation| {
         let is_refund = operation.kind == Kind::Refund && operation.of.as_deref() == Some(sale);
@@ -109,7 +116,23 @@ async fn same_refund(
         let is_another = operation.id != id;
         is_refund && may_have_moved && is_recent && is_another && operation.amount == amount
     };
-    Ok(page.operations.into_iter().find(is_same))
+    Ok(newest.into_iter().find(is_same))
+}
+
+/// The newest reversal of a sale that has moved money, or may have.
+async fn undone_by(context: &Context, sale: &str) -> Result<Option<String>, CliError> {
+    let has_taken = |operation: &Operation| {
+        operation.of.as_deref() == Some(sale)
+            && !matches!(operation.state, State::Failed | State::Cancelled)
+    };
+    let found = newest(context).await?.into_iter().find(has_taken);
+    Ok(found.map(|operation| operation.id))
+}
+
+async fn newest(context: &Context) -> Result<Vec<Operation>, CliError> {
+    let path = format!("/v1/operations?limit={MAX_LOOKED_AT}");
+    let page: Page = Till::of(context)?.ask(Method::GET, &path, None).await?;
+    Ok(page.operations)
 }
 
 fn already(context: &Context, same: &Operation) -> String {

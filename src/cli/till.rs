@@ -12,6 +12,7 @@ use crate::base::exit_code;
 use crate::client::http::{CallError, Loopback, Stream};
 use crate::config;
 use crate::config::Source;
+use crate::model::problem::Problem;
 
 /// The longest call: the reconciliation of a large shift.
 const LONG: std::time::Duration = std::time::Duration::from_secs(180);
@@ -51,6 +52,22 @@ pub(super) enum TillError {
     /// No runtime.
     #[error("cannot run")]
     Run(#[source] std::io::Error),
+}
+
+impl From<Problem> for TillError {
+    fn from(problem: Problem) -> TillError {
+        let Problem {
+            status,
+            detail,
+            remedy,
+            ..
+        } = problem;
+        TillError::Problem {
+            status,
+            detail,
+            remedy,
+        }
+    }
 }
 
 impl TillError {

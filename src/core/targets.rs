@@ -241,15 +241,7 @@ impl Core {
             .map(|reversal| &reversal.operation)
             .find(|reversal| reversal.state != State::Failed)
             .map(|reversal| reversal.id.as_str());
-        let by = live
-            .or(told)
-            .map(|id| format!(": {id}"))
-            .unwrap_or_default();
-        Problem::new(
-            Code::AlreadyUndone,
-            format!("Операция {} уже отменена или возвращена{by}", target.id),
-            "Проверьте список операций",
-        )
+        Problem::already_undone(&target.id, live.or(told))
     }
 
     /// Whether the service's payment, which the journal lacks, may be refunded.

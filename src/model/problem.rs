@@ -118,6 +118,17 @@ impl Problem {
         }
     }
 
+    /// Nothing is left of a sale or refund; `by` what has undone it, where that is known.
+    #[must_use]
+    pub fn already_undone(operation: &str, by: Option<&str>) -> Problem {
+        let by = by.map(|id| format!(": {id}")).unwrap_or_default();
+        Problem::new(
+            Code::AlreadyUndone,
+            format!("Операция {operation} уже отменена или возвращена{by}"),
+            "Проверьте список операций",
+        )
+    }
+
     /// The connection is down or the queue is not empty.
     #[must_use]
     pub fn temporarily_unavailable() -> Problem {
