@@ -63,14 +63,17 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
     }
     let mut checks = crate::selftest::run(&ground);
     let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if !context.output.json {
-        tell(context, &checks)?;
-    }
+    // Who reads no more of it still wants the bundle, and the exit code.
+    let mut told = if context.output.json {
+        Ok(())
+    } else {
+        tell(context, &checks)
+    };
     let mut was_stopped = false;
-    if args.interactive {
+    if args.interactive && told.is_ok() {
         let (more, stopped) = interactive::run(context, &ground, usize::from(args.scans))?;
         if !context.output.json {
-            tell(context, &more)?;
+            told = tell(context, &more);
         }
         checks.retain(|check| check.id != "device.interactive" || !is_answered(check, &more));
         checks.extend(more);
@@ -93,13 +96,17 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
             path.display()
         ));
     }
-    if context.output.json {
-        let report = report(&ground, &checks, code, elapsed_ms);
-        context.output.value(&report).map_err(CliError::Write)?;
-    } else {
-        sum_up(context, &checks, elapsed_ms)?;
+    let told = told.and_then(|()| {
+        if context.output.json {
+            let report = report(&ground, &checks, code, elapsed_ms);
+            return context.output.value(&report).map_err(CliError::Write);
+        }
+        sum_up(context, &checks, elapsed_ms)
+    });
+    match told {
+        Err(CliError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(code),
+        told => told.map(|()| code),
     }
-    Ok(code)
 }
 
 /// The trial alone, told as the checks are.
