@@ -305,6 +305,10 @@ fn print(context: &Context, operation: &Operation) -> std::io::Result<()> {
             .output
             .line(&format!("{message}: {} {} ({id})", card.number, card.name));
     }
+    // A card has no amount.
+    if operation.kind == Kind::Card {
+        return context.output.line(&format!("{message} ({id})"));
+    }
     let payment = operation
         .payment_id
         .map(|id| format!(", № {id}"))

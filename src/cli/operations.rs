@@ -11,7 +11,7 @@ use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::journal::{Journal, Reader};
 use crate::model::archive::Archive as _;
-use crate::model::operation::{Operation, Outcome, QueueItem, word};
+use crate::model::operation::{Kind, Operation, Outcome, QueueItem, word};
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -154,9 +154,19 @@ fn row(operation: &Operation) -> Vec<String> {
         operation.id.clone(),
         word(operation.kind),
         word(operation.state),
-        operation.amount.to_string(),
+        amount(operation),
         format!("{}{undo}", operation.message),
     ]
+}
+
+/// A card has none.
+fn amount(operation: &Operation) -> String {
+    match operation.kind {
+        Kind::Card => "-".to_owned(),
+        Kind::Sale | Kind::Refund | Kind::Cancel | Kind::CancelRefund | Kind::Annul => {
+            operation.amount.to_string()
+        }
+    }
 }
 
 fn time(at: jiff::Timestamp) -> String {

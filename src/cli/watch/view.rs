@@ -134,9 +134,13 @@ impl View {
         let say = |russian, english| self.tongue.say(russian, english);
         let amount = data.get("amount").cloned().unwrap_or_default();
         let amount = serde_json::from_value::<Kopecks>(amount);
-        let amount = amount.map(|amount| amount.to_string()).unwrap_or_default();
+        let amount = match amount {
+            // A card has none.
+            Ok(amount) if text(data, "kind") != "card" => format!("{amount}  "),
+            Ok(_) | Err(_) => String::new(),
+        };
         let mut what = format!(
-            "{} {}  {amount}  {}",
+            "{} {}  {amount}{}",
             kind(self.tongue, &text(data, "kind")),
             text(data, "id"),
             state(self.tongue, &text(data, "state"))
