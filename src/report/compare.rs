@@ -1,5 +1,7 @@
 //! Row by row: the service's report past the journal.
 
+use std::collections::HashSet;
+
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::record::{EntryRecord, Record, Reversal};
@@ -40,6 +42,17 @@ fn is_brought_back(sale: &Operation, undoings: &[EntryRecord]) -> bool {
     back >= sale.amount
 }
 
+/// Whether a row is of the operation's own kind, as everywhere else where the service's word is taken.
+fn fits(record: &Record, payment_type: PaymentType) -> bool {
+    match record {
+        Record::Sale(_) => payment_type == PaymentType::Sale,
+        Record::Entry(_) => matches!(
+            payment_type,
+            PaymentType::ReversalOfSale | PaymentType::ReversalOfPurchase
+        ),
+    }
+}
+
 /// One comparison in progress.
 #[derive(Debug, Default)]
 pub struct Comparison {
@@ -49,6 +62,8 @@ pub struct Comparison {
     more: u64,
     settled: Vec<String>,
     unmoved: Vec<String>,
+    /// The number and status of each row so far.
+    rows: HashSet<(i64, i64)>,
 }
 
 /// What a comparison found.
@@ -88,7 +103,14 @@ impl Comparison {
         undoings: &[EntryRecord],
     ) {
         let moved_there = info.status == PaymentStatus::Ok;
+        if !self
+            .rows
+            .insert((info.payment_id, status_number(info.status)))
+        {
+            return self.repeated(info, known);
+        }
         if moved_there {
+            let known = known.filter(|record| fits(record, info.payment_type));
             add(&mut self.service, service_kind(info, known), info.sum);
         }
         let Some(record) = known else {
@@ -101,6 +123,15 @@ impl Comparison {
             // What moved nothing is a try that failed; the operation's own row tells how it ended.
             if moved_there {
                 self.differ(What::UnknownHere, None, Some(info));
+            }
+            return;
+        }
+        if moved_there && !fits(record, info.payment_type) {
+            // Money moved, and not as the till knows it: each side has what the other lacks.
+            self.differ(What::UnknownHere, None, Some(info));
+            let is_own = record.operation().payment_id == Some(info.payment_id);
+            if is_own && moved_here(record) {
+                self.differ(What::UnknownThere, Some(record.operation()), None);
             }
             return;
         }
@@ -128,6 +159,16 @@ impl Comparison {
             return;
         }
         self.differ(What::StatusDiffers, Some(operation), Some(info));
+    }
+
+    /// A row that was there before counts once, and says something new only where it is not the same.
+    fn repeated(&mut self, info: &PaymentInfo, known: Option<&Record>) {
+        let own = known.filter(|record| record.is_reported_as(info.payment_id));
+        if let Some(record) = own
+            && info.sum != record.operation().amount
+        {
+            self.differ(What::SumDiffers, Some(record.operation()), Some(info));
+        }
     }
 
     /// An operation of the shift in the journal; `reported`: whether the report held it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::world::{World, closed_by_a_person};
-use crate::core::call::{PaymentInfo, PaymentStatus};
+use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::record::{EntryRecord, Record};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, State};
@@ -93,6 +93,63 @@ fn another_payment_under_the_number_and_another_sum_are_differences() {
     assert_eq!(told(&second), [What::UnknownHere]);
     dearer.sum = Kopecks(2000);
     assert_eq!(told(&dearer), [What::SumDiffers]);
+}
+
+#[test]
+fn a_row_that_is_there_twice_counts_once() {
+    let world = World::sold();
+    let own = world.service.ledger[&1000].info.clone();
+    let record = &world.journal["s"];
+    let compared = |rows: &[&PaymentInfo], known: Option<&Record>| {
+        let mut comparison = Comparison::default();
+        for row in rows {
+            comparison.reported(row, known, &[]);
+        }
+        known
+            .into_iter()
+            .for_each(|known| comparison.journalled(known, true));
+        comparison.finish()
+    };
+    let whats = |compared: &Compared| {
+        let differences = compared.differences.iter();
+        differences.map(|found| found.what).collect::<Vec<_>>()
+    };
+    let twice = compared(&[&own, &own], Some(record));
+    assert_eq!((twice.count(), twice.till), (0, twice.service));
+    assert_eq!(twice.service.sales.count, 1);
+    // The same of what the till does not know.
+    let foreign = compared(&[&own, &own], None);
+    assert_eq!(whats(&foreign), [What::UnknownHere]);
+    assert_eq!(foreign.service.sales.count, 1);
+    // Another row of the same number is none of these: it says something else.
+    let (mut pending, mut dearer) = (own.clone(), own.clone());
+    pending.status = PaymentStatus::InProgress;
+    dearer.sum = Kopecks(2000);
+    assert_eq!(
+        whats(&compared(&[&own, &dearer], Some(record))),
+        [What::SumDiffers]
+    );
+    let changed = compared(&[&pending, &own], Some(record));
+    assert_eq!(whats(&changed), [What::StatusDiffers]);
+    assert_eq!(changed.till, changed.service);
+}
+
+#[test]
+fn a_row_of_another_kind_is_not_the_operation() {
+    let world = World::sold();
+    let mut row = world.service.ledger[&1000].info.clone();
+    for odd in [
+        PaymentType::Purchase,
+        PaymentType::ReversalOfSale,
+        PaymentType::Unknown(7),
+    ] {
+        row.payment_type = odd;
+        let compared = compare(&row, &world.journal["s"], &[]);
+        let differences = compared.differences.iter();
+        let whats: Vec<What> = differences.map(|found| found.what).collect();
+        assert_eq!(whats, [What::UnknownHere, What::UnknownThere], "{odd:?}");
+        assert_eq!(compared.till.sales.count, 1);
+    }
 }
 
 #[test]
