@@ -329,6 +329,45 @@ pub fn of_failure(failure: &Failure) -> OperationError {
     }
 }
 
+/// What a report that did not come means to who reconciles: no payment is to be repeated.
+#[must_use]
+pub fn of_missing_report(failure: &Failure) -> OperationError {
+    let error = of_failure(failure);
+    let remedy = match failure {
+        Failure::NotSent { .. }
+        | Failure::Lost {
+            heard: Heard::Nothing,
+            ..
+        } if error.remedy == CHECK_CERTIFICATE => CHECK_CERTIFICATE.to_owned(),
+        Failure::NotSent { .. }
+        | Failure::Lost {
+            heard: Heard::Nothing,
+            ..
+        } => "Проверьте связь с интернетом и повторите сверку".to_owned(),
+        // Its line is well.
+        Failure::Lost {
+            heard: Heard::Status,
+            ..
+        } => "Сервер О!плати не готов: повторите сверку через несколько минут".to_owned(),
+        Failure::TooManyRequests { retry_after, .. } => {
+            let when = retry_after.map(|wait| format!("{} с", wait.as_secs().max(1)));
+            let when = when.unwrap_or_else(|| "несколько минут".to_owned());
+            format!("Сервер О!плати просит подождать: повторите сверку через {when}")
+        }
+        Failure::Lost {
+            heard: Heard::Nonsense,
+            ..
+        } => {
+            "Проверьте, не требует ли роутер входа на своей странице, и повторите сверку; если повторится, обратитесь в поддержку О!плати".to_owned()
+        }
+        Failure::Refused { .. } | Failure::SessionOver { .. } => {
+            "Повторите сверку; если повторится, обратитесь в поддержку О!плати".to_owned()
+        }
+        Failure::Token { .. } => error.remedy,
+    };
+    OperationError { remedy, ..error }
+}
+
 /// Foreign words made fit for a message: no control characters, at most 300 characters.
 #[must_use]
 pub fn support_text(text: &str) -> String {
@@ -361,6 +400,35 @@ mod tests {
         let detail = "client error (Connect): network is unreachable".to_owned();
         let error = of_failure(&Failure::NotSent { detail });
         assert!(error.remedy.contains("интернет"), "{}", error.remedy);
+    }
+
+    #[test]
+    fn a_report_that_did_not_come_advises_to_repeat_no_payment() {
+        let detail = || "x".to_owned();
+        let lost = |heard| Failure::Lost {
+            detail: detail(),
+            heard,
+        };
+        for failure in [
+            Failure::NotSent { detail: detail() },
+            Failure::TooManyRequests {
+                retry_after: None,
+                detail: detail(),
+            },
+            Failure::Refused {
+                message: None,
+                detail: detail(),
+            },
+            lost(Heard::Nothing),
+            lost(Heard::Status),
+            lost(Heard::Nonsense),
+        ] {
+            let remedy = of_missing_report(&failure).remedy;
+            assert!(
+                remedy.to_lowercase().contains("повторите сверку") && !remedy.contains("оплату"),
+                "{remedy}"
+            );
+        }
     }
 
     #[test]

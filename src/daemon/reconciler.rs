@@ -17,7 +17,7 @@ use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
 use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
-use crate::service::Client;
+use crate::service::{Client, NoReport, Unreadable};
 
 /// What a reconciliation needs.
 pub(super) struct Reconciler {
@@ -177,13 +177,56 @@ fn bad_template(what: &str) -> Problem {
     )
 }
 
-fn no_report(failure: &Failure) -> Problem {
-    let error = words::of_failure(failure);
-    Problem::new(
-        Code::TemporarilyUnavailable,
-        format!("Отчёт сервиса не получен. {}", error.message),
-        error.remedy,
-    )
+fn no_report(error: &NoReport) -> Problem {
+    let (detail, remedy, retry_after_s) = match error {
+        NoReport::Failed(failure) => {
+            let error = words::of_missing_report(failure);
+            let wait = match failure {
+                Failure::TooManyRequests { retry_after, .. } => *retry_after,
+                Failure::NotSent { .. }
+                | Failure::Refused { .. }
+                | Failure::Token { .. }
+                | Failure::SessionOver { .. }
+                | Failure::Lost { .. } => None,
+            };
+            let detail = format!("Отчёт сервиса не получен. {}", error.message);
+            (detail, error.remedy, wait.map(|wait| wait.as_secs().max(1)))
+        }
+        NoReport::Unreadable(broken) => {
+            tracing::warn!(row = ?broken.row, error = %with_causes(broken), "The report cannot be read");
+            let (detail, remedy) = unreadable_report(broken);
+            (detail, remedy.to_owned(), None)
+        }
+    };
+    let problem = Problem::new(Code::TemporarilyUnavailable, detail, remedy);
+    Problem {
+        retry_after_s: retry_after_s.or(problem.retry_after_s),
+        ..problem
+    }
+}
+
+/// What came is told by its place: only what is no JSON at all is a router's page.
+fn unreadable_report(broken: &Unreadable) -> (String, &'static str) {
+    let to_support =
+        "Передайте это в поддержку О!плати; смену сверьте пока в личном кабинете О!плати";
+    match broken.row {
+        Some((row, Some(field))) => (
+            format!("Отчёт сервиса не прочитан: в записи {row} неверно поле {field}"),
+            to_support,
+        ),
+        Some((row, None)) => (
+            format!("Отчёт сервиса не прочитан: неверна запись {row}"),
+            to_support,
+        ),
+        None if broken.is_json => (
+            "Отчёт сервиса не прочитан: он неполон или другого вида".to_owned(),
+            "Повторите сверку; если повторится, обратитесь в поддержку О!плати",
+        ),
+        None => (
+            "Отчёт сервиса не прочитан: пришёл не ответ О!плати".to_owned(),
+            "Проверьте, не требует ли роутер входа на своей странице, и повторите сверку; если повторится, обратитесь в поддержку О!плати",
+        ),
+    }
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Problem {

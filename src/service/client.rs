@@ -19,6 +19,8 @@ pub(super) mod connection;
 pub(super) mod exchange;
 mod stream;
 
+pub use stream::NoReport;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

@@ -15,4 +15,5 @@ pub mod trial;
 pub mod wire;
 
 pub use classify::{Credential, HttpAnswer, classify};
-pub use client::{Client, ClientError, Exchange, ServerDate, Settings};
+pub use client::{Client, ClientError, Exchange, NoReport, ServerDate, Settings};
+pub use report::Unreadable;

@@ -104,14 +104,36 @@ pub(super) fn find(body: &[u8], wanted: Wanted<'_>) -> Result<Report, WireError>
     report
 }
 
+/// Why a report cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Unreadable {
+    /// The first row that breaks the protocol, from 1, and its field where that can be told.
+    pub row: Option<(usize, Option<&'static str>)>,
+    /// Whether it was JSON so far: a router's page is none.
+    pub is_json: bool,
+    /// English, for support.
+    error: WireError,
+}
+
+impl Unreadable {
+    fn of(error: serde_json::Error) -> Unreadable {
+        Unreadable {
+            row: None,
+            is_json: !error.is_syntax(),
+            error: shape(error),
+        }
+    }
+}
+
 /// Every operation of a report as it comes, however long the report is; `each` says whether to go on.
 ///
 /// # Errors
-/// [`WireError`] when the report is cut or any of its rows breaks the protocol.
+/// [`Unreadable`] when the report is cut or any of its rows breaks the protocol.
 pub(super) fn each_row(
     report: impl std::io::Read,
     each: &mut dyn FnMut(PaymentInfo) -> bool,
-) -> Result<(), WireError> {
+) -> Result<(), Unreadable> {
     let mut deserializer = serde_json::Deserializer::from_reader(report);
     let mut broken = None;
     Each {
@@ -119,13 +141,13 @@ pub(super) fn each_row(
         broken: &mut broken,
     }
     .deserialize(&mut deserializer)
-    .map_err(|error| broken.take().unwrap_or_else(|| shape(error)))?;
-    deserializer.end().map_err(shape)
+    .map_err(|error| broken.take().unwrap_or_else(|| Unreadable::of(error)))?;
+    deserializer.end().map_err(Unreadable::of)
 }
 
 struct Each<'a> {
     each: &'a mut dyn FnMut(PaymentInfo) -> bool,
-    broken: &'a mut Option<WireError>,
+    broken: &'a mut Option<Unreadable>,
 }
 
 impl<'de> DeserializeSeed<'de> for Each<'_> {
@@ -144,16 +166,22 @@ impl<'de> Visitor<'de> for Each<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+        let mut number = 0;
         while let Some(row) = rows.next_element::<Box<RawValue>>()? {
-            let row = WirePayment::parse(row.get().as_bytes());
-            match row.and_then(WirePayment::read_reported) {
+            number += 1;
+            let read = WirePayment::parse(row.get().as_bytes());
+            match read.and_then(WirePayment::read_reported) {
                 Ok(info) => {
                     if !(self.each)(info) {
                         return Err(serde::de::Error::custom("nobody wants more"));
                     }
                 }
                 Err(error) => {
-                    *self.broken = Some(error);
+                    *self.broken = Some(Unreadable {
+                        row: Some((number, wire::wrong_field(&row, &error))),
+                        is_json: true,
+                        error,
+                    });
                     return Err(serde::de::Error::custom("a row breaks the protocol"));
                 }
             }
@@ -344,8 +372,34 @@ mod tests {
                 "{end}"
             );
         }
-        let bad = body.replace("2.5", "2.505");
-        assert!(each_row(bad.as_bytes(), &mut |_| true).is_err());
+        for (written, odd, field) in [
+            ("2.5", "2.505", Some("sum")),
+            (r#""sum": 2.5, "#, "", Some("sum")),
+            (r#""sum": 2.5"#, r#""sum": null"#, Some("sum")),
+            (r#""status": 0"#, r#""status": "0""#, Some("status")),
+            (
+                r#""paymentId": 1"#,
+                r#""paymentId": 1.5"#,
+                Some("paymentId"),
+            ),
+            ("2026-11-24T10", "24.11.2026 10", Some("createdDate")),
+        ] {
+            let last = row("b", "2.5").replace(written, odd);
+            let bad = format!("[{}, {last}]", row("a", "1"));
+            let error = each_row(bad.as_bytes(), &mut |_| true).unwrap_err();
+            assert_eq!(
+                (error.row, error.is_json),
+                (Some((2, field)), true),
+                "{bad}"
+            );
+        }
+        let told = |body: &str| {
+            let error = each_row(body.as_bytes(), &mut |_| true).unwrap_err();
+            (error.row, error.is_json)
+        };
+        assert_eq!(told("[7]"), (Some((1, None)), true));
+        assert_eq!(told(r#"{"rows": []}"#), (None, true));
+        assert_eq!(told("<html>"), (None, false));
         assert!(each_row(body.as_bytes(), &mut |_| false).is_err());
     }
 

@@ -18,8 +18,8 @@ use serde_json::value::RawValue;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Item, ItemKind, Receipt};
 
-pub(super) use answer::order_number_of;
 pub use answer::{ConsumerAnswer, Session, TokenAnswer, WirePayment, read_payment, read_session};
+pub(super) use answer::{order_number_of, wrong_field};
 pub use error_body::ErrorBody;
 
 /// Between the configured address and the call (C). Not appended twice.

@@ -419,3 +419,63 @@ fn peak_kib(till: &mut Till) -> i64 {
         .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
+
+/// What an answer to the question for a report makes of a reconciliation: its problem's detail and remedy.
+fn told_of(answer: &'static str) -> (String, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while lines.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            let _ = write!(stream, "HTTP/1.1 {answer}");
+        }
+    });
+    let till = Till::started(&url, 2, "password = secret\n");
+    let request = json!({"shift": "24112026"});
+    let (status, problem) = till.ask("POST", "/v1/reconciliations", request);
+    assert_eq!(status, 503, "{problem}");
+    let text = |name: &str| problem[name].as_str().unwrap().to_owned();
+    (text("detail"), text("remedy"))
+}
+
+#[test]
+fn a_report_that_is_not_to_be_had_has_remedies_of_a_reconciliation() {
+    for (answer, told, helps) in [
+        (
+            "429 Too Many Requests\r\nRetry-After: 7\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "Отчёт сервиса не получен",
+            "повторите сверку через 7 с",
+        ),
+        (
+            "503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "Отчёт сервиса не получен",
+            "повторите сверку через несколько минут",
+        ),
+        (
+            "200 OK\r\nConnection: close\r\n\r\n[{\"paymentId\": 7, \"paymentType\": 1, \"sum\": 1.005, \"status\": 1, \"createdDate\": \"2026-11-24T10:00:00+03:00\", \"orderNumber\": \"far\"}]",
+            "в записи 1 неверно поле sum",
+            "Передайте это в поддержку О!плати",
+        ),
+        (
+            "200 OK\r\nConnection: close\r\n\r\n{\"rows\": []}",
+            "другого вида",
+            "Повторите сверку",
+        ),
+        (
+            "200 OK\r\nConnection: close\r\n\r\n<html>",
+            "не ответ О!плати",
+            "роутер",
+        ),
+    ] {
+        let (detail, remedy) = told_of(answer);
+        assert!(detail.contains(told), "{answer}: {detail}");
+        assert!(remedy.contains(helps), "{answer}: {remedy}");
+        assert!(!remedy.contains("оплату"), "{answer}: {remedy}");
+        assert_eq!(remedy.contains("роутер"), helps == "роутер", "{remedy}");
+    }
+}

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::exchange::{lost, not_sent, read_body, sensitive, shown_path};
 use super::{Client, MAX_BODY, unsent};
-use crate::base::error_chain::with_causes;
 use crate::core::call::{Call, Failure, Heard, PaymentInfo};
+use crate::service::report::Unreadable;
 use crate::service::{classify, report, wire};
 
 /// What the log calls it.
@@ -15,17 +15,32 @@ const REPORT: Duration = Duration::from_secs(120);
 /// Pieces of a report that may wait for their reader.
 const PIECES: usize = 4;
 
+/// Why there is no whole report.
+#[derive(Debug)]
+pub enum NoReport {
+    /// It did not come, or not whole.
+    Failed(Failure),
+    /// It came, and cannot be read.
+    Unreadable(Unreadable),
+}
+
+impl From<Failure> for NoReport {
+    fn from(failure: Failure) -> NoReport {
+        NoReport::Failed(failure)
+    }
+}
+
 impl Client {
     /// Reads a shift's report row by row, in bounded memory. `each` runs on a thread of its own and
     /// says whether to go on.
     ///
     /// # Errors
-    /// [`Failure`]: the report did not come whole, and what was seen of it proves nothing.
+    /// [`NoReport`]: what was seen of it proves nothing.
     pub async fn each_reported(
         &self,
         shift: &str,
         mut each: impl FnMut(PaymentInfo) -> bool + Send + 'static,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), NoReport> {
         let probe = Call::Probe {
             shift: shift.to_owned(),
         };
@@ -66,10 +81,7 @@ impl Client {
                     operation = OPERATION,
                     "Request"
                 );
-                read.map_err(|error| Failure::Lost {
-                    detail: wire::clean(&with_causes(&error), 300),
-                    heard: Heard::Nonsense,
-                })
+                read.map_err(NoReport::Unreadable)
             }
             Err(failure) => {
                 let error = failure.detail();
@@ -81,7 +93,11 @@ impl Client {
                     operation = OPERATION,
                     "Request failed"
                 );
-                Err(self.without_secrets(failure, &probe, token.as_ref()))
+                Err(NoReport::Failed(self.without_secrets(
+                    failure,
+                    &probe,
+                    token.as_ref(),
+                )))
             }
         }
     }

@@ -570,7 +570,7 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
         drop(sender.send(info));
         true
     });
-    assert_eq!(read.await, Ok(()));
+    assert!(read.await.is_ok());
     assert_eq!(rows.iter().count(), 0);
 }
 

@@ -3,6 +3,8 @@
 //! A required field that is missing or of another type is an error, never a guess; what no decision
 //! rests on (cards, purse) is dropped when it cannot be read.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -243,6 +245,40 @@ impl WirePayment {
             paid_text: clean(paid.as_deref().unwrap_or_default(), 40),
             purse: purse.map(|purse| clean(&purse, 64)),
         })
+    }
+}
+
+/// The field of a report's row that is why it cannot be read, where that can be told.
+pub(in crate::service) fn wrong_field(row: &RawValue, error: &WireError) -> Option<&'static str> {
+    match error {
+        WireError::Field { field, .. } => Some(*field).filter(|field| *field != "answer"),
+        WireError::Shape(_) => {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(row.get()).ok()?;
+            let breaks = |name: &&str| !fits(name, fields.get(*name).map(|value| value.get()));
+            ROW_FIELDS.into_iter().find(breaks)
+        }
+    }
+}
+
+/// What is read of a report's row and must be of one type.
+const ROW_FIELDS: [&str; 6] = [
+    "paymentId",
+    "paymentType",
+    "sum",
+    "status",
+    "createdDate",
+    "paidDate",
+];
+
+/// Whether the JSON of one of [`ROW_FIELDS`] is of its type.
+fn fits(name: &str, json: Option<&str>) -> bool {
+    let is_text = |json: &str| json.starts_with('"');
+    match (name, json) {
+        ("paidDate", json) => json.is_none_or(|json| is_text(json) || json == "null"),
+        ("createdDate", Some(json)) => is_text(json),
+        ("sum", Some(_)) => true,
+        (_, Some(json)) => json.parse::<i64>().is_ok(),
+        (_, None) => false,
     }
 }
 
