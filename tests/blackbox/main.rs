@@ -30,6 +30,7 @@ mod reversals;
 mod sales;
 mod scanners;
 mod selftest;
+mod settings;
 mod signals;
 mod stalled_disk;
 mod terminal_qr;
