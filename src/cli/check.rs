@@ -6,7 +6,7 @@ use super::output::table;
 use super::{CliError, Context};
 use crate::base::error_chain::with_causes;
 use crate::base::exit_code;
-use crate::config::{self, Source};
+use crate::config::{self, DisplayDevice, Source};
 use crate::devices::display::logo::Logo;
 use crate::devices::profile::registry::{AnyProfile, Origin};
 use crate::devices::profile::{Registry, vectors};
@@ -93,6 +93,7 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
         code = context.fail(&error, exit_code::CONFIG);
     }
     note_logo(context, loaded);
+    note_pictures(context, loaded);
     if !crate::base::clock::has_time_zones() {
         let text = context.tongue.say(
             "oplati: на машине нет данных о часовых поясах, время в журнале и отчётах будет по UTC: apt-get install tzdata",
@@ -113,6 +114,20 @@ fn note_logo(context: &Context, loaded: &config::Loaded) {
         context.output.note(&format!(
             "oplati: [Display] logo: {error}; the idle scene goes without"
         ));
+    }
+}
+
+/// The daemon runs without a display, too: what stands in a picture's place and is no file may be gone by then.
+fn note_pictures(context: &Context, loaded: &config::Loaded) {
+    for device in &loaded.config.display.devices {
+        if let DisplayDevice::Png { path, .. } = device
+            && std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file())
+        {
+            let path = path.display();
+            context.output.note(&format!(
+                "oplati: [Display] device: {path} is a folder, link or device, which no picture replaces; name a new file"
+            ));
+        }
     }
 }
 

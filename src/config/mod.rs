@@ -314,7 +314,6 @@ fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
     };
     binder.refuse_shared_ports(&config);
     own_files::refuse(&mut binder, &config, paths);
-    warn_of_pictures(&mut binder, &config);
     if !values::is_private(&config.main.url) {
         binder.warn_at(
             "Main",
@@ -338,21 +337,6 @@ fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
         source: Source::File(path.to_owned()),
         lines,
     })
-}
-
-/// What stands in a picture's place and is no file is left there: the display goes without.
-fn warn_of_pictures(binder: &mut Binder, config: &Config) {
-    for device in &config.display.devices {
-        if let DisplayDevice::Png { path, .. } = device
-            && std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file())
-        {
-            let path = ini::cut(&path.display().to_string());
-            let what = format!(
-                "[Display] device: {path} is a folder, link or device, which no picture replaces; name a new file"
-            );
-            binder.warn_at("Display", "device", &what);
-        }
-    }
 }
 
 fn bind_main(binder: &mut Binder) -> MainSettings {

@@ -24,16 +24,15 @@ impl Named {
 
 /// Refuses what names a file of the daemon's own, or what another setting names already.
 pub(super) fn refuse(binder: &mut Binder<'_>, config: &Config, paths: &Paths) {
-    let own: Vec<PathBuf> = paths.own_files().iter().map(|path| real(path)).collect();
+    let own = paths.own_files();
     let named = named(config);
     let mut bad = Vec::new();
     for (index, later) in named.iter().enumerate() {
-        let place = real(&later.path);
-        let owner = own.iter().find(|path| **path == place);
+        let owner = own.iter().find(|path| is_same(path, &later.path));
         let before = named.iter().take(index);
-        let other = before
-            .rev()
-            .find(|earlier| earlier.setting() != later.setting() && real(&earlier.path) == place);
+        let other = before.rev().find(|earlier| {
+            earlier.setting() != later.setting() && is_same(&earlier.path, &later.path)
+        });
         let (at, whose) = match (owner, other) {
             (Some(path), _) => (later, format!("{} is the daemon's own", shown(path))),
             // The line to change is one that stands in the file: the other may be a default.
@@ -79,6 +78,12 @@ fn named(config: &Config) -> Vec<Named> {
 
 fn shown(path: &Path) -> String {
     ini::cut_to(&path.display().to_string(), MAX_SHOWN_PATH)
+}
+
+/// Whether both paths are one place. Another name is another place, and asks no disk: one that does not answer must not
+/// keep oplati.conf from being read. A link with a name of its own is told apart when it is to be replaced.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.file_name() == other.file_name() && real(one) == real(other)
 }
 
 /// Where a path leads: through links as far as there is anything, and without `..` where there is nothing.
