@@ -90,8 +90,13 @@ fn a_display_never_replaces_what_is_no_file() {
     wait_for("the display's state", || {
         let health = till.ask("GET", "/v1/health", json!(null)).1;
         let reasons = health["reasons"].to_string();
-        (health["status"] == "degraded" && reasons.contains("buyer.png")).then_some(())
+        (health["status"] == "degraded" && reasons.contains("ничего, кроме файла")).then_some(())
     });
+    let devices = till.ask("GET", "/v1/devices", json!(null)).1.to_string();
+    assert!(
+        devices.contains("buyer.png: a folder, link or device"),
+        "{devices}"
+    );
     let place_is_socket = || {
         std::fs::symlink_metadata(&place)
             .unwrap()

@@ -285,7 +285,7 @@ impl PanelError {
                 "Нет прав на устройство: выполните udevadm trigger".to_owned()
             }
             PanelError::Unwritable(_) => {
-                "Проверьте папку картинки, права на неё и место на диске".to_owned()
+                "Проверьте папку картинки, права на неё, место на диске и что под именем картинки нет ничего, кроме файла".to_owned()
             }
             PanelError::Failed(_) => "Проверьте дисплей: oplati devices".to_owned(),
         }
