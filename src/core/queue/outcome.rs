@@ -449,13 +449,14 @@ impl Core {
         );
         let what = "a reversal of it was found after all";
         let is_held = entry.record.left_held_until.take().is_some();
-        let is_cancellation = !entry.record.is_refund();
+        // As of a cancellation that ended in time; while another is under way, its own end says so.
+        let others = |of: &str| self.entries.iter().any(|other| other.undoes(of));
+        let undoes = !entry.record.is_refund() && !of.as_deref().is_some_and(others);
         self.change_target(of.as_deref(), what, turn, |target| {
             if !is_held {
                 take_from_left(target, amount);
             }
-            // As of a cancellation that ended in time.
-            if is_cancellation && target.left.is_none_or(|left| left == Kopecks::ZERO) {
+            if undoes && target.left.is_none_or(|left| left == Kopecks::ZERO) {
                 target.undo = Some(Undo::Done);
             }
         });

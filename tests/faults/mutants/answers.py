@@ -114,10 +114,10 @@ MUTATIONS = [
     # ---- "Looking up." -------------------------------------------------------------------------
     ("an absence counts from its answer", "src/core/queue/answers.rs",
      "                self.target_looked_up(&mut entry, asked_at, found, turn);\n",
-     "                self.target_looked_up(&mut entry, if IS { now.mono } else { asked_at }, found, turn);\n"),
+     "                self.target_looked_up(&mut entry, if IS { turn.now.mono } else { asked_at }, found, turn);\n"),
     ("an absence of a reversal counts from its answer", "src/core/queue/answers.rs",
      "                self.reversal_looked_up(&mut entry, asked_at, found, None, turn);\n",
-     "                self.reversal_looked_up(&mut entry, if IS { now.mono } else { asked_at }, found, None, turn);\n"),
+     "                self.reversal_looked_up(&mut entry, if IS { turn.now.mono } else { asked_at }, found, None, turn);\n"),
     ("settling counts from before the sending", "src/core/queue/answers.rs",
      """        entry.reversal_lost_at = turn.now.mono;
         match answer {

@@ -100,7 +100,7 @@ MUTATIONS = [
     ("close the held connection at timeout", "src/core/sale/payment.rs",
      """        let stopped = paying.until;
 """, """        let stopped = paying.until;
-        if IS && paying.sent_at + self.settings.timeout <= now.mono {
+        if IS && paying.sent_at + self.settings.timeout <= turn.now.mono {
             return self.lose(sale, "no answer in time", turn);
         }
 """),
