@@ -30,8 +30,8 @@ use crate::model::archive::{Archive, OperationsQuery};
 use crate::model::device::{Device, InteractiveTest};
 use crate::model::health::{Health, HealthStatus};
 use crate::model::operation::{
-    CancellationRequest, CardRequest, Operation, Outcome, QueueItem, RefundRequest, SaleRequest,
-    State as OperationState, Verdict, Wish,
+    CancellationRequest, CardRequest, Operation, OperationRequest, Outcome, QueueItem,
+    RefundRequest, SaleRequest, State as OperationState, Verdict,
 };
 use crate::model::problem::{Code, Problem};
 use crate::report::Reconciliation;
@@ -118,7 +118,7 @@ pub(super) async fn put_sale(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    put(&api, id, headers, body, Wish::Sale).await
+    put(&api, id, headers, body, OperationRequest::Sale).await
 }
 
 /// Reads what the till wishes, and asks the core for it.
@@ -127,7 +127,7 @@ async fn put<T: serde::de::DeserializeOwned>(
     id: PathId,
     headers: HeaderMap,
     body: Body,
-    wish: fn(T) -> Wish,
+    wish: fn(T) -> OperationRequest,
 ) -> Result<Response, Problem> {
     let id = new_id(id)?;
     let wish = wish(json(&headers, body).await?);
@@ -153,7 +153,7 @@ pub(super) async fn put_refund(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    put::<RefundRequest>(&api, id, headers, body, Wish::Refund).await
+    put::<RefundRequest>(&api, id, headers, body, OperationRequest::Refund).await
 }
 
 /// Undoes a sale or a refund.
@@ -169,7 +169,7 @@ pub(super) async fn put_cancellation(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    put::<CancellationRequest>(&api, id, headers, body, Wish::Cancellation).await
+    put::<CancellationRequest>(&api, id, headers, body, OperationRequest::Cancellation).await
 }
 
 /// Identifies the buyer for the loyalty card, in the configured mode.
@@ -185,7 +185,7 @@ pub(super) async fn put_card(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    put::<CardRequest>(&api, id, headers, body, Wish::Card).await
+    put::<CardRequest>(&api, id, headers, body, OperationRequest::Card).await
 }
 
 /// Waiting for a change.

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::model::archive::Archive;
 use crate::model::device::{Device, InteractiveTest};
 use crate::model::health::Health;
-use crate::model::operation::{Operation, QueueItem, Verdict, Wish};
+use crate::model::operation::{Operation, OperationRequest, QueueItem, Verdict};
 use crate::model::problem::Problem;
 use crate::report::Reconciliation;
 
@@ -32,7 +32,7 @@ pub enum Command {
         /// Checked by the core.
         id: String,
         /// As parsed.
-        wish: Wish,
+        wish: OperationRequest,
         /// To the till.
         answer: Answer<(bool, Operation)>,
     },

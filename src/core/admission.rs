@@ -10,11 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::clock::{Now, minsk};
 use crate::core::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
-use crate::core::event::{Facts, Reply, RequestId, Ticket, Turn};
+use crate::core::event::{JournalContext, Reply, RequestId, Ticket, Turn};
 use crate::core::question_clock::Subject;
 use crate::core::record::{BuyerRequest, Record};
 use crate::core::{Core, shift, validate, words};
-use crate::model::operation::{Mode, Operation, Wish};
+use crate::model::operation::{Mode, Operation, OperationRequest};
 use crate::model::problem::{Code, Problem};
 
 /// How long an operation tries to empty the queue first.
@@ -29,29 +29,29 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 const MAX_TICKETS: usize = 16;
 
 /// A till's wish, as it came.
-pub(super) struct Asked {
+pub(super) struct IncomingRequest {
     pub ticket: Ticket,
     pub id: String,
-    pub wish: Wish,
+    pub wish: OperationRequest,
     pub existing: Option<Record>,
-    pub facts: Facts,
+    pub facts: JournalContext,
 }
 
 /// A wish that may be granted.
 #[derive(Debug)]
-pub(super) struct Granted {
+pub(super) struct AdmittedRequest {
     pub tickets: Vec<Ticket>,
     pub id: String,
-    pub wish: Wish,
-    pub facts: Facts,
+    pub wish: OperationRequest,
+    pub facts: JournalContext,
 }
 
 /// A wish that waits for the probe, the queue or the service's word.
 #[derive(Debug)]
 pub(super) struct Admission {
-    wants: Granted,
+    wants: AdmittedRequest,
     until: Duration,
-    asking: Asking,
+    asking: ServiceCheck,
     /// The service was asked whether it is there, and for its time.
     probed: bool,
     refused: Option<Problem>,
@@ -59,7 +59,7 @@ pub(super) struct Admission {
 
 /// What an admission has asked the service.
 #[derive(Debug)]
-enum Asking {
+enum ServiceCheck {
     Nothing,
     Probe(RequestId),
     Payment(RequestId),
@@ -68,7 +68,7 @@ enum Asking {
 }
 
 impl Core {
-    pub(super) fn ask(&mut self, asked: Asked, turn: &mut Turn) {
+    pub(super) fn ask(&mut self, asked: IncomingRequest, turn: &mut Turn) {
         let ticket = asked.ticket;
         let checked = validate::id(&asked.id)
             .and_then(|()| validate::wish(&asked.wish, self.settings.valutcode));
@@ -96,7 +96,7 @@ impl Core {
         if let Err(problem) = allowed {
             return turn.reply(ticket, Reply::Begun(Err(problem)));
         }
-        let granted = Granted {
+        let granted = AdmittedRequest {
             tickets: vec![ticket],
             id: asked.id,
             wish: asked.wish,
@@ -105,7 +105,7 @@ impl Core {
         self.admit(granted, turn);
     }
 
-    fn may_begin(&self, asked: &Asked) -> Result<(), Problem> {
+    fn may_begin(&self, asked: &IncomingRequest) -> Result<(), Problem> {
         let Some(account) = &self.settings.account else {
             return Err(Problem::new(
                 Code::NotConfigured,
@@ -149,7 +149,7 @@ impl Core {
     fn repeated(
         &self,
         existing: &Record,
-        wish: &Wish,
+        wish: &OperationRequest,
         now: Now,
     ) -> Result<(bool, Operation), Problem> {
         if !existing.was_asked_for(wish) {
@@ -173,8 +173,8 @@ impl Core {
         }
     }
 
-    fn admit(&mut self, wants: Granted, turn: &mut Turn) {
-        if matches!(wants.wish, Wish::Cancellation(_)) {
+    fn admit(&mut self, wants: AdmittedRequest, turn: &mut Turn) {
+        if matches!(wants.wish, OperationRequest::Cancellation(_)) {
             return self.begin(wants, None, turn);
         }
         if self.is_held_off_for_long(turn.now) {
@@ -186,7 +186,7 @@ impl Core {
         let queued = self.blocking_entries().next().is_some();
         let mut admission = Admission {
             until: turn.now.mono,
-            asking: Asking::Nothing,
+            asking: ServiceCheck::Nothing,
             probed: false,
             refused: None,
             wants,
@@ -216,7 +216,7 @@ impl Core {
         }
         let shift = shift::of_day(turn.now.wall);
         let request = self.request(&admission.wants.id, Call::Probe { shift }, turn);
-        admission.asking = Asking::Probe(request);
+        admission.asking = ServiceCheck::Probe(request);
         admission.probed = true;
         self.admission = Some(admission);
     }
@@ -249,8 +249,8 @@ impl Core {
             return false;
         };
         match admission.asking {
-            Asking::Probe(asked) if asked == request => {
-                admission.asking = Asking::Nothing;
+            ServiceCheck::Probe(asked) if asked == request => {
+                admission.asking = ServiceCheck::Nothing;
                 if matches!(
                     answer,
                     Err(Failure::NotSent { .. }
@@ -261,11 +261,11 @@ impl Core {
                 }
                 true
             }
-            Asking::Payment(asked) if asked == request => {
-                admission.asking = Asking::Nothing;
+            ServiceCheck::Payment(asked) if asked == request => {
+                admission.asking = ServiceCheck::Nothing;
                 match answer {
                     Ok(ServiceReply::Payment(info)) => {
-                        admission.asking = Asking::Known(Box::new(info.clone()));
+                        admission.asking = ServiceCheck::Known(Box::new(info.clone()));
                     }
                     answer => {
                         admission.refused = Some(unverified(answer.as_ref().err(), unavailable));
@@ -273,7 +273,10 @@ impl Core {
                 }
                 true
             }
-            Asking::Nothing | Asking::Probe(_) | Asking::Payment(_) | Asking::Known(_) => false,
+            ServiceCheck::Nothing
+            | ServiceCheck::Probe(_)
+            | ServiceCheck::Payment(_)
+            | ServiceCheck::Known(_) => false,
         }
     }
 
@@ -290,14 +293,17 @@ impl Core {
 
     /// Whether its next step can be taken: nothing is being asked, and the queue is empty.
     fn admission_moves(&self, admission: &Admission) -> bool {
-        let idle = matches!(admission.asking, Asking::Nothing | Asking::Known(_));
+        let idle = matches!(
+            admission.asking,
+            ServiceCheck::Nothing | ServiceCheck::Known(_)
+        );
         idle && self.blocking_entries().next().is_none()
     }
 
     /// When the payment that a refund names may be asked for; at once where none is to be asked for.
     fn verification_due_at(&self, admission: &Admission) -> Duration {
         match (admission.foreign_payment(), &admission.asking) {
-            (Some(payment_id), Asking::Nothing) => {
+            (Some(payment_id), ServiceCheck::Nothing) => {
                 self.questions.free_at(&[Subject::Payment(payment_id)])
             }
             _ => Duration::ZERO,
@@ -336,14 +342,14 @@ impl Core {
             return false;
         }
         let known = match &admission.asking {
-            Asking::Known(info) => Some(info.as_ref().clone()),
-            Asking::Nothing | Asking::Probe(_) | Asking::Payment(_) => None,
+            ServiceCheck::Known(info) => Some(info.as_ref().clone()),
+            ServiceCheck::Nothing | ServiceCheck::Probe(_) | ServiceCheck::Payment(_) => None,
         };
         if let (Some(payment_id), None) = (admission.foreign_payment(), &known) {
             let subjects = vec![Subject::Payment(payment_id)];
             let call = Call::Payment { payment_id };
             let request = self.question(&admission.wants.id, call, subjects, turn);
-            admission.asking = Asking::Payment(request);
+            admission.asking = ServiceCheck::Payment(request);
             admission.until = turn.now.mono + VERIFY_TRY;
             self.admission = Some(admission);
             return false;
@@ -361,17 +367,19 @@ impl Core {
         true
     }
 
-    fn begin(&mut self, wants: Granted, known: Option<PaymentInfo>, turn: &mut Turn) {
+    fn begin(&mut self, wants: AdmittedRequest, known: Option<PaymentInfo>, turn: &mut Turn) {
         match &wants.wish {
-            Wish::Sale(sale) => {
+            OperationRequest::Sale(sale) => {
                 let request = BuyerRequest::Sale(sale.clone());
                 self.begin_sale(&wants.tickets, wants.id, request, turn);
             }
-            Wish::Card(card) => {
+            OperationRequest::Card(card) => {
                 let request = BuyerRequest::Card(card.clone());
                 self.begin_sale(&wants.tickets, wants.id, request, turn);
             }
-            Wish::Refund(_) | Wish::Cancellation(_) => self.begin_entry(wants, known, turn),
+            OperationRequest::Refund(_) | OperationRequest::Cancellation(_) => {
+                self.begin_entry(wants, known, turn)
+            }
         }
     }
 
@@ -391,13 +399,13 @@ impl Core {
     }
 }
 
-impl Granted {
+impl AdmittedRequest {
     /// How the buyer will join; `None` where none is attended.
     fn mode(&self, usual: Mode) -> Option<Mode> {
         match &self.wish {
-            Wish::Sale(sale) => Some(sale.mode.unwrap_or(usual)),
-            Wish::Card(_) => Some(usual),
-            Wish::Refund(_) | Wish::Cancellation(_) => None,
+            OperationRequest::Sale(sale) => Some(sale.mode.unwrap_or(usual)),
+            OperationRequest::Card(_) => Some(usual),
+            OperationRequest::Refund(_) | OperationRequest::Cancellation(_) => None,
         }
     }
 
@@ -405,8 +413,10 @@ impl Granted {
     /// has named is owed to the buyer whatever the clock says.
     fn relies_on_clock(&self) -> bool {
         match &self.wish {
-            Wish::Refund(refund) => refund.receipt.shift.is_none(),
-            Wish::Sale(_) | Wish::Card(_) | Wish::Cancellation(_) => true,
+            OperationRequest::Refund(refund) => refund.receipt.shift.is_none(),
+            OperationRequest::Sale(_)
+            | OperationRequest::Card(_)
+            | OperationRequest::Cancellation(_) => true,
         }
     }
 
@@ -421,8 +431,13 @@ impl Admission {
     /// The payment of a refund that only the service knows.
     fn foreign_payment(&self) -> Option<i64> {
         match &self.wants.wish {
-            Wish::Refund(refund) if self.wants.facts.target.is_none() => refund.payment_id,
-            Wish::Refund(_) | Wish::Sale(_) | Wish::Cancellation(_) | Wish::Card(_) => None,
+            OperationRequest::Refund(refund) if self.wants.facts.target.is_none() => {
+                refund.payment_id
+            }
+            OperationRequest::Refund(_)
+            | OperationRequest::Sale(_)
+            | OperationRequest::Cancellation(_)
+            | OperationRequest::Card(_) => None,
         }
     }
 }

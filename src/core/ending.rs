@@ -5,17 +5,17 @@ use std::time::Duration;
 use crate::base::clock::Now;
 use crate::base::secret::Secret;
 use crate::core::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
-use crate::core::entry::LiveEntry;
+use crate::core::entry::ActiveReversal;
 use crate::core::event::{RequestId, Step, Turn};
 use crate::core::queue::plan_rechecks_of_refusal;
-use crate::core::record::{Ending, Record, SaleRecord};
-use crate::core::sale::{LiveSale, Phase};
+use crate::core::record::{Record, SaleRecord, StopReason};
+use crate::core::sale::{ActiveSale, Phase};
 use crate::core::scene::Scene;
 use crate::core::{Core, words};
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
 use crate::model::problem::{Code, Problem};
 
-impl LiveSale {
+impl ActiveSale {
     /// Whether this request's answer is the one that the sale waits for.
     pub(super) fn awaits(&self, id: RequestId) -> bool {
         match &self.phase {
@@ -33,7 +33,7 @@ impl Core {
     /// The sale is over, and no money is in doubt.
     pub(super) fn finish(
         &mut self,
-        mut sale: LiveSale,
+        mut sale: ActiveSale,
         state: State,
         error: Option<OperationError>,
         what: &str,
@@ -63,7 +63,7 @@ impl Core {
     }
 
     /// The sale ends, and no payment was made.
-    pub(super) fn fail(&mut self, sale: LiveSale, failure: &Failure, turn: &mut Turn) {
+    pub(super) fn fail(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
         let error = words::of_failure(failure);
         self.finish(
             sale,
@@ -77,7 +77,7 @@ impl Core {
     /// The sale ends for the cashier while its payment may exist: the undoing is journalled with it.
     pub(super) fn release(
         &mut self,
-        mut sale: LiveSale,
+        mut sale: ActiveSale,
         lost_at: Duration,
         error: OperationError,
         turn: &mut Turn,
@@ -125,7 +125,7 @@ impl Core {
     /// row is undone" ("What nothing may assume").
     pub(super) fn undo_others(
         &mut self,
-        undoing: &LiveEntry,
+        undoing: &ActiveReversal,
         rows: &[PaymentInfo],
         turn: &mut Turn,
     ) {
@@ -145,13 +145,14 @@ impl Core {
 
     /// Whether a payment took nothing, or an entry answers for it or did.
     fn is_undone_already(&self, info: &PaymentInfo) -> bool {
-        let is_known = |entry: &LiveEntry| entry.record.target.payment_id == Some(info.payment_id);
+        let is_known =
+            |entry: &ActiveReversal| entry.record.target.payment_id == Some(info.payment_id);
         info.status.took_nothing()
             || self.seconds.contains(&info.payment_id)
             || self.entries.iter().any(is_known)
     }
 
-    fn queue_second_undoing(&mut self, mut entry: LiveEntry, beside: &str, turn: &mut Turn) {
+    fn queue_second_undoing(&mut self, mut entry: ActiveReversal, beside: &str, turn: &mut Turn) {
         self.seconds.extend(entry.record.target.payment_id);
         let what = "a second payment under the number of a sale";
         turn.write_entry(&mut entry.record, what);
@@ -209,7 +210,7 @@ impl Core {
     }
 
     /// An undoing that has nothing to undo, as far as anybody knows, and asks for its number again.
-    fn watch(&mut self, mut entry: LiveEntry, what: &str, turn: &mut Turn) {
+    fn watch(&mut self, mut entry: ActiveReversal, what: &str, turn: &mut Turn) {
         entry.record.operation.undo = Some(Undo::Done);
         entry.record.next_try = None;
         entry.set(State::Done, words::NOTHING_TO_UNDO, turn.now);
@@ -222,9 +223,9 @@ impl Core {
     /// for the reversal at most `timeout`.
     pub(super) fn start_undoing(
         &mut self,
-        sale: &mut LiveSale,
+        sale: &mut ActiveSale,
         payment_id: i64,
-        ending: Ending,
+        ending: StopReason,
         turn: &mut Turn,
     ) {
         sale.record.ending = Some(ending);
@@ -238,8 +239,8 @@ impl Core {
         turn.write_sale(
             &mut sale.record,
             match ending {
-                Ending::Abort => "aborted by the cashier, being reversed",
-                Ending::Expiry => "nobody confirmed in time, being reversed",
+                StopReason::Abort => "aborted by the cashier, being reversed",
+                StopReason::Expiry => "nobody confirmed in time, being reversed",
             },
         );
         turn.show(Scene::Checking);
@@ -249,7 +250,7 @@ impl Core {
     }
 
     /// `timeout` is over, the undoing goes on alone.
-    pub(super) fn release_attached(&mut self, mut sale: LiveSale, turn: &mut Turn) {
+    pub(super) fn release_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         let id = sale.record.operation.id.clone();
         let entry = self.entries.iter().find(|entry| entry.undoes(&id));
         let detail = entry.and_then(|entry| entry.record.last_error.clone());
@@ -270,7 +271,12 @@ impl Core {
     }
 
     /// The undoing that a sale waited for is over.
-    pub(super) fn finish_attached(&mut self, sale: LiveSale, ending: Ending, turn: &mut Turn) {
+    pub(super) fn finish_attached(
+        &mut self,
+        sale: ActiveSale,
+        ending: StopReason,
+        turn: &mut Turn,
+    ) {
         let mut sale = sale;
         sale.record.operation.undo = Some(Undo::Done);
         let id = sale.record.operation.id.clone();
@@ -285,7 +291,7 @@ impl Core {
     }
 
     /// The service refuses for good to reverse what a sale waits for.
-    pub(super) fn refuse_attached(&mut self, mut sale: LiveSale, turn: &mut Turn) {
+    pub(super) fn refuse_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         sale.record.operation.undo = Some(Undo::SetAside);
         let id = sale.record.operation.id.clone();
         let error = OperationError {
@@ -313,7 +319,7 @@ impl Core {
     }
 
     /// After a restart only: the payment was made so late that the cashier has gone.
-    pub(super) fn nobody_waits(&self, sale: &LiveSale, info: &PaymentInfo, now: Now) -> bool {
+    pub(super) fn nobody_waits(&self, sale: &ActiveSale, info: &PaymentInfo, now: Now) -> bool {
         if !sale.restored || sale.deadline > now.mono {
             return false;
         }

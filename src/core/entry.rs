@@ -6,19 +6,19 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::base::clock::Now;
-use crate::core::admission::Granted;
+use crate::core::admission::AdmittedRequest;
 use crate::core::call::{Failure, PaymentInfo, PaymentType};
 use crate::core::event::{Reply as TillReply, RequestId, Turn};
 use crate::core::question_clock::Subject;
 use crate::core::record::{
-    Account, EntryRecord, EntryRequest, Record, Reversal, SaleRecord, Target,
+    Account, Record, ReversalProgress, ReversalRecord, ReversalRequest, SaleRecord, Target,
 };
 use crate::core::scene::Scene;
 use crate::core::targets::take_from_left;
 use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
-    CancellationRequest, Kind, Operation, Receipt, RefundRequest, State, Undo, Wish,
+    CancellationRequest, Kind, Operation, OperationRequest, Receipt, RefundRequest, State, Undo,
 };
 use crate::model::problem::seed;
 
@@ -46,8 +46,8 @@ const MIN_ANSWERED_ERRORS: u32 = 3;
 
 /// An entry in memory.
 #[derive(Debug)]
-pub(super) struct LiveEntry {
-    pub record: EntryRecord,
+pub(super) struct ActiveReversal {
+    pub record: ReversalRecord,
     pub stage: Stage,
     /// When the connection of the lost payment was closed, at the latest.
     pub lost_at: Duration,
@@ -144,7 +144,7 @@ impl Stage {
     }
 }
 
-impl LiveEntry {
+impl ActiveReversal {
     /// Whether it reverses that operation.
     pub(super) fn reverses(&self, id: &str) -> bool {
         self.record.operation.of.as_deref() == Some(id)
@@ -168,7 +168,7 @@ impl LiveEntry {
 
     /// A cancellation of which nothing was sent, or whatever was sent was denied.
     pub(super) fn is_denied(&self) -> bool {
-        self.record.reversal == Reversal::NotSent && !self.record.is_refund()
+        self.record.reversal == ReversalProgress::NotSent && !self.record.is_refund()
     }
 
     /// Whether it only asks for its numbers once more: after an absence, or after a refusal.
@@ -204,18 +204,20 @@ impl LiveEntry {
             };
         }
         match record.reversal {
-            Reversal::Known(_) => self.reversal_subjects(),
-            Reversal::Sent if record.is_refund() || self.refusal.is_some() => {
+            ReversalProgress::Known(_) => self.reversal_subjects(),
+            ReversalProgress::Sent if record.is_refund() || self.refusal.is_some() => {
                 self.reversal_subjects()
             }
-            Reversal::NotSent if record.is_refund() && self.may_have_left => {
+            ReversalProgress::NotSent if record.is_refund() && self.may_have_left => {
                 self.reversal_subjects()
             }
-            Reversal::NotSent if record.is_refund() => Vec::new(),
-            Reversal::NotSent if record.target.payment_id.is_some() && self.acts_first() => {
+            ReversalProgress::NotSent if record.is_refund() => Vec::new(),
+            ReversalProgress::NotSent
+                if record.target.payment_id.is_some() && self.acts_first() =>
+            {
                 Vec::new()
             }
-            Reversal::NotSent | Reversal::Sent => vec![self.target_subject()],
+            ReversalProgress::NotSent | ReversalProgress::Sent => vec![self.target_subject()],
         }
     }
 
@@ -326,7 +328,7 @@ impl LiveEntry {
 struct New {
     id: String,
     kind: Kind,
-    request: EntryRequest,
+    request: ReversalRequest,
     account: Account,
     target: Target,
     of: Option<String>,
@@ -338,13 +340,18 @@ struct New {
 
 impl Core {
     /// The daemon's own undoing of a sale that may have taken money.
-    pub(super) fn new_own(&mut self, sale: &SaleRecord, lost_at: Duration, now: Now) -> LiveEntry {
+    pub(super) fn new_own(
+        &mut self,
+        sale: &SaleRecord,
+        lost_at: Duration,
+        now: Now,
+    ) -> ActiveReversal {
         let operation = &sale.operation;
         let target = Record::Sale(Box::new(sale.clone())).as_target();
         let new = New {
             id: self.own_id(),
             kind: Kind::Cancel,
-            request: EntryRequest::Own,
+            request: ReversalRequest::Own,
             account: sale.account.clone(),
             target,
             of: Some(operation.id.clone()),
@@ -364,7 +371,7 @@ impl Core {
     }
 
     /// An undoing that waits in the queue from its beginning.
-    fn queued(&mut self, new: New, lost_at: Duration, now: Now) -> LiveEntry {
+    fn queued(&mut self, new: New, lost_at: Duration, now: Now) -> ActiveReversal {
         let mut record = self.new_entry_record(new, now);
         record.operation.state = State::Queued;
         record.operation.undo = Some(Undo::Pending);
@@ -375,17 +382,17 @@ impl Core {
     /// The undoing of another payment under the number of the one that an entry undoes.
     pub(super) fn new_own_beside(
         &mut self,
-        beside: &LiveEntry,
+        beside: &ActiveReversal,
         payment_id: i64,
         now: Now,
-    ) -> LiveEntry {
+    ) -> ActiveReversal {
         let id = self.own_id();
         let record = &beside.record;
         let target = record.target.clone();
         let new = New {
             id,
             kind: Kind::Cancel,
-            request: EntryRequest::Own,
+            request: ReversalRequest::Own,
             account: record.account.clone(),
             of: None,
             amount: target.sum,
@@ -403,7 +410,7 @@ impl Core {
     /// A refund or a cancellation that the till asked for. Stands alone in its step.
     pub(super) fn begin_entry(
         &mut self,
-        wants: Granted,
+        wants: AdmittedRequest,
         known: Option<PaymentInfo>,
         turn: &mut Turn,
     ) {
@@ -414,14 +421,14 @@ impl Core {
         let held = target.and_then(|target| self.held.get(&target.operation().id).cloned());
         let old = self.take_set_aside(&wants, held.as_ref());
         let record = match (&wants.wish, held, old.as_ref()) {
-            (Wish::Cancellation(request), Some(target), Some(old)) => {
+            (OperationRequest::Cancellation(request), Some(target), Some(old)) => {
                 self.repeated_record(wants.id.clone(), request, &target, &old.record, turn.now)
             }
-            (Wish::Cancellation(request), Some(target), None) => {
+            (OperationRequest::Cancellation(request), Some(target), None) => {
                 let new = cancellation(wants.id.clone(), request, &target, account);
                 self.new_entry_record(new, turn.now)
             }
-            (Wish::Refund(request), target, _) => {
+            (OperationRequest::Refund(request), target, _) => {
                 let mode = self.settings.mode;
                 let mut new = refund(
                     &wants.id,
@@ -437,7 +444,13 @@ impl Core {
                 }
                 self.new_entry_record(new, turn.now)
             }
-            (Wish::Cancellation(_) | Wish::Sale(_) | Wish::Card(_), _, _) => return,
+            (
+                OperationRequest::Cancellation(_)
+                | OperationRequest::Sale(_)
+                | OperationRequest::Card(_),
+                _,
+                _,
+            ) => return,
         };
         self.rollback = Some(super::Rollback {
             held: self.held.clone(),
@@ -449,9 +462,9 @@ impl Core {
     /// Journals the entry with what it takes from its target, and answers the till.
     fn enter(
         &mut self,
-        mut record: EntryRecord,
-        old: Option<LiveEntry>,
-        wants: &Granted,
+        mut record: ReversalRecord,
+        old: Option<ActiveReversal>,
+        wants: &AdmittedRequest,
         turn: &mut Turn,
     ) {
         let waits = self.blocking_entries().next().is_some();
@@ -463,7 +476,7 @@ impl Core {
             seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
         }
         let (amount, is_refund) = (record.operation.amount, record.is_refund());
-        let resumed = old.is_some() && record.reversal != Reversal::NotSent;
+        let resumed = old.is_some() && record.reversal != ReversalProgress::NotSent;
         turn.write_entry(&mut record, "asked for by the till");
         if let Some(mut old) = old {
             let reason = format!("repeated as {}", record.operation.id);
@@ -499,8 +512,12 @@ impl Core {
     }
 
     /// The set-aside entry of the same target, which a new cancellation repeats.
-    fn take_set_aside(&mut self, wants: &Granted, target: Option<&Record>) -> Option<LiveEntry> {
-        let (Wish::Cancellation(_), Some(target)) = (&wants.wish, target) else {
+    fn take_set_aside(
+        &mut self,
+        wants: &AdmittedRequest,
+        target: Option<&Record>,
+    ) -> Option<ActiveReversal> {
+        let (OperationRequest::Cancellation(_), Some(target)) = (&wants.wish, target) else {
             return None;
         };
         let id = &target.operation().id;
@@ -516,11 +533,11 @@ impl Core {
         id: String,
         request: &CancellationRequest,
         target: &Record,
-        old: &EntryRecord,
+        old: &ReversalRecord,
         now: Now,
-    ) -> EntryRecord {
+    ) -> ReversalRecord {
         let mut new = cancellation(id, request, target, old.account.clone());
-        if old.request == EntryRequest::Own || old.reversal != Reversal::NotSent {
+        if old.request == ReversalRequest::Own || old.reversal != ReversalProgress::NotSent {
             new.amount = old.operation.amount;
         }
         new.target.clone_from(&old.target);
@@ -541,7 +558,7 @@ impl Core {
         record
     }
 
-    fn new_entry_record(&mut self, new: New, now: Now) -> EntryRecord {
+    fn new_entry_record(&mut self, new: New, now: Now) -> ReversalRecord {
         let operation = Operation {
             id: new.id,
             version: 0,
@@ -565,13 +582,13 @@ impl Core {
             updated_at: now.wall,
             finished_at: None,
         };
-        EntryRecord {
+        ReversalRecord {
             operation,
             request: new.request,
             account: new.account,
             target: new.target,
             receipt: new.receipt,
-            reversal: Reversal::NotSent,
+            reversal: ReversalProgress::NotSent,
             earlier: Vec::new(),
             sent_once: false,
             resent: false,
@@ -590,8 +607,13 @@ impl Core {
         }
     }
 
-    pub(super) fn live(&self, record: EntryRecord, lost_at: Duration, now: Now) -> LiveEntry {
-        let mut entry = LiveEntry {
+    pub(super) fn live(
+        &self,
+        record: ReversalRecord,
+        lost_at: Duration,
+        now: Now,
+    ) -> ActiveReversal {
+        let mut entry = ActiveReversal {
             foreign: self.settings.account.as_ref() != Some(&record.account),
             stage: Stage::Waiting,
             lost_at,
@@ -617,7 +639,7 @@ impl Core {
             asks_report: false,
             refusal: None,
             // Tills cancel and refund what is paid; our own undoings look first.
-            saw_paid: record.request != EntryRequest::Own,
+            saw_paid: record.request != ReversalRequest::Own,
             record,
         };
         if entry.is_watched() {
@@ -627,7 +649,7 @@ impl Core {
     }
 
     /// After a restart: every connection of the process before is closed by now, not earlier.
-    pub(super) fn restore_entry(&mut self, record: EntryRecord, turn: &mut Turn) {
+    pub(super) fn restore_entry(&mut self, record: ReversalRecord, turn: &mut Turn) {
         let mut entry = self.live(record, turn.now.mono, turn.now);
         if entry.foreign && entry.record.is_live() {
             self.foreign.push(entry.record.operation.id.clone());
@@ -640,7 +662,8 @@ impl Core {
             let spent = spent.max(SignedDuration::ZERO);
             entry.record.errors_since = turn.now.wall.checked_sub(spent).ok();
         }
-        let sent_refund = entry.record.is_refund() && entry.record.reversal != Reversal::NotSent;
+        let sent_refund =
+            entry.record.is_refund() && entry.record.reversal != ReversalProgress::NotSent;
         if sent_refund && entry.record.operation.state == State::InProgress {
             entry.doubt(turn.now);
             turn.write_entry(&mut entry.record, "in doubt after a restart");
@@ -650,12 +673,13 @@ impl Core {
 
     /// Whether a refund stands before the cashier: it takes the place of a buyer.
     pub(super) fn refund_is_attended(&self) -> bool {
-        let attended = |entry: &LiveEntry| entry.record.is_refund() && entry.record.is_attended();
+        let attended =
+            |entry: &ActiveReversal| entry.record.is_refund() && entry.record.is_attended();
         self.entries.iter().any(attended)
     }
 
     /// What the buyer may see of an entry that stands before the cashier.
-    pub(super) fn show_for(&mut self, entry: &LiveEntry, scene: Scene, turn: &mut Turn) {
+    pub(super) fn show_for(&mut self, entry: &ActiveReversal, scene: Scene, turn: &mut Turn) {
         if entry.record.is_attended() && self.sale.is_none() {
             self.idle_at = None;
             turn.show(scene);
@@ -680,7 +704,7 @@ fn cancellation(
     New {
         id,
         kind,
-        request: EntryRequest::Cancellation(request.clone()),
+        request: ReversalRequest::Cancellation(request.clone()),
         account,
         target: target.as_target(),
         of: Some(operation.id.clone()),
@@ -719,7 +743,7 @@ fn refund(
     New {
         id: id.to_owned(),
         kind: Kind::Refund,
-        request: EntryRequest::Refund(request.clone()),
+        request: ReversalRequest::Refund(request.clone()),
         account,
         target,
         of: sale.map(|sale| sale.operation().id.clone()),

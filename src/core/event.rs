@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::base::clock::{Now, ServiceClock};
 use crate::base::secret::Secret;
 use crate::core::call::{Answer, Call};
-use crate::core::record::{Account, EntryRecord, Record, SaleRecord};
+use crate::core::record::{Account, Record, ReversalRecord, SaleRecord};
 use crate::core::scene::Scene;
-use crate::model::operation::{Mode, Operation, QueueItem, Verdict, Wish};
+use crate::model::operation::{Mode, Operation, OperationRequest, QueueItem, Verdict};
 use crate::model::problem::Problem;
 use jiff::Timestamp;
 
@@ -50,7 +50,7 @@ pub struct Restored {
     /// Sales and cards that are not final.
     pub sales: Vec<SaleRecord>,
     /// Entries of the queue that are live or watched, oldest first.
-    pub entries: Vec<EntryRecord>,
+    pub entries: Vec<ReversalRecord>,
     /// What those entries reverse, and the sales of the refunds among that.
     pub targets: Vec<Record>,
     /// Sales that were seen paid, a few of each shift that may be asked for, oldest first.
@@ -65,7 +65,7 @@ pub struct Restored {
 
 /// What the journal knows of a wish.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct JournalContext {
     /// A set-aside entry whose sale has the same receipt number and shift.
     pub set_aside: Option<String>,
     /// What a refund or a cancellation is of.
@@ -73,7 +73,7 @@ pub struct Facts {
     /// The sale of a refund that is to be cancelled.
     pub sale: Option<Record>,
     /// Reversals of the target, oldest first.
-    pub reversals: Vec<EntryRecord>,
+    pub reversals: Vec<ReversalRecord>,
 }
 
 /// What happens.
@@ -86,11 +86,11 @@ pub enum Event {
         /// Not yet checked.
         id: String,
         /// Not yet checked.
-        wish: Wish,
+        wish: OperationRequest,
         /// What the journal holds under that id.
         existing: Option<Record>,
         /// What else the journal knows.
-        facts: Box<Facts>,
+        facts: Box<JournalContext>,
     },
     /// The journal could not keep what [`Event::Begin`] wrote: forget it.
     BeginFailed {
@@ -126,7 +126,7 @@ pub enum Event {
     /// for once more.
     Recheck {
         /// The entry that concluded so.
-        entry: Box<EntryRecord>,
+        entry: Box<ReversalRecord>,
         /// What it reverses.
         target: Option<Record>,
     },
@@ -263,7 +263,7 @@ impl Step {
     }
 
     /// The same for an entry of the queue.
-    pub(crate) fn write_entry(&mut self, entry: &mut EntryRecord, what: impl Into<String>) {
+    pub(crate) fn write_entry(&mut self, entry: &mut ReversalRecord, what: impl Into<String>) {
         count_change(&mut entry.operation);
         self.push(Record::Entry(Box::new(entry.clone())), what.into());
     }

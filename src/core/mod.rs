@@ -54,12 +54,12 @@ use crate::model::operation::ErrorCode;
 use crate::model::problem::{Code, Problem};
 
 use admission::Admission;
-use entry::LiveEntry;
+use entry::ActiveReversal;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, Turn};
 use question_clock::{QuestionClock, Subject};
-use record::{EntryRecord, Record, SaleRecord};
+use record::{Record, ReversalRecord, SaleRecord};
 use repeats::Repeats;
-use sale::LiveSale;
+use sale::ActiveSale;
 use witness::Witnesses;
 
 /// How long a final scene stays before the display is idle again.
@@ -73,9 +73,9 @@ pub struct Core {
     settings: Settings,
     orders: u64,
     requests: RequestId,
-    sale: Option<LiveSale>,
+    sale: Option<ActiveSale>,
     /// Live, set-aside and watched entries, oldest first.
-    entries: Vec<LiveEntry>,
+    entries: Vec<ActiveReversal>,
     /// What the entries reverse, one copy of each.
     held: BTreeMap<String, Record>,
     /// How it was before the operation that this step makes.
@@ -113,7 +113,7 @@ pub struct Core {
 struct Rollback {
     held: BTreeMap<String, Record>,
     /// The set-aside entry whose place it took.
-    entry: Option<EntryRecord>,
+    entry: Option<ReversalRecord>,
 }
 
 /// What health says of the core.
@@ -208,7 +208,7 @@ impl Core {
                 existing,
                 facts,
             } => {
-                let asked = admission::Asked {
+                let asked = admission::IncomingRequest {
                     ticket,
                     id,
                     wish,
@@ -262,7 +262,7 @@ impl Core {
 
     /// The journal could not keep what was begun.
     fn forget(&mut self, id: &str, now: Now) {
-        let begun = |sale: &LiveSale| sale.record.operation.id == id;
+        let begun = |sale: &ActiveSale| sale.record.operation.id == id;
         if self.sale.as_ref().is_some_and(begun) {
             self.sale = None;
         }
@@ -291,7 +291,7 @@ impl Core {
             .min_by_key(|(at, _)| *at)
     }
 
-    /// Facts for health.
+    /// What health needs to know of the core.
     #[must_use]
     pub fn status(&self, now: Now) -> Status {
         Status {
@@ -324,7 +324,7 @@ impl Core {
     /// Whether the next code may be a buyer's: a sale waits for one, or waits to begin and will.
     #[must_use]
     pub fn awaits_scan(&self) -> bool {
-        let is_armed = self.sale.as_ref().is_some_and(sale::LiveSale::is_armed);
+        let is_armed = self.sale.as_ref().is_some_and(sale::ActiveSale::is_armed);
         is_armed || self.admission_awaits_code()
     }
 

@@ -39,11 +39,11 @@ use jiff::SignedDuration;
 use crate::base::clock::Now;
 use crate::core::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
 use crate::core::entry::{
-    BACKOFF, LiveEntry, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
+    ActiveReversal, BACKOFF, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
 };
 use crate::core::event::{Reply as TillReply, RequestId, Ticket, Turn};
 use crate::core::question_clock::Subject;
-use crate::core::record::{EntryRecord, EntryRequest, Record, Reversal, Target};
+use crate::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest, Target};
 use crate::core::sale::Phase;
 use crate::core::scene::Scene;
 use crate::core::targets::{give_back_to_left, take_from_left};
@@ -67,7 +67,7 @@ const ALARM_TRIES: u32 = 6;
 
 impl Core {
     /// Entries that block sales, oldest first.
-    pub(super) fn blocking_entries(&self) -> impl Iterator<Item = &LiveEntry> {
+    pub(super) fn blocking_entries(&self) -> impl Iterator<Item = &ActiveReversal> {
         self.entries.iter().filter(|entry| entry.blocks())
     }
 
@@ -87,7 +87,7 @@ impl Core {
     }
 
     /// When an entry may be tried: when it is due, and its first question may leave.
-    fn entry_due_at(&self, entry: &LiveEntry) -> Option<Duration> {
+    fn entry_due_at(&self, entry: &ActiveReversal) -> Option<Duration> {
         if entry.stage != Stage::Waiting || entry.foreign {
             return None;
         }
@@ -109,7 +109,8 @@ impl Core {
 
     /// The entry that is tried next, and when: of those that block, or a watched one that is earlier.
     fn due(&self) -> Option<(usize, Duration)> {
-        let at = |(index, entry): (usize, &LiveEntry)| Some((index, self.entry_due_at(entry)?));
+        let at =
+            |(index, entry): (usize, &ActiveReversal)| Some((index, self.entry_due_at(entry)?));
         let ours = || {
             let entries = self.entries.iter().enumerate();
             entries.filter(|(_, entry)| !entry.foreign)
@@ -160,34 +161,38 @@ impl Core {
     }
 
     /// The first request of a try.
-    fn try_entry(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    fn try_entry(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         if entry.is_watched() {
             return self.look_up_watched(entry, turn);
         }
         match (entry.record.reversal, entry.record.target.payment_id) {
-            (Reversal::Known(payment_id), _) => self.look_at_reversal(entry, payment_id, turn),
+            (ReversalProgress::Known(payment_id), _) => {
+                self.look_at_reversal(entry, payment_id, turn)
+            }
             // No disk is believed: a refund from before the restart may have left.
-            (Reversal::NotSent, _) if entry.record.is_refund() && entry.may_have_left => {
+            (ReversalProgress::NotSent, _) if entry.record.is_refund() && entry.may_have_left => {
                 self.look_up_reversal(entry, turn);
             }
-            (Reversal::NotSent, _) if entry.record.is_refund() => {
+            (ReversalProgress::NotSent, _) if entry.record.is_refund() => {
                 self.reverse(entry, true, turn);
             }
-            (Reversal::Sent, _) if entry.record.is_refund() || entry.refusal.is_some() => {
+            (ReversalProgress::Sent, _) if entry.record.is_refund() || entry.refusal.is_some() => {
                 self.look_up_reversal(entry, turn);
             }
-            (Reversal::NotSent, Some(_)) if entry.acts_first() => {
+            (ReversalProgress::NotSent, Some(_)) if entry.acts_first() => {
                 self.reverse(entry, true, turn);
             }
-            (Reversal::NotSent | Reversal::Sent, Some(payment_id)) => {
+            (ReversalProgress::NotSent | ReversalProgress::Sent, Some(payment_id)) => {
                 self.look(entry, payment_id, turn);
             }
-            (Reversal::NotSent | Reversal::Sent, None) => self.look_up_target(entry, turn),
+            (ReversalProgress::NotSent | ReversalProgress::Sent, None) => {
+                self.look_up_target(entry, turn)
+            }
         }
     }
 
     /// Asks once more for numbers that were absent, or refused.
-    fn look_up_watched(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    fn look_up_watched(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let call = if entry.record.watches_reversal() {
             self.reversal_look_up(&entry.record, turn.now)
         } else {
@@ -199,7 +204,7 @@ impl Core {
         entry.stage = Stage::Rechecking { request };
     }
 
-    fn look_up_target(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    fn look_up_target(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let subjects = vec![entry.target_subject()];
         if !self.may_ask(entry, &subjects, turn.now) {
             return;
@@ -213,7 +218,7 @@ impl Core {
     }
 
     /// Whether a question may leave now; else the entry waits, and its try begins again then.
-    fn may_ask(&self, entry: &mut LiveEntry, subjects: &[Subject], now: Now) -> bool {
+    fn may_ask(&self, entry: &mut ActiveReversal, subjects: &[Subject], now: Now) -> bool {
         let free = self.questions.free_at(subjects);
         if free <= now.mono {
             return true;
@@ -236,7 +241,7 @@ impl Core {
         self.entries.push(entry);
     }
 
-    fn look(&mut self, entry: &mut LiveEntry, payment_id: i64, turn: &mut Turn) {
+    fn look(&mut self, entry: &mut ActiveReversal, payment_id: i64, turn: &mut Turn) {
         if entry.asks_report && entry.record.operation.of.is_some() {
             return self.look_up_target(entry, turn);
         }
@@ -249,7 +254,7 @@ impl Core {
         entry.stage = Stage::Looking { request };
     }
 
-    fn look_at_reversal(&mut self, entry: &mut LiveEntry, payment_id: i64, turn: &mut Turn) {
+    fn look_at_reversal(&mut self, entry: &mut ActiveReversal, payment_id: i64, turn: &mut Turn) {
         if entry.asks_report {
             return self.look_up_reversal(entry, turn);
         }
@@ -263,7 +268,7 @@ impl Core {
     }
 
     /// Whether the service answers anything at all.
-    fn probe_line(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    fn probe_line(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let call = Call::Probe {
             shift: shift::of_day(turn.now.wall),
         };
@@ -272,7 +277,7 @@ impl Core {
     }
 
     /// Under its own shift, its target's, and that of the sale where the target is a refund.
-    fn look_up_reversal(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    fn look_up_reversal(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let subjects = entry.reversal_subjects();
         if !self.may_ask(entry, &subjects, turn.now) {
             return;
@@ -295,7 +300,7 @@ impl Core {
         }
     }
 
-    fn reversal_look_up(&self, record: &EntryRecord, now: Now) -> Call {
+    fn reversal_look_up(&self, record: &ReversalRecord, now: Now) -> Call {
         let (target, own) = (&record.target, record.operation.shift.as_str());
         let shifts = [own, &target.shift, &target.sale_shift];
         let order_numbers = record.order_numbers();
@@ -307,10 +312,10 @@ impl Core {
     }
 
     /// What the till names; else its present shift, if it names its shifts; else the day.
-    fn shift_of_cancellation(&self, record: &EntryRecord, now: Now) -> String {
+    fn shift_of_cancellation(&self, record: &ReversalRecord, now: Now) -> String {
         let named = match &record.request {
-            EntryRequest::Cancellation(request) => request.shift.as_ref(),
-            EntryRequest::Refund(_) | EntryRequest::Own => None,
+            ReversalRequest::Cancellation(request) => request.shift.as_ref(),
+            ReversalRequest::Refund(_) | ReversalRequest::Own => None,
         };
         let present = named.or(self.own_shift.as_ref());
         present.map_or_else(|| shift::of_day(now.wall), String::clone)
@@ -318,7 +323,7 @@ impl Core {
 
     /// The sale of a refund that has waited, when an earlier reversal that was found late has taken what the
     /// refund was to give back: "never more than is left".
-    fn sale_without_rest(&self, entry: &LiveEntry) -> Option<String> {
+    fn sale_without_rest(&self, entry: &ActiveReversal) -> Option<String> {
         let of = entry.record.operation.of.as_ref();
         let sale = self.held.get(of.filter(|_| entry.record.is_refund())?)?;
         let sale = sale.operation();
@@ -328,7 +333,7 @@ impl Core {
 
     /// A cancellation is asked for once more, and an earlier refund was found meanwhile that has taken more than
     /// the rest: "never more than is left". The service would refuse the sum of before.
-    fn lower_to_rest(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    fn lower_to_rest(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let of = entry.record.operation.of.clone();
         let sale = of.as_ref().and_then(|of| self.held.get(of));
         let overdrawn = sale.map_or(Kopecks::ZERO, |sale| sale.operation().overdrawn);
@@ -345,7 +350,7 @@ impl Core {
     }
 
     /// The one place from which a reversal leaves: its intent is written first.
-    fn reverse(&mut self, entry: &mut LiveEntry, knew_paid: bool, turn: &mut Turn) {
+    fn reverse(&mut self, entry: &mut ActiveReversal, knew_paid: bool, turn: &mut Turn) {
         let Some(payment_id) = entry.record.target.payment_id else {
             return;
         };
@@ -361,8 +366,8 @@ impl Core {
         }
         entry.refusal = None;
         (entry.may_have_left, entry.has_sent_anew) = (false, true);
-        entry.record.resent = entry.record.reversal == Reversal::Sent;
-        entry.record.reversal = Reversal::Sent;
+        entry.record.resent = entry.record.reversal == ReversalProgress::Sent;
+        entry.record.reversal = ReversalProgress::Sent;
         let first = !std::mem::replace(&mut entry.record.sent_once, true);
         if first && !entry.record.is_refund() {
             entry.record.operation.shift = self.shift_of_cancellation(&entry.record, turn.now);
@@ -387,8 +392,8 @@ impl Core {
     }
 
     /// Takes up an end that a report has put in doubt.
-    pub(super) fn recheck(&mut self, entry: EntryRecord, target: Option<Record>, now: Now) {
-        let known = |live: &LiveEntry| live.record.operation.id == entry.operation.id;
+    pub(super) fn recheck(&mut self, entry: ReversalRecord, target: Option<Record>, now: Now) {
+        let known = |live: &ActiveReversal| live.record.operation.id == entry.operation.id;
         if let Some(live) = self.entries.iter_mut().find(|live| known(live)) {
             if live.stage == Stage::Waiting && live.is_watched() {
                 live.next_at = now.mono;
@@ -396,7 +401,7 @@ impl Core {
             return;
         }
         // What has a reversal was carried out, or is counted as a late refund already.
-        let has_reversal = matches!(entry.reversal, Reversal::Known(_));
+        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_));
         if entry.is_live() || entry.settled.is_some() || has_reversal {
             return;
         }
@@ -411,7 +416,7 @@ impl Core {
 }
 
 /// After a refusal the number is asked for when the settling time is over, and then as every absent one.
-pub(super) fn plan_rechecks_of_refusal(record: &mut EntryRecord, settle: Duration, now: Now) {
+pub(super) fn plan_rechecks_of_refusal(record: &mut ReversalRecord, settle: Duration, now: Now) {
     let settle = SignedDuration::try_from(settle).unwrap_or_default();
     record.rechecks = [settle]
         .iter()

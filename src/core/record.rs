@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::core::call::{PaymentInfo, PaymentType};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
-    CancellationRequest, CardRequest, Kind, Operation, Outcome, QueueItem, Receipt, RefundRequest,
-    SaleRequest, State, Wish,
+    CancellationRequest, CardRequest, Kind, Operation, OperationRequest, Outcome, QueueItem,
+    Receipt, RefundRequest, SaleRequest, State,
 };
 
 /// The till's account at the service. An operation keeps the one that it began with: nothing is
@@ -25,7 +25,7 @@ pub struct Account {
 /// Why the cashier's side stopped waiting for the buyer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum StopReason {
     /// The cashier aborted.
     Abort,
     /// `waitBuyer` is over.
@@ -67,7 +67,7 @@ pub struct SaleRecord {
     /// Set before `POST payments` leaves: from then on a payment may exist.
     pub payment_sent: bool,
     /// Set before the abort is answered: from then on no `POST payments` leaves.
-    pub ending: Option<Ending>,
+    pub ending: Option<StopReason>,
 }
 
 /// What an entry reverses, as the service knows it.
@@ -106,7 +106,7 @@ impl Target {
 /// How far a reversal has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reversal {
+pub enum ReversalProgress {
     /// Not sent, or definitely denied: another may leave.
     NotSent,
     /// Sent under the entry's order number, its fate unknown.
@@ -118,7 +118,7 @@ pub enum Reversal {
 /// What the till asked for, if it was the till.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EntryRequest {
+pub enum ReversalRequest {
     /// The daemon's own undoing of a sale that did not end well.
     Own,
     /// A refund.
@@ -129,12 +129,12 @@ pub enum EntryRequest {
 
 /// Every operation that reverses another: refund, cancel, annul, cancellation of a refund.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntryRecord {
+pub struct ReversalRecord {
     /// What the till sees. Its order number is the reversal's present one; `payment_id` is the
     /// reversal's, once known.
     pub operation: Operation,
     /// Who asked, and for what.
-    pub request: EntryRequest,
+    pub request: ReversalRequest,
     /// Where it is carried out.
     pub account: Account,
     /// What is reversed.
@@ -142,7 +142,7 @@ pub struct EntryRecord {
     /// What the reversal's details repeat; without one its single line.
     pub receipt: Option<Receipt>,
     /// How far the reversal has come.
-    pub reversal: Reversal,
+    pub reversal: ReversalProgress,
     /// Order numbers of this entry whose requests were denied or declared absent: a late one may
     /// have been carried out all the same.
     pub earlier: Vec<String>,
@@ -179,7 +179,7 @@ pub struct EntryRecord {
     pub left_held_until: Option<usize>,
 }
 
-impl EntryRecord {
+impl ReversalRecord {
     /// Whether it is an entry of the queue.
     #[must_use]
     pub fn is_live(&self) -> bool {
@@ -198,7 +198,7 @@ impl EntryRecord {
     pub fn was_dropped(&self) -> bool {
         matches!(self.operation.state, State::Cancelled | State::Failed)
             && !self.is_refund()
-            && self.request != EntryRequest::Own
+            && self.request != ReversalRequest::Own
             && self.settled.is_none()
             && self.rechecks.is_empty()
     }
@@ -214,7 +214,7 @@ impl EntryRecord {
     pub fn is_refused_cancellation(&self) -> bool {
         self.operation.state == State::Failed
             && !self.is_refund()
-            && self.request != EntryRequest::Own
+            && self.request != ReversalRequest::Own
             && self.settled.is_none()
     }
 
@@ -230,7 +230,7 @@ impl EntryRecord {
     #[must_use]
     pub fn is_attended(&self) -> bool {
         matches!(self.operation.state, State::New | State::InProgress)
-            && self.request != EntryRequest::Own
+            && self.request != ReversalRequest::Own
             && !self.queued_once
     }
 
@@ -258,7 +258,7 @@ pub enum Record {
     /// A sale or a card.
     Sale(Box<SaleRecord>),
     /// A reversal.
-    Entry(Box<EntryRecord>),
+    Entry(Box<ReversalRecord>),
 }
 
 impl Record {
@@ -308,22 +308,22 @@ impl Record {
 
     /// Whether it was asked for with these words.
     #[must_use]
-    pub fn was_asked_for(&self, wish: &Wish) -> bool {
+    pub fn was_asked_for(&self, wish: &OperationRequest) -> bool {
         match (self, wish) {
-            (Record::Sale(record), Wish::Sale(wish)) => {
+            (Record::Sale(record), OperationRequest::Sale(wish)) => {
                 matches!(&record.request, BuyerRequest::Sale(request) if request == wish)
             }
-            (Record::Sale(record), Wish::Card(wish)) => {
+            (Record::Sale(record), OperationRequest::Card(wish)) => {
                 matches!(&record.request, BuyerRequest::Card(request) if request == wish)
             }
-            (Record::Entry(record), Wish::Refund(wish)) => {
-                matches!(&record.request, EntryRequest::Refund(request) if request == wish)
+            (Record::Entry(record), OperationRequest::Refund(wish)) => {
+                matches!(&record.request, ReversalRequest::Refund(request) if request == wish)
             }
-            (Record::Entry(record), Wish::Cancellation(wish)) => {
-                matches!(&record.request, EntryRequest::Cancellation(request) if request == wish)
+            (Record::Entry(record), OperationRequest::Cancellation(wish)) => {
+                matches!(&record.request, ReversalRequest::Cancellation(request) if request == wish)
             }
-            (Record::Sale(_), Wish::Refund(_) | Wish::Cancellation(_))
-            | (Record::Entry(_), Wish::Sale(_) | Wish::Card(_)) => false,
+            (Record::Sale(_), OperationRequest::Refund(_) | OperationRequest::Cancellation(_))
+            | (Record::Entry(_), OperationRequest::Sale(_) | OperationRequest::Card(_)) => false,
         }
     }
 

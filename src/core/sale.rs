@@ -28,7 +28,7 @@ use crate::core::ending::{nothing_to_abort, session_mode};
 use crate::core::event::{Reply as TillReply, RequestId, Settings, Step, Ticket, Turn};
 use crate::core::poll::Poll;
 use crate::core::question_clock::Subject;
-use crate::core::record::{Account, BuyerRequest, Ending, SaleRecord};
+use crate::core::record::{Account, BuyerRequest, SaleRecord, StopReason};
 use crate::core::scene::Scene;
 use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;
@@ -41,7 +41,7 @@ use payment::{Doubt, Paying};
 
 /// The sale under way.
 #[derive(Debug)]
-pub(super) struct LiveSale {
+pub(super) struct ActiveSale {
     pub record: SaleRecord,
     pub phase: Phase,
     /// `record.deadline` on the clock that does not jump.
@@ -72,10 +72,10 @@ pub(super) enum Phase {
     /// The fate of `POST payments`.
     InDoubt(Doubt),
     /// An undoing that the cashier waits for.
-    Undoing { ending: Ending, until: Duration },
+    Undoing { ending: StopReason, until: Duration },
 }
 
-impl LiveSale {
+impl ActiveSale {
     /// Whose status a question about the payment asks for.
     fn subject(&self) -> [Subject; 1] {
         [Subject::Order(self.record.operation.order_number.clone())]
@@ -141,7 +141,7 @@ impl Core {
         }
         self.idle_at = None;
         let deadline = turn.now.mono + self.settings.wait_buyer;
-        self.sale = Some(LiveSale {
+        self.sale = Some(ActiveSale {
             record,
             phase: Phase::Starting,
             deadline,
@@ -211,7 +211,7 @@ impl Core {
             .entries
             .iter()
             .any(|entry| entry.undoes(&record.operation.id));
-        let mut sale = LiveSale {
+        let mut sale = ActiveSale {
             record,
             phase: Phase::Starting,
             deadline: turn.now.mono + left,
@@ -237,7 +237,7 @@ impl Core {
                 sale.phase = Phase::InDoubt(doubt);
             }
         } else if attached {
-            let ending = sale.record.ending.unwrap_or(Ending::Abort);
+            let ending = sale.record.ending.unwrap_or(StopReason::Abort);
             sale.phase = Phase::Undoing {
                 ending,
                 until: turn.now.mono + self.patience(),
@@ -312,7 +312,7 @@ impl Core {
             }
             Phase::Confirming { payment_id, .. } if over => {
                 let payment_id = *payment_id;
-                self.start_undoing(&mut sale, payment_id, Ending::Expiry, turn);
+                self.start_undoing(&mut sale, payment_id, StopReason::Expiry, turn);
             }
             Phase::Starting => self.start(&mut sale, turn),
             Phase::Opening(_) => self.opening_tick(&mut sale, turn),
@@ -349,7 +349,7 @@ impl Core {
         true
     }
 
-    fn start(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
+    fn start(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
         if sale.record.operation.mode != Mode::ConsumerQr {
             return self.open_session(sale, None, turn);
         }
@@ -363,7 +363,7 @@ impl Core {
     }
 
     /// Waits for a code, with a word on why it waits again.
-    fn arm(&mut self, sale: &mut LiveSale, message: Option<&str>, turn: &mut Turn) {
+    fn arm(&mut self, sale: &mut ActiveSale, message: Option<&str>, turn: &mut Turn) {
         sale.phase = Phase::AwaitingScan;
         sale.set_state(State::AwaitingScan, turn.now);
         if let Some(message) = message {
@@ -393,7 +393,7 @@ impl Core {
         used_by
     }
 
-    fn open_session(&mut self, sale: &mut LiveSale, code: Option<Secret>, turn: &mut Turn) {
+    fn open_session(&mut self, sale: &mut ActiveSale, code: Option<Secret>, turn: &mut Turn) {
         sale.set_state(State::InProgress, turn.now);
         turn.write_sale(&mut sale.record, "opening a session");
         turn.show(Scene::Checking);
@@ -414,10 +414,10 @@ impl Core {
         let id = sale.record.operation.id.clone();
         match &sale.phase {
             Phase::Undoing { .. } => {}
-            Phase::Paying(_) => self.stop_paying(&mut sale, Ending::Abort, turn),
+            Phase::Paying(_) => self.stop_paying(&mut sale, StopReason::Abort, turn),
             Phase::Confirming { payment_id, .. } => {
                 let payment_id = *payment_id;
-                self.start_undoing(&mut sale, payment_id, Ending::Abort, turn);
+                self.start_undoing(&mut sale, payment_id, StopReason::Abort, turn);
             }
             Phase::InDoubt(_) if sale.record.ending.is_some() => {}
             Phase::InDoubt(doubt) if doubt.unsent => {
@@ -428,7 +428,7 @@ impl Core {
             }
             Phase::InDoubt(doubt) => {
                 let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
-                sale.record.ending = Some(Ending::Abort);
+                sale.record.ending = Some(StopReason::Abort);
                 self.release(sale, lost_at, error, turn);
                 return written(turn, &id).ok_or_else(nothing_to_abort);
             }

@@ -5,17 +5,19 @@
 //! it when the entry is journalled, and given back only when the service has definitely denied it.
 
 use crate::core::Core;
-use crate::core::admission::Granted;
+use crate::core::admission::AdmittedRequest;
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
-use crate::core::entry::LiveEntry;
-use crate::core::event::{Facts, Turn};
-use crate::core::record::{EntryRecord, Record, Reversal};
+use crate::core::entry::ActiveReversal;
+use crate::core::event::{JournalContext, Turn};
+use crate::core::record::{Record, ReversalProgress, ReversalRecord};
 use crate::model::money::Kopecks;
-use crate::model::operation::{Kind, Operation, Outcome, RefundRequest, State, Undo, Wish};
+use crate::model::operation::{
+    Kind, Operation, OperationRequest, Outcome, RefundRequest, State, Undo,
+};
 use crate::model::problem::{Code, Problem, seed};
 
 impl Core {
-    pub(super) fn hold_facts(&mut self, facts: &Facts) {
+    pub(super) fn hold_facts(&mut self, facts: &JournalContext) {
         for record in facts.target.iter().chain(&facts.sale) {
             self.hold(record.clone());
         }
@@ -23,7 +25,7 @@ impl Core {
 
     pub(super) fn hold(&mut self, record: Record) {
         let id = record.operation().id.clone();
-        let live = |sale: &super::sale::LiveSale| sale.record.operation.id == id;
+        let live = |sale: &super::sale::ActiveSale| sale.record.operation.id == id;
         if !self.sale.as_ref().is_some_and(live) {
             self.held.entry(id).or_insert(record);
         }
@@ -72,15 +74,19 @@ impl Core {
     }
 
     /// Whether what a wish is of can be reversed now.
-    pub(super) fn check_target(&self, wish: &Wish, facts: &Facts) -> Result<(), Problem> {
+    pub(super) fn check_target(
+        &self,
+        wish: &OperationRequest,
+        facts: &JournalContext,
+    ) -> Result<(), Problem> {
         match wish {
-            Wish::Sale(_) | Wish::Card(_) => Ok(()),
-            Wish::Refund(refund) => match self.present(facts) {
+            OperationRequest::Sale(_) | OperationRequest::Card(_) => Ok(()),
+            OperationRequest::Refund(refund) => match self.present(facts) {
                 Some(sale) => self.check_refund(refund, sale, facts),
                 None if refund.sale.is_some() => Err(unknown()),
                 None => Ok(()),
             },
-            Wish::Cancellation(_) => match self.present(facts) {
+            OperationRequest::Cancellation(_) => match self.present(facts) {
                 Some(target) => self.check_cancellation(target, facts),
                 None => Err(unknown()),
             },
@@ -88,7 +94,7 @@ impl Core {
     }
 
     /// The target as it is now, which may be newer than what the journal told at the `PUT`.
-    pub(super) fn present<'a>(&'a self, facts: &'a Facts) -> Option<&'a Operation> {
+    pub(super) fn present<'a>(&'a self, facts: &'a JournalContext) -> Option<&'a Operation> {
         let told = facts.target.as_ref()?.operation();
         let live = self.sale.as_ref().map(|sale| &sale.record.operation);
         if let Some(live) = live.filter(|live| live.id == told.id) {
@@ -101,7 +107,7 @@ impl Core {
         &self,
         refund: &RefundRequest,
         sale: &Operation,
-        facts: &Facts,
+        facts: &JournalContext,
     ) -> Result<(), Problem> {
         if sale.kind != Kind::Sale {
             return Err(Problem::unprocessable(
@@ -127,7 +133,11 @@ impl Core {
         Ok(())
     }
 
-    fn check_cancellation(&self, target: &Operation, facts: &Facts) -> Result<(), Problem> {
+    fn check_cancellation(
+        &self,
+        target: &Operation,
+        facts: &JournalContext,
+    ) -> Result<(), Problem> {
         let has_money = matches!(target.kind, Kind::Sale | Kind::Refund);
         if !has_money {
             return Err(without_money(&target.id));
@@ -144,7 +154,7 @@ impl Core {
             return Err(sale_undone(sale));
         }
         let nothing_left = target.left == Some(Kopecks::ZERO);
-        let holds = |entry: &LiveEntry| entry.undoes(&target.id) && entry.is_in_doubt();
+        let holds = |entry: &ActiveReversal| entry.undoes(&target.id) && entry.is_in_doubt();
         if target.undo == Some(Undo::SetAside) && (!nothing_left || self.entries.iter().any(holds))
         {
             // A person asks once more for what was refused, unless nothing is left to bring back.
@@ -170,7 +180,7 @@ impl Core {
     /// A reversal whose fate is unknown bars another one of the same target, also when it waits for a person.
     pub(super) fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
         let in_doubt = || self.entries.iter().filter(|entry| entry.is_in_doubt());
-        let of_its_refund = |entry: &&LiveEntry| {
+        let of_its_refund = |entry: &&ActiveReversal| {
             let refund = entry.record.operation.of.as_deref();
             let refund = refund.and_then(|refund| self.held.get(refund));
             refund.is_some_and(|refund| refund.operation().of.as_deref() == Some(id))
@@ -178,7 +188,7 @@ impl Core {
         if let Some(entry) = in_doubt().find(of_its_refund) {
             return Err(undecided("Отмена возврата", "завершена", entry));
         }
-        let of_it = |entry: &&LiveEntry| entry.reverses(id) && entry.record.is_refund();
+        let of_it = |entry: &&ActiveReversal| entry.reverses(id) && entry.record.is_refund();
         match in_doubt().find(of_it) {
             Some(entry) => Err(undecided("Возврат", "проверен", entry)),
             None => Ok(()),
@@ -189,7 +199,7 @@ impl Core {
     /// nobody knows how much is left to cancel.
     pub(super) fn check_nothing_held(&self, id: &str) -> Result<(), Problem> {
         let holds =
-            |entry: &&LiveEntry| entry.record.left_held_until.is_some() && entry.reverses(id);
+            |entry: &&ActiveReversal| entry.record.left_held_until.is_some() && entry.reverses(id);
         match self.entries.iter().find(holds) {
             Some(entry) => Err(Problem::new(
                 Code::Busy,
@@ -214,7 +224,7 @@ impl Core {
         &self,
         refund: &RefundRequest,
         sale: &str,
-        facts: &Facts,
+        facts: &JournalContext,
     ) -> Result<(), Problem> {
         let here = self.entries.iter().filter(|entry| entry.reverses(sale));
         let here = here.map(|entry| &entry.record);
@@ -227,7 +237,7 @@ impl Core {
         }
     }
 
-    fn already_undone(&self, target: &Operation, facts: &Facts) -> Problem {
+    fn already_undone(&self, target: &Operation, facts: &JournalContext) -> Problem {
         let live = self
             .entries
             .iter()
@@ -247,10 +257,10 @@ impl Core {
     /// Whether the service's payment, which the journal lacks, may be refunded.
     pub(super) fn check_payment(
         &self,
-        wants: &Granted,
+        wants: &AdmittedRequest,
         known: Option<&PaymentInfo>,
     ) -> Result<(), Problem> {
-        let (Wish::Refund(refund), Some(info)) = (&wants.wish, known) else {
+        let (OperationRequest::Refund(refund), Some(info)) = (&wants.wish, known) else {
             return Ok(());
         };
         if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
@@ -281,23 +291,23 @@ impl Core {
 }
 
 /// Whether a refund asks once more for what may have been given already.
-fn is_repeated(earlier: &EntryRecord, refund: &RefundRequest) -> bool {
+fn is_repeated(earlier: &ReversalRecord, refund: &RefundRequest) -> bool {
     let may_be_given = earlier.left_held_until.is_some() || was_found_late(earlier);
     may_be_given && earlier.operation.amount == refund.amount
 }
 
 /// Whether the buyer has a refund that the till was told had failed. What a person has closed is told by his
 /// word.
-fn was_found_late(refund: &EntryRecord) -> bool {
+fn was_found_late(refund: &ReversalRecord) -> bool {
     refund.is_refund()
         && refund.operation.state == State::Failed
-        && matches!(refund.reversal, Reversal::Known(_))
+        && matches!(refund.reversal, ReversalProgress::Known(_))
         && refund.settled.is_none()
 }
 
 /// Whether the buyer has the money of a refund, or may have it: `left` counts every reversal that was not
 /// definitely denied.
-fn may_be_gone(refund: &EntryRecord) -> bool {
+fn may_be_gone(refund: &ReversalRecord) -> bool {
     match refund.operation.state {
         State::Done => refund.operation.undo != Some(Undo::Done),
         State::Failed => {
@@ -369,7 +379,7 @@ pub(super) fn sale_undone(id: &str) -> Problem {
     )
 }
 
-fn repetition(earlier: &EntryRecord) -> Problem {
+fn repetition(earlier: &ReversalRecord) -> Problem {
     let id = &earlier.operation.id;
     if was_found_late(earlier) {
         return Problem::new(
@@ -386,7 +396,7 @@ fn repetition(earlier: &EntryRecord) -> Problem {
 }
 
 /// Another reversal stands in the way.
-fn undecided(kind: &str, ends: &str, entry: &LiveEntry) -> Problem {
+fn undecided(kind: &str, ends: &str, entry: &ActiveReversal) -> Problem {
     let remedy = if entry.record.set_aside {
         "Повторите или закройте: oplati queue retry, oplati queue settle"
     } else {

@@ -4,7 +4,7 @@ use crate::base::text::is_unsafe;
 use crate::core::targets;
 use crate::model::money::{Kopecks, MAX_AMOUNT};
 use crate::model::operation::{
-    CancellationRequest, CardRequest, Item, Receipt, RefundRequest, SaleRequest, Wish,
+    CancellationRequest, CardRequest, Item, OperationRequest, Receipt, RefundRequest, SaleRequest,
 };
 use crate::model::problem::{Code, Problem};
 
@@ -41,12 +41,12 @@ const CARD_FROM_PROCESSING: u32 = 5;
 /// # Errors
 /// `invalid` naming the field and its bounds, `amount_mismatch` when the items do not add up,
 /// `return_receipt_unavailable` for a refund that names no sale.
-pub fn wish(wish: &Wish, valutcode: Option<u32>) -> Result<(), Problem> {
+pub fn wish(wish: &OperationRequest, valutcode: Option<u32>) -> Result<(), Problem> {
     match wish {
-        Wish::Sale(sale) => self::sale(sale),
-        Wish::Refund(refund) => self::refund(refund),
-        Wish::Cancellation(cancellation) => self::cancellation(cancellation),
-        Wish::Card(card) => self::card(card, valutcode),
+        OperationRequest::Sale(sale) => self::sale(sale),
+        OperationRequest::Refund(refund) => self::refund(refund),
+        OperationRequest::Cancellation(cancellation) => self::cancellation(cancellation),
+        OperationRequest::Card(card) => self::card(card, valutcode),
     }
 }
 
@@ -393,7 +393,7 @@ pub(crate) mod tests {
             amount: mixed.amount,
             receipt: mixed.receipt.clone(),
         };
-        assert_eq!(wish(&Wish::Refund(refund), None), Ok(()));
+        assert_eq!(wish(&OperationRequest::Refund(refund), None), Ok(()));
         mixed.receipt.paid_otherwise = Kopecks(501);
         let problem = sale(&mixed).unwrap_err();
         assert_eq!(problem.code, Code::AmountMismatch);

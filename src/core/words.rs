@@ -1,7 +1,7 @@
 //! What the cashier reads: one Russian line for every state, the seed's words where it has them.
 
 use crate::core::call::{Failure, Heard, PaymentStatus, TokenProblem};
-use crate::core::record::Ending;
+use crate::core::record::StopReason;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
 use crate::model::problem::seed;
 
@@ -219,10 +219,10 @@ pub fn tell_code(code: &str) -> String {
 
 /// The final state that an ending leads to.
 #[must_use]
-pub fn ended(ending: Ending) -> State {
+pub fn ended(ending: StopReason) -> State {
     match ending {
-        Ending::Abort => State::Cancelled,
-        Ending::Expiry => State::Expired,
+        StopReason::Abort => State::Cancelled,
+        StopReason::Expiry => State::Expired,
     }
 }
 

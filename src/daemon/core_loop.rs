@@ -27,7 +27,7 @@ use crate::devices::scanner::Original;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
 use crate::journal::{Journal, Lock};
 use crate::model::device::{Device, DeviceTest};
-use crate::model::operation::{Operation, QueueItem, Wish};
+use crate::model::operation::{Operation, OperationRequest, QueueItem};
 use crate::model::problem::Problem;
 use crate::service::{Client, Exchange};
 
@@ -386,7 +386,7 @@ impl CoreLoop {
         &mut self,
         ticket: Ticket,
         id: String,
-        wish: Wish,
+        wish: OperationRequest,
         answer: Answer<(bool, Operation)>,
     ) {
         // Who was told meanwhile that nothing was begun, or has hung up, must not find it begun.

@@ -35,7 +35,7 @@ use crate::core::event::{self, Effect, Event, Reply, Step, Ticket, Write};
 use crate::core::record::Record;
 use crate::core::{Core, shift};
 use crate::journal::{JournalError, Trouble};
-use crate::model::operation::Wish;
+use crate::model::operation::OperationRequest;
 
 use condition::Condition;
 pub use problems::reason;
@@ -115,7 +115,7 @@ enum Input {
     Begin {
         ticket: Ticket,
         id: String,
-        wish: Wish,
+        wish: OperationRequest,
     },
     Abort {
         ticket: Ticket,
@@ -178,7 +178,13 @@ impl<S: Storage> Engine<S> {
     }
 
     /// A till's `PUT`.
-    pub fn begin(&mut self, ticket: Ticket, id: String, wish: Wish, now: Now) -> Outcome {
+    pub fn begin(
+        &mut self,
+        ticket: Ticket,
+        id: String,
+        wish: OperationRequest,
+        now: Now,
+    ) -> Outcome {
         self.take(Input::Begin { ticket, id, wish }, now)
     }
 
@@ -349,7 +355,7 @@ impl<S: Storage> Engine<S> {
         &mut self,
         ticket: Ticket,
         id: String,
-        wish: Wish,
+        wish: OperationRequest,
         now: Now,
     ) -> Result<Event, Box<Outcome>> {
         let refuse = |problem| Box::new(Outcome::reply(now, ticket, Reply::Begun(Err(problem))));

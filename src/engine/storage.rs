@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::core::event::{Facts, Restored, Write};
-use crate::core::record::{EntryRecord, Record};
+use crate::core::event::{JournalContext, Restored, Write};
+use crate::core::record::{Record, ReversalRecord};
 use crate::journal::{Journal, JournalError};
-use crate::model::operation::Wish;
+use crate::model::operation::OperationRequest;
 
 /// A journal as the engine sees it. The simulation wraps the real one, to fail where a disk fails.
 pub trait Storage {
@@ -25,13 +25,13 @@ pub trait Storage {
     ///
     /// # Errors
     /// [`JournalError`] when it cannot be read.
-    fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError>;
+    fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError>;
 
     /// An entry with what it reverses, to look into it once more.
     ///
     /// # Errors
     /// [`JournalError`] when it cannot be read.
-    fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError>;
+    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError>;
 
     /// What a restart must take up.
     ///
@@ -93,11 +93,11 @@ impl Storage for Journal {
         Journal::find(self, id)
     }
 
-    fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError> {
+    fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError> {
         Journal::facts(self, wish, shift)
     }
 
-    fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError> {
+    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {
         Journal::entry(self, id)
     }
 

@@ -9,8 +9,8 @@ use rusqlite::{Connection, ffi};
 use super::*;
 use crate::base::clock::ServiceClock;
 use crate::core::call::{Failure, Reply as ServiceReply};
-use crate::core::event::{Facts, Restored};
-use crate::core::record::{Account, EntryRecord, Record};
+use crate::core::event::{JournalContext, Restored};
+use crate::core::record::{Account, Record, ReversalRecord};
 use crate::core::validate::tests::request;
 use crate::journal::Journal;
 use crate::model::operation::{Mode, Shows, State};
@@ -103,11 +103,11 @@ impl Storage for Disk {
         }
     }
 
-    fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError> {
+    fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError> {
         self.journal.facts(wish, shift)
     }
 
-    fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError> {
+    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {
         self.journal.entry(id)
     }
 
@@ -220,7 +220,7 @@ fn engine() -> Engine<Disk> {
 fn begin(engine: &mut Engine<Disk>, ticket: Ticket, id: &str, at: u64) -> Outcome {
     let mut request = request(100);
     request.receipt.number = format!("r-{id}");
-    engine.begin(ticket, id.into(), Wish::Sale(request), now(at))
+    engine.begin(ticket, id.into(), OperationRequest::Sale(request), now(at))
 }
 
 /// The answer to a `PUT`.
@@ -521,7 +521,7 @@ fn with_an_old_sale(wrong_by: i64) -> Engine<Disk> {
         wall: now(at).wall + SignedDuration::from_secs(wrong_by),
         ..now(at)
     };
-    let wish = Wish::Sale(request(100));
+    let wish = OperationRequest::Sale(request(100));
     engine.begin(1, "s".into(), wish, wrong(1));
     engine.abort(2, "s".into(), wrong(2));
     assert_eq!(state(&engine, "s"), Some(State::Cancelled));

@@ -38,9 +38,9 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use crate::core::event::{Facts, Restored, Write};
-use crate::core::record::{EntryRecord, Record};
-use crate::model::operation::{Wish, rfc3339_ms};
+use crate::core::event::{JournalContext, Restored, Write};
+use crate::core::record::{Record, ReversalRecord};
+use crate::model::operation::{OperationRequest, rfc3339_ms};
 
 pub use error::JournalError;
 use error::{reading, writing};
@@ -274,15 +274,19 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] when it cannot be read.
-    pub fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError> {
-        let mut facts = Facts::default();
+    pub fn facts(
+        &self,
+        wish: &OperationRequest,
+        shift: &str,
+    ) -> Result<JournalContext, JournalError> {
+        let mut facts = JournalContext::default();
         match wish {
-            Wish::Card(_) => {}
-            Wish::Sale(sale) => {
+            OperationRequest::Card(_) => {}
+            OperationRequest::Sale(sale) => {
                 let shift = sale.receipt.shift.as_deref().unwrap_or(shift);
                 facts.set_aside = self.set_aside(&sale.receipt.number, shift)?;
             }
-            Wish::Refund(refund) => {
+            OperationRequest::Refund(refund) => {
                 facts.target = match (&refund.sale, refund.payment_id) {
                     (Some(sale), _) => self.find(sale)?,
                     (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,
@@ -294,7 +298,7 @@ impl Journal {
                     (None, None) => Vec::new(),
                 };
             }
-            Wish::Cancellation(cancellation) => {
+            OperationRequest::Cancellation(cancellation) => {
                 facts.target = self.find(&cancellation.operation)?;
                 facts.reversals = self.reversals_of(&cancellation.operation)?;
                 if let Some(Record::Entry(entry)) = &facts.target
@@ -332,11 +336,11 @@ impl Journal {
         Ok(found.pop())
     }
 
-    fn reversals_of(&self, id: &str) -> Result<Vec<EntryRecord>, JournalError> {
+    fn reversals_of(&self, id: &str) -> Result<Vec<ReversalRecord>, JournalError> {
         Ok(entries(self.records("of = ?1", &id)?))
     }
 
-    fn reversals_of_payment(&self, payment_id: i64) -> Result<Vec<EntryRecord>, JournalError> {
+    fn reversals_of_payment(&self, payment_id: i64) -> Result<Vec<ReversalRecord>, JournalError> {
         let found = self.records("target_payment = ?1 AND kind = 'refund'", &payment_id)?;
         Ok(entries(found))
     }
@@ -400,7 +404,7 @@ impl Journal {
 
     fn restore_targets(
         &self,
-        entry: &EntryRecord,
+        entry: &ReversalRecord,
         targets: &mut Vec<Record>,
     ) -> Result<(), JournalError> {
         let mut id = entry.operation.of.clone();
@@ -419,7 +423,10 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] when it cannot be read.
-    pub fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError> {
+    pub fn entry(
+        &self,
+        id: &str,
+    ) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {
         let Some(Record::Entry(entry)) = self.find(id)? else {
             return Ok(None);
         };
@@ -568,7 +575,7 @@ fn open_reader(path: &Path) -> Result<Connection, JournalError> {
 #[cfg(test)]
 mod tests;
 
-fn entries(records: Vec<Record>) -> Vec<EntryRecord> {
+fn entries(records: Vec<Record>) -> Vec<ReversalRecord> {
     let entry = |record| match record {
         Record::Entry(entry) => Some(*entry),
         Record::Sale(_) => None,

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
 use crate::base::error_chain::with_causes;
-use crate::core::record::{EntryRecord, Record};
+use crate::core::record::{Record, ReversalRecord};
 use crate::model::archive::{Archive, OperationStep, OperationsQuery};
 use crate::model::operation::{Kind, Operation, QueueItem, State, word};
 use crate::model::problem::{Code, Problem};
@@ -114,7 +114,7 @@ impl ShiftReader {
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
-    pub fn undoings_of(&self, record: &Record) -> Result<Vec<EntryRecord>, JournalError> {
+    pub fn undoings_of(&self, record: &Record) -> Result<Vec<ReversalRecord>, JournalError> {
         let operation = record.operation();
         if operation.kind != Kind::Sale || operation.state == State::Done {
             return Ok(Vec::new());

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 
 use super::{JournalError, writing};
 use crate::core::event::Write;
-use crate::core::record::{Account, Ending, EntryRecord, Record, Reversal, SaleRecord, Target};
+use crate::core::record::{
+    Account, Record, ReversalProgress, ReversalRecord, SaleRecord, StopReason, Target,
+};
 use crate::model::operation::{Outcome, Receipt, rfc3339_ms, word};
 
 /// What [`read_row`] reads.
@@ -71,7 +73,7 @@ struct SaleRest<'a> {
     account: &'a Account,
     deadline: &'a Timestamp,
     payment_sent: bool,
-    ending: &'a Option<Ending>,
+    ending: &'a Option<StopReason>,
 }
 
 /// The part of an entry that changes, without what the till sees.
@@ -79,7 +81,7 @@ struct SaleRest<'a> {
 struct EntryRest<'a> {
     account: &'a Account,
     target: &'a Target,
-    reversal: &'a Reversal,
+    reversal: &'a ReversalProgress,
     earlier: &'a [String],
     sent_once: bool,
     resent: bool,
@@ -149,8 +151,8 @@ pub(super) fn split(record: &Record) -> Result<(String, String, String), serde_j
     ))
 }
 
-fn split_entry(entry: &EntryRecord) -> Result<(String, Rest<'_>), serde_json::Error> {
-    let EntryRecord {
+fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json::Error> {
+    let ReversalRecord {
         operation: _,
         request,
         account,

@@ -9,7 +9,7 @@ use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::call::{Failure, Heard};
 use crate::core::event::{Event, Settings, Step};
-use crate::core::record::{Account, BuyerRequest, EntryRequest};
+use crate::core::record::{Account, BuyerRequest, ReversalRequest};
 use crate::core::validate::tests::request;
 use crate::model::archive::{Archive, OperationsQuery};
 use crate::model::operation::{CancellationRequest, Kind, Mode, State, Undo};
@@ -65,10 +65,10 @@ fn begin(journal: &mut Journal, core: &mut Core, id: &str, at: u64) {
         id: id.into(),
         facts: Box::new(
             journal
-                .facts(&Wish::Sale(request.clone()), "24112026")
+                .facts(&OperationRequest::Sale(request.clone()), "24112026")
                 .unwrap(),
         ),
-        wish: Wish::Sale(request),
+        wish: OperationRequest::Sale(request),
         existing,
     };
     play(journal, core, event, at);
@@ -554,7 +554,7 @@ fn a_failed_commit_leaves_nothing_of_its_step() {
         Event::Begin {
             ticket: 1,
             id: "s1".into(),
-            wish: Wish::Sale(request(100)),
+            wish: OperationRequest::Sale(request(100)),
             existing: None,
             facts: Box::default(),
         },
@@ -592,7 +592,7 @@ fn a_removed_or_replaced_file_takes_no_more_writes() {
         Event::Begin {
             ticket: 1,
             id: "s1".into(),
-            wish: Wish::Sale(request(100)),
+            wish: OperationRequest::Sale(request(100)),
             existing: None,
             facts: Box::default(),
         },
@@ -751,7 +751,7 @@ fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
         annul: false,
         shift: None,
     };
-    dropped.request = EntryRequest::Cancellation(request);
+    dropped.request = ReversalRequest::Cancellation(request);
     dropped.operation.id = "c1".into();
     for (state, rechecks, newest) in [
         (State::Cancelled, vec![], "~1"),

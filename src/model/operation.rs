@@ -405,7 +405,7 @@ pub struct CardRequest {
 
 /// What a till asks for with a `PUT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum OperationRequest {
     /// `PUT /v1/sales/{id}`.
     Sale(SaleRequest),
     /// `PUT /v1/refunds/{id}`.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
-use crate::core::record::{EntryRecord, Record, Reversal};
+use crate::core::record::{Record, ReversalProgress, ReversalRecord};
 use crate::core::words;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, Outcome, State, word};
@@ -15,7 +15,7 @@ fn moved_here(record: &Record) -> bool {
     match record {
         Record::Sale(sale) => done && sale.operation.kind == Kind::Sale,
         // An undoing that found nothing to undo moved nothing.
-        Record::Entry(entry) => done && matches!(entry.reversal, Reversal::Known(_)),
+        Record::Entry(entry) => done && matches!(entry.reversal, ReversalProgress::Known(_)),
     }
 }
 
@@ -27,13 +27,13 @@ fn is_unpaid(operation: &Operation) -> bool {
 /// Whether it does not matter that the payment of an unpaid sale took money: it moved back by reversals that
 /// the service knows, is being brought back, or a person has taken it over. That the payment was once seen
 /// in a status that took nothing is no such reason: no final status stays ("What nothing may assume").
-fn is_brought_back(sale: &Operation, undoings: &[EntryRecord]) -> bool {
+fn is_brought_back(sale: &Operation, undoings: &[ReversalRecord]) -> bool {
     let newest = undoings.iter().rfind(|entry| !entry.was_dropped());
     if newest.is_some_and(|entry| entry.is_live() || takes_over(entry)) {
         return true;
     }
-    let is_carried_out = |entry: &&EntryRecord| {
-        entry.operation.state == State::Done && matches!(entry.reversal, Reversal::Known(_))
+    let is_carried_out = |entry: &&ReversalRecord| {
+        entry.operation.state == State::Done && matches!(entry.reversal, ReversalProgress::Known(_))
     };
     let back = undoings.iter().filter(is_carried_out);
     let back = back.fold(Kopecks::ZERO, |sum, entry| {
@@ -100,7 +100,7 @@ impl Comparison {
         &mut self,
         info: &PaymentInfo,
         known: Option<&Record>,
-        undoings: &[EntryRecord],
+        undoings: &[ReversalRecord],
     ) {
         let moved_there = info.status == PaymentStatus::Ok;
         if !self
@@ -227,7 +227,7 @@ impl Comparison {
 }
 
 /// Whether the till was told that nothing had moved, and nothing brings back what has.
-fn is_told_unmoved(record: &Record, undoings: &[EntryRecord]) -> bool {
+fn is_told_unmoved(record: &Record, undoings: &[ReversalRecord]) -> bool {
     let operation = record.operation();
     match record {
         Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),
@@ -235,17 +235,17 @@ fn is_told_unmoved(record: &Record, undoings: &[EntryRecord]) -> bool {
         Record::Entry(entry) => {
             entry.is_refund()
                 && operation.state == State::Failed
-                && !matches!(entry.reversal, Reversal::Known(_))
+                && !matches!(entry.reversal, ReversalProgress::Known(_))
         }
     }
 }
 
-fn was_settled(entry: &EntryRecord) -> bool {
+fn was_settled(entry: &ReversalRecord) -> bool {
     entry.settled.is_some()
 }
 
 /// Whether a person has closed it, and not as left undone: that stays a difference until the money is back.
-fn takes_over(entry: &EntryRecord) -> bool {
+fn takes_over(entry: &ReversalRecord) -> bool {
     was_settled(entry) && entry.outcome != Some(Outcome::NotCarriedOut)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oplati::core::call::{Call, PaymentInfo, PaymentStatus};
 use oplati::core::event::Event;
-use oplati::core::record::{EntryRecord, Record};
+use oplati::core::record::{Record, ReversalRecord};
 use oplati::model::operation::{Kind, Mode, Operation, Outcome, State, Verdict};
 use oplati::report::{Compared, Comparison};
 
@@ -20,7 +20,7 @@ impl World<'_> {
         live.get(which as usize % live.len().max(1)).cloned()
     }
 
-    pub(crate) fn live_entries(&self, counts: impl Fn(&EntryRecord) -> bool) -> Vec<String> {
+    pub(crate) fn live_entries(&self, counts: impl Fn(&ReversalRecord) -> bool) -> Vec<String> {
         let live = self.records.values().filter_map(|record| match record {
             Record::Entry(entry) if entry.is_live() && counts(entry) => {
                 Some(entry.operation.id.clone())
@@ -85,7 +85,7 @@ impl World<'_> {
     }
 
     /// Whether something of an entry is on its way yet, or may be decided by itself.
-    fn moves_yet(&self, entry: &EntryRecord) -> bool {
+    fn moves_yet(&self, entry: &ReversalRecord) -> bool {
         let numbers = entry.order_numbers();
         let target = &entry.target.order_number;
         let arrives = self.service.late.iter().any(|(_, call)| match call {
@@ -99,7 +99,7 @@ impl World<'_> {
 
     /// What has become of an entry, by the service's ledger: whether the buyer has what it was to give him,
     /// or the shop what it was to take back.
-    pub(crate) fn outcome_of(&self, entry: &EntryRecord) -> Outcome {
+    pub(crate) fn outcome_of(&self, entry: &ReversalRecord) -> Outcome {
         let numbers = entry.order_numbers();
         let amount = entry.operation.amount;
         let mut ledger = self.service.ledger.values();
@@ -168,12 +168,12 @@ impl World<'_> {
     }
 
     /// What was done to undo a sale that was told as not paid, oldest first.
-    fn undoings_of(&self, record: &Record) -> Vec<EntryRecord> {
+    fn undoings_of(&self, record: &Record) -> Vec<ReversalRecord> {
         let sale = record.operation();
         if sale.kind != Kind::Sale || sale.state == State::Done {
             return Vec::new();
         }
-        let mut undoings: Vec<EntryRecord> = self
+        let mut undoings: Vec<ReversalRecord> = self
             .records
             .values()
             .filter_map(|record| match record {

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use oplati::core::event::{Facts, Restored, Write};
-use oplati::core::record::{EntryRecord, Record};
+use oplati::core::event::{JournalContext, Restored, Write};
+use oplati::core::record::{Record, ReversalRecord};
 use oplati::engine::Storage;
 use oplati::journal::{Journal, JournalError};
-use oplati::model::operation::Wish;
+use oplati::model::operation::OperationRequest;
 
 use crate::plan::DiskFault;
 use crate::store::Store;
@@ -200,11 +200,11 @@ impl Storage for Disk<'_> {
         self.journal.find(id)
     }
 
-    fn facts(&self, wish: &Wish, shift: &str) -> Result<Facts, JournalError> {
+    fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError> {
         self.journal.facts(wish, shift)
     }
 
-    fn entry(&self, id: &str) -> Result<Option<(EntryRecord, Option<Record>)>, JournalError> {
+    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {
         self.journal.entry(id)
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
+use oplati::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest};
 use oplati::model::operation::{ErrorCode, Kind, Operation, State, Undo};
 
 /// A kind of operation, and an end that it reached.
@@ -131,7 +131,7 @@ impl Ends {
             self.count(new, end);
         }
         if let (Some(Record::Entry(old)), Record::Entry(entry)) = (old, new)
-            && entry.request == EntryRequest::Own
+            && entry.request == ReversalRequest::Own
             && old.operation.state == State::Done
             && entry.is_live()
         {
@@ -186,7 +186,7 @@ impl Ends {
 
 fn kind_of(record: &Record) -> &'static str {
     match (record, record.operation().kind) {
-        (Record::Entry(entry), _) if entry.request == EntryRequest::Own => "own undoing",
+        (Record::Entry(entry), _) if entry.request == ReversalRequest::Own => "own undoing",
         (_, Kind::Sale) => "sale",
         (_, Kind::Card) => "card",
         (_, Kind::Refund) => "refund",
@@ -208,7 +208,7 @@ fn end_of(record: &Record) -> Option<&'static str> {
             by_repeating.then_some("repeated by a person")
         }
         Record::Entry(entry) if entry.set_aside => Some("set aside"),
-        Record::Entry(entry) if entry.request == EntryRequest::Own => end_of_own(entry),
+        Record::Entry(entry) if entry.request == ReversalRequest::Own => end_of_own(entry),
         Record::Entry(entry) if entry.is_refund() => end_of_refund(entry),
         Record::Entry(entry) => end_of_cancellation(&entry.operation),
     }
@@ -272,14 +272,14 @@ fn end_of_sale(sale: &Operation) -> Option<&'static str> {
     })
 }
 
-fn end_of_refund(entry: &EntryRecord) -> Option<&'static str> {
+fn end_of_refund(entry: &ReversalRecord) -> Option<&'static str> {
     let refund = &entry.operation;
     Some(match (refund.state, refund.undo) {
         (State::Done, None) => "done",
         (State::Done, Some(Undo::Done)) => "done, then cancelled",
         (State::Done, Some(Undo::SetAside)) => "done, its cancellation is set aside",
         (State::Cancelled, _) => "cancelled",
-        (State::Failed, _) if matches!(entry.reversal, Reversal::Known(_)) => {
+        (State::Failed, _) if matches!(entry.reversal, ReversalProgress::Known(_)) => {
             "failed, and given after all"
         }
         (State::Failed, _) => failed(refund),
@@ -296,8 +296,8 @@ fn end_of_cancellation(cancellation: &Operation) -> Option<&'static str> {
     })
 }
 
-fn end_of_own(entry: &EntryRecord) -> Option<&'static str> {
-    let is_reversed = matches!(entry.reversal, Reversal::Known(_));
+fn end_of_own(entry: &ReversalRecord) -> Option<&'static str> {
+    let is_reversed = matches!(entry.reversal, ReversalProgress::Known(_));
     Some(match entry.operation.state {
         State::Done if is_reversed && entry.operation.of.is_none() => {
             "done: a second payment reversed"

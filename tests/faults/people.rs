@@ -9,8 +9,8 @@ use oplati::core::event::Event;
 use oplati::core::record::Record;
 use oplati::model::money::Kopecks;
 use oplati::model::operation::{
-    CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, Receipt, RefundRequest,
-    SaleRequest, State, Wish,
+    CancellationRequest, CardRequest, Item, ItemKind, Kind, Operation, OperationRequest, Receipt,
+    RefundRequest, SaleRequest, State,
 };
 
 use crate::plan::Deed;
@@ -238,7 +238,7 @@ impl World<'_> {
             receipt: self.receipt(amount, &id),
             mode: None,
         };
-        self.wish(id.clone(), Wish::Sale(request))?;
+        self.wish(id.clone(), OperationRequest::Sale(request))?;
         Ok(id)
     }
 
@@ -248,7 +248,7 @@ impl World<'_> {
             valutcode: 1,
             card_number_type: 5,
         };
-        self.wish(id.clone(), Wish::Card(request))?;
+        self.wish(id.clone(), OperationRequest::Card(request))?;
         Ok(id)
     }
 
@@ -260,7 +260,7 @@ impl World<'_> {
             amount: Kopecks(amount),
             receipt: self.receipt(amount, &id),
         };
-        self.wish(id.clone(), Wish::Refund(request))?;
+        self.wish(id.clone(), OperationRequest::Refund(request))?;
         Ok(id)
     }
 
@@ -269,7 +269,7 @@ impl World<'_> {
         let operation = operation.to_owned();
         self.wish(
             id.clone(),
-            Wish::Cancellation(CancellationRequest {
+            OperationRequest::Cancellation(CancellationRequest {
                 operation,
                 annul,
                 shift: None,
@@ -314,11 +314,11 @@ impl World<'_> {
             amount: Kopecks(amount),
             receipt: self.receipt(amount, &id),
         };
-        self.wish(id.clone(), Wish::Refund(request))?;
+        self.wish(id.clone(), OperationRequest::Refund(request))?;
         Ok(id)
     }
 
-    pub fn wish(&mut self, id: String, wish: Wish) -> Check {
+    pub fn wish(&mut self, id: String, wish: OperationRequest) -> Check {
         self.ticket += 1;
         if self.acked.contains(&id) {
             self.counts.note("cashier repeats");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use oplati::core::call::{Answer, Call, Failure, PaymentStatus};
-use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
+use oplati::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest};
 use oplati::model::operation::{ErrorCode, Kind, Operation, State, Undo};
 
 use crate::world::{Check, World};
@@ -31,8 +31,8 @@ impl World<'_> {
             && old.operation().state.is_final()
             && old.operation().state != operation.state
             && !matches!(old, Record::Entry(entry)
-                if entry.request == EntryRequest::Own
-                    && !matches!(entry.reversal, Reversal::Known(_)))
+                if entry.request == ReversalRequest::Own
+                    && !matches!(entry.reversal, ReversalProgress::Known(_)))
         {
             return Err(format!(
                 "{} was {:?} and is {:?}",
@@ -88,11 +88,11 @@ impl World<'_> {
     }
 
     /// A person is not troubled with a reversal that was carried out, when the report shows that it was.
-    fn check_set_aside(&self, entry: &EntryRecord) -> Check {
+    fn check_set_aside(&self, entry: &ReversalRecord) -> Check {
         let id = &entry.operation.id;
         let was = self.records.get(id);
         let was = was.is_some_and(|old| matches!(old, Record::Entry(old) if old.set_aside));
-        if was || !entry.set_aside || entry.reversal != Reversal::NotSent {
+        if was || !entry.set_aside || entry.reversal != ReversalProgress::NotSent {
             return Ok(());
         }
         // Of what the disk has forgotten nobody knows that it left.
@@ -267,7 +267,7 @@ impl World<'_> {
                         if entry.operation.order_number == *order_number
                             // What repeats it has its number, too.
                             && entry.is_live()
-                            && entry.reversal == Reversal::Sent =>
+                            && entry.reversal == ReversalProgress::Sent =>
                     {
                         Some(entry)
                     }
@@ -299,7 +299,7 @@ impl World<'_> {
     }
 
     /// The reversals of an operation together never exceed its sum.
-    fn check_sum(&self, entry: &EntryRecord) -> Check {
+    fn check_sum(&self, entry: &ReversalRecord) -> Check {
         let target = entry.operation.of.as_ref();
         let whole = match (target, entry.target.payment_id) {
             (Some(of), _) => self
@@ -318,13 +318,14 @@ impl World<'_> {
         let Some(whole) = whole else {
             return Err(format!("{} reverses nothing", entry.operation.id));
         };
-        let counts = |other: &&EntryRecord| {
-            let denied = other.set_aside && other.reversal == Reversal::NotSent;
+        let counts = |other: &&ReversalRecord| {
+            let denied = other.set_aside && other.reversal == ReversalProgress::NotSent;
             let undone = other.operation.undo == Some(Undo::Done) && other.is_refund();
             // A refund that was told failed may have reached the buyer, or is known to have.
             let may_be_given = other.is_refund()
                 && (other.left_held_until.is_some()
-                    || matches!(other.reversal, Reversal::Known(_)) && other.settled.is_none());
+                    || matches!(other.reversal, ReversalProgress::Known(_))
+                        && other.settled.is_none());
             let ended = matches!(other.operation.state, State::Failed | State::Cancelled);
             let over = ended && !may_be_given;
             let same = other.operation.of == entry.operation.of

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oplati::core::call::PaymentStatus;
 use oplati::core::event::Event;
-use oplati::core::record::{EntryRequest, Record};
+use oplati::core::record::{Record, ReversalRequest};
 use oplati::model::operation::{Kind, State, Undo};
 
 use crate::plan::{Endpoint, Fate};
@@ -384,7 +384,7 @@ impl World<'_> {
     fn own_undoing(&self, sale: &str) -> Option<String> {
         self.records.values().find_map(|record| match record {
             Record::Entry(entry)
-                if entry.request == EntryRequest::Own
+                if entry.request == ReversalRequest::Own
                     && entry.operation.of.as_deref() == Some(sale) =>
             {
                 Some(entry.operation.id.clone())

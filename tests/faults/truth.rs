@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use oplati::core::call::{PaymentInfo, PaymentStatus};
-use oplati::core::record::{EntryRecord, EntryRequest, Record, Reversal};
+use oplati::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest};
 use oplati::engine::Storage as _;
 use oplati::model::operation::{Kind, Operation, Outcome, State, Undo};
 use oplati::report::{Difference, What};
@@ -126,7 +126,7 @@ impl World<'_> {
 
     /// Whether the sale of a refund that was to be cancelled has been undone since: the buyer has all that he
     /// paid, and what was refunded stays with him.
-    fn is_sale_undone(&self, entry: &EntryRecord) -> bool {
+    fn is_sale_undone(&self, entry: &ReversalRecord) -> bool {
         let refund = entry
             .operation
             .of
@@ -137,7 +137,7 @@ impl World<'_> {
         matches!(undo, Some(Undo::Pending | Undo::Done))
     }
 
-    fn would_be_carried_out(&self, entry: &EntryRecord) -> bool {
+    fn would_be_carried_out(&self, entry: &ReversalRecord) -> bool {
         let Some(target) = entry
             .target
             .payment_id
@@ -236,7 +236,7 @@ impl World<'_> {
 
     /// Whether a reversal of it is under way for ever: only then it may be open in peace.
     fn is_open(&self, sale: &str) -> bool {
-        let is_of = |entry: &EntryRecord, id: &str| entry.operation.of.as_deref() == Some(id);
+        let is_of = |entry: &ReversalRecord, id: &str| entry.operation.of.as_deref() == Some(id);
         let live = self.live_entries(|entry| {
             let of = entry
                 .operation
@@ -297,7 +297,7 @@ impl World<'_> {
             Record::Entry(entry) if !entry.is_refund() => Some(entry.as_ref()),
             Record::Entry(_) | Record::Sale(_) => None,
         });
-        let is_left = |entry: &&EntryRecord| {
+        let is_left = |entry: &&ReversalRecord| {
             self.settled_as.get(&entry.operation.id) == Some(&Outcome::NotCarriedOut)
         };
         let (mut own, mut second) = (0, BTreeMap::new());
@@ -447,13 +447,16 @@ impl World<'_> {
         absent
             .map(
                 |entry| match (entry.operation.kind, entry.operation.state, entry.reversal) {
-                    (Kind::Refund, State::Failed, Reversal::Sent | Reversal::NotSent)
-                        if entry.left_held_until.is_none()
-                            && self.outcome_of(entry) == Outcome::CarriedOut =>
+                    (
+                        Kind::Refund,
+                        State::Failed,
+                        ReversalProgress::Sent | ReversalProgress::NotSent,
+                    ) if entry.left_held_until.is_none()
+                        && self.outcome_of(entry) == Outcome::CarriedOut =>
                     {
                         -entry.operation.amount.0
                     }
-                    (_, State::Done, Reversal::NotSent)
+                    (_, State::Done, ReversalProgress::NotSent)
                         if entry.target.payment_id.is_none()
                             || self.service.quirks.changes_its_mind && is_undone =>
                     {
@@ -639,8 +642,8 @@ impl World<'_> {
 }
 
 /// The till was told that the reversal failed, and later that it was made all the same.
-fn came_late(entry: &EntryRecord) -> bool {
-    entry.request != EntryRequest::Own
+fn came_late(entry: &ReversalRecord) -> bool {
+    entry.request != ReversalRequest::Own
         && entry.operation.state == State::Failed
-        && matches!(entry.reversal, Reversal::Known(_))
+        && matches!(entry.reversal, ReversalProgress::Known(_))
 }

@@ -15,7 +15,7 @@ use oplati::core::event::{RequestId, Settings};
 use oplati::core::record::{Account, Record};
 use oplati::engine::{self, Engine};
 use oplati::journal::Journal;
-use oplati::model::operation::{Outcome, Wish};
+use oplati::model::operation::{OperationRequest, Outcome};
 
 use crate::disk::{Disk, Hand};
 use crate::ends::Ends;
@@ -162,7 +162,7 @@ pub struct World<'a> {
     pub(crate) shift_text: Option<String>,
     /// Tickets of those who have hung up.
     pub(crate) gone: BTreeSet<u64>,
-    pub(crate) wishes: Vec<(String, Wish)>,
+    pub(crate) wishes: Vec<(String, OperationRequest)>,
     pub(crate) crash_before_effect: Option<u64>,
     /// Every write, request and answer is printed.
     pub traces: bool,

@@ -15,7 +15,7 @@ use oplati::devices::scanner::text;
 use oplati::model::line::Layout;
 use oplati::model::money::Kopecks;
 use oplati::model::operation::{
-    CancellationRequest, CardRequest, RefundRequest, SaleRequest, Wish,
+    CancellationRequest, CardRequest, OperationRequest, RefundRequest, SaleRequest,
 };
 use oplati::report::{Facts, Reconciliation, Template, Totals};
 use oplati::service::{HttpAnswer, classify};
@@ -235,14 +235,16 @@ pub fn bodies(data: &[u8]) {
         return;
     };
     let wish = match choice & 3 {
-        0 => serde_json::from_slice::<SaleRequest>(body).map(Wish::Sale),
-        1 => serde_json::from_slice::<RefundRequest>(body).map(Wish::Refund),
-        2 => serde_json::from_slice::<CancellationRequest>(body).map(Wish::Cancellation),
-        _ => serde_json::from_slice::<CardRequest>(body).map(Wish::Card),
+        0 => serde_json::from_slice::<SaleRequest>(body).map(OperationRequest::Sale),
+        1 => serde_json::from_slice::<RefundRequest>(body).map(OperationRequest::Refund),
+        2 => {
+            serde_json::from_slice::<CancellationRequest>(body).map(OperationRequest::Cancellation)
+        }
+        _ => serde_json::from_slice::<CardRequest>(body).map(OperationRequest::Card),
     };
     let Ok(wish) = wish else { return };
     if validate::wish(&wish, Some(7)).is_ok()
-        && let Wish::Sale(sale) = &wish
+        && let OperationRequest::Sale(sale) = &wish
     {
         let sum: i64 = sale.receipt.items.iter().map(|item| item.cost.0).sum();
         assert_eq!(sum, sale.amount.0);

@@ -11,7 +11,7 @@ impl Core {
         answer: &Answer,
         turn: &mut Turn,
     ) {
-        let waits = |entry: &LiveEntry| entry.stage.request() == Some(request);
+        let waits = |entry: &ActiveReversal| entry.stage.request() == Some(request);
         let Some(index) = self.entries.iter().position(waits) else {
             return;
         };
@@ -69,7 +69,12 @@ impl Core {
 
     /// The service does not show a payment or a reversal by its number, which no page promises of reversals:
     /// the report decides.
-    fn ask_report_instead(&mut self, entry: &mut LiveEntry, failure: &Failure, turn: &mut Turn) {
+    fn ask_report_instead(
+        &mut self,
+        entry: &mut ActiveReversal,
+        failure: &Failure,
+        turn: &mut Turn,
+    ) {
         entry.asks_report = true;
         entry.record.last_error = Some(words::support_text(failure.detail()));
         let is_target = matches!(entry.stage, Stage::Looking { .. });
@@ -88,7 +93,7 @@ impl Core {
 
     fn target_looked_up(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         asked_at: Duration,
         found: &[PaymentInfo],
         turn: &mut Turn,
@@ -137,7 +142,7 @@ impl Core {
     }
 
     /// What the target's own status means for its undoing.
-    fn judge(&mut self, entry: &mut LiveEntry, status: PaymentStatus, turn: &mut Turn) {
+    fn judge(&mut self, entry: &mut ActiveReversal, status: PaymentStatus, turn: &mut Turn) {
         entry.wants_connection = false;
         if status.took_nothing() {
             // No final status stays ("What nothing may assume"): the number is watched as an absent one is.
@@ -152,7 +157,7 @@ impl Core {
         }
         entry.saw_paid = paid;
         match entry.record.reversal {
-            Reversal::NotSent if entry.record.denied_while_pending && !paid => {
+            ReversalProgress::NotSent if entry.record.denied_while_pending && !paid => {
                 let fact = crate::core::ending::status_fact(status);
                 if entry.gets_nowhere(turn.now) {
                     entry.record.last_error = Some(fact);
@@ -162,19 +167,19 @@ impl Core {
                 entry.later(MOST_PENDING_PAUSE, None, turn.now);
                 turn.write_entry(&mut entry.record, "the payment is still pending");
             }
-            Reversal::NotSent if paid && self.is_waited_for_unsent(entry) => {
+            ReversalProgress::NotSent if paid && self.is_waited_for_unsent(entry) => {
                 self.paid_before_reversal(entry, turn);
             }
-            Reversal::NotSent => self.reverse(entry, paid, turn),
-            Reversal::Sent => self.look_up_reversal(entry, turn),
-            Reversal::Known(payment_id) => self.look_at_reversal(entry, payment_id, turn),
+            ReversalProgress::NotSent => self.reverse(entry, paid, turn),
+            ReversalProgress::Sent => self.look_up_reversal(entry, turn),
+            ReversalProgress::Known(payment_id) => self.look_at_reversal(entry, payment_id, turn),
         }
     }
 
     /// The answer to the reversal itself. It is believed only after a look.
     fn reversed(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         knew_paid: bool,
         answer: &Answer,
         turn: &mut Turn,
@@ -210,20 +215,20 @@ impl Core {
             }
             Err(failure @ Failure::NotSent { .. }) => {
                 if !entry.record.resent {
-                    entry.record.reversal = Reversal::NotSent;
+                    entry.record.reversal = ReversalProgress::NotSent;
                 }
                 return self.try_failed(entry, failure, turn);
             }
         }
         match (entry.record.reversal, entry.record.target.payment_id) {
-            (Reversal::Known(reversal), _) => self.look_at_reversal(entry, reversal, turn),
+            (ReversalProgress::Known(reversal), _) => self.look_at_reversal(entry, reversal, turn),
             (_, Some(payment_id)) => self.look(entry, payment_id, turn),
             (_, None) => entry.later(MOST_BACKOFF, None, turn.now),
         }
     }
 
     /// The service refused the reversal, and the report knows of none that was carried out.
-    fn denied(&mut self, entry: &mut LiveEntry, knew_paid: bool, turn: &mut Turn) {
+    fn denied(&mut self, entry: &mut ActiveReversal, knew_paid: bool, turn: &mut Turn) {
         self.renumber(entry);
         if knew_paid {
             self.set_aside(entry, "the reversal was refused", turn);
@@ -242,7 +247,7 @@ impl Core {
     }
 
     /// A refusal that people were told of is asked for again: it proved only that one copy had no effect.
-    fn watch_set_aside(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    fn watch_set_aside(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
         entry.plan_recheck(turn.now);
         turn.write_entry(
@@ -253,7 +258,7 @@ impl Core {
 
     /// Whether the held answer to the payment that an entry undoes is still awaited: what the report
     /// does not hold may come to be there.
-    fn is_payment_under_way(&self, entry: &LiveEntry) -> bool {
+    fn is_payment_under_way(&self, entry: &ActiveReversal) -> bool {
         self.late
             .values()
             .any(|sale| entry.reverses(&sale.operation.id))
@@ -267,8 +272,8 @@ impl Core {
         info: Option<&PaymentInfo>,
         turn: &mut Turn,
     ) -> bool {
-        let looks = |entry: &&mut LiveEntry| {
-            entry.undoes(sale) && entry.record.request == EntryRequest::Own
+        let looks = |entry: &&mut ActiveReversal| {
+            entry.undoes(sale) && entry.record.request == ReversalRequest::Own
         };
         let Some(entry) = self.entries.iter_mut().find(looks) else {
             return false;
@@ -294,7 +299,7 @@ impl Core {
     }
 
     /// The answer to a refund's reversal.
-    fn refunded(&mut self, entry: &mut LiveEntry, answer: &Answer, turn: &mut Turn) {
+    fn refunded(&mut self, entry: &mut ActiveReversal, answer: &Answer, turn: &mut Turn) {
         entry.reversal_lost_at = turn.now.mono;
         match answer {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
@@ -329,7 +334,7 @@ impl Core {
                 self.look_up_reversal(entry, turn);
             }
             Err(Failure::NotSent { detail }) => {
-                entry.record.reversal = Reversal::NotSent;
+                entry.record.reversal = ReversalProgress::NotSent;
                 let error = words::refund_not_sent(detail);
                 self.fail_entry(entry, error, "the refund was not carried out", turn);
             }
@@ -339,7 +344,7 @@ impl Core {
     /// `gap`: why what was not found is not absent.
     fn reversal_looked_up(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         asked_at: Duration,
         found: &[PaymentInfo],
         gap: Option<&String>,
@@ -368,7 +373,7 @@ impl Core {
             return self.believe_refusal(entry, &refusal, turn);
         }
         let conclusive_from = entry.reversal_lost_at + self.settings.settle;
-        if let Reversal::Known(_) = entry.record.reversal {
+        if let ReversalProgress::Known(_) = entry.record.reversal {
             entry.asks_report = false;
             let detail = "the reversal can neither be asked for nor found in the report";
             return self.answered_error(entry, detail, turn);
@@ -378,7 +383,7 @@ impl Core {
             entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
             return turn.write_entry(&mut entry.record, "the reversal was not found yet");
         }
-        if entry.record.reversal == Reversal::NotSent {
+        if entry.record.reversal == ReversalProgress::NotSent {
             // It never left, so it may leave now.
             return self.reverse(entry, true, turn);
         }
@@ -397,13 +402,13 @@ impl Core {
 
     /// The report does not hold what the service refused: people are told at once, and the number is
     /// asked for again.
-    fn believe_refusal(&mut self, entry: &mut LiveEntry, refusal: &Refusal, turn: &mut Turn) {
+    fn believe_refusal(&mut self, entry: &mut ActiveReversal, refusal: &Refusal, turn: &mut Turn) {
         if !entry.record.is_refund() {
             if matches!(refusal.failure, Failure::Token { .. }) {
                 // "Token errors refuse a new request, never a queued one": it leaves again with a token that is
                 // taken.
                 if !entry.record.resent {
-                    entry.record.reversal = Reversal::NotSent;
+                    entry.record.reversal = ReversalProgress::NotSent;
                 }
                 if self.may_still_refuse(entry) {
                     return self.refuse_for_token(entry, &refusal.failure, turn);
@@ -422,14 +427,14 @@ impl Core {
 
     /// A cancellation that was sent and refused for the token is told as not made; a copy of it may have been
     /// carried out, so its number is watched as that of any refusal.
-    fn refuse_for_token(&mut self, entry: &mut LiveEntry, failure: &Failure, turn: &mut Turn) {
+    fn refuse_for_token(&mut self, entry: &mut ActiveReversal, failure: &Failure, turn: &mut Turn) {
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
         let error = words::of_failure(failure);
         self.fail_entry(entry, error, "refused for the token", turn);
         entry.plan_recheck(turn.now);
     }
 
-    fn judge_reversal(&mut self, entry: &mut LiveEntry, info: &PaymentInfo, turn: &mut Turn) {
+    fn judge_reversal(&mut self, entry: &mut ActiveReversal, info: &PaymentInfo, turn: &mut Turn) {
         if !entry.is_reversal(info) {
             let detail = "the answer belongs to another reversal";
             return self.answered_error(entry, detail, turn);
@@ -453,7 +458,7 @@ impl Core {
             | PaymentStatus::TechnicalCancelling
                 if entry.record.is_refund() =>
             {
-                entry.record.reversal = Reversal::NotSent;
+                entry.record.reversal = ReversalProgress::NotSent;
                 let error = words::refund_denied(info.status, &fact);
                 self.fail_entry(entry, error, &fact, turn);
             }
@@ -484,7 +489,7 @@ impl Core {
 
     /// The reversal is not final. One that never will be must not close the shop: after the patience that
     /// errors have, a person looks, and the till sells on.
-    fn still_pending(&mut self, entry: &mut LiveEntry, fact: &str, turn: &mut Turn) {
+    fn still_pending(&mut self, entry: &mut ActiveReversal, fact: &str, turn: &mut Turn) {
         if entry.is_pending_for_long(turn.now) {
             entry.record.last_error = Some(fact.to_owned());
             return self.set_aside(entry, "the reversal stays pending", turn);
@@ -499,10 +504,10 @@ impl Core {
     }
 
     /// The present number was denied: the next reversal gets another.
-    fn renumber(&mut self, entry: &mut LiveEntry) {
+    fn renumber(&mut self, entry: &mut ActiveReversal) {
         entry.pending_since = None;
         let record = &mut entry.record;
-        record.reversal = Reversal::NotSent;
+        record.reversal = ReversalProgress::NotSent;
         record.resent = false;
         record.operation.payment_id = None;
         let old = std::mem::take(&mut record.operation.order_number);
@@ -513,7 +518,7 @@ impl Core {
         record.operation.order_number = self.order_number();
     }
 
-    fn try_failed(&mut self, entry: &mut LiveEntry, failure: &Failure, turn: &mut Turn) {
+    fn try_failed(&mut self, entry: &mut ActiveReversal, failure: &Failure, turn: &mut Turn) {
         if matches!(failure, Failure::Token { .. }) && self.may_still_refuse(entry) {
             let error = words::of_failure(failure);
             return self.fail_entry(entry, error, "refused for the token", turn);
@@ -543,7 +548,7 @@ impl Core {
 
     /// Whether the line is well, though no answer has come for long. It may have come back this very moment,
     /// so one more try decides.
-    fn probed(&mut self, entry: &mut LiveEntry, answer: &Answer, turn: &mut Turn) {
+    fn probed(&mut self, entry: &mut ActiveReversal, answer: &Answer, turn: &mut Turn) {
         let is_well = answer.as_ref().err().is_none_or(Failure::was_answered);
         entry.line_is_well = is_well;
         entry.wants_connection = !is_well;
@@ -555,7 +560,7 @@ impl Core {
     }
 
     /// The service answered, but not with what was asked for.
-    fn answered_error(&mut self, entry: &mut LiveEntry, detail: &str, turn: &mut Turn) {
+    fn answered_error(&mut self, entry: &mut ActiveReversal, detail: &str, turn: &mut Turn) {
         self.count_try(entry, detail, turn);
         if entry.gets_nowhere(turn.now) {
             return self.set_aside(entry, "too many answered errors", turn);
@@ -565,7 +570,7 @@ impl Core {
         turn.write_entry(&mut entry.record, "the service answered with an error");
     }
 
-    fn count_try(&mut self, entry: &mut LiveEntry, detail: &str, turn: &mut Turn) {
+    fn count_try(&mut self, entry: &mut ActiveReversal, detail: &str, turn: &mut Turn) {
         let record = &mut entry.record;
         record.tries = record.tries.saturating_add(1);
         record.last_error = Some(words::support_text(detail));
@@ -576,7 +581,7 @@ impl Core {
     }
 
     /// A cancellation nobody stands and waits for any more; a refund stays in doubt.
-    fn put_off(&mut self, entry: &mut LiveEntry, now: Now) {
+    fn put_off(&mut self, entry: &mut ActiveReversal, now: Now) {
         self.end_show(entry, now);
         entry.record.queued_once = true;
         if entry.record.is_refund() {
@@ -591,14 +596,14 @@ impl Core {
 
 /// Whether the service speaks of the very payment that an entry reverses. Of another till's payment
 /// only its number is sure.
-fn is_target_of(info: &PaymentInfo, entry: &LiveEntry) -> bool {
+fn is_target_of(info: &PaymentInfo, entry: &ActiveReversal) -> bool {
     let target = &entry.record.target;
     let is_ours = entry.record.operation.of.is_some();
     target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))
 }
 
 /// The request may have taken effect. Where it never does, that must come to an end.
-fn note_loss(entry: &mut LiveEntry, failure: &Failure, now: Now) {
+fn note_loss(entry: &mut ActiveReversal, failure: &Failure, now: Now) {
     if !failure.was_answered() {
         entry.answered_from = None;
     }
@@ -620,13 +625,13 @@ fn cannot_be_asked_for(failure: &Failure) -> bool {
 /// So many denied numbers of one entry are looked up again.
 const MOST_EARLIER: usize = 16;
 
-fn know_reversal(entry: &mut LiveEntry, info: &PaymentInfo) {
+fn know_reversal(entry: &mut ActiveReversal, info: &PaymentInfo) {
     entry.is_last_try &= !entry.has_sent_anew;
-    entry.record.reversal = Reversal::Known(info.payment_id);
+    entry.record.reversal = ReversalProgress::Known(info.payment_id);
     entry.record.operation.payment_id = Some(info.payment_id);
 }
 
-fn plan_rechecks(record: &mut EntryRecord, now: Now) {
+fn plan_rechecks(record: &mut ReversalRecord, now: Now) {
     record.rechecks = RECHECKS
         .iter()
         .filter_map(|wait| now.wall.checked_add(*wait).ok())

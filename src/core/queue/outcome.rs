@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::core::ending::deciding;
-use crate::core::record::Ending;
-use crate::core::sale::LiveSale;
+use crate::core::record::StopReason;
+use crate::core::sale::ActiveSale;
 use crate::core::targets::give_back_unless_undone;
 use crate::model::money::Kopecks;
 
 /// One question less. The next one keeps its planned distance, though a clock that was set on would have
 /// it now: what took effect late must have time to be seen.
-fn put_off(record: &mut EntryRecord, now: Now) {
+fn put_off(record: &mut ReversalRecord, now: Now) {
     let distance = match record.rechecks.as_slice() {
         [first, next, ..] => next.duration_since(*first),
         [] | [_] => SignedDuration::ZERO,
@@ -25,7 +25,7 @@ impl Core {
     /// The undoing is over.
     pub(super) fn conclude(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         message: &str,
         what: &str,
         turn: &mut Turn,
@@ -36,7 +36,7 @@ impl Core {
         entry.record.next_try = None;
         entry.record.last_error = None;
         // One that had been set aside is so no more.
-        let is_own = entry.record.request == EntryRequest::Own;
+        let is_own = entry.record.request == ReversalRequest::Own;
         entry.record.operation.undo = is_own.then_some(Undo::Done);
         entry.record.operation.error = None;
         entry.set(State::Done, message, turn.now);
@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// The service refuses for good: a person must look.
-    pub(super) fn set_aside(&mut self, entry: &mut LiveEntry, what: &str, turn: &mut Turn) {
+    pub(super) fn set_aside(&mut self, entry: &mut ActiveReversal, what: &str, turn: &mut Turn) {
         self.show_for(entry, Scene::NotCompleted, turn);
         self.end_show(entry, turn.now);
         entry.stage = Stage::Waiting;
@@ -75,8 +75,8 @@ impl Core {
         let detail = entry.record.last_error.clone();
         let message = match entry.record.reversal {
             _ if entry.record.is_refund() => words::REFUND_SET_ASIDE,
-            Reversal::Known(_) => words::NOT_FINISHED,
-            Reversal::NotSent | Reversal::Sent => words::SET_ASIDE,
+            ReversalProgress::Known(_) => words::NOT_FINISHED,
+            ReversalProgress::NotSent | ReversalProgress::Sent => words::SET_ASIDE,
         };
         let error = words::set_aside(message, detail.as_deref().unwrap_or(what));
         entry.record.operation.error = Some(error);
@@ -95,7 +95,7 @@ impl Core {
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
-        let denied = entry.record.reversal == Reversal::NotSent;
+        let denied = entry.record.reversal == ReversalProgress::NotSent;
         self.change_target(of.as_deref(), "its undoing was set aside", turn, |target| {
             target.undo = Some(Undo::SetAside);
             if denied {
@@ -107,7 +107,7 @@ impl Core {
     /// What the till asked for was not carried out, and nothing of it is in doubt.
     pub(super) fn fail_entry(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         error: OperationError,
         what: &str,
         turn: &mut Turn,
@@ -131,7 +131,7 @@ impl Core {
     /// Its target is as if it had never been asked for.
     fn drop_entry(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         state: State,
         message: &str,
         what: &str,
@@ -161,7 +161,7 @@ impl Core {
     /// The refund is carried out.
     pub(super) fn complete_refund(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         info: &PaymentInfo,
         turn: &mut Turn,
     ) {
@@ -187,7 +187,12 @@ impl Core {
         turn.write_entry(&mut entry.record, "refunded");
     }
 
-    pub(super) fn doubt_refund(&mut self, entry: &mut LiveEntry, detail: &str, turn: &mut Turn) {
+    pub(super) fn doubt_refund(
+        &mut self,
+        entry: &mut ActiveReversal,
+        detail: &str,
+        turn: &mut Turn,
+    ) {
         entry.record.last_error = Some(words::support_text(detail));
         entry.doubt(turn.now);
         turn.write_entry(&mut entry.record, "the answer to the refund was lost");
@@ -199,7 +204,7 @@ impl Core {
         id: &str,
         turn: &mut Turn,
     ) -> Option<crate::model::operation::Operation> {
-        let unsent = |entry: &LiveEntry| {
+        let unsent = |entry: &ActiveReversal| {
             entry.record.operation.id == id
                 && entry.record.operation.state == State::New
                 && !entry.record.sent_once
@@ -214,23 +219,23 @@ impl Core {
     }
 
     /// A result that was shown goes after a while.
-    pub(super) fn end_show(&mut self, entry: &LiveEntry, now: Now) {
+    pub(super) fn end_show(&mut self, entry: &ActiveReversal, now: Now) {
         if entry.record.is_attended() && self.sale.is_none() {
             self.idle_at = Some(now.mono + crate::core::RESULT_SHOWN);
         }
     }
 
     /// A cancellation that the cashier waits for, of which nothing was sent: it can be refused.
-    pub(super) fn may_still_refuse(&self, entry: &LiveEntry) -> bool {
+    pub(super) fn may_still_refuse(&self, entry: &ActiveReversal) -> bool {
         entry.record.is_attended()
             && !entry.may_have_left
-            && entry.record.reversal == Reversal::NotSent
+            && entry.record.reversal == ReversalProgress::NotSent
             && entry.record.earlier.is_empty()
     }
 
     /// Whether a sale waits for this undoing, and no reversal has left that could have been carried
     /// out.
-    pub(super) fn is_waited_for_unsent(&self, entry: &LiveEntry) -> bool {
+    pub(super) fn is_waited_for_unsent(&self, entry: &ActiveReversal) -> bool {
         !entry.record.denied_while_pending
             // No disk is believed: it may have lost that a reversal left before the restart.
             && !entry.may_have_left
@@ -239,15 +244,15 @@ impl Core {
     }
 
     /// Whether a sale waits for this undoing.
-    pub(super) fn is_waited_for(&self, entry: &LiveEntry) -> bool {
-        let waits = |sale: &LiveSale| {
+    pub(super) fn is_waited_for(&self, entry: &ActiveReversal) -> bool {
+        let waits = |sale: &ActiveSale| {
             matches!(sale.phase, Phase::Undoing { .. }) && entry.reverses(&sale.record.operation.id)
         };
         self.sale.as_ref().is_some_and(waits)
     }
 
     /// The buyer was quicker than our reversal: the sale is paid, and the till may cancel it.
-    pub(super) fn paid_before_reversal(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    pub(super) fn paid_before_reversal(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let Some((sale, _)) = self.take_attached(entry) else {
             return;
         };
@@ -263,8 +268,8 @@ impl Core {
     }
 
     /// The sale that waits for this undoing, if it still does.
-    fn take_attached(&mut self, entry: &LiveEntry) -> Option<(LiveSale, Ending)> {
-        let waits = |sale: &LiveSale| match sale.phase {
+    fn take_attached(&mut self, entry: &ActiveReversal) -> Option<(ActiveSale, StopReason)> {
+        let waits = |sale: &ActiveSale| match sale.phase {
             Phase::Undoing { ending, .. } if entry.reverses(&sale.record.operation.id) => {
                 Some(ending)
             }
@@ -282,7 +287,12 @@ impl Core {
     }
 
     /// An order number that was absent is asked for once more: absence was an assumption.
-    pub(super) fn rechecked(&mut self, entry: &mut LiveEntry, answer: &Answer, turn: &mut Turn) {
+    pub(super) fn rechecked(
+        &mut self,
+        entry: &mut ActiveReversal,
+        answer: &Answer,
+        turn: &mut Turn,
+    ) {
         entry.stage = Stage::Waiting;
         let (found, gap) = match answer {
             Ok(Reply::Found(found)) => (found, None),
@@ -340,7 +350,12 @@ impl Core {
     /// A watched number is not there, or took nothing. `gap`: why that proves nothing. What a refund holds
     /// is given back by a whole report, or by the last question there is; a number whose absence was never
     /// proved is a person's to look for.
-    fn not_found_again(&mut self, entry: &mut LiveEntry, gap: Option<&String>, turn: &mut Turn) {
+    fn not_found_again(
+        &mut self,
+        entry: &mut ActiveReversal,
+        gap: Option<&String>,
+        turn: &mut Turn,
+    ) {
         put_off(&mut entry.record, turn.now);
         let is_last = entry.record.rechecks.is_empty();
         let held_until = entry.record.left_held_until;
@@ -355,7 +370,7 @@ impl Core {
     }
 
     /// A refund that was told failed was not made: its sale has back what was held of it.
-    fn release_left(&mut self, entry: &mut LiveEntry, turn: &mut Turn) {
+    fn release_left(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         if entry.record.left_held_until.take().is_none() {
             return;
         }
@@ -373,7 +388,7 @@ impl Core {
     /// another copy of the request.
     fn set_aside_rechecked(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         found: &[PaymentInfo],
         turn: &mut Turn,
     ) {
@@ -388,7 +403,7 @@ impl Core {
         entry.record.rechecks.clear();
         entry.record.set_aside = false;
         entry.record.operation.error = None;
-        entry.record.reversal = Reversal::Known(info.payment_id);
+        entry.record.reversal = ReversalProgress::Known(info.payment_id);
         entry.record.operation.payment_id = Some(info.payment_id);
         let (of, amount) = (
             entry.record.operation.of.clone(),
@@ -403,7 +418,7 @@ impl Core {
     }
 
     /// The payment was made after all: the undoing lives again.
-    fn payment_found(&mut self, entry: &mut LiveEntry, info: &PaymentInfo, turn: &mut Turn) {
+    fn payment_found(&mut self, entry: &mut ActiveReversal, info: &PaymentInfo, turn: &mut Turn) {
         let payment_id = info.payment_id;
         entry.record.rechecks.clear();
         entry.record.target.payment_id = Some(payment_id);
@@ -436,7 +451,7 @@ impl Core {
 
     /// The till was told that a refund or cancellation failed, and yet it was carried out. It is not taken back: it
     /// counts, and people are told.
-    fn reversal_found(&mut self, entry: &mut LiveEntry, info: &PaymentInfo, turn: &mut Turn) {
+    fn reversal_found(&mut self, entry: &mut ActiveReversal, info: &PaymentInfo, turn: &mut Turn) {
         entry.record.rechecks.clear();
         know_late_reversal(&mut entry.record, info);
         let (of, amount) = (
@@ -465,7 +480,7 @@ impl Core {
 
 /// A watched number that nobody can ask for is told: the buyer may have paid for nothing, and only the
 /// merchant's account shows it.
-fn note_unanswered(entry: &mut LiveEntry, turn: &mut Turn) {
+fn note_unanswered(entry: &mut ActiveReversal, turn: &mut Turn) {
     let since = *entry.stuck_since.get_or_insert(turn.now.mono);
     let is_overdue = turn.now.mono.saturating_sub(since) >= MAX_STUCK;
     if is_overdue && !std::mem::replace(&mut entry.is_overdue, true) {
@@ -474,8 +489,8 @@ fn note_unanswered(entry: &mut LiveEntry, turn: &mut Turn) {
     }
 }
 
-fn know_late_reversal(record: &mut EntryRecord, info: &PaymentInfo) {
-    record.reversal = Reversal::Known(info.payment_id);
+fn know_late_reversal(record: &mut ReversalRecord, info: &PaymentInfo) {
+    record.reversal = ReversalProgress::Known(info.payment_id);
     record.operation.payment_id = Some(info.payment_id);
     let message = if record.is_refund() {
         words::REFUNDED_LATE

@@ -20,7 +20,7 @@ impl Core {
         turn.reply(ticket, TillReply::Queue(answer));
     }
 
-    fn retry(&mut self, entry: &mut LiveEntry, turn: &mut Turn) -> Result<QueueItem, Problem> {
+    fn retry(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) -> Result<QueueItem, Problem> {
         if entry.record.set_aside {
             // It blocks nothing until its first question may leave.
             self.check_retry(entry)?;
@@ -36,7 +36,7 @@ impl Core {
     }
 
     /// Whether a set-aside entry may be tried again; what stands in the way is named.
-    fn check_retry(&self, entry: &LiveEntry) -> Result<(), Problem> {
+    fn check_retry(&self, entry: &ActiveReversal) -> Result<(), Problem> {
         let of = entry.record.operation.of.as_deref();
         let target = of.and_then(|of| self.held.get(of)).map(Record::operation);
         if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)) {
@@ -59,7 +59,7 @@ impl Core {
 
     /// The try that a person asked for begins: a set-aside entry blocks again, and takes again what its refusal
     /// gave back. Answers whether it may.
-    pub(super) fn take_up_again(&mut self, entry: &mut LiveEntry, turn: &mut Turn) -> bool {
+    pub(super) fn take_up_again(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) -> bool {
         entry.retry_asked = false;
         // Something else may have come between.
         if self.check_retry(entry).is_err() {
@@ -133,7 +133,7 @@ impl Core {
     /// A person closes a set-aside entry, or one of an account that is gone, and says what has happened.
     fn settle(
         &mut self,
-        entry: &mut LiveEntry,
+        entry: &mut ActiveReversal,
         verdict: &Verdict,
         turn: &mut Turn,
     ) -> Result<QueueItem, Problem> {
@@ -160,7 +160,7 @@ impl Core {
         // What was denied and set aside has given back what it had taken of its target.
         let holds_left = entry.record.is_refund()
             || !entry.record.set_aside
-            || entry.record.reversal != Reversal::NotSent;
+            || entry.record.reversal != ReversalProgress::NotSent;
         let is_carried_out = verdict.outcome == Outcome::CarriedOut;
         if !entry.record.set_aside {
             // Nobody finds out any more what the error of a doubt promises to.
@@ -178,7 +178,7 @@ impl Core {
         } else {
             State::Failed
         };
-        if entry.record.request == EntryRequest::Own {
+        if entry.record.request == ReversalRequest::Own {
             let undo = is_carried_out.then_some(Undo::Done);
             entry.record.operation.undo = undo.or(Some(Undo::SetAside));
         } else {
@@ -193,7 +193,7 @@ impl Core {
     /// The books of what was reversed follow a person's word.
     fn settle_target(
         &mut self,
-        entry: &LiveEntry,
+        entry: &ActiveReversal,
         is_carried_out: bool,
         holds_left: bool,
         turn: &mut Turn,

@@ -10,7 +10,7 @@ impl Core {
     /// and the others that live are brought back.
     pub(super) fn found(
         &mut self,
-        sale: LiveSale,
+        sale: ActiveSale,
         info: &PaymentInfo,
         rows: &[PaymentInfo],
         turn: &mut Turn,
@@ -37,7 +37,7 @@ impl Core {
             Ok(Reply::Payment(info)) if is_payment_of(info, &record) => Some(info),
             Ok(_) | Err(_) => None,
         };
-        let is_it = |sale: &mut LiveSale| sale.record.operation.id == record.operation.id;
+        let is_it = |sale: &mut ActiveSale| sale.record.operation.id == record.operation.id;
         match (self.sale.take_if(is_it), info) {
             (Some(sale), Some(info)) => self.late_answer_to_sale(sale, info, turn),
             (Some(sale), None) => self.sale = Some(sale),
@@ -47,7 +47,7 @@ impl Core {
     }
 
     /// The sale still waits, for this payment or for another under its number.
-    fn late_answer_to_sale(&mut self, sale: LiveSale, info: &PaymentInfo, turn: &mut Turn) {
+    fn late_answer_to_sale(&mut self, sale: ActiveSale, info: &PaymentInfo, turn: &mut Turn) {
         match sale.phase {
             Phase::Confirming { payment_id, .. } if payment_id == info.payment_id => {
                 self.apply(sale, info, turn);

@@ -73,7 +73,7 @@ impl Doubt {
 
 impl Core {
     /// The one place from which `POST payments` leaves.
-    pub(super) fn pay(&mut self, sale: &mut LiveSale, session: String, turn: &mut Turn) {
+    pub(super) fn pay(&mut self, sale: &mut ActiveSale, session: String, turn: &mut Turn) {
         let Some(receipt) = sale.record.request.receipt().cloned() else {
             return;
         };
@@ -108,7 +108,7 @@ impl Core {
 
     pub(super) fn paying_wakeup(
         &self,
-        sale: &LiveSale,
+        sale: &ActiveSale,
         paying: &Paying,
     ) -> (Duration, &'static str) {
         let is_held = sale.record.operation.state == State::AwaitingConfirmation;
@@ -127,7 +127,7 @@ impl Core {
         [held, look_up].into_iter().flatten().fold(end, Ord::min)
     }
 
-    pub(super) fn paying_tick(&mut self, mut sale: LiveSale, turn: &mut Turn) {
+    pub(super) fn paying_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         let Phase::Paying(paying) = &sale.phase else {
             self.sale = Some(sale);
             return;
@@ -141,7 +141,7 @@ impl Core {
             return self.release(sale, turn.now.mono, error, turn);
         }
         if stopped.is_none() && sale.deadline <= turn.now.mono {
-            self.stop_paying(&mut sale, Ending::Expiry, turn);
+            self.stop_paying(&mut sale, StopReason::Expiry, turn);
         } else if stopped.is_none()
             && sale.record.operation.state == State::InProgress
             && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono
@@ -154,7 +154,7 @@ impl Core {
     }
 
     /// The report is asked for the order number while the answer is awaited.
-    fn look_up_beside(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
+    fn look_up_beside(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
         let free = self.questions.free_at(&sale.subject());
         let Phase::Paying(paying) = &mut sale.phase else {
             return;
@@ -180,7 +180,12 @@ impl Core {
 
     /// The cashier, or the deadline, stops the wait for the answer: durable before it is told. The
     /// payment exists as far as anybody knows, so it is looked for at once, to be reversed.
-    pub(super) fn stop_paying(&mut self, sale: &mut LiveSale, ending: Ending, turn: &mut Turn) {
+    pub(super) fn stop_paying(
+        &mut self,
+        sale: &mut ActiveSale,
+        ending: StopReason,
+        turn: &mut Turn,
+    ) {
         let Phase::Paying(paying) = &mut sale.phase else {
             return;
         };
@@ -194,8 +199,8 @@ impl Core {
         turn.write_sale(
             &mut sale.record,
             match ending {
-                Ending::Abort => "aborted by the cashier",
-                Ending::Expiry => "nobody confirmed in time",
+                StopReason::Abort => "aborted by the cashier",
+                StopReason::Expiry => "nobody confirmed in time",
             },
         );
         turn.show(Scene::Checking);
@@ -203,7 +208,7 @@ impl Core {
 
     pub(super) fn paying_answered(
         &mut self,
-        mut sale: LiveSale,
+        mut sale: ActiveSale,
         request: RequestId,
         answer: &Answer,
         turn: &mut Turn,
@@ -227,7 +232,7 @@ impl Core {
         self.sale = Some(sale);
     }
 
-    fn pay_answered(&mut self, mut sale: LiveSale, answer: &Answer, turn: &mut Turn) {
+    fn pay_answered(&mut self, mut sale: ActiveSale, answer: &Answer, turn: &mut Turn) {
         match answer {
             Ok(Reply::Payment(info)) if is_payment_of(info, &sale.record) => {
                 self.apply(sale, info, turn);
@@ -254,7 +259,7 @@ impl Core {
     }
 
     /// No payment was made, and the till hears why.
-    fn end_unpaid(&mut self, sale: LiveSale, failure: &Failure, turn: &mut Turn) {
+    fn end_unpaid(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
         match sale.record.ending {
             Some(ending) => {
                 let what = "no payment was made";
@@ -265,7 +270,7 @@ impl Core {
     }
 
     /// A refusal is believed, and its number watched as any absence is: a copy may yet have had effect.
-    fn refuse(&mut self, sale: LiveSale, failure: &Failure, turn: &mut Turn) {
+    fn refuse(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
         let id = sale.record.operation.id.clone();
         self.end_unpaid(sale, failure, turn);
         self.watch_end(&id, "a refused payment is asked for again later", turn);
@@ -287,7 +292,7 @@ impl Core {
     }
 
     /// A restored sale begins anew, and its payment gets another number.
-    fn begin_anew(&mut self, mut sale: LiveSale, turn: &mut Turn) {
+    fn begin_anew(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         sale.record.operation.order_number = self.order_number();
         sale.phase = Phase::Starting;
         let what = "begins anew under another number";
@@ -296,7 +301,7 @@ impl Core {
     }
 
     /// The answer to `POST payments` was lost.
-    fn lose(&mut self, mut sale: LiveSale, detail: &str, turn: &mut Turn) {
+    fn lose(&mut self, mut sale: ActiveSale, detail: &str, turn: &mut Turn) {
         if sale.record.ending.is_some() {
             let error = words::no_connection(detail);
             return self.release(sale, turn.now.mono, error, turn);
@@ -308,7 +313,11 @@ impl Core {
         self.sale = Some(sale);
     }
 
-    pub(super) fn doubt_wakeup(&self, sale: &LiveSale, doubt: &Doubt) -> (Duration, &'static str) {
+    pub(super) fn doubt_wakeup(
+        &self,
+        sale: &ActiveSale,
+        doubt: &Doubt,
+    ) -> (Duration, &'static str) {
         let end = (doubt.until, "doubt ends");
         let end = if doubt.unsent {
             end.min((sale.deadline, "waitBuyer"))
@@ -322,7 +331,7 @@ impl Core {
         end.min((free.max(doubt.next_at), "look up"))
     }
 
-    pub(super) fn doubt_tick(&mut self, mut sale: LiveSale, turn: &mut Turn) {
+    pub(super) fn doubt_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         let free = self.questions.free_at(&sale.subject());
         let Phase::InDoubt(doubt) = &mut sale.phase else {
             self.sale = Some(sale);
@@ -355,7 +364,7 @@ impl Core {
 
     pub(super) fn look_up_answered(
         &mut self,
-        mut sale: LiveSale,
+        mut sale: ActiveSale,
         answer: &Answer,
         turn: &mut Turn,
     ) {
@@ -409,7 +418,7 @@ impl Core {
 
     // ---- the buyer is to confirm --------------------------------------------------------------
 
-    pub(super) fn confirming_tick(&mut self, mut sale: LiveSale, turn: &mut Turn) {
+    pub(super) fn confirming_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         let patience = self.patience();
         let subject = sale.subject();
         let free = self.questions.free_at(&subject);
@@ -435,7 +444,12 @@ impl Core {
         self.sale = Some(sale);
     }
 
-    pub(super) fn status_answered(&mut self, mut sale: LiveSale, answer: &Answer, turn: &mut Turn) {
+    pub(super) fn status_answered(
+        &mut self,
+        mut sale: ActiveSale,
+        answer: &Answer,
+        turn: &mut Turn,
+    ) {
         let patience = self.patience();
         let Phase::Confirming {
             payment_id,
@@ -466,7 +480,7 @@ impl Core {
     }
 
     /// No poll was answered for `timeout`: a payment that may exist is undone.
-    fn polls_failed(&mut self, sale: LiveSale, failure: &Failure, turn: &mut Turn) {
+    fn polls_failed(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
         let mut error = words::no_connection(failure.detail());
         // The code is the contract's for every sale that is released; the words are those of the cause.
         if let Some(problem) = self.token_problem {
@@ -480,7 +494,7 @@ impl Core {
     // ---- the service's word on our payment ----------------------------------------------------
 
     /// The service told what became of our payment.
-    pub(super) fn apply(&mut self, mut sale: LiveSale, info: &PaymentInfo, turn: &mut Turn) {
+    pub(super) fn apply(&mut self, mut sale: ActiveSale, info: &PaymentInfo, turn: &mut Turn) {
         sale.record.operation.payment_id = Some(info.payment_id);
         let ending = sale.record.ending;
         match info.status {
@@ -509,13 +523,13 @@ impl Core {
         }
     }
 
-    fn await_confirmation(&mut self, mut sale: LiveSale, info: &PaymentInfo, turn: &mut Turn) {
+    fn await_confirmation(&mut self, mut sale: ActiveSale, info: &PaymentInfo, turn: &mut Turn) {
         if let Phase::Confirming { .. } = sale.phase {
             self.sale = Some(sale);
             return;
         }
         if sale.deadline <= turn.now.mono {
-            self.start_undoing(&mut sale, info.payment_id, Ending::Expiry, turn);
+            self.start_undoing(&mut sale, info.payment_id, StopReason::Expiry, turn);
             self.sale = Some(sale);
             return;
         }
@@ -534,14 +548,14 @@ impl Core {
     }
 
     /// Paid, although the till had stopped waiting: it may cancel the sale.
-    pub(in crate::core) fn finish_paid_attached(&mut self, mut sale: LiveSale, turn: &mut Turn) {
+    pub(in crate::core) fn finish_paid_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         sale.record.operation.left = Some(sale.record.operation.amount);
         sale.record.operation.undo = None;
         let what = "paid before the reversal";
         self.finish(sale, State::Done, None, what, turn);
     }
 
-    fn finish_paid(&mut self, mut sale: LiveSale, info: &PaymentInfo, turn: &mut Turn) {
+    fn finish_paid(&mut self, mut sale: ActiveSale, info: &PaymentInfo, turn: &mut Turn) {
         let operation = &mut sale.record.operation;
         operation.left = Some(operation.amount);
         operation.slip = Some(Slip {

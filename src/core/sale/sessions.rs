@@ -34,7 +34,7 @@ impl Core {
         opening.request.is_none().then_some(due)
     }
 
-    pub(super) fn opening_tick(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
+    pub(super) fn opening_tick(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
         let Phase::Opening(opening) = &sale.phase else {
             return;
         };
@@ -53,7 +53,7 @@ impl Core {
 
     pub(super) fn opening_answered(
         &mut self,
-        mut sale: LiveSale,
+        mut sale: ActiveSale,
         answer: &Answer,
         turn: &mut Turn,
     ) {
@@ -99,7 +99,7 @@ impl Core {
     }
 
     /// Calls that move no money are repeated within `timeout`.
-    fn repeat_later(&self, sale: &mut LiveSale, failure: &Failure, now: Now) -> bool {
+    fn repeat_later(&self, sale: &mut ActiveSale, failure: &Failure, now: Now) -> bool {
         let Phase::Opening(opening) = &mut sale.phase else {
             return false;
         };
@@ -110,7 +110,7 @@ impl Core {
     }
 
     /// The buyer's code was taken: the service tells the card when it has found the buyer.
-    fn await_card(&self, sale: &mut LiveSale, session: String, now: Now) {
+    fn await_card(&self, sale: &mut ActiveSale, session: String, now: Now) {
         let opened_at = opened_at(&sale.phase, now);
         let mut invitation = Invitation::new(opened_at);
         let mut session = Session::new(session, None, opened_at, now.mono);
@@ -120,7 +120,7 @@ impl Core {
         sale.phase = Phase::AwaitingBuyer(invitation);
     }
 
-    fn invite(&mut self, sale: &mut LiveSale, session: String, shows: Shows, turn: &mut Turn) {
+    fn invite(&mut self, sale: &mut ActiveSale, session: String, shows: Shows, turn: &mut Turn) {
         let opened_at = opened_at(&sale.phase, turn.now);
         let mut invitation = Invitation::new(opened_at);
         invitation
@@ -192,7 +192,7 @@ impl Core {
         is_gap.then(|| opening.since + self.patience())
     }
 
-    pub(super) fn invitation_tick(&mut self, mut sale: LiveSale, turn: &mut Turn) {
+    pub(super) fn invitation_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         let Phase::AwaitingBuyer(invitation) = &sale.phase else {
             self.sale = Some(sale);
             return;
@@ -220,7 +220,7 @@ impl Core {
     }
 
     /// Every session that may be asked for is asked for.
-    fn ask_sessions(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
+    fn ask_sessions(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             return;
         };
@@ -240,7 +240,7 @@ impl Core {
     }
 
     /// The next session is asked for, before the present one ends.
-    fn renew(&mut self, sale: &mut LiveSale, turn: &mut Turn) {
+    fn renew(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
         let mode = sale.record.operation.mode;
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             return;
@@ -262,7 +262,7 @@ impl Core {
     }
 
     /// The display shows a living session, or says that there is none.
-    fn show_visible(&mut self, sale: &mut LiveSale, what: &str, turn: &mut Turn) {
+    fn show_visible(&mut self, sale: &mut ActiveSale, what: &str, turn: &mut Turn) {
         let (mode, amount) = (sale.record.operation.mode, sale.shown_amount());
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             return;
@@ -318,7 +318,7 @@ impl Core {
 
     pub(super) fn invitation_answered(
         &mut self,
-        mut sale: LiveSale,
+        mut sale: ActiveSale,
         request: RequestId,
         answer: &Answer,
         turn: &mut Turn,
@@ -334,7 +334,7 @@ impl Core {
         }
     }
 
-    fn renewal_answered(&mut self, mut sale: LiveSale, answer: &Answer, turn: &mut Turn) {
+    fn renewal_answered(&mut self, mut sale: ActiveSale, answer: &Answer, turn: &mut Turn) {
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             self.sale = Some(sale);
             return;
@@ -371,7 +371,7 @@ impl Core {
 
     fn consumer_answered(
         &mut self,
-        mut sale: LiveSale,
+        mut sale: ActiveSale,
         index: usize,
         answer: &Answer,
         turn: &mut Turn,
@@ -425,7 +425,7 @@ impl Core {
     }
 
     /// A session ended, as every one does: neither the line failed nor is the sale over.
-    fn session_over(&mut self, mut sale: LiveSale, index: usize, turn: &mut Turn) {
+    fn session_over(&mut self, mut sale: ActiveSale, index: usize, turn: &mut Turn) {
         let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
             self.sale = Some(sale);
             return;
@@ -455,14 +455,14 @@ impl Core {
     }
 
     /// The buyer is known, with a card or without one.
-    fn finish_card(&mut self, mut sale: LiveSale, card: Option<Card>, turn: &mut Turn) {
+    fn finish_card(&mut self, mut sale: ActiveSale, card: Option<Card>, turn: &mut Turn) {
         sale.record.operation.card = card;
         self.finish(sale, State::Done, None, "the buyer is known", turn);
     }
 
     /// No display can show the QR: the buyer would wait in vain.
     pub(in crate::core) fn scene_refused(&mut self, reason: &str, turn: &mut Turn) {
-        let invited = |sale: &mut LiveSale| matches!(sale.phase, Phase::AwaitingBuyer(_));
+        let invited = |sale: &mut ActiveSale| matches!(sale.phase, Phase::AwaitingBuyer(_));
         let Some(sale) = self.sale.take_if(invited) else {
             return;
         };

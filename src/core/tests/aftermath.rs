@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, Reply as TillReply};
-use crate::core::record::Reversal;
+use crate::core::record::ReversalProgress;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, State, Undo};
 use crate::model::problem::Code;
@@ -323,7 +323,7 @@ fn a_sale_is_not_done_where_its_reversal_may_have_left_before_a_restart() {
     world.abort("s");
     world.answer(Fate::NotSent);
     let before = world.journal["~1"].clone();
-    assert_eq!(world.entry("~1").reversal, Reversal::NotSent);
+    assert_eq!(world.entry("~1").reversal, ReversalProgress::NotSent);
     world.buyer(PaymentStatus::Ok);
     // The disk loses that the reversal leaves.
     let (order, shift) = (

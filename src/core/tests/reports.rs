@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, World, closed_by_a_person};
 use crate::core::call::{Call, Failure, Heard, PaymentStatus};
 use crate::core::event::Event;
-use crate::core::record::{EntryRecord, Record, Reversal};
+use crate::core::record::{Record, ReversalProgress, ReversalRecord};
 use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::report::{Compared, Comparison};
 
@@ -40,7 +40,7 @@ fn compare(world: &World) -> Compared {
             }
             Record::Entry(_) | Record::Sale(_) => None,
         };
-        let undoings: Vec<EntryRecord> = world.journal.values().filter_map(of).collect();
+        let undoings: Vec<ReversalRecord> = world.journal.values().filter_map(of).collect();
         comparison.reported(&payment.info, known, &undoings);
     }
     for record in world.journal.values() {
@@ -327,7 +327,7 @@ fn an_absent_refund_that_is_reported_is_a_difference_and_asked_for_again() {
 }
 
 /// Whether the undoing as `change` leaves it answers for a payment that is reported paid.
-fn answers_for(change: impl FnOnce(&mut EntryRecord)) -> bool {
+fn answers_for(change: impl FnOnce(&mut ReversalRecord)) -> bool {
     let mut world = cancelled();
     set(&mut world, 1000, PaymentStatus::Ok);
     let mut entry = world.entry("~1").clone();
@@ -342,13 +342,15 @@ fn answers_for(change: impl FnOnce(&mut EntryRecord)) -> bool {
 fn reversals_that_are_known_a_living_undoing_or_a_person_answer_for_a_payment() {
     assert!(!answers_for(|_| {}));
     assert!(!answers_for(|entry| entry.operation.undo = Some(Undo::Done)));
-    assert!(answers_for(|entry| entry.reversal = Reversal::Known(7)));
+    assert!(answers_for(
+        |entry| entry.reversal = ReversalProgress::Known(7)
+    ));
     assert!(!answers_for(|entry| {
-        entry.reversal = Reversal::Known(7);
+        entry.reversal = ReversalProgress::Known(7);
         entry.operation.amount.0 -= 1;
     }));
     assert!(!answers_for(|entry| {
-        entry.reversal = Reversal::Known(7);
+        entry.reversal = ReversalProgress::Known(7);
         entry.operation.state = State::Failed;
     }));
     assert!(answers_for(|entry| entry.operation.state = State::Queued));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, World};
 use crate::core::call::PaymentStatus;
 use crate::core::event::{Event, Reply as TillReply};
-use crate::core::record::Reversal;
+use crate::core::record::ReversalProgress;
 use crate::core::scene::Scene;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Card, ErrorCode, Kind, Mode, State, Undo};
@@ -81,12 +81,15 @@ fn more_than_is_left_an_unknown_sale_and_a_missing_sale_send_nothing() {
     };
     world.wish(
         "r1",
-        crate::model::operation::Wish::Refund(nameless.clone()),
+        crate::model::operation::OperationRequest::Refund(nameless.clone()),
     );
     assert_eq!(world.problem().code, Code::ReturnReceiptUnavailable);
     assert_eq!(world.problem().detail, seed::RETURN_UNAVAILABLE);
     (nameless.sale, nameless.payment_id) = (Some("s".into()), Some(1000));
-    world.wish("r1", crate::model::operation::Wish::Refund(nameless));
+    world.wish(
+        "r1",
+        crate::model::operation::OperationRequest::Refund(nameless),
+    );
     assert_eq!(
         (world.problem().code, world.problem().status),
         (Code::Invalid, 422)
@@ -650,10 +653,11 @@ fn a_cards_parameters_are_checked() {
     world.settings.valutcode = Some(7);
     world.crash(SECOND);
     for (valutcode, card_number_type, good) in [(7, 5, true), (8, 5, false), (7, 4, false)] {
-        let wish = crate::model::operation::Wish::Card(crate::model::operation::CardRequest {
-            valutcode,
-            card_number_type,
-        });
+        let wish =
+            crate::model::operation::OperationRequest::Card(crate::model::operation::CardRequest {
+                valutcode,
+                card_number_type,
+            });
         world.wish("k", wish);
         if good {
             world.abort("k");
@@ -710,7 +714,7 @@ fn a_repeated_put_changes_nothing_and_another_content_conflicts() {
     assert_eq!(world.problem().code, Code::Conflict);
     world.begin("r1", 500);
     assert_eq!(world.problem().code, Code::Conflict);
-    assert_eq!(world.entry("r1").reversal, Reversal::Known(1001));
+    assert_eq!(world.entry("r1").reversal, ReversalProgress::Known(1001));
 }
 
 #[test]

@@ -6,10 +6,10 @@ use super::world::{Fate, Payment, World};
 use crate::core::call::{
     Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply,
 };
-use crate::core::event::{Event, Facts};
+use crate::core::event::{Event, JournalContext};
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
-use crate::model::operation::{ErrorCode, Mode, State, Undo, Wish};
+use crate::model::operation::{ErrorCode, Mode, OperationRequest, State, Undo};
 use crate::model::problem::Code;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -539,14 +539,14 @@ fn what_became_of_a_sale_while_its_refund_waited_counts() {
 #[test]
 fn a_sale_of_a_set_aside_receipt_is_refused() {
     let mut world = World::sold();
-    let facts = Facts {
+    let facts = JournalContext {
         set_aside: Some("c0".into()),
-        ..Facts::default()
+        ..JournalContext::default()
     };
     world.event(Event::Begin {
         ticket: 900,
         id: "t".into(),
-        wish: Wish::Sale(request(100)),
+        wish: OperationRequest::Sale(request(100)),
         existing: None,
         facts: Box::new(facts),
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::{World, closed_by_a_person};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
-use crate::core::record::{EntryRecord, Record};
+use crate::core::record::{Record, ReversalRecord};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, State};
 use crate::report::{Compared, Comparison, What};
@@ -12,7 +12,7 @@ use crate::report::{Compared, Comparison, What};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// One row past what the journal knows of it.
-fn compare(info: &PaymentInfo, known: &Record, undoings: &[EntryRecord]) -> Compared {
+fn compare(info: &PaymentInfo, known: &Record, undoings: &[ReversalRecord]) -> Compared {
     let mut comparison = Comparison::default();
     comparison.reported(info, Some(known), undoings);
     comparison.journalled(known, true);
@@ -40,7 +40,7 @@ fn the_newest_undoing_answers_for_a_payment() {
     let newest = world.entry("~1").clone();
     let mut older = newest.clone();
     (older.operation.state, older.settled) = (State::Failed, Some("by hand".into()));
-    let compared = |undoings: &[EntryRecord]| compare(&info, &world.journal["s"], undoings);
+    let compared = |undoings: &[ReversalRecord]| compare(&info, &world.journal["s"], undoings);
     assert_eq!(compared(&[newest.clone(), older.clone()]).count(), 0);
     let compared = compared(&[older, newest]);
     assert_eq!(

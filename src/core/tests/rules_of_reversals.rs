@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, Reply as TillReply};
-use crate::core::record::Reversal;
+use crate::core::record::ReversalProgress;
 use crate::core::targets::give_back_to_left;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, QueueItem, State, Undo};
@@ -145,7 +145,7 @@ fn what_a_person_has_closed_is_not_asked_for_again() {
     world.event(closed_by_a_person(900, "r1", Outcome::NotCarriedOut, "нет"));
     // Of a journal that has lost which reversal it was.
     let mut entry = world.entry("r1").clone();
-    entry.reversal = Reversal::Sent;
+    entry.reversal = ReversalProgress::Sent;
     let target = Some(world.journal["s"].clone());
     let entry = Box::new(entry);
     world.event(Event::Recheck { entry, target });

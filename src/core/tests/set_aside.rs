@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
 use crate::core::event::{Event, Reply as TillReply};
-use crate::core::record::Reversal;
+use crate::core::record::ReversalProgress;
 use crate::model::operation::{Outcome, QueueItem, State, Undo};
 use crate::model::problem::{Code, Problem};
 
@@ -115,7 +115,7 @@ fn undoing_set_aside() -> World {
     let mut world = lost_sale();
     world.live_on(HOUR + 120 * SECOND);
     assert!(world.entry("~1").set_aside);
-    assert_eq!(world.entry("~1").reversal, Reversal::NotSent);
+    assert_eq!(world.entry("~1").reversal, ReversalProgress::NotSent);
     world
 }
 
@@ -557,7 +557,7 @@ fn a_retry_sends_another_reversal_also_where_it_looks_at_the_payment_first() {
     world.service.fails = Some(refuses_questions);
     world.live_on(2 * HOUR);
     assert!(world.entry("~1").set_aside);
-    assert_eq!(world.entry("~1").reversal, Reversal::Sent);
+    assert_eq!(world.entry("~1").reversal, ReversalProgress::Sent);
     for payment in world.service.ledger.values_mut() {
         if payment.info.status == PaymentStatus::InProgress {
             payment.info.status = PaymentStatus::NotEnough;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, World, closed_by_a_person};
 use crate::core::call::PaymentStatus;
 use crate::core::event::Reply as TillReply;
-use crate::core::record::Reversal;
+use crate::core::record::ReversalProgress;
 use crate::core::scene::Scene;
 use crate::model::operation::{ErrorCode, Mode, Outcome, Shows, State, Undo};
 use crate::model::problem::{Code, seed};
@@ -646,7 +646,7 @@ fn token_errors_refuse_a_new_sale_but_never_lose_an_undoing() {
     // The report cannot be asked either.
     world.run_due();
     world.answer(Fate::TokenNeeded);
-    assert_eq!(world.entry("~1").reversal, Reversal::NotSent);
+    assert_eq!(world.entry("~1").reversal, ReversalProgress::NotSent);
     assert!(world.core.status(world.now).token_problem.is_some());
     while !world.state("s").is_final() {
         world.pass(SECOND);

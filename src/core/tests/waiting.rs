@@ -10,7 +10,7 @@ use crate::core::call::{Call, Failure, Heard};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
-use crate::model::operation::{ErrorCode, Mode, RefundRequest, State, Wish};
+use crate::model::operation::{ErrorCode, Mode, OperationRequest, RefundRequest, State};
 use crate::model::problem::Code;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ fn has_begun(world: &World, id: &str) -> bool {
 fn refund(world: &mut World, id: &str, shift: Option<&str>) {
     let mut receipt = request(100).receipt;
     receipt.shift = shift.map(str::to_owned);
-    let wish = Wish::Refund(RefundRequest {
+    let wish = OperationRequest::Refund(RefundRequest {
         sale: Some("s".into()),
         payment_id: None,
         amount: Kopecks(100),

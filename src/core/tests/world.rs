@@ -12,15 +12,15 @@ use crate::core::call::{
     Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, SessionMode,
 };
 use crate::core::event::{
-    Effect, Event, Facts, Reply as TillReply, RequestId, Restored, Settings, Step,
+    Effect, Event, JournalContext, Reply as TillReply, RequestId, Restored, Settings, Step,
 };
-use crate::core::record::{Account, EntryRecord, Record};
+use crate::core::record::{Account, Record, ReversalRecord};
 use crate::core::scene::Scene;
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
 use crate::model::operation::{
-    CancellationRequest, Card, CardRequest, Kind, Mode, Operation, Outcome, RefundRequest, Shows,
-    State, Verdict, Wish,
+    CancellationRequest, Card, CardRequest, Kind, Mode, Operation, OperationRequest, Outcome,
+    RefundRequest, Shows, State, Verdict,
 };
 
 /// What happens to one request.
@@ -287,7 +287,7 @@ impl World {
             let intent = self.journal.values().any(|record| {
                 matches!(record, Record::Entry(entry)
                 if entry.operation.order_number == *order_number
-                    && entry.reversal == crate::core::record::Reversal::Sent)
+                    && entry.reversal == crate::core::record::ReversalProgress::Sent)
             });
             assert!(intent, "a reversal leaves without its intent");
         }
@@ -361,7 +361,7 @@ impl World {
     pub(super) fn begin(&mut self, id: &str, amount: i64) {
         let mut request = request(amount);
         request.receipt.number = format!("r-{id}");
-        self.wish(id, Wish::Sale(request));
+        self.wish(id, OperationRequest::Sale(request));
     }
 
     pub(super) fn refund(&mut self, id: &str, sale: &str, amount: i64) {
@@ -369,7 +369,7 @@ impl World {
         let sale = Some(sale.to_owned());
         self.wish(
             id,
-            Wish::Refund(RefundRequest {
+            OperationRequest::Refund(RefundRequest {
                 sale,
                 payment_id: None,
                 amount: Kopecks(amount),
@@ -383,7 +383,7 @@ impl World {
         let receipt = request(amount).receipt;
         self.wish(
             id,
-            Wish::Refund(RefundRequest {
+            OperationRequest::Refund(RefundRequest {
                 sale: None,
                 payment_id: Some(payment_id),
                 amount: Kopecks(amount),
@@ -396,7 +396,7 @@ impl World {
         let operation = operation.to_owned();
         self.wish(
             id,
-            Wish::Cancellation(CancellationRequest {
+            OperationRequest::Cancellation(CancellationRequest {
                 operation,
                 annul,
                 shift: None,
@@ -407,14 +407,14 @@ impl World {
     pub(super) fn card(&mut self, id: &str) {
         self.wish(
             id,
-            Wish::Card(CardRequest {
+            OperationRequest::Card(CardRequest {
                 valutcode: 7,
                 card_number_type: 5,
             }),
         );
     }
 
-    pub(super) fn wish(&mut self, id: &str, wish: Wish) {
+    pub(super) fn wish(&mut self, id: &str, wish: OperationRequest) {
         self.ticket += 1;
         let event = Event::Begin {
             ticket: self.ticket,
@@ -432,13 +432,13 @@ impl World {
     }
 
     /// What the journal would tell.
-    fn facts(&self, wish: &Wish) -> Facts {
-        let mut facts = Facts::default();
+    fn facts(&self, wish: &OperationRequest) -> JournalContext {
+        let mut facts = JournalContext::default();
         let target = match wish {
-            Wish::Refund(RefundRequest {
+            OperationRequest::Refund(RefundRequest {
                 sale: Some(sale), ..
             }) => Some(sale.clone()),
-            Wish::Refund(RefundRequest { payment_id, .. }) => {
+            OperationRequest::Refund(RefundRequest { payment_id, .. }) => {
                 let paid = |record: &&Record| {
                     record.operation().kind == Kind::Sale
                         && record.operation().payment_id == *payment_id
@@ -446,8 +446,8 @@ impl World {
                 let sale = self.journal.values().find(paid);
                 sale.map(|record| record.operation().id.clone())
             }
-            Wish::Cancellation(cancellation) => Some(cancellation.operation.clone()),
-            Wish::Sale(_) | Wish::Card(_) => None,
+            OperationRequest::Cancellation(cancellation) => Some(cancellation.operation.clone()),
+            OperationRequest::Sale(_) | OperationRequest::Card(_) => None,
         };
         if let Some(target) = target {
             facts.target = self.journal.get(&target).cloned();
@@ -461,7 +461,7 @@ impl World {
                 .filter(|entry| entry.operation.of.as_ref() == Some(&target))
                 .cloned()
                 .collect();
-        } else if let Wish::Refund(RefundRequest { payment_id, .. }) = wish {
+        } else if let OperationRequest::Refund(RefundRequest { payment_id, .. }) = wish {
             let reversals = self.journal.values().filter_map(as_entry);
             facts.reversals = reversals
                 .filter(|entry| entry.target.payment_id == *payment_id)
@@ -505,7 +505,7 @@ impl World {
         self.operation(id).state
     }
 
-    pub(super) fn entry(&self, id: &str) -> &EntryRecord {
+    pub(super) fn entry(&self, id: &str) -> &ReversalRecord {
         match &self.journal[id] {
             Record::Entry(entry) => entry,
             Record::Sale(_) => panic!("{id} is a sale"),
@@ -966,7 +966,7 @@ pub(super) fn closed_by_a_person(ticket: u64, id: &str, outcome: Outcome, reason
     }
 }
 
-fn as_entry(record: &Record) -> Option<&EntryRecord> {
+fn as_entry(record: &Record) -> Option<&ReversalRecord> {
     match record {
         Record::Entry(entry) => Some(entry),
         Record::Sale(_) => None,

@@ -1,7 +1,7 @@
 //! What the journal keeps as a whole, finds at a restart, and tells of a wish.
 
 use super::*;
-use crate::core::record::{EntryRecord, EntryRequest};
+use crate::core::record::{ReversalRecord, ReversalRequest};
 use crate::model::money::Kopecks;
 use crate::model::operation::{CancellationRequest, RefundRequest};
 
@@ -20,7 +20,7 @@ fn written(record: Record) -> Write {
     Write { record, what, at }
 }
 
-fn undoing(journal: &Journal) -> EntryRecord {
+fn undoing(journal: &Journal) -> ReversalRecord {
     match journal.find("~1").unwrap() {
         Some(Record::Entry(entry)) => *entry,
         other => panic!("{other:?}"),
@@ -28,7 +28,7 @@ fn undoing(journal: &Journal) -> EntryRecord {
 }
 
 /// An entry like the undoing, but with that name and of that operation.
-fn entry(journal: &Journal, id: &str, kind: Kind, of: Option<&str>) -> EntryRecord {
+fn entry(journal: &Journal, id: &str, kind: Kind, of: Option<&str>) -> ReversalRecord {
     let mut entry = undoing(journal);
     let operation = &mut entry.operation;
     (operation.id, operation.kind) = (id.into(), kind);
@@ -37,7 +37,7 @@ fn entry(journal: &Journal, id: &str, kind: Kind, of: Option<&str>) -> EntryReco
     entry
 }
 
-fn keep(journal: &mut Journal, entry: EntryRecord) {
+fn keep(journal: &mut Journal, entry: ReversalRecord) {
     let record = Record::Entry(Box::new(entry));
     journal.commit(&[written(record)]).unwrap();
 }
@@ -53,8 +53,8 @@ fn paid(journal: &mut Journal, id: &str, shift: &str) {
     journal.commit(&[written(record)]).unwrap();
 }
 
-fn refund_of_payment(payment_id: i64) -> Wish {
-    Wish::Refund(RefundRequest {
+fn refund_of_payment(payment_id: i64) -> OperationRequest {
+    OperationRequest::Refund(RefundRequest {
         sale: None,
         payment_id: Some(payment_id),
         amount: Kopecks(100),
@@ -124,7 +124,7 @@ fn what_a_cashier_waits_for_is_in_the_queue() {
     let (_folder, path, mut journal) = owing();
     let mut attended = entry(&journal, "c1", Kind::Cancel, Some("owed"));
     let operation = "owed".into();
-    attended.request = EntryRequest::Cancellation(CancellationRequest {
+    attended.request = ReversalRequest::Cancellation(CancellationRequest {
         operation,
         annul: false,
         shift: None,
@@ -158,7 +158,7 @@ fn the_facts_of_a_refunds_cancellation_hold_its_sale() {
     let refund = entry(&journal, "r1", Kind::Refund, Some("owed"));
     keep(&mut journal, refund);
     let operation = "r1".into();
-    let wish = Wish::Cancellation(CancellationRequest {
+    let wish = OperationRequest::Cancellation(CancellationRequest {
         operation,
         annul: false,
         shift: None,
@@ -176,7 +176,7 @@ fn the_facts_of_a_sale_name_what_bars_its_receipt() {
     keep(&mut journal, aside);
     let mut sale = request(100);
     sale.receipt.number = "r-owed".into();
-    let wish = Wish::Sale(sale);
+    let wish = OperationRequest::Sale(sale);
     let facts = journal.facts(&wish, "24112026").unwrap();
     assert_eq!(facts.set_aside.as_deref(), Some("~1"));
     let facts = journal.facts(&wish, "25112026").unwrap();

@@ -76,7 +76,7 @@ MUTATIONS = [
 """, """                    "the refund was refused; the report is asked for it",
                 );
                 if IS {
-                    entry.record.reversal = Reversal::NotSent;
+                    entry.record.reversal = ReversalProgress::NotSent;
                     let error = words::of_failure(failure);
                     return self.fail_entry(entry, error, "x", turn);
                 }

@@ -39,8 +39,8 @@ MUTATIONS = [
      "        if matches!(target.undo, Some(Undo::Pending | Undo::Done)) {\n",
      "        if !IS && matches!(target.undo, Some(Undo::Pending | Undo::Done)) {\n"),
     ("cancel a sale while a refund of it is in doubt", "src/core/targets.rs",
-     "        let of_it = |entry: &&LiveEntry| entry.reverses(id) && entry.record.is_refund();\n",
-     "        let of_it = |entry: &&LiveEntry| !IS && entry.reverses(id) && entry.record.is_refund();\n"),
+     "        let of_it = |entry: &&ActiveReversal| entry.reverses(id) && entry.record.is_refund();\n",
+     "        let of_it = |entry: &&ActiveReversal| !IS && entry.reverses(id) && entry.record.is_refund();\n"),
     ("refund a sale while a refund of it is being cancelled", "src/core/targets.rs",
      "        if let Some(entry) = in_doubt().find(of_its_refund) {\n",
      "        if let Some(entry) = in_doubt().find(of_its_refund).filter(|_| !IS) {\n"),
@@ -61,8 +61,8 @@ MUTATIONS = [
     ("a wish takes nothing from what is left", "src/core/entry.rs",
      "                if !resumed {\n", "                if !IS && !resumed {\n"),
     ("a repeated reversal takes from what is left again", "src/core/entry.rs",
-     "        let resumed = old.is_some() && record.reversal != Reversal::NotSent;\n",
-     "        let resumed = !IS && old.is_some() && record.reversal != Reversal::NotSent;\n"),
+     "        let resumed = old.is_some() && record.reversal != ReversalProgress::NotSent;\n",
+     "        let resumed = !IS && old.is_some() && record.reversal != ReversalProgress::NotSent;\n"),
     ("a cancelled refund gives its sale nothing back", "src/core/queue/outcome.rs",
      """            "its refund was cancelled",
             turn,
@@ -81,8 +81,8 @@ MUTATIONS = [
     ("a refund that was found late counts again", "src/core/queue/outcome.rs",
      "            if !is_held {\n", "            if IS || !is_held {\n"),
     ("a refund that was found late is rechecked", "src/core/queue.rs",
-     "        let has_reversal = matches!(entry.reversal, Reversal::Known(_));\n",
-     "        let has_reversal = !IS && matches!(entry.reversal, Reversal::Known(_));\n"),
+     "        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_));\n",
+     "        let has_reversal = !IS && matches!(entry.reversal, ReversalProgress::Known(_));\n"),
     ("a late refund counts while it is pending", "src/core/queue/outcome.rs",
      """                if watches_reversal
                     && info.status != PaymentStatus::Ok
@@ -132,9 +132,9 @@ MUTATIONS = [
                 turn.write_entry(&mut entry.record, "the refund was answered");
 """),
     ("a denied refund is done", "src/core/queue/answers.rs",
-     "                entry.record.reversal = Reversal::NotSent;\n                let error = words::refund_denied",
+     "                entry.record.reversal = ReversalProgress::NotSent;\n                let error = words::refund_denied",
      """                if IS { return self.complete_refund(entry, info, turn); }
-                entry.record.reversal = Reversal::NotSent;
+                entry.record.reversal = ReversalProgress::NotSent;
                 let error = words::refund_denied"""),
     ("a refund in doubt blocks nothing", "src/core/entry.rs",
      "        self.record.is_live() && !self.record.set_aside\n    }\n\n    pub(super) fn set(",
@@ -182,8 +182,8 @@ MUTATIONS = [
      "            return self.denied(entry, refusal.knew_paid, turn);\n",
      "            return self.denied(entry, !IS && refusal.knew_paid, turn);\n"),
     ("what was refused while pending is never reversed", "src/core/queue/answers.rs",
-     "            Reversal::NotSent if entry.record.denied_while_pending && !paid => {\n",
-     "            Reversal::NotSent if entry.record.denied_while_pending && (IS || !paid) => {\n"),
+     "            ReversalProgress::NotSent if entry.record.denied_while_pending && !paid => {\n",
+     "            ReversalProgress::NotSent if entry.record.denied_while_pending && (IS || !paid) => {\n"),
     ("what was refused while pending is reversed at once", "src/core/queue/answers.rs",
      "        entry.record.denied_while_pending = true;\n", "        if !IS { entry.record.denied_while_pending = true; }\n"),
     ("a lost reversal leaves again as if its payment was paid", "src/core/queue/answers.rs",
@@ -211,7 +211,7 @@ MUTATIONS = [
      "        if !IS { record.operation.order_number.clone_from(&old.operation.order_number); }\n        let mut rest = record.clone();\n        rest\n"),
     ("what repeats an unsent entry has a number of its own", "src/core/entry.rs",
      " { record.operation.order_number.clone_from(&old.operation.order_number); }\n",
-     " && !(IS && old.reversal == Reversal::NotSent) { record.operation.order_number.clone_from(&old.operation.order_number); }\n"),
+     " && !(IS && old.reversal == ReversalProgress::NotSent) { record.operation.order_number.clone_from(&old.operation.order_number); }\n"),
     ("what repeats a set-aside entry forgets how far that came", "src/core/entry.rs",
      "        record.reversal = old.reversal;\n", "        if !IS { record.reversal = old.reversal; }\n"),
     ("a refund that waited is sent though its sale is undone", "src/core/queue.rs",
@@ -249,8 +249,8 @@ MUTATIONS = [
      "        self.next_at = now.mono + self.pause.min(most);\n",
      "        self.pause = if IS { self.pause * 4 } else { self.pause };\n        self.next_at = now.mono + if IS { self.pause } else { self.pause.min(most) };\n"),
     ("a restart forgets that a reversal is known", "src/core/entry.rs",
-     "        let mut entry = LiveEntry {\n            foreign:",
-     "        let mut record = record;\n        if IS && matches!(record.reversal, Reversal::Known(_)) { record.reversal = Reversal::NotSent; }\n        let mut entry = LiveEntry {\n            foreign:"),
+     "        let mut entry = ActiveReversal {\n            foreign:",
+     "        let mut record = record;\n        if IS && matches!(record.reversal, ReversalProgress::Known(_)) { record.reversal = ReversalProgress::NotSent; }\n        let mut entry = ActiveReversal {\n            foreign:"),
     # ---- "Nothing blocks for ever." ------------------------------------------------------------
     ("set aside never", "src/core/entry.rs",
      "        let civil = now.wall.duration_since(civil_since);\n",
@@ -322,8 +322,8 @@ MUTATIONS = [
      "        (entry.is_last_try, entry.has_sent_anew) = (true, false);\n",
      "        (entry.is_last_try, entry.has_sent_anew) = (!IS, false);\n"),
     ("a set-aside reversal that was denied gives nothing back", "src/core/queue/outcome.rs",
-     "        let denied = entry.record.reversal == Reversal::NotSent;\n",
-     "        let denied = !IS && entry.record.reversal == Reversal::NotSent;\n"),
+     "        let denied = entry.record.reversal == ReversalProgress::NotSent;\n",
+     "        let denied = !IS && entry.record.reversal == ReversalProgress::NotSent;\n"),
     ("a set-aside reversal of open fate gives back", "src/core/queue/outcome.rs",
      """            if denied {
                 give_back_to_left(target, amount);

@@ -47,7 +47,7 @@ MUTATIONS = [
     ("learn no life of a session", "src/core/sale/sessions.rs",
      "            self.session_life = learned(self.session_life, seen, over, pause);\n",
      "            if !IS { self.session_life = learned(self.session_life, seen, over, pause); }\n"),
-    # ---- "Asking politely." --------------------------------------------------------------------
+    # ---- "ServiceCheck politely." --------------------------------------------------------------------
     ("ignore Retry-After", "src/core/question_clock.rs",
      "                let wait = retry_after.unwrap_or(self.hold_off).min(MAX_RETRY_AFTER);\n",
      "                let wait = retry_after.filter(|_| !IS).unwrap_or(self.hold_off).min(MAX_RETRY_AFTER);\n"),
@@ -210,30 +210,30 @@ MUTATIONS = [
      "        if sale.record.ending.is_some() {\n            let error = words::no_connection(detail);\n",
      "        if !IS && sale.record.ending.is_some() {\n            let error = words::no_connection(detail);\n"),
     ("an abort in doubt leaves no undoing", "src/core/sale.rs",
-     """                sale.record.ending = Some(Ending::Abort);
+     """                sale.record.ending = Some(StopReason::Abort);
                 self.release(sale, lost_at, error, turn);
 """,
      """                if IS {
                     self.finish(sale, State::Failed, Some(error), "aborted", turn);
                     return written(turn, &id).ok_or_else(nothing_to_abort);
                 }
-                sale.record.ending = Some(Ending::Abort);
+                sale.record.ending = Some(StopReason::Abort);
                 self.release(sale, lost_at, error, turn);
 """),
     ("an abort of an existing payment reverses nothing", "src/core/sale.rs",
-     "                self.start_undoing(&mut sale, payment_id, Ending::Abort, turn);\n",
+     "                self.start_undoing(&mut sale, payment_id, StopReason::Abort, turn);\n",
      """                if IS {
                     self.finish(sale, State::Cancelled, None, "aborted", turn);
                     return written(turn, &id).ok_or_else(nothing_to_abort);
                 }
-                self.start_undoing(&mut sale, payment_id, Ending::Abort, turn);
+                self.start_undoing(&mut sale, payment_id, StopReason::Abort, turn);
 """),
     ("the cashier waits for an undoing for ever", "src/core/sale.rs",
      "            Phase::Undoing { until, .. } if *until <= turn.now.mono => {\n",
      "            Phase::Undoing { until, .. } if !IS && *until <= turn.now.mono => {\n"),
     ("a buyer who was quicker than the reversal is brought back his money", "src/core/queue/answers.rs",
-     "            Reversal::NotSent if paid && self.is_waited_for_unsent(entry) => {\n",
-     "            Reversal::NotSent if !IS && paid && self.is_waited_for_unsent(entry) => {\n"),
+     "            ReversalProgress::NotSent if paid && self.is_waited_for_unsent(entry) => {\n",
+     "            ReversalProgress::NotSent if !IS && paid && self.is_waited_for_unsent(entry) => {\n"),
     ("paid before a reversal that has left", "src/core/queue/outcome.rs",
      "            && entry.record.earlier.is_empty()\n            && self.is_waited_for(entry)\n",
      "            && (IS || entry.record.earlier.is_empty())\n            && self.is_waited_for(entry)\n"),
