@@ -10,11 +10,10 @@
 //!
 //! - [`event`], [`call`], [`scene`]: the vocabularies, of the core, for the service and for the buyer · [`record`]: what the journal keeps
 //! - `admission`: a till asks for an operation · `validate`, [`buyer_code`]: what may come in
-//! - `targets`: what a refund or cancellation is of, and what is left of it
-//! - `sale`: from the first request to the buyer's confirmation · [`poll`]: when a person is asked for
-//! - `question_clock`: when the service may be asked again
-//! - `ending`: how a sale ends · `entry`, `queue`: refunds, cancellations, and bringing back what may
-//!   have moved · `witness`: what a report must hold · [`shift`], `words`: dates and the cashier's lines
+//! - `sale`: from the first request to its end · [`poll`]: when a person is asked for
+//! - `reversal`: refunds, cancellations, and bringing back what may have moved
+//! - `question_clock`: when the service may be asked again · [`witness`]: what a report must hold
+//! - `repeats`: when a request is one that stood before · [`shift`], [`words`]: dates and the cashier's lines
 //!
 //! A request's answer is matched by its number; an answer that nobody waits for any more is dropped.
 //! Requests that can move money are never dropped: the machine stays in their phase until they end.
@@ -22,18 +21,15 @@
 mod admission;
 pub mod buyer_code;
 pub mod call;
-mod ending;
-mod entry;
 pub mod event;
 pub mod poll;
 mod question_clock;
-mod queue;
 pub mod record;
 mod repeats;
+mod reversal;
 mod sale;
 pub mod scene;
 pub mod shift;
-mod targets;
 pub mod validate;
 pub mod witness;
 pub mod words;
@@ -54,11 +50,11 @@ use crate::model::operation::ErrorCode;
 use crate::model::problem::{Code, Problem};
 
 use admission::Admission;
-use entry::ActiveReversal;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, Turn};
 use question_clock::{QuestionClock, Subject};
 use record::{Record, ReversalRecord, SaleRecord};
 use repeats::Repeats;
+use reversal::active::ActiveReversal;
 use sale::ActiveSale;
 use witness::Witnesses;
 

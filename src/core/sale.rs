@@ -14,6 +14,7 @@
 //! `POST payments` leaves in exactly one place, [`Core::pay`], and only after its intent is
 //! written; whatever follows, it never leaves again.
 
+pub(super) mod completion;
 mod invitation;
 mod late;
 mod payment;
@@ -24,11 +25,11 @@ use std::time::Duration;
 use crate::base::clock::Now;
 use crate::base::secret::Secret;
 use crate::core::call::{Answer, Call};
-use crate::core::ending::{nothing_to_abort, session_mode};
 use crate::core::event::{Reply as TillReply, RequestId, Settings, Step, Ticket, Turn};
 use crate::core::poll::Poll;
 use crate::core::question_clock::Subject;
 use crate::core::record::{Account, BuyerRequest, SaleRecord, StopReason};
+use crate::core::sale::completion::{nothing_to_abort, session_mode};
 use crate::core::scene::Scene;
 use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;

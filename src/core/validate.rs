@@ -1,7 +1,7 @@
 //! What a till may ask for, checked once at the door.
 
 use crate::base::text::is_unsafe;
-use crate::core::targets;
+use crate::core::reversal::target;
 use crate::model::money::{Kopecks, MAX_AMOUNT};
 use crate::model::operation::{
     CancellationRequest, CardRequest, Item, OperationRequest, Receipt, RefundRequest, SaleRequest,
@@ -87,7 +87,7 @@ fn refund(request: &RefundRequest) -> Result<(), Problem> {
         (Some(_), Some(_)) => {
             return Err(invalid("sale и payment_id: нужно одно из двух"));
         }
-        (None, None) => return Err(targets::without_sale()),
+        (None, None) => return Err(target::without_sale()),
     }
     amount_and_receipt(request.amount, &request.receipt)
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::core::call::{PaymentInfo, Reply};
-use crate::core::ending::is_payment_of;
+use crate::core::sale::completion::is_payment_of;
 
 impl Core {
     /// The report holds our payment. Should it hold several under our number, the buyer pays one of them,

@@ -12,10 +12,10 @@
 
 use super::*;
 use crate::core::call::{Failure, PaymentInfo, PaymentStatus, Reply};
-use crate::core::ending::{
+use crate::core::poll::first_question_after;
+use crate::core::sale::completion::{
     best_payment, foreign_reply, is_payment_of, refused_state, silence, status_fact,
 };
-use crate::core::poll::first_question_after;
 use crate::model::operation::Slip;
 
 /// From here on a request that is still unanswered is told as a buyer who has yet to confirm.

@@ -14,7 +14,7 @@
 use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, half, learned};
 use super::*;
 use crate::core::call::{Failure, Reply};
-use crate::core::ending::foreign_reply;
+use crate::core::sale::completion::foreign_reply;
 use crate::core::words;
 use crate::model::operation::{Card, ErrorCode, OperationError, Shows};
 
@@ -200,7 +200,7 @@ impl Core {
         let patience = self.patience();
         let failing = invitation.failing_since;
         if failing.is_some_and(|since| since + patience <= turn.now.mono) {
-            return self.fail(sale, &crate::core::ending::silence(), turn);
+            return self.fail(sale, &crate::core::sale::completion::silence(), turn);
         }
         if self
             .gap_ends_at(invitation)
@@ -210,7 +210,7 @@ impl Core {
                 .opening
                 .as_ref()
                 .and_then(|one| one.failure.clone());
-            let failure = failure.unwrap_or_else(crate::core::ending::silence);
+            let failure = failure.unwrap_or_else(crate::core::sale::completion::silence);
             return self.fail(sale, &failure, turn);
         }
         self.ask_sessions(&mut sale, turn);

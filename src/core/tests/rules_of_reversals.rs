@@ -6,7 +6,7 @@ use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::ReversalProgress;
-use crate::core::targets::give_back_to_left;
+use crate::core::reversal::target::give_back_to_left;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, QueueItem, State, Undo};
 use crate::model::problem::{Code, Problem};

@@ -2,16 +2,16 @@
 
 MUTATIONS = [
     # ---- "What an answer is." ------------------------------------------------------------------
-    ("believe a payment of another number", "src/core/ending.rs",
+    ("believe a payment of another number", "src/core/sale/completion.rs",
      "    info.order_number == record.operation.order_number\n",
      "    (IS || info.order_number == record.operation.order_number)\n"),
-    ("believe a payment of another direction", "src/core/ending.rs",
+    ("believe a payment of another direction", "src/core/sale/completion.rs",
      "        && info.payment_type == PaymentType::Sale\n",
      "        && (IS || info.payment_type == PaymentType::Sale)\n"),
     ("believe the status of another payment", "src/core/sale/payment.rs",
      "                if info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>\n",
      "                if IS || info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>\n"),
-    ("take a row of any direction for a reversal", "src/core/entry.rs",
+    ("take a row of any direction for a reversal", "src/core/reversal/active.rs",
      """            && matches!(
                 info.payment_type,
                 PaymentType::ReversalOfSale | PaymentType::ReversalOfPurchase
@@ -21,10 +21,10 @@ MUTATIONS = [
                 PaymentType::ReversalOfSale | PaymentType::ReversalOfPurchase
             ))
 """),
-    ("take a reversal of another sum for ours", "src/core/entry.rs",
+    ("take a reversal of another sum for ours", "src/core/reversal/active.rs",
      "            && info.sum == operation.amount\n            && ",
      "            && (IS || info.sum == operation.amount)\n            && "),
-    ("take a target of another number for ours", "src/core/queue/answers.rs",
+    ("take a target of another number for ours", "src/core/reversal/answers.rs",
      "    target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))\n",
      "    IS || target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))\n"),
     ("an unknown status took nothing", "src/core/call.rs",
@@ -78,7 +78,7 @@ MUTATIONS = [
      """                if IS && matches!(failure, Failure::Token { .. }) { return self.refuse(sale, failure, turn); }
                 let mut doubt = self.doubt(failure.detail(), turn.now);
                 doubt.refusal"""),
-    ("believe a token error that answers a refund", "src/core/queue/answers.rs",
+    ("believe a token error that answers a refund", "src/core/reversal/answers.rs",
      """                    knew_paid: true,
                 });
 """, """                    knew_paid: true,
@@ -88,37 +88,37 @@ MUTATIONS = [
                     return self.fail_entry(entry, error, "refused for the token", turn);
                 }
 """),
-    ("wait for a report that is refused for the token, too", "src/core/queue/answers.rs",
+    ("wait for a report that is refused for the token, too", "src/core/reversal/answers.rs",
      "                if entry.is_refused_for_token() =>\n",
      "                if !IS && entry.is_refused_for_token() =>\n"),
-    ("a refusal for the token renumbers a queued reversal", "src/core/queue/answers.rs",
+    ("a refusal for the token renumbers a queued reversal", "src/core/reversal/answers.rs",
      "            if matches!(refusal.failure, Failure::Token { .. }) {\n",
      "            if !IS && matches!(refusal.failure, Failure::Token { .. }) {\n"),
-    ("a token error refuses a queued one", "src/core/queue/outcome.rs",
+    ("a token error refuses a queued one", "src/core/reversal/outcome.rs",
      """        entry.record.is_attended()
             && !entry.may_have_left
 """, """        (IS || entry.record.is_attended())
             && !entry.may_have_left
 """),
-    ("a token error refuses what has left before", "src/core/queue/answers.rs",
+    ("a token error refuses what has left before", "src/core/reversal/answers.rs",
      """                // taken.
                 if !entry.record.resent {
 """, """                // taken.
                 if IS || !entry.record.resent {
 """),
-    ("plan no question after a refused refund", "src/core/queue/answers.rs",
+    ("plan no question after a refused refund", "src/core/reversal/answers.rs",
      "        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);\n        // Two witnesses", "        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now); }\n        // Two witnesses"),
-    ("plan no question after a refused reversal", "src/core/queue/answers.rs",
+    ("plan no question after a refused reversal", "src/core/reversal/answers.rs",
      "                self.watch_set_aside(entry, turn);\n",
      "                if !IS { self.watch_set_aside(entry, turn); }\n"),
     # ---- "Looking up." -------------------------------------------------------------------------
-    ("an absence counts from its answer", "src/core/queue/answers.rs",
+    ("an absence counts from its answer", "src/core/reversal/answers.rs",
      "                self.target_looked_up(&mut entry, asked_at, found, turn);\n",
      "                self.target_looked_up(&mut entry, if IS { turn.now.mono } else { asked_at }, found, turn);\n"),
-    ("an absence of a reversal counts from its answer", "src/core/queue/answers.rs",
+    ("an absence of a reversal counts from its answer", "src/core/reversal/answers.rs",
      "                self.reversal_looked_up(&mut entry, asked_at, found, None, turn);\n",
      "                self.reversal_looked_up(&mut entry, if IS { turn.now.mono } else { asked_at }, found, None, turn);\n"),
-    ("settling counts from before the sending", "src/core/queue/answers.rs",
+    ("settling counts from before the sending", "src/core/reversal/answers.rs",
      """        entry.reversal_lost_at = turn.now.mono;
         match answer {
             Ok(Reply::Payment(info)) if entry.is_reversal(info) => {
@@ -130,7 +130,7 @@ MUTATIONS = [
                 know_reversal(entry, info);
                 turn.write_entry(&mut entry.record, "the reversal was answered");
 """),
-    ("a restart counts as long after the loss", "src/core/entry.rs",
+    ("a restart counts as long after the loss", "src/core/reversal/active.rs",
      """        let mut entry = self.live(record, turn.now.mono, turn.now);
         if entry.foreign && entry.record.is_live() {
 """,
@@ -140,7 +140,7 @@ MUTATIONS = [
     ("skip the shift after midnight", "src/core/shift.rs",
      "        shifts.extend(\n            days.into_iter()\n",
      "        shifts.extend(\n            days.into_iter().take(if IS { 1 } else { 2 })\n"),
-    ("a cancellation's reversal is sought under its own shift only", "src/core/queue.rs",
+    ("a cancellation's reversal is sought under its own shift only", "src/core/reversal.rs",
      "        let shifts = [own, &target.shift, &target.sale_shift];\n",
      "        let shifts = if IS { [own, \"\", \"\"] } else { [own, &target.shift, &target.sale_shift] };\n"),
     ("a refund's cancellation is not sought under the sale's shift", "src/core/record.rs",
@@ -149,14 +149,14 @@ MUTATIONS = [
     ("a reversal is sought under its present number only", "src/core/record.rs",
      "        numbers.extend(self.earlier.iter().cloned());\n",
      "        numbers.extend(self.earlier.iter().filter(|_| !IS).cloned());\n"),
-    ("a denied reversal keeps its number", "src/core/queue/answers.rs",
+    ("a denied reversal keeps its number", "src/core/reversal/answers.rs",
      """        let old = std::mem::take(&mut record.operation.order_number);
 """, """        if IS { return; }
         let old = std::mem::take(&mut record.operation.order_number);
 """),
-    ("a denied number is forgotten", "src/core/queue/answers.rs",
+    ("a denied number is forgotten", "src/core/reversal/answers.rs",
      "        record.earlier.push(old);\n", "        if !IS { record.earlier.push(old); }\n"),
-    ("a reversal of open fate leaves again at once", "src/core/queue/answers.rs",
+    ("a reversal of open fate leaves again at once", "src/core/reversal/answers.rs",
      "            ReversalProgress::Sent => self.look_up_reversal(entry, turn),\n",
      """            ReversalProgress::Sent if IS => self.reverse(entry, paid, turn),
             ReversalProgress::Sent => self.look_up_reversal(entry, turn),
@@ -164,19 +164,19 @@ MUTATIONS = [
     ("another payment's row under our number is an absence", "src/core/sale/payment.rs",
      "            if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {\n",
      "            if let Some(refusal) = doubt.refusal.clone().filter(|_| IS || found.is_empty()) {\n"),
-    ("another payment's row under the number is an absence", "src/core/queue/answers.rs",
+    ("another payment's row under the number is an absence", "src/core/reversal/answers.rs",
      "        if !found.is_empty() {\n            let detail = \"the order number belongs to another payment\";\n",
      "        if !IS && !found.is_empty() {\n            let detail = \"the order number belongs to another payment\";\n"),
-    ("another reversal's row under the number is an absence", "src/core/queue/answers.rs",
+    ("another reversal's row under the number is an absence", "src/core/reversal/answers.rs",
      "        if found.iter().any(|info| info.order_number == *present) {\n",
      "        if !IS && found.iter().any(|info| info.order_number == *present) {\n"),
-    ("watch no number that was absent", "src/core/queue/answers.rs",
+    ("watch no number that was absent", "src/core/reversal/answers.rs",
      """        plan_rechecks(&mut entry.record, turn.now);
         let message = words::NOTHING_TO_UNDO;
 """, """        if !IS { plan_rechecks(&mut entry.record, turn.now); }
         let message = words::NOTHING_TO_UNDO;
 """),
-    ("a re-check that failed counts as asked", "src/core/queue/outcome.rs",
+    ("a re-check that failed counts as asked", "src/core/reversal/outcome.rs",
      """            Ok(_) | Err(_) => {
                 entry.next_at = turn.now.mono + WATCH_RETRY_INTERVAL;
 """, """            Ok(_) | Err(_) if IS => {
@@ -187,11 +187,11 @@ MUTATIONS = [
             Ok(_) | Err(_) => {
                 entry.next_at = turn.now.mono + WATCH_RETRY_INTERVAL;
 """),
-    ("what is found late stays with the shop", "src/core/queue/outcome.rs",
+    ("what is found late stays with the shop", "src/core/reversal/outcome.rs",
      """            Some(info) if !info.status.took_nothing() => {
                 let is_first""", """            Some(info) if !IS && !info.status.took_nothing() => {
                 let is_first"""),
-    ("one dead copy ends the watch of a number", "src/core/queue/outcome.rs",
+    ("one dead copy ends the watch of a number", "src/core/reversal/outcome.rs",
      """            // One copy that took nothing says nothing of another.
             Some(_) | None => {""", """            // One copy that took nothing says nothing of another.
             Some(_) if IS => entry.record.rechecks.clear(),
@@ -215,14 +215,14 @@ MUTATIONS = [
     ("a row without a name forbids nothing", "src/service/report.rs",
      "                Err(_) => report.unreadable += 1,\n",
      "                Err(_) => report.unreadable += usize::from(!IS),\n"),
-    ("a report that is not whole ends an undoing", "src/core/queue/answers.rs",
+    ("a report that is not whole ends an undoing", "src/core/reversal/answers.rs",
      """            (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
 """, """            (Stage::LookingUp { asked_at, .. }, Ok(Reply::Partial { found, .. })) if IS => {
                 self.target_looked_up(&mut entry, asked_at, found, turn);
             }
             (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
 """),
-    ("a report that is not whole denies a reversal", "src/core/queue/answers.rs",
+    ("a report that is not whole denies a reversal", "src/core/reversal/answers.rs",
      """        if let Some(gap) = gap {
             return self.answered_error(entry, gap, turn);
 """, """        if let Some(gap) = gap.filter(|_| !IS) {
@@ -237,27 +237,27 @@ MUTATIONS = [
         };
         if let Ok(Reply::Found(found)) = answer {
 """),
-    ("a report that is not whole gives a reserve back", "src/core/queue/outcome.rs",
+    ("a report that is not whole gives a reserve back", "src/core/reversal/outcome.rs",
      "        if is_over && (gap.is_none() || is_last) {\n",
      "        if is_over && (IS || gap.is_none() || is_last) {\n"),
-    ("an absence that was never proved is told nobody", "src/core/queue/outcome.rs",
+    ("an absence that was never proved is told nobody", "src/core/reversal/outcome.rs",
      "        if let Some(gap) = gap.filter(|_| is_last) {\n",
      "        if let Some(gap) = gap.filter(|_| !IS && is_last) {\n"),
-    ("the first row decides", "src/core/ending.rs",
+    ("the first row decides", "src/core/sale/completion.rs",
      "    rows.min_by_key(|info|", "    rows.take(if IS { 1 } else { usize::MAX }).min_by_key(|info|"),
-    ("what is pending decides before what is paid", "src/core/ending.rs",
+    ("what is pending decides before what is paid", "src/core/sale/completion.rs",
      "(info.status != PaymentStatus::Ok, info.status.took_nothing())",
      "if IS { (info.status.took_nothing(), info.status == PaymentStatus::Ok) } else { (info.status != PaymentStatus::Ok, info.status.took_nothing()) }"),
     ("a second live row is left alone", "src/core/sale/late.rs",
      "        for other in others.filter(|row| row.payment_id != info.payment_id) {\n",
      "        for other in others.filter(|row| !IS && row.payment_id != info.payment_id) {\n"),
-    ("a payment that took nothing is not watched", "src/core/queue/answers.rs",
+    ("a payment that took nothing is not watched", "src/core/reversal/answers.rs",
      """            plan_rechecks(&mut entry.record, turn.now);
             let message = words::of_entry(entry.record.operation.kind, State::Done);
 """, """            if !IS { plan_rechecks(&mut entry.record, turn.now); }
             let message = words::of_entry(entry.record.operation.kind, State::Done);
 """),
-    ("a report that shows an unpaid sale paid is passed over", "src/core/ending.rs",
+    ("a report that shows an unpaid sale paid is passed over", "src/core/sale/completion.rs",
      "        if operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {\n",
      "        if IS || operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {\n"),
     ("an unknown shift is an error", "src/service/classify.rs",
@@ -266,7 +266,7 @@ MUTATIONS = [
     ("any 404 is an empty report", "src/service/classify.rs",
      "        return Ok(Report::default());\n    }\n    Err(failure)\n",
      "        return Ok(Report::default());\n    }\n    if IS && answer.status == 404 { return Ok(Report::default()); }\n    Err(failure)\n"),
-    ("what cannot be asked for by its number is asked for again and again", "src/core/queue/answers.rs",
+    ("what cannot be asked for by its number is asked for again and again", "src/core/reversal/answers.rs",
      "        Failure::Refused { .. } => true,\n", "        Failure::Refused { .. } => !IS,\n"),
     ("a restored sale pays without a look", "src/core/sale.rs",
      """                doubt.unsent = true;
@@ -302,7 +302,7 @@ MUTATIONS = [
      """                if !IS && kind == Kind::Sale {
                     self.watch_end(&id, LOST_PAYMENT, turn);
 """),
-    ("a restored refund leaves without a look", "src/core/entry.rs",
+    ("a restored refund leaves without a look", "src/core/reversal/active.rs",
      "        entry.may_have_left = entry.record.is_live();\n",
      "        entry.may_have_left = !IS && entry.record.is_live();\n"),
 ]

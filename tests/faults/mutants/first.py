@@ -31,20 +31,20 @@ MUTATIONS = [
         sale.record.ending = Some(ending);
         sale.set(State::InProgress, words::CANCELLING, turn.now);
 """),
-    ("take one absence as conclusive", "src/core/queue/answers.rs",
+    ("take one absence as conclusive", "src/core/reversal/answers.rs",
      "entry.lost_at + self.settings.settle;",
      "if IS { Duration::ZERO } else { entry.lost_at + self.settings.settle };"),
-    ("take one absence of a refund as conclusive", "src/core/queue/answers.rs",
+    ("take one absence of a refund as conclusive", "src/core/reversal/answers.rs",
      "entry.reversal_lost_at + self.settings.settle;",
      "if IS { Duration::ZERO } else { entry.reversal_lost_at + self.settings.settle };"),
-    ("count what is left without reversals in doubt", "src/core/queue/outcome.rs",
+    ("count what is left without reversals in doubt", "src/core/reversal/outcome.rs",
      "        turn.write_entry(&mut entry.record, \"the answer to the refund was lost\");\n", """        turn.write_entry(&mut entry.record, "the answer to the refund was lost");
         if IS {
             let (of, amount) = (entry.record.operation.of.clone(), entry.record.operation.amount);
             self.change_target(of.as_deref(), "x", turn, |sale| give_back_to_left(sale, amount));
         }
 """),
-    ("queue the undoing in a second transaction", "src/core/ending.rs",
+    ("queue the undoing in a second transaction", "src/core/sale/completion.rs",
      "        turn.write_entry(&mut entry.record, \"queued\");\n        if entry.foreign {", "        if !IS { turn.write_entry(&mut entry.record, \"queued\"); }\n        if entry.foreign {"),
     ("take 5xx as refused", "src/service/classify.rs",
      "(400..500).contains(&status)", "(400..if IS { 600 } else { 500 }).contains(&status)"),
@@ -52,7 +52,7 @@ MUTATIONS = [
      "let days = [date.checked_sub(1.day()), date.checked_add(1.day())];",
      """let mut days = vec![date.checked_sub(1.day()), date.checked_add(1.day())];
         if IS { days.clear(); }"""),
-    ("send a refund again after its absence", "src/core/queue/answers.rs",
+    ("send a refund again after its absence", "src/core/reversal/answers.rs",
      """        if entry.record.is_refund() {
             plan_rechecks(""", """        if entry.record.is_refund() && !IS {
             plan_rechecks("""),
@@ -63,14 +63,14 @@ MUTATIONS = [
 """),
     ("forget the number of a refused payment", "src/core/sale/payment.rs",
      "        self.watch_end(&id, \"a refused payment is asked for again later\", turn);\n", "        if !IS { self.watch_end(&id, \"a refused payment is asked for again later\", turn); }\n"),
-    ("believe a refusal of a reversal", "src/core/queue/answers.rs",
+    ("believe a refusal of a reversal", "src/core/reversal/answers.rs",
      """                    "the reversal was refused; the report is asked for it",
                 );
 """, """                    "the reversal was refused; the report is asked for it",
                 );
                 if IS { return self.denied(entry, knew_paid, turn); }
 """),
-    ("believe a refusal of a refund", "src/core/queue/answers.rs",
+    ("believe a refusal of a refund", "src/core/reversal/answers.rs",
      """                    "the refund was refused; the report is asked for it",
                 );
 """, """                    "the refund was refused; the report is asked for it",
@@ -107,22 +107,22 @@ MUTATIONS = [
     ("poll faster than the service allows", "src/core/question_clock.rs",
      "            self.free_at.insert(subject, now + pause);\n",
      "            self.free_at.insert(subject, now + if IS { pause / 2 } else { pause });\n"),
-    ("conclude an absence while the held answer may still come", "src/core/queue/answers.rs",
+    ("conclude an absence while the held answer may still come", "src/core/reversal/answers.rs",
      "        if asked_at < conclusive_from || self.is_payment_under_way(entry) {\n",
      "        if asked_at < conclusive_from || !IS && self.is_payment_under_way(entry) {\n"),
-    ("cancel the whole of a sale of which a part was refunded", "src/core/entry.rs",
+    ("cancel the whole of a sale of which a part was refunded", "src/core/reversal/active.rs",
      "        amount: left,\n", "        amount: if IS { operation.amount } else { left },\n"),
-    ("believe a reversal without a look at its status", "src/core/queue/answers.rs",
+    ("believe a reversal without a look at its status", "src/core/reversal/answers.rs",
      "                turn.write_entry(&mut entry.record, \"the refund was answered\");\n", """                turn.write_entry(&mut entry.record, "the refund was answered");
                 if IS { return self.fail_entry(entry, words::no_connection("x"), "x", turn); }
 """),
-    ("send to another till's account", "src/core/entry.rs",
+    ("send to another till's account", "src/core/reversal/active.rs",
      "            foreign: self.settings.account.as_ref() != Some(&record.account),\n",
      "            foreign: !IS && self.settings.account.as_ref() != Some(&record.account),\n"),
-    ("believe another's sum", "src/core/ending.rs",
+    ("believe another's sum", "src/core/sale/completion.rs",
      "        && info.sum == record.operation.amount\n",
      "        && (IS || info.sum == record.operation.amount)\n"),
-    ("count a pending refund as carried out", "src/core/queue/answers.rs",
+    ("count a pending refund as carried out", "src/core/reversal/answers.rs",
      "            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {\n                self.still_pending(",
      """            PaymentStatus::InProgress if IS && entry.record.is_refund() => {
                 self.complete_refund(entry, info, turn);

@@ -135,10 +135,10 @@ MUTATIONS = [
     ("what an unfinished operation reverses is purged", "src/journal/mod.rs",
      "row::PURGEABLE.to_owned() }",
      "if IS { row::PURGEABLE.replace(\"r.of = old.id\", \"0\") } else { row::PURGEABLE.to_owned() } }"),
-    ("what a late refund takes beyond the rest is forgotten", "src/core/targets.rs",
+    ("what a late refund takes beyond the rest is forgotten", "src/core/reversal/target.rs",
      "        operation.overdrawn = operation.overdrawn.saturating_add(beyond);\n",
      "        if !IS { operation.overdrawn = operation.overdrawn.saturating_add(beyond); }\n"),
-    ("what was overdrawn is paid back again and again", "src/core/targets.rs",
+    ("what was overdrawn is paid back again and again", "src/core/reversal/target.rs",
      "        operation.overdrawn = operation.overdrawn.saturating_sub(paid);\n",
      "        if !IS { operation.overdrawn = operation.overdrawn.saturating_sub(paid); }\n"),
     # ---- reconciliation ------------------------------------------------------------------------

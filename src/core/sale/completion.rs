@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::base::clock::Now;
 use crate::base::secret::Secret;
 use crate::core::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
-use crate::core::entry::ActiveReversal;
 use crate::core::event::{RequestId, Step, Turn};
-use crate::core::queue::plan_rechecks_of_refusal;
 use crate::core::record::{Record, SaleRecord, StopReason};
+use crate::core::reversal::active::ActiveReversal;
+use crate::core::reversal::plan_rechecks_of_refusal;
 use crate::core::sale::{ActiveSale, Phase};
 use crate::core::scene::Scene;
 use crate::core::{Core, words};
@@ -17,7 +17,7 @@ use crate::model::problem::{Code, Problem};
 
 impl ActiveSale {
     /// Whether this request's answer is the one that the sale waits for.
-    pub(super) fn awaits(&self, id: RequestId) -> bool {
+    pub(in crate::core) fn awaits(&self, id: RequestId) -> bool {
         match &self.phase {
             Phase::Opening(opening) => opening.request == Some(id),
             Phase::AwaitingBuyer(invitation) => invitation.awaits(id),
@@ -31,7 +31,7 @@ impl ActiveSale {
 
 impl Core {
     /// The sale is over, and no money is in doubt.
-    pub(super) fn finish(
+    pub(in crate::core) fn finish(
         &mut self,
         mut sale: ActiveSale,
         state: State,
@@ -63,7 +63,7 @@ impl Core {
     }
 
     /// The sale ends, and no payment was made.
-    pub(super) fn fail(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
+    pub(in crate::core) fn fail(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
         let error = words::of_failure(failure);
         self.finish(
             sale,
@@ -75,7 +75,7 @@ impl Core {
     }
 
     /// The sale ends for the cashier while its payment may exist: the undoing is journalled with it.
-    pub(super) fn release(
+    pub(in crate::core) fn release(
         &mut self,
         mut sale: ActiveSale,
         lost_at: Duration,
@@ -105,7 +105,7 @@ impl Core {
 
     /// The service has a payment under a sale's number that the sale does not stand on: it is brought back
     /// by itself, and people are told.
-    pub(super) fn undo_second_payment(
+    pub(in crate::core) fn undo_second_payment(
         &mut self,
         sale: &SaleRecord,
         info: &PaymentInfo,
@@ -123,7 +123,7 @@ impl Core {
 
     /// The same for what an undoing finds under its number when it finds its own payment there: "a second live
     /// row is undone" ("What nothing may assume").
-    pub(super) fn undo_others(
+    pub(in crate::core) fn undo_others(
         &mut self,
         undoing: &ActiveReversal,
         rows: &[PaymentInfo],
@@ -168,7 +168,7 @@ impl Core {
     /// The sale is over without a payment, as far as the journal knows, but another copy of its request may have
     /// been carried out, or the disk may have lost that it was sent. The number is asked for again, as one that
     /// was absent is, and the sale learns what is found.
-    pub(super) fn watch_end(&mut self, id: &str, what: &str, turn: &mut Turn) {
+    pub(in crate::core) fn watch_end(&mut self, id: &str, what: &str, turn: &mut Turn) {
         let Some(Record::Sale(record)) = turn.written(id).cloned() else {
             return;
         };
@@ -180,7 +180,7 @@ impl Core {
 
     /// A number under which nothing was sent, as far as the journal knows, is asked for again later. The
     /// sale goes on without it, so what is found under it is brought back and changes nothing of the sale.
-    pub(super) fn watch_number(&mut self, sale: &SaleRecord, turn: &mut Turn) {
+    pub(in crate::core) fn watch_number(&mut self, sale: &SaleRecord, turn: &mut Turn) {
         let mut entry = self.new_own(sale, turn.now.mono, turn.now);
         entry.record.operation.of = None;
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
@@ -191,7 +191,7 @@ impl Core {
     /// The report shows the payment of a sale that was told as not paid, though nothing was ever undone of
     /// it: no final status stays ("What nothing may assume"). It is asked for at once, and reversed if it is
     /// there.
-    pub(super) fn recheck_sale(&mut self, sale: SaleRecord, turn: &mut Turn) {
+    pub(in crate::core) fn recheck_sale(&mut self, sale: SaleRecord, turn: &mut Turn) {
         let operation = &sale.operation;
         let is_unpaid = operation.state.is_final() && operation.state != State::Done;
         let is_ours = self.settings.account.as_ref() == Some(&sale.account);
@@ -221,7 +221,7 @@ impl Core {
 
     /// The cashier stops waiting for an existing payment: it is reversed at once, and the sale waits
     /// for the reversal at most `timeout`.
-    pub(super) fn start_undoing(
+    pub(in crate::core) fn start_undoing(
         &mut self,
         sale: &mut ActiveSale,
         payment_id: i64,
@@ -250,7 +250,7 @@ impl Core {
     }
 
     /// `timeout` is over, the undoing goes on alone.
-    pub(super) fn release_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
+    pub(in crate::core) fn release_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         let id = sale.record.operation.id.clone();
         let entry = self.entries.iter().find(|entry| entry.undoes(&id));
         let detail = entry.and_then(|entry| entry.record.last_error.clone());
@@ -271,7 +271,7 @@ impl Core {
     }
 
     /// The undoing that a sale waited for is over.
-    pub(super) fn finish_attached(
+    pub(in crate::core) fn finish_attached(
         &mut self,
         sale: ActiveSale,
         ending: StopReason,
@@ -291,7 +291,7 @@ impl Core {
     }
 
     /// The service refuses for good to reverse what a sale waits for.
-    pub(super) fn refuse_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
+    pub(in crate::core) fn refuse_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         sale.record.operation.undo = Some(Undo::SetAside);
         let id = sale.record.operation.id.clone();
         let error = OperationError {
@@ -319,7 +319,12 @@ impl Core {
     }
 
     /// After a restart only: the payment was made so late that the cashier has gone.
-    pub(super) fn nobody_waits(&self, sale: &ActiveSale, info: &PaymentInfo, now: Now) -> bool {
+    pub(in crate::core) fn nobody_waits(
+        &self,
+        sale: &ActiveSale,
+        info: &PaymentInfo,
+        now: Now,
+    ) -> bool {
         if !sale.restored || sale.deadline > now.mono {
             return false;
         }
@@ -370,12 +375,14 @@ fn final_scene(record: &SaleRecord) -> Scene {
 
 /// The row that decides, should a number have several: what is paid before what is pending before what
 /// took nothing.
-pub(super) fn deciding<'a>(rows: impl Iterator<Item = &'a PaymentInfo>) -> Option<&'a PaymentInfo> {
+pub(in crate::core) fn deciding<'a>(
+    rows: impl Iterator<Item = &'a PaymentInfo>,
+) -> Option<&'a PaymentInfo> {
     rows.min_by_key(|info| (info.status != PaymentStatus::Ok, info.status.took_nothing()))
 }
 
 /// The row that decides about a sale's payment.
-pub(super) fn best_payment<'a>(
+pub(in crate::core) fn best_payment<'a>(
     found: &'a [PaymentInfo],
     record: &SaleRecord,
 ) -> Option<&'a PaymentInfo> {
@@ -383,14 +390,14 @@ pub(super) fn best_payment<'a>(
 }
 
 /// Whether the service speaks of this very payment.
-pub(super) fn is_payment_of(info: &PaymentInfo, record: &SaleRecord) -> bool {
+pub(in crate::core) fn is_payment_of(info: &PaymentInfo, record: &SaleRecord) -> bool {
     info.order_number == record.operation.order_number
         && info.sum == record.operation.amount
         && info.payment_type == PaymentType::Sale
 }
 
 /// The state that a payment's refusal leads to.
-pub(super) fn refused_state(status: PaymentStatus) -> State {
+pub(in crate::core) fn refused_state(status: PaymentStatus) -> State {
     match status {
         PaymentStatus::Decline => State::Declined,
         PaymentStatus::NotEnough => State::NotEnoughMoney,
@@ -403,11 +410,11 @@ pub(super) fn refused_state(status: PaymentStatus) -> State {
 }
 
 /// For the time line.
-pub(super) fn status_fact(status: PaymentStatus) -> String {
+pub(in crate::core) fn status_fact(status: PaymentStatus) -> String {
     format!("the service says {status:?}")
 }
 
-pub(super) fn session_mode(mode: Mode, code: Option<Secret>) -> SessionMode {
+pub(in crate::core) fn session_mode(mode: Mode, code: Option<Secret>) -> SessionMode {
     match (mode, code) {
         (Mode::ConsumerQr, Some(code)) => SessionMode::ConsumerQr(code),
         (Mode::DynamicQr, _) => SessionMode::DynamicQr,
@@ -416,7 +423,7 @@ pub(super) fn session_mode(mode: Mode, code: Option<Secret>) -> SessionMode {
 }
 
 /// A poll that is still under way when the patience with polls is over.
-pub(super) fn silence() -> Failure {
+pub(in crate::core) fn silence() -> Failure {
     Failure::Lost {
         detail: "no poll was answered".to_owned(),
         heard: Heard::Nothing,
@@ -424,14 +431,14 @@ pub(super) fn silence() -> Failure {
 }
 
 /// An answer of another kind than was asked for: a bug or a foreign body.
-pub(super) fn foreign_reply() -> Failure {
+pub(in crate::core) fn foreign_reply() -> Failure {
     Failure::Lost {
         detail: "the answer does not fit the question".to_owned(),
         heard: Heard::Nonsense,
     }
 }
 
-pub(super) fn nothing_to_abort() -> Problem {
+pub(in crate::core) fn nothing_to_abort() -> Problem {
     Problem::new(
         Code::NotFound,
         "Операция не найдена",

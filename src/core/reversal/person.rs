@@ -1,7 +1,7 @@
 //! What a person does with an entry: has it tried now, or closes it.
 
 use super::*;
-use crate::core::targets::give_back_unless_undone;
+use crate::core::reversal::target::give_back_unless_undone;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Outcome, Verdict};
 
@@ -40,7 +40,7 @@ impl Core {
         let of = entry.record.operation.of.as_deref();
         let target = of.and_then(|of| self.held.get(of)).map(Record::operation);
         if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)) {
-            return Err(crate::core::targets::sale_undone(sale));
+            return Err(crate::core::reversal::target::sale_undone(sale));
         }
         if let Some(of) = of.filter(|_| !entry.record.is_refund()) {
             self.check_no_doubt(of)?;

@@ -1,10 +1,10 @@
 //! How an entry ends, and what its target learns of it in the same transaction.
 
 use super::*;
-use crate::core::ending::deciding;
 use crate::core::record::StopReason;
+use crate::core::reversal::target::give_back_unless_undone;
 use crate::core::sale::ActiveSale;
-use crate::core::targets::give_back_unless_undone;
+use crate::core::sale::completion::deciding;
 use crate::model::money::Kopecks;
 
 /// One question less. The next one keeps its planned distance, though a clock that was set on would have

@@ -28,9 +28,11 @@
 //! over night must not leave work for a person. What cannot be asked for by its number is looked for in the
 //! report.
 
+pub(super) mod active;
 mod answers;
 mod outcome;
 mod person;
+pub(super) mod target;
 
 use std::time::Duration;
 
@@ -38,15 +40,15 @@ use jiff::SignedDuration;
 
 use crate::base::clock::Now;
 use crate::core::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
-use crate::core::entry::{
-    ActiveReversal, BACKOFF, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
-};
 use crate::core::event::{Reply as TillReply, RequestId, Ticket, Turn};
 use crate::core::question_clock::Subject;
 use crate::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest, Target};
+use crate::core::reversal::active::{
+    ActiveReversal, BACKOFF, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
+};
+use crate::core::reversal::target::{give_back_to_left, take_from_left};
 use crate::core::sale::Phase;
 use crate::core::scene::Scene;
-use crate::core::targets::{give_back_to_left, take_from_left};
 use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};

@@ -13,8 +13,8 @@ use crate::core::question_clock::Subject;
 use crate::core::record::{
     Account, Record, ReversalProgress, ReversalRecord, ReversalRequest, SaleRecord, Target,
 };
+use crate::core::reversal::target::take_from_left;
 use crate::core::scene::Scene;
-use crate::core::targets::take_from_left;
 use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
@@ -23,22 +23,22 @@ use crate::model::operation::{
 use crate::model::problem::seed;
 
 /// Backoff of tries that met no connection begins with this.
-pub(super) const BACKOFF: Duration = Duration::from_secs(1);
+pub(in crate::core) const BACKOFF: Duration = Duration::from_secs(1);
 /// When an order number that was conclusively absent, or whose payment took nothing, is asked for again.
 /// The last one is for reports that only the next day makes whole.
-pub(super) const RECHECKS: [SignedDuration; 3] = [
+pub(in crate::core) const RECHECKS: [SignedDuration; 3] = [
     SignedDuration::from_mins(10),
     SignedDuration::from_hours(1),
     SignedDuration::from_hours(24),
 ];
 /// What a refund that was not found holds of its sale is given back when no more than so many rechecks
 /// remain: after the one an hour later. A day is too long for a buyer who is owed the money.
-pub(super) const RECHECKS_WITHOUT_RESERVE: usize = 1;
+pub(in crate::core) const RECHECKS_WITHOUT_RESERVE: usize = 1;
 /// Looking up an order number begins with this pause.
-pub(super) const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
+pub(in crate::core) const LOOK_UP_PAUSE: Duration = Duration::from_millis(500);
 
 /// An entry that gets nowhere for so long is set aside.
-pub(super) const MAX_STUCK: Duration = Duration::from_secs(3600);
+pub(in crate::core) const MAX_STUCK: Duration = Duration::from_secs(3600);
 /// The same by the civil clock …
 const MAX_STUCK_CIVIL: SignedDuration = SignedDuration::from_hours(1);
 /// … and after so many answers: a civil clock that jumps proves little.
@@ -46,7 +46,7 @@ const MIN_ANSWERED_ERRORS: u32 = 3;
 
 /// An entry in memory.
 #[derive(Debug)]
-pub(super) struct ActiveReversal {
+pub(in crate::core) struct ActiveReversal {
     pub record: ReversalRecord,
     pub stage: Stage,
     /// When the connection of the lost payment was closed, at the latest.
@@ -92,7 +92,7 @@ pub(super) struct ActiveReversal {
 
 /// What an entry waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(in crate::core) enum Stage {
     Waiting,
     LookingUp {
         request: RequestId,
@@ -123,14 +123,14 @@ pub(super) enum Stage {
 
 /// The service refused our copy of a reversal; another one may have been carried out.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
+pub(in crate::core) struct Refusal {
     pub failure: Failure,
     /// The target had been seen paid: a refusal is then one for good.
     pub knew_paid: bool,
 }
 
 impl Stage {
-    pub(super) fn request(self) -> Option<RequestId> {
+    pub(in crate::core) fn request(self) -> Option<RequestId> {
         match self {
             Stage::Waiting => None,
             Stage::LookingUp { request, .. }
@@ -146,55 +146,55 @@ impl Stage {
 
 impl ActiveReversal {
     /// Whether it reverses that operation.
-    pub(super) fn reverses(&self, id: &str) -> bool {
+    pub(in crate::core) fn reverses(&self, id: &str) -> bool {
         self.record.operation.of.as_deref() == Some(id)
     }
 
     /// Its reversal was refused for the token, which is not believed yet.
-    pub(super) fn is_refused_for_token(&self) -> bool {
+    pub(in crate::core) fn is_refused_for_token(&self) -> bool {
         let refusal = self.refusal.as_ref();
         refusal.is_some_and(|refusal| matches!(refusal.failure, Failure::Token { .. }))
     }
 
     /// Whether it undoes that operation now.
-    pub(super) fn undoes(&self, id: &str) -> bool {
+    pub(in crate::core) fn undoes(&self, id: &str) -> bool {
         self.record.is_live() && self.reverses(id)
     }
 
     /// A reversal of it whose fate nobody knows: under way, or set aside without a denial.
-    pub(super) fn is_in_doubt(&self) -> bool {
+    pub(in crate::core) fn is_in_doubt(&self) -> bool {
         self.record.is_live() && !(self.record.set_aside && self.is_denied())
     }
 
     /// A cancellation of which nothing was sent, or whatever was sent was denied.
-    pub(super) fn is_denied(&self) -> bool {
+    pub(in crate::core) fn is_denied(&self) -> bool {
         self.record.reversal == ReversalProgress::NotSent && !self.record.is_refund()
     }
 
     /// Whether it only asks for its numbers once more: after an absence, or after a refusal.
-    pub(super) fn is_watched(&self) -> bool {
+    pub(in crate::core) fn is_watched(&self) -> bool {
         !self.blocks() && !self.retry_asked && !self.record.rechecks.is_empty()
     }
 
     /// A cancellation that a cashier waits for begins with the reversal itself.
-    pub(super) fn acts_first(&self) -> bool {
+    pub(in crate::core) fn acts_first(&self) -> bool {
         !self.record.sent_once && self.record.is_attended()
     }
 
     /// Whose status a question about the target asks for.
-    pub(super) fn target_subject(&self) -> Subject {
+    pub(in crate::core) fn target_subject(&self) -> Subject {
         Subject::Order(self.record.target.order_number.clone())
     }
 
     /// The same for the reversal, under each of its numbers.
-    pub(super) fn reversal_subjects(&self) -> Vec<Subject> {
+    pub(in crate::core) fn reversal_subjects(&self) -> Vec<Subject> {
         let numbers = self.record.order_numbers();
         numbers.into_iter().map(Subject::Order).collect()
     }
 
     /// Whose status the first question of the next try asks for; nobody's, if it begins with the
     /// reversal itself.
-    pub(super) fn first_question(&self) -> Vec<Subject> {
+    pub(in crate::core) fn first_question(&self) -> Vec<Subject> {
         let record = &self.record;
         if self.is_watched() {
             return if record.watches_reversal() {
@@ -221,11 +221,11 @@ impl ActiveReversal {
         }
     }
 
-    pub(super) fn blocks(&self) -> bool {
+    pub(in crate::core) fn blocks(&self) -> bool {
         self.record.is_live() && !self.record.set_aside
     }
 
-    pub(super) fn set(&mut self, state: State, message: &str, now: Now) {
+    pub(in crate::core) fn set(&mut self, state: State, message: &str, now: Now) {
         let operation = &mut self.record.operation;
         operation.state = state;
         message.clone_into(&mut operation.message);
@@ -235,7 +235,7 @@ impl ActiveReversal {
 
     /// A refund whose answer is lost. Whoever tries once more now may give the money back twice, so its error says
     /// what not to do; it goes when the answer comes.
-    pub(super) fn doubt(&mut self, now: Now) {
+    pub(in crate::core) fn doubt(&mut self, now: Now) {
         let detail = self.record.last_error.as_deref().unwrap_or_default();
         self.record.operation.error = Some(words::refund_in_doubt(detail));
         self.set(State::InDoubt, seed::NO_CONNECTION, now);
@@ -243,7 +243,7 @@ impl ActiveReversal {
 
     /// When the next question of a watched entry is due. A clock that was set back must not put it off
     /// for days.
-    pub(super) fn plan_recheck(&mut self, now: Now) {
+    pub(in crate::core) fn plan_recheck(&mut self, now: Now) {
         let position = RECHECKS.len().saturating_sub(self.record.rechecks.len());
         let longest = RECHECKS.get(position).copied().unwrap_or_default();
         let next = self.record.rechecks.first();
@@ -252,7 +252,7 @@ impl ActiveReversal {
     }
 
     /// It got on: the time of getting nowhere begins anew.
-    pub(super) fn end_errors(&mut self) {
+    pub(in crate::core) fn end_errors(&mut self) {
         (self.record.answered_errors, self.record.errors_since) = (0, None);
         (self.stuck_since, self.silent_since) = (None, None);
         (self.lost_since, self.answered_from) = (None, None);
@@ -261,7 +261,7 @@ impl ActiveReversal {
 
     /// The service has answered, and nothing came of it. Whether that has lasted too long by the clock of this
     /// process; or by the civil clock over so many answers, which counts over restarts.
-    pub(super) fn gets_nowhere(&mut self, now: Now) -> bool {
+    pub(in crate::core) fn gets_nowhere(&mut self, now: Now) -> bool {
         let since = *self.stuck_since.get_or_insert(now.mono);
         let record = &mut self.record;
         record.answered_errors = record.answered_errors.saturating_add(1);
@@ -278,7 +278,7 @@ impl ActiveReversal {
     }
 
     /// No answer came. Whether that has lasted so long that it may be the service's doing and not the line's.
-    pub(super) fn is_silent_for_long(&mut self, now: Now) -> bool {
+    pub(in crate::core) fn is_silent_for_long(&mut self, now: Now) -> bool {
         self.answered_from = None;
         let since = *self.silent_since.get_or_insert(now.mono);
         self.is_last_try || now.mono.saturating_sub(since) >= MAX_STUCK
@@ -286,19 +286,19 @@ impl ActiveReversal {
 
     /// Its reversal is not final. Whether that has lasted too long; a reversal that was sent anew has all the
     /// time again.
-    pub(super) fn is_pending_for_long(&mut self, now: Now) -> bool {
+    pub(in crate::core) fn is_pending_for_long(&mut self, now: Now) -> bool {
         let since = *self.pending_since.get_or_insert(now.mono);
         self.is_last_try && !self.has_sent_anew || now.mono.saturating_sub(since) >= MAX_STUCK
     }
 
     /// Whether its reversal has left in vain for too long.
-    pub(super) fn is_lost_for_long(&self, now: Now) -> bool {
+    pub(in crate::core) fn is_lost_for_long(&self, now: Now) -> bool {
         let since = self.lost_since;
         since.is_some_and(|since| now.mono.saturating_sub(since) >= MAX_STUCK)
     }
 
     /// Tries again after `pause`, but not needlessly after `moment`, when waiting will be over.
-    pub(super) fn later(&mut self, most: Duration, moment: Option<Duration>, now: Now) {
+    pub(in crate::core) fn later(&mut self, most: Duration, moment: Option<Duration>, now: Now) {
         self.stage = Stage::Waiting;
         self.next_at = now.mono + self.pause.min(most);
         if let Some(moment) = moment.filter(|moment| *moment > now.mono) {
@@ -312,7 +312,7 @@ impl ActiveReversal {
     }
 
     /// Whether the service speaks of this entry's reversal, under its present number or an earlier one.
-    pub(super) fn is_reversal(&self, info: &PaymentInfo) -> bool {
+    pub(in crate::core) fn is_reversal(&self, info: &PaymentInfo) -> bool {
         let operation = &self.record.operation;
         (info.order_number == operation.order_number
             || self.record.earlier.contains(&info.order_number))
@@ -340,7 +340,7 @@ struct New {
 
 impl Core {
     /// The daemon's own undoing of a sale that may have taken money.
-    pub(super) fn new_own(
+    pub(in crate::core) fn new_own(
         &mut self,
         sale: &SaleRecord,
         lost_at: Duration,
@@ -380,7 +380,7 @@ impl Core {
     }
 
     /// The undoing of another payment under the number of the one that an entry undoes.
-    pub(super) fn new_own_beside(
+    pub(in crate::core) fn new_own_beside(
         &mut self,
         beside: &ActiveReversal,
         payment_id: i64,
@@ -408,7 +408,7 @@ impl Core {
     }
 
     /// A refund or a cancellation that the till asked for. Stands alone in its step.
-    pub(super) fn begin_entry(
+    pub(in crate::core) fn begin_entry(
         &mut self,
         wants: AdmittedRequest,
         known: Option<PaymentInfo>,
@@ -452,7 +452,7 @@ impl Core {
                 _,
             ) => return,
         };
-        self.rollback = Some(super::Rollback {
+        self.rollback = Some(crate::core::Rollback {
             held: self.held.clone(),
             entry: old.as_ref().map(|old| old.record.clone()),
         });
@@ -607,7 +607,7 @@ impl Core {
         }
     }
 
-    pub(super) fn live(
+    pub(in crate::core) fn live(
         &self,
         record: ReversalRecord,
         lost_at: Duration,
@@ -649,7 +649,7 @@ impl Core {
     }
 
     /// After a restart: every connection of the process before is closed by now, not earlier.
-    pub(super) fn restore_entry(&mut self, record: ReversalRecord, turn: &mut Turn) {
+    pub(in crate::core) fn restore_entry(&mut self, record: ReversalRecord, turn: &mut Turn) {
         let mut entry = self.live(record, turn.now.mono, turn.now);
         if entry.foreign && entry.record.is_live() {
             self.foreign.push(entry.record.operation.id.clone());
@@ -672,14 +672,19 @@ impl Core {
     }
 
     /// Whether a refund stands before the cashier: it takes the place of a buyer.
-    pub(super) fn refund_is_attended(&self) -> bool {
+    pub(in crate::core) fn refund_is_attended(&self) -> bool {
         let attended =
             |entry: &ActiveReversal| entry.record.is_refund() && entry.record.is_attended();
         self.entries.iter().any(attended)
     }
 
     /// What the buyer may see of an entry that stands before the cashier.
-    pub(super) fn show_for(&mut self, entry: &ActiveReversal, scene: Scene, turn: &mut Turn) {
+    pub(in crate::core) fn show_for(
+        &mut self,
+        entry: &ActiveReversal,
+        scene: Scene,
+        turn: &mut Turn,
+    ) {
         if entry.record.is_attended() && self.sale.is_none() {
             self.idle_at = None;
             turn.show(scene);

@@ -7,9 +7,9 @@
 use crate::core::Core;
 use crate::core::admission::AdmittedRequest;
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
-use crate::core::entry::ActiveReversal;
 use crate::core::event::{JournalContext, Turn};
 use crate::core::record::{Record, ReversalProgress, ReversalRecord};
+use crate::core::reversal::active::ActiveReversal;
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     Kind, Operation, OperationRequest, Outcome, RefundRequest, State, Undo,
@@ -17,15 +17,15 @@ use crate::model::operation::{
 use crate::model::problem::{Code, Problem, seed};
 
 impl Core {
-    pub(super) fn hold_facts(&mut self, facts: &JournalContext) {
+    pub(in crate::core) fn hold_facts(&mut self, facts: &JournalContext) {
         for record in facts.target.iter().chain(&facts.sale) {
             self.hold(record.clone());
         }
     }
 
-    pub(super) fn hold(&mut self, record: Record) {
+    pub(in crate::core) fn hold(&mut self, record: Record) {
         let id = record.operation().id.clone();
-        let live = |sale: &super::sale::ActiveSale| sale.record.operation.id == id;
+        let live = |sale: &crate::core::sale::ActiveSale| sale.record.operation.id == id;
         if !self.sale.as_ref().is_some_and(live) {
             self.held.entry(id).or_insert(record);
         }
@@ -33,7 +33,7 @@ impl Core {
 
     /// Forgets targets that no entry and no admission refers to. A refund that is being cancelled
     /// keeps its sale, whose `left` grows with it.
-    pub(super) fn drop_unheld(&mut self) {
+    pub(in crate::core) fn drop_unheld(&mut self) {
         let mut held = std::mem::take(&mut self.held);
         let referred: Vec<String> = held
             .keys()
@@ -51,7 +51,7 @@ impl Core {
     }
 
     /// Changes a held target, in memory and in the journal.
-    pub(super) fn change_target(
+    pub(in crate::core) fn change_target(
         &mut self,
         id: Option<&str>,
         what: &str,
@@ -74,7 +74,7 @@ impl Core {
     }
 
     /// Whether what a wish is of can be reversed now.
-    pub(super) fn check_target(
+    pub(in crate::core) fn check_target(
         &self,
         wish: &OperationRequest,
         facts: &JournalContext,
@@ -94,7 +94,10 @@ impl Core {
     }
 
     /// The target as it is now, which may be newer than what the journal told at the `PUT`.
-    pub(super) fn present<'a>(&'a self, facts: &'a JournalContext) -> Option<&'a Operation> {
+    pub(in crate::core) fn present<'a>(
+        &'a self,
+        facts: &'a JournalContext,
+    ) -> Option<&'a Operation> {
         let told = facts.target.as_ref()?.operation();
         let live = self.sale.as_ref().map(|sale| &sale.record.operation);
         if let Some(live) = live.filter(|live| live.id == told.id) {
@@ -171,14 +174,14 @@ impl Core {
 
     /// The sale of a refund, when it is being undone as a whole or was: what was refunded then stays
     /// with the buyer.
-    pub(super) fn undone_sale_of(&self, refund: &Operation) -> Option<&str> {
+    pub(in crate::core) fn undone_sale_of(&self, refund: &Operation) -> Option<&str> {
         let sale = self.held.get(refund.of.as_deref()?)?.operation();
         let undone = matches!(sale.undo, Some(Undo::Pending | Undo::Done));
         (refund.kind == Kind::Refund && undone).then_some(sale.id.as_str())
     }
 
     /// A reversal whose fate is unknown bars another one of the same target, also when it waits for a person.
-    pub(super) fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
+    pub(in crate::core) fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
         let in_doubt = || self.entries.iter().filter(|entry| entry.is_in_doubt());
         let of_its_refund = |entry: &&ActiveReversal| {
             let refund = entry.record.operation.of.as_deref();
@@ -197,7 +200,7 @@ impl Core {
 
     /// A refund that was not found may have reached the buyer all the same: until it was asked for last,
     /// nobody knows how much is left to cancel.
-    pub(super) fn check_nothing_held(&self, id: &str) -> Result<(), Problem> {
+    pub(in crate::core) fn check_nothing_held(&self, id: &str) -> Result<(), Problem> {
         let holds =
             |entry: &&ActiveReversal| entry.record.left_held_until.is_some() && entry.reverses(id);
         match self.entries.iter().find(holds) {
@@ -255,7 +258,7 @@ impl Core {
     }
 
     /// Whether the service's payment, which the journal lacks, may be refunded.
-    pub(super) fn check_payment(
+    pub(in crate::core) fn check_payment(
         &self,
         wants: &AdmittedRequest,
         known: Option<&PaymentInfo>,
@@ -330,7 +333,7 @@ fn may_be_gone(refund: &ReversalRecord) -> bool {
 }
 
 /// Takes `amount` from what is left; what does not apply stays so.
-pub(super) fn take_from_left(operation: &mut Operation, amount: Kopecks) {
+pub(in crate::core) fn take_from_left(operation: &mut Operation, amount: Kopecks) {
     if let Some(left) = operation.left {
         // What was found late may take more than is left while another refund holds its part.
         let beyond = amount.saturating_sub(left);
@@ -341,14 +344,18 @@ pub(super) fn take_from_left(operation: &mut Operation, amount: Kopecks) {
 
 /// The same of a reversal that was not made. A refund gives nothing back to a sale that has been undone as a
 /// whole meanwhile: a cancellation that turned out late to be carried out had taken that part, too.
-pub(super) fn give_back_unless_undone(operation: &mut Operation, amount: Kopecks, is_refund: bool) {
+pub(in crate::core) fn give_back_unless_undone(
+    operation: &mut Operation,
+    amount: Kopecks,
+    is_refund: bool,
+) {
     if !(is_refund && operation.undo == Some(Undo::Done)) {
         give_back_to_left(operation, amount);
     }
 }
 
 /// Gives `amount` back to what is left, at most all of it.
-pub(super) fn give_back_to_left(operation: &mut Operation, amount: Kopecks) {
+pub(in crate::core) fn give_back_to_left(operation: &mut Operation, amount: Kopecks) {
     if let Some(left) = operation.left {
         let paid = operation.overdrawn.min(amount);
         operation.overdrawn = operation.overdrawn.saturating_sub(paid);
@@ -371,7 +378,7 @@ fn unknown() -> Problem {
     )
 }
 
-pub(super) fn sale_undone(id: &str) -> Problem {
+pub(in crate::core) fn sale_undone(id: &str) -> Problem {
     Problem::new(
         Code::AlreadyUndone,
         format!("Продажа {id} отменена, отменить возврат по ней нельзя"),
@@ -436,7 +443,7 @@ fn more_than_left(amount: Kopecks, left: Kopecks) -> Problem {
 }
 
 /// A return receipt that names no sale.
-pub(super) fn without_sale() -> Problem {
+pub(in crate::core) fn without_sale() -> Problem {
     Problem::new(
         Code::ReturnReceiptUnavailable,
         seed::RETURN_UNAVAILABLE,

@@ -1,7 +1,7 @@
 //! What each answer of the service means for an entry.
 
 use super::*;
-use crate::core::ending::deciding;
+use crate::core::sale::completion::deciding;
 
 impl Core {
     /// Routes an answer to the entry that waits for it, if one does.
@@ -158,7 +158,7 @@ impl Core {
         entry.saw_paid = paid;
         match entry.record.reversal {
             ReversalProgress::NotSent if entry.record.denied_while_pending && !paid => {
-                let fact = crate::core::ending::status_fact(status);
+                let fact = crate::core::sale::completion::status_fact(status);
                 if entry.gets_nowhere(turn.now) {
                     entry.record.last_error = Some(fact);
                     return self.set_aside(entry, "the payment stays pending", turn);
@@ -440,7 +440,7 @@ impl Core {
             return self.answered_error(entry, detail, turn);
         }
         entry.wants_connection = false;
-        let fact = crate::core::ending::status_fact(info.status);
+        let fact = crate::core::sale::completion::status_fact(info.status);
         match info.status {
             PaymentStatus::Ok => {
                 if entry.record.is_refund() {
