@@ -17,9 +17,9 @@ use crate::api::till::{Answer, Command, Watch as _};
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::core::event::{Effect, Event, Reply, RequestId, Ticket};
-use crate::daemon::bench::{self, Bench};
-use crate::daemon::devices::PassOn;
-use crate::daemon::shared::Shared;
+use crate::daemon::device_test::{self, DeviceTestRunner};
+use crate::daemon::devices::ScanForwarder;
+use crate::daemon::status_board::StatusBoard;
 use crate::daemon::turns::Turns;
 use crate::daemon::watchdog::Watchdog;
 use crate::devices::display::Displays;
@@ -33,7 +33,7 @@ use crate::service::{Client, Exchange};
 
 /// What comes in beside the till's commands.
 #[derive(Debug)]
-pub(super) enum Inbound {
+pub(super) enum CoreInput {
     /// A scanner read a code.
     Scan {
         device: String,
@@ -60,7 +60,7 @@ pub(super) enum Inbound {
 }
 
 /// Who waits for the answer to a question.
-pub(super) enum Asker {
+pub(super) enum PendingReply {
     Begin(Answer<(bool, Operation)>),
     Abort(Answer<Operation>),
     Scan(Answer<Option<String>>),
@@ -69,16 +69,16 @@ pub(super) enum Asker {
 
 /// The thread's belongings.
 pub(super) struct CoreLoop {
-    pub(super) parts: Parts,
-    pub(super) askers: BTreeMap<Ticket, Asker>,
+    pub(super) parts: CoreLoopDeps,
+    pub(super) askers: BTreeMap<Ticket, PendingReply>,
     tickets: Ticket,
     /// The code that the core is deciding on, as it came.
     pub(super) original: Option<Original>,
-    pub(super) pass_on: PassOn,
+    pub(super) pass_on: ScanForwarder,
     pub(super) told_health: Option<serde_json::Value>,
     /// State, last error and test of each device, as listeners know them.
     pub(super) told_devices: BTreeMap<String, (String, Option<String>, Option<DeviceTest>)>,
-    pub(super) bench: Bench,
+    pub(super) device_test: DeviceTestRunner,
     /// A code came at this moment, and has let no request out yet.
     pub(super) scanned_at: Option<Duration>,
     saving: Arc<AtomicBool>,
@@ -90,24 +90,28 @@ pub(super) struct CoreLoop {
 const SLOW_WRITE: Duration = Duration::from_secs(1);
 
 /// What the loop is built of.
-pub(super) struct Parts {
+pub(super) struct CoreLoopDeps {
     pub engine: Engine<Journal>,
     pub clock: Clock,
     pub client: Option<Arc<Client>>,
     pub io: tokio::runtime::Handle,
-    pub inbound: mpsc::Sender<Inbound>,
+    pub inbound: mpsc::Sender<CoreInput>,
     pub displays: Arc<Displays>,
     pub notices: Arc<Notices>,
-    pub shared: Arc<Shared>,
+    pub shared: Arc<StatusBoard>,
     pub watchdog: Watchdog,
     pub stop: watch::Receiver<bool>,
 }
 
 impl CoreLoop {
-    pub(super) fn new(parts: Parts) -> CoreLoop {
-        let pass_on = PassOn::new(parts.shared.scanners());
+    pub(super) fn new(parts: CoreLoopDeps) -> CoreLoop {
+        let pass_on = ScanForwarder::new(parts.shared.scanners());
         CoreLoop {
-            bench: Bench::new(Arc::clone(&parts.displays), &parts.shared, parts.clock),
+            device_test: DeviceTestRunner::new(
+                Arc::clone(&parts.displays),
+                &parts.shared,
+                parts.clock,
+            ),
             parts,
             original: None,
             pass_on,
@@ -126,7 +130,7 @@ impl CoreLoop {
         mut self,
         first: Outcome,
         mut commands: mpsc::Receiver<Command>,
-        mut inbound: mpsc::Receiver<Inbound>,
+        mut inbound: mpsc::Receiver<CoreInput>,
     ) -> Option<Lock> {
         self.turns().begin();
         self.let_out(first).await;
@@ -137,7 +141,7 @@ impl CoreLoop {
             self.pass_on_service_clock().await;
             self.drop_gone_callers().await;
             self.pulse();
-            if self.bench.tick() {
+            if self.device_test.tick() {
                 self.publish_changes();
             }
             let wait = self.time_until_wakeup();
@@ -198,7 +202,7 @@ impl CoreLoop {
     async fn drop_gone_callers(&mut self) {
         let mut gone = Vec::new();
         self.askers.retain(|ticket, asker| {
-            let is_gone = matches!(asker, Asker::Begin(answer) if answer.is_closed());
+            let is_gone = matches!(asker, PendingReply::Begin(answer) if answer.is_closed());
             if is_gone {
                 gone.push(*ticket);
             }
@@ -228,7 +232,7 @@ impl CoreLoop {
             tracing::trace!(why, at_ms = at.as_millis(), "Next wake-up");
             at.saturating_sub(now)
         });
-        let test = self.bench.wakeup().map(|at| {
+        let test = self.device_test.wakeup().map(|at| {
             // A test that is due is no tick of the core.
             at.saturating_sub(now).max(Duration::from_millis(1))
         });
@@ -254,15 +258,15 @@ impl CoreLoop {
         self.let_out(outcome).await;
     }
 
-    async fn take_inbound(&mut self, inbound: Inbound) {
+    async fn take_inbound(&mut self, inbound: CoreInput) {
         self.turns().begin();
         match inbound {
-            Inbound::Scan {
+            CoreInput::Scan {
                 device,
                 code,
                 original,
             } => {
-                if self.bench.read(&device, code.expose()) {
+                if self.device_test.read(&device, code.expose()) {
                     self.pass_on.code(&device, None, true);
                     return self.publish_changes();
                 }
@@ -276,15 +280,15 @@ impl CoreLoop {
                 .await;
                 self.scanned_at = None;
             }
-            Inbound::Unread { device, original } => {
+            CoreInput::Unread { device, original } => {
                 // What cannot be read may be a buyer's code.
                 let withheld = self.parts.engine.core().awaits_scan();
                 self.pass_on.code(&device, Some(original), withheld);
             }
-            Inbound::Rest { device, original } => self.pass_on.rest(&device, original),
-            Inbound::DeviceChanged => self.publish_changes(),
-            Inbound::SceneRefused { reason } => self.feed(Event::SceneRefused { reason }).await,
-            Inbound::Exchanged {
+            CoreInput::Rest { device, original } => self.pass_on.rest(&device, original),
+            CoreInput::DeviceChanged => self.publish_changes(),
+            CoreInput::SceneRefused { reason } => self.feed(Event::SceneRefused { reason }).await,
+            CoreInput::Exchanged {
                 request,
                 operation,
                 call,
@@ -325,16 +329,16 @@ impl CoreLoop {
         match command {
             Command::Begin { id, wish, answer } => self.begin(ticket, id, wish, answer).await,
             Command::Abort { id, answer } => {
-                self.askers.insert(ticket, Asker::Abort(answer));
+                self.askers.insert(ticket, PendingReply::Abort(answer));
                 let outcome = self.parts.engine.abort(ticket, id, self.parts.clock.now());
                 self.let_out(outcome).await;
             }
             Command::Scan { text, answer } => {
-                if self.bench.read("api", text.expose()) {
+                if self.device_test.read("api", text.expose()) {
                     self.publish_changes();
                     return tell(answer, Ok(None));
                 }
-                self.askers.insert(ticket, Asker::Scan(answer));
+                self.askers.insert(ticket, PendingReply::Scan(answer));
                 let event = Event::Scan {
                     ticket: Some(ticket),
                     device: "api".to_owned(),
@@ -349,12 +353,14 @@ impl CoreLoop {
             } => {
                 let devices = self.parts.shared.devices();
                 let is_occupied = self.parts.engine.core().is_occupied();
-                let begun = self.bench.start(&name, interactive, &devices, is_occupied);
+                let begun = self
+                    .device_test
+                    .start(&name, interactive, &devices, is_occupied);
                 tell(answer, begun.and_then(|()| self.device(&name)));
                 self.publish_changes();
             }
             Command::StopTest { name, answer } => {
-                self.bench.stop(&name);
+                self.device_test.stop(&name);
                 tell(answer, self.device(&name));
                 self.publish_changes();
             }
@@ -363,7 +369,7 @@ impl CoreLoop {
                 self.let_out(outcome).await;
             }
             Command::Retry { id, answer } => {
-                self.askers.insert(ticket, Asker::Queue(answer));
+                self.askers.insert(ticket, PendingReply::Queue(answer));
                 self.feed(Event::Retry { ticket, id }).await;
             }
             Command::Settle {
@@ -371,7 +377,7 @@ impl CoreLoop {
                 verdict,
                 answer,
             } => {
-                self.askers.insert(ticket, Asker::Queue(answer));
+                self.askers.insert(ticket, PendingReply::Queue(answer));
                 self.feed(Event::Settle {
                     ticket,
                     id,
@@ -393,14 +399,14 @@ impl CoreLoop {
         if answer.is_closed() {
             return tracing::warn!(operation = %id, "Not begun: its caller is gone");
         }
-        self.askers.insert(ticket, Asker::Begin(answer));
+        self.askers.insert(ticket, PendingReply::Begin(answer));
         self.pass_on_doubt();
         let now = self.parts.clock.now();
         let outcome = self.parts.engine.begin(ticket, id, wish, now);
         self.publish_storage();
         // A buyer comes first.
         let is_wanted = outcome.has_begun() || self.parts.engine.core().is_occupied();
-        if is_wanted && self.bench.interrupt() {
+        if is_wanted && self.device_test.interrupt() {
             self.publish_changes();
         }
         self.let_out(outcome).await;
@@ -409,7 +415,7 @@ impl CoreLoop {
     fn device(&self, name: &str) -> Result<Device, Problem> {
         let devices = self.parts.shared.devices();
         let found = devices.into_iter().find(|device| device.name == name);
-        found.ok_or_else(|| bench::unknown(name))
+        found.ok_or_else(|| device_test::unknown(name))
     }
 
     /// Tells and does what comes of an input; stays with a write that is stalled.
@@ -436,7 +442,8 @@ impl CoreLoop {
             tracing::warn!(operation = %id, "Taken back: its caller was told that the journal does not answer");
             self.tickets += 1;
             let (answer, _nobody_waits) = oneshot::channel();
-            self.askers.insert(self.tickets, Asker::Abort(answer));
+            self.askers
+                .insert(self.tickets, PendingReply::Abort(answer));
             let now = self.parts.clock.now();
             let outcome = self.parts.engine.abort(self.tickets, id, now);
             self.tell_and_perform(outcome);
@@ -451,7 +458,7 @@ impl CoreLoop {
         for effect in &outcome.effects {
             if let Effect::Reply { ticket, reply } = effect
                 && let Reply::Begun(Ok((true, operation))) = &**reply
-                && let Some(Asker::Begin(answer)) = self.askers.get(ticket)
+                && let Some(PendingReply::Begin(answer)) = self.askers.get(ticket)
                 && answer.is_closed()
             {
                 self.withdrawn.push(operation.id.clone());
@@ -510,11 +517,11 @@ impl CoreLoop {
 }
 
 /// Waits until somebody whose `PUT` waits has hung up.
-async fn until_a_caller_is_gone(askers: &mut BTreeMap<Ticket, Asker>) {
+async fn until_a_caller_is_gone(askers: &mut BTreeMap<Ticket, PendingReply>) {
     std::future::poll_fn(|context| {
         let mut gone = false;
         for asker in askers.values_mut() {
-            if let Asker::Begin(answer) = asker {
+            if let PendingReply::Begin(answer) = asker {
                 gone |= answer.poll_closed(context).is_ready();
             }
         }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::reconciled::Reconciled;
 use super::reconciler::Reconciler;
 use super::schedule::{Trust, pause, retry_interval, shift_of};
-use super::shared::Shared;
+use super::status_board::StatusBoard;
 use crate::base::clock::Clock;
 use crate::core::call::Call;
 use crate::core::{shift, words};
@@ -29,7 +29,7 @@ pub(super) struct DailyCheck {
     pub clock: Clock,
     pub client: Arc<Client>,
     pub reconciler: Arc<Reconciler>,
-    pub shared: Arc<Shared>,
+    pub shared: Arc<StatusBoard>,
     pub stop: watch::Receiver<bool>,
 }
 

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use tokio::sync::mpsc;
 
 use super::DaemonError;
-use super::core_loop::Inbound;
+use super::core_loop::CoreInput;
 use crate::base::error_chain::with_causes;
 use crate::config::{Config, Paths, ScannerSettings, Share};
 use crate::devices::profile::{Registry, UnknownProfile};
@@ -76,21 +76,21 @@ pub(super) fn start_scanners(
 }
 
 /// Ends when every scanner has stopped.
-pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<Inbound>) {
+pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<CoreInput>) {
     while let Ok(event) = events.recv() {
         let told = match event {
             ScannerEvent::Scan {
                 device,
                 code,
                 original,
-            } => Inbound::Scan {
+            } => CoreInput::Scan {
                 device,
                 code,
                 original,
             },
-            ScannerEvent::Unread { device, original } => Inbound::Unread { device, original },
-            ScannerEvent::Rest { device, original } => Inbound::Rest { device, original },
-            ScannerEvent::State { .. } => Inbound::DeviceChanged,
+            ScannerEvent::Unread { device, original } => CoreInput::Unread { device, original },
+            ScannerEvent::Rest { device, original } => CoreInput::Rest { device, original },
+            ScannerEvent::State { .. } => CoreInput::DeviceChanged,
         };
         if inbound.blocking_send(told).is_err() {
             return;
@@ -100,15 +100,15 @@ pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<Inbound
 
 /// Sends what scanners read on to the till program, or keeps it away.
 #[derive(Debug)]
-pub(super) struct PassOn {
+pub(super) struct ScanForwarder {
     scanners: Arc<Scanners>,
     /// Where the last code of each scanner went.
     went_on: BTreeMap<String, bool>,
 }
 
-impl PassOn {
-    pub(super) fn new(scanners: Arc<Scanners>) -> PassOn {
-        PassOn {
+impl ScanForwarder {
+    pub(super) fn new(scanners: Arc<Scanners>) -> ScanForwarder {
+        ScanForwarder {
             scanners,
             went_on: BTreeMap::new(),
         }

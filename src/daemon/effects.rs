@@ -7,8 +7,8 @@ use crate::base::secret::tail;
 use crate::core::call::Call;
 use crate::core::event::{Effect, Reply, RequestId, Ticket};
 use crate::core::scene::Scene;
-use crate::daemon::core_loop::{Asker, CoreLoop, Inbound, tell};
-use crate::daemon::shared::Call as UnderWay;
+use crate::daemon::core_loop::{CoreInput, CoreLoop, PendingReply, tell};
+use crate::daemon::status_board::Call as UnderWay;
 use crate::model::operation::rfc3339_ms;
 use crate::service::{Client, Exchange};
 
@@ -52,13 +52,13 @@ impl CoreLoop {
 
     fn show(&self, scene: &Scene) {
         tracing::debug!(scene = scene.name(), "Scene");
-        if self.bench.is_running() && *scene == Scene::Idle {
+        if self.device_test.is_running() && *scene == Scene::Idle {
             return;
         }
         self.tell_scene(scene.name());
         if let Err(error) = self.parts.displays.show(scene) {
             tracing::warn!(scene = scene.name(), %error, "No display can show this");
-            let refused = Inbound::SceneRefused {
+            let refused = CoreInput::SceneRefused {
                 reason: error.to_string(),
             };
             if self.parts.inbound.try_send(refused).is_err() {
@@ -76,13 +76,13 @@ impl CoreLoop {
         let under_way = self.parts.shared.calls.enter();
         self.parts.io.spawn(async move {
             let (exchange, _under_way) = exchange(&client, &call, &operation, under_way).await;
-            let exchanged = Inbound::Exchanged {
+            let exchanged = CoreInput::Exchanged {
                 request,
                 operation,
                 call: call.name(),
                 exchange,
             };
-            if let Err(mpsc::error::SendError(Inbound::Exchanged { operation, .. })) =
+            if let Err(mpsc::error::SendError(CoreInput::Exchanged { operation, .. })) =
                 inbound.send(exchanged).await
             {
                 tracing::warn!(
@@ -95,12 +95,20 @@ impl CoreLoop {
 
     pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
         match (self.askers.remove(&ticket), reply) {
-            (Some(Asker::Begin(answer)), Reply::Begun(result)) => tell(answer, result),
-            (Some(Asker::Abort(answer)), Reply::Aborted(result)) => tell(answer, result),
-            (Some(Asker::Scan(answer)), Reply::ScanUsed(used_by)) => tell(answer, Ok(used_by)),
-            (Some(Asker::Queue(answer)), Reply::Queue(result)) => tell(answer, result),
+            (Some(PendingReply::Begin(answer)), Reply::Begun(result)) => tell(answer, result),
+            (Some(PendingReply::Abort(answer)), Reply::Aborted(result)) => tell(answer, result),
+            (Some(PendingReply::Scan(answer)), Reply::ScanUsed(used_by)) => {
+                tell(answer, Ok(used_by))
+            }
+            (Some(PendingReply::Queue(answer)), Reply::Queue(result)) => tell(answer, result),
             (
-                Some(Asker::Begin(_) | Asker::Abort(_) | Asker::Scan(_) | Asker::Queue(_)) | None,
+                Some(
+                    PendingReply::Begin(_)
+                    | PendingReply::Abort(_)
+                    | PendingReply::Scan(_)
+                    | PendingReply::Queue(_),
+                )
+                | None,
                 _,
             ) => {
                 tracing::error!(ticket, "An answer fits no question");

@@ -1,36 +1,36 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
-//! - `devices`: scanners and displays · `bench`: their tests · `tallies`: their counters
-//! - `core_loop`: the core's thread · `effects`: what it does · `telling`: what it tells listeners · `refusal`: what
+//! - `devices`: scanners and displays · `device_test`: their tests · `device_counters`: their counters
+//! - `core_loop`: the core's thread · `effects`: what it does · `publish`: what it tells listeners · `without_journal`: what
 //!   runs in its place without a journal
 //! - `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is,
 //!   `reconciled`: what came of it, `state_file`: what is kept of it
 //! - `process`: its life and its signals · `predecessor`, `left_socket`: the process before
-//! - `shared`: what the parts say of themselves · `turns`: whether the core gets on · `watchdog`: what systemd hears
+//! - `status_board`: what the parts say of themselves · `turns`: whether the core gets on · `watchdog`: what systemd hears
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime, with threads of its own for what touches files), one for each scanner, display and shared scanner, one
 //! that carries scanners' events to the core, one that hears which devices are plugged in, one that draws the picture of
 //! API, page and window, and one that writes the log (docs/architecture.md).
 
-mod bench;
 mod core_loop;
 mod daily_check;
+mod device_counters;
+mod device_test;
 mod devices;
 mod effects;
 mod left_socket;
 mod predecessor;
 mod process;
+mod publish;
 mod reconciled;
 mod reconciler;
-mod refusal;
 mod schedule;
-mod shared;
 mod state_file;
-mod tallies;
-mod telling;
+mod status_board;
 mod turns;
 mod watchdog;
+mod without_journal;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -58,14 +58,14 @@ use crate::engine::{self, Engine, Outcome};
 use crate::journal::{Journal, JournalError, Lock, Reader};
 use crate::service::{self, Client, ClientError};
 
-use core_loop::{CoreLoop, Parts};
+use core_loop::{CoreLoop, CoreLoopDeps};
 use daily_check::DailyCheck;
+use device_counters::DeviceCounters;
 use devices::{carry_scans, start_scanners};
 use left_socket::LeftSocket;
 use reconciled::Reconciled;
 use reconciler::Reconciler;
-use shared::{Calls, Shared};
-use tallies::Tallies;
+use status_board::{Calls, StatusBoard};
 use watchdog::Watchdog;
 
 pub use process::run;
@@ -156,7 +156,7 @@ pub struct Daemon {
     http: JoinHandle<()>,
     scans: JoinHandle<()>,
     displays: Arc<Displays>,
-    shared: Arc<Shared>,
+    shared: Arc<StatusBoard>,
     /// How long the HTTP thread waits for requests that are under way.
     patience: Duration,
 }
@@ -208,14 +208,14 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let displays = Arc::new(displays);
     let (scanners, scanner_events) = start_scanners(&config.scanner, &paths, registry)?;
     let reconciled = Arc::new(Reconciled::open(paths.reconciliations()));
-    let shared = Shared::new(
+    let shared = StatusBoard::new(
         clock,
         opened.reader,
         displays.clone(),
         scanners,
         config.main.mode,
         advice,
-        Tallies::open(paths.counters(), tallies::settings(config)),
+        DeviceCounters::open(paths.counters(), device_counters::settings(config)),
     );
     let shared = Arc::new(shared.with_reconciled(reconciled.clone()));
     let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
@@ -259,7 +259,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let watchdog = Watchdog::new(clock);
     io.spawn(watchdog.clone().beat());
     io.spawn(shared.clone().watch_core(notices.clone()));
-    let heart: Heart = match opened.engine {
+    let core_task: CoreTask = match opened.engine {
         Ok((engine, first)) => {
             if let Some(client) = client.clone() {
                 io.spawn(shared.clone().watch_token_file(client, stopped.clone()));
@@ -275,7 +275,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
                 };
                 io.spawn(check.run());
             }
-            let parts = Parts {
+            let parts = CoreLoopDeps {
                 engine,
                 clock,
                 client,
@@ -293,13 +293,13 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
             if let Err(error) = displays.show(&crate::core::scene::Scene::Idle) {
                 tracing::debug!(%error, "No idle scene");
             }
-            let refused = refusal::refuse(
+            let refused = without_journal::refuse(
                 paths.journal(),
                 reason,
                 command_queue,
                 inbound_queue,
                 stopped,
-                devices::PassOn::new(shared.scanners()),
+                devices::ScanForwarder::new(shared.scanners()),
                 watchdog,
             );
             let shared = shared.clone();
@@ -320,7 +320,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
             .enable_time()
             .build()
         {
-            Ok(runtime) => runtime.block_on(heart),
+            Ok(runtime) => runtime.block_on(core_task),
             Err(error) => {
                 tracing::error!(%error, "The core has no runtime");
                 None
@@ -344,7 +344,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
 }
 
 /// What the core's thread runs.
-type Heart = std::pin::Pin<Box<dyn Future<Output = Option<Lock>> + Send>>;
+type CoreTask = std::pin::Pin<Box<dyn Future<Output = Option<Lock>> + Send>>;
 
 /// The engine with its journal, or the reason why there is none.
 struct Opened {
@@ -371,7 +371,7 @@ fn open_journal(
         Err(error @ JournalError::Taken { .. }) => Err(error),
         Err(error) => {
             tracing::error!(error = %crate::base::error_chain::with_causes(&error), "Payments are refused: there is no journal");
-            let reason = refusal::reason(&error);
+            let reason = without_journal::reason(&error);
             Ok(Opened {
                 engine: Err(reason.clone()),
                 reader: Err(reason),
@@ -432,8 +432,8 @@ impl Daemon {
         let (shared, scanners) = (self.shared.clone(), self.shared.clone());
         // Scanners that have stopped are in no list any more.
         end_of(
-            "tallies",
-            spawn("oplati-tallies", move || shared.save_tallies()),
+            "counters",
+            spawn("oplati-counters", move || shared.save_tallies()),
         );
         scanners.scanners().stop();
         let lock = ended("core", self.core, PART_END_TIMEOUT).flatten();

@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::bench::Results;
+use super::device_counters::DeviceCounters;
+use super::device_test::Results;
 use super::reconciled::Reconciled;
 use super::schedule::Trust;
-use super::tallies::Tallies;
 use super::turns::Turns;
 use crate::api::notices::{NoticeKind, Notices};
 use crate::api::till::Watch;
@@ -49,7 +49,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What the parts tell.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct StatusBoard {
     clock: Clock,
     started_at: Timestamp,
     status: Mutex<Status>,
@@ -75,7 +75,7 @@ pub(super) struct Shared {
     /// What is wrong with token.conf, before a buyer's payment meets it.
     token_file: Mutex<Option<TokenProblem>>,
     /// What devices have counted before.
-    tallies: Tallies,
+    counters: DeviceCounters,
     /// What the daily check has found.
     reconciled: Arc<Reconciled>,
     /// The journal, or why there is none, Russian.
@@ -92,7 +92,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
+impl StatusBoard {
     pub(super) fn new(
         clock: Clock,
         reader: Result<Reader, String>,
@@ -100,9 +100,9 @@ impl Shared {
         scanners: Arc<Scanners>,
         mode: Mode,
         advice: Vec<String>,
-        tallies: Tallies,
-    ) -> Shared {
-        Shared {
+        counters: DeviceCounters,
+    ) -> StatusBoard {
+        StatusBoard {
             clock,
             started_at: clock.now().wall,
             status: Mutex::default(),
@@ -117,7 +117,7 @@ impl Shared {
             tests: Arc::default(),
             metrics: Arc::default(),
             token_file: Mutex::default(),
-            tallies,
+            counters,
             reconciled: Arc::default(),
             reader,
             displays,
@@ -128,8 +128,8 @@ impl Shared {
     }
 
     /// Tells what the daily check has found, too.
-    pub(super) fn with_reconciled(self, reconciled: Arc<Reconciled>) -> Shared {
-        Shared { reconciled, ..self }
+    pub(super) fn with_reconciled(self, reconciled: Arc<Reconciled>) -> StatusBoard {
+        StatusBoard { reconciled, ..self }
     }
 
     pub(super) fn scanners(&self) -> Arc<Scanners> {
@@ -259,12 +259,12 @@ impl Shared {
 
     /// Keeps what devices have counted, if they have.
     pub(super) fn save_tallies(&self) {
-        self.tallies.save(|| self.devices());
+        self.counters.save(|| self.devices());
     }
 
     /// Whether they have, which costs no look at the disk.
     pub(super) fn has_unsaved_tallies(&self) -> bool {
-        self.tallies.is_behind(&self.devices())
+        self.counters.is_behind(&self.devices())
     }
 
     /// The service has asked for patience, and the time is not over, Russian.
@@ -365,7 +365,7 @@ impl Shared {
     }
 }
 
-impl Shared {
+impl StatusBoard {
     /// What the buyer of an ordinary sale would need to see, and no display shows.
     fn hidden(&self) -> Option<&'static str> {
         let amount = Some(Kopecks(100));
@@ -394,7 +394,7 @@ impl Shared {
     }
 }
 
-impl Watch for Shared {
+impl Watch for StatusBoard {
     fn health(&self) -> Health {
         let status = lock(&self.status).clone();
         let devices = self.devices();
@@ -439,7 +439,7 @@ impl Watch for Shared {
         for device in &mut devices {
             device.test = self.tests.of(&device.name);
         }
-        self.tallies.complete(&mut devices, self.clock.now().wall);
+        self.counters.complete(&mut devices, self.clock.now().wall);
         devices
     }
 }
@@ -572,7 +572,7 @@ impl Calls {
     }
 }
 
-impl Shared {
+impl StatusBoard {
     fn reader(&self) -> Result<&Reader, Problem> {
         self.reader.as_ref().map_err(|reason| {
             let remedy = "Устраните причину и перезапустите службу oplati";
@@ -590,7 +590,7 @@ impl Shared {
 
 /// Reads the journal; while it cannot be written, what is not final may have ended unseen, and the
 /// cashier is told to look in the merchant's account.
-impl Archive for Shared {
+impl Archive for StatusBoard {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
         let operation = self.reader()?.operation(id)?;
         Ok(operation.map(|operation| self.as_far_as_known(operation)))

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::shared::Shared;
+use super::status_board::StatusBoard;
 use crate::base::clock::{Clock, Now};
 use crate::base::random::random_byte;
 use crate::core::scene::Scene;
@@ -38,7 +38,7 @@ impl Results {
 
 /// What runs.
 #[derive(Debug)]
-pub(super) struct Bench {
+pub(super) struct DeviceTestRunner {
     displays: Arc<Displays>,
     scanners: Arc<Scanners>,
     results: Arc<Results>,
@@ -55,10 +55,14 @@ struct Running {
     unterminated: u64,
 }
 
-impl Bench {
-    pub(super) fn new(displays: Arc<Displays>, shared: &Shared, clock: Clock) -> Bench {
+impl DeviceTestRunner {
+    pub(super) fn new(
+        displays: Arc<Displays>,
+        shared: &StatusBoard,
+        clock: Clock,
+    ) -> DeviceTestRunner {
         let (scanners, results) = (shared.scanners(), Arc::clone(&shared.tests));
-        Bench {
+        DeviceTestRunner {
             displays,
             scanners,
             results,
@@ -204,7 +208,7 @@ impl Bench {
         next != Next::Wait
     }
 
-    /// When [`Bench::tick`] has something to do.
+    /// When [`DeviceTestRunner::tick`] has something to do.
     pub(super) fn wakeup(&self) -> Option<Duration> {
         self.running.as_ref()?.test.wakeup()
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::core_loop::Inbound;
-use super::devices::PassOn;
+use super::core_loop::CoreInput;
+use super::devices::ScanForwarder;
 use super::watchdog::Watchdog;
 use crate::api::till::{Answer, Command};
 use crate::journal::{Journal, JournalError};
@@ -59,9 +59,9 @@ pub(super) async fn refuse(
     path: PathBuf,
     reason: String,
     mut commands: mpsc::Receiver<Command>,
-    mut inbound: mpsc::Receiver<Inbound>,
+    mut inbound: mpsc::Receiver<CoreInput>,
     mut stop: watch::Receiver<bool>,
-    mut pass_on: PassOn,
+    mut pass_on: ScanForwarder,
     watchdog: Watchdog,
 ) -> bool {
     let mut again = tokio::time::interval(AGAIN);
@@ -94,14 +94,15 @@ fn helps(opened: &Result<Journal, JournalError>, reason: &str) -> bool {
 }
 
 /// The till sells on for cash, and needs its scanner for that.
-fn pass(inbound: Inbound, pass_on: &mut PassOn) {
+fn pass(inbound: CoreInput, pass_on: &mut ScanForwarder) {
     match inbound {
-        Inbound::Scan {
+        CoreInput::Scan {
             device, original, ..
         } => pass_on.code(&device, original, false),
-        Inbound::Unread { device, original } => pass_on.code(&device, Some(original), false),
-        Inbound::Rest { device, original } => pass_on.rest(&device, original),
-        Inbound::DeviceChanged | Inbound::SceneRefused { .. } | Inbound::Exchanged { .. } => {}
+        CoreInput::Unread { device, original } => pass_on.code(&device, Some(original), false),
+        CoreInput::Rest { device, original } => pass_on.rest(&device, original),
+        CoreInput::DeviceChanged | CoreInput::SceneRefused { .. } | CoreInput::Exchanged { .. } => {
+        }
     }
 }
 

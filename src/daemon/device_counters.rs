@@ -59,7 +59,7 @@ struct Inner {
 
 /// Counters of all devices.
 #[derive(Debug, Default)]
-pub(super) struct Tallies {
+pub(super) struct DeviceCounters {
     path: PathBuf,
     settings: BTreeMap<String, String>,
     inner: Mutex<Inner>,
@@ -67,9 +67,9 @@ pub(super) struct Tallies {
     fails: Mutex<bool>,
 }
 
-impl Tallies {
+impl DeviceCounters {
     /// Goes on from where the last process stopped, as far as the devices are the same.
-    pub(super) fn open(path: PathBuf, settings: BTreeMap<String, String>) -> Tallies {
+    pub(super) fn open(path: PathBuf, settings: BTreeMap<String, String>) -> DeviceCounters {
         let kept: Kept = state_file::read(&path, "The devices' counters");
         let mut saved = kept.devices;
         saved.retain(|name, tally| setting(&settings, name) == Some(tally.setting.as_str()));
@@ -78,7 +78,7 @@ impl Tallies {
             seen: BTreeMap::new(),
             saved,
         };
-        Tallies {
+        DeviceCounters {
             path,
             settings,
             inner: Mutex::new(inner),
@@ -225,9 +225,9 @@ mod tests {
         }
     }
 
-    fn tallies(path: &Path, setting: &str) -> Tallies {
+    fn counters(path: &Path, setting: &str) -> DeviceCounters {
         let settings = BTreeMap::from([("scanner1".into(), setting.into())]);
-        Tallies::open(path.to_owned(), settings)
+        DeviceCounters::open(path.to_owned(), settings)
     }
 
     fn at(second: i64) -> Timestamp {
@@ -238,11 +238,11 @@ mod tests {
     fn counters_go_on_after_a_restart_for_the_same_device_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("devices.json");
-        let first = tallies(&path, "a");
+        let first = counters(&path, "a");
         let mut devices = [device(7, "connected", Some("cut off"))];
         first.complete(&mut devices, at(100));
         first.save(|| devices.to_vec());
-        let second = tallies(&path, "a");
+        let second = counters(&path, "a");
         let mut devices = [device(2, "connected", None)];
         second.complete(&mut devices, at(200));
         assert_eq!(devices[0].counters["scans"], 9);
@@ -253,14 +253,14 @@ mod tests {
         );
         second.save(|| devices.to_vec());
         second.save(Vec::new);
-        let third = tallies(&path, "a");
+        let third = counters(&path, "a");
         let mut devices = [device(0, "connected", None)];
         third.complete(&mut devices, at(250));
         assert_eq!(
             devices[0].counters["scans"], 9,
             "a stopped part loses nothing"
         );
-        let other = tallies(&path, "b");
+        let other = counters(&path, "b");
         let mut devices = [device(1, "connected", None)];
         other.complete(&mut devices, at(300));
         assert_eq!(devices[0].counters["scans"], 1);
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn the_time_of_a_state_is_that_of_its_beginning() {
         let folder = tempfile::tempdir().unwrap();
-        let tallies = tallies(&folder.path().join("devices.json"), "a");
+        let counters = counters(&folder.path().join("devices.json"), "a");
         for (state, now, since) in [
             ("connected", 10, "00:00:10"),
             ("connected", 20, "00:00:10"),
@@ -278,7 +278,7 @@ mod tests {
             ("missing", 31, "00:00:30"),
         ] {
             let mut devices = [device(0, state, None)];
-            tallies.complete(&mut devices, at(now));
+            counters.complete(&mut devices, at(now));
             let told = devices[0].since.clone().unwrap();
             assert!(told.contains(since), "{told}");
         }
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn what_was_counted_before_the_device_came_back_is_not_recent() {
         let folder = tempfile::tempdir().unwrap();
-        let tallies = tallies(&folder.path().join("devices.json"), "a");
+        let counters = counters(&folder.path().join("devices.json"), "a");
         for (state, scans, recent) in [
             ("connected", 3, 3),
             ("missing", 3, 0),
@@ -295,7 +295,7 @@ mod tests {
             ("connected", 6, 2),
         ] {
             let mut devices = [device(scans, state, None)];
-            tallies.complete(&mut devices, at(10));
+            counters.complete(&mut devices, at(10));
             assert_eq!(devices[0].recent["scans"], recent, "{state} {scans}");
             assert_eq!(devices[0].counters["scans"], scans);
         }
@@ -307,7 +307,7 @@ mod tests {
         let path = folder.path().join("devices.json");
         for damaged in ["", "{", "[1]", "\u{0}"] {
             fs::write(&path, damaged).unwrap();
-            let begun = tallies(&path, "a");
+            let begun = counters(&path, "a");
             assert!(begun.lock().before.is_empty());
             let aside = folder.path().join("devices.json.damaged");
             assert_eq!(fs::read_to_string(aside).unwrap(), damaged);
