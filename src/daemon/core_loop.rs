@@ -23,7 +23,7 @@ use crate::daemon::status_board::StatusBoard;
 use crate::daemon::turns::Turns;
 use crate::daemon::watchdog::Watchdog;
 use crate::devices::display::Displays;
-use crate::devices::scanner::Original;
+use crate::devices::scanner::RawScan;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
 use crate::journal::{Journal, Lock};
 use crate::model::device::{Device, DeviceTest};
@@ -39,12 +39,12 @@ pub(super) enum CoreInput {
         device: String,
         code: Secret,
         /// As it came, where the till program shares the scanner.
-        original: Option<Original>,
+        original: Option<RawScan>,
     },
     /// A scanner sent what is no code.
-    Unread { device: String, original: Original },
+    Unread { device: String, original: RawScan },
     /// What belongs to the scanner's code before.
-    Rest { device: String, original: Original },
+    Rest { device: String, original: RawScan },
     /// A device came, went or failed.
     DeviceChanged,
     /// No display can show the present QR.
@@ -73,7 +73,7 @@ pub(super) struct CoreLoop {
     pub(super) askers: BTreeMap<Ticket, PendingReply>,
     tickets: Ticket,
     /// The code that the core is deciding on, as it came.
-    pub(super) original: Option<Original>,
+    pub(super) original: Option<RawScan>,
     pub(super) pass_on: ScanForwarder,
     pub(super) told_health: Option<serde_json::Value>,
     /// State, last error and test of each device, as listeners know them.

@@ -12,10 +12,10 @@ use super::core_loop::CoreInput;
 use crate::base::error_chain::with_causes;
 use crate::config::{Config, Paths, ScannerSettings, Share};
 use crate::devices::profile::{Registry, UnknownProfile};
-use crate::devices::scanner::find::Knowledge;
-use crate::devices::scanner::pool::PoolSettings;
+use crate::devices::scanner::find::DeviceLocator;
 use crate::devices::scanner::share::Sharing;
-use crate::devices::scanner::{Original, ScannerEvent, Scanners};
+use crate::devices::scanner::supervisor::PoolSettings;
+use crate::devices::scanner::{RawScan, ScannerEvent, Scanners};
 
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
@@ -48,7 +48,7 @@ pub(super) fn start_scanners(
     registry: Arc<Registry>,
 ) -> Result<(Arc<Scanners>, ScannerEvents), DaemonError> {
     let (events, queue) = sync_channel(SCANS);
-    let knowledge = Knowledge {
+    let knowledge = DeviceLocator {
         registry,
         profile: settings.profile.clone(),
         layout: settings.layout,
@@ -115,7 +115,7 @@ impl ScanForwarder {
     }
 
     /// A code; one that is a buyer's, or a test's, is not for the till.
-    pub(super) fn code(&mut self, device: &str, original: Option<Original>, withheld: bool) {
+    pub(super) fn code(&mut self, device: &str, original: Option<RawScan>, withheld: bool) {
         self.went_on.insert(device.to_owned(), !withheld);
         if let Some(original) = original
             && !withheld
@@ -125,7 +125,7 @@ impl ScanForwarder {
     }
 
     /// The rest of a code goes where the code went.
-    pub(super) fn rest(&mut self, device: &str, original: Original) {
+    pub(super) fn rest(&mut self, device: &str, original: RawScan) {
         if self.went_on.get(device) == Some(&true) {
             self.scanners.pass_on(device, original);
         }

@@ -17,7 +17,7 @@ use crate::devices::discovery::{access, sysfs};
 use crate::devices::display::{Look, picture_size, proof};
 use crate::devices::profile::Registry;
 use crate::devices::scanner::DeviceState;
-use crate::devices::scanner::find::Knowledge;
+use crate::devices::scanner::find::DeviceLocator;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::device::Device;
 
@@ -39,7 +39,7 @@ pub(super) fn devices(ground: &Ground) -> Vec<Check> {
         Daemon::Stopped => match &ground.settings {
             Ok(loaded) => {
                 let (registry, _) = Registry::load(&ground.paths.profiles());
-                let knowledge = Knowledge {
+                let knowledge = DeviceLocator {
                     registry: Arc::new(registry),
                     profile: loaded.config.scanner.profile.clone(),
                     layout: loaded.config.scanner.layout,
@@ -73,7 +73,7 @@ fn unseen(ru: &str, en: &str) -> Check {
 
 /// Without the daemon: what opening would meet.
 #[must_use]
-pub fn look_around(knowledge: &Knowledge, config: &Config) -> Vec<Check> {
+pub fn look_around(knowledge: &DeviceLocator, config: &Config) -> Vec<Check> {
     let scanners = config.scanner.devices.iter().enumerate();
     let scanners = scanners.map(|(index, device)| {
         let looked = knowledge.look(device);
@@ -235,7 +235,7 @@ mod tests {
         tree.usb("1-2", "0c2e", "0b81", "");
         tree.keyboard("1-2", "event3", KEYS);
         tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD);
-        let knowledge = Knowledge {
+        let knowledge = DeviceLocator {
             registry: Arc::new(Registry::built_in()),
             profile: None,
             layout: None,

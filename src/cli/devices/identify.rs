@@ -21,7 +21,7 @@ use crate::devices::profile::schema::{
     Keyboard, Kind, Match, Profile, SCHEMA, Serial, Status, Vector,
 };
 use crate::devices::profile::{Fit, Mode, Registry, Why};
-use crate::devices::scanner::find::{Knowledge, Target};
+use crate::devices::scanner::find::{DeviceLocator, Target};
 use crate::devices::scanner::hid::is_barcode_scanner;
 use crate::devices::scanner::keyboard::keymap::{Held, character, key_of};
 use crate::devices::scanner::{DeviceState, ScannerEvent, ScannerHandle, Settings, start};
@@ -256,7 +256,7 @@ fn read_test_code(
             let settings = Settings {
                 name: index.to_string(),
                 target: target(candidate, baud),
-                knowledge: Knowledge {
+                knowledge: DeviceLocator {
                     registry: Arc::clone(registry),
                     profile: None,
                     layout: Some(Layout::Us),

@@ -14,8 +14,8 @@ use crate::core::scene::Scene;
 use crate::devices::device_test::{ClosedLoop, Next, Pair};
 use crate::devices::display::{Displays, Look};
 use crate::devices::profile::Registry;
-use crate::devices::scanner::find::Knowledge;
-use crate::devices::scanner::pool::PoolSettings;
+use crate::devices::scanner::find::DeviceLocator;
+use crate::devices::scanner::supervisor::PoolSettings;
 use crate::devices::scanner::{DeviceState, ScannerEvent, Scanners};
 use crate::model::check::{Check, Text};
 use crate::selftest::Ground;
@@ -56,7 +56,7 @@ pub(super) fn run(
     let (sender, events) = sync_channel(EVENTS);
     let scanners = Scanners::start(PoolSettings {
         devices: config.scanner.devices.clone(),
-        knowledge: Knowledge {
+        knowledge: DeviceLocator {
             registry: Arc::new(registry),
             profile: config.scanner.profile.clone(),
             layout: config.scanner.layout,

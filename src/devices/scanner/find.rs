@@ -18,7 +18,7 @@ use crate::model::line::{Layout, LineSettings};
 
 /// What is known about all devices, shared by the scanners' threads.
 #[derive(Clone, Debug)]
-pub struct Knowledge {
+pub struct DeviceLocator {
     /// Profiles.
     pub registry: Arc<Registry>,
     /// `[Scanner] profile`.
@@ -66,7 +66,7 @@ pub(super) struct Opened {
 
 /// What a look at a device tells; `Connected` means that it could be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Looked {
+pub struct Located {
     /// The node, or as oplati.conf has it.
     pub node: PathBuf,
     /// The profile that would hold.
@@ -80,7 +80,7 @@ pub struct Looked {
 /// Why there is none: the state and the reason, English.
 pub(super) type NotOpened = (DeviceState, String);
 
-impl Knowledge {
+impl DeviceLocator {
     /// Opens what `target` means for the scanner `name`.
     pub(super) fn open(&self, name: &str, target: &Target) -> Result<Opened, NotOpened> {
         let (path, mode, line) = match target {
@@ -289,7 +289,7 @@ impl Knowledge {
 
     /// What opening would meet, without opening: the node, the profile that would hold, and how it is.
     #[must_use]
-    pub fn look(&self, device: &ScannerDevice) -> Looked {
+    pub fn look(&self, device: &ScannerDevice) -> Located {
         let (path, mode) = match device {
             ScannerDevice::Serial(line) => (&line.path, Mode::Serial),
             ScannerDevice::Hid { path } => (path, Mode::HidPos),
@@ -298,7 +298,7 @@ impl Knowledge {
         };
         match self.node(path, mode) {
             Ok((node, candidate)) => self.look_at(node, candidate.as_ref(), mode),
-            Err((state, why)) => Looked {
+            Err((state, why)) => Located {
                 node: path.clone(),
                 profile: None,
                 state,
@@ -307,12 +307,12 @@ impl Knowledge {
         }
     }
 
-    fn look_for_any(&self) -> Looked {
+    fn look_for_any(&self) -> Located {
         if let Some(candidate) = self.unclaimed().first() {
             return self.look_at(candidate.node.clone(), Some(candidate), candidate.mode);
         }
         let (state, why) = self.misused(|_| true).unzip();
-        Looked {
+        Located {
             node: PathBuf::from("auto"),
             profile: None,
             state: state.unwrap_or_default(),
@@ -320,7 +320,7 @@ impl Knowledge {
         }
     }
 
-    fn look_at(&self, node: PathBuf, candidate: Option<&Candidate>, mode: Mode) -> Looked {
+    fn look_at(&self, node: PathBuf, candidate: Option<&Candidate>, mode: Mode) -> Located {
         let holder = (mode == Mode::Serial)
             .then(|| access::holder(&node))
             .flatten();
@@ -334,7 +334,7 @@ impl Knowledge {
             let why = "the node does not let this user".to_owned();
             (DeviceState::NoPermission, Some(why))
         };
-        Looked {
+        Located {
             profile: Some(id_of(self.profile_for(candidate, mode))),
             node,
             state,
@@ -421,8 +421,8 @@ mod tests {
     use crate::devices::discovery::sysfs::tests::{KEYS, Tree};
     use crate::devices::scanner::hid::tests::{HONEYWELL_LIKE, KEYBOARD};
 
-    fn knowledge(tree: &Tree) -> Knowledge {
-        Knowledge {
+    fn knowledge(tree: &Tree) -> DeviceLocator {
+        DeviceLocator {
             registry: Arc::new(Registry::built_in()),
             profile: None,
             layout: None,
@@ -431,7 +431,7 @@ mod tests {
         }
     }
 
-    fn state(knowledge: &Knowledge, device: ScannerDevice) -> DeviceState {
+    fn state(knowledge: &DeviceLocator, device: ScannerDevice) -> DeviceState {
         match knowledge.open("scanner1", &Target::Named(device)) {
             Ok(opened) => panic!("{} was opened", opened.node.display()),
             Err((state, _)) => state,

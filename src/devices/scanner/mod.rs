@@ -1,6 +1,6 @@
 //! Scanners: bytes, reports and keys of a device become codes.
 //!
-//! - [`pool`]: all scanners of the till, and what is plugged in meanwhile · `station`: one scanner's
+//! - [`supervisor`]: all scanners of the till, and what is plugged in meanwhile · `worker`: one scanner's
 //!   thread: open, read, notice the unplugged, open again · [`find`]: which node and profile it is
 //! - `source`: an open device · `serial`, [`hid`], [`keyboard`]: its kinds
 //! - [`frame`]: bytes into frames · [`text`]: a frame into text
@@ -14,21 +14,21 @@ pub mod find;
 pub mod frame;
 pub mod hid;
 pub mod keyboard;
-pub mod pool;
 mod serial;
 pub mod share;
 mod source;
-mod station;
+pub mod supervisor;
 pub mod text;
+mod worker;
 
 use crate::base::secret::Secret;
 use crate::config::ScannerDevice;
 use crate::devices::profile::Mode;
 
-use find::{Knowledge, Target};
-pub use pool::Scanners;
-pub use source::Original;
-pub use station::{Events, ScannerHandle, start};
+use find::{DeviceLocator, Target};
+pub use source::RawScan;
+pub use supervisor::Scanners;
+pub use worker::{Events, ScannerHandle, start};
 
 /// How a device is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,21 +107,21 @@ pub enum ScannerEvent {
         /// What it read.
         code: Secret,
         /// As it came, where the till program shares the scanner.
-        original: Option<Original>,
+        original: Option<RawScan>,
     },
     /// It sent what is no code; the till program may know better.
     Unread {
         /// `scanner1`.
         device: String,
         /// As it came.
-        original: Original,
+        original: RawScan,
     },
     /// What belongs to the code before: it goes where that went.
     Rest {
         /// `scanner1`.
         device: String,
         /// As it came.
-        original: Original,
+        original: RawScan,
     },
     /// It came or went.
     State {
@@ -169,7 +169,7 @@ pub struct Settings {
     /// What it looks for.
     pub target: Target,
     /// What is known about devices.
-    pub knowledge: Knowledge,
+    pub knowledge: DeviceLocator,
     /// How codes go on to the till program, if they do.
     pub share: Option<share::Sharing>,
     /// Where its events go; a full queue drops codes.

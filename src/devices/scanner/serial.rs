@@ -13,7 +13,7 @@ use serialport::TTYPort;
 
 use super::DeviceState;
 use super::frame::{Frame, Framer, Framing};
-use super::source::{Original, Piece, Source, is_passing};
+use super::source::{Decoded, RawScan, Source, is_passing};
 use super::text::{Aim, decode};
 use crate::devices::discovery::port::{self, PortError};
 use crate::devices::profile::schema::Serial;
@@ -99,15 +99,15 @@ impl SerialSource {
         seen.is_ok() && port.revents().contains(PollFlags::IN)
     }
 
-    fn piece(&mut self, frame: Frame) -> Piece {
+    fn piece(&mut self, frame: Frame) -> Decoded {
         if frame.code.is_empty() {
-            return Piece::Rest(Original::Bytes(frame.end));
+            return Decoded::Rest(RawScan::Bytes(frame.end));
         }
         let code = decode(&frame.code, Aim::Strip);
         self.unreadable += u64::from(code.is_none());
-        Piece::Code {
+        Decoded::Code {
             code,
-            original: Original::Bytes([frame.code, frame.end].concat()),
+            original: RawScan::Bytes([frame.code, frame.end].concat()),
         }
     }
 }
@@ -117,7 +117,7 @@ impl Source for SerialSource {
         vec![descriptor(&self.port)]
     }
 
-    fn read(&mut self, now: Duration) -> Result<Vec<Piece>, String> {
+    fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String> {
         let mut chunk = [0; CHUNK];
         match self.port.read(&mut chunk) {
             Ok(0) => Err("the port gives nothing any more".to_owned()),
@@ -140,7 +140,7 @@ impl Source for SerialSource {
         self.framer.poll_timeout()
     }
 
-    fn handle_timeout(&mut self, now: Duration) -> Vec<Piece> {
+    fn handle_timeout(&mut self, now: Duration) -> Vec<Decoded> {
         let before = self.framer.discarded();
         let frame = self.framer.handle_timeout(now);
         if self.framer.discarded() > before {

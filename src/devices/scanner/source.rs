@@ -10,7 +10,7 @@ use crate::base::secret::Secret;
 
 /// What the scanner sent, unchanged, for the till program. Its `Debug` shows only how much.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Original {
+pub enum RawScan {
     /// Bytes of a serial line, terminator included.
     Bytes(Vec<u8>),
     /// A code of HID POS reports; it has no terminator.
@@ -19,28 +19,28 @@ pub enum Original {
     Keys(Vec<Stroke>),
 }
 
-impl fmt::Debug for Original {
+impl fmt::Debug for RawScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Original::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            Original::Report(bytes) => write!(f, "{} bytes of reports", bytes.len()),
-            Original::Keys(strokes) => write!(f, "{} strokes", strokes.len()),
+            RawScan::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            RawScan::Report(bytes) => write!(f, "{} bytes of reports", bytes.len()),
+            RawScan::Keys(strokes) => write!(f, "{} strokes", strokes.len()),
         }
     }
 }
 
 /// What a device gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum Decoded {
     /// A whole code.
     Code {
         /// What it says; `None` when that cannot be told, or nothing of it is printable.
         code: Option<Secret>,
         /// As it came.
-        original: Original,
+        original: RawScan,
     },
     /// What belongs to the code before it, such as the LF after a CR.
-    Rest(Original),
+    Rest(RawScan),
 }
 
 /// An open device.
@@ -52,13 +52,13 @@ pub(super) trait Source: Send {
     ///
     /// # Errors
     /// When the device is gone, with the reason in English.
-    fn read(&mut self, now: Duration) -> Result<Vec<Piece>, String>;
+    fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String>;
 
     /// When silence will end something.
     fn poll_timeout(&self) -> Option<Duration>;
 
     /// Gives what silence has ended.
-    fn handle_timeout(&mut self, now: Duration) -> Vec<Piece>;
+    fn handle_timeout(&mut self, now: Duration) -> Vec<Decoded>;
 
     /// A code was taken, or could not be; not called for the rest of a code.
     fn acknowledge(&mut self, _taken: bool) {}

@@ -18,7 +18,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::source::{Original, Piece, Source, is_passing};
+use super::source::{Decoded, RawScan, Source, is_passing};
 use super::text::{Aim, decode};
 use super::{DeviceState, not_opened};
 use crate::devices::discovery::identity;
@@ -81,16 +81,16 @@ impl HidSource {
 }
 
 impl HidSource {
-    fn piece(&mut self, code: Vec<u8>) -> Piece {
+    fn piece(&mut self, code: Vec<u8>) -> Decoded {
         let aim = match self.assembler.aim() {
             Some(aim) if self.aim == Aim::Keep => Aim::Apart(aim),
             Some(_) | None => self.aim,
         };
         let text = decode(&code, aim);
         self.unreadable += u64::from(text.is_none());
-        Piece::Code {
+        Decoded::Code {
             code: text,
-            original: Original::Report(code),
+            original: RawScan::Report(code),
         }
     }
 }
@@ -142,7 +142,7 @@ impl Source for HidSource {
         vec![self.node.as_fd()]
     }
 
-    fn read(&mut self, now: Duration) -> Result<Vec<Piece>, String> {
+    fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String> {
         let mut pieces = Vec::new();
         let mut report = [0; MAX_REPORT];
         for _ in 0..BURST {
@@ -166,7 +166,7 @@ impl Source for HidSource {
         self.assembler.poll_timeout()
     }
 
-    fn handle_timeout(&mut self, now: Duration) -> Vec<Piece> {
+    fn handle_timeout(&mut self, now: Duration) -> Vec<Decoded> {
         let code = self.assembler.handle_timeout(now);
         code.into_iter().map(|code| self.piece(code)).collect()
     }

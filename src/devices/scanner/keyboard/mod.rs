@@ -7,12 +7,12 @@
 //! the desktop, and the key would repeat there for ever.
 //!
 //! A cordless scanner that wakes is plugged in and types at once, and what it typed before its node was
-//! grabbed is lost here (`beginning`). The USB host asks other scanners for a code only when somebody
+//! grabbed is lost here (`partial_first_code`). The USB host asks other scanners for a code only when somebody
 //! opens them, so that they keep it.
 
-mod beginning;
 pub mod decode;
 pub mod keymap;
+mod partial_first_code;
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -23,12 +23,12 @@ use evdev::raw_stream::RawDevice;
 use evdev::{EventType, InputEvent};
 use rustix::fs::{Mode, OFlags};
 
-use super::source::{Original, Piece, Source, is_passing};
+use super::source::{Decoded, RawScan, Source, is_passing};
 use super::text::{Aim, decode as text_of};
 use super::{DeviceState, not_opened};
 use crate::devices::profile::schema::Keyboard;
-use beginning::Beginning;
 use decode::{Decoder, Typed};
+use partial_first_code::Beginning;
 
 /// How long keys that are down are waited for before their nodes are grabbed all the same.
 const LET_GO: Duration = Duration::from_secs(2);
@@ -70,17 +70,17 @@ impl KeyboardSource {
 
     /// A code whose beginning nobody read here is none. It goes on to the till, which has read the beginning
     /// while nobody had grabbed the node.
-    fn piece(&mut self, typed: Typed) -> Piece {
+    fn piece(&mut self, typed: Typed) -> Decoded {
         let is_cut = self.beginning.ends_cut() && typed.text.is_some();
         self.cut += u64::from(is_cut);
         let text = typed.text.filter(|_| !is_cut);
-        Piece::Code {
+        Decoded::Code {
             code: text.and_then(|text| text_of(text.as_bytes(), Aim::Strip)),
-            original: Original::Keys(typed.strokes),
+            original: RawScan::Keys(typed.strokes),
         }
     }
 
-    fn push(&mut self, event: InputEvent, now: Duration) -> Option<Piece> {
+    fn push(&mut self, event: InputEvent, now: Duration) -> Option<Decoded> {
         match (event.event_type(), event.code()) {
             (EventType::KEY, key) => {
                 if event.value() == 1 {
@@ -127,7 +127,7 @@ impl Source for KeyboardSource {
         self.nodes.iter().map(|node| node.as_fd()).collect()
     }
 
-    fn read(&mut self, now: Duration) -> Result<Vec<Piece>, String> {
+    fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String> {
         let mut pieces = Vec::new();
         for index in 0..self.nodes.len() {
             let Some(node) = self.nodes.get_mut(index) else {
@@ -149,7 +149,7 @@ impl Source for KeyboardSource {
         self.decoder.poll_timeout()
     }
 
-    fn handle_timeout(&mut self, now: Duration) -> Vec<Piece> {
+    fn handle_timeout(&mut self, now: Duration) -> Vec<Decoded> {
         let typed = self.decoder.handle_timeout(now);
         typed.into_iter().map(|typed| self.piece(typed)).collect()
     }

@@ -1,7 +1,7 @@
 //! Codes that no operation here awaits go on to the till program, exactly as the scanner sent them.
 //!
 //! - `pty`: a pseudo-terminal with a stable name, for serial and HID POS scanners
-//! - `typist`: a virtual keyboard, for keyboard scanners, and for HID POS if the shop wants it
+//! - `virtual_keyboard`: a virtual keyboard, for keyboard scanners, and for HID POS if the shop wants it
 //!
 //! What is passed on waits in a short queue of a thread of its own: typing is paced, and a till that
 //! reads slowly or not at all holds up nothing. A code that does not fit is dropped and counted; of one that
@@ -10,14 +10,14 @@
 //! each slow rescan.
 
 mod pty;
-mod typist;
+mod virtual_keyboard;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use super::source::Original;
+use super::source::RawScan;
 use crate::devices::profile::Mode;
 
 /// Codes that may wait.
@@ -39,7 +39,7 @@ pub fn remove_stale(folder: &Path) {
 
 /// A till's end of a scanner.
 #[derive(Debug)]
-pub(super) struct Sharer {
+pub(super) struct Forwarder {
     /// The kind of scanner that it was made for; `None` when it could not be made: then nobody takes from
     /// the queue, and each code counts as missed.
     made_for: Option<Mode>,
@@ -47,28 +47,28 @@ pub(super) struct Sharer {
     failure: Option<String>,
     /// The name of its terminal, which is gone before the terminal is: the fields fall in this order.
     _link: Option<pty::Link>,
-    queue: SyncSender<Original>,
+    queue: SyncSender<RawScan>,
     missed: Missed,
 }
 
 /// Counts codes that the till program did not get.
 type Missed = Arc<AtomicU64>;
 
-impl Sharer {
+impl Forwarder {
     /// Makes the till's end, which goes on counting where the one before ended; when that is impossible it
     /// is logged, and codes are dropped.
     pub(super) fn start(
         name: &str,
         mode: Mode,
         sharing: &Sharing,
-        before: Option<&Sharer>,
-    ) -> Sharer {
+        before: Option<&Forwarder>,
+    ) -> Forwarder {
         let (queue, waiting) = sync_channel(QUEUE);
         let types = mode == Mode::Keyboard || mode == Mode::HidPos && sharing.types_reports;
         let missed = before.map_or_else(Missed::default, |sharer| Arc::clone(&sharer.missed));
         let count = Arc::clone(&missed);
         let begun = if types {
-            typist::start(name, waiting, count).map(|place| (place, None))
+            virtual_keyboard::start(name, waiting, count).map(|place| (place, None))
         } else {
             pty::start(name, &sharing.folder, waiting, count)
                 .map(|link| (link.path().display().to_string(), Some(link)))
@@ -86,7 +86,7 @@ impl Sharer {
         {
             tracing::error!(device = name, error, "The scanner cannot be shared");
         }
-        Sharer {
+        Forwarder {
             made_for,
             failure,
             _link: link,
@@ -106,7 +106,7 @@ impl Sharer {
     }
 
     /// Takes it, or counts it as missed.
-    pub(super) fn pass_on(&self, original: Original) {
+    pub(super) fn pass_on(&self, original: RawScan) {
         if self.queue.try_send(original).is_err() {
             self.missed.fetch_add(1, Ordering::Relaxed);
         }

@@ -16,7 +16,7 @@ use rustix::fs::{Gid, Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use super::super::source::Original;
+use super::super::source::RawScan;
 use super::Missed;
 
 /// A till that does not read for so long gets no more of this code.
@@ -62,7 +62,7 @@ pub(super) fn remove_stale(folder: &Path) {
 pub(super) fn start(
     name: &str,
     folder: &Path,
-    waiting: Receiver<Original>,
+    waiting: Receiver<RawScan>,
     missed: Missed,
 ) -> io::Result<Link> {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
@@ -118,16 +118,16 @@ fn give_to_tills(node: &Path, folder: &Path) {
     }
 }
 
-fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<Original>, missed: &Missed) {
+fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<RawScan>, missed: &Missed) {
     let mut was_heard = true;
     let mut is_cut = false;
     loop {
         let original = waiting.recv_timeout(DRAIN_EVERY);
         drain(master);
         let bytes = match original {
-            Ok(Original::Bytes(bytes)) => bytes,
-            Ok(Original::Report(code)) => [&code, LINE_END].concat(),
-            Ok(Original::Keys(_)) | Err(RecvTimeoutError::Timeout) => continue,
+            Ok(RawScan::Bytes(bytes)) => bytes,
+            Ok(RawScan::Report(code)) => [&code, LINE_END].concat(),
+            Ok(RawScan::Keys(_)) | Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let is_heard = is_open(master) && write_whole(master, &bytes, &mut is_cut);

@@ -14,7 +14,7 @@ use evdev::{AttributeSet, BusType, InputEvent, InputId, KeyCode};
 
 use super::super::keyboard::decode::Stroke;
 use super::super::keyboard::keymap::key_of;
-use super::super::source::Original;
+use super::super::source::RawScan;
 use super::Missed;
 use crate::devices::discovery::sysfs::OWN_KEYBOARD;
 
@@ -29,7 +29,7 @@ const ENTER: u16 = 28;
 /// Keys of a keyboard: buttons of mice and joysticks begin above.
 const LAST_KEY: u16 = 248;
 
-pub(super) fn start(name: &str, waiting: Receiver<Original>, missed: Missed) -> io::Result<String> {
+pub(super) fn start(name: &str, waiting: Receiver<RawScan>, missed: Missed) -> io::Result<String> {
     let mut keys = AttributeSet::<KeyCode>::new();
     for key in 1..=LAST_KEY {
         keys.insert(KeyCode::new(key));
@@ -54,12 +54,12 @@ pub(super) fn start(name: &str, waiting: Receiver<Original>, missed: Missed) -> 
     Ok(title)
 }
 
-fn strike(keyboard: &mut VirtualDevice, original: Original) -> io::Result<()> {
+fn strike(keyboard: &mut VirtualDevice, original: RawScan) -> io::Result<()> {
     let strokes = match original {
-        Original::Keys(strokes) => strokes,
-        Original::Report(code) => strokes_of(&code)
+        RawScan::Keys(strokes) => strokes,
+        RawScan::Report(code) => strokes_of(&code)
             .ok_or_else(|| io::Error::other("a character has no key in the US layout"))?,
-        Original::Bytes(_) => return Ok(()),
+        RawScan::Bytes(_) => return Ok(()),
     };
     for (key, pressed) in strokes {
         let value = i32::from(pressed);

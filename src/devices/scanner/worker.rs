@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use super::find::{Knowledge, NotOpened, Opened};
-use super::share::Sharer;
-use super::source::{Original, Piece, Source};
+use super::find::{DeviceLocator, NotOpened, Opened};
+use super::share::Forwarder;
+use super::source::{Decoded, RawScan, Source};
 use super::{DeviceState, ScannerEvent, Settings, Snapshot};
 use crate::devices::discovery::Candidate;
 use crate::devices::profile::Mode;
@@ -70,7 +70,7 @@ impl Wake {
 pub struct ScannerHandle {
     facts: Arc<Mutex<Snapshot>>,
     wake: Arc<Wake>,
-    share: Arc<Mutex<Option<Sharer>>>,
+    share: Arc<Mutex<Option<Forwarder>>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -81,7 +81,7 @@ impl ScannerHandle {
         let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
         Snapshot {
-            not_shared: share.as_ref().map_or(0, Sharer::missed),
+            not_shared: share.as_ref().map_or(0, Forwarder::missed),
             ..facts.clone()
         }
     }
@@ -94,13 +94,13 @@ impl ScannerHandle {
     /// Looks again if the till's end could not be made; a station that has what it needs sleeps on.
     pub fn nudge_unshared(&self) {
         let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
-        if share.as_ref().is_some_and(Sharer::has_failed) {
+        if share.as_ref().is_some_and(Forwarder::has_failed) {
             self.wake.nudge();
         }
     }
 
     /// Hands what was read on to the till program, if the scanner is shared.
-    pub fn pass_on(&self, original: Original) {
+    pub fn pass_on(&self, original: RawScan) {
         let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sharer) = share.as_ref() {
             sharer.pass_on(original);
@@ -169,7 +169,7 @@ struct Station {
     settings: Settings,
     facts: Arc<Mutex<Snapshot>>,
     wake: Arc<Wake>,
-    share: Arc<Mutex<Option<Sharer>>>,
+    share: Arc<Mutex<Option<Forwarder>>>,
     began: Instant,
     told: Option<DeviceState>,
 }
@@ -227,7 +227,7 @@ impl Station {
         }
     }
 
-    fn knowledge(&self) -> &Knowledge {
+    fn knowledge(&self) -> &DeviceLocator {
         &self.settings.knowledge
     }
 
@@ -264,7 +264,7 @@ impl Station {
         if let Some(sharing) = &self.settings.share {
             let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
             if !share.as_ref().is_some_and(|sharer| sharer.serves(mode)) {
-                let made = Sharer::start(&self.settings.name, mode, sharing, share.as_ref());
+                let made = Forwarder::start(&self.settings.name, mode, sharing, share.as_ref());
                 *share = Some(made);
             }
         }
@@ -314,7 +314,7 @@ impl Station {
                 self.change(|facts| facts.discarded += more);
             }
             for piece in pieces {
-                let is_code = matches!(piece, Piece::Code { .. });
+                let is_code = matches!(piece, Decoded::Code { .. });
                 let unterminated = by_silence && has_terminators(&piece);
                 self.change(|facts| facts.unterminated += u64::from(unterminated));
                 let taken = self.hand_on(piece);
@@ -380,12 +380,12 @@ impl Station {
     }
 
     /// Whether it was taken.
-    fn hand_on(&self, piece: Piece) -> bool {
+    fn hand_on(&self, piece: Decoded) -> bool {
         let device = self.settings.name.clone();
         let is_shared = self.settings.share.is_some();
-        let keep = |original: Original| is_shared.then_some(original);
+        let keep = |original: RawScan| is_shared.then_some(original);
         let (event, is_scan) = match piece {
-            Piece::Code {
+            Decoded::Code {
                 code: Some(code),
                 original,
             } => {
@@ -397,14 +397,14 @@ impl Station {
                 };
                 (event, true)
             }
-            Piece::Code {
+            Decoded::Code {
                 code: None,
                 original,
             } => match keep(original) {
                 Some(original) => (ScannerEvent::Unread { device, original }, false),
                 None => return true,
             },
-            Piece::Rest(original) => match keep(original) {
+            Decoded::Rest(original) => match keep(original) {
                 Some(original) => (ScannerEvent::Rest { device, original }, false),
                 None => return true,
             },
@@ -481,12 +481,12 @@ pub(super) fn timespec(wait: Duration) -> Timespec {
 }
 
 /// Whether such a scanner should end its codes; reports of HID POS scanners end by themselves.
-fn has_terminators(piece: &Piece) -> bool {
+fn has_terminators(piece: &Decoded) -> bool {
     match piece {
-        Piece::Code { code, original } => {
-            code.is_some() && matches!(original, Original::Bytes(_) | Original::Keys(_))
+        Decoded::Code { code, original } => {
+            code.is_some() && matches!(original, RawScan::Bytes(_) | RawScan::Keys(_))
         }
-        Piece::Rest(_) => false,
+        Decoded::Rest(_) => false,
     }
 }
 

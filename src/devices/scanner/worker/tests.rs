@@ -54,8 +54,8 @@ struct Bench {
     folder: tempfile::TempDir,
 }
 
-fn knowledge(profile: Option<&str>) -> Knowledge {
-    Knowledge {
+fn knowledge(profile: Option<&str>) -> DeviceLocator {
+    DeviceLocator {
         registry: Arc::new(Registry::built_in()),
         profile: profile.map(str::to_owned),
         layout: None,
@@ -482,7 +482,7 @@ fn codes_for_a_till_whose_end_cannot_be_made_are_counted_until_it_can() {
         std::thread::yield_now();
     }
     let mut till = File::options().read(true).write(true).open(link).unwrap();
-    scanner.pass_on(Original::Bytes(b"NEW\r".to_vec()));
+    scanner.pass_on(RawScan::Bytes(b"NEW\r".to_vec()));
     read_exactly(&mut till, b"NEW\r");
     assert_eq!(scanner.snapshot().not_shared, 1);
     scanner.stop();
@@ -493,21 +493,21 @@ fn while_no_till_reads_nothing_is_kept_for_it_and_replugs_keep_its_end() {
     let mut pty = Pty::open();
     let bench = Bench::with(Some(&pty), None, true);
     assert_eq!(bench.state(), DeviceState::Connected);
-    bench.scanner.pass_on(Original::Bytes(b"OLD\r".to_vec()));
+    bench.scanner.pass_on(RawScan::Bytes(b"OLD\r".to_vec()));
     let deadline = Instant::now() + PATIENCE;
     while bench.scanner.snapshot().not_shared != 1 {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();
     }
     let mut till = tills_end(&bench);
-    bench.scanner.pass_on(Original::Bytes(b"NEW\r".to_vec()));
+    bench.scanner.pass_on(RawScan::Bytes(b"NEW\r".to_vec()));
     read_exactly(&mut till, b"NEW\r");
     drop(pty);
     assert_eq!(bench.state(), DeviceState::Missing);
     pty = Pty::open();
     bench.relink(&pty);
     assert_eq!(bench.state(), DeviceState::Connected);
-    bench.scanner.pass_on(Original::Bytes(b"AGAIN\r".to_vec()));
+    bench.scanner.pass_on(RawScan::Bytes(b"AGAIN\r".to_vec()));
     read_exactly(&mut till, b"AGAIN\r");
     bench.scanner.stop();
 }
@@ -519,7 +519,7 @@ fn a_till_that_stopped_reading_holds_nothing_up() {
     assert_eq!(bench.state(), DeviceState::Connected);
     let _till = tills_end(&bench);
     for _ in 0..200 {
-        bench.scanner.pass_on(Original::Bytes(vec![b'x'; 4000]));
+        bench.scanner.pass_on(RawScan::Bytes(vec![b'x'; 4000]));
     }
     assert!(bench.scanner.snapshot().not_shared > 100);
     pty.send(b"CODE\r");

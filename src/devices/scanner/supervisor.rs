@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::find::{Knowledge, Target};
+use super::find::{DeviceLocator, Target};
 use super::share::Sharing;
-use super::station::{Events, ScannerHandle, start, timespec};
-use super::{DeviceState, Original, Settings, Snapshot};
+use super::worker::{Events, ScannerHandle, start, timespec};
+use super::{DeviceState, RawScan, Settings, Snapshot};
 use crate::config::ScannerDevice;
 use crate::devices::discovery::uevent::Uevents;
 
@@ -28,7 +28,7 @@ pub struct PoolSettings {
     /// As oplati.conf has them.
     pub devices: Vec<ScannerDevice>,
     /// What is known about devices.
-    pub knowledge: Knowledge,
+    pub knowledge: DeviceLocator,
     /// How codes go on to the till program, if they do.
     pub share: Option<Sharing>,
     /// Where events go.
@@ -91,7 +91,7 @@ impl Scanners {
     }
 
     /// Hands what a scanner read on to the till program, if it is shared.
-    pub fn pass_on(&self, device: &str, original: Original) {
+    pub fn pass_on(&self, device: &str, original: RawScan) {
         let handles = self.handles();
         let whose = handles
             .iter()
