@@ -20,7 +20,7 @@ use crate::model::problem::{Code, Problem};
 
 /// How a connection came.
 #[derive(Clone, Debug)]
-pub(super) enum Door {
+pub(super) enum Transport {
     /// The Unix socket: the file's mode has checked the caller.
     Socket,
     /// Loopback TCP.
@@ -44,10 +44,14 @@ pub(super) enum Caller {
 }
 
 /// Lets a request in, or answers it.
-pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(door): State<Transport>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let caller = match &door {
-        Door::Socket => Ok(Caller::Trusted),
-        Door::Tcp {
+        Transport::Socket => Ok(Caller::Trusted),
+        Transport::Tcp {
             port,
             token,
             sessions,
@@ -83,7 +87,7 @@ fn check(
     sessions: &Sessions,
 ) -> Result<Caller, Problem> {
     let headers = request.headers();
-    let text = |name: HeaderName| the_one(headers, name);
+    let text = |name: HeaderName| single_header(headers, name);
     // A whole address in the request's line stands above `Host`.
     let address = request.uri().authority();
     if !text(header::HOST).is_some_and(|host| is_ours(host, port))
@@ -136,7 +140,7 @@ fn check(
 }
 
 /// A header's value; of two, neither: what one part reads, another must not read otherwise.
-fn the_one(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+fn single_header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     if values.next().is_some() {
@@ -157,7 +161,8 @@ fn is_navigation(headers: &HeaderMap) -> bool {
 fn is_own(headers: &HeaderMap, changes: bool) -> bool {
     headers.contains_key(header::ORIGIN)
         || (!changes
-            && the_one(headers, HeaderName::from_static("sec-fetch-site")) == Some("same-origin"))
+            && single_header(headers, HeaderName::from_static("sec-fetch-site"))
+                == Some("same-origin"))
 }
 
 /// What needs no token: the buyer's page, and the technician's, which holds nothing by itself.

@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{invalid, not_found, query};
+use super::extract::{invalid, not_found, query};
 use super::notices::{Missed, Notice, TraceKind};
 use super::page::pixel_size;
 use super::pages::{PagePlace, Pages};
@@ -39,17 +39,17 @@ const MAX_LISTENERS: usize = 256;
 /// The same for windows: pages must not take their places.
 const MAX_WINDOWS: usize = 4;
 
-/// Places for listeners.
+/// How many may listen at a time.
 #[derive(Clone, Debug)]
-pub(super) struct Places {
+pub(super) struct StreamLimits {
     events: Arc<Semaphore>,
     pages: Pages,
     windows: Arc<Semaphore>,
 }
 
-impl Places {
-    pub(super) fn new() -> Places {
-        Places {
+impl StreamLimits {
+    pub(super) fn new() -> StreamLimits {
+        StreamLimits {
             events: Arc::new(Semaphore::new(MAX_LISTENERS)),
             pages: Pages::default(),
             windows: Arc::new(Semaphore::new(MAX_WINDOWS)),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
-use super::answer::{invalid, not_found, path_id, query};
+use super::extract::{invalid, not_found, path_id, query};
 use super::routes::{PathId, off_disk, read};
 use crate::base::regular_file::off_thread;
 use crate::model::archive::OperationStep;

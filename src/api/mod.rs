@@ -1,15 +1,15 @@
 //! The till API: HTTP/1.1 and JSON over the Unix socket, and over loopback TCP with a token.
 //!
 //! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
-//! - `access`: who may call · `answer`, `body`: reading requests and writing problems
+//! - `access`: who may call · `extract`, `body`: reading requests and writing problems
 //! - `session`, `technician`: the technician's way in, and the page
 //! - `seats`: who is connected, and who has to go · `hangup`: callers that are gone · `patient`: those that do not read · `pace`: those that ask too fast
 //! - `routes`, `events`, `inspect`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
 
 mod access;
-mod answer;
 mod body;
 mod events;
+mod extract;
 mod hangup;
 mod inspect;
 pub mod listen;
@@ -37,23 +37,23 @@ use axum::response::IntoResponse as _;
 use axum::routing::{get, post, put};
 use tokio::sync::watch;
 
-use access::{Door, guard};
-use answer::{invalid, not_found};
-use till::Till;
+use access::{Transport, guard};
+use extract::{invalid, not_found};
+use till::ApiDeps;
 
 /// What every call has at hand.
 #[derive(Clone)]
 struct Api {
-    till: Till,
+    till: ApiDeps,
     stop: watch::Receiver<bool>,
-    places: events::Places,
+    places: events::StreamLimits,
     waiting_reads: Arc<tokio::sync::Semaphore>,
     disk_reads: Arc<tokio::sync::Semaphore>,
-    easel: page::Easel,
+    easel: page::RenderLimit,
     sessions: Arc<session::Sessions>,
 }
 
-fn router(api: Api, door: Door) -> Router {
+fn router(api: Api, door: Transport) -> Router {
     let wrong_method = || async {
         let mut problem = invalid("такой метод здесь не допускается");
         problem.status = 405;

@@ -89,7 +89,7 @@ pub struct Notice {
 
 /// All events of this process.
 #[derive(Debug)]
-pub struct Notices {
+pub struct EventLog {
     kept: Mutex<Kept>,
     sender: broadcast::Sender<Arc<Notice>>,
     traces: broadcast::Sender<Arc<Trace>>,
@@ -101,16 +101,16 @@ struct Kept {
     ring: VecDeque<Arc<Notice>>,
 }
 
-impl Notices {
+impl EventLog {
     /// The first event gets `first_id`: the time in milliseconds, so that ids increase from one
     /// process to the next.
     #[must_use]
-    pub fn new(first_id: u64) -> Notices {
+    pub fn new(first_id: u64) -> EventLog {
         let kept = Mutex::new(Kept {
             next: first_id,
             ring: VecDeque::new(),
         });
-        Notices {
+        EventLog {
             kept,
             sender: broadcast::Sender::new(KEPT),
             traces: broadcast::Sender::new(TRACES),
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn who_comes_back_misses_nothing_and_gets_nothing_twice() {
-        let notices = Notices::new(100);
+        let notices = EventLog::new(100);
         for n in 0..5 {
             notices.publish(NoticeKind::Scan, n.into());
         }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_ring_is_bounded() {
-        let notices = Notices::new(0);
+        let notices = EventLog::new(0);
         (0..2500).for_each(|n| notices.publish(NoticeKind::Scan, n.into()));
         let (missed, _) = notices.subscribe(Some(1499));
         let ids = ids(&missed);
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_is_said() {
-        let notices = Notices::new(100);
+        let notices = EventLog::new(100);
         let untold = |after| notices.subscribe(Some(after)).0.untold;
         // Another process's; the newest of that one may be the last before this one's first.
         assert_eq!(

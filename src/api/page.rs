@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{invalid, query};
+use super::extract::{invalid, query};
 use crate::config::{self, PixelSize};
 use crate::model::problem::{Code, Problem};
 
@@ -29,11 +29,11 @@ const DRAWN: Duration = Duration::from_secs(5);
 /// Pictures of sizes of their own are drawn one after the other, so that pages, which need no token,
 /// take one processor at most.
 #[derive(Clone, Debug)]
-pub(super) struct Easel(Arc<Semaphore>);
+pub(super) struct RenderLimit(Arc<Semaphore>);
 
-impl Easel {
-    pub(super) fn new() -> Easel {
-        Easel(Arc::new(Semaphore::new(1)))
+impl RenderLimit {
+    pub(super) fn new() -> RenderLimit {
+        RenderLimit(Arc::new(Semaphore::new(1)))
     }
 }
 

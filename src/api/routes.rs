@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{
+use super::extract::{
     device_name, invalid, json, json_or_nothing, new_id, not_found, path_id, query,
 };
 use super::notices::{Notice, NoticeKind};

@@ -17,13 +17,13 @@ use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use super::Api;
-use super::access::Door;
+use super::access::Transport;
 use super::hangup::{Line, Lookout};
 use super::pace::Pace;
 use super::patient::{Patient, WRITE_TIMEOUT};
 use super::seats::{Seat, Seats};
 use super::session::Sessions;
-use super::till::Till;
+use super::till::ApiDeps;
 use crate::base::secret::Secret;
 
 /// A caller's headers must be here in this time.
@@ -49,7 +49,7 @@ pub struct Listeners {
 }
 
 /// Serves until `stop` says true; then calls get a moment to finish.
-pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>) {
+pub async fn serve(till: ApiDeps, listeners: Listeners, stop: watch::Receiver<bool>) {
     let door = listeners.tcp.as_ref().and_then(|(listener, token)| {
         let address = listener.local_addr().ok()?;
         Some((address, token.clone()))
@@ -58,20 +58,20 @@ pub async fn serve(till: Till, listeners: Listeners, stop: watch::Receiver<bool>
     let api = Api {
         till,
         stop: stop.clone(),
-        places: super::events::Places::new(),
+        places: super::events::StreamLimits::new(),
         waiting_reads: Arc::new(Semaphore::new(MAX_WAITING_READS)),
         disk_reads: Arc::new(Semaphore::new(MAX_DISK_READS)),
-        easel: super::page::Easel::new(),
+        easel: super::page::RenderLimit::new(),
         sessions: Arc::clone(&sessions),
     };
     let mut tasks = JoinSet::new();
-    let router = super::router(api.clone(), Door::Socket);
+    let router = super::router(api.clone(), Transport::Socket);
     tasks.spawn(serve_door(listeners.unix, router, true, stop.clone()));
     if let Some((listener, token)) = listeners.tcp {
         let port = listener.local_addr().map_or(0, |address| address.port());
         let router = super::router(
             api,
-            Door::Tcp {
+            Transport::Tcp {
                 port,
                 token,
                 sessions,

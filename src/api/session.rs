@@ -30,7 +30,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::access::Caller;
-use super::answer::{invalid, json};
+use super::extract::{invalid, json};
 use crate::base::secret::Secret;
 use crate::model::problem::{Code, Problem};
 
@@ -47,9 +47,9 @@ const MAX_ATTEMPTS: usize = 4;
 
 /// Random texts, each good until a moment.
 #[derive(Debug, Default)]
-struct Passes(VecDeque<(Secret, Instant)>);
+struct ExpiringTokens(VecDeque<(Secret, Instant)>);
 
-impl Passes {
+impl ExpiringTokens {
     fn add(&mut self, now: Instant, life: Duration) -> Option<Secret> {
         let secret = random()?;
         self.0.retain(|(_, end)| *end > now);
@@ -86,8 +86,8 @@ impl Passes {
 #[derive(Debug)]
 pub(super) struct Sessions {
     door: Option<(SocketAddr, Secret)>,
-    sessions: Mutex<Passes>,
-    links: Mutex<Passes>,
+    sessions: Mutex<ExpiringTokens>,
+    links: Mutex<ExpiringTokens>,
     /// Told whenever a session may have ended before its time.
     ended: watch::Sender<()>,
     attempts: Semaphore,
@@ -310,7 +310,7 @@ pub(super) async fn post_link(State(api): State<Api>) -> Result<Json<Link>, Prob
         return Err(Problem::new(
             Code::NotConfigured,
             "Страница техника выключена: в oplati.conf не задан listen",
-            "Запишите в раздел [Till] строку listen = 127.0.0.1:8016 и перезапустите службу",
+            "Запишите в раздел [ApiDeps] строку listen = 127.0.0.1:8016 и перезапустите службу",
         ));
     };
     let code = lock(&api.sessions.links).add(Instant::now(), LINK);
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_session_ends_after_twelve_hours() {
-        let (now, mut passes) = (Instant::now(), Passes::default());
+        let (now, mut passes) = (Instant::now(), ExpiringTokens::default());
         let pass = passes.add(now, SESSION).unwrap();
         let end = now + Duration::from_secs(12 * 3600);
         let before = end.checked_sub(Duration::from_millis(1)).unwrap();
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn passes_end_in_time_and_are_bounded() {
-        let (now, mut passes) = (Instant::now(), Passes::default());
+        let (now, mut passes) = (Instant::now(), ExpiringTokens::default());
         let first = passes.add(now, LINK).unwrap();
         assert!(passes.has(first.expose(), now + LINK - Duration::from_millis(1)));
         assert!(!passes.has(first.expose(), now + LINK));

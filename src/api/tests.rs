@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 
-use super::notices::{NoticeKind, Notices};
+use super::notices::{EventLog, NoticeKind};
 use super::server::{Listeners, serve};
-use super::till::{Command, Reconciles, Till, Watch};
+use super::till::{ApiDeps, Command, Reconciles, Watch};
 use crate::base::secret::Secret;
 use crate::core::validate::tests::request;
 use crate::model::archive::{Archive, OperationStep, OperationsQuery};
@@ -138,7 +138,7 @@ struct Bench {
     port: u16,
     socket: std::path::PathBuf,
     shelf: Arc<Shelf>,
-    notices: Arc<Notices>,
+    notices: Arc<EventLog>,
     stop: watch::Sender<bool>,
     served: tokio::task::JoinHandle<()>,
     _folder: tempfile::TempDir,
@@ -152,9 +152,9 @@ impl Bench {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = tcp.local_addr().unwrap().port();
         let shelf = Arc::new(Shelf::default());
-        let notices = Arc::new(Notices::new(1));
+        let notices = Arc::new(EventLog::new(1));
         let (commands, queue) = mpsc::channel(8);
-        let till = Till {
+        let till = ApiDeps {
             commands,
             archive: shelf.clone(),
             watch: shelf.clone(),

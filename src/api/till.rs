@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::notices::Notices;
+use crate::api::notices::EventLog;
 use crate::base::secret::Secret;
-use crate::devices::display::LiveFrame;
+use crate::devices::display::DisplayMirror;
 use crate::metrics::Metrics;
 use crate::model::archive::Archive;
 use crate::model::device::{Device, InteractiveTest};
@@ -111,7 +111,7 @@ pub trait Reconciles: Send + Sync {
 
 /// Everything the API reaches.
 #[derive(Clone)]
-pub struct Till {
+pub struct ApiDeps {
     /// To the core, bounded.
     pub commands: mpsc::Sender<Command>,
     /// Reads of the journal; they block briefly.
@@ -121,9 +121,9 @@ pub struct Till {
     /// Compares a shift with the service.
     pub reconciles: Arc<dyn Reconciles>,
     /// Events for listeners.
-    pub notices: Arc<Notices>,
+    pub notices: Arc<EventLog>,
     /// What the buyer sees.
-    pub frame: Arc<LiveFrame>,
+    pub frame: Arc<DisplayMirror>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Where terminal.log is.

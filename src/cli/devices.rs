@@ -3,7 +3,7 @@
 //! The list reads the machine itself, since it must help when the daemon does not run; what the daemon
 //! knows of its devices stands beside it when it does.
 
-mod attended;
+mod device_table;
 mod identify;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::devices::profile::registry::{AnyProfile, Origin};
 use crate::devices::profile::schema::Status;
 use crate::devices::profile::{Mode, Registry, Why, udev};
 
-use attended::{Attended, devices_table};
+use device_table::{Attended, devices_table};
 pub(super) use identify::IdentifyArgs;
 
 #[derive(Debug, Subcommand)]
@@ -94,9 +94,9 @@ async fn list(context: &Context) -> Result<u8, CliError> {
         .iter()
         .map(|candidate| listed(context, &registry, root, candidate))
         .collect();
-    let attended = attended(context).await;
+    let device_table = device_table(context).await;
     if context.output.json {
-        let value = serde_json::json!({"nodes": nodes, "devices": attended});
+        let value = serde_json::json!({"nodes": nodes, "devices": device_table});
         context.output.value(&value).map_err(CliError::Write)?;
         return Ok(exit_code::OK);
     }
@@ -108,7 +108,7 @@ async fn list(context: &Context) -> Result<u8, CliError> {
         nodes_table(context, &nodes)
     };
     context.output.line(&text).map_err(CliError::Write)?;
-    let heading = match &attended {
+    let heading = match &device_table {
         Some(devices) if !devices.is_empty() => say("\nСлужба:", "\nThe daemon:"),
         Some(_) => say(
             "\nВ oplati.conf нет устройств",
@@ -117,14 +117,14 @@ async fn list(context: &Context) -> Result<u8, CliError> {
         None => say("\nСлужба не отвечает", "\nThe daemon does not answer"),
     };
     context.output.line(heading).map_err(CliError::Write)?;
-    if let Some(devices) = attended.filter(|devices| !devices.is_empty()) {
+    if let Some(devices) = device_table.filter(|devices| !devices.is_empty()) {
         let text = devices_table(context.tongue, &devices);
         context.output.line(&text).map_err(CliError::Write)?;
     }
     Ok(exit_code::OK)
 }
 
-async fn attended(context: &Context) -> Option<Vec<Attended>> {
+async fn device_table(context: &Context) -> Option<Vec<Attended>> {
     #[derive(Deserialize)]
     struct Page {
         devices: Vec<Attended>,
@@ -307,10 +307,10 @@ fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
         .map_err(CliError::Write)?;
     let (word, path) = (candidate.mode.word(), format!("/dev/oplati/{id}"));
     context.output.note(&match context.tongue {
-        super::words::Tongue::Russian => format!(
+        super::words::UiLanguage::Russian => format!(
             "Запишите строку в /etc/udev/rules.d/61-oplati-{id}.rules, выполните udevadm control --reload и udevadm trigger, и укажите в oplati.conf: device = {word}:{path}"
         ),
-        super::words::Tongue::English => format!(
+        super::words::UiLanguage::English => format!(
             "Put the line into /etc/udev/rules.d/61-oplati-{id}.rules, run udevadm control --reload and udevadm trigger, and set in oplati.conf: device = {word}:{path}"
         ),
     });

@@ -28,7 +28,7 @@ use crate::base::exit_code;
 use crate::config::{self, PixelSize};
 use crate::core::scene::Scene;
 use crate::devices::display::logo::Logo;
-use crate::devices::display::{Displays, Look, render};
+use crate::devices::display::{Displays, Theme, render};
 use crate::devices::profile::Registry;
 use crate::model::money::Kopecks;
 
@@ -100,7 +100,7 @@ fn clear(context: &Context) -> Result<u8, CliError> {
     let (registry, _) = Registry::load(&context.paths.profiles());
     let logo = config.display.logo.as_deref();
     let logo = logo.and_then(|path| Logo::read(path).ok().map(Arc::new));
-    let look = Look::of(&config, logo);
+    let look = Theme::of(&config, logo);
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
     let displays = displays.map_err(|source| CliError::File {
         path: "the displays".into(),
@@ -151,9 +151,9 @@ fn draw(context: &Context, what: &str, args: &DisplayArgs) -> Result<Vec<u8>, Cl
         .map(|path| Logo::read(path).map(Arc::new))
         .transpose()
         .map_err(|error| CliError::Data(with_causes(&error)))?;
-    let look = Look {
+    let look = Theme {
         rotate: 0,
-        ..Look::of(&config, logo)
+        ..Theme::of(&config, logo)
     };
     let named = Scene::samples()
         .into_iter()

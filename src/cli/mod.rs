@@ -6,14 +6,14 @@
 mod charset;
 mod check;
 mod configure;
-mod conversation;
 mod devices;
 mod display;
+mod follow;
 mod open;
 mod operations;
 mod output;
+mod refund_cancel;
 mod report;
-mod reversals;
 mod sale;
 mod selftest;
 mod sim;
@@ -34,7 +34,7 @@ use crate::{daemon, demo, log};
 
 use output::Output;
 use till::TillError;
-use words::Tongue;
+use words::UiLanguage;
 
 /// Payments with the О!плати wallet at a shop till.
 #[derive(Debug, Parser)]
@@ -78,13 +78,13 @@ enum Verb {
     /// Take a payment and wait for its end
     Sale(sale::SaleArgs),
     /// Give money of a sale back, and wait for its end
-    Refund(reversals::RefundArgs),
+    Refund(refund_cancel::RefundArgs),
     /// Undo a sale or a refund
-    Cancel(reversals::CancelArgs),
+    Cancel(refund_cancel::CancelArgs),
     /// Undo a sale whose receipt was closed
-    Annul(reversals::CancelArgs),
+    Annul(refund_cancel::CancelArgs),
     /// Find the buyer's loyalty card
-    Card(reversals::CardArgs),
+    Card(refund_cancel::CardArgs),
     /// Stop waiting for the buyer of an operation
     Abort {
         /// The operation
@@ -132,7 +132,7 @@ struct Context {
     paths: Paths,
     root: PathBuf,
     output: Output,
-    tongue: Tongue,
+    tongue: UiLanguage,
 }
 
 /// Why a verb failed, for standard error.
@@ -193,7 +193,7 @@ impl CliError {
     }
 
     /// One action that helps.
-    fn hint(&self, tongue: Tongue) -> Option<&'static str> {
+    fn hint(&self, tongue: UiLanguage) -> Option<&'static str> {
         match self {
             CliError::Till(error) => error.hint(tongue),
             CliError::NoDesktop(_) => Some(tongue.say(
@@ -234,7 +234,7 @@ pub fn main() -> ExitCode {
         paths: Paths::below(&cli.root),
         root: cli.root,
         output: Output::new(cli.json),
-        tongue: Tongue::of_environment(),
+        tongue: UiLanguage::of_environment(),
     };
     run(&context, cli.verb).into()
 }
@@ -297,10 +297,10 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Check => check::run(context),
         Verb::Configure(args) => configure::run(context, &args),
         Verb::Sale(args) => till::block_on(sale::run(context, args)),
-        Verb::Refund(args) => till::block_on(reversals::refund(context, args)),
-        Verb::Cancel(args) => till::block_on(reversals::cancel(context, args, false)),
-        Verb::Annul(args) => till::block_on(reversals::cancel(context, args, true)),
-        Verb::Card(args) => till::block_on(reversals::card(context, args)),
+        Verb::Refund(args) => till::block_on(refund_cancel::refund(context, args)),
+        Verb::Cancel(args) => till::block_on(refund_cancel::cancel(context, args, false)),
+        Verb::Annul(args) => till::block_on(refund_cancel::cancel(context, args, true)),
+        Verb::Card(args) => till::block_on(refund_cancel::card(context, args)),
         Verb::Reconcile(args) => till::block_on(report::reconcile(context, args)),
         Verb::Report(args) => till::block_on(report::print(context, args)),
         Verb::Abort { id } => till::block_on(operations::abort(context, &id)),

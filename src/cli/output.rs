@@ -8,7 +8,7 @@ use qrcode::QrCode;
 use qrcode::render::unicode;
 
 use super::charset::Charset;
-use super::words::Tongue;
+use super::words::UiLanguage;
 use crate::base::text::is_unsafe;
 
 /// Where results and remarks go.
@@ -51,7 +51,7 @@ impl Output {
     /// A QR code among the remarks: dark on light by explicit colours, whatever the terminal's own are. Where colours
     /// mean nothing, a terminal is taken to be light on dark. What has no room would be folded, and nobody's phone
     /// reads that.
-    pub(super) fn qr(self, tongue: Tongue, code: &QrCode) {
+    pub(super) fn qr(self, tongue: UiLanguage, code: &QrCode) {
         let picture = terminal_qr(code, has_colours());
         let needed = code.width() + QUIET_ZONES;
         let room = columns(io::stderr());

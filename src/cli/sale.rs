@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::conversation::{carry_out, new_id};
+use super::follow::{carry_out, new_id};
 use super::{CliError, Context};
 use crate::model::money::Kopecks;
 

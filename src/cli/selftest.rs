@@ -1,8 +1,8 @@
 //! `oplati selftest`: the checks, the closed loop with a person, and the bundle for support.
 
 mod interactive;
-mod person;
-mod stopped;
+mod offline;
+mod prompt;
 mod trial;
 
 use std::path::PathBuf;
@@ -12,11 +12,11 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::output::{printable, wrapped};
-use super::words::Tongue;
+use super::words::UiLanguage;
 use super::{CliError, Context};
 use crate::base::clock::Clock;
 use crate::model::check::{Check, Group, Text, Verdict, exit_code};
-use crate::selftest::{Ground, bundle};
+use crate::selftest::{Environment, bundle};
 
 /// Below a check's title.
 const INDENT: &str = "           ";
@@ -57,7 +57,7 @@ fn named_file(text: &str) -> Result<PathBuf, String> {
 pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError> {
     let clock = Clock::start();
     let began = Instant::now();
-    let ground = Arc::new(Ground::survey(&context.root, clock.now()));
+    let ground = Arc::new(Environment::collect(&context.root, clock.now()));
     if args.trial {
         return try_service(context, &ground, args.yes, began);
     }
@@ -112,7 +112,7 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
 /// The trial alone, told as the checks are.
 fn try_service(
     context: &Context,
-    ground: &Ground,
+    ground: &Environment,
     is_agreed: bool,
     began: Instant,
 ) -> Result<u8, CliError> {
@@ -139,7 +139,7 @@ fn is_answered(check: &Check, more: &[Check]) -> bool {
     more.iter().any(|other| other.subject == check.subject)
 }
 
-fn report(ground: &Ground, checks: &[Check], code: u8, elapsed_ms: u64) -> serde_json::Value {
+fn report(ground: &Environment, checks: &[Check], code: u8, elapsed_ms: u64) -> serde_json::Value {
     json!({
         "at": crate::model::operation::rfc3339_ms::text(ground.now.wall),
         "version": env!("CARGO_PKG_VERSION"),
@@ -152,10 +152,10 @@ fn report(ground: &Ground, checks: &[Check], code: u8, elapsed_ms: u64) -> serde
 }
 
 /// A text in the language of the environment.
-fn said(tongue: Tongue, text: &Text) -> &str {
+fn said(tongue: UiLanguage, text: &Text) -> &str {
     match tongue {
-        Tongue::Russian => &text.ru,
-        Tongue::English => &text.en,
+        UiLanguage::Russian => &text.ru,
+        UiLanguage::English => &text.en,
     }
 }
 
@@ -182,7 +182,7 @@ fn tell(context: &Context, checks: &[Check]) -> Result<(), CliError> {
 }
 
 /// A check's lines: what was found, and below it what does not fit and what to do.
-fn lines_of(tongue: Tongue, check: &Check, width: Option<usize>) -> Vec<String> {
+fn lines_of(tongue: UiLanguage, check: &Check, width: Option<usize>) -> Vec<String> {
     let subject = check.subject.as_deref();
     let subject = subject
         .map(|subject| format!("{subject}: "))
@@ -213,7 +213,7 @@ fn lines_of(tongue: Tongue, check: &Check, width: Option<usize>) -> Vec<String> 
 }
 
 /// All of one width, so that titles stand in a column.
-fn word(tongue: Tongue, verdict: Verdict) -> &'static str {
+fn word(tongue: UiLanguage, verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => tongue.say("[  да  ]", "[  ok  ]"),
         Verdict::Skipped => tongue.say("[  --  ]", "[  --  ]"),
@@ -232,10 +232,10 @@ fn sum_up(context: &Context, checks: &[Check], elapsed_ms: u64) -> Result<(), Cl
     let (passed, warned) = (count(Verdict::Pass), count(Verdict::Warn));
     let (failed, skipped) = (count(Verdict::Fail), count(Verdict::Skipped));
     let line = match context.tongue {
-        Tongue::Russian => format!(
+        UiLanguage::Russian => format!(
             "Исправно: {passed}, внимание: {warned}, ошибок: {failed}, пропущено: {skipped}; {elapsed_ms} мс"
         ),
-        Tongue::English => format!(
+        UiLanguage::English => format!(
             "Passed: {passed}, warnings: {warned}, failed: {failed}, skipped: {skipped}; {elapsed_ms} ms"
         ),
     };
@@ -261,7 +261,7 @@ mod tests {
         )
         .of("oplati.conf")
         .ended(Verdict::Fail, Some(remedy));
-        let lines = lines_of(Tongue::English, &check, Some(80));
+        let lines = lines_of(UiLanguage::English, &check, Some(80));
         assert_eq!(lines[0], "  [ FAIL ] oplati.conf: Valid: a = 1: nonsense");
         assert_eq!(lines[1], "           b = 2: nonsense");
         assert!(lines[2].starts_with("           → сделайте"));
@@ -269,7 +269,7 @@ mod tests {
         for line in &lines {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        assert_eq!(lines_of(Tongue::English, &check, None).len(), 3);
-        assert!(lines_of(Tongue::English, &check, Some(1)).len() > 10);
+        assert_eq!(lines_of(UiLanguage::English, &check, None).len(), 3);
+        assert!(lines_of(UiLanguage::English, &check, Some(1)).len() > 10);
     }
 }

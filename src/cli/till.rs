@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
-use super::words::Tongue;
+use super::words::UiLanguage;
 use super::{CliError, Context};
 use crate::api::listen::MAX_SOCKET_PATH_BYTES;
 use crate::base::exit_code;
@@ -81,7 +81,7 @@ impl TillError {
     }
 
     /// One action that helps.
-    pub(super) fn hint(&self, tongue: Tongue) -> Option<&'static str> {
+    pub(super) fn hint(&self, tongue: UiLanguage) -> Option<&'static str> {
         match self {
             TillError::NotRunning { guessed: true, .. } => Some(tongue.say(
                 "Служба не запущена (systemctl start oplati) или слушает другой сокет: oplati.conf доступен для чтения только root и службе; если в нём задан [Till] socket, запустите команду от имени root",

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use view::View;
 
 use super::till::{Till, TillError};
-use super::words::Tongue;
+use super::words::UiLanguage;
 use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::client::sse::Message;
@@ -125,10 +125,10 @@ fn missed(last: Option<&str>, id: Option<&str>) -> Option<u64> {
         .filter(|count| *count > 0)
 }
 
-fn gap(tongue: Tongue, count: u64) -> String {
+fn gap(tongue: UiLanguage, count: u64) -> String {
     match tongue {
-        Tongue::Russian => format!("Пропущено событий: {count}"),
-        Tongue::English => format!("Events missed: {count}"),
+        UiLanguage::Russian => format!("Пропущено событий: {count}"),
+        UiLanguage::English => format!("Events missed: {count}"),
     }
 }
 
@@ -138,19 +138,19 @@ async fn started_at(till: &Till) -> Option<String> {
     Some(health.ok()?.get("started_at")?.as_str()?.to_owned())
 }
 
-fn back(tongue: Tongue, restarted: bool, lost: Duration) -> String {
+fn back(tongue: UiLanguage, restarted: bool, lost: Duration) -> String {
     let seconds = lost.as_secs();
     match (tongue, restarted) {
-        (Tongue::Russian, true) => format!(
+        (UiLanguage::Russian, true) => format!(
             "Связь есть: служба перезапущена; что было до её запуска ({seconds} с), не видно: oplati operations"
         ),
-        (Tongue::English, true) => format!(
+        (UiLanguage::English, true) => format!(
             "Connected again: the daemon was restarted; what was before its start ({seconds} s) is not seen: oplati operations"
         ),
-        (Tongue::Russian, false) => {
+        (UiLanguage::Russian, false) => {
             format!("Связь есть; запросы и экраны за {seconds} с не видны, события досланы")
         }
-        (Tongue::English, false) => format!(
+        (UiLanguage::English, false) => format!(
             "Connected again; requests and screens of {seconds} s are not seen, events follow"
         ),
     }

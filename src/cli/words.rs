@@ -4,19 +4,19 @@ use super::charset::Charset;
 
 /// A language of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tongue {
+pub(super) enum UiLanguage {
     Russian,
     English,
 }
 
-impl Tongue {
-    pub(super) fn of_environment() -> Tongue {
+impl UiLanguage {
+    pub(super) fn of_environment() -> UiLanguage {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         // English is right in every coding.
         if Charset::of_environment() != Charset::Utf8 {
-            return Tongue::English;
+            return UiLanguage::English;
         }
-        Tongue::of(
+        UiLanguage::of(
             set("LC_ALL")
                 .or_else(|| set("LC_MESSAGES"))
                 .or_else(|| set("LANG"))
@@ -24,24 +24,26 @@ impl Tongue {
         )
     }
 
-    fn of(locale: Option<&str>) -> Tongue {
+    fn of(locale: Option<&str>) -> UiLanguage {
         match locale {
-            Some(locale) if locale.starts_with("ru") || locale.starts_with("be") => Tongue::Russian,
-            Some(_) | None => Tongue::English,
+            Some(locale) if locale.starts_with("ru") || locale.starts_with("be") => {
+                UiLanguage::Russian
+            }
+            Some(_) | None => UiLanguage::English,
         }
     }
 
     /// The one of two texts that fits.
     pub(super) fn say(self, russian: &'static str, english: &'static str) -> &'static str {
         match self {
-            Tongue::Russian => russian,
-            Tongue::English => english,
+            UiLanguage::Russian => russian,
+            UiLanguage::English => english,
         }
     }
 }
 
 /// A device's state for a person; an unknown word stands as it is.
-pub(super) fn device_state(tongue: Tongue, word: &str) -> String {
+pub(super) fn device_state(tongue: UiLanguage, word: &str) -> String {
     let (russian, english) = match word {
         "connected" => ("подключено", "connected"),
         "missing" => ("не найдено", "missing"),
@@ -74,15 +76,15 @@ mod tests {
             "covered",
             "dark",
         ] {
-            assert_ne!(device_state(Tongue::Russian, word), word);
+            assert_ne!(device_state(UiLanguage::Russian, word), word);
         }
     }
 
     #[test]
     fn belarusians_read_russian_and_others_english() {
-        assert_eq!(Tongue::of(Some("ru_RU.UTF-8")), Tongue::Russian);
-        assert_eq!(Tongue::of(Some("be_BY.UTF-8")), Tongue::Russian);
-        assert_eq!(Tongue::of(Some("C.UTF-8")), Tongue::English);
-        assert_eq!(Tongue::of(None), Tongue::English);
+        assert_eq!(UiLanguage::of(Some("ru_RU.UTF-8")), UiLanguage::Russian);
+        assert_eq!(UiLanguage::of(Some("be_BY.UTF-8")), UiLanguage::Russian);
+        assert_eq!(UiLanguage::of(Some("C.UTF-8")), UiLanguage::English);
+        assert_eq!(UiLanguage::of(None), UiLanguage::English);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api::notices::Notices;
+use crate::api::notices::EventLog;
 use crate::api::till::{Answer, Command, Watch as _};
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
@@ -97,7 +97,7 @@ pub(super) struct CoreLoopDeps {
     pub io: tokio::runtime::Handle,
     pub inbound: mpsc::Sender<CoreInput>,
     pub displays: Arc<Displays>,
-    pub notices: Arc<Notices>,
+    pub notices: Arc<EventLog>,
     pub shared: Arc<StatusBoard>,
     pub watchdog: Watchdog,
     pub stop: watch::Receiver<bool>,

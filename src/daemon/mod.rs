@@ -43,16 +43,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use crate::api::listen::{self, ListenError, UnixDoor};
-use crate::api::notices::Notices;
+use crate::api::notices::EventLog;
 use crate::api::server::{Listeners, serve};
-use crate::api::till::Till;
+use crate::api::till::ApiDeps;
 use crate::base::clock::Clock;
 use crate::base::exit_code;
 use crate::config::{self, Config, ConfigError, Loaded, Paths, Source};
 use crate::core::event::Settings as CoreSettings;
 use crate::core::record::Account;
 use crate::devices::display::logo::Logo;
-use crate::devices::display::{Displays, Look};
+use crate::devices::display::{Displays, Theme};
 use crate::devices::profile::UnknownProfile;
 use crate::engine::{self, Engine, Outcome};
 use crate::journal::{Journal, JournalError, Lock, Reader};
@@ -199,7 +199,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         tracing::warn!(%error, "The key for TCP cannot be used");
         advice.push(format!("Ключ для TCP: {error}"));
     }
-    let look = Look::of(config, logo(config, &mut advice));
+    let look = Theme::of(config, logo(config, &mut advice));
     let displays = Displays::start_with(&config.display.devices, &look, &registry);
     let displays = displays.map_err(|source| DaemonError::System {
         what: "a display's thread",
@@ -219,7 +219,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     );
     let shared = Arc::new(shared.with_reconciled(reconciled.clone()));
     let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
-    let notices = Arc::new(Notices::new(first_id));
+    let notices = Arc::new(EventLog::new(first_id));
     let (stop, stopped) = watch::channel(false);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (inbound, inbound_queue) = mpsc::channel(INBOUND);
@@ -234,7 +234,7 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         running: tokio::sync::Mutex::new(()),
         reconciled,
     });
-    let till = Till {
+    let till = ApiDeps {
         commands,
         reconciles: reconciler.clone(),
         archive: shared.clone(),
@@ -580,7 +580,7 @@ type Tcp = (std::net::TcpListener, crate::base::secret::Secret);
 
 /// The thread that serves tills and calls the service.
 fn start_http(
-    till: Till,
+    till: ApiDeps,
     unix: std::os::unix::net::UnixListener,
     tcp: Option<Tcp>,
     stop: watch::Receiver<bool>,

@@ -14,7 +14,7 @@ use super::device_test::Results;
 use super::reconciled::Reconciled;
 use super::schedule::Trust;
 use super::turns::Turns;
-use crate::api::notices::{NoticeKind, Notices};
+use crate::api::notices::{EventLog, NoticeKind};
 use crate::api::till::Watch;
 use crate::base::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock, minsk};
 use crate::core::call::TokenProblem;
@@ -201,7 +201,7 @@ impl StatusBoard {
 
     /// Tells listeners when the core hangs and when it gets on again: it cannot do so itself. Runs in the HTTP thread,
     /// as long as that does.
-    pub(super) async fn watch_core(self: Arc<Self>, notices: Arc<Notices>) {
+    pub(super) async fn watch_core(self: Arc<Self>, notices: Arc<EventLog>) {
         let mut looks = tokio::time::interval(CORE_LOOK_INTERVAL);
         let mut was_stuck = false;
         loop {

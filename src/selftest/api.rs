@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ground::{Daemon, Ground};
+use super::environment::{Daemon, Environment};
 use super::texts;
 use crate::model::check::{Check, Group, Text, Verdict};
 
 /// For one step of a call over TCP.
 const STEP: Duration = Duration::from_secs(2);
 
-pub(super) fn api(ground: &Ground) -> Vec<Check> {
+pub(super) fn api(ground: &Environment) -> Vec<Check> {
     let socket = ground.socket();
     let title = Text::new("Служба отвечает", "The daemon answers");
     let check = |detail| Check::pass("api.socket", Group::Api, title, detail);
@@ -49,7 +49,7 @@ pub(super) fn api(ground: &Ground) -> Vec<Check> {
 }
 
 /// Whether a sale begun now would be taken, in health's words.
-fn sales(ground: &Ground) -> Option<Check> {
+fn sales(ground: &Environment) -> Option<Check> {
     let (health, _) = ground.daemon.told()?;
     let status = health.get("status").and_then(Value::as_str)?;
     let title = Text::new("Оплата возможна", "Sales are possible");
@@ -79,7 +79,7 @@ fn sales(ground: &Ground) -> Option<Check> {
     ))
 }
 
-fn over_tcp(ground: &Ground) -> Option<Check> {
+fn over_tcp(ground: &Environment) -> Option<Check> {
     let address = ground.settings.as_ref().ok()?.config.till.listen?;
     ground.daemon.told()?;
     let title = Text::new("API по TCP", "API over TCP");
@@ -111,7 +111,7 @@ fn status_over_tcp(address: SocketAddr) -> std::io::Result<bool> {
     Ok(&answer == b"HTTP/1.1 200")
 }
 
-pub(super) fn versions(ground: &Ground) -> Vec<Check> {
+pub(super) fn versions(ground: &Environment) -> Vec<Check> {
     let own = env!("CARGO_PKG_VERSION");
     let title = Text::new("Версия oplati", "Version of oplati");
     let check = |detail| Check::pass("versions.oplati", Group::Versions, title, detail);

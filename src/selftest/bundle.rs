@@ -11,7 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::ground::Ground;
+use super::environment::Environment;
 use crate::devices::discovery::{access, sysfs};
 
 /// Most of the log's end.
@@ -55,7 +55,7 @@ const LONG_NUMBER: usize = 16;
 /// # Errors
 /// When it cannot be written, or something other than a file has that name: a device such as `/dev/null`
 /// must not be replaced.
-pub fn save(path: &Path, ground: &Ground, report: &serde_json::Value) -> io::Result<()> {
+pub fn save(path: &Path, ground: &Environment, report: &serde_json::Value) -> io::Result<()> {
     if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
         return Err(io::Error::other(
             "a folder, link or device has that name; name a new file",
@@ -100,7 +100,7 @@ pub fn save(path: &Path, ground: &Ground, report: &serde_json::Value) -> io::Res
 
 /// Every secret that this machine keeps, as far as this user may read them; the longest first, so that
 /// none leaves a rest of another.
-fn secrets(ground: &Ground) -> Vec<String> {
+fn secrets(ground: &Environment) -> Vec<String> {
     let mut found = BTreeSet::new();
     let mut take = |text: &str| {
         let text = text.trim();

@@ -9,19 +9,19 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::ground::{Daemon, Ground};
+use super::environment::{Daemon, Environment};
 use crate::config::{Config, DisplayDevice, ScannerDevice};
 use crate::core::scene::Scene;
 use crate::devices::device_test::checks;
 use crate::devices::discovery::{access, sysfs};
-use crate::devices::display::{Look, picture_size, proof};
+use crate::devices::display::{Theme, picture_size, readback};
 use crate::devices::profile::Registry;
 use crate::devices::scanner::DeviceState;
 use crate::devices::scanner::find::DeviceLocator;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::device::Device;
 
-pub(super) fn devices(ground: &Ground) -> Vec<Check> {
+pub(super) fn devices(ground: &Environment) -> Vec<Check> {
     let mut checks: Vec<Check> = match &ground.daemon {
         Daemon::Runs { devices, .. } => devices
             .iter()
@@ -195,14 +195,14 @@ fn frame_of_daemon(png: &[u8], devices: &[serde_json::Value]) -> Check {
 }
 
 /// A code of the usual length, drawn as this till would and read back.
-fn own_frame(ground: &Ground) -> Check {
+fn own_frame(ground: &Environment) -> Check {
     let settings = ground.settings.as_ref().ok();
     let config = settings.map(|loaded| &loaded.config);
     let size = picture_size(config.map_or(&[], |config| &config.display.devices));
-    let look = config.map_or_else(Look::default, |config| Look::of(config, None));
+    let look = config.map_or_else(Theme::default, |config| Theme::of(config, None));
     let code = "https://getapp.o-plati.by/map/?app_link=0123456789abcdef0123456789abcdef";
-    match proof::painted(&Scene::qr(code.to_owned(), None), size, &look, 0) {
-        Ok((_, Some(proof))) if proof.is_read => {
+    match readback::render_verified(&Scene::qr(code.to_owned(), None), size, &look, 0) {
+        Ok((_, Some(readback))) if readback.is_read => {
             let shown = format!("{}×{}", size.width, size.height);
             frame_check(Text::new(
                 format!("{shown}: пробный код прочитан"),

@@ -1,6 +1,6 @@
 //! The journal, the room on its disk, and the queue.
 
-use super::ground::Ground;
+use super::environment::Environment;
 use super::texts;
 use crate::base::error_chain::with_causes;
 use crate::journal::{Inspected, JournalError, Trouble, inspect};
@@ -11,7 +11,7 @@ const LEAST_ROOM: u64 = 16 * 1024 * 1024;
 /// Less than this wants a person.
 const LITTLE_ROOM: u64 = 200 * 1024 * 1024;
 
-pub(super) fn journal(ground: &Ground) -> Vec<Check> {
+pub(super) fn journal(ground: &Environment) -> Vec<Check> {
     let looked = (!ground.daemon.is_there()).then(|| inspect(&ground.paths.journal()));
     let disk_fails = disk_fails(ground, looked.as_ref());
     let whole = match looked {
@@ -27,13 +27,13 @@ fn whole(detail: Text) -> Check {
 }
 
 /// Without it, the daemon's numbers of what it holds are none.
-fn daemon_has_journal(ground: &Ground) -> bool {
+fn daemon_has_journal(ground: &Environment) -> bool {
     let told = ground.daemon.told();
     let is_ok = told.and_then(|(health, _)| health.pointer("/journal/ok")?.as_bool());
     is_ok == Some(true)
 }
 
-fn daemons_word(ground: &Ground) -> Check {
+fn daemons_word(ground: &Environment) -> Check {
     let Some((health, _)) = ground.daemon.told() else {
         let detail = Text::new("служба не отвечает", "the daemon does not answer");
         return whole(detail).ended(Verdict::Skipped, None);
@@ -66,7 +66,7 @@ fn daemons_word(ground: &Ground) -> Check {
     }
 }
 
-fn own_look(ground: &Ground, looked: Result<Inspected, JournalError>) -> Check {
+fn own_look(ground: &Environment, looked: Result<Inspected, JournalError>) -> Check {
     let path = ground.paths.journal();
     match looked {
         Ok(Inspected::Absent) => whole(texts::of(&path, "ещё нет", "not there yet")),
@@ -111,7 +111,7 @@ fn own_look(ground: &Ground, looked: Result<Inspected, JournalError>) -> Check {
 }
 
 /// The daemon has not met the damage yet.
-fn put_aside(ground: &Ground) -> Text {
+fn put_aside(ground: &Environment) -> Text {
     let path = ground.paths.journal();
     let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
     let folder = folder.display();
@@ -126,7 +126,7 @@ fn put_aside(ground: &Ground) -> Text {
 }
 
 /// The daemon has met the damage while it ran.
-fn restart(ground: &Ground) -> Text {
+fn restart(ground: &Environment) -> Text {
     let path = ground.paths.journal();
     let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
     let folder = folder.display();
@@ -141,7 +141,7 @@ fn restart(ground: &Ground) -> Text {
 }
 
 /// The daemon has put the journal aside.
-fn put_back(ground: &Ground) -> Text {
+fn put_back(ground: &Environment) -> Text {
     let path = ground.paths.journal();
     let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
     let folder = folder.display();
@@ -163,7 +163,7 @@ fn check_disk() -> Text {
 }
 
 /// What a file system that fails tells of its room is worth nothing, and nothing is gained by making some.
-fn disk_fails(ground: &Ground, looked: Option<&Result<Inspected, JournalError>>) -> bool {
+fn disk_fails(ground: &Environment, looked: Option<&Result<Inspected, JournalError>>) -> bool {
     if let Some(Err(error @ (JournalError::Unread { .. } | JournalError::Prepare { .. }))) = looked
     {
         return error.trouble() == Trouble::Disk;
@@ -176,7 +176,7 @@ fn disk_fails(ground: &Ground, looked: Option<&Result<Inspected, JournalError>>)
     reasons.is_some_and(|reasons| reasons.iter().any(|reason| reason == faulty))
 }
 
-fn room(ground: &Ground, disk_fails: bool) -> Check {
+fn room(ground: &Environment, disk_fails: bool) -> Check {
     let title = Text::new("Место на диске", "Room on the disk");
     let check = |detail| Check::pass("journal.room", Group::Journal, title, detail);
     let path = ground.paths.journal();
@@ -212,7 +212,7 @@ fn room(ground: &Ground, disk_fails: bool) -> Check {
     }
 }
 
-fn queue(ground: &Ground) -> Check {
+fn queue(ground: &Environment) -> Check {
     let title = Text::new("Очередь отмен", "Queue of cancellations");
     let depth = ground
         .daemon

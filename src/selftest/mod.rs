@@ -1,6 +1,6 @@
 //! The technician's bench: what works at this till, what does not, and what to do.
 //!
-//! - [`ground`]: what all checks stand on, the daemon's word among it
+//! - [`environment`]: what all checks stand on, the daemon's word among it
 //! - [`run()`]: all groups side by side, each with a deadline · `settings`, `system`, `devices`, `service`, `journal`,
 //!   `api`: the groups
 //! - [`trial`]: which assumptions about the service hold, in a session that nobody pays
@@ -15,7 +15,7 @@ mod api;
 pub mod bundle;
 
 pub mod devices;
-pub mod ground;
+pub mod environment;
 mod journal;
 mod run;
 mod service;
@@ -24,5 +24,5 @@ mod system;
 mod texts;
 pub mod trial;
 
-pub use ground::{Daemon, Ground};
+pub use environment::{Daemon, Environment};
 pub use run::run;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use super::ground::Ground;
+use super::environment::Environment;
 use super::{api, devices, journal, service, settings, system};
 use crate::model::check::{Check, Group, Text, Verdict};
 
@@ -13,7 +13,7 @@ use crate::model::check::{Check, Group, Text, Verdict};
 const DEADLINE: Duration = Duration::from_secs(7);
 
 /// What looks at one group.
-type Look = fn(&Ground) -> Vec<Check>;
+type Look = fn(&Environment) -> Vec<Check>;
 
 const LOOKS: [(Group, Look); 10] = [
     (Group::Configuration, settings::configuration),
@@ -30,7 +30,7 @@ const LOOKS: [(Group, Look); 10] = [
 
 /// Runs all checks, in the order of the groups. Takes at most seven seconds.
 #[must_use]
-pub fn run(ground: &Arc<Ground>) -> Vec<Check> {
+pub fn run(ground: &Arc<Environment>) -> Vec<Check> {
     let deadline = Instant::now() + DEADLINE;
     let (sender, receiver) = channel();
     let mut found: Vec<(Group, Vec<Check>)> = Vec::new();

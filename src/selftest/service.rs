@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::ground::Ground;
+use super::environment::Environment;
 use crate::core::call::TokenProblem;
 use crate::core::shift;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::problem::seed;
-use crate::service::look::{Answered, Look, TokenFile, Unreached, look};
+use crate::service::diagnose::{Answered, ServiceDiagnosis, TokenFile, Unreachable, look};
 use crate::service::{self};
 
 /// The whole look.
@@ -22,7 +22,7 @@ const SLOW: Duration = Duration::from_millis(1500);
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
 const MOST_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-pub(super) fn service(ground: &Ground) -> Vec<Check> {
+pub(super) fn service(ground: &Environment) -> Vec<Check> {
     let skipped = |ru: &str, en: &str| {
         vec![
             Check::pass(
@@ -68,7 +68,7 @@ fn reached() -> Text {
     Text::new("Сервер отвечает", "The service answers")
 }
 
-fn told(seen: &Look, url: &str, now: Timestamp) -> Vec<Check> {
+fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
     let check = |detail| Check::pass("service.reach", Group::Service, reached(), detail);
     let answered = match &seen.answer {
         Ok(answered) => answered,
@@ -76,7 +76,7 @@ fn told(seen: &Look, url: &str, now: Timestamp) -> Vec<Check> {
             let (ru, en, remedy) = in_words(why);
             let detail = Text::new(format!("{url}: {ru}"), format!("{url}: {en}"));
             let mut failed = check(detail).ended(Verdict::Fail, Some(remedy));
-            if matches!(why, Unreached::Expired | Unreached::NotYetValid) {
+            if matches!(why, Unreachable::Expired | Unreachable::NotYetValid) {
                 failed.id = "service.certificate";
             }
             return vec![failed];
@@ -121,7 +121,7 @@ fn told(seen: &Look, url: &str, now: Timestamp) -> Vec<Check> {
     checks
 }
 
-fn in_words(why: &Unreached) -> (String, String, Text) {
+fn in_words(why: &Unreachable) -> (String, String, Text) {
     let text = |ru: &str, en: &str, remedy_ru: &str, remedy_en: &str| {
         (
             ru.to_owned(),
@@ -135,7 +135,7 @@ fn in_words(why: &Unreached) -> (String, String, Text) {
         words
     };
     match why {
-        Unreached::Name(more) => with(
+        Unreachable::Name(more) => with(
             text(
                 "имя сервера не найдено",
                 "the server's name is not found",
@@ -144,7 +144,7 @@ fn in_words(why: &Unreached) -> (String, String, Text) {
             ),
             more,
         ),
-        Unreached::Connect(more) => with(
+        Unreachable::Connect(more) => with(
             text(
                 "нет соединения",
                 "no connection",
@@ -153,37 +153,37 @@ fn in_words(why: &Unreached) -> (String, String, Text) {
             ),
             more,
         ),
-        Unreached::Expired => text(
+        Unreachable::Expired => text(
             "срок сертификата сервера истёк",
             "the server's certificate has expired",
             "Проверьте дату кассы: timedatectl. Дата верна — сообщите в поддержку О!плати, что сертификат истёк",
             "Check the till's date: timedatectl. If it is right, tell О!плати's support that the certificate has expired",
         ),
-        Unreached::NotYetValid => text(
+        Unreachable::NotYetValid => text(
             "сертификат сервера ещё не действует: часы кассы отстают",
             "the server's certificate is not valid yet: the till's clock is behind",
             "Включите синхронизацию времени: timedatectl set-ntp true",
             "Turn on time synchronisation: timedatectl set-ntp true",
         ),
-        Unreached::UnknownIssuer => text(
+        Unreachable::UnknownIssuer => text(
             "сертификат сервера подписан неизвестно кем",
             "nobody known has signed the server's certificate",
             "Обновите сертификаты: apt-get install --reinstall ca-certificates; проверьте, не вмешивается ли прокси",
             "Update certificates: apt-get install --reinstall ca-certificates; check for a proxy in between",
         ),
-        Unreached::AuthorityItself => text(
+        Unreachable::AuthorityItself => text(
             "сертификат сервера — сертификат самого удостоверяющего центра (CA:TRUE), серверу он не годится",
             "the server's certificate is an authority's own (CA:TRUE), which is no server's",
             "Выпустите этим центром отдельный сертификат для сервера, без CA:TRUE",
             "Have that authority sign a certificate for the server, without CA:TRUE",
         ),
-        Unreached::OtherName => text(
+        Unreachable::OtherName => text(
             "сертификат выдан другому серверу",
             "the certificate is another server's",
             "Проверьте url в oplati.conf",
             "Check url in oplati.conf",
         ),
-        Unreached::Tls(more) => with(
+        Unreachable::Tls(more) => with(
             text(
                 "не удалось защищённое соединение",
                 "no secure connection",
@@ -192,7 +192,7 @@ fn in_words(why: &Unreached) -> (String, String, Text) {
             ),
             more,
         ),
-        Unreached::NoAnswer(more) => with(
+        Unreachable::NoAnswer(more) => with(
             text(
                 "сервер не ответил",
                 "the service gave no answer",
@@ -201,7 +201,7 @@ fn in_words(why: &Unreached) -> (String, String, Text) {
             ),
             more,
         ),
-        Unreached::Client(more) => with(
+        Unreachable::Client(more) => with(
             text(
                 "запрос не составить",
                 "no request can be made",
@@ -262,7 +262,7 @@ fn clock(answered: &Answered, now: Timestamp) -> Check {
     )
 }
 
-fn token(seen: &Look, ground: &Ground) -> Check {
+fn token(seen: &ServiceDiagnosis, ground: &Environment) -> Check {
     let title = Text::new("Токен", "Token");
     let check = |detail| Check::pass("service.token", Group::Service, title, detail);
     let problem = seen
@@ -366,7 +366,7 @@ fn token(seen: &Look, ground: &Ground) -> Check {
 }
 
 /// What the daemon has heard of its token.
-fn daemons_problem(ground: &Ground) -> Option<TokenProblem> {
+fn daemons_problem(ground: &Environment) -> Option<TokenProblem> {
     let (health, _) = ground.daemon.told()?;
     let reasons = health.get("reasons")?.as_array()?;
     let has = |words: &str| reasons.iter().any(|reason| reason.as_str() == Some(words));

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::ground::Ground;
+use super::environment::Environment;
 use super::system::Identity;
 use super::texts;
 use crate::base::error_chain::with_causes;
@@ -17,7 +17,7 @@ use crate::report::Template;
 /// Rights of group and others.
 const OTHERS: u32 = 0o077;
 
-pub(super) fn configuration(ground: &Ground) -> Vec<Check> {
+pub(super) fn configuration(ground: &Environment) -> Vec<Check> {
     let title = || Text::new("Файл oplati.conf", "The file oplati.conf");
     let check = |detail| Check::pass("config.read", Group::Configuration, title(), detail);
     let loaded = match &ground.settings {
@@ -79,7 +79,7 @@ fn reg_num(loaded: &Loaded) -> Check {
 }
 
 /// Profiles, the logo and the report's template.
-fn companions(ground: &Ground, loaded: &Loaded) -> Vec<Check> {
+fn companions(ground: &Environment, loaded: &Loaded) -> Vec<Check> {
     let (registry, errors) = Registry::load(&ground.paths.profiles());
     let mut faults: Vec<String> = errors.iter().map(|error| with_causes(error)).collect();
     let config = &loaded.config;
@@ -143,7 +143,7 @@ fn with_fault(check: Check, fault: Option<String>, ru: &str, en: &str) -> Check 
     }
 }
 
-pub(super) fn files(ground: &Ground) -> Vec<Check> {
+pub(super) fn files(ground: &Environment) -> Vec<Check> {
     let paths = &ground.paths;
     let who = Identity::of_daemon(ground);
     let has_password = ground
@@ -302,7 +302,7 @@ fn is_read_only(path: &Path) -> bool {
         .is_ok_and(|facts| facts.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
-pub(super) fn log(ground: &Ground) -> Vec<Check> {
+pub(super) fn log(ground: &Environment) -> Vec<Check> {
     let path = ground.paths.log();
     let who = Identity::of_daemon(ground);
     let title = Text::new("Лог terminal.log", "The log terminal.log");

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::ground::Ground;
+use super::environment::Environment;
 use super::texts;
 use crate::devices::discovery::{access, sysfs};
 use crate::devices::profile::{Registry, udev};
@@ -35,7 +35,7 @@ pub(super) struct Identity {
 impl Identity {
     /// The one who runs it, who is the owner of its socket; else the package's user; else, on a machine
     /// without the package, whoever asks.
-    pub(super) fn of_daemon(ground: &Ground) -> Identity {
+    pub(super) fn of_daemon(ground: &Environment) -> Identity {
         let accounts = Accounts::read(&ground.root);
         let runs = ground
             .daemon
@@ -164,11 +164,11 @@ impl Accounts {
 }
 
 /// Whether an installed system is looked at, and not a folder of files.
-fn is_installed(ground: &Ground) -> bool {
+fn is_installed(ground: &Environment) -> bool {
     ground.root == Path::new("/") || ground.root.join("etc/passwd").exists()
 }
 
-pub(super) fn users(ground: &Ground) -> Vec<Check> {
+pub(super) fn users(ground: &Environment) -> Vec<Check> {
     let title = Text::new(
         "Пользователь службы и группы",
         "The daemon's user and groups",
@@ -232,7 +232,7 @@ pub(super) fn users(ground: &Ground) -> Vec<Check> {
     checks
 }
 
-pub(super) fn udev(ground: &Ground) -> Vec<Check> {
+pub(super) fn udev(ground: &Environment) -> Vec<Check> {
     let title = Text::new("Правила udev установлены", "udev rules are installed");
     let check = |detail| Check::pass("udev.rules", Group::Udev, title.clone(), detail);
     let (registry, _) = Registry::load(&ground.paths.profiles());
@@ -271,7 +271,7 @@ pub(super) fn udev(ground: &Ground) -> Vec<Check> {
 }
 
 /// Whether the rules have done their work for what is plugged in.
-fn effects(ground: &Ground, registry: &Registry, reload: &str) -> Vec<Check> {
+fn effects(ground: &Environment, registry: &Registry, reload: &str) -> Vec<Check> {
     let machine = Path::new("/");
     let accounts = Accounts::read(&ground.root);
     let group = accounts.group(DAEMON);

@@ -10,7 +10,7 @@ use crate::core::call::Failure;
 use crate::core::shift;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::service::Credential;
-use crate::service::look::TokenFile;
+use crate::service::diagnose::TokenFile;
 use crate::service::trial::{ErrorShape, OpenedSession, ReportShape, Trial, TrialError};
 
 /// How long the QR is shown and the session asked for.

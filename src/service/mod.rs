@@ -2,13 +2,13 @@
 //!
 //! - [`wire`]: every name of the wire; what is asked and heard is the core's word, [`crate::core::call`]
 //! - `token`: token.conf · `classify`: what an answer means · `report`: looking for lost answers
-//! - [`look`]: name, connection, certificate and token, for the technician's bench
+//! - [`diagnose`]: name, connection, certificate and token, for the technician's bench
 //! - [`trial`]: which assumptions about the service hold, for a merchant who wants to know
 //! - [`Client`]: performs one call, never gives it up half-way, and always reports an outcome
 
 mod classify;
 mod client;
-pub mod look;
+pub mod diagnose;
 mod report;
 mod token;
 pub mod trial;

@@ -1,7 +1,7 @@
 //! A trial of the service's protocol, for a merchant who wants to know which of this program's
 //! assumptions hold at his till: one session that nobody pays, and questions that move no money.
 //!
-//! Like [`super::look`] it is not the daemon's client: it reads the token that is there, never asks for
+//! Like [`super::diagnose`] it is not the daemon's client: it reads the token that is there, never asks for
 //! one, and looks at the shape of answers that the client need not know.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::classify::{self, Credential, classify};
 use super::client::exchange::{Raw, lost, not_sent, read_body};
 use super::client::{ClientError, Settings, connection, hide};
-use super::look::{TokenFile, present_token};
+use super::diagnose::{TokenFile, present_token};
 use super::wire::{self, ErrorBody, WirePayment};
 use crate::base::secret::Secret;
 use crate::core::call::{Call, Failure, Heard, Reply, SessionMode};

@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench display
 //!
-//! - scene to finished frame, with its proof, beside a bare QR encoder with a PNG writer, beside the
+//! - scene to finished frame, with its readback, beside a bare QR encoder with a PNG writer, beside the
 //!   program `qrencode` where it is installed, and beside a copy of the frame's bytes
 //! - frame to the pixels of a screen, beside the same copy
 //! - scene to the last byte on a serial line, beside a bare write of the same bytes
@@ -29,7 +29,7 @@ use oplati::config::{DisplayDevice, PixelSize, SerialDisplay, SerialLine};
 use oplati::core::scene::Scene;
 use oplati::devices::display::frame::Frame;
 use oplati::devices::display::screen::pixels::{Channel, Format};
-use oplati::devices::display::{Displays, Look, proof};
+use oplati::devices::display::{Displays, Theme, readback};
 use oplati::devices::profile::Registry;
 use oplati::model::money::Kopecks;
 
@@ -94,12 +94,12 @@ fn compare(title: &str, runs: &mut [(&str, &mut dyn FnMut())]) {
 
 fn pictures(size: PixelSize) {
     let PixelSize { width, height } = size;
-    let look = Look::default();
+    let look = Theme::default();
     let scene = Scene::qr(PAYLOAD.to_owned(), Some(Kopecks(123_456)));
     let paid = Scene::Paid {
         amount: Kopecks(123_456),
     };
-    let draw = |scene: &Scene| proof::painted(scene, size, &look, 0).unwrap().0;
+    let draw = |scene: &Scene| readback::render_verified(scene, size, &look, 0).unwrap().0;
     let frame = draw(&scene);
     let mut copied = vec![0; frame.pixels().len()];
     compare(
@@ -217,7 +217,7 @@ fn serial() {
         profile: Some("pole-epson".to_owned()),
     });
     let displays =
-        Displays::start_with(&[device], &Look::default(), &Registry::built_in()).unwrap();
+        Displays::start_with(&[device], &Theme::default(), &Registry::built_in()).unwrap();
     displays.show(&Scene::Idle).unwrap();
     // What makes it ready, then its two lines: 9 bytes, 2 x 24.
     let lines = 2 * (4 + 20);

@@ -4,7 +4,7 @@
 //!     cargo run --release --example gallery -- target/gallery [tests/pictures/display.png]
 //!
 //! `codes/*.png` hold codes, and `codes/*.txt` beside them what must be read: `tests/gallery/codes.py` asks
-//! zbar. The library's own proof (rqrr, and the quiet zone in pixels) is asked here.
+//! zbar. The library's own readback (rqrr, and the quiet zone in pixels) is asked here.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use image::{Rgba, RgbaImage};
 use oplati::config::{Language, PixelSize};
 use oplati::core::scene::Scene;
 use oplati::devices::display::logo::Logo;
-use oplati::devices::display::{Look, RenderError, proof, render};
+use oplati::devices::display::{RenderError, Theme, readback, render};
 use oplati::model::money::Kopecks;
 
 const SIZES: [(u32, u32); 15] = [
@@ -72,12 +72,12 @@ fn main() {
     }
 }
 
-fn look(language: Language, logo: Option<Arc<Logo>>) -> Look {
-    Look {
+fn look(language: Language, logo: Option<Arc<Logo>>) -> Theme {
+    Theme {
         language,
         shop_name: Some("Магазин «Ромашка»".to_owned()),
         logo,
-        ..Look::default()
+        ..Theme::default()
     }
 }
 
@@ -137,7 +137,7 @@ fn daisy() -> Logo {
 fn contact_sheet(
     scenes: &[Scene],
     (width, height): (u32, u32),
-    look: &Look,
+    look: &Theme,
     columns: u32,
 ) -> RgbaImage {
     let tile_height = TILE_WIDTH * height / width;
@@ -186,13 +186,13 @@ fn codes(folder: &Path) -> (usize, usize) {
             let text = payload(length);
             let scene = Scene::qr(text.clone(), Some(Kopecks(1_234_567)));
             let size = PixelSize { width, height };
-            match proof::painted(&scene, size, &look(Language::Ru, None), 0) {
-                Ok((frame, Some(proof))) => {
+            match readback::render_verified(&scene, size, &look(Language::Ru, None), 0) {
+                Ok((frame, Some(readback))) => {
                     assert!(
-                        proof.is_read,
+                        readback.is_read,
                         "{width}x{height}, {length} characters: not read back"
                     );
-                    assert!(proof.module_px >= 2);
+                    assert!(readback.module_px >= 2);
                     let name = format!("{width}x{height}-{length}");
                     std::fs::write(folder.join(format!("{name}.png")), frame.png().unwrap())
                         .unwrap();
@@ -202,7 +202,7 @@ fn codes(folder: &Path) -> (usize, usize) {
                 Err(RenderError::QrTooDense { .. }) => refused += 1,
                 other => panic!(
                     "{width}x{height}, {length} characters: {:?}",
-                    other.map(|(_, proof)| proof)
+                    other.map(|(_, readback)| readback)
                 ),
             }
         }

@@ -119,7 +119,7 @@ pub(super) fn size_for(width: u32, height: u32) -> PixelSize {
 mod tests {
     use super::*;
     use crate::core::scene::Scene;
-    use crate::devices::display::{Look, render};
+    use crate::devices::display::{Theme, render};
 
     fn size(width: u32, height: u32) -> PixelSize {
         PixelSize { width, height }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_picture_survives_its_way_and_one_of_another_size_is_refused() {
-        let frame = render(&Scene::Declined, size(320, 240), &Look::default()).unwrap();
+        let frame = render(&Scene::Declined, size(320, 240), &Theme::default()).unwrap();
         let png = frame.png().unwrap();
         let picture = Picture::of_png(&png, size(320, 240)).unwrap();
         assert_eq!(picture, Picture::of_frame(&frame));

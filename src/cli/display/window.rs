@@ -40,7 +40,7 @@ use crate::base::exit_code;
 use crate::client::http::Loopback;
 use crate::config::{self, DisplayDevice, DisplaySettings, PixelSize};
 use crate::core::scene::Scene;
-use crate::devices::display::{Hidden, Look, render};
+use crate::devices::display::{Hidden, Theme, render};
 
 /// How often monitors are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -89,7 +89,7 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         context,
         wanted,
         // The logo is of the idle scene, which the daemon draws.
-        look: Look::of(&config, None),
+        look: Theme::of(&config, None),
         server: None,
         pixels: Pixels::new(event_loop.owned_display_handle())
             .map_err(|error| no_desktop(&error))?,
@@ -190,7 +190,7 @@ enum Canvas {
 struct App<'a> {
     context: &'a Context,
     wanted: Wanted,
-    look: Look,
+    look: Theme,
     /// On X11.
     server: Option<XServer>,
     pixels: Pixels<OwnedDisplayHandle>,
@@ -250,7 +250,7 @@ impl ApplicationHandler<Wake> for App<'_> {
             WindowEvent::Occluded(is_covered) => self.sight.note_covered(is_covered),
             WindowEvent::RedrawRequested => {
                 if let Err(error) = self.paint() {
-                    self.say(format!("the window cannot be painted: {error}"));
+                    self.say(format!("the window cannot be render_verified: {error}"));
                 }
             }
             _ => {}

@@ -6,12 +6,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::till::{self, Till, TillError};
-use super::super::words::Tongue;
+use super::super::words::UiLanguage;
 use super::super::{CliError, Context};
-use super::person::{Person, Typed};
-use super::stopped;
+use super::offline;
+use super::prompt::{Person, Typed};
 use crate::model::check::{Check, Group, Text, Verdict};
-use crate::selftest::{Daemon, Ground};
+use crate::selftest::{Daemon, Environment};
 
 /// Between two looks at a test that goes on.
 const LOOK: Duration = Duration::from_millis(200);
@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(3);
 /// What was found, and whether the person has stopped it.
 pub(super) fn run(
     context: &Context,
-    ground: &Ground,
+    ground: &Environment,
     scans: usize,
 ) -> Result<(Vec<Check>, bool), CliError> {
     let mut person = Person::attend().map_err(TillError::Run)?;
@@ -30,7 +30,7 @@ pub(super) fn run(
             let till = Till::of(context)?;
             through_daemon(context, &till, devices, scans, &mut person).await
         })?,
-        Daemon::Stopped => stopped::run(context, ground, scans, &mut person)?,
+        Daemon::Stopped => offline::run(context, ground, scans, &mut person)?,
         Daemon::Closed => vec![untried(
             Text::new(
                 "служба не пускает этого пользователя",
@@ -282,8 +282,8 @@ async fn to_its_end(
 /// What a test says, when it is new.
 fn say(context: &Context, test: &Value, said: &mut String) {
     let name = match context.tongue {
-        Tongue::Russian => "says",
-        Tongue::English => "says_english",
+        UiLanguage::Russian => "says",
+        UiLanguage::English => "says_english",
     };
     let says = text(test, name);
     if says != said {
@@ -334,8 +334,8 @@ fn checks_of(device: &str, test: &Value) -> Vec<Check> {
 /// What is said once, for who follows.
 pub(super) fn note(context: &Context, text: &Text) {
     let said = match context.tongue {
-        Tongue::Russian => &text.ru,
-        Tongue::English => &text.en,
+        UiLanguage::Russian => &text.ru,
+        UiLanguage::English => &text.en,
     };
     context.output.note(said);
 }

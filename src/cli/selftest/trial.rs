@@ -8,9 +8,9 @@ use qrcode::QrCode;
 
 use super::super::till::{self, TillError};
 use super::super::{CliError, Context};
-use super::person::{Person, Typed};
+use super::prompt::{Person, Typed};
 use crate::model::check::Check;
-use crate::selftest::{Ground, trial};
+use crate::selftest::{Environment, trial};
 use crate::service::Settings;
 use crate::service::trial::Trial;
 
@@ -20,7 +20,7 @@ const TYPED_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// What was seen; `None` when the person does not want it.
 pub(super) fn run(
     context: &Context,
-    ground: &Ground,
+    ground: &Environment,
     is_agreed: bool,
 ) -> Result<Option<(Vec<Check>, bool)>, CliError> {
     let settings = settings(context)?;

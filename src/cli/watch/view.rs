@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::output::printable;
-use super::super::words::{Tongue, device_state};
+use super::super::words::{UiLanguage, device_state};
 use crate::model::money::Kopecks;
 
 /// Width of the second column, in either tongue.
@@ -25,14 +25,14 @@ struct Same {
 /// same outcome is printed once, and counted until something else happens.
 #[derive(Debug)]
 pub(super) struct View {
-    tongue: Tongue,
+    tongue: UiLanguage,
     same: Option<Same>,
     /// The newest operation event: identifier and time.
     operation: Option<(String, String)>,
 }
 
 impl View {
-    pub(super) fn new(tongue: Tongue) -> View {
+    pub(super) fn new(tongue: UiLanguage) -> View {
         View {
             tongue,
             same: None,
@@ -66,8 +66,8 @@ impl View {
         let same = self.same.take().filter(|same| same.more > 0)?;
         let (more, least, most) = (same.more, same.least_ms, same.most_ms);
         let what = match self.tongue {
-            Tongue::Russian => format!("… ещё {more} раз то же, {least}–{most} мс"),
-            Tongue::English => format!("… {more} more of the same, {least}–{most} ms"),
+            UiLanguage::Russian => format!("… ещё {more} раз то же, {least}–{most} мс"),
+            UiLanguage::English => format!("… {more} more of the same, {least}–{most} ms"),
         };
         Some(line(&same.last_at, "", &what))
     }
@@ -160,8 +160,8 @@ impl View {
         let error = data.get("error").cloned().unwrap_or_default();
         // What the cashier sees is Russian.
         let said = match self.tongue {
-            Tongue::Russian => text(data, "message"),
-            Tongue::English => text(&error, "code"),
+            UiLanguage::Russian => text(data, "message"),
+            UiLanguage::English => text(&error, "code"),
         };
         if !said.is_empty() {
             what.push_str(&format!(": {said}"));
@@ -225,8 +225,8 @@ impl View {
         };
         let check = test.get("checks")?.as_array()?.iter().max_by_key(gravity)?;
         let texts = match self.tongue {
-            Tongue::Russian => check,
-            Tongue::English => check.get("english")?,
+            UiLanguage::Russian => check,
+            UiLanguage::English => check.get("english")?,
         };
         Some(text(texts, "detail"))
     }
@@ -314,7 +314,7 @@ fn took(data: &Value) -> Option<u64> {
     u64::try_from(ended.duration_since(begun).as_millis()).ok()
 }
 
-fn kind(tongue: Tongue, word: &str) -> String {
+fn kind(tongue: UiLanguage, word: &str) -> String {
     let (russian, english) = match word {
         "sale" => ("продажа", "sale"),
         "refund" => ("возврат", "refund"),
@@ -327,7 +327,7 @@ fn kind(tongue: Tongue, word: &str) -> String {
     tongue.say(russian, english).to_owned()
 }
 
-fn state(tongue: Tongue, word: &str) -> String {
+fn state(tongue: UiLanguage, word: &str) -> String {
     let (russian, english) = match word {
         "new" => ("начата", "begun"),
         "in_progress" => ("выполняется", "under way"),
@@ -347,7 +347,7 @@ fn state(tongue: Tongue, word: &str) -> String {
     tongue.say(russian, english).to_owned()
 }
 
-fn call(tongue: Tongue, word: &str) -> String {
+fn call(tongue: UiLanguage, word: &str) -> String {
     let (russian, english) = match word {
         "demand_payment" => ("открыть оплату", "open a payment session"),
         "consumer_status" => ("пришёл ли покупатель", "has the buyer come"),
@@ -361,7 +361,7 @@ fn call(tongue: Tongue, word: &str) -> String {
     tongue.say(russian, english).to_owned()
 }
 
-fn outcome(tongue: Tongue, word: &str) -> String {
+fn outcome(tongue: UiLanguage, word: &str) -> String {
     let (russian, english) = match word {
         "answered" => ("ответ получен", "answered"),
         "refused" => ("служба отказала", "refused"),
@@ -373,7 +373,7 @@ fn outcome(tongue: Tongue, word: &str) -> String {
     tongue.say(russian, english).to_owned()
 }
 
-fn scene(tongue: Tongue, word: &str) -> String {
+fn scene(tongue: UiLanguage, word: &str) -> String {
     let (russian, english) = match word {
         "idle" => ("заставка", "idle"),
         "scan_me" => ("«покажите код сканеру»", "\"show your code\""),
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn what_was_missed_is_said() {
-        let lines = View::new(Tongue::English).lines("reset", &json!({}));
+        let lines = View::new(UiLanguage::English).lines("reset", &json!({}));
         assert!(
             lines.concat().contains("some events were missed"),
             "{lines:?}"
@@ -418,7 +418,7 @@ mod tests {
 
     #[test]
     fn the_same_request_is_counted_until_something_else_happens() {
-        let mut view = View::new(Tongue::English);
+        let mut view = View::new(UiLanguage::English);
         assert_eq!(view.lines("request", &request("payment", 20)).len(), 1);
         for ms in [31, 7, 12] {
             assert!(view.lines("request", &request("payment", ms)).is_empty());
@@ -443,7 +443,7 @@ mod tests {
             ("set_aside", "undo waits for a person"),
         ] {
             let data = json!({"kind": "sale", "id": "s-1", "state": "failed", "undo": undo});
-            let lines = View::new(Tongue::English).lines("operation", &data);
+            let lines = View::new(UiLanguage::English).lines("operation", &data);
             assert!(lines[0].ends_with(words), "{lines:?}");
         }
     }
@@ -459,11 +459,11 @@ mod tests {
         let lines = |tongue, data: &Value| View::new(tongue).lines("device", data);
         for (tongue, words) in [
             (
-                Tongue::Russian,
+                UiLanguage::Russian,
                 "scanner1  подключено  проверка: Проверка остановлена; не до конца",
             ),
             (
-                Tongue::English,
+                UiLanguage::English,
                 "scanner1  connected  test: The test was stopped; not to its end",
             ),
         ] {
@@ -473,7 +473,7 @@ mod tests {
         }
         // It is the cable now.
         data["since"] = json!("2024-11-24T12:03:00Z");
-        let told = lines(Tongue::English, &data);
+        let told = lines(UiLanguage::English, &data);
         assert!(told[0].ends_with("scanner1  connected"), "{told:?}");
     }
 
@@ -494,7 +494,7 @@ mod tests {
             "health",
             "new",
         ] {
-            for tongue in [Tongue::Russian, Tongue::English] {
+            for tongue in [UiLanguage::Russian, UiLanguage::English] {
                 for data in [&data, &Value::Null, &json!({})] {
                     let lines = View::new(tongue).lines(event, data);
                     assert_eq!(lines.len(), 1, "{event}");

@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::frame::Frame;
-use super::painter::lock;
-use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel};
-use super::proof;
-use super::render::Look;
+use super::panel::{Capabilities, Driver, Panel, PanelError, PixelPanel};
+use super::readback;
+use super::render::Theme;
+use super::worker::lock;
 use crate::base::error_chain::with_causes;
 use crate::config::PixelSize;
 use crate::core::scene::Scene;
@@ -30,8 +30,8 @@ const KEPT: usize = 4;
 
 /// What the buyer sees now.
 #[derive(Debug, Default)]
-pub struct LiveFrame {
-    look: Look,
+pub struct DisplayMirror {
+    look: Theme,
     /// The picture of the API.
     png: Mutex<Arc<[u8]>>,
     now: Mutex<Now>,
@@ -140,7 +140,7 @@ pub enum Viewer {
 /// Somebody looks as long as this is held.
 #[derive(Debug)]
 pub struct Watching {
-    live: Arc<LiveFrame>,
+    live: Arc<DisplayMirror>,
     /// `None` for a page.
     window: Option<u64>,
 }
@@ -163,16 +163,16 @@ impl Drop for Watching {
     }
 }
 
-impl LiveFrame {
-    pub(super) fn new(look: Look, accepts_windows: bool) -> LiveFrame {
+impl DisplayMirror {
+    pub(super) fn new(look: Theme, accepts_windows: bool) -> DisplayMirror {
         let viewers = Viewers {
             accepts_windows,
             ..Viewers::default()
         };
-        LiveFrame {
+        DisplayMirror {
             look,
             viewers: Mutex::new(viewers),
-            ..LiveFrame::default()
+            ..DisplayMirror::default()
         }
     }
 
@@ -200,7 +200,7 @@ impl LiveFrame {
         if let Some(kept) = self.kept(number, size) {
             return Ok((number, kept));
         }
-        let ability = Ability::Pixels {
+        let ability = Capabilities::Pixels {
             size,
             millimetres: None,
         };
@@ -210,7 +210,7 @@ impl LiveFrame {
             &scene
         };
         let moment = u32::try_from(number % SCENE).unwrap_or_default();
-        let (frame, proof) = proof::painted(fitting, size, &self.look, moment)
+        let (frame, proof) = readback::render_verified(fitting, size, &self.look, moment)
             .map_err(|error| PanelError::Failed(error.to_string()))?;
         if proof.is_some_and(|proof| !proof.is_read) {
             tracing::error!(
@@ -384,7 +384,7 @@ pub(super) fn packed(frame: &Frame) -> Result<Vec<u8>, PanelError> {
 /// The picture that the API serves.
 #[derive(Clone, Debug)]
 pub(super) struct LivePicture {
-    pub(super) frame: Arc<LiveFrame>,
+    pub(super) frame: Arc<DisplayMirror>,
     pub(super) size: PixelSize,
 }
 
@@ -393,8 +393,8 @@ impl Driver for LivePicture {
         "/display".to_owned()
     }
 
-    fn ability(&self) -> Option<Ability> {
-        Some(Ability::Pixels {
+    fn ability(&self) -> Option<Capabilities> {
+        Some(Capabilities::Pixels {
             size: self.size,
             millimetres: None,
         })
@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn numbers_count_scenes_in_millions_and_pictures_below() {
-        let live = LiveFrame::default();
+        let live = DisplayMirror::default();
         live.put(Scene::Checking);
         live.set(vec![1]);
         live.set(vec![2]);
@@ -456,16 +456,16 @@ mod tests {
 
     #[test]
     fn every_size_gets_a_picture_of_its_own_turned_once_and_few_are_kept() {
-        let look = Look {
+        let look = Theme {
             rotate: 90,
-            ..Look::default()
+            ..Theme::default()
         };
-        let live = LiveFrame::new(look.clone(), false);
+        let live = DisplayMirror::new(look.clone(), false);
         let scene = Scene::qr("https://example.by/1".to_owned(), Some(Kopecks(5)));
         live.put(scene.clone());
         for asked in [size(480, 320), SMALL] {
             let (_, png) = live.sized(asked).unwrap();
-            let (frame, _) = proof::painted(&scene, asked, &look, 0).unwrap();
+            let (frame, _) = readback::render_verified(&scene, asked, &look, 0).unwrap();
             assert_eq!(decoded(&png).as_raw(), frame.pixels());
             let (_, again) = live.sized(asked).unwrap();
             assert!(Arc::ptr_eq(&png, &again), "kept");
@@ -484,24 +484,24 @@ mod tests {
 
     #[test]
     fn a_code_that_is_too_dense_for_a_size_gives_way_to_the_idle_scene() {
-        let live = LiveFrame::default();
+        let live = DisplayMirror::default();
         live.put(Scene::qr("x".repeat(900), Some(Kopecks(1))));
-        let idle = render(&Scene::Idle, SMALL, &Look::default()).unwrap();
+        let idle = render(&Scene::Idle, SMALL, &Theme::default()).unwrap();
         let (_, png) = live.sized(SMALL).unwrap();
         assert_eq!(decoded(&png).as_raw(), idle.pixels());
         let (_, large) = live.sized(size(1920, 1080)).unwrap();
-        let idle = render(&Scene::Idle, size(1920, 1080), &Look::default()).unwrap();
+        let idle = render(&Scene::Idle, size(1920, 1080), &Theme::default()).unwrap();
         assert_ne!(decoded(&large).as_raw(), idle.pixels());
     }
 
     #[test]
     fn viewers_count_as_long_as_they_look_and_windows_only_where_they_are_wanted() {
-        let live = Arc::new(LiveFrame::default());
+        let live = Arc::new(DisplayMirror::default());
         let page = live.enter(Viewer::Page);
         assert!(live.is_watched() && live.enter(Viewer::Window(SMALL)).is_none());
         drop(page);
         assert!(!live.is_watched());
-        let live = Arc::new(LiveFrame::new(Look::default(), true));
+        let live = Arc::new(DisplayMirror::new(Theme::default(), true));
         live.put(Scene::Declined);
         let window = live.enter(Viewer::Window(SMALL)).unwrap();
         assert!(!live.is_watched());
@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn windows_are_hidden_when_none_of_them_is_seen() {
-        let live = Arc::new(LiveFrame::new(Look::default(), true));
+        let live = Arc::new(DisplayMirror::new(Theme::default(), true));
         let first = live.enter(Viewer::Window(SMALL)).unwrap();
         let second = live.enter(Viewer::Window(SMALL)).unwrap();
         let (one, two) = (first.window().unwrap(), second.window().unwrap());

@@ -1,28 +1,28 @@
 //! The buyer's displays: a scene goes in, every display shows it.
 //!
 //! - [`Scene`]: what is to be seen, the core's word · [`words`]: what is to be read
-//! - [`frame`], [`typeface`], [`symbol`], [`logo`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out ·
-//!   [`proof`]: whether a code can be read
-//! - [`panel`]: what an output is · `png`, [`live`], [`serial`], [`screen`]: its kinds · `painter`: a
+//! - [`frame`], [`font`], [`icon`], [`logo`], [`qr`]: how it is render_verified · [`mod@render`]: how it is laid out ·
+//!   [`readback`]: whether a code can be read
+//! - [`panel`]: what an output is · `png`, [`live`], [`serial`], [`screen`]: its kinds · `worker`: a
 //!   display's thread
 //!
 //! Each display has a thread with a queue of one: the newest scene wins, and a display that hangs
 //! delays nobody, not even by being asked.
 
+pub mod font;
 pub mod frame;
+pub mod icon;
 pub mod live;
 pub mod logo;
-mod painter;
 pub mod panel;
 mod png;
-pub mod proof;
 pub mod qr;
+pub mod readback;
 pub mod render;
 pub mod screen;
 pub mod serial;
-pub mod symbol;
-pub mod typeface;
 pub mod words;
+mod worker;
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -36,16 +36,16 @@ use crate::core::scene::Scene;
 use crate::devices::profile::Registry;
 
 use live::LivePicture;
-use painter::{Facts, Painter, Slot, lock};
 use panel::Driver;
 use png::PngFile;
 use screen::{AutoDriver, DrmDriver, FbDriver};
 use serial::SerialPanelDriver;
+use worker::{Facts, Slot, Worker, lock};
 
-pub use live::{Hidden, LiveFrame, Viewer, Watching};
-pub use panel::{Ability, Refusal};
+pub use live::{DisplayMirror, Hidden, Viewer, Watching};
+pub use panel::{Capabilities, Refusal};
 pub use qr::RenderError;
-pub use render::{Look, render};
+pub use render::{Theme, render};
 
 /// Of the picture in the browser and the API when no display says otherwise.
 const USUAL_SIZE: PixelSize = PixelSize {
@@ -123,7 +123,7 @@ pub struct Displays {
     /// The picture of the API, whose thread has no place in oplati.conf.
     picture: Screen,
     screens: Vec<Screen>,
-    live: Arc<LiveFrame>,
+    live: Arc<DisplayMirror>,
 }
 
 /// One display.
@@ -174,7 +174,7 @@ impl Displays {
     ///
     /// # Errors
     /// Those of [`Displays::start_with`].
-    pub fn start(devices: &[DisplayDevice], look: &Look) -> std::io::Result<Displays> {
+    pub fn start(devices: &[DisplayDevice], look: &Theme) -> std::io::Result<Displays> {
         Displays::start_with(devices, look, &Registry::built_in())
     }
 
@@ -186,18 +186,18 @@ impl Displays {
     /// ([`Registry::check_use`] tells that better, and before).
     pub fn start_with(
         devices: &[DisplayDevice],
-        look: &Look,
+        look: &Theme,
         profiles: &Registry,
     ) -> std::io::Result<Displays> {
         let accepts_windows = devices
             .iter()
             .any(|device| matches!(device, DisplayDevice::Window | DisplayDevice::Auto));
-        let live = Arc::new(LiveFrame::new(look.clone(), accepts_windows));
+        let live = Arc::new(DisplayMirror::new(look.clone(), accepts_windows));
         let picture = LivePicture {
             frame: live.clone(),
             size: picture_size(devices),
         };
-        let picture = Screen::painted("live".to_owned(), Box::new(picture), look)?;
+        let picture = Screen::render_verified("live".to_owned(), Box::new(picture), look)?;
         let mut screens = Vec::new();
         for (index, device) in devices.iter().enumerate() {
             let name = format!("display{}", index + 1);
@@ -232,8 +232,8 @@ impl Displays {
     pub fn wait_until_shown(&self, patience: Duration) {
         let until = Instant::now() + patience;
         let waits = |screen: &Screen| {
-            let painted = matches!(screen.kind, Kind::Painted { .. });
-            painted && lock(&screen.facts).asked.is_some()
+            let render_verified = matches!(screen.kind, Kind::Painted { .. });
+            render_verified && lock(&screen.facts).asked.is_some()
         };
         while Instant::now() < until && self.all().any(waits) {
             std::thread::sleep(LOOK_EVERY);
@@ -316,7 +316,7 @@ impl Displays {
 
     /// What the buyer sees, for the API.
     #[must_use]
-    pub fn live(&self) -> Arc<LiveFrame> {
+    pub fn live(&self) -> Arc<DisplayMirror> {
         self.live.clone()
     }
 
@@ -363,7 +363,7 @@ impl Drop for Displays {
 }
 
 impl Screen {
-    /// Gives the painter its next scene; what is not painted here has none.
+    /// Gives the painter its next scene; what is not render_verified here has none.
     fn put(&self, scene: &Scene) {
         if let Kind::Painted { slot, .. } = &self.kind {
             lock(&self.facts).asked.get_or_insert_with(Instant::now);
@@ -374,7 +374,7 @@ impl Screen {
     fn start(
         name: String,
         device: &DisplayDevice,
-        look: &Look,
+        look: &Theme,
         profiles: &Registry,
     ) -> std::io::Result<Screen> {
         // Nodes and sysfs are the machine's, wherever the files are.
@@ -403,7 +403,7 @@ impl Screen {
                 Box::new(SerialPanelDriver::new(line.clone(), profile, look))
             }
         };
-        Screen::painted(name, driver, look)
+        Screen::render_verified(name, driver, look)
     }
 
     fn unpainted(name: String, kind: Kind, node: String) -> Screen {
@@ -418,7 +418,11 @@ impl Screen {
         }
     }
 
-    fn painted(name: String, driver: Box<dyn Driver>, look: &Look) -> std::io::Result<Screen> {
+    fn render_verified(
+        name: String,
+        driver: Box<dyn Driver>,
+        look: &Theme,
+    ) -> std::io::Result<Screen> {
         let slot: Arc<Slot> = Arc::default();
         let facts = Arc::new(Mutex::new(Facts {
             node: driver.node(),
@@ -426,7 +430,7 @@ impl Screen {
             ability: driver.ability(),
             ..Facts::default()
         }));
-        let painter = Painter {
+        let painter = Worker {
             name: name.clone(),
             look: look.clone(),
             driver,
@@ -453,7 +457,7 @@ impl Screen {
         facts.ability.as_ref().is_some_and(|can| !can.shows_qr())
     }
 
-    fn is_absent(&self, live: &LiveFrame) -> bool {
+    fn is_absent(&self, live: &DisplayMirror) -> bool {
         match self.kind {
             Kind::Painted { .. } => {
                 let state = lock(&self.facts).state;
@@ -465,13 +469,13 @@ impl Screen {
     }
 
     /// `None` also as long as nobody knows what the display is like.
-    fn refuses(&self, scene: &Scene, live: &LiveFrame) -> Option<Refusal> {
+    fn refuses(&self, scene: &Scene, live: &DisplayMirror) -> Option<Refusal> {
         if !matches!(self.kind, Kind::Windows) {
             return lock(&self.facts).ability.as_ref()?.refuses(scene);
         }
         let mut found = None;
         for size in live.window_facts().sizes {
-            let ability = Ability::Pixels {
+            let ability = Capabilities::Pixels {
                 size,
                 millimetres: None,
             };
@@ -480,7 +484,7 @@ impl Screen {
         found
     }
 
-    fn facts(&self, live: &LiveFrame) -> Facts {
+    fn facts(&self, live: &DisplayMirror) -> Facts {
         let mut facts = lock(&self.facts).clone();
         let windows = live.window_facts();
         if matches!(self.kind, Kind::Web) {
@@ -501,7 +505,7 @@ impl Screen {
         facts
     }
 
-    fn state(&self, live: &LiveFrame) -> DisplayState {
+    fn state(&self, live: &DisplayMirror) -> DisplayState {
         let mut facts = self.facts(live);
         let hangs = facts.asked.is_some_and(|asked| asked.elapsed() > HANGS);
         let state = match &self.kind {

@@ -26,7 +26,7 @@ pub(super) trait Driver: Send {
     }
 
     /// What the display can do, as far as that is known before it is open.
-    fn ability(&self) -> Option<Ability> {
+    fn ability(&self) -> Option<Capabilities> {
         None
     }
 
@@ -74,10 +74,10 @@ pub(super) trait PixelPanel {
 /// A display that draws by itself: a QR box, a pole display.
 pub(super) trait ScenePanel {
     /// What it can do.
-    fn ability(&self) -> Ability;
+    fn ability(&self) -> Capabilities;
 
     /// Shows a scene, and says which one stands there then, by its name: one that the display has no
-    /// picture for leaves it idle. What it cannot do at all ([`Ability::refuses`]) never comes here.
+    /// picture for leaves it idle. What it cannot do at all ([`Capabilities::refuses`]) never comes here.
     ///
     /// # Errors
     /// [`PanelError`]; the panel is dropped then and opened anew.
@@ -117,7 +117,7 @@ pub struct Millimetres {
 
 /// What a display can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ability {
+pub enum Capabilities {
     /// It shows pictures.
     Pixels {
         /// Of them.
@@ -169,18 +169,18 @@ impl Refusal {
     }
 }
 
-impl Ability {
+impl Capabilities {
     /// Why it does not show a scene, if it does not.
     #[must_use]
     pub fn refuses(&self, scene: &Scene) -> Option<Refusal> {
         match (self, scene) {
-            (Ability::Pixels { size, .. }, Scene::Qr { payload, .. }) => {
+            (Capabilities::Pixels { size, .. }, Scene::Qr { payload, .. }) => {
                 super::render::qr_fits(payload, *size)
                     .err()
                     .map(Refusal::Render)
             }
             (
-                Ability::QrBox {
+                Capabilities::QrBox {
                     payload_max,
                     payload_without,
                 },
@@ -198,18 +198,20 @@ impl Ability {
                     .find(|part| text.contains(part.as_str()))?;
                 Some(Refusal::Forbidden { text: held.clone() })
             }
-            (Ability::QrBox { .. }, Scene::Code { .. }) => {
+            (Capabilities::QrBox { .. }, Scene::Code { .. }) => {
                 Some(Refusal::Unable("a confirmation code"))
             }
             // A pole display says that there is a code; another display, or the till, has it.
-            (Ability::Pixels { .. } | Ability::QrBox { .. } | Ability::Lines, _) => None,
+            (Capabilities::Pixels { .. } | Capabilities::QrBox { .. } | Capabilities::Lines, _) => {
+                None
+            }
         }
     }
 
     /// Whether codes to be scanned can be seen on it.
     #[must_use]
     pub fn shows_qr(&self) -> bool {
-        !matches!(self, Ability::Lines)
+        !matches!(self, Capabilities::Lines)
     }
 }
 
@@ -318,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_box_takes_what_fits_and_names_what_does_not() {
-        let qr_box = Ability::QrBox {
+        let qr_box = Capabilities::QrBox {
             payload_max: 30,
             payload_without: vec!["**".to_owned()],
         };
@@ -334,7 +336,7 @@ mod tests {
         let code = qr_box.refuses(&Scene::code("1234".into(), None)).unwrap();
         assert!(!code.is_of_payload());
         assert_eq!(qr_box.refuses(&Scene::Declined), None);
-        assert_eq!(Ability::Lines.refuses(&qr("x")), None);
+        assert_eq!(Capabilities::Lines.refuses(&qr("x")), None);
     }
 
     #[test]

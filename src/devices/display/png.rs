@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::frame::Frame;
 use super::live::packed;
-use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel};
+use super::panel::{Capabilities, Driver, Panel, PanelError, PixelPanel};
 use crate::base::error_chain::with_causes;
 use crate::config::PixelSize;
 
@@ -32,8 +32,8 @@ impl Driver for PngFile {
         self.path.display().to_string()
     }
 
-    fn ability(&self) -> Option<Ability> {
-        Some(Ability::Pixels {
+    fn ability(&self) -> Option<Capabilities> {
+        Some(Capabilities::Pixels {
             size: self.size,
             millimetres: None,
         })

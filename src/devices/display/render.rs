@@ -12,12 +12,12 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 
 use crate::config::{Config, Language, PixelSize, WALLET_NAME};
 use crate::core::scene::{QrPayload, Scene};
+use crate::devices::display::font::{Align, Fitted, Weight, fit, fit_digits, paint};
 use crate::devices::display::frame::{Area, Frame};
+use crate::devices::display::icon::{self, Symbol};
 use crate::devices::display::logo::Logo;
 pub(super) use crate::devices::display::qr::Placed;
 use crate::devices::display::qr::{Modules, RenderError};
-use crate::devices::display::symbol::{self, Symbol};
-use crate::devices::display::typeface::{Align, Fitted, Weight, fit, fit_digits, paint};
 use crate::devices::display::words::{amount, to_pay, words};
 use crate::model::money::Kopecks;
 
@@ -43,7 +43,7 @@ const PALE: Rgb888 = Rgb888::new(213, 224, 236);
 
 /// What the shop chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Theme {
     /// Of the buyer.
     pub language: Language,
     /// On the idle scene.
@@ -56,9 +56,9 @@ pub struct Look {
     pub wallet_name: String,
 }
 
-impl Default for Look {
-    fn default() -> Look {
-        Look {
+impl Default for Theme {
+    fn default() -> Theme {
+        Theme {
             language: Language::default(),
             shop_name: None,
             logo: None,
@@ -68,12 +68,12 @@ impl Default for Look {
     }
 }
 
-impl Look {
+impl Theme {
     /// As oplati.conf says, with the picture that it names, if that could be read.
     #[must_use]
-    pub fn of(config: &Config, logo: Option<Arc<Logo>>) -> Look {
+    pub fn of(config: &Config, logo: Option<Arc<Logo>>) -> Theme {
         let settings = &config.display;
-        Look {
+        Theme {
             wallet_name: config.main.wallet_name.clone(),
             language: settings.language,
             shop_name: settings.shop_name.clone(),
@@ -107,16 +107,16 @@ pub(super) struct Drawn {
 ///
 /// # Errors
 /// [`RenderError`] when its QR does not fit; no other scene fails.
-pub fn render(scene: &Scene, size: PixelSize, look: &Look) -> Result<Frame, RenderError> {
-    super::proof::painted(scene, size, look, 0).map(|(frame, _)| frame)
+pub fn render(scene: &Scene, size: PixelSize, look: &Theme) -> Result<Frame, RenderError> {
+    super::readback::render_verified(scene, size, look, 0).map(|(frame, _)| frame)
 }
 
 /// Draws a scene as it looks before the display is turned; `moment` counts half seconds. `None` when a
 /// code with such words would have modules that are not comfortable to read.
-pub(super) fn upright(
+pub(super) fn render_unrotated(
     scene: &Scene,
     size: PixelSize,
-    look: &Look,
+    look: &Theme,
     moment: u32,
     words: Words,
 ) -> Result<Option<Drawn>, RenderError> {
@@ -267,7 +267,7 @@ fn message_of(scene: &Scene, language: Language, moment: u32) -> Message {
     }
 }
 
-fn message(scene: &Scene, size: PixelSize, look: &Look, moment: u32) -> Frame {
+fn message(scene: &Scene, size: PixelSize, look: &Theme, moment: u32) -> Frame {
     let Message {
         symbol,
         ground,
@@ -300,7 +300,7 @@ fn message(scene: &Scene, size: PixelSize, look: &Look, moment: u32) -> Frame {
         .min(sheet.unit(440))
         .max(LEAST_SIGN_PX);
     let top = size.height.saturating_sub(texts + side + bars) / 2;
-    symbol::paint(
+    icon::paint(
         &mut sheet.frame,
         symbol,
         side,
@@ -340,7 +340,7 @@ fn progress(sheet: &mut Sheet, moment: u32) {
 }
 
 /// Everything else is fitted first and small; the code gets all that remains, to be read at two metres.
-fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, look: &Look) -> Frame {
+fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, look: &Theme) -> Frame {
     let mut sheet = Sheet::new(size, PAPER);
     let words = words(&Scene::code(code.to_owned(), sum), look);
     let title = sheet.across(words.title, Weight::Bold, 110, sheet.unit(100), 1);
@@ -396,7 +396,7 @@ fn qr(
     payload: &QrPayload,
     sum: Option<Kopecks>,
     size: PixelSize,
-    look: &Look,
+    look: &Theme,
     words: Words,
 ) -> Result<Option<Drawn>, RenderError> {
     let modules = Modules::encode(payload.text())?;
@@ -471,7 +471,7 @@ fn split(size: PixelSize, text_share: u32) -> (Area, Area) {
     }
 }
 
-fn qr_text(sheet: &mut Sheet, area: Area, payload: &QrPayload, sum: Option<Kopecks>, look: &Look) {
+fn qr_text(sheet: &mut Sheet, area: Area, payload: &QrPayload, sum: Option<Kopecks>, look: &Theme) {
     let language = look.language;
     let scene = Scene::Qr {
         payload: payload.clone(),

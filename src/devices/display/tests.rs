@@ -32,7 +32,7 @@ fn expected(scene: &Scene) -> Vec<u8> {
             width: 320,
             height: 240,
         },
-        &Look::default(),
+        &Theme::default(),
     )
     .unwrap()
     .png()
@@ -42,7 +42,7 @@ fn expected(scene: &Scene) -> Vec<u8> {
 #[test]
 fn the_newest_scene_stands_in_the_file_and_idle_after_the_stop() {
     let folder = tempfile::tempdir().unwrap();
-    let displays = Displays::start(&[png(folder.path(), 320, 240)], &Look::default()).unwrap();
+    let displays = Displays::start(&[png(folder.path(), 320, 240)], &Theme::default()).unwrap();
     for kopecks in 1..100 {
         displays
             .show(&Scene::Paid {
@@ -68,7 +68,7 @@ fn the_newest_scene_stands_in_the_file_and_idle_after_the_stop() {
 #[test]
 fn a_reader_never_sees_half_a_picture() {
     let folder = tempfile::tempdir().unwrap();
-    let displays = Displays::start(&[png(folder.path(), 320, 240)], &Look::default()).unwrap();
+    let displays = Displays::start(&[png(folder.path(), 320, 240)], &Theme::default()).unwrap();
     displays.show(&Scene::Idle).unwrap();
     let path = folder.path().join("buyer.png");
     wait_until("the first picture", || path.exists());
@@ -88,7 +88,7 @@ fn a_vanished_folder_fails_and_recovers_and_delays_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("inner");
     std::fs::create_dir(&inner).unwrap();
-    let displays = Displays::start(&[png(&inner, 320, 240)], &Look::default()).unwrap();
+    let displays = Displays::start(&[png(&inner, 320, 240)], &Theme::default()).unwrap();
     std::fs::remove_dir_all(&inner).unwrap();
     displays.show(&Scene::Declined).unwrap();
     wait_until("the failure", || displays.state()[0].state == "failed");
@@ -109,7 +109,7 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
     let small = png(folder.path(), 320, 240);
-    let displays = Displays::start(std::slice::from_ref(&small), &Look::default()).unwrap();
+    let displays = Displays::start(std::slice::from_ref(&small), &Theme::default()).unwrap();
     assert!(matches!(
         displays.show(&dense),
         Err(Refusal::Render(RenderError::QrTooDense { .. }))
@@ -122,7 +122,7 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
             height: 1080,
         },
     };
-    let displays = Displays::start(&[small, large], &Look::default()).unwrap();
+    let displays = Displays::start(&[small, large], &Theme::default()).unwrap();
     displays.show(&Scene::Declined).unwrap();
     let small = folder.path().join("buyer.png");
     wait_until("the scene before", || {
@@ -140,7 +140,7 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
 
 #[test]
 fn without_any_display_the_picture_of_the_api_is_drawn_all_the_same() {
-    let displays = Displays::start(&[], &Look::default()).unwrap();
+    let displays = Displays::start(&[], &Theme::default()).unwrap();
     let mut numbers = displays.live().numbers();
     displays.show(&Scene::ScanMe).unwrap();
     wait_until("a scene", || numbers.has_changed().unwrap());
@@ -179,8 +179,8 @@ fn with_a_hanging_display() -> (Displays, mpsc::Sender<Infallible>) {
         entered,
         held: Some(held),
     };
-    let look = Look::default();
-    let hanging = Screen::painted("display1".into(), Box::new(hanging), &look).unwrap();
+    let look = Theme::default();
+    let hanging = Screen::render_verified("display1".into(), Box::new(hanging), &look).unwrap();
     let mut displays = Displays::start(&[], &look).unwrap();
     displays.screens.push(hanging);
     displays.show(&Scene::Declined).unwrap();
@@ -195,7 +195,7 @@ fn a_display_that_hangs_delays_neither_the_others_nor_the_end() {
     displays.show(&Scene::ScanMe).unwrap();
     wait_until("the other display", || displays.live().png().0 > before);
     displays.stop();
-    let idle = render(&Scene::Idle, USUAL_SIZE, &Look::default()).unwrap();
+    let idle = render(&Scene::Idle, USUAL_SIZE, &Theme::default()).unwrap();
     assert_eq!(
         displays.live().png().1.as_ref(),
         idle.png().unwrap().as_slice()
@@ -255,8 +255,12 @@ impl PixelPanel for Fragile {
 #[test]
 fn what_a_display_lost_is_shown_again_and_an_unplugged_one_is_opened_again() {
     let panel = Fragile::default();
-    let screen = Screen::painted("display1".into(), Box::new(panel.clone()), &Look::default());
-    let mut displays = Displays::start(&[], &Look::default()).unwrap();
+    let screen = Screen::render_verified(
+        "display1".into(),
+        Box::new(panel.clone()),
+        &Theme::default(),
+    );
+    let mut displays = Displays::start(&[], &Theme::default()).unwrap();
     displays.screens.push(screen.unwrap());
     displays.show(&Scene::Declined).unwrap();
     wait_until("the scene", || {
@@ -281,12 +285,12 @@ fn what_a_display_lost_is_shown_again_and_an_unplugged_one_is_opened_again() {
 
 #[test]
 fn what_moves_is_drawn_again_and_what_stands_is_not() {
-    let displays = Displays::start(&[], &Look::default()).unwrap();
+    let displays = Displays::start(&[], &Theme::default()).unwrap();
     displays.show(&Scene::Checking).unwrap();
     let first = displays.live().png().0;
     wait_until("another moment", || displays.live().png().0 > first + 2);
     displays.show(&Scene::Declined).unwrap();
-    let declined = render(&Scene::Declined, USUAL_SIZE, &Look::default())
+    let declined = render(&Scene::Declined, USUAL_SIZE, &Theme::default())
         .unwrap()
         .png()
         .unwrap();
@@ -301,8 +305,8 @@ fn it_is_known_when_no_display_shows_what_a_sale_needs() {
         fn node(&self) -> String {
             "pole".to_owned()
         }
-        fn ability(&self) -> Option<Ability> {
-            Some(Ability::Lines)
+        fn ability(&self) -> Option<Capabilities> {
+            Some(Capabilities::Lines)
         }
         fn open(&mut self) -> Result<Panel, PanelError> {
             Err(PanelError::Missing("unplugged".to_owned()))
@@ -311,10 +315,10 @@ fn it_is_known_when_no_display_shows_what_a_sale_needs() {
     let folder = tempfile::tempdir().unwrap();
     let code = Scene::code("1234".into(), Some(Kopecks(1)));
     let qr = Scene::qr("https://getapp.o-plati.by".into(), Some(Kopecks(1)));
-    let look = Look::default();
+    let look = Theme::default();
     let mut displays = Displays::start(&[], &look).unwrap();
     assert!(!displays.none_shows(&qr));
-    let pole = Screen::painted("display1".into(), Box::new(Pole), &look);
+    let pole = Screen::render_verified("display1".into(), Box::new(Pole), &look);
     displays.screens.push(pole.unwrap());
     assert!(displays.none_shows(&qr) && !displays.none_shows(&code));
     // The till has the code: a sale is not refused for it.
@@ -326,7 +330,7 @@ fn it_is_known_when_no_display_shows_what_a_sale_needs() {
 #[test]
 fn windows_are_connected_or_missed_and_a_code_must_fit_one_of_them() {
     let size = |width, height| Viewer::Window(PixelSize { width, height });
-    let displays = Displays::start(&[DisplayDevice::Window], &Look::default()).unwrap();
+    let displays = Displays::start(&[DisplayDevice::Window], &Theme::default()).unwrap();
     let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
     // Nobody knows how large the window will be that is to come.
     displays.show(&dense).unwrap();
@@ -370,7 +374,7 @@ fn a_display_that_is_not_there_is_no_place_for_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
     let window = DisplayDevice::Window;
-    let displays = Displays::start(&[png(folder.path(), 320, 240), window], &Look::default());
+    let displays = Displays::start(&[png(folder.path(), 320, 240), window], &Theme::default());
     let displays = displays.unwrap();
     assert!(displays.show(&dense).is_err());
     let size = PixelSize {
@@ -383,7 +387,7 @@ fn a_display_that_is_not_there_is_no_place_for_a_code() {
 
 #[test]
 fn small_modules_and_codes_that_nobody_read_are_told() {
-    let displays = Displays::start(&[DisplayDevice::Web], &Look::default()).unwrap();
+    let displays = Displays::start(&[DisplayDevice::Web], &Theme::default()).unwrap();
     let state = displays.state().remove(0);
     assert!(state.remedy.as_ref().unwrap().contains("/display"));
     assert!(state.advice().is_empty());

@@ -2,7 +2,7 @@
 
 use crate::config::{Language, WALLET_NAME};
 use crate::core::scene::Scene;
-use crate::devices::display::render::Look;
+use crate::devices::display::render::Theme;
 use crate::model::money::Kopecks;
 
 /// A scene's words: what it says at first glance, and one line of what to do.
@@ -16,7 +16,7 @@ pub struct Words {
 
 /// The words of a scene in the buyer's language, with the wallet's name as the shop writes it.
 #[must_use]
-pub fn words(scene: &Scene, look: &Look) -> Words {
+pub fn words(scene: &Scene, look: &Theme) -> Words {
     let [ru, be, en] = table(scene);
     let (title, hint) = match look.language {
         Language::Ru => ru,
@@ -197,7 +197,7 @@ pub fn amount(amount: Kopecks, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::display::typeface::{Weight, has};
+    use crate::devices::display::font::{Weight, has};
 
     #[test]
     fn amounts_are_grouped_and_do_not_break() {
@@ -213,7 +213,7 @@ mod tests {
     fn the_seeds_words_stand_on_the_display() {
         let qr = Scene::qr("x".into(), Some(Kopecks(1)));
         assert_eq!(
-            words(&qr, &Look::default()).title,
+            words(&qr, &Theme::default()).title,
             "Отсканируйте QR-код для оплаты"
         );
     }
@@ -222,9 +222,9 @@ mod tests {
     fn every_scene_speaks_every_language() {
         for scene in Scene::samples() {
             for language in [Language::Ru, Language::Be, Language::En] {
-                let look = Look {
+                let look = Theme {
                     language,
-                    ..Look::default()
+                    ..Theme::default()
                 };
                 let words = words(&scene, &look);
                 assert!(
@@ -243,10 +243,10 @@ mod tests {
 
     /// All sentences that name the wallet.
     fn naming(language: Language, wallet: &str) -> Vec<String> {
-        let look = Look {
+        let look = Theme {
             language,
             wallet_name: wallet.to_owned(),
-            ..Look::default()
+            ..Theme::default()
         };
         let hints = Scene::samples()
             .into_iter()

@@ -12,7 +12,7 @@ use drm::buffer::DrmFourcc;
 use drm::control::Device as _;
 use oplati::config::PixelSize;
 use oplati::core::scene;
-use oplati::devices::display::{Look, render};
+use oplati::devices::display::{Theme, render};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ impl Screen {
     }
 
     fn is_idle_at(&self, host: &Host, size: PixelSize) -> String {
-        let frame = render(&scene::Scene::Idle, size, &Look::default()).unwrap();
+        let frame = render(&scene::Scene::Idle, size, &Theme::default()).unwrap();
         let digest = digest(frame.pixels());
         let PixelSize { width, height } = size;
         host.ask(&format!("screen-is {} {width}x{height} {digest}", self.id))

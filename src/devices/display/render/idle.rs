@@ -2,15 +2,15 @@
 
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 
-use super::{INK, Look, NIGHT, PALE, PAPER, QUIET_INK, SKY, Sheet, hint_px};
+use super::{INK, NIGHT, PALE, PAPER, QUIET_INK, SKY, Sheet, Theme, hint_px};
 use crate::config::PixelSize;
 use crate::core::scene::Scene;
+use crate::devices::display::font::Weight;
 use crate::devices::display::frame::{Area, Frame};
-use crate::devices::display::typeface::Weight;
 use crate::devices::display::words::words;
 
 /// With a logo the ground is white, as logos are drawn for; without one it is dark and calm.
-pub(super) fn idle(size: PixelSize, look: &Look) -> Frame {
+pub(super) fn idle(size: PixelSize, look: &Theme) -> Frame {
     let logo = look.logo.as_deref();
     let (ground, ink, quiet) = match logo {
         Some(_) => (PAPER, INK, QUIET_INK),

@@ -24,11 +24,11 @@ fn size((width, height): (u32, u32)) -> PixelSize {
     PixelSize { width, height }
 }
 
-fn look(language: Language) -> Look {
-    Look {
+fn look(language: Language) -> Theme {
+    Theme {
         language,
         shop_name: Some("Магазин «Ромашка»".into()),
-        ..Look::default()
+        ..Theme::default()
     }
 }
 
@@ -103,7 +103,7 @@ fn every_code_is_read_back_with_its_quiet_zone_in_every_size_and_language() {
 #[test]
 fn a_code_too_dense_for_the_display_is_refused_with_figures() {
     let scene = Scene::qr("x".repeat(1500), Some(Kopecks(1)));
-    let error = render(&scene, size((320, 240)), &Look::default()).unwrap_err();
+    let error = render(&scene, size((320, 240)), &Theme::default()).unwrap_err();
     assert!(
         matches!(
             error,
@@ -116,7 +116,7 @@ fn a_code_too_dense_for_the_display_is_refused_with_figures() {
     );
     let scene = Scene::qr("x".repeat(3000), Some(Kopecks(1)));
     assert_eq!(
-        render(&scene, size((3840, 2160)), &Look::default()).unwrap_err(),
+        render(&scene, size((3840, 2160)), &Theme::default()).unwrap_err(),
         RenderError::QrTooLong { length: 3000 }
     );
 }
@@ -124,7 +124,7 @@ fn a_code_too_dense_for_the_display_is_refused_with_figures() {
 #[test]
 fn a_tight_display_shows_the_plain_code_rather_than_a_blur() {
     let scene = Scene::qr("https://getapp.o-plati.by/".repeat(16), Some(Kopecks(1)));
-    let frame = render(&scene, size((320, 240)), &Look::default()).unwrap();
+    let frame = render(&scene, size((320, 240)), &Theme::default()).unwrap();
     let (_, px) = read_qr(&frame);
     assert_eq!(px, 2);
 }
@@ -136,9 +136,9 @@ fn turned_frames_are_the_same_frame() {
         let turned = render(
             &scene,
             size((480, 800)),
-            &Look {
+            &Theme {
                 rotate,
-                ..Look::default()
+                ..Theme::default()
             },
         )
         .unwrap();
@@ -154,7 +154,7 @@ fn turned_frames_are_the_same_frame() {
 #[test]
 fn nothing_touches_the_edge_of_any_frame() {
     let languages = [Language::Ru, Language::Be, Language::En];
-    let longest = Look {
+    let longest = Theme {
         wallet_name: "Ш".repeat(32),
         ..look(Language::Ru)
     };
@@ -186,7 +186,7 @@ fn nothing_touches_the_edge_of_any_frame() {
 #[test]
 fn what_waits_moves_and_what_stands_does_not() {
     let at = |scene: &Scene, moment| {
-        let drawn = upright(
+        let drawn = render_unrotated(
             scene,
             size((320, 240)),
             &look(Language::Ru),
@@ -227,7 +227,7 @@ fn ascii(frame: &Frame) -> String {
 #[test]
 fn layouts_stay_as_they_were_looked_at() {
     let logo = image::RgbaImage::from_pixel(300, 200, image::Rgba([0, 90, 160, 255]));
-    let with_logo = |look: Look| Look {
+    let with_logo = |look: Theme| Theme {
         logo: Some(Arc::new(logo.clone().into())),
         ..look
     };
@@ -257,7 +257,7 @@ proptest! {
 
     #[test]
     fn any_size_and_name_renders(width in 320_u32..1400, height in 240_u32..1400, name in "\\PC{0,80}", wallet_name in "\\PC{1,32}", kopecks in 1_i64..=100_000_000) {
-        let look = Look { language: Language::Be, shop_name: Some(name), wallet_name, ..Look::default() };
+        let look = Theme { language: Language::Be, shop_name: Some(name), wallet_name, ..Theme::default() };
         for scene in [Scene::Idle, Scene::ScanMe, Scene::NoConnection, Scene::Paid { amount: Kopecks(kopecks) }, Scene::code("4829".into(), Some(Kopecks(kopecks)))] {
             let frame = render(&scene, PixelSize { width, height }, &look).unwrap();
             prop_assert_eq!(frame.pixels().len(), width as usize * height as usize * 3);

@@ -1,4 +1,4 @@
-//! Letters for a pole display: first spelt with those that it has, then a byte for each column.
+//! Letters for a pole display: first transliterated with those that it has, then a byte for each column.
 //!
 //! What a page lacks is replaced by what a reader understands: the Belarusian І of CP866 by the Latin I,
 //! quotation marks and dashes by those of ASCII. A display without Cyrillic gets Russian in Latin
@@ -11,20 +11,20 @@ use crate::devices::profile::template::Template;
 /// The text with only letters that the display has; at most `room` characters if that can be had by
 /// spelling shorter.
 #[must_use]
-pub(super) fn spelt(text: &str, pole: &Pole, room: usize) -> String {
-    let spelt = |latin| {
+pub(super) fn transliterated(text: &str, pole: &Pole, room: usize) -> String {
+    let transliterated = |latin| {
         let letters = text.chars().map(|letter| one(letter, pole, latin));
         letters.collect::<String>()
     };
-    let mut spelt = match spelt(LONG) {
+    let mut transliterated = match transliterated(LONG) {
         long if long.chars().count() <= room => long,
-        _ => spelt(SHORT),
+        _ => transliterated(SHORT),
     };
     // ОПЛАЧЕНО is OPLACHENO and not OPLAChENO.
     if pole.code_page == CodePage::Ascii && !text.chars().any(char::is_lowercase) {
-        spelt.make_ascii_uppercase();
+        transliterated.make_ascii_uppercase();
     }
-    spelt
+    transliterated
 }
 
 /// A text in ASCII, for displays that are told no code page.
@@ -36,10 +36,10 @@ pub(super) fn in_latin(text: &str) -> String {
         select: Template::default(),
         lacks: String::new(),
     };
-    spelt(text, &ascii, usize::MAX)
+    transliterated(text, &ascii, usize::MAX)
 }
 
-/// One byte for each character of a text that was [`spelt`]; anything else becomes a question mark.
+/// One byte for each character of a text that was [`transliterated`]; anything else becomes a question mark.
 #[must_use]
 pub(super) fn encoded(text: &str, pole: &Pole) -> Vec<u8> {
     let bytes = text.chars().map(|letter| byte(letter, pole));
@@ -62,9 +62,9 @@ fn one(letter: char, pole: &Pole, latin: [&str; 33]) -> String {
     if !alike.is_empty() && has(alike) {
         return alike.to_owned();
     }
-    let spelt = romanised(letter, latin);
-    spelt
-        .filter(|spelt| has(spelt))
+    let transliterated = romanised(letter, latin);
+    transliterated
+        .filter(|transliterated| has(transliterated))
         .unwrap_or_else(|| "?".to_owned())
 }
 
@@ -103,7 +103,7 @@ const SHORT: [&str; 33] = [
 
 fn romanised(letter: char, latin: [&str; 33]) -> Option<String> {
     let lower = letter.to_lowercase().next()?;
-    let spelt = match lower {
+    let transliterated = match lower {
         'ў' => "u",
         'ґ' => "g",
         '₽' => "rub",
@@ -113,9 +113,9 @@ fn romanised(letter: char, latin: [&str; 33]) -> Option<String> {
         }
     };
     if lower == letter {
-        return Some(spelt.to_owned());
+        return Some(transliterated.to_owned());
     }
-    let mut letters = spelt.chars();
+    let mut letters = transliterated.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     Some(first.into_iter().chain(letters).collect())
 }
@@ -182,7 +182,7 @@ pub(super) mod tests {
     }
 
     fn bytes(text: &str, pole: &Pole) -> Vec<u8> {
-        encoded(&spelt(text, pole, 100), pole)
+        encoded(&transliterated(text, pole, 100), pole)
     }
 
     #[test]
@@ -199,29 +199,35 @@ pub(super) mod tests {
     #[test]
     fn what_a_page_or_a_font_lacks_is_replaced() {
         let dos = page(CodePage::Cp866);
-        assert_eq!(spelt("Ігар «А» — 5\u{a0}₽", &dos, 20), "Iгар \"А\" - 5 руб");
+        assert_eq!(
+            transliterated("Ігар «А» — 5\u{a0}₽", &dos, 20),
+            "Iгар \"А\" - 5 руб"
+        );
         let poor = Pole {
             lacks: "ЎўЁё№".to_owned(),
             ..dos
         };
-        assert_eq!(spelt("Ўсё №1 ў", &poor, 20), "Усе N1 у");
+        assert_eq!(transliterated("Ўсё №1 ў", &poor, 20), "Усе N1 у");
         let none = page(CodePage::Ascii);
         assert_eq!(
-            spelt("Оплачено. Щи, вьюга", &none, 40),
+            transliterated("Оплачено. Щи, вьюга", &none, 40),
             "Oplacheno. Shchi, vyuga"
         );
-        assert_eq!(spelt("Ўсё «ЁЖ» ₽", &none, 20), "Use \"EZh\" rub");
-        assert_eq!(spelt("ЧАЙ", &none, 20), "CHAY");
+        assert_eq!(transliterated("Ўсё «ЁЖ» ₽", &none, 20), "Use \"EZh\" rub");
+        assert_eq!(transliterated("ЧАЙ", &none, 20), "CHAY");
     }
 
     #[test]
     fn where_room_is_short_letters_are_spelt_short() {
         let none = page(CodePage::Ascii);
         assert_eq!(
-            spelt("Недостаточно средств", &none, 20),
+            transliterated("Недостаточно средств", &none, 20),
             "Nedostatocno sredstv"
         );
-        assert_eq!(spelt("Час скончыўся", &none, 20), "Chas skonchyusya");
+        assert_eq!(
+            transliterated("Час скончыўся", &none, 20),
+            "Chas skonchyusya"
+        );
     }
 
     #[test]

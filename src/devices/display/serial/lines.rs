@@ -1,10 +1,10 @@
 //! A scene in two lines of twenty columns. Money and codes stand on the right, whole; the word on the
 //! left gives way to them.
 
-use super::code_page::spelt;
+use super::code_page::transliterated;
 use crate::config::{Language, WALLET_NAME};
 use crate::core::scene::Scene;
-use crate::devices::display::Look;
+use crate::devices::display::Theme;
 use crate::devices::display::words::{NAME, to_pay};
 use crate::devices::profile::display::Pole;
 use crate::model::money::Kopecks;
@@ -42,10 +42,10 @@ struct Naming {
 
 impl Naming {
     /// Spelt with what the display has, for so many columns.
-    fn spelt(&self, look: &Look, pole: &Pole, room: usize) -> String {
+    fn transliterated(&self, look: &Theme, pole: &Pole, room: usize) -> String {
         let with_name = |words| {
             let text = said(words, look.language).replacen(NAME, &look.wallet_name, 1);
-            spelt(&text, pole, room)
+            transliterated(&text, pole, room)
         };
         if look.wallet_name == WALLET_NAME {
             return with_name(self.usual);
@@ -58,8 +58,8 @@ impl Naming {
     }
 }
 
-/// A scene's lines, spelt with what the display has.
-pub(super) fn lines(scene: &Scene, look: &Look, pole: &Pole) -> [String; 2] {
+/// A scene's lines, transliterated with what the display has.
+pub(super) fn lines(scene: &Scene, look: &Theme, pole: &Pole) -> [String; 2] {
     let language = look.language;
     let shop = look
         .shop_name
@@ -67,20 +67,20 @@ pub(super) fn lines(scene: &Scene, look: &Look, pole: &Pole) -> [String; 2] {
         .map(str::trim)
         .filter(|name| !name.is_empty());
     if let (Scene::Idle, Some(shop)) = (scene, shop) {
-        let shop = spelt(shop, pole, COLUMNS);
+        let shop = transliterated(shop, pole, COLUMNS);
         if let Some(both) = on_two(&shop) {
             return both.map(|line| centred(&line));
         }
     }
     let laid = |line: Line| match line {
-        Line::Said(words) => centred(&spelt(said(words, language), pole, COLUMNS)),
-        Line::Named(name) => centred(&spelt(&name, pole, COLUMNS)),
+        Line::Said(words) => centred(&transliterated(said(words, language), pole, COLUMNS)),
+        Line::Named(name) => centred(&transliterated(&name, pole, COLUMNS)),
         Line::Money(words, amount) => money(said(words, language), amount, language, pole),
-        Line::Wallet(naming) => centred(&naming.spelt(look, pole, COLUMNS)),
+        Line::Wallet(naming) => centred(&naming.transliterated(look, pole, COLUMNS)),
         Line::Code(naming, code) => {
-            let code = spelt(&code, pole, COLUMNS);
+            let code = transliterated(&code, pole, COLUMNS);
             let room = COLUMNS.saturating_sub(code.chars().count() + 1);
-            apart(&naming.spelt(look, pole, room), &code)
+            apart(&naming.transliterated(look, pole, room), &code)
         }
     };
     table(scene, shop).map(laid)
@@ -256,8 +256,8 @@ fn money(word: &str, amount: Kopecks, language: Language, pole: &Pole) -> String
         Language::Ru | Language::Be => (plain.replace('.', ","), "руб"),
         Language::En => (plain, "BYN"),
     };
-    let with_unit = spelt(&format!("{plain} {unit}"), pole, COLUMNS);
-    let word = spelt(word, pole, COLUMNS);
+    let with_unit = transliterated(&format!("{plain} {unit}"), pole, COLUMNS);
+    let word = transliterated(word, pole, COLUMNS);
     let both = word.chars().count() + 1 + with_unit.chars().count();
     apart(&word, if both <= COLUMNS { &with_unit } else { &plain })
 }
@@ -300,14 +300,14 @@ mod tests {
 
     fn of(scene: &Scene) -> [String; 2] {
         let pole = pole(Dialect::Epson, CodePage::Cp866);
-        lines(scene, &Look::default(), &pole)
+        lines(scene, &Theme::default(), &pole)
     }
 
-    fn look(language: Language, wallet: &str) -> Look {
-        Look {
+    fn look(language: Language, wallet: &str) -> Theme {
+        Theme {
             language,
             wallet_name: wallet.to_owned(),
-            ..Look::default()
+            ..Theme::default()
         }
     }
 
@@ -325,12 +325,15 @@ mod tests {
                     assert!(!line.contains('?'), "{line:?}");
                 }
                 for line in table(&scene, None) {
-                    let spelt = match line {
-                        Line::Said(words) => spelt(said(words, language), &pole, COLUMNS),
-                        Line::Wallet(naming) => naming.spelt(&look, &pole, COLUMNS),
+                    let transliterated = match line {
+                        Line::Said(words) => transliterated(said(words, language), &pole, COLUMNS),
+                        Line::Wallet(naming) => naming.transliterated(&look, &pole, COLUMNS),
                         Line::Named(_) | Line::Money(..) | Line::Code(..) => continue,
                     };
-                    assert!(spelt.chars().count() <= COLUMNS, "{spelt:?} is cut");
+                    assert!(
+                        transliterated.chars().count() <= COLUMNS,
+                        "{transliterated:?} is cut"
+                    );
                 }
             }
         }
@@ -359,7 +362,7 @@ mod tests {
         let qr = Scene::qr("https://x".into(), Some(Kopecks(1999)));
         assert_eq!(of(&qr), ["Отсканируйте QR-код ", "К оплате   19,99 руб"]);
         let none = pole(Dialect::Utc, CodePage::Ascii);
-        let latin = lines(&qr, &Look::default(), &none);
+        let latin = lines(&qr, &Theme::default(), &none);
         assert_eq!(latin, ["Otskaniruyte QR-kod ", "K oplate   19,99 rub"]);
         let english = lines(&qr, &look(Language::En, WALLET_NAME), &none);
         assert_eq!(english, ["  Scan the QR code  ", "To pay     19.99 BYN"]);
@@ -370,9 +373,9 @@ mod tests {
         let pole = pole(Dialect::Epson, CodePage::Cp866);
         let idle = |name: &str| {
             let shop_name = Some(name.to_owned());
-            let look = Look {
+            let look = Theme {
                 shop_name,
-                ..Look::default()
+                ..Theme::default()
             };
             lines(&Scene::Idle, &look, &pole)
         };
@@ -416,7 +419,7 @@ mod tests {
         assert_eq!(shown(&Scene::ScanMe, en, long)[1], "from the app");
         assert_eq!(shown(&code, ru, long)[0], "Код           482915");
         assert_eq!(shown(&Scene::NoConnection, ru, long)[0], "Нет связи");
-        // Without Cyrillic it is spelt in Latin letters.
+        // Without Cyrillic it is transliterated in Latin letters.
         let latin = pole(Dialect::Utc, CodePage::Ascii);
         let idle = lines(&Scene::Idle, &look(ru, "Оплати"), &latin);
         assert_eq!(idle[1].trim(), "Oplata: Oplati");

@@ -1,22 +1,22 @@
 //! Displays on serial ports: QR boxes and pole displays, each as its profile says.
 //!
 //! - `port`: bytes on their way, with bounds · `qr_box`: boxes that draw codes by themselves
-//! - `pole`: the dialects of pole displays · `lines`: scenes in two lines of twenty columns ·
+//! - `line_display`: the dialects of pole displays · `lines`: scenes in two lines of twenty columns ·
 //!   `code_page`: letters into bytes
 //!
 //! Facts are those of public documents, named in each profile's `sources`; most displays never answer,
 //! so that only DSP-800 proves that anybody listens.
 
 mod code_page;
+mod line_display;
 mod lines;
-mod pole;
 mod port;
 mod qr_box;
 
 use std::path::Path;
 
-use super::panel::{Ability, Driver, Panel, PanelError, ScenePanel};
-use super::render::Look;
+use super::panel::{Capabilities, Driver, Panel, PanelError, ScenePanel};
+use super::render::Theme;
 use crate::config::SerialLine;
 use crate::core::scene::Scene;
 use crate::devices::discovery::sysfs;
@@ -29,12 +29,16 @@ use port::{Port, Step};
 pub(super) struct SerialPanelDriver {
     line: SerialLine,
     profile: DisplayProfile,
-    look: Look,
+    look: Theme,
     identity: Option<String>,
 }
 
 impl SerialPanelDriver {
-    pub(super) fn new(line: SerialLine, profile: DisplayProfile, look: &Look) -> SerialPanelDriver {
+    pub(super) fn new(
+        line: SerialLine,
+        profile: DisplayProfile,
+        look: &Theme,
+    ) -> SerialPanelDriver {
         SerialPanelDriver {
             line,
             profile,
@@ -57,7 +61,7 @@ impl Driver for SerialPanelDriver {
         self.identity.clone()
     }
 
-    fn ability(&self) -> Option<Ability> {
+    fn ability(&self) -> Option<Capabilities> {
         Some(ability(&self.profile))
     }
 
@@ -78,7 +82,7 @@ struct SerialPanel {
 }
 
 impl ScenePanel for SerialPanel {
-    fn ability(&self) -> Ability {
+    fn ability(&self) -> Capabilities {
         ability(&self.driver.profile)
     }
 
@@ -108,27 +112,30 @@ impl ScenePanel for SerialPanel {
     }
 }
 
-fn ability(profile: &DisplayProfile) -> Ability {
-    profile.qr_box.as_ref().map_or(Ability::Lines, |qr_box| {
-        // No box is known to take control characters, and some end a command with one.
-        let control = (0..0x20_u8).map(|byte| char::from(byte).to_string());
-        Ability::QrBox {
-            payload_max: qr_box.limit().into(),
-            payload_without: qr_box
-                .payload_without
-                .iter()
-                .cloned()
-                .chain(control)
-                .collect(),
-        }
-    })
+fn ability(profile: &DisplayProfile) -> Capabilities {
+    profile
+        .qr_box
+        .as_ref()
+        .map_or(Capabilities::Lines, |qr_box| {
+            // No box is known to take control characters, and some end a command with one.
+            let control = (0..0x20_u8).map(|byte| char::from(byte).to_string());
+            Capabilities::QrBox {
+                payload_max: qr_box.limit().into(),
+                payload_without: qr_box
+                    .payload_without
+                    .iter()
+                    .cloned()
+                    .chain(control)
+                    .collect(),
+            }
+        })
 }
 
 /// What follows the opening.
 fn ready(profile: &DisplayProfile) -> Vec<Step> {
     match (&profile.qr_box, &profile.pole) {
         (Some(qr_box), _) => qr_box::ready(qr_box),
-        (None, Some(pole)) => pole::ready(pole),
+        (None, Some(pole)) => line_display::ready(pole),
         (None, None) => Vec::new(),
     }
 }
@@ -137,7 +144,7 @@ fn ready(profile: &DisplayProfile) -> Vec<Step> {
 fn steps(
     profile: &DisplayProfile,
     scene: &Scene,
-    look: &Look,
+    look: &Theme,
 ) -> Option<(Vec<Step>, &'static str)> {
     match (&profile.qr_box, &profile.pole) {
         (Some(qr_box), _) => {
@@ -146,7 +153,7 @@ fn steps(
         }
         (None, Some(pole)) => {
             let lines = lines::lines(scene, look, pole);
-            Some((pole::shown(pole, &lines), scene.name()))
+            Some((line_display::shown(pole, &lines), scene.name()))
         }
         (None, None) => None,
     }
@@ -162,7 +169,7 @@ pub fn failures(profile: &DisplayProfile) -> Vec<String> {
         let samples = Scene::samples();
         let scene = samples.iter().find(|scene| scene.name() == vector.scene);
         let sent = match scene {
-            Some(scene) => steps(profile, scene, &Look::default()).map(|(steps, _)| steps),
+            Some(scene) => steps(profile, scene, &Theme::default()).map(|(steps, _)| steps),
             None if vector.scene == "ready" => Some(ready(profile)),
             None => {
                 let known: Vec<&str> = samples.iter().map(Scene::name).collect();

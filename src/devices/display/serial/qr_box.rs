@@ -30,7 +30,7 @@ pub(super) fn ready(qr_box: &QrBox) -> Vec<Step> {
 }
 
 /// The picture of a scene; `None` when the code is longer than the box can be told, which
-/// [`crate::devices::display::Ability::refuses`] before.
+/// [`crate::devices::display::Capabilities::refuses`] before.
 ///
 /// A box's picture of success says that a payment succeeded: a refund and a found card are not that,
 /// and leave it idle.

@@ -106,7 +106,7 @@ fn profile(id: &str) -> DisplayProfile {
 
 /// The bytes of one scene, and of the opening.
 fn bytes_of(id: &str, scene: &Scene) -> Vec<u8> {
-    let (steps, _) = steps(&profile(id), scene, &Look::default()).unwrap();
+    let (steps, _) = steps(&profile(id), scene, &Theme::default()).unwrap();
     steps.into_iter().flat_map(|step| step.bytes).collect()
 }
 
@@ -116,7 +116,7 @@ fn ready_of(id: &str) -> Vec<u8> {
 }
 
 fn started(devices: &[DisplayDevice]) -> Displays {
-    Displays::start(devices, &Look::default()).unwrap()
+    Displays::start(devices, &Theme::default()).unwrap()
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn control_characters_in_a_code_never_reach_a_box() {
             settings: None,
         },
         profile("bonrix-qr-35"),
-        &Look::default(),
+        &Theme::default(),
     )
     .ability() else {
         panic!("a box is known before it is open");
@@ -408,7 +408,7 @@ fn the_line_of_oplati_conf_overrides_that_of_the_profile() {
             path: pty.node.clone(),
             settings,
         };
-        let mut driver = SerialPanelDriver::new(line, profile("mertech-qr-pay"), &Look::default());
+        let mut driver = SerialPanelDriver::new(line, profile("mertech-qr-pay"), &Theme::default());
         let opened = driver.open();
         assert!(opened.is_ok());
         pty.expect(&ready_of("mertech-qr-pay"));

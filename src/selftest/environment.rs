@@ -55,7 +55,7 @@ impl Daemon {
 
 /// What all checks stand on.
 #[derive(Debug)]
-pub struct Ground {
+pub struct Environment {
     /// Root of all files.
     pub root: PathBuf,
     /// Where they are.
@@ -68,17 +68,17 @@ pub struct Ground {
     pub now: Now,
 }
 
-impl Ground {
+impl Environment {
     /// Reads the settings and asks the daemon; takes some seconds at most.
     #[must_use]
-    pub fn survey(root: &Path, now: Now) -> Ground {
+    pub fn collect(root: &Path, now: Now) -> Environment {
         let paths = Paths::below(root);
         let settings = config::load(root);
         let socket = match &settings {
             Ok(loaded) => loaded.config.till.socket.clone(),
             Err(_) => paths.socket(),
         };
-        Ground {
+        Environment {
             root: root.to_owned(),
             daemon: ask(&socket),
             paths,

@@ -27,7 +27,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 /// Why the service was not reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unreached {
+pub enum Unreachable {
     /// Its name is unknown.
     Name(String),
     /// Nobody takes the connection.
@@ -67,11 +67,11 @@ pub enum TokenFile {
 
 /// What was seen.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct ServiceDiagnosis {
     /// Addresses of the name.
     pub addresses: Vec<SocketAddr>,
     /// The answer.
-    pub answer: Result<Answered, Unreached>,
+    pub answer: Result<Answered, Unreachable>,
     /// token.conf.
     pub token: TokenFile,
 }
@@ -94,11 +94,11 @@ pub struct Answered {
 }
 
 /// Looks once. Takes at most `patience`.
-pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Look {
+pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> ServiceDiagnosis {
     let (token, file) = present_token(settings);
-    let mut look = Look {
+    let mut look = ServiceDiagnosis {
         addresses: Vec::new(),
-        answer: Err(Unreached::NoAnswer(format!(
+        answer: Err(Unreachable::NoAnswer(format!(
             "no answer within {} ms",
             patience.as_millis()
         ))),
@@ -112,7 +112,7 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Look 
             return look;
         }
         Err(_) => {
-            look.answer = Err(Unreached::Name("no answer of the name server".to_owned()));
+            look.answer = Err(Unreachable::Name("no answer of the name server".to_owned()));
             return look;
         }
     }
@@ -150,15 +150,15 @@ pub(super) fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) 
     }
 }
 
-async fn resolve(url: &str) -> Result<Vec<SocketAddr>, Unreached> {
-    let bad = || Unreached::Name("the address is not understood".to_owned());
+async fn resolve(url: &str) -> Result<Vec<SocketAddr>, Unreachable> {
+    let bad = || Unreachable::Name("the address is not understood".to_owned());
     let url = reqwest::Url::parse(url).map_err(|_| bad())?;
     let host = url.host_str().ok_or_else(bad)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port_or_known_default().ok_or_else(bad)?;
     let found = tokio::net::lookup_host((host, port)).await;
     let found: Vec<SocketAddr> = found
-        .map_err(|error| Unreached::Name(error.to_string()))?
+        .map_err(|error| Unreachable::Name(error.to_string()))?
         .take(8)
         .collect();
     Ok(found)
@@ -168,11 +168,11 @@ async fn ask(
     settings: &Settings,
     token: Option<&Secret>,
     shift: &str,
-) -> Result<Answered, Unreached> {
+) -> Result<Answered, Unreachable> {
     let client = connection::builder(&settings.url)
         .tls_info(true)
         .build()
-        .map_err(|error| Unreached::Client(with_causes(&error)))?;
+        .map_err(|error| Unreachable::Client(with_causes(&error)))?;
     let url = format!(
         "{}{}",
         connection::base(&settings.url),
@@ -189,7 +189,7 @@ async fn ask(
     for (name, secret) in secrets {
         let Some(secret) = secret else { continue };
         let value = connection::header_value(secret.expose(), name)
-            .map_err(|_| Unreached::Client(format!("{name} cannot be sent")))?;
+            .map_err(|_| Unreachable::Client(format!("{name} cannot be sent")))?;
         request = request.header(name, value);
     }
     let began = Instant::now();
@@ -243,29 +243,29 @@ async fn ask(
     })
 }
 
-fn unreached(error: &reqwest::Error) -> Unreached {
+fn unreached(error: &reqwest::Error) -> Unreachable {
     use rustls::CertificateError as Bad;
     let said = with_causes(error);
     match tls_error(error) {
         Some(rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. })) => {
-            Unreached::Expired
+            Unreachable::Expired
         }
         Some(rustls::Error::InvalidCertificate(
             Bad::NotValidYet | Bad::NotValidYetContext { .. },
-        )) => Unreached::NotYetValid,
-        Some(rustls::Error::InvalidCertificate(Bad::UnknownIssuer)) => Unreached::UnknownIssuer,
+        )) => Unreachable::NotYetValid,
+        Some(rustls::Error::InvalidCertificate(Bad::UnknownIssuer)) => Unreachable::UnknownIssuer,
         Some(rustls::Error::InvalidCertificate(
             Bad::NotValidForName | Bad::NotValidForNameContext { .. },
-        )) => Unreached::OtherName,
+        )) => Unreachable::OtherName,
         Some(rustls::Error::InvalidCertificate(Bad::Other(why)))
             // The library that examines certificates has no type for it here.
             if format!("{why:?}").contains("CaUsedAsEndEntity") =>
         {
-            Unreached::AuthorityItself
+            Unreachable::AuthorityItself
         }
-        Some(error) => Unreached::Tls(error.to_string()),
-        None if error.is_connect() => Unreached::Connect(said),
-        None => Unreached::NoAnswer(said),
+        Some(error) => Unreachable::Tls(error.to_string()),
+        None if error.is_connect() => Unreachable::Connect(said),
+        None => Unreachable::NoAnswer(said),
     }
 }
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::frame::Frame;
-use super::panel::{Ability, Driver, Panel, PanelError, PixelPanel, Refusal, Watched};
-use super::proof::{self, Proof};
-use super::render::Look;
+use super::panel::{Capabilities, Driver, Panel, PanelError, PixelPanel, Refusal, Watched};
+use super::readback::{self, Proof};
+use super::render::Theme;
 use crate::core::scene::Scene;
 
 /// Pause after a first failure; doubles up to [`MOST_PAUSE`].
@@ -83,7 +83,7 @@ pub(super) struct Facts {
     /// Its answer to a firmware query, where its profile has one.
     pub(super) firmware: Option<String>,
     /// Known before it is open, or since it was.
-    pub(super) ability: Option<Ability>,
+    pub(super) ability: Option<Capabilities>,
     /// The scene that stands there.
     pub(super) shows: Option<&'static str>,
     /// English.
@@ -106,9 +106,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A display's thread, before it runs.
-pub(super) struct Painter {
+pub(super) struct Worker {
     pub(super) name: String,
-    pub(super) look: Look,
+    pub(super) look: Theme,
     pub(super) driver: Box<dyn Driver>,
     pub(super) slot: Arc<Slot>,
     pub(super) facts: Arc<Mutex<Facts>>,
@@ -122,7 +122,7 @@ struct Wanted {
     shown: bool,
 }
 
-impl Painter {
+impl Worker {
     /// Until it is stopped.
     pub(super) fn run(mut self) {
         let mut panel: Option<Panel> = None;
@@ -253,7 +253,7 @@ impl Painter {
         moment: u32,
     ) -> Result<Frame, PanelError> {
         let size = panel.size();
-        let (frame, proof) = proof::painted(scene, size, &self.look, moment)
+        let (frame, proof) = readback::render_verified(scene, size, &self.look, moment)
             .map_err(|error| PanelError::Failed(error.to_string()))?;
         if let Some(proof) = proof {
             self.note_proof(proof, panel);
@@ -319,9 +319,9 @@ impl Painter {
     }
 }
 
-fn ability(panel: &Panel) -> Ability {
+fn ability(panel: &Panel) -> Capabilities {
     match panel {
-        Panel::Pixels(pixels) => Ability::Pixels {
+        Panel::Pixels(pixels) => Capabilities::Pixels {
             size: pixels.size(),
             millimetres: pixels.millimetres(),
         },

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use tokio::sync::watch;
 
-use super::super::conversation::Stop;
+use super::super::follow::Stop;
 
 /// Longest line; what is longer is several.
 const MOST_LINE_BYTES: u64 = 1024;

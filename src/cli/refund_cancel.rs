@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::conversation::{carry_out, new_id};
+use super::follow::{carry_out, new_id};
 use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::config;

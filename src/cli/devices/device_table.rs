@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::super::output::{printable, table, wrapped};
-use super::super::words::{Tongue, device_state};
+use super::super::words::{UiLanguage, device_state};
 
 /// Columns of the lines below a device's row.
 const WIDTH: usize = 100;
@@ -29,7 +29,7 @@ pub(super) struct Attended {
 }
 
 /// A row for each device; below it what is too long for a column.
-pub(super) fn devices_table(tongue: Tongue, devices: &[Attended]) -> String {
+pub(super) fn devices_table(tongue: UiLanguage, devices: &[Attended]) -> String {
     let say = |russian, english| tongue.say(russian, english);
     let headings = [
         say("имя", "name"),
@@ -52,7 +52,7 @@ pub(super) fn devices_table(tongue: Tongue, devices: &[Attended]) -> String {
     lines.join("\n")
 }
 
-fn row(tongue: Tongue, device: &Attended) -> Vec<String> {
+fn row(tongue: UiLanguage, device: &Attended) -> Vec<String> {
     let count = |name: &str| {
         let count = device.counters.get(name);
         count.map_or_else(|| "—".to_owned(), u64::to_string)
@@ -70,7 +70,7 @@ fn row(tongue: Tongue, device: &Attended) -> Vec<String> {
     ]
 }
 
-fn below(tongue: Tongue, device: &Attended) -> Vec<String> {
+fn below(tongue: UiLanguage, device: &Attended) -> Vec<String> {
     let mut lines = Vec::new();
     let place = [&device.node, &device.profile];
     let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
@@ -124,7 +124,7 @@ mod tests {
         .unwrap();
         for (tongue, words) in [
             (
-                Tongue::Russian,
+                UiLanguage::Russian,
                 [
                     "нет прав",
                     "чтений",
@@ -134,7 +134,7 @@ mod tests {
                 ],
             ),
             (
-                Tongue::English,
+                UiLanguage::English,
                 [
                     "no permission",
                     "scans",

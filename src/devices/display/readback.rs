@@ -10,7 +10,7 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor as _};
 use super::frame::{Area, Frame};
 use super::panel::Millimetres;
 use super::qr::RenderError;
-use super::render::{Drawn, Look, Placed, WORDS, upright};
+use super::render::{Drawn, Placed, Theme, WORDS, render_unrotated};
 use crate::config::PixelSize;
 use crate::core::scene::Scene;
 
@@ -41,10 +41,10 @@ impl Proof {
 ///
 /// # Errors
 /// [`RenderError`] when its code does not fit at all.
-pub fn painted(
+pub fn render_verified(
     scene: &Scene,
     size: PixelSize,
-    look: &Look,
+    look: &Theme,
     moment: u32,
 ) -> Result<(Frame, Option<Proof>), RenderError> {
     painted_and_read(scene, size, look, moment, read)
@@ -53,13 +53,14 @@ pub fn painted(
 fn painted_and_read(
     scene: &Scene,
     size: PixelSize,
-    look: &Look,
+    look: &Theme,
     moment: u32,
     read: impl Fn(&Frame, u32) -> Option<String>,
 ) -> Result<(Frame, Option<Proof>), RenderError> {
     let mut last = None;
     for words in WORDS {
-        let Some(Drawn { frame, code }) = upright(scene, size, look, moment, words)? else {
+        let Some(Drawn { frame, code }) = render_unrotated(scene, size, look, moment, words)?
+        else {
             continue;
         };
         let (Scene::Qr { payload, .. }, Some(placed)) = (scene, code) else {
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn a_frame_that_is_not_read_gives_way_to_a_larger_code_and_then_to_the_plain_one() {
         let tried = RefCell::new(Vec::new());
-        let (frame, proof) = painted_and_read(&scene(), SIZE, &Look::default(), 0, |_, px| {
+        let (frame, proof) = painted_and_read(&scene(), SIZE, &Theme::default(), 0, |_, px| {
             tried.borrow_mut().push(px);
             None
         })
@@ -173,18 +174,18 @@ mod tests {
     #[test]
     fn a_frame_that_reads_otherwise_is_not_proven() {
         let other = |_: &Frame, _| Some("https://getapp.o-plati.by/other".to_owned());
-        let (_, proof) = painted_and_read(&scene(), SIZE, &Look::default(), 0, other).unwrap();
+        let (_, proof) = painted_and_read(&scene(), SIZE, &Theme::default(), 0, other).unwrap();
         assert!(!proof.unwrap().is_read);
     }
 
     #[test]
     fn a_code_is_read_in_every_turn_and_its_modules_are_measured() {
         for rotate in [0, 90, 180, 270] {
-            let look = Look {
+            let look = Theme {
                 rotate,
-                ..Look::default()
+                ..Theme::default()
             };
-            let (frame, proof) = painted(&scene(), SIZE, &look, 0).unwrap();
+            let (frame, proof) = render_verified(&scene(), SIZE, &look, 0).unwrap();
             assert_eq!(frame.size(), SIZE);
             let proof = proof.unwrap();
             assert!(proof.is_read);
@@ -195,7 +196,7 @@ mod tests {
             assert_eq!(proof.module_um(SIZE, visible), Some(200 * proof.module_px));
         }
         assert_eq!(
-            painted(&Scene::Declined, SIZE, &Look::default(), 0)
+            render_verified(&Scene::Declined, SIZE, &Theme::default(), 0)
                 .unwrap()
                 .1,
             None
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_spot_in_the_quiet_zone_is_seen() {
-        let drawn = upright(&scene(), SIZE, &Look::default(), 0, WORDS[0]);
+        let drawn = render_unrotated(&scene(), SIZE, &Theme::default(), 0, WORDS[0]);
         let mut drawn = drawn.unwrap().unwrap();
         let placed = drawn.code.unwrap();
         assert!(is_light_around(&drawn.frame, placed));

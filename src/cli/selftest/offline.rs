@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use super::super::{CliError, Context};
 use super::interactive::{missing, note, untried};
-use super::person::{Person, Typed};
+use super::prompt::{Person, Typed};
 use crate::base::clock::Clock;
 use crate::base::random::random_byte;
 use crate::core::scene::Scene;
 use crate::devices::device_test::{ClosedLoop, Next, Pair};
-use crate::devices::display::{Displays, Look};
+use crate::devices::display::{Displays, Theme};
 use crate::devices::profile::Registry;
 use crate::devices::scanner::find::DeviceLocator;
 use crate::devices::scanner::supervisor::PoolSettings;
 use crate::devices::scanner::{DeviceState, ScannerEvent, Scanners};
 use crate::model::check::{Check, Text};
-use crate::selftest::Ground;
+use crate::selftest::Environment;
 
 /// Devices open within this, or are not there.
 const OPENING: Duration = Duration::from_secs(3);
@@ -35,7 +35,7 @@ struct Bench {
 
 pub(super) fn run(
     context: &Context,
-    ground: &Ground,
+    ground: &Environment,
     scans: usize,
     person: &mut Person,
 ) -> Result<Vec<Check>, CliError> {
@@ -49,7 +49,7 @@ pub(super) fn run(
     };
     let config = &loaded.config;
     let (registry, _) = Registry::load(&ground.paths.profiles());
-    let look = Look::of(config, None);
+    let look = Theme::of(config, None);
     let system = |error: std::io::Error| CliError::Data(error.to_string());
     let displays =
         Displays::start_with(&config.display.devices, &look, &registry).map_err(system)?;
