@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till, sale, wait_for};
+use crate::harness::{Sim, Till, sale, wait_for};
 use crate::sales::Scanner;
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bench::{Process, Sim, Till, oplati, wait_for};
+use crate::harness::{Process, Sim, Till, oplati, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 

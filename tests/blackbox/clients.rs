@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::bench::Sim;
+use crate::harness::Sim;
 
 /// One call in password mode; header names as those clients spell them.
 fn call(sim: &Sim, method: &str, path: &str, body: &str) -> (u16, Value) {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::bench::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, wait_for};
 
 const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
 

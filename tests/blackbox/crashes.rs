@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::bench::{PATIENCE, Sim, Till, wait_for};
+use crate::harness::{PATIENCE, Sim, Till, wait_for};
 
 /// Rounds, shared out to so many tills at the same time.
 const ROUNDS: u64 = 200;
@@ -47,7 +47,7 @@ fn round(till: &mut Till, sim: &Sim, id: &str, chance: &mut Chance) -> i64 {
     begin(
         till,
         &format!("/v1/sales/{id}"),
-        &crate::bench::sale(id, 100),
+        &crate::harness::sale(id, 100),
     );
     if chance.below(4) == 0 {
         std::thread::sleep(Duration::from_millis(chance.below(SALE_MS / 2)));

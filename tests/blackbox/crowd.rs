@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till, sale, wait_for};
+use crate::harness::{Sim, Till, sale, wait_for};
 
 const LONG_POLLS: usize = 500;
 const LISTENERS: usize = 100;

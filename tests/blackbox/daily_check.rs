@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use oplati::base::clock::{minsk, wall};
 use serde_json::{Value, json};
 
-use crate::bench::{PATIENCE, Sim, Till, wait_for};
+use crate::harness::{PATIENCE, Sim, Till, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 /// Due since midnight, whenever the test runs.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till, sale, serial_port, wait_for};
+use crate::harness::{Sim, Till, sale, serial_port, wait_for};
 
 /// A display's end of a port, and all that came there.
 struct Display {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::bench::{Process, Sim, Till, wait_for};
+use crate::harness::{Process, Sim, Till, wait_for};
 
 const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
 const ASIDE: &str = "linuxcash/cash/paysystems/oplati/journal.damaged";

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::bench::{Process, Sim, Till, sale, wait_for};
+use crate::harness::{Process, Sim, Till, sale, wait_for};
 
 /// What a till says to begin a sale.
 fn put(id: &str, host: &str, more: &str) -> String {

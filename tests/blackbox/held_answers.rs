@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till};
+use crate::harness::{Sim, Till};
 
 #[test]
 fn a_buyer_who_takes_his_time_is_no_latency_of_the_service() {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::bench::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, wait_for};
 
 const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
-use crate::bench::{Process, Sim, Till, sale, talk, wait_for};
+use crate::harness::{Process, Sim, Till, sale, talk, wait_for};
 
 /// Holds the journal as a backup program might.
 fn hold_journal(till: &Till) -> rusqlite::Connection {

@@ -7,7 +7,6 @@
     reason = "a test that meets something else than it expects shall fail"
 )]
 
-mod bench;
 mod bench_figures;
 mod cli;
 mod clients;
@@ -18,6 +17,7 @@ mod daily_check;
 mod displays;
 mod failing_reads;
 mod handover;
+mod harness;
 mod held_answers;
 mod journal;
 mod licences;

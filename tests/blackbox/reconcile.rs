@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till};
+use crate::harness::{Sim, Till};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 
@@ -219,7 +219,7 @@ fn a_payment_that_was_called_absent_and_waits_for_its_buyer_is_cancelled() {
     let (sim, till, number, shift) = absent();
     sim.ask_to_pay_by_hand(&till, &number, &shift, "10");
     assert_eq!(reconcile(&till, &shift)["differences"], json!([]));
-    crate::bench::wait_for("the cancellation of what is pending", || {
+    crate::harness::wait_for("the cancellation of what is pending", || {
         (sim.payments()[0]["status"] == 5).then_some(())
     });
 }
@@ -231,10 +231,10 @@ fn a_payment_that_was_called_absent_is_found_and_brought_back() {
     sim.pay_by_hand(&till, &number, &shift, "10");
     let found = reconcile(&till, &shift);
     assert_eq!(found["differences"][0]["what"], "status_differs", "{found}");
-    crate::bench::wait_for("the money to come back", || {
+    crate::harness::wait_for("the money to come back", || {
         (sim.balance() == 0).then_some(())
     });
-    crate::bench::wait_for("peace", || {
+    crate::harness::wait_for("peace", || {
         (reconcile(&till, &shift)["differences"] == json!([])).then_some(())
     });
 }
@@ -257,10 +257,10 @@ fn a_declined_payment_that_is_reported_paid_is_brought_back() {
     sim.pay_by_hand(&till, number.as_str().unwrap(), shift, "10");
     let found = reconcile(&till, shift);
     assert_eq!(whats(&found), ["status_differs"], "{found}");
-    crate::bench::wait_for("the money to come back", || {
+    crate::harness::wait_for("the money to come back", || {
         (sim.balance() == 0).then_some(())
     });
-    crate::bench::wait_for("peace", || {
+    crate::harness::wait_for("peace", || {
         (reconcile(&till, shift)["differences"] == json!([])).then_some(())
     });
     let sale = till.operation("s1");

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::bench::{PATIENCE, Till, wait_for};
+use crate::harness::{PATIENCE, Till, wait_for};
 use service::Service;
 
 /// `[Main]` with short times; `changes` name what a test needs otherwise, `more` is further sections.

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::bench::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 
 use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 
@@ -102,7 +102,7 @@ fn a_receipt_that_is_partly_paid_by_card_is_sold_refunded_and_cancelled() {
     // What the till says of nothing paid otherwise is what it says by saying nothing.
     till.begin("s3", 100);
     till.until_final("s3");
-    let mut same = crate::bench::sale("s3", 100);
+    let mut same = crate::harness::sale("s3", 100);
     same["receipt"]["paid_otherwise"] = json!(0);
     assert_eq!(till.ask("PUT", "/v1/sales/s3", same).0, 200);
 }

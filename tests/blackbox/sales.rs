@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::bench::{PATIENCE, Sim, Till, serial_port, wait_for};
+use crate::harness::{PATIENCE, Sim, Till, serial_port, wait_for};
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
 
@@ -99,7 +99,7 @@ fn mode_1_shows_a_code_and_mode_2_a_qr_that_a_camera_reads() {
     sim.control("POST", "/sim/buyer/confirm", json!({}));
     assert_eq!(till.until_final("c-1")["state"], "done");
 
-    let mut sale = crate::bench::sale("2", 5999);
+    let mut sale = crate::harness::sale("2", 5999);
     sale["mode"] = json!(2);
     assert_eq!(till.ask("PUT", "/v1/sales/q-1", sale).0, 201);
     let operation = till.until("q-1", &["awaiting_buyer"]);

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Sim, Till, oplati, wait_for};
+use crate::harness::{Sim, Till, oplati, wait_for};
 use crate::sales::Scanner;
 use crate::terminal_qr::qr_of_terminal;
 

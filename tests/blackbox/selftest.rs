@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Process, Sim, Till, serial_port, wait_for};
+use crate::harness::{Process, Sim, Till, serial_port, wait_for};
 use crate::sales::{Scanner, qr_on};
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";

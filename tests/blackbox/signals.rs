@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::bench::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, wait_for};
 
 /// Whether the daemon answers; what it was told before has been heard by then or is harmless later.
 fn is_alive(till: &Till) -> bool {

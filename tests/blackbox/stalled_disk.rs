@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::bench::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, wait_for};
 
 /// A small disk in a file. It answers again when this is dropped, whatever became of the test: what waits for a
 /// frozen disk cannot even be killed.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::bench::{Process, Sim, Till, serial_port};
+use crate::harness::{Process, Sim, Till, serial_port};
 use crate::terminal_qr::qr_of_terminal;
 
 const PASSWORD: &str = "a-password-that-nobody-may-see";

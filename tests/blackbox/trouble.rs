@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::bench::{Process, Sim, Till, wait_for};
+use crate::harness::{Process, Sim, Till, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 const UNAVAILABLE: &str = "Возможность проведения операций с использованием платежной системы \"O!плати\" временно недоступна";

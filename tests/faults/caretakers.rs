@@ -220,7 +220,7 @@ impl World<'_> {
         }
         let lived = self
             .crash(0)
-            .and_then(|()| self.live_on(Duration::from_secs(seconds)))
+            .and_then(|()| self.advance(Duration::from_secs(seconds)))
             .and_then(|()| {
                 if seconds.is_multiple_of(3) {
                     self.settle_foreign()

@@ -11,7 +11,7 @@ use oplati::model::operation::{Kind, Shows};
 use oplati::model::problem::Code;
 
 use crate::disk::Disk;
-use crate::plan::Fate;
+use crate::plan::RequestFate;
 use crate::world::{Check, World, new_prefix};
 
 /// A clock that is no more wrong than this is right.
@@ -280,16 +280,16 @@ impl<'a> World<'a> {
     }
 
     /// The connections of a process end with it; what becomes of its requests is chance, unless it is given.
-    pub(crate) fn end_requests(&mut self, exact: Option<Fate>) {
+    pub(crate) fn end_requests(&mut self, exact: Option<RequestFate>) {
         for held in std::mem::take(&mut self.held) {
             self.note_closed(&held.call);
         }
         for (_, call, _) in std::mem::take(&mut self.pending) {
             self.note_closed(&call);
             let fate = exact.unwrap_or_else(|| match self.random.below(4) {
-                0 | 1 => Fate::AnswerLost,
-                2 => Fate::Late(self.random.below(30)),
-                _ => Fate::RequestLost,
+                0 | 1 => RequestFate::AnswerLost,
+                2 => RequestFate::Late(self.random.below(30)),
+                _ => RequestFate::RequestLost,
             });
             drop(self.fate_of(&call, fate));
         }

@@ -13,43 +13,51 @@ use oplati::core::call::PaymentStatus;
 use oplati::journal::Journal;
 use oplati::model::operation::{Mode, State};
 
-use crate::plan::{Deed, Fate, Plan};
+use crate::plan::{Action, Plan, RequestFate};
 use crate::quirks::Quirks;
 use crate::store::Store;
 use crate::world::{Check, Exact, World};
 
 /// What is tried, after a fair sale where it needs one; whether the mode matters to it.
-const OPERATIONS: [(&str, &[Deed], bool); 10] = [
-    ("sale", &[Deed::Begin], true),
-    ("sale, its answer held", &[Deed::Begin], true),
+const OPERATIONS: [(&str, &[Action], bool); 10] = [
+    ("sale", &[Action::Begin], true),
+    ("sale, its answer held", &[Action::Begin], true),
     (
         "sale, aborted, its answer held",
-        &[Deed::Begin, Deed::Abort],
+        &[Action::Begin, Action::Abort],
         true,
     ),
-    ("sale, aborted", &[Deed::Begin, Deed::Abort], true),
-    ("card", &[Deed::Card], true),
-    ("refund", &[Deed::Refund(0, 40)], false),
-    ("refund by payment", &[Deed::RefundPayment(1, 40)], false),
-    ("cancellation", &[Deed::Cancel(0, false)], false),
-    ("annulment", &[Deed::Cancel(0, true)], false),
-    ("cancellation of a refund", &[Deed::CancelRefund(0)], false),
+    ("sale, aborted", &[Action::Begin, Action::Abort], true),
+    ("card", &[Action::Card], true),
+    ("refund", &[Action::Refund(0, 40)], false),
+    ("refund by payment", &[Action::RefundPayment(1, 40)], false),
+    ("cancellation", &[Action::Cancel(0, false)], false),
+    ("annulment", &[Action::Cancel(0, true)], false),
+    (
+        "cancellation of a refund",
+        &[Action::CancelRefund(0)],
+        false,
+    ),
 ];
 const MODES: [Mode; 3] = [Mode::ConsumerQr, Mode::StaticQr, Mode::DynamicQr];
 
 /// Of every request.
-const LOSSES: [Fate; 6] = [
-    Fate::NotSent,
-    Fate::RequestLost,
-    Fate::AnswerLost,
-    Fate::Refused,
-    Fate::TokenNeeded,
-    Fate::TokenAfterEffect,
+const LOSSES: [RequestFate; 6] = [
+    RequestFate::NotSent,
+    RequestFate::RequestLost,
+    RequestFate::AnswerLost,
+    RequestFate::Refused,
+    RequestFate::TokenNeeded,
+    RequestFate::TokenAfterEffect,
 ];
 /// Of requests that can move money: an effect before and after the settling time.
-const LATE: [Fate; 2] = [Fate::Late(3), Fate::Late(20)];
+const LATE: [RequestFate; 2] = [RequestFate::Late(3), RequestFate::Late(20)];
 /// Of what is under way when the process dies.
-const AT_CRASH: [Fate; 3] = [Fate::AnswerLost, Fate::RequestLost, Fate::Late(20)];
+const AT_CRASH: [RequestFate; 3] = [
+    RequestFate::AnswerLost,
+    RequestFate::RequestLost,
+    RequestFate::Late(20),
+];
 const SETTLE_S: u64 = 5;
 /// So long after the people have done their part, faults are still tried.
 const AFTERWARDS: Duration = Duration::from_secs(60);
@@ -57,8 +65,8 @@ const AFTERWARDS: Duration = Duration::from_secs(60);
 /// One fault at an exact place.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    CrashBefore(u64, Fate),
-    Loss(u64, Fate),
+    CrashBefore(u64, RequestFate),
+    Loss(u64, RequestFate),
 }
 
 struct Scenario {
@@ -192,7 +200,7 @@ fn faults(places: &Places, first: Option<Fault>) -> impl Iterator<Item = Fault> 
             .map(move |fate| Fault::CrashBefore(number, *fate))
     });
     let losses = requests.flat_map(move |number| {
-        let late: &[Fate] = if movers.contains(&number) { &LATE } else { &[] };
+        let late: &[RequestFate] = if movers.contains(&number) { &LATE } else { &[] };
         losses
             .iter()
             .chain(late)
@@ -234,35 +242,35 @@ fn play(plan: &Plan, faults: &[Fault], journal: &mut Journal, store: &Store) -> 
         world.exact = exact;
         for (number, deed) in plan.deeds.iter().enumerate() {
             world.deed(*deed)?;
-            let aborted = plan.deeds.get(number + 1) == Some(&Deed::Abort);
+            let aborted = plan.deeds.get(number + 1) == Some(&Action::Abort);
             act(&mut world, *deed, !aborted)?;
         }
-        world.live_on(AFTERWARDS)?;
+        world.advance(AFTERWARDS)?;
         (places.effects.end, places.requests.end) = (world.effects_done, world.requests_made);
         places.movers = world.movers.clone();
         places.requests_at_crash = world.requests_at_crash;
-        world.find_peace()
+        world.quiesce()
     })();
     (places, outcome)
 }
 
 /// A fair sale, and a refund of it where the scenario cancels one.
 fn prepare(world: &mut World<'_>, plan: &Plan) -> Check {
-    let needs_sale = |deed: &Deed| {
+    let needs_sale = |deed: &Action| {
         matches!(
             deed,
-            Deed::Refund(..) | Deed::Cancel(..) | Deed::CancelRefund(_)
+            Action::Refund(..) | Action::Cancel(..) | Action::CancelRefund(_)
         )
     };
     if !plan.deeds.iter().any(needs_sale) {
         return Ok(());
     }
-    world.deed(Deed::Begin)?;
-    act(world, Deed::Begin, true)?;
-    let cancels_refund = |deed: &Deed| matches!(deed, Deed::CancelRefund(_));
+    world.deed(Action::Begin)?;
+    act(world, Action::Begin, true)?;
+    let cancels_refund = |deed: &Action| matches!(deed, Action::CancelRefund(_));
     if plan.deeds.iter().any(cancels_refund) {
-        world.deed(Deed::Refund(0, 30))?;
-        world.live_on(Duration::from_secs(5))?;
+        world.deed(Action::Refund(0, 30))?;
+        world.advance(Duration::from_secs(5))?;
     }
     let paid = |record: &oplati::core::record::Record| record.operation().state == State::Done;
     if world.records.values().all(paid) {
@@ -273,18 +281,18 @@ fn prepare(world: &mut World<'_>, plan: &Plan) -> Check {
 }
 
 /// The people do their part.
-fn act(world: &mut World<'_>, deed: Deed, pays: bool) -> Check {
+fn act(world: &mut World<'_>, deed: Action, pays: bool) -> Check {
     let second = Duration::from_secs(1);
-    world.live_on(Duration::ZERO)?;
-    if matches!(deed, Deed::Begin | Deed::Card) {
+    world.advance(Duration::ZERO)?;
+    if matches!(deed, Action::Begin | Action::Card) {
         for _ in 0..3 {
-            world.deed(Deed::Scan)?;
+            world.deed(Action::Scan)?;
             world.service.join();
-            world.live_on(2 * second)?;
+            world.advance(2 * second)?;
         }
     }
-    if deed == Deed::Begin && pays {
+    if deed == Action::Begin && pays {
         world.buyer_decides(PaymentStatus::Ok)?;
     }
-    world.live_on(8 * second)
+    world.advance(8 * second)
 }

@@ -12,12 +12,12 @@
 //! What it shows is about money: a person tries again what is set aside, then says truly what happened, and
 //! every buyer has what is his, or the books say by name who owes what. Nothing is excused.
 //!
-//! - `random`, `plan`: one seed decides what happens
+//! - `prng`, `plan`: one seed decides what happens
 //! - `tales`, `routine`: what people begin and bring to its end · `people`, `caretakers`: their single deeds
 //! - `service`, `quirks`: the model of the service, and its ways · `bodies`: its answers on the wire
 //! - `network`: what becomes of requests · `disk`, `store`: what becomes of writes
 //! - `world`, `passage`, `carry_out`: the engine, its time, and the daemon's part around it
-//! - `promises`: what is checked after every step · `truth`: what is true in the end
+//! - `invariants`: what is checked after every step · `truth`: what is true in the end
 //! - `ends`: how often each kind of operation reached each of its ends
 //! - `exhaustive`: a crash at every effect and a loss at every request, alone and in pairs
 //! - `torn`: write-ahead logs and checkpoints cut and damaged at any byte
@@ -58,13 +58,13 @@ mod carry_out;
 mod disk;
 mod ends;
 mod exhaustive;
+mod invariants;
 mod network;
 mod passage;
 mod people;
 mod plan;
-mod promises;
+mod prng;
 mod quirks;
-mod random;
 mod routine;
 mod service;
 mod store;
@@ -80,7 +80,7 @@ use std::time::Instant;
 use libtest_mimic::Trial;
 use oplati::journal::Journal;
 
-use plan::{Deed, Plan};
+use plan::{Action, Plan};
 use store::Store;
 use world::{Counts, World};
 
@@ -155,7 +155,7 @@ fn part(name: &str, run: impl FnOnce() -> bool + Send + 'static) -> Trial {
 /// Plays one plan to its end.
 fn play(
     plan: &Plan,
-    deeds: &[Deed],
+    deeds: &[Action],
     journal: &mut Journal,
     store: &Store,
     traces: bool,
@@ -164,7 +164,7 @@ fn play(
     match World::new(plan, journal, store) {
         Ok(mut world) => {
             world.traces = traces;
-            let outcome = world.play(deeds).and_then(|()| world.find_peace());
+            let outcome = world.play(deeds).and_then(|()| world.quiesce());
             (std::mem::take(&mut world.counts), outcome)
         }
         Err(what) => (Counts::default(), Err(what)),
@@ -243,7 +243,7 @@ fn tell(plan: &Plan, what: &str, journal: &mut Journal, store: &Store) {
 
 /// Leaves out what is not needed to fail: first large parts, then single deeds, until every one that
 /// is left is needed.
-fn shorten(plan: &Plan, journal: &mut Journal, store: &Store) -> Vec<Deed> {
+fn shorten(plan: &Plan, journal: &mut Journal, store: &Store) -> Vec<Action> {
     let mut deeds = plan.deeds.clone();
     let mut size = deeds.len() / 2;
     while size > 0 {

@@ -13,12 +13,18 @@ use oplati::model::operation::State;
 use oplati::service::{HttpAnswer, classify};
 
 use crate::bodies::{EMPTY_REFUSAL, ERROR_BODY, body};
-use crate::plan::{Endpoint, Fate};
+use crate::plan::{Endpoint, RequestFate};
 use crate::world::{Check, Held, Trouble, World};
 
 impl World<'_> {
     /// From now on a part of the service answers so: for so long, and so many requests.
-    pub(crate) fn trouble(&mut self, endpoint: Endpoint, fate: Fate, time: Duration, times: u64) {
+    pub(crate) fn trouble(
+        &mut self,
+        endpoint: Endpoint,
+        fate: RequestFate,
+        time: Duration,
+        times: u64,
+    ) {
         let until = self.now.mono.saturating_add(time);
         self.troubles.push(Trouble {
             endpoint,
@@ -29,7 +35,7 @@ impl World<'_> {
     }
 
     /// What its part of the service makes of a request, if that is ill.
-    fn ill_fate(&mut self, call: &Call) -> Option<Fate> {
+    fn ill_fate(&mut self, call: &Call) -> Option<RequestFate> {
         let (now, endpoint) = (self.now.mono, Endpoint::of(call));
         self.troubles.retain(|one| one.until > now && one.times > 0);
         let trouble = self
@@ -40,13 +46,13 @@ impl World<'_> {
         Some(trouble.fate)
     }
 
-    pub(crate) fn answer(&mut self, newest: bool, fate: Fate) -> Check {
+    pub(crate) fn answer(&mut self, newest: bool, fate: RequestFate) -> Check {
         if self.pending.is_empty() {
             return Ok(());
         }
         let index = if newest { self.pending.len() - 1 } else { 0 };
         let (request, call, _) = self.pending.remove(index);
-        let is_well = matches!(fate, Fate::Answered | Fate::Twice);
+        let is_well = matches!(fate, RequestFate::Answered | RequestFate::Twice);
         let ill = if is_well { self.ill_fate(&call) } else { None };
         let fate = ill.unwrap_or(fate);
         let answer = self.fate_of(&call, fate);
@@ -67,7 +73,7 @@ impl World<'_> {
             Err(_) => true,
         };
         if self.service.quirks.holds_answers
-            && fate == Fate::Answered
+            && fate == RequestFate::Answered
             && let (
                 Call::Pay {
                     answer_within,
@@ -92,7 +98,7 @@ impl World<'_> {
         ) {
             self.note_closed(&call);
         }
-        if fate == Fate::Twice {
+        if fate == RequestFate::Twice {
             self.event(Event::Answered {
                 request,
                 answer: answer.clone(),
@@ -184,7 +190,7 @@ impl World<'_> {
             || self.crash_before_effect.is_some()
             || !self.troubles.is_empty();
         self.store.disarm();
-        self.live_on(Duration::from_secs(5))?;
+        self.advance(Duration::from_secs(5))?;
         match self.records.get(&id) {
             Some(record) if !armed && record.operation().state == State::AwaitingBuyer => {
                 Err(format!("{id} does not notice the buyer who has joined"))
@@ -194,8 +200,8 @@ impl World<'_> {
     }
 
     /// A gateway's words are no refusal, whatever they are taken for.
-    fn note_refused(&mut self, call: &Call, fate: Fate, answer: &Answer) {
-        let of_gateway = matches!(fate, Fate::Error | Fate::AnswerLost);
+    fn note_refused(&mut self, call: &Call, fate: RequestFate, answer: &Answer) {
+        let of_gateway = matches!(fate, RequestFate::Error | RequestFate::AnswerLost);
         if let Call::Pay { order_number, .. } = call
             && matches!(answer, Err(Failure::Refused { .. }))
             && !of_gateway
@@ -224,7 +230,7 @@ impl World<'_> {
         calls.any(|call| matches!(call, Call::Pay { order_number: of, .. } if *of == *order_number))
     }
 
-    pub(crate) fn fate_of(&mut self, call: &Call, fate: Fate) -> Answer {
+    pub(crate) fn fate_of(&mut self, call: &Call, fate: RequestFate) -> Answer {
         let (mono, real) = (self.now.mono, self.real);
         let lost = |heard| {
             Err(Failure::Lost {
@@ -239,37 +245,37 @@ impl World<'_> {
             })
         };
         let fault = match fate {
-            Fate::Answered => "",
-            Fate::NotSent => "not sent",
-            Fate::RequestLost => "request lost",
-            Fate::AnswerLost => "answer lost, or 5xx with effect",
-            Fate::Garbage => "garbage",
-            Fate::Cut if matches!(call, Call::LookUp { .. }) => "report cut",
-            Fate::Cut => "answer cut",
-            Fate::Error => "5xx without effect",
-            Fate::Late(_) => "late effect",
-            Fate::Refused => "refused",
-            Fate::TokenNeeded | Fate::TokenExists => "token error",
-            Fate::TokenAfterEffect => "carried out, answered by a token error",
-            Fate::CopyRefused => "copy carried out, ours refused",
-            Fate::LateCopy(_) => "ours refused, a copy carried out later",
-            Fate::PaidTwice => "carried out twice, answer lost",
-            Fate::DeliveredTwice => "delivered twice",
-            Fate::TooMany(_) => "too many requests",
-            Fate::Twice => "answered twice",
-            Fate::Foreign => "another's answer",
+            RequestFate::Answered => "",
+            RequestFate::NotSent => "not sent",
+            RequestFate::RequestLost => "request lost",
+            RequestFate::AnswerLost => "answer lost, or 5xx with effect",
+            RequestFate::Garbage => "garbage",
+            RequestFate::Cut if matches!(call, Call::LookUp { .. }) => "report cut",
+            RequestFate::Cut => "answer cut",
+            RequestFate::Error => "5xx without effect",
+            RequestFate::Late(_) => "late effect",
+            RequestFate::Refused => "refused",
+            RequestFate::TokenNeeded | RequestFate::TokenExists => "token error",
+            RequestFate::TokenAfterEffect => "carried out, answered by a token error",
+            RequestFate::CopyRefused => "copy carried out, ours refused",
+            RequestFate::LateCopy(_) => "ours refused, a copy carried out later",
+            RequestFate::PaidTwice => "carried out twice, answer lost",
+            RequestFate::DeliveredTwice => "delivered twice",
+            RequestFate::TooMany(_) => "too many requests",
+            RequestFate::Twice => "answered twice",
+            RequestFate::Foreign => "another's answer",
         };
         if !fault.is_empty() {
             self.counts.note(fault);
         }
         match fate {
-            Fate::Answered | Fate::Twice => self.service.effect(call, real),
-            Fate::NotSent => Err(Failure::NotSent {
+            RequestFate::Answered | RequestFate::Twice => self.service.effect(call, real),
+            RequestFate::NotSent => Err(Failure::NotSent {
                 detail: "connection refused".into(),
             }),
-            Fate::RequestLost => lost(Heard::Nothing),
-            Fate::Error => classify(call, &HttpAnswer::new(503, ERROR_BODY)),
-            Fate::AnswerLost => {
+            RequestFate::RequestLost => lost(Heard::Nothing),
+            RequestFate::Error => classify(call, &HttpAnswer::new(503, ERROR_BODY)),
+            RequestFate::AnswerLost => {
                 drop(self.service.effect(call, real));
                 if self.random.one_in(2) {
                     lost(Heard::Nothing)
@@ -277,11 +283,11 @@ impl World<'_> {
                     classify(call, &HttpAnswer::new(500, ERROR_BODY))
                 }
             }
-            Fate::Garbage => {
+            RequestFate::Garbage => {
                 drop(self.service.effect(call, real));
                 lost(Heard::Nonsense)
             }
-            Fate::Cut => match self.service.effect(call, real).map(|reply| body(&reply)) {
+            RequestFate::Cut => match self.service.effect(call, real).map(|reply| body(&reply)) {
                 Ok(Some(whole)) => {
                     let end = self.random.below(whole.len() as u64) as usize;
                     classify(call, &HttpAnswer::new(200, &whole.as_bytes()[..end]))
@@ -289,29 +295,29 @@ impl World<'_> {
                 Ok(None) => lost(Heard::Nonsense),
                 refused @ Err(_) => refused.map(|_| Reply::Alive),
             },
-            Fate::Late(seconds) => {
+            RequestFate::Late(seconds) => {
                 if call.moves_money() {
                     let at = real + Duration::from_secs(seconds);
                     self.service.late.push((at, call.clone()));
                 }
                 lost(Heard::Nothing)
             }
-            Fate::Refused => Err(Failure::Refused {
+            RequestFate::Refused => Err(Failure::Refused {
                 message: None,
                 detail: "no".into(),
             }),
-            Fate::CopyRefused => {
+            RequestFate::CopyRefused => {
                 drop(self.service.effect(call, real));
                 classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
             }
-            Fate::LateCopy(seconds) => {
+            RequestFate::LateCopy(seconds) => {
                 if call.moves_money() {
                     let at = real + Duration::from_secs(seconds);
                     self.service.late.push((at, call.clone()));
                 }
                 classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
             }
-            Fate::TooMany(seconds) => {
+            RequestFate::TooMany(seconds) => {
                 let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
                 let wait = retry_after.unwrap_or(Duration::from_secs(60));
                 self.hold_off_until = self.hold_off_until.max(mono + wait);
@@ -320,18 +326,18 @@ impl World<'_> {
                     detail: "HTTP 429".into(),
                 })
             }
-            Fate::PaidTwice => {
+            RequestFate::PaidTwice => {
                 drop(self.service.pay_twice(call, real));
                 lost(Heard::Nothing)
             }
-            Fate::DeliveredTwice => self.service.effect_twice(call, real),
-            Fate::TokenNeeded => shut_out(TokenProblem::Needed),
-            Fate::TokenExists => shut_out(TokenProblem::Exists),
-            Fate::TokenAfterEffect => {
+            RequestFate::DeliveredTwice => self.service.effect_twice(call, real),
+            RequestFate::TokenNeeded => shut_out(TokenProblem::Needed),
+            RequestFate::TokenExists => shut_out(TokenProblem::Exists),
+            RequestFate::TokenAfterEffect => {
                 drop(self.service.effect(call, real));
                 shut_out(TokenProblem::Needed)
             }
-            Fate::Foreign => match self.service.effect(call, real) {
+            RequestFate::Foreign => match self.service.effect(call, real) {
                 Ok(Reply::Payment(info)) => {
                     let foreign = Reply::Payment(self.estrange(info));
                     self.read_or_told(call, foreign)

@@ -7,7 +7,7 @@ use oplati::base::clock::Now;
 use oplati::core::event::Event;
 use oplati::engine::Engine;
 
-use crate::plan::Fate;
+use crate::plan::RequestFate;
 use crate::world::{Check, World};
 
 impl World<'_> {
@@ -31,7 +31,9 @@ impl World<'_> {
         let broken: Vec<_> = std::mem::take(&mut self.pending);
         let mut answers = Vec::new();
         for (request, call, _) in broken {
-            let fate = self.random.pick(&[Fate::AnswerLost, Fate::RequestLost]);
+            let fate = self
+                .random
+                .pick(&[RequestFate::AnswerLost, RequestFate::RequestLost]);
             let answer = self.fate_of(&call, fate);
             answers.push((request, call, answer));
         }
@@ -100,7 +102,7 @@ impl World<'_> {
     pub(crate) fn fail_in_outage(&mut self) -> Check {
         while self.now.mono < self.outage_until && !self.pending.is_empty() {
             self.counts.note("in an outage");
-            self.answer(false, Fate::NotSent)?;
+            self.answer(false, RequestFate::NotSent)?;
         }
         if self.now.mono < self.outage_until {
             self.cut_held()?;
@@ -109,13 +111,17 @@ impl World<'_> {
     }
 
     /// Everything is answered as it comes, for so long.
-    pub fn live_on(&mut self, time: Duration) -> Check {
+    pub fn advance(&mut self, time: Duration) -> Check {
         let end = self.now.mono + time;
         for _ in 0..100_000 {
             self.run_due()?;
             if !self.pending.is_empty() {
                 let number = self.pending.first().map_or(0, |(_, _, number)| *number);
-                let fate = self.exact.fate.remove(&number).unwrap_or(Fate::Answered);
+                let fate = self
+                    .exact
+                    .fate
+                    .remove(&number)
+                    .unwrap_or(RequestFate::Answered);
                 self.answer(false, fate)?;
                 continue;
             }

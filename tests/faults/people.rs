@@ -13,7 +13,7 @@ use oplati::model::operation::{
     RefundRequest, SaleRequest, State,
 };
 
-use crate::plan::Deed;
+use crate::plan::Action;
 use crate::world::{Check, World};
 
 /// What a clock without a battery shows.
@@ -25,7 +25,7 @@ fn dead_clock() -> Timestamp {
 const MAX_WISHES: usize = 8;
 
 impl World<'_> {
-    pub fn play(&mut self, deeds: &[Deed]) -> Check {
+    pub fn play(&mut self, deeds: &[Action]) -> Check {
         for deed in deeds {
             self.deed(*deed)
                 .map_err(|what| format!("{what} (at {deed:?})"))?;
@@ -33,90 +33,90 @@ impl World<'_> {
         Ok(())
     }
 
-    pub fn deed(&mut self, deed: Deed) -> Check {
+    pub fn deed(&mut self, deed: Action) -> Check {
         match deed {
-            Deed::Tale(tale) => self.tale(tale),
-            Deed::Begin => self.begin_sale().map(drop),
-            Deed::Refund(which, amount) => match self.nth(which, Kind::Sale) {
+            Action::Tale(tale) => self.tale(tale),
+            Action::Begin => self.begin_sale().map(drop),
+            Action::Refund(which, amount) => match self.nth(which, Kind::Sale) {
                 Some(sale) => self.refund(&sale, amount).map(drop),
                 None => Ok(()),
             },
-            Deed::RefundPayment(which, amount) => self.refund_payment(which, amount).map(drop),
-            Deed::Cancel(which, annul) => match self.nth(which, Kind::Sale) {
+            Action::RefundPayment(which, amount) => self.refund_payment(which, amount).map(drop),
+            Action::Cancel(which, annul) => match self.nth(which, Kind::Sale) {
                 Some(sale) => self.cancel(&sale, annul).map(drop),
                 None => Ok(()),
             },
-            Deed::CancelRefund(which) => match self.nth(which, Kind::Refund) {
+            Action::CancelRefund(which) => match self.nth(which, Kind::Refund) {
                 Some(refund) => self.cancel(&refund, false).map(drop),
                 None => Ok(()),
             },
-            Deed::Card => self.begin_card().map(drop),
-            Deed::Settle => self.settle_all(),
-            Deed::SettleOne(which) => match self.live_entry(which) {
+            Action::Card => self.begin_card().map(drop),
+            Action::Settle => self.settle_all(),
+            Action::SettleOne(which) => match self.live_entry(which) {
                 Some(id) => self.settle(&id),
                 None => Ok(()),
             },
-            Deed::Reconcile => self.reconcile(),
-            Deed::NextShift => {
+            Action::Reconcile => self.reconcile(),
+            Action::NextShift => {
                 self.counts.note("shifts with names of their own");
                 let number = 1 + self.names % 2;
                 let text = format!("смена {number}");
                 self.shift_text = (self.shift_text.as_ref() != Some(&text)).then_some(text);
                 Ok(())
             }
-            Deed::SceneRefused => {
+            Action::SceneRefused => {
                 self.troubled = true;
                 self.event(Event::SceneRefused {
                     reason: "too small".into(),
                 })
             }
-            Deed::OtherAccount(seconds) => self.other_account(seconds),
-            Deed::OtherSettings(bits) => self.other_settings(bits),
-            Deed::Repeat => self.repeat(0),
-            Deed::RepeatOlder(back) => self.repeat(1 + back as usize),
-            Deed::Abort => match self.open_operation() {
+            Action::OtherAccount(seconds) => self.other_account(seconds),
+            Action::OtherSettings(bits) => self.other_settings(bits),
+            Action::Repeat => self.repeat(0),
+            Action::RepeatOlder(back) => self.repeat(1 + back as usize),
+            Action::Abort => match self.open_operation() {
                 Some(id) => self.abort(&id),
                 None => Ok(()),
             },
-            Deed::HangUp => self.hang_up(),
-            Deed::Retry(which) => match self.live_entry(which) {
+            Action::HangUp => self.hang_up(),
+            Action::Retry(which) => match self.live_entry(which) {
                 Some(id) => self.retry(&id),
                 None => Ok(()),
             },
-            Deed::Scan => self.scan(),
-            Deed::Join => {
+            Action::Scan => self.scan(),
+            Action::Join => {
                 self.service.join();
                 Ok(())
             }
-            Deed::JoinOldest => self.join_oldest(),
-            Deed::Buyer(status) => self.buyer_decides(status),
-            Deed::ChangeOfMind => {
+            Action::JoinOldest => self.join_oldest(),
+            Action::Buyer(status) => self.buyer_decides(status),
+            Action::ChangeOfMind => {
                 self.change_of_mind();
                 Ok(())
             }
-            Deed::CutHeld => self.cut_held(),
-            Deed::Answer(fate) => self.answer(false, fate),
-            Deed::AnswerNewest(fate) => self.answer(true, fate),
-            Deed::Pass(millis) => {
+            Action::CutHeld => self.cut_held(),
+            Action::Answer(fate) => self.answer(false, fate),
+            Action::AnswerNewest(fate) => self.answer(true, fate),
+            Action::Pass(millis) => {
                 // What is not answered meanwhile hangs.
                 self.troubled = true;
                 self.pass(Duration::from_millis(millis))
             }
-            Deed::LiveOn(millis) if self.now.mono < self.outage_until => {
+            Action::LiveOn(millis) if self.now.mono < self.outage_until => {
                 self.pass(Duration::from_millis(millis))
             }
-            Deed::LiveOn(millis) => {
+            Action::LiveOn(millis) => {
                 self.counts.note("peace for a while");
-                self.live_on(Duration::from_millis(millis))
+                self.advance(Duration::from_millis(millis))
             }
             other => self.mishap(other),
         }
     }
 
     /// What happens to the machine, the line and the disk.
-    fn mishap(&mut self, deed: Deed) -> Check {
+    fn mishap(&mut self, deed: Action) -> Check {
         match deed {
-            Deed::Outage(millis) => {
+            Action::Outage(millis) => {
                 let time = Duration::from_millis(millis);
                 self.counts.note(match time.as_secs() {
                     0 => "outage of milliseconds",
@@ -128,45 +128,45 @@ impl World<'_> {
                 self.fail_in_outage()?;
                 self.pass(time)
             }
-            Deed::Closed(days) => {
+            Action::Closed(days) => {
                 self.counts.note("closed for days");
-                self.live_on(Duration::from_secs(days * 86_400))
+                self.advance(Duration::from_secs(days * 86_400))
             }
-            Deed::Trouble(endpoint, fate, seconds) => {
+            Action::Trouble(endpoint, fate, seconds) => {
                 self.counts.note(match seconds {
                     0..3600 => "a part of the service is ill for minutes",
                     _ => "a part of the service is ill for hours",
                 });
                 let time = Duration::from_secs(seconds);
                 self.trouble(endpoint, fate, time, u64::MAX);
-                self.live_on(time)
+                self.advance(time)
             }
-            Deed::BrokenForEver(endpoint, fate) => {
+            Action::BrokenForEver(endpoint, fate) => {
                 self.counts.note("a part of the service is ill for ever");
                 self.broken = Some((endpoint, fate));
                 self.trouble(endpoint, fate, Duration::MAX, u64::MAX);
                 Ok(())
             }
-            Deed::Crash(off) => {
+            Action::Crash(off) => {
                 self.counts.note("crash at rest");
                 self.crash(off)
             }
-            Deed::CrashForgetting(commits) => self.crash_losing(0, commits),
-            Deed::CrashBeforeEffect(number) => {
+            Action::CrashForgetting(commits) => self.crash_losing(0, commits),
+            Action::CrashBeforeEffect(number) => {
                 self.crash_before_effect = Some(number);
                 Ok(())
             }
-            Deed::CrashInCommit(rows) | Deed::CommitFails(rows) => {
-                self.hand.borrow_mut().fuse_kills = matches!(deed, Deed::CrashInCommit(_));
+            Action::CrashInCommit(rows) | Action::CommitFails(rows) => {
+                self.hand.borrow_mut().fuse_kills = matches!(deed, Action::CrashInCommit(_));
                 self.store.arm(rows);
                 Ok(())
             }
-            Deed::Disk(fault, commits) => {
+            Action::Disk(fault, commits) => {
                 let faults = (0..commits).map(|_| fault);
                 self.hand.borrow_mut().next.extend(faults);
                 Ok(())
             }
-            Deed::Suspend(seconds) => {
+            Action::Suspend(seconds) => {
                 self.counts.note(if seconds < 3600 {
                     "the machine sleeps"
                 } else {
@@ -174,7 +174,7 @@ impl World<'_> {
                 });
                 self.suspend(seconds)
             }
-            Deed::Clock(seconds) => {
+            Action::Clock(seconds) => {
                 self.counts.note(match seconds.abs() {
                     0..3600 => "clock jump",
                     3600..1_000_000 => "clock jump of hours or days",
@@ -184,15 +184,15 @@ impl World<'_> {
                 self.now.wall = self.now.wall.checked_add(step).unwrap_or(self.now.wall);
                 Ok(())
             }
-            Deed::DeadClock(seconds) => {
+            Action::DeadClock(seconds) => {
                 self.counts.note("clock dead at boot");
                 self.now.wall = dead_clock();
                 self.crash(0)?;
-                self.live_on(Duration::from_secs(seconds))?;
+                self.advance(Duration::from_secs(seconds))?;
                 self.set_clock_right();
                 Ok(())
             }
-            Deed::ClockRight => {
+            Action::ClockRight => {
                 self.set_clock_right();
                 Ok(())
             }

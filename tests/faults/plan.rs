@@ -4,13 +4,13 @@
 use oplati::core::call::{Call, PaymentStatus};
 use oplati::model::operation::Mode;
 
+use crate::prng::Random;
 use crate::quirks::Quirks;
-use crate::random::Random;
 use crate::tales::{Remedy, TALES, Tale, Undoing};
 
 /// What becomes of the oldest request under way, or of the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum RequestFate {
     Answered,
     NotSent,
     RequestLost,
@@ -89,7 +89,7 @@ pub enum DiskFault {
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// Something that people begin and bring to its end, as they mostly do.
     Tale(Tale),
     Begin,
@@ -128,9 +128,9 @@ pub enum Deed {
     ChangeOfMind,
     /// The connections of held answers break.
     CutHeld,
-    Answer(Fate),
+    Answer(RequestFate),
     /// The newest request is answered first.
-    AnswerNewest(Fate),
+    AnswerNewest(RequestFate),
     /// Milliseconds.
     Pass(u64),
     /// Milliseconds in which everything is answered as it comes.
@@ -140,9 +140,9 @@ pub enum Deed {
     /// For so many milliseconds nothing gets through.
     Outage(u64),
     /// One part of the service answers so for so many seconds, in which people wait.
-    Trouble(Endpoint, Fate, u64),
+    Trouble(Endpoint, RequestFate, u64),
     /// From now on one part of the service answers so.
-    BrokenForEver(Endpoint, Fate),
+    BrokenForEver(Endpoint, RequestFate),
     /// The process is started with another till's account, for so many seconds.
     OtherAccount(u64),
     /// Other settings, and a start.
@@ -179,7 +179,7 @@ pub struct Plan {
     pub poll_payment_s: u64,
     pub journal_days: u32,
     pub quirks: Quirks,
-    pub deeds: Vec<Deed>,
+    pub deeds: Vec<Action>,
 }
 
 /// What people begin and bring to its end in one run, beside chance.
@@ -199,7 +199,7 @@ impl Plan {
         // Some runs are mostly well, others mostly not.
         let trouble = random.below(4);
         let length = random.below(40);
-        let mut deeds: Vec<Deed> = (0..length).map(|_| deed(&mut random, trouble)).collect();
+        let mut deeds: Vec<Action> = (0..length).map(|_| deed(&mut random, trouble)).collect();
         let tales = FAIR_SALES + TALES_A_RUN;
         for number in 0..tales {
             let tale = if number < FAIR_SALES {
@@ -208,16 +208,16 @@ impl Plan {
                 random.pick(TALES)
             };
             let at = random.below(deeds.len() as u64 + 1) as usize;
-            deeds.insert(at, Deed::Tale(tale));
+            deeds.insert(at, Action::Tale(tale));
         }
         if quirks.for_ever && random.one_in(2) {
             let endpoint = random.pick(&Endpoint::ALL);
             let ill = random.pick(&ILLS);
             let at = random.below(deeds.len() as u64 + 1) as usize;
-            deeds.insert(at, Deed::BrokenForEver(endpoint, ill));
+            deeds.insert(at, Action::BrokenForEver(endpoint, ill));
         }
         // Drawn by itself: all else of a run is as it is without it.
-        deeds.push(Deed::Tale(last_tale(&mut Random::new(seed ^ 0x5a1e))));
+        deeds.push(Action::Tale(last_tale(&mut Random::new(seed ^ 0x5a1e))));
         Plan {
             seed,
             mode,
@@ -237,16 +237,16 @@ fn last_tale(random: &mut Random) -> Tale {
         0..4 => Tale::RefundOfUndone,
         _ => random.pick(&[
             Tale::Unpaid(PaymentStatus::Decline),
-            Tale::RefundFares(Fate::TokenNeeded),
-            Tale::RefundFares(Fate::TokenExists),
+            Tale::RefundFares(RequestFate::TokenNeeded),
+            Tale::RefundFares(RequestFate::TokenExists),
             Tale::RefundLate,
             Tale::CancelAborted(Undoing::CancelRefund),
-            Tale::CancelFares(Undoing::CancelRefund, Fate::TokenExists),
-            Tale::CancelFares(Undoing::CancelRefund, Fate::TokenNeeded),
-            Tale::CancelFares(Undoing::Cancel, Fate::TokenNeeded),
-            Tale::CancelFares(Undoing::Cancel, Fate::TokenExists),
-            Tale::CancelFares(Undoing::Annul, Fate::TokenExists),
-            Tale::CancelFares(Undoing::Annul, Fate::TokenNeeded),
+            Tale::CancelFares(Undoing::CancelRefund, RequestFate::TokenExists),
+            Tale::CancelFares(Undoing::CancelRefund, RequestFate::TokenNeeded),
+            Tale::CancelFares(Undoing::Cancel, RequestFate::TokenNeeded),
+            Tale::CancelFares(Undoing::Cancel, RequestFate::TokenExists),
+            Tale::CancelFares(Undoing::Annul, RequestFate::TokenExists),
+            Tale::CancelFares(Undoing::Annul, RequestFate::TokenNeeded),
             Tale::CancelSetAside(Undoing::Cancel, Remedy::ByHand),
             Tale::AbortedAndRefused,
         ]),
@@ -261,100 +261,109 @@ const DISK_FAULTS: [DiskFault; 4] = [
 ];
 
 /// How a part of the service may be ill for long.
-const ILLS: [Fate; 7] = [
-    Fate::Error,
-    Fate::Error,
-    Fate::AnswerLost,
-    Fate::Refused,
-    Fate::TokenNeeded,
-    Fate::Garbage,
-    Fate::TooMany(0),
+const ILLS: [RequestFate; 7] = [
+    RequestFate::Error,
+    RequestFate::Error,
+    RequestFate::AnswerLost,
+    RequestFate::Refused,
+    RequestFate::TokenNeeded,
+    RequestFate::Garbage,
+    RequestFate::TooMany(0),
 ];
 
-fn fate(random: &mut Random, trouble: u64) -> Fate {
+fn fate(random: &mut Random, trouble: u64) -> RequestFate {
     if random.below(10) >= 2 + 2 * trouble {
-        return Fate::Answered;
+        return RequestFate::Answered;
     }
     match random.below(17) {
-        13 => random.pick(&[Fate::CopyRefused, Fate::TokenAfterEffect]),
-        14 => Fate::LateCopy(1 + random.below(600)),
-        15 => Fate::TooMany(random.pick(&[0, 0, 3, 30])),
-        16 => Fate::DeliveredTwice,
-        0 | 1 => Fate::NotSent,
-        2 | 3 => Fate::RequestLost,
-        4 | 5 => Fate::AnswerLost,
-        6 => random.pick(&[Fate::Garbage, Fate::Cut]),
-        7 => Fate::Error,
-        8 => Fate::Late(1 + random.below(40)),
-        9 => Fate::Late(1 + random.below(600)),
-        10 => Fate::Twice,
-        11 => random.pick(&[Fate::Refused, Fate::Foreign]),
-        _ => random.pick(&[Fate::TokenNeeded, Fate::TokenExists, Fate::Refused]),
+        13 => random.pick(&[RequestFate::CopyRefused, RequestFate::TokenAfterEffect]),
+        14 => RequestFate::LateCopy(1 + random.below(600)),
+        15 => RequestFate::TooMany(random.pick(&[0, 0, 3, 30])),
+        16 => RequestFate::DeliveredTwice,
+        0 | 1 => RequestFate::NotSent,
+        2 | 3 => RequestFate::RequestLost,
+        4 | 5 => RequestFate::AnswerLost,
+        6 => random.pick(&[RequestFate::Garbage, RequestFate::Cut]),
+        7 => RequestFate::Error,
+        8 => RequestFate::Late(1 + random.below(40)),
+        9 => RequestFate::Late(1 + random.below(600)),
+        10 => RequestFate::Twice,
+        11 => random.pick(&[RequestFate::Refused, RequestFate::Foreign]),
+        _ => random.pick(&[
+            RequestFate::TokenNeeded,
+            RequestFate::TokenExists,
+            RequestFate::Refused,
+        ]),
     }
 }
 
-fn deed(random: &mut Random, trouble: u64) -> Deed {
+fn deed(random: &mut Random, trouble: u64) -> Action {
     match random.below(104) {
-        0..7 => Deed::Begin,
-        7..10 => Deed::Refund(random.below(4), 1 + random.below(120) as i64),
-        10 => Deed::RefundPayment(random.below(4), 1 + random.below(120) as i64),
-        11..14 => Deed::Cancel(random.below(4), random.one_in(3)),
-        14 | 15 => Deed::CancelRefund(random.below(4)),
-        16 => random.pick(&[Deed::Card, Deed::Card, Deed::SceneRefused]),
-        17 => random.pick(&[Deed::Repeat, Deed::Settle, Deed::Reconcile]),
+        0..7 => Action::Begin,
+        7..10 => Action::Refund(random.below(4), 1 + random.below(120) as i64),
+        10 => Action::RefundPayment(random.below(4), 1 + random.below(120) as i64),
+        11..14 => Action::Cancel(random.below(4), random.one_in(3)),
+        14 | 15 => Action::CancelRefund(random.below(4)),
+        16 => random.pick(&[Action::Card, Action::Card, Action::SceneRefused]),
+        17 => random.pick(&[Action::Repeat, Action::Settle, Action::Reconcile]),
         18 => match random.below(4) {
-            0 => Deed::RepeatOlder(random.below(8)),
-            1 => Deed::SettleOne(random.below(4)),
-            2 => Deed::NextShift,
-            _ => Deed::ChangeOfMind,
+            0 => Action::RepeatOlder(random.below(8)),
+            1 => Action::SettleOne(random.below(4)),
+            2 => Action::NextShift,
+            _ => Action::ChangeOfMind,
         },
-        19..22 => Deed::Abort,
-        22 => random.pick(&[Deed::Retry(0), Deed::Retry(1), Deed::HangUp, Deed::CutHeld]),
-        23..28 => Deed::Scan,
-        28..32 => Deed::Join,
-        32 => Deed::JoinOldest,
-        33..39 => Deed::Buyer(PaymentStatus::Ok),
-        39 => Deed::Buyer(random.pick(&[
+        19..22 => Action::Abort,
+        22 => random.pick(&[
+            Action::Retry(0),
+            Action::Retry(1),
+            Action::HangUp,
+            Action::CutHeld,
+        ]),
+        23..28 => Action::Scan,
+        28..32 => Action::Join,
+        32 => Action::JoinOldest,
+        33..39 => Action::Buyer(PaymentStatus::Ok),
+        39 => Action::Buyer(random.pick(&[
             PaymentStatus::Decline,
             PaymentStatus::NotEnough,
             PaymentStatus::Timeout,
             PaymentStatus::TechnicalCancelling,
             PaymentStatus::Unknown(6),
         ])),
-        40..71 => Deed::Answer(fate(random, trouble)),
-        71..74 => Deed::AnswerNewest(fate(random, trouble)),
-        74..88 => Deed::Pass(1 + random.below(15_000)),
-        88 if random.one_in(2) => Deed::Pass(1 + random.below(700_000)),
-        88 | 89 => Deed::LiveOn(1 + random.below(150_000)),
-        90 if random.one_in(8) => Deed::Closed(1 + random.below(4)),
+        40..71 => Action::Answer(fate(random, trouble)),
+        71..74 => Action::AnswerNewest(fate(random, trouble)),
+        74..88 => Action::Pass(1 + random.below(15_000)),
+        88 if random.one_in(2) => Action::Pass(1 + random.below(700_000)),
+        88 | 89 => Action::LiveOn(1 + random.below(150_000)),
+        90 if random.one_in(8) => Action::Closed(1 + random.below(4)),
         90 => lasting(random),
         91 | 92 => {
             let most = random.pick(&[30, 30, 30, 30, 4000]);
-            Deed::Crash(random.below(most))
+            Action::Crash(random.below(most))
         }
-        93 | 94 => Deed::CrashBeforeEffect(random.below(6)),
-        95 => Deed::CrashInCommit(1 + random.below(4) as i64),
-        96 => Deed::CommitFails(1 + random.below(6) as i64),
+        93 | 94 => Action::CrashBeforeEffect(random.below(6)),
+        95 => Action::CrashInCommit(1 + random.below(4) as i64),
+        96 => Action::CommitFails(1 + random.below(6) as i64),
         97 => match random.below(4) {
-            0 => Deed::OtherAccount(1 + random.below(600)),
-            1 => Deed::OtherSettings(random.below(1 << 16)),
-            _ => Deed::CrashForgetting(1 + random.below(8)),
+            0 => Action::OtherAccount(1 + random.below(600)),
+            1 => Action::OtherSettings(random.below(1 << 16)),
+            _ => Action::CrashForgetting(1 + random.below(8)),
         },
         98 => {
             let fault = random.pick(&DISK_FAULTS);
-            Deed::Disk(fault, 1 + random.below(5))
+            Action::Disk(fault, 1 + random.below(5))
         }
         99 => {
             let most = random.pick(&[20, 600, 40_000]);
-            Deed::Suspend(1 + random.below(most))
+            Action::Suspend(1 + random.below(most))
         }
         100 => clock(random),
-        _ => Deed::LiveOn(1 + random.below(20_000)),
+        _ => Action::LiveOn(1 + random.below(20_000)),
     }
 }
 
 /// What goes on for minutes, and at times for hours or days: those take most of a run's time.
-fn lasting(random: &mut Random) -> Deed {
+fn lasting(random: &mut Random) -> Action {
     let is_long = random.one_in(5);
     if random.one_in(3) {
         let most = if is_long {
@@ -362,7 +371,7 @@ fn lasting(random: &mut Random) -> Deed {
         } else {
             random.pick(&[100, 60_000, 60_000, 60_000])
         };
-        return Deed::Outage(1 + random.below(most));
+        return Action::Outage(1 + random.below(most));
     }
     let seconds = if is_long {
         random.pick(&[4500, 4500, 4500, 20_000])
@@ -370,16 +379,16 @@ fn lasting(random: &mut Random) -> Deed {
         random.pick(&[30, 300, 900])
     };
     let seconds = seconds / 2 + random.below(seconds);
-    Deed::Trouble(random.pick(&Endpoint::ALL), random.pick(&ILLS), seconds)
+    Action::Trouble(random.pick(&Endpoint::ALL), random.pick(&ILLS), seconds)
 }
 
-fn clock(random: &mut Random) -> Deed {
+fn clock(random: &mut Random) -> Action {
     const YEAR_S: i64 = 365 * 86_400;
     let most = random.pick(&[100, 100, 100, 4000, 200_000]);
     match random.below(12) {
-        0 => Deed::Clock(random.pick(&[-20 * YEAR_S, -YEAR_S, 2 * YEAR_S, 10 * YEAR_S])),
-        1 => Deed::DeadClock(random.below(600)),
-        2 => Deed::ClockRight,
-        _ => Deed::Clock(random.below(2 * most) as i64 - most as i64),
+        0 => Action::Clock(random.pick(&[-20 * YEAR_S, -YEAR_S, 2 * YEAR_S, 10 * YEAR_S])),
+        1 => Action::DeadClock(random.below(600)),
+        2 => Action::ClockRight,
+        _ => Action::Clock(random.below(2 * most) as i64 - most as i64),
     }
 }

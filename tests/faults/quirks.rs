@@ -1,6 +1,6 @@
 //! What a service does otherwise than one would hope, and whether that ends.
 
-use crate::random::Random;
+use crate::prng::Random;
 
 /// A reversal that is pending for so many seconds is pending for ever.
 pub const NEVER_S: u64 = 1_000_000_000;

@@ -8,7 +8,7 @@ use oplati::core::record::Record;
 use oplati::model::money::Kopecks;
 use oplati::model::operation::{Kind, Operation, State};
 
-use crate::plan::{Endpoint, Fate};
+use crate::plan::{Endpoint, RequestFate};
 use crate::tales::{MINUTE, MOMENT, PART, Remedy, Undoing};
 use crate::world::{Check, World};
 
@@ -30,7 +30,7 @@ impl World<'_> {
         if skew.abs() > jiff::SignedDuration::from_mins(2) && self.random.one_in(2) {
             self.set_clock_right();
         }
-        self.live_on(MOMENT)?;
+        self.advance(MOMENT)?;
         let is_buyers = |operation: &Operation| matches!(operation.kind, Kind::Sale | Kind::Card);
         let open = self.open_operation().filter(|id| {
             let record = self.records.get(id);
@@ -77,11 +77,11 @@ impl World<'_> {
         is_so: impl Fn(&World<'_>) -> bool,
     ) -> Check {
         let end = self.now.mono + most;
-        self.live_on(Duration::ZERO)?;
+        self.advance(Duration::ZERO)?;
         while !is_so(self) && self.now.mono < end {
             let next = self.next_moment(end).unwrap_or(end);
             let step = next.saturating_sub(self.now.mono).max(MOMENT);
-            self.live_on(step)?;
+            self.advance(step)?;
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ impl World<'_> {
     /// The cashier shows what the display shows, the buyer joins.
     pub(crate) fn invite(&mut self, id: &str) -> Check {
         for _ in 0..20 {
-            self.live_on(Duration::ZERO)?;
+            self.advance(Duration::ZERO)?;
             match self.records.get(id) {
                 Some(Record::Sale(sale)) if !sale.payment_sent => match sale.operation.state {
                     state if state.is_final() => return Ok(()),
@@ -106,7 +106,7 @@ impl World<'_> {
                 // It is admitted when the queue and a probe allow it.
                 None => {}
             }
-            self.live_on(MOMENT)?;
+            self.advance(MOMENT)?;
         }
         Ok(())
     }
@@ -194,7 +194,7 @@ impl World<'_> {
     pub(crate) fn cancel_ill(
         &mut self,
         undoing: Undoing,
-        fate: Fate,
+        fate: RequestFate,
         times: u64,
         act: impl FnOnce(&mut Self, String) -> Check,
     ) -> Check {

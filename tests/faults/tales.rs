@@ -8,7 +8,7 @@ use oplati::core::event::Event;
 use oplati::core::record::{Record, ReversalRequest};
 use oplati::model::operation::{Kind, State, Undo};
 
-use crate::plan::{Endpoint, Fate};
+use crate::plan::{Endpoint, RequestFate};
 use crate::world::{Check, World};
 
 /// What is cancelled, and how.
@@ -48,10 +48,10 @@ pub enum Tale {
     /// The reversal is refused, and the buyer pays.
     AbortedAndRefused,
     /// The first session with the buyer cannot be opened.
-    NoSession(Fate),
+    NoSession(RequestFate),
     NoScene,
     /// `POST payments` fares so, and what may be there is looked for.
-    PayFares(Fate),
+    PayFares(RequestFate),
     /// Its answer is lost, and no report comes until the cashier has gone; the buyer decides meanwhile.
     Released(PaymentStatus),
     /// It is carried out long after its answer was lost, or after it was refused.
@@ -63,24 +63,24 @@ pub enum Tale {
     Card,
     CardNobodyComes,
     CardAborted,
-    CardFails(Fate),
+    CardFails(RequestFate),
     CardNoScene,
     /// A part, then the rest.
     Refunded,
     RefundedElsewhere,
     RefundAborted,
-    RefundFares(Fate),
+    RefundFares(RequestFate),
     /// It is carried out long after its answer was lost.
     RefundLate,
     /// No report comes for more than an hour, after such a fate.
-    RefundSetAside(Fate, Remedy),
+    RefundSetAside(RequestFate, Remedy),
     Cancelled(Undoing),
     /// A refund, its cancellation, and a refund again.
     RefundedAnew,
     /// Of a sale whose refused cancellation turns out to be carried out before the refund leaves.
     RefundOfUndone,
     CancelAborted(Undoing),
-    CancelFares(Undoing, Fate),
+    CancelFares(Undoing, RequestFate),
     CancelSetAside(Undoing, Remedy),
 }
 
@@ -99,20 +99,20 @@ pub const TALES: &[Tale] = &[
     Tale::AbortedTooLate,
     Tale::AbortedAndRefused,
     Tale::AbortedAndRefused,
-    Tale::NoSession(Fate::NotSent),
+    Tale::NoSession(RequestFate::NotSent),
     Tale::CancelSetAside(Undoing::CancelRefund, Remedy::Again),
-    Tale::NoSession(Fate::Refused),
-    Tale::NoSession(Fate::TokenNeeded),
-    Tale::NoSession(Fate::TokenExists),
-    Tale::NoSession(Fate::Garbage),
-    Tale::NoSession(Fate::Garbage),
+    Tale::NoSession(RequestFate::Refused),
+    Tale::NoSession(RequestFate::TokenNeeded),
+    Tale::NoSession(RequestFate::TokenExists),
+    Tale::NoSession(RequestFate::Garbage),
+    Tale::NoSession(RequestFate::Garbage),
     Tale::NoScene,
     Tale::NoScene,
-    Tale::PayFares(Fate::AnswerLost),
-    Tale::PayFares(Fate::RequestLost),
-    Tale::PayFares(Fate::Refused),
-    Tale::PayFares(Fate::TokenNeeded),
-    Tale::PayFares(Fate::PaidTwice),
+    Tale::PayFares(RequestFate::AnswerLost),
+    Tale::PayFares(RequestFate::RequestLost),
+    Tale::PayFares(RequestFate::Refused),
+    Tale::PayFares(RequestFate::TokenNeeded),
+    Tale::PayFares(RequestFate::PaidTwice),
     Tale::Released(PaymentStatus::Ok),
     Tale::Released(PaymentStatus::Decline),
     Tale::PaidLate(true),
@@ -128,41 +128,41 @@ pub const TALES: &[Tale] = &[
     Tale::Card,
     Tale::CardNobodyComes,
     Tale::CardAborted,
-    Tale::CardFails(Fate::NotSent),
-    Tale::CardFails(Fate::Refused),
-    Tale::CardFails(Fate::Refused),
-    Tale::CardFails(Fate::TokenNeeded),
-    Tale::CardFails(Fate::TokenExists),
-    Tale::CardFails(Fate::Garbage),
-    Tale::CardFails(Fate::Garbage),
+    Tale::CardFails(RequestFate::NotSent),
+    Tale::CardFails(RequestFate::Refused),
+    Tale::CardFails(RequestFate::Refused),
+    Tale::CardFails(RequestFate::TokenNeeded),
+    Tale::CardFails(RequestFate::TokenExists),
+    Tale::CardFails(RequestFate::Garbage),
+    Tale::CardFails(RequestFate::Garbage),
     Tale::CardNoScene,
     Tale::CardNoScene,
     Tale::Refunded,
     Tale::RefundedElsewhere,
     Tale::RefundAborted,
-    Tale::RefundFares(Fate::NotSent),
-    Tale::RefundFares(Fate::RequestLost),
-    Tale::RefundFares(Fate::Refused),
-    Tale::RefundFares(Fate::TokenNeeded),
-    Tale::RefundFares(Fate::TokenExists),
+    Tale::RefundFares(RequestFate::NotSent),
+    Tale::RefundFares(RequestFate::RequestLost),
+    Tale::RefundFares(RequestFate::Refused),
+    Tale::RefundFares(RequestFate::TokenNeeded),
+    Tale::RefundFares(RequestFate::TokenExists),
     Tale::RefundLate,
-    Tale::RefundSetAside(Fate::RequestLost, Remedy::Leave),
-    Tale::RefundSetAside(Fate::AnswerLost, Remedy::Leave),
-    Tale::RefundSetAside(Fate::AnswerLost, Remedy::Retry),
+    Tale::RefundSetAside(RequestFate::RequestLost, Remedy::Leave),
+    Tale::RefundSetAside(RequestFate::AnswerLost, Remedy::Leave),
+    Tale::RefundSetAside(RequestFate::AnswerLost, Remedy::Retry),
     Tale::Cancelled(Undoing::Annul),
     Tale::RefundedAnew,
     Tale::CancelAborted(Undoing::Cancel),
     Tale::CancelAborted(Undoing::Annul),
     Tale::CancelAborted(Undoing::CancelRefund),
-    Tale::CancelFares(Undoing::Cancel, Fate::TokenNeeded),
-    Tale::CancelFares(Undoing::Annul, Fate::TokenNeeded),
-    Tale::CancelFares(Undoing::CancelRefund, Fate::TokenNeeded),
-    Tale::CancelFares(Undoing::Cancel, Fate::TokenExists),
-    Tale::CancelFares(Undoing::Annul, Fate::TokenExists),
-    Tale::CancelFares(Undoing::CancelRefund, Fate::TokenExists),
-    Tale::CancelFares(Undoing::Cancel, Fate::AnswerLost),
-    Tale::CancelFares(Undoing::Annul, Fate::RequestLost),
-    Tale::CancelFares(Undoing::CancelRefund, Fate::AnswerLost),
+    Tale::CancelFares(Undoing::Cancel, RequestFate::TokenNeeded),
+    Tale::CancelFares(Undoing::Annul, RequestFate::TokenNeeded),
+    Tale::CancelFares(Undoing::CancelRefund, RequestFate::TokenNeeded),
+    Tale::CancelFares(Undoing::Cancel, RequestFate::TokenExists),
+    Tale::CancelFares(Undoing::Annul, RequestFate::TokenExists),
+    Tale::CancelFares(Undoing::CancelRefund, RequestFate::TokenExists),
+    Tale::CancelFares(Undoing::Cancel, RequestFate::AnswerLost),
+    Tale::CancelFares(Undoing::Annul, RequestFate::RequestLost),
+    Tale::CancelFares(Undoing::CancelRefund, RequestFate::AnswerLost),
     Tale::CancelSetAside(Undoing::Cancel, Remedy::Nothing),
     Tale::CancelSetAside(Undoing::Annul, Remedy::Retry),
     Tale::CancelSetAside(Undoing::CancelRefund, Remedy::Retry),
@@ -253,7 +253,7 @@ impl World<'_> {
                 self.cancel_ill(undoing, fate, 1, |world, id| world.await_end(&id))
             }
             Tale::CancelSetAside(undoing, remedy) => {
-                self.cancel_ill(undoing, Fate::Refused, 4, |world, id| {
+                self.cancel_ill(undoing, RequestFate::Refused, 4, |world, id| {
                     world.live_until(MINUTE, |world| world.is_set_aside(&id))?;
                     world.end_troubles();
                     world.remedy(&id, remedy)
@@ -288,9 +288,9 @@ impl World<'_> {
         let Some(id) = self.sale_until_payment()? else {
             return Ok(());
         };
-        self.trouble(Endpoint::Reverse, Fate::NotSent, MINUTE, 1);
+        self.trouble(Endpoint::Reverse, RequestFate::NotSent, MINUTE, 1);
         self.abort(&id)?;
-        self.live_on(Duration::ZERO)?;
+        self.advance(Duration::ZERO)?;
         self.buyer_decides(PaymentStatus::Ok)?;
         self.await_end(&id)
     }
@@ -299,13 +299,13 @@ impl World<'_> {
         let Some(id) = self.sale_until_payment()? else {
             return Ok(());
         };
-        self.trouble(Endpoint::Reverse, Fate::Refused, MINUTE, u64::MAX);
+        self.trouble(Endpoint::Reverse, RequestFate::Refused, MINUTE, u64::MAX);
         self.abort(&id)?;
         self.buyer_decides(PaymentStatus::Ok)?;
         self.await_end(&id)
     }
 
-    fn no_session(&mut self, kind: Kind, fate: Fate) -> Check {
+    fn no_session(&mut self, kind: Kind, fate: RequestFate) -> Check {
         self.trouble(Endpoint::Session, fate, MINUTE, u64::MAX);
         let id = self.begin(kind)?;
         self.invite(&id)?;
@@ -328,8 +328,8 @@ impl World<'_> {
 
     /// The sale that was told failed while its payment may be there.
     fn released(&mut self, status: PaymentStatus) -> Result<Option<String>, String> {
-        self.trouble(Endpoint::Pay, Fate::AnswerLost, MINUTE, 1);
-        self.trouble(Endpoint::Report, Fate::Error, MINUTE, u64::MAX);
+        self.trouble(Endpoint::Pay, RequestFate::AnswerLost, MINUTE, 1);
+        self.trouble(Endpoint::Report, RequestFate::Error, MINUTE, u64::MAX);
         let id = self.begin_sale()?;
         self.invite(&id)?;
         self.buyer_decides(status)?;
@@ -350,22 +350,27 @@ impl World<'_> {
         let settle = self.settings.settle.as_secs();
         let late = settle + 60 + self.random.below(60);
         let fate = if is_lost {
-            Fate::Late(late)
+            RequestFate::Late(late)
         } else {
-            Fate::LateCopy(late)
+            RequestFate::LateCopy(late)
         };
         self.trouble(Endpoint::Pay, fate, MINUTE, 1);
         let id = self.begin_sale()?;
         self.invite(&id)?;
-        self.live_on(Duration::from_secs(late + 1))?;
+        self.advance(Duration::from_secs(late + 1))?;
         self.buyer_decides(PaymentStatus::Ok)?;
-        self.live_on(Duration::from_secs(900))
+        self.advance(Duration::from_secs(900))
     }
 
     fn released_and_set_aside(&mut self, remedy: Remedy) -> Check {
-        self.trouble(Endpoint::Pay, Fate::AnswerLost, MINUTE, 1);
-        self.trouble(Endpoint::Report, Fate::Error, MINUTE / 2, u64::MAX);
-        self.trouble(Endpoint::Reverse, Fate::Refused, 10 * MINUTE, u64::MAX);
+        self.trouble(Endpoint::Pay, RequestFate::AnswerLost, MINUTE, 1);
+        self.trouble(Endpoint::Report, RequestFate::Error, MINUTE / 2, u64::MAX);
+        self.trouble(
+            Endpoint::Reverse,
+            RequestFate::Refused,
+            10 * MINUTE,
+            u64::MAX,
+        );
         let id = self.begin_sale()?;
         self.invite(&id)?;
         self.buyer_decides(PaymentStatus::Ok)?;
@@ -400,7 +405,7 @@ impl World<'_> {
         self.buyer_decides(PaymentStatus::TechnicalCancelling)?;
         self.await_end(&id)?;
         if self.is_final(&id) && self.change_of_mind() {
-            self.live_on(MINUTE)?;
+            self.advance(MINUTE)?;
             self.reconcile()?;
         }
         Ok(())
@@ -438,7 +443,7 @@ impl World<'_> {
 
     fn refund_of_undone(&mut self) -> Check {
         self.with_paid_sale(|world, sale| {
-            world.trouble(Endpoint::Reverse, Fate::LateCopy(30), MINUTE, 1);
+            world.trouble(Endpoint::Reverse, RequestFate::LateCopy(30), MINUTE, 1);
             let cancellation = world.cancel(&sale, false)?;
             world.live_until(MINUTE, |world| world.is_set_aside(&cancellation))?;
             world.end_troubles();
@@ -447,7 +452,7 @@ impl World<'_> {
                 // It is journalled, and leaves no more before the power fails. When it is back, it is time to ask
                 // for the refused reversal again.
                 world.crash(11 * 60)?;
-                world.live_on(10 * MINUTE)?;
+                world.advance(10 * MINUTE)?;
             }
             Ok(())
         })
@@ -456,22 +461,27 @@ impl World<'_> {
     fn refund_late(&mut self) -> Check {
         self.with_paid_sale(|world, sale| {
             let settle = world.settings.settle.as_secs();
-            let fate = Fate::Late(settle + 60 + world.random.below(60));
+            let fate = RequestFate::Late(settle + 60 + world.random.below(60));
             world.trouble(Endpoint::Reverse, fate, MINUTE, 1);
             let id = world.refund(&sale, PART)?;
             world.live_until(world.settings.settle + MINUTE, |world| world.is_final(&id))?;
-            world.live_on(Duration::from_secs(900))
+            world.advance(Duration::from_secs(900))
         })
     }
 
-    fn refund_set_aside(&mut self, fate: Fate, remedy: Remedy) -> Check {
+    fn refund_set_aside(&mut self, fate: RequestFate, remedy: Remedy) -> Check {
         self.with_paid_sale(|world, sale| {
             world.trouble(Endpoint::Reverse, fate, MINUTE, 1);
-            world.trouble(Endpoint::Report, Fate::Refused, 90 * MINUTE, u64::MAX);
+            world.trouble(
+                Endpoint::Report,
+                RequestFate::Refused,
+                90 * MINUTE,
+                u64::MAX,
+            );
             let id = world.refund(&sale, PART)?;
             // Mostly the till sleeps through the hour: it counts by the civil clock as well.
             if !world.random.one_in(4) {
-                world.live_on(MINUTE / 4)?;
+                world.advance(MINUTE / 4)?;
                 world.suspend(HOUR_S)?;
             }
             world.live_until(70 * MINUTE, |world| {

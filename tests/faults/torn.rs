@@ -11,8 +11,8 @@ use std::time::Instant;
 use oplati::journal::Journal;
 use rusqlite::Connection;
 
-use crate::plan::{Deed, Plan};
-use crate::random::Random;
+use crate::plan::{Action, Plan};
+use crate::prng::Random;
 use crate::store::Store;
 use crate::world::World;
 
@@ -78,8 +78,8 @@ fn damage(seed: u64, folder: &Path, store: &Store) -> Result<bool, String> {
         after.borrow_mut().push(content(&path).unwrap());
     }));
     // What the files lose here, they must not lose before.
-    let loses = |deed: &&Deed| matches!(deed, Deed::CrashForgetting(_));
-    let deeds: Vec<Deed> = plan
+    let loses = |deed: &&Action| matches!(deed, Action::CrashForgetting(_));
+    let deeds: Vec<Action> = plan
         .deeds
         .iter()
         .filter(|deed| !loses(deed))
@@ -111,7 +111,7 @@ fn damage(seed: u64, folder: &Path, store: &Store) -> Result<bool, String> {
     }
     // And the till goes on from there.
     let mut world = world.after_power_cut(&plan, &mut torn_journal, store)?;
-    world.find_peace()?;
+    world.quiesce()?;
     drop(world);
     drop(torn_journal);
     drop(journal);

@@ -22,7 +22,7 @@ const MAX_BLOCKING: Duration = Duration::from_secs(2 * 3600);
 
 impl World<'_> {
     /// The trouble that ends, ends; people do their part; the truth is looked at.
-    pub fn find_peace(&mut self) -> Check {
+    pub fn quiesce(&mut self) -> Check {
         self.store.disarm();
         self.hand.borrow_mut().next.clear();
         self.hand.borrow_mut().fuse_kills = true;
@@ -32,20 +32,20 @@ impl World<'_> {
         self.service.heal(self.real);
         self.answer_held()?;
         self.set_clock_right();
-        self.live_on(HOUR / 6)?;
+        self.advance(HOUR / 6)?;
         self.check_nothing_blocks()?;
         // What was called absent is asked for until an hour after it, and by each reconciliation.
-        self.live_on(2 * HOUR)?;
+        self.advance(2 * HOUR)?;
         self.reconcile()?;
-        self.live_on(HOUR)?;
+        self.advance(HOUR)?;
         self.retry_all()?;
         self.check_nothing_blocks()?;
         self.check_retried()?;
         self.reconcile()?;
-        self.live_on(2 * HOUR)?;
+        self.advance(2 * HOUR)?;
         self.check_listed()?;
         self.settle_all()?;
-        self.live_on(HOUR)?;
+        self.advance(HOUR)?;
         self.check_peace()?;
         self.check_rest_can_be_had()
     }
@@ -91,18 +91,18 @@ impl World<'_> {
             }
             ids = if busy.len() < tried { busy } else { Vec::new() };
         }
-        self.live_on(HOUR)
+        self.advance(HOUR)
     }
 
     fn retry_with_patience(&mut self, id: &str) -> Check {
         self.retry(id)?;
-        self.live_on(Duration::from_secs(60))?;
+        self.advance(Duration::from_secs(60))?;
         // The try may find what a forgotten one has come to, and a person then tries once more.
         let of = self.records.get(id).map(Record::operation);
         let of = of.and_then(|operation| operation.of.clone());
         if self.forgotten.contains(id) || of.is_some_and(|of| self.forgotten.contains(&of)) {
             self.retry(id)?;
-            self.live_on(Duration::from_secs(60))?;
+            self.advance(Duration::from_secs(60))?;
         }
         Ok(())
     }

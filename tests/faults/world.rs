@@ -19,8 +19,8 @@ use oplati::model::operation::{OperationRequest, Outcome};
 
 use crate::disk::{Disk, Hand};
 use crate::ends::Ends;
-use crate::plan::{Endpoint, Fate, Plan};
-use crate::random::Random;
+use crate::plan::{Endpoint, Plan, RequestFate};
+use crate::prng::Random;
 use crate::service::Service;
 use crate::store::Store;
 
@@ -61,16 +61,16 @@ impl Counts {
 pub struct Exact {
     /// Crash before the effect with this number, counted over the run, and what becomes of the
     /// requests that are under way then.
-    pub crash_before: BTreeMap<u64, Fate>,
+    pub crash_before: BTreeMap<u64, RequestFate>,
     /// What becomes of the request with this number.
-    pub fate: BTreeMap<u64, Fate>,
+    pub fate: BTreeMap<u64, RequestFate>,
 }
 
 /// A part of the service that answers otherwise than it should.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trouble {
     pub endpoint: Endpoint,
-    pub fate: Fate,
+    pub fate: RequestFate,
     /// On the steady clock.
     pub until: Duration,
     /// So many requests more.
@@ -121,9 +121,9 @@ pub struct World<'a> {
     /// What the buyer of the present sale was shown by this process.
     pub(crate) shown: Vec<String>,
     /// What becomes of them at the next crash; else chance decides.
-    pub(crate) at_crash: Option<Fate>,
+    pub(crate) at_crash: Option<RequestFate>,
     /// The part of the service that is ill for ever.
-    pub(crate) broken: Option<(Endpoint, Fate)>,
+    pub(crate) broken: Option<(Endpoint, RequestFate)>,
     /// Which parts of the service are ill.
     pub(crate) troubles: Vec<Trouble>,
     /// The payment of another till.

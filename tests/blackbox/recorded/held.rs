@@ -9,7 +9,7 @@ use super::ledger::{Connection, Pay, Payment};
 use super::rules::Call;
 use super::service::Service;
 use super::{begin, ends, restart, till, until, until_past, watch};
-use crate::bench::{Till, wait_for};
+use crate::harness::{Till, wait_for};
 
 /// `timeout` of the till, unless a test says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(2);

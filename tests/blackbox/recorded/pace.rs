@@ -11,7 +11,7 @@ use super::service::Service;
 use super::{begin, ends, restart, settings, started, till, until};
 
 /// A sale whose payment waits for the buyer.
-fn pending(service: &Service) -> crate::bench::Till {
+fn pending(service: &Service) -> crate::harness::Till {
     service.plan(|plan| plan.pay = [Pay::Pending].into());
     let till = till(service, 2, &[("timeout", "10")]);
     begin(&till, "s-1", 1999);

@@ -10,7 +10,7 @@ use super::ledger::{Pay, Reverse};
 use super::rules::Call;
 use super::service::Service;
 use super::{begin, ends, no_line_is_empty, till, until};
-use crate::bench::{Till, wait_for};
+use crate::harness::{Till, wait_for};
 
 /// What `devMessage` of the recorded refusal says.
 const SAID: &str = "Продавец не сформировал требование об оплате!";

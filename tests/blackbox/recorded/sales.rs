@@ -55,7 +55,7 @@ fn the_buyer_sees_the_qr_and_the_code_as_they_came() {
     service.join(&session.id);
     ends(&till, "s-1", "done");
 
-    let mut sale = crate::bench::sale("2", 700);
+    let mut sale = crate::harness::sale("2", 700);
     sale["mode"] = json!(1);
     assert_eq!(till.ask("PUT", "/v1/sales/s-2", sale).0, 201);
     let operation = until(&till, "s-2", "awaiting_buyer");

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::http::{self, Answer, Request};
 use super::ledger::{Connection, Ledger, Payment, Plan, Seen, Session, Trouble};
 use super::rules::{self, Call};
-use crate::bench::wait_for;
+use crate::harness::wait_for;
 
 /// A question may arrive so much earlier than its pause ends, because the one before was read late
 /// by a busy machine.

@@ -12,7 +12,7 @@ use super::{
     begin, ends, events_until, restart, scan, scene, steps, till, till_with_display, until,
     until_shown, watch,
 };
-use crate::bench::{Till, wait_for};
+use crate::harness::{Till, wait_for};
 use crate::sales::qr_on;
 
 /// Instead of the service's sixty seconds.

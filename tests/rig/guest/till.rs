@@ -21,7 +21,7 @@ const LOGS: &str = "/linuxcash/logs/current";
 const PROFILES: &str = "/etc/oplati/devices.d";
 const RUNTIME: &str = "/run/oplati";
 /// A keyboard may lose keys of a code so many times in a row.
-const MOST_REREADS: usize = 3;
+const MAX_REREADS: usize = 3;
 const SOCKET: &str = "/run/oplati/till.sock";
 
 /// The built-in profile with another silence: the scanner that types here shares one emulated processor
@@ -215,7 +215,7 @@ impl Till {
     /// daemon counts the code as spoilt then, and the cashier reads it again.
     pub fn read(&self, scanner: &mut dyn Scanner, code: &[u8]) -> (Event, Instant) {
         let until = Instant::now() + PATIENCE;
-        for _ in 0..=MOST_REREADS {
+        for _ in 0..=MAX_REREADS {
             let spoilt = self.counter("discarded");
             scanner.scan(code);
             let sent = Instant::now();
@@ -230,7 +230,7 @@ impl Till {
             assert!(scanner.kind().starts_with("keyboard"), "a code was lost");
             self.rereads.set(self.rereads.get() + 1);
         }
-        panic!("a code was lost {} times", MOST_REREADS + 1)
+        panic!("a code was lost {} times", MAX_REREADS + 1)
     }
 
     /// A whole sale that this scan pays.
