@@ -16,7 +16,7 @@ use crate::model::health::{Health, HealthStatus};
 use crate::model::operation::{Kind, State, word};
 
 /// Upper bounds of the buckets of times on the network and with people, microseconds.
-const LONG: &[u64] = &[
+const LONG_TIME_BUCKETS: &[u64] = &[
     10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000,
     30_000_000,
 ];
@@ -128,7 +128,7 @@ impl Default for Metrics {
             operations: BTreeMap::new(),
             requests: BTreeMap::new(),
             scan_to_request: Histogram::new(SHORT),
-            confirmation_to_done: Histogram::new(LONG),
+            confirmation_to_done: Histogram::new(LONG_TIME_BUCKETS),
             journal_write: Histogram::new(SHORT),
         }))
     }
@@ -151,7 +151,7 @@ impl Metrics {
         let requests = &mut figures.requests;
         let histogram = requests.entry((call, outcome));
         histogram
-            .or_insert_with(|| Histogram::new(LONG))
+            .or_insert_with(|| Histogram::new(LONG_TIME_BUCKETS))
             .observe(time);
     }
 

@@ -30,7 +30,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// missed ones.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A page that takes no event for so long is asleep; it is cut off and comes back.
-const TAKEN: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Events that may wait for a slow listener; beyond that it is cut off and comes back.
 const BACKLOG: usize = 1024;
 
@@ -207,7 +207,7 @@ pub(super) async fn get_display_events(
         loop {
             let number = *numbers.borrow_and_update();
             let event = Event::default().event("scene").data(number.to_string());
-            if sender.send_timeout(Ok(event), TAKEN).await.is_err() {
+            if sender.send_timeout(Ok(event), SEND_TIMEOUT).await.is_err() {
                 return;
             }
             tokio::select! {

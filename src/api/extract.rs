@@ -19,9 +19,9 @@ pub const MAX_BODY: usize = 256 * 1024;
 const MAX_DRAINED: usize = 8 * 1024 * 1024;
 
 /// A caller's body must be here in this time.
-const BODY: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest name of a device; longer ones are nobody's.
-const LONGEST_NAME: usize = 32;
+const MAX_NAME: usize = 32;
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -59,11 +59,11 @@ pub(super) async fn json<T: DeserializeOwned>(
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > MAX_BODY) {
-        drop(tokio::time::timeout(BODY, drain(body)).await);
+        drop(tokio::time::timeout(BODY_TIMEOUT, drain(body)).await);
         return Err(too_large());
     }
     is_json(headers)?;
-    let bytes = tokio::time::timeout(BODY, to_bytes(body, MAX_BODY))
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY))
         .await
         .map_err(|_| invalid("тело запроса не пришло вовремя"))?
         .map_err(|error| broken_body(&error))?;
@@ -164,7 +164,7 @@ pub(super) fn path_id(path: Result<Path<String>, PathRejection>) -> Result<Strin
 /// A device's name in a path.
 pub(super) fn device_name(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let name = path_text(path)?;
-    let is_name = name.len() <= LONGEST_NAME && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_name = name.len() <= MAX_NAME && name.bytes().all(|b| b.is_ascii_alphanumeric());
     if is_name {
         Ok(name)
     } else {

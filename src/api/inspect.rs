@@ -19,7 +19,7 @@ use crate::model::archive::OperationStep;
 use crate::model::problem::{Code, Problem};
 
 /// Most lines of the log at once.
-const MOST_LINES: usize = 500;
+const MAX_LINES: usize = 500;
 const USUAL_LINES: usize = 100;
 
 /// What happened to an operation.
@@ -64,9 +64,9 @@ pub(super) async fn get_log(
     wanted: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Json<LogTail>, Problem> {
     let lines = query(wanted)?.lines.unwrap_or(USUAL_LINES);
-    if !(1..=MOST_LINES).contains(&lines) {
+    if !(1..=MAX_LINES).contains(&lines) {
         return Err(invalid(&format!(
-            "lines = {lines}: нужно от 1 до {MOST_LINES}"
+            "lines = {lines}: нужно от 1 до {MAX_LINES}"
         )));
     }
     let path = Arc::clone(&api.till.log);

@@ -24,7 +24,7 @@ pub(crate) const NUMBER: HeaderName = HeaderName::from_static("oplati-picture");
 /// The header that says whether nothing but the idle scene stands there: 1, or 0.
 pub(crate) const IDLE: HeaderName = HeaderName::from_static("oplati-idle");
 /// A picture of a size of its own must be drawn in this time, waiting for others included.
-const DRAWN: Duration = Duration::from_secs(5);
+const RENDER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pictures of sizes of their own are drawn one after the other, so that pages, which need no token,
 /// take one processor at most.
@@ -155,7 +155,7 @@ async fn draw(api: &Api, size: PixelSize) -> Result<(u64, Arc<[u8]>), Problem> {
             "Закройте лишние окна и страницы",
         )
     };
-    let drawn = tokio::time::timeout(DRAWN, drawing).await;
+    let drawn = tokio::time::timeout(RENDER_TIMEOUT, drawing).await;
     let drawn = drawn.ok().flatten().ok_or_else(busy)?;
     drawn.map_err(|error| {
         tracing::error!(%error, "A picture is not drawn");

@@ -25,7 +25,7 @@ use crate::base::regular_file::{FILE_TIMEOUT, off_thread};
 use crate::base::secret::Secret;
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
 use crate::core::{validate, words};
-use crate::devices::device_test::{MOST_SCANS, USUAL_SCANS};
+use crate::devices::device_test::{MAX_SCANS, USUAL_SCANS};
 use crate::model::archive::{Archive, OperationsQuery};
 use crate::model::device::{Device, InteractiveTest};
 use crate::model::health::{Health, HealthStatus};
@@ -546,9 +546,9 @@ pub(super) async fn post_test(
         scans,
     } = json_or_nothing(&headers, body).await?;
     let scans = scans.unwrap_or(USUAL_SCANS);
-    if !(1..=MOST_SCANS).contains(&scans) {
+    if !(1..=MAX_SCANS).contains(&scans) {
         return Err(invalid(&format!(
-            "scans = {scans}: нужно от 1 до {MOST_SCANS}"
+            "scans = {scans}: нужно от 1 до {MAX_SCANS}"
         )));
     }
     let interactive = interactive.then_some(InteractiveTest { display, scans });

@@ -37,7 +37,7 @@ const MAX_WAITING_READS: usize = 2;
 /// So many calls look into files at a time: on a disk that does not answer each keeps a thread, and health needs one.
 pub(super) const MAX_DISK_READS: usize = 64;
 /// At the end calls get this time to finish.
-const FAREWELL: Duration = Duration::from_secs(3);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where callers come in.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Connections {
 
     async fn finish(mut self) {
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(FAREWELL, all).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, all).await.is_err() {
             tracing::debug!("Calls are cut off at the end");
         }
     }

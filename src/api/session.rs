@@ -41,7 +41,7 @@ const LINK: Duration = Duration::from_secs(60);
 /// Sessions, and codes, at the same time; one more ends the oldest.
 const MAX: usize = 16;
 /// What a wrong token costs; one is examined at a time.
-const WRONG: Duration = Duration::from_secs(1);
+const WRONG_TOKEN_DELAY: Duration = Duration::from_secs(1);
 /// Attempts that wait for that.
 const MAX_ATTEMPTS: usize = 4;
 
@@ -177,7 +177,7 @@ impl Sessions {
         if !right {
             let (what, remedy) = key.refusal();
             tracing::warn!("A way in to the technician's page was refused: wrong token or code");
-            tokio::time::sleep(WRONG).await;
+            tokio::time::sleep(WRONG_TOKEN_DELAY).await;
             return Err(Problem::new(Code::Unauthorized, what, remedy));
         }
         let session = lock(&self.sessions).add(now, SESSION);

@@ -17,7 +17,7 @@ pub(super) struct ConfigureArgs {
 }
 
 /// Most lines that are read: more settings there are not.
-const MOST_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 
 pub(super) fn run(context: &Context, args: &ConfigureArgs) -> Result<u8, CliError> {
     let mut changes: Vec<Change> = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &ConfigureArgs) -> Result<u8, CliErro
 fn input() -> Result<String, CliError> {
     use std::io::Read as _;
     let mut text = String::new();
-    let read = std::io::stdin().take(MOST_BYTES).read_to_string(&mut text);
+    let read = std::io::stdin().take(MAX_BYTES).read_to_string(&mut text);
     read.map_err(|source| CliError::File {
         path: "standard input".into(),
         source,

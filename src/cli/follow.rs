@@ -16,9 +16,9 @@ use crate::model::operation::{Kind, Operation, Shows, State, word};
 /// Seconds that one question waits for a change.
 const WAIT_S: u64 = 10;
 /// How long contact may be lost before the operation is left to the daemon.
-const LOST: Duration = Duration::from_secs(30);
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two tries to find the daemon again.
-const AGAIN: Duration = Duration::from_millis(500);
+const RECONNECT_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the clock beside the message moves.
 const CLOCK: Duration = Duration::from_secs(1);
 
@@ -95,11 +95,12 @@ async fn persist(
     let mut met_somebody = false;
     loop {
         match till.ask(method.clone(), path, body.cloned()).await {
-            Err(TillError::Lost(_)) if began.elapsed() < LOST => met_somebody = true,
-            Err(TillError::NotRunning { .. }) if met_somebody && began.elapsed() < LOST => {}
+            Err(TillError::Lost(_)) if began.elapsed() < RECONNECT_TIMEOUT => met_somebody = true,
+            Err(TillError::NotRunning { .. })
+                if met_somebody && began.elapsed() < RECONNECT_TIMEOUT => {}
             answer => return answer,
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RECONNECT_INTERVAL).await;
     }
 }
 
@@ -133,7 +134,7 @@ async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Oper
             }
             Err(error) if error.is_passing() => {
                 let since = *lost_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > LOST {
+                if since.elapsed() > RECONNECT_TIMEOUT {
                     let text = context.tongue.say(
                         "Связь со службой потеряна. Чем закончилась операция, покажет: oplati operations",
                         "Contact with the daemon was lost. How the operation ended: oplati operations",
@@ -141,7 +142,7 @@ async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Oper
                     context.output.note(text);
                     return Err(error.into());
                 }
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RECONNECT_INTERVAL).await;
             }
             Err(error) => return Err(error.into()),
         }

@@ -163,6 +163,13 @@ enum CliError {
     /// The thread that talks to the daemon.
     #[error("the window's line to the daemon has died")]
     FeedDied,
+    /// What the system did not give: a thread, random numbers.
+    #[error("the system gives no {what}")]
+    System {
+        what: &'static str,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("cannot write {path}")]
     File {
         path: PathBuf,
@@ -179,6 +186,7 @@ impl CliError {
             CliError::Edit(error) => configure::exit_code(error),
             CliError::NoDesktop(_) => exit_code::UNAVAILABLE,
             CliError::FeedDied => exit_code::SOFTWARE,
+            CliError::System { .. } => exit_code::TEMPFAIL,
             // The reader of a pipe has seen enough.
             CliError::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 exit_code::OK
@@ -209,6 +217,7 @@ impl CliError {
             | CliError::Data(_)
             | CliError::NoWindow(_)
             | CliError::FeedDied
+            | CliError::System { .. }
             | CliError::File { .. } => None,
         }
     }

@@ -21,7 +21,7 @@ use crate::selftest::{Environment, bundle};
 /// Below a check's title.
 const INDENT: &str = "           ";
 /// A narrower terminal breaks the lines by itself.
-const LEAST_ROOM: usize = 20;
+const MIN_ROOM: usize = 20;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -199,7 +199,7 @@ fn lines_of(tongue: UiLanguage, check: &Check, width: Option<usize>) -> Vec<Stri
         .chain(detail.map(str::to_owned))
         .chain(remedy);
     let room = width.map_or(usize::MAX, |columns| {
-        columns.saturating_sub(INDENT.len()).max(LEAST_ROOM)
+        columns.saturating_sub(INDENT.len()).max(MIN_ROOM)
     });
     let mut lines: Vec<String> = texts
         .flat_map(|text| wrapped(&printable(&text), room))

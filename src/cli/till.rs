@@ -15,7 +15,7 @@ use crate::config::Source;
 use crate::model::problem::Problem;
 
 /// The longest call: the reconciliation of a large shift.
-const LONG: std::time::Duration = std::time::Duration::from_secs(180);
+const LONG_CALL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(180);
 
 /// Why the daemon gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -201,7 +201,7 @@ impl Till {
         body: Option<serde_json::Value>,
     ) -> Result<T, TillError> {
         let patient = Till {
-            http: self.http.patient(LONG),
+            http: self.http.patient(LONG_CALL_TIMEOUT),
             socket: self.socket.clone(),
             guessed: self.guessed,
         };

@@ -22,7 +22,7 @@ const EVENTS: &str = "/v1/events";
 const EVERYTHING: &str = "/v1/events?also=request,scene";
 
 /// Between two tries to find the daemon again.
-const AGAIN: Duration = Duration::from_secs(1);
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Prints events until Ctrl-C, of one kind or of all; a restart of the daemon is waited for.
 pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, CliError> {
@@ -66,7 +66,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
         events = loop {
             tokio::select! {
                 _ = interrupt.recv() => return Ok(exit_code::OK),
-                () = tokio::time::sleep(AGAIN) => {}
+                () = tokio::time::sleep(RECONNECT_INTERVAL) => {}
             }
             if let Ok(again) = till.events(path, last.as_deref()).await {
                 break again;

@@ -31,7 +31,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries to get the lock.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 /// As many as the kernel follows.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// One setting and what it shall be.
 #[derive(Clone, PartialEq, Eq)]
@@ -320,7 +320,7 @@ fn place(lines: &[Cow<'_, str>], change: &Change) -> Option<usize> {
 /// Where the file is: an administrator may keep it elsewhere, by a link.
 fn follow(path: &Path) -> Result<PathBuf, EditError> {
     let mut real = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         let Ok(facts) = fs::symlink_metadata(&real) else {
             break;
         };

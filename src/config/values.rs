@@ -19,7 +19,7 @@ const USUAL_SIZE: PixelSize = PixelSize {
     height: 480,
 };
 /// Most devices of one kind.
-const MOST_DEVICES: usize = 8;
+const MAX_DEVICES: usize = 8;
 
 /// Longest name of the wallet, in characters: what a headline of the smallest picture can hold.
 const MAX_WALLET_NAME: usize = 32;
@@ -324,7 +324,7 @@ fn devices<T: PartialEq>(
     }
     let parts = split_devices(text);
     let several = parts.len() > 1 && parts.iter().any(|part| part == "auto");
-    if parts.len() > MOST_DEVICES || several {
+    if parts.len() > MAX_DEVICES || several {
         return Err(allowed());
     }
     let device = |part: &String| {
@@ -367,7 +367,7 @@ fn wrong_part(part: &str, count: usize, allowed: Allowed) -> Allowed {
 pub(super) fn scanners(text: &str, paths: &Paths) -> Result<Vec<ScannerDevice>, Allowed> {
     let allowed = || {
         format!(
-            "auto, none, or up to {MOST_DEVICES} of serial:PATH[@BAUD[,8N1]] hid:PATH keyboard:PATH, separated by commas; speeds {BAUDS:?}"
+            "auto, none, or up to {MAX_DEVICES} of serial:PATH[@BAUD[,8N1]] hid:PATH keyboard:PATH, separated by commas; speeds {BAUDS:?}"
         )
     };
     let path = |text: &str| paths.written(text);
@@ -385,7 +385,7 @@ pub(super) fn scanners(text: &str, paths: &Paths) -> Result<Vec<ScannerDevice>, 
 pub(super) fn displays(text: &str, paths: &Paths) -> Result<Vec<DisplayDevice>, Allowed> {
     let allowed = || {
         format!(
-            "auto, none, or up to {MOST_DEVICES} of drm[:CONNECTOR] fb:PATH window serial:PATH[@BAUD[,8N1]] png:PATH[@WxH] web, separated by commas; pictures from 320x240 to 3840x2160, either way round"
+            "auto, none, or up to {MAX_DEVICES} of drm[:CONNECTOR] fb:PATH window serial:PATH[@BAUD[,8N1]] png:PATH[@WxH] web, separated by commas; pictures from 320x240 to 3840x2160, either way round"
         )
     };
     devices(text, allowed, |kind, rest| match (kind, rest) {

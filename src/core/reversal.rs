@@ -55,15 +55,15 @@ use crate::model::operation::{Kind, OperationError, QueueItem, Slip, State, Undo
 use crate::model::problem::{Code, Problem, seed};
 
 /// Most pause between tries that met no connection.
-const MOST_BACKOFF: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// So long the oldest entry that meets silence tries the line alone.
 const MAX_SILENT_ALONE: Duration = Duration::from_secs(60);
 /// From a question for a watched number that met no answer to the next: nobody waits for it.
 const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(300);
 /// Most pause between looking up what was lost, while the service answers.
-const MOST_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
+const MAX_LOOK_UP_PAUSE: Duration = Duration::from_secs(5);
 /// Most pause while the service answers but the money has not moved yet.
-const MOST_PENDING_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PENDING_PAUSE: Duration = Duration::from_secs(10);
 /// So many failed tries are an alarm.
 const ALARM_TRIES: u32 = 6;
 

@@ -32,7 +32,6 @@ mod turns;
 mod watchdog;
 mod without_journal;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -147,7 +146,6 @@ impl DaemonError {
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
-    tcp: Option<SocketAddr>,
     socket: PathBuf,
     socket_identity: Option<listen::Identity>,
     token_file: PathBuf,
@@ -329,7 +327,6 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     )?;
     tracing::info!(socket = %config.till.socket.display(), tcp = ?tcp_address, version = env!("CARGO_PKG_VERSION"), "The daemon runs");
     Ok(Daemon {
-        tcp: tcp_address,
         socket_identity: left_socket.keep(),
         socket: config.till.socket.clone(),
         token_file: config.till.token_file.clone(),
@@ -381,12 +378,6 @@ fn open_journal(
 }
 
 impl Daemon {
-    /// Where the API listens over TCP, if it does.
-    #[must_use]
-    pub fn tcp_addr(&self) -> Option<SocketAddr> {
-        self.tcp
-    }
-
     /// The API's socket.
     #[must_use]
     pub fn socket(&self) -> &Path {

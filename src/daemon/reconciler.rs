@@ -146,7 +146,7 @@ impl Reconciler {
         let (journal, of, wanted) = (self.journal.clone(), shift.to_owned(), operation.to_owned());
         let found = off_thread(move || ShiftReader::open(&journal, &of)?.to_recheck(&wanted)).await;
         let found = found.unwrap_or_else(|error| {
-            drop(unreadable(&error));
+            log_unreadable(&error);
             Ok(None)
         });
         match found {
@@ -157,7 +157,7 @@ impl Reconciler {
                 }
             }
             Ok(None) => {}
-            Err(error) => drop(unreadable(&error)),
+            Err(error) => log_unreadable(&error),
         }
     }
 }
@@ -230,10 +230,10 @@ fn unreadable_report(broken: &Unreadable) -> (String, &'static str) {
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Problem {
+    log_unreadable(error);
+    Problem::journal_unreadable()
+}
+
+fn log_unreadable(error: &dyn std::error::Error) {
     tracing::error!(error = %with_causes(error), "The journal cannot be read");
-    Problem::new(
-        Code::Storage,
-        "Журнал операций не читается",
-        "Проверьте диск кассы",
-    )
 }

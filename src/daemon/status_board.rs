@@ -36,7 +36,7 @@ use crate::service::{Client, ServerDate};
 const CLOCK_BEHIND: &str = "Часы кассы отстают от последней записи журнала";
 
 /// Less than this between both clocks cannot be told.
-const LEAST_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
+const MIN_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
 
 /// How often a token.conf that is not right is read again.
 const TOKEN_FILE_INTERVAL: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ const TOKEN_FILE_INTERVAL: Duration = Duration::from_secs(10);
 const CORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the end looks whether calls are under way.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What the parts tell.
 #[derive(Debug)]
@@ -251,7 +251,7 @@ impl StatusBoard {
     /// A sale was paid at this moment of the service's clock, and the till could be told now.
     pub(super) fn note_done(&self, paid_at: Timestamp, now: Timestamp) {
         // `Date` has whole seconds: what is less is no difference.
-        let skew = self.skew().filter(|skew| skew.abs() >= LEAST_CLOCK_SKEW);
+        let skew = self.skew().filter(|skew| skew.abs() >= MIN_CLOCK_SKEW);
         let took = now.duration_since(paid_at) + skew.unwrap_or_default();
         let took = Duration::try_from(took).unwrap_or_default();
         self.metrics.confirmation_became_done(took);
@@ -567,7 +567,7 @@ impl Calls {
     /// Waits until none is left.
     pub(super) async fn quiet(&self) {
         while self.0.load(Ordering::Relaxed) > 0 {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::journal::{Journal, JournalError};
 use crate::model::problem::{Code, Problem};
 
 /// How often the journal is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
+const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How the reason begins while a damaged journal lies aside.
 const ASIDE: &str = "Журнал операций повреждён и отложен в";
@@ -64,7 +64,7 @@ pub(super) async fn refuse(
     mut pass_on: ScanForwarder,
     watchdog: Watchdog,
 ) -> bool {
-    let mut again = tokio::time::interval(AGAIN);
+    let mut again = tokio::time::interval(REOPEN_INTERVAL);
     again.tick().await;
     loop {
         tokio::select! {

@@ -17,7 +17,7 @@ use crate::client::sse::Message;
 const QUEUE: usize = 256;
 
 /// Between two looks at the log's end and at the service's ledger.
-const LOOK_EVERY: Duration = Duration::from_millis(150);
+const LOOK_INTERVAL: Duration = Duration::from_millis(150);
 
 /// Before a broken stream of the daemon is opened again.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
@@ -106,7 +106,7 @@ async fn watch_service(parts: &Parts, page: &mpsc::Sender<Message>) {
                 }
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 
@@ -127,7 +127,7 @@ async fn follow_log(path: &Path, page: &mpsc::Sender<Message>) {
                 return;
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 

@@ -39,7 +39,7 @@ const MAX_PAGES: usize = 8;
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// Between two looks at whether the daemon still lives.
-const WATCH_EVERY: Duration = Duration::from_millis(500);
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the service's sessions live.
 const SESSION_LIFE: Duration = Duration::from_secs(60);
@@ -102,7 +102,7 @@ fn announce(address: SocketAddr) -> Result<(), DemoError> {
 
 async fn watch(world: &World) {
     while !world.failed() {
-        tokio::time::sleep(WATCH_EVERY).await;
+        tokio::time::sleep(WATCH_INTERVAL).await;
     }
 }
 

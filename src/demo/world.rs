@@ -23,7 +23,7 @@ use crate::sim::{Rules, Simulator};
 const REG_NUM: &str = "OPL000011111";
 
 /// How often the folder is looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The parts that the page and `--once` act through.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl World {
     /// Waits until that is so.
     pub async fn folder_removed(&self) -> DemoError {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(LOOK_INTERVAL).await;
             if let Some(removed) = self.removed() {
                 return removed;
             }

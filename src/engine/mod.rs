@@ -39,7 +39,7 @@ use crate::model::operation::OperationRequest;
 
 use condition::Condition;
 pub use problems::reason;
-use problems::{refusal, unreadable};
+use problems::{log_unreadable, refusal, unreadable};
 use retention::Retention;
 pub use storage::Storage;
 
@@ -416,7 +416,7 @@ impl<S: Storage> Engine<S> {
             Ok((None, _)) => Err(Box::new(Outcome::nothing(now))),
             Err(error) => {
                 // Nobody waits for an answer: the next reconciliation asks again.
-                drop(unreadable(&self.unread(error)));
+                log_unreadable(&self.unread(error));
                 Err(Box::new(Outcome::nothing(now)))
             }
         }

@@ -58,9 +58,14 @@ const DAMAGED: &str = "Журнал операций повреждён, нов�
 
 /// A reading that failed.
 pub(super) fn unreadable(error: &JournalError) -> Problem {
-    tracing::error!(error = %with_causes(error), "The journal cannot be read");
+    log_unreadable(error);
     if error.trouble() == Trouble::Damaged {
         return refusal(Trouble::Damaged);
     }
     Problem::journal_unreadable()
+}
+
+/// A reading that nobody waits for.
+pub(super) fn log_unreadable(error: &JournalError) {
+    tracing::error!(error = %with_causes(error), "The journal cannot be read");
 }

@@ -10,7 +10,7 @@ use super::error::reading;
 use super::{JournalError, aside, check, damaged_or};
 
 /// Larger ones take too long to be looked at while somebody waits.
-const MOST_BYTES: u64 = 256 * 1024 * 1024;
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ fn look(path: &Path) -> Result<Inspected, JournalError> {
     };
     let log = log_of(path);
     let log_length = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-    if length.saturating_add(log_length) > MOST_BYTES {
+    if length.saturating_add(log_length) > MAX_BYTES {
         return Ok(Inspected::TooLarge(length));
     }
     if log_length == 0 {
@@ -91,7 +91,7 @@ fn mark(connection: &Connection) -> rusqlite::Result<Mark> {
 /// large to be looked at now is taken for another.
 pub(super) fn holds_the_same(path: &Path, connection: &Connection) -> bool {
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
-    let is_small = length(path).saturating_add(length(&log_of(path))) <= MOST_BYTES;
+    let is_small = length(path).saturating_add(length(&log_of(path))) <= MAX_BYTES;
     let is_file = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
     if !is_small || !is_file {
         return false;

@@ -16,7 +16,7 @@ use crate::model::operation::{Kind, Operation, QueueItem, State, word};
 use crate::model::problem::{Code, Problem};
 
 /// Steps of one operation that are told: one that waits in the queue for days has many.
-const MOST_STEPS: u32 = 1000;
+const MAX_STEPS: u32 = 1000;
 
 /// A connection that compares a shift with the service's report.
 #[derive(Debug)]
@@ -254,11 +254,11 @@ fn operation_of(id: &str, text: &str) -> Result<Operation, JournalError> {
     })
 }
 
-/// The newest [`MOST_STEPS`], oldest first.
+/// The newest [`MAX_STEPS`], oldest first.
 fn steps(connection: &Connection, id: &str) -> Result<Vec<OperationStep>, JournalError> {
     let sql = "SELECT at, state, what FROM steps WHERE operation = ?1 ORDER BY seq DESC LIMIT ?2";
     let mut query = connection.prepare_cached(sql).map_err(reading)?;
-    let rows = query.query_map(params![id, MOST_STEPS], |row| {
+    let rows = query.query_map(params![id, MAX_STEPS], |row| {
         Ok(OperationStep {
             at: row.get(0)?,
             state: row.get(1)?,

@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// What a writable pipe takes without blocking.
 const PIECE: usize = 4096;
 /// How long a slow reader is waited for; one that did not read then is not waited for again.
-const PATIENCE: Timespec = Timespec {
+const WRITE_TIMEOUT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
@@ -65,7 +65,7 @@ impl<F: AsFd> Screen<F> {
             .dropped
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let patience = if *dropped == 0 { PATIENCE } else { NONE };
+        let patience = if *dropped == 0 { WRITE_TIMEOUT } else { NONE };
         if *dropped > 0 {
             let said = format!("({} lines were dropped: nobody read them)\n", *dropped);
             if !self.put(said.as_bytes(), &NONE) {

@@ -8,9 +8,9 @@ use std::path::Path;
 use crate::base::text::is_unsafe;
 
 /// So much of the file is read at most.
-const MOST_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 256 * 1024;
 /// A longer line is cut, characters.
-const LONGEST_LINE: usize = 2000;
+const MAX_LINE: usize = 2000;
 
 /// The last lines, oldest first, without control characters. The till program writes there too: what
 /// is no UTF-8 is shown as replacement characters.
@@ -18,7 +18,7 @@ const LONGEST_LINE: usize = 2000;
 /// # Errors
 /// When the file cannot be read.
 pub fn tail(path: &Path, lines: usize) -> io::Result<Vec<String>> {
-    let text = end(path, MOST_BYTES)?;
+    let text = end(path, MAX_BYTES)?;
     let mut newest: Vec<String> = text.lines().rev().take(lines).map(plain).collect();
     newest.reverse();
     Ok(newest)
@@ -49,7 +49,7 @@ pub fn end(path: &Path, most: u64) -> io::Result<String> {
 fn plain(line: &str) -> String {
     line.chars()
         .filter(|character| !is_unsafe(*character))
-        .take(LONGEST_LINE)
+        .take(MAX_LINE)
         .collect()
 }
 

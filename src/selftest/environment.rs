@@ -12,7 +12,7 @@ use crate::client::http::Loopback;
 use crate::config::{self, ConfigError, Loaded, Paths};
 
 /// How long the daemon may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The daemon, as it was met.
 #[derive(Clone, Debug)]
@@ -115,16 +115,16 @@ fn ask(socket: &Path) -> Daemon {
     // One limit for all three: the checks that follow have the rest of the ten seconds.
     let asked = runtime.block_on(async {
         let asked = async {
-            let http = Loopback::over_socket(socket)?.patient(PATIENCE);
+            let http = Loopback::over_socket(socket)?.patient(ANSWER_TIMEOUT);
             let health: Value = http.ask(Method::GET, "/v1/health", None).await?;
             let devices: Value = http.ask(Method::GET, "/v1/devices", None).await?;
             let frame = http.call(Method::GET, "/v1/display.png", None).await?;
             Ok::<_, crate::client::http::CallError>((health, devices, frame.body))
         };
-        tokio::time::timeout(PATIENCE, asked).await
+        tokio::time::timeout(ANSWER_TIMEOUT, asked).await
     });
     let Ok(asked) = asked else {
-        let limit = PATIENCE.as_millis();
+        let limit = ANSWER_TIMEOUT.as_millis();
         return Daemon::Silent(format!("no whole answer within {limit} ms"));
     };
     match asked {

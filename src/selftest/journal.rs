@@ -7,7 +7,7 @@ use crate::journal::{Inspected, JournalError, Trouble, inspect};
 use crate::model::check::{Check, Group, Text, Verdict};
 
 /// Less than this ends sales soon: the journal sets aside room for an operation's end, and logs grow.
-const LEAST_ROOM: u64 = 16 * 1024 * 1024;
+const MIN_ROOM: u64 = 16 * 1024 * 1024;
 /// Less than this wants a person.
 const LITTLE_ROOM: u64 = 200 * 1024 * 1024;
 
@@ -203,7 +203,7 @@ fn room(ground: &Environment, disk_fails: bool) -> Check {
         ))
     };
     // No inodes left is full, too; some file systems count none.
-    if free < LEAST_ROOM || (facts.f_files > 0 && facts.f_favail == 0) {
+    if free < MIN_ROOM || (facts.f_files > 0 && facts.f_favail == 0) {
         check(detail).ended(Verdict::Fail, remedy())
     } else if free < LITTLE_ROOM {
         check(detail).ended(Verdict::Warn, remedy())

@@ -13,14 +13,14 @@ use crate::service::diagnose::{Answered, ServiceDiagnosis, TokenFile, Unreachabl
 use crate::service::{self};
 
 /// The whole look.
-const PATIENCE: Duration = Duration::from_secs(6);
+const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(6);
 /// A certificate's end is told this early.
-const SOON: SignedDuration = SignedDuration::from_hours(21 * 24);
+const CERTIFICATE_WARNING_PERIOD: SignedDuration = SignedDuration::from_hours(21 * 24);
 /// Slower answers make a queue at the till.
 const SLOW: Duration = Duration::from_millis(1500);
 /// Clocks that are so far apart want a look; more than a day stops sales from being found again.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
-const MOST_SKEW: SignedDuration = SignedDuration::from_hours(24);
+const MAX_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) fn service(ground: &Environment) -> Vec<Check> {
     let skipped = |ru: &str, en: &str| {
@@ -56,7 +56,7 @@ pub(super) fn service(ground: &Environment) -> Vec<Check> {
     };
     let shift = shift::of_day(ground.now.wall);
     let began = crate::base::clock::wall();
-    let seen = runtime.block_on(look(&settings, &shift, PATIENCE));
+    let seen = runtime.block_on(look(&settings, &shift, DIAGNOSIS_TIMEOUT));
     // A name server that does not answer holds a thread of the runtime.
     runtime.shutdown_background();
     let mut checks = told(&seen, &settings.url, began);
@@ -222,7 +222,7 @@ fn certificate(answered: &Answered, now: Timestamp) -> Check {
     };
     let day = until.strftime("%d.%m.%Y");
     let detail = Text::new(format!("действует до {day}"), format!("valid until {day}"));
-    if until.duration_since(now) < SOON {
+    if until.duration_since(now) < CERTIFICATE_WARNING_PERIOD {
         check(detail).ended(
             Verdict::Warn,
             Some(Text::new(
@@ -249,7 +249,7 @@ fn clock(answered: &Answered, now: Timestamp) -> Check {
         format!("{seconds} s off the service"),
     );
     let verdict = match skew.abs() {
-        skew if skew > MOST_SKEW => Verdict::Fail,
+        skew if skew > MAX_SKEW => Verdict::Fail,
         skew if skew > SKEW => Verdict::Warn,
         _ => return check(detail),
     };

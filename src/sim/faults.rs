@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Longest plan.
-const MOST_FAULTS: usize = 1000;
+const MAX_FAULTS: usize = 1000;
 
 /// Which call is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,8 +129,8 @@ impl Plan {
                 return Err("ms is at most 600000, status 400 to 599".to_owned());
             }
         }
-        if self.commands.len() + faults.len() > MOST_FAULTS {
-            return Err(format!("at most {MOST_FAULTS} commands"));
+        if self.commands.len() + faults.len() > MAX_FAULTS {
+            return Err(format!("at most {MAX_FAULTS} commands"));
         }
         self.commands.extend(faults);
         Ok(())

@@ -29,7 +29,7 @@ const MAX_CONNECTIONS: usize = 256;
 const MAX_HOLD: Duration = Duration::from_secs(3600);
 const HEADERS: Duration = Duration::from_secs(30);
 /// At the end connections get this time.
-const FAREWELL: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The connection closes.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ pub async fn serve(
         });
     }
     let all = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(FAREWELL, all).await.is_err() {
+    if tokio::time::timeout(CLOSE_TIMEOUT, all).await.is_err() {
         tracing::debug!("Connections of the simulator are cut off");
     }
     Ok(())

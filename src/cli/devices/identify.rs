@@ -32,7 +32,7 @@ const SPEEDS: [u32; 5] = [9600, 115_200, 19_200, 38_400, 57_600];
 /// How long a device may take from the plug to its last node.
 const PLUG_SETTLES: Duration = Duration::from_millis(1500);
 /// Between two looks at what is plugged in.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 pub(crate) struct IdentifyArgs {
@@ -194,7 +194,7 @@ fn plugged(context: &Context, patience: Duration) -> Result<Vec<Candidate>, CliE
         } else if since.elapsed() >= PLUG_SETTLES {
             return Ok(new.into_values().collect());
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(LOOK_INTERVAL);
     }
     Ok(Vec::new())
 }
@@ -226,7 +226,10 @@ fn describe(context: &Context, registry: &Registry, candidate: &Candidate) -> St
 /// between layouts.
 fn test_code() -> Result<String, CliError> {
     let mut bytes = [0_u8; 4];
-    getrandom::fill(&mut bytes).map_err(|error| CliError::Data(error.to_string()))?;
+    getrandom::fill(&mut bytes).map_err(|error| CliError::System {
+        what: "random numbers",
+        source: error.into(),
+    })?;
     let number = u32::from_le_bytes(bytes);
     Ok(format!("OPLATI-Test/{number:08x}?a=1&b=2#Z"))
 }
@@ -266,7 +269,11 @@ fn read_test_code(
                 share: None,
                 events: events.clone(),
             };
-            listening.push(start(settings).map_err(CliError::Write)?);
+            let begun = start(settings).map_err(|source| CliError::System {
+                what: "thread",
+                source,
+            });
+            listening.push(begun?);
         }
         // Only serial ports are worth another try.
         let now = Instant::now();

@@ -28,9 +28,9 @@ const STALE: Duration = Duration::from_secs(1);
 const PICTURE: Duration = Duration::from_secs(6);
 /// The event that tells the window's number.
 const WINDOW: &str = "window";
-/// Before another try; doubles up to [`MOST_PAUSE`].
+/// Before another try; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const MOST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a window is told.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ pub(super) async fn follow(http: &Loopback, told: Told, tell: impl Fn(News)) {
         };
         tell(News::Lost(ended.to_string()));
         let waited = tokio::time::timeout(pause, sizes.changed()).await;
-        pause = (pause * 2).min(MOST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
         if waited.is_ok_and(|changed| changed.is_err()) {
             return;
         }

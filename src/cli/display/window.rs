@@ -43,7 +43,7 @@ use crate::core::scene::Scene;
 use crate::devices::display::{Hidden, Theme, render};
 
 /// How often monitors are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+const MONITORS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What wakes the main thread.
 #[derive(Debug)]
@@ -271,7 +271,7 @@ impl ApplicationHandler<Wake> for App<'_> {
             self.look_at_monitors(event_loop);
             self.look_at_sight();
             self.stay_visible();
-            event_loop.set_control_flow(ControlFlow::WaitUntil(Instant::now() + LOOK));
+            event_loop.set_control_flow(ControlFlow::WaitUntil(Instant::now() + MONITORS_INTERVAL));
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::model::check::{Check, Group, Text, Verdict};
 use crate::selftest::{Daemon, Environment};
 
 /// Between two looks at a test that goes on.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// The daemon may take so long to end a test.
-const SOON: Duration = Duration::from_secs(3);
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What was found, and whether the person has stopped it.
 pub(super) fn run(
@@ -212,7 +212,7 @@ async fn follow(
         Ok(Some(told)) => return Ok(checks_of(device, &told)),
         Ok(None) | Err(_) => {
             let end = till.ask::<Value>(Method::DELETE, &path, None);
-            tokio::time::timeout(SOON, end).await
+            tokio::time::timeout(STOP_TIMEOUT, end).await
         }
     };
     ended?;
@@ -271,7 +271,7 @@ async fn to_its_end(
                 Typed::Nobody => return Ok(None),
             }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         let all: Value = till.ask(Method::GET, "/v1/devices", None).await?;
         let found = all.get("devices").and_then(Value::as_array);
         let found = found.and_then(|all| all.iter().find(|one| text(one, "name") == asked.device));

@@ -21,8 +21,8 @@ use crate::model::check::{Check, Text};
 use crate::selftest::Environment;
 
 /// Devices open within this, or are not there.
-const OPENING: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(50);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const EVENTS: usize = 64;
 
 /// What is open.
@@ -50,7 +50,10 @@ pub(super) fn run(
     let config = &loaded.config;
     let (registry, _) = Registry::load(&ground.paths.profiles());
     let look = Theme::of(config, None);
-    let system = |error: std::io::Error| CliError::Data(error.to_string());
+    let system = |source| CliError::System {
+        what: "thread",
+        source,
+    };
     let displays =
         Displays::start_with(&config.display.devices, &look, &registry).map_err(system)?;
     let (sender, events) = sync_channel(EVENTS);
@@ -98,7 +101,7 @@ impl Bench {
     }
 
     fn wait_for_devices(&self, person: &Person) {
-        let until = Instant::now() + OPENING;
+        let until = Instant::now() + OPEN_TIMEOUT;
         let is_open = || {
             let displays = self.displays.state();
             let scanners = self.scanners.snapshots();
@@ -108,7 +111,7 @@ impl Bench {
                     .all(|one| one.state == DeviceState::Connected)
         };
         while Instant::now() < until && !is_open() && !person.has_stopped() {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -179,7 +182,7 @@ impl Bench {
         if test.pair().scanner.is_none() {
             match person.typed() {
                 Typed::NotYet => {
-                    std::thread::sleep(LOOK);
+                    std::thread::sleep(POLL_INTERVAL);
                     return test.tick(now);
                 }
                 Typed::Line(line) => {
@@ -193,9 +196,9 @@ impl Bench {
             }
         }
         // Ctrl-C is looked for meanwhile.
-        let wait = test
-            .wakeup()
-            .map_or(LOOK, |at| at.saturating_sub(now).min(LOOK));
+        let wait = test.wakeup().map_or(POLL_INTERVAL, |at| {
+            at.saturating_sub(now).min(POLL_INTERVAL)
+        });
         match self.events.recv_timeout(wait) {
             Ok(ScannerEvent::Scan { device, code, .. }) if test.wants(&device) => {
                 test.read(code.expose(), self.clock.now().mono)

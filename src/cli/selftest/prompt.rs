@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::super::follow::Stop;
 
 /// Longest line; what is longer is several.
-const MOST_LINE_BYTES: u64 = 1024;
+const MAX_LINE_BYTES: u64 = 1024;
 
 /// Who is asked.
 pub(super) struct Person {
@@ -99,7 +99,7 @@ fn hand_on(mut input: impl std::io::BufRead, tell: &SyncSender<String>) {
     loop {
         let mut bytes = Vec::new();
         match (&mut input)
-            .take(MOST_LINE_BYTES)
+            .take(MAX_LINE_BYTES)
             .read_until(b'\n', &mut bytes)
         {
             // A terminal that fails says nothing more.

@@ -131,7 +131,7 @@ impl Core {
         }
         let conclusive_from = entry.lost_at + self.settings.settle;
         if asked_at < conclusive_from || self.is_payment_under_way(entry) {
-            entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
+            entry.later(MAX_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
             let what = "not found yet, which proves nothing before the settling time";
             return turn.write_entry(&mut entry.record, what);
         }
@@ -164,7 +164,7 @@ impl Core {
                     return self.set_aside(entry, "the payment stays pending", turn);
                 }
                 self.put_off(entry, turn.now);
-                entry.later(MOST_PENDING_PAUSE, None, turn.now);
+                entry.later(MAX_PENDING_PAUSE, None, turn.now);
                 turn.write_entry(&mut entry.record, "the payment is still pending");
             }
             ReversalProgress::NotSent if paid && self.is_waited_for_unsent(entry) => {
@@ -223,7 +223,7 @@ impl Core {
         match (entry.record.reversal, entry.record.target.payment_id) {
             (ReversalProgress::Known(reversal), _) => self.look_at_reversal(entry, reversal, turn),
             (_, Some(payment_id)) => self.look(entry, payment_id, turn),
-            (_, None) => entry.later(MOST_BACKOFF, None, turn.now),
+            (_, None) => entry.later(MAX_BACKOFF, None, turn.now),
         }
     }
 
@@ -242,7 +242,7 @@ impl Core {
         turn.write_entry(&mut entry.record, what);
         match entry.record.target.payment_id {
             Some(payment_id) => self.look(entry, payment_id, turn),
-            None => entry.later(MOST_BACKOFF, None, turn.now),
+            None => entry.later(MAX_BACKOFF, None, turn.now),
         }
     }
 
@@ -380,7 +380,7 @@ impl Core {
         }
         if asked_at < conclusive_from {
             self.put_off(entry, turn.now);
-            entry.later(MOST_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
+            entry.later(MAX_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
             return turn.write_entry(&mut entry.record, "the reversal was not found yet");
         }
         if entry.record.reversal == ReversalProgress::NotSent {
@@ -499,7 +499,7 @@ impl Core {
         if turn.now.mono.saturating_sub(since) >= self.settings.timeout {
             self.put_off(entry, turn.now);
         }
-        entry.later(MOST_PENDING_PAUSE, None, turn.now);
+        entry.later(MAX_PENDING_PAUSE, None, turn.now);
         turn.write_entry(&mut entry.record, "the reversal is pending");
     }
 
@@ -512,7 +512,7 @@ impl Core {
         record.operation.payment_id = None;
         let old = std::mem::take(&mut record.operation.order_number);
         record.earlier.push(old);
-        if record.earlier.len() > MOST_EARLIER {
+        if record.earlier.len() > MAX_EARLIER {
             record.earlier.remove(0);
         }
         record.operation.order_number = self.order_number();
@@ -542,7 +542,7 @@ impl Core {
             turn.write_entry(&mut entry.record, "no answer for long; the line is probed");
             return self.probe_line(entry, turn);
         }
-        entry.later(MOST_BACKOFF, None, turn.now);
+        entry.later(MAX_BACKOFF, None, turn.now);
         turn.write_entry(&mut entry.record, "the try failed");
     }
 
@@ -552,7 +552,7 @@ impl Core {
         let is_well = answer.as_ref().err().is_none_or(Failure::was_answered);
         entry.line_is_well = is_well;
         entry.wants_connection = !is_well;
-        entry.later(MOST_BACKOFF, None, turn.now);
+        entry.later(MAX_BACKOFF, None, turn.now);
         if is_well {
             entry.next_at = turn.now.mono;
         }
@@ -566,7 +566,7 @@ impl Core {
             return self.set_aside(entry, "too many answered errors", turn);
         }
         self.put_off(entry, turn.now);
-        entry.later(MOST_BACKOFF, None, turn.now);
+        entry.later(MAX_BACKOFF, None, turn.now);
         turn.write_entry(&mut entry.record, "the service answered with an error");
     }
 
@@ -623,7 +623,7 @@ fn cannot_be_asked_for(failure: &Failure) -> bool {
 }
 
 /// So many denied numbers of one entry are looked up again.
-const MOST_EARLIER: usize = 16;
+const MAX_EARLIER: usize = 16;
 
 fn know_reversal(entry: &mut ActiveReversal, info: &PaymentInfo) {
     entry.is_last_try &= !entry.has_sent_anew;

@@ -321,7 +321,7 @@ impl Core {
                     && !info.status.took_nothing() =>
             {
                 // It has not reached the buyer, and still may.
-                entry.next_at = turn.now.mono + MOST_BACKOFF;
+                entry.next_at = turn.now.mono + MAX_BACKOFF;
                 return;
             }
             Some(info) if watches_reversal && info.status == PaymentStatus::Ok => {

@@ -59,20 +59,20 @@ fn a_payment_made_twice_that_only_the_undoing_finds_is_brought_back_twice() {
         let mut world = World::paying();
         if absent_first {
             world.answer(Fate::RequestLost);
-            world.live_on(2 * MINUTE);
+            world.advance(2 * MINUTE);
             assert_eq!(world.state("~1"), State::Done);
             world.pay_late("s");
         } else {
             world.service.fails = Some(fails_questions);
             world.answer(Fate::AnswerLost);
             world.buyer(PaymentStatus::Ok);
-            world.live_on(30 * SECOND);
+            world.advance(30 * SECOND);
             world.service.fails = None;
         }
         assert_eq!(world.state("s"), State::Failed);
         // Another copy of the request was carried out, too.
         world.pay_late("s");
-        world.live_on(25 * HOUR);
+        world.advance(25 * HOUR);
         assert_eq!(buyers_have_paid(&world), 0, "{absent_first}");
         assert_eq!(world.core.status(world.now).set_aside, 0);
     }
@@ -84,19 +84,19 @@ fn a_refund_that_was_found_late_is_not_given_again() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.state("r1"), State::Failed);
     world.refund("r2", "s", 500);
     assert_eq!(world.problem().code, Code::Busy, "repeat in an hour");
-    world.live_on(61 * MINUTE);
+    world.advance(61 * MINUTE);
     assert_eq!(world.operation("s").left.unwrap().0, 1499);
     world.refund("r2", "s", 500);
     assert_eq!(world.problem().code, Code::Conflict);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.service.reversed(1000), 500);
     // Another refund is none of the same.
     world.refund("r3", "s", 400);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.state("r3"), State::Done);
 }
 
@@ -115,14 +115,14 @@ fn a_refund_by_payment_number_that_was_found_late_counts() {
         world.answer(Fate::Answered);
     }
     world.answer(Fate::Late(300));
-    world.live_on(2 * HOUR);
+    world.advance(2 * HOUR);
     assert_eq!(world.state("r1"), State::Failed);
     assert_eq!(world.service.reversed(payment_id), 900);
     world.refund_payment("r2", payment_id, 1200);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.problem().code, Code::MoreThanLeft);
     world.refund_payment("r3", payment_id, 900);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.problem().code, Code::Conflict);
 }
 
@@ -146,7 +146,7 @@ fn one_lost_reversal_after_an_outage_leaves_no_work_for_a_person() {
         }
         world.answer(Fate::Answered);
     }
-    world.live_on(5 * MINUTE);
+    world.advance(5 * MINUTE);
     assert!(!world.entry("c1").set_aside);
     assert_eq!(
         (world.state("c1"), buyers_have_paid(&world)),
@@ -169,10 +169,10 @@ fn one_whose_questions_hang_keeps_no_other_from_being_tried() {
     }
     world.service.fails = Some(look_ups_hang);
     world.answer(Fate::RequestLost);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.state("~1"), State::Queued);
     world.cancel("c1", "s", false);
-    world.live_on(5 * MINUTE);
+    world.advance(5 * MINUTE);
     assert_eq!(world.state("~1"), State::Queued);
     assert_eq!(world.state("c1"), State::Done);
 }
@@ -182,14 +182,14 @@ fn what_got_on_has_an_hour_again() {
     let mut world = World::confirming();
     world.service.fails = Some(refuses_unpaid);
     world.abort("s");
-    world.live_on(58 * MINUTE);
+    world.advance(58 * MINUTE);
     assert!(!world.entry("~1").set_aside);
     world.service.fails = None;
     world.service.leaves_pending = true;
     world.buyer(PaymentStatus::Ok);
-    world.live_on(20 * SECOND);
+    world.advance(20 * SECOND);
     world.service.fails = Some(fails_questions);
-    world.live_on(10 * MINUTE);
+    world.advance(10 * MINUTE);
     assert!(
         !world.entry("~1").set_aside,
         "{:?}",
@@ -210,7 +210,7 @@ fn a_person_cannot_close_what_a_restored_sale_still_waits_for() {
         "проверено",
     ));
     let is_closed = matches!(world.replies.last(), Some(TillReply::Queue(Ok(_))));
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     let undo = world.operation("s").undo;
     if is_closed {
         assert_eq!(undo, Some(Undo::Done));
@@ -226,7 +226,7 @@ fn a_person_closes_a_refund_that_holds_its_sale_and_cannot_be_asked_for() {
         world.refund("r1", "s", 500);
         world.run_due();
         world.answer(Fate::RequestLost);
-        world.live_on(MINUTE);
+        world.advance(MINUTE);
         assert_eq!(world.state("r1"), State::Failed);
         world.event(closed_by_a_person(902, "r1", outcome, "проверено"));
         assert!(
@@ -234,14 +234,14 @@ fn a_person_closes_a_refund_that_holds_its_sale_and_cannot_be_asked_for() {
             "it is asked for yet"
         );
         world.service.fails = Some(fails_questions);
-        world.live_on(3 * HOUR);
+        world.advance(3 * HOUR);
         world.cancel("c1", "s", false);
         assert!(world.problem().remedy.contains("settle"));
         world.event(closed_by_a_person(903, "r1", outcome, "проверено"));
         assert_eq!(world.operation("s").left.unwrap().0, left);
         world.service.fails = None;
         world.cancel("c1", "s", false);
-        world.live_on(MINUTE);
+        world.advance(MINUTE);
         assert_eq!(world.state("c1"), State::Done);
         assert_eq!(world.operation("c1").amount.0, left);
     }
@@ -252,9 +252,9 @@ fn sell(world: &mut World, id: &str) {
     world.begin(id, 700);
     world.settle();
     world.join();
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state(id), State::Done);
 }
 
@@ -267,7 +267,7 @@ fn what_is_set_aside_wakes_nobody() {
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::RequestLost);
-    world.live_on(2 * HOUR);
+    world.advance(2 * HOUR);
     assert!(world.entry("c1").set_aside);
     world.service.fails = Some(|_, call| {
         matches!(call, Call::LookUp { .. } | Call::Reverse { .. }).then(|| Failure::Lost {
@@ -279,9 +279,9 @@ fn what_is_set_aside_wakes_nobody() {
         world.cancel(id, of, false);
         world.settle();
     }
-    world.live_on(2 * MINUTE);
+    world.advance(2 * MINUTE);
     let before = world.requests;
-    world.live_on(4 * MINUTE);
+    world.advance(4 * MINUTE);
     let asked = world.requests - before;
     assert_eq!(
         (world.state("c2"), world.state("c3")),
@@ -297,11 +297,11 @@ fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
     world.begin("s", 1999);
     world.settle();
     world.join();
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     world.buyer(PaymentStatus::Ok);
     world.pay_late("s");
     // The report shows both, and the sale stands on one of them.
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.state("s"), State::Done);
     assert_eq!(buyers_have_paid(&world), 1999);
     let stands_on = world.operation("s").payment_id.unwrap();
@@ -311,7 +311,7 @@ fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
     });
     let answer = Ok(Reply::Payment(other.unwrap().info.clone()));
     world.event(Event::Answered { request, answer });
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.core.status(world.now).set_aside, 0);
     assert_eq!((buyers_have_paid(&world), world.alarms.len()), (1999, 1));
 }
@@ -332,7 +332,7 @@ fn a_sale_is_not_done_where_its_reversal_may_have_left_before_a_restart() {
     );
     world.carry_out_reversal(1000, &order, Kopecks(1999), &shift);
     world.crash(SECOND);
-    world.live_on(2 * MINUTE);
+    world.advance(2 * MINUTE);
     assert_ne!(world.state("s"), State::Done);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     assert_eq!(buyers_have_paid(&world), 0);
@@ -349,11 +349,11 @@ fn payments_are_not_shown(_: &Service, call: &Call) -> Option<Failure> {
 fn a_payment_that_was_told_and_is_nowhere_is_for_a_person_after_an_hour() {
     let mut world = World::confirming();
     let hidden = std::mem::take(&mut world.service.ledger);
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     assert_eq!(world.state("s"), State::Failed);
     // A report that lacks what the service itself has told proves no absence.
     assert_eq!(world.operation("s").undo, Some(Undo::Pending));
-    world.live_on(HOUR);
+    world.advance(HOUR);
     assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
     assert_eq!(world.core.status(world.now).queue_depth, 0);
     // It is there after all, and paid.
@@ -361,7 +361,7 @@ fn a_payment_that_was_told_and_is_nowhere_is_for_a_person_after_an_hour() {
     world.buyer(PaymentStatus::Ok);
     let id = "~1".to_owned();
     world.event(Event::Retry { ticket: 900, id });
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     let paid = world.operation("s").payment_id.unwrap();
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     assert_eq!(world.service.reversed(paid), 1999);
@@ -372,7 +372,7 @@ fn a_payment_that_only_the_report_shows_is_undone() {
     let mut world = World::confirming();
     world.service.fails = Some(payments_are_not_shown);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     let paid = world.operation("s").payment_id.unwrap();
     assert_eq!(world.state("s"), State::Failed);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));

@@ -79,7 +79,7 @@ fn play(mode: Mode, deeds: Vec<Deed>) -> World {
 
 /// With the trouble over, the queue empties and every sale that is not done took no money.
 fn check_peace(world: &mut World) -> Result<(), TestCaseError> {
-    world.live_on(Duration::from_secs(600));
+    world.advance(Duration::from_secs(600));
     prop_assert_eq!(
         world.core.status(world.now).queue_depth,
         0,

@@ -17,7 +17,7 @@ fn held(mode: Mode) -> World {
     world.begin("s", 1999);
     world.settle();
     world.join();
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.held.len(), 1);
     world
 }
@@ -58,12 +58,12 @@ fn is_accounted_for(world: &World, sale: &str, payment_id: i64) -> bool {
 fn a_held_answer_that_tells_paid_after_the_report_told_declined_is_not_dropped() {
     let mut world = held(Mode::DynamicQr);
     world.buyer(PaymentStatus::Decline);
-    world.live_on(12 * SECOND);
+    world.advance(12 * SECOND);
     assert_eq!(world.state("s"), State::Declined);
     // The report was wrong, or spoke of another copy: the service's own answer says paid.
     world.service.ledger.get_mut(&1000).unwrap().info.status = PaymentStatus::Ok;
     world.let_go();
-    world.live_on(7200 * SECOND);
+    world.advance(7200 * SECOND);
     assert!(
         is_accounted_for(&world, "s", 1000),
         "{:?}, undo {:?}, and the buyer has paid",
@@ -75,7 +75,7 @@ fn a_held_answer_that_tells_paid_after_the_report_told_declined_is_not_dropped()
 #[test]
 fn a_held_answer_about_a_second_payment_does_not_end_the_watch_of_the_first() {
     let mut world = held(Mode::DynamicQr);
-    world.live_on(13 * SECOND);
+    world.advance(13 * SECOND);
     assert_eq!(world.operation("s").payment_id, Some(1000));
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     // Two copies made two payments; the held answer belongs to the one that took nothing.
@@ -85,7 +85,7 @@ fn a_held_answer_about_a_second_payment_does_not_end_the_watch_of_the_first() {
     let answer = Ok(Reply::Payment(other));
     world.event(Event::Answered { request, answer });
     world.buyer(PaymentStatus::Ok);
-    world.live_on(7200 * SECOND);
+    world.advance(7200 * SECOND);
     assert!(
         is_accounted_for(&world, "s", 1000),
         "{:?}, undo {:?}, and the buyer has paid",
@@ -101,10 +101,10 @@ fn a_second_paid_row_of_one_number_is_undone() {
     let mut second = world.service.ledger[&1000].clone();
     second.info.payment_id = 1001;
     world.service.ledger.insert(1001, second);
-    world.live_on(12 * SECOND);
+    world.advance(12 * SECOND);
     assert_eq!(world.state("s"), State::Done);
     world.let_go();
-    world.live_on(7200 * SECOND);
+    world.advance(7200 * SECOND);
     let kept: i64 = [1000, 1001]
         .iter()
         .map(|id| 1999 - world.service.reversed(*id))
@@ -157,7 +157,7 @@ fn a_second_abort_changes_nothing() {
         if aborts == 2 {
             world.abort("s");
         }
-        world.live_on(20 * SECOND);
+        world.advance(20 * SECOND);
         assert_eq!(
             (world.state("s"), world.operation("s").undo),
             (State::Cancelled, None),
@@ -177,9 +177,9 @@ fn a_report_that_hangs_does_not_stop_the_polls() {
     // The service answers 0 to the payment, and the buyer confirms a second later.
     world.let_go();
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
-    world.live_on(SECOND);
+    world.advance(SECOND);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(15 * SECOND);
+    world.advance(15 * SECOND);
     assert_eq!(
         world.state("s"),
         State::Done,
@@ -200,9 +200,9 @@ fn a_refused_number_is_asked_for_again_after_ten_minutes() {
     world.settle();
     assert_eq!(world.state("s"), State::Failed);
     // `settle` is over, nothing was there yet.
-    world.live_on(45 * SECOND);
+    world.advance(45 * SECOND);
     world.pay_late("s");
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     assert_eq!(
         world.operation("s").undo,
         Some(Undo::Done),
@@ -228,7 +228,7 @@ fn a_refund_that_is_refused_for_the_token_though_a_copy_was_carried_out_is_not_g
         panic!()
     };
     world.carry_out_reversal(1000, &order_number, sum, &shift);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.service.reversed(1000), 500);
     assert!(
         world.state("r1") != State::Failed
@@ -269,7 +269,7 @@ fn second_row_is_paid(world: &mut World) {
 fn an_undoing_reverses_the_paid_row_among_several() {
     let mut world = released();
     second_row_is_paid(&mut world);
-    world.live_on(7200 * SECOND);
+    world.advance(7200 * SECOND);
     assert_eq!(
         world.service.reversed(1001),
         1999,
@@ -289,7 +289,7 @@ fn a_watched_number_is_judged_by_its_paid_row() {
     world.settle();
     world.pay_late("s");
     second_row_is_paid(&mut world);
-    world.live_on(7200 * SECOND);
+    world.advance(7200 * SECOND);
     assert_eq!(world.service.reversed(1001), 1999);
 }
 
@@ -304,9 +304,9 @@ fn a_dead_row_does_not_end_the_watch_of_a_refused_number() {
     world.settle();
     world.pay_late("s");
     world.service.ledger.get_mut(&1000).unwrap().info.status = PaymentStatus::Decline;
-    world.live_on(45 * SECOND);
+    world.advance(45 * SECOND);
     second_row_is_paid(&mut world);
-    world.live_on(7200 * SECOND);
+    world.advance(7200 * SECOND);
     assert_eq!(world.service.reversed(1001), 1999);
 }
 
@@ -324,7 +324,7 @@ fn a_refund_is_judged_by_its_pending_row_and_not_by_the_dead_one_before() {
     world.settle();
     let told = world.state("r1");
     world.service.ledger.get_mut(&(id + 1)).unwrap().info.status = PaymentStatus::Ok;
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_ne!(told, State::Failed, "while a copy of it is pending");
     assert_eq!(world.state("r1"), State::Done);
 }
@@ -337,7 +337,7 @@ fn a_reversal_that_was_lost_and_then_refused_while_pending_is_made_when_it_is_pa
     world.begin("s", 1999);
     world.settle();
     world.join();
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     world.abort("s");
     world.run_due();
@@ -348,10 +348,10 @@ fn a_reversal_that_was_lost_and_then_refused_while_pending_is_made_when_it_is_pa
         .unwrap();
     world.pending.swap(0, position);
     world.answer(Fate::RequestLost);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert!(!world.entry("~1").set_aside, "the payment is only pending");
     world.buyer(PaymentStatus::Ok);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.service.reversed(1000), 1999);
 }
 
@@ -372,7 +372,7 @@ fn a_restored_sale_looks_its_number_up_before_it_pays() {
     if world.state("s") == State::AwaitingScan {
         world.scan(CODE);
     }
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     let number = world.service.ledger[&1000].info.order_number.clone();
     assert!(
         is_accounted_for(&world, "s", 1000) && world.service.pays[&number] == 1,
@@ -396,13 +396,13 @@ fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
     end(&mut world, Err(over));
     world.abort("t");
     world.settle();
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     world.begin("s", 1999);
     world.settle();
     let opened = world.now.mono;
     let mut hidden = 0;
     for _ in 0..100 {
-        world.live_on(SECOND / 10);
+        world.advance(SECOND / 10);
         hidden += u32::from(!shown(&world));
     }
     assert!(
@@ -424,16 +424,16 @@ fn a_living_session_is_asked_for_until_it_ends() {
     end(&mut world, Err(over));
     world.abort("t");
     world.settle();
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     let first = world.sessions();
     world.begin("s", 1999);
     world.settle();
     // He scans the first code, and reads the terms of use for a while.
-    world.live_on(20 * SECOND);
+    world.advance(20 * SECOND);
     assert!(world.age_of_session(first) < 60 * SECOND);
     let opened = world.sessions() - first;
     world.join_session(first);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(
         world.state("s"),
         State::AwaitingConfirmation,
@@ -447,15 +447,15 @@ fn patience_between_two_questions_is_no_short_life_of_a_session() {
     world.service.session_life = Some(60 * SECOND);
     world.begin("s", 1999);
     world.settle();
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     world.pass(SECOND);
     assert_eq!(world.pending[0].1.name(), "consumer_status");
     end(&mut world, Err(too_many(58)));
     // The first session ends after 60 s, as every one does, and is asked for after 62; the one
     // that was opened after 50 s lives on.
-    world.live_on(64 * SECOND);
+    world.advance(64 * SECOND);
     let before = world.sessions();
-    world.live_on(45 * SECOND);
+    world.advance(45 * SECOND);
     let opened = world.sessions() - before;
     assert!(
         opened <= 1,
@@ -565,12 +565,12 @@ fn an_abort_is_confirmed_where_payments_are_asked_for_less_often_than_timeout() 
     world.begin("s", 1999);
     world.settle();
     world.join();
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     // The first question leaves 4 s after the payment exists.
-    world.live_on(4 * SECOND);
+    world.advance(4 * SECOND);
     world.abort("s");
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Cancelled, Some(Undo::Done))
@@ -620,7 +620,7 @@ fn a_refund_whose_sending_the_disk_has_lost_is_looked_up_before_it_leaves_again(
         });
         world.journal.insert("r1".into(), unsent);
         world.crash(SECOND);
-        world.live_on(60 * SECOND);
+        world.advance(60 * SECOND);
         assert_eq!(world.state("r1"), State::Done);
         let paid = world.operation("s").payment_id.unwrap();
         assert_eq!(
@@ -644,12 +644,12 @@ fn a_cancellation_whose_second_try_the_disk_has_lost_is_repeated_under_its_numbe
     let before = world.journal.clone();
     let id = "c1".to_owned();
     world.event(Event::Retry { ticket: 900, id });
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
     world.journal = before;
     world.crash(SECOND);
     world.cancel("c2", "r1", false);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("c2"), State::Done);
     assert_eq!(world.operation("s").left.unwrap().0, 1999);
 }
@@ -669,7 +669,7 @@ fn a_refund_that_waited_is_not_sent_once_its_sale_turns_out_to_be_undone() {
     world.answer(Fate::RequestLost);
     world.journal.insert("r1".into(), unsent);
     world.crash(SECOND);
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     assert_eq!(world.state("r1"), State::Failed);
     let paid = world.operation("s").payment_id.unwrap();
@@ -686,9 +686,9 @@ fn a_sale_that_expired_meanwhile_may_have_been_paid_although_the_disk_knows_of_n
         world.settle();
         let unsent = world.journal["s"].clone();
         world.join();
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
         world.buyer(PaymentStatus::Ok);
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
         assert_eq!(world.state("s"), State::Done);
         world.journal.insert("s".into(), unsent);
         world.crash(if aborted { SECOND } else { 600 * SECOND });
@@ -701,7 +701,7 @@ fn a_sale_that_expired_meanwhile_may_have_been_paid_although_the_disk_knows_of_n
             State::Expired
         };
         assert_eq!(world.state("s"), ended);
-        world.live_on(900 * SECOND);
+        world.advance(900 * SECOND);
         let sale = world.operation("s");
         assert_eq!((sale.state, sale.undo), (ended, Some(Undo::Done)));
         let paid = sale.payment_id.unwrap();
@@ -713,9 +713,9 @@ fn a_sale_that_expired_meanwhile_may_have_been_paid_although_the_disk_knows_of_n
 fn a_held_answer_after_its_sale_was_undone_is_no_second_payment() {
     let mut world = held(Mode::DynamicQr);
     world.abort("s");
-    world.live_on(30 * SECOND);
+    world.advance(30 * SECOND);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     let entries = |world: &World| {
         world
@@ -728,7 +728,7 @@ fn a_held_answer_after_its_sale_was_undone_is_no_second_payment() {
     if !world.held.is_empty() {
         world.let_go();
     }
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!((entries(&world), world.alarms.len()), (before, alarms));
 }
 
@@ -737,7 +737,7 @@ fn a_cancellation_from_before_a_restart_is_not_aborted_as_unsent() {
     let mut world = World::sold();
     world.cancel("c1", "s", false);
     let unsent = world.first_record("c1");
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
     world.journal.insert("c1".into(), unsent);
     world.crash(SECOND);
@@ -745,7 +745,7 @@ fn a_cancellation_from_before_a_restart_is_not_aborted_as_unsent() {
     assert!(
         matches!(world.replies.last(), Some(TillReply::Aborted(Err(problem))) if problem.code == Code::Busy)
     );
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
 }
 
@@ -758,12 +758,12 @@ fn a_refund_that_was_refused_gives_nothing_back_to_a_sale_that_was_undone_meanwh
     world.answer(Fate::LateCopyRefused(25));
     world.settle();
     assert_eq!(world.operation("c1").undo, Some(Undo::SetAside));
-    world.live_on(20 * SECOND);
+    world.advance(20 * SECOND);
     world.refund("r1", "s", 500);
     world.run_due();
     // Its request hangs, and is refused after the cancellation was found to be carried out.
     let (request, _) = world.pending.remove(0);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     let sale = world.operation("s");
     assert_eq!(
         (sale.undo, sale.left.map(|left| left.0)),
@@ -774,7 +774,7 @@ fn a_refund_that_was_refused_gives_nothing_back_to_a_sale_that_was_undone_meanwh
         detail: "more than was paid".into(),
     });
     world.event(Event::Answered { request, answer });
-    world.live_on(2 * 3600 * SECOND);
+    world.advance(2 * 3600 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
     let sale = world.operation("s");
     assert_eq!(
@@ -798,16 +798,16 @@ fn a_sale_that_begins_anew_watches_the_number_from_before_the_restart() {
     world.answer(Fate::Late(20));
     world.journal.insert("s".into(), unsent);
     world.crash(SECOND);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     world.join();
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(world.state("s"), State::Done);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     // The late copy is paid as well.
     world.buyer(PaymentStatus::Ok);
-    world.live_on(900 * SECOND);
+    world.advance(900 * SECOND);
     let ledger = &world.service.ledger;
     let paid = ledger
         .values()
@@ -825,22 +825,22 @@ fn a_sale_that_another_account_has_expired_is_watched_when_its_own_is_back() {
     world.settle();
     let unsent = world.journal["s"].clone();
     world.join();
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     world.journal.insert("s".into(), unsent);
     let ours = world.settings.account.clone();
     world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
     world.crash(SECOND);
     let requests = world.requests;
-    world.live_on(900 * SECOND);
+    world.advance(900 * SECOND);
     assert_eq!(
         (world.state("s"), world.requests),
         (State::Expired, requests)
     );
     world.settings.account = ours;
     world.crash(SECOND);
-    world.live_on(900 * SECOND);
+    world.advance(900 * SECOND);
     let sale = world.operation("s");
     assert_eq!(sale.undo, Some(Undo::Done));
     assert_eq!(world.service.reversed(sale.payment_id.unwrap()), 1999);

@@ -23,7 +23,7 @@ fn a_poll_that_hangs_does_not_lengthen_the_patience_with_failed_ones() {
         world.settle();
         if joined {
             world.join();
-            world.live_on(2 * SECOND);
+            world.advance(2 * SECOND);
         }
         while world.pending.is_empty() {
             world.pass(SECOND / 10);
@@ -197,19 +197,19 @@ fn a_late_refund_counts_only_when_it_has_reached_the_buyer() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
-    world.live_on(400 * SECOND);
+    world.advance(400 * SECOND);
     let id = *world.service.ledger.keys().next_back().unwrap();
     let set = |world: &mut World, status| {
         world.service.ledger.get_mut(&id).unwrap().info.status = status;
     };
     set(&mut world, PaymentStatus::InProgress);
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     let left = |world: &World| world.operation("s").left.unwrap().0;
     assert_eq!((left(&world), world.alarms.len()), (1499, 0));
     set(&mut world, PaymentStatus::Ok);
-    world.live_on(70 * SECOND);
+    world.advance(70 * SECOND);
     assert_eq!((left(&world), world.alarms.len()), (1499, 1));
 }
 
@@ -219,12 +219,12 @@ fn a_clock_that_was_set_back_does_not_put_off_the_question_for_what_was_absent()
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
     let back = jiff::SignedDuration::from_hours(36);
     world.now.wall = world.now.wall.checked_sub(back).unwrap();
     world.crash(SECOND);
-    world.live_on(3700 * SECOND);
+    world.advance(3700 * SECOND);
     assert_eq!(world.operation("s").left.unwrap().0, 1499);
     assert_eq!(world.alarms.len(), 1, "it was found");
 }
@@ -236,7 +236,7 @@ fn a_clock_that_was_set_on_does_not_ask_all_questions_for_what_was_absent_at_onc
         world.refund("r1", "s", 500);
         world.run_due();
         world.answer(Fate::Late(300));
-        world.live_on(60 * SECOND);
+        world.advance(60 * SECOND);
         assert_eq!(world.state("r1"), State::Failed);
         let on = jiff::SignedDuration::from_hours(51);
         world.now.wall = world.now.wall.checked_add(on).unwrap();
@@ -244,9 +244,9 @@ fn a_clock_that_was_set_on_does_not_ask_all_questions_for_what_was_absent_at_onc
             world.crash(SECOND);
         }
         // Not yet: the refund takes effect only after five minutes.
-        world.live_on(120 * SECOND);
+        world.advance(120 * SECOND);
         assert_eq!(world.alarms.len(), 0);
-        world.live_on(3700 * SECOND);
+        world.advance(3700 * SECOND);
         assert_eq!(world.operation("s").left.unwrap().0, 1499, "{crashes}");
         assert_eq!(world.alarms.len(), 1, "it was found, {crashes}");
     }
@@ -258,12 +258,12 @@ fn a_late_refund_that_fails_after_all_takes_nothing() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
-    world.live_on(400 * SECOND);
+    world.advance(400 * SECOND);
     let id = *world.service.ledger.keys().next_back().unwrap();
     world.service.ledger.get_mut(&id).unwrap().info.status = PaymentStatus::Decline;
-    world.live_on(2 * 3600 * SECOND);
+    world.advance(2 * 3600 * SECOND);
     assert_eq!(world.operation("s").left.unwrap().0, 1999);
-    world.live_on(24 * 3600 * SECOND);
+    world.advance(24 * 3600 * SECOND);
     assert!(world.entry("r1").rechecks.is_empty());
 }
 
@@ -289,7 +289,7 @@ fn another_payment_under_our_number_is_never_believed() {
     reply(&mut world, Ok(Reply::Found(vec![info])));
     assert_eq!(world.state("r1"), State::InDoubt);
     assert_eq!(world.entry("r1").answered_errors, 1);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("r1"), State::Done);
 }
 
@@ -300,7 +300,7 @@ fn the_status_of_another_payment_says_nothing_about_an_aborted_one() {
         world.begin("s", 1999);
         world.settle();
         world.join();
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
         assert_eq!(world.state("s"), State::AwaitingConfirmation);
         world.abort("s");
         // The reversal does not leave; the next try looks at the payment first.
@@ -318,7 +318,7 @@ fn the_status_of_another_payment_says_nothing_about_an_aborted_one() {
         }
         reply(&mut world, Ok(Reply::Payment(info)));
         assert_ne!(world.state("s"), State::Done, "{lie}");
-        world.live_on(120 * SECOND);
+        world.advance(120 * SECOND);
         assert_eq!(world.operation("s").undo, Some(Undo::Done));
     }
 }

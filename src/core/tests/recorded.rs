@@ -31,7 +31,7 @@ fn held(mode: Mode) -> World {
     } else {
         world.join();
     }
-    world.live_on(SECOND);
+    world.advance(SECOND);
     assert_eq!(world.held.len(), 1);
     world
 }
@@ -50,29 +50,29 @@ fn shown(world: &World) -> String {
 fn a_dynamic_qr_is_renewed_ten_seconds_before_its_session_ends() {
     let mut world = invited(Mode::DynamicQr, 60);
     let first = shown(&world);
-    world.live_on(49 * SECOND);
+    world.advance(49 * SECOND);
     assert_eq!((shown(&world), world.sessions()), (first.clone(), 1));
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_ne!(shown(&world), first);
     assert_eq!(world.sessions(), 2);
     assert_eq!(world.state("s"), State::AwaitingBuyer);
     // For as long as the cashier waits.
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingBuyer);
     world.join();
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(world.state("s"), State::Done);
 }
 
 #[test]
 fn who_joins_the_old_session_after_the_renewal_pays_in_it() {
     let mut world = invited(Mode::DynamicQr, 60);
-    world.live_on(53 * SECOND);
+    world.advance(53 * SECOND);
     assert_eq!(world.sessions(), 2);
     world.join_session(0);
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
 }
 
@@ -80,10 +80,10 @@ fn who_joins_the_old_session_after_the_renewal_pays_in_it() {
 fn a_static_code_changes_only_at_its_sessions_end() {
     let mut world = invited(Mode::StaticQr, 60);
     let first = shown(&world);
-    world.live_on(58 * SECOND);
+    world.advance(58 * SECOND);
     assert_eq!(world.sessions(), 2, "the next one is ready");
     assert_eq!(shown(&world), first, "the cashier has told it");
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_ne!(shown(&world), first);
     assert!(world.operation("s").message.contains(&shown(&world)));
 }
@@ -93,11 +93,11 @@ fn the_life_of_a_session_is_learned() {
     let mut world = invited(Mode::DynamicQr, 20);
     let first = shown(&world);
     // Nobody knew that it lives no longer: the code is taken away, and a new one comes.
-    world.live_on(22 * SECOND);
+    world.advance(22 * SECOND);
     assert_ne!(shown(&world), first);
     assert_eq!(world.state("s"), State::AwaitingBuyer);
     let second = shown(&world);
-    world.live_on(11 * SECOND);
+    world.advance(11 * SECOND);
     assert_ne!(shown(&world), second, "renewed before its end");
 }
 
@@ -111,7 +111,7 @@ fn a_buyer_never_sees_a_code_that_is_over() {
     ] {
         let mut world = invited(mode, life);
         // The service's life is known from here on.
-        world.live_on(Duration::from_secs(u64::from(life) * 2));
+        world.advance(Duration::from_secs(u64::from(life) * 2));
         for _ in 0..60 {
             let code = shown(&world);
             let number: usize = code
@@ -120,7 +120,7 @@ fn a_buyer_never_sees_a_code_that_is_over() {
                 .unwrap();
             let age = world.age_of_session(number - 123_456);
             assert!(age < life * SECOND, "{mode:?}, {life} s: {age:?} old");
-            world.live_on(SECOND / 2);
+            world.advance(SECOND / 2);
         }
     }
 }
@@ -128,7 +128,7 @@ fn a_buyer_never_sees_a_code_that_is_over() {
 #[test]
 fn without_a_line_the_display_says_so_instead_of_an_old_code() {
     let mut world = invited(Mode::DynamicQr, 60);
-    world.live_on(48 * SECOND);
+    world.advance(48 * SECOND);
     // The line is down: neither is the next session opened nor the old one asked for.
     for _ in 0..40 {
         world.pass(SECOND / 2);
@@ -144,7 +144,7 @@ fn without_a_line_the_display_says_so_instead_of_an_old_code() {
 #[test]
 fn a_line_that_comes_back_in_time_brings_a_new_code() {
     let mut world = invited(Mode::DynamicQr, 60);
-    world.live_on(55 * SECOND);
+    world.advance(55 * SECOND);
     let second = shown(&world);
     // Only demandPayment fails from now on.
     for _ in 0..108 {
@@ -158,7 +158,7 @@ fn a_line_that_comes_back_in_time_brings_a_new_code() {
     assert_ne!(second, "");
     assert_eq!(world.state("s"), State::InProgress);
     assert_eq!(world.scenes.last(), Some(&Scene::NoConnection));
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingBuyer);
     assert_ne!(shown(&world), "");
 }
@@ -188,9 +188,9 @@ fn a_card_whose_session_ends_is_scanned_anew() {
 #[test]
 fn a_restart_opens_a_fresh_session() {
     let mut world = invited(Mode::DynamicQr, 60);
-    world.live_on(52 * SECOND);
+    world.advance(52 * SECOND);
     world.crash(SECOND);
-    world.live_on(SECOND);
+    world.advance(SECOND);
     assert_eq!(
         (world.state("s"), world.sessions()),
         (State::AwaitingBuyer, 3)
@@ -200,11 +200,11 @@ fn a_restart_opens_a_fresh_session() {
 #[test]
 fn an_abort_while_a_session_is_renewed_ends_the_sale() {
     let mut world = invited(Mode::DynamicQr, 60);
-    world.live_on(49 * SECOND);
+    world.advance(49 * SECOND);
     world.pass(SECOND);
     world.abort("s");
     assert_eq!(world.state("s"), State::Cancelled);
-    world.live_on(30 * SECOND);
+    world.advance(30 * SECOND);
     assert_eq!(world.state("s"), State::Cancelled);
 }
 
@@ -246,7 +246,7 @@ fn the_report_is_asked_beside_a_held_answer_and_what_it_shows_goes_on() {
 #[test]
 fn a_held_payment_that_the_report_shows_pending_is_polled_and_the_held_answer_still_counts() {
     let mut world = held(Mode::DynamicQr);
-    world.live_on(13 * SECOND);
+    world.advance(13 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     assert_eq!(world.operation("s").payment_id, Some(1000));
     world.buyer(PaymentStatus::NotEnough);
@@ -260,7 +260,7 @@ fn a_held_answer_is_awaited_until_wait_buyer_though_the_report_shows_nothing() {
     for payment in world.service.ledger.values_mut() {
         "hidden".clone_into(&mut payment.shift);
     }
-    world.live_on(170 * SECOND);
+    world.advance(170 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     world.buyer(PaymentStatus::Ok);
     world.let_go();
@@ -274,7 +274,7 @@ fn a_held_connection_that_breaks_leaves_doubt() {
     world.buyer(PaymentStatus::Ok);
     world.cut_held();
     assert_eq!(world.state("s"), State::InDoubt);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state("s"), State::Done);
 }
 
@@ -284,7 +284,7 @@ fn an_abort_of_a_held_payment_reverses_what_the_report_shows() {
     world.pass(3 * SECOND);
     world.abort("s");
     assert_eq!(world.operation("s").message, "Отмена…");
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Cancelled, Some(Undo::Done))
@@ -311,17 +311,17 @@ fn an_abort_whose_payment_nobody_shows_is_released_and_learns_from_the_held_answ
     }
     world.pass(3 * SECOND);
     world.abort("s");
-    world.live_on(12 * SECOND);
+    world.advance(12 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Failed, Some(Undo::Pending))
     );
     // The settling time is over, but the connection lives: nothing is concluded.
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("~1"), State::Queued);
     world.buyer(PaymentStatus::Ok);
     world.let_go();
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.state("~1"), State::Done);
     assert_eq!(world.service.reversed(1000), 1999);
 }
@@ -329,7 +329,7 @@ fn an_abort_whose_payment_nobody_shows_is_released_and_learns_from_the_held_answ
 #[test]
 fn nobody_who_confirms_in_time_expires_the_held_payment_and_it_is_reversed() {
     let mut world = held(Mode::DynamicQr);
-    world.live_on(195 * SECOND);
+    world.advance(195 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Expired, Some(Undo::Done))
@@ -342,7 +342,7 @@ fn a_crash_in_the_middle_of_a_held_answer_is_looked_up() {
     world.pass(3 * SECOND);
     world.buyer(PaymentStatus::Ok);
     world.crash(SECOND);
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.state("s"), State::Done);
 }
 
@@ -392,7 +392,7 @@ fn a_refusal_is_told_after_one_report_and_its_number_watched() {
     assert_eq!(world.entry("~1").rechecks.len(), 4);
     // The first copy was only slow.
     world.pay_late("s");
-    world.live_on(45 * SECOND);
+    world.advance(45 * SECOND);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     assert_eq!(world.service.reversed(1000), 1999);
     assert_eq!(world.alarms.len(), 1);
@@ -445,7 +445,7 @@ fn a_refused_cancellation_that_a_slow_copy_carries_out_ends_by_itself() {
     world.settle();
     assert!(world.entry("c1").set_aside);
     assert_eq!(world.operation("s").left.unwrap().0, 1999);
-    world.live_on(45 * SECOND);
+    world.advance(45 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     assert_eq!(world.operation("s").left.unwrap().0, 0);
@@ -460,7 +460,7 @@ fn a_refused_refund_holds_its_part_until_the_settling_time_is_over() {
     world.settle();
     assert_eq!(world.state("r1"), State::Failed);
     assert_eq!(world.operation("s").left.unwrap().0, 499);
-    world.live_on(45 * SECOND);
+    world.advance(45 * SECOND);
     assert_eq!(world.operation("s").left.unwrap().0, 1999);
 }
 
@@ -472,16 +472,16 @@ fn a_payment_is_asked_for_every_five_seconds_and_a_session_every_two() {
     world.begin("s", 1999);
     world.settle();
     let before = world.requests;
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.requests - before, 5);
     world.join();
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     let before = world.requests;
-    world.live_on(30 * SECOND);
+    world.advance(30 * SECOND);
     assert!((5..=7).contains(&(world.requests - before)));
     world.buyer(PaymentStatus::Ok);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(world.state("s"), State::Done);
 }
 
@@ -492,11 +492,11 @@ fn an_abort_does_not_ask_sooner_and_still_ends_in_time() {
         world.begin("s", 1999);
         world.settle();
         world.join();
-        world.live_on(4 * SECOND);
-        world.live_on(Duration::from_millis(700) * after);
+        world.advance(4 * SECOND);
+        world.advance(Duration::from_millis(700) * after);
         // `World` checks the distance of every two questions.
         world.abort("s");
-        world.live_on(10 * SECOND);
+        world.advance(10 * SECOND);
         assert_eq!(world.state("s"), State::Cancelled, "{after}");
     }
 }
@@ -517,7 +517,7 @@ fn a_plea_for_patience_is_obeyed_and_fails_nothing() {
     assert!(world.pending.is_empty(), "{:?}", world.pending);
     assert_eq!(world.state("s"), State::AwaitingBuyer);
     world.join();
-    world.live_on(4 * SECOND);
+    world.advance(4 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
 }
 

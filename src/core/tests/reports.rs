@@ -66,7 +66,7 @@ fn recheck_sale(world: &mut World, id: &str) {
 fn cancelled() -> World {
     let mut world = World::confirming();
     world.abort("s");
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.state("s"), State::Cancelled);
     assert_eq!(
         world.service.ledger[&1000].info.status,
@@ -85,12 +85,12 @@ fn a_cancelled_payment_that_is_paid_after_all_is_found_and_brought_back() {
                 0,
                 "it blocks nobody"
             );
-            world.live_on(waits);
+            world.advance(waits);
             set(&mut world, 1000, PaymentStatus::Ok);
             if crashes {
                 world.crash(SECOND);
             }
-            world.live_on(25 * HOUR);
+            world.advance(25 * HOUR);
             assert_eq!(world.service.reversed(1000), 1999, "after {waits:?}");
             let sale = world.operation("s");
             assert_eq!(
@@ -130,7 +130,7 @@ fn a_sale_told_as_not_paid_and_reported_paid_is_a_difference_until_reversals_cov
     let compared = compare(&world);
     assert_eq!(count(&compared), (0, &[][..]));
     assert_eq!(compared.till.net.0, 1999);
-    world.live_on(5 * MINUTE);
+    world.advance(5 * MINUTE);
     let compared = compare(&world);
     assert_eq!(count(&compared), (0, &[][..]));
     assert_eq!((compared.till.net.0, compared.service.net.0), (0, 0));
@@ -141,14 +141,14 @@ fn a_declined_payment_that_is_reported_paid_is_brought_back() {
     for status in [PaymentStatus::Ok, PaymentStatus::Decline] {
         let mut world = World::confirming();
         world.buyer(PaymentStatus::Decline);
-        world.live_on(3 * SECOND);
+        world.advance(3 * SECOND);
         assert_eq!(world.state("s"), State::Declined);
         set(&mut world, 1000, PaymentStatus::Ok);
         assert_eq!(count(&compare(&world)), (1, &["s".to_owned()][..]));
         set(&mut world, 1000, status);
         recheck_sale(&mut world, "s");
         recheck_sale(&mut world, "s");
-        world.live_on(5 * MINUTE);
+        world.advance(5 * MINUTE);
         let back = if status == PaymentStatus::Ok { 1999 } else { 0 };
         assert_eq!(world.service.reversed(1000), back);
         assert_eq!(world.state("s"), State::Declined);
@@ -163,7 +163,7 @@ fn only_an_unpaid_sale_is_looked_for_again() {
     recheck_sale(&mut world, "s");
     let mut world2 = World::confirming();
     recheck_sale(&mut world2, "s");
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     for world in [world, world2] {
         assert!(!world.journal.contains_key("~1"));
     }
@@ -173,13 +173,13 @@ fn only_an_unpaid_sale_is_looked_for_again() {
 fn what_was_reversed_is_not_reversed_again_by_a_recheck() {
     let mut world = cancelled();
     set(&mut world, 1000, PaymentStatus::Ok);
-    world.live_on(11 * MINUTE);
+    world.advance(11 * MINUTE);
     assert_eq!(world.service.reversed(1000), 1999);
     let entry = Box::new(world.entry("~1").clone());
     let target = Some(world.journal["s"].clone());
     let requests = world.requests;
     world.event(Event::Recheck { entry, target });
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.requests, requests);
 }
 
@@ -188,25 +188,25 @@ fn a_cancelled_refund_that_reaches_the_buyer_after_all_is_taken_from_left_until_
     let mut world = World::sold();
     for (id, amount) in [("r1", 500), ("r2", 700)] {
         world.refund(id, "s", amount);
-        world.live_on(3 * SECOND);
+        world.advance(3 * SECOND);
         assert_eq!(world.state(id), State::Done);
     }
     let left = |world: &World| world.operation("s").left.unwrap().0;
     set(&mut world, 1001, PaymentStatus::TechnicalCancelling);
     world.cancel("c1", "r1", false);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     // It was refused, and a person has it tried again: now it is looked at first.
     world.event(Event::Retry {
         ticket: 99,
         id: "c1".into(),
     });
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!((world.state("c1"), left(&world)), (State::Done, 1299));
     set(&mut world, 1001, PaymentStatus::Ok);
     world.pass(10 * MINUTE);
     world.answer(Fate::Answered);
     assert_eq!((world.state("c1"), left(&world)), (State::Queued, 799));
-    world.live_on(5 * MINUTE);
+    world.advance(5 * MINUTE);
     assert_eq!((world.state("c1"), left(&world)), (State::Done, 1299));
 }
 
@@ -216,9 +216,9 @@ fn late_refund() -> World {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.state("r1"), State::Failed);
-    world.live_on(15 * MINUTE);
+    world.advance(15 * MINUTE);
     assert_eq!(world.operation("s").left.unwrap().0, 1499);
     world
 }
@@ -232,7 +232,7 @@ fn a_late_refund_is_counted_once_however_often_its_shift_is_reconciled() {
         let entry = Box::new(world.entry("r1").clone());
         let target = Some(world.journal["s"].clone());
         world.event(Event::Recheck { entry, target });
-        world.live_on(MINUTE);
+        world.advance(MINUTE);
         assert_eq!(world.operation("s").left.unwrap().0, 1499);
     }
 }
@@ -243,18 +243,18 @@ fn what_a_late_refund_takes_beyond_the_rest_is_not_given_back_by_another() {
     world.refund("r1", "s", 1500);
     world.run_due();
     world.answer(Fate::Late(7200));
-    world.live_on(23 * 60 * MINUTE + 30 * MINUTE);
+    world.advance(23 * 60 * MINUTE + 30 * MINUTE);
     let left = |world: &World| world.operation("s").left.unwrap().0;
     assert_eq!(left(&world), 1999, "told as not made");
     world.refund("r2", "s", 500);
     world.run_due();
     world.answer(Fate::RequestLost);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!((world.state("r2"), left(&world)), (State::Failed, 1499));
     // The last recheck of the first one finds it, while the second holds its part.
-    world.live_on(40 * MINUTE);
+    world.advance(40 * MINUTE);
     assert_eq!((left(&world), world.operation("s").overdrawn.0), (0, 1));
-    world.live_on(30 * MINUTE);
+    world.advance(30 * MINUTE);
     assert_eq!((left(&world), world.operation("s").overdrawn.0), (499, 0));
 }
 
@@ -264,7 +264,7 @@ fn a_refund_that_waited_is_not_sent_once_a_late_one_has_taken_its_part() {
     world.refund("r1", "s", 1500);
     world.run_due();
     world.answer(Fate::Late(7200));
-    world.live_on(23 * 60 * MINUTE + 30 * MINUTE);
+    world.advance(23 * 60 * MINUTE + 30 * MINUTE);
     world.refund("r2", "s", 500);
     let unsent = world.first_record("r2");
     world.run_due();
@@ -272,7 +272,7 @@ fn a_refund_that_waited_is_not_sent_once_a_late_one_has_taken_its_part() {
     world.journal.insert("r2".into(), unsent);
     // The last recheck of the first one is due when the till is there again.
     world.crash(40 * MINUTE);
-    world.live_on(HOUR);
+    world.advance(HOUR);
     assert_eq!(world.state("r2"), State::Failed);
     let error = world.operation("r2").error.as_ref().unwrap();
     assert_eq!(error.code, ErrorCode::Invalid);
@@ -289,12 +289,12 @@ fn a_cancellation_that_is_sent_again_asks_for_what_a_late_refund_has_left() {
         world.refund("r1", "s", refunded);
         world.run_due();
         world.answer(Fate::Late(7200));
-        world.live_on(90 * MINUTE);
+        world.advance(90 * MINUTE);
         world.cancel("c1", "s", false);
         world.run_due();
         // The request dies with the machine, and the first refund is found before it is sent again.
         world.crash(23 * HOUR);
-        world.live_on(HOUR);
+        world.advance(HOUR);
         assert_eq!(world.state("c1"), State::Done);
         assert_eq!(world.operation("c1").amount.0, rest);
         let sale = world.operation("s");
@@ -311,7 +311,7 @@ fn an_absent_refund_that_is_reported_is_a_difference_and_asked_for_again() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
-    world.live_on(6 * MINUTE);
+    world.advance(6 * MINUTE);
     assert_eq!(world.state("r1"), State::Failed);
     assert_eq!(count(&compare(&world)), (1, &["r1".to_owned()][..]));
     let entry = Box::new(world.entry("r1").clone());
@@ -319,7 +319,7 @@ fn an_absent_refund_that_is_reported_is_a_difference_and_asked_for_again() {
         entry,
         target: None,
     });
-    world.live_on(SECOND);
+    world.advance(SECOND);
     assert_eq!(
         (world.operation("s").left.unwrap().0, world.alarms.len()),
         (1499, 1)
@@ -375,7 +375,7 @@ fn closed_refund(outcome: Outcome) -> World {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::AnswerLost);
-    world.live_on(Duration::from_secs(4000));
+    world.advance(Duration::from_secs(4000));
     assert!(world.entry("r1").set_aside);
     world.event(closed_by_a_person(9, "r1", outcome, "проверено"));
     world
@@ -415,7 +415,7 @@ fn a_report_that_lacks_what_must_be_there_proves_no_absence_of_a_payment() {
     for crashes in [false, true] {
         let mut world = cut_short();
         lose_a_paid_sale(&mut world);
-        world.live_on(5 * MINUTE);
+        world.advance(5 * MINUTE);
         assert_eq!(world.state("t"), State::Failed);
         assert_eq!(
             (world.state("~1"), world.operation("t").undo),
@@ -423,11 +423,11 @@ fn a_report_that_lacks_what_must_be_there_proves_no_absence_of_a_payment() {
         );
         if crashes {
             world.crash(SECOND);
-            world.live_on(5 * MINUTE);
+            world.advance(5 * MINUTE);
             assert_eq!(world.state("~1"), State::Queued);
         }
         world.service.rows = None;
-        world.live_on(5 * MINUTE);
+        world.advance(5 * MINUTE);
         assert_eq!(
             (world.state("~1"), world.service.reversed(1001)),
             (State::Done, 500)
@@ -439,7 +439,7 @@ fn a_report_that_lacks_what_must_be_there_proves_no_absence_of_a_payment() {
 fn an_undoing_at_a_report_that_is_never_whole_waits_for_a_person() {
     let mut world = cut_short();
     lose_a_paid_sale(&mut world);
-    world.live_on(2 * HOUR);
+    world.advance(2 * HOUR);
     let entry = world.entry("~1");
     assert!(entry.set_aside);
     assert_eq!(entry.last_error.as_deref(), Some("the report is not whole"));
@@ -456,13 +456,13 @@ fn a_refund_stays_in_doubt_where_the_report_is_not_whole() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::AnswerLost);
-    world.live_on(5 * MINUTE);
+    world.advance(5 * MINUTE);
     assert_eq!(
         (world.state("r1"), world.operation("s").left.unwrap().0),
         (State::InDoubt, 1499)
     );
     world.service.rows = None;
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(
         (world.state("r1"), world.service.reversed(1000)),
         (State::Done, 500)
@@ -475,13 +475,13 @@ fn a_lost_cancellation_is_not_sent_again_where_the_report_is_not_whole() {
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::AnswerLost);
-    world.live_on(10 * MINUTE);
+    world.advance(10 * MINUTE);
     assert_eq!(
         (world.state("c1"), world.reverses_of("c1")),
         (State::Queued, 1)
     );
     world.service.rows = None;
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(
         (world.state("c1"), world.reverses_of("c1")),
         (State::Done, 1)
@@ -502,7 +502,7 @@ fn a_refusal_that_no_whole_report_confirms_is_told_as_a_lost_answer() {
         if becomes_whole {
             world.service.rows = None;
         }
-        world.live_on(MINUTE);
+        world.advance(MINUTE);
         let operation = world.operation("t");
         let error = operation.error.as_ref().unwrap();
         let told = (operation.state, operation.undo, error.code);
@@ -528,7 +528,7 @@ fn a_restored_sale_does_not_begin_anew_by_a_report_that_is_not_whole() {
     world.settle();
     assert_eq!(world.operation("t").order_number, number);
     world.service.rows = None;
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_ne!(world.operation("t").order_number, number);
     assert_eq!(world.state("t"), State::AwaitingScan);
 }
@@ -540,7 +540,7 @@ fn a_refused_reversal_is_not_believed_where_the_report_is_not_whole() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Refused);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(
         (world.state("c1"), world.entry("c1").set_aside),
         (State::Queued, false)
@@ -549,10 +549,10 @@ fn a_refused_reversal_is_not_believed_where_the_report_is_not_whole() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Refused);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.state("r1"), State::InDoubt);
     world.service.rows = None;
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.state("r1"), State::Failed);
 }
 
@@ -583,7 +583,7 @@ fn a_reversal_that_is_found_counts_though_its_earlier_numbers_are_not() {
     // The report holds the sale and its reversal, but not the sale that must be there.
     let witness = world.service.ledger[&1000].clone();
     assert_eq!(witness.info.status, PaymentStatus::Ok);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(world.state("c1"), State::Done);
     assert_eq!(world.reverses_of("c1"), 1);
 }
@@ -596,7 +596,7 @@ fn absent_refund() -> World {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::RequestLost);
-    world.live_on(MINUTE);
+    world.advance(MINUTE);
     assert_eq!(
         (world.state("r1"), world.operation("s").left.unwrap().0),
         (State::Failed, 1499)
@@ -608,9 +608,9 @@ fn absent_refund() -> World {
 fn an_absent_refund_has_its_reserve_for_an_hour_and_is_asked_for_a_day_later() {
     for crashes in [false, true] {
         let mut world = absent_refund();
-        world.live_on(50 * MINUTE);
+        world.advance(50 * MINUTE);
         assert_eq!(world.operation("s").left.unwrap().0, 1499);
-        world.live_on(20 * MINUTE);
+        world.advance(20 * MINUTE);
         assert_eq!(world.operation("s").left.unwrap().0, 1999);
         let entry = world.entry("r1");
         assert_eq!((entry.rechecks.len(), entry.left_held_until), (1, None));
@@ -620,7 +620,7 @@ fn an_absent_refund_has_its_reserve_for_an_hour_and_is_asked_for_a_day_later() {
         );
         let sum = entry.operation.amount;
         world.carry_out_reversal(1000, &order, sum, &shift);
-        world.live_on(20 * HOUR);
+        world.advance(20 * HOUR);
         assert_eq!(
             (world.operation("s").left.unwrap().0, world.alarms.len()),
             (1999, 0)
@@ -628,7 +628,7 @@ fn an_absent_refund_has_its_reserve_for_an_hour_and_is_asked_for_a_day_later() {
         if crashes {
             world.crash(SECOND);
         }
-        world.live_on(4 * HOUR);
+        world.advance(4 * HOUR);
         assert_eq!(
             (world.operation("s").left.unwrap().0, world.alarms.len()),
             (1499, 1)
@@ -640,12 +640,12 @@ fn an_absent_refund_has_its_reserve_for_an_hour_and_is_asked_for_a_day_later() {
 fn a_reserve_is_not_given_back_by_a_report_that_is_not_whole_but_by_the_last_question() {
     let mut world = absent_refund();
     world.service.rows = Some(0);
-    world.live_on(20 * HOUR);
+    world.advance(20 * HOUR);
     assert_eq!(
         (world.operation("s").left.unwrap().0, world.alarms.len()),
         (1499, 0)
     );
-    world.live_on(5 * HOUR);
+    world.advance(5 * HOUR);
     assert_eq!(
         (world.operation("s").left.unwrap().0, world.alarms.len()),
         (1999, 1)

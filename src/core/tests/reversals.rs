@@ -26,7 +26,7 @@ fn sell(world: &mut World, id: &str, amount: i64) {
     world.scan(&format!("https://getapp.o-plati.by/c/{id}"));
     world.settle();
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state(id), State::Done);
 }
 
@@ -57,7 +57,7 @@ fn refunds_go_on_until_nothing_is_left() {
     world.refund("r4", "s", 1);
     assert_eq!(world.problem().code, Code::MoreThanLeft);
     assert!(!world.journal.contains_key("r4"));
-    world.live_on(6 * SECOND);
+    world.advance(6 * SECOND);
     assert_eq!(world.scenes.last(), Some(&Scene::Idle));
 }
 
@@ -193,7 +193,7 @@ fn a_purse_that_is_too_empty_leaves_the_cancellation_to_a_person() {
     world.cancel("c2", "r1", false);
     assert_eq!(world.state("c1"), State::Failed);
     assert_eq!(world.entry("c1").settled.as_deref(), Some("repeated as c2"));
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state("c2"), State::Done);
     assert_eq!((left(&world, "s"), taken(&world)), (1999, 1999));
 }
@@ -287,14 +287,14 @@ fn a_refund_by_payment_is_verified_first() {
     other.settle();
     assert_eq!(other.state("r1"), State::Done);
     other.refund_payment("r2", payment_id, 1000);
-    other.live_on(2 * SECOND);
+    other.advance(2 * SECOND);
     assert_eq!(other.problem().code, Code::MoreThanLeft);
     other.refund_payment("r2", 4711, 5);
-    other.live_on(2 * SECOND);
+    other.advance(2 * SECOND);
     assert_eq!(other.problem().status, 404);
     let refund = other.operation("r1").payment_id.unwrap();
     other.refund_payment("r2", refund, 5);
-    other.live_on(2 * SECOND);
+    other.advance(2 * SECOND);
     assert_eq!(
         (other.problem().code, other.problem().status),
         (Code::Invalid, 422)
@@ -323,7 +323,7 @@ fn a_refund_that_was_not_sent_or_refused_has_failed_and_takes_nothing() {
         assert_eq!(refund.state, State::Failed);
         assert_eq!(refund.error.as_ref().map(|error| error.code), Some(code));
         // What was refused is held until the settling time is over.
-        world.live_on(40 * SECOND);
+        world.advance(40 * SECOND);
         assert_eq!((left(&world, "s"), taken(&world)), (1999, 1999));
         assert_eq!(world.core.status(world.now).queue_depth, 0);
     }
@@ -350,11 +350,11 @@ fn a_lost_refund_is_in_doubt_until_it_is_known_and_never_sent_again() {
         );
         world.refund("r2", "s", 1);
         assert_eq!(world.problem().code, Code::Busy);
-        world.live_on(60 * SECOND);
+        world.advance(60 * SECOND);
         assert_eq!((world.state("r1"), left(&world, "s")), (state, rest));
         assert_eq!(world.reverses_of("r1"), 1, "sent once");
         // What was not found may have reached the buyer all the same, until it was asked for last.
-        world.live_on(3700 * SECOND);
+        world.advance(3700 * SECOND);
         assert_eq!(left(&world, "s"), taken(&world));
     }
 }
@@ -365,13 +365,13 @@ fn a_refund_that_comes_after_its_absence_counts_and_is_told() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(300));
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(
         (world.state("r1"), left(&world, "s")),
         (State::Failed, 1499),
         "its part is held until it was asked for last"
     );
-    world.live_on(700 * SECOND);
+    world.advance(700 * SECOND);
     assert_eq!(world.state("r1"), State::Failed, "final is final");
     assert_eq!((left(&world, "s"), taken(&world)), (1499, 1499));
     assert!(
@@ -406,7 +406,7 @@ fn a_cancellation_without_connection_is_queued_with_the_seeds_words_and_done_lat
     assert_eq!(world.problem().detail, seed::UNAVAILABLE);
     world.cancel("c2", "s", false);
     assert_eq!(world.problem().code, Code::AlreadyUndone);
-    world.live_on(90 * SECOND);
+    world.advance(90 * SECOND);
     assert_eq!((world.state("c1"), taken(&world)), (State::Done, 0));
     assert_eq!(world.core.status(world.now).queue_depth, 0);
 }
@@ -421,7 +421,7 @@ fn cancellations_are_carried_out_in_their_order() {
     world.cancel("c2", "s2", false);
     assert_eq!(world.state("c2"), State::Queued);
     assert_eq!(world.core.status(world.now).queue_depth, 2);
-    world.live_on(20 * SECOND);
+    world.advance(20 * SECOND);
     let done: Vec<&str> = world
         .states
         .iter()
@@ -438,9 +438,9 @@ fn a_lost_reversal_is_repeated_under_its_number_after_a_conclusive_absence_only(
     world.run_due();
     let number = world.operation("c1").order_number.clone();
     world.answer(Fate::RequestLost);
-    world.live_on(20 * SECOND);
+    world.advance(20 * SECOND);
     assert_eq!(world.reverses_of("c1"), 1, "not before the settling time");
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
     assert_eq!(world.operation("c1").order_number, number);
     assert_eq!((world.reverses_of("c1"), taken(&world)), (2, 0));
@@ -453,8 +453,8 @@ fn a_repeated_reversal_that_is_refused_may_have_been_carried_out_before() {
     world.run_due();
     // It arrives after its absence was concluded, just before the second one.
     world.answer(Fate::Late(34));
-    world.live_on(33 * SECOND);
-    world.live_on(120 * SECOND);
+    world.advance(33 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!((world.state("c1"), taken(&world)), (State::Done, 0));
     assert!(!world.entry("c1").set_aside);
 }
@@ -484,7 +484,7 @@ fn a_refusal_for_good_sets_aside_gives_back_and_can_be_retried_or_settled() {
     });
     world.run_due();
     assert_eq!(left(&world, "s"), 0);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!((world.state("c1"), taken(&world)), (State::Done, 0));
 
     let mut world = sold();
@@ -509,7 +509,7 @@ fn a_refusal_for_good_sets_aside_gives_back_and_can_be_retried_or_settled() {
         (left(&world, "s"), world.operation("c1").amount.0),
         (0, 1499)
     );
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!((world.state("c1"), taken(&world)), (State::Done, 0));
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
 }
@@ -528,7 +528,7 @@ fn six_failed_tries_are_an_alarm_and_nothing_is_ever_dropped() {
         assert_eq!(alarms, usize::from(tries >= 6), "after {tries} tries");
     }
     assert_eq!(world.entry("c1").tries, 20);
-    world.live_on(90 * SECOND);
+    world.advance(90 * SECOND);
     assert_eq!((world.state("c1"), taken(&world)), (State::Done, 0));
 }
 
@@ -550,7 +550,7 @@ fn token_errors_refuse_a_new_cancellation_but_never_a_queued_one() {
     world.pass(2 * SECOND);
     world.answer(Fate::TokenNeeded);
     assert_eq!(world.state("c2"), State::Queued);
-    world.live_on(90 * SECOND);
+    world.advance(90 * SECOND);
     assert_eq!((world.state("c2"), taken(&world)), (State::Done, 0));
 }
 
@@ -567,7 +567,7 @@ fn after_a_crash_refunds_and_cancellations_go_on() {
             world.answer(Fate::AnswerLost);
         }
         world.crash(5 * SECOND);
-        world.live_on(60 * SECOND);
+        world.advance(60 * SECOND);
         let (state, rest) = if cut == 1 {
             // The request died with the process: conclusively absent, but its part is held.
             (State::Failed, 1499)
@@ -579,7 +579,7 @@ fn after_a_crash_refunds_and_cancellations_go_on() {
             (state, rest),
             "{cut}"
         );
-        world.live_on(3700 * SECOND);
+        world.advance(3700 * SECOND);
         assert_eq!(left(&world, "s"), taken(&world), "{cut}");
         world.cancel("c1", "s", false);
         if cut > 0 {
@@ -589,7 +589,7 @@ fn after_a_crash_refunds_and_cancellations_go_on() {
             world.answer(Fate::AnswerLost);
         }
         world.crash(5 * SECOND);
-        world.live_on(60 * SECOND);
+        world.advance(60 * SECOND);
         assert_eq!(
             (world.state("c1"), left(&world, "s"), taken(&world)),
             (State::Done, 0, 0),
@@ -606,7 +606,7 @@ fn a_cancelled_refund_survives_a_crash_with_its_sale() {
     world.cancel("c1", "r1", false);
     world.run_due();
     world.crash(SECOND);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(
         (world.state("c1"), left(&world, "s"), taken(&world)),
         (State::Done, 1999, 1999)
@@ -632,7 +632,7 @@ fn a_card_is_found_in_each_mode() {
                 assert!(world.operation("k").shows.is_some());
                 world.join();
             }
-            world.live_on(3 * SECOND);
+            world.advance(3 * SECOND);
             let operation = world.operation("k");
             assert_eq!((operation.kind, operation.state), (Kind::Card, State::Done));
             assert_eq!(operation.card, world.service.card);
@@ -679,7 +679,7 @@ fn a_card_can_be_aborted_and_expires() {
     world.abort("k1");
     assert_eq!(world.operation("k1").message, "Получение карты отменено");
     world.card("k2");
-    world.live_on(200 * SECOND);
+    world.advance(200 * SECOND);
     assert_eq!(world.state("k2"), State::Expired);
 }
 
@@ -755,7 +755,7 @@ fn another_content_under_a_name_that_waits_for_the_queue_conflicts_too() {
     world.begin("t", 6);
     assert_eq!(world.problem().code, Code::Conflict);
     world.begin("t", 5);
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     let begun = world.replies.iter().filter(
         |reply| matches!(reply, TillReply::Begun(Ok((true, operation))) if operation.id == "t"),
     );

@@ -109,7 +109,7 @@ fn held() -> World {
     world.begin("s", 1999);
     world.settle();
     world.join();
-    world.live_on(SECOND);
+    world.advance(SECOND);
     assert_eq!(world.held.len(), 1);
     world
 }
@@ -119,7 +119,7 @@ fn held_and_released() -> World {
     let mut world = held();
     hide(&mut world, true);
     world.abort("s");
-    world.live_on(12 * SECOND);
+    world.advance(12 * SECOND);
     let sale = world.operation("s");
     assert_eq!(
         (sale.state, sale.undo),
@@ -215,7 +215,7 @@ fn a_payment_that_is_refused_for_the_token_is_watched() {
     world.answer(Fate::TokenNeeded);
     assert_eq!(world.state("s"), State::Failed);
     world.pay_late("s");
-    world.live_on(900 * SECOND);
+    world.advance(900 * SECOND);
     assert_eq!(given_back(&world), 1999);
 }
 
@@ -247,7 +247,7 @@ fn a_token_error_denies_no_reversal_that_has_left_before() {
         &reversal.shift,
     );
     world.answer(Fate::TokenNeeded);
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(
         (world.state("c1"), world.reverses_of("c1")),
         (State::Done, 2)
@@ -259,12 +259,12 @@ fn a_token_error_denies_no_reversal_that_has_left_before() {
 #[test]
 fn an_absence_counts_from_its_question() {
     let mut world = released();
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     until(&mut world, is_look_up);
     world.pass(60 * SECOND);
     say(&mut world, found(&[]));
     assert_eq!(world.state("~1"), State::Queued);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("~1"), State::Done);
 }
 
@@ -278,7 +278,7 @@ fn an_absence_of_a_refund_counts_from_its_question() {
     world.pass(60 * SECOND);
     say(&mut world, found(&[]));
     assert_eq!(world.state("r1"), State::InDoubt);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
     let remedy = &world.operation("r1").error.as_ref().unwrap().remedy;
     assert!(
@@ -299,7 +299,7 @@ fn the_settling_time_of_a_reversal_begins_with_its_loss() {
     until(&mut world, is_reversal);
     let before = world.reverses_of("c1");
     world.answer(Fate::Late(20));
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(
         (world.state("c1"), world.reverses_of("c1")),
         (State::Done, before)
@@ -310,14 +310,14 @@ fn the_settling_time_of_a_reversal_begins_with_its_loss() {
 #[test]
 fn the_settling_time_begins_anew_with_a_restart() {
     let mut world = World::sold();
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(20));
     world.crash(SECOND);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.state("r1"), State::InDoubt);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 500));
 }
 
@@ -341,7 +341,7 @@ fn a_refund_in_doubt_says_what_not_to_do_as_long_as_it_is_in_doubt() {
         );
         world.crash(SECOND);
     }
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     let refund = world.operation("r1");
     assert_eq!((refund.state, refund.error.as_ref()), (State::Done, None));
 }
@@ -358,7 +358,7 @@ fn a_reversal_is_sought_under_its_sales_shift_too() {
     for payment in world.service.ledger.values_mut() {
         payment.shift.clone_from(&shift);
     }
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(
         (world.state("c1"), world.reverses_of("c1")),
         (State::Done, 1)
@@ -377,7 +377,7 @@ fn another_payment_under_the_number_is_no_absence() {
 
     let mut world = released();
     enter(&mut world, "s", other);
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(world.state("~1"), State::Queued);
 }
 
@@ -411,10 +411,10 @@ fn the_number_from_before_a_restart_is_watched_though_no_report_came() {
             heard: Heard::Status,
         })
     });
-    world.live_on(15 * SECOND);
+    world.advance(15 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingScan);
     world.service.fails = None;
-    world.live_on(900 * SECOND);
+    world.advance(900 * SECOND);
     assert_eq!(world.service.reversed(1000), 1999);
 }
 
@@ -425,7 +425,7 @@ fn what_a_held_answer_tells_is_undone_once() {
     let mut world = held_and_released();
     world.buyer(PaymentStatus::Ok);
     world.let_go();
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(given_back(&world), 1999);
     assert!(!world.journal.contains_key("~2"), "there is one payment");
 }
@@ -435,23 +435,23 @@ fn a_held_answer_to_what_the_report_has_told_meanwhile_is_no_second_payment() {
     let mut world = held_and_released();
     world.buyer(PaymentStatus::Ok);
     hide(&mut world, false);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!((world.state("~1"), given_back(&world)), (State::Done, 1999));
     world.let_go();
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert!(!world.journal.contains_key("~2"), "there is one payment");
 }
 
 #[test]
 fn the_settling_time_begins_when_a_held_connection_breaks() {
     let mut world = held_and_released();
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     world.cut_held();
-    world.live_on(20 * SECOND);
+    world.advance(20 * SECOND);
     assert_eq!(world.state("~1"), State::Queued);
     world.buyer(PaymentStatus::Ok);
     hide(&mut world, false);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!((world.state("~1"), given_back(&world)), (State::Done, 1999));
 }
 
@@ -499,9 +499,9 @@ fn what_became_of_a_sale_while_its_refund_waited_counts() {
     world.begin("t", 100);
     world.settle();
     world.join();
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state("t"), State::Done);
     world.cancel("c0", "s", false);
     world.run_due();
@@ -531,7 +531,7 @@ fn what_became_of_a_sale_while_its_refund_waited_counts() {
         world.answer(Fate::NotSent);
     }
     world.pass(SECOND * 3 / 2);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(world.problem().code, Code::AlreadyUndone);
     assert!(!world.journal.contains_key("r1"));
 }
@@ -568,7 +568,7 @@ fn an_abort_in_doubt_leaves_an_undoing() {
         (State::Failed, Some(Undo::Pending))
     );
     world.buyer(PaymentStatus::Ok);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(given_back(&world), 1999);
 }
 

@@ -25,9 +25,9 @@ fn cancelled() -> (World, PaymentInfo) {
     world.begin("s", 1999);
     world.settle();
     world.join();
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     world.abort("s");
-    world.live_on(3 * SECOND);
+    world.advance(3 * SECOND);
     assert_eq!(world.state("s"), State::Cancelled);
     let mut info = world.service.ledger[&1000].info.clone();
     info.status = PaymentStatus::Ok;
@@ -66,7 +66,7 @@ fn a_persons_word_that_the_service_bears_out_counts_once() {
     let mut world = World::sold();
     world.service.leaves_pending = true;
     world.cancel("c1", "s", false);
-    world.live_on(Duration::from_secs(4000));
+    world.advance(Duration::from_secs(4000));
     assert!(world.entry("c1").set_aside);
     let verdict = closed_by_a_person(900, "c1", Outcome::CarriedOut, "проверено");
     world.event(verdict);

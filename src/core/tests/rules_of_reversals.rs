@@ -37,7 +37,7 @@ fn absent_refund() -> World {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::RequestLost);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!((world.state("r1"), left(&world)), (State::Failed, 1499));
     world
 }
@@ -83,7 +83,7 @@ fn lost_with_a_status() -> Failure {
 fn pending_and_set_aside(world: &mut World) {
     world.service.leaves_pending = true;
     world.cancel("c1", "s", false);
-    world.live_on(HOUR + 120 * SECOND);
+    world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("c1").set_aside);
     world.service.leaves_pending = false;
 }
@@ -102,9 +102,9 @@ fn a_sale_is_not_cancelled_while_a_refund_may_hold_a_part_of_it() {
     let mut world = absent_refund();
     world.cancel("c1", "s", false);
     assert_eq!(world.problem().code, Code::Busy);
-    world.live_on(2 * HOUR);
+    world.advance(2 * HOUR);
     world.cancel("c1", "s", false);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
 }
 
@@ -112,16 +112,16 @@ fn a_sale_is_not_cancelled_while_a_refund_may_hold_a_part_of_it() {
 fn a_repeated_cancellation_takes_nothing_of_what_has_come_back_meanwhile() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.state("r1"), State::Done);
     pending_and_set_aside(&mut world);
     world.cancel("c2", "r1", false);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!((world.state("c2"), left(&world)), (State::Done, 500));
     world.cancel("c3", "s", false);
     assert_eq!(left(&world), 500);
     set_reversals(&mut world, PaymentStatus::Ok);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("c3"), State::Done);
     assert_eq!((world.operation("s").undo, left(&world)), (None, 500));
 }
@@ -140,7 +140,7 @@ fn what_a_person_has_closed_is_not_asked_for_again() {
     let mut world = World::sold();
     world.service.leaves_pending = true;
     world.refund("r1", "s", 500);
-    world.live_on(HOUR + 120 * SECOND);
+    world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("r1").set_aside);
     world.event(closed_by_a_person(900, "r1", Outcome::NotCarriedOut, "нет"));
     // Of a journal that has lost which reversal it was.
@@ -161,7 +161,7 @@ fn a_refund_that_the_service_denies_is_none() {
         world.run_due();
         world.answer(Fate::AnswerLost);
         set_reversals(&mut world, status);
-        world.live_on(10 * SECOND);
+        world.advance(10 * SECOND);
         assert_eq!((world.state("r1"), left(&world)), (State::Failed, 1999));
     }
 }
@@ -178,11 +178,11 @@ fn a_payment_that_is_pending_again_is_no_paid_one() {
     for payment in world.service.ledger.values_mut() {
         payment.info.status = PaymentStatus::InProgress;
     }
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert!(world.entry("c1").denied_while_pending);
     assert!(!world.entry("c1").set_aside);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
 }
 
@@ -192,7 +192,7 @@ fn what_repeats_a_set_aside_cancellation_goes_on_with_its_reversal() {
     pending_and_set_aside(&mut world);
     set_reversals(&mut world, PaymentStatus::Ok);
     world.cancel("c2", "s", false);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(
         (world.state("c2"), world.reverses_of("c2")),
         (State::Done, 1)
@@ -207,7 +207,7 @@ fn the_queue_makes_one_request_at_a_time() {
     let mut world = World::sold();
     for id in ["r1", "r2"] {
         world.refund(id, "s", 100);
-        world.live_on(5 * SECOND);
+        world.advance(5 * SECOND);
     }
     world.cancel("c1", "r1", false);
     world.run_due();
@@ -251,10 +251,10 @@ fn an_hour_of_errors_counts_over_a_restart() {
         world.run_due();
         world.answer(Fate::AnswerLost);
         world.service.fails = Some(trouble);
-        world.live_on(HOUR * 2 / 3);
+        world.advance(HOUR * 2 / 3);
         world.crash(SECOND);
         assert!(!world.entry("c1").set_aside);
-        world.live_on(HOUR / 2);
+        world.advance(HOUR / 2);
         assert!(world.entry("c1").set_aside);
     }
 }
@@ -265,9 +265,9 @@ fn a_reversal_that_never_has_effect_is_set_aside() {
     world.service.fails =
         Some(|_, call| matches!(call, Call::Reverse { .. }).then(lost_with_a_status));
     world.cancel("c1", "s", false);
-    world.live_on(HOUR / 2);
+    world.advance(HOUR / 2);
     assert!(!world.entry("c1").set_aside);
-    world.live_on(HOUR);
+    world.advance(HOUR);
     assert!(world.entry("c1").set_aside);
 }
 
@@ -275,7 +275,7 @@ fn a_reversal_that_never_has_effect_is_set_aside() {
 fn no_retry_while_another_reversal_is_open() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     refused_and_set_aside(&mut world, "c0", "s");
     world.cancel("c1", "r1", false);
     without_line(&mut world, 3);
@@ -287,14 +287,14 @@ fn no_retry_while_another_reversal_is_open() {
 fn a_retry_takes_what_has_come_back_meanwhile() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     // It was asked for 1499.
     refused_and_set_aside(&mut world, "c0", "s");
     world.cancel("c1", "r1", false);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!((world.state("c1"), left(&world)), (State::Done, 1999));
     retry(&mut world, "c0").unwrap();
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     assert_eq!((given_back(&world), left(&world)), (1999, 0));
 }
@@ -306,7 +306,7 @@ fn no_retry_while_a_refund_may_hold_a_part() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::RequestLost);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!((world.state("r1"), left(&world)), (State::Failed, 1499));
     assert_eq!(retry(&mut world, "c0").unwrap_err().code, Code::Busy);
 }
@@ -317,7 +317,7 @@ fn a_retry_minds_what_has_come_between() {
     refused_and_set_aside(&mut world, "c0", "s");
     retry(&mut world, "c0").unwrap();
     world.refund("r1", "s", 1500);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 1500));
     assert!(world.entry("c0").set_aside);
     assert_eq!(left(&world), 499);
@@ -327,10 +327,10 @@ fn a_retry_minds_what_has_come_between() {
 fn no_retry_of_a_refunds_cancellation_once_its_sale_is_undone() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     refused_and_set_aside(&mut world, "c0", "r1");
     world.cancel("c1", "s", false);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
     let problem = retry(&mut world, "c0").unwrap_err();
     assert_eq!(problem.code, Code::AlreadyUndone);
@@ -341,10 +341,10 @@ fn the_sale_follows_what_a_person_says_of_its_refunds_cancellation() {
     for (outcome, rest) in [(Outcome::CarriedOut, 1999), (Outcome::NotCarriedOut, 1499)] {
         let mut world = World::sold();
         world.refund("r1", "s", 500);
-        world.live_on(5 * SECOND);
+        world.advance(5 * SECOND);
         world.service.leaves_pending = true;
         world.cancel("c0", "r1", false);
-        world.live_on(HOUR + 120 * SECOND);
+        world.advance(HOUR + 120 * SECOND);
         assert!(world.entry("c0").set_aside);
         world.event(closed_by_a_person(900, "c0", outcome, "проверено"));
         assert_eq!(left(&world), rest, "{outcome:?}");
@@ -370,7 +370,7 @@ fn a_sale_is_not_done_once_a_reversal_of_it_has_left() {
     world.begin("s", 1999);
     world.settle();
     world.join();
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     world.abort("s");
     let mut denied = world.service.ledger[&1000].info.clone();
@@ -387,7 +387,7 @@ fn a_sale_is_not_done_once_a_reversal_of_it_has_left() {
     say(&mut world, asks_for_it, answer);
     assert_eq!(world.entry("~1").earlier.len(), 1);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(8 * SECOND);
+    world.advance(8 * SECOND);
     assert_eq!(
         (world.state("s"), given_back(&world)),
         (State::Cancelled, 1999)
@@ -399,7 +399,7 @@ fn the_oldest_alone_tries_a_dead_line() {
     let mut world = World::sold();
     for id in ["r1", "r2"] {
         world.refund(id, "s", 100);
-        world.live_on(5 * SECOND);
+        world.advance(5 * SECOND);
     }
     world.cancel("c1", "r1", false);
     world.cancel("c2", "r2", false);

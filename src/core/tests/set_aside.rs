@@ -90,7 +90,7 @@ fn close(world: &mut World, id: &str, outcome: Outcome) {
 fn begin_another(world: &mut World) -> bool {
     let id = format!("another{}", world.requests);
     world.begin(&id, 100);
-    world.live_on(4 * SECOND);
+    world.advance(4 * SECOND);
     let begun = matches!(world.replies.last(), Some(TillReply::Begun(Ok((true, _)))));
     if begun {
         world.abort(&id);
@@ -105,7 +105,7 @@ fn lost_sale() -> World {
     world.service.fails = Some(refuses_questions);
     world.answer(Fate::AnswerLost);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(30 * SECOND);
+    world.advance(30 * SECOND);
     assert_eq!(world.state("s"), State::Failed);
     world
 }
@@ -113,7 +113,7 @@ fn lost_sale() -> World {
 /// The same, its undoing set aside before its reversal has left.
 fn undoing_set_aside() -> World {
     let mut world = lost_sale();
-    world.live_on(HOUR + 120 * SECOND);
+    world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("~1").set_aside);
     assert_eq!(world.entry("~1").reversal, ReversalProgress::NotSent);
     world
@@ -138,7 +138,7 @@ fn an_undoing_that_a_cancellation_repeats_is_not_forgotten_by_an_abort() {
         matches!(world.replies.last(), Some(TillReply::Aborted(Err(problem))) if problem.code == Code::Busy)
     );
     world.service.fails = None;
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     assert_eq!(buyer_has_paid(&world), 0);
@@ -149,11 +149,11 @@ fn an_undoing_that_a_cancellation_repeats_is_not_forgotten_for_a_token_error() {
     let mut world = undoing_set_aside();
     world.service.fails = Some(needs_a_token);
     world.cancel("c1", "s", false);
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(world.state("c1"), State::Queued);
     assert_eq!(world.operation("s").undo, Some(Undo::Pending));
     world.service.fails = None;
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(
         (world.state("c1"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -167,22 +167,22 @@ fn a_payment_that_stays_pending_and_is_not_reversed_blocks_for_an_hour_at_most()
         world.service.fails = Some(refuses_unpaid);
         world.buyer(status);
         world.abort("s");
-        world.live_on(HOUR / 2);
+        world.advance(HOUR / 2);
         assert!(!world.entry("~1").set_aside && !begin_another(&mut world));
-        world.live_on(HOUR / 2 + 60 * SECOND);
+        world.advance(HOUR / 2 + 60 * SECOND);
         assert!(world.entry("~1").set_aside, "{status:?}");
         assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
         assert!(begin_another(&mut world));
         // A retry that brings it no further closes the till for no second hour.
         retry(&mut world, "~1").unwrap();
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
         assert!(world.entry("~1").set_aside && begin_another(&mut world));
         // Paid at last: a person's retry brings it back.
         for payment in world.service.ledger.values_mut() {
             payment.info.status = PaymentStatus::Ok;
         }
         retry(&mut world, "~1").unwrap();
-        world.live_on(120 * SECOND);
+        world.advance(120 * SECOND);
         assert_eq!(
             (world.state("~1"), buyer_has_paid(&world)),
             (State::Done, 0)
@@ -194,7 +194,7 @@ fn a_payment_that_stays_pending_and_is_not_reversed_blocks_for_an_hour_at_most()
 fn a_report_that_is_broken_for_ever_blocks_for_an_hour_at_most() {
     let mut world = lost_sale();
     world.service.fails = Some(reports_fail);
-    world.live_on(HOUR + 120 * SECOND);
+    world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("~1").set_aside);
     close(&mut world, "~1", Outcome::NotCarriedOut);
     assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
@@ -204,7 +204,7 @@ fn a_report_that_is_broken_for_ever_blocks_for_an_hour_at_most() {
 fn what_only_hangs_while_the_line_is_well_blocks_for_an_hour_at_most() {
     let mut world = lost_sale();
     world.service.fails = Some(look_ups_hang);
-    world.live_on(HOUR + 180 * SECOND);
+    world.advance(HOUR + 180 * SECOND);
     assert!(world.entry("~1").set_aside);
     assert!(begin_another(&mut world));
 }
@@ -220,7 +220,7 @@ fn an_outage_over_night_leaves_no_work_for_a_person() {
     }
     assert!(!world.entry("~1").set_aside);
     world.service.fails = None;
-    world.live_on(240 * SECOND);
+    world.advance(240 * SECOND);
     assert_eq!(
         (world.state("~1"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -230,9 +230,9 @@ fn an_outage_over_night_leaves_no_work_for_a_person() {
 #[test]
 fn the_time_for_which_no_process_ran_is_none_of_getting_nowhere() {
     let mut world = lost_sale();
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     world.crash(12 * HOUR);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert!(!world.entry("~1").set_aside);
 }
 
@@ -241,10 +241,10 @@ fn a_reversal_that_cannot_be_asked_for_is_found_in_the_report() {
     let mut world = World::sold();
     world.service.fails = Some(reversals_are_not_shown);
     world.refund("r1", "s", 500);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.state("r1"), State::Done);
     world.cancel("c1", "s", false);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(
         (world.state("c1"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -253,7 +253,7 @@ fn a_reversal_that_cannot_be_asked_for_is_found_in_the_report() {
     world.service.fails = Some(reversals_are_not_shown);
     world.buyer(PaymentStatus::Ok);
     world.service.leaves_pending = true;
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(world.state("s"), State::Done);
 }
 
@@ -262,14 +262,14 @@ fn a_reversal_that_stays_pending_lets_the_next_buyer_in_after_the_timeout() {
     let mut world = World::sold();
     world.service.leaves_pending = true;
     world.refund("r1", "s", 500);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state("r1"), State::InProgress);
-    world.live_on(15 * SECOND);
+    world.advance(15 * SECOND);
     assert_eq!(world.state("r1"), State::InDoubt);
     world.begin("t", 100);
-    world.live_on(4 * SECOND);
+    world.advance(4 * SECOND);
     assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
-    world.live_on(HOUR);
+    world.advance(HOUR);
     assert!(world.entry("r1").set_aside);
     assert!(begin_another(&mut world));
 }
@@ -280,13 +280,13 @@ fn one_that_waits_for_the_service_keeps_no_other_from_being_tried() {
     world.begin("t", 300);
     world.settle();
     world.join();
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     world.service.fails = Some(refuses_unpaid);
     world.abort("t");
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.state("~1"), State::Queued);
     world.cancel("c1", "s", false);
-    world.live_on(15 * SECOND);
+    world.advance(15 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
     assert_eq!(world.state("~1"), State::Queued);
 }
@@ -298,9 +298,9 @@ fn the_pause_between_tries_grows_though_other_questions_are_answered() {
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::RequestLost);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     let before = world.requests;
-    world.live_on(240 * SECOND);
+    world.advance(240 * SECOND);
     let asked = world.requests - before;
     assert!(asked <= 12, "{asked} requests in four minutes");
 }
@@ -313,7 +313,7 @@ fn a_set_aside_refund_in_doubt_bars_a_cancellation_until_a_person_decides() {
         world.refund("r1", "s", 700);
         world.run_due();
         world.answer(Fate::RequestLost);
-        world.live_on(HOUR + 120 * SECOND);
+        world.advance(HOUR + 120 * SECOND);
         assert!(world.entry("r1").set_aside);
         world.service.fails = None;
         world.cancel("c1", "s", false);
@@ -330,7 +330,7 @@ fn a_set_aside_refund_in_doubt_bars_a_cancellation_until_a_person_decides() {
         assert_eq!(world.entry("r1").outcome, Some(outcome));
         assert_eq!(world.state("r1"), State::Failed);
         world.refund("r3", "s", left);
-        world.live_on(10 * SECOND);
+        world.advance(10 * SECOND);
         assert_eq!(world.state("r3"), State::Done);
     }
 }
@@ -344,7 +344,7 @@ fn a_cancellation_of_nothing_is_refused() {
     world.settle();
     assert!(world.entry("c1").set_aside);
     world.refund("r1", "s", 1999);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.state("r1"), State::Done);
     world.cancel("c2", "s", false);
     assert_eq!(world.problem().code, Code::AlreadyUndone);
@@ -376,7 +376,7 @@ fn the_books_follow_what_a_person_says_of_a_cancellation() {
     assert_eq!((sale.undo, sale.left.unwrap().0), (None, 1999));
     assert_eq!(world.state("c1"), State::Failed);
     world.cancel("c2", "s", false);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(
         (world.state("c2"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -391,12 +391,12 @@ fn what_was_closed_as_not_carried_out_of_a_failed_sale_stays_owed() {
     // A cancellation of it that is dropped leaves it so.
     world.service.fails = Some(needs_a_token);
     world.cancel("c1", "s", false);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(world.state("c1"), State::Failed);
     assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
     world.service.fails = None;
     world.cancel("c2", "s", false);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(
         (world.state("c2"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -424,15 +424,15 @@ fn the_same_refund_is_not_given_twice_while_the_first_may_have_been_carried_out(
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::Late(900));
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
     world.refund("r2", "s", 500);
     assert_eq!(world.problem().code, Code::Busy);
     // Another sum is another refund.
     world.refund("r3", "s", 300);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.state("r3"), State::Done);
-    world.live_on(2 * HOUR);
+    world.advance(2 * HOUR);
     assert_eq!(buyer_has_paid(&world), 1999 - 500 - 300);
     assert_eq!(world.operation("s").left.map(|left| left.0), Some(1199));
 }
@@ -444,11 +444,11 @@ fn a_retry_sends_what_was_refused_hours_ago() {
     world.run_due();
     world.service.fails = Some(reports_fail);
     world.answer(Fate::Refused);
-    world.live_on(HOUR + 120 * SECOND);
+    world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("c1").set_aside);
     world.service.fails = None;
     retry(&mut world, "c1").unwrap();
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(
         (world.state("c1"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -482,18 +482,18 @@ fn a_watched_number_that_nobody_can_ask_for_is_told() {
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::RequestLost);
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
     world.service.fails = Some(reports_fail);
-    world.live_on(HOUR);
+    world.advance(HOUR);
     assert_eq!(world.core.status(world.now).overdue, 0);
     let alarms = world.alarms.len();
-    world.live_on(HOUR);
+    world.advance(HOUR);
     assert_eq!(world.core.status(world.now).overdue, 1);
-    world.live_on(HOUR);
+    world.advance(HOUR);
     assert_eq!(world.alarms.len(), alarms + 1, "it is told once");
     world.service.fails = None;
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     assert_eq!(world.core.status(world.now).overdue, 0);
 }
 
@@ -501,20 +501,20 @@ fn a_watched_number_that_nobody_can_ask_for_is_told() {
 fn a_cancelled_refund_that_turns_up_after_the_sale_was_undone_leaves_its_rest() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     world.cancel("x1", "r1", false);
     world.run_due();
     world.answer(Fate::LateCopyRefused(300));
     world.settle();
     assert!(world.entry("x1").set_aside);
     world.cancel("c1", "s", false);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
-    world.live_on(2 * HOUR);
+    world.advance(2 * HOUR);
     let sale = world.operation("s");
     assert_eq!((sale.undo, sale.left.map(|left| left.0)), (None, Some(500)));
     world.refund("r2", "s", 500);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(
         (world.state("r2"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -526,7 +526,7 @@ fn a_retry_sends_another_reversal_where_the_old_one_was_denied_meanwhile() {
     let mut world = World::sold();
     world.service.leaves_pending = true;
     world.cancel("c1", "s", false);
-    world.live_on(HOUR + 120 * SECOND);
+    world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("c1").set_aside);
     for payment in world.service.ledger.values_mut() {
         if payment.info.status == PaymentStatus::InProgress {
@@ -535,7 +535,7 @@ fn a_retry_sends_another_reversal_where_the_old_one_was_denied_meanwhile() {
     }
     world.service.leaves_pending = false;
     retry(&mut world, "c1").unwrap();
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(
         (world.state("c1"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -555,7 +555,7 @@ fn a_retry_sends_another_reversal_also_where_it_looks_at_the_payment_first() {
     }
     world.answer(Fate::AnswerLost);
     world.service.fails = Some(refuses_questions);
-    world.live_on(2 * HOUR);
+    world.advance(2 * HOUR);
     assert!(world.entry("~1").set_aside);
     assert_eq!(world.entry("~1").reversal, ReversalProgress::Sent);
     for payment in world.service.ledger.values_mut() {
@@ -567,7 +567,7 @@ fn a_retry_sends_another_reversal_also_where_it_looks_at_the_payment_first() {
     world.service.leaves_pending = false;
     world.crash(SECOND);
     retry(&mut world, "~1").unwrap();
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(
         (world.state("~1"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -579,7 +579,7 @@ fn a_refund_of_another_tills_payment_is_not_given_twice_either() {
     let mut world = World::sold();
     world.journal.remove("s");
     world.refund_payment("r1", 1000, 500);
-    world.live_on(SECOND);
+    world.advance(SECOND);
     assert!(world.entry("r1").sent_once);
     let mut world = World::sold();
     world.journal.remove("s");
@@ -592,13 +592,13 @@ fn a_refund_of_another_tills_payment_is_not_given_twice_either() {
         Some((_, Call::Reverse { .. }))
     ));
     world.answer(Fate::Late(900));
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
     world.refund_payment("r2", 1000, 1200);
-    world.live_on(6 * SECOND);
+    world.advance(6 * SECOND);
     assert_eq!(world.problem().code, Code::Busy);
     world.refund_payment("r3", 1000, 800);
-    world.live_on(6 * SECOND);
+    world.advance(6 * SECOND);
     assert_eq!(world.problem().code, Code::MoreThanLeft);
 }
 
@@ -618,7 +618,7 @@ fn a_retry_goes_on_where_the_service_asks_for_patience() {
     });
     world.event(Event::Answered { request, answer });
     assert!(!world.entry("c1").set_aside);
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(
         (world.state("c1"), buyer_has_paid(&world)),
         (State::Done, 0)
@@ -637,15 +637,15 @@ fn entries_take_turns_where_the_service_asks_for_patience_for_ever() {
     world.begin("t", 300);
     world.settle();
     world.join();
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     world.abort("t");
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     world.cancel("c1", "s", false);
     // The older one waits beside it, and leaves it a turn long before it is set aside.
-    world.live_on(600 * SECOND);
+    world.advance(600 * SECOND);
     assert!(!world.entry("~1").set_aside && world.entry("c1").tries > 0);
     // Both are set aside after their hour, and not one after the other.
-    world.live_on(HOUR + 600 * SECOND);
+    world.advance(HOUR + 600 * SECOND);
     let blocking = world.core.status(world.now).queue_depth;
     assert_eq!(blocking, 0);
     assert!(world.entry("c1").set_aside);

@@ -22,7 +22,7 @@ fn sell(world: &mut World, id: &str, shift: Option<&str>) {
     world.scan(&format!("https://getapp.o-plati.by/c/{id}"));
     world.settle();
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.operation(id).state, State::Done);
 }
 

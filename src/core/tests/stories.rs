@@ -22,7 +22,7 @@ fn confirming(mode: Mode) -> World {
         world.settle();
     } else {
         world.join();
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
     }
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     world
@@ -84,7 +84,7 @@ fn a_sale_is_paid_in_each_mode_and_its_states_come_in_order() {
     ] {
         let mut world = confirming(mode);
         world.buyer(PaymentStatus::Ok);
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
         assert_eq!(states(&world, "s"), before);
         let operation = world.operation("s");
         assert_eq!(operation.left, Some(operation.amount));
@@ -93,7 +93,7 @@ fn a_sale_is_paid_in_each_mode_and_its_states_come_in_order() {
             Some(operation.amount)
         );
         assert!(operation.shows.is_none() && operation.finished_at.is_some());
-        world.live_on(6 * SECOND);
+        world.advance(6 * SECOND);
         assert_eq!(
             world.scenes.last(),
             Some(&Scene::Idle),
@@ -125,7 +125,7 @@ fn every_refusal_of_the_buyer_has_its_state() {
     ] {
         let mut world = confirming(Mode::ConsumerQr);
         world.buyer(status);
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
         assert_eq!(world.state("s"), state);
         assert_eq!(world.operation("s").undo, None);
     }
@@ -135,7 +135,7 @@ fn every_refusal_of_the_buyer_has_its_state() {
 fn a_status_that_nobody_documented_is_never_paid() {
     let mut world = confirming(Mode::ConsumerQr);
     world.buyer(PaymentStatus::Unknown(77));
-    world.live_on(20 * SECOND);
+    world.advance(20 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
 }
 
@@ -212,7 +212,7 @@ fn a_code_read_just_before_the_sale_counts_once() {
     world.settle();
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     world.scan("https://getapp.o-plati.by/c/AB12");
     world.begin("t", 1999);
     world.settle();
@@ -231,7 +231,7 @@ fn an_armed_sale_takes_a_code_that_paid_another() {
     let mut world = paying();
     world.settle();
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     world.begin("t", 5);
     world.settle();
     assert_eq!(world.state("t"), State::AwaitingScan);
@@ -257,7 +257,7 @@ fn a_buyers_code_that_is_read_again_while_its_sale_lasts_is_not_the_tills() {
     world.scan("4810268003455");
     assert!(!world.withheld, "goods are the till's");
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     world.scan(code);
     assert!(!world.withheld, "the sale is over");
 }
@@ -313,7 +313,7 @@ fn abort_before_a_payment_is_immediate() {
             assert!(
                 matches!(world.replies.last(), Some(TillReply::Aborted(Ok(operation))) if operation.state == State::Cancelled)
             );
-            world.live_on(5 * SECOND);
+            world.advance(5 * SECOND);
             assert!(world.service.ledger.is_empty(), "an aborted sale was paid");
             world.abort("s");
             assert!(matches!(
@@ -338,7 +338,7 @@ fn abort_of_an_existing_payment_reverses_it_and_believes_only_a_look() {
         State::InProgress,
         "the answer to the reversal alone proves nothing"
     );
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Cancelled, Some(Undo::Done))
@@ -361,7 +361,7 @@ fn abort_while_the_payment_is_being_sent_waits_for_its_answer() {
     let mut world = paying();
     world.abort("s");
     assert_eq!(world.state("s"), State::InProgress);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state("s"), State::Cancelled);
     let mut world = paying();
     world.abort("s");
@@ -370,7 +370,7 @@ fn abort_while_the_payment_is_being_sent_waits_for_its_answer() {
         (world.state("s"), world.operation("s").undo),
         (State::Failed, Some(Undo::Pending))
     );
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
 }
 
@@ -392,7 +392,7 @@ fn abort_without_an_answer_fails_with_its_undoing_queued() {
     );
     assert_eq!(world.operation("s").message, seed::NO_CONNECTION);
     assert!(world.entry("~1").tries >= 2);
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!(
         (world.state("~1"), world.operation("s").undo),
         (State::Done, Some(Undo::Done))
@@ -403,10 +403,10 @@ fn abort_without_an_answer_fails_with_its_undoing_queued() {
 fn waiting_for_the_buyer_ends() {
     let mut world = World::new(Mode::DynamicQr);
     world.begin("s", 1999);
-    world.live_on(181 * SECOND);
+    world.advance(181 * SECOND);
     assert_eq!(world.state("s"), State::Expired);
     let mut world = confirming(Mode::DynamicQr);
-    world.live_on(181 * SECOND);
+    world.advance(181 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Expired, Some(Undo::Done))
@@ -425,7 +425,7 @@ fn a_lost_answer_is_looked_up_and_the_sale_goes_on() {
     world.settle();
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state("s"), State::Done);
 }
 
@@ -434,14 +434,14 @@ fn a_lost_request_is_released_and_its_absence_is_conclusive_only_after_settling(
     let mut world = paying();
     world.answer(Fate::RequestLost);
     let lost_at = world.now.mono;
-    world.live_on(11 * SECOND);
+    world.advance(11 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Failed, Some(Undo::Pending))
     );
     assert_eq!(world.operation("s").message, seed::NO_CONNECTION);
     world.begin("t", 5);
-    world.live_on(4 * SECOND);
+    world.advance(4 * SECOND);
     assert!(
         matches!(world.replies.last(), Some(TillReply::Begun(Err(problem))) if problem.status == 503)
     );
@@ -450,7 +450,7 @@ fn a_lost_request_is_released_and_its_absence_is_conclusive_only_after_settling(
             world.now.mono < lost_at + 60 * SECOND,
             "the undoing never ends"
         );
-        world.live_on(SECOND / 2);
+        world.advance(SECOND / 2);
     }
     assert!(
         world.now.mono >= lost_at + 30 * SECOND,
@@ -468,12 +468,12 @@ fn a_lost_request_is_released_and_its_absence_is_conclusive_only_after_settling(
 fn what_arrives_after_its_absence_was_believed_is_found_and_brought_back() {
     let mut world = paying();
     world.answer(Fate::Late(300));
-    world.live_on(60 * SECOND);
+    world.advance(60 * SECOND);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
-    world.live_on(240 * SECOND);
+    world.advance(240 * SECOND);
     world.buyer(PaymentStatus::Ok);
     assert_eq!(world.service.ledger[&1000].info.status, PaymentStatus::Ok);
-    world.live_on(700 * SECOND);
+    world.advance(700 * SECOND);
     assert_eq!(world.service.reversed(1000), 1999);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
 }
@@ -485,7 +485,7 @@ fn a_lost_reversal_is_looked_up_and_never_doubled() {
         world.buyer(PaymentStatus::Ok);
         world.abort("s");
         world.answer(fate);
-        world.live_on(120 * SECOND);
+        world.advance(120 * SECOND);
         assert_eq!(world.service.reversed(1000), 1999, "{fate:?}");
         assert_eq!(world.operation("s").undo, Some(Undo::Done), "{fate:?}");
     }
@@ -496,13 +496,13 @@ fn a_refused_reversal_of_a_pending_payment_is_no_refusal_for_good() {
     let mut world = confirming(Mode::DynamicQr);
     world.service.reverses_pending = false;
     world.abort("s");
-    world.live_on(15 * SECOND);
+    world.advance(15 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Failed, Some(Undo::Pending))
     );
     world.buyer(PaymentStatus::Ok);
-    world.live_on(30 * SECOND);
+    world.advance(30 * SECOND);
     assert_eq!(world.service.reversed(1000), 1999);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
 }
@@ -538,7 +538,7 @@ fn a_reversal_refused_for_good_is_set_aside_and_blocks_nothing() {
         ticket: 99,
         id: "~1".into(),
     });
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(
         (world.state("~1"), world.operation("s").undo),
         (State::Done, Some(Undo::Done))
@@ -549,7 +549,7 @@ fn a_reversal_refused_for_good_is_set_aside_and_blocks_nothing() {
 fn only_what_is_set_aside_can_be_settled() {
     let mut world = paying();
     world.answer(Fate::RequestLost);
-    world.live_on(11 * SECOND);
+    world.advance(11 * SECOND);
     let settle = |world: &mut World| {
         world.event(closed_by_a_person(
             9,
@@ -652,7 +652,7 @@ fn token_errors_refuse_a_new_sale_but_never_lose_an_undoing() {
         world.pass(SECOND);
         world.answer(Fate::TokenNeeded);
     }
-    world.live_on(90 * SECOND);
+    world.advance(90 * SECOND);
     assert_eq!(world.state("~1"), State::Done);
 }
 
@@ -683,7 +683,7 @@ fn a_buyer_who_was_quicker_than_the_reversal_has_paid() {
     world.abort("s");
     world.answer(Fate::NotSent);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert_eq!(world.state("s"), State::Done);
     assert_eq!(world.operation("s").left, Some(world.operation("s").amount));
     assert_eq!(world.state("~1"), State::Cancelled);
@@ -715,7 +715,7 @@ fn after_a_long_crash_a_late_payment_is_brought_back() {
     let mut world = confirming(Mode::DynamicQr);
     world.crash(200 * SECOND);
     world.buyer(PaymentStatus::Ok);
-    world.live_on(30 * SECOND);
+    world.advance(30 * SECOND);
     assert_eq!(
         (world.state("s"), world.operation("s").undo),
         (State::Failed, Some(Undo::Done))
@@ -731,7 +731,7 @@ fn an_acknowledged_abort_survives_a_crash() {
         world.abort("s");
         (0..answers).for_each(|_| world.answer(Fate::Answered));
         world.crash(5 * SECOND);
-        world.live_on(120 * SECOND);
+        world.advance(120 * SECOND);
         assert_eq!(world.operation("s").undo, Some(Undo::Done));
         assert_ne!(world.state("s"), State::Done);
         assert_eq!(world.service.reversed(1000), 1999);
@@ -742,10 +742,10 @@ fn an_acknowledged_abort_survives_a_crash() {
 fn another_account_gets_nothing_and_blocks_until_it_is_settled() {
     let mut world = paying();
     world.answer(Fate::RequestLost);
-    world.live_on(11 * SECOND);
+    world.advance(11 * SECOND);
     world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
     world.crash(SECOND);
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert!(world.pending.is_empty());
     world.begin("t", 5);
     assert!(

@@ -45,7 +45,7 @@ fn a_payment_that_was_carried_out_all_the_same_is_found_at_once() {
     world.answer(Fate::Answered);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
     world.buyer(crate::core::call::PaymentStatus::Ok);
-    world.live_on(30 * SECOND);
+    world.advance(30 * SECOND);
     assert_eq!(world.state("s"), State::Done);
     assert_eq!(world.service.ledger.len(), 1);
 }
@@ -58,7 +58,7 @@ fn a_refund_that_was_carried_out_all_the_same_is_done_and_not_made_twice() {
     world.answer(Fate::TokenAfterEffect);
     assert!(!world.state("r1").is_final());
     assert_eq!(left(&world), 1499, "its part is taken until it is known");
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 500));
 }
 
@@ -80,7 +80,7 @@ fn a_refund_whose_report_is_refused_for_the_token_too_holds_its_part_until_it_is
     world.refund("r2", "s", 500);
     assert_eq!(world.problem().code, Code::Busy);
     // With a token that is taken, the late look finds it.
-    world.live_on(120 * SECOND);
+    world.advance(120 * SECOND);
     assert_eq!((left(&world), given_back(&world)), (1499, 500));
 }
 
@@ -90,7 +90,7 @@ fn a_cancellation_that_was_carried_out_all_the_same_is_done() {
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::TokenAfterEffect);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
 }
@@ -113,7 +113,7 @@ fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
         // A copy of it was on its way.
         let at = world.now.mono + 5 * SECOND;
         world.service.late.push((at, call));
-        world.live_on(60 * SECOND);
+        world.advance(60 * SECOND);
         assert_eq!(world.state("c1"), State::Failed, "told is told");
         assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
         assert_eq!((given_back(&world), left(&world)), (1999, 0));

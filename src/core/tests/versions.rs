@@ -46,7 +46,7 @@ fn a_renewed_session_is_a_change() {
     world.settle();
     let first = world.operation("s").clone();
     assert_eq!(first.state, State::AwaitingBuyer);
-    world.live_on(Duration::from_secs(65));
+    world.advance(Duration::from_secs(65));
     let renewed = world.operation("s");
     assert_eq!(renewed.state, State::AwaitingBuyer);
     assert!(renewed.shows != first.shows && renewed.version > first.version);
@@ -58,9 +58,9 @@ fn what_is_told_and_what_is_undone_have_the_journals_version() {
     world.begin("s", 1999);
     world.settle();
     world.join();
-    world.live_on(Duration::from_secs(2));
+    world.advance(Duration::from_secs(2));
     world.buyer(crate::core::call::PaymentStatus::Ok);
-    world.live_on(Duration::from_secs(10));
+    world.advance(Duration::from_secs(10));
     let paid = world.operation("s").clone();
     assert_eq!(paid.state, State::Done);
     world.cancel("c", "s", false);

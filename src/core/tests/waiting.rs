@@ -19,7 +19,7 @@ const YEAR: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// A sale was made by a clock that was a year ahead; now it is right.
 fn clock_put_back() -> World {
     let mut world = World::sold();
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     world.now.wall = world.now.wall.checked_sub(YEAR).unwrap();
     world
 }
@@ -66,7 +66,7 @@ fn a_clock_behind_the_journal_asks_the_service_and_sells_when_it_confirms() {
     assert!(has_begun(&world, "t"), "{:?}", world.replies.last());
     assert!(!world.core.status(world.now).clock_behind);
     world.abort("t");
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     // From now on it is known, and nobody is kept waiting.
     for begin in [
         |world: &mut World| world.begin("u", 5),
@@ -83,7 +83,7 @@ fn a_clock_behind_the_journal_asks_the_service_and_sells_when_it_confirms() {
             "u"
         };
         world.abort(id);
-        world.live_on(10 * SECOND);
+        world.advance(10 * SECOND);
     }
 }
 
@@ -126,7 +126,7 @@ fn without_the_service_a_clock_behind_the_journal_hears_that_there_is_no_connect
 fn a_confirmed_clock_that_jumps_back_is_asked_about_again() {
     let mut world = World::sold();
     service_says(&mut world, SignedDuration::ZERO);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     world.now.wall = world.now.wall.checked_sub(YEAR).unwrap();
     world.begin("t", 5);
     assert!(probes(&world));
@@ -153,10 +153,10 @@ fn with_a_queue_a_clock_behind_the_journal_is_asked_about_once_that_is_empty() {
     world.cancel("c", "s", false);
     world.run_due();
     world.answer(Fate::NotSent);
-    world.live_on(10 * Duration::from_millis(1));
+    world.advance(10 * Duration::from_millis(1));
     world.begin("t", 5);
     world.settle();
-    world.live_on(5 * SECOND);
+    world.advance(5 * SECOND);
     assert!(
         world.problem().detail.contains("Часы"),
         "{:?}",
@@ -219,9 +219,9 @@ fn a_retry_is_no_old_identifier_because_a_wrong_clock_was_put_right() {
         world.begin("s", 1999);
         world.settle();
         world.join();
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
         world.buyer(crate::core::call::PaymentStatus::Ok);
-        world.live_on(2 * SECOND);
+        world.advance(2 * SECOND);
         assert_eq!(world.state("s"), State::Done);
         world.now.wall = right.checked_add(SignedDuration::from_secs(10)).unwrap();
         assert!(is_repeated(&mut world), "{behind:?}");
@@ -283,7 +283,7 @@ fn a_plea_for_more_patience_than_the_timeout_ends_a_sale_that_shows_nothing() {
     assert_eq!(world.core.status(world.now).held_off_until, Some(until));
     world.pass(300 * SECOND);
     world.begin("t", 100);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert_eq!(world.state("t"), State::AwaitingBuyer);
 }
 
@@ -306,7 +306,7 @@ fn a_plea_for_patience_that_answers_another_sale_refuses_the_next_one() {
     world.pass(595 * SECOND);
     assert!(!world.core.status(world.now).is_held_off_for_long);
     world.begin("t", 100);
-    world.live_on(10 * SECOND);
+    world.advance(10 * SECOND);
     assert_eq!(world.state("t"), State::AwaitingBuyer);
 }
 
@@ -336,7 +336,7 @@ fn who_answers_otherwise_than_the_service_is_probed_before_the_next_sale() {
     world.begin("t", 100);
     assert!(probes(&world));
     world.answer(Fate::Answered);
-    world.live_on(2 * SECOND);
+    world.advance(2 * SECOND);
     assert!(world.core.status(world.now).down.is_none());
     assert_eq!(world.state("t"), State::AwaitingBuyer);
 }

@@ -172,9 +172,9 @@ impl World {
         world.begin("s", 1999);
         world.settle();
         world.join();
-        world.live_on(Duration::from_secs(2));
+        world.advance(Duration::from_secs(2));
         world.buyer(PaymentStatus::Ok);
-        world.live_on(Duration::from_secs(2));
+        world.advance(Duration::from_secs(2));
         assert_eq!(world.state("s"), State::Done);
         world
     }
@@ -185,7 +185,7 @@ impl World {
         world.begin("s", 1999);
         world.settle();
         world.join();
-        world.live_on(Duration::from_secs(3));
+        world.advance(Duration::from_secs(3));
         assert_eq!(world.state("s"), State::AwaitingConfirmation);
         world
     }
@@ -637,7 +637,7 @@ impl World {
     }
 
     /// As [`World::pass`], but every request is answered as it comes.
-    pub(super) fn live_on(&mut self, time: Duration) {
+    pub(super) fn advance(&mut self, time: Duration) {
         let end = self.now.mono + time;
         loop {
             self.settle();

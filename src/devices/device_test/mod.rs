@@ -19,17 +19,17 @@ use crate::model::check::Text;
 /// After a reading that is not the code, its other parts may come so long.
 pub const QUIET: Duration = Duration::from_millis(700);
 /// A person may take so long for one reading.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const READING_TIMEOUT: Duration = Duration::from_secs(90);
 /// Readings in a row, usually.
 pub const USUAL_SCANS: usize = 10;
 /// Most readings in a row.
-pub const MOST_SCANS: usize = 50;
+pub const MAX_SCANS: usize = 50;
 /// Characters of the codes, in turn: a buyer's code is short, a link long.
 const LENGTHS: [usize; 10] = [20, 36, 64, 100, 20, 150, 36, 220, 64, 300];
 /// Parts of one code that are kept.
-const MOST_PARTS: usize = 16;
+const MAX_PARTS: usize = 16;
 /// Most characters that are kept of what came for one code.
-const MOST_CHARACTERS: usize = 8192;
+const MAX_CHARACTERS: usize = 8192;
 
 const LATIN: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789-./:";
 const CYRILLIC: [char; 16] = [
@@ -102,7 +102,7 @@ fn code(length: usize, with_cyrillic: bool, random: &mut impl FnMut() -> u8) -> 
 }
 
 impl ClosedLoop {
-    /// A test of `scans` readings (1 to [`MOST_SCANS`]) that begins at `now`.
+    /// A test of `scans` readings (1 to [`MAX_SCANS`]) that begins at `now`.
     #[must_use]
     pub fn new(
         pair: Pair,
@@ -110,7 +110,7 @@ impl ClosedLoop {
         now: Duration,
         mut random: impl FnMut() -> u8,
     ) -> ClosedLoop {
-        let scans = scans.clamp(1, MOST_SCANS);
+        let scans = scans.clamp(1, MAX_SCANS);
         let codes = if pair.scanner.is_some() {
             (0..scans)
                 .zip(LENGTHS.iter().cycle())
@@ -183,7 +183,7 @@ impl ClosedLoop {
             return Next::Wait;
         };
         let kept: usize = self.came.iter().map(String::len).sum();
-        if self.came.len() < MOST_PARTS && kept.saturating_add(text.len()) <= MOST_CHARACTERS {
+        if self.came.len() < MAX_PARTS && kept.saturating_add(text.len()) <= MAX_CHARACTERS {
             self.came.push(text.to_owned());
         }
         self.last_at = Some(now);
@@ -206,7 +206,7 @@ impl ClosedLoop {
             let finding = diagnose(&expected, &self.came);
             return self.note(finding, last);
         }
-        if now.saturating_sub(self.asked_at) < PATIENCE {
+        if now.saturating_sub(self.asked_at) < READING_TIMEOUT {
             return Next::Wait;
         }
         self.note(Finding::Nothing, now);
@@ -220,7 +220,7 @@ impl ClosedLoop {
         if self.ended.is_some() {
             return None;
         }
-        let asked = self.asked_at + PATIENCE;
+        let asked = self.asked_at + READING_TIMEOUT;
         Some(self.last_at.map_or(asked, |last| last + QUIET))
     }
 
@@ -397,8 +397,8 @@ mod tests {
     #[test]
     fn nobody_and_a_stop_end_it() {
         let mut left = test(3);
-        assert_eq!(left.wakeup(), Some(PATIENCE));
-        assert_eq!(left.tick(PATIENCE), Next::Ended);
+        assert_eq!(left.wakeup(), Some(READING_TIMEOUT));
+        assert_eq!(left.tick(READING_TIMEOUT), Next::Ended);
         assert_eq!(left.checks()[0].result, Verdict::Fail);
         let mut stopped = test(3);
         stopped.stop();
@@ -428,7 +428,7 @@ mod tests {
         let mut left = test(3);
         left.read(&shown(&left), seconds(1));
         halfway.stop();
-        left.tick(seconds(1) + PATIENCE);
+        left.tick(seconds(1) + READING_TIMEOUT);
         for ended in [halfway, left] {
             let summary = summary(&ended);
             assert_eq!(summary.result, Verdict::Warn);
@@ -438,7 +438,7 @@ mod tests {
         }
 
         let mut nobody = test(3);
-        nobody.tick(PATIENCE);
+        nobody.tick(READING_TIMEOUT);
         assert_eq!(summary(&nobody).result, Verdict::Skipped);
 
         let mut wrong = test(1);
@@ -462,7 +462,7 @@ mod tests {
         right.read("777777", seconds(1));
         wrong.read("-", seconds(1));
         wrong.tick(seconds(2));
-        left.tick(PATIENCE);
+        left.tick(READING_TIMEOUT);
         stopped.stop();
         for (test, result) in [
             (right, Verdict::Pass),

@@ -5,7 +5,7 @@ use super::Candidate;
 /// Longest answer that is told, characters.
 const MOST: usize = 300;
 /// Most bytes of an answer without any letter, which is told in hexadecimal.
-const MOST_RAW: usize = 32;
+const MAX_RAW: usize = 32;
 
 impl Candidate {
     /// Maker and product, as the device says.
@@ -60,7 +60,7 @@ pub fn firmware(answer: &[u8]) -> Option<String> {
     }
     let raw: Vec<String> = answer
         .iter()
-        .take(MOST_RAW)
+        .take(MAX_RAW)
         .map(|byte| format!("{byte:02X}"))
         .collect();
     (!raw.is_empty()).then(|| raw.join(" "))

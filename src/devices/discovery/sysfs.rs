@@ -12,7 +12,7 @@ const MAX_ATTRIBUTE: usize = 4096;
 /// Longest name that is kept.
 const MAX_NAME: usize = 80;
 /// Most nodes of one class.
-const MOST_NODES: usize = 512;
+const MAX_NODES: usize = 512;
 
 /// `KEY_Q`..`KEY_P`, `KEY_ENTER` and `KEY_SPACE`: what types codes has these, and a power button, a
 /// mouse or a jack has not.
@@ -40,7 +40,7 @@ pub fn candidates(root: &Path) -> Vec<Candidate> {
         };
         let mut names: Vec<String> = entries
             .flatten()
-            .take(MOST_NODES)
+            .take(MAX_NODES)
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         names.sort_by_key(|name| (name.len(), name.clone()));
@@ -243,7 +243,7 @@ pub fn typing_nodes(root: &Path, keyboard: &Candidate) -> Vec<PathBuf> {
     let folder = root.join("sys/class/input");
     let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
     let mut others: Vec<PathBuf> = entries
-        .take(MOST_NODES)
+        .take(MAX_NODES)
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let device = std::fs::canonicalize(entry.path().join("device")).ok()?;

@@ -14,7 +14,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 use crate::devices::display::frame::{Area, Frame};
 
 /// Smallest type that is tried, pixels.
-const LEAST_PX: u32 = 7;
+const MIN_PX: u32 = 7;
 /// Distance of two lines in parts of the type's height.
 const LEADING: f32 = 1.18;
 /// Height of a digit in parts of the type's height: 1493 of 2384 units of DejaVu Sans; measured by a test.
@@ -22,7 +22,7 @@ const DIGIT_HEIGHT: f32 = 0.626;
 /// Distance of two lines of digits, with a quarter of a digit between them.
 const DIGITS_LEADING: f32 = 0.80;
 /// Longer texts are cut before they are measured: names come from outside.
-const MOST_CHARACTERS: usize = 200;
+const MAX_CHARACTERS: usize = 200;
 
 /// Weight of the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ fn readable(text: &str, weight: Weight) -> String {
     let visible = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MOST_CHARACTERS);
+        .take(MAX_CHARACTERS);
     visible
         .map(|c| if has(c, weight) { c } else { '?' })
         .collect()
@@ -199,7 +199,7 @@ fn largest(
     most_lines: usize,
 ) -> Option<Fitted> {
     let (words, space) = (measured(text, weight), unit_width(" ", weight));
-    let (mut low, mut high) = (LEAST_PX, most_px.max(LEAST_PX));
+    let (mut low, mut high) = (MIN_PX, most_px.max(MIN_PX));
     let mut best = None;
     while low <= high {
         let middle = u32::midpoint(low, high);
@@ -253,25 +253,25 @@ fn placed(px: u32, lines: Vec<String>, script: Script, weight: Weight) -> Fitted
 }
 
 fn broken_anywhere(text: &str, weight: Weight, w: u32, h: u32) -> Fitted {
-    let room = (h / line_height(LEAST_PX, Script::Letters)).max(1) as usize;
+    let room = (h / line_height(MIN_PX, Script::Letters)).max(1) as usize;
     let mut lines = vec![String::new()];
     for character in text.chars() {
         let is_last = lines.len() >= room;
         let Some(line) = lines.last_mut() else { break };
         let longer = format!("{line}{character}");
-        if width(&longer, LEAST_PX, weight) <= w || line.is_empty() {
+        if width(&longer, MIN_PX, weight) <= w || line.is_empty() {
             *line = longer;
         } else if !is_last {
             lines.push(character.to_string());
         } else {
-            while !line.is_empty() && width(&format!("{line}…"), LEAST_PX, weight) > w {
+            while !line.is_empty() && width(&format!("{line}…"), MIN_PX, weight) > w {
                 line.pop();
             }
             line.push('…');
             break;
         }
     }
-    placed(LEAST_PX, lines, Script::Letters, weight)
+    placed(MIN_PX, lines, Script::Letters, weight)
 }
 
 /// Paints a layout, its lines in the middle of the box's height.
@@ -396,7 +396,7 @@ mod tests {
         #[test]
         fn a_fitted_text_stays_in_its_box(text in "[А-Яа-яЎўІі№« »—!A-Za-z]{0,120}", w in 60_u32..2000, h in 20_u32..800, px in 8_u32..400, lines in 1_usize..4) {
             let fitted = fit(&text, Weight::Bold, w, h, px, lines);
-            prop_assert!(fitted.height <= h.max(line_height(LEAST_PX, Script::Letters)));
+            prop_assert!(fitted.height <= h.max(line_height(MIN_PX, Script::Letters)));
             for line in &fitted.lines {
                 prop_assert!(width(line, fitted.px, Weight::Bold) <= w, "{line:?} at {} px in {w}", fitted.px);
             }

@@ -18,7 +18,7 @@ const MAX_SIDE: u32 = 4096;
 /// What decoding may take.
 const MAX_MEMORY: u64 = 128 * 1024 * 1024;
 /// A small picture becomes a blur if it is enlarged more.
-const MOST_ENLARGED: u32 = 2;
+const MAX_ENLARGED: u32 = 2;
 
 /// A logo that cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -111,8 +111,8 @@ impl Logo {
     pub fn fitted(&self, w: u32, h: u32) -> Logo {
         let (width, height) = (self.width().max(1), self.height().max(1));
         let (w, h) = (
-            w.min(width * MOST_ENLARGED).max(1),
-            h.min(height * MOST_ENLARGED).max(1),
+            w.min(width * MAX_ENLARGED).max(1),
+            h.min(height * MAX_ENLARGED).max(1),
         );
         // Whole numbers: the side that reaches its limit first decides.
         let by_width = (w, (height * w / width).max(1));

@@ -53,9 +53,9 @@ const USUAL_SIZE: PixelSize = PixelSize {
     height: 480,
 };
 /// Between two looks whether all is shown.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// A scene that a display neither shows nor refuses for so long: it hangs.
-const HANGS: Duration = Duration::from_secs(5);
+const HANG_TIMEOUT: Duration = Duration::from_secs(5);
 const DOES_NOT_ANSWER: &str = "Дисплей не отвечает: выключите и включите его";
 /// Where nobody looks at the page.
 const NO_PAGE: &str = "Откройте на дисплее покупателя страницу /display";
@@ -96,7 +96,7 @@ pub struct DisplayState {
 }
 
 /// Smaller modules are hard for cameras, micrometres.
-const LEAST_MODULE_UM: u32 = 500;
+const MIN_MODULE_UM: u32 = 500;
 
 impl DisplayState {
     /// What a person should know beside its state, Russian.
@@ -104,7 +104,7 @@ impl DisplayState {
     pub fn advice(&self) -> Vec<String> {
         let name = &self.name;
         let mut advice = Vec::new();
-        if let Some(um) = self.module_um.filter(|um| *um < LEAST_MODULE_UM) {
+        if let Some(um) = self.module_um.filter(|um| *um < MIN_MODULE_UM) {
             advice.push(format!("Устройство {name}: точка QR-кода {},{:02} мм, меньше 0,5 мм читается плохо. Нужен дисплей больше", um / 1000, um % 1000 / 10));
         }
         if self.unproven > 0 {
@@ -236,7 +236,7 @@ impl Displays {
             render_verified && lock(&screen.facts).asked.is_some()
         };
         while Instant::now() < until && self.all().any(waits) {
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(LOOK_INTERVAL);
         }
     }
 
@@ -507,7 +507,9 @@ impl Screen {
 
     fn state(&self, live: &DisplayMirror) -> DisplayState {
         let mut facts = self.facts(live);
-        let hangs = facts.asked.is_some_and(|asked| asked.elapsed() > HANGS);
+        let hangs = facts
+            .asked
+            .is_some_and(|asked| asked.elapsed() > HANG_TIMEOUT);
         let state = match &self.kind {
             Kind::Painted { .. } if hangs => {
                 facts.shows = None;

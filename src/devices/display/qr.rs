@@ -8,14 +8,14 @@ use crate::devices::display::frame::{Area, Frame};
 /// Light modules around the code, ISO/IEC 18004.
 pub const QUIET_ZONE: u32 = 4;
 /// Below two pixels a module cameras fail.
-pub const LEAST_MODULE_PX: u32 = 2;
+pub const MIN_MODULE_PX: u32 = 2;
 
 /// Why a frame cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// The code has more modules than the display has pixels for.
     #[error(
-        "the QR code has {modules} modules with its quiet zone, the display {available_px} pixels for it; at least {LEAST_MODULE_PX} pixels a module are needed"
+        "the QR code has {modules} modules with its quiet zone, the display {available_px} pixels for it; at least {MIN_MODULE_PX} pixels a module are needed"
     )]
     QrTooDense {
         /// Modules on one side, quiet zones included.
@@ -75,11 +75,11 @@ impl Modules {
     /// Whole pixels for a module in a square of `available_px`.
     ///
     /// # Errors
-    /// [`RenderError::QrTooDense`] below [`LEAST_MODULE_PX`].
+    /// [`RenderError::QrTooDense`] below [`MIN_MODULE_PX`].
     pub fn module_px(&self, available_px: u32) -> Result<u32, RenderError> {
         let modules = self.side_with_quiet_zone();
         let px = available_px / modules;
-        if px < LEAST_MODULE_PX {
+        if px < MIN_MODULE_PX {
             return Err(RenderError::QrTooDense {
                 modules,
                 available_px,

@@ -22,7 +22,7 @@ use crate::devices::display::words::{amount, to_pay, words};
 use crate::model::money::Kopecks;
 
 /// However much there is to say, a sign is seen.
-const LEAST_SIGN_PX: u32 = 32;
+const MIN_SIGN_PX: u32 = 32;
 /// Of the row that shows that the till waits.
 const PROGRESS_BARS: u32 = 3;
 /// Below this many pixels a module the text yields to the code.
@@ -298,7 +298,7 @@ fn message(scene: &Scene, size: PixelSize, look: &Theme, moment: u32) -> Frame {
         .inner_height()
         .saturating_sub(texts + bars)
         .min(sheet.unit(440))
-        .max(LEAST_SIGN_PX);
+        .max(MIN_SIGN_PX);
     let top = size.height.saturating_sub(texts + side + bars) / 2;
     icon::paint(
         &mut sheet.frame,

@@ -392,12 +392,12 @@ fn small_modules_and_codes_that_nobody_read_are_told() {
     assert!(state.remedy.as_ref().unwrap().contains("/display"));
     assert!(state.advice().is_empty());
     let fine = DisplayState {
-        module_um: Some(LEAST_MODULE_UM),
+        module_um: Some(MIN_MODULE_UM),
         ..state.clone()
     };
     assert!(fine.advice().is_empty());
     let poor = DisplayState {
-        module_um: Some(LEAST_MODULE_UM - 1),
+        module_um: Some(MIN_MODULE_UM - 1),
         unproven: 2,
         ..state
     };

@@ -13,9 +13,9 @@ use super::readback::{self, Proof};
 use super::render::Theme;
 use crate::core::scene::Scene;
 
-/// Pause after a first failure; doubles up to [`MOST_PAUSE`].
+/// Pause after a first failure; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const MOST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// How often an open display is looked at, and a picture that moves is drawn anew.
 const WATCH: Duration = Duration::from_millis(500);
 
@@ -147,7 +147,7 @@ impl Worker {
             }
             if panel.is_none() {
                 panel = self.open();
-                pause = (pause * 2).min(MOST_PAUSE);
+                pause = (pause * 2).min(MAX_PAUSE);
                 if let Some(wanted) = &mut wanted {
                     wanted.shown = false;
                 }

@@ -13,7 +13,7 @@ use crate::model::line::LineSettings;
 /// What a QR code of the largest version holds, bytes: the limit of a box whose own is not known.
 pub const QR_BYTES: u16 = 2953;
 /// Most bytes of a template, filled with the longest payload.
-const MOST_BYTES: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// One model of display, or one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -196,9 +196,9 @@ impl QrBox {
         let filled = self.qr.filled(&longest, "", "").ok_or_else(|| {
             format!("[qr_box] qr: {limit} bytes of payload_max have no room in its length")
         })?;
-        if !self.qr.has_payload() || filled.len() > MOST_BYTES {
+        if !self.qr.has_payload() || filled.len() > MAX_BYTES {
             return Err(format!(
-                "[qr_box] qr: {{payload}}, and at most {MOST_BYTES} bytes"
+                "[qr_box] qr: {{payload}}, and at most {MAX_BYTES} bytes"
             ));
         }
         let others = [
@@ -210,9 +210,9 @@ impl QrBox {
         for (name, template) in others {
             let Some(template) = template else { continue };
             let filled = template.filled(b"", "", "").unwrap_or_default();
-            if template.has_payload() || filled.is_empty() || filled.len() > MOST_BYTES {
+            if template.has_payload() || filled.is_empty() || filled.len() > MAX_BYTES {
                 return Err(format!(
-                    "[qr_box] {name}: 1 to {MOST_BYTES} bytes without {{payload}}"
+                    "[qr_box] {name}: 1 to {MAX_BYTES} bytes without {{payload}}"
                 ));
             }
         }

@@ -17,7 +17,7 @@ const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/profiles.r
 /// Largest file that is read.
 const MAX_FILE: usize = 64 * 1024;
 /// Most files of a shop.
-const MOST_FILES: usize = 200;
+const MAX_FILES: usize = 200;
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -308,10 +308,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, ProfileError> {
         }
     }
     files.sort();
-    if files.len() > MOST_FILES {
+    if files.len() > MAX_FILES {
         return Err(ProfileError::Bad {
             path: folder.to_owned(),
-            reason: format!("{} files: at most {MOST_FILES} are read", files.len()),
+            reason: format!("{} files: at most {MAX_FILES} are read", files.len()),
         });
     }
     Ok(files)

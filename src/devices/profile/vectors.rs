@@ -11,9 +11,9 @@ use crate::devices::scanner::keyboard::decode::Decoder;
 use crate::devices::scanner::text::{Aim, decode};
 
 /// Time between two pieces of a vector; shorter than any silence.
-const SOON: Duration = Duration::from_millis(1);
+const WITHIN_A_CODE: Duration = Duration::from_millis(1);
 /// Longer than any silence that a profile may name.
-const LONG: Duration = Duration::from_secs(60);
+const BEYOND_ANY_SILENCE: Duration = Duration::from_secs(60);
 
 /// What does not come out as the profile says, English.
 #[must_use]
@@ -49,9 +49,9 @@ fn serial(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> {
     let mut frames = Vec::new();
     for piece in &vector.hex {
         frames.extend(framer.push(&bytes(piece)?, now));
-        now += SOON;
+        now += WITHIN_A_CODE;
     }
-    frames.extend(framer.handle_timeout(now + LONG));
+    frames.extend(framer.handle_timeout(now + BEYOND_ANY_SILENCE));
     Ok(frames.into_iter().map(|frame| frame.code).collect())
 }
 
@@ -64,9 +64,9 @@ fn hid(profile: &Profile, vector: &Vector) -> Result<(Vec<Vec<u8>>, Aim), String
     let mut assembler = Assembler::new(layouts, continuation, settings.answers_commands());
     let mut codes = Vec::new();
     for report in &vector.hex {
-        codes.extend(assembler.push(&bytes(report)?, SOON));
+        codes.extend(assembler.push(&bytes(report)?, WITHIN_A_CODE));
     }
-    codes.extend(assembler.handle_timeout(LONG));
+    codes.extend(assembler.handle_timeout(BEYOND_ANY_SILENCE));
     Ok((codes, aim))
 }
 
@@ -84,10 +84,10 @@ fn keyboard(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> 
             .parse()
             .map_err(|_| format!("{stroke:?}: +KEY, -KEY or KEY with its number is allowed"))?;
         for value in values {
-            typed.extend(decoder.push(key, *value, SOON));
+            typed.extend(decoder.push(key, *value, WITHIN_A_CODE));
         }
     }
-    typed.extend(decoder.handle_timeout(LONG));
+    typed.extend(decoder.handle_timeout(BEYOND_ANY_SILENCE));
     let texts = typed.into_iter().filter_map(|typed| typed.text);
     Ok(texts.map(String::into_bytes).collect())
 }

@@ -29,7 +29,7 @@ const MAX_CUT_CODE: Duration = Duration::from_secs(2);
 const ACK: u8 = 0x06;
 const NAK: u8 = 0x15;
 /// A scanner repeats a code after each NAK; one that cannot be taken three times is given up.
-const MOST_NAKS: u8 = 2;
+const MAX_NAKS: u8 = 2;
 
 /// An open port.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl Source for SerialSource {
         if !self.acknowledge {
             return;
         }
-        let answer = if taken || self.naks == MOST_NAKS {
+        let answer = if taken || self.naks == MAX_NAKS {
             self.naks = 0;
             ACK
         } else {

@@ -21,10 +21,10 @@ use super::{DeviceState, ScannerEvent, Settings, Snapshot};
 use crate::devices::discovery::Candidate;
 use crate::devices::profile::Mode;
 
-/// First pause before a device is looked for again; doubles up to [`MOST_PAUSE`].
+/// First pause before a device is looked for again; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// A replugged scanner is back within a second, even where no uevent tells of it.
-const MOST_PAUSE: Duration = Duration::from_millis(800);
+const MAX_PAUSE: Duration = Duration::from_millis(800);
 
 /// Until udev has given a node its rights and names, what can be said of it may be wrong.
 const UDEV_TAKES: Duration = Duration::from_secs(1);
@@ -222,7 +222,7 @@ impl Station {
             pause = if nudged {
                 FIRST_PAUSE
             } else {
-                (pause * 2).min(MOST_PAUSE)
+                (pause * 2).min(MAX_PAUSE)
             };
         }
     }

@@ -11,7 +11,7 @@ use crate::service::{classify, report, wire};
 /// What the log calls it.
 const OPERATION: &str = "reconciliation";
 /// A whole shift's report may take so long.
-const REPORT: Duration = Duration::from_secs(120);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Pieces of a report that may wait for their reader.
 const PIECES: usize = 4;
 
@@ -59,10 +59,13 @@ impl Client {
             .map(|request| shown_path(request.url()))
             .unwrap_or_default();
         let began = Instant::now();
-        let sent = tokio::time::timeout(REPORT, self.pass_on(request, chunks)).await;
+        let sent = tokio::time::timeout(REPORT_TIMEOUT, self.pass_on(request, chunks)).await;
         let sent = sent.unwrap_or_else(|_| {
             Err(Failure::Lost {
-                detail: format!("the report did not come within {} s", REPORT.as_secs()),
+                detail: format!(
+                    "the report did not come within {} s",
+                    REPORT_TIMEOUT.as_secs()
+                ),
                 heard: Heard::Nothing,
             })
         });

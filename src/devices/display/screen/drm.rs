@@ -34,7 +34,7 @@ use crate::devices::display::frame::Frame;
 use crate::devices::display::panel::{Driver, Millimetres, Panel, PanelError, PixelPanel, Watched};
 
 /// Frames have at most this many pixels a side.
-const MOST_PIXELS: u16 = 3840;
+const MAX_PIXELS: u16 = 3840;
 
 /// One connector of the machine, by its name or the first one with a monitor.
 #[derive(Debug)]
@@ -227,7 +227,7 @@ fn errno(error: &io::Error) -> Option<Errno> {
 fn best<T>(modes: &[T], facts: impl Fn(&T) -> ((u16, u16), bool)) -> Option<&T> {
     let fits = |mode: &&T| {
         let ((width, height), _) = facts(mode);
-        (1..=MOST_PIXELS).contains(&width) && (1..=MOST_PIXELS).contains(&height)
+        (1..=MAX_PIXELS).contains(&width) && (1..=MAX_PIXELS).contains(&height)
     };
     let fitting = || modes.iter().filter(fits);
     fitting()
@@ -246,7 +246,7 @@ fn best_mode(info: &connector::Info) -> Result<Mode, PanelError> {
     let mode = best(info.modes(), facts);
     mode.copied().ok_or_else(|| {
         PanelError::Failed(format!(
-            "{info}: the monitor has no mode of at most {MOST_PIXELS} pixels a side"
+            "{info}: the monitor has no mode of at most {MAX_PIXELS} pixels a side"
         ))
     })
 }

@@ -23,7 +23,7 @@ use crate::devices::display::frame::Frame;
 use crate::devices::display::panel::{Driver, Millimetres, Panel, PanelError, PixelPanel, Watched};
 
 /// Frames have at most this many pixels a side.
-const MOST_PIXELS: u32 = 3840;
+const MAX_PIXELS: u32 = 3840;
 /// `FB_TYPE_PACKED_PIXELS`: whole pixels side by side.
 const PACKED: u32 = 0;
 // FB_VISUAL_*.
@@ -74,9 +74,9 @@ struct Layout {
 impl Layout {
     fn of(variable: &Variable, fixed: &Fixed) -> Result<Layout, String> {
         let Variable { width, height, .. } = *variable;
-        if !(1..=MOST_PIXELS).contains(&width) || !(1..=MOST_PIXELS).contains(&height) {
+        if !(1..=MAX_PIXELS).contains(&width) || !(1..=MAX_PIXELS).contains(&height) {
             return Err(format!(
-                "{width}x{height} pixels; 1 to {MOST_PIXELS} a side are supported"
+                "{width}x{height} pixels; 1 to {MAX_PIXELS} a side are supported"
             ));
         }
         if fixed.kind != PACKED {

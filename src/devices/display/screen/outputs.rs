@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::config::PixelSize;
 
 /// Most entries of a class that are looked at.
-const MOST_ENTRIES: usize = 256;
+const MAX_ENTRIES: usize = 256;
 /// Longest attribute that is read; an EDID has blocks of 128 bytes.
-const MOST_BYTES: u64 = 4096;
+const MAX_BYTES: u64 = 4096;
 
 /// A connector of a graphics card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ fn entries(folder: &Path) -> Vec<String> {
     };
     entries
         .flatten()
-        .take(MOST_ENTRIES)
+        .take(MAX_ENTRIES)
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
 }
@@ -162,7 +162,7 @@ fn bytes(path: &Path) -> Option<Vec<u8>> {
     use std::io::Read as _;
     let mut content = Vec::new();
     let file = std::fs::File::open(path).ok()?;
-    file.take(MOST_BYTES).read_to_end(&mut content).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut content).ok()?;
     Some(content)
 }
 

@@ -22,9 +22,9 @@ const CHUNK: usize = 64;
 /// What one read takes.
 const READ: usize = 256;
 /// Reads at once, so that a port that never falls silent holds nobody.
-const MOST_READS: usize = 16;
+const MAX_READS: usize = 16;
 /// A display that takes nothing for so long, beyond the time that its line needs, hangs.
-const PATIENCE: Duration = Duration::from_secs(1);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// For the answer to a command.
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 const ACK: u8 = 0x06;
@@ -33,9 +33,9 @@ const NAK: u8 = 0x15;
 /// the port is looked at twice a second.
 const FIRMWARE_LIMIT: Duration = Duration::from_secs(2);
 /// Most bytes of that answer (mertech_qr reads so many).
-const MOST_FIRMWARE: usize = 128;
+const MAX_FIRMWARE: usize = 128;
 /// A command that was refused is sent again so often.
-const MOST_REPEATS: u32 = 2;
+const MAX_REPEATS: u32 = 2;
 
 /// Bytes that are sent together, and what follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ struct Firmware {
 impl Firmware {
     fn hear(&mut self, bytes: &[u8]) {
         if self.asked.is_some_and(|at| at.elapsed() < FIRMWARE_LIMIT) {
-            let room = MOST_FIRMWARE.saturating_sub(self.said.len());
+            let room = MAX_FIRMWARE.saturating_sub(self.said.len());
             self.said
                 .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
             self.has_more = true;
@@ -150,8 +150,8 @@ impl Port {
     }
 
     fn send_one(&mut self, step: &Step) -> Result<(), PanelError> {
-        let limit = PATIENCE + self.time_on_the_line(step.bytes.len());
-        for _ in 0..=MOST_REPEATS {
+        let limit = WRITE_TIMEOUT + self.time_on_the_line(step.bytes.len());
+        for _ in 0..=MAX_REPEATS {
             // Whatever it said unasked, or late, answers nothing that is asked now.
             self.drain()?;
             self.write(&step.bytes, Instant::now() + limit)?;
@@ -178,7 +178,7 @@ impl Port {
                 },
             }
         }
-        let times = MOST_REPEATS + 1;
+        let times = MAX_REPEATS + 1;
         Err(self.failed(&format!(
             "the display refused a command (NAK 15) {times} times"
         )))
@@ -230,7 +230,7 @@ impl Port {
 
     fn drain(&mut self) -> Result<(), PanelError> {
         let mut said = [0; READ];
-        for _ in 0..MOST_READS {
+        for _ in 0..MAX_READS {
             let Some(count) = self.read(&mut said)? else {
                 break;
             };
@@ -385,7 +385,7 @@ mod tests {
         pty.write(&[ACK, ACK, b'?']);
         // It is there before the command is sent.
         assert!(
-            port.waits_for(PollFlags::IN, Instant::now() + PATIENCE)
+            port.waits_for(PollFlags::IN, Instant::now() + WRITE_TIMEOUT)
                 .unwrap()
         );
         let error = port.send(&[Step::answered(b"?")]).unwrap_err();
@@ -413,7 +413,7 @@ mod tests {
         ] {
             port.send(&[step]).unwrap();
             pty.write(b"V1");
-            let until = Instant::now() + PATIENCE;
+            let until = Instant::now() + WRITE_TIMEOUT;
             assert!(port.waits_for(PollFlags::IN, until).unwrap());
             port.watch().unwrap();
             assert_eq!(port.firmware(), expected);

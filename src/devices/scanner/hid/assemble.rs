@@ -19,7 +19,7 @@ use crate::devices::scanner::text::AimId;
 const REPLY_TEXT: [u8; 3] = *b"]X0";
 const REPLY_END: [u8; 3] = *b"]Z6";
 /// Longest answer that is kept, bytes; the longest known one has 289.
-const MOST_REPLY: usize = 1024;
+const MAX_REPLY: usize = 1024;
 
 /// Collects reports until a code is whole. Pure: time comes in as an argument.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ impl Assembler {
         match reply {
             Reply::End => self.reply_is_whole = !self.reply.is_empty(),
             Reply::Text => {
-                let room = MOST_REPLY.saturating_sub(self.reply.len());
+                let room = MAX_REPLY.saturating_sub(self.reply.len());
                 self.reply
                     .extend_from_slice(text.get(..room).unwrap_or(text));
             }
@@ -321,7 +321,7 @@ mod tests {
         for _ in 0..100 {
             send(&honeywell_reports(&[b'x'; 56], b"]X0")[0]);
         }
-        assert_eq!(send(&end), (None, Some(vec![b'x'; MOST_REPLY])));
+        assert_eq!(send(&end), (None, Some(vec![b'x'; MAX_REPLY])));
     }
 
     #[test]

@@ -23,13 +23,13 @@ const KEYBOARD: Usage = (0x01, 0x06);
 /// Largest report that is believed, in bits: the kernel's own limit is 16 KiB, scanners send 64 bytes.
 const MAX_BITS: usize = 8 * 4096;
 /// Most usages that one field may name.
-const MOST_USAGES: usize = 512;
+const MAX_USAGES: usize = 512;
 /// Deepest stack of Push items.
 const DEEPEST: usize = 16;
 /// Most reports of one device.
-const MOST_REPORTS: usize = 64;
+const MAX_REPORTS: usize = 64;
 /// Most fields of one report; a scanner's has about 70.
-const MOST_FIELDS: usize = 4096;
+const MAX_FIELDS: usize = 4096;
 
 /// Where a code is in one kind of report. Offsets count from the first byte of what a read gives,
 /// which is the report ID if there are any.
@@ -226,7 +226,7 @@ impl Parser {
             0xb4 => self.globals = self.saved.pop().unwrap_or(self.globals),
             0x08 => {
                 let usage = self.usage(value, size);
-                if self.usages.len() < MOST_USAGES {
+                if self.usages.len() < MAX_USAGES {
                     self.usages.push(usage);
                 }
             }
@@ -274,7 +274,7 @@ impl Parser {
         if let Some(first) = self.minimum.take()
             && first.usage.0 == last.usage.0
         {
-            let room = MOST_USAGES.saturating_sub(self.usages.len());
+            let room = MAX_USAGES.saturating_sub(self.usages.len());
             let range = (first.usage.1..=last.usage.1).take(room);
             self.usages.extend(range.map(|usage| Local {
                 usage: (last.usage.0, usage),
@@ -310,7 +310,7 @@ impl Parser {
         let is_constant = flags & 1 == 1;
         let is_variable = flags & 2 == 2;
         if !is_constant && is_variable && size > 0 {
-            let room = MOST_FIELDS.saturating_sub(report.fields.len());
+            let room = MAX_FIELDS.saturating_sub(report.fields.len());
             for index in 0..count.min(room) {
                 // The last usage holds for all that follow.
                 let Some(local) = usages.get(index).or(usages.last()) else {
@@ -333,7 +333,7 @@ impl Parser {
             size, count, id, ..
         } = self.globals;
         let bits = size.saturating_mul(count);
-        let has_room = self.outputs.len() < MOST_REPORTS;
+        let has_room = self.outputs.len() < MAX_REPORTS;
         match self.outputs.iter_mut().find(|(known, _)| *known == id) {
             Some((_, length)) => *length = length.saturating_add(bits).min(MAX_BITS),
             None if has_room => self.outputs.push((id, bits.min(MAX_BITS))),
@@ -345,7 +345,7 @@ impl Parser {
         let known = self.reports.iter().position(|report| report.id == id);
         let at = match known {
             Some(at) => at,
-            None if self.reports.len() < MOST_REPORTS => {
+            None if self.reports.len() < MAX_REPORTS => {
                 self.reports.push(Report {
                     id,
                     length: if id.is_some() { 8 } else { 0 },
@@ -470,7 +470,7 @@ mod tests {
                 parsed
                     .reports
                     .iter()
-                    .all(|one| one.fields.len() <= MOST_FIELDS)
+                    .all(|one| one.fields.len() <= MAX_FIELDS)
             );
         }
     }

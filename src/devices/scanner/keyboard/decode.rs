@@ -28,7 +28,7 @@ const RIGHT_ALT: u16 = 100;
 /// Caps Lock, Num Lock, Scroll Lock, Meta left and right.
 const WITHOUT_MEANING: [u16; 5] = [58, 69, 70, 125, 126];
 /// Press and release of a character with its modifiers, and some reserve.
-const MOST_STROKES: usize = MAX_FRAME * 6;
+const MAX_STROKES: usize = MAX_FRAME * 6;
 
 /// A code and the strokes that it was typed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl Decoder {
                 .extend(self.down.iter().map(|key| (*key, true)));
         }
         self.down.push(key);
-        if self.strokes.len() < MOST_STROKES {
+        if self.strokes.len() < MAX_STROKES {
             self.strokes.push((key, true));
         } else {
             self.spoilt = true;
@@ -169,7 +169,7 @@ impl Decoder {
             return;
         };
         self.down.remove(at);
-        if !self.strokes.is_empty() && self.strokes.len() < MOST_STROKES {
+        if !self.strokes.is_empty() && self.strokes.len() < MAX_STROKES {
             self.strokes.push((key, false));
         }
         if key == LEFT_ALT
@@ -470,10 +470,10 @@ pub(crate) mod tests {
             (72, 0),
             (LEFT_ALT, 0),
         ];
-        for _ in 0..2 * MOST_STROKES {
+        for _ in 0..2 * MAX_STROKES {
             assert_eq!(texts(&mut decoder, &character), []);
         }
-        assert!(decoder.text.len() <= MAX_FRAME && decoder.strokes.len() <= MOST_STROKES);
+        assert!(decoder.text.len() <= MAX_FRAME && decoder.strokes.len() <= MAX_STROKES);
         assert_eq!(texts(&mut decoder, &[(ENTER, 1)]), []);
         assert_eq!(decoder.discarded(), 1);
         assert_eq!(

@@ -33,7 +33,7 @@ use partial_first_code::Beginning;
 /// How long keys that are down are waited for before their nodes are grabbed all the same.
 const LET_GO: Duration = Duration::from_secs(2);
 /// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// `SYN_DROPPED`.
 const DROPPED: u16 = 3;
@@ -116,7 +116,7 @@ fn grabbed(node: &Path, patience: Instant) -> Result<RawDevice, (DeviceState, St
         if held.iter().next().is_none() {
             break;
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(LOOK_INTERVAL);
     }
     device.grab().map_err(failed)?;
     Ok(device)

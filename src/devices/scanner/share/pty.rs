@@ -20,10 +20,10 @@ use super::super::source::RawScan;
 use super::Missed;
 
 /// A till that does not read for so long gets no more of this code.
-const PATIENCE: Duration = Duration::from_secs(2);
+const READER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often what the till writes is taken away. It means nothing here, but a terminal that nobody reads
 /// fills up, and the till would wait for it for ever.
-const DRAIN_EVERY: Duration = Duration::from_secs(5);
+const DRAIN_INTERVAL: Duration = Duration::from_secs(5);
 /// Ends a code of HID POS, which has no terminator of its own.
 const LINE_END: &[u8] = b"\r\n";
 /// Who may write into the folder of shared scanners can put his own in their place.
@@ -122,7 +122,7 @@ fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<RawScan>, missed
     let mut was_heard = true;
     let mut is_cut = false;
     loop {
-        let original = waiting.recv_timeout(DRAIN_EVERY);
+        let original = waiting.recv_timeout(DRAIN_INTERVAL);
         drain(master);
         let bytes = match original {
             Ok(RawScan::Bytes(bytes)) => bytes,
@@ -167,7 +167,7 @@ fn is_open(master: &OwnedFd) -> bool {
 /// Writes a code, or nothing of it, if that can be told beforehand. What a till that stopped reading got the
 /// beginning of is ended before the next code, which would be taken for its rest.
 fn write_whole(master: &OwnedFd, bytes: &[u8], is_cut: &mut bool) -> bool {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + READER_TIMEOUT;
     if *is_cut {
         if write(master, LINE_END, until) < LINE_END.len() {
             return false;
