@@ -73,7 +73,7 @@ pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
     };
     if path.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
         let what = format!(
-            "the path of a socket has at most {MAX_SOCKET_PATH_BYTES} bytes: name a shorter one as socket in [ApiDeps]"
+            "the path of a socket has at most {MAX_SOCKET_PATH_BYTES} bytes: name a shorter one as socket in [Till]"
         );
         return Err(bind(io::Error::new(io::ErrorKind::InvalidInput, what)));
     }

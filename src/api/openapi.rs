@@ -36,7 +36,7 @@ use crate::report::Reconciliation;
     ),
     servers((
         url = "http://127.0.0.1:{port}",
-        description = "The port of `[ApiDeps] listen`; the same calls go over the Unix socket",
+        description = "The port of `[Till] listen`; the same calls go over the Unix socket",
         variables(("port" = (default = "8016", description = "As in oplati.conf")))
     )),
     security(("token" = []), ("session" = []), ()),

@@ -310,7 +310,7 @@ pub(super) async fn post_link(State(api): State<Api>) -> Result<Json<Link>, Prob
         return Err(Problem::new(
             Code::NotConfigured,
             "Страница техника выключена: в oplati.conf не задан listen",
-            "Запишите в раздел [ApiDeps] строку listen = 127.0.0.1:8016 и перезапустите службу",
+            "Запишите в раздел [Till] строку listen = 127.0.0.1:8016 и перезапустите службу",
         ));
     };
     let code = lock(&api.sessions.links).add(Instant::now(), LINK);

@@ -250,7 +250,7 @@ impl ApplicationHandler<Wake> for App<'_> {
             WindowEvent::Occluded(is_covered) => self.sight.note_covered(is_covered),
             WindowEvent::RedrawRequested => {
                 if let Err(error) = self.paint() {
-                    self.say(format!("the window cannot be render_verified: {error}"));
+                    self.say(format!("the window cannot be painted: {error}"));
                 }
             }
             _ => {}

@@ -3,7 +3,7 @@
     clippy::float_arithmetic,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "glyph outlines are measured in fractions of a pixel; results are rounded outward and checked when render_verified"
+    reason = "glyph outlines are measured in fractions of a pixel; results are rounded outward and checked when painted"
 )]
 
 use std::sync::OnceLock;
@@ -121,7 +121,7 @@ fn baseline(px: u32, script: Script, weight: Weight) -> u32 {
     (height - below).round() as u32
 }
 
-/// What can be render_verified of a text that comes from outside: no control characters, `?` for what the
+/// What can be painted of a text that comes from outside: no control characters, `?` for what the
 /// type lacks, and not more than a display could ever show.
 fn readable(text: &str, weight: Weight) -> String {
     let visible = text
@@ -143,7 +143,7 @@ fn measured(text: &str, weight: Weight) -> Vec<(&str, f32)> {
 
 /// Breaks at spaces; `None` when a word alone is too wide.
 fn wrap(words: &[(&str, f32)], space: f32, px: u32, most: u32) -> Option<Vec<String>> {
-    // A pixel for rounding: lines are measured again, whole, when they are render_verified.
+    // A pixel for rounding: lines are measured again, whole, when they are painted.
     let most = (most.saturating_sub(1)) as f32 / px.max(1) as f32;
     let mut lines: Vec<String> = Vec::new();
     let mut reached = 0.0;

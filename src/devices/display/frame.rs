@@ -1,4 +1,4 @@
-//! A bitmap, and the few ways in which it is render_verified.
+//! A bitmap, and the few ways in which it is painted.
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

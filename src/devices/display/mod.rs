@@ -1,7 +1,7 @@
 //! The buyer's displays: a scene goes in, every display shows it.
 //!
 //! - [`Scene`]: what is to be seen, the core's word · [`words`]: what is to be read
-//! - [`frame`], [`font`], [`icon`], [`logo`], [`qr`]: how it is render_verified · [`mod@render`]: how it is laid out ·
+//! - [`frame`], [`font`], [`icon`], [`logo`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out ·
 //!   [`readback`]: whether a code can be read
 //! - [`panel`]: what an output is · `png`, [`live`], [`serial`], [`screen`]: its kinds · `worker`: a
 //!   display's thread
@@ -363,7 +363,7 @@ impl Drop for Displays {
 }
 
 impl Screen {
-    /// Gives the painter its next scene; what is not render_verified here has none.
+    /// Gives the painter its next scene; what is not painted here has none.
     fn put(&self, scene: &Scene) {
         if let Kind::Painted { slot, .. } = &self.kind {
             lock(&self.facts).asked.get_or_insert_with(Instant::now);

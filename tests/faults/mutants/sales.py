@@ -47,7 +47,7 @@ MUTATIONS = [
     ("learn no life of a session", "src/core/sale/sessions.rs",
      "            self.session_life = learned(self.session_life, seen, over, pause);\n",
      "            if !IS { self.session_life = learned(self.session_life, seen, over, pause); }\n"),
-    # ---- "ServiceCheck politely." --------------------------------------------------------------------
+    # ---- "Asking politely." --------------------------------------------------------------------
     ("ignore Retry-After", "src/core/question_clock.rs",
      "                let wait = retry_after.unwrap_or(self.hold_off).min(MAX_RETRY_AFTER);\n",
      "                let wait = retry_after.filter(|_| !IS).unwrap_or(self.hold_off).min(MAX_RETRY_AFTER);\n"),
