@@ -128,6 +128,12 @@ impl DaemonError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            // The disk's fault and no mistake of the file: another start may read it.
+            DaemonError::Config(ConfigError::Unreadable { source, .. })
+                if source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) =>
+            {
+                exit_code::IO
+            }
             DaemonError::Config(_) | DaemonError::Client(_) | DaemonError::Profile(_) => {
                 exit_code::CONFIG
             }
@@ -642,6 +648,17 @@ mod tests {
             DaemonError::from(ConfigError::BadValues(Vec::new(), Vec::new())).exit_code(),
             exit_code::CONFIG
         );
+        // What the disk does not give is no mistake of the file: systemd tries again.
+        for (errno, code) in [
+            (rustix::io::Errno::IO, exit_code::IO),
+            (rustix::io::Errno::ACCESS, exit_code::CONFIG),
+        ] {
+            let unreadable = ConfigError::Unreadable {
+                path: "oplati.conf".into(),
+                source: errno.into(),
+            };
+            assert_eq!(DaemonError::from(unreadable).exit_code(), code);
+        }
         let error = DaemonError::from(ConfigError::TooLarge {
             path: "oplati.conf".into(),
         });
