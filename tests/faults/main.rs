@@ -17,7 +17,7 @@
 //! - `service`, `quirks`: the model of the service, and its ways · `bodies`: its answers on the wire
 //! - `network`: what becomes of requests · `disk`, `store`: what becomes of writes
 //! - `world`, `passage`, `carry_out`: the engine, its time, and the daemon's part around it
-//! - `invariants`: what is checked after every step · `truth`: what is true in the end
+//! - `invariants`: what is checked after every step · `truth`, `books`: what is true in the end, and what the books say of it
 //! - `ends`: how often each kind of operation reached each of its ends
 //! - `exhaustive`: a crash at every effect and a loss at every request, alone and in pairs
 //! - `torn`: write-ahead logs and checkpoints cut and damaged at any byte
@@ -53,6 +53,7 @@
 )]
 
 mod bodies;
+mod books;
 mod caretakers;
 mod carry_out;
 mod disk;
