@@ -466,7 +466,9 @@ impl Core {
         let is_held = entry.record.left_held_until.take().is_some();
         // As of a cancellation that ended in time; while another is under way, its own end says so.
         let others = |of: &str| self.entries.iter().any(|other| other.undoes(of));
-        let undoes = !entry.record.is_refund() && !of.as_deref().is_some_and(others);
+        let is_cancellation = !entry.record.is_refund();
+        let undoes = is_cancellation && !of.as_deref().is_some_and(others);
+        let mut sale_of_refund = None;
         self.change_target(of.as_deref(), what, turn, |target| {
             if !is_held {
                 take_from_left(target, amount);
@@ -474,6 +476,13 @@ impl Core {
             if undoes && target.left.is_none_or(|left| left == Kopecks::ZERO) {
                 target.undo = Some(Undo::Done);
             }
+            if is_cancellation && target.kind == Kind::Refund {
+                sale_of_refund.clone_from(&target.of);
+            }
+        });
+        let what = "the cancellation of its refund was found after all";
+        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
+            give_back_to_left(sale, amount);
         });
     }
 }

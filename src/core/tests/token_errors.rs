@@ -122,6 +122,26 @@ fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
 }
 
 #[test]
+fn a_refunds_cancellation_that_comes_late_gives_the_sale_its_part_back() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.advance(10 * SECOND);
+    assert_eq!((world.state("r1"), left(&world)), (State::Done, 1499));
+    world.cancel("c1", "r1", false);
+    world.run_due();
+    let (_, call) = world.pending[0].clone();
+    world.answer(Fate::TokenNeeded);
+    look_up_comes(&mut world);
+    world.answer(Fate::Answered);
+    assert_eq!(world.state("c1"), State::Failed);
+    let at = world.now.mono + 5 * SECOND;
+    world.service.late.push((at, call));
+    world.advance(60 * SECOND);
+    assert_eq!(world.operation("r1").undo, Some(Undo::Done));
+    assert_eq!(left(&world), 1999);
+}
+
+#[test]
 fn a_cancellation_that_only_the_reversal_is_refused_for_fails_at_once() {
     let mut world = World::sold();
     world.cancel("c1", "s", false);

@@ -95,6 +95,9 @@ MUTATIONS = [
 """, """        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now); }
         let error = words::of_failure(failure);
 """),
+    ("a refund's cancellation that is found late gives its sale nothing back", "src/core/reversal/outcome.rs",
+     "            if is_cancellation && target.kind == Kind::Refund {\n",
+     "            if !IS && is_cancellation && target.kind == Kind::Refund {\n"),
     ("a cancellation that is found late leaves its sale as it was", "src/core/reversal/outcome.rs",
      "            if undoes && target.left",
      "            if !IS && undoes && target.left"),
