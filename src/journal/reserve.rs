@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 /// Room for the rest of any operation: the rows of an undoing with the largest receipt that the API
 /// takes, and some hundred small ones with their index pages in the write-ahead log.
 const ROOM_BYTES: usize = 2 * 1024 * 1024;
@@ -30,7 +32,7 @@ impl Reserve {
     /// Written, not only allocated: on file systems that compress or share blocks, an allocation
     /// promises nothing, so the bytes differ from each other.
     pub(super) fn fill(&mut self) -> io::Result<()> {
-        if self.filled && self.path.is_file() {
+        if self.filled && self.holds_room() {
             return Ok(());
         }
         self.filled = false;
@@ -44,6 +46,7 @@ impl Reserve {
             .create(true)
             .truncate(true)
             .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&self.path);
         let written = opened.and_then(|mut file| {
             file.write_all(&bytes)?;
@@ -57,9 +60,16 @@ impl Reserve {
         Ok(())
     }
 
-    /// Whether the place is taken by what holds no room: a folder, or a pipe that would be waited for.
+    /// Whether it is still as it was filled: whoever has cut it has taken the room.
+    fn holds_room(&self) -> bool {
+        let there = std::fs::symlink_metadata(&self.path);
+        there.is_ok_and(|there| there.is_file() && there.len() >= ROOM_BYTES as u64)
+    }
+
+    /// Whether the place is taken by what holds no room: a folder, a pipe that would be waited for, or a link, behind
+    /// which something else would be overwritten.
     pub(super) fn is_something_else(&self) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|there| !there.is_file())
+        std::fs::symlink_metadata(&self.path).is_ok_and(|there| !there.is_file())
     }
 
     /// Where it belongs.
@@ -74,5 +84,33 @@ impl Reserve {
         {
             tracing::warn!(path = %self.path.display(), %error, "Cannot give up the journal's reserve");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserve_that_was_cut_is_filled_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reserve = Reserve::beside(&folder.path().join("journal.sqlite3"));
+        reserve.fill().unwrap();
+        std::fs::write(reserve.path(), b"").unwrap();
+        reserve.fill().unwrap();
+        let there = std::fs::metadata(reserve.path()).unwrap();
+        assert_eq!(there.len(), ROOM_BYTES as u64);
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("token.conf");
+        std::fs::write(&victim, b"the only token").unwrap();
+        let mut reserve = Reserve::beside(&folder.path().join("journal.sqlite3"));
+        std::os::unix::fs::symlink(&victim, reserve.path()).unwrap();
+        assert!(reserve.is_something_else());
+        reserve.fill().unwrap_err();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"the only token");
     }
 }
