@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{Process, Sim, Till, wait_for};
+use crate::journal::with_a_queued_cancellation;
 
 const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
 const ASIDE: &str = "linuxcash/cash/paysystems/oplati/journal.damaged";
@@ -59,20 +60,6 @@ fn attach(till: &mut Till, endings: &[&str], when: &str) -> Process {
 fn detach(mut strace: Process) {
     strace.signal(Signal::TERM);
     strace.exit_code();
-}
-
-/// A paid sale whose cancellation waits in the queue.
-fn with_a_queued_cancellation(sim: &Sim) -> Till {
-    let till = Till::started(&sim.url, 2, "");
-    till.begin("s-1", 100);
-    assert_eq!(till.until_final("s-1")["state"], "done");
-    sim.fault(json!({"on": "reversals", "do": "lose_request", "times": 0}));
-    let body = json!({"operation": "s-1"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c-1", body).0, 201);
-    wait_for("a queued cancellation", || {
-        (queued(&till) == 1).then_some(())
-    });
-    till
 }
 
 fn queued(till: &Till) -> usize {

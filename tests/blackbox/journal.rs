@@ -84,7 +84,7 @@ fn a_journal_that_cannot_be_opened_refuses_payments_and_says_so() {
 }
 
 /// A paid sale whose cancellation waits in the queue.
-fn with_a_queued_cancellation(sim: &Sim) -> Till {
+pub fn with_a_queued_cancellation(sim: &Sim) -> Till {
     let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
     assert_eq!(till.until_final("s-1")["state"], "done");

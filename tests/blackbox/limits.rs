@@ -282,14 +282,16 @@ fn the_token_is_kept_though_the_daemon_is_told_to_stop_while_it_is_issued() {
     till.until("s-1", &["awaiting_buyer"]);
 }
 
+/// One that nobody listens at now.
+fn free_port() -> u16 {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    holder.local_addr().unwrap().port()
+}
+
 #[test]
 fn listeners_without_end_and_bodies_that_never_come_shut_nobody_out() {
     let sim = Sim::start(None);
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let till = Till::started(&sim.url, 2, &format!("[Till]\nlisten = 127.0.0.1:{port}\n"));
     let token = std::fs::read_to_string(till.path("run/oplati/till.token")).unwrap();
     let pages: Vec<TcpStream> = (0..60)
@@ -374,11 +376,7 @@ fn calls_are_answered_though_the_system_gives_no_new_thread() {
 #[test]
 fn the_newest_page_of_the_buyer_always_has_a_place() {
     let sim = Sim::start(None);
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let till = Till::started(
         &sim.url,
         2,
