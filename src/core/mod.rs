@@ -294,10 +294,7 @@ impl Core {
             clock_behind: self.clock_is_doubtful(now),
             not_configured: self.settings.account.is_none(),
             down: self.down,
-            held_off_until: self
-                .questions
-                .held_off_for(now.mono)
-                .map(|rest| now.mono + rest),
+            held_off_until: self.questions.held_off_until(now.mono),
             is_held_off_for_long: self.is_held_off_for_long(now),
             token_problem: self.token_problem,
             queue_depth: self.blocking_entries().count(),

@@ -101,10 +101,14 @@ impl QuestionClock {
             .fold(self.held_off_until, Duration::max)
     }
 
-    /// How long nothing may be asked yet, because the service has answered 429.
+    /// Until when nothing may be asked, because the service has answered 429.
+    pub(super) fn held_off_until(&self, now: Duration) -> Option<Duration> {
+        Some(self.held_off_until).filter(|until| *until > now)
+    }
+
+    /// How long that is from now on.
     pub(super) fn held_off_for(&self, now: Duration) -> Option<Duration> {
-        let rest = self.held_off_until.checked_sub(now)?;
-        (!rest.is_zero()).then_some(rest)
+        self.held_off_until(now).map(|until| until - now)
     }
 
     /// The question leaves.
