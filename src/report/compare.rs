@@ -1,6 +1,6 @@
 //! Row by row: the service's report past the journal.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
@@ -62,8 +62,9 @@ pub struct Comparison {
     more: u64,
     settled: Vec<String>,
     unmoved: Vec<String>,
-    /// The number and status of each row so far.
-    rows: HashSet<(i64, i64)>,
+    /// The payment numbers of the rows so far, by their status: a set of plain numbers takes half the memory of
+    /// a set of pairs, and a shift may have a hundred thousand rows.
+    rows: BTreeMap<i64, HashSet<i64>>,
 }
 
 /// What a comparison found.
@@ -103,10 +104,8 @@ impl Comparison {
         undoings: &[ReversalRecord],
     ) {
         let moved_there = info.status == PaymentStatus::Ok;
-        if !self
-            .rows
-            .insert((info.payment_id, status_number(info.status)))
-        {
+        let numbers = self.rows.entry(status_number(info.status)).or_default();
+        if !numbers.insert(info.payment_id) {
             return self.repeated(info, known);
         }
         if moved_there {

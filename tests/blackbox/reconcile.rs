@@ -392,8 +392,10 @@ fn a_shift_of_a_hundred_thousand_is_compared_in_bounded_memory() {
     assert_eq!(found["till"], found["service"]);
     assert_eq!(found["till"]["sales"]["count"], ROWS);
     let grown = peak_kib(&mut till) - before;
-    // The report has 20 MB; what is kept of it is a thousand named differences and the lines.
-    assert!(grown < 8 * 1024, "{grown} KiB more");
+    // The report has 20 MB and the journal 100; what is kept of them is a thousand named differences, the rows'
+    // numbers, the lines, and the page cache of SQLite (2 MB). About 6 MB were measured, and up to 3 more on a
+    // busy machine, where the allocator has an arena more.
+    assert!(grown < 14 * 1024, "{grown} KiB more");
 }
 
 /// A paid sale in the journal for each row of the report, after the likeness of `t`.
