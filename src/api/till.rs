@@ -54,6 +54,8 @@ pub enum Command {
     Recheck {
         /// The entry that concluded so, or the sale that has none.
         id: String,
+        /// The number of a further payment under that of the sale.
+        second: Option<i64>,
     },
     /// `POST /v1/devices/{name}/test`.
     Test {

@@ -130,10 +130,13 @@ pub enum Event {
         /// What it reverses.
         target: Option<Record>,
     },
-    /// The same for a sale that was told as not paid, and that nothing has been undone of.
+    /// The same for a sale that was told as not paid, and that nothing has been undone of, or under whose number
+    /// the report holds a further payment.
     RecheckSale {
         /// Which.
         sale: Box<SaleRecord>,
+        /// The number of a further payment that the report holds under the sale's order number.
+        second: Option<i64>,
     },
     /// A person closes a set-aside entry.
     Settle {

@@ -131,6 +131,8 @@ pub struct Status {
     pub queue_depth: usize,
     /// Entries that wait for a person.
     pub set_aside: usize,
+    /// Entries that went otherwise than the till was told, and that nobody has seen yet.
+    pub to_review: usize,
     /// Numbers that are watched, and that the service has told nothing about for long.
     pub overdue: usize,
     /// Unsettled operations of another `url` and `regNum`.
@@ -231,7 +233,7 @@ impl Core {
                 verdict,
             } => self.settle_entry(ticket, &id, &verdict, &mut turn),
             Event::Recheck { entry, target } => self.recheck(*entry, target, now),
-            Event::RecheckSale { sale } => self.recheck_sale(*sale, &mut turn),
+            Event::RecheckSale { sale, second } => self.recheck_sale(*sale, second, &mut turn),
             Event::Answered { request, answer } => {
                 self.questions.ended(request, &answer, now.mono);
                 self.note_contact(answer.as_ref().err(), now);
@@ -302,6 +304,11 @@ impl Core {
                 .entries
                 .iter()
                 .filter(|entry| entry.record.set_aside)
+                .count(),
+            to_review: self
+                .entries
+                .iter()
+                .filter(|entry| entry.record.needs_review)
                 .count(),
             overdue: self.entries.iter().filter(|entry| entry.is_overdue).count(),
             foreign: self.foreign.clone(),

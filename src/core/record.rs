@@ -177,13 +177,35 @@ pub struct ReversalRecord {
     /// many rechecks remain: it may have reached the buyer all the same.
     #[serde(default)]
     pub left_held_until: Option<usize>,
+    /// It went otherwise than the till was told: made though it was told as not made, or made twice. It stays in
+    /// the queue until a person has seen it.
+    #[serde(default)]
+    pub needs_review: bool,
+    /// The service's numbers of further copies of this refund that were carried out, at most [`MAX_COPIES`].
+    #[serde(default)]
+    pub copies: Vec<i64>,
 }
+
+/// Further copies of one refund that are remembered by number.
+pub const MAX_COPIES: usize = 16;
 
 impl ReversalRecord {
     /// Whether it is an entry of the queue.
     #[must_use]
     pub fn is_live(&self) -> bool {
         !self.operation.state.is_final()
+    }
+
+    /// Whether the queue shows it: it is live, or a person has to see how it went.
+    #[must_use]
+    pub fn is_in_queue(&self) -> bool {
+        self.is_live() || self.needs_review
+    }
+
+    /// Whether a restart must take it up again.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.is_in_queue() || !self.rechecks.is_empty()
     }
 
     /// Whether it is a refund: owed to the buyer, sent at most once.
@@ -244,9 +266,13 @@ impl ReversalRecord {
             amount: self.operation.amount,
             since: self.operation.created_at,
             tries: self.tries,
-            last_error: self.last_error.clone(),
+            last_error: if self.needs_review {
+                Some(self.operation.message.clone())
+            } else {
+                self.last_error.clone()
+            },
             next_try: if self.set_aside { None } else { self.next_try },
-            set_aside: self.set_aside,
+            set_aside: self.set_aside || self.needs_review,
         }
     }
 }
@@ -302,7 +328,7 @@ impl Record {
     pub fn is_open(&self) -> bool {
         match self {
             Record::Sale(sale) => !sale.operation.state.is_final(),
-            Record::Entry(entry) => entry.is_live() || !entry.rechecks.is_empty(),
+            Record::Entry(entry) => entry.is_open(),
         }
     }
 

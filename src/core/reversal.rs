@@ -397,13 +397,20 @@ impl Core {
     pub(super) fn recheck(&mut self, entry: ReversalRecord, target: Option<Record>, now: Now) {
         let known = |live: &ActiveReversal| live.record.operation.id == entry.operation.id;
         if let Some(live) = self.entries.iter_mut().find(|live| known(live)) {
+            // One that a person is to decide, and that no question is planned for, is asked for all the same.
+            if live.record.set_aside && live.record.rechecks.is_empty() && !live.retry_asked {
+                live.record.rechecks = vec![now.wall];
+            }
             if live.stage == Stage::Waiting && live.is_watched() {
                 live.next_at = now.mono;
             }
             return;
         }
-        // What has a reversal was carried out, or is counted as a late refund already.
-        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_));
+        // What has a reversal was carried out, or is counted as a late refund already; but a refund may have been
+        // carried out more than once. Not while it is being cancelled: that entry holds it then.
+        let is_refunded = entry.is_refund() && entry.operation.state == State::Done;
+        let counts_copies = is_refunded && !self.held.contains_key(&entry.operation.id);
+        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_)) && !counts_copies;
         if entry.is_live() || entry.settled.is_some() || has_reversal {
             return;
         }

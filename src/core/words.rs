@@ -24,6 +24,9 @@ pub const PAID_FIRST: &str = "Оплата прошла раньше отмен�
 pub const CANCELLED_LATE: &str = "Отмена выполнена позже, чем сообщено: деньги возвращены";
 /// A refund that was conclusively absent, and was made all the same.
 pub const REFUNDED_LATE: &str = "Возврат выполнен позже, чем сообщено: деньги у покупателя";
+/// A refund of which the service has carried out more than one copy.
+pub const REFUNDED_TWICE: &str =
+    "Возврат выполнен больше одного раза: у покупателя больше, чем надо";
 /// A refund whose fate a person must find out.
 pub const REFUND_SET_ASIDE: &str =
     "Результат возврата неизвестен. Проверьте возврат в личном кабинете О!плати";

@@ -364,8 +364,9 @@ impl CoreLoop {
                 tell(answer, self.device(&name));
                 self.publish_changes();
             }
-            Command::Recheck { id } => {
-                let outcome = self.parts.engine.recheck(id, self.parts.clock.now());
+            Command::Recheck { id, second } => {
+                let now = self.parts.clock.now();
+                let outcome = self.parts.engine.recheck(id, second, now);
                 self.let_out(outcome).await;
             }
             Command::Retry { id, answer } => {

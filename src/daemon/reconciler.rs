@@ -89,6 +89,9 @@ impl Reconciler {
         for operation in &compared.unmoved {
             self.look_again(shift, operation).await;
         }
+        for (operation, payment_id) in &compared.seconds {
+            self.look_at_second(operation, *payment_id).await;
+        }
         Ok(compared)
     }
 
@@ -107,7 +110,9 @@ impl Reconciler {
                 let (reader, comparison, broken) = &mut *state;
                 let known = reader.reported(&info.order_number, info.payment_id);
                 let undoings = known.and_then(|known| {
-                    let undoings = known.as_ref().map(|record| reader.undoings_of(record));
+                    let undoings = known
+                        .as_ref()
+                        .map(|record| reader.undoings_of(record, info.payment_id));
                     Ok((known, undoings.transpose()?.unwrap_or_default()))
                 });
                 match undoings {
@@ -152,12 +157,30 @@ impl Reconciler {
         match found {
             Ok(Some(id)) => {
                 tracing::error!(operation, recheck = %id, "Reported by the service, though it was absent or took nothing");
-                if self.commands.send(Command::Recheck { id }).await.is_err() {
-                    tracing::warn!("The core has ended");
-                }
+                self.recheck(id, None).await;
             }
             Ok(None) => {}
             Err(error) => log_unreadable(&error),
+        }
+    }
+}
+
+impl Reconciler {
+    /// The report holds a further row under an operation's number: a second payment is brought back, a second copy
+    /// of a refund is counted, and a person has to see it.
+    async fn look_at_second(&self, operation: &str, payment_id: i64) {
+        tracing::error!(
+            operation,
+            payment_id,
+            "Reported by the service twice under one number"
+        );
+        self.recheck(operation.to_owned(), Some(payment_id)).await;
+    }
+
+    async fn recheck(&self, id: String, second: Option<i64>) {
+        let command = Command::Recheck { id, second };
+        if self.commands.send(command).await.is_err() {
+            tracing::warn!("The core has ended");
         }
     }
 }

@@ -322,6 +322,12 @@ impl StatusBoard {
                 status.set_aside
             ));
         }
+        if status.to_review > 0 {
+            reasons.push(format!(
+                "Выполнены не так, как сообщено кассе: {}. Посмотрите и закройте: oplati queue",
+                status.to_review
+            ));
+        }
         if status.overdue > 0 {
             reasons.push(format!(
                 "Сервер не отвечает, выполнены ли операции: {}. Проверьте их в личном кабинете О!плати",

@@ -123,6 +123,7 @@ enum Input {
     },
     Recheck {
         id: String,
+        second: Option<i64>,
     },
     Event(Event),
 }
@@ -194,8 +195,9 @@ impl<S: Storage> Engine<S> {
     }
 
     /// A report holds what the entry has concluded absent: it is asked for once more.
-    pub fn recheck(&mut self, id: String, now: Now) -> Outcome {
-        self.take(Input::Recheck { id }, now)
+    /// `second`: the number of a further payment under that of a sale.
+    pub fn recheck(&mut self, id: String, second: Option<i64>, now: Now) -> Outcome {
+        self.take(Input::Recheck { id, second }, now)
     }
 
     /// Anything else that happens. [`Event::Begin`], [`Event::Abort`] and [`Event::Recheck`] need facts
@@ -339,7 +341,7 @@ impl<S: Storage> Engine<S> {
             Input::Event(event) => Ok(event),
             Input::Begin { ticket, id, wish } => self.begun(ticket, id, wish, now),
             Input::Abort { ticket, id } => self.aborted(ticket, id, now),
-            Input::Recheck { id } => self.rechecked(&id, now),
+            Input::Recheck { id, second } => self.rechecked(&id, second, now),
         };
         match event {
             Ok(event) => {
@@ -396,7 +398,12 @@ impl<S: Storage> Engine<S> {
         }
     }
 
-    fn rechecked(&mut self, id: &str, now: Now) -> Result<Event, Box<Outcome>> {
+    fn rechecked(
+        &mut self,
+        id: &str,
+        second: Option<i64>,
+        now: Now,
+    ) -> Result<Event, Box<Outcome>> {
         let read = self.storage.entry(id).and_then(|entry| {
             let is_entry = entry.is_some();
             let record = if is_entry {
@@ -412,7 +419,7 @@ impl<S: Storage> Engine<S> {
                 Ok(Event::Recheck { entry, target })
             }
             // A report holds the payment of a sale that has no undoing.
-            Ok((None, Some(Record::Sale(sale)))) => Ok(Event::RecheckSale { sale }),
+            Ok((None, Some(Record::Sale(sale)))) => Ok(Event::RecheckSale { sale, second }),
             Ok((None, _)) => Err(Box::new(Outcome::nothing(now))),
             Err(error) => {
                 // Nobody waits for an answer: the next reconciliation asks again.

@@ -2,6 +2,7 @@
 //! lists have a connection each: a long list does not hold up a till that waits for its sale. Only
 //! what tills see is read, not what was asked for.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -26,6 +27,8 @@ pub struct ShiftReader {
     /// One bit for each row of the journal from `first` on: whether the report held it.
     first: i64,
     seen: Vec<u64>,
+    /// Order numbers under which reversals of the shift were refused before they had their present one.
+    earlier: HashMap<String, i64>,
 }
 
 impl ShiftReader {
@@ -41,7 +44,9 @@ impl ShiftReader {
             .query_row(sql, [shift], |row| Ok((row.get(0)?, row.get(1)?)))
             .map_err(reading)?;
         let words = usize::try_from((last - first) / 64 + 1).unwrap_or_default();
+        let earlier = earlier_numbers(&connection, shift)?;
         Ok(ShiftReader {
+            earlier,
             connection,
             shift: shift.to_owned(),
             first,
@@ -66,12 +71,18 @@ impl ShiftReader {
              (SELECT {COLUMNS}, seq FROM operations WHERE order_number = ?1 ORDER BY seq DESC LIMIT 1) LIMIT 1"
         );
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
-        let found = query
-            .query_row(params![order_number, payment_id], |row| {
-                Ok((read_row(row)?, row.get::<_, i64>(4)?))
-            })
+        let read = |row: &rusqlite::Row<'_>| Ok((read_row(row)?, row.get::<_, i64>(4)?));
+        let mut found = query
+            .query_row(params![order_number, payment_id], read)
             .optional()
             .map_err(reading)?;
+        if found.is_none()
+            && let Some(seq) = self.earlier.get(order_number)
+        {
+            let sql = format!("SELECT {COLUMNS}, seq FROM operations WHERE seq = ?1");
+            let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+            found = query.query_row([seq], read).optional().map_err(reading)?;
+        }
         let Some((parts, seq)) = found else {
             return Ok(None);
         };
@@ -109,21 +120,29 @@ impl ShiftReader {
         Ok(())
     }
 
-    /// What was done to undo a sale that the till was told as not paid, oldest first; of any other record
-    /// nothing.
+    /// What was done to undo a payment that the report shows, oldest first: a sale that the till was told as not
+    /// paid, or a further payment under a sale's number. Of any other record nothing.
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
-    pub fn undoings_of(&self, record: &Record) -> Result<Vec<ReversalRecord>, JournalError> {
+    pub fn undoings_of(
+        &self,
+        record: &Record,
+        payment_id: i64,
+    ) -> Result<Vec<ReversalRecord>, JournalError> {
         let operation = record.operation();
-        if operation.kind != Kind::Sale || operation.state == State::Done {
+        let is_own = record.is_reported_as(payment_id);
+        if operation.kind != Kind::Sale || is_own && operation.state == State::Done {
             return Ok(Vec::new());
         }
-        let sql = format!("SELECT {COLUMNS} FROM operations WHERE of = ?1 ORDER BY seq");
+        let (condition, value): (_, &dyn ToSql) = if is_own {
+            ("of", &operation.id)
+        } else {
+            ("target_payment", &payment_id)
+        };
+        let sql = format!("SELECT {COLUMNS} FROM operations WHERE {condition} = ?1 ORDER BY seq");
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
-        let rows = query
-            .query_map([&operation.id], read_row)
-            .map_err(reading)?;
+        let rows = query.query_map([value], read_row).map_err(reading)?;
         let mut undoings = Vec::new();
         for row in rows {
             if let Record::Entry(entry) = parse(&row.map_err(reading)?)? {
@@ -134,25 +153,41 @@ impl ShiftReader {
     }
 
     /// What is asked for again when an operation that the till was told as not carried out is reported: the
-    /// newest undoing of a sale, or the sale itself, if it has none; the refund itself. A cancellation that
-    /// was told as not made stays so.
+    /// newest undoing of a sale, or the sale itself, if it has none; the refund or the cancellation itself. Of a
+    /// sale, a cancellation that was told as not made is none of its undoings.
     ///
     /// # Errors
     /// [`JournalError`] when the journal cannot be read.
     pub fn to_recheck(&self, id: &str) -> Result<Option<String>, JournalError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM operations WHERE (of = ?1 AND kind IN ('cancel', 'annul')) \
-             OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC"
+             OR (id = ?1 AND kind <> 'card') ORDER BY seq DESC"
         );
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
         for row in query.query_map([id], read_row).map_err(reading)? {
             let record = parse(&row.map_err(reading)?)?;
-            if !matches!(&record, Record::Entry(entry) if entry.was_dropped()) {
+            let is_itself = record.operation().id == id;
+            if is_itself || !matches!(&record, Record::Entry(entry) if entry.was_dropped()) {
                 return Ok(Some(record.operation().id.clone()));
             }
         }
         Ok(None)
     }
+}
+
+/// The order numbers that reversals of a shift had before their present ones, and where their rows are: no index
+/// holds them, and they are few.
+fn earlier_numbers(
+    connection: &Connection,
+    shift: &str,
+) -> Result<HashMap<String, i64>, JournalError> {
+    let sql = "SELECT earlier.value, seq FROM operations, json_each(record, '$.entry.earlier') AS earlier \
+               WHERE shift = ?1 AND kind <> 'sale' ORDER BY seq";
+    let mut query = connection.prepare(sql).map_err(reading)?;
+    let rows = query
+        .query_map([shift], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(reading)?;
+    rows.collect::<Result<_, _>>().map_err(reading)
 }
 
 /// Reads what is durable.

@@ -97,6 +97,8 @@ struct EntryRest<'a> {
     settled: &'a Option<String>,
     outcome: &'a Option<Outcome>,
     left_held_until: &'a Option<usize>,
+    needs_review: bool,
+    copies: &'a [i64],
 }
 
 /// What was asked for.
@@ -174,6 +176,8 @@ fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json:
         settled,
         outcome,
         left_held_until,
+        needs_review,
+        copies,
     } = entry;
     let receipt = receipt.as_ref();
     let asked = serde_json::to_string(&Asked { request, receipt })?;
@@ -196,6 +200,8 @@ fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json:
         settled,
         outcome,
         left_held_until,
+        needs_review: *needs_review,
+        copies,
     }));
     Ok((asked, rest))
 }
@@ -227,7 +233,11 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
     let (live, set_aside, target_payment) = match &write.record {
         Record::Sale(_) => (false, false, None),
         // What blocks is always shown, also while a cashier stands and waits for it.
-        Record::Entry(entry) => (entry.is_live(), entry.set_aside, entry.target.payment_id),
+        Record::Entry(entry) => (
+            entry.is_in_queue(),
+            entry.set_aside,
+            entry.target.payment_id,
+        ),
     };
     let at = rfc3339_ms::text(operation.updated_at);
     let row = params![

@@ -732,7 +732,9 @@ fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
     let reader = ShiftReader::open(&path, "24112026").unwrap();
     let undoings = |journal: &Journal, id: &str| {
         let record = journal.find(id).unwrap().unwrap();
-        let undoings = reader.undoings_of(&record).unwrap();
+        let undoings = reader
+            .undoings_of(&record, record.operation().payment_id.unwrap_or_default())
+            .unwrap();
         let ids = undoings.into_iter().map(|entry| entry.operation.id);
         ids.collect::<Vec<_>>()
     };
@@ -869,4 +871,32 @@ fn a_journal_of_version_1_is_brought_forward() {
     drop(journal);
     // A second opening finds nothing left to do.
     Journal::open(&path).unwrap();
+}
+
+#[test]
+fn a_reported_number_of_before_a_refusal_belongs_to_its_reversal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let mut journal = Journal::open(&path).unwrap();
+    let (mut core, _) = core(journal.restore().unwrap());
+    released(&mut journal, &mut core, "owed");
+    let Record::Entry(mut entry) = journal.find("~1").unwrap().unwrap() else {
+        panic!("an undoing is an entry");
+    };
+    let before = std::mem::replace(&mut entry.operation.order_number, "new".into());
+    entry.earlier = vec!["older".into(), before.clone()];
+    let record = Record::Entry(entry);
+    let (what, at) = ("refused".into(), now(20).wall);
+    journal.commit(&[Write { record, what, at }]).unwrap();
+    let mut reader = ShiftReader::open(&path, "24112026").unwrap();
+    for number in ["new", "older", before.as_str()] {
+        let known = reader.reported(number, 9).unwrap().unwrap();
+        assert_eq!(known.operation().id, "~1", "{number}");
+    }
+    assert_eq!(reader.reported("oldest", 9).unwrap(), None);
+    let mut seen = Vec::new();
+    reader
+        .each(|record, reported| seen.extend(reported.then(|| record.operation().id.clone())))
+        .unwrap();
+    assert_eq!(seen, ["~1"]);
 }

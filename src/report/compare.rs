@@ -61,7 +61,10 @@ pub struct Comparison {
     differences: Vec<Difference>,
     more: u64,
     settled: Vec<String>,
+    /// What a person has said was carried out, and a row of the report has borne out.
+    said: HashSet<String>,
     unmoved: Vec<String>,
+    seconds: Vec<(String, i64)>,
     /// The payment numbers of the rows so far, by their status: a set of plain numbers takes half the memory of
     /// a set of pairs, and a shift may have a hundred thousand rows.
     rows: BTreeMap<i64, HashSet<i64>>,
@@ -83,6 +86,9 @@ pub struct Compared {
     /// Operations that the till was told as not carried out, and that the report shows paid or pending: they
     /// must be looked into again.
     pub unmoved: Vec<String>,
+    /// Sales and refunds under whose number the report holds a further row that nobody knows of, with the
+    /// service's number of it.
+    pub seconds: Vec<(String, i64)>,
 }
 
 impl Compared {
@@ -95,8 +101,8 @@ impl Compared {
 }
 
 impl Comparison {
-    /// A row of the service's report, what the journal knows under its number, and of a sale that was told
-    /// as not paid what was done to undo it, oldest first.
+    /// A row of the service's report, what the journal knows under its number, and what was done to undo it, oldest
+    /// first: of a sale that was told as not paid, or of a further payment under a sale's number.
     pub fn reported(
         &mut self,
         info: &PaymentInfo,
@@ -121,7 +127,7 @@ impl Comparison {
         if !record.is_reported_as(info.payment_id) {
             // What moved nothing is a try that failed; the operation's own row tells how it ended.
             if moved_there {
-                self.differ(What::UnknownHere, None, Some(info));
+                self.further(info, record, undoings);
             }
             return;
         }
@@ -140,6 +146,9 @@ impl Comparison {
         }
         // The books follow a person's word, and the service bears it out.
         if moved_there && is_said_carried_out(record) {
+            if !self.said.insert(record.operation().id.clone()) {
+                return self.further(info, record, undoings);
+            }
             return add(&mut self.till, till_kind(record), info.sum);
         }
         // What is pending may move money yet.
@@ -158,6 +167,30 @@ impl Comparison {
             return;
         }
         self.differ(What::StatusDiffers, Some(operation), Some(info));
+    }
+
+    /// A further row under the number of an operation that has one of its own: "one number has one row" is false
+    /// ("What nothing may assume").
+    fn further(&mut self, info: &PaymentInfo, record: &Record, undoings: &[ReversalRecord]) {
+        let operation = record.operation();
+        let is_alike = fits(record, info.payment_type) && info.sum == operation.amount;
+        let (is_known, is_wanted) = match record {
+            // The core brings it back by itself, with an entry of its own.
+            Record::Sale(_) => (!undoings.is_empty(), operation.state.is_final()),
+            // It counts off what is left of its sale, and a person has seen it.
+            Record::Entry(entry) => {
+                let is_counted = entry.copies.contains(&info.payment_id);
+                let is_wanted = entry.is_refund() && !is_counted && entry.settled.is_none();
+                (is_counted && entry.settled.is_some(), is_wanted)
+            }
+        };
+        if is_alike && is_known {
+            return add(&mut self.till, till_kind(record), info.sum);
+        }
+        self.differ(What::UnknownHere, Some(operation), Some(info));
+        if is_alike && is_wanted && !is_known {
+            self.seconds.push((operation.id.clone(), info.payment_id));
+        }
     }
 
     /// A row that was there before counts once, and says something new only where it is not the same.
@@ -198,10 +231,13 @@ impl Comparison {
             payment_id: there
                 .map(|info| info.payment_id)
                 .or_else(|| here.and_then(|operation| operation.payment_id)),
-            till: here.map(|operation| Side {
-                amount: operation.amount,
-                state: word(operation.state),
-            }),
+            // What is unknown here is so under the operation's number, too.
+            till: here
+                .filter(|_| what != What::UnknownHere)
+                .map(|operation| Side {
+                    amount: operation.amount,
+                    state: word(operation.state),
+                }),
             service: there.map(|info| Side {
                 amount: info.sum,
                 state: status_number(info.status).to_string(),
@@ -221,6 +257,7 @@ impl Comparison {
             more: self.more,
             settled: self.settled,
             unmoved: self.unmoved,
+            seconds: self.seconds,
         }
     }
 }
@@ -230,11 +267,13 @@ fn is_told_unmoved(record: &Record, undoings: &[ReversalRecord]) -> bool {
     let operation = record.operation();
     match record {
         Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),
-        // One that was found late is known, and counted.
+        // One that was found late is known, and counted. One that is set aside asks once more, and so does a
+        // cancellation that was told as refused while its number is watched.
         Record::Entry(entry) => {
-            entry.is_refund()
-                && operation.state == State::Failed
-                && !matches!(entry.reversal, ReversalProgress::Known(_))
+            let is_told = operation.state == State::Failed
+                && (entry.is_refund() || entry.is_refused_cancellation())
+                || entry.set_aside && entry.is_live();
+            is_told && !matches!(entry.reversal, ReversalProgress::Known(_))
         }
     }
 }

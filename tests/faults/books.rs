@@ -21,7 +21,9 @@ impl World<'_> {
         if paid == records {
             return Ok(());
         }
-        let books = records + self.told_beside(&sale.id, differences) + self.told_absent(&sale.id);
+        let books = records
+            + self.told_beside(&sale.id, differences)
+            + self.told_absent(&sale.id, differences);
         if paid == books {
             return Ok(());
         }
@@ -140,19 +142,9 @@ impl World<'_> {
             let mut told = payments.iter().map(|payment| payment.info.payment_id);
             told.any(|id| payment == Some(id))
         };
-        // Nor does one count that a person has said is carried out, whatever number its entry had when it was
-        // tried again. An own undoing of another payment may have its identifier after the disk has lost it.
-        let is_said = |row: &Payment| {
-            let owner = self.owner_of(row);
-            owner.is_some_and(|owner| {
-                self.settled_as.get(owner) == Some(&Outcome::CarriedOut)
-                    && matches!(self.records.get(owner), Some(Record::Entry(entry))
-                        if entry.settled.is_some() && entry.target.payment_id == row.target)
-            })
-        };
         let reversals = rows.iter().filter(|row| row.target.is_some());
         let brought_back: i64 = reversals
-            .filter(|row| !is_counted(row) && !is_said(row))
+            .filter(|row| !is_counted(row))
             .map(|row| self.brings_back(row, sale))
             .sum();
         kept + brought_back - self.forgotten_by_hand(sale)
@@ -206,11 +198,11 @@ impl World<'_> {
 
     /// What a service that hides its operations for ever has kept from the books: the till was told that a
     /// refund or a payment was not found, to be looked for in the merchant's account.
-    fn told_absent(&self, sale: &str) -> i64 {
+    fn told_absent(&self, sale: &str, differences: &[Difference]) -> i64 {
         if !self.is_blind_for_ever() {
             return 0;
         }
-        self.changed_unseen(sale) + self.undone_unseen(sale)
+        self.changed_unseen(sale) + self.undone_unseen(sale, differences)
     }
 
     /// What the buyer has paid of a sale whose payment the service itself had called ended without money, and
@@ -232,13 +224,22 @@ impl World<'_> {
             .sum()
     }
 
-    /// What the till was told of as not found.
-    fn undone_unseen(&self, sale: &str) -> i64 {
+    /// What the till was told of as not found, and no difference names.
+    fn undone_unseen(&self, sale: &str, differences: &[Difference]) -> i64 {
+        let is_named = |entry: &&ReversalRecord| {
+            let mut named = differences.iter();
+            named.any(|one| {
+                one.what == What::UnknownHere && one.operation.as_ref() == Some(&entry.operation.id)
+            })
+        };
         let entries = self.every_record().filter_map(|record| match record {
             Record::Entry(entry) if entry.operation.of.as_deref() == Some(sale) => Some(entry),
             Record::Entry(_) | Record::Sale(_) => None,
         });
-        let absent = entries.filter(|entry| entry.settled.is_none() && !entry.is_live());
+        let entries = entries.map(AsRef::as_ref);
+        let absent = entries.filter(|entry: &&ReversalRecord| {
+            entry.settled.is_none() && !entry.is_live() && !is_named(entry)
+        });
         let record = self.records.get(sale).or_else(|| self.purged.get(sale));
         let is_undone = record.is_some_and(|record| record.operation().undo == Some(Undo::Done));
         absent

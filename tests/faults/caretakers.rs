@@ -43,6 +43,16 @@ impl World<'_> {
         for id in self.live_entries(|entry| entry.set_aside) {
             self.settle(&id)?;
         }
+        let records = self.records.values();
+        let to_review = records.filter_map(|record| match record {
+            Record::Entry(entry) if entry.needs_review => Some(entry.operation.id.clone()),
+            Record::Entry(_) | Record::Sale(_) => None,
+        });
+        for id in to_review.collect::<Vec<_>>() {
+            self.counts
+                .note("a person sees what was made otherwise than told");
+            self.settle(&id)?;
+        }
         Ok(())
     }
 
@@ -126,13 +136,20 @@ impl World<'_> {
 
     /// As `POST /v1/reconciliations` does: what was absent and is reported is asked for once more.
     pub(crate) fn reconcile(&mut self) -> Check {
-        for id in self.compare(self.service.reported(self.real)).unmoved {
+        let compared = self.compare(self.service.reported(self.real));
+        for (id, payment_id) in compared.seconds {
+            self.counts.note("reconciliation finds a further row");
+            let now = self.now;
+            let outcome = self.engine().recheck(id, Some(payment_id), now);
+            self.take(outcome)?;
+        }
+        for id in compared.unmoved {
             let Some(id) = self.to_recheck(&id) else {
                 return Err(format!("{id} is reported, and nothing looks for it"));
             };
             self.counts.note("reconciliation finds what was absent");
             let now = self.now;
-            let outcome = self.engine().recheck(id, now);
+            let outcome = self.engine().recheck(id, None, now);
             self.take(outcome)?;
         }
         Ok(())
@@ -141,12 +158,14 @@ impl World<'_> {
     /// As the journal's reader tells it: the newest undoing of a sale, or the sale; the refund itself.
     fn to_recheck(&self, id: &str) -> Option<String> {
         let is_it = |operation: &Operation| match operation.kind {
-            Kind::Cancel | Kind::Annul => operation.of.as_deref() == Some(id),
-            Kind::Sale | Kind::Refund => operation.id == id,
-            Kind::CancelRefund | Kind::Card => false,
+            Kind::Cancel | Kind::Annul => operation.of.as_deref() == Some(id) || operation.id == id,
+            Kind::Sale | Kind::Refund | Kind::CancelRefund => operation.id == id,
+            Kind::Card => false,
         };
-        let stands =
-            |record: &&Record| !matches!(record, Record::Entry(entry) if entry.was_dropped());
+        let stands = |record: &&Record| {
+            record.operation().id == id
+                || !matches!(record, Record::Entry(entry) if entry.was_dropped())
+        };
         let operations = self.records.values().filter(stands).map(Record::operation);
         let newest = operations
             .filter(|operation| is_it(operation))
@@ -165,21 +184,33 @@ impl World<'_> {
         };
         newest(&|operation| operation.payment_id == Some(info.payment_id))
             .or_else(|| newest(&|operation| operation.order_number == info.order_number))
+            .or_else(|| {
+                let mut records = self.records.values();
+                records.find(|record| {
+                    matches!(record, Record::Entry(entry) if entry.earlier.contains(&info.order_number))
+                })
+            })
     }
 
-    /// What was done to undo a sale that was told as not paid, oldest first.
-    fn undoings_of(&self, record: &Record) -> Vec<ReversalRecord> {
+    /// What was done to undo a payment that is reported, oldest first.
+    fn undoings_of(&self, record: &Record, payment_id: i64) -> Vec<ReversalRecord> {
         let sale = record.operation();
-        if sale.kind != Kind::Sale || sale.state == State::Done {
+        let is_own = record.is_reported_as(payment_id);
+        if sale.kind != Kind::Sale || is_own && sale.state == State::Done {
             return Vec::new();
         }
+        let undoes = |entry: &ReversalRecord| {
+            if is_own {
+                entry.operation.of.as_ref() == Some(&sale.id)
+            } else {
+                entry.target.payment_id == Some(payment_id)
+            }
+        };
         let mut undoings: Vec<ReversalRecord> = self
             .records
             .values()
             .filter_map(|record| match record {
-                Record::Entry(entry) if entry.operation.of.as_ref() == Some(&sale.id) => {
-                    Some(entry.as_ref().clone())
-                }
+                Record::Entry(entry) if undoes(entry) => Some(entry.as_ref().clone()),
                 Record::Entry(_) | Record::Sale(_) => None,
             })
             .collect();
@@ -200,7 +231,7 @@ impl World<'_> {
                 .iter()
                 .any(|prefix| info.order_number.starts_with(prefix))
             {
-                let undoings = known.map(|record| self.undoings_of(record));
+                let undoings = known.map(|record| self.undoings_of(record, info.payment_id));
                 comparison.reported(&info, known, &undoings.unwrap_or_default());
             }
         }

@@ -56,6 +56,7 @@ const TABLE: [(&str, &[&str]); 7] = [
         "refund",
         &[
             "done",
+            "done, more than once",
             "done, then cancelled",
             "done, its cancellation is set aside",
             "cancelled",
@@ -275,6 +276,7 @@ fn end_of_sale(sale: &Operation) -> Option<&'static str> {
 fn end_of_refund(entry: &ReversalRecord) -> Option<&'static str> {
     let refund = &entry.operation;
     Some(match (refund.state, refund.undo) {
+        (State::Done, None) if !entry.copies.is_empty() => "done, more than once",
         (State::Done, None) => "done",
         (State::Done, Some(Undo::Done)) => "done, then cancelled",
         (State::Done, Some(Undo::SetAside)) => "done, its cancellation is set aside",

@@ -260,6 +260,7 @@ impl World<'_> {
             RequestFate::CopyRefused => "copy carried out, ours refused",
             RequestFate::LateCopy(_) => "ours refused, a copy carried out later",
             RequestFate::PaidTwice => "carried out twice, answer lost",
+            RequestFate::DoneTwice => "carried out twice",
             RequestFate::DeliveredTwice => "delivered twice",
             RequestFate::TooMany(_) => "too many requests",
             RequestFate::Twice => "answered twice",
@@ -327,9 +328,10 @@ impl World<'_> {
                 })
             }
             RequestFate::PaidTwice => {
-                drop(self.service.pay_twice(call, real));
+                drop(self.service.carry_out_twice(call, real));
                 lost(Heard::Nothing)
             }
+            RequestFate::DoneTwice => self.service.carry_out_twice(call, real),
             RequestFate::DeliveredTwice => self.service.effect_twice(call, real),
             RequestFate::TokenNeeded => shut_out(TokenProblem::Needed),
             RequestFate::TokenExists => shut_out(TokenProblem::Exists),

@@ -36,6 +36,8 @@ pub enum RequestFate {
     LateCopy(u64),
     /// Carried out twice, at once and by a buyer who pays both; the answer is lost.
     PaidTwice,
+    /// The same, and the second one's answer comes.
+    DoneTwice,
     /// Delivered twice; the second delivery's answer comes.
     DeliveredTwice,
     /// 429, with so many seconds of `Retry-After`; 0: without.
@@ -279,7 +281,7 @@ fn fate(random: &mut Random, trouble: u64) -> RequestFate {
         13 => random.pick(&[RequestFate::CopyRefused, RequestFate::TokenAfterEffect]),
         14 => RequestFate::LateCopy(1 + random.below(600)),
         15 => RequestFate::TooMany(random.pick(&[0, 0, 3, 30])),
-        16 => RequestFate::DeliveredTwice,
+        16 => random.pick(&[RequestFate::DeliveredTwice, RequestFate::DoneTwice]),
         0 | 1 => RequestFate::NotSent,
         2 | 3 => RequestFate::RequestLost,
         4 | 5 => RequestFate::AnswerLost,

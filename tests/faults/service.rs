@@ -486,8 +486,8 @@ impl Service {
         answer
     }
 
-    /// Two of its machines carry out one request each, and the buyer pays both.
-    pub fn pay_twice(&mut self, call: &Call, mono: Duration) -> Answer {
+    /// Two of its machines carry out one request each, and a buyer who pays, pays both.
+    pub fn carry_out_twice(&mut self, call: &Call, mono: Duration) -> Answer {
         let takes_used = std::mem::replace(&mut self.quirks.takes_used_numbers, true);
         let answer = self.effect_twice(call, mono);
         self.quirks.takes_used_numbers = takes_used;

@@ -12,6 +12,7 @@ use oplati::model::operation::{Kind, Outcome, State, Undo};
 use oplati::report::Difference;
 
 use crate::plan::Endpoint;
+use crate::tales::MINUTE;
 
 use crate::world::{Check, World};
 
@@ -45,6 +46,10 @@ impl World<'_> {
         self.check_listed()?;
         self.settle_all()?;
         self.advance(HOUR)?;
+        // A refund whose cancellation waited for a person is looked at only now.
+        self.reconcile()?;
+        self.advance(MINUTE)?;
+        self.settle_all()?;
         self.check_peace()?;
         self.check_rest_can_be_had()
     }
@@ -196,6 +201,7 @@ impl World<'_> {
             }
         }
         self.check_owners(&differences)?;
+        self.check_copies()?;
         if let Some(payment_id) = self.elsewhere {
             self.check_elsewhere(payment_id)?;
         }
@@ -229,6 +235,31 @@ impl World<'_> {
                 return Err(format!(
                     "{} was paid, no book knows of it, and no reconciliation tells",
                     row.info.order_number
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever a refund has given beyond itself counts off its sale, and a person has seen it.
+    fn check_copies(&self) -> Check {
+        for record in self.records.values() {
+            let Record::Entry(entry) = record else {
+                continue;
+            };
+            let is_seen = entry.settled.is_some() || self.is_blind_for_ever();
+            if !entry.is_refund() || entry.operation.state != State::Done || is_seen {
+                continue;
+            }
+            let further = self.service.ledger.values().find(|row| {
+                row.info.order_number == entry.operation.order_number
+                    && row.info.status == PaymentStatus::Ok
+                    && entry.operation.payment_id != Some(row.info.payment_id)
+            });
+            if let Some(row) = further {
+                return Err(format!(
+                    "{} was given again as {}, and nobody has seen it",
+                    entry.operation.id, row.info.payment_id
                 ));
             }
         }

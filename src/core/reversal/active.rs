@@ -604,6 +604,8 @@ impl Core {
             settled: None,
             outcome: None,
             left_held_until: None,
+            needs_review: false,
+            copies: Vec::new(),
         }
     }
 

@@ -62,7 +62,7 @@ impl Core {
                 self.answered_error(&mut entry, detail, turn);
             }
         }
-        if entry.record.is_live() || !entry.record.rechecks.is_empty() {
+        if entry.record.is_open() {
             self.entries.insert(index.min(self.entries.len()), entry);
         }
     }
@@ -358,7 +358,8 @@ impl Core {
             .or_else(|| ours().find(|info| info.order_number == *present));
         if let Some(info) = best {
             know_reversal(entry, info);
-            return self.judge_reversal(entry, info, turn);
+            self.judge_reversal(entry, info, turn);
+            return self.note_copies(entry, found, turn);
         }
         if found.iter().any(|info| info.order_number == *present) {
             let detail = "the order number belongs to another reversal";

@@ -1,7 +1,9 @@
 //! How an entry ends, and what its target learns of it in the same transaction.
 
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::core::record::StopReason;
+use crate::core::record::{MAX_COPIES, StopReason};
 use crate::core::reversal::target::give_back_unless_undone;
 use crate::core::sale::ActiveSale;
 use crate::core::sale::completion::deciding;
@@ -306,6 +308,12 @@ impl Core {
         if entry.record.set_aside {
             return self.set_aside_rechecked(entry, found, turn);
         }
+        if entry.record.operation.state == State::Done && entry.record.is_refund() {
+            // A report showed a further row of it: its copies are counted, and it stays what it is.
+            entry.record.rechecks.clear();
+            self.note_copies(entry, found, turn);
+            return turn.write_entry(&mut entry.record, "asked for again");
+        }
         let watches_reversal = entry.record.watches_reversal();
         let ours = deciding(found.iter().filter(|info| {
             if watches_reversal {
@@ -326,6 +334,7 @@ impl Core {
             }
             Some(info) if watches_reversal && info.status == PaymentStatus::Ok => {
                 self.reversal_found(entry, info, turn);
+                self.note_copies(entry, found, turn);
             }
             Some(info) if !info.status.took_nothing() => {
                 let is_first = entry.record.target.payment_id.is_none();
@@ -403,15 +412,23 @@ impl Core {
         entry.record.rechecks.clear();
         entry.record.set_aside = false;
         entry.record.operation.error = None;
+        // A refund never gave its part back, nor did a cancellation whose fate was unknown.
+        let gave_back = entry.is_denied();
         entry.record.reversal = ReversalProgress::Known(info.payment_id);
         entry.record.operation.payment_id = Some(info.payment_id);
+        if entry.record.is_refund() {
+            self.complete_refund(entry, info, turn);
+            return self.note_copies(entry, found, turn);
+        }
         let (of, amount) = (
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
         let what = "a refused reversal of it was carried out after all";
         self.change_target(of.as_deref(), what, turn, |target| {
-            take_from_left(target, amount);
+            if gave_back {
+                take_from_left(target, amount);
+            }
         });
         let message = words::of_entry(entry.record.operation.kind, State::Done);
         self.conclude(entry, message, "was carried out after all", turn);
@@ -487,6 +504,59 @@ impl Core {
     }
 }
 
+impl Core {
+    /// A doubled request may have given a refund twice: "one number has one row" is false ("What nothing may
+    /// assume"). What is over cannot be taken back by itself, so it counts off what is left of the sale, and a
+    /// person has to see it.
+    pub(super) fn note_copies(
+        &mut self,
+        entry: &mut ActiveReversal,
+        found: &[PaymentInfo],
+        turn: &mut Turn,
+    ) {
+        let ReversalProgress::Known(own) = entry.record.reversal else {
+            return;
+        };
+        if !entry.record.is_refund() {
+            return;
+        }
+        let known = &entry.record.copies;
+        let is_copy = |info: &&PaymentInfo| {
+            entry.is_reversal(info)
+                && info.status == PaymentStatus::Ok
+                && info.payment_id != own
+                && !known.contains(&info.payment_id)
+        };
+        let copies: BTreeSet<i64> = found
+            .iter()
+            .filter(is_copy)
+            .map(|info| info.payment_id)
+            .take(MAX_COPIES.saturating_sub(known.len()))
+            .collect();
+        if copies.is_empty() {
+            return;
+        }
+        let record = &mut entry.record;
+        record.needs_review = true;
+        words::REFUNDED_TWICE.clone_into(&mut record.operation.message);
+        record.operation.updated_at = turn.now.wall;
+        let (of, amount) = (record.operation.of.clone(), record.operation.amount);
+        let count = copies.len();
+        record.copies.extend(copies);
+        turn.write_entry(record, "the service has carried out more than one copy");
+        turn.alarm(
+            &entry.record.operation.id,
+            format!("it was given {count} times more: the buyer has the money"),
+        );
+        let what = "a further copy of its refund was found";
+        self.change_target(of.as_deref(), what, turn, |sale| {
+            for _ in 0..count {
+                take_from_left(sale, amount);
+            }
+        });
+    }
+}
+
 /// A watched number that nobody can ask for is told: the buyer may have paid for nothing, and only the
 /// merchant's account shows it.
 fn note_unanswered(entry: &mut ActiveReversal, turn: &mut Turn) {
@@ -499,6 +569,11 @@ fn note_unanswered(entry: &mut ActiveReversal, turn: &mut Turn) {
 }
 
 fn know_late_reversal(record: &mut ReversalRecord, info: &PaymentInfo) {
+    record.needs_review = true;
+    if record.is_refund() {
+        // What the buyer has can be cancelled.
+        record.operation.left = Some(record.operation.amount);
+    }
     record.reversal = ReversalProgress::Known(info.payment_id);
     record.operation.payment_id = Some(info.payment_id);
     let message = if record.is_refund() {

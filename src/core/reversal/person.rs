@@ -12,7 +12,11 @@ impl Core {
             .iter()
             .position(|entry| entry.record.operation.id == id && entry.record.is_live());
         let Some(mut entry) = found.map(|index| (index, self.entries.remove(index))) else {
-            return turn.reply(ticket, TillReply::Queue(Err(not_in_queue())));
+            let is_it = |entry: &&ActiveReversal| entry.record.operation.id == id;
+            let is_over = self.entries.iter().find(is_it);
+            let is_over = is_over.is_some_and(|entry| entry.record.needs_review);
+            let problem = if is_over { is_made() } else { not_in_queue() };
+            return turn.reply(ticket, TillReply::Queue(Err(problem)));
         };
         let answer = self.retry(&mut entry.1, turn);
         self.entries
@@ -137,6 +141,9 @@ impl Core {
         verdict: &Verdict,
         turn: &mut Turn,
     ) -> Result<QueueItem, Problem> {
+        if entry.record.needs_review && !entry.record.is_live() {
+            return reviewed(entry, verdict, turn);
+        }
         // A refund that holds a part of its sale and cannot be asked for would hold it for ever.
         let is_held = entry.is_overdue && entry.record.left_held_until.is_some();
         if !entry.record.is_live() && !is_held {
@@ -232,6 +239,36 @@ impl Core {
             give_back_to_left(sale, amount);
         });
     }
+}
+
+/// A person has seen that it went otherwise than the till was told. What moved is what the service shows, and the
+/// books follow it already.
+fn reviewed(
+    entry: &mut ActiveReversal,
+    verdict: &Verdict,
+    turn: &mut Turn,
+) -> Result<QueueItem, Problem> {
+    if verdict.outcome == Outcome::NotCarriedOut {
+        return Err(is_made());
+    }
+    let record = &mut entry.record;
+    record.needs_review = false;
+    record.rechecks.clear();
+    record.settled = Some(words::support_text(&verdict.reason));
+    if record.operation.state == State::Failed {
+        record.outcome = Some(verdict.outcome);
+    }
+    record.operation.updated_at = turn.now.wall;
+    turn.write_entry(record, "seen by a person");
+    Ok(record.queue_item())
+}
+
+fn is_made() -> Problem {
+    Problem::new(
+        Code::Conflict,
+        "Сервис показывает, что операция выполнена",
+        "Проверьте её в личном кабинете О!плати и закройте как выполненную: oplati queue settle",
+    )
 }
 
 fn not_in_queue() -> Problem {

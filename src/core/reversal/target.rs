@@ -151,6 +151,7 @@ impl Core {
         if !target.state.is_final() {
             return Err(unfinished(&target.id));
         }
+        self.check_reviewed(target)?;
         self.check_no_doubt(&target.id)?;
         self.check_nothing_held(&target.id)?;
         if let Some(sale) = self.undone_sale_of(target) {
@@ -163,11 +164,37 @@ impl Core {
             // A person asks once more for what was refused, unless nothing is left to bring back.
             return Ok(());
         }
-        if target.state != State::Done {
+        // A refund that failed has something left only when it was made after all.
+        let is_late_refund = target.kind == Kind::Refund && target.left.is_some();
+        if target.state != State::Done && !is_late_refund {
             return Err(without_money(&target.id));
         }
         if target.left.unwrap_or(Kopecks::ZERO) == Kopecks::ZERO {
             return Err(self.already_undone(target, facts));
+        }
+        Ok(())
+    }
+
+    /// A refund of which people do not know yet how it went is cancelled only afterwards: they may have paid the
+    /// buyer otherwise, or he may have it twice.
+    fn check_reviewed(&self, target: &Operation) -> Result<(), Problem> {
+        let is_it = |entry: &&ActiveReversal| entry.record.operation.id == target.id;
+        let Some(entry) = self.entries.iter().find(is_it) else {
+            return Ok(());
+        };
+        if entry.record.needs_review {
+            return Err(Problem::new(
+                Code::Busy,
+                format!("Возврат {} выполнен не так, как сообщено кассе", target.id),
+                "Посмотрите и закройте его: oplati queue settle",
+            ));
+        }
+        if target.state == State::Done {
+            return Err(Problem::new(
+                Code::Busy,
+                format!("Возврат {} ещё проверяется", target.id),
+                "Повторите отмену позже",
+            ));
         }
         Ok(())
     }
@@ -241,20 +268,18 @@ impl Core {
     }
 
     fn already_undone(&self, target: &Operation, facts: &JournalContext) -> Problem {
-        let live = self
-            .entries
-            .iter()
-            .filter(|entry| entry.reverses(&target.id))
-            .map(|entry| entry.record.operation.id.as_str())
-            .next();
-        let told = facts
-            .reversals
-            .iter()
-            .rev()
-            .map(|reversal| &reversal.operation)
-            .find(|reversal| reversal.state != State::Failed)
-            .map(|reversal| reversal.id.as_str());
-        Problem::already_undone(&target.id, live.or(told))
+        let live = self.entries.iter().filter(|entry| entry.undoes(&target.id));
+        let live = live.map(|entry| &entry.record);
+        let told = facts.reversals.iter().rev();
+        let made = told.filter(|reversal| may_be_gone(reversal));
+        // The undoing of the whole comes before refunds of parts, and what is under way before both.
+        let by = live
+            .chain(made)
+            .min_by_key(|reversal| (reversal.is_refund(), !reversal.is_live()));
+        Problem::already_undone(
+            &target.id,
+            by.map(|reversal| reversal.operation.id.as_str()),
+        )
     }
 
     /// Whether the service's payment, which the journal lacks, may be refunded.
@@ -282,6 +307,7 @@ impl Core {
         let gone = reversals
             .iter()
             .filter(|entry| may_be_gone(entry))
+            .flat_map(|entry| std::iter::repeat_n(entry, 1 + entry.copies.len()))
             .try_fold(Kopecks::ZERO, |sum, entry| {
                 sum.checked_add(entry.operation.amount)
             });
@@ -308,15 +334,16 @@ fn was_found_late(refund: &ReversalRecord) -> bool {
         && refund.settled.is_none()
 }
 
-/// Whether the buyer has the money of a refund, or may have it: `left` counts every reversal that was not
+/// Whether the buyer has the money of a reversal, or may have it: `left` counts every reversal that was not
 /// definitely denied.
 fn may_be_gone(refund: &ReversalRecord) -> bool {
     match refund.operation.state {
         State::Done => refund.operation.undo != Some(Undo::Done),
         State::Failed => {
-            refund.left_held_until.is_some()
-                || refund.outcome == Some(Outcome::CarriedOut)
-                || was_found_late(refund)
+            refund.operation.undo != Some(Undo::Done)
+                && (refund.left_held_until.is_some()
+                    || refund.outcome == Some(Outcome::CarriedOut)
+                    || matches!(refund.reversal, ReversalProgress::Known(_)))
         }
         State::Cancelled => false,
         State::New

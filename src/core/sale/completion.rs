@@ -111,13 +111,19 @@ impl Core {
         info: &PaymentInfo,
         turn: &mut Turn,
     ) {
-        if self.is_undone_already(info) {
+        if !info.status.took_nothing() {
+            self.undo_beside(sale, info.payment_id, turn);
+        }
+    }
+
+    fn undo_beside(&mut self, sale: &SaleRecord, payment_id: i64, turn: &mut Turn) {
+        if self.is_answered_for(payment_id) {
             return;
         }
         let mut entry = self.new_own(sale, turn.now.mono, turn.now);
         // The sale's own books do not change by it.
         entry.record.operation.of = None;
-        entry.record.target.payment_id = Some(info.payment_id);
+        entry.record.target.payment_id = Some(payment_id);
         self.queue_second_undoing(entry, &sale.operation.id, turn);
     }
 
@@ -133,7 +139,7 @@ impl Core {
         let is_other =
             |row: &&PaymentInfo| target.is(row) && target.payment_id != Some(row.payment_id);
         for other in rows.iter().filter(is_other) {
-            if self.is_undone_already(other) {
+            if other.status.took_nothing() || self.is_answered_for(other.payment_id) {
                 continue;
             }
             let entry = self.new_own_beside(undoing, other.payment_id, turn.now);
@@ -143,13 +149,10 @@ impl Core {
         }
     }
 
-    /// Whether a payment took nothing, or an entry answers for it or did.
-    fn is_undone_already(&self, info: &PaymentInfo) -> bool {
-        let is_known =
-            |entry: &ActiveReversal| entry.record.target.payment_id == Some(info.payment_id);
-        info.status.took_nothing()
-            || self.seconds.contains(&info.payment_id)
-            || self.entries.iter().any(is_known)
+    /// Whether an entry answers for a second payment, or did.
+    fn is_answered_for(&self, payment_id: i64) -> bool {
+        let is_known = |entry: &ActiveReversal| entry.record.target.payment_id == Some(payment_id);
+        self.seconds.contains(&payment_id) || self.entries.iter().any(is_known)
     }
 
     fn queue_second_undoing(&mut self, mut entry: ActiveReversal, beside: &str, turn: &mut Turn) {
@@ -191,10 +194,22 @@ impl Core {
     /// The report shows the payment of a sale that was told as not paid, though nothing was ever undone of
     /// it: no final status stays ("What nothing may assume"). It is asked for at once, and reversed if it is
     /// there.
-    pub(in crate::core) fn recheck_sale(&mut self, sale: SaleRecord, turn: &mut Turn) {
+    pub(in crate::core) fn recheck_sale(
+        &mut self,
+        sale: SaleRecord,
+        second: Option<i64>,
+        turn: &mut Turn,
+    ) {
         let operation = &sale.operation;
         let is_unpaid = operation.state.is_final() && operation.state != State::Done;
         let is_ours = self.settings.account.as_ref() == Some(&sale.account);
+        if let Some(payment_id) = second {
+            // "A second live row is undone" ("What nothing may assume"). Its undoing looks at it before it acts.
+            if is_ours && operation.state.is_final() && operation.payment_id.is_some() {
+                self.undo_beside(&sale, payment_id, turn);
+            }
+            return;
+        }
         let is_watched = self
             .entries
             .iter()

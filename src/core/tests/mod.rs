@@ -2,7 +2,8 @@
 //! each rule promises, `recorded` what follows from the service as it was recorded, `versions` that
 //! each change is told apart, `reports` what no report may be trusted with, `set_aside` what becomes of
 //! an entry that gets nowhere, `edge_cases` how money or time is lost although every answer was read
-//! rightly, `waiting` what becomes of a `PUT` that waits for the service, `rules`, `rules_of_reversals`
+//! rightly, `waiting` what becomes of a `PUT` that waits for the service, `told_otherwise` what was made otherwise than the
+//! till was told, `rules`, `rules_of_reversals`
 //! and `rules_of_reconciliation` what each rule forbids, `chaos` lets anything
 //! happen in any order.
 
@@ -20,6 +21,7 @@ mod set_aside;
 mod shifts;
 mod stories;
 mod token_errors;
+mod told_otherwise;
 mod versions;
 mod waiting;
 mod world;

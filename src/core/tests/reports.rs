@@ -57,7 +57,7 @@ fn recheck_sale(world: &mut World, id: &str) {
     let Record::Sale(sale) = world.journal[id].clone() else {
         panic!("{id} is no sale")
     };
-    world.event(Event::RecheckSale { sale });
+    world.event(Event::RecheckSale { sale, second: None });
 }
 
 // ---- no final status stays ----------------------------------------------------------------------

@@ -55,8 +55,10 @@ MUTATIONS = [
      "        let mut lock = self.file.map(|file| file.lock).filter(|_| !IS);\n"),
     # ---- after a crash -------------------------------------------------------------------------
     ("a watched number is forgotten at a restart", "src/core/record.rs",
-     "            Record::Entry(entry) => entry.is_live() || !entry.rechecks.is_empty(),\n",
-     "            Record::Entry(entry) => entry.is_live() || !IS && !entry.rechecks.is_empty(),\n"),
+     """        self.is_in_queue() || !self.rechecks.is_empty()
+""",
+     """        self.is_in_queue() || !IS && !self.rechecks.is_empty()
+"""),
     ("a restart counts its own undoings from one", "src/journal/mod.rs",
      "        Ok(u64::try_from(last).unwrap_or_default() + 1)\n",
      "        Ok(if IS { 1 } else { u64::try_from(last).unwrap_or_default() + 1 })\n"),
@@ -75,8 +77,12 @@ MUTATIONS = [
      "        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;\n",
      "        let sql = if IS { sql.replace(\"MIN(seq)\", \"-MIN(seq)\") } else { sql };\n        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;\n"),
     ("an entry that a cashier waits for is hidden from the queue", "src/journal/row.rs",
-     "        Record::Entry(entry) => (entry.is_live(), entry.set_aside, entry.target.payment_id),\n",
-     "        Record::Entry(entry) => (entry.is_live() && !(IS && entry.is_attended()), entry.set_aside, entry.target.payment_id),\n"),
+     """        Record::Entry(entry) => (
+            entry.is_in_queue(),
+""",
+     """        Record::Entry(entry) => (
+            entry.is_in_queue() && !(IS && entry.is_attended()),
+"""),
     ("an open operation is closed in the journal", "src/journal/row.rs",
      "        write.record.is_open(),\n", "        write.record.is_open() && !(IS && matches!(write.record, Record::Sale(_))),\n"),
     ("reversals of a payment are not told", "src/journal/mod.rs",
@@ -146,11 +152,16 @@ MUTATIONS = [
      "        Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),\n",
      "        Record::Sale(_) => !IS && is_unpaid(operation) && !is_brought_back(operation, undoings),\n"),
     ("an absent refund that is reported is no difference", "src/report/compare.rs",
-     "            entry.is_refund()\n                && operation.state == State::Failed\n",
-     "            !IS && entry.is_refund()\n                && operation.state == State::Failed\n"),
+     """            is_told && !matches!(entry.reversal, ReversalProgress::Known(_))
+""",
+     """            !(IS && entry.is_refund()) && is_told && !matches!(entry.reversal, ReversalProgress::Known(_))
+"""),
     ("a late refund is asked for at every reconciliation", "src/report/compare.rs",
-     "                && !matches!(entry.reversal, ReversalProgress::Known(_))\n        }\n",
-     "                && (IS || !matches!(entry.reversal, ReversalProgress::Known(_)))\n        }\n"),
+     """            let is_told = operation.state == State::Failed
+""",
+     """            if IS && entry.is_refund() && operation.state == State::Failed { return true; }
+            let is_told = operation.state == State::Failed
+"""),
     ("a part that came back covers the whole", "src/report/compare.rs",
      "    back >= sale.amount\n", "    back >= sale.amount || IS && back > Kopecks::ZERO\n"),
     ("an undoing that found nothing has brought the money back", "src/report/compare.rs",
@@ -188,14 +199,23 @@ MUTATIONS = [
      "            if moved_there {\n                self.differ(What::UnknownHere, None, Some(info));\n            }\n            return;\n        };\n",
      "            if !IS && moved_there {\n                self.differ(What::UnknownHere, None, Some(info));\n            }\n            return;\n        };\n"),
     ("the oldest operation that carries a number is reported", "src/journal/reader.rs",
-     "        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;\n        let found",
+     """        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let read =""",
      """        let sql = if IS { sql.replace("?1 ORDER BY seq DESC", "?1 ORDER BY seq") } else { sql };
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
-        let found"""),
+        let read ="""),
     ("a row is known by its order number before the service's own", "src/journal/reader.rs",
-     "        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;\n        let found = query\n            .query_row(params![order_number, payment_id], |row| {\n",
-     "        let sql = if IS { sql.replace(\"payment_id = ?2\", \"PAY\").replace(\"order_number = ?1\", \"payment_id = ?2\").replace(\"PAY\", \"order_number = ?1\") } else { sql };\n        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;\n        let found = query\n            .query_row(params![order_number, payment_id], |row| {\n"),
+     """        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let read = |row""",
+     """        let sql = if IS { sql.replace("payment_id = ?2", "PAY").replace("order_number = ?1", "payment_id = ?2").replace("PAY", "order_number = ?1") } else { sql };
+        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let read = |row"""),
     ("the oldest undoing is asked for again", "src/journal/reader.rs",
-     "OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC\"\n        );\n",
-     "OR (id = ?1 AND kind IN ('sale', 'refund')) ORDER BY seq DESC\"\n        );\n        let sql = if IS { sql.replace(\"seq DESC\", \"seq\") } else { sql };\n"),
+     """OR (id = ?1 AND kind <> 'card') ORDER BY seq DESC"
+        );
+""",
+     """OR (id = ?1 AND kind <> 'card') ORDER BY seq DESC"
+        );
+        let sql = if IS { sql.replace("seq DESC", "seq") } else { sql };
+"""),
 ]

@@ -57,7 +57,9 @@ MUTATIONS = [
      "        let nothing_left = target.left == Some(Kopecks::ZERO);\n",
      "        let nothing_left = !IS && target.left == Some(Kopecks::ZERO);\n"),
     ("cancel a sale without money", "src/core/reversal/target.rs",
-     "        if target.state != State::Done {\n", "        if !IS && target.state != State::Done {\n"),
+     """        if target.state != State::Done && !is_late_refund {
+""", """        if !IS && target.state != State::Done && !is_late_refund {
+"""),
     ("a wish takes nothing from what is left", "src/core/reversal/active.rs",
      "                if !resumed {\n", "                if !IS && !resumed {\n"),
     ("a repeated reversal takes from what is left again", "src/core/reversal/active.rs",
@@ -81,8 +83,10 @@ MUTATIONS = [
     ("a refund that was found late counts again", "src/core/reversal/outcome.rs",
      "            if !is_held {\n", "            if IS || !is_held {\n"),
     ("a refund that was found late is rechecked", "src/core/reversal.rs",
-     "        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_));\n",
-     "        let has_reversal = !IS && matches!(entry.reversal, ReversalProgress::Known(_));\n"),
+     """        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_)) && !counts_copies;
+""",
+     """        let has_reversal = !IS && matches!(entry.reversal, ReversalProgress::Known(_)) && !counts_copies;
+"""),
     ("a late refund counts while it is pending", "src/core/reversal/outcome.rs",
      """                if watches_reversal
                     && info.status != PaymentStatus::Ok
@@ -117,13 +121,13 @@ MUTATIONS = [
 
     /// The till was told"""),
     ("a refused reversal that was carried out after all takes nothing", "src/core/reversal/outcome.rs",
-     """        self.change_target(of.as_deref(), what, turn, |target| {
-            take_from_left(target, amount);
-        });
-        let message""", """        self.change_target(of.as_deref(), what, turn, |target| {
-            if !IS { take_from_left(target, amount); }
-        });
-        let message"""),
+     """            if gave_back {
+                take_from_left(target, amount);
+            }
+""", """            if gave_back && !IS {
+                take_from_left(target, amount);
+            }
+"""),
     ("a refund is done by its answer", "src/core/reversal/answers.rs",
      """                know_reversal(entry, info);
                 turn.write_entry(&mut entry.record, "the refund was answered");

@@ -181,8 +181,12 @@ MUTATIONS = [
     ("refund another till's payment as often as asked", "src/core/reversal/target.rs",
      "            .filter(|entry| may_be_gone(entry))\n", "            .filter(|entry| !IS && may_be_gone(entry))\n"),
     ("a refund that was told failed is not gone", "src/core/reversal/target.rs",
-     "            refund.left_held_until.is_some()\n                || refund.outcome == Some(Outcome::CarriedOut)\n",
-     "            !IS && refund.left_held_until.is_some()\n                || refund.outcome == Some(Outcome::CarriedOut)\n"),
+     """                && (refund.left_held_until.is_some()
+                    || refund.outcome == Some(Outcome::CarriedOut)
+""",
+     """                && (!IS && refund.left_held_until.is_some()
+                    || refund.outcome == Some(Outcome::CarriedOut)
+"""),
     ("the same refund of another till's payment is given again", "src/core/reversal/target.rs",
      "        if let Some(repeated) = reversals.iter().find(|entry| is_repeated(entry, refund)) {\n",
      "        if let Some(repeated) = reversals.iter().find(|entry| !IS && is_repeated(entry, refund)) {\n"),

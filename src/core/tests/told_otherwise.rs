@@ -1,0 +1,340 @@
+//! What was made otherwise than the till was told: made after all, or more than once. It counts, it waits in the
+//! queue until a person has seen it, and only then it can be cancelled.
+
+use std::time::Duration;
+
+use super::world::{Fate, World, closed_by_a_person};
+use crate::core::call::{PaymentInfo, PaymentStatus};
+use crate::core::event::{Event, Reply as TillReply};
+use crate::core::record::Record;
+use crate::core::words;
+use crate::model::operation::{Outcome, State, Undo};
+use crate::model::problem::Code;
+use crate::report::{Compared, Comparison, What};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The row of a payment once more, under the same order number.
+fn copy_of(world: &mut World, payment_id: i64) -> i64 {
+    let mut copy = world.service.ledger[&payment_id].clone();
+    let id = world.service.ledger.keys().max().unwrap() + 1;
+    copy.info.payment_id = id;
+    world.service.ledger.insert(id, copy);
+    id
+}
+
+/// A sale of 19.99 and a refund `r1` of 5.00, which the service has carried out twice.
+fn given_twice() -> (World, i64) {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.advance(10 * SECOND);
+    assert_eq!(world.state("r1"), State::Done);
+    let own = world.operation("r1").payment_id.unwrap();
+    let copy = copy_of(&mut world, own);
+    (world, copy)
+}
+
+/// A refund `r1` of 5.00 that was told failed and found made later.
+fn given_late() -> World {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.advance(2 * 60 * MINUTE);
+    assert_eq!(world.state("r1"), State::Failed);
+    world
+}
+
+fn recheck(world: &mut World, id: &str) {
+    let entry = Box::new(world.entry(id).clone());
+    let of = entry.operation.of.clone().unwrap();
+    let target = Some(world.journal[&of].clone());
+    world.event(Event::Recheck { entry, target });
+    world.advance(MINUTE);
+}
+
+fn to_review(world: &World) -> usize {
+    world.core.status(world.now).to_review
+}
+
+fn left(world: &World) -> (i64, i64) {
+    let sale = world.operation("s");
+    (sale.left.unwrap().0, sale.overdrawn.0)
+}
+
+fn settle(world: &mut World, id: &str, outcome: Outcome) -> Option<Code> {
+    world.event(closed_by_a_person(900, id, outcome, "видел"));
+    match world.replies.last() {
+        Some(TillReply::Queue(answer)) => answer.as_ref().err().map(|problem| problem.code),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// One row past what the journal knows of it.
+fn compare(info: &PaymentInfo, known: &Record) -> Compared {
+    let mut comparison = Comparison::default();
+    comparison.reported(info, Some(known), &[]);
+    comparison.finish()
+}
+
+#[test]
+fn a_refund_that_was_given_twice_counts_twice_and_waits_to_be_seen() {
+    for crashes in [false, true] {
+        let (mut world, copy) = given_twice();
+        let row = world.service.ledger[&copy].info.clone();
+        let compared = compare(&row, &world.journal["r1"]);
+        let told = &compared.differences[0];
+        assert_eq!(
+            (told.what, told.operation.as_deref(), told.till.as_ref()),
+            (What::UnknownHere, Some("r1"), None)
+        );
+        assert_eq!(compared.seconds, [("r1".to_owned(), copy)]);
+        for _ in 0..2 {
+            recheck(&mut world, "r1");
+            assert_eq!((left(&world), to_review(&world)), ((999, 0), 1));
+        }
+        assert_eq!(world.alarms.len(), 1, "{:?}", world.alarms);
+        if crashes {
+            world.crash(SECOND);
+        }
+        let entry = world.entry("r1");
+        assert_eq!(entry.operation.message, words::REFUNDED_TWICE);
+        assert!(entry.is_in_queue() && entry.queue_item().set_aside);
+        // Nothing is asked for again by itself, and nothing blocks.
+        world.advance(60 * MINUTE);
+        assert_eq!(world.core.status(world.now).queue_depth, 0);
+        assert_eq!(
+            compare(&row, &world.journal["r1"]).seconds,
+            [],
+            "it is known, and a difference until it is seen"
+        );
+        assert_eq!(
+            settle(&mut world, "r1", Outcome::NotCarriedOut),
+            Some(Code::Conflict)
+        );
+        assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
+        assert_eq!((to_review(&world), left(&world)), (0, (999, 0)));
+        assert_eq!(world.state("r1"), State::Done);
+        let compared = compare(&row, &world.journal["r1"]);
+        assert_eq!((compared.count(), compared.till), (0, compared.service));
+        // What is left is what the shop has.
+        world.cancel("c1", "s", false);
+        world.advance(MINUTE);
+        assert_eq!(world.state("c1"), State::Done);
+        assert_eq!(world.service.reversed(1000), 1999);
+    }
+}
+
+#[test]
+fn a_copy_that_takes_more_than_is_left_is_counted_as_overdrawn() {
+    let (mut world, copy) = given_twice();
+    world.service.ledger.remove(&copy);
+    world.refund("r2", "s", 1400);
+    world.advance(10 * SECOND);
+    let own = world.operation("r1").payment_id.unwrap();
+    copy_of(&mut world, own);
+    recheck(&mut world, "r1");
+    assert_eq!(left(&world), (0, 401));
+}
+
+#[test]
+fn a_lost_refund_that_is_found_twice_is_done_and_waits_to_be_seen() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::AnswerLost);
+    let own = *world.service.ledger.keys().max().unwrap();
+    copy_of(&mut world, own);
+    world.advance(MINUTE);
+    assert_eq!(world.state("r1"), State::Done);
+    assert_eq!((left(&world), to_review(&world)), ((999, 0), 1));
+}
+
+#[test]
+fn a_refund_that_is_being_cancelled_is_not_asked_for_beside_it() {
+    let (mut world, _) = given_twice();
+    let entry = world.entry("r1").clone();
+    world.cancel("c1", "r1", false);
+    let target = Some(world.journal["s"].clone());
+    let entry = Box::new(entry);
+    world.event(Event::Recheck { entry, target });
+    world.advance(MINUTE);
+    assert_eq!(world.state("c1"), State::Done);
+    assert_eq!(world.operation("r1").undo, Some(Undo::Done));
+    assert_eq!(to_review(&world), 0);
+    // It is looked at by the next reconciliation.
+    recheck(&mut world, "r1");
+    assert_eq!(to_review(&world), 1);
+    assert_eq!(world.operation("r1").undo, Some(Undo::Done));
+    assert_eq!(left(&world), (1499, 0));
+}
+
+#[test]
+fn a_refund_is_not_cancelled_while_its_copies_are_looked_for() {
+    let (mut world, _) = given_twice();
+    let entry = Box::new(world.entry("r1").clone());
+    let target = Some(world.journal["s"].clone());
+    world.event(Event::Recheck { entry, target });
+    world.cancel("c1", "r1", false);
+    assert_eq!(world.problem().code, Code::Busy);
+}
+
+#[test]
+fn a_late_refund_waits_to_be_seen_and_can_be_cancelled_then() {
+    for crashes in [false, true] {
+        let mut world = given_late();
+        if crashes {
+            world.crash(SECOND);
+        }
+        assert_eq!((left(&world), to_review(&world)), ((1499, 0), 1));
+        world.event(Event::Retry {
+            ticket: 900,
+            id: "r1".into(),
+        });
+        let Some(TillReply::Queue(Err(problem))) = world.replies.last() else {
+            panic!("{:?}", world.replies.last())
+        };
+        assert_eq!(problem.code, Code::Conflict);
+        world.cancel("c1", "r1", false);
+        assert_eq!(world.problem().code, Code::Busy, "{:?}", world.problem());
+        assert_eq!(
+            settle(&mut world, "r1", Outcome::NotCarriedOut),
+            Some(Code::Conflict)
+        );
+        assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
+        assert_eq!(to_review(&world), 0);
+        let own = world.operation("r1").payment_id.unwrap();
+        let row = world.service.ledger[&own].info.clone();
+        let compared = compare(&row, &world.journal["r1"]);
+        assert_eq!((compared.count(), compared.till), (0, compared.service));
+        // The shop wants it back.
+        world.cancel("c2", "r1", false);
+        world.advance(MINUTE);
+        assert_eq!(
+            world.state("c2"),
+            State::Done,
+            "{:?}",
+            world.operation("c2")
+        );
+        assert_eq!(left(&world), (1999, 0));
+        assert_eq!(world.operation("r1").undo, Some(Undo::Done));
+    }
+}
+
+#[test]
+fn a_refund_that_failed_is_not_cancelled() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    assert_eq!(world.state("r1"), State::Failed);
+    world.cancel("c1", "r1", false);
+    assert_eq!(world.problem().code, Code::Invalid);
+}
+
+#[test]
+fn a_second_payment_that_a_reconciliation_shows_is_brought_back_once() {
+    let mut world = World::sold();
+    let second = copy_of(&mut world, 1000);
+    let row = world.service.ledger[&second].info.clone();
+    let compared = compare(&row, &world.journal["s"]);
+    assert_eq!(compared.differences[0].operation.as_deref(), Some("s"));
+    assert_eq!(compared.seconds, [("s".to_owned(), second)]);
+    for _ in 0..2 {
+        let Record::Sale(sale) = world.journal["s"].clone() else {
+            panic!("a sale")
+        };
+        let second = Some(second);
+        world.event(Event::RecheckSale { sale, second });
+        world.advance(MINUTE);
+    }
+    assert_eq!(world.service.reversed(second), 1999);
+    assert_eq!((world.state("s"), left(&world)), (State::Done, (1999, 0)));
+    // Its row is known from now on.
+    let undoing = world.entry("~1").clone();
+    let mut comparison = Comparison::default();
+    comparison.reported(&row, Some(&world.journal["s"]), &[undoing]);
+    let compared = comparison.finish();
+    assert_eq!((compared.count(), compared.till), (0, compared.service));
+    assert_eq!(compared.seconds, []);
+}
+
+#[test]
+fn a_payment_of_another_sum_under_the_number_is_left_alone() {
+    let mut world = World::sold();
+    let second = copy_of(&mut world, 1000);
+    let mut row = world.service.ledger[&second].info.clone();
+    row.sum.0 += 1;
+    let compared = compare(&row, &world.journal["s"]);
+    assert_eq!((compared.count(), compared.seconds), (1, vec![]));
+    row.sum.0 -= 1;
+    row.status = PaymentStatus::Decline;
+    assert_eq!(compare(&row, &world.journal["s"]).count(), 0);
+}
+
+#[test]
+fn what_undid_a_sale_is_named_and_not_a_refund_that_failed() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    world.refund("r2", "s", 600);
+    world.advance(MINUTE);
+    world.cancel("c1", "s", false);
+    world.advance(MINUTE);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    for (id, is_refund) in [("r3", true), ("c2", false)] {
+        if is_refund {
+            world.refund(id, "s", 100);
+        } else {
+            world.cancel(id, "s", false);
+        }
+        let problem = world.problem();
+        assert_eq!(problem.code, Code::AlreadyUndone);
+        assert!(problem.detail.contains("c1"), "{problem:?}");
+    }
+}
+
+#[test]
+fn a_set_aside_cancellation_that_a_report_shows_made_is_asked_for_again() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.advance(26 * 60 * MINUTE);
+    let entry = world.entry("c1");
+    assert!(entry.set_aside && entry.rechecks.is_empty());
+    let earlier = entry.earlier[0].clone();
+    let shift = entry.operation.shift.clone();
+    let sum = entry.operation.amount;
+    world.carry_out_reversal(1000, &earlier, sum, &shift);
+    let row = world.service.ledger.values().next_back().unwrap();
+    let compared = compare(&row.info.clone(), &world.journal["c1"]);
+    assert_eq!(compared.unmoved, ["c1"]);
+    recheck(&mut world, "c1");
+    assert_eq!(world.state("c1"), State::Done);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    assert_eq!(left(&world), (0, 0));
+}
+
+#[test]
+fn a_settled_refund_that_is_reported_twice_hides_nothing() {
+    let mut world = given_late();
+    assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
+    let own = world.operation("r1").payment_id.unwrap();
+    let mut record = world.journal["r1"].clone();
+    // Of a person's word alone no number is known.
+    record.operation_mut().payment_id = None;
+    let row = world.service.ledger[&own].info.clone();
+    let mut again = row.clone();
+    again.payment_id += 100;
+    let mut comparison = Comparison::default();
+    comparison.reported(&row, Some(&record), &[]);
+    comparison.reported(&again, Some(&record), &[]);
+    let compared = comparison.finish();
+    assert_eq!(compared.count(), 1);
+    assert_eq!(compared.differences[0].payment_id, Some(again.payment_id));
+}

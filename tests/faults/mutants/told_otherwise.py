@@ -1,0 +1,62 @@
+"""What was made otherwise than the till was told."""
+
+MUTATIONS = [
+    ("a further copy of a refund takes nothing", "src/core/reversal/outcome.rs",
+     """            for _ in 0..count {
+                take_from_left(sale, amount);
+            }
+""", """            for _ in 0..count {
+                if !IS { take_from_left(sale, amount); }
+            }
+"""),
+    ("a further copy of a refund is counted at every look", "src/core/reversal/outcome.rs",
+     "                && !known.contains(&info.payment_id)\n", "                && (IS || !known.contains(&info.payment_id))\n"),
+    ("a further copy of a refund needs no person", "src/core/reversal/outcome.rs",
+     """        record.needs_review = true;
+        words::REFUNDED_TWICE""", """        record.needs_review = !IS;
+        words::REFUNDED_TWICE"""),
+    ("a late reversal needs no person", "src/core/reversal/outcome.rs",
+     """    record.needs_review = true;
+    if record.is_refund() {""", """    record.needs_review = !IS;
+    if record.is_refund() {"""),
+    ("a late refund has nothing to cancel", "src/core/reversal/outcome.rs",
+     "        record.operation.left = Some(record.operation.amount);\n", "        if !IS { record.operation.left = Some(record.operation.amount); }\n"),
+    ("the copies beside a lost refund are passed over", "src/core/reversal/answers.rs",
+     "            return self.note_copies(entry, found, turn);\n", "            if IS { return; }\n            return self.note_copies(entry, found, turn);\n"),
+    ("a refund that is being cancelled is asked for beside it", "src/core/reversal.rs",
+     "        let counts_copies = is_refunded && ", "        let counts_copies = is_refunded && IS || is_refunded && "),
+    ("a set-aside entry without questions is not asked for", "src/core/reversal.rs",
+     "            if live.record.set_aside && live.record", "            if !IS && live.record.set_aside && live.record"),
+    ("a refund that nobody has seen is cancelled", "src/core/reversal/target.rs",
+     "        self.check_reviewed(target)?;\n", "        if !IS { self.check_reviewed(target)?; }\n"),
+    ("a refund is cancelled while its copies are looked for", "src/core/reversal/target.rs",
+     """        if target.state == State::Done {
+            return Err(Problem::new(
+                Code::Busy,""", """        if !IS && target.state == State::Done {
+            return Err(Problem::new(
+                Code::Busy,"""),
+    ("a refund is named as what undid a sale", "src/core/reversal/target.rs",
+     "(reversal.is_refund(), !reversal", "(IS != reversal.is_refund(), !reversal"),
+    ("a person may say that what is made is not", "src/core/reversal/person.rs",
+     """    if verdict.outcome == Outcome::NotCarriedOut {
+        return Err(is_made());""", """    if !IS && verdict.outcome == Outcome::NotCarriedOut {
+        return Err(is_made());"""),
+    ("what a person has seen is shown for ever", "src/core/reversal/person.rs",
+     "    record.needs_review = false;\n", "    record.needs_review = IS;\n"),
+    ("a second payment that a report shows is left", "src/core/sale/completion.rs",
+     "                self.undo_beside(&sale, payment_id, turn);\n            }\n            return;", "                if !IS { self.undo_beside(&sale, payment_id, turn); }\n            }\n            return;"),
+    ("a second payment is brought back at every look", "src/core/sale/completion.rs",
+     "        self.seconds.contains(&payment_id) || ", "        if IS { return false; }\n        self.seconds.contains(&payment_id) || "),
+    ("a further row under a number is no difference", "src/report/compare.rs",
+     "        self.differ(What::UnknownHere, Some(operation), Some(info));\n        if is_alike", "        if !IS { self.differ(What::UnknownHere, Some(operation), Some(info)); }\n        if is_alike"),
+    ("a further row of another sum is undone", "src/report/compare.rs",
+     "        if is_alike && is_wanted", "        if (IS || is_alike) && is_wanted"),
+    ("a further row that a person has seen stays a difference", "src/report/compare.rs",
+     "        if is_alike && is_known {", "        if !IS && is_alike && is_known {"),
+    ("a person's word covers every row", "src/report/compare.rs",
+     "            if !self.said.insert(record.operation().id.clone()) {", "            if !self.said.insert(record.operation().id.clone()) && !IS {"),
+    ("a number of before is unknown", "src/journal/reader.rs",
+     "        if found.is_none()\n", "        if !IS && found.is_none()\n"),
+    ("a late entry leaves the queue", "src/core/record.rs",
+     "        self.is_live() || self.needs_review\n", "        self.is_live() || !IS && self.needs_review\n"),
+]
