@@ -1,7 +1,19 @@
 //! What the system tells of itself: groups, processes and who holds a port.
 
+use nix::sys::signal::SigSet;
+
 /// The group of tills: it may use the socket, read the token and write terminal.log, too.
 pub const TILL_GROUP: &str = "oplati-till";
+
+/// Lifts the blocks of signals that the process has inherited: a starter that blocks SIGTERM for itself, as supervisors
+/// and shells with traps do, would leave a daemon that nothing but SIGKILL ends. For the main thread before there is
+/// another: threads inherit it.
+pub fn unblock_signals() {
+    // The call knows no error but that of a wrong argument.
+    if let Err(error) = SigSet::all().thread_unblock() {
+        tracing::debug!(%error, "Signals stay blocked");
+    }
+}
 
 /// A process as people know it: its name and number.
 #[must_use]

@@ -226,6 +226,7 @@ impl CliError {
 /// Parses the arguments, runs the verb, and says what went wrong.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::base::system::unblock_signals();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

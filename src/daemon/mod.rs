@@ -66,6 +66,7 @@ use reconciled::Reconciled;
 use reconciler::Reconciler;
 use status_board::{Calls, StatusBoard};
 use watchdog::Watchdog;
+use without_journal::NoJournal;
 
 pub use process::run;
 
@@ -293,13 +294,13 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
             };
             Box::pin(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
         }
-        Err(reason) => {
+        Err(cause) => {
             if let Err(error) = displays.show(&crate::core::scene::Scene::Idle) {
                 tracing::debug!(%error, "No idle scene");
             }
             let refused = without_journal::refuse(
                 paths.journal(),
-                reason,
+                cause,
                 command_queue,
                 inbound_queue,
                 stopped,
@@ -351,7 +352,7 @@ type CoreTask = std::pin::Pin<Box<dyn Future<Output = Option<Lock>> + Send>>;
 
 /// The engine with its journal, or the reason why there is none.
 struct Opened {
-    engine: Result<(Engine<Journal>, Outcome), String>,
+    engine: Result<(Engine<Journal>, Outcome), NoJournal>,
     reader: Result<Reader, String>,
 }
 
@@ -374,10 +375,10 @@ fn open_journal(
         Err(error @ JournalError::Taken { .. }) => Err(error),
         Err(error) => {
             tracing::error!(error = %crate::base::error_chain::with_causes(&error), "Payments are refused: there is no journal");
-            let reason = without_journal::reason(&error);
+            let cause = NoJournal::new(&error);
             Ok(Opened {
-                engine: Err(reason.clone()),
-                reader: Err(reason),
+                reader: Err(cause.reason.clone()),
+                engine: Err(cause),
             })
         }
     }

@@ -10,7 +10,7 @@ use super::core_loop::CoreInput;
 use super::devices::ScanForwarder;
 use super::watchdog::Watchdog;
 use crate::api::till::{Answer, Command};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::problem::{Code, Problem};
 
 /// How often the journal is tried again.
@@ -19,45 +19,83 @@ const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 /// How the reason begins while a damaged journal lies aside.
 const ASIDE: &str = "Журнал операций повреждён и отложен в";
 
-/// The line for health and for every refused call, Russian.
-pub(super) fn reason(error: &JournalError) -> String {
-    match error {
-        JournalError::Aside { aside } => format!(
-            "{ASIDE} {}: верните исправную копию и перезапустите службу, либо обратитесь в поддержку",
-            aside.display()
-        ),
-        JournalError::TooNew { .. } => {
-            "Журнал операций записан более новой версией: установите её".to_owned()
-        }
-        JournalError::Open { .. }
-        | JournalError::Prepare { .. }
-        | JournalError::Damaged { .. }
-        | JournalError::Unread { .. }
-        | JournalError::Taken { .. }
-        | JournalError::Gone { .. }
-        | JournalError::Reserve { .. }
-        | JournalError::Row { .. }
-        | JournalError::Orphan { .. }
-        | JournalError::Full { .. }
-        | JournalError::Statement { .. } => {
-            "Журнал операций не открывается: проверьте диск кассы и права на файлы".to_owned()
-        }
+/// What people are told.
+#[derive(Clone, Debug)]
+pub(super) struct NoJournal {
+    /// The line for health and for every refused call, Russian.
+    pub reason: String,
+    /// What to do, Russian. Most of what can be wrong needs no restart: the journal is tried again every few seconds.
+    remedy: &'static str,
+}
+
+impl NoJournal {
+    pub(super) fn new(error: &JournalError) -> NoJournal {
+        let (reason, remedy) = match error {
+            JournalError::Aside { aside } => (
+                format!(
+                    "{ASIDE} {}: верните исправную копию и перезапустите службу, либо обратитесь в поддержку",
+                    aside.display()
+                ),
+                "Верните исправную копию журнала и перезапустите службу oplati",
+            ),
+            JournalError::TooNew { .. } => (
+                "Журнал операций записан более новой версией: установите её".to_owned(),
+                "Установите более новую версию artix-oplati",
+            ),
+            JournalError::Open { .. }
+            | JournalError::Prepare { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::Unread { .. }
+            | JournalError::Taken { .. }
+            | JournalError::Gone { .. }
+            | JournalError::Reserve { .. }
+            | JournalError::Row { .. }
+            | JournalError::Orphan { .. }
+            | JournalError::Full { .. }
+            | JournalError::Statement { .. } => {
+                let (cause, remedy) = of_trouble(error.trouble());
+                (format!("Журнал операций не открывается: {cause}"), remedy)
+            }
+        };
+        NoJournal { reason, remedy }
+    }
+
+    fn problem(&self) -> Problem {
+        Problem::new(Code::Storage, &self.reason, self.remedy)
     }
 }
 
-fn problem(reason: &str) -> Problem {
-    Problem::new(
-        Code::Storage,
-        reason,
-        "Устраните причину и перезапустите службу oplati",
-    )
+/// The cause, and what to do about it.
+fn of_trouble(trouble: Trouble) -> (&'static str, &'static str) {
+    match trouble {
+        Trouble::Full => (
+            "на диске нет места или свободных записей для файлов",
+            "Освободите место на диске кассы: служба продолжит сама",
+        ),
+        Trouble::Rights => (
+            "не хватает прав на файл или папку",
+            "Верните службе права на папку журнала: она продолжит сама",
+        ),
+        Trouble::Disk => (
+            "диск кассы не отдаёт или не принимает данные",
+            "Проверьте диск кассы (dmesg): служба продолжит сама, когда он ответит",
+        ),
+        Trouble::Locked => (
+            "файл занят другой программой",
+            "Закройте программу, которая держит журнал: служба продолжит сама",
+        ),
+        Trouble::Reserve | Trouble::Gone | Trouble::Damaged | Trouble::Other => (
+            "проверьте диск кассы и права на файлы",
+            "Устраните причину: oplati selftest. Служба продолжит сама",
+        ),
+    }
 }
 
 /// Answers every command with the reason, until the journal can be opened, is put aside after all, or the daemon is
 /// stopped. Answers whether a new start helps: only that takes up what the journal holds, or tells another reason.
 pub(super) async fn refuse(
     path: PathBuf,
-    reason: String,
+    cause: NoJournal,
     mut commands: mpsc::Receiver<Command>,
     mut inbound: mpsc::Receiver<CoreInput>,
     mut stop: watch::Receiver<bool>,
@@ -69,10 +107,10 @@ pub(super) async fn refuse(
     loop {
         tokio::select! {
             _ = stop.changed() => return false,
-            Some(command) = commands.recv() => answer(command, &problem(&reason)),
+            Some(command) = commands.recv() => answer(command, &cause.problem()),
             Some(inbound) = inbound.recv() => pass(inbound, &mut pass_on),
             _ = again.tick() => {
-                if helps(&Journal::open(&path), &reason) {
+                if helps(&Journal::open(&path), &cause.reason) {
                     return true;
                 }
             }
@@ -117,5 +155,48 @@ fn answer(command: Command, problem: &Problem) {
         Command::Test { answer, .. } | Command::StopTest { answer, .. } => tell(answer, problem),
         Command::Retry { answer, .. } | Command::Settle { answer, .. } => tell(answer, problem),
         Command::Recheck { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    fn told(error: Errno) -> NoJournal {
+        NoJournal::new(&JournalError::Prepare {
+            path: "/journal".into(),
+            source: io::Error::from(error),
+        })
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_disk_is_told_from_what_is_wrong_with_the_rights() {
+        for (error, cause, remedy) in [
+            (Errno::NOSPC, "нет места", "Освободите место"),
+            (Errno::DQUOT, "нет места", "Освободите место"),
+            (Errno::ACCESS, "прав", "Верните службе права"),
+            (Errno::IO, "не отдаёт", "Проверьте диск"),
+            (Errno::NOTDIR, "проверьте", "oplati selftest"),
+        ] {
+            let told = told(error);
+            assert!(told.reason.contains(cause), "{told:?}");
+            let problem = told.problem();
+            assert!(problem.remedy.contains(remedy), "{problem:?}");
+            // The journal is tried again by itself.
+            assert!(!problem.remedy.contains("перезапустите"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_journal_that_lies_aside_wants_a_person_and_a_restart() {
+        let told = NoJournal::new(&JournalError::Aside {
+            aside: "/aside".into(),
+        });
+        assert!(told.reason.starts_with(ASIDE), "{told:?}");
+        assert!(told.problem().remedy.contains("перезапустите"));
     }
 }

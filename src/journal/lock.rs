@@ -1,12 +1,19 @@
-//! One process for a journal: an advisory lock on a file beside it. Not on the database itself,
-//! whose own locks SQLite gives up whenever any descriptor of it is closed.
+//! One process for a journal: an advisory lock on a file beside it, which also names its holder, and one on the
+//! journal itself.
+//!
+//! The file beside alone was weighed: whoever removes it, a cleaner of a disk for example, lets a second process in,
+//! and so does a second name of the journal (a hard link, another `--root`). The journal alone was weighed as well:
+//! it may be put aside or copied back while the process that waits for its turn must still be told who is there, and
+//! it is closed before the last request has ended. So both. The lock on the journal is a `flock` of a descriptor that
+//! lives as long as the connection: SQLite's own locks are of another kind and are neither met nor given up by it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 
 use super::JournalError;
 
@@ -14,13 +21,53 @@ use super::JournalError;
 const STOPPING: &str = "stopping";
 /// What it adds while the journal is known to be damaged, which its next opening may not see.
 const DAMAGED: &str = "damaged";
+/// The holder that nothing names.
+const UNKNOWN: &str = "?";
+/// More of the kernel's list of locks is not read.
+const MAX_LOCKS_BYTES: u64 = 1 << 20;
 /// Longer than a lock file ever is.
 const MAX_BYTES: u64 = 48;
+
+/// Takes the journal itself, whatever its name and whatever has become of the file beside it.
+pub(super) fn hold(content: &File, journal: &Path) -> Result<(), JournalError> {
+    match flock(content, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(Errno::WOULDBLOCK) => Err(JournalError::Taken {
+            path: journal.to_owned(),
+            pid: holder_of(content).unwrap_or_else(|| UNKNOWN.to_owned()),
+        }),
+        // A file system without such locks has the one beside.
+        Err(error) => {
+            tracing::debug!(%error, "The journal itself is not locked");
+            Ok(())
+        }
+    }
+}
+
+/// The process that the kernel names for a `flock` of that file.
+fn holder_of(content: &File) -> Option<String> {
+    let facts = content.metadata().ok()?;
+    let device = facts.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let place = format!("{major:02x}:{minor:02x}:{}", facts.ino());
+    let mut locks = String::new();
+    let file = File::open("/proc/locks").ok()?;
+    file.take(MAX_LOCKS_BYTES).read_to_string(&mut locks).ok()?;
+    // `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let is_flock = words.next() == Some("FLOCK");
+        let (pid, at) = (words.nth(2)?, words.next()?);
+        (is_flock && at == place).then(|| pid.to_owned())
+    })
+}
 
 /// Held while it lives; the kernel gives it up when the process dies.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// The journal itself, once its connection is closed.
+    content: Option<File>,
     is_of_damaged: bool,
 }
 
@@ -37,10 +84,11 @@ impl Lock {
         .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Errno::WOULDBLOCK) => {
                 return Err(JournalError::Taken {
                     path: journal.to_owned(),
-                    pid: holder_and_state(&mut file).map_or_else(|| "?".to_owned(), |(pid, _)| pid),
+                    pid: holder_and_state(&mut file)
+                        .map_or_else(|| UNKNOWN.to_owned(), |(pid, _)| pid),
                 });
             }
             Err(error) => return Err(failed(error.into())),
@@ -48,6 +96,7 @@ impl Lock {
         let before = holder_and_state(&mut file);
         let mut lock = Lock {
             file,
+            content: None,
             is_of_damaged: before.is_some_and(|(_, state)| state.ends_with(DAMAGED)),
         };
         lock.tell("");
@@ -73,8 +122,9 @@ impl Lock {
         }
     }
 
-    /// From now on it is only held until the last request of this process has ended.
-    pub(super) fn note_stopping(&mut self) {
+    /// The connection is closed; from now on it is only held until the last request of this process has ended.
+    pub(super) fn note_stopping(&mut self, content: File) {
+        self.content = Some(content);
         self.tell(STOPPING);
     }
 
@@ -121,7 +171,7 @@ fn open(journal: &Path, options: &mut OpenOptions) -> io::Result<File> {
 pub fn stopping_holder(journal: &Path) -> Option<String> {
     let mut file = open(journal, &mut OpenOptions::new()).ok()?;
     // For an instant only: nobody else asks while the lock is held.
-    if flock(&file, FlockOperation::NonBlockingLockShared) != Err(rustix::io::Errno::WOULDBLOCK) {
+    if flock(&file, FlockOperation::NonBlockingLockShared) != Err(Errno::WOULDBLOCK) {
         return None;
     }
     let (pid, state) = holder_and_state(&mut file)?;

@@ -157,6 +157,7 @@ impl Journal {
         aside::refuse_lost_content(path)?;
         make_private(path).map_err(prepare)?;
         let content = doubt::open_plainly(path).map_err(prepare)?;
+        lock::hold(&content, path)?;
         let connection = Connection::open(path).map_err(open)?;
         place::keep_log_at_close(&connection).map_err(open)?;
         connection.busy_timeout(BUSY_WAIT).map_err(open)?;

@@ -14,7 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::doubt::NEWEST;
 use super::error::{reading, writing};
 use super::inspect::holds_the_same;
-use super::{BUSY_WAIT, Journal, JournalError, Lock, Trouble, schema};
+use super::{BUSY_WAIT, File, Journal, JournalError, Lock, Trouble, schema};
 use crate::base::error_chain::with_causes;
 
 /// Closing a connection leaves the log alone: [`Journal::close`] moves it where it belongs.
@@ -139,13 +139,12 @@ impl Journal {
                 self.note_damage();
             }
         }
-        // The file that is read plainly is closed after it.
         drop(self.connection);
-        let mut lock = self.file.map(|file| file.lock);
-        if let Some(lock) = &mut lock {
-            lock.note_stopping();
-        }
-        lock
+        let File {
+            content, mut lock, ..
+        } = self.file?;
+        lock.note_stopping(content);
+        Some(lock)
     }
 
     fn move_log(&self) -> Result<(), JournalError> {

@@ -1,6 +1,7 @@
 //! What the daemon is told by signals, and what is done to its socket: neither ends a payment.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -50,6 +51,31 @@ fn every_signal_that_ends_the_daemon_clears_the_displays() {
         assert_eq!(till.daemon().exit_code(), Some(0), "{signal:?}");
         assert!(is_idle() || !picture.exists(), "{signal:?}");
     }
+}
+
+#[test]
+fn a_mask_of_signals_that_is_inherited_is_lifted() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let daemon = till.verb(&["daemon"]);
+    let child = Command::new("env")
+        .arg("--block-signal")
+        .arg(daemon.get_program())
+        .args(daemon.get_args())
+        .env_remove("NOTIFY_SOCKET")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    till.adopt(child);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", till.daemon().0.id())).unwrap();
+    let mask = status
+        .lines()
+        .find(|line| line.starts_with("SigBlk:"))
+        .unwrap();
+    assert!(mask.ends_with("0000000000000000"), "{mask}");
+    till.daemon().signal(Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
 }
 
 #[test]

@@ -150,11 +150,18 @@ impl World<'_> {
             return !entry.is_refund();
         };
         let left = target.info.sum.0 - self.service.reversed(target.info.payment_id);
-        let amount = entry.operation.amount.0;
+        // What was denied asks for all that is left by then, as far as the books know.
+        let of = entry.operation.of.as_ref();
+        let of = of
+            .and_then(|of| self.records.get(of))
+            .map(Record::operation);
+        let is_denied = entry.reversal == ReversalProgress::NotSent && !entry.is_refund();
+        let asked = of.and_then(|of| of.left).filter(|_| is_denied);
+        let amount = asked.unwrap_or(entry.operation.amount).0;
         match target.info.status {
             // It must undo all that is left, or the rest could not be had afterwards.
             PaymentStatus::Ok if entry.is_refund() => amount <= left,
-            PaymentStatus::Ok => amount == left,
+            PaymentStatus::Ok => amount > 0 && amount == left,
             status => status.took_nothing(),
         }
     }

@@ -87,6 +87,31 @@ fn a_closed_journal_is_locked_until_the_last_request_has_ended() {
 }
 
 #[test]
+fn a_journal_is_held_though_its_lock_was_removed_or_it_has_another_name() {
+    let (folder, path, journal) = owing();
+    let elsewhere = folder.path().join("elsewhere.sqlite3");
+    std::fs::hard_link(&path, &elsewhere).unwrap();
+    let lock_file = folder.path().join("journal.sqlite3.lock");
+    let is_held = |path: &std::path::Path| {
+        let error = Journal::open(path).unwrap_err();
+        let JournalError::Taken { pid, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(pid, std::process::id().to_string());
+    };
+    is_held(&elsewhere);
+    std::fs::remove_file(&lock_file).unwrap();
+    is_held(&path);
+    // Nor is it free while the last request of the process may be under way.
+    let lock = journal.close();
+    std::fs::remove_file(&lock_file).unwrap();
+    is_held(&path);
+    is_held(&elsewhere);
+    drop(lock);
+    Journal::open(&path).unwrap();
+}
+
+#[test]
 fn a_restart_finds_the_refund_that_is_cancelled_and_its_sale() {
     let (_folder, _, mut journal) = owing();
     let mut refund = entry(&journal, "r1", Kind::Refund, Some("owed"));
