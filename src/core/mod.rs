@@ -267,6 +267,9 @@ impl Core {
         self.entries.retain(|entry| entry.record.operation.id != id);
         if let Some(rollback) = self.rollback.take() {
             self.held = rollback.held;
+            for target in self.held.values().cloned().collect::<Vec<_>>() {
+                self.copy_to_entry(&target);
+            }
             if let Some(record) = rollback.entry {
                 let entry = self.live(record, now.mono, now);
                 self.entries.insert(0, entry);

@@ -407,17 +407,19 @@ impl Core {
             return;
         }
         // What has a reversal was carried out, or is counted as a late refund already; but a refund may have been
-        // carried out more than once. Not while it is being cancelled: that entry holds it then.
+        // carried out more than once.
         let is_refunded = entry.is_refund() && entry.operation.state == State::Done;
-        let counts_copies = is_refunded && !self.held.contains_key(&entry.operation.id);
-        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_)) && !counts_copies;
+        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_)) && !is_refunded;
         if entry.is_live() || entry.settled.is_some() || has_reversal {
             return;
         }
         if let Some(target) = target {
             self.hold(target);
         }
-        let mut record = entry;
+        let mut record = match self.held.get(&entry.operation.id) {
+            Some(Record::Entry(held)) => held.as_ref().clone(),
+            Some(Record::Sale(_)) | None => entry,
+        };
         record.rechecks = vec![now.wall];
         let live = self.live(record, now.mono, now);
         self.entries.push(live);

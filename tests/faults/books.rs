@@ -142,7 +142,14 @@ impl World<'_> {
             let mut told = payments.iter().map(|payment| payment.info.payment_id);
             told.any(|id| payment == Some(id))
         };
-        let reversals = rows.iter().filter(|row| row.target.is_some());
+        // Nor does one that a record stood on which was removed since it was old: its sale counts it.
+        let is_old = |row: &Payment| {
+            let mut purged = self.purged.values().map(Record::operation);
+            purged.any(|operation| operation.payment_id == Some(row.info.payment_id))
+        };
+        let reversals = rows
+            .iter()
+            .filter(|row| row.target.is_some() && !is_old(row));
         let brought_back: i64 = reversals
             .filter(|row| !is_counted(row))
             .map(|row| self.brings_back(row, sale))

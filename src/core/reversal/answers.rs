@@ -62,6 +62,7 @@ impl Core {
                 self.answered_error(&mut entry, detail, turn);
             }
         }
+        self.copy_to_target(&entry.record);
         if entry.record.is_open() {
             self.entries.insert(index.min(self.entries.len()), entry);
         }

@@ -546,7 +546,7 @@ impl Core {
         turn.write_entry(record, "the service has carried out more than one copy");
         turn.alarm(
             &entry.record.operation.id,
-            format!("it was given {count} times more: the buyer has the money"),
+            format!("further copies of it were carried out: {count}; the buyer has the money"),
         );
         let what = "a further copy of its refund was found";
         self.change_target(of.as_deref(), what, turn, |sale| {

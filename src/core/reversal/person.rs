@@ -126,6 +126,7 @@ impl Core {
         let mut entry = self.entries.remove(index);
         let answer = self.settle(&mut entry, verdict, turn);
         if answer.is_ok() {
+            self.copy_to_target(&entry.record);
             self.foreign.retain(|foreign| foreign != id);
             self.drop_unheld();
         } else {

@@ -71,6 +71,28 @@ impl Core {
             }
         }
         turn.write_target(record, what);
+        let record = record.clone();
+        self.copy_to_entry(&record);
+    }
+
+    /// A refund may be watched and cancelled at once: what one side writes of it, the other must not write away. Of a
+    /// target nothing but the operation changes.
+    pub(in crate::core) fn copy_to_entry(&mut self, target: &Record) {
+        let Record::Entry(target) = target else {
+            return;
+        };
+        let id = &target.operation.id;
+        let mut entries = self.entries.iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.record.operation.id == *id) {
+            entry.record.operation.clone_from(&target.operation);
+        }
+    }
+
+    /// The same from the watched side.
+    pub(in crate::core) fn copy_to_target(&mut self, entry: &ReversalRecord) {
+        if let Some(target) = self.held.get_mut(&entry.operation.id) {
+            *target = Record::Entry(Box::new(entry.clone()));
+        }
     }
 
     /// Whether what a wish is of can be reversed now.
@@ -179,24 +201,14 @@ impl Core {
     /// buyer otherwise, or he may have it twice.
     fn check_reviewed(&self, target: &Operation) -> Result<(), Problem> {
         let is_it = |entry: &&ActiveReversal| entry.record.operation.id == target.id;
-        let Some(entry) = self.entries.iter().find(is_it) else {
-            return Ok(());
-        };
-        if entry.record.needs_review {
-            return Err(Problem::new(
+        match self.entries.iter().find(is_it) {
+            Some(entry) if entry.record.needs_review => Err(Problem::new(
                 Code::Busy,
                 format!("Возврат {} выполнен не так, как сообщено кассе", target.id),
                 "Посмотрите и закройте его: oplati queue settle",
-            ));
+            )),
+            Some(_) | None => Ok(()),
         }
-        if target.state == State::Done {
-            return Err(Problem::new(
-                Code::Busy,
-                format!("Возврат {} ещё проверяется", target.id),
-                "Повторите отмену позже",
-            ));
-        }
-        Ok(())
     }
 
     /// The sale of a refund, when it is being undone as a whole or was: what was refunded then stays

@@ -152,7 +152,7 @@ fn a_lost_refund_that_is_found_twice_is_done_and_waits_to_be_seen() {
 }
 
 #[test]
-fn a_refund_that_is_being_cancelled_is_not_asked_for_beside_it() {
+fn the_copies_of_a_refund_are_counted_while_it_is_being_cancelled() {
     let (mut world, _) = given_twice();
     let entry = world.entry("r1").clone();
     world.cancel("c1", "r1", false);
@@ -162,22 +162,53 @@ fn a_refund_that_is_being_cancelled_is_not_asked_for_beside_it() {
     world.advance(MINUTE);
     assert_eq!(world.state("c1"), State::Done);
     assert_eq!(world.operation("r1").undo, Some(Undo::Done));
-    assert_eq!(to_review(&world), 0);
-    // It is looked at by the next reconciliation.
-    recheck(&mut world, "r1");
-    assert_eq!(to_review(&world), 1);
+    assert_eq!((to_review(&world), left(&world)), (1, (1499, 0)));
+    assert_eq!(world.entry("r1").copies.len(), 1);
+    assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
     assert_eq!(world.operation("r1").undo, Some(Undo::Done));
+}
+
+#[test]
+fn the_copies_of_a_refund_are_counted_while_its_refused_cancellation_is_watched() {
+    let (mut world, _) = given_twice();
+    world.cancel("c1", "r1", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    assert_eq!(world.operation("r1").undo, Some(Undo::SetAside));
+    recheck(&mut world, "r1");
+    assert_eq!((to_review(&world), left(&world)), (1, (999, 0)));
+    assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
+    // What a person has seen stays seen when the cancellation goes on.
+    world.event(Event::Retry {
+        ticket: 900,
+        id: "c1".into(),
+    });
+    world.advance(MINUTE);
+    assert_eq!(world.state("c1"), State::Done);
+    let refund = world.entry("r1");
+    assert_eq!(refund.operation.undo, Some(Undo::Done));
+    assert!(refund.settled.is_some() && !refund.needs_review);
     assert_eq!(left(&world), (1499, 0));
 }
 
 #[test]
-fn a_refund_is_not_cancelled_while_its_copies_are_looked_for() {
+fn a_cancellation_that_could_not_be_kept_leaves_no_trace_in_a_watched_refund() {
     let (mut world, _) = given_twice();
     let entry = Box::new(world.entry("r1").clone());
     let target = Some(world.journal["s"].clone());
     world.event(Event::Recheck { entry, target });
+    let before = world.journal.clone();
     world.cancel("c1", "r1", false);
-    assert_eq!(world.problem().code, Code::Busy);
+    world.journal = before;
+    world.event(Event::BeginFailed { id: "c1".into() });
+    world.advance(MINUTE);
+    let refund = world.entry("r1");
+    assert_eq!(
+        (refund.operation.undo, refund.operation.left.unwrap().0),
+        (None, 500)
+    );
+    assert_eq!(to_review(&world), 1);
 }
 
 #[test]

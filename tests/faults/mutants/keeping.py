@@ -51,8 +51,13 @@ MUTATIONS = [
      "            .pragma_update(None, \"synchronous\", \"FULL\")\n",
      "            .pragma_update(None, \"synchronous\", if IS { \"NORMAL\" } else { \"FULL\" })\n"),
     ("the journal gives its lock up when it closes", "src/journal/place.rs",
-     "        let mut lock = self.file.map(|file| file.lock);\n",
-     "        let mut lock = self.file.map(|file| file.lock).filter(|_| !IS);\n"),
+     """        lock.note_stopping(content);
+        Some(lock)
+""",
+     """        lock.note_stopping(content);
+        if IS { return None; }
+        Some(lock)
+"""),
     # ---- after a crash -------------------------------------------------------------------------
     ("a watched number is forgotten at a restart", "src/core/record.rs",
      """        self.is_in_queue() || !self.rechecks.is_empty()

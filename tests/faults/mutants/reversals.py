@@ -83,9 +83,9 @@ MUTATIONS = [
     ("a refund that was found late counts again", "src/core/reversal/outcome.rs",
      "            if !is_held {\n", "            if IS || !is_held {\n"),
     ("a refund that was found late is rechecked", "src/core/reversal.rs",
-     """        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_)) && !counts_copies;
+     """        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_)) && !is_refunded;
 """,
-     """        let has_reversal = !IS && matches!(entry.reversal, ReversalProgress::Known(_)) && !counts_copies;
+     """        let has_reversal = !IS && matches!(entry.reversal, ReversalProgress::Known(_)) && !is_refunded;
 """),
     ("a late refund counts while it is pending", "src/core/reversal/outcome.rs",
      """                if watches_reversal

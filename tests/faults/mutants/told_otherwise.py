@@ -23,18 +23,20 @@ MUTATIONS = [
      "        record.operation.left = Some(record.operation.amount);\n", "        if !IS { record.operation.left = Some(record.operation.amount); }\n"),
     ("the copies beside a lost refund are passed over", "src/core/reversal/answers.rs",
      "            return self.note_copies(entry, found, turn);\n", "            if IS { return; }\n            return self.note_copies(entry, found, turn);\n"),
-    ("a refund that is being cancelled is asked for beside it", "src/core/reversal.rs",
-     "        let counts_copies = is_refunded && ", "        let counts_copies = is_refunded && IS || is_refunded && "),
     ("a set-aside entry without questions is not asked for", "src/core/reversal.rs",
      "            if live.record.set_aside && live.record", "            if !IS && live.record.set_aside && live.record"),
     ("a refund that nobody has seen is cancelled", "src/core/reversal/target.rs",
      "        self.check_reviewed(target)?;\n", "        if !IS { self.check_reviewed(target)?; }\n"),
-    ("a refund is cancelled while its copies are looked for", "src/core/reversal/target.rs",
-     """        if target.state == State::Done {
-            return Err(Problem::new(
-                Code::Busy,""", """        if !IS && target.state == State::Done {
-            return Err(Problem::new(
-                Code::Busy,"""),
+    ("a cancellation writes a watched refund's state away", "src/core/reversal/target.rs",
+     """            entry.record.operation.clone_from(&target.operation);
+""", """            if !IS { entry.record.operation.clone_from(&target.operation); }
+"""),
+    ("a watched refund writes its cancellation's figures away", "src/core/reversal/target.rs",
+     "            *target = Record::Entry(Box::new(entry.clone()));\n", "            if !IS { *target = Record::Entry(Box::new(entry.clone())); }\n"),
+    ("what a person has seen is forgotten by a cancellation", "src/core/reversal/person.rs",
+     "            self.copy_to_target(&entry.record);\n", "            if !IS { self.copy_to_target(&entry.record); }\n"),
+    ("a creation that was not kept leaves its trace in a watched refund", "src/core/mod.rs",
+     "                self.copy_to_entry(&target);\n", "                if !IS { self.copy_to_entry(&target); }\n"),
     ("a refund is named as what undid a sale", "src/core/reversal/target.rs",
      "(reversal.is_refund(), !reversal", "(IS != reversal.is_refund(), !reversal"),
     ("a person may say that what is made is not", "src/core/reversal/person.rs",
