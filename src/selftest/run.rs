@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(7);
 /// What looks at one group.
 type Look = fn(&Environment) -> Vec<Check>;
 
-const LOOKS: [(Group, Look); 10] = [
+const CHECK_GROUPS: [(Group, Look); 10] = [
     (Group::Configuration, settings::configuration),
     (Group::Files, settings::files),
     (Group::Users, system::users),
@@ -34,7 +34,7 @@ pub fn run(ground: &Arc<Environment>) -> Vec<Check> {
     let deadline = Instant::now() + DEADLINE;
     let (sender, receiver) = channel();
     let mut found: Vec<(Group, Vec<Check>)> = Vec::new();
-    for (group, look) in LOOKS {
+    for (group, look) in CHECK_GROUPS {
         let (ground, results) = (Arc::clone(ground), sender.clone());
         let spawned = std::thread::Builder::new()
             .name("oplati-selftest".to_owned())
@@ -84,6 +84,6 @@ mod tests {
 
     #[test]
     fn every_group_is_looked_at() {
-        assert_eq!(LOOKS.map(|(group, _)| group), Group::ALL);
+        assert_eq!(CHECK_GROUPS.map(|(group, _)| group), Group::ALL);
     }
 }
