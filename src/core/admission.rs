@@ -118,7 +118,7 @@ impl Core {
         }
         let target = asked.facts.target.as_ref();
         if let Some(target) = target.filter(|target| target.account() != account) {
-            return Err(foreign_account(&target.operation().id));
+            return Err(account_is_gone(&target.operation().id));
         }
         if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {
             return Err(Problem::new(
@@ -181,7 +181,7 @@ impl Core {
             return wants.refuse(&self.unavailable(turn.now), turn);
         }
         if wants.mode(self.settings.mode).is_some() {
-            self.asked_at = turn.now.mono;
+            self.scans.asked(turn.now.mono);
         }
         let queued = self.blocking_entries().next().is_some();
         let mut admission = Admission {
@@ -455,6 +455,15 @@ fn foreign_account(id: &str) -> Problem {
         Code::NotConfigured,
         format!("Операция {id} начата с другими url или regNum"),
         "Верните прежние url и regNum в oplati.conf или закройте операцию: oplati queue settle",
+    )
+}
+
+/// The target is over, and nothing of it can be settled.
+fn account_is_gone(id: &str) -> Problem {
+    Problem::new(
+        Code::NotConfigured,
+        format!("Операция {id} сделана с другими url или regNum"),
+        "Верните прежние url и regNum в oplati.conf или верните деньги в личном кабинете О!плати",
     )
 }
 

@@ -22,13 +22,16 @@ mod admission;
 pub mod buyer_code;
 pub mod call;
 pub mod event;
+mod numbers;
 pub mod poll;
 mod question_clock;
 pub mod record;
 mod repeats;
 mod reversal;
 mod sale;
+mod scans;
 pub mod scene;
+mod screen;
 pub mod shift;
 pub mod validate;
 pub mod witness;
@@ -51,24 +54,21 @@ use crate::model::problem::{Code, Problem};
 
 use admission::Admission;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, Turn};
+use numbers::Numbers;
 use question_clock::{QuestionClock, Subject};
 use record::{Record, ReversalRecord, SaleRecord};
 use repeats::Repeats;
 use reversal::active::ActiveReversal;
 use sale::ActiveSale;
+use scans::Scans;
+use screen::Screen;
 use witness::Witnesses;
-
-/// How long a final scene stays before the display is idle again.
-const RESULT_SHOWN: Duration = Duration::from_secs(5);
-/// How long before its sale a buyer's code may have been read.
-const SCAN_BEFORE_SALE: Duration = Duration::from_secs(1);
 
 /// The payment core. See the module's documentation.
 #[derive(Debug)]
 pub struct Core {
     settings: Settings,
-    orders: u64,
-    requests: RequestId,
+    numbers: Numbers,
     sale: Option<ActiveSale>,
     /// Live, set-aside and watched entries, oldest first.
     entries: Vec<ActiveReversal>,
@@ -91,17 +91,13 @@ pub struct Core {
     seconds: BTreeSet<i64>,
     /// The shift that the newest sale named, which is the till's present one.
     own_shift: Option<String>,
-    next_own: u64,
     newest: Option<Timestamp>,
     repeats: Repeats,
     service_clock: Option<ServiceClock>,
     down: Option<ErrorCode>,
     token_problem: Option<TokenProblem>,
-    last_used_code: Option<Secret>,
-    recent_code: Option<(Secret, Duration)>,
-    /// When the till asked for the buyer's operation that is under way or waits to begin.
-    asked_at: Duration,
-    idle_at: Option<Duration>,
+    scans: Scans,
+    screen: Screen,
 }
 
 /// The state before an entry was made: should its write fail, nothing of it was.
@@ -150,9 +146,8 @@ impl Core {
             settings.timeout,
         );
         let mut core = Core {
+            numbers: Numbers::new(settings.order_prefix.clone(), restored.next_own),
             settings,
-            orders: 0,
-            requests: 0,
             sale: None,
             entries: Vec::new(),
             held: BTreeMap::new(),
@@ -165,16 +160,13 @@ impl Core {
             late: BTreeMap::new(),
             seconds: BTreeSet::new(),
             own_shift: restored.own_shift,
-            next_own: restored.next_own.max(1),
             newest: restored.newest,
             repeats: Repeats::default(),
             service_clock: None,
             down: None,
             token_problem: None,
-            last_used_code: None,
-            recent_code: None,
-            asked_at: Duration::ZERO,
-            idle_at: None,
+            scans: Scans::default(),
+            screen: Screen::default(),
         };
         let mut turn = Turn::new(now);
         turn.show(Scene::Idle);
@@ -276,13 +268,13 @@ impl Core {
             }
         }
         // Whatever was shown before it shall not stay for ever.
-        self.idle_at = Some(now.mono);
+        self.screen.clear(now.mono);
     }
 
     /// When [`Event::Tick`] is due, and why; in the past: at once.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<(Duration, &'static str)> {
-        let idle = self.idle_at.map(|at| (at, "idle scene"));
+        let idle = self.screen.wakeup().map(|at| (at, "idle scene"));
         let admission = self.admission_wakeup();
         let sale = self.sale_wakeup();
         let queue = self.queue_wakeup();
@@ -342,10 +334,7 @@ impl Core {
         if self.admission_tick(turn) {
             return;
         }
-        if self.idle_at.is_some_and(|at| at <= turn.now.mono) {
-            self.idle_at = None;
-            turn.show(Scene::Idle);
-        }
+        self.screen.tick(turn);
         self.sale_tick(turn);
         self.queue_tick(turn);
     }
@@ -356,7 +345,7 @@ impl Core {
         let withheld = buyers && self.is_for_sale(&code);
         let used_by = self.take_code(&code, buyers, turn);
         if used_by.is_none() && buyers {
-            self.recent_code = Some((code.clone(), turn.now.mono));
+            self.scans.unused(code.clone(), turn.now.mono);
         }
         if let Some(ticket) = ticket {
             turn.reply(ticket, Reply::ScanUsed(used_by.clone()));
@@ -372,15 +361,8 @@ impl Core {
     /// Whether a code that may be a buyer's is one, although no operation takes it now: the sale waits to
     /// begin, or has it already and the scanner saw the same telephone again.
     fn is_for_sale(&self, code: &Secret) -> bool {
-        let is_repeated = self.sale.is_some() && self.last_used_code.as_ref() == Some(code);
+        let is_repeated = self.sale.is_some() && self.scans.is_last_used(code);
         is_repeated || self.admission_awaits_code()
-    }
-
-    /// The code that was read just before the till asked for a sale, or since then, if it may serve it.
-    fn code_read_just_before(&mut self) -> Option<Secret> {
-        let (code, read_at) = self.recent_code.take()?;
-        let fresh = self.asked_at.saturating_sub(read_at) <= SCAN_BEFORE_SALE;
-        (fresh && self.last_used_code.as_ref() != Some(&code)).then_some(code)
     }
 
     fn abort(&mut self, ticket: Ticket, id: &str, existing: Option<Record>, turn: &mut Turn) {
@@ -432,8 +414,7 @@ impl Core {
     }
 
     fn request(&mut self, operation: &str, call: Call, turn: &mut Turn) -> RequestId {
-        self.requests += 1;
-        let id = self.requests;
+        let id = self.numbers.request();
         turn.effects.push(Effect::Request {
             id,
             operation: operation.to_owned(),
@@ -454,16 +435,5 @@ impl Core {
         let id = self.request(operation, call, turn);
         self.questions.asked(id, subjects, turn.now.mono);
         id
-    }
-
-    /// Unique across tills and years by the prefix, within the process by the counter.
-    fn order_number(&mut self) -> String {
-        self.orders += 1;
-        format!("{}-{:x}", self.settings.order_prefix, self.orders)
-    }
-
-    fn show_result(&mut self, scene: Scene, turn: &mut Turn) {
-        turn.show(scene);
-        self.idle_at = Some(turn.now.mono + RESULT_SHOWN);
     }
 }

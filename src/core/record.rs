@@ -184,6 +184,10 @@ pub struct ReversalRecord {
     /// The service's numbers of further copies of this refund that were carried out, at most [`MAX_COPIES`].
     #[serde(default)]
     pub copies: Vec<i64>,
+    /// The operation under whose number the payment was found that this entry reverses, while that operation itself
+    /// stands: its own books do not change, so `of` does not name it.
+    #[serde(default)]
+    pub beside: Option<String>,
 }
 
 /// Further copies of one refund that are remembered by number.
@@ -261,7 +265,12 @@ impl ReversalRecord {
     pub fn queue_item(&self) -> QueueItem {
         QueueItem {
             id: self.operation.id.clone(),
-            of: self.operation.of.clone().unwrap_or_default(),
+            of: self
+                .operation
+                .of
+                .clone()
+                .or_else(|| self.beside.clone())
+                .unwrap_or_default(),
             kind: self.operation.kind,
             amount: self.operation.amount,
             since: self.operation.created_at,

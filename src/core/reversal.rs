@@ -244,7 +244,7 @@ impl Core {
     }
 
     fn look(&mut self, entry: &mut ActiveReversal, payment_id: i64, turn: &mut Turn) {
-        if entry.asks_report && entry.record.operation.of.is_some() {
+        if entry.asks_report && entry.is_of_ours() {
             return self.look_up_target(entry, turn);
         }
         let subjects = vec![entry.target_subject()];
@@ -408,9 +408,11 @@ impl Core {
         }
         // What has a reversal was carried out, or is counted as a late refund already; but a refund may have been
         // carried out more than once.
-        let is_refunded = entry.is_refund() && entry.operation.state == State::Done;
-        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_)) && !is_refunded;
-        if entry.is_live() || entry.settled.is_some() || has_reversal {
+        let is_known = matches!(entry.reversal, ReversalProgress::Known(_));
+        let is_over = entry.operation.state == State::Done || entry.settled.is_some();
+        let counts_copies = entry.is_refund() && is_known && is_over;
+        let is_decided = entry.settled.is_some() || is_known;
+        if entry.is_live() || is_decided && !counts_copies {
             return;
         }
         if let Some(target) = target {

@@ -140,7 +140,7 @@ impl Core {
                 TillReply::Begun(Ok((true, record.operation.clone()))),
             );
         }
-        self.idle_at = None;
+        self.screen.occupy();
         let deadline = turn.now.mono + self.settings.wait_buyer;
         self.sale = Some(ActiveSale {
             record,
@@ -174,7 +174,7 @@ impl Core {
             amount,
             mode,
             shift: own_shift.unwrap_or_else(|| shift::of_day(now.wall)),
-            order_number: self.order_number(),
+            order_number: self.numbers.order_number(),
             payment_id: None,
             of: None,
             left: None,
@@ -354,11 +354,8 @@ impl Core {
         if sale.record.operation.mode != Mode::ConsumerQr {
             return self.open_session(sale, None, turn);
         }
-        match self.code_read_just_before() {
-            Some(code) => {
-                self.last_used_code = Some(code.clone());
-                self.open_session(sale, Some(code), turn);
-            }
+        match self.scans.take_read_just_before() {
+            Some(code) => self.open_session(sale, Some(code), turn),
             None => self.arm(sale, None, turn),
         }
     }
@@ -384,7 +381,7 @@ impl Core {
         let mut sale = self.sale.take_if(|sale| sale.is_armed())?;
         let used_by = buyers.then(|| sale.record.operation.id.clone());
         if buyers {
-            self.last_used_code = Some(code.clone());
+            self.scans.used(code.clone());
             self.open_session(&mut sale, Some(code.clone()), turn);
         } else if sale.record.operation.message != words::NOT_A_BUYERS_CODE {
             sale.set(State::AwaitingScan, words::NOT_A_BUYERS_CODE, turn.now);

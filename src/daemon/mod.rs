@@ -231,7 +231,10 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let client = client(config, &paths)?;
     let reconciler = Arc::new(Reconciler {
         client: client.clone(),
-        reg_num: config.main.reg_num.clone().unwrap_or_default(),
+        account: Account {
+            url: config.main.url.clone(),
+            reg_num: config.main.reg_num.clone().unwrap_or_default(),
+        },
         clock,
         journal: paths.journal(),
         template: paths.report_template(),

@@ -13,6 +13,7 @@ use crate::base::clock::Clock;
 use crate::base::error_chain::with_causes;
 use crate::base::regular_file::off_thread;
 use crate::core::call::Failure;
+use crate::core::record::Account;
 use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
 use crate::model::problem::{Code, Problem};
@@ -22,7 +23,7 @@ use crate::service::{Client, NoReport, Unreadable};
 /// What a reconciliation needs.
 pub(super) struct Reconciler {
     pub client: Option<Arc<Client>>,
-    pub reg_num: String,
+    pub account: Account,
     pub clock: Clock,
     pub journal: PathBuf,
     pub template: PathBuf,
@@ -63,7 +64,7 @@ impl Reconciler {
             lines: Vec::new(),
         };
         let facts = Facts {
-            reg_num: self.reg_num.clone(),
+            reg_num: self.account.reg_num.clone(),
             at: self.clock.now().wall,
         };
         reconciliation.lines = template.render(&reconciliation, &facts);
@@ -100,7 +101,8 @@ impl Reconciler {
         let reader = off_thread(move || ShiftReader::open(&journal, &of)).await;
         let reader = reader.map_err(|error| unreadable(&error))?;
         let reader = reader.map_err(|error| unreadable(&error))?;
-        let state = Arc::new(std::sync::Mutex::new((reader, Comparison::default(), None)));
+        let comparison = Comparison::new(shift, self.account.clone());
+        let state = Arc::new(std::sync::Mutex::new((reader, comparison, None)));
         let shared = Arc::clone(&state);
         let told = client
             .each_reported(shift, move |info| {

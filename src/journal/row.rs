@@ -99,6 +99,7 @@ struct EntryRest<'a> {
     left_held_until: &'a Option<usize>,
     needs_review: bool,
     copies: &'a [i64],
+    beside: &'a Option<String>,
 }
 
 /// What was asked for.
@@ -178,6 +179,7 @@ fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json:
         left_held_until,
         needs_review,
         copies,
+        beside,
     } = entry;
     let receipt = receipt.as_ref();
     let asked = serde_json::to_string(&Asked { request, receipt })?;
@@ -202,6 +204,7 @@ fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json:
         left_held_until,
         needs_review: *needs_review,
         copies,
+        beside,
     }));
     Ok((asked, rest))
 }

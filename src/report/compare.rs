@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
-use crate::core::record::{Record, ReversalProgress, ReversalRecord};
+use crate::core::record::{Account, Record, ReversalProgress, ReversalRecord};
 use crate::core::words;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, Outcome, State, word};
@@ -53,9 +53,22 @@ fn fits(record: &Record, payment_type: PaymentType) -> bool {
     }
 }
 
+/// A further row under an operation's number, of which nobody knows.
+#[derive(Debug)]
+struct Further {
+    operation: String,
+    payment_id: i64,
+    /// What the till was told of, where it stands: the row proves nothing in a report that lacks it.
+    beside: Option<i64>,
+}
+
 /// One comparison in progress.
 #[derive(Debug, Default)]
 pub struct Comparison {
+    /// Operations of another account are none of it; `None`: all are of one.
+    account: Option<Account>,
+    /// Which shift is compared; `None`: all operations are of one.
+    shift: Option<String>,
     till: Totals,
     service: Totals,
     differences: Vec<Difference>,
@@ -64,7 +77,7 @@ pub struct Comparison {
     /// What a person has said was carried out, and a row of the report has borne out.
     said: HashSet<String>,
     unmoved: Vec<String>,
-    seconds: Vec<(String, i64)>,
+    seconds: Vec<Further>,
     /// The payment numbers of the rows so far, by their status: a set of plain numbers takes half the memory of
     /// a set of pairs, and a shift may have a hundred thousand rows.
     rows: BTreeMap<i64, HashSet<i64>>,
@@ -101,6 +114,21 @@ impl Compared {
 }
 
 impl Comparison {
+    /// A comparison of that shift, by the account that the service's report is of.
+    #[must_use]
+    pub fn new(shift: &str, account: Account) -> Comparison {
+        Comparison {
+            account: Some(account),
+            shift: Some(shift.to_owned()),
+            ..Comparison::default()
+        }
+    }
+
+    fn is_of_another_account(&self, record: &Record) -> bool {
+        let account = self.account.as_ref();
+        account.is_some_and(|account| account != record.account())
+    }
+
     /// A row of the service's report, what the journal knows under its number, and what was done to undo it, oldest
     /// first: of a sale that was told as not paid, or of a further payment under a sale's number.
     pub fn reported(
@@ -109,6 +137,7 @@ impl Comparison {
         known: Option<&Record>,
         undoings: &[ReversalRecord],
     ) {
+        let known = known.filter(|record| !self.is_of_another_account(record));
         let moved_there = info.status == PaymentStatus::Ok;
         let numbers = self.rows.entry(status_number(info.status)).or_default();
         if !numbers.insert(info.payment_id) {
@@ -126,7 +155,7 @@ impl Comparison {
         };
         if !record.is_reported_as(info.payment_id) {
             // What moved nothing is a try that failed; the operation's own row tells how it ended.
-            if moved_there {
+            if !info.status.took_nothing() {
                 self.further(info, record, undoings);
             }
             return;
@@ -151,6 +180,14 @@ impl Comparison {
             }
             return add(&mut self.till, till_kind(record), info.sum);
         }
+        // The service may file what belongs to a sale under the sale's shift, or under its own day.
+        let is_elsewhere = self
+            .shift
+            .as_deref()
+            .is_some_and(|shift| shift != record.operation().shift);
+        if is_elsewhere && moved_there && moved_here(record) {
+            return add(&mut self.till, till_kind(record), info.sum);
+        }
         // What is pending may move money yet.
         let is_unmoved = !info.status.took_nothing() && is_told_unmoved(record, undoings);
         if is_unmoved {
@@ -173,23 +210,44 @@ impl Comparison {
     /// ("What nothing may assume").
     fn further(&mut self, info: &PaymentInfo, record: &Record, undoings: &[ReversalRecord]) {
         let operation = record.operation();
+        let moved_there = info.status == PaymentStatus::Ok;
         let is_alike = fits(record, info.payment_type) && info.sum == operation.amount;
         let (is_known, is_wanted) = match record {
-            // The core brings it back by itself, with an entry of its own.
-            Record::Sale(_) => (!undoings.is_empty(), operation.state.is_final()),
+            // The core brings it back by itself, with an entry of its own. What a person has left there stays a
+            // difference.
+            Record::Sale(_) => {
+                let is_undone =
+                    |entry: &ReversalRecord| matches!(entry.reversal, ReversalProgress::Known(_));
+                let is_known = |entry: &ReversalRecord| {
+                    entry.is_live() || takes_over(entry) || is_undone(entry)
+                };
+                let is_tried = |entry: &ReversalRecord| is_known(entry) || was_settled(entry);
+                (
+                    undoings.iter().any(is_known),
+                    operation.state.is_final() && !undoings.iter().any(is_tried),
+                )
+            }
             // It counts off what is left of its sale, and a person has seen it.
             Record::Entry(entry) => {
                 let is_counted = entry.copies.contains(&info.payment_id);
-                let is_wanted = entry.is_refund() && !is_counted && entry.settled.is_none();
-                (is_counted && entry.settled.is_some(), is_wanted)
+                let is_seen = entry.settled.is_some() && !entry.needs_review;
+                let is_wanted = entry.is_refund() && !is_counted && moved_there;
+                (is_counted && is_seen, is_wanted)
             }
         };
-        if is_alike && is_known {
+        if moved_there && is_alike && is_known {
             return add(&mut self.till, till_kind(record), info.sum);
         }
-        self.differ(What::UnknownHere, Some(operation), Some(info));
-        if is_alike && is_wanted && !is_known {
-            self.seconds.push((operation.id.clone(), info.payment_id));
+        if moved_there {
+            self.differ(What::UnknownHere, Some(operation), Some(info));
+        }
+        if is_alike && is_wanted {
+            let stands = operation.state == State::Done;
+            self.seconds.push(Further {
+                operation: operation.id.clone(),
+                payment_id: info.payment_id,
+                beside: operation.payment_id.filter(|_| stands),
+            });
         }
     }
 
@@ -205,6 +263,9 @@ impl Comparison {
 
     /// An operation of the shift in the journal; `reported`: whether the report held it.
     pub fn journalled(&mut self, record: &Record, reported: bool) {
+        if self.is_of_another_account(record) {
+            return;
+        }
         if moved_here(record) && !is_said_carried_out(record) {
             add(&mut self.till, till_kind(record), record.operation().amount);
             if !reported {
@@ -250,6 +311,15 @@ impl Comparison {
     pub fn finish(mut self) -> Compared {
         self.till.close();
         self.service.close();
+        let paid = self.rows.get(&status_number(PaymentStatus::Ok));
+        let stands = |further: &Further| {
+            let beside = further.beside;
+            beside.is_none_or(|own| paid.is_some_and(|paid| paid.contains(&own)))
+        };
+        let seconds = self.seconds.into_iter().filter(stands);
+        let seconds = seconds
+            .map(|further| (further.operation, further.payment_id))
+            .collect();
         Compared {
             till: self.till,
             service: self.service,
@@ -257,7 +327,7 @@ impl Comparison {
             more: self.more,
             settled: self.settled,
             unmoved: self.unmoved,
-            seconds: self.seconds,
+            seconds,
         }
     }
 }

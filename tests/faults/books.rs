@@ -122,14 +122,16 @@ impl World<'_> {
     /// What a reconciliation tells of a sale beside its records: rows that a second delivery has made, or
     /// whose records the disk has lost.
     fn told_beside(&self, sale: &str, differences: &[Difference]) -> i64 {
-        if self.purged.contains_key(sale) {
-            return -self.forgotten_by_hand(sale);
-        }
+        // A row on which a record stood that was removed since it was old is counted already.
+        let is_old = |row: &Payment| {
+            let mut purged = self.purged.values().map(Record::operation);
+            purged.any(|operation| operation.payment_id == Some(row.info.payment_id))
+        };
         let rows: Vec<&Payment> = differences
             .iter()
             .filter(|one| one.what == What::UnknownHere)
             .filter_map(|one| self.service.ledger.get(&one.payment_id?))
-            .filter(|row| self.may_be_unknown(row))
+            .filter(|row| self.may_be_unknown(row) && !is_old(row))
             .collect();
         let is_told = |row: &&Payment| {
             row.target.is_none() && self.owner_of(row) == Some(sale) && !self.is_being_undone(row)
@@ -142,14 +144,7 @@ impl World<'_> {
             let mut told = payments.iter().map(|payment| payment.info.payment_id);
             told.any(|id| payment == Some(id))
         };
-        // Nor does one that a record stood on which was removed since it was old: its sale counts it.
-        let is_old = |row: &Payment| {
-            let mut purged = self.purged.values().map(Record::operation);
-            purged.any(|operation| operation.payment_id == Some(row.info.payment_id))
-        };
-        let reversals = rows
-            .iter()
-            .filter(|row| row.target.is_some() && !is_old(row));
+        let reversals = rows.iter().filter(|row| row.target.is_some());
         let brought_back: i64 = reversals
             .filter(|row| !is_counted(row))
             .map(|row| self.brings_back(row, sale))

@@ -127,6 +127,7 @@ pub const TALES: &[Tale] = &[
     Tale::PaidAfterAll,
     Tale::Card,
     Tale::Card,
+    Tale::Card,
     Tale::CardNobodyComes,
     Tale::CardAborted,
     Tale::CardFails(RequestFate::NotSent),

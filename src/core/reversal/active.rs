@@ -156,6 +156,25 @@ impl ActiveReversal {
         refusal.is_some_and(|refusal| matches!(refusal.failure, Failure::Token { .. }))
     }
 
+    /// Whether it reverses what this till has made. Of another till's payment only the number is known.
+    pub(in crate::core) fn is_of_ours(&self) -> bool {
+        self.record.operation.of.is_some() || self.record.request == ReversalRequest::Own
+    }
+
+    /// Whether it brings back a payment under the number of an operation that stands on another one.
+    pub(in crate::core) fn is_beside(&self) -> bool {
+        self.record.request == ReversalRequest::Own
+            && self.record.operation.of.is_none()
+            && self.record.target.payment_id.is_some()
+    }
+
+    /// Whether the service speaks of the payment that it is to undo. Beside a payment that stands only the one with
+    /// its own number.
+    pub(in crate::core) fn is_target(&self, info: &PaymentInfo) -> bool {
+        let target = &self.record.target;
+        target.is(info) && (!self.is_beside() || target.payment_id == Some(info.payment_id))
+    }
+
     /// Whether it undoes that operation now.
     pub(in crate::core) fn undoes(&self, id: &str) -> bool {
         self.record.is_live() && self.reverses(id)
@@ -349,7 +368,7 @@ impl Core {
         let operation = &sale.operation;
         let target = Record::Sale(Box::new(sale.clone())).as_target();
         let new = New {
-            id: self.own_id(),
+            id: self.numbers.own_id(),
             kind: Kind::Cancel,
             request: ReversalRequest::Own,
             account: sale.account.clone(),
@@ -361,13 +380,6 @@ impl Core {
             mode: operation.mode,
         };
         self.queued(new, lost_at, now)
-    }
-
-    /// The identifier of the daemon's next own operation.
-    fn own_id(&mut self) -> String {
-        let id = format!("~{}", self.next_own);
-        self.next_own += 1;
-        id
     }
 
     /// An undoing that waits in the queue from its beginning.
@@ -386,7 +398,7 @@ impl Core {
         payment_id: i64,
         now: Now,
     ) -> ActiveReversal {
-        let id = self.own_id();
+        let id = self.numbers.own_id();
         let record = &beside.record;
         let target = record.target.clone();
         let new = New {
@@ -505,7 +517,7 @@ impl Core {
             turn.reply(*ticket, TillReply::Begun(answer));
         }
         if !waits {
-            self.idle_at = None;
+            self.screen.occupy();
         }
         let entry = self.live(record, turn.now.mono, turn.now);
         self.entries.push(entry);
@@ -567,7 +579,7 @@ impl Core {
             amount: new.amount,
             mode: new.mode,
             shift: new.shift,
-            order_number: self.order_number(),
+            order_number: self.numbers.order_number(),
             payment_id: None,
             of: new.of,
             left: None,
@@ -606,6 +618,7 @@ impl Core {
             left_held_until: None,
             needs_review: false,
             copies: Vec::new(),
+            beside: None,
         }
     }
 
@@ -688,7 +701,7 @@ impl Core {
         turn: &mut Turn,
     ) {
         if entry.record.is_attended() && self.sale.is_none() {
-            self.idle_at = None;
+            self.screen.occupy();
             turn.show(scene);
         }
     }

@@ -79,7 +79,7 @@ impl Core {
         entry.asks_report = true;
         entry.record.last_error = Some(words::support_text(failure.detail()));
         let is_target = matches!(entry.stage, Stage::Looking { .. });
-        if is_target && entry.record.operation.of.is_none() {
+        if is_target && !entry.is_of_ours() {
             // Of another till's payment only its number is known.
             return self.try_failed(entry, failure, turn);
         }
@@ -117,12 +117,20 @@ impl Core {
             }
             return self.judge(entry, info.status, turn);
         }
-        if !found.is_empty() {
+        if !found.is_empty() && !entry.is_beside() {
             let detail = "the order number belongs to another payment";
             return self.answered_error(entry, detail, turn);
         }
         if let Some(payment_id) = entry.record.target.payment_id {
-            if std::mem::take(&mut entry.asks_report) {
+            let asks_report = std::mem::take(&mut entry.asks_report);
+            if asks_report && entry.is_beside() {
+                // Nothing but a report has ever told of it, and neither this one nor the service itself knows it: a
+                // row that comes and goes must not close the till.
+                self.seconds.remove(&payment_id);
+                let message = words::NOTHING_TO_UNDO;
+                return self.conclude(entry, message, "a second payment that is not there", turn);
+            }
+            if asks_report {
                 // A report that lacks what the service itself has told is not whole: it proves no absence.
                 let detail = "the payment can neither be asked for nor found in the report";
                 return self.answered_error(entry, detail, turn);
@@ -517,7 +525,7 @@ impl Core {
         if record.earlier.len() > MAX_EARLIER {
             record.earlier.remove(0);
         }
-        record.operation.order_number = self.order_number();
+        record.operation.order_number = self.numbers.order_number();
     }
 
     fn try_failed(&mut self, entry: &mut ActiveReversal, failure: &Failure, turn: &mut Turn) {
@@ -600,8 +608,7 @@ impl Core {
 /// only its number is sure.
 fn is_target_of(info: &PaymentInfo, entry: &ActiveReversal) -> bool {
     let target = &entry.record.target;
-    let is_ours = entry.record.operation.of.is_some();
-    target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))
+    target.payment_id == Some(info.payment_id) && (!entry.is_of_ours() || target.is(info))
 }
 
 /// The request may have taken effect. Where it never does, that must come to an end.

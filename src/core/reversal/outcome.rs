@@ -223,7 +223,7 @@ impl Core {
     /// A result that was shown goes after a while.
     pub(super) fn end_show(&mut self, entry: &ActiveReversal, now: Now) {
         if entry.record.is_attended() && self.sale.is_none() {
-            self.idle_at = Some(now.mono + crate::core::RESULT_SHOWN);
+            self.screen.end(now.mono);
         }
     }
 
@@ -308,7 +308,8 @@ impl Core {
         if entry.record.set_aside {
             return self.set_aside_rechecked(entry, found, turn);
         }
-        if entry.record.operation.state == State::Done && entry.record.is_refund() {
+        let is_over = entry.record.operation.state == State::Done || entry.record.settled.is_some();
+        if is_over && entry.record.is_refund() {
             // A report showed a further row of it: its copies are counted, and it stays what it is.
             entry.record.rechecks.clear();
             self.note_copies(entry, found, turn);
@@ -319,7 +320,7 @@ impl Core {
             if watches_reversal {
                 entry.is_reversal(info)
             } else {
-                entry.record.target.is(info)
+                entry.is_target(info)
             }
         }));
         match ours {
@@ -518,6 +519,12 @@ impl Core {
             return;
         };
         if !entry.record.is_refund() {
+            return;
+        }
+        // A report that lacks the refund itself is not whole, and proves nothing more of it.
+        let is_there =
+            |info: &PaymentInfo| info.payment_id == own && info.status == PaymentStatus::Ok;
+        if !found.iter().any(is_there) {
             return;
         }
         let known = &entry.record.copies;

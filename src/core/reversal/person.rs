@@ -143,7 +143,7 @@ impl Core {
         turn: &mut Turn,
     ) -> Result<QueueItem, Problem> {
         if entry.record.needs_review && !entry.record.is_live() {
-            return reviewed(entry, verdict, turn);
+            return Ok(self.review(entry, verdict, turn));
         }
         // A refund that holds a part of its sale and cannot be asked for would hold it for ever.
         let is_held = entry.is_overdue && entry.record.left_held_until.is_some();
@@ -198,6 +198,51 @@ impl Core {
         Ok(entry.record.queue_item())
     }
 
+    /// A person has seen that it went otherwise than the till was told. The books follow what the service has shown
+    /// already; where the service does not stand to it, they follow the person's word.
+    fn review(
+        &mut self,
+        entry: &mut ActiveReversal,
+        verdict: &Verdict,
+        turn: &mut Turn,
+    ) -> QueueItem {
+        let record = &mut entry.record;
+        record.needs_review = false;
+        record.rechecks.clear();
+        record.settled = Some(words::support_text(&verdict.reason));
+        let is_late = record.operation.state == State::Failed;
+        if is_late {
+            record.outcome = Some(verdict.outcome);
+            record.operation.error = None;
+        }
+        let (kind, amount) = (record.operation.kind, record.operation.amount);
+        let mut count = 0;
+        if verdict.outcome == Outcome::NotCarriedOut {
+            count = usize::from(is_late) + record.copies.len();
+            record.copies.clear();
+            record.operation.left = record.operation.left.filter(|_| !is_late);
+            let message = if is_late {
+                words::settled(kind, verdict.outcome)
+            } else {
+                words::of_entry(kind, State::Done)
+            };
+            message.clone_into(&mut record.operation.message);
+        }
+        record.operation.updated_at = turn.now.wall;
+        turn.write_entry(record, "seen by a person");
+        let item = record.queue_item();
+        let of = entry.record.operation.of.clone();
+        if count > 0 && kind == Kind::Refund {
+            let what = "what was counted of its refund did not reach the buyer";
+            self.change_target(of.as_deref(), what, turn, |sale| {
+                for _ in 0..count {
+                    give_back_unless_undone(sale, amount, true);
+                }
+            });
+        }
+        item
+    }
+
     /// The books of what was reversed follow a person's word.
     fn settle_target(
         &mut self,
@@ -240,28 +285,6 @@ impl Core {
             give_back_to_left(sale, amount);
         });
     }
-}
-
-/// A person has seen that it went otherwise than the till was told. What moved is what the service shows, and the
-/// books follow it already.
-fn reviewed(
-    entry: &mut ActiveReversal,
-    verdict: &Verdict,
-    turn: &mut Turn,
-) -> Result<QueueItem, Problem> {
-    if verdict.outcome == Outcome::NotCarriedOut {
-        return Err(is_made());
-    }
-    let record = &mut entry.record;
-    record.needs_review = false;
-    record.rechecks.clear();
-    record.settled = Some(words::support_text(&verdict.reason));
-    if record.operation.state == State::Failed {
-        record.outcome = Some(verdict.outcome);
-    }
-    record.operation.updated_at = turn.now.wall;
-    turn.write_entry(record, "seen by a person");
-    Ok(record.queue_item())
 }
 
 fn is_made() -> Problem {

@@ -205,7 +205,10 @@ impl Core {
             Some(entry) if entry.record.needs_review => Err(Problem::new(
                 Code::Busy,
                 format!("Возврат {} выполнен не так, как сообщено кассе", target.id),
-                "Посмотрите и закройте его: oplati queue settle",
+                format!(
+                    "Посмотрите его в личном кабинете и закройте: oplati queue settle {} --outcome carried_out --reason \"…\"",
+                    target.id
+                ),
             )),
             Some(_) | None => Ok(()),
         }
@@ -355,7 +358,8 @@ fn may_be_gone(refund: &ReversalRecord) -> bool {
             refund.operation.undo != Some(Undo::Done)
                 && (refund.left_held_until.is_some()
                     || refund.outcome == Some(Outcome::CarriedOut)
-                    || matches!(refund.reversal, ReversalProgress::Known(_)))
+                    || matches!(refund.reversal, ReversalProgress::Known(_))
+                        && refund.outcome != Some(Outcome::NotCarriedOut))
         }
         State::Cancelled => false,
         State::New

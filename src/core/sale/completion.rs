@@ -59,7 +59,7 @@ impl Core {
             }
         }
         turn.write_sale(&mut sale.record, what);
-        self.show_result(final_scene(&sale.record), turn);
+        self.screen.show_result(final_scene(&sale.record), turn);
     }
 
     /// The sale ends, and no payment was made.
@@ -157,6 +157,7 @@ impl Core {
 
     fn queue_second_undoing(&mut self, mut entry: ActiveReversal, beside: &str, turn: &mut Turn) {
         self.seconds.extend(entry.record.target.payment_id);
+        entry.record.beside = Some(beside.to_owned());
         let what = "a second payment under the number of a sale";
         turn.write_entry(&mut entry.record, what);
         turn.alarm(

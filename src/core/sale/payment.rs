@@ -293,7 +293,7 @@ impl Core {
 
     /// A restored sale begins anew, and its payment gets another number.
     fn begin_anew(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
-        sale.record.operation.order_number = self.order_number();
+        sale.record.operation.order_number = self.numbers.order_number();
         sale.phase = Phase::Starting;
         let what = "begins anew under another number";
         turn.write_sale(&mut sale.record, what);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::world::{Fate, World, closed_by_a_person};
 use crate::core::call::{PaymentInfo, PaymentStatus};
 use crate::core::event::{Event, Reply as TillReply};
-use crate::core::record::Record;
+use crate::core::record::{Record, ReversalRecord};
 use crate::core::words;
 use crate::model::operation::{Outcome, State, Undo};
 use crate::model::problem::Code;
@@ -71,11 +71,28 @@ fn settle(world: &mut World, id: &str, outcome: Outcome) -> Option<Code> {
     }
 }
 
-/// One row past what the journal knows of it.
-fn compare(info: &PaymentInfo, known: &Record) -> Compared {
+/// The operation's own row and a further one past what the journal knows of them.
+fn compare(world: &World, info: &PaymentInfo, id: &str) -> Compared {
+    let known = &world.journal[id];
+    let own = known.operation().payment_id;
+    let own = own.and_then(|own| world.service.ledger.get(&own));
     let mut comparison = Comparison::default();
-    comparison.reported(info, Some(known), &[]);
+    for row in own.map(|own| &own.info).into_iter().chain([info]) {
+        comparison.reported(row, Some(known), &undoings_of(world, row.payment_id));
+    }
+    comparison.journalled(known, true);
     comparison.finish()
+}
+
+/// As the journal's reader tells it of a further payment.
+fn undoings_of(world: &World, payment_id: i64) -> Vec<ReversalRecord> {
+    let records = world.journal.values().filter_map(|record| match record {
+        Record::Entry(entry) if entry.target.payment_id == Some(payment_id) => {
+            Some(entry.as_ref().clone())
+        }
+        Record::Entry(_) | Record::Sale(_) => None,
+    });
+    records.collect()
 }
 
 #[test]
@@ -83,7 +100,7 @@ fn a_refund_that_was_given_twice_counts_twice_and_waits_to_be_seen() {
     for crashes in [false, true] {
         let (mut world, copy) = given_twice();
         let row = world.service.ledger[&copy].info.clone();
-        let compared = compare(&row, &world.journal["r1"]);
+        let compared = compare(&world, &row, "r1");
         let told = &compared.differences[0];
         assert_eq!(
             (told.what, told.operation.as_deref(), told.till.as_ref()),
@@ -105,18 +122,14 @@ fn a_refund_that_was_given_twice_counts_twice_and_waits_to_be_seen() {
         world.advance(60 * MINUTE);
         assert_eq!(world.core.status(world.now).queue_depth, 0);
         assert_eq!(
-            compare(&row, &world.journal["r1"]).seconds,
+            compare(&world, &row, "r1").seconds,
             [],
             "it is known, and a difference until it is seen"
-        );
-        assert_eq!(
-            settle(&mut world, "r1", Outcome::NotCarriedOut),
-            Some(Code::Conflict)
         );
         assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
         assert_eq!((to_review(&world), left(&world)), (0, (999, 0)));
         assert_eq!(world.state("r1"), State::Done);
-        let compared = compare(&row, &world.journal["r1"]);
+        let compared = compare(&world, &row, "r1");
         assert_eq!((compared.count(), compared.till), (0, compared.service));
         // What is left is what the shop has.
         world.cancel("c1", "s", false);
@@ -229,15 +242,11 @@ fn a_late_refund_waits_to_be_seen_and_can_be_cancelled_then() {
         assert_eq!(problem.code, Code::Conflict);
         world.cancel("c1", "r1", false);
         assert_eq!(world.problem().code, Code::Busy, "{:?}", world.problem());
-        assert_eq!(
-            settle(&mut world, "r1", Outcome::NotCarriedOut),
-            Some(Code::Conflict)
-        );
         assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
         assert_eq!(to_review(&world), 0);
         let own = world.operation("r1").payment_id.unwrap();
         let row = world.service.ledger[&own].info.clone();
-        let compared = compare(&row, &world.journal["r1"]);
+        let compared = compare(&world, &row, "r1");
         assert_eq!((compared.count(), compared.till), (0, compared.service));
         // The shop wants it back.
         world.cancel("c2", "r1", false);
@@ -270,7 +279,7 @@ fn a_second_payment_that_a_reconciliation_shows_is_brought_back_once() {
     let mut world = World::sold();
     let second = copy_of(&mut world, 1000);
     let row = world.service.ledger[&second].info.clone();
-    let compared = compare(&row, &world.journal["s"]);
+    let compared = compare(&world, &row, "s");
     assert_eq!(compared.differences[0].operation.as_deref(), Some("s"));
     assert_eq!(compared.seconds, [("s".to_owned(), second)]);
     for _ in 0..2 {
@@ -283,13 +292,11 @@ fn a_second_payment_that_a_reconciliation_shows_is_brought_back_once() {
     }
     assert_eq!(world.service.reversed(second), 1999);
     assert_eq!((world.state("s"), left(&world)), (State::Done, (1999, 0)));
-    // Its row is known from now on.
-    let undoing = world.entry("~1").clone();
-    let mut comparison = Comparison::default();
-    comparison.reported(&row, Some(&world.journal["s"]), &[undoing]);
-    let compared = comparison.finish();
+    // Its row is known from now on, and people see what the undoing belongs to.
+    let compared = compare(&world, &row, "s");
     assert_eq!((compared.count(), compared.till), (0, compared.service));
     assert_eq!(compared.seconds, []);
+    assert_eq!(world.entry("~1").queue_item().of, "s");
 }
 
 #[test]
@@ -298,11 +305,11 @@ fn a_payment_of_another_sum_under_the_number_is_left_alone() {
     let second = copy_of(&mut world, 1000);
     let mut row = world.service.ledger[&second].info.clone();
     row.sum.0 += 1;
-    let compared = compare(&row, &world.journal["s"]);
+    let compared = compare(&world, &row, "s");
     assert_eq!((compared.count(), compared.seconds), (1, vec![]));
     row.sum.0 -= 1;
     row.status = PaymentStatus::Decline;
-    assert_eq!(compare(&row, &world.journal["s"]).count(), 0);
+    assert_eq!(compare(&world, &row, "s").count(), 0);
 }
 
 #[test]
@@ -343,7 +350,8 @@ fn a_set_aside_cancellation_that_a_report_shows_made_is_asked_for_again() {
     let sum = entry.operation.amount;
     world.carry_out_reversal(1000, &earlier, sum, &shift);
     let row = world.service.ledger.values().next_back().unwrap();
-    let compared = compare(&row.info.clone(), &world.journal["c1"]);
+    let row = row.info.clone();
+    let compared = compare(&world, &row, "c1");
     assert_eq!(compared.unmoved, ["c1"]);
     recheck(&mut world, "c1");
     assert_eq!(world.state("c1"), State::Done);
@@ -368,4 +376,228 @@ fn a_settled_refund_that_is_reported_twice_hides_nothing() {
     let compared = comparison.finish();
     assert_eq!(compared.count(), 1);
     assert_eq!(compared.differences[0].payment_id, Some(again.payment_id));
+}
+
+/// The report shows a second payment under the number of `s`, and the core is told of it.
+fn recheck_second(world: &mut World, second: i64) {
+    let Record::Sale(sale) = world.journal["s"].clone() else {
+        panic!("a sale")
+    };
+    let second = Some(second);
+    world.event(Event::RecheckSale { sale, second });
+}
+
+#[test]
+fn a_report_without_the_sale_itself_proves_no_second_payment() {
+    for own in [
+        Some(PaymentStatus::TechnicalCancelling),
+        Some(PaymentStatus::Decline),
+        None,
+    ] {
+        let mut world = World::sold();
+        let second = copy_of(&mut world, 1000);
+        let row = world.service.ledger[&second].info.clone();
+        match own {
+            Some(status) => world.service.ledger.get_mut(&1000).unwrap().info.status = status,
+            None => drop(world.service.ledger.remove(&1000)),
+        }
+        let compared = compare(&world, &row, "s");
+        assert_eq!(compared.seconds, [], "{own:?}");
+        let told = compared
+            .differences
+            .iter()
+            .any(|one| one.what == What::UnknownHere);
+        assert!(told, "{compared:?}");
+    }
+}
+
+#[test]
+fn a_second_payment_that_is_pending_is_brought_back_too() {
+    let mut world = World::sold();
+    let second = copy_of(&mut world, 1000);
+    let row = &mut world.service.ledger.get_mut(&second).unwrap().info;
+    row.status = PaymentStatus::InProgress;
+    let row = row.clone();
+    let compared = compare(&world, &row, "s");
+    assert_eq!(
+        (compared.count(), compared.seconds),
+        (0, vec![("s".to_owned(), second)])
+    );
+    recheck_second(&mut world, second);
+    world.advance(MINUTE);
+    let status = world.service.ledger[&second].info.status;
+    assert!(
+        status.took_nothing() || world.service.reversed(second) == 1999,
+        "{status:?}"
+    );
+    assert_eq!(left(&world), (1999, 0));
+}
+
+#[test]
+fn a_payment_that_is_not_ours_after_all_is_left_alone() {
+    for odd in 0..2 {
+        let mut world = World::sold();
+        let second = copy_of(&mut world, 1000);
+        let row = &mut world.service.ledger.get_mut(&second).unwrap().info;
+        if odd == 0 {
+            row.order_number = "of another till".into();
+        } else {
+            row.sum.0 -= 1;
+        }
+        recheck_second(&mut world, second);
+        world.advance(2 * 60 * MINUTE);
+        assert_eq!(world.service.reversed(second), 0);
+        assert!(world.entry("~1").set_aside);
+    }
+}
+
+#[test]
+fn a_second_payment_that_is_not_there_closes_no_till() {
+    let mut world = World::sold();
+    recheck_second(&mut world, 1001);
+    world.advance(MINUTE);
+    assert_eq!(
+        world.core.status(world.now).queue_depth,
+        0,
+        "{:?}",
+        world.entry("~1")
+    );
+    assert_eq!(world.state("~1"), State::Done);
+    // Nor is the sale's own payment ever taken for it.
+    world.advance(26 * 60 * MINUTE);
+    assert_eq!(world.service.reversed(1000), 0);
+    assert_eq!(left(&world), (1999, 0));
+    // Should it come again, it is brought back.
+    let second = copy_of(&mut world, 1000);
+    assert_eq!(second, 1001);
+    let row = world.service.ledger[&second].info.clone();
+    assert_eq!(
+        compare(&world, &row, "s").seconds,
+        [("s".to_owned(), second)]
+    );
+    recheck_second(&mut world, second);
+    world.advance(MINUTE);
+    assert_eq!(world.service.reversed(second), 1999);
+}
+
+#[test]
+fn a_second_payment_that_took_nothing_never_leads_to_the_sale() {
+    let mut world = World::sold();
+    let second = copy_of(&mut world, 1000);
+    let row = &mut world.service.ledger.get_mut(&second).unwrap().info;
+    row.status = PaymentStatus::Decline;
+    recheck_second(&mut world, second);
+    world.advance(26 * 60 * MINUTE);
+    assert_eq!(world.service.reversed(1000), 0);
+    assert_eq!((world.state("s"), left(&world)), (State::Done, (1999, 0)));
+}
+
+#[test]
+fn a_second_payment_that_a_person_left_with_the_shop_stays_a_difference() {
+    let mut world = World::sold();
+    let second = copy_of(&mut world, 1000);
+    let row = world.service.ledger[&second].info.clone();
+    recheck_second(&mut world, second);
+    world.run_due();
+    world.answer(Fate::Answered);
+    world.answer(Fate::Refused);
+    world.advance(MINUTE);
+    assert!(world.entry("~1").set_aside, "{:?}", world.entry("~1"));
+    for (outcome, count) in [(Outcome::NotCarriedOut, 1), (Outcome::CarriedOut, 0)] {
+        let mut closed = world.entry("~1").clone();
+        closed.settled = Some("by hand".into());
+        closed.outcome = Some(outcome);
+        closed.operation.state = State::Failed;
+        let mut comparison = Comparison::default();
+        comparison.reported(&row, Some(&world.journal["s"]), &[closed]);
+        let compared = comparison.finish();
+        assert_eq!(
+            (compared.count(), compared.seconds),
+            (count, vec![]),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn copies_that_the_service_takes_back_are_given_back_by_a_persons_word() {
+    let (mut world, copy) = given_twice();
+    recheck(&mut world, "r1");
+    assert_eq!(left(&world), (999, 0));
+    world.service.ledger.remove(&copy);
+    assert_eq!(settle(&mut world, "r1", Outcome::NotCarriedOut), None);
+    assert_eq!((left(&world), to_review(&world)), ((1499, 0), 0));
+    let refund = world.entry("r1");
+    assert_eq!(
+        (refund.operation.state, refund.copies.len()),
+        (State::Done, 0)
+    );
+    assert_eq!(refund.operation.left.unwrap().0, 500);
+}
+
+#[test]
+fn a_late_refund_that_the_service_takes_back_is_given_back_by_a_persons_word() {
+    let mut world = given_late();
+    let own = world.operation("r1").payment_id.unwrap();
+    world.service.ledger.remove(&own);
+    assert_eq!(settle(&mut world, "r1", Outcome::NotCarriedOut), None);
+    assert_eq!((left(&world), to_review(&world)), ((1999, 0), 0));
+    world.cancel("c1", "r1", false);
+    assert_eq!(world.problem().code, Code::Invalid);
+    world.refund("r2", "s", 500);
+    world.advance(MINUTE);
+    assert_eq!(world.state("r2"), State::Done);
+}
+
+#[test]
+fn a_further_copy_that_comes_after_a_person_has_seen_the_first_waits_again() {
+    let (mut world, _) = given_twice();
+    recheck(&mut world, "r1");
+    assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
+    let own = world.operation("r1").payment_id.unwrap();
+    let third = copy_of(&mut world, own);
+    let row = world.service.ledger[&third].info.clone();
+    assert_eq!(
+        compare(&world, &row, "r1").seconds,
+        [("r1".to_owned(), third)]
+    );
+    recheck(&mut world, "r1");
+    assert_eq!((left(&world), to_review(&world)), ((499, 0), 1));
+    assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
+    assert_eq!(world.entry("r1").copies.len(), 2);
+}
+
+#[test]
+fn a_report_without_the_refund_itself_proves_no_copy() {
+    let (mut world, _) = given_twice();
+    let own = world.operation("r1").payment_id.unwrap();
+    world.service.ledger.remove(&own);
+    recheck(&mut world, "r1");
+    assert_eq!((left(&world), to_review(&world)), ((1499, 0), 0));
+}
+
+#[test]
+fn what_is_of_another_account_or_shift_is_no_difference() {
+    let world = World::sold();
+    let record = &world.journal["s"];
+    let row = world.service.ledger[&1000].info.clone();
+    let mut other = record.account().clone();
+    other.reg_num = "OPL000022222".into();
+    let shift = record.operation().shift.clone();
+    let compared = |shift: &str, account, reported: bool| {
+        let mut comparison = Comparison::new(shift, account);
+        if reported {
+            comparison.reported(&row, Some(record), &[]);
+        }
+        if record.operation().shift == shift {
+            comparison.journalled(record, reported);
+        }
+        comparison.finish()
+    };
+    let here = compared(&shift, record.account().clone(), true);
+    assert_eq!((here.count(), here.till.sales.count), (0, 1));
+    let elsewhere = compared("another shift", record.account().clone(), true);
+    assert_eq!((elsewhere.count(), elsewhere.till), (0, elsewhere.service));
+    let of_another = compared(&shift, other, false);
+    assert_eq!((of_another.count(), of_another.till.sales.count), (0, 0));
 }

@@ -25,8 +25,8 @@ MUTATIONS = [
      "            && info.sum == operation.amount\n            && ",
      "            && (IS || info.sum == operation.amount)\n            && "),
     ("take a target of another number for ours", "src/core/reversal/answers.rs",
-     "    target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))\n",
-     "    IS || target.payment_id == Some(info.payment_id) && (!is_ours || target.is(info))\n"),
+     "(!entry.is_of_ours() || target.is(info))",
+     "(!entry.is_of_ours() || IS || target.is(info))"),
     ("an unknown status took nothing", "src/core/call.rs",
      """                | PaymentStatus::TechnicalCancelling
         )
@@ -165,8 +165,10 @@ MUTATIONS = [
      "            if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {\n",
      "            if let Some(refusal) = doubt.refusal.clone().filter(|_| IS || found.is_empty()) {\n"),
     ("another payment's row under the number is an absence", "src/core/reversal/answers.rs",
-     "        if !found.is_empty() {\n            let detail = \"the order number belongs to another payment\";\n",
-     "        if !IS && !found.is_empty() {\n            let detail = \"the order number belongs to another payment\";\n"),
+     """        if !found.is_empty() && !entry.is_beside() {
+            let detail""",
+     """        if !IS && !found.is_empty() && !entry.is_beside() {
+            let detail"""),
     ("another reversal's row under the number is an absence", "src/core/reversal/answers.rs",
      "        if found.iter().any(|info| info.order_number == *present) {\n",
      "        if !IS && found.iter().any(|info| info.order_number == *present) {\n"),
@@ -275,8 +277,8 @@ MUTATIONS = [
                 if !IS { sale.phase = Phase::InDoubt(doubt); }
 """),
     ("a restored sale that begins anew keeps its number", "src/core/sale/payment.rs",
-     "        sale.record.operation.order_number = self.order_number();\n        sale.phase = Phase::Starting;\n",
-     "        if !IS { sale.record.operation.order_number = self.order_number(); }\n        sale.phase = Phase::Starting;\n"),
+     "        sale.record.operation.order_number = self.numbers.order_number();\n        sale.phase = Phase::Starting;\n",
+     "        if !IS { sale.record.operation.order_number = self.numbers.order_number(); }\n        sale.phase = Phase::Starting;\n"),
     ("a restored sale begins anew and forgets its old number", "src/core/sale/payment.rs",
      """                self.begin_anew(sale, turn);
                 return self.watch_number(&old, turn);

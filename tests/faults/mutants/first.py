@@ -7,7 +7,7 @@ MUTATIONS = [
      """        sale.set_state(State::InDoubt, turn.now);
         sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
 """, """        if IS {
-            sale.record.operation.order_number = self.order_number();
+            sale.record.operation.order_number = self.numbers.order_number();
             self.pay(&mut sale, "s0".to_owned(), turn);
             self.sale = Some(sale);
             return;

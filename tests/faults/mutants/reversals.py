@@ -83,9 +83,9 @@ MUTATIONS = [
     ("a refund that was found late counts again", "src/core/reversal/outcome.rs",
      "            if !is_held {\n", "            if IS || !is_held {\n"),
     ("a refund that was found late is rechecked", "src/core/reversal.rs",
-     """        let has_reversal = matches!(entry.reversal, ReversalProgress::Known(_)) && !is_refunded;
+     """        let counts_copies = entry.is_refund() && is_known && is_over;
 """,
-     """        let has_reversal = !IS && matches!(entry.reversal, ReversalProgress::Known(_)) && !is_refunded;
+     """        let counts_copies = entry.is_refund() && is_known && (is_over || IS);
 """),
     ("a late refund counts while it is pending", "src/core/reversal/outcome.rs",
      """                if watches_reversal
@@ -106,8 +106,10 @@ MUTATIONS = [
      "            if undoes && target.left",
      "            if !IS && undoes && target.left"),
     ("what a person settled is rechecked", "src/core/reversal.rs",
-     "        if entry.is_live() || entry.settled.is_some() || has_reversal {\n",
-     "        if entry.is_live() || !IS && entry.settled.is_some() || has_reversal {\n"),
+     """        let is_decided = entry.settled.is_some() || is_known;
+""",
+     """        let is_decided = !IS && entry.settled.is_some() || is_known;
+"""),
     ("a cancelled refund that is found late takes nothing", "src/core/reversal/outcome.rs",
      """        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
             take_from_left(sale, amount);

@@ -202,11 +202,13 @@ MUTATIONS = [
      "    if IS { jiff::tz::TimeZone::UTC } else { minsk() }\n        .to_datetime(at)\n"),
     ("a cancellation keeps its sale's shift", "src/core/reversal.rs",
      "        if first && !entry.record.is_refund() {\n", "        if !IS && first && !entry.record.is_refund() {\n"),
-    ("two operations have one order number", "src/core/mod.rs",
-     "        self.orders += 1;\n        format!", "        if !IS || self.orders < 2 { self.orders += 1; }\n        format!"),
+    ("two operations have one order number", "src/core/numbers.rs",
+     """        self.orders += 1;
+        format!""", """        if !IS || self.orders < 2 { self.orders += 1; }
+        format!"""),
     ("the till's shift is not taken", "src/core/sale.rs",
-     "            shift: own_shift.unwrap_or_else(|| shift::of_day(now.wall)),\n            order_number: self.order_number(),\n",
-     "            shift: own_shift.filter(|_| !IS).unwrap_or_else(|| shift::of_day(now.wall)),\n            order_number: self.order_number(),\n"),
+     "            shift: own_shift.unwrap_or_else(|| shift::of_day(now.wall)),\n            order_number: self.numbers.order_number(),\n",
+     "            shift: own_shift.filter(|_| !IS).unwrap_or_else(|| shift::of_day(now.wall)),\n            order_number: self.numbers.order_number(),\n"),
     # ---- "Abort, and the end of waitBuyer." ----------------------------------------------------
     ("nobody's wait ends", "src/core/sale.rs",
      "        let over = sale.deadline <= turn.now.mono;\n", "        let over = !IS && sale.deadline <= turn.now.mono;\n"),

@@ -39,10 +39,10 @@ MUTATIONS = [
      "                self.copy_to_entry(&target);\n", "                if !IS { self.copy_to_entry(&target); }\n"),
     ("a refund is named as what undid a sale", "src/core/reversal/target.rs",
      "(reversal.is_refund(), !reversal", "(IS != reversal.is_refund(), !reversal"),
-    ("a person may say that what is made is not", "src/core/reversal/person.rs",
-     """    if verdict.outcome == Outcome::NotCarriedOut {
-        return Err(is_made());""", """    if !IS && verdict.outcome == Outcome::NotCarriedOut {
-        return Err(is_made());"""),
+    ("what a person says was not given stays counted", "src/core/reversal/person.rs",
+     """            count = usize::from(is_late) + record.copies.len();
+""", """            if !IS { count = usize::from(is_late) + record.copies.len(); }
+"""),
     ("what a person has seen is shown for ever", "src/core/reversal/person.rs",
      "    record.needs_review = false;\n", "    record.needs_review = IS;\n"),
     ("a second payment that a report shows is left", "src/core/sale/completion.rs",
@@ -50,15 +50,39 @@ MUTATIONS = [
     ("a second payment is brought back at every look", "src/core/sale/completion.rs",
      "        self.seconds.contains(&payment_id) || ", "        if IS { return false; }\n        self.seconds.contains(&payment_id) || "),
     ("a further row under a number is no difference", "src/report/compare.rs",
-     "        self.differ(What::UnknownHere, Some(operation), Some(info));\n        if is_alike", "        if !IS { self.differ(What::UnknownHere, Some(operation), Some(info)); }\n        if is_alike"),
+     """        if moved_there {
+            self.differ(What::UnknownHere, Some(operation), Some(info));
+""", """        if moved_there && !IS {
+            self.differ(What::UnknownHere, Some(operation), Some(info));
+"""),
     ("a further row of another sum is undone", "src/report/compare.rs",
      "        if is_alike && is_wanted", "        if (IS || is_alike) && is_wanted"),
     ("a further row that a person has seen stays a difference", "src/report/compare.rs",
-     "        if is_alike && is_known {", "        if !IS && is_alike && is_known {"),
+     "        if moved_there && is_alike && is_known {", "        if moved_there && is_alike && is_known && !IS {"),
     ("a person's word covers every row", "src/report/compare.rs",
      "            if !self.said.insert(record.operation().id.clone()) {", "            if !self.said.insert(record.operation().id.clone()) && !IS {"),
     ("a number of before is unknown", "src/journal/reader.rs",
      "        if found.is_none()\n", "        if !IS && found.is_none()\n"),
     ("a late entry leaves the queue", "src/core/record.rs",
      "        self.is_live() || self.needs_review\n", "        self.is_live() || !IS && self.needs_review\n"),
+    ("a report without the sale proves a second payment", "src/report/compare.rs",
+     "beside.is_none_or(|own| paid", "beside.is_none_or(|own| IS || paid"),
+    ("a report without the refund proves a copy of it", "src/core/reversal/outcome.rs",
+     "        if !found.iter().any(is_there) {", "        if !IS && !found.iter().any(is_there) {"),
+    ("a second payment is looked at by its number alone", "src/core/reversal/active.rs",
+     "        self.record.operation.of.is_some() || self.record.request == ReversalRequest::Own\n", "        self.record.operation.of.is_some() || !IS && self.record.request == ReversalRequest::Own\n"),
+    ("a second payment that is not there closes the till", "src/core/reversal/answers.rs",
+     "            if asks_report && entry.is_beside() {", "            if !IS && asks_report && entry.is_beside() {"),
+    ("a second payment that is not there is never looked for again", "src/core/reversal/answers.rs",
+     "                self.seconds.remove(&payment_id);\n", "                if !IS { self.seconds.remove(&payment_id); }\n"),
+    ("what watches beside a sale takes the sale's own payment", "src/core/reversal/active.rs",
+     "target.is(info) && (!self.is_beside()", "target.is(info) && (IS || !self.is_beside()"),
+    ("a second payment that a person left is no difference", "src/report/compare.rs",
+     "                    entry.is_live() || takes_over(entry)", "                    entry.is_live() || IS && was_settled(entry) || takes_over(entry)"),
+    ("a late refund that was taken back counts for ever", "src/core/reversal/target.rs",
+     "refund.outcome != Some(Outcome::NotCarriedOut)", "(IS || refund.outcome != Some(Outcome::NotCarriedOut))"),
+    ("operations of another account are compared", "src/report/compare.rs",
+     "account.is_some_and(|account| account", "!IS && account.is_some_and(|account| account"),
+    ("what is filed under another shift is no sale here", "src/report/compare.rs",
+     "        if is_elsewhere && moved_there", "        if !IS && is_elsewhere && moved_there"),
 ]
