@@ -1,7 +1,7 @@
 //! Without a journal: the daemon runs, says what to do, and refuses every payment. Ending instead
 //! would be started again and again, and tell a till nothing but that nobody is there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -42,6 +42,14 @@ impl NoJournal {
                 "Журнал операций записан более новой версией: установите её".to_owned(),
                 "Установите более новую версию artix-oplati",
             ),
+            JournalError::Locked { holder, .. } => (
+                format!("Журнал операций занят другой программой: {holder}"),
+                "Дождитесь, пока она закончит, или завершите её: служба продолжит сама",
+            ),
+            JournalError::Row { id, .. } | JournalError::Orphan { id } => (
+                format!("Журнал операций не читается: запись операции {id}"),
+                "Обратитесь в поддержку и сохраните папку журнала",
+            ),
             JournalError::Open { .. }
             | JournalError::Prepare { .. }
             | JournalError::Damaged { .. }
@@ -49,8 +57,6 @@ impl NoJournal {
             | JournalError::Taken { .. }
             | JournalError::Gone { .. }
             | JournalError::Reserve { .. }
-            | JournalError::Row { .. }
-            | JournalError::Orphan { .. }
             | JournalError::Full { .. }
             | JournalError::Statement { .. } => {
                 let (cause, remedy) = of_trouble(error.trouble());
@@ -110,7 +116,7 @@ pub(super) async fn refuse(
             Some(command) = commands.recv() => answer(command, &cause.problem()),
             Some(inbound) = inbound.recv() => pass(inbound, &mut pass_on),
             _ = again.tick() => {
-                if helps(&Journal::open(&path), &cause.reason) {
+                if helps(&opened(&path), &cause.reason) {
                     return true;
                 }
             }
@@ -119,10 +125,15 @@ pub(super) async fn refuse(
     }
 }
 
+/// What a start needs of the journal: to be opened, and to be read.
+fn opened(path: &Path) -> Result<(), JournalError> {
+    Journal::open(path)?.restore().map(drop)
+}
+
 /// Whether a new start finds what this one did not. A disk that answers again may give a journal that is damaged.
-fn helps(opened: &Result<Journal, JournalError>, reason: &str) -> bool {
+fn helps(opened: &Result<(), JournalError>, reason: &str) -> bool {
     match opened {
-        Ok(_) => {
+        Ok(()) => {
             tracing::info!("The journal can be opened: the daemon ends, to be started anew");
             true
         }
@@ -189,6 +200,33 @@ mod tests {
             // The journal is tried again by itself.
             assert!(!problem.remedy.contains("перезапустите"), "{problem:?}");
         }
+    }
+
+    #[test]
+    fn a_journal_that_opens_and_cannot_be_read_is_no_reason_to_start_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite3");
+        drop(Journal::open(&path).unwrap().close());
+        assert!(helps(&opened(&path), "no room"));
+        let database = rusqlite::Connection::open(&path).unwrap();
+        let row = "INSERT INTO operations (id, kind, state, shift, order_number, created_at, updated_at, open, live, \
+                   set_aside, operation, request, record) \
+                   VALUES ('w', 'sale', 'new', '', '', '', '', 1, 0, 0, 'x', 'x', 'x')";
+        database.execute_batch(row).unwrap();
+        drop(database);
+        let error = opened(&path).unwrap_err();
+        assert!(!helps(&opened(&path), "no room"));
+        let told = NoJournal::new(&error);
+        assert!(told.reason.ends_with("запись операции w"), "{told:?}");
+    }
+
+    #[test]
+    fn a_program_that_holds_the_journal_is_named() {
+        let told = NoJournal::new(&JournalError::Locked {
+            path: "/journal".into(),
+            holder: "flock (pid 7)".into(),
+        });
+        assert!(told.reason.contains("flock (pid 7)"), "{told:?}");
     }
 
     #[test]

@@ -322,6 +322,14 @@ impl<S: Storage> Engine<S> {
 
     /// One input at a time, and none while a write is stalled.
     fn take(&mut self, input: Input, now: Now) -> Outcome {
+        // Buyers would be charged for what nobody can tell their till; a write that never comes through is not
+        // waited for.
+        if let Input::Begin { ticket, .. } = &input
+            && self.condition.is_damaged()
+        {
+            let reply = Reply::Begun(Err(refusal(Trouble::Damaged)));
+            return Outcome::reply(now, *ticket, reply);
+        }
         let is_tick = matches!(input, Input::Event(Event::Tick));
         // A tick that comes too early is only one more look at the clock, later.
         if !(is_tick && (self.stall.is_some() || !self.waiting.is_empty())) {
@@ -361,10 +369,6 @@ impl<S: Storage> Engine<S> {
         now: Now,
     ) -> Result<Event, Box<Outcome>> {
         let refuse = |problem| Box::new(Outcome::reply(now, ticket, Reply::Begun(Err(problem))));
-        // Buyers would be charged for what nobody can tell their till.
-        if self.condition.is_damaged() {
-            return Err(refuse(refusal(Trouble::Damaged)));
-        }
         let read = self.storage.find(&id).and_then(|existing| {
             let facts = self.storage.facts(&wish, &shift::of_day(now.wall))?;
             Ok((existing, facts))

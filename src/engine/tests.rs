@@ -407,6 +407,17 @@ fn a_journal_that_is_damaged_begins_nothing_until_the_next_start() {
 }
 
 #[test]
+fn a_damaged_journal_whose_write_is_stalled_lets_nobody_wait() {
+    let mut engine = engine();
+    begin(&mut engine, 1, "s", 1);
+    engine.storage.faults.push_back(Fault::Damaged);
+    engine.event(Event::Tick, now(2));
+    assert!(engine.stalled().is_some());
+    let outcome = begin(&mut engine, 2, "t", 3);
+    assert_eq!(begun(&outcome, 2), Err(Code::Storage));
+}
+
+#[test]
 fn what_is_not_confirmed_as_damage_is_the_disks_fault_and_heals_with_it() {
     // A creation's reading meets it, its write does, a look does, somebody else who reads does.
     for how in 0..4 {

@@ -71,6 +71,14 @@ pub enum JournalError {
         /// Of the other one, `?` when it cannot be known.
         pid: String,
     },
+    /// A program that is none of ours has locked it.
+    #[error("the journal {path} is locked by {holder}")]
+    Locked {
+        /// Which file.
+        path: PathBuf,
+        /// Name and number of the process.
+        holder: String,
+    },
     /// The file was removed or replaced while it was open: what is written goes nowhere.
     #[error("the journal {path} was removed or replaced while the daemon ran")]
     Gone {
@@ -134,6 +142,7 @@ impl JournalError {
             | JournalError::Unread { .. }
             | JournalError::Aside { .. }
             | JournalError::Taken { .. }
+            | JournalError::Locked { .. }
             | JournalError::Gone { .. }
             | JournalError::Reserve { .. }
             | JournalError::Row { .. }

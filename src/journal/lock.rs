@@ -16,6 +16,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use super::JournalError;
+use crate::base::system::process_name;
 
 /// What a lock file adds to the number of a process that is about to end.
 const STOPPING: &str = "stopping";
@@ -32,16 +33,36 @@ const MAX_BYTES: u64 = 48;
 pub(super) fn hold(content: &File, journal: &Path) -> Result<(), JournalError> {
     match flock(content, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(()),
-        Err(Errno::WOULDBLOCK) => Err(JournalError::Taken {
+        Err(Errno::WOULDBLOCK) => Err(taken(content, None, journal)),
+        // Where the file beside could be locked, this is no matter of the file system.
+        Err(error) => Err(JournalError::Prepare {
             path: journal.to_owned(),
-            pid: holder_of(content).unwrap_or_else(|| UNKNOWN.to_owned()),
+            source: error.into(),
         }),
-        // A file system without such locks has the one beside.
-        Err(error) => {
-            tracing::debug!(%error, "The journal itself is not locked");
-            Ok(())
-        }
     }
+}
+
+/// Another process has it: a daemon of ours, which is waited for or told of, or a program that has no business there,
+/// a backup for example, and that goes again.
+fn taken(file: &File, named: Option<String>, journal: &Path) -> JournalError {
+    let path = journal.to_owned();
+    let Some(pid) = holder_of(file) else {
+        // What the file itself names may have died long ago.
+        let pid = named.filter(|pid| is_ours(pid));
+        let pid = pid.unwrap_or_else(|| UNKNOWN.to_owned());
+        return JournalError::Taken { path, pid };
+    };
+    if is_ours(&pid) {
+        return JournalError::Taken { path, pid };
+    }
+    let holder = process_name(&pid);
+    JournalError::Locked { path, holder }
+}
+
+/// Whether that process is a program of this package.
+fn is_ours(pid: &str) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.starts_with("oplati")
 }
 
 /// The process that the kernel names for a `flock` of that file.
@@ -77,19 +98,14 @@ impl Lock {
             path: journal.to_owned(),
             source,
         };
-        let mut file = open(
-            journal,
-            OpenOptions::new().write(true).create(true).truncate(false),
-        )
-        .map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let mut file = open(journal, &mut options).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                return Err(JournalError::Taken {
-                    path: journal.to_owned(),
-                    pid: holder_and_state(&mut file)
-                        .map_or_else(|| UNKNOWN.to_owned(), |(pid, _)| pid),
-                });
+                let named = holder_and_state(&mut file).map(|(pid, _)| pid);
+                return Err(taken(&file, named, journal));
             }
             Err(error) => return Err(failed(error.into())),
         }
@@ -150,17 +166,19 @@ fn beside(journal: &Path) -> PathBuf {
     journal.with_file_name(name)
 }
 
-/// A named pipe in its place is not waited for, and nothing but a file tells who holds it.
+/// A named pipe in its place is not waited for. Nothing but a file of its own tells who holds it: through a link, or
+/// under a second name, something else would be overwritten.
 fn open(journal: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
     let file = options
         .read(true)
         .mode(0o600)
         .custom_flags(flags.bits().cast_signed())
         .open(beside(journal))?;
-    if !file.metadata()?.is_file() {
+    let facts = file.metadata()?;
+    if !facts.is_file() || facts.nlink() > 1 {
         return Err(io::Error::other(
-            "the place of its lock is taken by what is not a regular file",
+            "the place of its lock is taken by what is not a regular file of its own",
         ));
     }
     Ok(file)

@@ -29,6 +29,7 @@ mod reserve;
 mod row;
 mod schema;
 mod trouble;
+mod wal_index;
 mod witnesses;
 
 use std::path::{Path, PathBuf};
@@ -76,9 +77,18 @@ struct File {
     reserve: Reserve,
     /// To be read plainly, and held as long as the connection: closing it would give up SQLite's locks.
     content: std::fs::File,
+    /// Held as long for the same reason.
+    _wal_index: Option<std::fs::File>,
     /// Device and inode: whether the path still leads to what is open.
     identity: (u64, u64),
     lock: Lock,
+}
+
+/// Descriptors of a journal that live as long as its connection.
+#[derive(Debug)]
+struct Held {
+    content: std::fs::File,
+    wal_index: Option<std::fs::File>,
 }
 
 impl Journal {
@@ -111,7 +121,7 @@ impl Journal {
             return Err(kept);
         }
         lock.forget_damage();
-        let (connection, content) = match Journal::open_twice(path) {
+        let (connection, held) = match Journal::open_twice(path) {
             Err(JournalError::Damaged { path, report }) => return Err(put_aside(&path, &report)),
             opened => opened?,
         };
@@ -121,7 +131,8 @@ impl Journal {
                 path: path.to_owned(),
                 source,
             })?,
-            content,
+            content: held.content,
+            _wal_index: held.wal_index,
             lock,
         };
         Journal::over(connection, path, Some(file))
@@ -129,7 +140,7 @@ impl Journal {
 
     /// Damage that one look has shown is looked for once more, and before and after that the files are read plainly:
     /// a disk that fails looks the same to SQLite.
-    fn open_twice(path: &Path) -> Result<(Connection, std::fs::File), JournalError> {
+    fn open_twice(path: &Path) -> Result<(Connection, Held), JournalError> {
         match Journal::open_checked(path) {
             Err(JournalError::Damaged { report, .. }) => {
                 tracing::error!(path = %path.display(), %report, "The journal seems damaged and is looked at once more");
@@ -145,7 +156,7 @@ impl Journal {
     }
 
     /// What it takes for damage may be the disk's fault.
-    fn open_checked(path: &Path) -> Result<(Connection, std::fs::File), JournalError> {
+    fn open_checked(path: &Path) -> Result<(Connection, Held), JournalError> {
         let prepare = |source| JournalError::Prepare {
             path: path.to_owned(),
             source,
@@ -156,8 +167,10 @@ impl Journal {
         };
         aside::refuse_lost_content(path)?;
         make_private(path).map_err(prepare)?;
+        place::check_rights(path)?;
         let content = doubt::open_plainly(path).map_err(prepare)?;
         lock::hold(&content, path)?;
+        wal_index::check_room(path).map_err(prepare)?;
         let connection = Connection::open(path).map_err(open)?;
         place::keep_log_at_close(&connection).map_err(open)?;
         connection.busy_timeout(BUSY_WAIT).map_err(open)?;
@@ -168,7 +181,8 @@ impl Journal {
             .pragma_update(None, "synchronous", "FULL")
             .map_err(|e| damaged_or(path, e, open))?;
         check(&connection, path)?;
-        Ok((connection, content))
+        let wal_index = wal_index::fill(path).map_err(prepare)?;
+        Ok((connection, Held { content, wal_index }))
     }
 
     /// A journal in a database that the caller has opened, in memory for example: the same

@@ -4,17 +4,20 @@
 //! A file that was removed or replaced takes what is moved into it, and the log was the only other copy. So the log
 //! is emptied, and moved into the file at the end, only where the path leads to that very file.
 
+use std::fs::OpenOptions;
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
+use rustix::fs::OFlags;
 
 use super::doubt::NEWEST;
 use super::error::{reading, writing};
 use super::inspect::holds_the_same;
-use super::{BUSY_WAIT, File, Journal, JournalError, Lock, Trouble, schema};
+use super::{BUSY_WAIT, File, Journal, JournalError, Lock, Trouble, aside, schema};
 use crate::base::error_chain::with_causes;
 
 /// Closing a connection leaves the log alone: [`Journal::close`] moves it where it belongs.
@@ -22,6 +25,29 @@ pub(super) fn keep_log_at_close(connection: &Connection) -> rusqlite::Result<()>
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map(drop)
+}
+
+/// SQLite opens a file that it may not write for reading alone, says so only when it is written, and never looks
+/// again. Nobody in this process has the files open yet: closing one would give up SQLite's locks.
+pub(super) fn check_rights(path: &Path) -> Result<(), JournalError> {
+    let files = [
+        path.to_owned(),
+        aside::beside(path, "-wal"),
+        aside::beside(path, "-shm"),
+    ];
+    for path in files {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(&path);
+        if let Err(source) = opened
+            && source.kind() != ErrorKind::NotFound
+        {
+            return Err(JournalError::Prepare { path, source });
+        }
+    }
+    Ok(())
 }
 
 /// Device and inode.

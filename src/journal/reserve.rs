@@ -1,10 +1,8 @@
 //! A file of real blocks beside the journal, given up when the disk is full in mid-operation.
 
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 /// Room for the rest of any operation: the rows of an undoing with the largest receipt that the API
 /// takes, and some hundred small ones with their index pages in the write-ahead log.
@@ -16,7 +14,8 @@ pub(super) const ENDING: &str = ".reserve";
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
-    filled: bool,
+    /// The blocks of the disk that it took when it was filled; `None`: it is not filled.
+    blocks: Option<u64>,
 }
 
 impl Reserve {
@@ -25,45 +24,54 @@ impl Reserve {
         name.push(ENDING);
         Reserve {
             path: journal.with_file_name(name),
-            filled: false,
+            blocks: None,
         }
     }
 
     /// Written, not only allocated: on file systems that compress or share blocks, an allocation
     /// promises nothing, so the bytes differ from each other.
     pub(super) fn fill(&mut self) -> io::Result<()> {
-        if self.filled && self.holds_room() {
+        if self.holds_room() {
             return Ok(());
         }
-        self.filled = false;
         if self.is_something_else() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let mut bytes = vec![0; ROOM_BYTES];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        // A new file each time: what has a second name would be overwritten under that name, too.
+        self.give_up();
         let opened = std::fs::OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&self.path);
         let written = opened.and_then(|mut file| {
             file.write_all(&bytes)?;
-            file.sync_all()
+            file.sync_all()?;
+            file.metadata()
         });
-        if let Err(error) = written {
-            self.give_up();
-            return Err(error);
+        match written {
+            Ok(facts) => {
+                self.blocks = Some(facts.blocks());
+                Ok(())
+            }
+            Err(error) => {
+                self.give_up();
+                Err(error)
+            }
         }
-        self.filled = true;
-        Ok(())
     }
 
-    /// Whether it is still as it was filled: whoever has cut it has taken the room.
+    /// Whether it is still as it was filled: whoever has cut it, or made holes into it, has taken the room.
     fn holds_room(&self) -> bool {
+        let Some(blocks) = self.blocks else {
+            return false;
+        };
         let there = std::fs::symlink_metadata(&self.path);
-        there.is_ok_and(|there| there.is_file() && there.len() >= ROOM_BYTES as u64)
+        there.is_ok_and(|there| {
+            there.is_file() && there.len() >= ROOM_BYTES as u64 && there.blocks() >= blocks
+        })
     }
 
     /// Whether the place is taken by what holds no room: a folder, a pipe that would be waited for, or a link, behind
@@ -78,7 +86,7 @@ impl Reserve {
     }
 
     pub(super) fn give_up(&mut self) {
-        self.filled = false;
+        self.blocks = None;
         if let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -100,6 +108,29 @@ mod tests {
         reserve.fill().unwrap();
         let there = std::fs::metadata(reserve.path()).unwrap();
         assert_eq!(there.len(), ROOM_BYTES as u64);
+    }
+
+    #[test]
+    fn a_reserve_of_holes_is_filled_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reserve = Reserve::beside(&folder.path().join("journal.sqlite3"));
+        reserve.fill().unwrap();
+        let filled = std::fs::metadata(reserve.path()).unwrap().blocks();
+        let file = std::fs::File::create(reserve.path()).unwrap();
+        file.set_len(ROOM_BYTES as u64).unwrap();
+        reserve.fill().unwrap();
+        assert_eq!(std::fs::metadata(reserve.path()).unwrap().blocks(), filled);
+    }
+
+    #[test]
+    fn a_second_name_of_its_place_keeps_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("token.conf");
+        std::fs::write(&victim, b"the only token").unwrap();
+        let mut reserve = Reserve::beside(&folder.path().join("journal.sqlite3"));
+        std::fs::hard_link(&victim, reserve.path()).unwrap();
+        reserve.fill().unwrap();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"the only token");
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl JournalError {
             JournalError::Full { .. } => Trouble::Full,
             JournalError::Reserve { .. } => Trouble::Reserve,
             JournalError::Gone { .. } => Trouble::Gone,
+            JournalError::Locked { .. } => Trouble::Locked,
             JournalError::Damaged { .. } | JournalError::Aside { .. } => Trouble::Damaged,
             JournalError::Prepare { source, .. } => of_system(source),
             JournalError::Unread { source, .. } if of_system(source) == Trouble::Rights => {
@@ -66,6 +67,7 @@ impl JournalError {
             | JournalError::Unread { .. }
             | JournalError::Aside { .. }
             | JournalError::Taken { .. }
+            | JournalError::Locked { .. }
             | JournalError::Gone { .. }
             | JournalError::Reserve { .. }
             | JournalError::Row { .. }

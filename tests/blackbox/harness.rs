@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,9 @@ use serde_json::{Value, json};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program.
+/// A user whom no machine has.
+pub const NOBODYS_ID: u32 = 64_321;
+
 pub fn oplati() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oplati"));
     command
@@ -303,6 +307,32 @@ impl Till {
             .spawn()
             .unwrap();
         self.adopt(child);
+    }
+
+    /// Starts the daemon as an ordinary user: root may do what others may not, and is never out of processes.
+    pub fn start_without_root(&mut self) {
+        let mut daemon = self.verb(&["daemon"]);
+        if rustix::process::geteuid().is_root() {
+            // The built program may lie where that user may not look.
+            let program = self.path("oplati");
+            if !program.exists() {
+                std::fs::copy(daemon.get_program(), &program).unwrap();
+                let owner = format!("{NOBODYS_ID}:{NOBODYS_ID}");
+                let given = Command::new("chown")
+                    .args(["-R", &owner])
+                    .arg(self.path(""))
+                    .status();
+                assert!(given.unwrap().success());
+            }
+            let args: Vec<_> = daemon.get_args().map(ToOwned::to_owned).collect();
+            daemon = Command::new(program);
+            daemon.args(args).uid(NOBODYS_ID).gid(NOBODYS_ID);
+        }
+        let quiet = daemon
+            .env_remove("NOTIFY_SOCKET")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.adopt(quiet.spawn().unwrap());
     }
 
     /// Takes a daemon that was started by hand.

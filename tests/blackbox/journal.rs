@@ -1,9 +1,11 @@
 //! What becomes of payments when the journal cannot be trusted.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::{Sim, Till, wait_for};
@@ -16,7 +18,7 @@ fn a_damaged_journal_is_kept_aside_and_no_payment_is_taken_until_a_person_decide
     let mut till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
     till.until_final("s-1");
-    till.daemon().signal(rustix::process::Signal::TERM);
+    till.daemon().signal(Signal::TERM);
     assert_eq!(till.daemon().exit_code(), Some(0));
     let good = std::fs::read(till.path(JOURNAL)).unwrap();
     let mut bad = good.clone();
@@ -109,7 +111,7 @@ fn a_journal_that_was_replaced_under_the_daemon_forgets_no_queued_cancellation()
         std::fs::copy(till.path(JOURNAL), &copy).unwrap();
         std::fs::rename(&copy, till.path(JOURNAL)).unwrap();
         if told {
-            till.daemon().signal(rustix::process::Signal::TERM);
+            till.daemon().signal(Signal::TERM);
         }
         till.daemon().exit_code();
         sim.control("DELETE", "/sim/faults", json!(null));
@@ -129,7 +131,7 @@ fn a_journal_that_was_removed_under_the_daemon_is_missed_at_the_next_start() {
         let mut till = with_a_queued_cancellation(&sim);
         std::fs::remove_file(till.path(JOURNAL)).unwrap();
         if told {
-            till.daemon().signal(rustix::process::Signal::TERM);
+            till.daemon().signal(Signal::TERM);
         }
         till.daemon().exit_code();
         till.start();
@@ -177,7 +179,7 @@ fn a_journal_that_is_overwritten_under_the_daemon_takes_no_payment_and_is_put_as
             reason.contains("повреждён") && reason.contains("исправную копию"),
             "{health}"
         );
-        till.daemon().signal(rustix::process::Signal::TERM);
+        till.daemon().signal(Signal::TERM);
         assert_eq!(till.daemon().exit_code(), Some(0), "it runs until then");
         till.start();
         let (_, health) = till.ask("GET", "/v1/health", json!(null));
@@ -191,7 +193,7 @@ fn a_journal_that_is_overwritten_under_the_daemon_takes_no_payment_and_is_put_as
 fn a_journal_that_is_replaced_by_an_old_one_is_told_at_the_next_start() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     let mut till = Till::started(&sim.url, 2, "");
-    till.daemon().signal(rustix::process::Signal::TERM);
+    till.daemon().signal(Signal::TERM);
     till.daemon().exit_code();
     let old = till.path("old");
     std::fs::copy(till.path(JOURNAL), &old).unwrap();
@@ -200,7 +202,7 @@ fn a_journal_that_is_replaced_by_an_old_one_is_told_at_the_next_start() {
     assert_eq!(till.until_final("s-1")["state"], "done");
     until_log_is_empty(&till);
     std::fs::rename(&old, till.path(JOURNAL)).unwrap();
-    till.daemon().signal(rustix::process::Signal::TERM);
+    till.daemon().signal(Signal::TERM);
     till.daemon().exit_code();
     till.start();
     let (_, health) = till.ask("GET", "/v1/health", json!(null));
@@ -273,7 +275,7 @@ fn a_folder_that_may_not_be_entered_any_more_leaves_the_sale_its_journal() {
     let ended = till.until_final("s-1");
     mode(0o700);
     assert_eq!(ended["state"], "done");
-    till.daemon().signal(rustix::process::Signal::TERM);
+    till.daemon().signal(Signal::TERM);
     assert_eq!(till.daemon().exit_code(), Some(0));
 }
 
@@ -344,4 +346,36 @@ fn a_disk_without_room_asks_for_no_token_at_first_contact() {
     let state = sim.control("GET", "/sim/state", json!(null));
     assert_eq!(state["tokens"], 0, "{state}");
     assert!(!folder.join("token.conf").exists() && !folder.join("token.conf.new").exists());
+}
+
+#[test]
+fn a_journal_that_may_not_be_written_is_told_at_once_and_taken_when_it_may() {
+    let sim = Sim::start(Some("join=100ms,confirm=100ms,outcome=done"));
+    let mut till = Till::new(&sim.url, 2, "");
+    till.start_without_root();
+    till.begin("s-1", 100);
+    assert_eq!(till.until_final("s-1")["state"], "done");
+    let folder = till.path("linuxcash/cash/paysystems/oplati");
+    for name in ["journal.sqlite3", "journal.sqlite3-wal"] {
+        till.daemon().signal(Signal::TERM);
+        assert_eq!(till.daemon().exit_code(), Some(0));
+        let file = folder.join(name);
+        let permit = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode));
+        permit(0o400).unwrap();
+        till.start_without_root();
+        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        let reasons = health["reasons"].to_string();
+        assert!(
+            health["status"] == "blocked" && reasons.contains("не хватает прав"),
+            "{health}"
+        );
+        let (status, problem) = till.begin("s-2", 100);
+        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+        // It is tried again by itself, and the daemon is started anew then.
+        permit(0o600).unwrap();
+        assert_eq!(till.daemon().exit_code(), Some(75), "{name}");
+        till.start_without_root();
+        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        assert_eq!(health["status"], "ok", "{health}");
+    }
 }

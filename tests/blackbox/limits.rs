@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
-use crate::harness::{Process, Sim, Till, sale, talk, wait_for};
+use crate::harness::{NOBODYS_ID, Process, Sim, Till, sale, talk, wait_for};
 
 /// Holds the journal as a backup program might.
 fn hold_journal(till: &Till) -> rusqlite::Connection {
@@ -324,33 +324,11 @@ fn listeners_without_end_and_bodies_that_never_come_shut_nobody_out() {
     drop((pages, slow));
 }
 
-/// A user whom no machine has: root itself is never out of processes.
-const NOBODYS_ID: u32 = 64_321;
-
 #[test]
 fn calls_are_answered_though_the_system_gives_no_new_thread() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
-    let mut daemon = till.verb(&["daemon"]);
-    if rustix::process::geteuid().is_root() {
-        // The built program may lie where that user may not look.
-        let program = till.path("oplati");
-        std::fs::copy(daemon.get_program(), &program).unwrap();
-        let owner = format!("{NOBODYS_ID}:{NOBODYS_ID}");
-        let given = Command::new("chown")
-            .args(["-R", &owner])
-            .arg(till.path(""))
-            .status();
-        assert!(given.unwrap().success());
-        let args: Vec<_> = daemon.get_args().map(ToOwned::to_owned).collect();
-        daemon = Command::new(program);
-        daemon.args(args).uid(NOBODYS_ID).gid(NOBODYS_ID);
-    }
-    let quiet = daemon
-        .env_remove("NOTIFY_SOCKET")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    till.adopt(quiet.spawn().unwrap());
+    till.start_without_root();
     till.begin("s-1", 100);
     till.until("s-1", &["awaiting_buyer"]);
     // By default a thread without work ends after ten seconds.

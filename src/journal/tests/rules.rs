@@ -87,6 +87,54 @@ fn a_closed_journal_is_locked_until_the_last_request_has_ended() {
 }
 
 #[test]
+fn nothing_is_written_through_what_lies_in_the_place_of_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let lock_file = folder.path().join("journal.sqlite3.lock");
+    let token = folder.path().join("token.conf");
+    std::fs::write(&token, "the only token").unwrap();
+    for make in [
+        (|from, to| std::os::unix::fs::symlink(from, to)) as fn(_, _) -> _,
+        |from: &std::path::Path, to: &std::path::Path| std::fs::hard_link(from, to),
+    ] {
+        make(&token, &lock_file).unwrap();
+        let error = Journal::open(&path).unwrap_err();
+        assert!(matches!(error, JournalError::Prepare { .. }), "{error:?}");
+        assert_eq!(std::fs::read(&token).unwrap(), b"the only token");
+        std::fs::remove_file(&lock_file).unwrap();
+    }
+    Journal::open(&path).unwrap();
+}
+
+#[test]
+fn a_program_that_locks_the_journal_is_no_daemon_of_ours() {
+    let (folder, path, journal) = owing();
+    drop(journal.close());
+    for name in ["journal.sqlite3", "journal.sqlite3.lock"] {
+        let mut backup = std::process::Command::new("flock")
+            .args(["--shared", "--no-fork"])
+            .arg(folder.path().join(name))
+            .args(["sleep", "60"])
+            .spawn()
+            .unwrap();
+        let holder = (0..600).find_map(|_| match Journal::open(&path) {
+            Ok(journal) => {
+                drop(journal.close());
+                std::thread::sleep(Duration::from_millis(50));
+                None
+            }
+            Err(JournalError::Locked { holder, .. }) => Some(holder),
+            Err(error) => panic!("{error:?}"),
+        });
+        backup.kill().unwrap();
+        backup.wait().unwrap();
+        let pid = backup.id().to_string();
+        assert!(holder.unwrap().ends_with(&format!("(pid {pid})")), "{name}");
+    }
+    Journal::open(&path).unwrap();
+}
+
+#[test]
 fn a_journal_is_held_though_its_lock_was_removed_or_it_has_another_name() {
     let (folder, path, journal) = owing();
     let elsewhere = folder.path().join("elsewhere.sqlite3");
