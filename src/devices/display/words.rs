@@ -63,106 +63,123 @@ const THOUSANDS: char = '\u{202f}';
 
 type Line = (&'static str, &'static str);
 
+const IDLE: [Line; 3] = [
+    ("Добро пожаловать!", "Здесь можно оплатить через {app}"),
+    ("Вітаем вас!", "Тут можна аплаціць праз {app}"),
+    ("Welcome!", "You can pay with {app} here"),
+];
+const SCAN_ME: [Line; 3] = [
+    (
+        "Покажите QR-код",
+        "Откройте {app} и поднесите код к сканеру",
+    ),
+    (
+        "Пакажыце QR-код",
+        "Адкрыйце {app} і паднясіце код да сканера",
+    ),
+    (
+        "Show your QR code",
+        "Open {app} and hold your code to the scanner",
+    ),
+];
+const QR_FOR_CARD: [Line; 3] = [
+    ("Отсканируйте QR-код", "и получите карту"),
+    ("Адскануйце QR-код", "і атрымайце картку"),
+    ("Scan the QR code", "to use your card"),
+];
+const QR: [Line; 3] = [
+    ("Отсканируйте QR-код для оплаты", "в приложении {name}"),
+    ("Адскануйце QR-код для аплаты", "у праграме {name}"),
+    ("Scan the QR code to pay", "in the {name} app"),
+];
+const CODE: [Line; 3] = [
+    ("Код подтверждения", "Введите его в приложении {name}"),
+    ("Код пацвярджэння", "Увядзіце яго ў праграме {name}"),
+    ("Confirmation code", "Enter it in the {name} app"),
+];
+const PLEASE_CONFIRM: [Line; 3] = [
+    ("Подтвердите оплату", "на своём телефоне"),
+    ("Пацвердзіце аплату", "на сваім тэлефоне"),
+    ("Confirm the payment", "on your phone"),
+];
+const CHECKING: [Line; 3] = [
+    ("Проверяем оплату", "не закрывайте приложение"),
+    ("Правяраем аплату", "не закрывайце праграму"),
+    ("Checking the payment", "do not close the app"),
+];
+const PAID: [Line; 3] = [
+    ("Оплачено", "Спасибо за покупку!"),
+    ("Аплачана", "Дзякуй за пакупку!"),
+    ("Paid", "Thank you!"),
+];
+const DECLINED: [Line; 3] = [
+    ("Оплата отклонена", "Деньги не списаны"),
+    ("Аплата адхілена", "Грошы не спісаны"),
+    ("Payment declined", "No money was taken"),
+];
+const NOT_ENOUGH_MONEY: [Line; 3] = [
+    (
+        "Недостаточно средств",
+        "Пополните кошелёк или выберите другой способ",
+    ),
+    (
+        "Недастаткова сродкаў",
+        "Папоўніце кашалёк або выберыце іншы спосаб",
+    ),
+    ("Not enough money", "Top up your wallet or pay another way"),
+];
+const TIME_IS_UP: [Line; 3] = [
+    ("Время истекло", "Оплата не проведена"),
+    ("Час скончыўся", "Аплата не праведзена"),
+    ("Time is up", "The payment was not made"),
+];
+const CANCELLED: [Line; 3] = [
+    ("Оплата отменена", "Обратитесь к кассиру"),
+    ("Аплата адменена", "Звярніцеся да касіра"),
+    ("Payment cancelled", "Please ask the cashier"),
+];
+const REFUNDED: [Line; 3] = [
+    ("Деньги возвращены", "на ваш кошелёк {name}"),
+    ("Грошы вернуты", "на ваш кашалёк {name}"),
+    ("Money refunded", "to your {name} wallet"),
+];
+const CARD_FOUND: [Line; 3] = [
+    ("Карта найдена", "Спасибо!"),
+    ("Карта знойдзена", "Дзякуй!"),
+    ("Card found", "Thank you!"),
+];
+const NOT_COMPLETED: [Line; 3] = [
+    ("Оплата не завершена", "Если деньги списаны, они вернутся"),
+    ("Аплата не завершана", "Калі грошы спісаны, яны вернуцца"),
+    (
+        "Payment not completed",
+        "If money was taken, it will be returned",
+    ),
+];
+const NO_CONNECTION: [Line; 3] = [
+    ("Нет связи", "Оплата {means} сейчас недоступна"),
+    ("Няма сувязі", "Аплата {means} зараз недаступная"),
+    ("No connection", "{name} is not available right now"),
+];
+
 fn table(scene: &Scene) -> [Line; 3] {
     match scene {
-        Scene::Idle => [
-            ("Добро пожаловать!", "Здесь можно оплатить через {app}"),
-            ("Вітаем вас!", "Тут можна аплаціць праз {app}"),
-            ("Welcome!", "You can pay with {app} here"),
-        ],
-        Scene::ScanMe => [
-            (
-                "Покажите QR-код",
-                "Откройте {app} и поднесите код к сканеру",
-            ),
-            (
-                "Пакажыце QR-код",
-                "Адкрыйце {app} і паднясіце код да сканера",
-            ),
-            (
-                "Show your QR code",
-                "Open {app} and hold your code to the scanner",
-            ),
-        ],
-        Scene::Qr { amount: None, .. } => [
-            ("Отсканируйте QR-код", "и получите карту"),
-            ("Адскануйце QR-код", "і атрымайце картку"),
-            ("Scan the QR code", "to use your card"),
-        ],
-        Scene::Qr { .. } => [
-            ("Отсканируйте QR-код для оплаты", "в приложении {name}"),
-            ("Адскануйце QR-код для аплаты", "у праграме {name}"),
-            ("Scan the QR code to pay", "in the {name} app"),
-        ],
-        Scene::Code { .. } => [
-            ("Код подтверждения", "Введите его в приложении {name}"),
-            ("Код пацвярджэння", "Увядзіце яго ў праграме {name}"),
-            ("Confirmation code", "Enter it in the {name} app"),
-        ],
-        Scene::PleaseConfirm { .. } => [
-            ("Подтвердите оплату", "на своём телефоне"),
-            ("Пацвердзіце аплату", "на сваім тэлефоне"),
-            ("Confirm the payment", "on your phone"),
-        ],
-        Scene::Checking => [
-            ("Проверяем оплату", "не закрывайте приложение"),
-            ("Правяраем аплату", "не закрывайце праграму"),
-            ("Checking the payment", "do not close the app"),
-        ],
-        Scene::Paid { .. } => [
-            ("Оплачено", "Спасибо за покупку!"),
-            ("Аплачана", "Дзякуй за пакупку!"),
-            ("Paid", "Thank you!"),
-        ],
-        Scene::Declined => [
-            ("Оплата отклонена", "Деньги не списаны"),
-            ("Аплата адхілена", "Грошы не спісаны"),
-            ("Payment declined", "No money was taken"),
-        ],
-        Scene::NotEnoughMoney => [
-            (
-                "Недостаточно средств",
-                "Пополните кошелёк или выберите другой способ",
-            ),
-            (
-                "Недастаткова сродкаў",
-                "Папоўніце кашалёк або выберыце іншы спосаб",
-            ),
-            ("Not enough money", "Top up your wallet or pay another way"),
-        ],
-        Scene::TimeIsUp => [
-            ("Время истекло", "Оплата не проведена"),
-            ("Час скончыўся", "Аплата не праведзена"),
-            ("Time is up", "The payment was not made"),
-        ],
-        Scene::Cancelled => [
-            ("Оплата отменена", "Обратитесь к кассиру"),
-            ("Аплата адменена", "Звярніцеся да касіра"),
-            ("Payment cancelled", "Please ask the cashier"),
-        ],
-        Scene::Refunded { .. } => [
-            ("Деньги возвращены", "на ваш кошелёк {name}"),
-            ("Грошы вернуты", "на ваш кашалёк {name}"),
-            ("Money refunded", "to your {name} wallet"),
-        ],
-        Scene::CardFound { .. } => [
-            ("Карта найдена", "Спасибо!"),
-            ("Карта знойдзена", "Дзякуй!"),
-            ("Card found", "Thank you!"),
-        ],
-        Scene::NotCompleted => [
-            ("Оплата не завершена", "Если деньги списаны, они вернутся"),
-            ("Аплата не завершана", "Калі грошы спісаны, яны вернуцца"),
-            (
-                "Payment not completed",
-                "If money was taken, it will be returned",
-            ),
-        ],
-        Scene::NoConnection => [
-            ("Нет связи", "Оплата {means} сейчас недоступна"),
-            ("Няма сувязі", "Аплата {means} зараз недаступная"),
-            ("No connection", "{name} is not available right now"),
-        ],
+        Scene::Idle => IDLE,
+        Scene::ScanMe => SCAN_ME,
+        Scene::Qr { amount: None, .. } => QR_FOR_CARD,
+        Scene::Qr { .. } => QR,
+        Scene::Code { .. } => CODE,
+        Scene::PleaseConfirm { .. } => PLEASE_CONFIRM,
+        Scene::Checking => CHECKING,
+        Scene::Paid { .. } => PAID,
+        Scene::Declined => DECLINED,
+        Scene::NotEnoughMoney => NOT_ENOUGH_MONEY,
+        Scene::TimeIsUp => TIME_IS_UP,
+        Scene::Cancelled => CANCELLED,
+        Scene::Refunded { .. } => REFUNDED,
+        Scene::CardFound { .. } => CARD_FOUND,
+        Scene::NotCompleted => NOT_COMPLETED,
+        Scene::NoConnection => NO_CONNECTION,
     }
 }
 

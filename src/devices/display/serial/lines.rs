@@ -95,157 +95,127 @@ fn said(words: Words, language: Language) -> &'static str {
     }
 }
 
+const WELCOME: Words = ["Добро пожаловать!", "Вітаем вас!", "Welcome!"];
+const PAY_WITH: Naming = Naming {
+    usual: ["Оплата: О!плати", "Аплата: О!плати", "Pay with О!плати"],
+    named: ["Оплата: {name}", "Аплата: {name}", "Pay with {name}"],
+    bare: [NAME; 3],
+};
+const SHOW_CODE: Words = ["Покажите QR-код", "Пакажыце QR-код", "Show your QR code"];
+const FROM_THE_APP: Naming = Naming {
+    usual: [
+        "из О!плати сканеру",
+        "з О!плати сканеру",
+        "from the О!плати app",
+    ],
+    named: [
+        "из приложения {name}",
+        "з праграмы {name}",
+        "from the {name} app",
+    ],
+    bare: ["из приложения", "з праграмы", "from the app"],
+};
+// On another display or on the till: these two lines do not say where.
+const SCAN_CODE: Words = [
+    "Отсканируйте QR-код",
+    "Адскануйце QR-код",
+    "Scan the QR code",
+];
+const USE_CARD: Words = ["и получите карту", "і атрымайце картку", "to use your card"];
+const CODE_IS: Naming = Naming {
+    usual: ["Код О!плати", "Код О!плати", "О!плати code"],
+    named: ["{name}: код", "{name}: код", "{name}: code"],
+    bare: ["Код", "Код", "Code"],
+};
+const ENTER_CODE: Words = [
+    "Введите в приложении",
+    "Увядзіце ў праграме",
+    "Enter it in the app",
+];
+const CONFIRM: Words = [
+    "Подтвердите оплату",
+    "Пацвердзіце аплату",
+    "Confirm the payment",
+];
+const CHECKING: Words = [
+    "Проверяем оплату",
+    "Правяраем аплату",
+    "Checking the payment",
+];
+const WAIT: Words = ["Подождите", "Пачакайце", "Please wait"];
+const PAID: Words = ["ОПЛАЧЕНО", "АПЛАЧАНА", "PAID"];
+const THANKS: Words = ["Спасибо за покупку!", "Дзякуй за пакупку!", "Thank you!"];
+const DECLINED: Words = ["Оплата отклонена", "Аплата адхілена", "Payment declined"];
+const NOTHING_TAKEN: Words = [
+    "Деньги не списаны",
+    "Грошы не спісаны",
+    "No money was taken",
+];
+const NOT_ENOUGH: Words = [
+    "Недостаточно средств",
+    "Недастаткова сродкаў",
+    "Not enough money",
+];
+const TOP_UP: Words = [
+    "Пополните кошелёк",
+    "Папоўніце кашалёк",
+    "Top up your wallet",
+];
+const TIME_IS_UP: Words = ["Время истекло", "Час скончыўся", "Time is up"];
+const NOT_MADE: Words = [
+    "Оплата не проведена",
+    "Аплата не праведзена",
+    "Payment not made",
+];
+const CANCELLED: Words = ["Оплата отменена", "Аплата адменена", "Payment cancelled"];
+const ASK_CASHIER: Words = [
+    "Обратитесь к кассиру",
+    "Звярніцеся да касіра",
+    "Ask the cashier",
+];
+const REFUNDED: Words = ["Деньги возвращены", "Грошы вернуты", "Money refunded"];
+const AMOUNT: Words = ["Сумма", "Сума", "Amount"];
+const CARD_FOUND: Words = ["Карта найдена", "Карта знойдзена", "Card found"];
+const NOT_COMPLETED: Words = [
+    "Оплата не завершена",
+    "Аплата не завершана",
+    "Payment incomplete",
+];
+const WILL_RETURN: Words = [
+    "Списанное вернётся",
+    "Спісанае вернецца",
+    "Charges are returned",
+];
+const NO_CONNECTION: Naming = Naming {
+    usual: ["Нет связи с О!плати", "Няма сувязі", "No connection"],
+    named: ["Нет связи: {name}", "Няма сувязі", "No connection"],
+    bare: ["Нет связи", "Няма сувязі", "No connection"],
+};
+
 fn table(scene: &Scene, shop: Option<&str>) -> [Line; 2] {
     use Line::{Code, Money, Named, Said, Wallet};
     let due = [Language::Ru, Language::Be, Language::En].map(to_pay);
     let or_money =
         |amount: Option<Kopecks>, words| amount.map_or(Said(words), |amount| Money(due, amount));
+    let name = |name: &str| Named(name.to_owned());
     match scene {
-        Scene::Idle => [
-            shop.map_or(
-                Said(["Добро пожаловать!", "Вітаем вас!", "Welcome!"]),
-                |shop| Named(shop.to_owned()),
-            ),
-            Wallet(Naming {
-                usual: ["Оплата: О!плати", "Аплата: О!плати", "Pay with О!плати"],
-                named: ["Оплата: {name}", "Аплата: {name}", "Pay with {name}"],
-                bare: [NAME; 3],
-            }),
-        ],
-        Scene::ScanMe => [
-            Said(["Покажите QR-код", "Пакажыце QR-код", "Show your QR code"]),
-            Wallet(Naming {
-                usual: [
-                    "из О!плати сканеру",
-                    "з О!плати сканеру",
-                    "from the О!плати app",
-                ],
-                named: [
-                    "из приложения {name}",
-                    "з праграмы {name}",
-                    "from the {name} app",
-                ],
-                bare: ["из приложения", "з праграмы", "from the app"],
-            }),
-        ],
-        // On another display or on the till: these two lines do not say where.
-        Scene::Qr { amount, .. } => [
-            Said([
-                "Отсканируйте QR-код",
-                "Адскануйце QR-код",
-                "Scan the QR code",
-            ]),
-            or_money(
-                *amount,
-                ["и получите карту", "і атрымайце картку", "to use your card"],
-            ),
-        ],
-        Scene::Code { code, amount } => [
-            Code(
-                Naming {
-                    usual: ["Код О!плати", "Код О!плати", "О!плати code"],
-                    named: ["{name}: код", "{name}: код", "{name}: code"],
-                    bare: ["Код", "Код", "Code"],
-                },
-                code.clone(),
-            ),
-            or_money(
-                *amount,
-                [
-                    "Введите в приложении",
-                    "Увядзіце ў праграме",
-                    "Enter it in the app",
-                ],
-            ),
-        ],
-        Scene::PleaseConfirm { amount } => [
-            Said([
-                "Подтвердите оплату",
-                "Пацвердзіце аплату",
-                "Confirm the payment",
-            ]),
-            Money(due, *amount),
-        ],
-        Scene::Checking => [
-            Said([
-                "Проверяем оплату",
-                "Правяраем аплату",
-                "Checking the payment",
-            ]),
-            Said(["Подождите", "Пачакайце", "Please wait"]),
-        ],
-        Scene::Paid { amount } => [
-            Money(["ОПЛАЧЕНО", "АПЛАЧАНА", "PAID"], *amount),
-            Said(["Спасибо за покупку!", "Дзякуй за пакупку!", "Thank you!"]),
-        ],
-        Scene::Declined => [
-            Said(["Оплата отклонена", "Аплата адхілена", "Payment declined"]),
-            Said([
-                "Деньги не списаны",
-                "Грошы не спісаны",
-                "No money was taken",
-            ]),
-        ],
-        Scene::NotEnoughMoney => [
-            Said([
-                "Недостаточно средств",
-                "Недастаткова сродкаў",
-                "Not enough money",
-            ]),
-            Said([
-                "Пополните кошелёк",
-                "Папоўніце кашалёк",
-                "Top up your wallet",
-            ]),
-        ],
-        Scene::TimeIsUp => [
-            Said(["Время истекло", "Час скончыўся", "Time is up"]),
-            Said([
-                "Оплата не проведена",
-                "Аплата не праведзена",
-                "Payment not made",
-            ]),
-        ],
-        Scene::Cancelled => [
-            Said(["Оплата отменена", "Аплата адменена", "Payment cancelled"]),
-            Said([
-                "Обратитесь к кассиру",
-                "Звярніцеся да касіра",
-                "Ask the cashier",
-            ]),
-        ],
-        Scene::Refunded { amount } => [
-            Said(["Деньги возвращены", "Грошы вернуты", "Money refunded"]),
-            Money(["Сумма", "Сума", "Amount"], *amount),
-        ],
-        Scene::CardFound { name } => [
-            Said(["Карта найдена", "Карта знойдзена", "Card found"]),
-            Named(name.clone()),
-        ],
-        Scene::NotCompleted => [
-            Said([
-                "Оплата не завершена",
-                "Аплата не завершана",
-                "Payment incomplete",
-            ]),
-            Said([
-                "Списанное вернётся",
-                "Спісанае вернецца",
-                "Charges are returned",
-            ]),
-        ],
-        Scene::NoConnection => [
-            Wallet(Naming {
-                usual: ["Нет связи с О!плати", "Няма сувязі", "No connection"],
-                named: ["Нет связи: {name}", "Няма сувязі", "No connection"],
-                bare: ["Нет связи", "Няма сувязі", "No connection"],
-            }),
-            Said([
-                "Обратитесь к кассиру",
-                "Звярніцеся да касіра",
-                "Ask the cashier",
-            ]),
-        ],
+        Scene::Idle => [shop.map_or(Said(WELCOME), name), Wallet(PAY_WITH)],
+        Scene::ScanMe => [Said(SHOW_CODE), Wallet(FROM_THE_APP)],
+        Scene::Qr { amount, .. } => [Said(SCAN_CODE), or_money(*amount, USE_CARD)],
+        Scene::Code { code, amount } => {
+            [Code(CODE_IS, code.clone()), or_money(*amount, ENTER_CODE)]
+        }
+        Scene::PleaseConfirm { amount } => [Said(CONFIRM), Money(due, *amount)],
+        Scene::Checking => [Said(CHECKING), Said(WAIT)],
+        Scene::Paid { amount } => [Money(PAID, *amount), Said(THANKS)],
+        Scene::Declined => [Said(DECLINED), Said(NOTHING_TAKEN)],
+        Scene::NotEnoughMoney => [Said(NOT_ENOUGH), Said(TOP_UP)],
+        Scene::TimeIsUp => [Said(TIME_IS_UP), Said(NOT_MADE)],
+        Scene::Cancelled => [Said(CANCELLED), Said(ASK_CASHIER)],
+        Scene::Refunded { amount } => [Said(REFUNDED), Money(AMOUNT, *amount)],
+        Scene::CardFound { name: found } => [Said(CARD_FOUND), name(found)],
+        Scene::NotCompleted => [Said(NOT_COMPLETED), Said(WILL_RETURN)],
+        Scene::NoConnection => [Wallet(NO_CONNECTION), Said(ASK_CASHIER)],
     }
 }
 
