@@ -97,7 +97,6 @@ fn external(facts: &Device) -> Check {
         )
         .of(&facts.name)
     };
-    let fail = |ru: &str, en: &str, remedy: Text| check(ru, en).ended(Verdict::Fail, Some(remedy));
     match facts.state.as_str() {
         "connected" => Check {
             detail: Text::new(format!("{node}: работает"), format!("{node}: works")),
@@ -109,14 +108,28 @@ fn external(facts: &Device) -> Check {
             "only the running daemon knows",
         )
         .ended(Verdict::Skipped, None),
-        "missing" => fail("не подключено", "not there", missing(is_scanner, &node)),
-        "busy" => fail(
+        state => {
+            let (ru, en, remedy) = fault(state, facts, &node);
+            check(ru, en).ended(Verdict::Fail, Some(remedy))
+        }
+    }
+}
+
+/// What keeps a device from working, Russian and English, and what helps.
+fn fault(state: &str, facts: &Device, node: &str) -> (&'static str, &'static str, Text) {
+    match state {
+        "missing" => (
+            "не подключено",
+            "not there",
+            missing(facts.kind == "scanner", node),
+        ),
+        "busy" => (
             "занято другой программой",
             "another program has it",
             busy(facts),
         ),
-        "no_permission" => fail("нет прав", "no permission", no_permission(&node)),
-        "covered" => fail(
+        "no_permission" => ("нет прав", "no permission", no_permission(node)),
+        "covered" => (
             "закрыто другим окном",
             "another window covers it",
             Text::new(
@@ -124,7 +137,7 @@ fn external(facts: &Device) -> Check {
                 "Close the program whose window stays above the buyer's window, or move it off that monitor",
             ),
         ),
-        "dark" => fail(
+        "dark" => (
             "экран погашен",
             "the screen is dark",
             Text::new(
@@ -132,7 +145,7 @@ fn external(facts: &Device) -> Check {
                 "Turn the session's screen saver and power saving off: xset s off -dpms",
             ),
         ),
-        "wrong_mode" => fail(
+        "wrong_mode" => (
             "сканер не в том режиме",
             "the scanner is in the wrong mode",
             Text::new(
@@ -140,7 +153,7 @@ fn external(facts: &Device) -> Check {
                 "Read the code \"USB-COM\" or \"HID POS\" of the scanner's manual; what is plugged in and what to write into oplati.conf: oplati devices",
             ),
         ),
-        _ => fail(
+        _ => (
             "неисправно",
             "out of order",
             Text::new(

@@ -273,6 +273,15 @@ fn is_doubled(expected: &str, came: &str) -> bool {
     expected.peek().is_none()
 }
 
+/// Cyrillic letters that the scanner sends in one code page while another is expected.
+fn other_code_page(sent: Page, read: Page) -> Text {
+    let (sent, read) = (sent.name(), read.name());
+    Text::new(
+        format!("кириллица в другой кодировке: сканер передаёт {sent}, прочитано как {read}"),
+        format!("Cyrillic of another code page: sent in {sent}, read as {read}"),
+    )
+}
+
 impl Finding {
     /// How grave it is. О!плати's codes are Latin letters and digits: Cyrillic alone is worth a warning.
     #[must_use]
@@ -298,82 +307,65 @@ impl Finding {
     /// What is wrong.
     #[must_use]
     pub fn says(&self) -> Text {
-        let (ru, en) = match self {
-            Finding::Exact => (
-                "код прочитан точно".into(),
-                "the code came back byte for byte".into(),
+        match self {
+            Finding::Exact => Text::new("код прочитан точно", "the code came back byte for byte"),
+            Finding::Nothing => Text::new("ничего не пришло", "nothing came"),
+            Finding::Layout { russian: true } => Text::new(
+                "буквы русской раскладки вместо латинских",
+                "letters of the Russian layout for Latin ones",
             ),
-            Finding::Nothing => ("ничего не пришло".into(), "nothing came".into()),
-            Finding::Layout { russian: true } => (
-                "буквы русской раскладки вместо латинских".into(),
-                "letters of the Russian layout for Latin ones".into(),
+            Finding::Layout { russian: false } => Text::new(
+                "латинские буквы вместо русских: раскладка US",
+                "Latin letters for Russian ones: the US layout",
             ),
-            Finding::Layout { russian: false } => (
-                "латинские буквы вместо русских: раскладка US".into(),
-                "Latin letters for Russian ones: the US layout".into(),
+            Finding::CapsLock => Text::new(
+                "большие и маленькие буквы перепутаны: включён Caps Lock",
+                "capitals and small letters are swapped: Caps Lock is on",
             ),
-            Finding::CapsLock => (
-                "большие и маленькие буквы перепутаны: включён Caps Lock".into(),
-                "capitals and small letters are swapped: Caps Lock is on".into(),
+            Finding::Case => Text::new(
+                "все буквы одного размера: сканер меняет регистр",
+                "all letters in one case: the scanner converts it",
             ),
-            Finding::Case => (
-                "все буквы одного размера: сканер меняет регистр".into(),
-                "all letters in one case: the scanner converts it".into(),
+            Finding::Glued => Text::new(
+                "два кода слиплись: сканер не посылает конец кода",
+                "two codes came as one: the scanner sends no terminator",
             ),
-            Finding::Glued => (
-                "два кода слиплись: сканер не посылает конец кода".into(),
-                "two codes came as one: the scanner sends no terminator".into(),
+            Finding::CodePage { sent, read } => other_code_page(*sent, *read),
+            Finding::CyrillicLost => Text::new(
+                "кириллица потеряна, остальное верно",
+                "Cyrillic letters are lost, the rest is right",
             ),
-            Finding::Split(parts) => (
+            Finding::Prefix { aim: true, .. } => Text::new(
+                "перед кодом стоит идентификатор AIM",
+                "an AIM identifier stands in front",
+            ),
+            Finding::Split(parts) => Text::new(
                 format!("один код пришёл частями: {parts}"),
                 format!("one code came in {parts} parts"),
             ),
-            Finding::CodePage { sent, read } => (
-                format!(
-                    "кириллица в другой кодировке: сканер передаёт {}, прочитано как {}",
-                    sent.name(),
-                    read.name()
-                ),
-                format!(
-                    "Cyrillic of another code page: sent in {}, read as {}",
-                    sent.name(),
-                    read.name()
-                ),
-            ),
-            Finding::CyrillicLost => (
-                "кириллица потеряна, остальное верно".into(),
-                "Cyrillic letters are lost, the rest is right".into(),
-            ),
-            Finding::Prefix { aim: true, .. } => (
-                "перед кодом стоит идентификатор AIM".into(),
-                "an AIM identifier stands in front".into(),
-            ),
-            Finding::Prefix { length, .. } => (
+            Finding::Prefix { length, .. } => Text::new(
                 format!("перед кодом лишние символы: {length}"),
                 format!("{length} characters stand in front"),
             ),
-            Finding::Suffix(length) => (
+            Finding::Suffix(length) => Text::new(
                 format!("после кода лишние символы: {length}"),
                 format!("{length} characters stand behind"),
             ),
-            Finding::Truncated(length) => (
+            Finding::Truncated(length) => Text::new(
                 format!("код обрезан после {length} символов"),
                 format!("the code is cut after {length} characters"),
             ),
-            Finding::Swallowed(count) => (
+            Finding::Swallowed(count) => Text::new(
                 format!("потеряно символов: {count}"),
                 format!("{count} characters are lost"),
             ),
-            Finding::Doubled(count) => (
+            Finding::Doubled(count) => Text::new(
                 format!("символов пришло дважды: {count}"),
                 format!("{count} characters came twice"),
             ),
-            Finding::Other => ("прочитан другой код".into(), "another code was read".into()),
-        };
-        let (ru, en): (String, String) = (ru, en);
-        Text::new(ru, en)
+            Finding::Other => Text::new("прочитан другой код", "another code was read"),
+        }
     }
-
     /// What to do.
     #[must_use]
     pub fn remedy(&self) -> Option<Text> {
