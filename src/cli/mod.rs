@@ -250,60 +250,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(context: &Context, verb: Verb) -> u8 {
-    match verb {
-        Verb::Daemon => {
-            // Whatever it inherits: its files stay readable to itself, and its folders closed to others.
-            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-            if let Err(error) = log::init(Stderr::On, Some(context.paths.log())) {
-                return context.fail(&error, exit_code::CONFIG);
-            }
-            let options = daemon::Options {
-                root: context.root.clone(),
-            };
-            return daemon::run(&options).map_or_else(
-                |error| context.fail(&error, error.exit_code()),
-                |()| exit_code::OK,
-            );
-        }
-        Verb::Demo { once, listen } => {
-            let options = demo::Options { listen, once };
-            return demo::run(options).map_or_else(
-                |error| context.fail(&error, error.exit_code()),
-                |()| exit_code::OK,
-            );
-        }
-        Verb::Sim(args) => {
-            if let Err(error) = log::init(Stderr::Warnings, None) {
-                return context.fail(&error, exit_code::CONFIG);
-            }
-            return crate::sim::run(&args.options()).map_or_else(
-                |error| context.fail(&error, error.exit_code()),
-                |()| exit_code::OK,
-            );
-        }
-        Verb::Check
-        | Verb::Configure(_)
-        | Verb::Sale(_)
-        | Verb::Refund(_)
-        | Verb::Cancel(_)
-        | Verb::Annul(_)
-        | Verb::Card(_)
-        | Verb::Reconcile(_)
-        | Verb::Report(_)
-        | Verb::Abort { .. }
-        | Verb::Open
-        | Verb::Operations(_)
-        | Verb::Queue { .. }
-        | Verb::Watch
-        | Verb::Scan { .. }
-        | Verb::Devices { .. }
-        | Verb::Selftest(_)
-        | Verb::Display(_) => {}
-    }
-    if let Err(error) = log::init(Stderr::Warnings, None) {
+    if let Err(error) = begin_log(context, &verb) {
         return context.fail(&error, exit_code::CONFIG);
     }
     let outcome = match verb {
+        Verb::Daemon => Ok(run_daemon(context)),
+        Verb::Demo { once, listen } => Ok(run_demo(context, demo::Options { listen, once })),
+        Verb::Sim(args) => Ok(run_sim(context, &args)),
         Verb::Check => check::run(context),
         Verb::Configure(args) => configure::run(context, &args),
         Verb::Sale(args) => till::block_on(sale::run(context, args)),
@@ -327,7 +280,6 @@ fn run(context: &Context, verb: Verb) -> u8 {
             Some(window) => display::show_window(context, window),
             None => till::block_on(display::run(context, args)),
         },
-        Verb::Daemon | Verb::Demo { .. } | Verb::Sim(_) => Ok(exit_code::OK),
     };
     outcome.unwrap_or_else(|error| {
         let code = context.fail(&error, error.exit_code());
@@ -336,6 +288,43 @@ fn run(context: &Context, verb: Verb) -> u8 {
         }
         code
     })
+}
+
+/// Sends warnings to stderr; the daemon writes its file, too. A demonstration has no log of its own.
+fn begin_log(context: &Context, verb: &Verb) -> Result<(), log::LogError> {
+    if matches!(verb, Verb::Demo { .. }) {
+        return Ok(());
+    }
+    if matches!(verb, Verb::Daemon) {
+        // Whatever it inherits: its files stay readable to itself, and its folders closed to others.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        return log::init(Stderr::On, Some(context.paths.log()));
+    }
+    log::init(Stderr::Warnings, None)
+}
+
+fn run_daemon(context: &Context) -> u8 {
+    let options = daemon::Options {
+        root: context.root.clone(),
+    };
+    daemon::run(&options).map_or_else(
+        |error| context.fail(&error, error.exit_code()),
+        |()| exit_code::OK,
+    )
+}
+
+fn run_demo(context: &Context, options: demo::Options) -> u8 {
+    demo::run(options).map_or_else(
+        |error| context.fail(&error, error.exit_code()),
+        |()| exit_code::OK,
+    )
+}
+
+fn run_sim(context: &Context, args: &sim::SimArgs) -> u8 {
+    crate::sim::run(&args.options()).map_or_else(
+        |error| context.fail(&error, error.exit_code()),
+        |()| exit_code::OK,
+    )
 }
 
 impl Context {

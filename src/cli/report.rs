@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::output::table;
 use super::till::Till;
+use super::words::UiLanguage;
 use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::core::shift::of_day;
@@ -53,6 +54,26 @@ pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, 
         return Ok(code);
     }
     let say = |russian, english| context.tongue.say(russian, english);
+    let mut text = totals(&found, context.tongue);
+    if found.differences.is_empty() {
+        text.push_str(say("\nРасхождений нет", "\nNo differences"));
+    } else {
+        text.push_str("\n\n");
+        text.push_str(&differences(&found.differences, context.tongue));
+    }
+    context.output.line(&text).map_err(CliError::Write)?;
+    if found.more_differences > 0 {
+        let more = say("ещё расхождений:", "more differences:");
+        context
+            .output
+            .note(&format!("{more} {}", found.more_differences));
+    }
+    Ok(code)
+}
+
+/// What till and service count of each kind of operation.
+fn totals(found: &Reconciliation, tongue: UiLanguage) -> String {
+    let say = |russian, english| tongue.say(russian, english);
     let row = |title: &str, till: Total, service: Total| {
         vec![
             title.to_owned(),
@@ -98,29 +119,20 @@ pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, 
         say("сервис", "service"),
         say("сумма", "amount"),
     ];
-    let mut text = table(&headings, &rows);
-    if found.differences.is_empty() {
-        text.push_str(say("\nРасхождений нет", "\nNo differences"));
-    } else {
-        let rows: Vec<Vec<String>> = found.differences.iter().map(difference).collect();
-        let headings = [
-            say("расхождение", "difference"),
-            say("операция", "operation"),
-            say("оплата", "payment"),
-            say("касса", "till"),
-            say("сервис", "service"),
-        ];
-        text.push_str("\n\n");
-        text.push_str(&table(&headings, &rows));
-    }
-    context.output.line(&text).map_err(CliError::Write)?;
-    if found.more_differences > 0 {
-        let more = say("ещё расхождений:", "more differences:");
-        context
-            .output
-            .note(&format!("{more} {}", found.more_differences));
-    }
-    Ok(code)
+    table(&headings, &rows)
+}
+
+fn differences(differences: &[Difference], tongue: UiLanguage) -> String {
+    let say = |russian, english| tongue.say(russian, english);
+    let rows: Vec<Vec<String>> = differences.iter().map(difference).collect();
+    let headings = [
+        say("расхождение", "difference"),
+        say("операция", "operation"),
+        say("оплата", "payment"),
+        say("касса", "till"),
+        say("сервис", "service"),
+    ];
+    table(&headings, &rows)
 }
 
 fn difference(difference: &Difference) -> Vec<String> {
