@@ -104,6 +104,16 @@ pub struct Client {
     token: Mutex<Option<Secret>>,
 }
 
+/// A call on its way.
+#[derive(Clone, Copy)]
+struct SentCall<'a> {
+    call: &'a Call,
+    /// Of token mode.
+    token: Option<&'a Secret>,
+    /// What it is for.
+    operation: &'a str,
+}
+
 impl Client {
     /// Prepares the client; nothing is sent.
     ///
@@ -146,10 +156,15 @@ impl Client {
         let began = Instant::now();
         let mut server_date = None;
         let answer = match self.token(operation).await {
-            Ok(token) => self
-                .perform(call, token.as_ref(), operation, &mut server_date)
-                .await
-                .map_err(|failure| self.without_secrets(failure, call, token.as_ref())),
+            Ok(token) => {
+                let sent = SentCall {
+                    call,
+                    token: token.as_ref(),
+                    operation,
+                };
+                let answer = self.perform(sent, &mut server_date).await;
+                answer.map_err(|failure| self.without_secrets(failure, call, token.as_ref()))
+            }
             Err(failure) => Err(unsent(call, failure)),
         };
         Exchange {
@@ -179,49 +194,39 @@ impl Client {
         hide(failure, &secrets)
     }
 
-    async fn perform(
-        &self,
-        call: &Call,
-        token: Option<&Secret>,
-        operation: &str,
-        date: &mut Option<ServerDate>,
-    ) -> Answer {
+    async fn perform(&self, sent: SentCall<'_>, date: &mut Option<ServerDate>) -> Answer {
         if let Call::LookUp {
             shifts,
             order_numbers,
             witnesses,
-        } = call
+        } = sent.call
         {
             let wanted = Wanted {
                 order_numbers,
                 witnesses,
             };
-            return self
-                .look_up(call, shifts, wanted, token, operation, date)
-                .await;
+            return self.look_up(sent, shifts, wanted, date).await;
         }
-        let request = self.request(call)?;
-        let raw = self.exchange(request, call, token, operation).await?;
+        let request = self.request(sent.call)?;
+        let raw = self.exchange(request, sent).await?;
         *date = raw.date.or(*date);
-        classify(call, &raw.answer(self.credential()))
+        classify(sent.call, &raw.answer(self.credential()))
     }
 
     /// Asks shift after shift until everything wanted is found. Absence needs every report whole;
     /// what is found is found, whatever another report says.
     async fn look_up(
         &self,
-        call: &Call,
+        sent: SentCall<'_>,
         shifts: &[String],
         wanted: Wanted<'_>,
-        token: Option<&Secret>,
-        operation: &str,
         date: &mut Option<ServerDate>,
     ) -> Answer {
         let mut report = Report::default();
         let mut failure = None;
         for shift in shifts {
             let request = self.report(shift);
-            let read = match self.exchange(request, call, token, operation).await {
+            let read = match self.exchange(request, sent).await {
                 Ok(raw) => {
                     *date = raw.date.or(*date);
                     classify::read_report(&raw.answer(self.credential()), wanted)

@@ -206,17 +206,7 @@ async fn ask(
         .and_then(not_after);
     let status = response.status().as_u16();
     let mut problem = None;
-    let mut body = Vec::new();
-    // Of a report its beginning is enough.
-    let is_enough = |body: &[u8]| {
-        body.len() > MAX_BODY || (status < 300 && !body.trim_ascii_start().is_empty())
-    };
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if is_enough(&body) {
-            break;
-        }
-    }
+    let body = beginning(&mut response).await;
     let is_service = match body.trim_ascii_start().first() {
         Some(first) => matches!(first, b'{' | b'['),
         // Who is not let in may be told nothing more.
@@ -241,6 +231,21 @@ async fn ask(
         is_service,
         token_problem: problem,
     })
+}
+
+/// An error's body; of a report its beginning is enough.
+async fn beginning(response: &mut reqwest::Response) -> Vec<u8> {
+    let is_success = response.status().as_u16() < 300;
+    let is_enough =
+        |body: &[u8]| body.len() > MAX_BODY || (is_success && !body.trim_ascii_start().is_empty());
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if is_enough(&body) {
+            break;
+        }
+    }
+    body
 }
 
 fn unreached(error: &reqwest::Error) -> Unreachable {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{connect_timeout, header_value};
-use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT, ServerDate};
+use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT, SentCall, ServerDate};
 use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
 use crate::core::call::{Call, Failure, Heard};
@@ -73,15 +73,14 @@ impl Client {
     pub(super) async fn exchange(
         &self,
         request: reqwest::RequestBuilder,
-        call: &Call,
-        token: Option<&Secret>,
-        operation: &str,
+        sent: SentCall<'_>,
     ) -> Result<Raw, Failure> {
-        let request = match token {
+        let request = match sent.token {
             Some(token) => request.header(wire::HEADER_TOKEN, sensitive(token)?),
             None => request,
         };
-        self.send(request, self.bounds(call), operation).await
+        self.send(request, self.bounds(sent.call), sent.operation)
+            .await
     }
 
     pub(super) async fn send(
