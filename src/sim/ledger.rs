@@ -41,6 +41,24 @@ impl Moment {
     }
 }
 
+/// What an order becomes, in the service's own numbers.
+struct Booking {
+    kind: i64,
+    status: i64,
+    /// The payment that it sends back.
+    of: Option<i64>,
+}
+
+impl Booking {
+    fn payment(status: i64) -> Booking {
+        Booking {
+            kind: 1,
+            status,
+            of: None,
+        }
+    }
+}
+
 /// What was paid or sent back.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -193,7 +211,7 @@ impl Ledger {
                 script.outcome.status().unwrap_or(TIMEOUT)
             }
         };
-        let mut entry = self.enter(caller, order, 1, status, None, at);
+        let mut entry = self.enter(caller, order, Booking::payment(status), at);
         entry.one_date = self.rules.answer != AnswerWhen::Pending;
         self.entries.insert(entry.id, entry.clone());
         Ok(entry)
@@ -208,7 +226,7 @@ impl Ledger {
         at: Moment,
     ) -> Result<Entry, Refusal> {
         self.check_order(caller, order, details)?;
-        Ok(self.enter(caller, order, 1, 0, None, at))
+        Ok(self.enter(caller, order, Booking::payment(0), at))
     }
 
     fn check_order(
@@ -245,33 +263,25 @@ impl Ledger {
         Ok(())
     }
 
-    fn enter(
-        &mut self,
-        caller: &Caller<'_>,
-        order: &Order,
-        kind: i64,
-        status: i64,
-        of: Option<i64>,
-        at: Moment,
-    ) -> Entry {
+    fn enter(&mut self, caller: &Caller<'_>, order: &Order, booking: Booking, at: Moment) -> Entry {
         self.orders.insert(order.order_number.clone());
         self.next += 1;
         let id = 100_000 + self.next;
         let entry = Entry {
             id,
             reg_num: caller.reg_num.to_owned(),
-            kind,
+            kind: booking.kind,
             sum: order.sum,
-            status,
+            status: booking.status,
             created: at.text(),
-            paid: if status == 1 {
+            paid: if booking.status == 1 {
                 at.text()
             } else {
                 String::new()
             },
             order_number: order.order_number.clone(),
             shift: order.shift.clone().unwrap_or_default(),
-            of,
+            of: booking.of,
             one_date: false,
             born: at.mono,
         };
@@ -312,7 +322,12 @@ impl Ledger {
             return Err(Refusal::more_than_left());
         }
         let kind = if target.kind == 1 { 3 } else { 4 };
-        Ok(self.enter(caller, order, kind, 1, Some(id), at))
+        let booking = Booking {
+            kind,
+            status: 1,
+            of: Some(id),
+        };
+        Ok(self.enter(caller, order, booking, at))
     }
 
     /// Kopecks of an operation that went back and stayed back.
