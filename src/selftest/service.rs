@@ -73,9 +73,12 @@ fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
     let answered = match &seen.answer {
         Ok(answered) => answered,
         Err(why) => {
-            let (ru, en, remedy) = in_words(why);
-            let detail = Text::new(format!("{url}: {ru}"), format!("{url}: {en}"));
-            let mut failed = check(detail).ended(Verdict::Fail, Some(remedy));
+            let (Obstacle { words, remedy }, more) = obstacle(why);
+            let more = more.map_or_else(String::new, |more| format!(" ({more})"));
+            let [ru, en] = words.map(|words| format!("{url}: {words}{more}"));
+            let [remedy_ru, remedy_en] = remedy;
+            let remedy = Text::new(remedy_ru, remedy_en);
+            let mut failed = check(Text::new(ru, en)).ended(Verdict::Fail, Some(remedy));
             if matches!(why, Unreachable::Expired | Unreachable::NotYetValid) {
                 failed.id = "service.certificate";
             }
@@ -121,96 +124,111 @@ fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
     checks
 }
 
-fn in_words(why: &Unreachable) -> (String, String, Text) {
-    let text = |ru: &str, en: &str, remedy_ru: &str, remedy_en: &str| {
-        (
-            ru.to_owned(),
-            en.to_owned(),
-            Text::new(remedy_ru, remedy_en),
-        )
+/// Why the service is out of reach, and what helps; Russian and English.
+#[derive(Clone, Copy)]
+struct Obstacle {
+    words: [&'static str; 2],
+    remedy: [&'static str; 2],
+}
+
+const NAME_NOT_FOUND: Obstacle = Obstacle {
+    words: ["имя сервера не найдено", "the server's name is not found"],
+    remedy: [
+        "Проверьте url в oplati.conf и DNS кассы",
+        "Check url in oplati.conf and the till's DNS",
+    ],
+};
+const NOT_CONNECTED: Obstacle = Obstacle {
+    words: ["нет соединения", "no connection"],
+    remedy: [
+        "Проверьте кабель и интернет кассы, url в oplati.conf",
+        "Check cable and internet of the till, and url in oplati.conf",
+    ],
+};
+const EXPIRED: Obstacle = Obstacle {
+    words: [
+        "срок сертификата сервера истёк",
+        "the server's certificate has expired",
+    ],
+    remedy: [
+        "Проверьте дату кассы: timedatectl. Дата верна — сообщите в поддержку О!плати, что сертификат истёк",
+        "Check the till's date: timedatectl. If it is right, tell О!плати's support that the certificate has expired",
+    ],
+};
+const NOT_YET_VALID: Obstacle = Obstacle {
+    words: [
+        "сертификат сервера ещё не действует: часы кассы отстают",
+        "the server's certificate is not valid yet: the till's clock is behind",
+    ],
+    remedy: [
+        "Включите синхронизацию времени: timedatectl set-ntp true",
+        "Turn on time synchronisation: timedatectl set-ntp true",
+    ],
+};
+const UNKNOWN_ISSUER: Obstacle = Obstacle {
+    words: [
+        "сертификат сервера подписан неизвестно кем",
+        "nobody known has signed the server's certificate",
+    ],
+    remedy: [
+        "Обновите сертификаты: apt-get install --reinstall ca-certificates; проверьте, не вмешивается ли прокси",
+        "Update certificates: apt-get install --reinstall ca-certificates; check for a proxy in between",
+    ],
+};
+const AUTHORITY_ITSELF: Obstacle = Obstacle {
+    words: [
+        "сертификат сервера — сертификат самого удостоверяющего центра (CA:TRUE), серверу он не годится",
+        "the server's certificate is an authority's own (CA:TRUE), which is no server's",
+    ],
+    remedy: [
+        "Выпустите этим центром отдельный сертификат для сервера, без CA:TRUE",
+        "Have that authority sign a certificate for the server, without CA:TRUE",
+    ],
+};
+const OTHER_NAME: Obstacle = Obstacle {
+    words: [
+        "сертификат выдан другому серверу",
+        "the certificate is another server's",
+    ],
+    remedy: ["Проверьте url в oplati.conf", "Check url in oplati.conf"],
+};
+const NO_TLS: Obstacle = Obstacle {
+    words: ["не удалось защищённое соединение", "no secure connection"],
+    remedy: [
+        "Проверьте url в oplati.conf и прокси магазина",
+        "Check url in oplati.conf and the shop's proxy",
+    ],
+};
+const NO_ANSWER: Obstacle = Obstacle {
+    words: ["сервер не ответил", "the service gave no answer"],
+    remedy: [
+        "Проверьте интернет кассы и повторите",
+        "Check the till's internet and repeat",
+    ],
+};
+const NO_REQUEST: Obstacle = Obstacle {
+    words: ["запрос не составить", "no request can be made"],
+    remedy: [
+        "Установите пакет ca-certificates и проверьте regNum и password в oplati.conf",
+        "Install ca-certificates and check regNum and password in oplati.conf",
+    ],
+};
+
+/// The obstacle, and what the system says of it.
+fn obstacle(why: &Unreachable) -> (Obstacle, Option<&str>) {
+    let (obstacle, more): (Obstacle, Option<&String>) = match why {
+        Unreachable::Name(more) => (NAME_NOT_FOUND, Some(more)),
+        Unreachable::Connect(more) => (NOT_CONNECTED, Some(more)),
+        Unreachable::Expired => (EXPIRED, None),
+        Unreachable::NotYetValid => (NOT_YET_VALID, None),
+        Unreachable::UnknownIssuer => (UNKNOWN_ISSUER, None),
+        Unreachable::AuthorityItself => (AUTHORITY_ITSELF, None),
+        Unreachable::OtherName => (OTHER_NAME, None),
+        Unreachable::Tls(more) => (NO_TLS, Some(more)),
+        Unreachable::NoAnswer(more) => (NO_ANSWER, Some(more)),
+        Unreachable::Client(more) => (NO_REQUEST, Some(more)),
     };
-    let with = |mut words: (String, String, Text), more: &str| {
-        words.0 = format!("{} ({more})", words.0);
-        words.1 = format!("{} ({more})", words.1);
-        words
-    };
-    match why {
-        Unreachable::Name(more) => with(
-            text(
-                "имя сервера не найдено",
-                "the server's name is not found",
-                "Проверьте url в oplati.conf и DNS кассы",
-                "Check url in oplati.conf and the till's DNS",
-            ),
-            more,
-        ),
-        Unreachable::Connect(more) => with(
-            text(
-                "нет соединения",
-                "no connection",
-                "Проверьте кабель и интернет кассы, url в oplati.conf",
-                "Check cable and internet of the till, and url in oplati.conf",
-            ),
-            more,
-        ),
-        Unreachable::Expired => text(
-            "срок сертификата сервера истёк",
-            "the server's certificate has expired",
-            "Проверьте дату кассы: timedatectl. Дата верна — сообщите в поддержку О!плати, что сертификат истёк",
-            "Check the till's date: timedatectl. If it is right, tell О!плати's support that the certificate has expired",
-        ),
-        Unreachable::NotYetValid => text(
-            "сертификат сервера ещё не действует: часы кассы отстают",
-            "the server's certificate is not valid yet: the till's clock is behind",
-            "Включите синхронизацию времени: timedatectl set-ntp true",
-            "Turn on time synchronisation: timedatectl set-ntp true",
-        ),
-        Unreachable::UnknownIssuer => text(
-            "сертификат сервера подписан неизвестно кем",
-            "nobody known has signed the server's certificate",
-            "Обновите сертификаты: apt-get install --reinstall ca-certificates; проверьте, не вмешивается ли прокси",
-            "Update certificates: apt-get install --reinstall ca-certificates; check for a proxy in between",
-        ),
-        Unreachable::AuthorityItself => text(
-            "сертификат сервера — сертификат самого удостоверяющего центра (CA:TRUE), серверу он не годится",
-            "the server's certificate is an authority's own (CA:TRUE), which is no server's",
-            "Выпустите этим центром отдельный сертификат для сервера, без CA:TRUE",
-            "Have that authority sign a certificate for the server, without CA:TRUE",
-        ),
-        Unreachable::OtherName => text(
-            "сертификат выдан другому серверу",
-            "the certificate is another server's",
-            "Проверьте url в oplati.conf",
-            "Check url in oplati.conf",
-        ),
-        Unreachable::Tls(more) => with(
-            text(
-                "не удалось защищённое соединение",
-                "no secure connection",
-                "Проверьте url в oplati.conf и прокси магазина",
-                "Check url in oplati.conf and the shop's proxy",
-            ),
-            more,
-        ),
-        Unreachable::NoAnswer(more) => with(
-            text(
-                "сервер не ответил",
-                "the service gave no answer",
-                "Проверьте интернет кассы и повторите",
-                "Check the till's internet and repeat",
-            ),
-            more,
-        ),
-        Unreachable::Client(more) => with(
-            text(
-                "запрос не составить",
-                "no request can be made",
-                "Установите пакет ca-certificates и проверьте regNum и password в oplati.conf",
-                "Install ca-certificates and check regNum and password in oplati.conf",
-            ),
-            more,
-        ),
-    }
+    (obstacle, more.map(String::as_str))
 }
 
 fn certificate(answered: &Answered, now: Timestamp) -> Check {
@@ -263,56 +281,65 @@ fn clock(answered: &Answered, now: Timestamp) -> Check {
 }
 
 fn token(seen: &ServiceDiagnosis, ground: &Environment) -> Check {
-    let title = Text::new("Токен", "Token");
-    let check = |detail| Check::pass("service.token", Group::Service, title, detail);
-    let problem = seen
-        .answer
-        .as_ref()
-        .ok()
-        .and_then(|answer| answer.token_problem);
-    let problem = problem.or_else(|| daemons_problem(ground));
-    let path = ground.paths.token();
+    let answer = seen.answer.as_ref().ok();
+    let problem = answer.and_then(|answer| answer.token_problem);
     // Whatever the advice is worth, the only token ever issued stays on the disk.
-    let put_aside = format!("mv {0} {0}.old && systemctl restart oplati", path.display());
-    match problem {
-        Some(TokenProblem::Needed) => {
-            return check(Text::new(seed::TOKEN_NEEDED, "the service does not know the token: it was reset, or the till is not registered")).ended(
-                Verdict::Fail,
-                Some(Text::new(
-                    format!("Токен сброшен — уберите token.conf и перезапустите службу: {put_aside}. Не сбрасывали — проверьте regNum и регистрацию кассы в личном кабинете О!плати"),
-                    format!("If the token was reset, put token.conf aside and restart the daemon: {put_aside}. If not, check regNum and the till's registration in the merchant's account"),
-                )),
-            );
-        }
-        Some(TokenProblem::Exists) => {
-            return check(Text::new(
+    let put_aside = format!(
+        "mv {0} {0}.old && systemctl restart oplati",
+        ground.paths.token().display()
+    );
+    problem
+        .or_else(|| daemons_problem(ground))
+        .and_then(|problem| token_refused(problem, &put_aside))
+        .unwrap_or_else(|| token_file(seen, &put_aside))
+}
+
+fn token_check(detail: Text) -> Check {
+    let title = Text::new("Токен", "Token");
+    Check::pass("service.token", Group::Service, title, detail)
+}
+
+/// What the service or the disk has against the token; `None` where the file itself says what is wrong with it.
+fn token_refused(problem: TokenProblem, put_aside: &str) -> Option<Check> {
+    let (detail, remedy) = match problem {
+        TokenProblem::Needed => (
+            Text::new(
+                seed::TOKEN_NEEDED,
+                "the service does not know the token: it was reset, or the till is not registered",
+            ),
+            Text::new(
+                format!(
+                    "Токен сброшен — уберите token.conf и перезапустите службу: {put_aside}. Не сбрасывали — проверьте regNum и регистрацию кассы в личном кабинете О!плати"
+                ),
+                format!(
+                    "If the token was reset, put token.conf aside and restart the daemon: {put_aside}. If not, check regNum and the till's registration in the merchant's account"
+                ),
+            ),
+        ),
+        TokenProblem::Exists => (
+            Text::new(
                 seed::TOKEN_EXISTS,
                 "the service has issued the token already, or the till works in password mode",
-            ))
-            .ended(
-                Verdict::Fail,
-                Some(Text::new(
-                    "Сбросьте токен в личном кабинете О!плати и повторите операцию",
-                    "Reset the token in the merchant's account and repeat the operation",
-                )),
-            );
-        }
-        Some(TokenProblem::NoPlace) => {
-            return check(Text::new(
-                "токен некуда записать",
-                "there is no place for the token",
-            ))
-            .ended(
-                Verdict::Fail,
-                Some(Text::new(
-                    "Освободите место на диске и проверьте права папки",
-                    "Make room on the disk and check the folder's rights",
-                )),
-            );
-        }
-        // What is wrong with the file is told below.
-        Some(TokenProblem::Damaged) | None => {}
-    }
+            ),
+            Text::new(
+                "Сбросьте токен в личном кабинете О!плати и повторите операцию",
+                "Reset the token in the merchant's account and repeat the operation",
+            ),
+        ),
+        TokenProblem::NoPlace => (
+            Text::new("токен некуда записать", "there is no place for the token"),
+            Text::new(
+                "Освободите место на диске и проверьте права папки",
+                "Make room on the disk and check the folder's rights",
+            ),
+        ),
+        TokenProblem::Damaged => return None,
+    };
+    Some(token_check(detail).ended(Verdict::Fail, Some(remedy)))
+}
+
+/// The token's file, and whether the service took what is in it.
+fn token_file(seen: &ServiceDiagnosis, put_aside: &str) -> Check {
     let status = seen.answer.as_ref().ok().map(|answer| answer.status);
     let detail = match &seen.token {
         TokenFile::Password => Text::new("касса в режиме пароля", "the till works with a password"),
@@ -321,7 +348,7 @@ fn token(seen: &ServiceDiagnosis, ground: &Environment) -> Check {
         }
         TokenFile::Present if status.is_some() => {
             let status = status.unwrap_or_default();
-            return check(Text::new(
+            return token_check(Text::new(
                 format!("есть, но сервер ответил HTTP {status}"),
                 format!("there, but the service answered HTTP {status}"),
             ))
@@ -342,14 +369,14 @@ fn token(seen: &ServiceDiagnosis, ground: &Environment) -> Check {
             "not there yet: it comes with the first payment",
         ),
         TokenFile::Hidden => {
-            return check(Text::new(
+            return token_check(Text::new(
                 "token.conf читает только служба, запустите с sudo",
                 "only the daemon reads token.conf, run with sudo",
             ))
             .ended(Verdict::Skipped, None);
         }
         TokenFile::Bad(what) => {
-            return check(Text::new(
+            return token_check(Text::new(
                 format!("token.conf испорчен: {what}"),
                 format!("token.conf is damaged: {what}"),
             ))
@@ -362,7 +389,7 @@ fn token(seen: &ServiceDiagnosis, ground: &Environment) -> Check {
             );
         }
     };
-    check(detail)
+    token_check(detail)
 }
 
 /// What the daemon has heard of its token.
