@@ -44,10 +44,10 @@ use tokio::sync::{mpsc, watch};
 use crate::api::listen::{self, ListenError, UnixDoor};
 use crate::api::notices::EventLog;
 use crate::api::server::{Listeners, serve};
-use crate::api::till::ApiDeps;
+use crate::api::till::{ApiDeps, Command};
 use crate::base::clock::Clock;
 use crate::base::exit_code;
-use crate::config::{self, Config, ConfigError, Loaded, Paths, Source};
+use crate::config::{self, Config, ConfigError, Loaded, Paths, Source, TillSettings};
 use crate::core::event::Settings as CoreSettings;
 use crate::core::record::Account;
 use crate::devices::display::logo::Logo;
@@ -60,13 +60,13 @@ use crate::service::{self, Client, ClientError};
 use core_loop::{CoreLoop, CoreLoopDeps};
 use daily_check::DailyCheck;
 use device_counters::DeviceCounters;
-use devices::{carry_scans, start_scanners};
+use devices::{ScannerEvents, carry_scans, start_scanners};
 use left_socket::LeftSocket;
 use reconciled::Reconciled;
 use reconciler::Reconciler;
-use status_board::{Calls, StatusBoard};
+use status_board::{Calls, Sources, StatusBoard};
 use watchdog::Watchdog;
-use without_journal::NoJournal;
+use without_journal::{NoJournal, WithoutJournal};
 
 pub use process::run;
 
@@ -173,75 +173,118 @@ pub struct Daemon {
 pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let loaded = config::load(&options.root)?;
     tell_configuration(&loaded);
-    if !crate::base::clock::has_time_zones() {
-        tracing::warn!(
-            "This machine has no time zone data, times are told in UTC: apt-get install tzdata"
-        );
-    }
-    let config = &loaded.config;
     let paths = Paths::below(&options.root);
-    let (registry, left_out) = devices::registry(&paths, config)?;
-    // The door first: a second daemon must find it taken, by name, before it meets the journal's lock.
-    let UnixDoor {
-        listener: unix,
-        identity: socket_identity,
-    } = listen::bind_unix(&config.till.socket)?;
-    let left_socket = LeftSocket::at(&config.till.socket, socket_identity);
-    let tcp = config.till.listen.map(|address| {
-        let token = listen::load_or_make_token(&config.till.token_file)?;
-        Ok::<_, ListenError>((listen::bind_tcp(address)?, token))
-    });
-    let tcp = tcp.transpose()?;
-    let clock = Clock::start();
-    let opened = open_journal(&paths.journal(), engine_settings(config)?, clock)?;
-    let mut advice = advice(&loaded);
-    advice.extend(left_out);
-    if tcp.is_none()
-        // A till that changes over to TCP finds its key waiting; nobody needs it before.
-        && let Err(error) = listen::load_or_make_token(&config.till.token_file)
-    {
-        let error = crate::base::error_chain::with_causes(&error);
-        tracing::warn!(%error, "The key for TCP cannot be used");
-        advice.push(format!("Ключ для TCP: {error}"));
+    let opened = Opened::open(&loaded, &paths)?;
+    run_parts(opened, &loaded.config, &paths)
+}
+
+/// The places where tills call.
+struct Doors {
+    unix: std::os::unix::net::UnixListener,
+    left_socket: LeftSocket,
+    tcp: Option<Tcp>,
+}
+
+impl Doors {
+    fn open(settings: &TillSettings) -> Result<Doors, ListenError> {
+        let UnixDoor { listener, identity } = listen::bind_unix(&settings.socket)?;
+        let left_socket = LeftSocket::at(&settings.socket, identity);
+        let tcp = settings.listen.map(|address| {
+            let token = listen::load_or_make_token(&settings.token_file)?;
+            Ok::<_, ListenError>((listen::bind_tcp(address)?, token))
+        });
+        Ok(Doors {
+            unix: listener,
+            left_socket,
+            tcp: tcp.transpose()?,
+        })
     }
-    let look = Theme::of(config, logo(config, &mut advice));
-    let displays = Displays::start_with(&config.display.devices, &look, &registry);
-    let displays = displays.map_err(|source| DaemonError::System {
-        what: "a display's thread",
-        source,
-    })?;
-    let displays = Arc::new(displays);
-    let (scanners, scanner_events) = start_scanners(&config.scanner, &paths, registry)?;
-    let reconciled = Arc::new(Reconciled::open(paths.reconciliations()));
-    let shared = StatusBoard::new(
-        clock,
-        opened.reader,
-        displays.clone(),
-        scanners,
-        config.main.mode,
-        advice,
-        DeviceCounters::open(paths.counters(), device_counters::settings(config)),
-    );
-    let shared = Arc::new(shared.with_reconciled(reconciled.clone()));
-    let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
-    let notices = Arc::new(EventLog::new(first_id));
-    let (stop, stopped) = watch::channel(false);
-    let (commands, command_queue) = mpsc::channel(COMMANDS);
+}
+
+/// What the daemon runs on: all that a start can fail for because of files, sockets and devices.
+struct Opened {
+    doors: Doors,
+    clock: Clock,
+    engine: Begun,
+    displays: Arc<Displays>,
+    scanner_events: ScannerEvents,
+    shared: Arc<StatusBoard>,
+    notices: Arc<EventLog>,
+    client: Option<Arc<Client>>,
+    reconciler: Arc<Reconciler>,
+    commands: (mpsc::Sender<Command>, mpsc::Receiver<Command>),
+}
+
+impl Opened {
+    fn open(loaded: &Loaded, paths: &Paths) -> Result<Opened, DaemonError> {
+        let config = &loaded.config;
+        let (registry, left_out) = devices::registry(paths, config)?;
+        // The door first: a second daemon must find it taken, by name, before it meets the journal's lock.
+        let doors = Doors::open(&config.till)?;
+        let clock = Clock::start();
+        let (engine, reader) = open_journal(&paths.journal(), engine_settings(config)?, clock)?;
+        let mut advice = advice(loaded);
+        advice.extend(left_out);
+        if doors.tcp.is_none() {
+            advice.extend(make_key_for_tcp(&config.till));
+        }
+        let look = Theme::of(config, logo(config, &mut advice));
+        let displays = Displays::start_with(&config.display.devices, &look, &registry);
+        let displays = displays.map_err(|source| DaemonError::System {
+            what: "a display's thread",
+            source,
+        })?;
+        let displays = Arc::new(displays);
+        let (scanners, scanner_events) = start_scanners(&config.scanner, paths, registry)?;
+        let reconciled = Arc::new(Reconciled::open(paths.reconciliations()));
+        let sources = Sources {
+            reader,
+            displays: displays.clone(),
+            scanners,
+            mode: config.main.mode,
+            advice,
+            counters: DeviceCounters::open(paths.counters(), device_counters::settings(config)),
+            reconciled: reconciled.clone(),
+        };
+        let shared = Arc::new(StatusBoard::new(clock, sources));
+        let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
+        let client = client(config, paths)?;
+        let commands = mpsc::channel(COMMANDS);
+        let reconciler = Reconciler {
+            client: client.clone(),
+            account: Account {
+                url: config.main.url.clone(),
+                reg_num: config.main.reg_num.clone().unwrap_or_default(),
+            },
+            clock,
+            journal: paths.journal(),
+            template: paths.report_template(),
+            commands: commands.0.clone(),
+            running: tokio::sync::Mutex::new(()),
+            reconciled,
+        };
+        Ok(Opened {
+            doors,
+            clock,
+            engine,
+            displays,
+            scanner_events,
+            shared,
+            notices: Arc::new(EventLog::new(first_id)),
+            client,
+            reconciler: Arc::new(reconciler),
+            commands,
+        })
+    }
+}
+
+/// Joins what was opened to the core, and starts its threads.
+fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, DaemonError> {
+    let (clock, shared, displays) = (opened.clock, opened.shared, opened.displays);
+    let (client, notices, reconciler) = (opened.client, opened.notices, opened.reconciler);
+    let (commands, command_queue) = opened.commands;
     let (inbound, inbound_queue) = mpsc::channel(INBOUND);
-    let client = client(config, &paths)?;
-    let reconciler = Arc::new(Reconciler {
-        client: client.clone(),
-        account: Account {
-            url: config.main.url.clone(),
-            reg_num: config.main.reg_num.clone().unwrap_or_default(),
-        },
-        clock,
-        journal: paths.journal(),
-        template: paths.report_template(),
-        commands: commands.clone(),
-        running: tokio::sync::Mutex::new(()),
-        reconciled,
-    });
+    let (stop, stopped) = watch::channel(false);
     let till = ApiDeps {
         commands,
         reconciles: reconciler.clone(),
@@ -252,37 +295,18 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
         metrics: shared.metrics.clone(),
         log: Arc::from(paths.log()),
     };
-    let tcp_address = tcp
-        .as_ref()
-        .and_then(|(listener, _)| listener.local_addr().ok());
-    if let Ok((engine, _)) = &opened.engine {
-        // Before the first caller can ask for it.
-        shared.set_status(engine.core().status(clock.now()));
-        let operations = engine.storage().operations();
-        shared.operations.store(operations, Ordering::Relaxed);
-    }
+    // Before the first caller can ask for it.
+    set_first_status(&shared, &opened.engine, clock);
+    let doors = opened.doors;
+    let tcp_address = (doors.tcp.as_ref()).and_then(|(listener, _)| listener.local_addr().ok());
     let patience = config.main.timeout * 2 + Duration::from_secs(1);
     let calls = (shared.calls.clone(), patience);
-    let (http, io) = start_http(till, unix, tcp, stopped.clone(), calls)?;
+    let (http, io) = start_http(till, doors.unix, doors.tcp, stopped.clone(), calls)?;
     let watchdog = Watchdog::new(clock);
     io.spawn(watchdog.clone().beat());
     io.spawn(shared.clone().watch_core(notices.clone()));
     let core_task: CoreTask = match opened.engine {
         Ok((engine, first)) => {
-            if let Some(client) = client.clone() {
-                io.spawn(shared.clone().watch_token_file(client, stopped.clone()));
-            }
-            if let (Some(at), Some(client)) = (config.main.reconcile_at, client.clone()) {
-                let check = DailyCheck {
-                    at,
-                    clock,
-                    client,
-                    reconciler,
-                    shared: shared.clone(),
-                    stop: stopped.clone(),
-                };
-                io.spawn(check.run());
-            }
             let parts = CoreLoopDeps {
                 engine,
                 clock,
@@ -295,49 +319,28 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
                 watchdog,
                 stop: stopped,
             };
+            spawn_checks(config, &parts, reconciler);
             Box::pin(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
         }
         Err(cause) => {
-            if let Err(error) = displays.show(&crate::core::scene::Scene::Idle) {
-                tracing::debug!(%error, "No idle scene");
-            }
-            let refused = without_journal::refuse(
-                paths.journal(),
+            let refusing = WithoutJournal {
+                path: paths.journal(),
                 cause,
-                command_queue,
-                inbound_queue,
-                stopped,
-                devices::ScanForwarder::new(shared.scanners()),
+                commands: command_queue,
+                inbound: inbound_queue,
+                stop: stopped,
+                pass_on: devices::ScanForwarder::new(shared.scanners()),
                 watchdog,
-            );
-            let shared = shared.clone();
-            Box::pin(async move {
-                if refused.await {
-                    shared.starts_anew.store(true, Ordering::Release);
-                }
-                None
-            })
+            };
+            refuse_payments(refusing, &displays, shared.clone())
         }
     };
-    let scans = spawn("oplati-scans", move || {
-        carry_scans(&scanner_events, &inbound)
-    })?;
-    let core = spawn(
-        "oplati-core",
-        move || match tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-        {
-            Ok(runtime) => runtime.block_on(core_task),
-            Err(error) => {
-                tracing::error!(%error, "The core has no runtime");
-                None
-            }
-        },
-    )?;
+    let events = opened.scanner_events;
+    let scans = spawn("oplati-scans", move || carry_scans(&events, &inbound))?;
+    let core = spawn("oplati-core", move || run_core(core_task))?;
     tracing::info!(socket = %config.till.socket.display(), tcp = ?tcp_address, version = env!("CARGO_PKG_VERSION"), "The daemon runs");
     Ok(Daemon {
-        socket_identity: left_socket.keep(),
+        socket_identity: doors.left_socket.keep(),
         socket: config.till.socket.clone(),
         token_file: config.till.token_file.clone(),
         stop,
@@ -350,41 +353,102 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     })
 }
 
+fn set_first_status(shared: &StatusBoard, engine: &Begun, clock: Clock) {
+    let Ok((engine, _)) = engine else { return };
+    shared.set_status(engine.core().status(clock.now()));
+    let operations = engine.storage().operations();
+    shared.operations.store(operations, Ordering::Relaxed);
+}
+
 /// What the core's thread runs.
 type CoreTask = std::pin::Pin<Box<dyn Future<Output = Option<Lock>> + Send>>;
 
-/// The engine with its journal, or the reason why there is none.
-struct Opened {
-    engine: Result<(Engine<Journal>, Outcome), NoJournal>,
-    reader: Result<Reader, String>,
+/// The core's thread.
+fn run_core(task: CoreTask) -> Option<Lock> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(task),
+        Err(error) => {
+            tracing::error!(%error, "The core has no runtime");
+            None
+        }
+    }
 }
 
-/// A journal that another process has is an error of its own; without one for any other reason the
-/// daemon runs and refuses.
+/// Has token.conf looked after, and days reconciled, beside the core.
+fn spawn_checks(config: &Config, parts: &CoreLoopDeps, reconciler: Arc<Reconciler>) {
+    let Some(client) = parts.client.clone() else {
+        return;
+    };
+    let board = parts.shared.clone();
+    parts
+        .io
+        .spawn(board.watch_token_file(client.clone(), parts.stop.clone()));
+    if let Some(at) = config.main.reconcile_at {
+        let check = DailyCheck {
+            at,
+            clock: parts.clock,
+            client,
+            reconciler,
+            shared: parts.shared.clone(),
+            stop: parts.stop.clone(),
+        };
+        parts.io.spawn(check.run());
+    }
+}
+
+/// What the core's thread runs without a journal.
+fn refuse_payments(
+    refusing: WithoutJournal,
+    displays: &Displays,
+    shared: Arc<StatusBoard>,
+) -> CoreTask {
+    if let Err(error) = displays.show(&crate::core::scene::Scene::Idle) {
+        tracing::debug!(%error, "No idle scene");
+    }
+    Box::pin(async move {
+        if refusing.refuse().await {
+            shared.starts_anew.store(true, Ordering::Release);
+        }
+        None
+    })
+}
+
+/// The engine with its journal and its first outcome, or the reason why there is none.
+type Begun = Result<(Engine<Journal>, Outcome), NoJournal>;
+
+/// The engine and a reader, or the same reason for both. A journal that another process has is an error of its own;
+/// without one for any other reason the daemon runs and refuses.
 fn open_journal(
     path: &Path,
     settings: engine::Settings,
     clock: Clock,
-) -> Result<Opened, JournalError> {
+) -> Result<(Begun, Result<Reader, String>), JournalError> {
     let opened = Journal::open(path).and_then(|journal| {
         let reader = Reader::open(path)?;
         Ok((Engine::start(settings, journal, clock.now())?, reader))
     });
     match opened {
-        Ok((engine, reader)) => Ok(Opened {
-            engine: Ok(engine),
-            reader: Ok(reader),
-        }),
+        Ok((engine, reader)) => Ok((Ok(engine), Ok(reader))),
         Err(error @ JournalError::Taken { .. }) => Err(error),
         Err(error) => {
             tracing::error!(error = %crate::base::error_chain::with_causes(&error), "Payments are refused: there is no journal");
             let cause = NoJournal::new(&error);
-            Ok(Opened {
-                reader: Err(cause.reason.clone()),
-                engine: Err(cause),
-            })
+            let reason = cause.reason.clone();
+            Ok((Err(cause), Err(reason)))
         }
     }
+}
+
+/// A till that changes over to TCP finds its key waiting; nobody needs it before. Says what is wrong with it, for
+/// health.
+fn make_key_for_tcp(settings: &TillSettings) -> Option<String> {
+    let error = listen::load_or_make_token(&settings.token_file).err()?;
+    let error = crate::base::error_chain::with_causes(&error);
+    tracing::warn!(%error, "The key for TCP cannot be used");
+    Some(format!("Ключ для TCP: {error}"))
 }
 
 impl Daemon {
@@ -508,6 +572,11 @@ fn tell_configuration(loaded: &Loaded) {
     }
     for warning in &loaded.warnings {
         tracing::warn!(warning = %warning, "Configuration");
+    }
+    if !crate::base::clock::has_time_zones() {
+        tracing::warn!(
+            "This machine has no time zone data, times are told in UTC: apt-get install tzdata"
+        );
     }
 }
 

@@ -88,20 +88,28 @@ pub(super) struct StatusBoard {
     advice: Vec<String>,
 }
 
+/// What health is drawn from besides what the parts tell.
+pub(super) struct Sources {
+    /// The journal, or why there is none, Russian.
+    pub reader: Result<Reader, String>,
+    pub displays: Arc<Displays>,
+    pub scanners: Arc<Scanners>,
+    /// Of oplati.conf.
+    pub mode: Mode,
+    /// Warnings of the configuration that a person should know, Russian.
+    pub advice: Vec<String>,
+    /// What devices have counted before.
+    pub counters: DeviceCounters,
+    /// What the daily check has found.
+    pub reconciled: Arc<Reconciled>,
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl StatusBoard {
-    pub(super) fn new(
-        clock: Clock,
-        reader: Result<Reader, String>,
-        displays: Arc<Displays>,
-        scanners: Arc<Scanners>,
-        mode: Mode,
-        advice: Vec<String>,
-        counters: DeviceCounters,
-    ) -> StatusBoard {
+    pub(super) fn new(clock: Clock, sources: Sources) -> StatusBoard {
         StatusBoard {
             clock,
             started_at: clock.now().wall,
@@ -117,19 +125,14 @@ impl StatusBoard {
             tests: Arc::default(),
             metrics: Arc::default(),
             token_file: Mutex::default(),
-            counters,
-            reconciled: Arc::default(),
-            reader,
-            displays,
-            scanners,
-            mode,
-            advice,
+            counters: sources.counters,
+            reconciled: sources.reconciled,
+            reader: sources.reader,
+            displays: sources.displays,
+            scanners: sources.scanners,
+            mode: sources.mode,
+            advice: sources.advice,
         }
-    }
-
-    /// Tells what the daily check has found, too.
-    pub(super) fn with_reconciled(self, reconciled: Arc<Reconciled>) -> StatusBoard {
-        StatusBoard { reconciled, ..self }
     }
 
     pub(super) fn scanners(&self) -> Arc<Scanners> {

@@ -97,31 +97,37 @@ fn of_trouble(trouble: Trouble) -> (&'static str, &'static str) {
     }
 }
 
-/// Answers every command with the reason, until the journal can be opened, is put aside after all, or the daemon is
-/// stopped. Answers whether a new start helps: only that takes up what the journal holds, or tells another reason.
-pub(super) async fn refuse(
-    path: PathBuf,
-    cause: NoJournal,
-    mut commands: mpsc::Receiver<Command>,
-    mut inbound: mpsc::Receiver<CoreInput>,
-    mut stop: watch::Receiver<bool>,
-    mut pass_on: ScanForwarder,
-    watchdog: Watchdog,
-) -> bool {
-    let mut again = tokio::time::interval(REOPEN_INTERVAL);
-    again.tick().await;
-    loop {
-        tokio::select! {
-            _ = stop.changed() => return false,
-            Some(command) = commands.recv() => answer(command, &cause.problem()),
-            Some(inbound) = inbound.recv() => pass(inbound, &mut pass_on),
-            _ = again.tick() => {
-                if helps(&opened(&path), &cause.reason) {
-                    return true;
+/// What runs in the core's place without a journal.
+pub(super) struct WithoutJournal {
+    /// The journal.
+    pub path: PathBuf,
+    pub cause: NoJournal,
+    pub commands: mpsc::Receiver<Command>,
+    pub inbound: mpsc::Receiver<CoreInput>,
+    pub stop: watch::Receiver<bool>,
+    pub pass_on: ScanForwarder,
+    pub watchdog: Watchdog,
+}
+
+impl WithoutJournal {
+    /// Answers every command with the reason, until the journal can be opened, is put aside after all, or the daemon is
+    /// stopped. Answers whether a new start helps: only that takes up what the journal holds, or tells another reason.
+    pub(super) async fn refuse(mut self) -> bool {
+        let mut again = tokio::time::interval(REOPEN_INTERVAL);
+        again.tick().await;
+        loop {
+            tokio::select! {
+                _ = self.stop.changed() => return false,
+                Some(command) = self.commands.recv() => answer(command, &self.cause.problem()),
+                Some(inbound) = self.inbound.recv() => pass(inbound, &mut self.pass_on),
+                _ = again.tick() => {
+                    if helps(&opened(&self.path), &self.cause.reason) {
+                        return true;
+                    }
                 }
             }
+            self.watchdog.notify();
         }
-        watchdog.notify();
     }
 }
 
