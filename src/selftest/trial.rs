@@ -348,13 +348,51 @@ mod tests {
         }
     }
 
-    #[test]
-    fn each_assumption_is_seen_not_seen_or_differs() {
-        let lost = || Failure::Lost {
+    fn lost() -> Failure {
+        Failure::Lost {
             detail: "HTTP 500".into(),
             heard: Heard::Nothing,
-        };
+        }
+    }
+
+    fn says(check: &Check, verdict: Verdict, detail: &str) {
+        assert_eq!((check.result, check.detail.en.as_str()), (verdict, detail));
+        assert!(!check.detail.ru.is_empty() && !check.title.ru.is_empty());
+    }
+
+    #[test]
+    fn each_assumption_of_a_session_is_seen_or_differs() {
+        use Verdict::{Fail, Pass, Warn};
+        says(&session_id(&session("integer", "")), Pass, "seen: integer");
+        says(&session_id(&session("string", "")), Warn, "differs: string");
+        says(&scheme(&session("", "o-plati")), Pass, "seen: o-plati://…");
+        says(&scheme(&session("", "https")), Warn, "differs: https://…");
+        says(&scheme(&session("", "")), Warn, "differs: no address");
+        let opened = access(Credential::Token, None);
+        says(&opened, Pass, "seen: a session was opened");
+        let refused = access(Credential::Password, Some(&lost()));
+        says(&refused, Fail, "differs: no session was opened (HTTP 500)");
+    }
+
+    #[test]
+    fn each_assumption_of_a_report_is_seen_not_seen_or_differs() {
+        use Verdict::{Pass, Skipped, Warn};
         let array = |rows, unreadable| Ok(ReportShape::Array { rows, unreadable });
+        says(&report(&array(2, 0)), Pass, "seen: 2 rows");
+        says(&report(&Err(lost())), Warn, "differs: HTTP 500");
+        says(&rows(&array(2, 1)), Warn, "differs: 1 of 2 are not");
+        says(&rows(&array(2, 0)), Pass, "seen: all 2");
+        says(&rows(&array(0, 0)), Skipped, "not seen: there are none");
+        says(&empty_report(&array(0, 0)), Pass, "seen: an empty array");
+        let not_found = empty_report(&Ok(ReportShape::NotFound));
+        says(&not_found, Pass, "seen: HTTP 404");
+        let not_empty = empty_report(&array(1, 0));
+        says(&not_empty, Warn, "differs: tomorrow's shift has 1 rows");
+    }
+
+    #[test]
+    fn the_answer_to_an_unknown_payment_is_seen_not_seen_or_differs() {
+        use Verdict::{Pass, Skipped, Warn};
         let error = |is_refusal| {
             Ok(ErrorShape {
                 status: 404,
@@ -362,84 +400,11 @@ mod tests {
                 fields: "code: string".into(),
             })
         };
-        for (check, result, detail) in [
-            (
-                session_id(&session("integer", "")),
-                Verdict::Pass,
-                "seen: integer",
-            ),
-            (
-                session_id(&session("string", "")),
-                Verdict::Warn,
-                "differs: string",
-            ),
-            (
-                scheme(&session("", "o-plati")),
-                Verdict::Pass,
-                "seen: o-plati://…",
-            ),
-            (
-                scheme(&session("", "https")),
-                Verdict::Warn,
-                "differs: https://…",
-            ),
-            (
-                scheme(&session("", "")),
-                Verdict::Warn,
-                "differs: no address",
-            ),
-            (
-                unknown_payment(error(true)),
-                Verdict::Pass,
-                "seen: HTTP 404; code: string",
-            ),
-            (
-                unknown_payment(error(false)),
-                Verdict::Warn,
-                "differs: HTTP 404; code: string",
-            ),
-            (
-                unknown_payment(Err(lost())),
-                Verdict::Skipped,
-                "not seen: HTTP 500",
-            ),
-            (report(&array(2, 0)), Verdict::Pass, "seen: 2 rows"),
-            (report(&Err(lost())), Verdict::Warn, "differs: HTTP 500"),
-            (rows(&array(2, 1)), Verdict::Warn, "differs: 1 of 2 are not"),
-            (rows(&array(2, 0)), Verdict::Pass, "seen: all 2"),
-            (
-                rows(&array(0, 0)),
-                Verdict::Skipped,
-                "not seen: there are none",
-            ),
-            (
-                empty_report(&array(0, 0)),
-                Verdict::Pass,
-                "seen: an empty array",
-            ),
-            (
-                empty_report(&Ok(ReportShape::NotFound)),
-                Verdict::Pass,
-                "seen: HTTP 404",
-            ),
-            (
-                empty_report(&array(1, 0)),
-                Verdict::Warn,
-                "differs: tomorrow's shift has 1 rows",
-            ),
-            (
-                access(Credential::Token, None),
-                Verdict::Pass,
-                "seen: a session was opened",
-            ),
-            (
-                access(Credential::Password, Some(&lost())),
-                Verdict::Fail,
-                "differs: no session was opened (HTTP 500)",
-            ),
-        ] {
-            assert_eq!((check.result, check.detail.en.as_str()), (result, detail));
-            assert!(!check.detail.ru.is_empty() && !check.title.ru.is_empty());
-        }
+        let refused = unknown_payment(error(true));
+        says(&refused, Pass, "seen: HTTP 404; code: string");
+        let other = unknown_payment(error(false));
+        says(&other, Warn, "differs: HTTP 404; code: string");
+        let none = unknown_payment(Err(lost()));
+        says(&none, Skipped, "not seen: HTTP 500");
     }
 }

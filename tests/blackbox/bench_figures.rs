@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -173,20 +174,9 @@ fn scanned_sale(till: &Till, scanner: &mut Scanner, id: &str) {
     assert_eq!(till.until_final(id)["state"], "done");
 }
 
-#[test]
-fn metrics_tell_what_was_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let link = folder.path().join("port");
-    let mut scanner = Scanner::plug();
-    std::os::unix::fs::symlink(&scanner.node, &link).unwrap();
-    let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        2,
-        &format!("[Scanner]\ndevice = serial:{}\n", link.display()),
-    );
-    until_device(&till, "connected");
-    scanned_sale(&till, &mut scanner, "scanned");
+/// Two paid sales, a refund, a code that the service does not know, and a payment whose request is lost.
+fn play(till: &Till, sim: &Sim, scanner: &mut Scanner) {
+    scanned_sale(till, scanner, "scanned");
     till.begin("shown", 500);
     assert_eq!(till.until_final("shown")["state"], "done");
     let refund = json!({"sale": "shown", "amount": 200, "receipt": {"number": "v", "items": [{"name": "Хлеб", "cost": 200}]}});
@@ -200,7 +190,7 @@ fn metrics_tell_what_was_done() {
     scanner.read("https://getapp.o-plati.by/c/AB-12");
     let refused = requests("demand_payment", "refused");
     wait_for("the refusal", || {
-        (metrics(&till).count(&refused) == 1).then_some(())
+        (metrics(till).count(&refused) == 1).then_some(())
     });
     till.ask("POST", "/v1/operations/refused/abort", json!(null));
     till.until_final("refused");
@@ -208,9 +198,10 @@ fn metrics_tell_what_was_done() {
     till.begin("lost", 100);
     assert_eq!(till.until_final("lost")["state"], "failed");
     till.until_queue_is_empty();
+}
 
-    let told = metrics(&till);
-    // What the journal has: the daemon's own reversals, too.
+/// How often each series of operations must be counted, as the journal has them: the daemon's own reversals, too.
+fn ended(till: &Till) -> BTreeMap<String, u64> {
     let (_, page) = till.ask("GET", "/v1/operations?limit=500", json!(null));
     let mut ended: BTreeMap<String, u64> = BTreeMap::new();
     for operation in page["operations"].as_array().unwrap() {
@@ -220,6 +211,25 @@ fn metrics_tell_what_was_done() {
         );
         *ended.entry(series).or_default() += 1;
     }
+    ended
+}
+
+#[test]
+fn metrics_tell_what_was_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("port");
+    let mut scanner = Scanner::plug();
+    std::os::unix::fs::symlink(&scanner.node, &link).unwrap();
+    let sim = Sim::start(Some(PAYS));
+    let till = Till::started(
+        &sim.url,
+        2,
+        &format!("[Scanner]\ndevice = serial:{}\n", link.display()),
+    );
+    until_device(&till, "connected");
+    play(&till, &sim, &mut scanner);
+    let told = metrics(&till);
+    let ended = ended(&till);
     assert_eq!(
         ended[r#"oplati_operations_total{kind="sale",outcome="done"}"#],
         2
@@ -248,7 +258,12 @@ fn metrics_tell_what_was_done() {
         told.count("oplati_journal_operations{}"),
         ended.values().sum::<u64>()
     );
+    a_replug_is_counted(&till, &link, scanner);
+}
 
+/// The scanner is unplugged, and comes back under the same name.
+fn a_replug_is_counted(till: &Till, link: &Path, scanner: Scanner) {
+    let told = metrics(till);
     let of_scanner = |name: &str| format!("{name}{{device=\"scanner1\",kind=\"scanner\"}}");
     let up = of_scanner("oplati_device_up");
     let reconnects = of_scanner("oplati_device_reconnects_total");
@@ -260,17 +275,16 @@ fn metrics_tell_what_was_done() {
         ),
         (2, Some(1.0), Some(0.0))
     );
-    // The scanner is unplugged, and comes back under the same name.
-    std::fs::remove_file(&link).unwrap();
+    std::fs::remove_file(link).unwrap();
     drop(scanner);
     wait_for("the loss", || {
-        (device(&till)["state"] != "connected").then_some(())
+        (device(till)["state"] != "connected").then_some(())
     });
-    assert_eq!(metrics(&till).get(&up), Some(0.0));
+    assert_eq!(metrics(till).get(&up), Some(0.0));
     let scanner = Scanner::plug();
-    std::os::unix::fs::symlink(&scanner.node, &link).unwrap();
-    until_device(&till, "connected");
-    let told = metrics(&till);
+    std::os::unix::fs::symlink(&scanner.node, link).unwrap();
+    until_device(till, "connected");
+    let told = metrics(till);
     assert_eq!(
         (told.get(&up), told.get(&reconnects)),
         (Some(1.0), Some(1.0))

@@ -103,15 +103,26 @@ fn a_pole_and_a_box_go_through_sales_in_modes_1_and_2() {
         "the welcome",
         &pole(" Добро пожаловать!  ", "  Оплата: О!плати   "),
     );
+    a_sale_by_code(&till, &sim, &line, &qr_box);
+    let qr = a_sale_by_qr(&till, &sim, &line, &qr_box);
+    line.never_had(qr.as_bytes());
+    assert!(!till.log().contains(&qr), "a whole code is in the log");
+    till.daemon().signal(rustix::process::Signal::TERM);
+    assert_eq!(till.daemon().exit_code(), Some(0));
+    qr_box.ends_with("an empty box", CLEARED);
+}
+
+/// In mode 1, paid.
+fn a_sale_by_code(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) {
     till.begin("c-1", 700);
     let operation = till.until("c-1", &["awaiting_buyer"]);
     let code = operation["shows"]["code"].as_str().unwrap().to_owned();
     let upper = format!("Код О!плати{code:>9}");
     line.ends_with("the code", &pole(&upper, "К оплате    7,00 руб"));
     // A box has no digits: it stays empty, says why, and claims nothing.
-    shows(&till, "display1", "code");
-    shows(&till, "display2", "idle");
-    let device = display(&till, "display2");
+    shows(till, "display1", "code");
+    shows(till, "display2", "idle");
+    let device = display(till, "display2");
     assert_eq!(
         (&device["state"], &device["profile"]),
         (&json!("connected"), &json!("mertech-qr-pay"))
@@ -135,7 +146,10 @@ fn a_pole_and_a_box_go_through_sales_in_modes_1_and_2() {
         &pole("ОПЛАЧЕНО    7,00 руб", "Спасибо за покупку! "),
     );
     qr_box.ends_with("the picture of success", b"\x02\xf0\x03correct\x03");
+}
 
+/// In mode 2, declined; answers what the buyer scanned.
+fn a_sale_by_qr(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) -> String {
     let mut second = sale("2", 5999);
     second["mode"] = json!(2);
     assert_eq!(till.ask("PUT", "/v1/sales/q-1", second).0, 201);
@@ -154,7 +168,7 @@ fn a_pole_and_a_box_go_through_sales_in_modes_1_and_2() {
         "the word on it",
         &pole("Отсканируйте QR-код ", "К оплате   59,99 руб"),
     );
-    shows(&till, "display2", "qr");
+    shows(till, "display2", "qr");
     let health = till.ask("GET", "/v1/health", json!(null)).1;
     let told = health["devices"].as_array().unwrap();
     assert!(
@@ -172,11 +186,7 @@ fn a_pole_and_a_box_go_through_sales_in_modes_1_and_2() {
         "the end",
         &pole("  Оплата отклонена  ", " Деньги не списаны  "),
     );
-    line.never_had(qr.as_bytes());
-    assert!(!till.log().contains(&qr), "a whole code is in the log");
-    till.daemon().signal(rustix::process::Signal::TERM);
-    assert_eq!(till.daemon().exit_code(), Some(0));
-    qr_box.ends_with("an empty box", CLEARED);
+    qr
 }
 
 const SMALL: &str = r#"

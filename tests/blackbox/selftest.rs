@@ -752,67 +752,80 @@ fn russian_layout(code: &str) -> String {
     code.chars().map(typed).collect()
 }
 
+/// Swaps capitals and small letters.
+fn caps_lock(code: &str) -> String {
+    let swap = |c: char| {
+        if c.is_lowercase() {
+            c.to_uppercase().to_string()
+        } else {
+            c.to_lowercase().to_string()
+        }
+    };
+    code.chars().map(swap).collect()
+}
+
+fn line(text: String) -> Vec<u8> {
+    format!("{text}\r\n").into_bytes()
+}
+
+/// A fault, what it makes of a code, and what finding and remedy say.
+type Fault = (
+    &'static str,
+    fn(&str) -> Vec<u8>,
+    &'static str,
+    &'static str,
+);
+
+const FAULTS: [Fault; 7] = [
+    (
+        "layout RU",
+        |code| line(russian_layout(code)),
+        "русской раскладки",
+        "USA keyboard",
+    ),
+    (
+        "Caps Lock",
+        |code| line(caps_lock(code)),
+        "Caps Lock",
+        "Caps Lock off",
+    ),
+    (
+        "no suffix, codes glued",
+        |code| line(format!("{code}{code}")),
+        "слиплись",
+        "Add suffix CR",
+    ),
+    (
+        "prefix",
+        |code| line(format!("*{code}")),
+        "перед кодом",
+        "Clear prefix",
+    ),
+    (
+        "cut code",
+        |code| line(code.chars().take(15).collect()),
+        "обрезан",
+        "заводских настроек",
+    ),
+    (
+        "swallowed character",
+        |code| line(code.chars().take(5).chain(code.chars().skip(7)).collect()),
+        "потеряно символов",
+        "межсимвольная задержка",
+    ),
+    (
+        "another code",
+        |_| line("4810268003455".into()),
+        "другой код",
+        "с дисплея",
+    ),
+];
+
 #[test]
 fn faults_of_a_scanner_are_recognised_from_what_came_back() {
     let mut bench = Loop::new();
     bench.start();
-    let caps = |code: &str| -> String {
-        let swap = |c: char| {
-            if c.is_lowercase() {
-                c.to_uppercase().to_string()
-            } else {
-                c.to_lowercase().to_string()
-            }
-        };
-        code.chars().map(swap).collect()
-    };
-    type Fault<'a> = (&'a str, &'a dyn Fn(&str) -> Vec<u8>, &'a str, &'a str);
-    let line = |text: String| format!("{text}\r\n").into_bytes();
-    let faults: [Fault<'_>; 7] = [
-        (
-            "layout RU",
-            &|code| line(russian_layout(code)),
-            "русской раскладки",
-            "USA keyboard",
-        ),
-        (
-            "Caps Lock",
-            &|code| line(caps(code)),
-            "Caps Lock",
-            "Caps Lock off",
-        ),
-        (
-            "no suffix, codes glued",
-            &|code| line(format!("{code}{code}")),
-            "слиплись",
-            "Add suffix CR",
-        ),
-        (
-            "prefix",
-            &|code| line(format!("*{code}")),
-            "перед кодом",
-            "Clear prefix",
-        ),
-        (
-            "cut code",
-            &|code| line(code.chars().take(15).collect()),
-            "обрезан",
-            "заводских настроек",
-        ),
-        (
-            "swallowed character",
-            &|code| line(code.chars().take(5).chain(code.chars().skip(7)).collect()),
-            "потеряно символов",
-            "межсимвольная задержка",
-        ),
-        (
-            "another code",
-            &|_| line("4810268003455".into()),
-            "другой код",
-            "с дисплея",
-        ),
-    ];
-    for (fault, distort, finding, remedy) in faults {
+    for (fault, distort, finding, remedy) in FAULTS {
         bench.begin(1);
         let code = bench.code();
         bench.scanner.send(&distort(&code));
@@ -831,6 +844,12 @@ fn faults_of_a_scanner_are_recognised_from_what_came_back() {
             check["result"].as_str().unwrap()
         );
     }
+}
+
+#[test]
+fn a_scanner_without_a_terminator_is_warned_of() {
+    let mut bench = Loop::new();
+    bench.start();
     bench.begin(2);
     for _ in 0..2 {
         let code = bench.code();
@@ -849,6 +868,12 @@ fn faults_of_a_scanner_are_recognised_from_what_came_back() {
         check["detail"].as_str().unwrap(),
         check["remedy"].as_str().unwrap()
     );
+}
+
+#[test]
+fn cyrillic_letters_that_a_scanner_loses_or_writes_otherwise_are_named() {
+    let mut bench = Loop::new();
+    bench.start();
     // The second code of a test has Cyrillic letters.
     bench.begin(2);
     let code = bench.code();

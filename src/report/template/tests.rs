@@ -93,70 +93,73 @@ fn lines_are_aligned_filled_and_wrapped_in_cyrillic() {
     assert_eq!(lines("<line>{{{shift}}}</line>"), ["{24112026}"]);
 }
 
+/// A template, and what is said of it.
+const WRONG: &[(&str, &str)] = &[
+    ("<report", "no XML"),
+    (
+        "<a/>",
+        "oplat.xml:1: the outermost element must be <report>",
+    ),
+    ("<report width=\"31\"/>", "width=\"31\": 32 to 48"),
+    ("<report width=\"x\"/>", "32 to 48"),
+    (
+        "<report color=\"red\"/>",
+        "color: the attributes here are width",
+    ),
+    (
+        "<report>\n<footer/></report>",
+        "oplat.xml:2: <footer>: header, rows and totals",
+    ),
+    (
+        "<report>\n\n<rows/></report>",
+        "oplat.xml:3: of: kinds or differences",
+    ),
+    (
+        "<report><rows of=\"kinds\" when=\"x\"/></report>",
+        "when: only some",
+    ),
+    (
+        "<report><header>x</header></report>",
+        "text is allowed in <line> only",
+    ),
+    (
+        "<report><header><b/></header></report>",
+        "<b>: line and rule",
+    ),
+    (
+        "<report><header><line align=\"up\"/></header></report>",
+        "align=\"up\": left, center and right",
+    ),
+    (
+        "<report><header><line>{sum}</line></header></report>",
+        "{sum}: the fields here are shift",
+    ),
+    (
+        "<report><header><line>{title}</line></header></report>",
+        "{title}: the fields",
+    ),
+    (
+        "<report><header><line>a}</line></header></report>",
+        "a lonely }",
+    ),
+    (
+        "<report><header><line>{shift</line></header></report>",
+        "{shift",
+    ),
+    (
+        "<report><header><line><fill/><fill/></line></header></report>",
+        "one <fill/>",
+    ),
+    (
+        "<report><header><rule char=\"ab\"/></header></report>",
+        "one sign is needed",
+    ),
+    ("<!DOCTYPE x [<!ENTITY a \"b\">]><report/>", "no XML"),
+];
+
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
-    for (text, expected) in [
-        ("<report", "no XML"),
-        (
-            "<a/>",
-            "oplat.xml:1: the outermost element must be <report>",
-        ),
-        ("<report width=\"31\"/>", "width=\"31\": 32 to 48"),
-        ("<report width=\"x\"/>", "32 to 48"),
-        (
-            "<report color=\"red\"/>",
-            "color: the attributes here are width",
-        ),
-        (
-            "<report>\n<footer/></report>",
-            "oplat.xml:2: <footer>: header, rows and totals",
-        ),
-        (
-            "<report>\n\n<rows/></report>",
-            "oplat.xml:3: of: kinds or differences",
-        ),
-        (
-            "<report><rows of=\"kinds\" when=\"x\"/></report>",
-            "when: only some",
-        ),
-        (
-            "<report><header>x</header></report>",
-            "text is allowed in <line> only",
-        ),
-        (
-            "<report><header><b/></header></report>",
-            "<b>: line and rule",
-        ),
-        (
-            "<report><header><line align=\"up\"/></header></report>",
-            "align=\"up\": left, center and right",
-        ),
-        (
-            "<report><header><line>{sum}</line></header></report>",
-            "{sum}: the fields here are shift",
-        ),
-        (
-            "<report><header><line>{title}</line></header></report>",
-            "{title}: the fields",
-        ),
-        (
-            "<report><header><line>a}</line></header></report>",
-            "a lonely }",
-        ),
-        (
-            "<report><header><line>{shift</line></header></report>",
-            "{shift",
-        ),
-        (
-            "<report><header><line><fill/><fill/></line></header></report>",
-            "one <fill/>",
-        ),
-        (
-            "<report><header><rule char=\"ab\"/></header></report>",
-            "one sign is needed",
-        ),
-        ("<!DOCTYPE x [<!ENTITY a \"b\">]><report/>", "no XML"),
-    ] {
+    for (text, expected) in WRONG {
         let said = match Template::parse(text) {
             Ok(_) if text.contains("{shift<") => continue,
             Ok(template) => panic!("{text} was taken: {template:?}"),

@@ -58,6 +58,30 @@ fn is_of_this_guest(scene: &str) -> bool {
     !till::is_unit() || opens.contains(&scene)
 }
 
+/// Plays a scene and tells how it ended; whether all was as expected.
+fn plays(host: &Host, name: &str, scene: &mut dyn FnMut() -> String) -> bool {
+    let began = Instant::now();
+    match catch_unwind(AssertUnwindSafe(scene)) {
+        Ok(report) => {
+            host.say(&format!(
+                "{name:<34} {report}  ({:.1} s)",
+                began.elapsed().as_secs_f32()
+            ));
+            true
+        }
+        Err(reason) => {
+            let text = reason.downcast_ref::<String>().cloned();
+            let text = text.or(reason.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            host.say(&format!(
+                "{name:<34} FAILED: {}",
+                text.unwrap_or_default().replace('\n', " ")
+            ));
+            scenes::tell_log(host);
+            false
+        }
+    }
+}
+
 fn main() {
     let Ok(conf) = std::fs::read_to_string("/rig.conf") else {
         println!("This runs in the guest of the hardware rig: see tests/rig/run");
@@ -83,30 +107,13 @@ fn main() {
         Box::new(Ftdi { host: &host }),
     ];
     let (mut passed, mut failed) = (0, 0);
-    let mut tell = |name: &str, scene: &mut dyn FnMut() -> String| {
-        if !name.contains(only) {
-            return;
-        }
-        let began = Instant::now();
-        match catch_unwind(AssertUnwindSafe(scene)) {
-            Ok(report) => {
-                passed += 1;
-                host.say(&format!(
-                    "{name:<34} {report}  ({:.1} s)",
-                    began.elapsed().as_secs_f32()
-                ));
-            }
-            Err(reason) => {
-                failed += 1;
-                let text = reason.downcast_ref::<String>().cloned();
-                let text = text.or(reason.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                host.say(&format!(
-                    "{name:<34} FAILED: {}",
-                    text.unwrap_or_default().replace('\n', " ")
-                ));
-                scenes::tell_log(&host);
-            }
-        }
+    let mut tell = |name: &str, scene: &mut dyn FnMut() -> String| match name
+        .contains(only)
+        .then(|| plays(&host, name, scene))
+    {
+        Some(true) => passed += 1,
+        Some(false) => failed += 1,
+        None => {}
     };
     let place = if till::is_unit() {
         "under the package's unit"
