@@ -1,6 +1,8 @@
 //! Puts every profile of `devices/` into the program, so that the program and its data are always of
 //! one version.
 
+#![warn(clippy::too_many_lines)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
