@@ -100,8 +100,8 @@ const ROOMS: &[Room] = &[
         name: "selftest",
         holds: "what works at this till, and what to do where it does not",
         imports: &[
-            "base", "model", "core", "log", "config", "service", "devices", "journal", "engine",
-            "report", "client",
+            "base", "model", "core", "log", "config", "service", "devices", "journal", "report",
+            "client",
         ],
     },
     Room {

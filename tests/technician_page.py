@@ -179,7 +179,7 @@ def test_devices_live(page):
     page.inside()
     page.until_text("[data-device=scanner1]", "подключено", "с ")
     page.until_text("[data-device=display1]", "не подключено")
-    page.until_text("#reasons", "display1")
+    page.until_text("#reasons [data-code=device]", "display1")
     page.scanner.unplug()
     until("the scanner is missing", lambda: page.browser.run(
         "return document.querySelector('[data-device=scanner1]')?.dataset.state") == "missing")

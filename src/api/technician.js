@@ -104,7 +104,11 @@ async function readHealth() {
     $('status').textContent = { ok: 'Работает', degraded: 'Нужно внимание', blocked: 'Оплата невозможна' }[health.status] ?? health.status;
     $('status').className = ['ok', 'degraded', 'blocked'].includes(health.status) ? health.status : '';
     if (!health.journal) return false;
-    $('reasons').replaceChildren(...health.reasons.map((reason) => make('li', reason)));
+    $('reasons').replaceChildren(...health.reasons.map((reason, at) => {
+        const item = make('li', reason);
+        item.dataset.code = health.reason_codes[at];
+        return item;
+    }));
     const reachable = { true: 'есть', false: 'нет' }[String(health.service.reachable)] ?? 'ещё не проверялась';
     $('facts').textContent = `Связь с сервером: ${reachable}${health.service.reachable !== true || health.service.latency_ms == null ? '' : `, ${health.service.latency_ms} мс`}. `
         + `В очереди: ${health.queue_depth}. Операций в журнале: ${health.journal.operations}. Версия ${health.version}.`;

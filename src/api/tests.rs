@@ -76,6 +76,7 @@ impl Watch for Shelf {
         Health {
             status: HealthStatus::Ok,
             reasons: Vec::new(),
+            reason_codes: Vec::new(),
             service: ServiceHealth::default(),
             queue_depth: 0,
             devices: Vec::new(),

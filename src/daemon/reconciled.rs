@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::{Progress, Trust, shift_of};
 use super::state_file::{self, Durable};
-use crate::model::health::{ReconciliationHealth, ShiftDifferences};
+use crate::model::health::{Reason, ReasonCode, ReconciliationHealth, ShiftDifferences};
 
 /// Most shifts whose differences are remembered; the oldest give way.
 const MAX_SHIFTS: usize = 31;
@@ -142,7 +142,7 @@ impl Reconciled {
     }
 
     /// What needs a person, Russian.
-    pub(super) fn reasons(&self) -> Vec<String> {
+    pub(super) fn reasons(&self) -> Vec<Reason> {
         let inner = lock(&self.inner);
         let mut reasons = Vec::new();
         let shifts = &inner.kept.differences;
@@ -150,14 +150,16 @@ impl Reconciled {
             let named = shifts.iter().take(MAX_NAMED);
             let named: Vec<&str> = named.map(|one| one.shift.as_str()).collect();
             let more = if shifts.len() > MAX_NAMED { " …" } else { "" };
-            reasons.push(format!(
+            let text = format!(
                 "Расхождений с сервисом: {}, смены {}{more}. Подробности: oplati reconcile СМЕНА",
                 sum(shifts),
                 named.join(" "),
-            ));
+            );
+            reasons.push(Reason::new(ReasonCode::ShiftsDiffer, text));
         }
         if let Some(Overdue { shift, why }) = &inner.overdue {
-            reasons.push(format!("Смена {shift} не сверена. {why}"));
+            let text = format!("Смена {shift} не сверена. {why}");
+            reasons.push(Reason::new(ReasonCode::ShiftOverdue, text));
         }
         reasons
     }
@@ -235,7 +237,11 @@ mod tests {
         let health = second.health();
         assert_eq!(health.last_shift.as_deref(), Some("23112026"));
         assert_eq!((health.differences, health.shifts.len()), (2, 1));
-        assert!(second.reasons()[0].contains("Расхождений с сервисом: 2, смены 23112026."));
+        assert!(
+            second.reasons()[0]
+                .text
+                .contains("Расхождений с сервисом: 2, смены 23112026.")
+        );
     }
 
     #[test]
@@ -262,7 +268,10 @@ mod tests {
         assert!(known.reasons().is_empty() && known.health().last_error.is_some());
         known.failed(day(22), "Отчёт сервиса не получен.", true);
         let expected = "Смена 22112026 не сверена. Отчёт сервиса не получен.";
-        assert_eq!(known.reasons(), [expected]);
+        assert_eq!(
+            known.reasons(),
+            [Reason::new(ReasonCode::ShiftOverdue, expected)]
+        );
         known.checked(day(23), 0, noon(), AT);
         assert_eq!(known.reasons().len(), 1);
         known.checked(day(22), 0, noon(), AT);
@@ -283,7 +292,7 @@ mod tests {
         let health = known.health();
         assert_eq!((health.shifts.len(), health.differences), (31, 31));
         assert_eq!(health.shifts[0].shift, "02122026");
-        assert!(known.reasons()[0].contains("08122026 …"));
+        assert!(known.reasons()[0].text.contains("08122026 …"));
     }
 
     #[test]

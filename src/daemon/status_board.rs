@@ -279,9 +279,12 @@ impl Watch for StatusBoard {
             (true, false) => HealthStatus::Degraded,
             (true, true) => HealthStatus::Ok,
         };
+        let reasons = blocked.into_iter().chain(degraded);
+        let (reason_codes, reasons) = reasons.map(|reason| (reason.code, reason.text)).unzip();
         Health {
             status: word,
-            reasons: blocked.into_iter().chain(degraded).collect(),
+            reasons,
+            reason_codes,
             service: lock(&self.service).clone(),
             queue_depth: status.queue_depth,
             devices: devices

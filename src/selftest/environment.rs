@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Method;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::base::clock::Now;
 use crate::base::error_chain::with_causes;
 use crate::client::http::Loopback;
 use crate::config::{self, ConfigError, Loaded, Paths};
+use crate::model::health::ReasonCode;
 
 /// How long the daemon may take for one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,6 +41,20 @@ impl Daemon {
     #[must_use]
     pub fn is_there(&self) -> bool {
         !matches!(self, Daemon::Stopped)
+    }
+
+    /// Whether health names a reason of this kind.
+    #[must_use]
+    pub fn has_reason(&self, code: ReasonCode) -> bool {
+        let codes = self
+            .told()
+            .and_then(|(health, _)| health.get("reason_codes")?.as_array());
+        // A newer daemon may have codes that this program does not know.
+        codes.is_some_and(|codes| {
+            codes
+                .iter()
+                .any(|one| ReasonCode::deserialize(one).is_ok_and(|one| one == code))
+        })
     }
 
     /// Health and devices.
@@ -137,5 +153,26 @@ fn ask(socket: &Path) -> Daemon {
             },
         },
         Err(error) => silent(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_reason_is_known_by_its_code_beside_codes_of_newer_daemons() {
+        let told = |health| Daemon::Runs {
+            health,
+            devices: Vec::new(),
+            frame: Vec::new(),
+        };
+        let newer = told(json!({"reason_codes": ["of_tomorrow", "token_needed"]}));
+        assert!(newer.has_reason(ReasonCode::TokenNeeded));
+        assert!(!newer.has_reason(ReasonCode::TokenDamaged));
+        let older = told(json!({"reasons": ["x"]}));
+        assert!(!older.has_reason(ReasonCode::TokenNeeded));
+        assert!(!Daemon::Stopped.has_reason(ReasonCode::TokenNeeded));
     }
 }

@@ -5,6 +5,7 @@ use super::texts;
 use crate::base::error_chain::with_causes;
 use crate::journal::{Inspected, JournalError, Trouble, inspect};
 use crate::model::check::{Check, Group, Text, Verdict};
+use crate::model::health::ReasonCode;
 
 /// Less than this ends sales soon: the journal sets aside room for an operation's end, and logs grow.
 const MIN_ROOM: u64 = 16 * 1024 * 1024;
@@ -59,7 +60,7 @@ fn daemons_word(ground: &Environment) -> Check {
     let detail = Text::new(reason, "the daemon cannot use it; payments are refused");
     if std::fs::read_dir(&aside).is_ok_and(|mut kept| kept.next().is_some()) {
         whole(detail).ended(Verdict::Fail, Some(put_back(ground)))
-    } else if reason == crate::engine::reason(Trouble::Damaged) {
+    } else if ground.daemon.has_reason(ReasonCode::JournalDamaged) {
         whole(detail).ended(Verdict::Fail, Some(restart(ground)))
     } else {
         whole(detail).ended(Verdict::Fail, Some(check_disk()))
@@ -168,12 +169,7 @@ fn disk_fails(ground: &Environment, looked: Option<&Result<Inspected, JournalErr
     {
         return error.trouble() == Trouble::Disk;
     }
-    let reasons = ground
-        .daemon
-        .told()
-        .and_then(|(health, _)| health.get("reasons")?.as_array());
-    let faulty = crate::engine::reason(Trouble::Disk);
-    reasons.is_some_and(|reasons| reasons.iter().any(|reason| reason == faulty))
+    ground.daemon.has_reason(ReasonCode::JournalDisk)
 }
 
 fn room(ground: &Environment, disk_fails: bool) -> Check {

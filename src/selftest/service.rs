@@ -8,6 +8,7 @@ use super::environment::Environment;
 use crate::core::call::TokenProblem;
 use crate::core::shift;
 use crate::model::check::{Check, Group, Text, Verdict};
+use crate::model::health::ReasonCode;
 use crate::model::problem::seed;
 use crate::service::diagnose::{Answered, ServiceDiagnosis, TokenFile, Unreachable, look};
 use crate::service::{self};
@@ -394,16 +395,14 @@ fn token_file(seen: &ServiceDiagnosis, put_aside: &str) -> Check {
 
 /// What the daemon has heard of its token.
 fn daemons_problem(ground: &Environment) -> Option<TokenProblem> {
-    let (health, _) = ground.daemon.told()?;
-    let reasons = health.get("reasons")?.as_array()?;
-    let has = |words: &str| reasons.iter().any(|reason| reason.as_str() == Some(words));
-    if has(seed::TOKEN_NEEDED) {
-        Some(TokenProblem::Needed)
-    } else if has(seed::TOKEN_EXISTS) {
-        Some(TokenProblem::Exists)
-    } else if has(crate::core::words::TOKEN_DAMAGED) {
-        Some(TokenProblem::Damaged)
-    } else {
-        has(crate::core::words::NO_PLACE_FOR_TOKEN).then_some(TokenProblem::NoPlace)
-    }
+    let problems = [
+        (ReasonCode::TokenNeeded, TokenProblem::Needed),
+        (ReasonCode::TokenExists, TokenProblem::Exists),
+        (ReasonCode::TokenDamaged, TokenProblem::Damaged),
+        (ReasonCode::TokenNoPlace, TokenProblem::NoPlace),
+    ];
+    let told = problems
+        .into_iter()
+        .find(|(code, _)| ground.daemon.has_reason(*code));
+    told.map(|(_, problem)| problem)
 }

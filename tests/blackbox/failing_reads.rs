@@ -122,7 +122,8 @@ fn a_disk_that_gives_nothing_is_told_as_one_and_heals() {
         let health = health(&till);
         let reasons = health["reasons"].to_string();
         assert!(!reasons.contains("повреждён"), "{health}");
-        (health["status"] == "blocked" && reasons.contains("dmesg")).then_some(())
+        let is_told = reasons.contains("dmesg") && health["reason_codes"][0] == "journal_disk";
+        (health["status"] == "blocked" && is_told).then_some(())
     });
     let (status, problem) = till.begin("s-2", 100);
     assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));

@@ -36,6 +36,7 @@ fn a_damaged_journal_is_kept_aside_and_no_payment_is_taken_until_a_person_decide
         );
         let reason = health["reasons"][0].as_str().unwrap();
         assert!(reason.contains("journal.damaged"), "{health}");
+        assert_eq!(health["reason_codes"][0], "journal_closed");
         let (status, problem) = till.begin("s-2", 100);
         assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
         let detail = problem["detail"].as_str().unwrap();

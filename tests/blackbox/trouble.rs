@@ -178,14 +178,20 @@ fn health_knows_of_a_damaged_token_file_before_a_buyer_does() {
     let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
     std::fs::write(&token, "").unwrap();
     till.start();
-    let reasons = |till: &Till| till.ask("GET", "/v1/health", json!(null)).1["reasons"].clone();
-    let damaged = json!(["Файл token.conf повреждён: токен в нём не прочитать"]);
+    let reasons = |till: &Till| {
+        let mut health = till.ask("GET", "/v1/health", json!(null)).1;
+        (health["reasons"].take(), health["reason_codes"].take())
+    };
+    let damaged = (
+        json!(["Файл token.conf повреждён: токен в нём не прочитать"]),
+        json!(["token_damaged"]),
+    );
     wait_for("health to know of the file", || {
         (reasons(&till) == damaged).then_some(())
     });
     std::fs::write(&token, "abc\n").unwrap();
     wait_for("health to know that it was mended", || {
-        (reasons(&till) == json!([])).then_some(())
+        (reasons(&till) == (json!([]), json!([]))).then_some(())
     });
 }
 

@@ -10,7 +10,9 @@ use crate::core::{Status, words};
 use crate::daemon::schedule::Trust;
 use crate::devices::display::DisplayState;
 use crate::engine;
+use crate::journal::Trouble;
 use crate::model::device::Device;
+use crate::model::health::{Reason, ReasonCode};
 use crate::model::money::Kopecks;
 use crate::model::operation::{ErrorCode, Mode};
 use crate::model::problem::seed;
@@ -19,107 +21,160 @@ const CLOCK_BEHIND: &str = "Часы кассы отстают от послед
 
 impl StatusBoard {
     /// The service has asked for patience, and the time is not over, Russian.
-    fn held_off(&self, status: &Status) -> Option<String> {
+    fn held_off(&self, status: &Status) -> Option<Reason> {
         let now = self.clock.now();
         let wait = status.held_off_until?.checked_sub(now.mono)?;
         let until = minsk().to_datetime(now.wall + wait).strftime("%H:%M:%S");
-        Some(format!("Сервер О!плати просит подождать до {until}"))
+        let text = format!("Сервер О!плати просит подождать до {until}");
+        Some(Reason::new(ReasonCode::ServiceBusy, text))
     }
 
     /// What refuses a sale, Russian.
-    pub(super) fn blocked(&self, status: &Status) -> Vec<String> {
+    pub(super) fn blocked(&self, status: &Status) -> Vec<Reason> {
         let mut reasons = Vec::new();
         if let Err(reason) = &self.reader {
-            reasons.push(reason.clone());
+            reasons.push(Reason::new(ReasonCode::JournalClosed, reason));
         }
         if self.turns.is_stuck() {
-            reasons
-                .push("Журнал не записывается: диск не отвечает, проверьте диск кассы".to_owned());
+            reasons.push(Reason::new(
+                ReasonCode::JournalStalled,
+                "Журнал не записывается: диск не отвечает, проверьте диск кассы",
+            ));
         } else if let Some(trouble) = self.trouble() {
-            reasons.push(engine::reason(trouble).to_owned());
+            reasons.push(Reason::new(of_journal(trouble), engine::reason(trouble)));
         }
         reasons.extend(
             self.held_off(status)
                 .filter(|_| status.is_held_off_for_long),
         );
         if status.not_configured {
-            reasons.push("Не задан regNum в oplati.conf".to_owned());
+            reasons.push(Reason::new(
+                ReasonCode::NotConfigured,
+                "Не задан regNum в oplati.conf",
+            ));
         }
         if status.clock_behind && self.clock_trust() == Trust::Wrong {
-            reasons.push(CLOCK_BEHIND.to_owned());
+            reasons.push(Reason::new(ReasonCode::ClockBehind, CLOCK_BEHIND));
         }
         if let Some(first) = status.foreign.first() {
-            reasons.push(format!("Операция {first} начата с другими url или regNum"));
+            let text = format!("Операция {first} начата с другими url или regNum");
+            reasons.push(Reason::new(ReasonCode::OtherAccount, text));
         }
         if status.queue_depth > 0 {
-            reasons.push(format!("В очереди отмен: {}", status.queue_depth));
+            let text = format!("В очереди отмен: {}", status.queue_depth);
+            reasons.push(Reason::new(ReasonCode::ReversalsQueued, text));
         }
         reasons
     }
 
     /// What needs a person, Russian.
-    pub(super) fn degraded(&self, status: &Status, devices: &[Device]) -> Vec<String> {
-        let mut reasons = self.advice.clone();
-        match status.token_problem.or(*lock(&self.token_file)) {
-            Some(TokenProblem::Needed) => reasons.push(seed::TOKEN_NEEDED.to_owned()),
-            Some(TokenProblem::Exists) => reasons.push(seed::TOKEN_EXISTS.to_owned()),
-            Some(TokenProblem::NoPlace) => reasons.push(words::NO_PLACE_FOR_TOKEN.to_owned()),
-            Some(TokenProblem::Damaged) => reasons.push(words::TOKEN_DAMAGED.to_owned()),
-            None => {}
-        }
-        if status.set_aside > 0 {
-            reasons.push(format!(
-                "Отмены ждут решения человека: {}",
-                status.set_aside
-            ));
-        }
-        if status.to_review > 0 {
-            reasons.push(format!(
-                "Выполнены не так, как сообщено кассе: {}. Посмотрите и закройте: oplati queue",
-                status.to_review
-            ));
-        }
-        if status.overdue > 0 {
-            reasons.push(format!(
-                "Сервер не отвечает, выполнены ли операции: {}. Проверьте их в личном кабинете О!плати",
-                status.overdue
-            ));
-        }
-        match status.down {
-            // Told as what it is, here or among what blocks.
-            _ if self.held_off(status).is_some() => {}
-            Some(ErrorCode::ServiceProtocol) => {
-                reasons.push("Сервер О!плати отвечает неверно: oplati selftest".to_owned());
-            }
-            Some(_) => reasons.push("Нет связи с сервером О!плати".to_owned()),
-            None => {}
-        }
-        reasons.extend(
-            self.held_off(status)
-                .filter(|_| !status.is_held_off_for_long),
-        );
+    pub(super) fn degraded(&self, status: &Status, devices: &[Device]) -> Vec<Reason> {
+        let advice = self.advice.iter();
+        let mut reasons: Vec<Reason> = advice
+            .map(|advice| Reason::new(ReasonCode::Configuration, advice))
+            .collect();
+        let token_problem = status.token_problem.or(*lock(&self.token_file));
+        reasons.extend(token_problem.map(of_token));
+        reasons.extend(of_operations(status));
+        reasons.extend(self.connection(status));
         if let Some(skew) = self.skew().filter(|skew| skew.abs() > MAX_CONFIRMED_SKEW) {
-            reasons.push(off_by(skew));
+            reasons.push(Reason::new(ReasonCode::ClockWrong, off_by(skew)));
         } else if status.clock_behind {
             // Whether a sale would be refused, only the service's next answer tells.
-            reasons.push(format!("{CLOCK_BEHIND}: проверьте дату и время"));
+            let text = format!("{CLOCK_BEHIND}: проверьте дату и время");
+            reasons.push(Reason::new(ReasonCode::ClockBehind, text));
         }
         reasons.extend(self.reconciled.reasons());
-        reasons.extend(crate::log::failure().as_ref().map(unwritten_log));
+        let log_failure = crate::log::failure();
+        reasons.extend(
+            log_failure.map(|failure| Reason::new(ReasonCode::LogFailed, unwritten_log(&failure))),
+        );
+        reasons.extend(self.of_devices(devices));
+        let hidden = self.hidden();
+        reasons.extend(hidden.map(|text| Reason::new(ReasonCode::CodeHidden, text)));
+        reasons
+    }
+
+    /// What is between the till and the service.
+    fn connection(&self, status: &Status) -> Option<Reason> {
+        if let Some(held_off) = self.held_off(status) {
+            // Told as what it is, here or among what blocks.
+            return (!status.is_held_off_for_long).then_some(held_off);
+        }
+        Some(if status.down? == ErrorCode::ServiceProtocol {
+            let text = "Сервер О!плати отвечает неверно: oplati selftest";
+            Reason::new(ReasonCode::ServiceProtocol, text)
+        } else {
+            let text = "Нет связи с сервером О!плати";
+            Reason::new(ReasonCode::ServiceUnreachable, text)
+        })
+    }
+
+    /// Devices that do not work, and displays that could do better.
+    fn of_devices(&self, devices: &[Device]) -> Vec<Reason> {
         let broken = devices
             .iter()
             .filter(|device| !matches!(device.state.as_str(), "connected" | "none"));
-        reasons.extend(broken.map(|device| {
+        let broken = broken.map(|device| {
             let remedy = self.remedy(&device.name);
             let remedy = remedy.map_or_else(String::new, |remedy| format!(". {remedy}"));
             let state = in_russian(&device.state);
-            format!("Устройство {}: {state}{remedy}", device.name)
-        }));
+            let text = format!("Устройство {}: {state}{remedy}", device.name);
+            Reason::new(ReasonCode::Device, text)
+        });
         let displays = self.displays.state();
-        reasons.extend(displays.iter().flat_map(DisplayState::advice));
-        reasons.extend(self.hidden().map(str::to_owned));
-        reasons
+        let advice = displays.iter().flat_map(DisplayState::advice);
+        broken
+            .chain(advice.map(|text| Reason::new(ReasonCode::DisplayUnreadable, text)))
+            .collect()
     }
+}
+
+fn of_journal(trouble: Trouble) -> ReasonCode {
+    match trouble {
+        Trouble::Full => ReasonCode::JournalFull,
+        Trouble::Disk => ReasonCode::JournalDisk,
+        Trouble::Rights => ReasonCode::JournalRights,
+        Trouble::Locked => ReasonCode::JournalLocked,
+        Trouble::Reserve => ReasonCode::JournalReserve,
+        Trouble::Gone => ReasonCode::JournalGone,
+        Trouble::Damaged => ReasonCode::JournalDamaged,
+        Trouble::Other => ReasonCode::JournalFailed,
+    }
+}
+
+fn of_token(problem: TokenProblem) -> Reason {
+    let (code, text) = match problem {
+        TokenProblem::Needed => (ReasonCode::TokenNeeded, seed::TOKEN_NEEDED),
+        TokenProblem::Exists => (ReasonCode::TokenExists, seed::TOKEN_EXISTS),
+        TokenProblem::NoPlace => (ReasonCode::TokenNoPlace, words::NO_PLACE_FOR_TOKEN),
+        TokenProblem::Damaged => (ReasonCode::TokenDamaged, words::TOKEN_DAMAGED),
+    };
+    Reason::new(code, text)
+}
+
+/// Operations that a person should look at.
+fn of_operations(status: &Status) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if status.set_aside > 0 {
+        let text = format!("Отмены ждут решения человека: {}", status.set_aside);
+        reasons.push(Reason::new(ReasonCode::ReversalsSetAside, text));
+    }
+    if status.to_review > 0 {
+        let text = format!(
+            "Выполнены не так, как сообщено кассе: {}. Посмотрите и закройте: oplati queue",
+            status.to_review
+        );
+        reasons.push(Reason::new(ReasonCode::OperationsToReview, text));
+    }
+    if status.overdue > 0 {
+        let text = format!(
+            "Сервер не отвечает, выполнены ли операции: {}. Проверьте их в личном кабинете О!плати",
+            status.overdue
+        );
+        reasons.push(Reason::new(ReasonCode::OperationsOverdue, text));
+    }
+    reasons
 }
 
 impl StatusBoard {
