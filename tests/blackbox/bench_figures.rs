@@ -228,8 +228,14 @@ fn metrics_tell_what_was_done() {
     );
     until_device(&till, "connected");
     play(&till, &sim, &mut scanner);
-    let told = metrics(&till);
     let ended = ended(&till);
+    // An entry leaves the queue a moment before its end is counted.
+    let told = wait_for("every end to be counted", || {
+        let told = metrics(&till);
+        let mut ends = ended.iter();
+        ends.all(|(series, count)| told.count(series) == *count)
+            .then_some(told)
+    });
     assert_eq!(
         ended[r#"oplati_operations_total{kind="sale",outcome="done"}"#],
         2
