@@ -269,6 +269,7 @@ fn strangers(door: &Door<'_>, undisturbed: Duration) {
 }
 
 #[test]
+#[ignore = "long: run by tests/run"]
 fn crowds_of_callers_cost_a_sale_nothing() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

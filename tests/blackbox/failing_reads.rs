@@ -87,6 +87,7 @@ fn assert_is_intact(till: &Till, in_queue: usize) {
 }
 
 #[test]
+#[ignore = "needs strace: run by tests/run"]
 fn a_read_that_fails_once_closes_no_till() {
     for ending in ["", "-wal"] {
         let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
@@ -111,6 +112,7 @@ fn a_read_that_fails_once_closes_no_till() {
 }
 
 #[test]
+#[ignore = "needs strace: run by tests/run"]
 fn a_disk_that_gives_nothing_is_told_as_one_and_heals() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     sim.allow_one_early_question();
@@ -154,6 +156,7 @@ fn a_disk_that_gives_nothing_is_told_as_one_and_heals() {
 }
 
 #[test]
+#[ignore = "needs strace: run by tests/run"]
 fn reads_that_fail_at_the_start_leave_the_journal_where_it_is() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     sim.allow_one_early_question();
@@ -191,7 +194,7 @@ fn damage_that_a_disk_hides_at_the_start_is_told_when_it_answers() {
     till.start();
     let told = health(&till);
     assert_eq!(told["status"], "blocked");
-    assert!(told.to_string().contains("проверьте диск"), "{told}");
+    assert!(told.to_string().contains("диск кассы не отдаёт"), "{told}");
     assert!(journal.exists() && !till.path(ASIDE).exists());
     std::fs::remove_file(&log).unwrap();
     assert_eq!(till.daemon().exit_code(), Some(75));

@@ -369,6 +369,7 @@ fn long_report() -> String {
 }
 
 #[test]
+#[ignore = "long: run by tests/run"]
 fn a_shift_of_a_hundred_thousand_is_compared_in_bounded_memory() {
     let url = long_report();
     let mut till = Till::started(&url, 2, "password = secret\n");
