@@ -18,10 +18,10 @@
 
 #![warn(clippy::too_many_lines)]
 
-pub mod api;
+pub(crate) mod api;
 pub mod base;
 pub mod cli;
-pub mod client;
+pub(crate) mod client;
 pub mod config;
 #[allow(
     clippy::too_many_lines,
@@ -30,14 +30,14 @@ pub mod config;
 )]
 pub mod core;
 pub mod daemon;
-pub mod demo;
+pub(crate) mod demo;
 pub mod devices;
 pub mod engine;
 pub mod journal;
-pub mod log;
-pub mod metrics;
+pub(crate) mod log;
+pub(crate) mod metrics;
 pub mod model;
 pub mod report;
-pub mod selftest;
+pub(crate) mod selftest;
 pub mod service;
-pub mod sim;
+pub(crate) mod sim;

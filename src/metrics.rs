@@ -96,7 +96,6 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 /// How a request ended, for a label.
-#[must_use]
 pub fn outcome(answer: &Answer) -> &'static str {
     match answer {
         Ok(_) => "answered",
@@ -139,7 +138,6 @@ impl Metrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An operation ended.
     pub fn ended(&self, kind: Kind, state: State) {
         let labels = (word(kind), word(state));
         *self.lock().operations.entry(labels).or_default() += 1;
@@ -171,7 +169,6 @@ impl Metrics {
     }
 
     /// All of it, in the text format of Prometheus.
-    #[must_use]
     pub fn text(&self, health: &Health, devices: &[Device]) -> String {
         let mut text = String::new();
         write_health(&mut text, health);

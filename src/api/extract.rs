@@ -134,7 +134,6 @@ fn too_large() -> Problem {
     Problem::new(Code::TooLarge, "Запрос больше 256 КиБ", "Уменьшите чек")
 }
 
-/// Reads the query.
 pub(super) fn query<T>(
     query: Result<axum::extract::Query<T>, QueryRejection>,
 ) -> Result<T, Problem> {

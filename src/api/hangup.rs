@@ -81,10 +81,7 @@ impl Line {
     fn is_broken(&self) -> bool {
         let descriptor = self.descriptor();
         let mut polled = [PollFd::new(&descriptor, PollFlags::empty())];
-        let at_once = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let at_once = Timespec::default();
         let seen = poll(&mut polled, Some(&at_once));
         let [polled] = polled;
         seen.is_err() || !polled.revents().is_empty()

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::base::folders;
+use crate::base::random;
 use crate::base::regular_file;
 use crate::base::secret::Secret;
 use crate::base::system::{TILL_GROUP, group_id, port_holder, process_name};
@@ -37,18 +38,12 @@ pub enum ListenError {
     Bind {
         /// Socket or address.
         place: String,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// The token file cannot be used.
     #[error("the token file {path} {what}")]
-    Token {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
+    Token { path: PathBuf, what: String },
 }
 
 /// The Unix socket of the API.
@@ -62,9 +57,6 @@ pub struct UnixDoor {
 
 /// Makes the Unix socket, 0660, for group `oplati-till` where that group exists. What a dead process
 /// left is replaced; a living one's is not.
-///
-/// # Errors
-/// [`ListenError`].
 pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
     let place = || path.display().to_string();
     let bind = |source| ListenError::Bind {
@@ -133,7 +125,6 @@ impl Identity {
     }
 
     /// Whether that file is at a path.
-    #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         use std::os::unix::fs::MetadataExt as _;
         std::fs::metadata(path)
@@ -226,13 +217,7 @@ pub fn load_or_make_token(path: &Path) -> Result<Secret, ListenError> {
 }
 
 fn make_token(path: &Path) -> io::Result<Secret> {
-    use std::fmt::Write as _;
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let mut token = String::new();
-    for byte in bytes {
-        write!(token, "{byte:02x}").map_err(io::Error::other)?;
-    }
+    let token = random::hex::<32>()?;
     if let Some(folder) = path.parent() {
         folders::make(folder, FOLDER_MODE)?;
     }

@@ -1,9 +1,11 @@
 //! Events for listeners: numbered without gaps, kept for those who come back.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::broadcast;
+
+use crate::base::lock::lock;
 
 /// Events that a listener who comes back can still get.
 const KEPT: usize = 1000;
@@ -27,7 +29,6 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// The event's name on the wire.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             NoticeKind::Operation => "operation",
@@ -50,7 +51,6 @@ pub enum TraceKind {
 
 impl TraceKind {
     /// The event's name on the wire.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             TraceKind::Request => "request",
@@ -58,8 +58,6 @@ impl TraceKind {
         }
     }
 
-    /// By its name.
-    #[must_use]
     pub fn of_word(word: &str) -> Option<TraceKind> {
         [TraceKind::Request, TraceKind::Scene]
             .into_iter()
@@ -70,9 +68,7 @@ impl TraceKind {
 /// One of those; it has no number, and is not kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
-    /// What it is about.
     pub kind: TraceKind,
-    /// The facts.
     pub data: serde_json::Value,
 }
 
@@ -81,9 +77,7 @@ pub struct Trace {
 pub struct Notice {
     /// Increases by one from event to event.
     pub id: u64,
-    /// What it is about.
     pub kind: NoticeKind,
-    /// The resource.
     pub data: serde_json::Value,
 }
 
@@ -104,7 +98,6 @@ struct Kept {
 impl EventLog {
     /// The first event gets `first_id`: the time in milliseconds, so that ids increase from one
     /// process to the next.
-    #[must_use]
     pub fn new(first_id: u64) -> EventLog {
         let kept = Mutex::new(Kept {
             next: first_id,
@@ -123,14 +116,13 @@ impl EventLog {
     }
 
     /// What is traced from now on.
-    #[must_use]
     pub fn traces(&self) -> broadcast::Receiver<Arc<Trace>> {
         self.traces.subscribe()
     }
 
     /// Tells all listeners.
     pub fn publish(&self, kind: NoticeKind, data: serde_json::Value) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         let notice = Arc::new(Notice {
             id: kept.next,
             kind,
@@ -147,9 +139,8 @@ impl EventLog {
 
     /// What came after that event, and all that follows, nothing twice and nothing left out. Without a number only
     /// what follows.
-    #[must_use]
     pub fn subscribe(&self, after: Option<u64>) -> (Missed, broadcast::Receiver<Arc<Notice>>) {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.kept);
         let receiver = self.sender.subscribe();
         let missed = after.map(|after| kept.since(after));
         (missed.unwrap_or_default(), receiver)

@@ -1,6 +1,5 @@
 //! The buyer's page and its pictures, which the windows of `oplati display --window` take too.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use utoipa::IntoParams;
 use super::Api;
 use super::access::Caller;
 use super::extract::{invalid, query};
+use crate::base::random;
 use crate::config::{self, PixelSize};
 use crate::model::problem::{Code, Problem};
 
@@ -49,12 +49,7 @@ pub(super) async fn get_page(State(api): State<Api>) -> Result<Response, Problem
             "Повторите через минуту",
         )
     };
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| failed())?;
-    let mut nonce = String::new();
-    for byte in bytes {
-        write!(nonce, "{byte:02x}").map_err(|_| failed())?;
-    }
+    let nonce = random::hex::<16>().map_err(|_| failed())?;
     let policy = format!(
         "default-src 'none'; img-src data:; connect-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     );

@@ -2,9 +2,11 @@
 //! a place, and the oldest goes. A shop's own page that was cut off comes back by itself, and is the newest then.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
+
+use crate::base::lock::lock;
 
 /// Pages at the same time.
 pub(super) const MAX_PAGES: usize = 8;
@@ -24,7 +26,7 @@ impl Pages {
     /// A place for one more; the oldest loses its own where there is none.
     pub(super) fn enter(&self) -> PagePlace {
         let must_go = Arc::new(Notify::new());
-        let mut pages = self.lock();
+        let mut pages = lock(&self.0);
         pages.push_back(Arc::clone(&must_go));
         if pages.len() > MAX_PAGES
             && let Some(oldest) = pages.pop_front()
@@ -37,10 +39,6 @@ impl Pages {
             must_go,
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Notify>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl PagePlace {
@@ -52,7 +50,7 @@ impl PagePlace {
 
 impl Drop for PagePlace {
     fn drop(&mut self) {
-        let mut pages = self.pages.lock();
+        let mut pages = lock(&self.pages.0);
         pages.retain(|other| !Arc::ptr_eq(other, &self.must_go));
     }
 }

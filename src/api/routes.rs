@@ -112,26 +112,21 @@ pub(super) async fn off_disk<T: Send + 'static>(
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, busy, conflict, too_large, amount_mismatch"),
         (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: temporarily_unavailable (with Retry-After), not_configured, storage")))]
-pub(super) async fn put_sale(
-    State(api): State<Api>,
-    id: PathId,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    put(&api, id, headers, body, OperationRequest::Sale).await
+pub(super) async fn put_sale(put: PutRequest) -> Result<Response, Problem> {
+    begin(put, OperationRequest::Sale).await
 }
 
+/// What a till puts: under its identifier, a wish.
+type PutRequest = (State<Api>, PathId, HeaderMap, Body);
+
 /// Reads what the till wishes, and asks the core for it.
-async fn put<T: serde::de::DeserializeOwned>(
-    api: &Api,
-    id: PathId,
-    headers: HeaderMap,
-    body: Body,
+async fn begin<T: serde::de::DeserializeOwned>(
+    (State(api), id, headers, body): PutRequest,
     wish: fn(T) -> OperationRequest,
 ) -> Result<Response, Problem> {
     let id = new_id(id)?;
     let wish = wish(json(&headers, body).await?);
-    let (made, operation) = ask(api, |answer| Command::Begin { id, wish, answer }).await?;
+    let (made, operation) = ask(&api, |answer| Command::Begin { id, wish, answer }).await?;
     let status = if made {
         StatusCode::CREATED
     } else {
@@ -147,13 +142,8 @@ async fn put<T: serde::de::DeserializeOwned>(
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, not_found, busy, conflict, more_than_left, already_undone, return_receipt_unavailable, amount_mismatch"),
         (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: temporarily_unavailable (with Retry-After), not_configured, storage")))]
-pub(super) async fn put_refund(
-    State(api): State<Api>,
-    id: PathId,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    put::<RefundRequest>(&api, id, headers, body, OperationRequest::Refund).await
+pub(super) async fn put_refund(put: PutRequest) -> Result<Response, Problem> {
+    begin(put, OperationRequest::Refund).await
 }
 
 /// Undoes a sale or a refund.
@@ -163,13 +153,8 @@ pub(super) async fn put_refund(
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, not_found, busy, conflict, already_undone"),
         (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: not_configured, storage")))]
-pub(super) async fn put_cancellation(
-    State(api): State<Api>,
-    id: PathId,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    put::<CancellationRequest>(&api, id, headers, body, OperationRequest::Cancellation).await
+pub(super) async fn put_cancellation(put: PutRequest) -> Result<Response, Problem> {
+    begin(put, OperationRequest::Cancellation).await
 }
 
 /// Identifies the buyer for the loyalty card, in the configured mode.
@@ -179,13 +164,8 @@ pub(super) async fn put_cancellation(
         (status = 200, body = Operation, description = "It stands already, with the same content"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: invalid, busy, conflict"),
         (status = "5XX", body = Problem, content_type = "application/problem+json", description = "No operation was made: temporarily_unavailable (with Retry-After), not_configured, storage")))]
-pub(super) async fn put_card(
-    State(api): State<Api>,
-    id: PathId,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    put::<CardRequest>(&api, id, headers, body, OperationRequest::Card).await
+pub(super) async fn put_card(put: PutRequest) -> Result<Response, Problem> {
+    begin(put, OperationRequest::Card).await
 }
 
 /// Waiting for a change.

@@ -6,10 +6,12 @@
 //! at once, and one that has come long ago and said nothing has come for nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::watch;
+
+use crate::base::lock::lock;
 
 /// Callers at the same time, for each door.
 const MAX_CALLERS: usize = 1024;
@@ -90,15 +92,11 @@ impl Seats {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A seat for a newcomer; somebody may have to go for it. `None` when every seat is taken by a call that acts.
     pub(super) fn take(&self, is_trusted: bool) -> Option<Seat> {
         let place = Arc::new(Place::default());
         place.is_trusted.store(is_trusted, Ordering::Relaxed);
-        let mut taken = self.lock();
+        let mut taken = lock(&self.taken);
         let is_stranger = |place: &Place| !place.is_trusted.load(Ordering::Relaxed);
         let strangers = taken.0.iter().filter(|place| is_stranger(place)).count();
         if !is_trusted && strangers >= MAX_STRANGERS {
@@ -139,7 +137,7 @@ pub(super) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = lock(&self.taken);
         taken.0.retain(|place| !Arc::ptr_eq(place, &self.place));
     }
 }
@@ -263,8 +261,8 @@ mod tests {
         let first = seats.take(true).unwrap();
         let second = seats.take(true).unwrap();
         drop(first);
-        assert_eq!(seats.lock().0.len(), 1);
+        assert_eq!(lock(&seats.taken).0.len(), 1);
         drop(second);
-        assert_eq!(seats.lock().0.len(), 0);
+        assert_eq!(lock(&seats.taken).0.len(), 0);
     }
 }

@@ -42,7 +42,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Where callers come in.
 #[derive(Debug)]
 pub struct Listeners {
-    /// The socket.
     pub unix: tokio::net::UnixListener,
     /// Loopback, with the token that it takes.
     pub tcp: Option<(tokio::net::TcpListener, Secret)>,

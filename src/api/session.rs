@@ -14,9 +14,8 @@
 //!   server on the till could read the cookie. It could read the browser's memory as well.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -31,6 +30,8 @@ use utoipa::ToSchema;
 use super::Api;
 use super::access::Caller;
 use super::extract::{invalid, json};
+use crate::base::lock::lock;
+use crate::base::random;
 use crate::base::secret::Secret;
 use crate::model::problem::{Code, Problem};
 
@@ -206,19 +207,9 @@ impl Key {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// 256 bits; `None` when the system has no randomness.
 fn random() -> Option<Secret> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).ok()?;
-    let mut text = String::new();
-    for byte in bytes {
-        write!(text, "{byte:02x}").ok()?;
-    }
-    Some(Secret::new(text))
+    random::hex::<32>().ok().map(Secret::new)
 }
 
 /// Takes the same time wherever the first difference is.

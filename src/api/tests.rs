@@ -45,11 +45,9 @@ impl Shelf {
 
 impl Archive for Shelf {
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem> {
-        Ok(self
-            .lock()
-            .iter()
-            .find(|operation| operation.id == id)
-            .cloned())
+        let operations = self.lock();
+        let found = operations.iter().find(|operation| operation.id == id);
+        Ok(found.cloned())
     }
 
     fn steps(&self, _: &str) -> Result<Option<Vec<OperationStep>>, Problem> {
@@ -58,12 +56,8 @@ impl Archive for Shelf {
 
     fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem> {
         let operations = self.lock();
-        Ok(operations
-            .iter()
-            .rev()
-            .take(query.limit as usize)
-            .cloned()
-            .collect())
+        let newest = operations.iter().rev().take(query.limit as usize);
+        Ok(newest.cloned().collect())
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, Problem> {
@@ -183,6 +177,17 @@ impl Bench {
         }
     }
 
+    /// The journal has that operation from now on.
+    fn holds(&self, id: &str, state: State) {
+        self.shelf.lock().push(operation(id, state));
+    }
+
+    /// The event of a change of that operation.
+    fn tell(&self, id: &str) {
+        let changed = json!({"id": id});
+        self.notices.publish(NoticeKind::Operation, changed);
+    }
+
     /// One request over TCP with the right Host and token unless `headers` says otherwise.
     async fn tcp(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
@@ -199,16 +204,11 @@ impl Bench {
 
     async fn trusted(&self, method: &str, path: &str, body: &str) -> Answer {
         let bearer = format!("Bearer {TOKEN}");
-        self.tcp(
-            method,
-            path,
-            &[
-                ("Authorization", &bearer),
-                ("Content-Type", "application/json"),
-            ],
-            body,
-        )
-        .await
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        self.tcp(method, path, &headers, body).await
     }
 }
 
@@ -302,41 +302,17 @@ fn sale() -> String {
 #[tokio::test]
 async fn over_tcp_only_who_has_the_token_gets_in() {
     let bench = Bench::new().await;
-    assert_eq!(
-        bench.tcp("GET", "/v1/operations", &[], "").await.status,
-        401
-    );
-    assert_eq!(
-        bench
-            .tcp(
-                "GET",
-                "/v1/operations",
-                &[("Authorization", "Bearer wrong")],
-                ""
-            )
-            .await
-            .status,
-        401
-    );
-    assert_eq!(
-        bench
-            .tcp(
-                "GET",
-                "/v1/health",
-                &[("Authorization", "Bearer wrong")],
-                ""
-            )
-            .await
-            .status,
-        401
-    );
-    assert_eq!(
-        bench
-            .tcp("GET", &format!("/v1/operations?token={TOKEN}"), &[], "")
-            .await
-            .status,
-        401
-    );
+    let in_path = format!("/v1/operations?token={TOKEN}");
+    let wrong = ("Authorization", "Bearer wrong");
+    for (path, headers) in [
+        ("/v1/operations", &[][..]),
+        ("/v1/operations", &[wrong]),
+        ("/v1/health", &[wrong]),
+        (&in_path, &[]),
+    ] {
+        let status = bench.tcp("GET", path, headers, "").await.status;
+        assert_eq!(status, 401, "{path} {headers:?}");
+    }
     assert_eq!(bench.trusted("GET", "/v1/operations", "").await.status, 200);
     let short = bench.tcp("GET", "/v1/health", &[], "").await.json();
     assert_eq!(
@@ -362,14 +338,8 @@ async fn foreign_names_and_origins_are_refused_and_the_socket_asks_for_neither()
         ("Origin", "null", 403),
         ("Origin", own.as_str(), 200),
     ] {
-        let answer = bench
-            .tcp(
-                "GET",
-                "/v1/queue",
-                &[("Authorization", &bearer), (header, value)],
-                "",
-            )
-            .await;
+        let headers = [("Authorization", bearer.as_str()), (header, value)];
+        let answer = bench.tcp("GET", "/v1/queue", &headers, "").await;
         assert_eq!(answer.status, status, "{header}: {value}");
     }
     let mut stream = UnixStream::connect(&bench.socket).await.unwrap();
@@ -378,12 +348,8 @@ async fn foreign_names_and_origins_are_refused_and_the_socket_asks_for_neither()
         ("Origin", "null"),
         ("Connection", "close"),
     ];
-    assert_eq!(
-        converse(&mut stream, "GET", "/v1/queue", &headers, "")
-            .await
-            .json(),
-        json!({"items": []})
-    );
+    let answer = converse(&mut stream, "GET", "/v1/queue", &headers, "").await;
+    assert_eq!(answer.json(), json!({"items": []}));
 }
 
 #[tokio::test]
@@ -400,44 +366,21 @@ async fn the_buyers_page_is_free_but_never_foreign() {
         page.has("content-security-policy: default-src 'none'") && !page.body.contains("NONCE")
     );
     assert!(page.body.contains("<title>О!плати</title>"));
-    assert_eq!(
-        bench
-            .tcp(
-                "GET",
-                "/display/frame.png",
-                &[("Sec-Fetch-Site", "cross-site")],
-                ""
-            )
-            .await
-            .status,
-        403
-    );
-    assert_eq!(
-        bench
-            .tcp(
-                "GET",
-                "/display/frame.png",
-                &[("Sec-Fetch-Site", "same-origin")],
-                ""
-            )
-            .await
-            .status,
-        200
-    );
+    for (site, status) in [("cross-site", 403), ("same-origin", 200)] {
+        let headers = [("Sec-Fetch-Site", site)];
+        let frame = bench.tcp("GET", "/display/frame.png", &headers, "").await;
+        assert_eq!(frame.status, status, "{site}");
+    }
     assert_eq!(bench.tcp("GET", "/displayed", &[], "").await.status, 401);
 }
 
 #[tokio::test]
 async fn a_sale_is_begun_repeated_and_refused_with_problems() {
     let bench = Bench::new().await;
-    assert_eq!(
-        bench.trusted("PUT", "/v1/sales/a-1", &sale()).await.status,
-        201
-    );
-    assert_eq!(
-        bench.trusted("PUT", "/v1/sales/a-1", &sale()).await.status,
-        200
-    );
+    for status in [201, 200] {
+        let answer = bench.trusted("PUT", "/v1/sales/a-1", &sale()).await;
+        assert_eq!(answer.status, status);
+    }
     let full = bench.trusted("PUT", "/v1/sales/full", &sale()).await;
     assert_eq!(
         (full.status, full.json()["code"].as_str()),
@@ -504,20 +447,10 @@ async fn wrong_paths_methods_and_numbers_are_problems_too() {
         assert_eq!(answer.status, status, "{method} {path}");
         assert!(answer.has("application/problem+json"), "{method} {path}");
     }
-    assert_eq!(
-        bench
-            .trusted("POST", "/v1/scans", r#"{"text": ""}"#)
-            .await
-            .status,
-        400
-    );
-    assert_eq!(
-        bench
-            .trusted("POST", "/v1/scans", r#"{"text": "x"}"#)
-            .await
-            .json(),
-        json!({"used_by": null})
-    );
+    let scan = |text: &'static str| bench.trusted("POST", "/v1/scans", text);
+    assert_eq!(scan(r#"{"text": ""}"#).await.status, 400);
+    let taken = scan(r#"{"text": "x"}"#).await.json();
+    assert_eq!(taken, json!({"used_by": null}));
 }
 
 #[tokio::test]
@@ -562,10 +495,7 @@ async fn heard(bench: &Bench, last: &str, end: &str) -> String {
 #[tokio::test]
 async fn the_end_cuts_streams_and_waits_short() {
     let bench = Bench::new().await;
-    bench
-        .shelf
-        .lock()
-        .push(operation("w", State::AwaitingBuyer));
+    bench.holds("w", State::AwaitingBuyer);
     let mut events = UnixStream::connect(&bench.socket).await.unwrap();
     events
         .write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -31,23 +31,18 @@ pub enum Command {
     Begin {
         /// Checked by the core.
         id: String,
-        /// As parsed.
         wish: OperationRequest,
-        /// To the till.
         answer: Answer<(bool, Operation)>,
     },
     /// `POST /v1/operations/{id}/abort`.
     Abort {
-        /// Which.
         id: String,
-        /// To the till.
         answer: Answer<Operation>,
     },
     /// `POST /v1/scans`; the operation that used the code, if one did.
     Scan {
         /// 1 to 4096 characters, not yet checked.
         text: Secret,
-        /// To the till.
         answer: Answer<Option<String>>,
     },
     /// A report holds what the till was told as not carried out: it is asked for once more.
@@ -59,34 +54,26 @@ pub enum Command {
     },
     /// `POST /v1/devices/{name}/test`.
     Test {
-        /// Which device.
         name: String,
         /// With a person; else only what is known.
         interactive: Option<InteractiveTest>,
-        /// To the till.
         answer: Answer<Device>,
     },
     /// `DELETE /v1/devices/{name}/test`.
     StopTest {
-        /// Which device.
         name: String,
-        /// To the till.
         answer: Answer<Device>,
     },
     /// `POST /v1/queue/{id}/retry`.
     Retry {
-        /// Which.
         id: String,
-        /// To the till.
         answer: Answer<QueueItem>,
     },
     /// `POST /v1/queue/{id}/settle`.
     Settle {
-        /// Which.
         id: String,
         /// Why, and what has happened.
         verdict: Verdict,
-        /// To the till.
         answer: Answer<QueueItem>,
     },
 }
@@ -118,15 +105,12 @@ pub struct ApiDeps {
     pub commands: mpsc::Sender<Command>,
     /// Reads of the journal; they block briefly.
     pub archive: Arc<dyn Archive>,
-    /// Facts about parts.
     pub watch: Arc<dyn Watch>,
     /// Compares a shift with the service.
     pub reconciles: Arc<dyn Reconciles>,
-    /// Events for listeners.
     pub notices: Arc<EventLog>,
     /// What the buyer sees.
     pub frame: Arc<DisplayMirror>,
-    /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Where terminal.log is.
     pub log: Arc<Path>,

@@ -26,7 +26,6 @@ pub struct Clock {
 
 impl Clock {
     /// A clock whose `mono` begins now.
-    #[must_use]
     pub fn start() -> Clock {
         Clock {
             began: Instant::now(),
@@ -34,7 +33,6 @@ impl Clock {
     }
 
     /// The present instant.
-    #[must_use]
     pub fn now(&self) -> Now {
         Now {
             wall: wall(),
@@ -43,7 +41,6 @@ impl Clock {
     }
 
     /// An instant of this process on its `mono`.
-    #[must_use]
     pub fn mono_of(&self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.began)
     }
@@ -62,32 +59,27 @@ pub struct ServiceClock {
 
 impl ServiceClock {
     /// `received` on the process's `mono`.
-    #[must_use]
     pub fn new(date: Timestamp, received: Duration) -> ServiceClock {
         ServiceClock { date, received }
     }
 
     /// When its `Date` came.
-    #[must_use]
     pub fn received(&self) -> Duration {
         self.received
     }
 
     /// The service's time.
-    #[must_use]
     pub fn at(&self, now: Now) -> Timestamp {
         let since = now.mono.saturating_sub(self.received);
         self.date.checked_add(since).unwrap_or(self.date)
     }
 
     /// How far the service's clock is ahead of the till's.
-    #[must_use]
     pub fn skew(&self, now: Now) -> SignedDuration {
         self.at(now).duration_since(now.wall)
     }
 
     /// Whether the till's clock agrees with it.
-    #[must_use]
     pub fn confirms(&self, now: Now) -> bool {
         self.skew(now).abs() <= MAX_CONFIRMED_SKEW
     }
@@ -95,20 +87,17 @@ impl ServiceClock {
 
 /// The zone of the service and its shifts. Belarus keeps UTC+3 the whole year since 2011; where a machine has no time
 /// zone data, this holds.
-#[must_use]
 pub fn minsk() -> TimeZone {
     TimeZone::get("Europe/Minsk").unwrap_or_else(|_| TimeZone::fixed(Offset::constant(3)))
 }
 
 /// Whether the machine has time zone data. Without it only shifts are right: other times are told in UTC.
-#[must_use]
 pub fn has_time_zones() -> bool {
     TimeZone::get("Europe/Minsk").is_ok()
 }
 
 /// Civil time for those who need no duration: log lines, the simulator. Whole milliseconds, so that
 /// what is kept in memory equals what a journal or a JSON text gives back.
-#[must_use]
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock that the others are told to use"

@@ -4,7 +4,6 @@
 use std::error::Error;
 
 /// `cannot open the journal …: unable to open database file`.
-#[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -14,9 +14,6 @@ const SETGID: u32 = 0o2000;
 
 /// Makes a folder and those around it, where they are missing, each with `mode` and a group that is inherited.
 /// Answers those that were made, the outermost first.
-///
-/// # Errors
-/// The system's own.
 pub fn make(folder: &Path, mode: u32) -> io::Result<Vec<PathBuf>> {
     // A relative path ends in the empty one, which is the present folder.
     let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();

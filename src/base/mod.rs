@@ -1,11 +1,13 @@
 //! What every room needs and that knows none of them: time, secrets, errors, files.
 
 pub mod clock;
-pub mod error_chain;
-pub mod exit_code;
-pub mod folders;
-pub mod random;
-pub mod regular_file;
+pub(crate) mod error_chain;
+pub(crate) mod exit_code;
+pub(crate) mod folders;
+pub(crate) mod lock;
+pub mod pty;
+pub(crate) mod random;
+pub(crate) mod regular_file;
 pub mod secret;
-pub mod system;
-pub mod text;
+pub(crate) mod system;
+pub(crate) mod text;

@@ -7,3 +7,13 @@ pub(crate) fn random_byte() -> u8 {
     let _ = getrandom::fill(&mut byte);
     byte.first().copied().unwrap_or_default()
 }
+
+/// Unpredictable bytes as hexadecimal digits, two for each.
+///
+/// # Errors
+/// When the system has no randomness.
+pub(crate) fn hex<const BYTES: usize>() -> std::io::Result<String> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

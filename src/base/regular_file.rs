@@ -16,10 +16,7 @@ use rustix::fs::OFlags;
 pub const FILE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Does what touches files in a thread that serves nobody. One that hangs is left behind, and goes on should the disk
-/// answer after all.
-///
-/// # Errors
-/// `TimedOut`.
+/// answer after all; the answer is `TimedOut` then.
 pub async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {

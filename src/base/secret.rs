@@ -11,13 +11,11 @@ pub struct Secret(String);
 
 impl Secret {
     /// Takes a text out of sight.
-    #[must_use]
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(text.into())
     }
 
     /// The text itself.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -34,7 +32,6 @@ const SHORTEST_WITH_TAIL: usize = 12;
 
 /// What logs and events may say of a code: its length and, if it is long enough, its last four
 /// characters.
-#[must_use]
 pub fn tail(text: &str) -> String {
     let length = text.chars().count();
     if length < SHORTEST_WITH_TAIL {

@@ -16,14 +16,12 @@ pub fn unblock_signals() {
 }
 
 /// A process as people know it: its name and number.
-#[must_use]
 pub fn process_name(pid: &str) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     format!("{} (pid {pid})", name.trim())
 }
 
 /// The process that listens on a loopback port: its socket's inode is in the kernel's table.
-#[must_use]
 pub fn port_holder(port: u16) -> Option<String> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default()
         + &std::fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
@@ -54,7 +52,6 @@ pub fn port_holder(port: u16) -> Option<String> {
 }
 
 /// The number of a group of this machine; `None` when there is none of that name.
-#[must_use]
 pub fn group_id(name: &str) -> Option<u32> {
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
     groups.lines().find_map(|line| {

@@ -19,7 +19,6 @@ pub(crate) fn is_unsafe(character: char) -> bool {
 }
 
 /// A byte of CP1251.
-#[must_use]
 pub fn cp1251(byte: u8) -> char {
     match byte.checked_sub(0x80) {
         None => char::from(byte),
@@ -27,5 +26,37 @@ pub fn cp1251(byte: u8) -> char {
             .get(usize::from(upper))
             .copied()
             .unwrap_or('\u{fffd}'),
+    }
+}
+
+/// A byte of CP866; its frames, boxes and signs stand for themselves.
+/// <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/PC/CP866.TXT>
+pub fn cp866(byte: u8) -> char {
+    let letter = |first: u32, from: u8| {
+        char::from_u32(first + u32::from(byte.saturating_sub(from))).unwrap_or('\u{fffd}')
+    };
+    match byte {
+        0..=0x7f => char::from(byte),
+        0x80..=0xaf => letter(0x410, 0x80),
+        0xe0..=0xef => letter(0x440, 0xe0),
+        0xf0 => 'Ё',
+        0xf1 => 'ё',
+        0xf2 => 'Є',
+        0xf3 => 'є',
+        0xf4 => 'Ї',
+        0xf5 => 'ї',
+        0xf6 => 'Ў',
+        0xf7 => 'ў',
+        0xb0..=0xdf => letter(0x2500, 0xb0),
+        0xf8..=0xff => letter(0x2580, 0xf8),
+    }
+}
+
+/// For tests: that a text has each of these parts.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn assert_has<const N: usize>(text: &str, parts: [&str; N]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
     }
 }

@@ -30,24 +30,17 @@ pub enum CallError {
     /// No connection, no answer, a cut answer.
     #[error("no answer to {path}")]
     NoAnswer {
-        /// What was asked for.
         path: String,
-        /// Why.
         #[source]
         source: reqwest::Error,
     },
     /// The answer is larger than anything that is asked for here.
     #[error("the answer to {path} is over {MAX_ANSWER_BYTES} bytes")]
-    TooLarge {
-        /// What was asked for.
-        path: String,
-    },
+    TooLarge { path: String },
     /// An answer that is not a success.
     #[error("{path} was answered with status {status}: {detail}")]
     Refused {
-        /// What was asked for.
         path: String,
-        /// HTTP status.
         status: u16,
         /// The beginning of the answer.
         detail: String,
@@ -55,9 +48,7 @@ pub enum CallError {
     /// An answer that is not what was asked for.
     #[error("the answer to {path} cannot be read")]
     Unreadable {
-        /// What was asked for.
         path: String,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },
@@ -65,7 +56,6 @@ pub enum CallError {
 
 impl CallError {
     /// Whether nobody was reached, so that nothing can have happened.
-    #[must_use]
     pub fn is_connect(&self) -> bool {
         matches!(self, CallError::NoAnswer { source, .. } if source.is_connect())
     }
@@ -82,7 +72,6 @@ pub struct Loopback {
 /// An answer, whatever its status.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// HTTP status.
     pub status: u16,
     /// As the server said.
     pub content_type: Option<String>,
@@ -94,9 +83,6 @@ pub struct Answer {
 
 impl Loopback {
     /// A server on a loopback port.
-    ///
-    /// # Errors
-    /// [`CallError::Client`].
     pub fn over_tcp(address: SocketAddr) -> Result<Loopback, CallError> {
         Ok(Loopback {
             http: build(Client::builder())?,
@@ -106,9 +92,6 @@ impl Loopback {
     }
 
     /// A server on a Unix socket.
-    ///
-    /// # Errors
-    /// [`CallError::Client`].
     pub fn over_socket(socket: &Path) -> Result<Loopback, CallError> {
         Ok(Loopback {
             http: build(Client::builder().unix_socket(socket))?,
@@ -127,9 +110,6 @@ impl Loopback {
     }
 
     /// Performs one call and takes any status.
-    ///
-    /// # Errors
-    /// [`CallError::NoAnswer`], [`CallError::TooLarge`].
     pub async fn call(
         &self,
         method: Method,
@@ -171,9 +151,6 @@ impl Loopback {
     }
 
     /// Performs one call that must succeed, and reads its answer.
-    ///
-    /// # Errors
-    /// Any [`CallError`].
     pub async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -202,9 +179,6 @@ impl Loopback {
     }
 
     /// Opens an event stream, after the event `last` if one is named.
-    ///
-    /// # Errors
-    /// [`CallError::NoAnswer`], [`CallError::Refused`].
     pub async fn listen(&self, path: &str, last: Option<&str>) -> Result<Stream, CallError> {
         let no_answer = |source| CallError::NoAnswer {
             path: path.to_owned(),

@@ -79,7 +79,7 @@ impl Binder<'_> {
 
     /// A line that means nothing is odd; where it hides what others mean, it is an error.
     pub(super) fn note(&mut self, oddity: Oddity) {
-        let (path, line) = (self.path.to_owned(), oddity.line);
+        let line = oddity.line;
         let error = |key: &str, value: String, allowed: &str| BadValue {
             path: self.path.to_owned(),
             line,
@@ -98,31 +98,25 @@ impl Binder<'_> {
                 "CR".to_owned(),
                 "LF or CRLF; with CR alone the file is one line",
             )),
-            What::LinesInComment => self.warnings.push(Warning {
-                path,
-                line,
-                what: "a comment goes on behind a CR: lines end in LF or CRLF".to_owned(),
-            }),
-            What::NoSetting => self.warnings.push(Warning {
-                path,
-                line,
-                what: "neither [Section] nor key = value".to_owned(),
-            }),
+            What::LinesInComment => {
+                let what = "a comment goes on behind a CR: lines end in LF or CRLF";
+                self.warnings.push(self.warning(line, what.to_owned()));
+            }
+            What::NoSetting => {
+                let what = "neither [Section] nor key = value";
+                self.warnings.push(self.warning(line, what.to_owned()));
+            }
         }
     }
 
     pub(super) fn warn_at(&mut self, section: &str, key: &str, what: &str) {
-        let entry = self
-            .entries
-            .iter()
-            .rev()
-            .find(|entry| entry.section == section && entry.key == key);
-        let line = entry.map_or(1, |entry| entry.line);
-        self.warnings.push(Warning {
-            path: self.path.to_owned(),
-            line,
-            what: what.to_owned(),
-        });
+        let line = self.line_of(section, key);
+        self.warnings.push(self.warning(line, what.to_owned()));
+    }
+
+    fn warning(&self, line: usize, what: String) -> Warning {
+        let path = self.path.to_owned();
+        Warning { path, line, what }
     }
 
     /// Whether the file says anything of it.
@@ -189,11 +183,7 @@ impl Binder<'_> {
     pub(super) fn warn_unknown(&mut self) {
         for entry in &self.entries {
             if let Some(what) = unknown(&entry.section, &entry.key) {
-                self.warnings.push(Warning {
-                    path: self.path.to_owned(),
-                    line: entry.line,
-                    what,
-                });
+                self.warnings.push(self.warning(entry.line, what));
             }
         }
     }
@@ -208,11 +198,7 @@ impl Binder<'_> {
                     ini::cut(&entry.key),
                     later.line
                 );
-                self.warnings.push(Warning {
-                    path: self.path.to_owned(),
-                    line: entry.line,
-                    what,
-                });
+                self.warnings.push(self.warning(entry.line, what));
             }
         }
     }

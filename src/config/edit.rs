@@ -68,24 +68,14 @@ pub enum EditError {
     #[error(
         "{path} is a link that belongs to user number {owner}: only links of root or of the caller are followed; remove it, or give it to root with chown -h"
     )]
-    ForeignLink {
-        /// Which.
-        path: PathBuf,
-        /// Whose.
-        owner: u32,
-    },
+    ForeignLink { path: PathBuf, owner: u32 },
     /// Another process changes the file, and does not come to an end.
     #[error("{path} is being changed by another process: try again")]
-    Busy {
-        /// Which.
-        path: PathBuf,
-    },
+    Busy { path: PathBuf },
     /// It cannot be replaced; it is as it was.
     #[error("cannot write {path}")]
     Write {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -116,7 +106,6 @@ impl std::str::FromStr for Change {
     }
 }
 
-/// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edited {
     /// It was so already; the file was not touched.

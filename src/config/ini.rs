@@ -57,7 +57,6 @@ pub(super) enum Head<'a> {
     Section(&'a str),
     /// One begins, but which one cannot be told.
     Broken,
-    /// Nothing.
     None,
 }
 

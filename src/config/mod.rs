@@ -4,7 +4,7 @@
 //! known one, an absent file means the defaults, and says so.
 
 mod binder;
-pub mod edit;
+pub(crate) mod edit;
 mod hints;
 mod ini;
 mod names;
@@ -28,13 +28,13 @@ use rustix::fs::OFlags;
 use values::Allowed;
 
 pub(crate) use names::{may_be_shown, without_secrets};
-pub use paths::Paths;
+pub(crate) use paths::Paths;
 pub use settings::{
     Config, DisplayDevice, DisplaySettings, Language, Layout, LineSettings, MainSettings, Parity,
     PixelSize, ScannerDevice, ScannerSettings, SerialDisplay, SerialLine, Share, TillSettings,
 };
 
-pub use values::pixel_size;
+pub(crate) use values::pixel_size;
 
 use crate::base::secret::Secret;
 use crate::model::operation::Mode;

@@ -112,6 +112,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::super::{ConfigError, load};
+    use crate::base::text::assert_has;
 
     const SETTINGS: &str = "linuxcash/cash/paysystems/oplati";
 
@@ -181,15 +182,9 @@ mod tests {
     #[test]
     fn no_two_settings_name_the_same_file() {
         let told_twice = told("[Till]\nsocket = run/a\ntokenFile = run/./a\n");
-        assert!(
-            told_twice.contains(":3: [Till] tokenFile") && told_twice.contains("is [Till] socket"),
-            "{told_twice}"
-        );
+        assert_has(&told_twice, [":3: [Till] tokenFile", "is [Till] socket"]);
         // The other one is a default: the line that stands in the file is named.
         let of_default = told("[Till]\n\nsocket = run/oplati/till.token\n");
-        assert!(
-            of_default.contains(":3: [Till] socket") && of_default.contains("is [Till] tokenFile"),
-            "{of_default}"
-        );
+        assert_has(&of_default, [":3: [Till] socket", "is [Till] tokenFile"]);
     }
 }

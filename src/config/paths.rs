@@ -10,7 +10,6 @@ pub struct Paths {
 
 impl Paths {
     /// Below `root`, usually `/`.
-    #[must_use]
     pub fn below(root: &Path) -> Paths {
         Paths {
             root: root.to_owned(),
@@ -21,68 +20,55 @@ impl Paths {
         self.root.join("linuxcash/cash/paysystems/oplati")
     }
 
-    /// Settings.
-    #[must_use]
     pub fn config(&self) -> PathBuf {
         self.settings().join("oplati.conf")
     }
 
     /// The token, 0600.
-    #[must_use]
     pub fn token(&self) -> PathBuf {
         self.settings().join("token.conf")
     }
 
     /// The template of the non-cash report.
-    #[must_use]
     pub fn report_template(&self) -> PathBuf {
         self.root.join("linuxcash/cash/reports/oplat.xml")
     }
 
     /// The shop's own device profiles.
-    #[must_use]
     pub fn profiles(&self) -> PathBuf {
         self.root.join("etc/oplati/devices.d")
     }
 
     /// Where a till program finds scanners that are shared with it.
-    #[must_use]
     pub fn shared_scanners(&self) -> PathBuf {
         self.root.join("run/oplati/shared")
     }
 
-    /// The journal.
-    #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.settings().join("journal.sqlite3")
     }
 
     /// What devices have counted.
-    #[must_use]
     pub fn counters(&self) -> PathBuf {
         self.settings().join("devices.json")
     }
 
     /// Which shifts the daily check has reconciled, and which of them differ.
-    #[must_use]
     pub fn reconciliations(&self) -> PathBuf {
         self.settings().join("reconciliations.json")
     }
 
     /// The log that the till program writes too.
-    #[must_use]
     pub fn log(&self) -> PathBuf {
         self.root.join("linuxcash/logs/current/terminal.log")
     }
 
     /// The API's socket, if oplati.conf names no other.
-    #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.root.join("run/oplati/till.sock")
     }
 
     /// The API's bearer token, if oplati.conf names no other.
-    #[must_use]
     pub fn till_token(&self) -> PathBuf {
         self.root.join("run/oplati/till.token")
     }
@@ -107,7 +93,6 @@ impl Paths {
     }
 
     /// A path that a person wrote: as it stands, a relative one from the root.
-    #[must_use]
     pub fn written(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }

@@ -19,6 +19,13 @@ pub struct PixelSize {
     pub height: u32,
 }
 
+impl PixelSize {
+    /// So many pixels wide and high.
+    pub const fn new(width: u32, height: u32) -> PixelSize {
+        PixelSize { width, height }
+    }
+}
+
 /// `[Main]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MainSettings {

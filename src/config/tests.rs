@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::text::assert_has;
 
 fn root_with(text: impl AsRef<[u8]>) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
@@ -131,10 +132,7 @@ fn the_seeds_example_with_everything_set() {
     assert_eq!(scanner.buyer_code, ["https://a", "OPL"]);
     let png = DisplayDevice::Png {
         path: PathBuf::from("/run/x@y.png"),
-        size: PixelSize {
-            width: 1024,
-            height: 600,
-        },
+        size: PixelSize::new(1024, 600),
     };
     assert_eq!(
         display.devices,
@@ -180,10 +178,7 @@ fn displays_on_serial_ports_have_one_profile_or_one_each() {
         Some((115_200, 7))
     );
     let message = bad(&format!("[Display]\ndevice = {two}\nprofile = x, y, z\n"));
-    assert!(
-        message.contains("oplati.conf:3") && message.contains("or 2 of them"),
-        "{message}"
-    );
+    assert_has(&message, ["oplati.conf:3", "or 2 of them"]);
     let message = bad("[Display]\nprofile = Bad!\n");
     assert!(message.contains("a-z 0-9 -"), "{message}");
 }
@@ -306,15 +301,12 @@ fn the_wrong_part_of_a_list_is_named_and_what_is_cut_has_a_mark() {
     let message = bad(&format!(
         "[Scanner]\ndevice = {right}, hid:/dev/hidraw0, keybord:/dev/input/event3\n"
     ));
-    assert!(
-        message.contains("…: allowed: ") && message.contains("wrong is keybord:/dev/input/event3"),
-        "{message}"
+    assert_has(
+        &message,
+        ["…: allowed: ", "wrong is keybord:/dev/input/event3"],
     );
     let message = bad("[Scanner]\ndevice = serial:/dev/serial/by-id/usb-A@Home-if00\n");
-    assert!(
-        message.contains("Home-if00 is not") && message.contains("usb-A@Home-if00@9600"),
-        "{message}"
-    );
+    assert_has(&message, ["Home-if00 is not", "usb-A@Home-if00@9600"]);
     load(root_with("[Scanner]\ndevice = serial:/dev/serial/by-id/usb-A@Home-if00@9600\n").path())
         .unwrap();
 }
@@ -331,14 +323,8 @@ fn a_port_of_a_scanner_and_a_display_is_told_with_both_lines() {
             port.display(),
             other.display()
         ));
-        assert!(
-            message.contains(":2: [Scanner] device") && message.contains("line 4 gives"),
-            "{message}"
-        );
-        assert!(
-            message.contains(":4: [Display] device") && message.contains("line 2 gives"),
-            "{message}"
-        );
+        assert_has(&message, [":2: [Scanner] device", "line 4 gives"]);
+        assert_has(&message, [":4: [Display] device", "line 2 gives"]);
     }
     load(
         root_with("[Scanner]\ndevice = serial:/dev/a\n[Display]\ndevice = serial:/dev/b\n").path(),
@@ -512,10 +498,7 @@ fn a_comment_may_be_in_any_coding_and_nothing_else() {
 fn unreadable_files_are_named() {
     let root = root_with(b"[Main]\nurl = \xd0\xff\n");
     let message = load(root.path()).unwrap_err().to_string();
-    assert!(
-        message.contains("oplati.conf:2: not UTF-8 at byte 14") && message.contains("CP1251"),
-        "{message}"
-    );
+    assert_has(&message, ["oplati.conf:2: not UTF-8 at byte 14", "CP1251"]);
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(Paths::below(root.path()).config()).unwrap();
     assert!(matches!(

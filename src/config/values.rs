@@ -14,10 +14,7 @@ use crate::model::line::{BAUDS, Layout, LineSettings, Parity};
 use crate::model::operation::Mode;
 
 /// Of a picture whose size is not given.
-const USUAL_SIZE: PixelSize = PixelSize {
-    width: 800,
-    height: 480,
-};
+const USUAL_SIZE: PixelSize = PixelSize::new(800, 480);
 /// Most devices of one kind.
 const MAX_DEVICES: usize = 8;
 
@@ -423,10 +420,7 @@ fn png(text: &str, paths: &Paths) -> Option<DisplayDevice> {
 /// `800x480`: from 320x240 to 3840x2160, either way round.
 pub fn pixel_size(text: &str) -> Option<PixelSize> {
     let (width, height) = text.split_once('x')?;
-    let size = PixelSize {
-        width: width.parse().ok()?,
-        height: height.parse().ok()?,
-    };
+    let size = PixelSize::new(width.parse().ok()?, height.parse().ok()?);
     let (long, short) = (size.width.max(size.height), size.width.min(size.height));
     ((320..=3840).contains(&long) && (240..=2160).contains(&short)).then_some(size)
 }

@@ -25,9 +25,7 @@ pub struct Buyer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Pays.
     Confirm,
-    /// Does not want to.
     Decline,
     /// Wants to, but has too little.
     NotEnoughMoney,
@@ -61,7 +59,6 @@ pub struct Payment {
     /// The till's number for it.
     #[serde(rename = "orderNumber")]
     pub order_number: String,
-    /// The amount.
     pub kopecks: Kopecks,
     /// What of it was given back.
     pub reversed: Kopecks,
@@ -74,15 +71,11 @@ pub struct Payment {
 
 impl Buyer {
     /// The buyer of the simulated service.
-    #[must_use]
     pub fn of(service: Loopback) -> Buyer {
         Buyer { service }
     }
 
     /// The text of the QR code that the buyer's phone shows now.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub async fn qr(&self) -> Result<String, CallError> {
         #[derive(Deserialize)]
         struct Shown {
@@ -121,18 +114,12 @@ impl Buyer {
     }
 
     /// How long sessions live that are opened from now on.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub async fn set_session_life(&self, life: Duration) -> Result<(), CallError> {
         let ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
         self.tell("/sim/service", &json!({ "life_ms": ms })).await
     }
 
     /// How many of the till's questions came closer than the service allows.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub async fn violations(&self) -> Result<usize, CallError> {
         #[derive(Deserialize)]
         struct Told {
@@ -150,9 +137,6 @@ impl Buyer {
     }
 
     /// The service's ledger, newest first.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub async fn payments(&self) -> Result<Vec<Payment>, CallError> {
         #[derive(Deserialize)]
         struct Ledger {
@@ -166,9 +150,6 @@ impl Buyer {
     }
 
     /// How the line behaves now: a lost answer is lost once, then all is well again.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub async fn network(&self) -> Result<Network, CallError> {
         #[derive(Deserialize)]
         struct Faults {
@@ -188,9 +169,6 @@ impl Buyer {
     }
 
     /// Pulls the cable, or mends it.
-    ///
-    /// # Errors
-    /// [`CallError`].
     pub async fn set_network(&self, network: Network) -> Result<(), CallError> {
         let _: Value = self
             .service
@@ -213,19 +191,14 @@ impl Buyer {
 
 impl Payment {
     /// Money in.
-    #[must_use]
     pub fn is_sale(&self) -> bool {
         self.kind == 1
     }
 
-    /// Waits for the buyer.
-    #[must_use]
     pub fn is_pending(&self) -> bool {
         self.status == 0
     }
 
-    /// Done.
-    #[must_use]
     pub fn is_paid(&self) -> bool {
         self.status == 1
     }

@@ -29,7 +29,6 @@ const LOG_TAIL_BYTES: u64 = 32 * 1024;
 const LINE_CHARACTERS: usize = 1000;
 
 /// Starts a page's stream; it ends when the receiver is dropped.
-#[must_use]
 pub fn open(parts: Arc<Parts>) -> ReceiverStream<Message> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {

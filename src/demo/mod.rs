@@ -31,7 +31,6 @@ use world::World;
 /// Where the page is unless `--listen` says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8017);
 
-/// What to demonstrate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Loopback address of the page, [`DEFAULT_LISTEN`] if absent; port 0 picks a free one.
@@ -54,18 +53,14 @@ pub enum DemoError {
     /// The page or the simulator cannot listen.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// The private folder, or a file in it, cannot be made.
     #[error("cannot write below {path}")]
     Root {
-        /// Where.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -99,7 +94,6 @@ pub enum DemoError {
 
 impl DemoError {
     /// The process's exit code, see [`crate::base::exit_code`].
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             DemoError::NotLoopback(_) => exit_code::USAGE,

@@ -56,7 +56,6 @@ impl TempRoot {
     }
 
     /// Where it is, absolute if the parent was.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

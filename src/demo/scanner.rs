@@ -5,14 +5,9 @@
 //! pseudo-terminal forgets its settings and reports a hang-up while nobody has it open, and between
 //! the demo's start and the daemon's first open that would look like an unplugged scanner.
 
-use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use crate::base::pty::RawPty;
 
 /// The longest code that the virtual scanner takes: more than any QR code holds.
 pub const MAX_CODE_BYTES: usize = 3000;
@@ -20,9 +15,7 @@ pub const MAX_CODE_BYTES: usize = 3000;
 /// A scanner whose reads are commanded.
 #[derive(Debug)]
 pub struct VirtualScanner {
-    near: OwnedFd,
-    _far: OwnedFd,
-    path: PathBuf,
+    pty: RawPty,
 }
 
 /// Why the virtual scanner did not scan.
@@ -45,37 +38,16 @@ impl VirtualScanner {
     /// # Errors
     /// [`ScannerError::Open`] where the system has no pseudo-terminals left.
     pub fn open() -> Result<VirtualScanner, ScannerError> {
-        Self::open_pair().map_err(|errno| ScannerError::Open(errno.into()))
-    }
-
-    fn open_pair() -> rustix::io::Result<VirtualScanner> {
-        let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-        grantpt(&near)?;
-        unlockpt(&near)?;
-        let path = PathBuf::from(OsStr::from_bytes(ptsname(&near, Vec::new())?.as_bytes()));
-        let far = rustix::fs::open(
-            &path,
-            OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        // Raw before anybody reads: a terminal would echo the code back and turn CR into LF.
-        let mut settings = tcgetattr(&far)?;
-        settings.make_raw();
-        tcsetattr(&far, OptionalActions::Now, &settings)?;
+        let pty = RawPty::open().map_err(ScannerError::Open)?;
         // A full pseudo-terminal must be an error at once, not a thread that waits for ever.
-        let flags = rustix::fs::fcntl_getfl(&near)?;
-        rustix::fs::fcntl_setfl(&near, flags | OFlags::NONBLOCK)?;
-        Ok(VirtualScanner {
-            near,
-            _far: far,
-            path,
-        })
+        rustix::io::ioctl_fionbio(&pty.near, true)
+            .map_err(|errno| ScannerError::Open(errno.into()))?;
+        Ok(VirtualScanner { pty })
     }
 
     /// The device node that the daemon opens.
-    #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.pty.node
     }
 
     /// Reads `code` as a scanner does: the bytes, then CR.
@@ -90,7 +62,7 @@ impl VirtualScanner {
         let line = [code.as_bytes(), b"\r"].concat();
         let mut rest = line.as_slice();
         while !rest.is_empty() {
-            match rustix::io::write(&self.near, rest) {
+            match rustix::io::write(&self.pty.near, rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(ScannerError::Write(errno.into())),
@@ -107,7 +79,7 @@ mod tests {
     use std::os::unix::fs::OpenOptionsExt;
 
     fn open_far_end(scanner: &VirtualScanner) -> std::fs::File {
-        let no_controlling_terminal = i32::try_from(OFlags::NOCTTY.bits()).unwrap();
+        let no_controlling_terminal = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
         std::fs::OpenOptions::new()
             .read(true)
             .write(true)

@@ -59,9 +59,6 @@ pub struct Page {
 }
 
 /// Takes the page's port.
-///
-/// # Errors
-/// [`DemoError::NotLoopback`], [`DemoError::Taken`], [`DemoError::Listen`].
 pub async fn bind(address: SocketAddr) -> Result<Page, DemoError> {
     if !address.ip().is_loopback() {
         return Err(DemoError::NotLoopback(address));

@@ -31,9 +31,6 @@ impl<W: Write> Table<W> {
     }
 
     /// A state of the operation.
-    ///
-    /// # Errors
-    /// [`DemoError::Io`].
     pub fn state(&mut self, since: Duration, state: &str, message: &str) -> Result<(), DemoError> {
         self.line(&format!(
             "  {:>8}  {state:<STATE_WIDTH$}  {message}",
@@ -42,16 +39,12 @@ impl<W: Write> Table<W> {
     }
 
     /// What a person did.
-    ///
-    /// # Errors
-    /// [`DemoError::Io`].
     pub fn act(&mut self, what: &str) -> Result<(), DemoError> {
         self.line(&format!("            › {what}"))
     }
 }
 
 /// `1,234 с`.
-#[must_use]
 pub fn seconds(duration: Duration) -> String {
     format!("{},{:03} с", duration.as_secs(), duration.subsec_millis())
 }

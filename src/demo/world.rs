@@ -28,13 +28,11 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The parts that the page and `--once` act through.
 #[derive(Debug)]
 pub struct Parts {
-    /// The till API.
     pub till: Loopback,
     /// The person with the phone.
     pub buyer: Buyer,
     /// The scanner in the cashier's hand.
     pub scanner: VirtualScanner,
-    /// `terminal.log`.
     pub log: PathBuf,
 }
 
@@ -85,14 +83,11 @@ impl World {
         })
     }
 
-    /// What to act through.
-    #[must_use]
     pub fn parts(&self) -> &Arc<Parts> {
         &self.parts
     }
 
     /// Whether a vital part of the daemon died.
-    #[must_use]
     pub fn failed(&self) -> bool {
         let daemon = self.daemon.as_ref();
         daemon.is_none_or(|daemon| daemon.failure().is_some())
@@ -100,7 +95,6 @@ impl World {
 
     /// Why nothing works any more, if somebody removed the demonstration's folder, a cleaner of
     /// temporary files for example: no single part could say so.
-    #[must_use]
     pub fn removed(&self) -> Option<DemoError> {
         let root = self.root.path();
         // Of the folder's files, nothing makes this one again.

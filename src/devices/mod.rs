@@ -3,8 +3,8 @@
 //! - [`discovery`]: what is plugged in · [`profile`]: what is known about it
 //! - [`scanner`]: codes come in · [`display`]: scenes go out · [`device_test`]: whether it works
 
-pub mod device_test;
-pub mod discovery;
+pub(crate) mod device_test;
+pub(crate) mod discovery;
 pub mod display;
 pub mod profile;
 pub mod scanner;

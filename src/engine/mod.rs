@@ -38,7 +38,7 @@ use crate::journal::{JournalError, Trouble};
 use crate::model::operation::OperationRequest;
 
 use condition::Condition;
-pub use problems::reason;
+pub(crate) use problems::reason;
 use problems::{log_unreadable, refusal, unreadable};
 use retention::Retention;
 pub use storage::Storage;
@@ -53,7 +53,6 @@ pub const PULSE_INTERVAL: Duration = Duration::from_secs(5);
 pub const ORDER_PREFIX_BYTES: usize = 11;
 
 /// What every order number of a process begins with, made of random bytes: no other process has it.
-#[must_use]
 pub fn order_prefix(random: [u8; ORDER_PREFIX_BYTES]) -> String {
     let digits = random.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits
@@ -101,7 +100,6 @@ impl Outcome {
     }
 
     /// Whether an operation was made.
-    #[must_use]
     pub fn has_begun(&self) -> bool {
         self.effects.iter().any(|effect| {
             matches!(effect, Effect::Reply { reply, .. } if matches!(**reply, Reply::Begun(Ok((true, _)))))
@@ -154,9 +152,6 @@ pub struct Engine<S> {
 
 impl<S: Storage> Engine<S> {
     /// Takes up what the storage holds.
-    ///
-    /// # Errors
-    /// [`JournalError`] when that cannot be read.
     pub fn start(
         settings: Settings,
         storage: S,
@@ -208,7 +203,6 @@ impl<S: Storage> Engine<S> {
 
     /// When a write that failed is to be tried again: the caller hands in nothing before
     /// [`Engine::retry`] has brought it through.
-    #[must_use]
     pub fn stalled(&self) -> Option<Duration> {
         self.stall.as_ref().map(|stall| stall.retry_at)
     }
@@ -232,7 +226,6 @@ impl<S: Storage> Engine<S> {
 
     /// When [`Event::Tick`] is due, and why; in the past: at once. While a write is stalled, the time
     /// of [`Engine::retry`].
-    #[must_use]
     pub fn next_wakeup(&self) -> Option<(Duration, &'static str)> {
         if let Some(stall) = &self.stall {
             return Some((stall.retry_at, "write again"));
@@ -264,31 +257,26 @@ impl<S: Storage> Engine<S> {
     }
 
     /// The core, to look at.
-    #[must_use]
     pub fn core(&self) -> &Core {
         &self.core
     }
 
     /// The storage, to look at.
-    #[must_use]
     pub fn storage(&self) -> &S {
         &self.storage
     }
 
     /// The storage alone: what the engine knew is forgotten, as in a crash.
-    #[must_use]
     pub fn into_storage(self) -> S {
         self.storage
     }
 
     /// Why no other operation can begin, as far as the journal is concerned.
-    #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
         self.condition.trouble()
     }
 
     /// Whether the journal was taken away: only a new start opens what is there now.
-    #[must_use]
     pub fn is_gone(&self) -> bool {
         self.condition.is_gone()
     }

@@ -5,7 +5,6 @@ use crate::journal::{JournalError, Trouble};
 use crate::model::problem::{Code, Problem};
 
 /// The line for health, with the one action that helps, Russian.
-#[must_use]
 pub fn reason(trouble: Trouble) -> &'static str {
     match trouble {
         Trouble::Full => "Журнал не записывается: освободите место на диске",

@@ -16,21 +16,12 @@ pub trait Storage {
     fn commit(&mut self, writes: &[Write]) -> Result<(), JournalError>;
 
     /// One operation, whole.
-    ///
-    /// # Errors
-    /// [`JournalError`] when it cannot be read.
     fn find(&self, id: &str) -> Result<Option<Record>, JournalError>;
 
     /// What the journal knows of a wish; `shift` is the present one, for a sale that names none.
-    ///
-    /// # Errors
-    /// [`JournalError`] when it cannot be read.
     fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError>;
 
     /// An entry with what it reverses, to look into it once more.
-    ///
-    /// # Errors
-    /// [`JournalError`] when it cannot be read.
     fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError>;
 
     /// What a restart must take up.
@@ -49,9 +40,6 @@ pub trait Storage {
     fn use_reserve(&mut self);
 
     /// What was written since the last call ages from `now` on; whether there may be more of it.
-    ///
-    /// # Errors
-    /// [`JournalError`].
     fn start_aging(&mut self, now: Timestamp) -> Result<bool, JournalError>;
 
     /// Removes at most `limit` operations that are over and age from a moment before `before`; how many.

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::error::preparing;
 use super::reserve::Reserve;
 use super::{JournalError, reserve};
 
@@ -48,10 +49,7 @@ fn length(journal: &Path, ending: &str) -> Result<Option<u64>, JournalError> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Ok(None)
         }
-        Err(source) => Err(JournalError::Prepare {
-            path: journal.to_owned(),
-            source,
-        }),
+        Err(error) => Err(preparing(journal)(error)),
     }
 }
 
@@ -68,10 +66,7 @@ pub(super) fn beside(journal: &Path, ending: &str) -> PathBuf {
 
 /// Moves the journal's files aside, each damage into a folder named by its time.
 pub(super) fn keep(journal: &Path) -> Result<PathBuf, JournalError> {
-    let failed = |source| JournalError::Prepare {
-        path: journal.to_owned(),
-        source,
-    };
+    let failed = preparing(journal);
     let aside = journal.with_file_name(FOLDER);
     let stamp = crate::base::clock::wall()
         .strftime("%Y%m%d-%H%M%S")
@@ -80,12 +75,12 @@ pub(super) fn keep(journal: &Path) -> Result<PathBuf, JournalError> {
         .map(|number: u32| aside.join(format!("{stamp}-{number}")))
         .find(|folder| !folder.exists())
         .unwrap_or_else(|| aside.join(&stamp));
-    std::fs::create_dir_all(&folder).map_err(failed)?;
+    std::fs::create_dir_all(&folder).map_err(&failed)?;
     for ending in ENDINGS {
         let from = beside(journal, ending);
         if length(journal, ending)?.is_some() {
             let name = from.file_name().unwrap_or_default();
-            std::fs::rename(&from, folder.join(name)).map_err(failed)?;
+            std::fs::rename(&from, folder.join(name)).map_err(&failed)?;
         }
     }
     // It holds nothing, and beside no journal it would tell of one that is missing.

@@ -1,6 +1,6 @@
 //! What can be wrong with the journal, in words that name the file and what to do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -125,7 +125,6 @@ pub enum JournalError {
 
 impl JournalError {
     /// Whether giving up the reserve may help.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
             JournalError::Full { .. } => true,
@@ -148,6 +147,14 @@ impl JournalError {
             | JournalError::Row { .. }
             | JournalError::Orphan { .. } => false,
         }
+    }
+}
+
+/// For `map_err`: what that file needs is not there.
+pub(super) fn preparing(path: &Path) -> impl Fn(std::io::Error) -> JournalError {
+    move |source| JournalError::Prepare {
+        path: path.to_owned(),
+        source,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::doubt::read_files;
-use super::error::reading;
+use super::error::{preparing, reading};
 use super::{JournalError, aside, check, damaged_or};
 
 /// Larger ones take too long to be looked at while somebody waits.
@@ -42,10 +42,7 @@ pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
 
 fn look(path: &Path) -> Result<Inspected, JournalError> {
     aside::refuse_lost_content(path)?;
-    let prepare = |source| JournalError::Prepare {
-        path: path.to_owned(),
-        source,
-    };
+    let prepare = preparing(path);
     let length = match std::fs::metadata(path) {
         // A named pipe would be waited for.
         Ok(meta) if !meta.is_file() => {

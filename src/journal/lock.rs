@@ -16,6 +16,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use super::JournalError;
+use super::error::preparing;
 use crate::base::system::process_name;
 
 /// What a lock file adds to the number of a process that is about to end.
@@ -94,13 +95,10 @@ pub struct Lock {
 
 impl Lock {
     pub(super) fn take(journal: &Path) -> Result<Lock, JournalError> {
-        let failed = |source| JournalError::Prepare {
-            path: journal.to_owned(),
-            source,
-        };
+        let failed = preparing(journal);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
-        let mut file = open(journal, &mut options).map_err(failed)?;
+        let mut file = open(journal, &mut options).map_err(&failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -185,7 +183,6 @@ fn open(journal: &Path, options: &mut OpenOptions) -> io::Result<File> {
 }
 
 /// The process that holds the journal's lock and is about to end.
-#[must_use]
 pub fn stopping_holder(journal: &Path) -> Option<String> {
     let mut file = open(journal, &mut OpenOptions::new()).ok()?;
     // For an instant only: nobody else asks while the lock is held.

@@ -44,12 +44,12 @@ use crate::core::record::{Record, ReversalRecord};
 use crate::model::operation::{OperationRequest, rfc3339_ms};
 
 pub use error::JournalError;
-use error::{reading, writing};
-pub use inspect::{Inspected, inspect};
-pub use lock::{Lock, stopping_holder};
+use error::{preparing, reading, writing};
+pub(crate) use inspect::{Inspected, inspect};
+pub(crate) use lock::{Lock, stopping_holder};
 use place::identity;
-pub use reader::{Reader, ShiftReader};
-pub use trouble::Trouble;
+pub(crate) use reader::{Reader, ShiftReader};
+pub(crate) use trouble::Trouble;
 
 use reserve::Reserve;
 use row::{COLUMNS, parse, read_row};
@@ -100,11 +100,7 @@ impl Journal {
     /// [`JournalError`] naming the file; nothing is removed then.
     pub fn open(path: &Path) -> Result<Journal, JournalError> {
         if let Some(folder) = path.parent() {
-            let prepare = |source| JournalError::Prepare {
-                path: path.to_owned(),
-                source,
-            };
-            std::fs::create_dir_all(folder).map_err(prepare)?;
+            std::fs::create_dir_all(folder).map_err(preparing(path))?;
         }
         let mut lock = Lock::take(path)?;
         if let Err(error) = aside::refuse_if_kept(path) {
@@ -127,10 +123,7 @@ impl Journal {
         };
         let file = File {
             reserve: Reserve::beside(path),
-            identity: identity(path).map_err(|source| JournalError::Prepare {
-                path: path.to_owned(),
-                source,
-            })?,
+            identity: identity(path).map_err(preparing(path))?,
             content: held.content,
             _wal_index: held.wal_index,
             lock,
@@ -157,20 +150,17 @@ impl Journal {
 
     /// What it takes for damage may be the disk's fault.
     fn open_checked(path: &Path) -> Result<(Connection, Held), JournalError> {
-        let prepare = |source| JournalError::Prepare {
-            path: path.to_owned(),
-            source,
-        };
+        let prepare = preparing(path);
         let open = |source| JournalError::Open {
             path: path.to_owned(),
             source,
         };
         aside::refuse_lost_content(path)?;
-        make_private(path).map_err(prepare)?;
+        make_private(path).map_err(&prepare)?;
         place::check_rights(path)?;
-        let content = doubt::open_plainly(path).map_err(prepare)?;
+        let content = doubt::open_plainly(path).map_err(&prepare)?;
         lock::hold(&content, path)?;
-        wal_index::check_room(path).map_err(prepare)?;
+        wal_index::check_room(path).map_err(&prepare)?;
         let connection = Connection::open(path).map_err(open)?;
         place::keep_log_at_close(&connection).map_err(open)?;
         connection.busy_timeout(BUSY_WAIT).map_err(open)?;
@@ -181,15 +171,12 @@ impl Journal {
             .pragma_update(None, "synchronous", "FULL")
             .map_err(|e| damaged_or(path, e, open))?;
         check(&connection, path)?;
-        let wal_index = wal_index::fill(path).map_err(prepare)?;
+        let wal_index = wal_index::fill(path).map_err(&prepare)?;
         Ok((connection, Held { content, wal_index }))
     }
 
     /// A journal in a database that the caller has opened, in memory for example: the same
     /// statements, but neither lock nor reserve nor a promise that anything lasts.
-    ///
-    /// # Errors
-    /// [`JournalError`].
     pub fn in_database(connection: Connection) -> Result<Journal, JournalError> {
         Journal::over(connection, Path::new(":memory:"), None)
     }
@@ -225,7 +212,6 @@ impl Journal {
     }
 
     /// How many operations it holds.
-    #[must_use]
     pub fn operations(&self) -> u64 {
         self.operations
     }
@@ -264,10 +250,7 @@ impl Journal {
                 path: file.reserve.path().to_owned(),
             });
         }
-        file.reserve.fill().map_err(|source| JournalError::Prepare {
-            path: self.path.clone(),
-            source,
-        })
+        file.reserve.fill().map_err(preparing(&self.path))
     }
 
     /// Gives the secured room up for the end of an operation.
@@ -278,17 +261,11 @@ impl Journal {
     }
 
     /// One operation, whole.
-    ///
-    /// # Errors
-    /// [`JournalError`] when it cannot be read.
     pub fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
         find(&self.connection, id)
     }
 
     /// What the journal knows of a wish; `shift` is the present one, for a sale that names none.
-    ///
-    /// # Errors
-    /// [`JournalError`] when it cannot be read.
     pub fn facts(
         &self,
         wish: &OperationRequest,
@@ -374,9 +351,6 @@ impl Journal {
 
     /// How many operations with money are not over: sales and reversals under way, and all that the queue
     /// holds, what was set aside included. What was found absent and is only asked for again is over.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the journal cannot be read.
     pub fn unfinished(&self) -> Result<usize, JournalError> {
         let sql = "SELECT COUNT(*) FROM operations WHERE open = 1 AND kind <> 'card' AND (live = 1 OR state NOT IN \
                    ('done', 'declined', 'not_enough_money', 'expired', 'cancelled', 'failed'))";
@@ -435,9 +409,6 @@ impl Journal {
     }
 
     /// An entry with what it reverses, to look into it once more.
-    ///
-    /// # Errors
-    /// [`JournalError`] when it cannot be read.
     pub fn entry(
         &self,
         id: &str,
@@ -463,9 +434,6 @@ impl Journal {
 
     /// Reckons the age of what was written since the last call: it ages from `now` on, by a clock that is
     /// confirmed. Answers whether there may be more.
-    ///
-    /// # Errors
-    /// [`JournalError::Statement`].
     pub fn start_aging(&mut self, now: Timestamp) -> Result<bool, JournalError> {
         let mut update = self
             .connection

@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
 use crate::base::error_chain::with_causes;
+use crate::base::lock::lock;
 use crate::core::record::{Record, ReversalRecord};
 use crate::model::archive::{Archive, OperationStep, OperationsQuery};
 use crate::model::operation::{Kind, Operation, QueueItem, State, word};
@@ -33,9 +34,6 @@ pub struct ShiftReader {
 
 impl ShiftReader {
     /// Opens a connection of its own, so that nobody waits for a long comparison.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the journal cannot be read.
     pub fn open(path: &Path, shift: &str) -> Result<ShiftReader, JournalError> {
         let connection = open_reader(path)?;
         let sql =
@@ -57,9 +55,6 @@ impl ShiftReader {
     /// What the journal knows of a row of the report: the operation with the service's own number, or the newest
     /// that carries our order number, since a cancellation takes over that of the set-aside one that it repeats,
     /// and may have had others since. The operation counts as seen from now on, if it is this very payment.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the journal cannot be read.
     pub fn reported(
         &mut self,
         order_number: &str,
@@ -102,9 +97,6 @@ impl ShiftReader {
     }
 
     /// Every operation of the shift, and whether the report held it.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the journal cannot be read.
     pub fn each(&self, mut each: impl FnMut(&Record, bool)) -> Result<(), JournalError> {
         let sql = format!("SELECT {COLUMNS}, seq FROM operations WHERE shift = ?1 ORDER BY seq");
         let mut query = self.connection.prepare(&sql).map_err(reading)?;
@@ -122,9 +114,6 @@ impl ShiftReader {
 
     /// What was done to undo a payment that the report shows, oldest first: a sale that the till was told as not
     /// paid, or a further payment under a sale's number. Of any other record nothing.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the journal cannot be read.
     pub fn undoings_of(
         &self,
         record: &Record,
@@ -155,9 +144,6 @@ impl ShiftReader {
     /// What is asked for again when an operation that the till was told as not carried out is reported: the
     /// newest undoing of a sale, or the sale itself, if it has none; the refund or the cancellation itself. Of a
     /// sale, a cancellation that was told as not made is none of its undoings.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the journal cannot be read.
     pub fn to_recheck(&self, id: &str) -> Result<Option<String>, JournalError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM operations WHERE (of = ?1 AND kind IN ('cancel', 'annul')) \
@@ -216,7 +202,7 @@ impl Reader {
     /// [`super::Journal::judge`].
     #[must_use]
     pub fn take_doubt(&self) -> Option<JournalError> {
-        let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doubt = lock(&self.doubt);
         doubt.take()
     }
 
@@ -225,11 +211,11 @@ impl Reader {
         connection: &Mutex<Connection>,
         read: impl FnOnce(&Connection) -> Result<T, JournalError>,
     ) -> Result<T, Problem> {
-        let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = lock(connection);
         read(&connection).map_err(|error| {
             tracing::error!(error = %with_causes(&error), "The journal cannot be read");
             if error.is_doubt() {
-                let mut doubt = self.doubt.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut doubt = lock(&self.doubt);
                 *doubt = Some(error);
             }
             Problem::journal_unreadable()

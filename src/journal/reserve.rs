@@ -80,7 +80,6 @@ impl Reserve {
         std::fs::symlink_metadata(&self.path).is_ok_and(|there| !there.is_file())
     }
 
-    /// Where it belongs.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -102,7 +102,6 @@ struct EntryRest<'a> {
     beside: &'a Option<String>,
 }
 
-/// What was asked for.
 #[derive(Serialize)]
 struct Asked<'a, R> {
     request: &'a R,

@@ -48,11 +48,43 @@ fn now(seconds: u64) -> Now {
     }
 }
 
+/// A new journal, and a core that begins with it. The folder goes when it is dropped.
+fn opened() -> (tempfile::TempDir, PathBuf, Journal, Core) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let journal = Journal::open(&path).unwrap();
+    let (core, _) = core(journal.restore().unwrap());
+    (folder, path, journal, core)
+}
+
+/// A journal with a released sale `owed` and its undoing `~1`, and the folder where it lies.
+fn owing() -> (tempfile::TempDir, PathBuf, Journal) {
+    let (folder, path, mut journal, mut core) = opened();
+    released(&mut journal, &mut core, "owed");
+    (folder, path, journal)
+}
+
 /// Plays events into the journal, as the daemon does.
 fn play(journal: &mut Journal, core: &mut Core, event: Event, at: u64) -> Step {
     let step = core.handle(event, now(at));
     journal.commit(&step.writes).unwrap();
     step
+}
+
+/// A sale `s1` that nothing is known of yet.
+fn a_sale() -> Event {
+    Event::Begin {
+        ticket: 1,
+        id: "s1".into(),
+        wish: OperationRequest::Sale(request(100)),
+        existing: None,
+        facts: Box::default(),
+    }
+}
+
+fn written(record: Record) -> Write {
+    let (what, at) = ("test".into(), now(20).wall);
+    Write { record, what, at }
 }
 
 fn begin(journal: &mut Journal, core: &mut Core, id: &str, at: u64) {
@@ -78,43 +110,23 @@ fn begin(journal: &mut Journal, core: &mut Core, id: &str, at: u64) {
 fn released(journal: &mut Journal, core: &mut Core, id: &str) {
     begin(journal, core, id, 1);
     play(journal, core, Event::Tick, 1);
-    let code = crate::base::secret::Secret::new("https://getapp.o-plati.by/c/AB12");
-    play(
-        journal,
-        core,
-        Event::Scan {
-            ticket: None,
-            device: "scanner1".into(),
-            code,
-        },
-        2,
-    );
+    let scan = Event::Scan {
+        ticket: None,
+        device: "scanner1".into(),
+        code: crate::base::secret::Secret::new("https://getapp.o-plati.by/c/AB12"),
+    };
+    play(journal, core, scan, 2);
     let session = crate::core::call::Reply::Session {
         session: "s".into(),
         shows: None,
     };
-    play(
-        journal,
-        core,
-        Event::Answered {
-            request: 1,
-            answer: Ok(session),
-        },
-        3,
-    );
+    let answered = |request, answer| Event::Answered { request, answer };
+    play(journal, core, answered(1, Ok(session)), 3);
     let lost = Failure::Lost {
         detail: "reset".into(),
         heard: Heard::Nothing,
     };
-    play(
-        journal,
-        core,
-        Event::Answered {
-            request: 2,
-            answer: Err(lost),
-        },
-        4,
-    );
+    play(journal, core, answered(2, Err(lost)), 4);
     play(journal, core, Event::Tick, 15);
 }
 
@@ -149,10 +161,7 @@ fn what_was_committed_is_there_after_reopening() {
 
 #[test]
 fn an_unfinished_sale_is_restored_as_it_was_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
+    let (_folder, path, mut journal, mut core) = opened();
     begin(&mut journal, &mut core, "s1", 1);
     play(&mut journal, &mut core, Event::Tick, 1);
     let Some(Record::Sale(written)) = journal.find("s1").unwrap() else {
@@ -165,23 +174,16 @@ fn an_unfinished_sale_is_restored_as_it_was_written() {
 
 #[test]
 fn readers_see_pages_queue_and_single_operations() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
+    let (_folder, path, mut journal, mut core) = opened();
     let reader = Reader::open(&path).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
     for id in ["a", "b", "c"] {
         begin(&mut journal, &mut core, id, 1);
-        play(
-            &mut journal,
-            &mut core,
-            Event::Abort {
-                ticket: 2,
-                id: id.into(),
-                existing: None,
-            },
-            2,
-        );
+        let abort = Event::Abort {
+            ticket: 2,
+            id: id.into(),
+            existing: None,
+        };
+        play(&mut journal, &mut core, abort, 2);
     }
     released(&mut journal, &mut core, "d");
     let query = |limit, before: Option<&str>, state| OperationsQuery {
@@ -229,22 +231,14 @@ fn readers_see_pages_queue_and_single_operations() {
 
 #[test]
 fn a_set_aside_undoing_is_found_by_its_sales_receipt() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
+    let (_folder, _, mut journal, mut core) = opened();
     released(&mut journal, &mut core, "s1");
     assert_eq!(journal.set_aside("r-s1", "24112026").unwrap(), None);
     let Some(Record::Entry(mut undoing)) = journal.find("~1").unwrap() else {
         panic!()
     };
     undoing.set_aside = true;
-    journal
-        .commit(&[Write {
-            record: Record::Entry(undoing),
-            what: "set aside".into(),
-            at: now(0).wall,
-        }])
-        .unwrap();
+    journal.commit(&[written(Record::Entry(undoing))]).unwrap();
     assert_eq!(
         journal.set_aside("r-s1", "24112026").unwrap(),
         Some("~1".into())
@@ -255,9 +249,7 @@ fn a_set_aside_undoing_is_found_by_its_sales_receipt() {
 
 #[test]
 fn every_step_stays_in_the_time_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
+    let (_folder, _, mut journal, mut core) = opened();
     released(&mut journal, &mut core, "s1");
     let mut statement = journal
         .connection
@@ -447,10 +439,7 @@ fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
 #[test]
 fn damage_that_is_met_while_it_runs_is_told_and_known_at_the_next_start() {
     for damaged in ["", "-wal"] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.sqlite3");
-        let mut journal = Journal::open(&path).unwrap();
-        let (mut core, _) = core(journal.restore().unwrap());
+        let (folder, path, mut journal, mut core) = opened();
         begin(&mut journal, &mut core, "s1", 1);
         if damaged.is_empty() {
             assert!(journal.empty_log());
@@ -546,20 +535,8 @@ fn the_reserve_is_real_and_comes_back() {
 
 #[test]
 fn a_failed_commit_leaves_nothing_of_its_step() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    let step = core.handle(
-        Event::Begin {
-            ticket: 1,
-            id: "s1".into(),
-            wish: OperationRequest::Sale(request(100)),
-            existing: None,
-            facts: Box::default(),
-        },
-        now(1),
-    );
+    let (_folder, _, mut journal, mut core) = opened();
+    let step = core.handle(a_sale(), now(1));
     journal
         .connection
         .execute_batch("DROP TABLE steps")
@@ -584,20 +561,8 @@ fn a_second_writer_is_told_who_holds_the_journal() {
 
 #[test]
 fn a_removed_or_replaced_file_takes_no_more_writes() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    let step = core.handle(
-        Event::Begin {
-            ticket: 1,
-            id: "s1".into(),
-            wish: OperationRequest::Sale(request(100)),
-            existing: None,
-            facts: Box::default(),
-        },
-        now(1),
-    );
+    let (_folder, path, mut journal, mut core) = opened();
+    let step = core.handle(a_sale(), now(1));
     std::fs::remove_file(&path).unwrap();
     for place in ["nothing", "another file"] {
         let error = journal.commit(&step.writes).unwrap_err();
@@ -632,16 +597,13 @@ fn ended(journal: &mut Journal, id: &str, at: u64, state: State) {
 
 #[test]
 fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    released(&mut journal, &mut core, "owed");
+    let (_folder, _, mut journal) = owing();
     for (id, at, state) in [
         ("old", 10, State::Done),
         ("old-open", 10, State::InProgress),
         ("new", 12, State::InProgress),
     ] {
-        let (mut other, _) = super::tests::core(Restored::default());
+        let (mut other, _) = core(Restored::default());
         begin(&mut journal, &mut other, id, at);
         ended(&mut journal, id, at, state);
     }
@@ -684,19 +646,14 @@ fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
 
 #[test]
 fn the_newest_operation_that_carries_a_number_is_the_one_reported() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    released(&mut journal, &mut core, "owed");
+    let (_folder, path, mut journal) = owing();
     // A cancellation takes the place of the set-aside undoing, and its number with it.
     let mut record = journal.find("~1").unwrap().unwrap();
     let number = record.operation().order_number.clone();
     record.operation_mut().payment_id = Some(7);
     for id in ["~1", "c1"] {
         record.operation_mut().id = id.into();
-        let (record, what, at) = (record.clone(), "taken over".into(), now(20).wall);
-        journal.commit(&[Write { record, what, at }]).unwrap();
+        journal.commit(&[written(record.clone())]).unwrap();
     }
     for (number, payment_id) in [(number.as_str(), 7), ("another", 7)] {
         let mut reader = ShiftReader::open(&path, "24112026").unwrap();
@@ -714,8 +671,7 @@ fn the_newest_operation_that_carries_a_number_is_the_one_reported() {
     // One that has gone on under another number since is known by the service's own.
     record.operation_mut().id = "c2".into();
     record.operation_mut().payment_id = None;
-    let (record, what, at) = (record, "taken over".into(), now(20).wall);
-    journal.commit(&[Write { record, what, at }]).unwrap();
+    journal.commit(&[written(record)]).unwrap();
     let mut reader = ShiftReader::open(&path, "24112026").unwrap();
     let mut known = |payment_id| reader.reported(&number, payment_id).unwrap().unwrap();
     assert_eq!(known(7).operation().id, "c1");
@@ -724,11 +680,7 @@ fn the_newest_operation_that_carries_a_number_is_the_one_reported() {
 
 #[test]
 fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    released(&mut journal, &mut core, "owed");
+    let (_folder, path, mut journal) = owing();
     let reader = ShiftReader::open(&path, "24112026").unwrap();
     let undoings = |journal: &Journal, id: &str| {
         let record = journal.find(id).unwrap().unwrap();
@@ -762,12 +714,8 @@ fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
     ] {
         dropped.operation.state = state;
         dropped.rechecks = rechecks;
-        let (record, what, at) = (
-            Record::Entry(dropped.clone()),
-            "dropped".into(),
-            now(20).wall,
-        );
-        journal.commit(&[Write { record, what, at }]).unwrap();
+        let record = Record::Entry(dropped.clone());
+        journal.commit(&[written(record)]).unwrap();
         assert_eq!(undoings(&journal, "owed"), ["~1", "c1"]);
         assert_eq!(to_recheck("owed").as_deref(), Some(newest), "{state:?}");
     }
@@ -779,11 +727,8 @@ fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
 
 #[test]
 fn a_restart_knows_the_shift_that_the_newest_sale_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    released(&mut journal, &mut core, "first");
-    let Record::Sale(mut sale) = journal.find("first").unwrap().unwrap() else {
+    let (_folder, _, mut journal) = owing();
+    let Record::Sale(mut sale) = journal.find("owed").unwrap().unwrap() else {
         panic!("a sale is a sale");
     };
     for shift in [Some("7"), Some("8"), None] {
@@ -792,18 +737,15 @@ fn a_restart_knows_the_shift_that_the_newest_sale_named() {
         };
         request.receipt.shift = shift.map(str::to_owned);
         sale.operation.id = format!("in-{shift:?}");
-        let (record, what, at) = (Record::Sale(sale.clone()), "sold".into(), now(20).wall);
-        journal.commit(&[Write { record, what, at }]).unwrap();
+        let record = Record::Sale(sale.clone());
+        journal.commit(&[written(record)]).unwrap();
         assert_eq!(journal.restore().unwrap().own_shift.as_deref(), shift);
     }
 }
 
 #[test]
 fn a_restart_finds_the_sales_that_a_report_must_hold() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    released(&mut journal, &mut core, "owed");
+    let (_folder, _, mut journal) = owing();
     let newest = 50 * 3600;
     for (id, at, state) in [
         ("too-old", newest - 49 * 3600, State::Done),
@@ -814,7 +756,7 @@ fn a_restart_finds_the_sales_that_a_report_must_hold() {
         ("e", newest - 2, State::Done),
         ("f", newest, State::Done),
     ] {
-        let (mut other, _) = super::tests::core(Restored::default());
+        let (mut other, _) = core(Restored::default());
         begin(&mut journal, &mut other, id, at);
         ended(&mut journal, id, at, state);
     }
@@ -825,9 +767,7 @@ fn a_restart_finds_the_sales_that_a_report_must_hold() {
 
 #[test]
 fn what_no_confirmed_clock_has_seen_does_not_age() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&folder.path().join("journal.sqlite3")).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
+    let (_folder, _, mut journal, mut core) = opened();
     begin(&mut journal, &mut core, "s", 10);
     ended(&mut journal, "s", 10, State::Done);
     let far = now(2_000_000_000).wall;
@@ -875,19 +815,13 @@ fn a_journal_of_version_1_is_brought_forward() {
 
 #[test]
 fn a_reported_number_of_before_a_refusal_belongs_to_its_reversal() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    released(&mut journal, &mut core, "owed");
+    let (_folder, path, mut journal) = owing();
     let Record::Entry(mut entry) = journal.find("~1").unwrap().unwrap() else {
         panic!("an undoing is an entry");
     };
     let before = std::mem::replace(&mut entry.operation.order_number, "new".into());
     entry.earlier = vec!["older".into(), before.clone()];
-    let record = Record::Entry(entry);
-    let (what, at) = ("refused".into(), now(20).wall);
-    journal.commit(&[Write { record, what, at }]).unwrap();
+    journal.commit(&[written(Record::Entry(entry))]).unwrap();
     let mut reader = ShiftReader::open(&path, "24112026").unwrap();
     for number in ["new", "older", before.as_str()] {
         let known = reader.reported(number, 9).unwrap().unwrap();

@@ -7,7 +7,6 @@ use rustix::io::Errno;
 
 use super::JournalError;
 
-/// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// The disk has no room.
@@ -24,13 +23,11 @@ pub enum Trouble {
     Gone,
     /// What the file or its log holds is no journal any more, and that is confirmed.
     Damaged,
-    /// None of these.
     Other,
 }
 
 impl JournalError {
     /// What kind of trouble this is.
-    #[must_use]
     pub fn trouble(&self) -> Trouble {
         match self {
             JournalError::Full { .. } => Trouble::Full,
@@ -55,7 +52,6 @@ impl JournalError {
 
     /// Whether it tells of damage that is not confirmed: [`super::Journal::judge`] does that, and until then it is
     /// a fault of the disk.
-    #[must_use]
     pub fn is_doubt(&self) -> bool {
         match self {
             JournalError::Open { source, .. } | JournalError::Statement { source, .. } => {

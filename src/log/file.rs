@@ -12,13 +12,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
 use crate::base::folders;
+use crate::base::lock::lock;
 use crate::base::system::{TILL_GROUP, group_id};
 
 /// How long a file that could not be opened or written is left alone.
@@ -67,7 +68,6 @@ struct State {
 
 impl TerminalLog {
     /// Opens nothing yet.
-    #[must_use]
     pub fn new(path: PathBuf) -> TerminalLog {
         TerminalLog {
             path,
@@ -80,7 +80,7 @@ impl TerminalLog {
 
     /// Whether the line is in the file now.
     pub(super) fn append(&self, line: &[u8]) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let reopenings = self.reopenings.load(Ordering::Relaxed);
         if std::mem::replace(&mut state.reopened, reopenings) != reopenings {
             state.open = None;
@@ -111,16 +111,12 @@ impl TerminalLog {
 
     /// Why the last line is not in the file.
     pub(super) fn failure(&self) -> Option<String> {
-        self.lock().failure.clone()
+        lock(&self.state).failure.clone()
     }
 
     /// Straight to standard error: the log cannot tell of itself.
     pub(super) fn say(&self, what: &str) {
         say(&self.path, what);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_append(&self, state: &mut State, line: &[u8]) -> io::Result<()> {

@@ -3,7 +3,7 @@
 //! field: control and direction characters are escaped, and what is not plainly one word is quoted.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
@@ -14,6 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::budget::Budget;
+use crate::base::lock::lock;
 use crate::base::text::is_unsafe;
 
 /// Characters of a device's name that tell it from others.
@@ -127,7 +128,6 @@ impl Visit for Device {
 
 impl Lines {
     /// In this dress, with budgets of its own.
-    #[must_use]
     pub fn new(dress: Dress) -> Lines {
         Lines {
             dress,
@@ -143,7 +143,7 @@ impl Lines {
         let mut device = Device::default();
         event.record(&mut device);
         let source = (event.metadata().callsite(), device.0);
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budget = lock(&self.budget);
         budget.admit(source, line, Instant::now())
     }
 
@@ -317,7 +317,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io;
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Arc, Mutex};
     use tracing_subscriber::layer::SubscriberExt as _;
 
     #[derive(Clone, Default)]
@@ -325,10 +325,7 @@ mod tests {
 
     impl io::Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend_from_slice(bytes);
+            lock(&self.0).extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {

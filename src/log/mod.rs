@@ -42,7 +42,6 @@ pub use writer::Failure;
 static FILE: OnceLock<Arc<Writer<TerminalLog>>> = OnceLock::new();
 
 /// Why the file of this process is not written now; `None` where it is, or where the process has none.
-#[must_use]
 pub fn failure() -> Option<Failure> {
     FILE.get()?.failure()
 }

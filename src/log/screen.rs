@@ -9,16 +9,14 @@ use std::sync::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::base::lock::lock;
+
 /// What a writable pipe takes without blocking.
 const PIECE: usize = 4096;
 /// How long a slow reader is waited for; one that did not read then is not waited for again.
 const WRITE_TIMEOUT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
-};
-const NONE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 0,
 };
 
 /// Standard error, or what stands for it in tests.
@@ -61,14 +59,15 @@ impl<F: AsFd> Screen<F> {
     }
 
     fn line(&self, bytes: &[u8]) {
-        let mut dropped = self
-            .dropped
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let patience = if *dropped == 0 { WRITE_TIMEOUT } else { NONE };
+        let mut dropped = lock(&self.dropped);
+        let patience = if *dropped == 0 {
+            WRITE_TIMEOUT
+        } else {
+            Timespec::default()
+        };
         if *dropped > 0 {
             let said = format!("({} lines were dropped: nobody read them)\n", *dropped);
-            if !self.put(said.as_bytes(), &NONE) {
+            if !self.put(said.as_bytes(), &Timespec::default()) {
                 *dropped += 1;
                 return;
             }

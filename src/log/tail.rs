@@ -14,9 +14,6 @@ const MAX_LINE: usize = 2000;
 
 /// The last lines, oldest first, without control characters. The till program writes there too: what
 /// is no UTF-8 is shown as replacement characters.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn tail(path: &Path, lines: usize) -> io::Result<Vec<String>> {
     let text = end(path, MAX_BYTES)?;
     let mut newest: Vec<String> = text.lines().rev().take(lines).map(plain).collect();
@@ -25,9 +22,6 @@ pub fn tail(path: &Path, lines: usize) -> io::Result<Vec<String>> {
 }
 
 /// The last `most` bytes of a file, the first line of them whole.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn end(path: &Path, most: u64) -> io::Result<String> {
     let mut file = File::options()
         .read(true)

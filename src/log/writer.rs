@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::file::TerminalLog;
+use crate::base::lock::lock;
 use crate::base::regular_file::FILE_TIMEOUT;
 
 /// How long one line is waited for.
@@ -66,12 +67,6 @@ struct Shared {
     done: Condvar,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Hands lines to the thread.
 #[derive(Debug)]
 pub(super) struct Writer<S: Sink> {
@@ -100,7 +95,7 @@ impl<S: Sink> Writer<S> {
         let Some(shared) = &self.shared else {
             return self.sink.failure().map(Failure::Refused);
         };
-        let queue = shared.lock();
+        let queue = lock(&shared.queue);
         let is_behind = queue
             .behind_since
             .is_some_and(|since| since.elapsed() >= FILE_TIMEOUT);
@@ -116,7 +111,7 @@ impl<S: Sink> Writer<S> {
             self.sink.append(line);
             return;
         };
-        let mut queue = shared.lock();
+        let mut queue = lock(&shared.queue);
         if queue.waiting.len() >= MAX_WAITING {
             queue.lost_lines = queue.lost_lines.saturating_add(1);
             return;
@@ -142,7 +137,7 @@ impl<S: Sink> Writer<S> {
 impl<S: Sink> Drop for Writer<S> {
     fn drop(&mut self) {
         if let Some(shared) = &self.shared {
-            shared.lock().is_closed = true;
+            lock(&shared.queue).is_closed = true;
             shared.handed_in.notify_one();
         }
     }
@@ -190,7 +185,7 @@ fn write(sink: &impl Sink, shared: &Shared) {
                 if kept.take_if(|kept| sink.append(kept)).is_some() || kept.is_none() {
                     kept = (!sink.append(&line)).then_some(line);
                 } else {
-                    shared.lock().lost_lines += 1;
+                    lock(&shared.queue).lost_lines += 1;
                 }
                 true
             }
@@ -202,7 +197,7 @@ fn write(sink: &impl Sink, shared: &Shared) {
             report_lost_lines(sink, shared);
         }
         let failure = sink.failure();
-        let mut queue = shared.lock();
+        let mut queue = lock(&shared.queue);
         queue.failure = failure;
         queue.done += u64::from(is_line);
         if queue.waiting.is_empty() {
@@ -213,7 +208,7 @@ fn write(sink: &impl Sink, shared: &Shared) {
 }
 
 fn next(shared: &Shared, has_kept: bool) -> Task {
-    let mut queue = shared.lock();
+    let mut queue = lock(&shared.queue);
     loop {
         if let Some(line) = queue.waiting.pop_front() {
             return Task::Line(line);
@@ -238,7 +233,7 @@ fn next(shared: &Shared, has_kept: bool) -> Task {
 /// Says in the log how many lines are missing, once all lines that waited are written: the lost ones came after them.
 fn report_lost_lines(sink: &impl Sink, shared: &Shared) {
     let lost_lines = {
-        let mut queue = shared.lock();
+        let mut queue = lock(&shared.queue);
         if !queue.waiting.is_empty() {
             return;
         }
@@ -320,7 +315,7 @@ mod tests {
         for line in &expected {
             log.line(line.as_bytes());
             let has_taken_one = |queue: &Queue| (queue.waiting.len() as u64) < queue.handed_in;
-            while !has_taken_one(&log.shared.as_ref().unwrap().lock()) {
+            while !has_taken_one(&lock(&log.shared.as_ref().unwrap().queue)) {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

@@ -35,15 +35,9 @@ pub struct OperationStep {
 /// What the journal tells readers.
 pub trait Archive: Send + Sync {
     /// One operation.
-    ///
-    /// # Errors
-    /// [`Problem`] `storage` when the journal cannot be read.
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem>;
 
     /// What happened to an operation, oldest first, the newest thousand; `None` for an unknown one.
-    ///
-    /// # Errors
-    /// [`Problem`] `storage` when the journal cannot be read.
     fn steps(&self, id: &str) -> Result<Option<Vec<OperationStep>>, Problem>;
 
     /// Newest first, at most `limit`.
@@ -53,8 +47,5 @@ pub trait Archive: Send + Sync {
     fn operations(&self, query: &OperationsQuery) -> Result<Vec<Operation>, Problem>;
 
     /// Oldest first.
-    ///
-    /// # Errors
-    /// [`Problem`] `storage` when the journal cannot be read.
     fn queue(&self) -> Result<Vec<QueueItem>, Problem>;
 }

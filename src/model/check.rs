@@ -6,15 +6,12 @@ use serde::{Serialize, Serializer};
 /// A text for people in both languages of the bench.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
-    /// Russian.
     pub ru: String,
-    /// English.
     pub en: String,
 }
 
 impl Text {
     /// The same meaning twice.
-    #[must_use]
     pub fn new(ru: impl Into<String>, en: impl Into<String>) -> Text {
         Text {
             ru: ru.into(),
@@ -23,7 +20,6 @@ impl Text {
     }
 
     /// A path, a version, a name: the same in every language.
-    #[must_use]
     pub fn same(text: impl Into<String>) -> Text {
         let text = text.into();
         Text {
@@ -37,13 +33,11 @@ impl Text {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// All is well.
     Pass,
     /// Could not be looked at, with the reason.
     Skipped,
     /// Works, but a person should look.
     Warn,
-    /// Does not work.
     Fail,
 }
 
@@ -88,8 +82,6 @@ impl Group {
         Group::Versions,
     ];
 
-    /// For people.
-    #[must_use]
     pub fn title(self) -> Text {
         let (ru, en) = match self {
             Group::Configuration => ("Настройки", "Configuration"),
@@ -112,11 +104,9 @@ impl Group {
 pub struct Check {
     /// Such as `device.state`; stable, for programs.
     pub id: &'static str,
-    /// What it is about.
     pub group: Group,
     /// Such as `scanner1`.
     pub subject: Option<String>,
-    /// How it ended.
     pub result: Verdict,
     /// What was looked at.
     pub title: Text,
@@ -128,7 +118,6 @@ pub struct Check {
 
 impl Check {
     /// A check that found nothing wrong.
-    #[must_use]
     pub fn pass(id: &'static str, group: Group, title: Text, detail: Text) -> Check {
         Check {
             id,
@@ -147,6 +136,18 @@ impl Check {
         self.result = result;
         self.remedy = remedy;
         self
+    }
+
+    /// It works, but a person should do this about it.
+    #[must_use]
+    pub fn warn(self, ru: impl Into<String>, en: impl Into<String>) -> Check {
+        self.ended(Verdict::Warn, Some(Text::new(ru, en)))
+    }
+
+    /// It does not work until a person does this.
+    #[must_use]
+    pub fn fail(self, ru: impl Into<String>, en: impl Into<String>) -> Check {
+        self.ended(Verdict::Fail, Some(Text::new(ru, en)))
     }
 
     /// About one device.
@@ -187,7 +188,6 @@ impl Serialize for Check {
 }
 
 /// The exit code of all together: 0 all is well, 1 there are warnings, 2 something does not work.
-#[must_use]
 pub fn exit_code(checks: &[Check]) -> u8 {
     match checks.iter().map(|check| check.result).max() {
         Some(Verdict::Fail) => 2,

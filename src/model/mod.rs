@@ -1,9 +1,9 @@
 //! The words that every room shares: money, operations, problems, devices, health. No input, no output.
 
-pub mod archive;
-pub mod check;
-pub mod device;
-pub mod health;
+pub(crate) mod archive;
+pub(crate) mod check;
+pub(crate) mod device;
+pub(crate) mod health;
 pub mod line;
 pub mod money;
 pub mod operation;

@@ -43,13 +43,11 @@ impl Kopecks {
     pub const ZERO: Kopecks = Kopecks(0);
 
     /// Whether it is nothing, neither owed nor due.
-    #[must_use]
     pub fn is_zero(&self) -> bool {
         *self == Kopecks::ZERO
     }
 
     /// Whether the amount is something that one operation can be about: 1 kopeck to [`MAX_AMOUNT`].
-    #[must_use]
     pub fn is_payable(self) -> bool {
         self > Kopecks::ZERO && self <= MAX_AMOUNT
     }
@@ -73,7 +71,6 @@ impl Kopecks {
     }
 
     /// Roubles as the wire wants them: `7`, `15.5`, `59.99`; at most two decimals, no trailing zeros.
-    #[must_use]
     pub fn to_roubles(self) -> String {
         let sign = if self.0 < 0 { "-" } else { "" };
         let (roubles, kopecks) = (self.0.unsigned_abs() / 100, self.0.unsigned_abs() % 100);

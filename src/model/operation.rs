@@ -59,7 +59,6 @@ pub enum State {
 
 impl State {
     /// Whether nothing will change any more.
-    #[must_use]
     pub fn is_final(self) -> bool {
         match self {
             State::New
@@ -333,7 +332,6 @@ pub struct Receipt {
 
 impl Receipt {
     /// What the items cost together, in kopecks; `None` beyond 64 bits.
-    #[must_use]
     pub fn total(&self) -> Option<Kopecks> {
         let mut costs = self.items.iter().map(|item| item.cost);
         costs.try_fold(Kopecks::ZERO, Kopecks::checked_add)
@@ -464,7 +462,6 @@ pub struct Verdict {
 }
 
 /// The contract's word for a value of one: `sale`, `done`. Empty for what has no word.
-#[must_use]
 pub fn word(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -478,15 +475,11 @@ pub mod rfc3339_ms {
     use serde::{Deserialize, Deserializer, Serializer};
 
     /// `2026-11-24T06:52:50.123Z`.
-    #[must_use]
     pub fn text(at: Timestamp) -> String {
         format!("{at:.3}")
     }
 
     /// For `#[serde(with)]`.
-    ///
-    /// # Errors
-    /// The serializer's own.
     pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&text(*at))
     }
@@ -507,9 +500,6 @@ pub mod rfc3339_ms {
         use serde::{Deserialize, Deserializer, Serializer};
 
         /// For `#[serde(with)]`.
-        ///
-        /// # Errors
-        /// The serializer's own.
         pub fn serialize<S: Serializer>(
             at: &Option<Timestamp>,
             serializer: S,

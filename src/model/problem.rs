@@ -81,7 +81,6 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of `code` with its usual status.
-    #[must_use]
     pub fn new(code: Code, detail: impl Into<String>, remedy: impl Into<String>) -> Problem {
         let (status, title) = match code {
             Code::Invalid => (400, "Invalid request"),
@@ -110,7 +109,6 @@ impl Problem {
     }
 
     /// Understood, but not allowed: 422 `invalid`.
-    #[must_use]
     pub fn unprocessable(detail: impl Into<String>, remedy: impl Into<String>) -> Problem {
         Problem {
             status: 422,
@@ -119,7 +117,6 @@ impl Problem {
     }
 
     /// Nothing is left of a sale or refund; `by` what has undone it, where that is known.
-    #[must_use]
     pub fn already_undone(operation: &str, by: Option<&str>) -> Problem {
         let by = by.map(|id| format!(": {id}")).unwrap_or_default();
         Problem::new(
@@ -130,7 +127,6 @@ impl Problem {
     }
 
     /// The connection is down or the queue is not empty.
-    #[must_use]
     pub fn temporarily_unavailable() -> Problem {
         Problem::new(
             Code::TemporarilyUnavailable,
@@ -141,7 +137,6 @@ impl Problem {
 
     /// A request for operations that the journal does not answer: what became of a payment, only the
     /// merchant's account tells.
-    #[must_use]
     pub fn journal_unreadable() -> Problem {
         Problem::new(
             Code::Storage,
@@ -151,7 +146,6 @@ impl Problem {
     }
 
     /// The service has answered 429: nothing is sent to it for `wait`.
-    #[must_use]
     pub fn service_asks_to_wait(wait: Duration) -> Problem {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Problem {

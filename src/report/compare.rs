@@ -106,7 +106,6 @@ pub struct Compared {
 
 impl Compared {
     /// How many differences there are, those that are not named included.
-    #[must_use]
     pub fn count(&self) -> u64 {
         let named = u64::try_from(self.differences.len()).unwrap_or(u64::MAX);
         named.saturating_add(self.more)

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use crate::model::money::Kopecks;
 
 pub use compare::{Compared, Comparison};
-pub use template::{Facts, Template, TemplateError};
+pub use template::{Facts, Template};
 
 /// The template that the package installs.
 pub const DEFAULT_TEMPLATE: &str = include_str!("oplat.xml");
@@ -97,7 +97,6 @@ pub enum What {
 
 impl What {
     /// For people, Russian.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             What::UnknownHere => "Есть у сервиса, нет в кассе",

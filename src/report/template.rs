@@ -30,7 +30,6 @@ pub enum TemplateError {
     /// Not what the format allows.
     #[error("oplat.xml:{line}: {what}")]
     Format {
-        /// Where.
         line: u32,
         /// What is wrong, and what is allowed.
         what: String,
@@ -160,7 +159,6 @@ impl Template {
     }
 
     /// The lines of a report, none longer than the template's width.
-    #[must_use]
     pub fn render(&self, reconciliation: &Reconciliation, facts: &Facts) -> Vec<String> {
         let mut lines = Vec::new();
         for part in &self.parts {

@@ -20,27 +20,18 @@ pub(super) fn api(ground: &Environment) -> Vec<Check> {
     let restart = "systemctl restart oplati; journalctl -u oplati -n 50";
     let answer = match &ground.daemon {
         Daemon::Runs { .. } => check(texts::path(&socket)),
-        Daemon::Stopped => check(Text::new("служба не запущена", "the daemon does not run")).ended(
-            Verdict::Fail,
-            Some(Text::new(
+        Daemon::Stopped => check(Text::new("служба не запущена", "the daemon does not run")).fail(
                 "Запустите службу: systemctl start oplati; не запускается — journalctl -u oplati -n 50",
                 "Start the daemon: systemctl start oplati; if it does not start: journalctl -u oplati -n 50",
-            )),
-        ),
-        Daemon::Closed => check(texts::of(&socket, "нет прав", "no right to use it")).ended(
-            Verdict::Fail,
-            Some(Text::new(
+            ),
+        Daemon::Closed => check(texts::of(&socket, "нет прав", "no right to use it")).fail(
                 "Добавьте пользователя в группу: sudo usermod -aG oplati-till $USER, затем войдите заново; или запустите с sudo",
                 "Add the user to the group: sudo usermod -aG oplati-till $USER, then log in again; or run with sudo",
-            )),
-        ),
-        Daemon::Silent(why) => check(texts::of(&socket, why, why)).ended(
-            Verdict::Fail,
-            Some(Text::new(
+            ),
+        Daemon::Silent(why) => check(texts::of(&socket, why, why)).fail(
                 format!("Перезапустите службу: {restart}"),
                 format!("Restart the daemon: {restart}"),
-            )),
-        ),
+            ),
     };
     let mut checks = vec![answer];
     checks.extend(over_tcp(ground));
@@ -87,13 +78,10 @@ fn over_tcp(ground: &Environment) -> Option<Check> {
     let shown = Text::same(address.to_string());
     Some(match status_over_tcp(address) {
         Ok(true) => check(shown),
-        Ok(false) | Err(_) => check(shown).ended(
-            Verdict::Fail,
-            Some(Text::new(
+        Ok(false) | Err(_) => check(shown).fail(
                 "Порт не отвечает: после правки [Till] listen перезапустите службу: systemctl restart oplati",
                 "The port does not answer: after a change of [Till] listen restart the daemon: systemctl restart oplati",
-            )),
-        ),
+            ),
     })
 }
 
@@ -124,12 +112,9 @@ pub(super) fn versions(ground: &Environment) -> Vec<Check> {
             format!("служба {other}, команда {own}"),
             format!("the daemon is {other}, the command {own}"),
         ))
-        .ended(
-            Verdict::Warn,
-            Some(Text::new(
-                "Служба старая: systemctl restart oplati",
-                "The daemon is an old one: systemctl restart oplati",
-            )),
+        .warn(
+            "Служба старая: systemctl restart oplati",
+            "The daemon is an old one: systemctl restart oplati",
         ),
         Some(_) | None => check(Text::same(own)),
     };

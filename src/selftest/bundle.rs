@@ -72,13 +72,16 @@ pub fn save(path: &Path, ground: &Environment, report: &serde_json::Value) -> io
         ("terminal.log", masked(&log, &secrets)),
         ("devices.txt", by_value(&tree(), &secrets)),
     ];
-    let at = ground.now.wall.as_second();
-    let mut archive = Vec::new();
+    let at = ground.now.wall.as_second().max(0).unsigned_abs();
+    let mut archive = tar::Builder::new(Vec::new());
     for (name, text) in &files {
-        append(&mut archive, name, text.as_bytes(), at)?;
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o600);
+        header.set_mtime(at);
+        header.set_size(u64::try_from(text.len()).map_err(io::Error::other)?);
+        archive.append_data(&mut header, name, text.as_bytes())?;
     }
-    // Two empty blocks end an archive.
-    archive.extend([0; 1024]);
+    let archive = archive.into_inner()?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = path.with_file_name(name);
@@ -317,39 +320,6 @@ fn tree() -> String {
         }
     }
     text
-}
-
-/// One file: a block of 512 bytes about it, then its content in whole blocks.
-fn append(archive: &mut Vec<u8>, name: &str, content: &[u8], at: i64) -> io::Result<()> {
-    const SUM: std::ops::Range<usize> = 148..156;
-    let mut header = Vec::with_capacity(512);
-    let mut field = |text: String, width: usize| {
-        let mut bytes = text.into_bytes();
-        bytes.resize(width, 0);
-        header.extend(bytes);
-    };
-    field(name.to_owned(), 100);
-    field("0000600".to_owned(), 8);
-    field("0000000".to_owned(), 8);
-    field("0000000".to_owned(), 8);
-    field(format!("{:011o}", content.len()), 12);
-    field(format!("{:011o}", at.max(0)), 12);
-    // The sum is reckoned with spaces in its own place.
-    field(" ".repeat(8), 8);
-    field("0".to_owned(), 1);
-    field(String::new(), 100);
-    field("ustar".to_owned(), 6);
-    field("00".to_owned(), 2);
-    field(String::new(), 247);
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    let place = header
-        .get_mut(SUM)
-        .ok_or_else(|| io::Error::other("no room for the sum"))?;
-    place.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    archive.extend(&header);
-    archive.extend(content);
-    archive.resize(archive.len().next_multiple_of(512), 0);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -72,7 +72,6 @@ fn unseen(ru: &str, en: &str) -> Check {
 }
 
 /// Without the daemon: what opening would meet.
-#[must_use]
 pub fn look_around(knowledge: &DeviceLocator, config: &Config) -> Vec<Check> {
     let scanners = config.scanner.devices.iter().enumerate();
     let scanners = scanners.map(|(index, device)| {
@@ -159,13 +158,10 @@ fn frame_check(detail: Text) -> Check {
 }
 
 fn bad_frame(ru: &str, en: &str) -> Check {
-    frame_check(Text::new(ru, en)).ended(
-        Verdict::Fail,
-        Some(Text::new(
+    frame_check(Text::new(ru, en)).fail(
             "Перезапустите службу: systemctl restart oplati; повторилось — oplati selftest --save и в поддержку",
             "Restart the daemon: systemctl restart oplati; if it happens again: oplati selftest --save, and to support",
-        )),
-    )
+        )
 }
 
 /// The frame that stands there is a picture, and a code on it can be read.
@@ -213,12 +209,9 @@ fn own_frame(ground: &Environment) -> Check {
             "пробный код не помещается или не читается",
             "a trial code has no room or cannot be read",
         ))
-        .ended(
-            Verdict::Fail,
-            Some(Text::new(
-                "Задайте больший размер картинки в [Display] device",
-                "Give the picture in [Display] device a larger size",
-            )),
+        .fail(
+            "Задайте больший размер картинки в [Display] device",
+            "Give the picture in [Display] device a larger size",
         ),
     }
 }

@@ -38,7 +38,6 @@ pub enum Daemon {
 
 impl Daemon {
     /// Whether a process has the devices and the journal, as far as can be told.
-    #[must_use]
     pub fn is_there(&self) -> bool {
         !matches!(self, Daemon::Stopped)
     }
@@ -58,7 +57,6 @@ impl Daemon {
     }
 
     /// Health and devices.
-    #[must_use]
     pub fn told(&self) -> Option<(&Value, &[Value])> {
         match self {
             Daemon::Runs {
@@ -74,11 +72,8 @@ impl Daemon {
 pub struct Environment {
     /// Root of all files.
     pub root: PathBuf,
-    /// Where they are.
     pub paths: Paths,
-    /// oplati.conf.
     pub settings: Result<Loaded, ConfigError>,
-    /// The daemon's word.
     pub daemon: Daemon,
     /// When the checks began.
     pub now: Now,
@@ -86,7 +81,6 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the settings and asks the daemon; takes some seconds at most.
-    #[must_use]
     pub fn collect(root: &Path, now: Now) -> Environment {
         let paths = Paths::below(root);
         let settings = config::load(root);
@@ -104,7 +98,6 @@ impl Environment {
     }
 
     /// The socket of the API.
-    #[must_use]
     pub fn socket(&self) -> PathBuf {
         match &self.settings {
             Ok(loaded) => loaded.config.till.socket.clone(),

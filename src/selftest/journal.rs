@@ -235,12 +235,9 @@ fn queue(ground: &Environment) -> Check {
     if depth == 0 {
         check
     } else {
-        check.ended(
-            Verdict::Warn,
-            Some(Text::new(
-                "Восстановите связь с сервером; что ждёт — oplati queue",
-                "Bring the connection back; what waits: oplati queue",
-            )),
+        check.warn(
+            "Восстановите связь с сервером; что ждёт — oplati queue",
+            "Bring the connection back; what waits: oplati queue",
         )
     }
 }

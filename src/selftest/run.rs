@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::environment::Environment;
 use super::{api, devices, journal, service, settings, system};
-use crate::model::check::{Check, Group, Text, Verdict};
+use crate::model::check::{Check, Group, Text};
 
 /// All groups end within this, so that all of it takes less than ten seconds with what came before.
 const DEADLINE: Duration = Duration::from_secs(7);
@@ -29,7 +29,6 @@ const CHECK_GROUPS: [(Group, Look); 10] = [
 ];
 
 /// Runs all checks, in the order of the groups. Takes at most seven seconds.
-#[must_use]
 pub fn run(ground: &Arc<Environment>) -> Vec<Check> {
     let deadline = Instant::now() + DEADLINE;
     let (sender, receiver) = channel();
@@ -69,12 +68,9 @@ fn unfinished(group: Group, why: &str) -> Check {
             format!("did not end within {seconds} s ({why})"),
         ),
     )
-    .ended(
-        Verdict::Fail,
-        Some(Text::new(
-            "Проверьте диск и сеть кассы: что-то не отвечает",
-            "Check the till's disk and network: something does not answer",
-        )),
+    .fail(
+        "Проверьте диск и сеть кассы: что-то не отвечает",
+        "Check the till's disk and network: something does not answer",
     )
 }
 

@@ -38,21 +38,15 @@ pub(super) fn configuration(ground: &Environment) -> Vec<Check> {
             "нет, действуют значения по умолчанию",
             "absent, the defaults hold",
         ))
-        .ended(
-            Verdict::Warn,
-            Some(Text::new(
-                "Настройте модуль: dpkg-reconfigure artix-oplati",
-                "Configure the module: dpkg-reconfigure artix-oplati",
-            )),
+        .warn(
+            "Настройте модуль: dpkg-reconfigure artix-oplati",
+            "Configure the module: dpkg-reconfigure artix-oplati",
         ),
     }];
     checks.extend(loaded.warnings.iter().map(|warning| {
-        check(Text::same(warning.to_string())).ended(
-            Verdict::Warn,
-            Some(Text::new(
-                "Исправьте имя в названной строке",
-                "Mend the name in the line that is named",
-            )),
+        check(Text::same(warning.to_string())).warn(
+            "Исправьте имя в названной строке",
+            "Mend the name in the line that is named",
         )
     }));
     checks.push(reg_num(loaded));
@@ -68,13 +62,10 @@ fn reg_num(loaded: &Loaded) -> Check {
     let check = |detail| Check::pass("config.reg_num", Group::Configuration, title, detail);
     match &loaded.config.main.reg_num {
         Some(number) => check(Text::same(number.clone())),
-        None => check(Text::new("не задан", "not set")).ended(
-            Verdict::Fail,
-            Some(Text::new(
+        None => check(Text::new("не задан", "not set")).fail(
                 "Впишите regNum в раздел [Main] файла oplati.conf и перезапустите службу: systemctl restart oplati",
                 "Put regNum into [Main] of oplati.conf and restart the daemon: systemctl restart oplati",
-            )),
-        ),
+            ),
     }
 }
 
@@ -139,7 +130,7 @@ fn with_fault(check: Check, fault: Option<String>, ru: &str, en: &str) -> Check 
             detail: Text::same(fault),
             ..check
         }
-        .ended(Verdict::Warn, Some(Text::new(ru, en))),
+        .warn(ru, en),
     }
 }
 
@@ -189,16 +180,13 @@ fn kept(path: &Path, who: &Identity, is_secret: bool) -> Check {
             ),
             format!("Run: chown {owner} {0} && chmod u+rw {0}", path.display()),
         );
-        return check(detail).ended(Verdict::Fail, Some(Text::new(ru, en)));
+        return check(detail).fail(ru, en);
     }
     if is_secret && meta.mode() & OTHERS != 0 {
         let command = format!("chmod 600 {}", path.display());
-        return check(detail).ended(
-            Verdict::Warn,
-            Some(Text::new(
-                format!("Файл с секретом открыт другим. Выполните: {command}"),
-                format!("A file with a secret is open to others. Run: {command}"),
-            )),
+        return check(detail).warn(
+            format!("Файл с секретом открыт другим. Выполните: {command}"),
+            format!("A file with a secret is open to others. Run: {command}"),
         );
     }
     check(detail)
@@ -214,12 +202,9 @@ fn barred(check: Check, who: &Identity, folder: &Path) -> Check {
         ),
         ..check
     }
-    .ended(
-        Verdict::Fail,
-        Some(Text::new(
-            format!("Выполните: chmod o+x {shown}"),
-            format!("Run: chmod o+x {shown}"),
-        )),
+    .fail(
+        format!("Выполните: chmod o+x {shown}"),
+        format!("Run: chmod o+x {shown}"),
     )
 }
 
@@ -230,12 +215,9 @@ fn kept_from_others(path: &Path) -> Check {
         Err(error) => unseen(check(texts::path(path)), path, &error),
         Ok(meta) if meta.mode() & 0o007 != 0 => {
             let command = format!("chmod o= {}", path.display());
-            check(described(path, &meta)).ended(
-                Verdict::Warn,
-                Some(Text::new(
-                    format!("Токен API открыт всем. Выполните: {command}"),
-                    format!("The API's token is open to everybody. Run: {command}"),
-                )),
+            check(described(path, &meta)).warn(
+                format!("Токен API открыт всем. Выполните: {command}"),
+                format!("The API's token is open to everybody. Run: {command}"),
             )
         }
         Ok(meta) => check(described(path, &meta)),
@@ -337,12 +319,9 @@ pub(super) fn log(ground: &Environment) -> Vec<Check> {
         check
     } else {
         let command = format!("chown {} {1} && chmod u+rw {1}", who.name(), path.display());
-        check.ended(
-            Verdict::Fail,
-            Some(Text::new(
-                format!("Служба не может писать лог. Выполните: {command}"),
-                format!("The daemon cannot write the log. Run: {command}"),
-            )),
+        check.fail(
+            format!("Служба не может писать лог. Выполните: {command}"),
+            format!("The daemon cannot write the log. Run: {command}"),
         )
     }]
 }

@@ -209,13 +209,7 @@ pub(super) fn users(ground: &Environment) -> Vec<Check> {
                     "user {DAEMON} is not in group {DAEMON}: the daemon cannot have the devices"
                 ),
             ))
-            .ended(
-                Verdict::Fail,
-                Some(Text::new(
-                    format!("Выполните: {command}"),
-                    format!("Run: {command}"),
-                )),
-            )
+            .fail(format!("Выполните: {command}"), format!("Run: {command}"))
         }
         (Some(_), Some(_)) => check(Text::same(DAEMON)),
     });
@@ -303,12 +297,9 @@ fn effects(ground: &Environment, registry: &Registry, reload: &str) -> Vec<Check
         checks.push(if has_group && has_name {
             check
         } else {
-            check.ended(
-                Verdict::Fail,
-                Some(Text::new(
-                    format!("Выполните: {reload}; затем переткните устройство"),
-                    format!("Run: {reload}; then plug the device anew"),
-                )),
+            check.fail(
+                format!("Выполните: {reload}; затем переткните устройство"),
+                format!("Run: {reload}; then plug the device anew"),
             )
         });
     }

@@ -49,7 +49,6 @@ pub async fn run(
 }
 
 /// There is nothing to try with.
-#[must_use]
 pub fn impossible(error: &TrialError) -> Check {
     let (ru, en) = match error {
         TrialError::NoToken(TokenFile::Absent) => (

@@ -39,7 +39,6 @@ pub struct HttpAnswer<'a> {
 
 impl<'a> HttpAnswer<'a> {
     /// An answer without `Retry-After` to a till in token mode.
-    #[must_use]
     pub fn new(status: u16, body: &'a [u8]) -> HttpAnswer<'a> {
         HttpAnswer {
             status,
@@ -271,6 +270,19 @@ mod tests {
         }
     }
 
+    /// Whether there is an `n-1` in a shift that has these rows for certain.
+    fn look_up(witnesses: Vec<String>) -> Call {
+        Call::LookUp {
+            shifts: vec!["24112026".into()],
+            order_numbers: vec!["n-1".into()],
+            witnesses,
+        }
+    }
+
+    fn is_nonsense(answer: &Answer) -> bool {
+        matches!(answer, Err(Failure::Lost { heard, .. }) if *heard == Heard::Nonsense)
+    }
+
     const ERROR: &str = r#"{"code": "X", "userMessage": {"lang_ru": "Нельзя"}}"#;
 
     /// The service may write the code as it writes `sessionId`.
@@ -300,16 +312,7 @@ mod tests {
             String::new(),
         ] {
             let answer = answer_to(&pay(), 200, foreign.as_bytes());
-            assert!(
-                matches!(
-                    answer,
-                    Err(Failure::Lost {
-                        heard: Heard::Nonsense,
-                        ..
-                    })
-                ),
-                "{foreign}"
-            );
+            assert!(is_nonsense(&answer), "{foreign}");
         }
     }
 
@@ -318,16 +321,7 @@ mod tests {
         let time = "2026-11-24T10:00:00+03:00";
         let paid = format!(r#"[1, 1, 1.5, 1, "{time}", "{time}", "n-1", null]"#);
         let answer = answer_to(&pay(), 200, paid.as_bytes());
-        assert!(
-            matches!(
-                answer,
-                Err(Failure::Lost {
-                    heard: Heard::Nonsense,
-                    ..
-                })
-            ),
-            "{answer:?}"
-        );
+        assert!(is_nonsense(&answer), "{answer:?}");
         let refusal = br#"["X", null, "no such page", null]"#;
         let answer = answer_to(&pay(), 404, refusal);
         assert!(matches!(answer, Err(Failure::Lost { .. })), "{answer:?}");
@@ -421,11 +415,7 @@ mod tests {
 
     #[test]
     fn a_request_for_patience_is_one_whatever_was_asked_and_whatever_it_says() {
-        let look_up = Call::LookUp {
-            shifts: vec!["24112026".into()],
-            order_numbers: vec!["n-1".into()],
-            witnesses: Vec::new(),
-        };
+        let look_up = look_up(Vec::new());
         let probe = Call::Probe {
             shift: "24112026".into(),
         };
@@ -484,11 +474,7 @@ mod tests {
 
     #[test]
     fn an_unknown_shift_is_an_empty_report_and_nothing_else_is() {
-        let look_up = Call::LookUp {
-            shifts: vec!["24112026".into()],
-            order_numbers: vec!["n-1".into()],
-            witnesses: Vec::new(),
-        };
+        let look_up = look_up(Vec::new());
         let probe = Call::Probe {
             shift: "24112026".into(),
         };
@@ -506,11 +492,7 @@ mod tests {
 
     #[test]
     fn absence_is_no_answer_where_a_row_cannot_be_read() {
-        let look_up = Call::LookUp {
-            shifts: vec!["24112026".into()],
-            order_numbers: vec!["n-1".into()],
-            witnesses: Vec::new(),
-        };
+        let look_up = look_up(Vec::new());
         let nameless = info("n-2", "1", 1).replace(r#""n-2""#, "null");
         let absent = answer_to(&look_up, 200, format!("[{nameless}]").as_bytes());
         assert!(
@@ -527,11 +509,7 @@ mod tests {
 
     #[test]
     fn absence_is_no_answer_where_a_witness_is_missing() {
-        let look_up = Call::LookUp {
-            shifts: vec!["24112026".into()],
-            order_numbers: vec!["n-1".into()],
-            witnesses: vec!["w-1".into()],
-        };
+        let look_up = look_up(vec!["w-1".into()]);
         let witness = format!("[{}]", info("w-1", "1", 1));
         let whole = answer_to(&look_up, 200, witness.as_bytes());
         assert_eq!(whole, Ok(Reply::Found(Vec::new())));

@@ -50,13 +50,11 @@ const MAX_BODY: usize = 1024 * 1024;
 pub struct Settings {
     /// Address, as configured.
     pub url: String,
-    /// Registration number.
     pub reg_num: String,
     /// Password mode instead of a token.
     pub password: Option<Secret>,
     /// Bound of one call; of `POST payments` it bounds connecting and writing.
     pub timeout: Duration,
-    /// token.conf.
     pub token_path: PathBuf,
 }
 
@@ -74,7 +72,6 @@ pub enum ClientError {
 /// One call's end. When it is here, the call's connection is closed or free again.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The outcome.
     pub answer: Answer,
     /// From the first step to the outcome.
     pub elapsed: Duration,
@@ -85,7 +82,6 @@ pub struct Exchange {
 /// A `Date` of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerDate {
-    /// What it says.
     pub date: Timestamp,
     /// When it came.
     pub received: Instant,
@@ -116,9 +112,6 @@ struct SentCall<'a> {
 
 impl Client {
     /// Prepares the client; nothing is sent.
-    ///
-    /// # Errors
-    /// [`ClientError`].
     pub fn new(settings: Settings) -> Result<Client, ClientError> {
         let mut headers = HeaderMap::new();
         headers.insert(
@@ -144,7 +137,6 @@ impl Client {
     }
 
     /// `timeout` of the settings: what every call but a payment's answer is bounded by.
-    #[must_use]
     pub fn timeout(&self) -> Duration {
         self.settings.timeout
     }

@@ -70,16 +70,13 @@ pub enum TokenFile {
 pub struct ServiceDiagnosis {
     /// Addresses of the name.
     pub addresses: Vec<SocketAddr>,
-    /// The answer.
     pub answer: Result<Answered, Unreachable>,
-    /// token.conf.
     pub token: TokenFile,
 }
 
 /// An answer of the service.
 #[derive(Clone, Debug)]
 pub struct Answered {
-    /// HTTP status.
     pub status: u16,
     /// Whole request, connecting included.
     pub elapsed: Duration,

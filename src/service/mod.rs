@@ -8,12 +8,13 @@
 
 mod classify;
 mod client;
-pub mod diagnose;
+pub(crate) mod diagnose;
 mod report;
 mod token;
-pub mod trial;
-pub mod wire;
+pub(crate) mod trial;
+pub(crate) mod wire;
 
-pub use classify::{Credential, HttpAnswer, classify};
-pub use client::{Client, ClientError, Exchange, NoReport, ServerDate, Settings};
-pub use report::Unreadable;
+pub(crate) use classify::Credential;
+pub use classify::{HttpAnswer, classify};
+pub(crate) use client::{Client, ClientError, Exchange, NoReport, ServerDate, Settings};
+pub(crate) use report::Unreadable;

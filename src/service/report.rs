@@ -13,7 +13,6 @@ use crate::core::call::{PaymentInfo, PaymentStatus, Reply};
 /// What is looked for in a report.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted<'a> {
-    /// What is asked for.
     pub order_numbers: &'a [String],
     /// What a whole report holds in any case.
     pub witnesses: &'a [String],

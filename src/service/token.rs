@@ -26,7 +26,6 @@ pub enum TokenError {
         "{path} is damaged: {what}; do not delete it, it may hold the only token: bring it back from a copy, or leave the token alone on one line"
     )]
     Damaged {
-        /// Which file.
         path: PathBuf,
         /// What is wrong, without its content.
         what: &'static str,
@@ -34,18 +33,14 @@ pub enum TokenError {
     /// It cannot be read.
     #[error("cannot read {path}")]
     Unreadable {
-        /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// It cannot be written.
     #[error("cannot write {path}")]
     Unwritable {
-        /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },

@@ -54,7 +54,6 @@ pub struct OpenedSession {
 /// How an error was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorShape {
-    /// HTTP status.
     pub status: u16,
     /// Whether it is read as the service's refusal.
     pub is_refusal: bool,
@@ -65,9 +64,7 @@ pub struct ErrorShape {
 /// How a report was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReportShape {
-    /// An array.
     Array {
-        /// Rows.
         rows: usize,
         /// Rows that are no payment infos as this program knows them.
         unreadable: usize,
@@ -121,7 +118,6 @@ impl Trial {
     }
 
     /// What the till shows who it is with.
-    #[must_use]
     pub fn credential(&self) -> Credential {
         self.credential
     }

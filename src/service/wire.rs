@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Item, ItemKind, Receipt};
 
-pub use answer::{ConsumerAnswer, Session, TokenAnswer, WirePayment, read_payment, read_session};
+pub use answer::{ConsumerAnswer, TokenAnswer, WirePayment, read_payment, read_session};
 pub(super) use answer::{order_number_of, wrong_field};
 pub use error_body::ErrorBody;
 
@@ -83,7 +83,6 @@ pub enum WireError {
     /// A field's value breaks the protocol.
     #[error("field {field}: {what}")]
     Field {
-        /// Its name.
         field: &'static str,
         /// What is wrong, without the value.
         what: String,
@@ -188,15 +187,12 @@ struct DetailsItem<'a> {
 
 /// What a payment or a reversal says.
 pub struct PaymentContent<'a> {
-    /// Kopecks.
     pub sum: Kopecks,
     /// Ours.
     pub order_number: &'a str,
     /// Payments only.
     pub session: Option<&'a str>,
-    /// The shift.
     pub shift: &'a str,
-    /// The till.
     pub reg_num: &'a str,
     /// The receipt; without one the reversal's single line.
     pub receipt: Option<&'a Receipt>,

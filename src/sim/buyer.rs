@@ -10,18 +10,14 @@ pub struct BuyerScript {
     pub join: Duration,
     /// From the payment until he answers it.
     pub confirm: Duration,
-    /// His answer.
     pub outcome: Outcome,
 }
 
 /// A buyer's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Pays.
     Done,
-    /// Refuses.
     Declined,
-    /// Has too little.
     NotEnoughMoney,
     /// Does nothing at all, from the start.
     Silent,

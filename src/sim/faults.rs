@@ -26,7 +26,6 @@ pub enum Target {
     Reversals,
     /// `GET paymentReports`.
     Reports,
-    /// Any of them.
     Any,
 }
 
@@ -75,7 +74,6 @@ impl Trouble {
     ];
 
     /// Whether the request takes effect all the same.
-    #[must_use]
     pub fn takes_effect(self) -> bool {
         !matches!(self, Trouble::LoseRequest | Trouble::Error)
     }
@@ -85,9 +83,7 @@ impl Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Which call.
     pub on: Target,
-    /// What happens.
     pub r#do: Trouble,
     /// How long, milliseconds, at most ten minutes.
     #[serde(default)]
@@ -108,7 +104,6 @@ fn once() -> u32 {
     1
 }
 
-/// What is planned.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     commands: VecDeque<Fault>,
@@ -122,7 +117,6 @@ struct Seeded {
 }
 
 impl Plan {
-    /// Adds commands.
     pub(super) fn add(&mut self, faults: Vec<Fault>) -> Result<(), String> {
         for fault in &faults {
             if fault.ms > 600_000 || !(400..600).contains(&fault.status) {

@@ -29,7 +29,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -37,8 +37,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-pub use buyer::{BuyerScript, Outcome, ScriptError};
-pub use faults::{Fault, Target, Trouble};
+pub use buyer::{BuyerScript, ScriptError};
+pub use faults::{Fault, Trouble};
 pub use http::serve;
 pub use rules::{AnswerWhen, Rules, SessionIds};
 
@@ -47,6 +47,8 @@ use ledger::{Ledger, Moment};
 use refusal::Refusal;
 use service::{Call, Made, Response, Route};
 use sessions::Joining;
+
+use crate::base::lock::lock;
 
 /// Requests that the state shows.
 const SHOWN_REQUESTS: usize = 1000;
@@ -58,7 +60,6 @@ pub struct SimOptions {
     pub listen: SocketAddr,
     /// A buyer who acts by himself.
     pub buyer: Option<BuyerScript>,
-    /// How the service behaves.
     pub rules: Rules,
 }
 
@@ -68,7 +69,6 @@ pub enum SimError {
     /// Somebody else listens there.
     #[error("{address} is taken by {holder}")]
     Taken {
-        /// Which.
         address: SocketAddr,
         /// Who, as far as it can be known.
         holder: String,
@@ -76,9 +76,7 @@ pub enum SimError {
     /// The address cannot be listened at.
     #[error("cannot listen at {address}")]
     Listen {
-        /// Which.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -92,7 +90,6 @@ pub enum SimError {
 
 impl SimError {
     /// The process's exit code, see [`crate::base::exit_code`].
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             SimError::Taken { .. } => crate::base::exit_code::TEMPFAIL,
@@ -155,7 +152,6 @@ pub struct Simulator {
 
 impl Simulator {
     /// A service without tills, with a buyer who acts by himself if a script says so.
-    #[must_use]
     pub fn new(script: Option<BuyerScript>, rules: Rules) -> Arc<Simulator> {
         let mut inner = Inner::default();
         inner.ledger.script = script;
@@ -169,10 +165,6 @@ impl Simulator {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn moment(&self) -> Moment {
         Moment {
             wall: crate::base::clock::wall(),
@@ -182,7 +174,7 @@ impl Simulator {
 
     /// Changes something, and lets held answers look whether it concerns them.
     fn change<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        let outcome = work(&mut self.lock());
+        let outcome = work(&mut lock(&self.inner));
         self.changes.send_replace(());
         outcome
     }
@@ -204,7 +196,7 @@ impl Simulator {
         let Some(route) = Route::find(&call.method, &call.path) else {
             return at_once(service::refuse(Refusal::no_such_call(), call));
         };
-        let fault = self.lock().plan.next(route.target());
+        let fault = lock(&self.inner).plan.next(route.target());
         if fault.is_none_or(|fault| fault.r#do.takes_effect()) {
             self.carry_out(route, call, fault)
         } else {
@@ -257,7 +249,7 @@ impl Simulator {
         loop {
             let at = self.moment();
             let waits = {
-                let mut inner = self.lock();
+                let mut inner = lock(&self.inner);
                 inner.ledger.expire(at);
                 match (inner.ledger.waits(id, at), inner.ledger.entries.get(&id)) {
                     (Some(waits), _) => waits,
@@ -314,9 +306,6 @@ impl Inner {
 }
 
 /// Runs the simulator until it is told to stop; its first line on standard output names its address.
-///
-/// # Errors
-/// [`SimError`].
 pub fn run(options: &SimOptions) -> Result<(), SimError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -12,7 +12,6 @@ const TOLERANCE: Duration = Duration::from_millis(50);
 /// Violations that the state lists, the newest ones.
 const MAX_LISTED: usize = 1000;
 
-/// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
     /// `GET payments/{id}` of that payment.

@@ -40,7 +40,6 @@ pub struct Rules {
     pub session_life: Duration,
     /// When a payment is answered.
     pub answer: AnswerWhen,
-    /// What sessions are called.
     pub session_ids: SessionIds,
     /// Whether an order number that was used before is refused; recorded is that it is not.
     pub unique_numbers: bool,

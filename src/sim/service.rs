@@ -56,7 +56,6 @@ pub(super) struct Response {
 pub(super) enum Made {
     /// A session, by its id.
     Session(String),
-    /// A payment.
     Payment(i64),
 }
 

@@ -68,7 +68,6 @@ pub(super) enum Joining {
     Latest,
 }
 
-/// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     by_number: BTreeMap<u64, Session>,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::service::Random;
 use super::*;
+use crate::base::lock::lock;
 
 mod recorded;
 mod wire;
@@ -466,7 +467,7 @@ async fn a_scripted_buyer_joins_and_pays_by_himself() {
         .parse()
         .unwrap();
     let bench = Bench::new();
-    bench.sim.lock().ledger.script = Some(script);
+    lock(&bench.sim.inner).ledger.script = Some(script);
     let session = bench.demand(3)["sessionId"].as_i64().unwrap();
     while bench.consumer(session).1["isConsumerReady"] != true {
         tokio::task::yield_now().await;

@@ -26,6 +26,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use oplati::base::pty::RawPty;
 use oplati::config::{DisplayDevice, PixelSize, SerialDisplay, SerialLine};
 use oplati::core::scene::Scene;
 use oplati::devices::display::frame::Frame;
@@ -45,7 +46,7 @@ fn main() {
         "", "median", "slow tenth", "ratio"
     );
     for (width, height) in SIZES {
-        pictures(PixelSize { width, height });
+        pictures(PixelSize::new(width, height));
     }
     serial();
 }
@@ -200,19 +201,11 @@ fn qrencode(side: u32) -> Option<impl FnMut()> {
 
 /// A pole display on a pseudo-terminal: what counts is when the last byte is out.
 fn serial() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let node = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let mut bare = File::options().read(true).write(true).open(&node).unwrap();
-    let mut modes = rustix::termios::tcgetattr(&bare).unwrap();
-    modes.make_raw();
-    rustix::termios::tcsetattr(&bare, rustix::termios::OptionalActions::Now, &modes).unwrap();
-    let mut master = File::from(master);
+    let pty = RawPty::open().unwrap();
+    let (mut master, mut bare) = (File::from(pty.near), File::from(pty.far));
     let device = DisplayDevice::Serial(SerialDisplay {
         line: SerialLine {
-            path: node.into(),
+            path: pty.node,
             settings: None,
         },
         profile: Some("pole-epson".to_owned()),

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::assert_has;
 use crate::harness::{Sim, Till, sale, wait_for};
 use crate::sales::Scanner;
 
@@ -440,10 +441,7 @@ fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
     let all = lines("/v1/log?lines=500");
     assert!(lines("/v1/log").len() <= 100);
     let told = all.join("\n");
-    assert!(
-        told.contains("Чек") && told.contains("закрыт") && told.contains("s-1"),
-        "{told}"
-    );
+    assert_has(&told, ["Чек", "закрыт", "s-1"]);
     assert!(
         !told.contains(|c: char| c.is_control() && c != '\n'),
         "{told}"

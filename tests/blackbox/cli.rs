@@ -6,6 +6,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::assert_has;
 use crate::harness::{Process, Sim, Till, oplati, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
@@ -29,10 +30,7 @@ fn sale_prints_its_outcome_and_operations_and_queue_list() {
     assert!(out.starts_with("Оплата выполнена: 12.34, № "), "{out}");
     assert!(err.contains("Отсканируйте QR-код для оплаты"), "{err}");
     let (_, out, _) = run(&till, &["operations"]);
-    assert!(
-        out.contains("cli-1") && out.contains("12.34") && out.contains("done"),
-        "{out}"
-    );
+    assert_has(&out, ["cli-1", "12.34", "done"]);
     let (_, out, _) = run(&till, &["--json", "operations", "--state", "done"]);
     assert_eq!(
         serde_json::from_str::<Value>(&out).unwrap()["operations"][0]["id"],
@@ -200,21 +198,12 @@ fn check_tells_values_origins_and_faults() {
     let till = Till::new("http://localhost", 1, "[Main]\nmod = 1\n");
     let (code, out, err) = run(&till, &["check"]);
     assert_eq!(code, 0);
-    assert!(
-        out.contains("oplati.conf:4") && out.contains("OPL000011111"),
-        "{out}"
-    );
-    assert!(
-        err.contains("oplati.conf:11") && err.contains("the nearest is mode"),
-        "{err}"
-    );
+    assert_has(&out, ["oplati.conf:4", "OPL000011111"]);
+    assert_has(&err, ["oplati.conf:11", "the nearest is mode"]);
     let till = Till::new("http://localhost", 7, "");
     let (code, _, err) = run(&till, &["check"]);
     assert_eq!(code, 78);
-    assert!(
-        err.contains("oplati.conf:4: [Main] mode = 7: allowed: 0, 1, 2"),
-        "{err}"
-    );
+    assert_has(&err, ["oplati.conf:4: [Main] mode = 7: allowed: 0, 1, 2"]);
     let (code, _, err) = run(&till, &["daemon"]);
     assert!(code == 78 && err.contains("oplati.conf:4"), "{err}");
     let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
@@ -408,12 +397,7 @@ fn the_demo_plays_each_mode_and_leaves_nothing_behind() {
         "{text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(
-        text.contains("оплат 4")
-            && text.contains("QR-код обновлён")
-            && text.contains("Всё как надо"),
-        "{text}"
-    );
+    assert_has(&text, ["оплат 4", "QR-код обновлён", "Всё как надо"]);
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 

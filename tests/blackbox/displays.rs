@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::assert_has;
 use crate::harness::{Sim, Till, sale, serial_port, wait_for};
 
 /// A display's end of a port, and all that came there.
@@ -343,8 +344,5 @@ fn a_missing_display_is_told_and_delays_no_sale() {
     );
     let list = till.verb(&["devices", "profiles"]).output().unwrap();
     let said = String::from_utf8_lossy(&list.stdout).into_owned();
-    assert!(
-        said.contains("mertech-qr-pay") && said.contains("newland"),
-        "{said}"
-    );
+    assert_has(&said, ["mertech-qr-pay", "newland"]);
 }

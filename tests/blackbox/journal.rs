@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::{Sim, Till, wait_for};
+use crate::signals::start_under;
 
 const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
 
@@ -252,16 +253,8 @@ fn a_folder_that_may_not_be_entered_any_more_leaves_the_sale_its_journal() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
     // Root alone may enter any folder.
-    let daemon = till.verb(&["daemon"]);
-    let child = Command::new("setpriv")
-        .arg("--bounding-set=-dac_override,-dac_read_search")
-        .arg(daemon.get_program())
-        .args(daemon.get_args())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    till.adopt(child);
+    let rights = "--bounding-set=-dac_override,-dac_read_search";
+    start_under(&mut till, "setpriv", &[rights]);
     till.begin("s-1", 100);
     till.until("s-1", &["awaiting_buyer"]);
     let folder = till.path("linuxcash/cash/paysystems/oplati");

@@ -10,7 +10,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
+use crate::assert_has;
 use crate::harness::{NOBODYS_ID, Process, Sim, Till, sale, talk, wait_for};
+use crate::signals::start_under;
 
 /// Holds the journal as a backup program might.
 fn hold_journal(till: &Till) -> rusqlite::Connection {
@@ -65,10 +67,7 @@ fn who_waits_for_a_sale_hears_that_its_journal_fails() {
         });
         let mut answer = String::new();
         waiter.read_to_string(&mut answer).unwrap();
-        assert!(
-            answer.contains("\"state\":\"awaiting_buyer\"") && answer.contains("личном кабинете"),
-            "{answer}"
-        );
+        assert_has(&answer, ["\"state\":\"awaiting_buyer\"", "личном кабинете"]);
         drop(held);
         abort.join().unwrap();
     });
@@ -89,19 +88,9 @@ fn limit_files(till: &mut Till, bytes: Option<u64>) {
 fn a_full_disk_is_said_and_a_sale_goes_on_when_there_is_room_again() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
-    let daemon = till.verb(&["daemon"]);
     // The signal that comes with the limit does not come with a full disk.
-    let child = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
-        .arg(daemon.get_program())
-        .args(daemon.get_args())
-        .env_remove("OPLATI_LOG")
-        .env_remove("NOTIFY_SOCKET")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    till.adopt(child);
+    let command = "trap '' XFSZ; exec \"$@\"";
+    start_under(&mut till, "sh", &["-c", command, "sh"]);
     let health = |till: &Till| till.ask("GET", "/v1/health", json!(null));
     let reserve = till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3.reserve");
     wait_for("the reserve", || {
@@ -187,18 +176,8 @@ fn files_and_folders_have_their_rights_under_every_umask() {
     let sim = Sim::start(None);
     for umask in ["0", "0777"] {
         let mut till = Till::new(&sim.url, 2, "");
-        let daemon = till.verb(&["daemon"]);
         let command = format!("umask {umask}; exec \"$@\"");
-        let child = Command::new("sh")
-            .args(["-c", &command, "sh"])
-            .arg(daemon.get_program())
-            .args(daemon.get_args())
-            .env_remove("NOTIFY_SOCKET")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        till.adopt(child);
+        start_under(&mut till, "sh", &["-c", &command, "sh"]);
         for (folder, mode) in [
             ("run", 0o755),
             ("run/oplati", 0o755),

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::assert_has;
 use crate::harness::{Sim, Till, oplati, wait_for};
 use crate::sales::Scanner;
 use crate::terminal_qr::qr_of_terminal;
@@ -180,10 +181,7 @@ fn an_unknown_profile_and_a_bad_one_are_told() {
         let output = till.verb(&[verb]).output().unwrap();
         assert_eq!(output.status.code(), Some(78), "{verb}");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            said.contains("no-such") && said.contains("generic-serial"),
-            "{said}"
-        );
+        assert_has(&said, ["no-such", "generic-serial"]);
     }
     let till = Till::new(&sim.url, 0, "");
     let folder = till.path("etc/oplati/devices.d");
@@ -192,10 +190,7 @@ fn an_unknown_profile_and_a_bad_one_are_told() {
     let output = till.verb(&["check"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        said.contains("bad.toml") && said.contains("speed"),
-        "{said}"
-    );
+    assert_has(&said, ["bad.toml", "speed"]);
 }
 
 #[test]

@@ -53,21 +53,27 @@ fn every_signal_that_ends_the_daemon_clears_the_displays() {
     }
 }
 
-#[test]
-fn a_mask_of_signals_that_is_inherited_is_lifted() {
-    let sim = Sim::start(None);
-    let mut till = Till::new(&sim.url, 2, "");
+/// The daemon under a program that sets what it inherits.
+pub fn start_under(till: &mut Till, program: &str, arguments: &[&str]) {
     let daemon = till.verb(&["daemon"]);
-    let child = Command::new("env")
-        .arg("--block-signal")
+    let child = Command::new(program)
+        .args(arguments)
         .arg(daemon.get_program())
         .args(daemon.get_args())
+        .env_remove("OPLATI_LOG")
         .env_remove("NOTIFY_SOCKET")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     till.adopt(child);
+}
+
+#[test]
+fn a_mask_of_signals_that_is_inherited_is_lifted() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    start_under(&mut till, "env", &["--block-signal"]);
     let status = std::fs::read_to_string(format!("/proc/{}/status", till.daemon().0.id())).unwrap();
     let mask = status
         .lines()

@@ -85,7 +85,7 @@ fn look(language: Language, logo: Option<Arc<Logo>>) -> Theme {
 fn scenes(folder: &Path) -> usize {
     let mut count = 0;
     for (width, height) in SIZES {
-        let size = PixelSize { width, height };
+        let size = PixelSize::new(width, height);
         for (language, word) in LANGUAGES {
             let look = look(language, None);
             for scene in Scene::samples() {
@@ -149,7 +149,7 @@ fn contact_sheet(
         Rgba([224, 224, 224, 255]),
     );
     for (at, scene) in (0..).zip(scenes) {
-        let frame = render(scene, PixelSize { width, height }, look).unwrap();
+        let frame = render(scene, PixelSize::new(width, height), look).unwrap();
         let picture = image::load_from_memory(&frame.png().unwrap())
             .unwrap()
             .to_rgba8();
@@ -186,7 +186,7 @@ fn codes(folder: &Path) -> (usize, usize) {
         for length in LENGTHS {
             let text = payload(length);
             let scene = Scene::qr(text.clone(), Some(Kopecks(1_234_567)));
-            let size = PixelSize { width, height };
+            let size = PixelSize::new(width, height);
             match readback::render_verified(&scene, size, &look(Language::Ru, None), 0) {
                 Ok((frame, Some(readback))) => {
                     assert!(

@@ -1,25 +1,19 @@
 //! Waiting for an operation to change: its state, or its version.
 
 use super::*;
+use crate::base::text::assert_has;
 
 #[tokio::test]
 async fn a_wait_ends_with_the_change_and_not_before() {
     let bench = Bench::new().await;
-    bench
-        .shelf
-        .lock()
-        .push(operation("w", State::AwaitingBuyer));
+    bench.holds("w", State::AwaitingBuyer);
     let change = async {
         // Other operations' events do not end the wait.
-        bench
-            .notices
-            .publish(NoticeKind::Operation, json!({"id": "other"}));
+        bench.tell("other");
         tokio::task::yield_now().await;
         bench.shelf.lock()[0].state = State::Done;
         loop {
-            bench
-                .notices
-                .publish(NoticeKind::Operation, json!({"id": "w"}));
+            bench.tell("w");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -30,28 +24,21 @@ async fn a_wait_ends_with_the_change_and_not_before() {
         () = change => {}
     }
     let answer = bench.trusted("GET", "/v1/operations/w?wait=60", "").await;
-    assert_eq!(
-        answer.json()["state"],
-        "done",
-        "a final state is not waited for"
-    );
+    // A final state is not waited for.
+    assert_eq!(answer.json()["state"], "done");
 }
 
 #[tokio::test]
 async fn a_wait_for_a_version_ends_with_a_change_that_leaves_the_state() {
     let bench = Bench::new().await;
-    bench.shelf.lock().push(operation("w", State::AwaitingScan));
+    bench.holds("w", State::AwaitingScan);
     let change = async {
         // A change is told, but the version is the same: the wait goes on.
-        bench
-            .notices
-            .publish(NoticeKind::Operation, json!({"id": "w"}));
+        bench.tell("w");
         tokio::task::yield_now().await;
         bench.shelf.lock()[0].version = 2;
         loop {
-            bench
-                .notices
-                .publish(NoticeKind::Operation, json!({"id": "w"}));
+            bench.tell("w");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -72,7 +59,7 @@ async fn a_wait_for_a_version_ends_with_a_change_that_leaves_the_state() {
 #[tokio::test]
 async fn what_after_may_be_is_said_with_its_name() {
     let bench = Bench::new().await;
-    bench.shelf.lock().push(operation("w", State::Done));
+    bench.holds("w", State::Done);
     let description = bench.trusted("GET", "/v1/openapi.json", "").await.json();
     let states = description["components"]["schemas"]["State"]["enum"].clone();
     for bad in [
@@ -95,10 +82,7 @@ async fn what_after_may_be_is_said_with_its_name() {
             "{bad}"
         );
         let detail = problem["detail"].as_str().unwrap();
-        assert!(
-            detail.contains("after: ") && detail.contains("версия (десятичное число)"),
-            "{detail}"
-        );
+        assert_has(detail, ["after: ", "версия (десятичное число)"]);
         for state in states.as_array().unwrap() {
             assert!(
                 detail.contains(state.as_str().unwrap()),

@@ -35,7 +35,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// What a window is told.
 #[derive(Debug)]
 pub(super) enum News {
-    /// Show this.
     Picture(Picture),
     /// What stands is over, and what follows is on its way: show nothing.
     Stale,

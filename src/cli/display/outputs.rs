@@ -40,12 +40,7 @@ pub(super) struct Wanted {
 pub(super) enum NoMonitor {
     /// Not the name of any.
     #[error("no monitor {name:?}; there are: {}", known.join(", "))]
-    Unknown {
-        /// As given.
-        name: String,
-        /// What there is.
-        known: Vec<String>,
-    },
+    Unknown { name: String, known: Vec<String> },
     /// The cashier's alone.
     #[error("there is no second monitor")]
     NoSecond,

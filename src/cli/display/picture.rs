@@ -103,15 +103,9 @@ pub(super) fn size_for(width: u32, height: u32) -> PixelSize {
         width.min(height).clamp(240, 2160),
     );
     if width >= height {
-        PixelSize {
-            width: long,
-            height: short,
-        }
+        PixelSize::new(long, short)
     } else {
-        PixelSize {
-            width: short,
-            height: long,
-        }
+        PixelSize::new(short, long)
     }
 }
 
@@ -122,7 +116,7 @@ mod tests {
     use crate::devices::display::{Theme, render};
 
     fn size(width: u32, height: u32) -> PixelSize {
-        PixelSize { width, height }
+        PixelSize::new(width, height)
     }
 
     #[test]

@@ -109,9 +109,6 @@ impl XServer {
     }
 
     /// For a window whose pixels softbuffer does not know.
-    ///
-    /// # Errors
-    /// A sentence for the technician.
     pub(super) fn painter(&self, window: u32) -> Result<Painter, String> {
         let failed = |error: ReplyOrIdError| format!("the X server refuses the window: {error}");
         let depth = self.depth_and_visual(window).map_err(failed)?;

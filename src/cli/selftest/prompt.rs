@@ -22,7 +22,6 @@ pub(super) struct Person {
 /// What became of a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Typed {
-    /// Nothing yet.
     NotYet,
     /// A line, never empty.
     Line(String),

@@ -8,7 +8,6 @@ use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::device::Device;
 
 /// The checks of one device.
-#[must_use]
 pub fn of(facts: &Device) -> Vec<Check> {
     vec![internal(facts), external(facts), interactive(facts)]
 }
@@ -43,12 +42,9 @@ fn internal(facts: &Device) -> Check {
             ),
             ..check
         }
-        .ended(
-            Verdict::Warn,
-            Some(Text::new(
-                "Проверьте кабель, скорость порта и профиль сканера: oplati selftest --interactive",
-                "Check cable, line speed and profile of the scanner: oplati selftest --interactive",
-            )),
+        .warn(
+            "Проверьте кабель, скорость порта и профиль сканера: oplati selftest --interactive",
+            "Check cable, line speed and profile of the scanner: oplati selftest --interactive",
         );
     }
     if count("unproven") > 0 {
@@ -60,12 +56,9 @@ fn internal(facts: &Device) -> Check {
             ),
             ..check
         }
-        .ended(
-            Verdict::Warn,
-            Some(Text::new(
-                "Нужен дисплей больше: код на этом слишком мелкий",
-                "A larger display is needed: the code is too small on this one",
-            )),
+        .warn(
+            "Нужен дисплей больше: код на этом слишком мелкий",
+            "A larger display is needed: the code is too small on this one",
         );
     }
     check

@@ -4,7 +4,7 @@
 //! fault is applied to the code, and the one that makes exactly what arrived is the finding. What no
 //! single fault makes is told as lost, doubled or foreign characters.
 
-use crate::base::text::cp1251;
+use crate::base::text::{cp866, cp1251};
 use crate::model::check::{Text, Verdict};
 
 /// What came back for a code.
@@ -12,7 +12,6 @@ use crate::model::check::{Text, Verdict};
 pub enum Finding {
     /// The code, byte for byte.
     Exact,
-    /// Nothing.
     Nothing,
     /// Letters of the other keyboard layout.
     Layout {
@@ -103,29 +102,6 @@ fn byte_of(letter: char, page: fn(u8) -> char) -> Option<u8> {
     (0..=u8::MAX).find(|byte| page(*byte) == letter)
 }
 
-/// A byte of CP866; its frames, boxes and signs stand for themselves.
-/// <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/PC/CP866.TXT>
-fn cp866(byte: u8) -> char {
-    let letter = |first: u32, from: u8| {
-        char::from_u32(first + u32::from(byte.saturating_sub(from))).unwrap_or('\u{fffd}')
-    };
-    match byte {
-        0..=0x7f => char::from(byte),
-        0x80..=0xaf => letter(0x410, 0x80),
-        0xe0..=0xef => letter(0x440, 0xe0),
-        0xf0 => 'Ё',
-        0xf1 => 'ё',
-        0xf2 => 'Є',
-        0xf3 => 'є',
-        0xf4 => 'Ї',
-        0xf5 => 'ї',
-        0xf6 => 'Ў',
-        0xf7 => 'ў',
-        0xb0..=0xdf => letter(0x2500, 0xb0),
-        0xf8..=0xff => letter(0x2580, 0xf8),
-    }
-}
-
 /// The keys of both layouts, in the same order.
 const US: &str = "qwertyuiop[]asdfghjkl;'zxcvbnm,./`QWERTYUIOP{}ASDFGHJKL:\"ZXCVBNM<>?~@#$^&|";
 const RU: &str = "йцукенгшщзхъфывапролджэячсмитьбю.ёЙЦУКЕНГШЩЗХЪФЫВАПРОЛДЖЭЯЧСМИТЬБЮ,Ё\"№;:?/";
@@ -150,7 +126,6 @@ fn swapped_case(text: &str) -> String {
 }
 
 /// What is wrong, from the code that was shown and all that came for it, in order.
-#[must_use]
 pub fn diagnose(expected: &str, scans: &[String]) -> Finding {
     let all: String = scans.concat();
     match scans {
@@ -284,7 +259,6 @@ fn other_code_page(sent: Page, read: Page) -> Text {
 
 impl Finding {
     /// How grave it is. О!плати's codes are Latin letters and digits: Cyrillic alone is worth a warning.
-    #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
             Finding::Exact => Verdict::Pass,
@@ -305,7 +279,6 @@ impl Finding {
     }
 
     /// What is wrong.
-    #[must_use]
     pub fn says(&self) -> Text {
         match self {
             Finding::Exact => Text::new("код прочитан точно", "the code came back byte for byte"),
@@ -366,8 +339,7 @@ impl Finding {
             Finding::Other => Text::new("прочитан другой код", "another code was read"),
         }
     }
-    /// What to do.
-    #[must_use]
+
     pub fn remedy(&self) -> Option<Text> {
         let (ru, en) = match self {
             Finding::Exact => return None,

@@ -8,7 +8,6 @@ use crate::model::check::{Check, Group, Text, Verdict};
 
 impl ClosedLoop {
     /// What was found, once it is over: each fault once, and the speed of what came back whole.
-    #[must_use]
     pub fn checks(&self) -> Vec<Check> {
         let mut checks: Vec<Check> = Vec::new();
         if !self.is_over() {
@@ -147,12 +146,9 @@ impl ClosedLoop {
                     )),
                 )
             }
-            Some(_) => check("человек прочитал другое", "a person read something else").ended(
-                Verdict::Fail,
-                Some(Text::new(
-                    "Проверьте profile дисплея в oplati.conf: oplati devices profiles",
-                    "Check the display's profile in oplati.conf: oplati devices profiles",
-                )),
+            Some(_) => check("человек прочитал другое", "a person read something else").fail(
+                "Проверьте profile дисплея в oplati.conf: oplati devices profiles",
+                "Check the display's profile in oplati.conf: oplati devices profiles",
             ),
         }
     }

@@ -6,8 +6,8 @@
 //! A code may come in parts, so that a wrong reading is judged only after [`QUIET`]. Codes and what
 //! came back live in memory only: what is told of them is the finding.
 
-pub mod checks;
-pub mod diagnosis;
+pub(crate) mod checks;
+pub(crate) mod diagnosis;
 mod findings;
 
 use std::time::Duration;
@@ -82,7 +82,6 @@ pub enum Next {
     Wait,
     /// Another code is to be shown: [`ClosedLoop::scene`].
     Show,
-    /// It has ended.
     Ended,
 }
 
@@ -103,7 +102,6 @@ fn code(length: usize, with_cyrillic: bool, random: &mut impl FnMut() -> u8) -> 
 
 impl ClosedLoop {
     /// A test of `scans` readings (1 to [`MAX_SCANS`]) that begins at `now`.
-    #[must_use]
     pub fn new(
         pair: Pair,
         scans: usize,
@@ -132,8 +130,6 @@ impl ClosedLoop {
         }
     }
 
-    /// Who is looked at.
-    #[must_use]
     pub fn pair(&self) -> &Pair {
         &self.pair
     }
@@ -144,7 +140,6 @@ impl ClosedLoop {
     }
 
     /// What the display must show.
-    #[must_use]
     pub fn scene(&self) -> Scene {
         match (self.ended, self.current()) {
             (None, Some(code)) if self.pair.scanner.is_some() => Scene::qr(code.clone(), None),
@@ -167,7 +162,6 @@ impl ClosedLoop {
     }
 
     /// Whether what this device reads is for the test.
-    #[must_use]
     pub fn wants(&self, device: &str) -> bool {
         self.ended.is_none()
             && self
@@ -177,7 +171,6 @@ impl ClosedLoop {
                 .is_none_or(|scanner| scanner == device)
     }
 
-    /// Something was read.
     pub fn read(&mut self, text: &str, now: Duration) -> Next {
         let Some(expected) = self.current().cloned() else {
             return Next::Wait;
@@ -194,7 +187,6 @@ impl ClosedLoop {
         Next::Wait
     }
 
-    /// Time has passed.
     pub fn tick(&mut self, now: Duration) -> Next {
         let Some(expected) = self.current().cloned().filter(|_| self.ended.is_none()) else {
             return Next::Wait;
@@ -215,7 +207,6 @@ impl ClosedLoop {
     }
 
     /// When [`ClosedLoop::tick`] has something to do.
-    #[must_use]
     pub fn wakeup(&self) -> Option<Duration> {
         if self.ended.is_some() {
             return None;
@@ -253,20 +244,16 @@ impl ClosedLoop {
         Next::Show
     }
 
-    /// Whether it has ended.
-    #[must_use]
     pub fn is_over(&self) -> bool {
         self.ended.is_some()
     }
 
     /// Readings done, and of how many.
-    #[must_use]
     pub fn progress(&self) -> (usize, usize) {
         (self.readings.len(), self.codes.len())
     }
 
     /// One line for the technician.
-    #[must_use]
     pub fn says(&self) -> Text {
         let (step, of) = self.progress();
         let display = &self.pair.display;

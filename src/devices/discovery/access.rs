@@ -15,14 +15,12 @@ const LINK_FOLDERS: [&str; 4] = [
 ];
 
 /// Whether this process may read and write the node.
-#[must_use]
 pub fn is_allowed(node: &Path) -> bool {
     rustix::fs::access(node, Rights::READ_OK | Rights::WRITE_OK).is_ok()
 }
 
 /// Another process that has the node, as `name (pid)`. Whose descriptors may not be looked at, which for
 /// all but root are those of other users, is known by its lock only.
-#[must_use]
 pub fn holder(node: &Path) -> Option<String> {
     let pid = opener(node)
         .or_else(|| locker(node))
@@ -95,7 +93,6 @@ fn another(pid: &str) -> Option<u32> {
 }
 
 /// The stable names of a node below `root`, the best first.
-#[must_use]
 pub fn links(root: &Path, node: &Path) -> Vec<PathBuf> {
     let mut links = Vec::new();
     for folder in LINK_FOLDERS {

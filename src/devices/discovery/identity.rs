@@ -9,7 +9,6 @@ const MAX_RAW: usize = 32;
 
 impl Candidate {
     /// Maker and product, as the device says.
-    #[must_use]
     pub fn name(&self) -> Option<String> {
         match (&self.maker, &self.product) {
             (Some(maker), Some(product)) if !product.starts_with(maker.as_str()) => {
@@ -22,7 +21,6 @@ impl Candidate {
 
     /// Name, serial number and release: `Newland HR22, SN 4711, rev. 1.00`. `None` for a device that
     /// says nothing of itself, such as an RS-232 port.
-    #[must_use]
     pub fn identity(&self) -> Option<String> {
         let serial = self.serial.as_ref().map(|serial| format!("SN {serial}"));
         let release = self
@@ -39,7 +37,6 @@ impl Candidate {
 
 /// A device's answer to a firmware query as one printable line; `None` for an empty one. Lines are
 /// parted by semicolons, and what has no letter or digit is told in hexadecimal.
-#[must_use]
 pub fn firmware(answer: &[u8]) -> Option<String> {
     let printable = |byte: &u8| matches!(byte, b' '..=b'~');
     let lines = answer.split(|byte| matches!(byte, b'\r' | b'\n'));

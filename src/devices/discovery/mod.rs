@@ -7,11 +7,11 @@
 //! sysfs and not udev's database: it is there before udev has run and without udev at all. To find out,
 //! nothing is opened and nothing is written; an unknown port may be a scale or a modem.
 
-pub mod access;
-pub mod identity;
-pub mod port;
-pub mod sysfs;
-pub mod uevent;
+pub(crate) mod access;
+pub(crate) mod identity;
+pub(crate) mod port;
+pub(crate) mod sysfs;
+pub(crate) mod uevent;
 
 use std::path::PathBuf;
 
@@ -22,7 +22,6 @@ use crate::devices::profile::Mode;
 pub struct Candidate {
     /// `/dev/ttyACM0`.
     pub node: PathBuf,
-    /// What kind of node.
     pub mode: Mode,
     /// USB, or what the virtual device pretends.
     pub vid: Option<u16>,
@@ -40,7 +39,6 @@ pub struct Candidate {
     pub device: PathBuf,
     /// Where it is plugged in, such as `1-2.3`; stays through replugs into the same socket.
     pub port: Option<String>,
-    /// Kernel driver.
     pub driver: Option<String>,
     /// HID raw nodes: the report descriptor.
     pub descriptor: Vec<u8>,
@@ -48,14 +46,12 @@ pub struct Candidate {
 
 impl Candidate {
     /// `1eab:0d06`, if it is known.
-    #[must_use]
     pub fn ids(&self) -> Option<String> {
         Some(format!("{:04x}:{:04x}", self.vid?, self.pid?))
     }
 
     /// One physical device in one of its modes. By its place and not by its serial number: cheap
     /// scanners all have the same.
-    #[must_use]
     pub fn claim(&self) -> String {
         format!("{} {}", self.mode.word(), self.device.display())
     }

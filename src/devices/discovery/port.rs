@@ -32,9 +32,6 @@ pub enum PortError {
 
 /// Opens a port in raw mode without flow control, locks it, and raises its control lines. `node` is the
 /// node itself and no link to it, so that its holder can be found. Reads do not wait.
-///
-/// # Errors
-/// [`PortError`].
 pub fn open(node: &Path, line: &LineSettings) -> Result<TTYPort, PortError> {
     let builder = serialport::new(node.to_string_lossy(), line.baud)
         .data_bits(if line.data_bits == 7 {

@@ -26,7 +26,6 @@ const TYPED_KEYS: [std::ops::RangeInclusive<usize>; 4] = [1..=57, 71..=83, 86..=
 pub const OWN_KEYBOARD: &str = "oplati shared";
 
 /// Everything below `root` (`/` or a copy for tests) that may be a scanner, ordered by node.
-#[must_use]
 pub fn candidates(root: &Path) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (class, read) in [
@@ -54,20 +53,17 @@ pub fn candidates(root: &Path) -> Vec<Candidate> {
 }
 
 /// The candidate whose node this is; symlinks are resolved.
-#[must_use]
 pub fn candidate_at(root: &Path, node: &Path) -> Option<Candidate> {
     let node = std::fs::canonicalize(node).ok()?;
     candidates(root).into_iter().find(|one| one.node == node)
 }
 
 /// What the device whose node this is says of itself.
-#[must_use]
 pub fn identity_at(root: &Path, node: &Path) -> Option<String> {
     candidate_at(root, node)?.identity()
 }
 
 /// The keyboard that an event node with few keys belongs to.
-#[must_use]
 pub fn keyboard_with(root: &Path, node: &Path) -> Option<Candidate> {
     let entry = root.join("sys/class/input").join(node.file_name()?);
     let device = std::fs::canonicalize(entry.join("device")).ok()?;
@@ -237,7 +233,6 @@ fn clean(text: &str) -> String {
 
 /// Every event node of the keyboard's physical device that can type, `keyboard`'s own first: a device
 /// may type on any of them, and some have digits only.
-#[must_use]
 pub fn typing_nodes(root: &Path, keyboard: &Candidate) -> Vec<PathBuf> {
     let mut nodes = vec![keyboard.node.clone()];
     let folder = root.join("sys/class/input");

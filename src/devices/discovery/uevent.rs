@@ -21,7 +21,6 @@ const BURST: usize = 256;
 /// Subsystems of scanners' nodes, and of uinput, by which keyboards are shared.
 const SCANNERS: [&str; 4] = ["tty", "hidraw", "input", "misc"];
 
-/// An open ear.
 #[derive(Debug)]
 pub struct Uevents {
     socket: OwnedFd,
@@ -79,7 +78,6 @@ impl AsFd for Uevents {
 }
 
 /// Whether a message tells of a device of these subsystems that came, went or changed.
-#[must_use]
 pub fn is_about(message: &[u8], subsystems: &[&str]) -> bool {
     let fields = || message.split(|byte| *byte == 0);
     // The first property of udev's message stands right behind the bytes of its head.

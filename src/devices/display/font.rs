@@ -24,7 +24,6 @@ const DIGITS_LEADING: f32 = 0.80;
 /// Longer texts are cut before they are measured: names come from outside.
 const MAX_CHARACTERS: usize = 200;
 
-/// Weight of the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
     /// For instructions.
@@ -76,13 +75,11 @@ fn font(weight: Weight) -> Option<&'static FontRef<'static>> {
 }
 
 /// Whether the type has this character.
-#[must_use]
 pub fn has(character: char, weight: Weight) -> bool {
     font(weight).is_some_and(|font| font.glyph_id(character).0 != 0)
 }
 
 /// Width of a line in pixels, rounded up.
-#[must_use]
 pub fn width(text: &str, px: u32, weight: Weight) -> u32 {
     (unit_width(text, weight) * px as f32).ceil() as u32
 }
@@ -168,7 +165,6 @@ fn wrap(words: &[(&str, f32)], space: f32, px: u32, most: u32) -> Option<Vec<Str
 
 /// The largest layout of `text` in a box, up to `most_px`. A word that does not fit even in the
 /// smallest type is broken anywhere, and what has no room ends in `…`: nothing is ever clipped.
-#[must_use]
 pub fn fit(text: &str, weight: Weight, w: u32, h: u32, most_px: u32, most_lines: usize) -> Fitted {
     let text = readable(text, weight);
     let fitted = largest(&text, Script::Letters, weight, (w, h), most_px, most_lines);
@@ -176,7 +172,6 @@ pub fn fit(text: &str, weight: Weight, w: u32, h: u32, most_px: u32, most_lines:
 }
 
 /// Like [`fit`] for digits, which need no room above and below and so get larger.
-#[must_use]
 pub fn fit_digits(text: &str, weight: Weight, w: u32, h: u32, most_lines: usize) -> Fitted {
     let text = readable(text, weight);
     let fitted = largest(

@@ -35,7 +35,6 @@ pub struct Frame {
 
 impl Frame {
     /// All of one colour.
-    #[must_use]
     pub fn filled(size: PixelSize, colour: Rgb888) -> Frame {
         let pixel = [colour.r(), colour.g(), colour.b()];
         let count = size.width as usize * size.height as usize;
@@ -46,19 +45,16 @@ impl Frame {
     }
 
     /// Its size.
-    #[must_use]
     pub fn size(&self) -> PixelSize {
         self.size
     }
 
     /// All pixels.
-    #[must_use]
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
     /// One pixel; `None` outside.
-    #[must_use]
     pub fn get(&self, x: u32, y: u32) -> Option<Rgb888> {
         let start = self.offset(x, y)?;
         match self.pixels.get(start..start + 3)? {
@@ -152,10 +148,7 @@ impl Frame {
     pub fn rotated(self, degrees: u16) -> Frame {
         let PixelSize { width, height } = self.size;
         let size = match degrees {
-            90 | 270 => PixelSize {
-                width: height,
-                height: width,
-            },
+            90 | 270 => PixelSize::new(height, width),
             180 => self.size,
             _ => return self,
         };
@@ -176,9 +169,6 @@ impl Frame {
     }
 
     /// As a PNG.
-    ///
-    /// # Errors
-    /// What the encoder says.
     pub fn png(&self) -> Result<Vec<u8>, image::ImageError> {
         use image::codecs::png::{CompressionType, FilterType, PngEncoder};
         let mut bytes = Vec::new();
@@ -244,13 +234,7 @@ mod tests {
 
     #[test]
     fn turning_four_times_is_the_same_and_corners_go_where_they_should() {
-        let mut frame = Frame::filled(
-            PixelSize {
-                width: 3,
-                height: 2,
-            },
-            Rgb888::BLACK,
-        );
+        let mut frame = Frame::filled(PixelSize::new(3, 2), Rgb888::BLACK);
         frame.set(0, 0, Rgb888::RED);
         assert_eq!(frame.clone().rotated(90).get(1, 0), Some(Rgb888::RED));
         assert_eq!(frame.clone().rotated(180).get(2, 1), Some(Rgb888::RED));
@@ -260,13 +244,7 @@ mod tests {
 
     #[test]
     fn painting_outside_changes_nothing() {
-        let mut frame = Frame::filled(
-            PixelSize {
-                width: 4,
-                height: 4,
-            },
-            Rgb888::WHITE,
-        );
+        let mut frame = Frame::filled(PixelSize::new(4, 4), Rgb888::WHITE);
         let before = frame.clone();
         frame.set(4, 0, Rgb888::RED);
         frame.mix(-1, 0, Rgb888::RED, 255);
@@ -284,13 +262,7 @@ mod tests {
 
     #[test]
     fn a_png_decodes_to_the_same_pixels() {
-        let mut frame = Frame::filled(
-            PixelSize {
-                width: 40,
-                height: 30,
-            },
-            Rgb888::WHITE,
-        );
+        let mut frame = Frame::filled(PixelSize::new(40, 30), Rgb888::WHITE);
         frame.fill(
             Area {
                 x: 3,

@@ -170,13 +170,7 @@ pub fn paint(
         FINENESS_OF_LARGE
     };
     let fine = side * fineness;
-    let mut canvas = Frame::filled(
-        PixelSize {
-            width: fine,
-            height: fine,
-        },
-        ground,
-    );
+    let mut canvas = Frame::filled(PixelSize::new(fine, fine), ground);
     let mut pen = Pen {
         frame: &mut canvas,
         side: fine,

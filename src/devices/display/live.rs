@@ -18,8 +18,8 @@ use super::frame::Frame;
 use super::panel::{Capabilities, Driver, Panel, PanelError, PixelPanel};
 use super::readback;
 use super::render::Theme;
-use super::worker::lock;
 use crate::base::error_chain::with_causes;
+use crate::base::lock::lock;
 use crate::config::PixelSize;
 use crate::core::scene::Scene;
 
@@ -90,7 +90,6 @@ pub enum Hidden {
 
 impl Hidden {
     /// The state of the display.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Hidden::Covered => "covered",
@@ -147,7 +146,6 @@ pub struct Watching {
 
 impl Watching {
     /// The number of the window, 1 for the first that came; `None` for a page.
-    #[must_use]
     pub fn window(&self) -> Option<u64> {
         self.window
     }
@@ -177,13 +175,11 @@ impl DisplayMirror {
     }
 
     /// What the shop calls the wallet.
-    #[must_use]
     pub fn wallet_name(&self) -> &str {
         &self.look.wallet_name
     }
 
     /// The number of the picture and the picture, a PNG; empty before the first one.
-    #[must_use]
     pub fn png(&self) -> (u64, Arc<[u8]>) {
         let png = lock(&self.png);
         (*self.numbers.borrow(), png.clone())
@@ -257,7 +253,6 @@ impl DisplayMirror {
     }
 
     /// Tells the number of each new picture.
-    #[must_use]
     pub fn numbers(&self) -> watch::Receiver<u64> {
         self.numbers.subscribe()
     }
@@ -320,14 +315,12 @@ impl DisplayMirror {
     }
 
     /// Whether the picture of this number is of the idle scene, as far as it is the present one.
-    #[must_use]
     pub fn is_idle(&self, number: u64) -> bool {
         let (present, scene) = self.present();
         present / SCENE == number / SCENE && scene == Scene::Idle
     }
 
     /// Whether a browser page is open.
-    #[must_use]
     pub fn is_watched(&self) -> bool {
         lock(&self.viewers).pages > 0
     }
@@ -374,7 +367,6 @@ fn next_scene(number: u64) -> u64 {
     (number / SCENE + 1) * SCENE
 }
 
-/// As a PNG.
 pub(super) fn packed(frame: &Frame) -> Result<Vec<u8>, PanelError> {
     frame
         .png()
@@ -422,13 +414,10 @@ mod tests {
     use crate::devices::display::render;
     use crate::model::money::Kopecks;
 
-    const SMALL: PixelSize = PixelSize {
-        width: 320,
-        height: 240,
-    };
+    const SMALL: PixelSize = PixelSize::new(320, 240);
 
     fn size(width: u32, height: u32) -> PixelSize {
-        PixelSize { width, height }
+        PixelSize::new(width, height)
     }
 
     fn decoded(png: &[u8]) -> image::RgbImage {

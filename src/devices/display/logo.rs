@@ -107,7 +107,6 @@ impl Logo {
     }
 
     /// As large as it fits into a box, its shape kept.
-    #[must_use]
     pub fn fitted(&self, w: u32, h: u32) -> Logo {
         let (width, height) = (self.width().max(1), self.height().max(1));
         let (w, h) = (
@@ -138,13 +137,11 @@ impl Logo {
     }
 
     /// Pixels from left to right.
-    #[must_use]
     pub fn width(&self) -> u32 {
         self.0.width()
     }
 
     /// Pixels from top to bottom.
-    #[must_use]
     pub fn height(&self) -> u32 {
         self.0.height()
     }
@@ -198,13 +195,7 @@ mod tests {
             let fitted = logo.fitted(room.0, room.1);
             assert_eq!((fitted.width(), fitted.height()), size, "{room:?}");
         }
-        let mut frame = Frame::filled(
-            PixelSize {
-                width: 60,
-                height: 40,
-            },
-            Rgb888::WHITE,
-        );
+        let mut frame = Frame::filled(PixelSize::new(60, 40), Rgb888::WHITE);
         logo.paint(&mut frame, 10, 10);
         assert_eq!(frame.get(10, 10), Some(Rgb888::WHITE));
         assert_eq!(frame.get(11, 10), Some(Rgb888::RED));
@@ -220,13 +211,7 @@ mod tests {
             }
         }
         let small = Logo(picture).fitted(77, 77);
-        let mut frame = Frame::filled(
-            PixelSize {
-                width: 77,
-                height: 77,
-            },
-            Rgb888::WHITE,
-        );
+        let mut frame = Frame::filled(PixelSize::new(77, 77), Rgb888::WHITE);
         small.paint(&mut frame, 0, 0);
         // Rounding may take a shade, a fringe took many.
         assert!(frame.pixels().iter().all(|part| *part >= 252));

@@ -9,19 +9,19 @@
 //! Each display has a thread with a queue of one: the newest scene wins, and a display that hangs
 //! delays nobody, not even by being asked.
 
-pub mod font;
+pub(crate) mod font;
 pub mod frame;
-pub mod icon;
-pub mod live;
+pub(crate) mod icon;
+pub(crate) mod live;
 pub mod logo;
-pub mod panel;
+pub(crate) mod panel;
 mod png;
-pub mod qr;
+pub(crate) mod qr;
 pub mod readback;
-pub mod render;
+pub(crate) mod render;
 pub mod screen;
-pub mod serial;
-pub mod words;
+pub(crate) mod serial;
+pub(crate) mod words;
 mod worker;
 
 use std::convert::Infallible;
@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::base::lock::lock;
 use crate::config::{DisplayDevice, PixelSize, SerialDisplay};
 use crate::core::scene::Scene;
 use crate::devices::profile::Registry;
@@ -40,18 +41,15 @@ use panel::Driver;
 use png::PngFile;
 use screen::{AutoDriver, DrmDriver, FbDriver};
 use serial::SerialPanelDriver;
-use worker::{Facts, Slot, Worker, lock};
+use worker::{Facts, Slot, Worker};
 
-pub use live::{DisplayMirror, Hidden, Viewer, Watching};
-pub use panel::{Capabilities, Refusal};
+pub(crate) use live::{DisplayMirror, Hidden, Viewer, Watching};
+pub(crate) use panel::{Capabilities, Refusal};
 pub use qr::RenderError;
 pub use render::{Theme, render};
 
 /// Of the picture in the browser and the API when no display says otherwise.
-const USUAL_SIZE: PixelSize = PixelSize {
-    width: 800,
-    height: 480,
-};
+const USUAL_SIZE: PixelSize = PixelSize::new(800, 480);
 /// Between two looks whether all is shown.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// A scene that a display neither shows nor refuses for so long: it hangs.
@@ -100,7 +98,6 @@ const MIN_MODULE_UM: u32 = 500;
 
 impl DisplayState {
     /// What a person should know beside its state, Russian.
-    #[must_use]
     pub fn advice(&self) -> Vec<String> {
         let name = &self.name;
         let mut advice = Vec::new();
@@ -155,7 +152,6 @@ struct Running {
 }
 
 /// Of the picture in the browser and the API: the first PNG file's.
-#[must_use]
 pub fn picture_size(devices: &[DisplayDevice]) -> PixelSize {
     let size = devices.iter().find_map(|device| match device {
         DisplayDevice::Png { size, .. } => Some(*size),
@@ -266,7 +262,6 @@ impl Displays {
     }
 
     /// Whether a display shows QR codes; `None` when there is none of that name.
-    #[must_use]
     pub fn shows_codes(&self, name: &str) -> Option<bool> {
         let screen = self.screens.iter().find(|screen| screen.name == name)?;
         Some(!screen.shows_no_qr() && !screen.is_absent(&self.live))
@@ -302,7 +297,6 @@ impl Displays {
     }
 
     /// Whether there are displays, and none of them shows such a scene, whatever is in it.
-    #[must_use]
     pub fn none_shows(&self, scene: &Scene) -> bool {
         let can = |screen: &Screen| {
             let facts = lock(&screen.facts);
@@ -315,13 +309,11 @@ impl Displays {
     }
 
     /// What the buyer sees, for the API.
-    #[must_use]
     pub fn live(&self) -> Arc<DisplayMirror> {
         self.live.clone()
     }
 
     /// How every configured display is.
-    #[must_use]
     pub fn state(&self) -> Vec<DisplayState> {
         let screens = self.screens.iter();
         screens.map(|screen| screen.state(&self.live)).collect()

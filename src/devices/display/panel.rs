@@ -73,7 +73,6 @@ pub(super) trait PixelPanel {
 
 /// A display that draws by itself: a QR box, a pole display.
 pub(super) trait ScenePanel {
-    /// What it can do.
     fn ability(&self) -> Capabilities;
 
     /// Shows a scene, and says which one stands there then, by its name: one that the display has no
@@ -84,9 +83,6 @@ pub(super) trait ScenePanel {
     fn show(&mut self, scene: &Scene) -> Result<&'static str, PanelError>;
 
     /// As [`PixelPanel::watch`].
-    ///
-    /// # Errors
-    /// [`PanelError`].
     fn watch(&mut self) -> Result<Watched, PanelError> {
         Ok(Watched::Same)
     }
@@ -163,7 +159,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// Whether it lies in this payload: another one would be shown.
-    #[must_use]
     pub fn is_of_payload(&self) -> bool {
         !matches!(self, Refusal::Unable(_))
     }
@@ -171,7 +166,6 @@ impl Refusal {
 
 impl Capabilities {
     /// Why it does not show a scene, if it does not.
-    #[must_use]
     pub fn refuses(&self, scene: &Scene) -> Option<Refusal> {
         match (self, scene) {
             (Capabilities::Pixels { size, .. }, Scene::Qr { payload, .. }) => {
@@ -209,7 +203,6 @@ impl Capabilities {
     }
 
     /// Whether codes to be scanned can be seen on it.
-    #[must_use]
     pub fn shows_qr(&self) -> bool {
         !matches!(self, Capabilities::Lines)
     }
@@ -224,7 +217,6 @@ pub enum PanelError {
     /// Another process has it.
     #[error("{what} is held by {}", holder.as_deref().unwrap_or("another process"))]
     Busy {
-        /// The node.
         what: String,
         /// Which process, if it can be known.
         holder: Option<String>,
@@ -232,7 +224,6 @@ pub enum PanelError {
     /// Another program, such as a desktop, drives all screens of the graphics card.
     #[error("{what} is driven by {}", holder.as_deref().unwrap_or("another program, such as a desktop"))]
     Taken {
-        /// The node.
         what: String,
         /// Which process, if it can be known.
         holder: Option<String>,
@@ -253,7 +244,6 @@ pub enum PanelError {
 
 impl PanelError {
     /// The contract's word for the state, the same as for scanners.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             PanelError::Missing(_) => "missing",
@@ -265,7 +255,6 @@ impl PanelError {
     }
 
     /// What a person can do, Russian.
-    #[must_use]
     pub fn remedy(&self) -> String {
         match self {
             PanelError::Missing(_) => "Проверьте кабель и путь в oplati.conf".to_owned(),
@@ -294,7 +283,6 @@ impl PanelError {
     }
 
     /// From what the system said about a node.
-    #[must_use]
     pub fn of_io(node: &str, error: &std::io::Error) -> PanelError {
         use std::io::ErrorKind;
         // ENXIO and ENODEV: the node outlived its device.

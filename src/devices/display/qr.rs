@@ -49,9 +49,6 @@ pub struct Modules {
 
 impl Modules {
     /// Encodes a text.
-    ///
-    /// # Errors
-    /// [`RenderError::QrTooLong`].
     pub fn encode(text: &str) -> Result<Modules, RenderError> {
         let code = QrCode::with_error_correction_level(text.as_bytes(), EcLevel::M)
             .map_err(|_| RenderError::QrTooLong { length: text.len() })?;
@@ -67,7 +64,6 @@ impl Modules {
     }
 
     /// Modules on one side, quiet zones included.
-    #[must_use]
     pub fn side_with_quiet_zone(&self) -> u32 {
         self.side + 2 * QUIET_ZONE
     }
@@ -89,9 +85,6 @@ impl Modules {
     }
 
     /// Paints the code with its quiet zone in the middle of `area`, and gives where that is.
-    ///
-    /// # Errors
-    /// [`RenderError::QrTooDense`].
     pub fn paint(&self, frame: &mut Frame, area: Area) -> Result<Placed, RenderError> {
         let px = self.module_px(area.w.min(area.h))?;
         let side = self.side_with_quiet_zone() * px;

@@ -29,7 +29,6 @@ pub struct Proof {
 
 impl Proof {
     /// A module's size on a display of such a visible area, micrometres.
-    #[must_use]
     pub fn module_um(&self, size: PixelSize, visible: Millimetres) -> Option<u32> {
         let across = visible.width.checked_mul(1000)?.checked_div(size.width)?;
         let down = visible.height.checked_mul(1000)?.checked_div(size.height)?;
@@ -141,10 +140,7 @@ mod tests {
     use crate::model::money::Kopecks;
     use std::cell::RefCell;
 
-    const SIZE: PixelSize = PixelSize {
-        width: 800,
-        height: 480,
-    };
+    const SIZE: PixelSize = PixelSize::new(800, 480);
 
     fn scene() -> Scene {
         Scene::qr(

@@ -70,7 +70,6 @@ impl Default for Theme {
 
 impl Theme {
     /// As oplati.conf says, with the picture that it names, if that could be read.
-    #[must_use]
     pub fn of(config: &Config, logo: Option<Arc<Logo>>) -> Theme {
         let settings = &config.display;
         Theme {
@@ -121,10 +120,7 @@ pub(super) fn render_unrotated(
     words: Words,
 ) -> Result<Option<Drawn>, RenderError> {
     let size = match look.rotate {
-        90 | 270 => PixelSize {
-            width: size.height,
-            height: size.width,
-        },
+        90 | 270 => PixelSize::new(size.height, size.width),
         _ => size,
     };
     let frame = match scene {
@@ -148,9 +144,6 @@ pub(super) fn render_unrotated(
 }
 
 /// Whether a QR fits a display of this size at all.
-///
-/// # Errors
-/// [`RenderError`].
 pub fn qr_fits(payload: &QrPayload, size: PixelSize) -> Result<(), RenderError> {
     Modules::encode(payload.text())?
         .module_px(size.width.min(size.height))

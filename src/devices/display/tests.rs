@@ -21,22 +21,15 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 fn png(folder: &std::path::Path, width: u32, height: u32) -> DisplayDevice {
     DisplayDevice::Png {
         path: folder.join("buyer.png"),
-        size: PixelSize { width, height },
+        size: PixelSize::new(width, height),
     }
 }
 
 fn expected(scene: &Scene) -> Vec<u8> {
-    render(
-        scene,
-        PixelSize {
-            width: 320,
-            height: 240,
-        },
-        &Theme::default(),
-    )
-    .unwrap()
-    .png()
-    .unwrap()
+    render(scene, PixelSize::new(320, 240), &Theme::default())
+        .unwrap()
+        .png()
+        .unwrap()
 }
 
 #[test]
@@ -117,10 +110,7 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
     displays.stop();
     let large = DisplayDevice::Png {
         path: folder.path().join("large.png"),
-        size: PixelSize {
-            width: 1920,
-            height: 1080,
-        },
+        size: PixelSize::new(1920, 1080),
     };
     let displays = Displays::start(&[small, large], &Theme::default()).unwrap();
     displays.show(&Scene::Declined).unwrap();
@@ -228,10 +218,7 @@ impl Driver for Fragile {
 
 impl PixelPanel for Fragile {
     fn size(&self) -> PixelSize {
-        PixelSize {
-            width: 320,
-            height: 240,
-        }
+        PixelSize::new(320, 240)
     }
 
     fn show(&mut self, _: &Frame) -> Result<(), PanelError> {
@@ -377,10 +364,7 @@ fn a_display_that_is_not_there_is_no_place_for_a_code() {
     let displays = Displays::start(&[png(folder.path(), 320, 240), window], &Theme::default());
     let displays = displays.unwrap();
     assert!(displays.show(&dense).is_err());
-    let size = PixelSize {
-        width: 1920,
-        height: 1080,
-    };
+    let size = PixelSize::new(1920, 1080);
     let _window = displays.live().enter(Viewer::Window(size)).unwrap();
     assert_eq!(displays.show(&dense), Ok(()));
 }

@@ -4,13 +4,14 @@
 //! A display that is not there is looked for again with growing pauses, and at once when there is
 //! something new to show. A display that hangs hangs alone.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::frame::Frame;
 use super::panel::{Capabilities, Driver, Panel, PanelError, PixelPanel, Refusal, Watched};
 use super::readback::{self, Proof};
 use super::render::Theme;
+use crate::base::lock::lock;
 use crate::core::scene::Scene;
 
 /// Pause after a first failure; doubles up to [`MAX_PAUSE`].
@@ -99,10 +100,6 @@ pub(super) struct Facts {
     pub(super) unproven: u64,
     /// The last code's module, micrometres, where the display tells its size.
     pub(super) module_um: Option<u32>,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A display's thread, before it runs.

@@ -29,7 +29,6 @@ pub struct DisplayProfile {
     pub vendor: String,
     /// Model or family.
     pub model: String,
-    /// How sure it is.
     pub status: Status,
     /// Where each fact comes from.
     pub sources: Vec<String>,
@@ -180,7 +179,6 @@ impl DisplayProfile {
 
 impl QrBox {
     /// Longest payload, bytes.
-    #[must_use]
     pub fn limit(&self) -> u16 {
         self.payload_max.unwrap_or(QR_BYTES)
     }

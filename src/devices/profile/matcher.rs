@@ -24,7 +24,6 @@ pub enum Why {
 
 impl Why {
     /// For people, English.
-    #[must_use]
     pub fn english(self) -> &'static str {
         match self {
             Why::GenericBridge => "vid:pid of a generic bridge, name it in oplati.conf",
@@ -36,7 +35,6 @@ impl Why {
     }
 
     /// For people, Russian.
-    #[must_use]
     pub fn russian(self) -> &'static str {
         match self {
             Why::GenericBridge => "VID:PID общего переходника, укажите его в oplati.conf",
@@ -51,15 +49,12 @@ impl Why {
 /// A profile that fits.
 #[derive(Clone, Copy, Debug)]
 pub struct Fit<'a> {
-    /// Which.
     pub profile: &'a Profile,
-    /// Why.
     pub why: Why,
 }
 
 impl Fit<'_> {
     /// Whether the device can be nothing but a scanner.
-    #[must_use]
     pub fn is_surely_scanner(&self, mode: Mode) -> bool {
         match mode {
             Mode::Serial | Mode::Keyboard => self.why >= Why::Pattern,
@@ -68,14 +63,12 @@ impl Fit<'_> {
     }
 
     /// Whether udev has a rule for it, which needs a vendor: the kernel tells udev nothing of usages.
-    #[must_use]
     pub fn has_udev_rule(&self, mode: Mode) -> bool {
         self.is_surely_scanner(mode) && self.why != Why::Usage
     }
 
     /// Whether it may be opened although no setting names it. A keyboard that is grabbed by mistake is
     /// dead for the person before it, so that a maker's pattern is not enough for one.
-    #[must_use]
     pub fn may_take_unasked(&self, mode: Mode) -> bool {
         self.is_surely_scanner(mode) && (mode != Mode::Keyboard || self.why == Why::Exact)
     }
@@ -83,7 +76,6 @@ impl Fit<'_> {
 
 impl Registry {
     /// The profile that fits best.
-    #[must_use]
     pub fn fit(&self, candidate: &Candidate) -> Option<Fit<'_>> {
         let is_scanner =
             candidate.mode == Mode::HidPos && hid::is_barcode_scanner(&candidate.descriptor);
@@ -99,7 +91,6 @@ impl Registry {
 
     /// The profile of a device that can be nothing but a scanner, in whatever mode it is: makers give a
     /// scanner another number in each mode, and not all of them are known.
-    #[must_use]
     pub fn scanner_id(&self, candidate: &Candidate) -> Option<&str> {
         let fit = self.fit(candidate);
         let sure = fit.filter(|fit| fit.is_surely_scanner(candidate.mode));
@@ -117,7 +108,6 @@ impl Registry {
     }
 
     /// The display whose own USB numbers these are.
-    #[must_use]
     pub fn fit_display(&self, candidate: &Candidate) -> Option<&DisplayProfile> {
         self.displays().find(|profile| {
             let mut claims = profile.matches.iter();

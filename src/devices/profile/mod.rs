@@ -10,15 +10,16 @@
 //! `etc/oplati/devices.d` and touches no code. Every file names its sources; a fact that is not known
 //! is left out, and its default holds.
 
-pub mod display;
-pub mod matcher;
-pub mod registry;
+pub(crate) mod display;
+pub(crate) mod matcher;
+pub(crate) mod registry;
 pub mod schema;
-pub mod template;
-pub mod udev;
-pub mod vectors;
+pub(crate) mod template;
+pub(crate) mod udev;
+pub(crate) mod vectors;
 
-pub use display::DisplayProfile;
-pub use matcher::{Fit, Why};
-pub use registry::{ProfileError, Registry, UnknownProfile};
-pub use schema::{Mode, Profile};
+pub(crate) use display::DisplayProfile;
+pub(crate) use matcher::{Fit, Why};
+pub use registry::Registry;
+pub(crate) use registry::UnknownProfile;
+pub(crate) use schema::Mode;

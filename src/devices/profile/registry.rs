@@ -25,16 +25,13 @@ pub enum ProfileError {
     /// The file or the folder.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// Its text.
     #[error("{}: {reason}", path.display())]
     Bad {
-        /// Which.
         path: PathBuf,
         /// Line, key, value and what is allowed.
         reason: String,
@@ -43,7 +40,6 @@ pub enum ProfileError {
 
 impl ProfileError {
     /// The file or folder that is left out.
-    #[must_use]
     pub fn path(&self) -> &Path {
         match self {
             ProfileError::Read { path, .. } | ProfileError::Bad { path, .. } => path,
@@ -84,8 +80,6 @@ pub enum AnyProfile {
 }
 
 impl AnyProfile {
-    /// Its id.
-    #[must_use]
     pub fn id(&self) -> &str {
         match self {
             AnyProfile::Scanner(profile) => &profile.id,
@@ -94,7 +88,6 @@ impl AnyProfile {
     }
 
     /// Maker and model.
-    #[must_use]
     pub fn name(&self) -> String {
         let (vendor, model) = match self {
             AnyProfile::Scanner(profile) => (&profile.vendor, &profile.model),
@@ -104,7 +97,6 @@ impl AnyProfile {
     }
 
     /// What its devices are known by.
-    #[must_use]
     pub fn matches(&self) -> &[Match] {
         match self {
             AnyProfile::Scanner(profile) => &profile.matches,
@@ -128,7 +120,6 @@ pub struct Registry {
 
 impl Registry {
     /// The built-in ones alone.
-    #[must_use]
     pub fn built_in() -> Registry {
         let mut registry = Registry {
             profiles: BTreeMap::new(),
@@ -147,7 +138,6 @@ impl Registry {
     }
 
     /// The built-in ones and those of the folder, which may be missing; with what was wrong there.
-    #[must_use]
     pub fn load(folder: &Path) -> (Registry, Vec<ProfileError>) {
         let mut registry = Registry::built_in();
         let mut errors = Vec::new();
@@ -215,19 +205,16 @@ impl Registry {
     }
 
     /// A scanner's.
-    #[must_use]
     pub fn get(&self, id: &str) -> Option<&Profile> {
         self.profiles().find(|profile| profile.id == id)
     }
 
     /// A display's.
-    #[must_use]
     pub fn display(&self, id: &str) -> Option<&DisplayProfile> {
         self.displays().find(|profile| profile.id == id)
     }
 
     /// Where one comes from.
-    #[must_use]
     pub fn origin(&self, id: &str) -> Option<&Origin> {
         self.profiles.get(id).map(|(_, origin)| origin)
     }

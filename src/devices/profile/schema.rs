@@ -82,7 +82,6 @@ pub enum Mode {
 
 impl Mode {
     /// The word that `[Scanner] device` has for it.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Mode::Serial => "serial",
@@ -92,7 +91,6 @@ impl Mode {
     }
 
     /// For people, Russian: «сканер в режиме …».
-    #[must_use]
     pub fn russian(self) -> &'static str {
         match self {
             Mode::Serial => "последовательного порта",
@@ -231,7 +229,6 @@ pub struct Vector {
 
 impl Hid {
     /// Whether it has a command, so that it may answer one.
-    #[must_use]
     pub fn answers_commands(&self) -> bool {
         self.firmware_query != Template::default()
     }
@@ -239,13 +236,11 @@ impl Hid {
 
 impl Serial {
     /// Silence that ends a code.
-    #[must_use]
     pub fn quiet(&self) -> Duration {
         Duration::from_millis(self.quiet_ms.into())
     }
 
     /// The port's settings.
-    #[must_use]
     pub fn line(&self) -> LineSettings {
         LineSettings {
             baud: self.baud,
@@ -258,19 +253,16 @@ impl Serial {
 
 impl Profile {
     /// Line settings, or the usual ones.
-    #[must_use]
     pub fn serial(&self) -> Serial {
         self.serial.unwrap_or_default()
     }
 
     /// HID POS settings, or the usual ones.
-    #[must_use]
     pub fn hid(&self) -> Hid {
         self.hid.clone().unwrap_or_default()
     }
 
     /// Keyboard settings, or the usual ones.
-    #[must_use]
     pub fn keyboard(&self) -> Keyboard {
         self.keyboard.unwrap_or_default()
     }

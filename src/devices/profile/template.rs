@@ -84,7 +84,6 @@ impl Token {
 
 impl Template {
     /// Its bytes; `None` when the payload is longer than a length field of it can say.
-    #[must_use]
     pub fn filled(&self, payload: &[u8], amount: &str, wallet: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         for token in &self.tokens {
@@ -103,7 +102,6 @@ impl Template {
     }
 
     /// Its bytes when nothing is to be filled in; `None` otherwise.
-    #[must_use]
     pub fn fixed(&self) -> Option<Vec<u8>> {
         let pieces = self.tokens.iter().map(|token| match token {
             Token::Bytes(fixed) => Some(fixed.as_slice()),
@@ -117,7 +115,6 @@ impl Template {
     }
 
     /// Whether the payload is sent at all.
-    #[must_use]
     pub fn has_payload(&self) -> bool {
         self.tokens.contains(&Token::Payload)
     }

@@ -36,7 +36,6 @@ LABEL=\"oplati_usb\"
 ";
 
 /// The whole file.
-#[must_use]
 pub fn rules(registry: &Registry) -> String {
     let mut text = HEAD.to_owned();
     for profile in registry.all() {
@@ -68,7 +67,6 @@ pub fn rules(registry: &Registry) -> String {
 }
 
 /// A rule of the shop for one port by its place, whatever is plugged in there.
-#[must_use]
 pub fn local_rule(mode: Mode, id_path: &str, name: &str) -> String {
     let (subsystem, kernel) = match mode {
         Mode::Serial => ("tty", ""),

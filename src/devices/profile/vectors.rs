@@ -16,7 +16,6 @@ const WITHIN_A_CODE: Duration = Duration::from_millis(1);
 const BEYOND_ANY_SILENCE: Duration = Duration::from_secs(60);
 
 /// What does not come out as the profile says, English.
-#[must_use]
 pub fn failures(profile: &Profile) -> Vec<String> {
     let vectors = profile.vectors.iter().enumerate();
     let failed = vectors.filter_map(|(index, vector)| {

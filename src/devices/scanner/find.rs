@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::DeviceState;
 use super::hid::HidSource;
 use super::keyboard::KeyboardSource;
 use super::serial::SerialSource;
 use super::source::Source;
+use crate::base::lock::lock;
 use crate::config::ScannerDevice;
 use crate::devices::discovery::{Candidate, access, sysfs};
 use crate::devices::profile::schema::Profile;
@@ -19,7 +20,6 @@ use crate::model::line::{Layout, LineSettings};
 /// What is known about all devices, shared by the scanners' threads.
 #[derive(Clone, Debug)]
 pub struct DeviceLocator {
-    /// Profiles.
     pub registry: Arc<Registry>,
     /// `[Scanner] profile`.
     pub profile: Option<String>,
@@ -71,7 +71,6 @@ pub struct Located {
     pub node: PathBuf,
     /// The profile that would hold.
     pub profile: Option<String>,
-    /// How it is.
     pub state: DeviceState,
     /// Why, English.
     pub why: Option<String>,
@@ -102,7 +101,7 @@ impl DeviceLocator {
 
     /// One device is one scanner's: read by two, each code would come twice.
     fn claim(&self, name: &str, claim: String) -> Result<(), NotOpened> {
-        let mut claims = self.claims();
+        let mut claims = lock(&self.claims);
         if let Some(whose) = claims.get(&claim).filter(|whose| *whose != name) {
             let why = format!("oplati.conf names this device for {whose} already");
             return Err((DeviceState::Failed(why.clone()), why));
@@ -121,15 +120,10 @@ impl DeviceLocator {
 
     /// Gives the scanner's device back.
     pub(super) fn release(&self, name: &str) {
-        self.claims().retain(|_, whose| whose != name);
-    }
-
-    fn claims(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.claims).retain(|_, whose| whose != name);
     }
 
     /// What `auto` may take and nobody has.
-    #[must_use]
     pub fn unclaimed(&self) -> Vec<Candidate> {
         let takes = |candidate: &Candidate| {
             self.registry
@@ -138,7 +132,7 @@ impl DeviceLocator {
         };
         let mut candidates = sysfs::candidates(&self.root);
         candidates.retain(takes);
-        let claims = self.claims();
+        let claims = lock(&self.claims);
         // Several nodes of one keyboard are one scanner.
         let mut seen: BTreeSet<String> = claims.keys().cloned().collect();
         candidates.retain(|candidate| seen.insert(candidate.claim()));
@@ -150,7 +144,7 @@ impl DeviceLocator {
         for candidate in self.unclaimed() {
             let claim = candidate.claim();
             {
-                let mut claims = self.claims();
+                let mut claims = lock(&self.claims);
                 if claims.contains_key(&claim) {
                     continue;
                 }
@@ -159,7 +153,7 @@ impl DeviceLocator {
             match self.open_candidate(&candidate) {
                 Ok(opened) => return Ok(opened),
                 Err(error) => {
-                    self.claims().remove(&claim);
+                    lock(&self.claims).remove(&claim);
                     failed = Some(error);
                 }
             }
@@ -288,7 +282,6 @@ impl DeviceLocator {
     }
 
     /// What opening would meet, without opening: the node, the profile that would hold, and how it is.
-    #[must_use]
     pub fn look(&self, device: &ScannerDevice) -> Located {
         let (path, mode) = match device {
             ScannerDevice::Serial(line) => (&line.path, Mode::Serial),
@@ -370,7 +363,7 @@ impl DeviceLocator {
     /// A scanner that nobody has and that is in a mode of which somebody says that it is wrong.
     fn misused(&self, is_wrong: impl Fn(Mode) -> bool) -> Option<NotOpened> {
         let candidates = sysfs::candidates(&self.root);
-        let claims = self.claims();
+        let claims = lock(&self.claims);
         let is_free = |one: &Candidate| {
             let mut devices = claims.keys().filter_map(|claim| claim.split_once(' '));
             !devices.any(|(_, device)| Path::new(device) == one.device)

@@ -34,7 +34,6 @@ impl Default for Framing {
 
 impl Framing {
     /// As a profile says.
-    #[must_use]
     pub fn of(serial: &Serial) -> Framing {
         Framing {
             quiet: serial.quiet(),
@@ -65,7 +64,6 @@ pub struct Framer {
 
 impl Framer {
     /// An empty one.
-    #[must_use]
     pub fn new(framing: Framing) -> Framer {
         Framer {
             framing,
@@ -123,7 +121,6 @@ impl Framer {
     }
 
     /// When silence will end the present code; `None` while there is none.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         (!self.buffer.is_empty()).then(|| self.last_byte + self.framing.quiet)
     }
@@ -138,7 +135,6 @@ impl Framer {
     }
 
     /// Codes that were too long.
-    #[must_use]
     pub fn discarded(&self) -> u64 {
         self.discarded
     }

@@ -10,14 +10,14 @@
 //! and the newest are dropped and counted: a cashier who scans a hundred codes into a stopped till
 //! would rather not have them all at once later.
 
-pub mod find;
+pub(crate) mod find;
 pub mod frame;
 pub mod hid;
 pub mod keyboard;
 mod serial;
-pub mod share;
+pub(crate) mod share;
 mod source;
-pub mod supervisor;
+pub(crate) mod supervisor;
 pub mod text;
 mod worker;
 
@@ -26,14 +26,13 @@ use crate::config::ScannerDevice;
 use crate::devices::profile::Mode;
 
 use find::{DeviceLocator, Target};
-pub use source::RawScan;
-pub use supervisor::Scanners;
-pub use worker::{Events, ScannerHandle, start};
+pub(crate) use source::RawScan;
+pub(crate) use supervisor::Scanners;
+pub(crate) use worker::{Events, ScannerHandle, start};
 
 /// How a device is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum DeviceState {
-    /// Open.
+pub(crate) enum DeviceState {
     Connected,
     /// No such node.
     #[default]
@@ -56,7 +55,6 @@ pub enum DeviceState {
 
 impl DeviceState {
     /// The contract's word.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             DeviceState::Connected => "connected",
@@ -77,7 +75,6 @@ impl DeviceState {
     }
 
     /// What a person can do, Russian.
-    #[must_use]
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
             DeviceState::Connected => return None,
@@ -99,12 +96,10 @@ impl DeviceState {
 
 /// What a scanner tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScannerEvent {
-    /// It read a code.
+pub(crate) enum ScannerEvent {
     Scan {
         /// `scanner1`.
         device: String,
-        /// What it read.
         code: Secret,
         /// As it came, where the till program shares the scanner.
         original: Option<RawScan>,
@@ -113,33 +108,29 @@ pub enum ScannerEvent {
     Unread {
         /// `scanner1`.
         device: String,
-        /// As it came.
         original: RawScan,
     },
     /// What belongs to the code before: it goes where that went.
     Rest {
         /// `scanner1`.
         device: String,
-        /// As it came.
         original: RawScan,
     },
     /// It came or went.
     State {
         /// `scanner1`.
         device: String,
-        /// How it is now.
         state: DeviceState,
     },
 }
 
 /// A scanner's present facts.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// `scanner1`.
     pub name: String,
     /// The node, as configured, or as found.
     pub node: String,
-    /// How it is.
     pub state: DeviceState,
     /// The profile that holds.
     pub profile: Option<String>,
@@ -163,10 +154,9 @@ pub struct Snapshot {
 
 /// What a scanner is started with.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `scanner1`.
     pub name: String,
-    /// What it looks for.
     pub target: Target,
     /// What is known about devices.
     pub knowledge: DeviceLocator,

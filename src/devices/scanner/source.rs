@@ -36,7 +36,6 @@ pub enum Decoded {
     Code {
         /// What it says; `None` when that cannot be told, or nothing of it is printable.
         code: Option<Secret>,
-        /// As it came.
         original: RawScan,
     },
     /// What belongs to the code before it, such as the LF after a CR.

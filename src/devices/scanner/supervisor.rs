@@ -5,7 +5,7 @@
 //! that is replaced by another finds its station again, so that `scanner1` stays `scanner1`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -14,6 +14,7 @@ use super::find::{DeviceLocator, Target};
 use super::share::Sharing;
 use super::worker::{Events, ScannerHandle, start, timespec};
 use super::{DeviceState, RawScan, Settings, Snapshot};
+use crate::base::lock::lock;
 use crate::config::ScannerDevice;
 use crate::devices::discovery::uevent::Uevents;
 
@@ -31,7 +32,6 @@ pub struct PoolSettings {
     pub knowledge: DeviceLocator,
     /// How codes go on to the till program, if they do.
     pub share: Option<Sharing>,
-    /// Where events go.
     pub events: Events,
 }
 
@@ -67,23 +67,20 @@ impl Scanners {
         });
         if !settings.devices.is_empty() {
             let plug = Plug::start(settings, Arc::clone(&scanners))?;
-            *scanners.plug.lock().unwrap_or_else(PoisonError::into_inner) = Some(plug);
+            *lock(&scanners.plug) = Some(plug);
         }
         Ok(scanners)
     }
 
-    fn handles(&self) -> MutexGuard<'_, Vec<ScannerHandle>> {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Each one's present facts, in the order of oplati.conf.
-    #[must_use]
     pub fn snapshots(&self) -> Vec<Snapshot> {
-        self.handles().iter().map(ScannerHandle::snapshot).collect()
+        lock(&self.handles)
+            .iter()
+            .map(ScannerHandle::snapshot)
+            .collect()
     }
 
     /// Codes of a scanner that only silence has ended; 0 of one that there is not.
-    #[must_use]
     pub fn unterminated(&self, device: &str) -> u64 {
         let snapshots = self.snapshots().into_iter();
         let mut whose = snapshots.filter(|one| one.name == device);
@@ -92,7 +89,7 @@ impl Scanners {
 
     /// Hands what a scanner read on to the till program, if it is shared.
     pub fn pass_on(&self, device: &str, original: RawScan) {
-        let handles = self.handles();
+        let handles = lock(&self.handles);
         let whose = handles
             .iter()
             .find(|handle| handle.snapshot().name == device);
@@ -103,29 +100,25 @@ impl Scanners {
 
     /// Stops every thread.
     pub fn stop(&self) {
-        let plug = self
-            .plug
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let plug = lock(&self.plug).take();
         if let Some(plug) = plug {
             plug.stop();
         }
         // Joined without the lock, which whoever asks for the scanners' state needs.
-        let handles = std::mem::take(&mut *self.handles());
+        let handles = std::mem::take(&mut *lock(&self.handles));
         for handle in handles {
             handle.stop();
         }
     }
 
     fn nudge(&self) {
-        for handle in self.handles().iter() {
+        for handle in lock(&self.handles).iter() {
             handle.nudge();
         }
     }
 
     fn nudge_unshared(&self) {
-        for handle in self.handles().iter() {
+        for handle in lock(&self.handles).iter() {
             handle.nudge_unshared();
         }
     }
@@ -136,7 +129,7 @@ impl Scanners {
             return;
         }
         let waiting = settings.knowledge.unclaimed().len();
-        let mut handles = self.handles();
+        let mut handles = lock(&self.handles);
         let free = handles
             .iter()
             .filter(|handle| handle.snapshot().state != DeviceState::Connected);

@@ -47,7 +47,6 @@ pub enum Aim {
 /// The text of a frame; `None` when nothing printable is in it.
 ///
 /// GS (0x1D) stays, since it tells goods' marks; other control characters are noise of the line.
-#[must_use]
 pub fn decode(frame: &[u8], aim: Aim) -> Option<Secret> {
     let (aim, frame) = match aim {
         Aim::Strip => split_aim(frame),

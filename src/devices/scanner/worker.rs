@@ -9,7 +9,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -18,6 +18,7 @@ use super::find::{DeviceLocator, NotOpened, Opened};
 use super::share::Forwarder;
 use super::source::{Decoded, RawScan, Source};
 use super::{DeviceState, ScannerEvent, Settings, Snapshot};
+use crate::base::lock::lock;
 use crate::devices::discovery::Candidate;
 use crate::devices::profile::Mode;
 
@@ -29,7 +30,6 @@ const MAX_PAUSE: Duration = Duration::from_millis(800);
 /// Until udev has given a node its rights and names, what can be said of it may be wrong.
 const UDEV_TAKES: Duration = Duration::from_secs(1);
 
-/// Wakes the thread.
 #[derive(Debug)]
 pub(super) struct Wake {
     counter: OwnedFd,
@@ -75,11 +75,9 @@ pub struct ScannerHandle {
 }
 
 impl ScannerHandle {
-    /// Its present facts.
-    #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        let facts = lock(&self.facts);
+        let share = lock(&self.share);
         Snapshot {
             not_shared: share.as_ref().map_or(0, Forwarder::missed),
             ..facts.clone()
@@ -93,7 +91,7 @@ impl ScannerHandle {
 
     /// Looks again if the till's end could not be made; a station that has what it needs sleeps on.
     pub fn nudge_unshared(&self) {
-        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = lock(&self.share);
         if share.as_ref().is_some_and(Forwarder::has_failed) {
             self.wake.nudge();
         }
@@ -101,7 +99,7 @@ impl ScannerHandle {
 
     /// Hands what was read on to the till program, if the scanner is shared.
     pub fn pass_on(&self, original: RawScan) {
-        let share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = lock(&self.share);
         if let Some(sharer) = share.as_ref() {
             sharer.pass_on(original);
         }
@@ -262,7 +260,7 @@ impl Station {
     /// Makes the till's end for a scanner of this kind, if the scanner is shared and it is not there.
     fn share_as(&self, mode: Mode) {
         if let Some(sharing) = &self.settings.share {
-            let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut share = lock(&self.share);
             if !share.as_ref().is_some_and(|sharer| sharer.serves(mode)) {
                 let made = Forwarder::start(&self.settings.name, mode, sharing, share.as_ref());
                 *share = Some(made);
@@ -424,7 +422,7 @@ impl Station {
     }
 
     fn change(&self, change: impl FnOnce(&mut Snapshot)) {
-        change(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut lock(&self.facts));
     }
 
     /// A change is told once, not at every try.
@@ -438,7 +436,7 @@ impl Station {
         }
         let device = &self.settings.name;
         let (node, profile) = {
-            let facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+            let facts = lock(&self.facts);
             (facts.node.clone(), facts.profile.clone())
         };
         match why {

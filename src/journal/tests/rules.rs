@@ -5,21 +5,6 @@ use crate::core::record::{ReversalRecord, ReversalRequest};
 use crate::model::money::Kopecks;
 use crate::model::operation::{CancellationRequest, RefundRequest};
 
-/// A journal with a released sale `owed` and its undoing `~1`, and the folder where it lies.
-fn owing() -> (tempfile::TempDir, PathBuf, Journal) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
-    let (mut core, _) = core(journal.restore().unwrap());
-    released(&mut journal, &mut core, "owed");
-    (folder, path, journal)
-}
-
-fn written(record: Record) -> Write {
-    let (what, at) = ("test".into(), now(20).wall);
-    Write { record, what, at }
-}
-
 fn undoing(journal: &Journal) -> ReversalRecord {
     match journal.find("~1").unwrap() {
         Some(Record::Entry(entry)) => *entry,

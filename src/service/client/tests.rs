@@ -109,6 +109,18 @@ async fn scripted(script: Vec<Behaviour>) -> Scripted {
     }
 }
 
+impl Scripted {
+    /// How often it was asked.
+    fn asked(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+}
+
+/// A service that gives these answers and keeps its connections.
+async fn answering<const N: usize>(answers: [String; N]) -> Scripted {
+    scripted(answers.map(Behaviour::Answer).to_vec()).await
+}
+
 fn client(url: &str, folder: &std::path::Path, token: Option<&str>) -> Client {
     let token_path = folder.join("token.conf");
     std::fs::write(&token_path, token.unwrap_or("tok-123")).unwrap();
@@ -141,6 +153,15 @@ fn pay_within(answer_within: Duration) -> Call {
     }
 }
 
+/// Whether there is an `n-1` in one of three shifts.
+fn look_up() -> Call {
+    Call::LookUp {
+        shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
+        order_numbers: vec!["n-1".into()],
+        witnesses: Vec::new(),
+    }
+}
+
 fn paid() -> String {
     r#"{"paymentId": 7, "paymentType": 1, "sum": 1.5, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "n-1"}"#.into()
 }
@@ -151,7 +172,7 @@ fn is_lost(answer: &Answer) -> bool {
 
 #[tokio::test]
 async fn a_payment_is_answered_and_carries_what_the_wire_wants() {
-    let service = scripted(vec![Behaviour::Answer(http(200, &paid()))]).await;
+    let service = answering([http(200, &paid())]).await;
     let exchange = service.client.call(&pay(), "s-1").await;
     assert!(matches!(&exchange.answer, Ok(Reply::Payment(info)) if info.payment_id == 7));
     let seen = service.requests.lock().unwrap()[0].clone();
@@ -193,7 +214,7 @@ async fn whatever_is_no_whole_answer_is_lost_and_sent_only_once() {
             "{behaviour:?}: {:?}",
             exchange.answer
         );
-        assert_eq!(service.requests.lock().unwrap().len(), 1, "{behaviour:?}");
+        assert_eq!(service.asked(), 1, "{behaviour:?}");
     }
 }
 
@@ -222,11 +243,7 @@ async fn money_moving_requests_never_ride_on_a_used_connection() {
         "polls share a connection"
     );
     assert!(is_lost(&service.client.call(&pay(), "s-1").await.answer));
-    assert_eq!(
-        service.requests.lock().unwrap().len(),
-        3,
-        "the payment left once"
-    );
+    assert_eq!(service.asked(), 3, "the payment left once");
     assert_eq!(service.connections.load(Ordering::SeqCst), 2);
 }
 
@@ -281,11 +298,7 @@ async fn when_we_give_up_the_connection_is_closed() {
 #[tokio::test]
 async fn the_first_contact_asks_for_the_token_once_and_keeps_it() {
     let token = http(200, r#"{"token": "fresh-1"}"#);
-    let service = scripted(vec![
-        Behaviour::Answer(token),
-        Behaviour::Answer(http(200, &paid())),
-    ])
-    .await;
+    let service = answering([token, http(200, &paid())]).await;
     let folder = tempfile::tempdir().unwrap();
     let client = client(&service.url, folder.path(), Some(""));
     let call = Call::Payment { payment_id: 7 };
@@ -310,7 +323,7 @@ async fn the_first_contact_asks_for_the_token_once_and_keeps_it() {
 async fn token_troubles_send_nothing() {
     let words = crate::model::problem::seed::TOKEN_EXISTS;
     let exists = http(409, &format!(r#"{{"devMessage": "RegNum X: {words}"}}"#));
-    let service = scripted(vec![Behaviour::Answer(exists)]).await;
+    let service = answering([exists]).await;
     let folder = tempfile::tempdir().unwrap();
     let answer = client(&service.url, folder.path(), Some(""))
         .call(&pay(), "s-1")
@@ -345,40 +358,21 @@ async fn token_troubles_send_nothing() {
         ),
         "{answer:?}"
     );
-    assert_eq!(
-        service.requests.lock().unwrap().len(),
-        1,
-        "a damaged token.conf asks for nothing"
-    );
+    assert_eq!(service.asked(), 1, "a damaged token.conf asks for nothing");
 }
 
 #[tokio::test]
 async fn looking_up_asks_every_shift_until_all_is_found() {
     let row = format!("[{}]", paid());
-    let service = scripted(vec![
-        Behaviour::Answer(http(200, "[]")),
-        Behaviour::Answer(http(200, &row)),
-        Behaviour::Answer(http(200, "[]")),
-    ])
-    .await;
-    let call = |numbers: &[&str]| Call::LookUp {
-        shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
-        order_numbers: numbers.iter().map(|number| (*number).to_owned()).collect(),
-        witnesses: Vec::new(),
-    };
-    let answer = service.client.call(&call(&["n-1"]), "~1").await.answer;
+    let service = answering([http(200, "[]"), http(200, &row), http(200, "[]")]).await;
+    let answer = service.client.call(&look_up(), "~1").await.answer;
     assert!(
         matches!(&answer, Ok(Reply::Found(found)) if found.len() == 1),
         "{answer:?}"
     );
-    assert_eq!(service.requests.lock().unwrap().len(), 2, "found is found");
-    let broken = scripted(vec![
-        Behaviour::Answer(http(200, "[]")),
-        Behaviour::Answer(http(500, "")),
-        Behaviour::Answer(http(200, "[]")),
-    ])
-    .await;
-    let answer = broken.client.call(&call(&["n-1"]), "~1").await.answer;
+    assert_eq!(service.asked(), 2, "found is found");
+    let broken = answering([http(200, "[]"), http(500, ""), http(200, "[]")]).await;
+    let answer = broken.client.call(&look_up(), "~1").await.answer;
     assert!(is_lost(&answer), "absence needs every report: {answer:?}");
 }
 
@@ -400,7 +394,7 @@ async fn no_secret_is_in_an_error() {
 #[tokio::test]
 async fn secrets_that_the_service_repeats_are_hidden() {
     let refusal = r#"{"code": "X", "devMessage": "token tok-123, code qr-of-a-buyer", "userMessage": {"lang_ru": "Код qr-of-a-buyer не принят"}}"#;
-    let service = scripted(vec![Behaviour::Answer(http(400, refusal))]).await;
+    let service = answering([http(400, refusal)]).await;
     let call = Call::OpenSession(SessionMode::ConsumerQr(Secret::new("qr-of-a-buyer")));
     let Err(Failure::Refused { message, detail }) = service.client.call(&call, "s-1").await.answer
     else {
@@ -434,13 +428,10 @@ async fn a_line_that_never_connects_sent_nothing() {
 
 #[tokio::test]
 async fn a_token_that_cannot_be_one_is_refused_and_leaves_no_file() {
-    let service = scripted(vec![
-        Behaviour::Answer(http(200, r#"{"token": "two words"}"#)),
-        Behaviour::Answer(http(
-            403,
-            r#"{"code": "NO_TILL", "devMessage": "no such till"}"#,
-        )),
-        Behaviour::Answer(http(429, "")),
+    let service = answering([
+        http(200, r#"{"token": "two words"}"#),
+        http(403, r#"{"code": "NO_TILL", "devMessage": "no such till"}"#),
+        http(429, ""),
     ])
     .await;
     let folder = tempfile::tempdir().unwrap();
@@ -473,7 +464,7 @@ async fn a_token_that_cannot_be_one_is_refused_and_leaves_no_file() {
 
 #[tokio::test]
 async fn an_unwritable_folder_asks_for_no_token() {
-    let service = scripted(vec![Behaviour::Answer(http(200, r#"{"token": "t"}"#))]).await;
+    let service = answering([http(200, r#"{"token": "t"}"#)]).await;
     let folder = tempfile::tempdir().unwrap();
     let client = client(&service.url, folder.path(), Some(""));
     // A folder in the place of the temporary file cannot be written by anybody, root included.
@@ -519,7 +510,7 @@ async fn a_token_that_cannot_be_kept_is_used_all_the_same() {
 async fn the_services_clock_is_read() {
     let answer =
         http(200, &paid()).replacen("\r\n", "\r\nDate: Tue, 24 Nov 2026 07:00:01 GMT\r\n", 1);
-    let service = scripted(vec![Behaviour::Answer(answer)]).await;
+    let service = answering([answer]).await;
     let exchange = service.client.call(&pay(), "s-1").await;
     assert!(exchange.answer.is_ok());
     assert_eq!(
@@ -540,30 +531,21 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
             r#"{"code": "404", "internalCode": "", "devMessage": "RegNum X: нет смены"}"#,
         ),
     ];
-    let service = scripted(reports.map(Behaviour::Answer).to_vec()).await;
-    let call = |numbers: &[&str]| Call::LookUp {
-        shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
-        order_numbers: numbers.iter().map(|number| (*number).to_owned()).collect(),
-        witnesses: Vec::new(),
-    };
-    let answer = service.client.call(&call(&["n-1"]), "~1").await.answer;
+    let service = answering(reports).await;
+    let answer = service.client.call(&look_up(), "~1").await.answer;
     assert!(
         matches!(&answer, Ok(Reply::Found(found)) if found.len() == 1),
         "{answer:?}"
     );
     let nothing = http(404, r#"{"code": "404"}"#);
-    let service = scripted(vec![
-        Behaviour::Answer(http(200, &format!("[{nameless}]"))),
-        Behaviour::Answer(nothing.clone()),
-    ])
-    .await;
-    let answer = service.client.call(&call(&["n-1"]), "~1").await.answer;
+    let service = answering([http(200, &format!("[{nameless}]")), nothing.clone()]).await;
+    let answer = service.client.call(&look_up(), "~1").await.answer;
     assert!(
         matches!(answer, Ok(Reply::Partial { .. })),
         "absence needs rows that can be read: {answer:?}"
     );
-    let empty = scripted(vec![Behaviour::Answer(nothing)]).await;
-    let answer = empty.client.call(&call(&["n-1"]), "~1").await.answer;
+    let empty = answering([nothing]).await;
+    let answer = empty.client.call(&look_up(), "~1").await.answer;
     assert_eq!(answer, Ok(Reply::Found(Vec::new())));
     let (sender, rows) = std::sync::mpsc::channel();
     let read = empty.client.each_reported("24112026", move |info| {
@@ -577,7 +559,7 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
 #[tokio::test]
 async fn patience_is_told_with_what_the_service_asked_for() {
     let busy = http(429, "").replacen("\r\n", "\r\nRetry-After: 7\r\n", 1);
-    let service = scripted(vec![Behaviour::Answer(busy)]).await;
+    let service = answering([busy]).await;
     for call in [pay(), Call::Payment { payment_id: 7 }] {
         let answer = service.client.call(&call, "s-1").await.answer;
         let asked = Some(Duration::from_secs(7));
@@ -591,7 +573,7 @@ async fn patience_is_told_with_what_the_service_asked_for() {
 #[tokio::test]
 async fn a_till_with_a_password_that_is_shut_out_has_lost_an_answer() {
     let shut_out = http(401, r#"{"code": "401", "devMessage": "RegNum X: no"}"#);
-    let service = scripted(vec![Behaviour::Answer(shut_out)]).await;
+    let service = answering([shut_out]).await;
     let answer = service.client.call(&pay(), "s-1").await.answer;
     assert!(matches!(answer, Err(Failure::Token { .. })), "{answer:?}");
     let settings = Settings {
@@ -632,7 +614,7 @@ async fn a_dead_row_in_one_shift_does_not_hide_the_paid_one_in_another() {
         http(200, &format!("[{}]", paid())),
         http(200, "[]"),
     ];
-    let service = scripted(reports.map(Behaviour::Answer).to_vec()).await;
+    let service = answering(reports).await;
     let call = Call::LookUp {
         shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
         order_numbers: vec!["n-1".into()],

@@ -134,7 +134,6 @@ struct CardAnswer {
 impl ConsumerAnswer {
     /// The first loyalty card, if there is one that can be read. The names of its fields are assumed:
     /// were they wrong, a buyer with a card must be able to pay all the same.
-    #[must_use]
     pub fn card(&self) -> Option<Card> {
         let cards: Vec<CardAnswer> = serde_json::from_str(self.cards.as_ref()?.get()).ok()?;
         let first = cards.into_iter().next()?;
@@ -145,7 +144,6 @@ impl ConsumerAnswer {
     }
 
     /// Whether cards came, readable or not.
-    #[must_use]
     pub fn has_cards(&self) -> bool {
         let nothing = ["null", "[]"];
         let cards = self.cards.as_ref().map(|cards| cards.get());

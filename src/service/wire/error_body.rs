@@ -31,7 +31,6 @@ struct UserMessage {
 
 impl ErrorBody {
     /// Reads it; `None` when the body is not the service's error.
-    #[must_use]
     pub fn read(body: &[u8]) -> Option<ErrorBody> {
         let body: ErrorBody = object(body).ok()?;
         let codes = [&body.code, &body.internal_code];
@@ -47,7 +46,6 @@ impl ErrorBody {
 
     /// The Russian words for people; `None` where there are none, so that nobody ever sees an empty
     /// line.
-    #[must_use]
     pub fn message(&self) -> Option<String> {
         let text = clean(self.user_message.as_ref()?.lang_ru.as_deref()?, 300);
         let text = text.trim();
@@ -57,7 +55,6 @@ impl ErrorBody {
     }
 
     /// `internalCode`, if it is not empty.
-    #[must_use]
     pub fn internal_code(&self) -> Option<String> {
         let code = text_of(self.internal_code.as_deref()?)?;
         let code = code.trim();
@@ -67,7 +64,6 @@ impl ErrorBody {
     /// Whether any part holds these words, whatever surrounds them: the service puts `RegNum …: ` before
     /// its own, and one message may come in one field today and in another tomorrow. Letter case and
     /// the width of white space do not count.
-    #[must_use]
     pub fn says(&self, words: &str) -> bool {
         let words = folded(words);
         self.parts()
@@ -77,7 +73,6 @@ impl ErrorBody {
 
     /// The service's own words for support, at most 300 characters, without a `code` that only repeats
     /// the HTTP `status`. Empty when it said nothing.
-    #[must_use]
     pub fn detail(&self, status: u16) -> String {
         let status = status.to_string();
         let mut said: Vec<String> = Vec::new();

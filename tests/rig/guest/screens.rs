@@ -85,10 +85,7 @@ fn screen(id: &'static str) -> Screen {
         connector,
         framebuffer,
         device,
-        size: PixelSize {
-            width: width.parse().unwrap(),
-            height: height.parse().unwrap(),
-        },
+        size: PixelSize::new(width.parse().unwrap(), height.parse().unwrap()),
     }
 }
 
@@ -363,7 +360,7 @@ fn drm_with_another_monitor(host: &Host) -> String {
     screen.reads(host, &payload);
     abort(&till, "q-1");
     let (first, second) = ((800, 480), (1280, 720));
-    let size = |(width, height)| PixelSize { width, height };
+    let size = |(width, height)| PixelSize::new(width, height);
     screen.is_idle_at(host, size(first));
     // Exchanged so fast that nobody sees it missing.
     host.ask("monitor 1280x720");

@@ -21,7 +21,7 @@ const SIZES: [(u32, u32); 11] = [
 ];
 
 fn size((width, height): (u32, u32)) -> PixelSize {
-    PixelSize { width, height }
+    PixelSize::new(width, height)
 }
 
 fn look(language: Language) -> Theme {
@@ -259,7 +259,7 @@ proptest! {
     fn any_size_and_name_renders(width in 320_u32..1400, height in 240_u32..1400, name in "\\PC{0,80}", wallet_name in "\\PC{1,32}", kopecks in 1_i64..=100_000_000) {
         let look = Theme { language: Language::Be, shop_name: Some(name), wallet_name, ..Theme::default() };
         for scene in [Scene::Idle, Scene::ScanMe, Scene::NoConnection, Scene::Paid { amount: Kopecks(kopecks) }, Scene::code("4829".into(), Some(Kopecks(kopecks)))] {
-            let frame = render(&scene, PixelSize { width, height }, &look).unwrap();
+            let frame = render(&scene, PixelSize::new(width, height), &look).unwrap();
             prop_assert_eq!(frame.pixels().len(), width as usize * height as usize * 3);
         }
     }

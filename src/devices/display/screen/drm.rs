@@ -368,10 +368,7 @@ impl DrmPanel {
 impl PixelPanel for DrmPanel {
     fn size(&self) -> PixelSize {
         let (width, height) = self.mode.size();
-        PixelSize {
-            width: width.into(),
-            height: height.into(),
-        }
+        PixelSize::new(width.into(), height.into())
     }
 
     fn millimetres(&self) -> Option<Millimetres> {

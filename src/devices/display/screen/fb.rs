@@ -107,7 +107,7 @@ impl Layout {
             ));
         }
         Ok(Layout {
-            size: PixelSize { width, height },
+            size: PixelSize::new(width, height),
             format,
             stride: usize::try_from(stride).unwrap_or(usize::MAX),
             start,

@@ -67,10 +67,7 @@ fn output(root: &Path, folder: &Path, entry: &str) -> Option<Output> {
 /// `1920x1080`, or `1920x1080i`.
 fn mode(line: &str) -> Option<PixelSize> {
     let (width, height) = line.trim_end_matches('i').split_once('x')?;
-    Some(PixelSize {
-        width: width.parse().ok()?,
-        height: height.parse().ok()?,
-    })
+    Some(PixelSize::new(width.parse().ok()?, height.parse().ok()?))
 }
 
 /// Bytes 21 and 22 of an EDID are the picture's size in centimetres (VESA E-EDID, 3.6.2); a projector
@@ -242,10 +239,7 @@ pub(super) mod tests {
             card: tree.path().join("dev/dri/card2"),
             name: "HDMI-A-1".to_owned(),
             is_connected: true,
-            pixels: Some(PixelSize {
-                width: 1024,
-                height: 600,
-            }),
+            pixels: Some(PixelSize::new(1024, 600)),
             area_cm2: Some(400),
         };
         assert_eq!(found[0], expected);

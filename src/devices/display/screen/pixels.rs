@@ -48,9 +48,6 @@ pub struct Format {
 
 impl Format {
     /// Of colours side by side.
-    ///
-    /// # Errors
-    /// [`FormatError`].
     pub fn new(bits: u32, colours: [Channel; 3], alpha: Channel) -> Result<Format, FormatError> {
         let bytes = match bits {
             8 => 1,
@@ -314,7 +311,7 @@ mod tests {
             seed in any::<u32>(),
         ) {
             let (format, ..) = known().swap_remove(which);
-            let mut frame = Frame::filled(PixelSize { width, height }, Rgb888::BLACK);
+            let mut frame = Frame::filled(PixelSize::new(width, height), Rgb888::BLACK);
             let colour = |x: u32, y: u32| {
                 let value = seed.wrapping_mul(x * 31 + y * 7 + 1).to_le_bytes();
                 Rgb888::new(value[0], value[1], value[2])
@@ -345,7 +342,7 @@ mod tests {
         /// A screen shorter or narrower than its own words is no panic and never written beyond.
         #[test]
         fn short_memory_is_survived(length in 0_usize..300, stride in 0_usize..90) {
-            let frame = Frame::filled(PixelSize { width: 20, height: 4 }, Rgb888::WHITE);
+            let frame = Frame::filled(PixelSize::new(20, 4), Rgb888::WHITE);
             for (format, ..) in known() {
                 format.frame(&frame, stride, &mut vec![0; length]);
             }

@@ -4,13 +4,12 @@
 //! quotation marks and dashes by those of ASCII. A display without Cyrillic gets Russian in Latin
 //! letters, since its buyers read that rather than nothing.
 
-use crate::base::text::cp1251;
+use crate::base::text::{cp866, cp1251};
 use crate::devices::profile::display::{CodePage, Dialect, Pole};
 use crate::devices::profile::template::Template;
 
 /// The text with only letters that the display has; at most `room` characters if that can be had by
 /// spelling shorter.
-#[must_use]
 pub(super) fn transliterated(text: &str, pole: &Pole, room: usize) -> String {
     let transliterated = |latin| {
         let letters = text.chars().map(|letter| one(letter, pole, latin));
@@ -28,7 +27,6 @@ pub(super) fn transliterated(text: &str, pole: &Pole, room: usize) -> String {
 }
 
 /// A text in ASCII, for displays that are told no code page.
-#[must_use]
 pub(super) fn in_latin(text: &str) -> String {
     let ascii = Pole {
         dialect: Dialect::Epson,
@@ -40,7 +38,6 @@ pub(super) fn in_latin(text: &str) -> String {
 }
 
 /// One byte for each character of a text that was [`transliterated`]; anything else becomes a question mark.
-#[must_use]
 pub(super) fn encoded(text: &str, pole: &Pole) -> Vec<u8> {
     let bytes = text.chars().map(|letter| byte(letter, pole));
     bytes.map(|byte| byte.unwrap_or(b'?')).collect()
@@ -128,7 +125,7 @@ fn byte(letter: char, pole: &Pole) -> Option<u8> {
         return None;
     }
     match pole.code_page {
-        CodePage::Cp866 => cp866(letter),
+        CodePage::Cp866 => in_cp866(letter),
         CodePage::Cp1251 => in_cp1251(letter),
         CodePage::Ascii => None,
     }
@@ -142,26 +139,14 @@ fn in_cp1251(letter: char) -> Option<u8> {
     (0x80..=0xff).find(|byte| cp1251(*byte) == letter)
 }
 
-/// <https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/PC/CP866.TXT>, its letters.
-fn cp866(letter: char) -> Option<u8> {
-    let code = u32::from(letter);
-    let byte = match letter {
-        'А'..='Я' => 0x80 + code - 0x410,
-        'а'..='п' => 0xa0 + code - 0x430,
-        'р'..='я' => 0xe0 + code - 0x440,
-        'Ё' => 0xf0,
-        'ё' => 0xf1,
-        'Є' => 0xf2,
-        'є' => 0xf3,
-        'Ї' => 0xf4,
-        'ї' => 0xf5,
-        'Ў' => 0xf6,
-        'ў' => 0xf7,
-        '°' => 0xf8,
-        '№' => 0xfc,
-        _ => return None,
-    };
-    u8::try_from(byte).ok()
+/// The letters of the page, and two of its signs.
+fn in_cp866(letter: char) -> Option<u8> {
+    match letter {
+        '°' => Some(0xf8),
+        '№' => Some(0xfc),
+        _ if letter.is_alphabetic() => (0x80..=0xff).find(|byte| cp866(*byte) == letter),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -161,7 +161,6 @@ fn steps(
 
 /// What does not come out as a profile's vectors say, English. `ready` stands for what follows the
 /// opening; a scene is that of the samples, in Russian.
-#[must_use]
 pub fn failures(profile: &DisplayProfile) -> Vec<String> {
     let vectors = profile.vectors.iter().enumerate();
     let failed = vectors.filter_map(|(index, vector)| {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::*;
+use crate::base::pty::RawPty;
 use crate::config::{DisplayDevice, SerialDisplay};
 use crate::devices::display::Displays;
 use crate::devices::profile::Registry;
@@ -30,24 +30,16 @@ pub(super) struct Pty {
     master: File,
     pub(super) node: PathBuf,
     /// Held open, so that the line's settings last and reads do not fail before the port is opened.
-    _slave: File,
+    _far: OwnedFd,
 }
 
 impl Pty {
     pub(super) fn open() -> Pty {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master: OwnedFd = openpt(flags).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let node = PathBuf::from(ptsname(&master, Vec::new()).unwrap().to_str().unwrap());
-        let slave = File::options().read(true).write(true).open(&node).unwrap();
-        let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
-        modes.make_raw();
-        rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
+        let RawPty { near, far, node } = RawPty::open().unwrap();
         Pty {
-            master: File::from(master),
+            master: File::from(near),
             node,
-            _slave: slave,
+            _far: far,
         }
     }
 
@@ -342,10 +334,7 @@ fn a_code_too_long_for_the_box_goes_to_the_next_display_or_is_refused() {
     );
     drop(displays);
     let folder = tempfile::tempdir().unwrap();
-    let size = crate::config::PixelSize {
-        width: 800,
-        height: 480,
-    };
+    let size = crate::config::PixelSize::new(800, 480);
     let path = folder.path().join("buyer.png");
     let picture = DisplayDevice::Png { path, size };
     for other in [picture, DisplayDevice::Web] {

@@ -42,7 +42,6 @@ pub struct Assembler {
 
 impl Assembler {
     /// An empty one, for a device that answers commands or does not.
-    #[must_use]
     pub fn new(
         layouts: Vec<ReportLayout>,
         continuation: Duration,
@@ -96,7 +95,6 @@ impl Assembler {
     }
 
     /// When waiting for the next report ends; `None` while no code is under way.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.waits_until
     }
@@ -116,13 +114,11 @@ impl Assembler {
     }
 
     /// The AIM identifier of the newest code, where reports tell it.
-    #[must_use]
     pub fn aim(&self) -> Option<AimId> {
         self.aim
     }
 
     /// Codes that were too long, malformed or never ended.
-    #[must_use]
     pub fn discarded(&self) -> u64 {
         self.discarded
     }

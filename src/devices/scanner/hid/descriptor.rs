@@ -62,15 +62,11 @@ pub enum Unfit {
 }
 
 /// Whether one of the device's collections is a barcode scanner.
-#[must_use]
 pub fn is_barcode_scanner(descriptor: &[u8]) -> bool {
     Parser::run(descriptor).tops.contains(&BARCODE_SCANNER)
 }
 
 /// The layouts of the reports that bring codes.
-///
-/// # Errors
-/// [`Unfit`].
 pub fn layouts(descriptor: &[u8]) -> Result<Vec<ReportLayout>, Unfit> {
     let parsed = Parser::run(descriptor);
     if !parsed.tops.contains(&BARCODE_SCANNER) {
@@ -88,7 +84,6 @@ pub fn layouts(descriptor: &[u8]) -> Result<Vec<ReportLayout>, Unfit> {
 }
 
 /// How many bytes an output report has, its ID included; `None` when the device takes no such report.
-#[must_use]
 pub fn output_length(descriptor: &[u8], id: u8) -> Option<usize> {
     let outputs = Parser::run(descriptor).outputs;
     let bits = outputs.iter().find(|(known, _)| *known == Some(id))?.1;

@@ -25,7 +25,7 @@ use crate::devices::discovery::identity;
 use crate::devices::profile::schema::Hid;
 use assemble::Assembler;
 use descriptor::ReportLayout;
-pub use descriptor::is_barcode_scanner;
+pub(crate) use descriptor::is_barcode_scanner;
 
 /// Largest report that is read at once.
 const MAX_REPORT: usize = 4096;

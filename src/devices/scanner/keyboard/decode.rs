@@ -57,7 +57,6 @@ pub struct Decoder {
 
 impl Decoder {
     /// An empty one.
-    #[must_use]
     pub fn new(settings: Keyboard) -> Decoder {
         Decoder {
             settings,
@@ -92,7 +91,6 @@ impl Decoder {
     }
 
     /// When silence will end the present code; `None` while there is none.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let quiet = Duration::from_millis(self.settings.quiet_ms.into());
         (!self.strokes.is_empty() || self.spoilt).then(|| self.last_key + quiet)
@@ -109,7 +107,6 @@ impl Decoder {
     }
 
     /// Codes that were spoilt or too long.
-    #[must_use]
     pub fn discarded(&self) -> u64 {
         self.discarded
     }

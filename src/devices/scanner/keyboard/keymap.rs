@@ -19,7 +19,6 @@ pub struct Held {
 /// Rows of keys: the first key code, plain characters, characters with Shift.
 type Row = (u16, &'static str, &'static str);
 
-/// US.
 const US: [Row; 6] = [
     (2, "1234567890-=", "!@#$%^&*()_+"),
     (16, "qwertyuiop[]", "QWERTYUIOP{}"),
@@ -63,7 +62,6 @@ const KEYPAD: [(u16, char); 16] = [
 const EIGHT: u16 = 9;
 
 /// What a key means; `None` for keys that mean nothing in this layout.
-#[must_use]
 pub fn character(key: u16, held: Held, layout: Layout) -> Option<char> {
     if held.ctrl {
         // Control characters are those of the Latin letters and signs, in every layout.
@@ -82,7 +80,6 @@ pub fn character(key: u16, held: Held, layout: Layout) -> Option<char> {
 }
 
 /// The key of a character of the US layout, and whether it needs Shift.
-#[must_use]
 pub fn key_of(character: char) -> Option<(u16, bool)> {
     let place = |row: &str| row.chars().position(|one| one == character);
     US.iter().find_map(|(first, plain, shifted)| {
@@ -95,7 +92,6 @@ pub fn key_of(character: char) -> Option<(u16, bool)> {
 }
 
 /// The digit of a keypad key.
-#[must_use]
 pub fn keypad_digit(key: u16) -> Option<u32> {
     let (_, sign) = KEYPAD.iter().find(|(code, _)| *code == key)?;
     sign.to_digit(10)

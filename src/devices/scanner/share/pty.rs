@@ -12,12 +12,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Gid, Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use rustix::fs::{Gid, Mode};
 
 use super::super::source::RawScan;
 use super::Missed;
+use crate::base::pty::RawPty;
 
 /// A till that does not read for so long gets no more of this code.
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -65,22 +64,14 @@ pub(super) fn start(
     waiting: Receiver<RawScan>,
     missed: Missed,
 ) -> io::Result<Link> {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    let RawPty {
+        near: master,
+        far,
+        node,
+    } = RawPty::open()?;
     rustix::io::ioctl_fionbio(&master, true)?;
-    grantpt(&master)?;
-    unlockpt(&master)?;
-    let node = ptsname(&master, Vec::new())?;
-    let node = Path::new(std::ffi::OsStr::new(
-        node.to_str().map_err(io::Error::other)?,
-    ))
-    .to_owned();
-    // Bytes pass as they are; and once opened and closed, the terminal tells whether anybody has it.
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let slave = rustix::fs::open(&node, flags, Mode::empty())?;
-    let mut modes = tcgetattr(&slave)?;
-    modes.make_raw();
-    tcsetattr(&slave, OptionalActions::Now, &modes)?;
-    drop(slave);
+    // Once opened and closed, the terminal tells whether anybody has it.
+    drop(far);
     rustix::fs::chmod(&node, Mode::from_raw_mode(0o660))?;
     give_to_tills(&node, folder);
     crate::base::folders::make(folder, FOLDER_MODE)?;
@@ -154,10 +145,7 @@ fn drain(master: &OwnedFd) {
 
 /// The master hangs up while nobody has the other end.
 fn is_open(master: &OwnedFd) -> bool {
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let now = Timespec::default();
     let mut fds = [PollFd::new(master, PollFlags::OUT)];
     let seen = poll(&mut fds, Some(&now));
     let [master] = fds;
@@ -214,17 +202,9 @@ mod tests {
 
     /// A terminal that passes bytes as they are, and the till program's end of it.
     fn terminal() -> (OwnedFd, File) {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        rustix::io::ioctl_fionbio(&master, true).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let node = ptsname(&master, Vec::new()).unwrap();
-        let node = node.to_str().unwrap();
-        let till = File::options().read(true).write(true).open(node).unwrap();
-        let mut modes = tcgetattr(&till).unwrap();
-        modes.make_raw();
-        tcsetattr(&till, OptionalActions::Now, &modes).unwrap();
-        (master, till)
+        let RawPty { near, far, .. } = RawPty::open().unwrap();
+        rustix::io::ioctl_fionbio(&near, true).unwrap();
+        (near, File::from(far))
     }
 
     #[test]

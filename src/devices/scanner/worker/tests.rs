@@ -6,9 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
 use super::*;
+use crate::base::pty::RawPty;
 use crate::config::{ScannerDevice, SerialLine};
 use crate::devices::profile::Registry;
 use crate::devices::scanner::find::Target;
@@ -21,24 +20,16 @@ struct Pty {
     master: File,
     node: PathBuf,
     /// Held open, so that the line's settings last from the start.
-    _slave: File,
+    _far: OwnedFd,
 }
 
 impl Pty {
     fn open() -> Pty {
-        let master: OwnedFd =
-            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let node = PathBuf::from(ptsname(&master, Vec::new()).unwrap().to_str().unwrap());
-        let slave = File::options().read(true).write(true).open(&node).unwrap();
-        let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
-        modes.make_raw();
-        rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes).unwrap();
+        let RawPty { near, far, node } = RawPty::open().unwrap();
         Pty {
-            master: File::from(master),
+            master: File::from(near),
             node,
-            _slave: slave,
+            _far: far,
         }
     }
 

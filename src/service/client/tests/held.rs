@@ -1,6 +1,7 @@
 //! Answers that the service holds until the buyer has confirmed, and connections that do not live so long.
 
 use super::*;
+use crate::base::text::assert_has;
 
 #[tokio::test]
 async fn a_held_answer_arrives_after_the_timeout() {
@@ -25,10 +26,7 @@ async fn a_held_answer_arrives_after_the_timeout() {
     assert!(exchange.answer.is_ok(), "{exchange:?}");
     assert!(exchange.elapsed >= timeout * 2);
     let request = service.await.unwrap().to_lowercase();
-    assert!(
-        request.contains("accept-encoding: identity\r\n"),
-        "{request}"
-    );
+    assert_has(&request, ["accept-encoding: identity\r\n"]);
 }
 
 #[tokio::test]
