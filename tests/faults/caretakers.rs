@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oplati::core::call::{Call, PaymentInfo, PaymentStatus};
 use oplati::core::event::Event;
-use oplati::core::record::{Record, ReversalRecord};
+use oplati::core::record::{Record, ReversalRecord, ReversalRequest};
 use oplati::model::operation::{Kind, Mode, Operation, Outcome, State, Verdict};
 use oplati::report::{Compared, Comparison};
 
@@ -113,13 +113,16 @@ impl World<'_> {
         let numbers = entry.order_numbers();
         let amount = entry.operation.amount;
         let mut ledger = self.service.ledger.values();
+        // Of a second payment nothing but its undoing was ever to be given back, whoever has done it: the disk may
+        // have lost an undoing of before.
+        let is_second = entry.request == ReversalRequest::Own && entry.operation.of.is_none();
         let is_reversed = ledger.any(|row| {
             row.target.is_some()
                 && row.info.status == PaymentStatus::Ok
                 && row.info.sum == amount
                 && (numbers.contains(&row.info.order_number)
                     || row.target == entry.target.payment_id
-                        && row.info.order_number.starts_with(BY_HAND))
+                        && (is_second || row.info.order_number.starts_with(BY_HAND)))
         });
         let is_paid = self
             .service
