@@ -27,6 +27,9 @@ pub const REFUNDED_LATE: &str = "Возврат выполнен позже, ч�
 /// A refund of which the service has carried out more than one copy.
 pub const REFUNDED_TWICE: &str =
     "Возврат выполнен больше одного раза: у покупателя больше, чем надо";
+/// A second payment that a reconciliation shows under the number of a sale.
+pub const SECOND_PAYMENT: &str =
+    "По чеку прошла ещё одна оплата. Проверьте её в личном кабинете О!плати и верните";
 /// A refund whose fate a person must find out.
 pub const REFUND_SET_ASIDE: &str =
     "Результат возврата неизвестен. Проверьте возврат в личном кабинете О!плати";
@@ -184,11 +187,16 @@ pub fn nothing_left_to_refund(sale: &str) -> OperationError {
 /// A reversal that waits for a person; `message` is the operation's own.
 #[must_use]
 pub fn set_aside(message: &str, detail: &str) -> OperationError {
+    let remedy = if message == SECOND_PAYMENT {
+        "Если она там есть, верните её: oplati queue retry. Если её там нет, закройте запись: oplati queue settle"
+    } else {
+        "Проверьте оплату в личном кабинете О!плати, затем: oplati queue settle"
+    };
     OperationError {
         code: ErrorCode::ServiceRejected,
         message: message.to_owned(),
         detail: support_text(detail),
-        remedy: "Проверьте оплату в личном кабинете О!плати, затем: oplati queue settle".to_owned(),
+        remedy: remedy.to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
-use crate::core::record::{Account, Record, ReversalProgress, ReversalRecord};
+use crate::core::record::{Account, Record, ReversalProgress, ReversalRecord, ReversalRequest};
 use crate::core::words;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, Outcome, State, word};
@@ -212,18 +212,24 @@ impl Comparison {
         let moved_there = info.status == PaymentStatus::Ok;
         let is_alike = fits(record, info.payment_type) && info.sum == operation.amount;
         let (is_known, is_wanted) = match record {
-            // The core brings it back by itself, with an entry of its own. What a person has left there stays a
+            // An entry of its own brings it back. Until it has done so, and where a person has left it, it stays a
             // difference.
             Record::Sale(_) => {
-                let is_undone =
-                    |entry: &ReversalRecord| matches!(entry.reversal, ReversalProgress::Known(_));
-                let is_known = |entry: &ReversalRecord| {
-                    entry.is_live() || takes_over(entry) || is_undone(entry)
+                // A refund that names the payment by its number is none of its undoings.
+                let own = || {
+                    let own = undoings.iter();
+                    own.filter(|entry| entry.request == ReversalRequest::Own)
                 };
-                let is_tried = |entry: &ReversalRecord| is_known(entry) || was_settled(entry);
+                let is_undone = |entry: &ReversalRecord| {
+                    takes_over(entry)
+                        || matches!(entry.reversal, ReversalProgress::Known(_)) && !entry.is_live()
+                };
+                let is_tried = |entry: &ReversalRecord| {
+                    entry.is_live() || was_settled(entry) || is_undone(entry)
+                };
                 (
-                    undoings.iter().any(is_known),
-                    operation.state.is_final() && !undoings.iter().any(is_tried),
+                    own().any(is_undone),
+                    operation.state.is_final() && !own().any(is_tried),
                 )
             }
             // It counts off what is left of its sale, and a person has seen it.

@@ -66,7 +66,12 @@ impl Core {
     }
 
     /// The service refuses for good: a person must look.
-    pub(super) fn set_aside(&mut self, entry: &mut ActiveReversal, what: &str, turn: &mut Turn) {
+    pub(in crate::core) fn set_aside(
+        &mut self,
+        entry: &mut ActiveReversal,
+        what: &str,
+        turn: &mut Turn,
+    ) {
         self.show_for(entry, Scene::NotCompleted, turn);
         self.end_show(entry, turn.now);
         entry.stage = Stage::Waiting;
@@ -77,6 +82,9 @@ impl Core {
         let detail = entry.record.last_error.clone();
         let message = match entry.record.reversal {
             _ if entry.record.is_refund() => words::REFUND_SET_ASIDE,
+            ReversalProgress::NotSent if entry.is_beside() && !entry.record.sent_once => {
+                words::SECOND_PAYMENT
+            }
             ReversalProgress::Known(_) => words::NOT_FINISHED,
             ReversalProgress::NotSent | ReversalProgress::Sent => words::SET_ASIDE,
         };
@@ -522,15 +530,18 @@ impl Core {
             return;
         }
         // A report that lacks the refund itself is not whole, and proves nothing more of it.
-        let is_there =
-            |info: &PaymentInfo| info.payment_id == own && info.status == PaymentStatus::Ok;
-        if !found.iter().any(is_there) {
-            return;
-        }
+        let mut rows = found.iter().filter(|info| info.payment_id == own);
+        let own_type = match (rows.next(), rows.next()) {
+            (Some(row), None) if row.status == PaymentStatus::Ok && entry.is_reversal(row) => {
+                row.payment_type
+            }
+            _ => return,
+        };
         let known = &entry.record.copies;
         let is_copy = |info: &&PaymentInfo| {
             entry.is_reversal(info)
                 && info.status == PaymentStatus::Ok
+                && info.payment_type == own_type
                 && info.payment_id != own
                 && !known.contains(&info.payment_id)
         };

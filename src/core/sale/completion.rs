@@ -111,20 +111,41 @@ impl Core {
         info: &PaymentInfo,
         turn: &mut Turn,
     ) {
-        if !info.status.took_nothing() {
-            self.undo_beside(sale, info.payment_id, turn);
+        if info.status.took_nothing() || self.is_answered_for(info.payment_id) {
+            return;
         }
+        let entry = self.new_own_of_second(sale, info.payment_id, turn);
+        self.queue_second_undoing(entry, &sale.operation.id, turn);
     }
 
-    fn undo_beside(&mut self, sale: &SaleRecord, payment_id: i64, turn: &mut Turn) {
+    /// The sale's own books do not change by it.
+    fn new_own_of_second(
+        &mut self,
+        sale: &SaleRecord,
+        payment_id: i64,
+        turn: &Turn,
+    ) -> ActiveReversal {
+        let mut entry = self.new_own(sale, turn.now.mono, turn.now);
+        entry.record.operation.of = None;
+        entry.record.target.payment_id = Some(payment_id);
+        entry
+    }
+
+    /// A report shows a second payment under the number of a sale that is over. "A second live row is undone" ("What
+    /// nothing may assume"), but here a report is the only witness, and it may be wrong of the sale's own row as
+    /// well: then the payment that stands would be the one that is reversed. So a person decides, and has it undone
+    /// by trying the entry.
+    fn show_second_payment(&mut self, sale: &SaleRecord, payment_id: i64, turn: &mut Turn) {
         if self.is_answered_for(payment_id) {
             return;
         }
-        let mut entry = self.new_own(sale, turn.now.mono, turn.now);
-        // The sale's own books do not change by it.
-        entry.record.operation.of = None;
-        entry.record.target.payment_id = Some(payment_id);
-        self.queue_second_undoing(entry, &sale.operation.id, turn);
+        self.seconds.insert(payment_id);
+        let mut entry = self.new_own_of_second(sale, payment_id, turn);
+        entry.record.beside = Some(sale.operation.id.clone());
+        entry.record.last_error = Some(format!("payment {payment_id} beside the sale's own"));
+        let what = "a second payment under the number of a sale";
+        self.set_aside(&mut entry, what, turn);
+        self.entries.push(entry);
     }
 
     /// The same for what an undoing finds under its number when it finds its own payment there: "a second live
@@ -205,9 +226,8 @@ impl Core {
         let is_unpaid = operation.state.is_final() && operation.state != State::Done;
         let is_ours = self.settings.account.as_ref() == Some(&sale.account);
         if let Some(payment_id) = second {
-            // "A second live row is undone" ("What nothing may assume"). Its undoing looks at it before it acts.
             if is_ours && operation.state.is_final() && operation.payment_id.is_some() {
-                self.undo_beside(&sale, payment_id, turn);
+                self.show_second_payment(&sale, payment_id, turn);
             }
             return;
         }

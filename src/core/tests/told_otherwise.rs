@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::world::{Fate, World, closed_by_a_person};
-use crate::core::call::{PaymentInfo, PaymentStatus};
+use crate::core::call::{Call, PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::{Record, ReversalRecord};
 use crate::core::words;
@@ -274,8 +274,15 @@ fn a_refund_that_failed_is_not_cancelled() {
     assert_eq!(world.problem().code, Code::Invalid);
 }
 
+/// A person has the entry tried.
+fn retry(world: &mut World, id: &str) {
+    let (ticket, id) = (900, id.into());
+    world.event(Event::Retry { ticket, id });
+    world.advance(MINUTE);
+}
+
 #[test]
-fn a_second_payment_that_a_reconciliation_shows_is_brought_back_once() {
+fn a_second_payment_that_a_reconciliation_shows_is_brought_back_when_a_person_says_so() {
     let mut world = World::sold();
     let second = copy_of(&mut world, 1000);
     let row = world.service.ledger[&second].info.clone();
@@ -283,13 +290,22 @@ fn a_second_payment_that_a_reconciliation_shows_is_brought_back_once() {
     assert_eq!(compared.differences[0].operation.as_deref(), Some("s"));
     assert_eq!(compared.seconds, [("s".to_owned(), second)]);
     for _ in 0..2 {
-        let Record::Sale(sale) = world.journal["s"].clone() else {
-            panic!("a sale")
-        };
-        let second = Some(second);
-        world.event(Event::RecheckSale { sale, second });
+        recheck_second(&mut world, second);
         world.advance(MINUTE);
     }
+    // One report is the only witness: nothing moves by itself, nothing is blocked, and people are told.
+    let entry = world.entry("~1");
+    assert!(entry.set_aside, "{entry:?}");
+    assert_eq!(entry.operation.message, words::SECOND_PAYMENT);
+    assert_eq!(world.core.status(world.now).queue_depth, 0);
+    assert_eq!((world.service.reversed(second), world.alarms.len()), (0, 1));
+    let compared = compare(&world, &row, "s");
+    assert_eq!(
+        (compared.count(), compared.seconds),
+        (1, vec![]),
+        "until it is back"
+    );
+    retry(&mut world, "~1");
     assert_eq!(world.service.reversed(second), 1999);
     assert_eq!((world.state("s"), left(&world)), (State::Done, (1999, 0)));
     // Its row is known from now on, and people see what the undoing belongs to.
@@ -412,7 +428,7 @@ fn a_report_without_the_sale_itself_proves_no_second_payment() {
 }
 
 #[test]
-fn a_second_payment_that_is_pending_is_brought_back_too() {
+fn a_second_payment_that_is_pending_is_shown_too() {
     let mut world = World::sold();
     let second = copy_of(&mut world, 1000);
     let row = &mut world.service.ledger.get_mut(&second).unwrap().info;
@@ -424,11 +440,12 @@ fn a_second_payment_that_is_pending_is_brought_back_too() {
         (0, vec![("s".to_owned(), second)])
     );
     recheck_second(&mut world, second);
-    world.advance(MINUTE);
+    retry(&mut world, "~1");
     let status = world.service.ledger[&second].info.status;
     assert!(
         status.took_nothing() || world.service.reversed(second) == 1999,
-        "{status:?}"
+        "{status:?} {:?}",
+        world.entry("~1")
     );
     assert_eq!(left(&world), (1999, 0));
 }
@@ -445,6 +462,7 @@ fn a_payment_that_is_not_ours_after_all_is_left_alone() {
             row.sum.0 -= 1;
         }
         recheck_second(&mut world, second);
+        retry(&mut world, "~1");
         world.advance(2 * 60 * MINUTE);
         assert_eq!(world.service.reversed(second), 0);
         assert!(world.entry("~1").set_aside);
@@ -455,7 +473,7 @@ fn a_payment_that_is_not_ours_after_all_is_left_alone() {
 fn a_second_payment_that_is_not_there_closes_no_till() {
     let mut world = World::sold();
     recheck_second(&mut world, 1001);
-    world.advance(MINUTE);
+    retry(&mut world, "~1");
     assert_eq!(
         world.core.status(world.now).queue_depth,
         0,
@@ -476,7 +494,7 @@ fn a_second_payment_that_is_not_there_closes_no_till() {
         [("s".to_owned(), second)]
     );
     recheck_second(&mut world, second);
-    world.advance(MINUTE);
+    retry(&mut world, "~2");
     assert_eq!(world.service.reversed(second), 1999);
 }
 
@@ -487,6 +505,7 @@ fn a_second_payment_that_took_nothing_never_leads_to_the_sale() {
     let row = &mut world.service.ledger.get_mut(&second).unwrap().info;
     row.status = PaymentStatus::Decline;
     recheck_second(&mut world, second);
+    retry(&mut world, "~1");
     world.advance(26 * 60 * MINUTE);
     assert_eq!(world.service.reversed(1000), 0);
     assert_eq!((world.state("s"), left(&world)), (State::Done, (1999, 0)));
@@ -498,10 +517,6 @@ fn a_second_payment_that_a_person_left_with_the_shop_stays_a_difference() {
     let second = copy_of(&mut world, 1000);
     let row = world.service.ledger[&second].info.clone();
     recheck_second(&mut world, second);
-    world.run_due();
-    world.answer(Fate::Answered);
-    world.answer(Fate::Refused);
-    world.advance(MINUTE);
     assert!(world.entry("~1").set_aside, "{:?}", world.entry("~1"));
     for (outcome, count) in [(Outcome::NotCarriedOut, 1), (Outcome::CarriedOut, 0)] {
         let mut closed = world.entry("~1").clone();
@@ -600,4 +615,52 @@ fn what_is_of_another_account_or_shift_is_no_difference() {
     assert_eq!((elsewhere.count(), elsewhere.till), (0, elsewhere.service));
     let of_another = compared(&shift, other, false);
     assert_eq!((of_another.count(), of_another.till.sales.count), (0, 0));
+}
+
+#[test]
+fn a_refund_that_names_a_second_payment_is_none_of_its_undoings() {
+    for state in [State::Done, State::Failed] {
+        let mut world = World::sold();
+        let second = copy_of(&mut world, 1000);
+        let row = world.service.ledger[&second].info.clone();
+        world.refund_payment("r1", second, 500);
+        for _ in 0..10 {
+            world.pass(SECOND);
+            if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
+                break;
+            }
+            world.answer(Fate::Answered);
+        }
+        if state == State::Failed {
+            world.answer(Fate::Refused);
+        }
+        world.advance(MINUTE);
+        assert_eq!(world.state("r1"), state);
+        let compared = compare(&world, &row, "s");
+        assert_eq!(compared.count(), 1, "{state:?}");
+        assert_eq!(compared.seconds, [("s".to_owned(), second)], "{state:?}");
+    }
+}
+
+#[test]
+fn what_is_no_copy_of_a_refund_is_not_counted() {
+    for odd in 0..3 {
+        let (mut world, copy) = given_twice();
+        let own = world.operation("r1").payment_id.unwrap();
+        match odd {
+            // Money that goes the other way, a refund whose own row is another's, and one that is there twice.
+            0 => {
+                let copy = world.service.ledger.get_mut(&copy).unwrap();
+                copy.info.payment_type = PaymentType::ReversalOfPurchase;
+            }
+            1 => world.service.ledger.get_mut(&own).unwrap().info.sum.0 += 1,
+            _ => {
+                let mut again = world.service.ledger[&own].clone();
+                again.info.status = PaymentStatus::Decline;
+                world.service.ledger.insert(5000, again);
+            }
+        }
+        recheck(&mut world, "r1");
+        assert_eq!((left(&world), to_review(&world)), ((1499, 0), 0), "{odd}");
+    }
 }
