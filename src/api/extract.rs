@@ -1,10 +1,11 @@
 //! Requests read with care, problems written as RFC 9457 says.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::Path;
 use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequest, Path, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
@@ -20,6 +21,8 @@ const MAX_DRAINED: usize = 8 * 1024 * 1024;
 
 /// A caller's body must be here in this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A body that nobody wants is waited for no longer.
+const IGNORED_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest name of a device; longer ones are nobody's.
 const MAX_NAME: usize = 32;
 
@@ -62,12 +65,29 @@ pub(super) async fn json<T: DeserializeOwned>(
         drop(tokio::time::timeout(BODY_TIMEOUT, drain(body)).await);
         return Err(too_large());
     }
-    is_json(headers)?;
+    if let Err(problem) = is_json(headers) {
+        drop(tokio::time::timeout(IGNORED_BODY_TIMEOUT, drain(body)).await);
+        return Err(problem);
+    }
     let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY))
         .await
         .map_err(|_| invalid("тело запроса не пришло вовремя"))?
         .map_err(|error| broken_body(&error))?;
     body::parse(&bytes).map_err(|what| invalid(&what))
+}
+
+/// A body that a call does not ask for. Many libraries send one with every POST, and some after the head: a connection
+/// that was closed before it came would tell its sender of a broken pipe instead of the answer. Read, within bounds,
+/// and thrown away.
+pub(super) struct Ignored;
+
+impl<S: Sync> FromRequest<S> for Ignored {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Ignored, Infallible> {
+        drop(tokio::time::timeout(IGNORED_BODY_TIMEOUT, drain(request.into_body())).await);
+        Ok(Ignored)
+    }
 }
 
 /// JSON is UTF-8 (RFC 8259); a till that says another charset means it.

@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Shelf {
     operations: std::sync::Mutex<Vec<Operation>>,
+    /// What every call of the core hears.
+    refusal: std::sync::Mutex<Option<Problem>>,
 }
 
 impl Shelf {
@@ -66,6 +68,10 @@ impl Archive for Shelf {
 }
 
 impl Watch for Shelf {
+    fn refusal(&self) -> Option<Problem> {
+        self.refusal.lock().unwrap().clone()
+    }
+
     fn health(&self) -> Health {
         Health {
             status: HealthStatus::Ok,

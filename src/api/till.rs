@@ -84,6 +84,11 @@ pub trait Watch: Send + Sync {
     fn health(&self) -> Health;
     /// Every configured device.
     fn devices(&self) -> Vec<Device>;
+    /// What every call of the core hears now, because the core itself could not answer: it stays with a write to a
+    /// journal that is damaged, which nothing but a new start mends.
+    fn refusal(&self) -> Option<Problem> {
+        None
+    }
 }
 
 /// Who compares a shift with the service.

@@ -23,6 +23,7 @@ use crate::core::call::TokenProblem;
 use crate::core::{Status, words};
 use crate::devices::display::{DisplayState, Displays};
 use crate::devices::scanner::{DeviceState, Scanners, Snapshot};
+use crate::engine;
 use crate::journal::{JournalError, Reader, Trouble};
 use crate::metrics::Metrics;
 use crate::model::archive::{Archive, OperationStep, OperationsQuery};
@@ -269,6 +270,11 @@ impl StatusBoard {
 }
 
 impl Watch for StatusBoard {
+    fn refusal(&self) -> Option<Problem> {
+        let is_lost = self.trouble() == Some(Trouble::Damaged) && self.is_unwritten();
+        is_lost.then(|| engine::refusal(Trouble::Damaged))
+    }
+
     fn health(&self) -> Health {
         let status = lock(&self.status).clone();
         let devices = self.devices();

@@ -38,8 +38,8 @@ use crate::journal::{JournalError, Trouble};
 use crate::model::operation::OperationRequest;
 
 use condition::Condition;
-pub(crate) use problems::reason;
-use problems::{log_unreadable, refusal, unreadable};
+use problems::{log_unreadable, unreadable};
+pub(crate) use problems::{reason, refusal};
 use retention::Retention;
 pub use storage::Storage;
 

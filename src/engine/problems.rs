@@ -27,7 +27,8 @@ pub fn reason(trouble: Trouble) -> &'static str {
 }
 
 /// What a creation hears.
-pub(super) fn refusal(trouble: Trouble) -> Problem {
+#[must_use]
+pub fn refusal(trouble: Trouble) -> Problem {
     let remedy = match trouble {
         Trouble::Full => "Освободите место на диске кассы",
         Trouble::Disk => "Проверьте диск кассы: dmesg",

@@ -2,10 +2,12 @@
 //! order, number formats and empty values are theirs.
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::Sim;
+use crate::harness::{Sim, Till};
 
 /// One call in password mode; header names as those clients spell them.
 fn call(sim: &Sim, method: &str, path: &str, body: &str) -> (u16, Value) {
@@ -87,4 +89,32 @@ fn the_public_clients_requests_are_understood() {
     assert!(
         error["userMessage"]["lang_ru"].is_string() && error["userMessage"]["lang_en"].is_string()
     );
+}
+
+#[test]
+fn a_body_that_nobody_asked_for_and_that_comes_late_breaks_no_answer() {
+    let sim = Sim::start(None);
+    let till = Till::started(&sim.url, 2, "");
+    till.begin("s-1", 100);
+    for (path, kind, status) in [
+        ("POST /v1/operations/s-1/abort", "application/json", "200"),
+        ("POST /v1/queue/none/retry", "application/json", "404"),
+        ("PUT /v1/sales/s-2", "text/plain", "400"),
+    ] {
+        let mut stream = UnixStream::connect(till.path("run/oplati/till.sock")).unwrap();
+        write!(
+            stream,
+            "{path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        // As a library does that sends head and body apart.
+        std::thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"{}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{path}: {answer}"
+        );
+    }
 }
