@@ -425,7 +425,7 @@ fn open_journal(
     path: &Path,
     settings: engine::Settings,
     clock: Clock,
-) -> Result<(Begun, Result<Reader, String>), JournalError> {
+) -> Result<(Begun, Result<Reader, NoJournal>), JournalError> {
     let opened = Journal::open(path).and_then(|journal| {
         let reader = Reader::open(path)?;
         Ok((Engine::start(settings, journal, clock.now())?, reader))
@@ -436,8 +436,7 @@ fn open_journal(
         Err(error) => {
             tracing::error!(error = %crate::base::error_chain::with_causes(&error), "Payments are refused: there is no journal");
             let cause = NoJournal::new(&error);
-            let reason = cause.reason.clone();
-            Ok((Err(cause), Err(reason)))
+            Ok((Err(cause.clone()), Err(cause)))
         }
     }
 }

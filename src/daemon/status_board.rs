@@ -16,6 +16,7 @@ use super::device_test::Results;
 use super::reconciled::Reconciled;
 use super::schedule::Trust;
 use super::turns::Turns;
+use super::without_journal::NoJournal;
 use crate::api::notices::{EventLog, NoticeKind};
 use crate::api::till::Watch;
 use crate::base::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock};
@@ -30,7 +31,7 @@ use crate::model::archive::{Archive, OperationStep, OperationsQuery};
 use crate::model::device::{Device, DeviceHealth};
 use crate::model::health::{Health, HealthStatus, JournalHealth, ServiceHealth};
 use crate::model::operation::{Mode, Operation, QueueItem, rfc3339_ms};
-use crate::model::problem::{Code, Problem};
+use crate::model::problem::Problem;
 use crate::service::{Client, ServerDate};
 
 /// Less than this between both clocks cannot be told.
@@ -77,7 +78,7 @@ pub(super) struct StatusBoard {
     /// What the daily check has found.
     reconciled: Arc<Reconciled>,
     /// The journal, or why there is none, Russian.
-    reader: Result<Reader, String>,
+    reader: Result<Reader, NoJournal>,
     displays: Arc<Displays>,
     scanners: Arc<Scanners>,
     /// Of oplati.conf.
@@ -89,7 +90,7 @@ pub(super) struct StatusBoard {
 /// What health is drawn from besides what the parts tell.
 pub(super) struct Sources {
     /// The journal, or why there is none, Russian.
-    pub reader: Result<Reader, String>,
+    pub reader: Result<Reader, NoJournal>,
     pub displays: Arc<Displays>,
     pub scanners: Arc<Scanners>,
     /// Of oplati.conf.
@@ -411,10 +412,7 @@ impl Calls {
 
 impl StatusBoard {
     fn reader(&self) -> Result<&Reader, Problem> {
-        self.reader.as_ref().map_err(|reason| {
-            let remedy = "Устраните причину и перезапустите службу oplati";
-            Problem::new(Code::Storage, reason.clone(), remedy)
-        })
+        self.reader.as_ref().map_err(NoJournal::problem)
     }
 
     fn as_far_as_known(&self, mut operation: Operation) -> Operation {

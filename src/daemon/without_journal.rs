@@ -11,6 +11,7 @@ use super::devices::ScanForwarder;
 use super::watchdog::Watchdog;
 use crate::api::till::{Answer, Command};
 use crate::journal::{Journal, JournalError, Trouble};
+use crate::model::health::ReasonCode;
 use crate::model::problem::{Code, Problem};
 
 /// How often the journal is tried again.
@@ -24,6 +25,8 @@ const ASIDE: &str = "Журнал операций повреждён и отл�
 pub(super) struct NoJournal {
     /// The line for health and for every refused call, Russian.
     pub reason: String,
+    /// The same for programs.
+    pub code: ReasonCode,
     /// What to do, Russian. Most of what can be wrong needs no restart: the journal is tried again every few seconds.
     remedy: &'static str,
 }
@@ -63,10 +66,23 @@ impl NoJournal {
                 (format!("Журнал операций не открывается: {cause}"), remedy)
             }
         };
-        NoJournal { reason, remedy }
+        let code = match error.trouble() {
+            Trouble::Full => ReasonCode::JournalFull,
+            Trouble::Disk => ReasonCode::JournalDisk,
+            Trouble::Rights => ReasonCode::JournalRights,
+            Trouble::Locked => ReasonCode::JournalLocked,
+            Trouble::Reserve | Trouble::Gone | Trouble::Damaged | Trouble::Other => {
+                ReasonCode::JournalClosed
+            }
+        };
+        NoJournal {
+            reason,
+            code,
+            remedy,
+        }
     }
 
-    fn problem(&self) -> Problem {
+    pub(super) fn problem(&self) -> Problem {
         Problem::new(Code::Storage, &self.reason, self.remedy)
     }
 }

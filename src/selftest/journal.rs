@@ -62,6 +62,10 @@ fn daemons_word(ground: &Environment) -> Check {
         whole(detail).ended(Verdict::Fail, Some(put_back(ground)))
     } else if ground.daemon.has_reason(ReasonCode::JournalDamaged) {
         whole(detail).ended(Verdict::Fail, Some(restart(ground)))
+    } else if ground.daemon.has_reason(ReasonCode::JournalRights) {
+        whole(detail).ended(Verdict::Fail, Some(give_rights(ground)))
+    } else if ground.daemon.has_reason(ReasonCode::JournalLocked) {
+        whole(detail).ended(Verdict::Fail, Some(end_holder(ground)))
     } else {
         whole(detail).ended(Verdict::Fail, Some(check_disk()))
     }
@@ -152,6 +156,33 @@ fn put_back(ground: &Environment) -> Text {
         ),
         format!(
             "Put a good copy of the journal in the place of {path} and run systemctl restart oplati. Without one move {folder} away and check unfinished payments in the merchant's account"
+        ),
+    )
+}
+
+/// The log and its index have rights of their own.
+fn give_rights(ground: &Environment) -> Text {
+    let path = ground.paths.journal();
+    let path = path.display();
+    Text::new(
+        format!(
+            "Верните службе её файлы: chown oplati:oplati-till {path}* && chmod 600 {path}*, а при lsattr с буквой i: chattr -i {path}*. Служба продолжит сама"
+        ),
+        format!(
+            "Give the daemon its files back: chown oplati:oplati-till {path}* && chmod 600 {path}*, and if lsattr shows an i: chattr -i {path}*. It goes on by itself"
+        ),
+    )
+}
+
+fn end_holder(ground: &Environment) -> Text {
+    let path = ground.paths.journal();
+    let path = path.display();
+    Text::new(
+        format!(
+            "Завершите программу, которая держит журнал: fuser -v {path}*. Служба продолжит сама"
+        ),
+        format!(
+            "End the program that holds the journal: fuser -v {path}*. The daemon goes on by itself"
         ),
     )
 }

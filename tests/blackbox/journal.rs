@@ -363,6 +363,7 @@ fn a_journal_that_may_not_be_written_is_told_at_once_and_taken_when_it_may() {
             health["status"] == "blocked" && reasons.contains("не хватает прав"),
             "{health}"
         );
+        assert_eq!(health["reason_codes"][0], "journal_rights");
         let (status, problem) = till.begin("s-2", 100);
         assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
         // It is tried again by itself, and the daemon is started anew then.

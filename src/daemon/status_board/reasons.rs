@@ -32,8 +32,8 @@ impl StatusBoard {
     /// What refuses a sale, Russian.
     pub(super) fn blocked(&self, status: &Status) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        if let Err(reason) = &self.reader {
-            reasons.push(Reason::new(ReasonCode::JournalClosed, reason));
+        if let Err(cause) = &self.reader {
+            reasons.push(Reason::new(cause.code, cause.reason.clone()));
         }
         if self.turns.is_stuck() {
             reasons.push(Reason::new(
