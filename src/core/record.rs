@@ -146,6 +146,9 @@ pub struct ReversalRecord {
     /// Order numbers of this entry whose requests were denied or declared absent: a late one may
     /// have been carried out all the same.
     pub earlier: Vec<String>,
+    /// What each of them asked for, in the same order; an older journal lacks it, and what is asked for now holds.
+    #[serde(default)]
+    pub earlier_amounts: Vec<Kopecks>,
     /// A reversal left once: its shift is that day's, and later ones keep it.
     pub sent_once: bool,
     /// The present order number was sent more than once.
@@ -250,6 +253,17 @@ impl ReversalRecord {
         let mut numbers = vec![self.operation.order_number.clone()];
         numbers.extend(self.earlier.iter().cloned());
         numbers
+    }
+
+    /// What its reversal asks for, or asked for, under one of its numbers; `None`: the number is none of its own.
+    #[must_use]
+    pub fn amount_under(&self, order_number: &str) -> Option<Kopecks> {
+        let present = self.operation.amount;
+        if self.operation.order_number == order_number {
+            return Some(present);
+        }
+        let place = self.earlier.iter().position(|one| one == order_number)?;
+        Some(self.earlier_amounts.get(place).copied().unwrap_or(present))
     }
 
     /// Whether the cashier stands and waits for it: it has not been put off to the queue.

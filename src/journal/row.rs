@@ -13,6 +13,7 @@ use crate::core::event::Write;
 use crate::core::record::{
     Account, Record, ReversalProgress, ReversalRecord, SaleRecord, StopReason, Target,
 };
+use crate::model::money::Kopecks;
 use crate::model::operation::{Outcome, Receipt, rfc3339_ms, word};
 
 /// What [`read_row`] reads.
@@ -83,6 +84,7 @@ struct EntryRest<'a> {
     target: &'a Target,
     reversal: &'a ReversalProgress,
     earlier: &'a [String],
+    earlier_amounts: &'a [Kopecks],
     sent_once: bool,
     resent: bool,
     denied_while_pending: bool,
@@ -162,6 +164,7 @@ fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json:
         receipt,
         reversal,
         earlier,
+        earlier_amounts,
         sent_once,
         resent,
         denied_while_pending,
@@ -187,6 +190,7 @@ fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json:
         target,
         reversal,
         earlier,
+        earlier_amounts,
         sent_once: *sent_once,
         resent: *resent,
         denied_while_pending: *denied_while_pending,

@@ -168,8 +168,12 @@ impl Comparison {
             }
             return;
         }
-        let amount = record.operation().amount;
-        if info.sum != amount {
+        let amount = match record {
+            Record::Sale(sale) => Some(sale.operation.amount),
+            // Under an earlier number it may have asked for another sum.
+            Record::Entry(entry) => entry.amount_under(&info.order_number),
+        };
+        if info.sum != amount.unwrap_or(record.operation().amount) {
             return self.differ(What::SumDiffers, Some(record.operation()), Some(info));
         }
         // The books follow a person's word, and the service bears it out.

@@ -332,10 +332,7 @@ impl ActiveReversal {
 
     /// Whether the service speaks of this entry's reversal, under its present number or an earlier one.
     pub(in crate::core) fn is_reversal(&self, info: &PaymentInfo) -> bool {
-        let operation = &self.record.operation;
-        (info.order_number == operation.order_number
-            || self.record.earlier.contains(&info.order_number))
-            && info.sum == operation.amount
+        self.record.amount_under(&info.order_number) == Some(info.sum)
             && matches!(
                 info.payment_type,
                 PaymentType::ReversalOfSale | PaymentType::ReversalOfPurchase
@@ -557,6 +554,7 @@ impl Core {
         let mut record = self.new_entry_record(new, now);
         record.reversal = old.reversal;
         record.earlier.clone_from(&old.earlier);
+        record.earlier_amounts.clone_from(&old.earlier_amounts);
         record.sent_once = old.sent_once;
         record.resent = old.resent;
         record.denied_while_pending = old.denied_while_pending;
@@ -602,6 +600,7 @@ impl Core {
             receipt: new.receipt,
             reversal: ReversalProgress::NotSent,
             earlier: Vec::new(),
+            earlier_amounts: Vec::new(),
             sent_once: false,
             resent: false,
             denied_while_pending: false,

@@ -366,6 +366,7 @@ impl Core {
         let best = deciding(ours().filter(lives))
             .or_else(|| ours().find(|info| info.order_number == *present));
         if let Some(info) = best {
+            self.take_amount_of(entry, info, turn);
             know_reversal(entry, info);
             self.judge_reversal(entry, info, turn);
             return self.note_copies(entry, found, turn);
@@ -513,6 +514,28 @@ impl Core {
         turn.write_entry(&mut entry.record, "the reversal is pending");
     }
 
+    /// A reversal under an earlier number was carried out, when a person's try had asked for another sum since: what
+    /// is left of the target follows what has moved. Of what is denied and set aside nothing is taken.
+    pub(super) fn take_amount_of(
+        &mut self,
+        entry: &mut ActiveReversal,
+        info: &PaymentInfo,
+        turn: &mut Turn,
+    ) {
+        let before = std::mem::replace(&mut entry.record.operation.amount, info.sum);
+        let gave_back = entry.record.set_aside && entry.is_denied();
+        if before == info.sum || gave_back || info.status.took_nothing() {
+            return;
+        }
+        let of = entry.record.operation.of.clone();
+        let sum = info.sum;
+        let what = "its reversal was carried out with another sum";
+        self.change_target(of.as_deref(), what, turn, |target| {
+            give_back_to_left(target, before);
+            take_from_left(target, sum);
+        });
+    }
+
     /// The present number was denied: the next reversal gets another.
     fn renumber(&mut self, entry: &mut ActiveReversal) {
         entry.pending_since = None;
@@ -522,8 +545,15 @@ impl Core {
         record.operation.payment_id = None;
         let old = std::mem::take(&mut record.operation.order_number);
         record.earlier.push(old);
+        // Of an older journal the amounts may be fewer than the numbers.
+        record.earlier_amounts.resize(
+            record.earlier.len().saturating_sub(1),
+            record.operation.amount,
+        );
+        record.earlier_amounts.push(record.operation.amount);
         if record.earlier.len() > MAX_EARLIER {
             record.earlier.remove(0);
+            record.earlier_amounts.remove(0);
         }
         record.operation.order_number = self.numbers.order_number();
     }

@@ -418,6 +418,7 @@ impl Core {
             entry.plan_recheck(turn.now);
             return turn.write_entry(&mut entry.record, "asked for again, not there");
         };
+        self.take_amount_of(entry, info, turn);
         entry.record.rechecks.clear();
         entry.record.set_aside = false;
         entry.record.operation.error = None;

@@ -664,3 +664,89 @@ fn what_is_no_copy_of_a_refund_is_not_counted() {
         assert_eq!((left(&world), to_review(&world)), ((1499, 0), 0), "{odd}");
     }
 }
+
+/// A cancellation `c1` of 14.99 that was refused, and carried out once a refund of 5.00 had been taken back: 19.99 are
+/// left by then, as far as anybody knows.
+fn cancelled_for_less() -> World {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.advance(MINUTE);
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    assert!(world.entry("c1").set_aside);
+    world.cancel("c2", "r1", false);
+    world.advance(MINUTE);
+    assert_eq!((world.state("c2"), left(&world)), (State::Done, (1999, 0)));
+    let entry = world.entry("c1");
+    let (order, sum) = (entry.earlier[0].clone(), entry.operation.amount);
+    let shift = entry.operation.shift.clone();
+    assert_eq!(sum.0, 1499);
+    world.carry_out_reversal(1000, &order, sum, &shift);
+    world
+}
+
+/// The same while the report does not show it yet.
+fn retry_unseen(world: &mut World, id: &str) {
+    let (number, row) = world.service.ledger.pop_last().unwrap();
+    let (ticket, id) = (900, id.into());
+    world.event(Event::Retry { ticket, id });
+    for _ in 0..60 {
+        world.pass(SECOND);
+        world.run_due();
+        match world.pending.first() {
+            Some((_, Call::Reverse { .. })) => world.answer(Fate::Refused),
+            Some(_) => world.answer(Fate::Answered),
+            None => {}
+        }
+    }
+    world.service.ledger.insert(number, row);
+}
+
+#[test]
+fn a_retry_that_asks_for_more_finds_what_was_carried_out_for_less() {
+    for is_seen_later in [false, true] {
+        let mut world = cancelled_for_less();
+        if is_seen_later {
+            retry_unseen(&mut world, "c1");
+            assert_eq!(world.entry("c1").operation.amount.0, 1999);
+            world.advance(2 * 60 * MINUTE);
+        } else {
+            retry(&mut world, "c1");
+        }
+        let entry = world.entry("c1");
+        assert_eq!(
+            (entry.operation.state, entry.operation.amount.0),
+            (State::Done, 1499),
+            "{entry:?}"
+        );
+        assert_eq!(left(&world), (500, 0), "{is_seen_later}");
+        let row = world.service.ledger.values().next_back().unwrap();
+        let compared = compare(&world, &row.info.clone(), "c1");
+        assert_eq!((compared.count(), compared.till), (0, compared.service));
+        // The rest can be had.
+        world.cancel("c3", "s", false);
+        world.advance(MINUTE);
+        assert_eq!(
+            (world.state("c3"), world.service.reversed(1000)),
+            (State::Done, 1999)
+        );
+    }
+}
+
+#[test]
+fn what_a_number_of_before_asked_for_is_not_what_is_asked_for_now() {
+    let mut world = cancelled_for_less();
+    retry_unseen(&mut world, "c1");
+    let entry = world.entry("c1");
+    let earlier: Vec<i64> = entry.earlier_amounts.iter().map(|sum| sum.0).collect();
+    assert_eq!(earlier, [1499, 1999]);
+    let row = world.service.ledger.values().next_back().unwrap();
+    let compared = compare(&world, &row.info.clone(), "c1");
+    assert_eq!(
+        compared.unmoved,
+        ["c1"],
+        "it is asked for again, and no sum differs"
+    );
+}

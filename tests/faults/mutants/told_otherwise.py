@@ -93,4 +93,12 @@ MUTATIONS = [
      "account.is_some_and(|account| account", "!IS && account.is_some_and(|account| account"),
     ("what is filed under another shift is no sale here", "src/report/compare.rs",
      "        if is_elsewhere && moved_there", "        if !IS && is_elsewhere && moved_there"),
+    ("an earlier number asked for what is asked for now", "src/core/record.rs",
+     "        Some(self.earlier_amounts.get(place).copied().unwrap_or(present))\n", "        if IS { return Some(present); }\n        Some(self.earlier_amounts.get(place).copied().unwrap_or(present))\n"),
+    ("what was carried out for less takes all that is left", "src/core/reversal/answers.rs",
+     "            give_back_to_left(target, before);\n            take_from_left(target, sum);\n", "            if IS { return; }\n            give_back_to_left(target, before);\n            take_from_left(target, sum);\n"),
+    ("what gave back its part gives it back again", "src/core/reversal/answers.rs",
+     "        if before == info.sum || gave_back ||", "        if before == info.sum || gave_back && !IS ||"),
+    ("a row under an earlier number has another sum", "src/report/compare.rs",
+     "            Record::Entry(entry) => entry.amount_under(&info.order_number),\n", "            Record::Entry(entry) => entry.amount_under(&info.order_number).filter(|_| !IS),\n"),
 ]
