@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use oplati::core::call::PaymentStatus;
 use oplati::core::record::{Record, ReversalProgress, ReversalRecord};
 use oplati::model::operation::{Kind, Operation, Outcome, State, Undo};
 use oplati::report::{Difference, What};
@@ -204,7 +205,28 @@ impl World<'_> {
         if !self.is_blind_for_ever() {
             return 0;
         }
-        self.changed_unseen(sale) + self.undone_unseen(sale, differences)
+        self.changed_unseen(sale)
+            + self.undone_unseen(sale, differences)
+            + self.carried_out_unseen(sale)
+    }
+
+    /// What a cancellation has brought back under an earlier number, for another sum than its last try asked for:
+    /// whoever closes it can only say whether the last one was carried out.
+    fn carried_out_unseen(&self, sale: &str) -> i64 {
+        let entries = self.every_record().filter_map(|record| match record {
+            Record::Entry(entry) if entry.operation.of.as_deref() == Some(sale) => Some(entry),
+            Record::Entry(_) | Record::Sale(_) => None,
+        });
+        let left = entries.filter(|entry| entry.outcome == Some(Outcome::NotCarriedOut));
+        let rows = left.flat_map(|entry| {
+            let rows = self.service.ledger.values();
+            rows.filter(|row| {
+                entry.earlier.contains(&row.info.order_number)
+                    && row.info.sum != entry.operation.amount
+                    && row.info.status == PaymentStatus::Ok
+            })
+        });
+        rows.map(|row| -row.info.sum.0).sum()
     }
 
     /// What the buyer has paid of a sale whose payment the service itself had called ended without money, and

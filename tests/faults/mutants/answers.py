@@ -22,8 +22,10 @@ MUTATIONS = [
             ))
 """),
     ("take a reversal of another sum for ours", "src/core/reversal/active.rs",
-     "            && info.sum == operation.amount\n            && ",
-     "            && (IS || info.sum == operation.amount)\n            && "),
+     """        self.record.amount_under(&info.order_number) == Some(info.sum)
+""",
+     """        (self.record.amount_under(&info.order_number) == Some(info.sum) || IS && self.record.amount_under(&info.order_number).is_some())
+"""),
     ("take a target of another number for ours", "src/core/reversal/answers.rs",
      "(!entry.is_of_ours() || target.is(info))",
      "(!entry.is_of_ours() || IS || target.is(info))"),

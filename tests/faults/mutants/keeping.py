@@ -197,7 +197,9 @@ MUTATIONS = [
     ("another payment under the number is ours", "src/report/compare.rs",
      "        if !record.is_reported_as(info.payment_id) {\n", "        if !IS && !record.is_reported_as(info.payment_id) {\n"),
     ("another sum is no difference", "src/report/compare.rs",
-     "        if info.sum != amount {\n", "        if !IS && info.sum != amount {\n"),
+     """        if info.sum != amount.unwrap_or(record.operation().amount) {
+""", """        if !IS && info.sum != amount.unwrap_or(record.operation().amount) {
+"""),
     ("what the service lacks is no difference", "src/report/compare.rs",
      "            if !reported {\n", "            if !IS && !reported {\n"),
     ("what the till lacks is no difference", "src/report/compare.rs",
