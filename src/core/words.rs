@@ -188,7 +188,7 @@ pub fn nothing_left_to_refund(sale: &str) -> OperationError {
 #[must_use]
 pub fn set_aside(message: &str, detail: &str) -> OperationError {
     let remedy = if message == SECOND_PAYMENT {
-        "Если она там есть, верните её: oplati queue retry. Если её там нет, закройте запись: oplati queue settle"
+        "Если прошли обе оплаты, верните лишнюю: oplati queue retry. Если нет, закройте запись: oplati queue settle"
     } else {
         "Проверьте оплату в личном кабинете О!плати, затем: oplati queue settle"
     };

@@ -304,7 +304,9 @@ impl Journal {
     }
 
     fn set_aside(&self, receipt: &str, shift: &str) -> Result<Option<String>, JournalError> {
-        let sql = "SELECT entry.id FROM operations entry JOIN operations target ON target.id = entry.of \
+        // What stands beside a sale names it in its record alone; those that are open and set aside are few.
+        let sql = "SELECT entry.id FROM operations entry \
+                   JOIN operations target ON target.id = COALESCE(entry.of, json_extract(entry.record, '$.entry.beside')) \
                    WHERE entry.open = 1 AND entry.set_aside = 1 AND target.receipt = ?1 AND target.shift = ?2 \
                    LIMIT 1";
         let mut query = self.connection.prepare_cached(sql).map_err(reading)?;

@@ -834,3 +834,26 @@ fn a_reported_number_of_before_a_refusal_belongs_to_its_reversal() {
         .unwrap();
     assert_eq!(seen, ["~1"]);
 }
+
+#[test]
+fn a_receipt_whose_second_payment_waits_for_a_person_is_not_sold_again() {
+    let (_folder, _, mut journal) = owing();
+    let Record::Entry(mut entry) = journal.find("~1").unwrap().unwrap() else {
+        panic!("an undoing is an entry");
+    };
+    entry.operation.id = "~2".into();
+    entry.operation.of = None;
+    entry.beside = Some("owed".into());
+    entry.set_aside = true;
+    let Record::Sale(sale) = journal.find("owed").unwrap().unwrap() else {
+        panic!("a sale");
+    };
+    let receipt = sale.request.receipt().unwrap().number.clone();
+    assert_eq!(
+        journal.set_aside(&receipt, &sale.operation.shift).unwrap(),
+        None
+    );
+    journal.commit(&[written(Record::Entry(entry))]).unwrap();
+    let found = journal.set_aside(&receipt, &sale.operation.shift).unwrap();
+    assert_eq!(found.as_deref(), Some("~2"));
+}

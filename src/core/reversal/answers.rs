@@ -153,6 +153,15 @@ impl Core {
     /// What the target's own status means for its undoing.
     fn judge(&mut self, entry: &mut ActiveReversal, status: PaymentStatus, turn: &mut Turn) {
         entry.wants_connection = false;
+        if status.took_nothing() && entry.is_beside() {
+            // Should it take money after all, a reconciliation shows it to a person again: nothing that stands beside
+            // a paid sale is ever taken up by itself.
+            if let Some(payment_id) = entry.record.target.payment_id {
+                self.seconds.remove(&payment_id);
+            }
+            let message = words::of_entry(entry.record.operation.kind, State::Done);
+            return self.conclude(entry, message, "the payment took no money", turn);
+        }
         if status.took_nothing() {
             // No final status stays ("What nothing may assume"): the number is watched as an absent one is.
             plan_rechecks(&mut entry.record, turn.now);

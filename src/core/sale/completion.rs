@@ -6,7 +6,7 @@ use crate::base::clock::Now;
 use crate::base::secret::Secret;
 use crate::core::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 use crate::core::event::{RequestId, Step, Turn};
-use crate::core::record::{Record, SaleRecord, StopReason};
+use crate::core::record::{Record, ReversalRequest, SaleRecord, StopReason};
 use crate::core::reversal::active::ActiveReversal;
 use crate::core::reversal::plan_rechecks_of_refusal;
 use crate::core::sale::{ActiveSale, Phase};
@@ -172,7 +172,11 @@ impl Core {
 
     /// Whether an entry answers for a second payment, or did.
     fn is_answered_for(&self, payment_id: i64) -> bool {
-        let is_known = |entry: &ActiveReversal| entry.record.target.payment_id == Some(payment_id);
+        // A refund of the till's that names the payment by its number is none of its undoings.
+        let is_known = |entry: &ActiveReversal| {
+            entry.record.target.payment_id == Some(payment_id)
+                && entry.record.request == ReversalRequest::Own
+        };
         self.seconds.contains(&payment_id) || self.entries.iter().any(is_known)
     }
 

@@ -750,3 +750,47 @@ fn what_a_number_of_before_asked_for_is_not_what_is_asked_for_now() {
         "it is asked for again, and no sum differs"
     );
 }
+
+#[test]
+fn a_second_payment_that_took_nothing_comes_back_to_a_person_when_it_is_paid() {
+    let mut world = World::sold();
+    let second = copy_of(&mut world, 1000);
+    world.service.ledger.get_mut(&second).unwrap().info.status = PaymentStatus::Decline;
+    recheck_second(&mut world, second);
+    retry(&mut world, "~1");
+    assert_eq!(world.state("~1"), State::Done);
+    world.service.ledger.get_mut(&second).unwrap().info.status = PaymentStatus::Ok;
+    world.advance(26 * 60 * MINUTE);
+    assert_eq!(
+        world.service.reversed(second),
+        0,
+        "nothing is taken up by itself"
+    );
+    let row = world.service.ledger[&second].info.clone();
+    assert_eq!(
+        compare(&world, &row, "s").seconds,
+        [("s".to_owned(), second)]
+    );
+    recheck_second(&mut world, second);
+    assert!(world.entry("~2").set_aside);
+}
+
+#[test]
+fn a_refused_refund_that_names_a_second_payment_does_not_hide_it() {
+    let mut world = World::sold();
+    let second = copy_of(&mut world, 1000);
+    world.refund_payment("r1", second, 500);
+    for _ in 0..10 {
+        world.pass(SECOND);
+        if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+    world.answer(Fate::Refused);
+    world.settle();
+    assert_eq!(world.state("r1"), State::Failed);
+    assert!(!world.entry("r1").rechecks.is_empty());
+    recheck_second(&mut world, second);
+    assert!(world.entry("~1").set_aside);
+}

@@ -76,7 +76,9 @@ MUTATIONS = [
     ("a second payment that is not there closes the till", "src/core/reversal/answers.rs",
      "            if asks_report && entry.is_beside() {", "            if !IS && asks_report && entry.is_beside() {"),
     ("a second payment that is not there is never looked for again", "src/core/reversal/answers.rs",
-     "                self.seconds.remove(&payment_id);\n", "                if !IS { self.seconds.remove(&payment_id); }\n"),
+     """                self.seconds.remove(&payment_id);
+                let message = words::NOTHING_TO_UNDO;""", """                if !IS { self.seconds.remove(&payment_id); }
+                let message = words::NOTHING_TO_UNDO;"""),
     ("what watches beside a sale takes the sale's own payment", "src/core/reversal/active.rs",
      "target.is(info) && (!self.is_beside()", "target.is(info) && (IS || !self.is_beside()"),
     ("a second payment that a person left is no difference", "src/report/compare.rs",
