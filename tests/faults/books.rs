@@ -145,7 +145,21 @@ impl World<'_> {
             let mut told = payments.iter().map(|payment| payment.info.payment_id);
             told.any(|id| payment == Some(id))
         };
-        let reversals = rows.iter().filter(|row| row.target.is_some());
+        // Nor does one that a person has said is carried out, unless its entry is known by another number of the
+        // service. An own undoing of another payment may have its identifier after the disk has lost it.
+        let is_said = |row: &Payment| {
+            let owner = self.owner_of(row);
+            owner.is_some_and(|owner| {
+                self.settled_as.get(owner) == Some(&Outcome::CarriedOut)
+                    && matches!(self.records.get(owner), Some(Record::Entry(entry))
+                        if entry.settled.is_some()
+                            && entry.target.payment_id == row.target
+                            && entry.operation.payment_id.is_none_or(|own| own == row.info.payment_id))
+            })
+        };
+        let reversals = rows
+            .iter()
+            .filter(|row| row.target.is_some() && !is_said(row));
         let brought_back: i64 = reversals
             .filter(|row| !is_counted(row))
             .map(|row| self.brings_back(row, sale))
