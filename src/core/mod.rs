@@ -59,6 +59,7 @@ use question_clock::{QuestionClock, Subject};
 use record::{Record, ReversalRecord, SaleRecord};
 use repeats::Repeats;
 use reversal::active::ActiveReversal;
+use reversal::target::copy_to_entry;
 use sale::ActiveSale;
 use scans::Scans;
 use screen::Screen;
@@ -259,8 +260,8 @@ impl Core {
         self.entries.retain(|entry| entry.record.operation.id != id);
         if let Some(rollback) = self.rollback.take() {
             self.held = rollback.held;
-            for target in self.held.values().cloned().collect::<Vec<_>>() {
-                self.copy_to_entry(&target);
+            for target in self.held.values() {
+                copy_to_entry(&mut self.entries, target.operation());
             }
             if let Some(record) = rollback.entry {
                 let entry = self.live(record, now.mono, now);

@@ -71,24 +71,10 @@ impl Core {
             }
         }
         turn.write_target(record, what);
-        let record = record.clone();
-        self.copy_to_entry(&record);
+        copy_to_entry(&mut self.entries, record.operation());
     }
 
-    /// A refund may be watched and cancelled at once: what one side writes of it, the other must not write away. Of a
-    /// target nothing but the operation changes.
-    pub(in crate::core) fn copy_to_entry(&mut self, target: &Record) {
-        let Record::Entry(target) = target else {
-            return;
-        };
-        let id = &target.operation.id;
-        let mut entries = self.entries.iter_mut();
-        if let Some(entry) = entries.find(|entry| entry.record.operation.id == *id) {
-            entry.record.operation.clone_from(&target.operation);
-        }
-    }
-
-    /// The same from the watched side.
+    /// What [`copy_to_entry`] does, from the watched side.
     pub(in crate::core) fn copy_to_target(&mut self, entry: &ReversalRecord) {
         if let Some(target) = self.held.get_mut(&entry.operation.id) {
             *target = Record::Entry(Box::new(entry.clone()));
@@ -331,6 +317,15 @@ impl Core {
             return Err(more_than_left(refund.amount, left));
         }
         Ok(())
+    }
+}
+
+/// A refund may be watched and cancelled at once: what one side writes of it, the other must not write away. Of a
+/// target nothing but the operation changes.
+pub(in crate::core) fn copy_to_entry(entries: &mut [ActiveReversal], target: &Operation) {
+    let mut entries = entries.iter_mut();
+    if let Some(entry) = entries.find(|entry| entry.record.operation.id == target.id) {
+        entry.record.operation.clone_from(target);
     }
 }
 

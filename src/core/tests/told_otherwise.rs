@@ -617,20 +617,25 @@ fn what_is_of_another_account_or_shift_is_no_difference() {
     assert_eq!((of_another.count(), of_another.till.sales.count), (0, 0));
 }
 
+/// The till refunds 5.00 of a payment by its number, and the reversal has left.
+fn send_refund_of(world: &mut World, payment_id: i64) {
+    world.refund_payment("r1", payment_id, 500);
+    for _ in 0..10 {
+        world.pass(SECOND);
+        if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
+            break;
+        }
+        world.answer(Fate::Answered);
+    }
+}
+
 #[test]
 fn a_refund_that_names_a_second_payment_is_none_of_its_undoings() {
     for state in [State::Done, State::Failed] {
         let mut world = World::sold();
         let second = copy_of(&mut world, 1000);
         let row = world.service.ledger[&second].info.clone();
-        world.refund_payment("r1", second, 500);
-        for _ in 0..10 {
-            world.pass(SECOND);
-            if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
-                break;
-            }
-            world.answer(Fate::Answered);
-        }
+        send_refund_of(&mut world, second);
         if state == State::Failed {
             world.answer(Fate::Refused);
         }
@@ -779,14 +784,7 @@ fn a_second_payment_that_took_nothing_comes_back_to_a_person_when_it_is_paid() {
 fn a_refused_refund_that_names_a_second_payment_does_not_hide_it() {
     let mut world = World::sold();
     let second = copy_of(&mut world, 1000);
-    world.refund_payment("r1", second, 500);
-    for _ in 0..10 {
-        world.pass(SECOND);
-        if matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
-            break;
-        }
-        world.answer(Fate::Answered);
-    }
+    send_refund_of(&mut world, second);
     world.answer(Fate::Refused);
     world.settle();
     assert_eq!(world.state("r1"), State::Failed);

@@ -28,15 +28,17 @@ MUTATIONS = [
     ("a refund that nobody has seen is cancelled", "src/core/reversal/target.rs",
      "        self.check_reviewed(target)?;\n", "        if !IS { self.check_reviewed(target)?; }\n"),
     ("a cancellation writes a watched refund's state away", "src/core/reversal/target.rs",
-     """            entry.record.operation.clone_from(&target.operation);
-""", """            if !IS { entry.record.operation.clone_from(&target.operation); }
+     """        entry.record.operation.clone_from(target);
+""", """        if !IS { entry.record.operation.clone_from(target); }
 """),
     ("a watched refund writes its cancellation's figures away", "src/core/reversal/target.rs",
      "            *target = Record::Entry(Box::new(entry.clone()));\n", "            if !IS { *target = Record::Entry(Box::new(entry.clone())); }\n"),
     ("what a person has seen is forgotten by a cancellation", "src/core/reversal/person.rs",
      "            self.copy_to_target(&entry.record);\n", "            if !IS { self.copy_to_target(&entry.record); }\n"),
     ("a creation that was not kept leaves its trace in a watched refund", "src/core/mod.rs",
-     "                self.copy_to_entry(&target);\n", "                if !IS { self.copy_to_entry(&target); }\n"),
+     """                copy_to_entry(&mut self.entries, target.operation());
+""", """                if !IS { copy_to_entry(&mut self.entries, target.operation()); }
+"""),
     ("a refund is named as what undid a sale", "src/core/reversal/target.rs",
      "(reversal.is_refund(), !reversal", "(IS != reversal.is_refund(), !reversal"),
     ("what a person says was not given stays counted", "src/core/reversal/person.rs",
