@@ -330,7 +330,9 @@ impl World<'_> {
             let over = ended && !may_be_given;
             let same = other.operation.of == entry.operation.of
                 && (target.is_some() || other.target.payment_id == entry.target.payment_id);
-            same && other.operation.id != entry.operation.id && !(denied || undone || over)
+            // What an undoing of the daemon's own takes up goes on under the same number: it is one reversal.
+            let taken_up = other.operation.order_number == entry.operation.order_number;
+            same && !(denied || undone || over || taken_up)
         };
         let others: i64 = self
             .records

@@ -416,6 +416,35 @@ impl Core {
         self.queued(new, now.mono, now)
     }
 
+    /// The undoing of the daemon's own that takes up what a cancellation of the till's was to bring back: that one
+    /// is over and stays so. It goes on under the same number.
+    pub(in crate::core) fn new_own_instead_of(
+        &mut self,
+        over: &ReversalRecord,
+        now: Now,
+    ) -> ActiveReversal {
+        let id = self.numbers.own_id();
+        let operation = &over.operation;
+        let new = New {
+            id,
+            kind: match operation.kind {
+                Kind::CancelRefund => Kind::CancelRefund,
+                Kind::Sale | Kind::Refund | Kind::Cancel | Kind::Annul | Kind::Card => Kind::Cancel,
+            },
+            request: ReversalRequest::Own,
+            account: over.account.clone(),
+            target: over.target.clone(),
+            of: operation.of.clone(),
+            amount: operation.amount,
+            receipt: over.receipt.clone(),
+            shift: operation.shift.clone(),
+            mode: operation.mode,
+        };
+        let mut entry = self.queued(new, now.mono, now);
+        take_over(&mut entry.record, over);
+        entry
+    }
+
     /// A refund or a cancellation that the till asked for. Stands alone in its step.
     pub(in crate::core) fn begin_entry(
         &mut self,
@@ -552,19 +581,7 @@ impl Core {
         new.target.clone_from(&old.target);
         new.receipt.clone_from(&old.receipt);
         let mut record = self.new_entry_record(new, now);
-        record.reversal = old.reversal;
-        record.earlier.clone_from(&old.earlier);
-        record.earlier_amounts.clone_from(&old.earlier_amounts);
-        record.sent_once = old.sent_once;
-        record.resent = old.resent;
-        record.denied_while_pending = old.denied_while_pending;
-        record.operation.payment_id = old.operation.payment_id;
-        // Under its present number it may have left, though the disk has lost that, and no other has.
-        record
-            .operation
-            .order_number
-            .clone_from(&old.operation.order_number);
-        record.operation.shift.clone_from(&old.operation.shift);
+        take_over(&mut record, old);
         record
     }
 
@@ -704,6 +721,23 @@ impl Core {
             turn.show(scene);
         }
     }
+}
+
+/// One entry goes on where another has ended.
+fn take_over(record: &mut ReversalRecord, old: &ReversalRecord) {
+    record.reversal = old.reversal;
+    record.earlier.clone_from(&old.earlier);
+    record.earlier_amounts.clone_from(&old.earlier_amounts);
+    record.sent_once = old.sent_once;
+    record.resent = old.resent;
+    record.denied_while_pending = old.denied_while_pending;
+    record.operation.payment_id = old.operation.payment_id;
+    // Under its present number it may have left, though the disk has lost that, and no other has.
+    record
+        .operation
+        .order_number
+        .clone_from(&old.operation.order_number);
+    record.operation.shift.clone_from(&old.operation.shift);
 }
 
 fn cancellation(

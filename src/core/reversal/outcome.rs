@@ -444,16 +444,23 @@ impl Core {
         self.conclude(entry, message, "was carried out after all", turn);
     }
 
-    /// The payment was made after all: the undoing lives again.
+    /// The payment was made after all: the undoing lives again. One that the till asked for is `done`, which is
+    /// final: an undoing of the daemon's own takes its place.
     fn payment_found(&mut self, entry: &mut ActiveReversal, info: &PaymentInfo, turn: &mut Turn) {
         let payment_id = info.payment_id;
         entry.record.rechecks.clear();
         entry.record.target.payment_id = Some(payment_id);
-        entry.record.operation.undo = Some(Undo::Pending);
-        entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
-        (entry.pause, entry.next_at) = (BACKOFF, turn.now.mono);
-        entry.record.next_try = Some(turn.now.wall);
-        turn.write_entry(&mut entry.record, "found after all, live again");
+        if entry.record.request == ReversalRequest::Own {
+            entry.record.operation.undo = Some(Undo::Pending);
+            entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
+            (entry.pause, entry.next_at) = (BACKOFF, turn.now.mono);
+            entry.record.next_try = Some(turn.now.wall);
+            turn.write_entry(&mut entry.record, "found after all, live again");
+        } else {
+            let mut own = self.new_own_instead_of(&entry.record, turn.now);
+            turn.write_entry(&mut own.record, "takes up what was found after all");
+            self.entries.push(own);
+        }
         turn.alarm(
             &entry.record.operation.id,
             "a payment that was absent was made after all, and is reversed",

@@ -6,7 +6,7 @@ use super::world::{Fate, World, closed_by_a_person};
 use crate::core::call::{Call, Failure, Heard, PaymentStatus};
 use crate::core::event::Event;
 use crate::core::record::{Record, ReversalProgress, ReversalRecord};
-use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
+use crate::model::operation::{ErrorCode, Kind, Mode, Outcome, State, Undo};
 use crate::report::{Compared, Comparison};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -205,9 +205,17 @@ fn a_cancelled_refund_that_reaches_the_buyer_after_all_is_taken_from_left_until_
     set(&mut world, 1001, PaymentStatus::Ok);
     world.pass(10 * MINUTE);
     world.answer(Fate::Answered);
-    assert_eq!((world.state("c1"), left(&world)), (State::Queued, 799));
+    // The cancellation is over and stays so: an undoing of the daemon's own takes it up.
+    let told = |world: &World| (world.state("c1"), world.operation("r1").undo, left(world));
+    assert_eq!(told(&world), (State::Done, Some(Undo::Pending), 799));
     world.advance(5 * MINUTE);
-    assert_eq!((world.state("c1"), left(&world)), (State::Done, 1299));
+    assert_eq!(told(&world), (State::Done, Some(Undo::Done), 1299));
+    let own = world.entry("~1");
+    assert_eq!(
+        (own.operation.kind, own.operation.state),
+        (Kind::CancelRefund, State::Done)
+    );
+    assert_eq!(world.service.reversed(1001), 500);
 }
 
 /// A refund that was told failed, and found made after all.
