@@ -239,8 +239,34 @@ impl Core {
                     give_back_unless_undone(sale, amount, true);
                 }
             });
+        } else if count > 0 {
+            self.uncount_cancellation(of.as_deref(), amount, turn);
         }
         item
+    }
+
+    /// A cancellation that was found late did not bring the money back after all: its target has it again, and a
+    /// sale that was told as not paid owes it to its buyer ("no end ever leaves `undo: null` where something was
+    /// owed").
+    fn uncount_cancellation(&mut self, of: Option<&str>, amount: Kopecks, turn: &mut Turn) {
+        let mut sale_of_refund = None;
+        let what = "what was counted of its cancellation did not come back";
+        self.change_target(of, what, turn, |target| {
+            give_back_to_left(target, amount);
+            // What another cancellation has undone, or is to undo, stays so.
+            let is_owed =
+                target.undo.is_none() || target.undo == Some(Undo::Done) && target.left.is_none();
+            if target.state != State::Done && is_owed {
+                target.undo = Some(Undo::SetAside);
+            }
+            if target.kind == Kind::Refund {
+                sale_of_refund.clone_from(&target.of);
+            }
+        });
+        let what = "the buyer has kept its refund";
+        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
+            take_from_left(sale, amount);
+        });
     }
 
     /// The books of what was reversed follow a person's word.

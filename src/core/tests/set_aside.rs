@@ -405,6 +405,31 @@ fn what_was_closed_as_not_carried_out_of_a_failed_sale_stays_owed() {
 }
 
 #[test]
+fn a_failed_sale_whose_late_cancellation_is_taken_back_is_owed_again() {
+    let mut world = undoing_set_aside();
+    close(&mut world, "~1", Outcome::NotCarriedOut);
+    world.service.fails = Some(needs_a_token);
+    world.cancel("c1", "s", false);
+    world.run_due();
+    while !matches!(world.pending[0].1, Call::Reverse { .. }) {
+        world.answer(Fate::Answered);
+        world.run_due();
+    }
+    let (_, call) = world.pending[0].clone();
+    world.advance(5 * SECOND);
+    assert_eq!(world.state("c1"), State::Failed);
+    world.service.fails = None;
+    // A copy of it was on its way.
+    world.service.late.push((world.now.mono, call));
+    world.advance(HOUR / 2);
+    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    let own = world.operation("c1").payment_id.unwrap();
+    world.service.ledger.remove(&own);
+    close(&mut world, "c1", Outcome::NotCarriedOut);
+    assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
+}
+
+#[test]
 fn an_entry_of_another_account_can_be_closed_and_its_sale_knows() {
     for (outcome, undo) in [
         (Outcome::CarriedOut, Undo::Done),

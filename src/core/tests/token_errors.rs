@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, World};
+use super::world::{Fate, World, closed_by_a_person};
 use crate::core::call::Call;
 use crate::core::words;
-
-use crate::model::operation::{ErrorCode, Mode, State, Undo};
+use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::model::problem::Code;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -121,24 +120,55 @@ fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
     }
 }
 
+/// The cancellation `c1` of what is told failed for the token, and made late all the same.
+fn cancelled_late(world: &mut World, of: &str) {
+    world.cancel("c1", of, false);
+    world.run_due();
+    let (_, call) = world.pending[0].clone();
+    world.answer(Fate::TokenNeeded);
+    look_up_comes(world);
+    world.answer(Fate::Answered);
+    assert_eq!(world.state("c1"), State::Failed);
+    let at = world.now.mono + 5 * SECOND;
+    world.service.late.push((at, call));
+    world.advance(60 * SECOND);
+    assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
+}
+
+/// The service takes the late cancellation back, and a person closes it as not made.
+fn taken_back(world: &mut World) {
+    let own = world.operation("c1").payment_id.unwrap();
+    world.service.ledger.remove(&own);
+    let not_made = Outcome::NotCarriedOut;
+    world.event(closed_by_a_person(900, "c1", not_made, "видел"));
+    assert!(!world.entry("c1").needs_review);
+}
+
 #[test]
 fn a_refunds_cancellation_that_comes_late_gives_the_sale_its_part_back() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.advance(10 * SECOND);
     assert_eq!((world.state("r1"), left(&world)), (State::Done, 1499));
-    world.cancel("c1", "r1", false);
-    world.run_due();
-    let (_, call) = world.pending[0].clone();
-    world.answer(Fate::TokenNeeded);
-    look_up_comes(&mut world);
-    world.answer(Fate::Answered);
-    assert_eq!(world.state("c1"), State::Failed);
-    let at = world.now.mono + 5 * SECOND;
-    world.service.late.push((at, call));
-    world.advance(60 * SECOND);
+    cancelled_late(&mut world, "r1");
     assert_eq!(world.operation("r1").undo, Some(Undo::Done));
     assert_eq!(left(&world), 1999);
+    taken_back(&mut world);
+    let refund = world.operation("r1");
+    assert_eq!((refund.undo, refund.left.unwrap().0), (None, 500));
+    assert_eq!(left(&world), 1499, "the buyer has kept his 5.00");
+}
+
+#[test]
+fn a_late_cancellation_that_the_service_takes_back_is_uncounted_by_a_persons_word() {
+    let mut world = World::sold();
+    cancelled_late(&mut world, "s");
+    assert_eq!((left(&world), given_back(&world)), (0, 1999));
+    taken_back(&mut world);
+    assert_eq!((left(&world), world.operation("s").undo), (1999, None));
+    world.cancel("c2", "s", false);
+    world.advance(10 * SECOND);
+    assert_eq!((world.state("c2"), given_back(&world)), (State::Done, 1999));
 }
 
 #[test]
