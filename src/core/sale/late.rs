@@ -2,12 +2,13 @@
 //! on without it.
 
 use super::*;
-use crate::core::call::{PaymentInfo, Reply};
+use crate::core::call::{PaymentInfo, PaymentStatus, Reply};
 use crate::core::sale::completion::is_payment_of;
 
 impl Core {
     /// The report holds our payment. Should it hold several under our number, the buyer pays one of them,
-    /// and the others that live are brought back.
+    /// and the others that live are brought back ("a second live row is undone"). The report alone is then not
+    /// believed that the first is paid: were it wrong, the shop would have neither.
     pub(super) fn found(
         &mut self,
         sale: ActiveSale,
@@ -16,9 +17,22 @@ impl Core {
         turn: &mut Turn,
     ) {
         let record = sale.record.clone();
-        self.apply(sale, info, turn);
-        let others = rows.iter().filter(|row| is_payment_of(row, &record));
-        for other in others.filter(|row| row.payment_id != info.payment_id) {
+        let is_other = |row: &&PaymentInfo| {
+            is_payment_of(row, &record)
+                && row.payment_id != info.payment_id
+                && !row.status.took_nothing()
+        };
+        let mut others = rows.iter().filter(is_other).peekable();
+        let is_only_reported = others.peek().is_some()
+            && info.status == PaymentStatus::Ok
+            && record.ending.is_none()
+            && turn.now.mono < sale.deadline;
+        if is_only_reported {
+            self.ask_for_payment(sale, info, turn);
+        } else {
+            self.apply(sale, info, turn);
+        }
+        for other in others {
             self.undo_second_payment(&record, other, turn);
         }
     }

@@ -523,6 +523,17 @@ impl Core {
         }
     }
 
+    /// The payment is known by its number, and the service itself is to say what becomes of it.
+    pub(super) fn ask_for_payment(
+        &mut self,
+        mut sale: ActiveSale,
+        info: &PaymentInfo,
+        turn: &mut Turn,
+    ) {
+        sale.record.operation.payment_id = Some(info.payment_id);
+        self.await_confirmation(sale, info, turn);
+    }
+
     fn await_confirmation(&mut self, mut sale: ActiveSale, info: &PaymentInfo, turn: &mut Turn) {
         if let Phase::Confirming { .. } = sale.phase {
             self.sale = Some(sale);

@@ -101,7 +101,7 @@ fn a_second_paid_row_of_one_number_is_undone() {
     let mut second = world.service.ledger[&1000].clone();
     second.info.payment_id = 1001;
     world.service.ledger.insert(1001, second);
-    world.advance(12 * SECOND);
+    world.advance(17 * SECOND);
     assert_eq!(world.state("s"), State::Done);
     world.let_go();
     world.advance(7200 * SECOND);
@@ -114,6 +114,26 @@ fn a_second_paid_row_of_one_number_is_undone() {
         "the buyer was charged twice, alarms {:?}",
         world.alarms
     );
+}
+
+#[test]
+fn of_two_reported_payments_the_sale_stands_on_the_one_that_the_service_itself_calls_paid() {
+    let mut world = held(Mode::DynamicQr);
+    world.buyer(PaymentStatus::Ok);
+    let mut second = world.service.ledger[&1000].clone();
+    second.info.payment_id = 1001;
+    world.service.ledger.insert(1001, second);
+    while !matches!(world.pending.first(), Some((_, Call::LookUp { .. }))) {
+        world.pass(SECOND);
+        world.run_due();
+    }
+    world.answer(Fate::Answered);
+    // What the report called paid took nothing.
+    let first = world.service.ledger.get_mut(&1000).unwrap();
+    first.info.status = PaymentStatus::TechnicalCancelling;
+    world.advance(120 * SECOND);
+    assert_eq!(world.state("s"), State::Cancelled);
+    assert_eq!(world.service.reversed(1001), 1999, "the buyer has it back");
 }
 
 #[test]

@@ -390,6 +390,9 @@ fn what_is_paid_decides_before_what_is_pending() {
     let (mut pending, paid) = (row(&world, "s", 2000), row(&world, "s", 1000));
     pending.status = PaymentStatus::InProgress;
     say(&mut world, found(&[&pending, &paid]));
+    // Among several the service itself is asked for the one that the report calls paid.
+    assert_eq!(world.operation("s").payment_id, Some(1000));
+    world.advance(5 * SECOND);
     assert_eq!(world.state("s"), State::Done);
 }
 
