@@ -118,50 +118,59 @@ enum Rest<'a> {
     Entry(Box<EntryRest<'a>>),
 }
 
-/// Takes a record apart: operation, request, the rest. No field is named twice, and none is left out, which
-/// the patterns without `..` make sure of.
-pub(super) fn split(record: &Record) -> Result<(String, String, String), serde_json::Error> {
-    let (operation, asked, rest) = match record {
+/// What was asked for, which no change touches: a receipt may have a thousand lines.
+pub(super) fn request(record: &Record) -> Result<String, serde_json::Error> {
+    match record {
+        Record::Sale(sale) => serde_json::to_string(&Asked {
+            request: &sale.request,
+            receipt: None,
+        }),
+        Record::Entry(entry) => serde_json::to_string(&Asked {
+            request: &entry.request,
+            receipt: entry.receipt.as_ref(),
+        }),
+    }
+}
+
+/// What changes of a record: operation, the rest. No field is named twice, and with [`request`] none is left out,
+/// which the patterns without `..` make sure of.
+pub(super) fn split(record: &Record) -> Result<(String, String), serde_json::Error> {
+    let (operation, rest) = match record {
         Record::Sale(sale) => {
             let SaleRecord {
                 operation,
-                request,
+                request: _,
                 account,
                 deadline,
                 payment_sent,
                 ending,
             } = sale.as_ref();
-            let asked = serde_json::to_string(&Asked {
-                request,
-                receipt: None,
-            })?;
             let rest = Rest::Sale(SaleRest {
                 account,
                 deadline,
                 payment_sent: *payment_sent,
                 ending,
             });
-            (operation, asked, rest)
+            (operation, rest)
         }
-        Record::Entry(entry) => {
-            let (asked, rest) = split_entry(entry)?;
-            (&entry.operation, asked, rest)
-        }
+        Record::Entry(entry) => (
+            &entry.operation,
+            Rest::Entry(Box::new(rest_of_entry(entry))),
+        ),
     };
     Ok((
         serde_json::to_string(operation)?,
-        asked,
         serde_json::to_string(&rest)?,
     ))
 }
 
-fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json::Error> {
+fn rest_of_entry(entry: &ReversalRecord) -> EntryRest<'_> {
     let ReversalRecord {
         operation: _,
-        request,
+        request: _,
+        receipt: _,
         account,
         target,
-        receipt,
         reversal,
         earlier,
         earlier_amounts,
@@ -183,9 +192,7 @@ fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json:
         copies,
         beside,
     } = entry;
-    let receipt = receipt.as_ref();
-    let asked = serde_json::to_string(&Asked { request, receipt })?;
-    let rest = Rest::Entry(Box::new(EntryRest {
+    EntryRest {
         account,
         target,
         reversal,
@@ -208,8 +215,7 @@ fn split_entry(entry: &ReversalRecord) -> Result<(String, Rest<'_>), serde_json:
         needs_review: *needs_review,
         copies,
         beside,
-    }));
-    Ok((asked, rest))
+    }
 }
 
 /// The common change: what an operation is known by stays, so those indexes need no writing.
@@ -232,10 +238,11 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?
 /// Writes one change and its line of the time line; answers whether the operation is new.
 pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, JournalError> {
     let operation = write.record.operation();
-    let (seen, asked, rest) = split(&write.record).map_err(|source| JournalError::Row {
+    let unwritable = |source| JournalError::Row {
         id: operation.id.clone(),
         source,
-    })?;
+    };
+    let (seen, rest) = split(&write.record).map_err(unwritable)?;
     let (live, set_aside, target_payment) = match &write.record {
         Record::Sale(_) => (false, false, None),
         // What blocks is always shown, also while a cashier stands and waits for it.
@@ -246,34 +253,34 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
         ),
     };
     let at = rfc3339_ms::text(operation.updated_at);
-    let row = params![
-        operation.id,
-        word(operation.kind),
-        word(operation.state),
-        operation.shift,
-        receipt_number(&write.record),
-        operation.order_number,
-        operation.payment_id,
-        operation.of,
-        target_payment,
-        rfc3339_ms::text(operation.created_at),
-        at,
-        write.record.is_open(),
-        live,
-        set_aside,
-        seen,
-        asked,
-        rest,
-    ];
-    let run = |sql: &str| {
+    let run = |sql: &str, asked: Option<String>| {
+        let row = params![
+            operation.id,
+            word(operation.kind),
+            word(operation.state),
+            operation.shift,
+            receipt_number(&write.record),
+            operation.order_number,
+            operation.payment_id,
+            operation.of,
+            target_payment,
+            rfc3339_ms::text(operation.created_at),
+            at,
+            write.record.is_open(),
+            live,
+            set_aside,
+            seen,
+            asked,
+            rest,
+        ];
         connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(row))
             .map_err(writing)
     };
-    let is_new = run(UPDATE)? == 0 && run(UPDATE_ALL)? == 0;
+    let is_new = run(UPDATE, None)? == 0 && run(UPDATE_ALL, None)? == 0;
     if is_new {
-        run(INSERT)?;
+        run(INSERT, Some(request(&write.record).map_err(unwritable)?))?;
     }
     let step_at = rfc3339_ms::text(write.at);
     let step = params![operation.id, step_at, word(operation.state), write.what];

@@ -106,11 +106,12 @@ fn second(transaction: &Transaction<'_>) -> Result<(), JournalError> {
             found.get(2).map_err(reading)?,
         );
         let record = first_to_second(transaction, &id, &text)?;
-        let (operation, request, rest) =
-            row::split(&record).map_err(|source| JournalError::Row {
-                id: id.clone(),
-                source,
-            })?;
+        let unwritable = |source| JournalError::Row {
+            id: id.clone(),
+            source,
+        };
+        let (operation, rest) = row::split(&record).map_err(unwritable)?;
+        let request = row::request(&record).map_err(unwritable)?;
         let target = match &record {
             Record::Sale(_) => None,
             Record::Entry(entry) => entry.target.payment_id,
