@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::core::record::{MAX_COPIES, StopReason};
-use crate::core::reversal::target::give_back_unless_undone;
+use crate::core::reversal::target::{give_back_unless_undone, undo_without};
 use crate::core::sale::ActiveSale;
 use crate::core::sale::completion::deciding;
 use crate::model::money::Kopecks;
@@ -157,13 +157,13 @@ impl Core {
         );
         let is_refund = entry.record.is_refund();
         let holds_left = entry.record.left_held_until.is_some();
+        let is_cancelled_late = self.is_cancelled_late(of.as_deref());
         self.change_target(of.as_deref(), "its reversal was not made", turn, |target| {
             if !holds_left {
                 give_back_unless_undone(target, amount, is_refund);
             }
             if !is_refund {
-                // A sale that was told as not paid owes its buyer what a person has left with the shop.
-                target.undo = (target.state != State::Done).then_some(Undo::SetAside);
+                target.undo = undo_without(target, is_cancelled_late);
             }
         });
     }

@@ -1,7 +1,7 @@
 //! What a person does with an entry: has it tried now, or closes it.
 
 use super::*;
-use crate::core::reversal::target::give_back_unless_undone;
+use crate::core::reversal::target::{give_back_unless_undone, undo_without};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Outcome, Verdict};
 
@@ -280,6 +280,7 @@ impl Core {
         let operation = &entry.record.operation;
         let (amount, is_refund) = (operation.amount, entry.record.is_refund());
         let mut sale_of_refund = None;
+        let is_cancelled_late = self.is_cancelled_late(operation.of.as_deref());
         self.change_target(
             operation.of.as_deref(),
             "a person closed its reversal",
@@ -294,12 +295,10 @@ impl Core {
                     return;
                 }
                 let is_over = target.left.is_none_or(|left| left == Kopecks::ZERO);
-                target.undo = if !is_carried_out {
-                    // No end leaves `undo: null` where something is owed: a sale that was told as not paid
-                    // keeps the word until it is cancelled.
-                    (target.state != State::Done).then_some(Undo::SetAside)
-                } else {
+                target.undo = if is_carried_out {
                     is_over.then_some(Undo::Done)
+                } else {
+                    undo_without(target, is_cancelled_late)
                 };
                 if is_carried_out && target.kind == Kind::Refund {
                     sale_of_refund.clone_from(&target.of);

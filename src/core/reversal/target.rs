@@ -81,6 +81,17 @@ impl Core {
         }
     }
 
+    /// Whether a cancellation of it that was told as not made was found made.
+    pub(in crate::core) fn is_cancelled_late(&self, of: Option<&str>) -> bool {
+        let is_it = |entry: &ActiveReversal| {
+            let record = &entry.record;
+            record.operation.of.as_deref() == of
+                && record.is_refused_cancellation()
+                && matches!(record.reversal, ReversalProgress::Known(_))
+        };
+        of.is_some() && self.entries.iter().any(is_it)
+    }
+
     /// Whether what a wish is of can be reversed now.
     pub(in crate::core) fn check_target(
         &self,
@@ -390,6 +401,20 @@ pub(in crate::core) fn give_back_unless_undone(
     if !(is_refund && operation.undo == Some(Undo::Done)) {
         give_back_to_left(operation, amount);
     }
+}
+
+/// What `undo` says when a cancellation has ended without effect. "No end ever leaves `undo: null` where something
+/// was owed": a sale that was told as not paid keeps the word until it is cancelled. And what another cancellation
+/// has undone stays so; nothing but a cancellation takes from a refund.
+pub(in crate::core) fn undo_without(target: &Operation, is_cancelled_late: bool) -> Option<Undo> {
+    let is_undone = match target.left {
+        Some(left) => left.is_zero() && (is_cancelled_late || target.kind == Kind::Refund),
+        None => is_cancelled_late,
+    };
+    if is_undone {
+        return Some(Undo::Done);
+    }
+    (target.state != State::Done).then_some(Undo::SetAside)
 }
 
 /// Gives `amount` back to what is left, at most all of it.

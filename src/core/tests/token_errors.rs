@@ -120,8 +120,8 @@ fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
     }
 }
 
-/// The cancellation `c1` of what is told failed for the token, and made late all the same.
-fn cancelled_late(world: &mut World, of: &str) {
+/// The cancellation `c1` of it is told failed for the token. Answers the request, of which a copy may be on its way.
+fn refused_for_token(world: &mut World, of: &str) -> Call {
     world.cancel("c1", of, false);
     world.run_due();
     let (_, call) = world.pending[0].clone();
@@ -129,6 +129,12 @@ fn cancelled_late(world: &mut World, of: &str) {
     look_up_comes(world);
     world.answer(Fate::Answered);
     assert_eq!(world.state("c1"), State::Failed);
+    call
+}
+
+/// The same, and it is made late.
+fn cancelled_late(world: &mut World, of: &str) {
+    let call = refused_for_token(world, of);
     let at = world.now.mono + 5 * SECOND;
     world.service.late.push((at, call));
     world.advance(60 * SECOND);
@@ -157,6 +163,39 @@ fn a_refunds_cancellation_that_comes_late_gives_the_sale_its_part_back() {
     let refund = world.operation("r1");
     assert_eq!((refund.undo, refund.left.unwrap().0), (None, 500));
     assert_eq!(left(&world), 1499, "the buyer has kept his 5.00");
+}
+
+#[test]
+fn what_a_late_cancellation_has_undone_stays_so_when_a_later_one_is_closed() {
+    for (of, is_set_aside_first) in [("s", true), ("s", false), ("r1", true), ("r1", false)] {
+        let mut world = World::sold();
+        if of == "r1" {
+            world.refund("r1", "s", 500);
+            world.advance(10 * SECOND);
+        }
+        let call = refused_for_token(&mut world, of);
+        world.cancel("c2", of, false);
+        world.run_due();
+        if is_set_aside_first {
+            world.answer(Fate::Refused);
+            world.settle();
+            assert!(world.entry("c2").set_aside);
+        }
+        world.service.late.push((world.now.mono, call));
+        world.pass(SECOND);
+        if !is_set_aside_first {
+            world.answer(Fate::Refused);
+            world.settle();
+        }
+        world.advance(60 * SECOND);
+        assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
+        let not_made = Outcome::NotCarriedOut;
+        world.event(closed_by_a_person(900, "c2", not_made, "видел"));
+        assert_eq!(world.state("c2"), State::Failed);
+        let target = world.operation(of);
+        let told = (target.undo, target.left.unwrap().0, target.overdrawn.0);
+        assert_eq!(told, (Some(Undo::Done), 0, 0), "{of} {is_set_aside_first}");
+    }
 }
 
 #[test]
