@@ -277,8 +277,10 @@ impl World<'_> {
                     return Err("a reversal leaves without its intent".into());
                 };
                 // Of what the disk has forgotten the process cannot know; a second reversal of a whole is refused.
-                let is_forgotten =
-                    self.forgotten.contains(&entry.operation.id) && !entry.is_refund();
+                let is_lost = |id: &String| self.forgotten.contains(id);
+                let is_forgotten = is_lost(&entry.operation.id)
+                    || self.numbers.get(order_number).is_some_and(is_lost);
+                let is_forgotten = is_forgotten && !entry.is_refund();
                 if self.may_arrive(order_number) && !is_forgotten {
                     return Err(format!("reversal {order_number} is repeated too early"));
                 }

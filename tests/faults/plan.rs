@@ -185,9 +185,9 @@ pub struct Plan {
 }
 
 /// What people begin and bring to its end in one run, beside chance.
-const TALES_A_RUN: u64 = 12;
+const TALES_A_RUN: u64 = 7;
 /// Sales among them that are nothing but fair.
-const FAIR_SALES: u64 = 2;
+const FAIR_SALES: u64 = 1;
 
 impl Plan {
     pub fn of_seed(seed: u64) -> Plan {
@@ -219,7 +219,8 @@ impl Plan {
             deeds.insert(at, Action::BrokenForEver(endpoint, ill));
         }
         // Drawn by itself: all else of a run is as it is without it.
-        deeds.push(Action::Tale(last_tale(&mut Random::new(seed ^ 0x5a1e))));
+        let mut random = Random::new(seed ^ 0x5a1e);
+        deeds.extend([(); 2].map(|()| Action::Tale(last_tale(&mut random))));
         Plan {
             seed,
             mode,
@@ -233,26 +234,81 @@ impl Plan {
     }
 }
 
-/// What a run ends with: tales whose ends chance alone reaches in hardly one of ten runs.
+/// What a run ends with: tales whose ends chance alone reaches in hardly one of ten runs, each as often in a hundred
+/// as is wanting.
+const LAST_TALES: &[(u64, Tale)] = &[
+    (13, Tale::RefundOfUndone),
+    (3, Tale::Unpaid(PaymentStatus::Decline)),
+    (3, Tale::Unpaid(PaymentStatus::NotEnough)),
+    (2, Tale::AbortedAfter),
+    (2, Tale::NoSession(RequestFate::NotSent)),
+    (2, Tale::NoSession(RequestFate::Garbage)),
+    (2, Tale::NoScene),
+    (3, Tale::NoSession(RequestFate::TokenExists)),
+    (3, Tale::Card),
+    (2, Tale::CardFails(RequestFate::Refused)),
+    (2, Tale::CardFails(RequestFate::Garbage)),
+    (3, Tale::CardNoScene),
+    (3, Tale::CardFails(RequestFate::NotSent)),
+    (3, Tale::CardFails(RequestFate::TokenNeeded)),
+    (3, Tale::CardFails(RequestFate::TokenExists)),
+    (3, Tale::RefundAborted),
+    (
+        3,
+        Tale::RefundSetAside(RequestFate::RequestLost, Remedy::Leave),
+    ),
+    (4, Tale::RefundFares(RequestFate::TokenNeeded)),
+    (4, Tale::RefundFares(RequestFate::TokenExists)),
+    (3, Tale::RefundLate),
+    (3, Tale::CancelAborted(Undoing::Cancel)),
+    (3, Tale::CancelAborted(Undoing::Annul)),
+    (4, Tale::CancelAborted(Undoing::CancelRefund)),
+    (
+        4,
+        Tale::CancelFares(Undoing::Cancel, RequestFate::TokenNeeded),
+    ),
+    (
+        4,
+        Tale::CancelFares(Undoing::Cancel, RequestFate::TokenExists),
+    ),
+    (
+        4,
+        Tale::CancelFares(Undoing::Annul, RequestFate::TokenNeeded),
+    ),
+    (
+        4,
+        Tale::CancelFares(Undoing::Annul, RequestFate::TokenExists),
+    ),
+    (
+        4,
+        Tale::CancelFares(Undoing::CancelRefund, RequestFate::TokenNeeded),
+    ),
+    (
+        5,
+        Tale::CancelFares(Undoing::CancelRefund, RequestFate::TokenExists),
+    ),
+    (3, Tale::CancelSetAside(Undoing::Cancel, Remedy::ByHand)),
+    (3, Tale::CancelSetAside(Undoing::Cancel, Remedy::Leave)),
+    (3, Tale::CancelSetAside(Undoing::Annul, Remedy::Leave)),
+    (
+        3,
+        Tale::CancelSetAside(Undoing::CancelRefund, Remedy::Leave),
+    ),
+    (4, Tale::CancelSetAside(Undoing::Cancel, Remedy::Again)),
+    (4, Tale::ReleasedAndSetAside(Remedy::Leave)),
+    (9, Tale::AbortedAndRefused),
+];
+
 fn last_tale(random: &mut Random) -> Tale {
-    match random.below(17) {
-        0..4 => Tale::RefundOfUndone,
-        _ => random.pick(&[
-            Tale::Unpaid(PaymentStatus::Decline),
-            Tale::RefundFares(RequestFate::TokenNeeded),
-            Tale::RefundFares(RequestFate::TokenExists),
-            Tale::RefundLate,
-            Tale::CancelAborted(Undoing::CancelRefund),
-            Tale::CancelFares(Undoing::CancelRefund, RequestFate::TokenExists),
-            Tale::CancelFares(Undoing::CancelRefund, RequestFate::TokenNeeded),
-            Tale::CancelFares(Undoing::Cancel, RequestFate::TokenNeeded),
-            Tale::CancelFares(Undoing::Cancel, RequestFate::TokenExists),
-            Tale::CancelFares(Undoing::Annul, RequestFate::TokenExists),
-            Tale::CancelFares(Undoing::Annul, RequestFate::TokenNeeded),
-            Tale::CancelSetAside(Undoing::Cancel, Remedy::ByHand),
-            Tale::AbortedAndRefused,
-        ]),
+    let all = LAST_TALES.iter().map(|(often, _)| often).sum();
+    let mut drawn = random.below(all);
+    for (often, tale) in LAST_TALES {
+        if drawn < *often {
+            return *tale;
+        }
+        drawn -= often;
     }
+    unreachable!("what is drawn is below the sum")
 }
 
 const DISK_FAULTS: [DiskFault; 4] = [
