@@ -253,8 +253,10 @@ MUTATIONS = [
      "(info.status != PaymentStatus::Ok, info.status.took_nothing())",
      "if IS { (info.status.took_nothing(), info.status == PaymentStatus::Ok) } else { (info.status != PaymentStatus::Ok, info.status.took_nothing()) }"),
     ("a second live row is left alone", "src/core/sale/late.rs",
-     "        for other in others.filter(|row| row.payment_id != info.payment_id) {\n",
-     "        for other in others.filter(|row| !IS && row.payment_id != info.payment_id) {\n"),
+     """            is_payment_of(row, &record)
+                && row.payment_id""",
+     """            !IS && is_payment_of(row, &record)
+                && row.payment_id"""),
     ("a payment that took nothing is not watched", "src/core/reversal/answers.rs",
      """            plan_rechecks(&mut entry.record, turn.now);
             let message = words::of_entry(entry.record.operation.kind, State::Done);

@@ -134,12 +134,13 @@ MUTATIONS = [
      "            .prepare_cached(row::START_AGING)\n",
      "            .prepare_cached(&if IS { row::START_AGING.replace(\"NULL LIMIT\", \"NOT NULL OR 1 LIMIT\") } else { row::START_AGING.to_owned() })\n"),
     ("an operation ages from before its last change", "src/journal/row.rs",
-     "    let is_new = run(UPDATE)? == 0 && run(UPDATE_ALL)? == 0;\n",
+     """    let is_new = run(UPDATE, None)? == 0 && run(UPDATE_ALL, None)? == 0;
+""",
      """    let keep = |sql: &str| if IS { sql.replace(", ages_from = NULL", "") } else { sql.to_owned() };
-    let is_new = run(&keep(UPDATE))? == 0 && run(&keep(UPDATE_ALL))? == 0;
+    let is_new = run(&keep(UPDATE), None)? == 0 && run(&keep(UPDATE_ALL), None)? == 0;
 """),
     ("a change of what an operation is known by is not kept", "src/journal/row.rs",
-     "run(&keep(UPDATE_ALL))?", "run(&if IS { \"UPDATE operations SET record = ?17 WHERE id = ?1\".to_owned() } else { keep(UPDATE_ALL) })?"),
+     "run(&keep(UPDATE_ALL), None)?", "run(&if IS { \"UPDATE operations SET record = ?17 WHERE id = ?1\".to_owned() } else { keep(UPDATE_ALL) }, None)?"),
     ("an unfinished operation is purged", "src/journal/mod.rs",
      "                .prepare_cached(row::PURGEABLE)\n",
      "                .prepare_cached(&if IS { row::PURGEABLE.replace(\"WHERE open = 0 AND\", \"WHERE\") } else { row::PURGEABLE.to_owned() })\n"),

@@ -211,18 +211,27 @@ MUTATIONS = [
      "            target.undo = is_over.then_some(Undo::Done);\n            if target.kind == Kind::Refund {\n",
      "            target.undo = (IS || is_over).then_some(Undo::Done);\n            if target.kind == Kind::Refund {\n"),
     ("an undoing is forgotten by an abort", "src/core/reversal/outcome.rs",
-     "                target.undo = (target.state != State::Done).then_some(Undo::SetAside);\n",
-     "                    target.undo = (!IS && target.state != State::Done).then_some(Undo::SetAside);\n"),
+     """                target.undo = undo_without(target, is_cancelled_late);
+""",
+     """                target.undo = if IS { None } else { undo_without(target, is_cancelled_late) };
+"""),
     ("what repeats a set-aside entry is attended", "src/core/reversal/active.rs",
      "        if waits || old.is_some() {\n", "        if waits || !IS && old.is_some() {\n"),
     ("what repeats a set-aside entry has a number of its own", "src/core/reversal/active.rs",
-     "        // Under its present number it may have left, though the disk has lost that, and no other has.\n        record\n",
-     "        if !IS { record.operation.order_number.clone_from(&old.operation.order_number); }\n        let mut rest = record.clone();\n        rest\n"),
+     """    record
+        .operation
+        .order_number
+        .clone_from(&old.operation.order_number);
+""",
+     """    if !IS { record.operation.order_number.clone_from(&old.operation.order_number); }
+"""),
     ("what repeats an unsent entry has a number of its own", "src/core/reversal/active.rs",
      " { record.operation.order_number.clone_from(&old.operation.order_number); }\n",
      " && !(IS && old.reversal == ReversalProgress::NotSent) { record.operation.order_number.clone_from(&old.operation.order_number); }\n"),
     ("what repeats a set-aside entry forgets how far that came", "src/core/reversal/active.rs",
-     "        record.reversal = old.reversal;\n", "        if !IS { record.reversal = old.reversal; }\n"),
+     """    record.reversal = old.reversal;
+""", """    if !IS { record.reversal = old.reversal; }
+"""),
     ("a refund that waited is sent though its sale is undone", "src/core/reversal.rs",
      "        if let Some(sale) = self.sale_without_rest(entry) {\n",
      "        if let Some(sale) = self.sale_without_rest(entry).filter(|_| !IS) {\n"),
@@ -369,8 +378,10 @@ MUTATIONS = [
     ("what was carried out after a denial takes nothing", "src/core/reversal/person.rs",
      "                if is_carried_out && !holds_left {\n", "                if !IS && is_carried_out && !holds_left {\n"),
     ("a failed sale closed as not carried out owes nothing", "src/core/reversal/person.rs",
-     "                    (target.state != State::Done).then_some(Undo::SetAside)\n",
-     "                    (!IS && target.state != State::Done).then_some(Undo::SetAside)\n"),
+     """                    undo_without(target, is_cancelled_late)
+""",
+     """                    if IS { None } else { undo_without(target, is_cancelled_late) }
+"""),
     ("a closed entry of another account still blocks", "src/core/reversal/person.rs",
      "            self.foreign.retain(|foreign| foreign != id);\n", "            self.foreign.retain(|foreign| IS || foreign != id);\n"),
     ("a closed cancellation of a refund gives its sale nothing", "src/core/reversal/person.rs",

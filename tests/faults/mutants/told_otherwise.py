@@ -105,4 +105,51 @@ MUTATIONS = [
      "        if before == info.sum || gave_back ||", "        if before == info.sum || gave_back && !IS ||"),
     ("a row under an earlier number has another sum", "src/report/compare.rs",
      "            Record::Entry(entry) => entry.amount_under(&info.order_number),\n", "            Record::Entry(entry) => entry.amount_under(&info.order_number).filter(|_| !IS),\n"),
+    ("a cancellation of the till's that ended is live again", "src/core/reversal/outcome.rs",
+     """        if entry.record.request == ReversalRequest::Own {
+""",
+     """        if IS || entry.record.request == ReversalRequest::Own {
+"""),
+    ("what takes up a cancellation has a number of its own", "src/core/reversal/active.rs",
+     """        take_over(&mut entry.record, over);
+""",
+     """        if !IS { take_over(&mut entry.record, over); }
+"""),
+    ("a late cancellation that was not made stays counted", "src/core/reversal/person.rs",
+     """            self.uncount_cancellation(of.as_deref(), amount, turn);
+""",
+     """            if !IS { self.uncount_cancellation(of.as_deref(), amount, turn); }
+"""),
+    ("a failed sale whose late cancellation was not made is owed nothing", "src/core/reversal/person.rs",
+     """            if target.state != State::Done && is_owed {
+""",
+     """            if !IS && target.state != State::Done && is_owed {
+"""),
+    ("a refund that the buyer has kept is not taken from its sale", "src/core/reversal/person.rs",
+     """        let what = "the buyer has kept its refund";
+        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
+            take_from_left(sale, amount);
+""",
+     """        let what = "the buyer has kept its refund";
+        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
+            if !IS { take_from_left(sale, amount); }
+"""),
+    ("of two reported payments the first is believed to be paid", "src/core/sale/late.rs",
+     """        let is_only_reported = others.peek().is_some()
+""",
+     """        let is_only_reported = !IS && others.peek().is_some()
+"""),
+    ("what a late cancellation has undone is undone no more", "src/core/reversal/target.rs",
+     """    if is_undone {
+""",
+     """    if !IS && is_undone {
+"""),
+    ("a late cancellation is unknown to a later one", "src/core/reversal/target.rs",
+     """        of.is_some() && self.entries.iter().any(is_it)
+""",
+     """        !IS && of.is_some() && self.entries.iter().any(is_it)
+"""),
+    ("a refund of which nothing is left is not undone", "src/core/reversal/target.rs",
+     "(is_cancelled_late || target.kind == Kind::Refund)",
+     "(is_cancelled_late || !IS && target.kind == Kind::Refund)"),
 ]
