@@ -147,9 +147,19 @@ impl World<'_> {
         };
         // Nor does one that a person has said is carried out, unless its entry is known by another number of the
         // service. An own undoing of another payment may have its identifier after the disk has lost it.
+        // Of several rows under its number it says one, which the reconciliation does not name beside the others.
+        let is_first_of_all = |row: &Payment| {
+            let number = &row.info.order_number;
+            let all = self.service.ledger.values().filter(|one| {
+                one.info.order_number == *number && one.info.status == PaymentStatus::Ok
+            });
+            let named = rows.iter().filter(|one| one.info.order_number == *number);
+            let mut numbers = named.clone().map(|one| one.info.payment_id);
+            named.count() == all.count() && numbers.next() == Some(row.info.payment_id)
+        };
         let is_said = |row: &Payment| {
             let owner = self.owner_of(row);
-            owner.is_some_and(|owner| {
+            is_first_of_all(row) && owner.is_some_and(|owner| {
                 self.settled_as.get(owner) == Some(&Outcome::CarriedOut)
                     && matches!(self.records.get(owner), Some(Record::Entry(entry))
                         if entry.settled.is_some()
