@@ -30,6 +30,7 @@
 
 pub(super) mod active;
 mod answers;
+mod creation;
 mod outcome;
 mod person;
 pub(super) mod target;

@@ -132,7 +132,7 @@ MUTATIONS = [
                 know_reversal(entry, info);
                 turn.write_entry(&mut entry.record, "the reversal was answered");
 """),
-    ("a restart counts as long after the loss", "src/core/reversal/active.rs",
+    ("a restart counts as long after the loss", "src/core/reversal/creation.rs",
      """        let mut entry = self.live(record, turn.now.mono, turn.now);
         if entry.foreign && entry.record.is_live() {
 """,
@@ -308,7 +308,9 @@ MUTATIONS = [
      """                if !IS && kind == Kind::Sale {
                     self.watch_end(&id, LOST_PAYMENT, turn);
 """),
-    ("a restored refund leaves without a look", "src/core/reversal/active.rs",
-     "        entry.may_have_left = entry.record.is_live();\n",
-     "        entry.may_have_left = !IS && entry.record.is_live();\n"),
+    ("a restored refund leaves without a look", "src/core/reversal/creation.rs",
+     """        entry.may_have_left = entry.record.is_live();
+""",
+     """        entry.may_have_left = !IS && entry.record.is_live();
+"""),
 ]

@@ -60,11 +60,15 @@ MUTATIONS = [
      """        if target.state != State::Done && !is_late_refund {
 """, """        if !IS && target.state != State::Done && !is_late_refund {
 """),
-    ("a wish takes nothing from what is left", "src/core/reversal/active.rs",
-     "                if !resumed {\n", "                if !IS && !resumed {\n"),
-    ("a repeated reversal takes from what is left again", "src/core/reversal/active.rs",
-     "        let resumed = old.is_some() && record.reversal != ReversalProgress::NotSent;\n",
-     "        let resumed = !IS && old.is_some() && record.reversal != ReversalProgress::NotSent;\n"),
+    ("a wish takes nothing from what is left", "src/core/reversal/creation.rs",
+     """                if !resumed {
+""", """                if !IS && !resumed {
+"""),
+    ("a repeated reversal takes from what is left again", "src/core/reversal/creation.rs",
+     """        let resumed = old.is_some() && record.reversal != ReversalProgress::NotSent;
+""",
+     """        let resumed = !IS && old.is_some() && record.reversal != ReversalProgress::NotSent;
+"""),
     ("a cancelled refund gives its sale nothing back", "src/core/reversal/outcome.rs",
      """            "its refund was cancelled",
             turn,
@@ -215,9 +219,11 @@ MUTATIONS = [
 """,
      """                target.undo = if IS { None } else { undo_without(target, is_cancelled_late) };
 """),
-    ("what repeats a set-aside entry is attended", "src/core/reversal/active.rs",
-     "        if waits || old.is_some() {\n", "        if waits || !IS && old.is_some() {\n"),
-    ("what repeats a set-aside entry has a number of its own", "src/core/reversal/active.rs",
+    ("what repeats a set-aside entry is attended", "src/core/reversal/creation.rs",
+     """        if waits || old.is_some() {
+""", """        if waits || !IS && old.is_some() {
+"""),
+    ("what repeats a set-aside entry has a number of its own", "src/core/reversal/creation.rs",
      """    record
         .operation
         .order_number
@@ -225,10 +231,12 @@ MUTATIONS = [
 """,
      """    if !IS { record.operation.order_number.clone_from(&old.operation.order_number); }
 """),
-    ("what repeats an unsent entry has a number of its own", "src/core/reversal/active.rs",
-     " { record.operation.order_number.clone_from(&old.operation.order_number); }\n",
-     " && !(IS && old.reversal == ReversalProgress::NotSent) { record.operation.order_number.clone_from(&old.operation.order_number); }\n"),
-    ("what repeats a set-aside entry forgets how far that came", "src/core/reversal/active.rs",
+    ("what repeats an unsent entry has a number of its own", "src/core/reversal/creation.rs",
+     """ { record.operation.order_number.clone_from(&old.operation.order_number); }
+""",
+     """ && !(IS && old.reversal == ReversalProgress::NotSent) { record.operation.order_number.clone_from(&old.operation.order_number); }
+"""),
+    ("what repeats a set-aside entry forgets how far that came", "src/core/reversal/creation.rs",
      """    record.reversal = old.reversal;
 """, """    if !IS { record.reversal = old.reversal; }
 """),
@@ -266,9 +274,13 @@ MUTATIONS = [
     ("the pause between tries grows without end", "src/core/reversal/active.rs",
      "        self.next_at = now.mono + self.pause.min(most);\n",
      "        self.pause = if IS { self.pause * 4 } else { self.pause };\n        self.next_at = now.mono + if IS { self.pause } else { self.pause.min(most) };\n"),
-    ("a restart forgets that a reversal is known", "src/core/reversal/active.rs",
-     "        let mut entry = ActiveReversal {\n            foreign:",
-     "        let mut record = record;\n        if IS && matches!(record.reversal, ReversalProgress::Known(_)) { record.reversal = ReversalProgress::NotSent; }\n        let mut entry = ActiveReversal {\n            foreign:"),
+    ("a restart forgets that a reversal is known", "src/core/reversal/creation.rs",
+     """        let mut entry = ActiveReversal {
+            foreign:""",
+     """        let mut record = record;
+        if IS && matches!(record.reversal, ReversalProgress::Known(_)) { record.reversal = ReversalProgress::NotSent; }
+        let mut entry = ActiveReversal {
+            foreign:"""),
     # ---- "Nothing blocks for ever." ------------------------------------------------------------
     ("set aside never", "src/core/reversal/active.rs",
      "        let civil = now.wall.duration_since(civil_since);\n",
@@ -282,9 +294,11 @@ MUTATIONS = [
     ("one error after a jump of the clock sets aside", "src/core/reversal/active.rs",
      "        record.errors_since = Some(civil_since);\n",
      "        record.errors_since = Some(civil_since);\n        if IS { record.answered_errors += MIN_ANSWERED_ERRORS; }\n"),
-    ("the time without a process counts as getting nowhere", "src/core/reversal/active.rs",
-     "            let spent = entry.record.operation.updated_at.duration_since(since);\n",
-     "            let spent = if IS { turn.now.wall } else { entry.record.operation.updated_at }.duration_since(since);\n"),
+    ("the time without a process counts as getting nowhere", "src/core/reversal/creation.rs",
+     """            let spent = entry.record.operation.updated_at.duration_since(since);
+""",
+     """            let spent = if IS { turn.now.wall } else { entry.record.operation.updated_at }.duration_since(since);
+"""),
     ("a right answer ends no count of errors", "src/core/reversal/active.rs",
      "        (self.record.answered_errors, self.record.errors_since) = (0, None);\n        (self.stuck_since, self.silent_since) = (None, None);\n",
      "        if !IS { (self.record.answered_errors, self.record.errors_since) = (0, None); }\n        if !IS { (self.stuck_since, self.silent_since) = (None, None); }\n"),

@@ -110,7 +110,7 @@ MUTATIONS = [
 """,
      """        if IS || entry.record.request == ReversalRequest::Own {
 """),
-    ("what takes up a cancellation has a number of its own", "src/core/reversal/active.rs",
+    ("what takes up a cancellation has a number of its own", "src/core/reversal/creation.rs",
      """        take_over(&mut entry.record, over);
 """,
      """        if !IS { take_over(&mut entry.record, over); }
