@@ -142,7 +142,7 @@ impl Core {
         let newest = self.newest;
         let is_behind =
             newest.is_some_and(|newest| newest.duration_since(now.wall) > CLOCK_TOLERANCE);
-        is_behind && !self.service_clock.is_some_and(|clock| clock.confirms(now))
+        is_behind && !self.link.confirms_clock(now)
     }
 
     /// A `PUT` of an id that stands already.
@@ -177,8 +177,8 @@ impl Core {
         if matches!(wants.wish, OperationRequest::Cancellation(_)) {
             return self.begin(wants, None, turn);
         }
-        if self.is_held_off_for_long(turn.now) {
-            return wants.refuse(&self.unavailable(turn.now), turn);
+        if self.link.is_held_off_for_long(turn.now.mono) {
+            return wants.refuse(&self.link.unavailable(turn.now.mono), turn);
         }
         if wants.mode(self.settings.mode).is_some() {
             self.scans.asked(turn.now.mono);
@@ -199,7 +199,7 @@ impl Core {
         };
         if queued {
             self.wake_entries(turn.now);
-        } else if self.down.is_some() || self.clock_is_doubtful(turn.now) {
+        } else if self.link.down().is_some() || self.clock_is_doubtful(turn.now) {
             return self.probe(admission, turn);
         } else if admission.foreign_payment().is_none() {
             return self.begin(admission.wants, None, turn);
@@ -209,9 +209,9 @@ impl Core {
 
     /// Asks the service whether it is there, and for its time.
     fn probe(&mut self, mut admission: Admission, turn: &mut Turn) {
-        if self.questions.free_at(&[]) > turn.now.mono {
+        if self.link.free_at(&[]) > turn.now.mono {
             // The service has asked for patience, which a probe obeys, too.
-            let problem = self.unavailable(turn.now);
+            let problem = self.link.unavailable(turn.now.mono);
             return admission.wants.refuse(&problem, turn);
         }
         let shift = shift::of_day(turn.now.wall);
@@ -221,22 +221,6 @@ impl Core {
         self.admission = Some(admission);
     }
 
-    /// Whether the service has asked for more patience than a sale or a refund may wait before its first request:
-    /// no answer is "within `timeout`" then.
-    pub(super) fn is_held_off_for_long(&self, now: Now) -> bool {
-        let wait = self.questions.held_off_for(now.mono);
-        wait.is_some_and(|wait| wait >= self.settings.timeout)
-    }
-
-    /// Nothing can be begun now, and why: the service has asked for patience, or is not there.
-    fn unavailable(&self, now: Now) -> Problem {
-        let wait = self.questions.held_off_for(now.mono);
-        wait.map_or_else(
-            Problem::temporarily_unavailable,
-            Problem::service_asks_to_wait,
-        )
-    }
-
     /// Whether the answer was the admission's.
     pub(super) fn admission_answered(
         &mut self,
@@ -244,7 +228,7 @@ impl Core {
         answer: &Answer,
         now: Now,
     ) -> bool {
-        let unavailable = self.unavailable(now);
+        let unavailable = self.link.unavailable(now.mono);
         let Some(admission) = &mut self.admission else {
             return false;
         };
@@ -304,7 +288,7 @@ impl Core {
     fn verification_due_at(&self, admission: &Admission) -> Duration {
         match (admission.foreign_payment(), &admission.asking) {
             (Some(payment_id), ServiceCheck::Nothing) => {
-                self.questions.free_at(&[Subject::Payment(payment_id)])
+                self.link.free_at(&[Subject::Payment(payment_id)])
             }
             _ => Duration::ZERO,
         }
@@ -322,7 +306,7 @@ impl Core {
             return false;
         }
         if !moves && admission.until <= turn.now.mono {
-            let problem = self.unavailable(turn.now);
+            let problem = self.link.unavailable(turn.now.mono);
             admission.wants.refuse(&problem, turn);
             return false;
         }

@@ -12,7 +12,8 @@
 //! - `admission`: a till asks for an operation · `validate`, [`buyer_code`]: what may come in
 //! - `sale`: from the first request to its end · [`poll`]: when a person is asked for
 //! - `reversal`: refunds, cancellations, and bringing back what may have moved
-//! - `question_clock`: when the service may be asked again · [`witness`]: what a report must hold
+//! - `link`: what is known of the way to the service · `question_clock`: when it may be asked again ·
+//!   [`witness`]: what a report must hold
 //! - `repeats`: when a request is one that stood before · [`shift`], [`words`]: dates and the cashier's lines
 //!
 //! A request's answer is matched by its number; an answer that nobody waits for any more is dropped.
@@ -22,6 +23,7 @@ mod admission;
 pub mod buyer_code;
 pub mod call;
 pub mod event;
+mod link;
 mod numbers;
 pub mod poll;
 mod question_clock;
@@ -47,15 +49,16 @@ use jiff::Timestamp;
 
 use crate::base::clock::{Now, ServiceClock};
 use crate::base::secret::Secret;
-use crate::core::call::{Call, Failure, TokenProblem};
+use crate::core::call::{Call, TokenProblem};
 use crate::core::scene::Scene;
 use crate::model::operation::ErrorCode;
 use crate::model::problem::{Code, Problem};
 
 use admission::Admission;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, Turn};
+use link::{Contact, Link};
 use numbers::Numbers;
-use question_clock::{QuestionClock, Subject};
+use question_clock::Subject;
 use record::{Record, ReversalRecord, SaleRecord};
 use repeats::Repeats;
 use reversal::active::ActiveReversal;
@@ -80,7 +83,7 @@ pub struct Core {
     /// Operations of another account that are not settled: nothing is sent for them.
     foreign: Vec<String>,
     admission: Option<Admission>,
-    questions: QuestionClock,
+    link: Link,
     witnesses: Witnesses,
     /// How long a session with a buyer lives, as the service has shown last.
     session_life: Duration,
@@ -94,9 +97,6 @@ pub struct Core {
     own_shift: Option<String>,
     newest: Option<Timestamp>,
     repeats: Repeats,
-    service_clock: Option<ServiceClock>,
-    down: Option<ErrorCode>,
-    token_problem: Option<TokenProblem>,
     scans: Scans,
     screen: Screen,
 }
@@ -141,13 +141,9 @@ impl Core {
     /// the crash itself has decided.
     #[must_use]
     pub fn new(settings: Settings, restored: Restored, now: Now) -> (Core, Step) {
-        let questions = QuestionClock::new(
-            settings.poll_payment,
-            settings.poll_session,
-            settings.timeout,
-        );
         let mut core = Core {
             numbers: Numbers::new(settings.order_prefix.clone(), restored.next_own),
+            link: Link::new(&settings),
             settings,
             sale: None,
             entries: Vec::new(),
@@ -155,7 +151,6 @@ impl Core {
             rollback: None,
             foreign: Vec::new(),
             admission: None,
-            questions,
             witnesses: Witnesses::default(),
             session_life: sale::SESSION_LIFE,
             late: BTreeMap::new(),
@@ -163,9 +158,6 @@ impl Core {
             own_shift: restored.own_shift,
             newest: restored.newest,
             repeats: Repeats::default(),
-            service_clock: None,
-            down: None,
-            token_problem: None,
             scans: Scans::default(),
             screen: Screen::default(),
         };
@@ -228,8 +220,8 @@ impl Core {
             Event::Recheck { entry, target } => self.recheck(*entry, target, now),
             Event::RecheckSale { sale, second } => self.recheck_sale(*sale, second, &mut turn),
             Event::Answered { request, answer } => {
-                self.questions.ended(request, &answer, now.mono);
-                self.note_contact(answer.as_ref().err(), now);
+                let contact = self.link.ended(request, &answer, now.mono);
+                self.wake_for(contact, now);
                 if !self.late_answered(request, &answer, &mut turn)
                     && !self.admission_answered(request, &answer, now)
                     && !self.sale_answered(request, &answer, &mut turn)
@@ -237,7 +229,7 @@ impl Core {
                     self.entry_answered(request, &answer, &mut turn);
                 }
             }
-            Event::ServiceClock(clock) => self.service_clock = Some(clock),
+            Event::ServiceClock(clock) => self.link.note_clock(clock),
             Event::CallerGone { ticket } => self.caller_gone(ticket),
             Event::SceneRefused { reason } => self.scene_refused(&reason, &mut turn),
             Event::Tick => self.tick(&mut turn),
@@ -247,7 +239,7 @@ impl Core {
         }
         self.drop_unheld();
         self.note_writes(&turn);
-        self.repeats.note(&turn, self.service_clock, now);
+        self.repeats.note(&turn, self.link.clock(), now);
         turn.into_step()
     }
 
@@ -291,10 +283,10 @@ impl Core {
         Status {
             clock_behind: self.clock_is_doubtful(now),
             not_configured: self.settings.account.is_none(),
-            down: self.down,
-            held_off_until: self.questions.held_off_until(now.mono),
-            is_held_off_for_long: self.is_held_off_for_long(now),
-            token_problem: self.token_problem,
+            down: self.link.down(),
+            held_off_until: self.link.held_off_until(now.mono),
+            is_held_off_for_long: self.link.is_held_off_for_long(now.mono),
+            token_problem: self.link.token_problem(),
             queue_depth: self.blocking_entries().count(),
             set_aside: self
                 .entries
@@ -314,7 +306,7 @@ impl Core {
     /// The service's clock, once an answer has told it.
     #[must_use]
     pub fn service_clock(&self) -> Option<ServiceClock> {
-        self.service_clock
+        self.link.clock()
     }
 
     /// Whether the next code may be a buyer's: a sale waits for one, or waits to begin and will.
@@ -393,17 +385,15 @@ impl Core {
         turn.reply(ticket, Reply::Aborted(answer));
     }
 
-    /// Any valid answer ends an outage, and wakes what waits for the connection.
-    fn note_contact(&mut self, failure: Option<&Failure>, now: Now) {
-        match failure {
-            Some(
-                Failure::NotSent { .. } | Failure::Lost { .. } | Failure::TooManyRequests { .. },
-            ) => return,
-            Some(Failure::Token { problem, .. }) => self.token_problem = Some(*problem),
-            Some(Failure::Refused { .. } | Failure::SessionOver { .. }) => {}
-            None => self.token_problem = None,
-        }
-        if self.down.take().is_some() || self.entries.iter().any(|entry| entry.wants_connection) {
+    /// Any valid answer wakes what waits for the connection.
+    fn wake_for(&mut self, contact: Contact, now: Now) {
+        let waits = || self.entries.iter().any(|entry| entry.wants_connection);
+        let wakes = match contact {
+            Contact::None => false,
+            Contact::Answered => waits(),
+            Contact::BackAgain => true,
+        };
+        if wakes {
             self.wake_entries(now);
         }
     }
@@ -434,7 +424,7 @@ impl Core {
         turn: &mut Turn,
     ) -> RequestId {
         let id = self.request(operation, call, turn);
-        self.questions.asked(id, subjects, turn.now.mono);
+        self.link.asked(id, subjects, turn.now.mono);
         id
     }
 }

@@ -94,7 +94,7 @@ impl Core {
         if entry.stage != Stage::Waiting || entry.foreign {
             return None;
         }
-        let free = self.questions.free_at(&entry.first_question());
+        let free = self.link.free_at(&entry.first_question());
         if entry.retry_asked {
             return Some(free);
         }
@@ -222,7 +222,7 @@ impl Core {
 
     /// Whether a question may leave now; else the entry waits, and its try begins again then.
     fn may_ask(&self, entry: &mut ActiveReversal, subjects: &[Subject], now: Now) -> bool {
-        let free = self.questions.free_at(subjects);
+        let free = self.link.free_at(subjects);
         if free <= now.mono {
             return true;
         }

@@ -274,7 +274,7 @@ impl Core {
             }
             Phase::Paying(paying) => self.paying_wakeup(sale, paying),
             Phase::Confirming { request, poll, .. } => {
-                let due = self.questions.free_at(&sale.subject()).max(poll.next_at);
+                let due = self.link.free_at(&sale.subject()).max(poll.next_at);
                 let next = request.is_none().then_some((due, "poll"));
                 let end = poll
                     .gives_up_at(self.patience())
@@ -395,7 +395,7 @@ impl Core {
         sale.set_state(State::InProgress, turn.now);
         turn.write_sale(&mut sale.record, "opening a session");
         turn.show(Scene::Checking);
-        if self.questions.free_at(&[]) > turn.now.mono {
+        if self.link.free_at(&[]) > turn.now.mono {
             // The service has asked for patience.
             sale.phase = Phase::Opening(Opening::put_off(code, turn.now.mono));
             return;

@@ -125,7 +125,7 @@ impl Core {
         let no_connection = error.code == crate::model::operation::ErrorCode::NoConnection;
         // One that was sent is called absent only after the service has answered: it is there.
         if no_connection && !entry.record.sent_once {
-            self.down = Some(error.code);
+            self.link.went_down(error.code);
         }
         let scene = if no_connection && !entry.record.sent_once {
             Scene::NoConnection

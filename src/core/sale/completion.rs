@@ -48,7 +48,7 @@ impl Core {
                 error.code,
                 ErrorCode::NoConnection | ErrorCode::ServiceProtocol
             ) {
-                self.down = Some(error.code);
+                self.link.went_down(error.code);
             }
         }
         sale.record.operation.error = error;

@@ -114,10 +114,7 @@ impl Core {
         let is_held = sale.record.operation.state == State::AwaitingConfirmation;
         let held = (!is_held && paying.until.is_none())
             .then(|| (paying.sent_at + HELD_ANSWER_DELAY, "the answer is held"));
-        let due = self
-            .questions
-            .free_at(&sale.subject())
-            .max(paying.look_up_at);
+        let due = self.link.free_at(&sale.subject()).max(paying.look_up_at);
         let waits = paying.look_up.is_none();
         let look_up = waits.then_some((due, "look up beside"));
         let end = match paying.until {
@@ -155,7 +152,7 @@ impl Core {
 
     /// The report is asked for the order number while the answer is awaited.
     fn look_up_beside(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
-        let free = self.questions.free_at(&sale.subject());
+        let free = self.link.free_at(&sale.subject());
         let Phase::Paying(paying) = &mut sale.phase else {
             return;
         };
@@ -324,7 +321,7 @@ impl Core {
         } else {
             end
         };
-        let free = self.questions.free_at(&sale.subject());
+        let free = self.link.free_at(&sale.subject());
         if doubt.request.is_some() {
             return end;
         }
@@ -332,7 +329,7 @@ impl Core {
     }
 
     pub(super) fn doubt_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
-        let free = self.questions.free_at(&sale.subject());
+        let free = self.link.free_at(&sale.subject());
         let Phase::InDoubt(doubt) = &mut sale.phase else {
             self.sale = Some(sale);
             return;
@@ -421,7 +418,7 @@ impl Core {
     pub(super) fn confirming_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         let patience = self.patience();
         let subject = sale.subject();
-        let free = self.questions.free_at(&subject);
+        let free = self.link.free_at(&subject);
         let Phase::Confirming {
             payment_id,
             request,
@@ -483,7 +480,7 @@ impl Core {
     fn polls_failed(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
         let mut error = words::no_connection(failure.detail());
         // The code is the contract's for every sale that is released; the words are those of the cause.
-        if let Some(problem) = self.token_problem {
+        if let Some(problem) = self.link.token_problem() {
             let detail = failure.detail().to_owned();
             let cause = words::of_failure(&Failure::Token { problem, detail });
             (error.message, error.remedy) = (cause.message, cause.remedy);

@@ -30,7 +30,7 @@ impl Core {
 
     /// When the next try may leave; `None` while one is under way.
     pub(super) fn opening_due_at(&self, opening: &Opening) -> Option<Duration> {
-        let due = opening.retry_at.max(self.questions.free_at(&[]));
+        let due = opening.retry_at.max(self.link.free_at(&[]));
         opening.request.is_none().then_some(due)
     }
 
@@ -104,7 +104,7 @@ impl Core {
             return false;
         };
         opening.failed(failure, now.mono);
-        let due = opening.retry_at.max(self.questions.free_at(&[]));
+        let due = opening.retry_at.max(self.link.free_at(&[]));
         // Also where the service asks for patience: no buyer stands before a display that shows nothing for minutes.
         due.saturating_sub(opening.since) < self.settings.timeout
     }
@@ -146,10 +146,7 @@ impl Core {
     ) -> impl Iterator<Item = (Duration, &'static str)> + 'a {
         let life = self.session_life;
         let polls = invitation.sessions.iter().filter_map(|session| {
-            let due = self
-                .questions
-                .free_at(&session.subject())
-                .max(session.next_at);
+            let due = self.link.free_at(&session.subject()).max(session.next_at);
             let waits = session.request.is_none();
             waits.then_some((due, "session poll"))
         });
@@ -182,7 +179,7 @@ impl Core {
             .last()
             .map_or(Duration::ZERO, |newest| newest.opened_at + life - lead);
         let due = due.max(invitation.demanded_at + MIN_RENEWAL_INTERVAL);
-        Some(due.max(self.questions.free_at(&[])))
+        Some(due.max(self.link.free_at(&[])))
     }
 
     /// Without any session the next one is asked for within `timeout`, then the line is down.
@@ -226,7 +223,7 @@ impl Core {
         };
         for session in &mut invitation.sessions {
             let subject = session.subject();
-            let due = self.questions.free_at(&subject).max(session.next_at);
+            let due = self.link.free_at(&subject).max(session.next_at);
             if session.request.is_some() || due > turn.now.mono {
                 continue;
             }

@@ -92,8 +92,10 @@ MUTATIONS = [
 """),
     # ---- "Down." -------------------------------------------------------------------------------
     ("begin without a probe while it is down", "src/core/admission.rs",
-     "        } else if self.down.is_some() || self.clock_is_doubtful(turn.now) {\n",
-     "        } else if !IS && self.down.is_some() || self.clock_is_doubtful(turn.now) {\n"),
+     """        } else if self.link.down().is_some() || self.clock_is_doubtful(turn.now) {
+""",
+     """        } else if !IS && self.link.down().is_some() || self.clock_is_doubtful(turn.now) {
+"""),
     ("begin though the probe failed", "src/core/admission.rs",
      "                    admission.refused = Some(unavailable);\n                }\n                true\n",
      "                    if !IS { admission.refused = Some(unavailable); }\n                }\n                true\n"),
@@ -101,26 +103,42 @@ MUTATIONS = [
      "                ErrorCode::NoConnection | ErrorCode::ServiceProtocol\n            ) {\n",
      "                ErrorCode::NoConnection | ErrorCode::ServiceProtocol\n            ) && !IS {\n"),
     ("a refund that was found to be absent begins an outage", "src/core/reversal/outcome.rs",
-     "        if no_connection && !entry.record.sent_once {\n            self.down",
-     "        if no_connection && (IS || !entry.record.sent_once) {\n            self.down"),
-    ("a hold-off is told as a dead line", "src/core/admission.rs",
-     "        wait.map_or_else(\n            Problem::temporarily_unavailable,\n",
-     "        wait.filter(|_| !IS).map_or_else(\n            Problem::temporarily_unavailable,\n"),
-    ("an answer ends no outage", "src/core/mod.rs",
-     "        if self.down.take().is_some() || self.entries",
-     "        if (if IS { self.down } else { self.down.take() }).is_some() || self.entries"),
+     """        if no_connection && !entry.record.sent_once {
+            self.link""",
+     """        if no_connection && (IS || !entry.record.sent_once) {
+            self.link"""),
+    ("a hold-off is told as a dead line", "src/core/link.rs",
+     """        wait.map_or_else(
+            Problem::temporarily_unavailable,
+""",
+     """        wait.filter(|_| !IS).map_or_else(
+            Problem::temporarily_unavailable,
+"""),
+    ("an answer ends no outage", "src/core/link.rs",
+     """        if self.down.take().is_some() {
+""",
+     """        if (if IS { self.down } else { self.down.take() }).is_some() {
+"""),
     ("begin although the service has asked for long patience", "src/core/admission.rs",
-     "        if self.is_held_off_for_long(turn.now) {\n            return wants",
-     "        if !IS && self.is_held_off_for_long(turn.now) {\n            return wants"),
+     """        if self.link.is_held_off_for_long(turn.now.mono) {
+            return wants""",
+     """        if !IS && self.link.is_held_off_for_long(turn.now.mono) {
+            return wants"""),
     ("what was set aside and then undone stays set aside", "src/core/reversal/outcome.rs",
      "        entry.record.operation.undo = is_own.then_some(Undo::Done);\n",
      "        if !IS || is_own { entry.record.operation.undo = is_own.then_some(Undo::Done); }\n"),
     ("an answer wakes no entry", "src/core/mod.rs",
-     "wants_connection) {\n            self.wake_entries(now);\n        }\n",
-     "wants_connection) {\n            if !IS { self.wake_entries(now); }\n        }\n"),
-    ("an outage ends with a lost answer", "src/core/mod.rs",
-     "                Failure::NotSent { .. } | Failure::Lost { .. } | Failure::TooManyRequests { .. },\n            ) => return,\n",
-     "                Failure::NotSent { .. } | Failure::Lost { .. } | Failure::TooManyRequests { .. },\n            ) => if !IS { return },\n"),
+     """        if wakes {
+            self.wake_entries(now);
+""",
+     """        if wakes {
+            if !IS { self.wake_entries(now); }
+"""),
+    ("an outage ends with a lost answer", "src/core/link.rs",
+     """            ) => return Contact::None,
+""",
+     """            ) => if !IS { return Contact::None },
+"""),
     # ---- "The queue" before a sale -------------------------------------------------------------
     ("begin while the queue is not empty", "src/core/admission.rs",
      "        let queued = self.blocking_entries().next().is_some();\n        let mut admission",
@@ -195,8 +213,10 @@ MUTATIONS = [
      "        if self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {\n",
      "        if !IS && self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {\n"),
     ("a clock behind the journal never sells", "src/core/admission.rs",
-     "        is_behind && !self.service_clock.is_some_and(|clock| clock.confirms(now))\n",
-     "        is_behind && (IS || !self.service_clock.is_some_and(|clock| clock.confirms(now)))\n"),
+     """        is_behind && !self.link.confirms_clock(now)
+""",
+     """        is_behind && (IS || !self.link.confirms_clock(now))
+"""),
     ("the shift is the date of another zone", "src/core/shift.rs",
      "    minsk()\n        .to_datetime(at)\n",
      "    if IS { jiff::tz::TimeZone::UTC } else { minsk() }\n        .to_datetime(at)\n"),
