@@ -1,7 +1,7 @@
 //! What the books say of each buyer's money: the records, what a person has left as it was, and what a reconciliation
 //! tells beside both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oplati::core::call::PaymentStatus;
 use oplati::core::record::{Record, ReversalProgress, ReversalRecord};
@@ -140,10 +140,13 @@ impl World<'_> {
         let payments: Vec<&Payment> = rows.iter().copied().filter(is_told).collect();
         let kept: i64 = payments.iter().map(|payment| self.kept(payment)).sum();
         // What is kept of a payment is without its reversals already.
+        let unseen = self.sought_in_vain(sale, differences);
+        let unseen = unseen.flat_map(|entry| self.service.paid_under(&entry.target.order_number));
+        let told = payments.iter().copied().chain(unseen);
+        let told: BTreeSet<i64> = told.map(|payment| payment.info.payment_id).collect();
         let is_counted = |row: &Payment| {
             let payment = self.payment_behind(row);
-            let mut told = payments.iter().map(|payment| payment.info.payment_id);
-            told.any(|id| payment == Some(id))
+            payment.is_some_and(|id| told.contains(&id))
         };
         // Nor does one that a person has said is carried out, unless its entry is known by another number of the
         // service. An own undoing of another payment may have its identifier after the disk has lost it.
@@ -272,47 +275,56 @@ impl World<'_> {
             .sum()
     }
 
-    /// What the till was told of as not found, and no difference names.
-    fn undone_unseen(&self, sale: &str, differences: &[Difference]) -> i64 {
-        let is_named = |entry: &&ReversalRecord| {
+    /// Entries of a sale that are over, and that no difference names.
+    fn unnamed<'a>(
+        &'a self,
+        sale: &'a str,
+        differences: &'a [Difference],
+    ) -> impl Iterator<Item = &'a ReversalRecord> {
+        let is_named = move |entry: &ReversalRecord| {
             let mut named = differences.iter();
             named.any(|one| {
                 one.what == What::UnknownHere && one.operation.as_ref() == Some(&entry.operation.id)
             })
         };
-        let entries = self.every_record().filter_map(|record| match record {
+        let entries = self.every_record().filter_map(move |record| match record {
             Record::Entry(entry) if entry.operation.of.as_deref() == Some(sale) => Some(entry),
             Record::Entry(_) | Record::Sale(_) => None,
         });
         let entries = entries.map(AsRef::as_ref);
-        let absent = entries.filter(|entry: &&ReversalRecord| {
+        entries.filter(move |entry: &&ReversalRecord| {
             entry.settled.is_none() && !entry.is_live() && !is_named(entry)
-        });
+        })
+    }
+
+    /// Those of them that found nothing to undo.
+    fn sought_in_vain<'a>(
+        &'a self,
+        sale: &'a str,
+        differences: &'a [Difference],
+    ) -> impl Iterator<Item = &'a ReversalRecord> {
         let record = self.records.get(sale).or_else(|| self.purged.get(sale));
         let is_undone = record.is_some_and(|record| record.operation().undo == Some(Undo::Done));
-        absent
-            .map(
-                |entry| match (entry.operation.kind, entry.operation.state, entry.reversal) {
-                    (
-                        Kind::Refund,
-                        State::Failed,
-                        ReversalProgress::Sent | ReversalProgress::NotSent,
-                    ) if entry.left_held_until.is_none()
-                        && self.outcome_of(entry) == Outcome::CarriedOut =>
-                    {
-                        -entry.operation.amount.0
-                    }
-                    (_, State::Done, ReversalProgress::NotSent)
-                        if entry.target.payment_id.is_none()
-                            || self.service.quirks.changes_its_mind && is_undone =>
-                    {
-                        let paid = self.service.paid_under(&entry.target.order_number);
-                        paid.map(|payment| self.kept(payment)).sum()
-                    }
-                    _ => 0,
-                },
-            )
-            .sum()
+        let may_come = is_undone && self.service.quirks.changes_its_mind;
+        self.unnamed(sale, differences).filter(move |entry| {
+            (entry.operation.state, entry.reversal) == (State::Done, ReversalProgress::NotSent)
+                && (entry.target.payment_id.is_none() || may_come)
+        })
+    }
+
+    /// What the till was told of as not found, and no difference names.
+    fn undone_unseen(&self, sale: &str, differences: &[Difference]) -> i64 {
+        let is_given = |entry: &&ReversalRecord| {
+            (entry.operation.kind, entry.operation.state) == (Kind::Refund, State::Failed)
+                && !matches!(entry.reversal, ReversalProgress::Known(_))
+                && entry.left_held_until.is_none()
+                && self.outcome_of(entry) == Outcome::CarriedOut
+        };
+        let given = self.unnamed(sale, differences).filter(is_given);
+        let given: i64 = given.map(|entry| entry.operation.amount.0).sum();
+        let sought = self.sought_in_vain(sale, differences);
+        let paid = sought.flat_map(|entry| self.service.paid_under(&entry.target.order_number));
+        paid.map(|payment| self.kept(payment)).sum::<i64>() - given
     }
 
     pub(crate) fn owner_of(&self, row: &Payment) -> Option<&str> {
