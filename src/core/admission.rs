@@ -13,6 +13,7 @@ use crate::core::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceRepl
 use crate::core::event::{JournalContext, Reply, RequestId, Ticket, Turn};
 use crate::core::question_clock::Subject;
 use crate::core::record::{BuyerRequest, Record};
+use crate::core::reversal::target::check_payment;
 use crate::core::{Core, shift, validate, words};
 use crate::model::operation::{Mode, Operation, OperationRequest};
 use crate::model::problem::{Code, Problem};
@@ -113,7 +114,7 @@ impl Core {
                 "Задайте regNum в oplati.conf и перезапустите службу oplati",
             ));
         };
-        if let Some(first) = self.foreign.first() {
+        if let Some(first) = self.queue.first_of_other_account() {
             return Err(foreign_account(first));
         }
         let target = asked.facts.target.as_ref();
@@ -183,7 +184,7 @@ impl Core {
         if wants.mode(self.settings.mode).is_some() {
             self.scans.asked(turn.now.mono);
         }
-        let queued = self.blocking_entries().next().is_some();
+        let queued = self.queue.blocking().next().is_some();
         let mut admission = Admission {
             until: turn.now.mono,
             asking: ServiceCheck::Nothing,
@@ -198,7 +199,7 @@ impl Core {
             None => PROBE_TRY,
         };
         if queued {
-            self.wake_entries(turn.now);
+            self.queue.wake(turn.now.mono);
         } else if self.link.down().is_some() || self.clock_is_doubtful(turn.now) {
             return self.probe(admission, turn);
         } else if admission.foreign_payment().is_none() {
@@ -281,7 +282,7 @@ impl Core {
             admission.asking,
             ServiceCheck::Nothing | ServiceCheck::Known(_)
         );
-        idle && self.blocking_entries().next().is_none()
+        idle && self.queue.blocking().next().is_none()
     }
 
     /// When the payment that a refund names may be asked for; at once where none is to be asked for.
@@ -342,7 +343,7 @@ impl Core {
         let wants = admission.wants;
         let checked = self
             .check_target(&wants.wish, &wants.facts)
-            .and_then(|()| self.check_payment(&wants, known.as_ref()));
+            .and_then(|()| check_payment(&wants, known.as_ref()));
         if let Err(problem) = checked {
             wants.refuse(&problem, turn);
             return false;
@@ -372,14 +373,6 @@ impl Core {
         let admission = self.admission.as_ref();
         let mode = admission.and_then(|waiting| waiting.wants.mode(self.settings.mode));
         mode == Some(Mode::ConsumerQr)
-    }
-
-    /// The target of a wish that waits stays held.
-    pub(super) fn admission_holds(&self, id: &str) -> bool {
-        self.admission.as_ref().is_some_and(|admission| {
-            let target = admission.wants.facts.target.as_ref();
-            target.is_some_and(|target| target.operation().id == id)
-        })
     }
 }
 
@@ -412,6 +405,12 @@ impl AdmittedRequest {
 }
 
 impl Admission {
+    /// The target of what waits stays held.
+    pub(super) fn holds(&self, id: &str) -> bool {
+        let target = self.wants.facts.target.as_ref();
+        target.is_some_and(|target| target.operation().id == id)
+    }
+
     /// The payment of a refund that only the service knows.
     fn foreign_payment(&self) -> Option<i64> {
         match &self.wants.wish {

@@ -42,7 +42,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -59,10 +59,10 @@ use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, T
 use link::{Contact, Link};
 use numbers::Numbers;
 use question_clock::Subject;
-use record::{Record, ReversalRecord, SaleRecord};
+use record::{Record, SaleRecord};
 use repeats::Repeats;
 use reversal::active::ActiveReversal;
-use reversal::target::copy_to_entry;
+use reversal::queue::ReversalQueue;
 use sale::ActiveSale;
 use scans::Scans;
 use screen::Screen;
@@ -74,14 +74,7 @@ pub struct Core {
     settings: Settings,
     numbers: Numbers,
     sale: Option<ActiveSale>,
-    /// Live, set-aside and watched entries, oldest first.
-    entries: Vec<ActiveReversal>,
-    /// What the entries reverse, one copy of each.
-    held: BTreeMap<String, Record>,
-    /// How it was before the operation that this step makes.
-    rollback: Option<Rollback>,
-    /// Operations of another account that are not settled: nothing is sent for them.
-    foreign: Vec<String>,
+    queue: ReversalQueue,
     admission: Option<Admission>,
     link: Link,
     witnesses: Witnesses,
@@ -90,23 +83,12 @@ pub struct Core {
     /// Held answers to `POST payments` whose sale has gone on without them, with the sale as it is or as
     /// it ended.
     late: BTreeMap<RequestId, SaleRecord>,
-    /// Second payments that this process has brought back: a held answer may tell of one later, which shows
-    /// it paid for ever.
-    seconds: BTreeSet<i64>,
     /// The shift that the newest sale named, which is the till's present one.
     own_shift: Option<String>,
     newest: Option<Timestamp>,
     repeats: Repeats,
     scans: Scans,
     screen: Screen,
-}
-
-/// The state before an entry was made: should its write fail, nothing of it was.
-#[derive(Debug)]
-struct Rollback {
-    held: BTreeMap<String, Record>,
-    /// The set-aside entry whose place it took.
-    entry: Option<ReversalRecord>,
 }
 
 /// What health says of the core.
@@ -146,15 +128,11 @@ impl Core {
             link: Link::new(&settings),
             settings,
             sale: None,
-            entries: Vec::new(),
-            held: BTreeMap::new(),
-            rollback: None,
-            foreign: Vec::new(),
+            queue: ReversalQueue::default(),
             admission: None,
             witnesses: Witnesses::default(),
             session_life: sale::SESSION_LIFE,
             late: BTreeMap::new(),
-            seconds: BTreeSet::new(),
             own_shift: restored.own_shift,
             newest: restored.newest,
             repeats: Repeats::default(),
@@ -235,7 +213,7 @@ impl Core {
             Event::Tick => self.tick(&mut turn),
         }
         if turn.creates.is_none() {
-            self.rollback = None;
+            self.queue.end_creation();
         }
         self.drop_unheld();
         self.note_writes(&turn);
@@ -249,19 +227,19 @@ impl Core {
         if self.sale.as_ref().is_some_and(begun) {
             self.sale = None;
         }
-        self.entries.retain(|entry| entry.record.operation.id != id);
-        if let Some(rollback) = self.rollback.take() {
-            self.held = rollback.held;
-            for target in self.held.values() {
-                copy_to_entry(&mut self.entries, target.operation());
-            }
-            if let Some(record) = rollback.entry {
-                let entry = self.live(record, now.mono, now);
-                self.entries.insert(0, entry);
-            }
+        if let Some(record) = self.queue.roll_back(id) {
+            let entry = self.live(record, now.mono, now);
+            self.queue.push_front(entry);
         }
         // Whatever was shown before it shall not stay for ever.
         self.screen.clear(now.mono);
+    }
+
+    /// What neither an entry nor an admission refers to is no target any more.
+    fn drop_unheld(&mut self) {
+        let admission = self.admission.as_ref();
+        self.queue
+            .drop_unheld(|id| admission.is_some_and(|admission| admission.holds(id)));
     }
 
     /// When [`Event::Tick`] is due, and why; in the past: at once.
@@ -280,6 +258,9 @@ impl Core {
     /// What health needs to know of the core.
     #[must_use]
     pub fn status(&self, now: Now) -> Status {
+        let count = |is_one: &dyn Fn(&ActiveReversal) -> bool| {
+            self.queue.iter().filter(|entry| is_one(entry)).count()
+        };
         Status {
             clock_behind: self.clock_is_doubtful(now),
             not_configured: self.settings.account.is_none(),
@@ -287,19 +268,11 @@ impl Core {
             held_off_until: self.link.held_off_until(now.mono),
             is_held_off_for_long: self.link.is_held_off_for_long(now.mono),
             token_problem: self.link.token_problem(),
-            queue_depth: self.blocking_entries().count(),
-            set_aside: self
-                .entries
-                .iter()
-                .filter(|entry| entry.record.set_aside)
-                .count(),
-            to_review: self
-                .entries
-                .iter()
-                .filter(|entry| entry.record.needs_review)
-                .count(),
-            overdue: self.entries.iter().filter(|entry| entry.is_overdue).count(),
-            foreign: self.foreign.clone(),
+            queue_depth: self.queue.blocking().count(),
+            set_aside: count(&|entry| entry.record.set_aside),
+            to_review: count(&|entry| entry.record.needs_review),
+            overdue: count(&|entry| entry.is_overdue),
+            foreign: self.queue.of_other_account().to_vec(),
         }
     }
 
@@ -387,14 +360,14 @@ impl Core {
 
     /// Any valid answer wakes what waits for the connection.
     fn wake_for(&mut self, contact: Contact, now: Now) {
-        let waits = || self.entries.iter().any(|entry| entry.wants_connection);
+        let waits = || self.queue.iter().any(|entry| entry.wants_connection);
         let wakes = match contact {
             Contact::None => false,
             Contact::Answered => waits(),
             Contact::BackAgain => true,
         };
         if wakes {
-            self.wake_entries(now);
+            self.queue.wake(now.mono);
         }
     }
 

@@ -33,6 +33,7 @@ mod answers;
 mod creation;
 mod outcome;
 mod person;
+pub(super) mod queue;
 pub(super) mod target;
 
 use std::time::Duration;
@@ -41,24 +42,24 @@ use jiff::SignedDuration;
 
 use crate::base::clock::Now;
 use crate::core::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
-use crate::core::event::{Reply as TillReply, RequestId, Ticket, Turn};
+use crate::core::event::{JournalContext, Reply as TillReply, RequestId, Ticket, Turn};
 use crate::core::question_clock::Subject;
 use crate::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest, Target};
 use crate::core::reversal::active::{
     ActiveReversal, BACKOFF, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
 };
 use crate::core::reversal::target::{give_back_to_left, take_from_left};
-use crate::core::sale::Phase;
+use crate::core::sale::{ActiveSale, Phase};
 use crate::core::scene::Scene;
 use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;
-use crate::model::operation::{Kind, OperationError, QueueItem, Slip, State, Undo};
+use crate::model::operation::{
+    Kind, Operation, OperationError, OperationRequest, QueueItem, Slip, State, Undo,
+};
 use crate::model::problem::{Code, Problem, seed};
 
 /// Most pause between tries that met no connection.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
-/// So long the oldest entry that meets silence tries the line alone.
-const MAX_SILENT_ALONE: Duration = Duration::from_secs(60);
 /// From a question for a watched number that met no answer to the next: nobody waits for it.
 const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(300);
 /// Most pause between looking up what was lost, while the service answers.
@@ -69,98 +70,68 @@ const MAX_PENDING_PAUSE: Duration = Duration::from_secs(10);
 const ALARM_TRIES: u32 = 6;
 
 impl Core {
-    /// Entries that block sales, oldest first.
-    pub(super) fn blocking_entries(&self) -> impl Iterator<Item = &ActiveReversal> {
-        self.entries.iter().filter(|entry| entry.blocks())
+    pub(super) fn hold_facts(&mut self, facts: &JournalContext) {
+        for record in facts.target.iter().chain(&facts.sale) {
+            self.hold(record.clone());
+        }
     }
 
-    /// The service can be reached, or a buyer waits: what waits for a connection is tried at once. The backoff
-    /// goes on from where it is: one answer among many that fail must not make a storm.
-    pub(super) fn wake_entries(&mut self, now: Now) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.blocks()) {
-            entry.wants_connection = false;
-            if entry.stage == Stage::Waiting {
-                entry.next_at = now.mono;
+    /// A sale that is under way is no target yet.
+    pub(super) fn hold(&mut self, record: Record) {
+        let id = &record.operation().id;
+        let live = |sale: &ActiveSale| sale.record.operation.id == *id;
+        if !self.sale.as_ref().is_some_and(live) {
+            self.queue.hold(record);
+        }
+    }
+
+    /// Changes a target of the queue, in memory and in the journal.
+    fn change_target(
+        &mut self,
+        id: Option<&str>,
+        what: &str,
+        turn: &mut Turn,
+        change: impl FnOnce(&mut Operation),
+    ) {
+        let Some(operation) = self.queue.change_target(id, what, turn, change) else {
+            return;
+        };
+        // A held answer that comes later is judged by what the sale has become.
+        for late in self.late.values_mut() {
+            if late.operation.id == operation.id {
+                late.operation.clone_from(operation);
             }
         }
     }
 
+    /// Whether what a request is of can be reversed now.
+    pub(super) fn check_target(
+        &self,
+        request: &OperationRequest,
+        facts: &JournalContext,
+    ) -> Result<(), Problem> {
+        let present = facts.target.as_ref().map(|told| {
+            let told = told.operation();
+            let live = self.sale.as_ref().map(|sale| &sale.record.operation);
+            let live = live.filter(|live| live.id == told.id);
+            let held = || self.queue.target(&told.id).map_or(told, Record::operation);
+            live.unwrap_or_else(held)
+        });
+        self.queue.check(request, present, facts)
+    }
+
     pub(super) fn queue_wakeup(&self) -> Option<(Duration, &'static str)> {
-        self.due().map(|(_, at)| (at, "queue"))
-    }
-
-    /// When an entry may be tried: when it is due, and its first question may leave.
-    fn entry_due_at(&self, entry: &ActiveReversal) -> Option<Duration> {
-        if entry.stage != Stage::Waiting || entry.foreign {
-            return None;
-        }
-        let free = self.link.free_at(&entry.first_question());
-        if entry.retry_asked {
-            return Some(free);
-        }
-        Some(free.max(entry.next_at))
-    }
-
-    /// From when on others are tried beside one that has met silence: it may be that only its own questions hang,
-    /// which keeps no other from being tried.
-    fn others_from(&self) -> Duration {
-        let entries = self.entries.iter().filter(|entry| !entry.foreign);
-        let silent = entries.filter(|entry| entry.blocks() && entry.wants_connection);
-        let since = silent.filter_map(|entry| entry.silent_since).min();
-        since.map_or(Duration::ZERO, |since| since + MAX_SILENT_ALONE)
-    }
-
-    /// The entry that is tried next, and when: of those that block, or a watched one that is earlier.
-    fn due(&self) -> Option<(usize, Duration)> {
-        let at =
-            |(index, entry): (usize, &ActiveReversal)| Some((index, self.entry_due_at(entry)?));
-        let ours = || {
-            let entries = self.entries.iter().enumerate();
-            entries.filter(|(_, entry)| !entry.foreign)
-        };
-        // One request of the queue at a time, so that a queue of hundreds is no storm.
-        let is_busy = ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);
-        let others_from = self.others_from();
-        let head = ours()
-            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)
-            .enumerate()
-            // Of those that have met silence the oldest alone tries the line.
-            .filter(|(place, (_, entry))| *place == 0 || !entry.wants_connection)
-            .filter_map(|(place, entry)| {
-                let waits_since = entry.1.next_at;
-                let (index, at) = at(entry)?;
-                let from = if place == 0 {
-                    Duration::ZERO
-                } else {
-                    others_from
-                };
-                Some((index, at.max(from), waits_since))
-            })
-            // All that wait for the service's patience are due together: they take turns.
-            .min_by_key(|(_, at, waits_since)| (*at, *waits_since))
-            .map(|(index, at, _)| (index, at));
-        let watched = ours()
-            .filter(|(_, entry)| entry.is_watched())
-            .filter_map(at)
-            .min_by_key(|(_, at)| *at);
-        [head, watched]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(_, at)| *at)
+        self.queue.due(&self.link).map(|(_, at)| (at, "queue"))
     }
 
     pub(super) fn queue_tick(&mut self, turn: &mut Turn) {
-        let Some((index, _)) = self.due().filter(|(_, at)| *at <= turn.now.mono) else {
+        let Some((place, mut entry)) = self.queue.take_due(&self.link, turn.now.mono) else {
             return;
         };
-        if index >= self.entries.len() {
-            return;
-        }
-        let mut entry = self.entries.remove(index);
         if !entry.retry_asked || self.take_up_again(&mut entry, turn) {
             self.try_entry(&mut entry, turn);
         }
-        self.entries.insert(index.min(self.entries.len()), entry);
+        self.queue.put_back(place, entry);
     }
 
     /// The first request of a try.
@@ -233,15 +204,15 @@ impl Core {
 
     /// The newest entry's reversal leaves in this very step: the cashier waits for it.
     pub(super) fn reverse_at_once(&mut self, turn: &mut Turn) {
-        let Some(mut entry) = self.entries.pop() else {
+        let Some(mut entry) = self.queue.pop() else {
             return;
         };
-        if self.blocking_entries().next().is_none() {
+        if self.queue.blocking().next().is_none() {
             self.reverse(&mut entry, false, turn);
         } else {
             turn.write_entry(&mut entry.record, "queued");
         }
-        self.entries.push(entry);
+        self.queue.push(entry);
     }
 
     fn look(&mut self, entry: &mut ActiveReversal, payment_id: i64, turn: &mut Turn) {
@@ -328,7 +299,9 @@ impl Core {
     /// refund was to give back: "never more than is left".
     fn sale_without_rest(&self, entry: &ActiveReversal) -> Option<String> {
         let of = entry.record.operation.of.as_ref();
-        let sale = self.held.get(of.filter(|_| entry.record.is_refund())?)?;
+        let sale = self
+            .queue
+            .target(of.filter(|_| entry.record.is_refund())?)?;
         let sale = sale.operation();
         let is_gone = sale.undo == Some(Undo::Done) || !sale.overdrawn.is_zero();
         is_gone.then(|| sale.id.clone())
@@ -338,7 +311,7 @@ impl Core {
     /// the rest: "never more than is left". The service would refuse the sum of before.
     fn lower_to_rest(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let of = entry.record.operation.of.clone();
-        let sale = of.as_ref().and_then(|of| self.held.get(of));
+        let sale = of.as_ref().and_then(|of| self.queue.target(of));
         let overdrawn = sale.map_or(Kopecks::ZERO, |sale| sale.operation().overdrawn);
         let less = overdrawn.min(entry.record.operation.amount);
         if less.is_zero() {
@@ -397,7 +370,7 @@ impl Core {
     /// Takes up an end that a report has put in doubt.
     pub(super) fn recheck(&mut self, entry: ReversalRecord, target: Option<Record>, now: Now) {
         let known = |live: &ActiveReversal| live.record.operation.id == entry.operation.id;
-        if let Some(live) = self.entries.iter_mut().find(|live| known(live)) {
+        if let Some(live) = self.queue.iter_mut().find(|live| known(live)) {
             // One that a person is to decide, and that no question is planned for, is asked for all the same.
             if live.record.set_aside && live.record.rechecks.is_empty() && !live.retry_asked {
                 live.record.rechecks = vec![now.wall];
@@ -419,13 +392,13 @@ impl Core {
         if let Some(target) = target {
             self.hold(target);
         }
-        let mut record = match self.held.get(&entry.operation.id) {
+        let mut record = match self.queue.target(&entry.operation.id) {
             Some(Record::Entry(held)) => held.as_ref().clone(),
             Some(Record::Sale(_)) | None => entry,
         };
         record.rechecks = vec![now.wall];
         let live = self.live(record, now.mono, now);
-        self.entries.push(live);
+        self.queue.push(live);
     }
 }
 

@@ -209,7 +209,7 @@ impl Core {
             .min(self.settings.wait_buyer);
         let ours = self.settings.account.as_ref() == Some(&record.account);
         let attached = self
-            .entries
+            .queue
             .iter()
             .any(|entry| entry.undoes(&record.operation.id));
         let mut sale = ActiveSale {

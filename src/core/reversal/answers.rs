@@ -12,10 +12,9 @@ impl Core {
         turn: &mut Turn,
     ) {
         let waits = |entry: &ActiveReversal| entry.stage.request() == Some(request);
-        let Some(index) = self.entries.iter().position(waits) else {
+        let Some((place, mut entry)) = self.queue.take(waits) else {
             return;
         };
-        let mut entry = self.entries.remove(index);
         match (entry.stage, answer) {
             (Stage::LookingUp { asked_at, .. }, Ok(Reply::Found(found))) => {
                 self.target_looked_up(&mut entry, asked_at, found, turn);
@@ -62,9 +61,9 @@ impl Core {
                 self.answered_error(&mut entry, detail, turn);
             }
         }
-        self.copy_to_target(&entry.record);
+        self.queue.copy_to_target(&entry.record);
         if entry.record.is_open() {
-            self.entries.insert(index.min(self.entries.len()), entry);
+            self.queue.put_back(place, entry);
         }
     }
 
@@ -126,7 +125,7 @@ impl Core {
             if asks_report && entry.is_beside() {
                 // Nothing but a report has ever told of it, and neither this one nor the service itself knows it: a
                 // row that comes and goes must not close the till.
-                self.seconds.remove(&payment_id);
+                self.queue.forget_second_payment(payment_id);
                 let message = words::NOTHING_TO_UNDO;
                 return self.conclude(entry, message, "a second payment that is not there", turn);
             }
@@ -157,7 +156,7 @@ impl Core {
             // Should it take money after all, a reconciliation shows it to a person again: nothing that stands beside
             // a paid sale is ever taken up by itself.
             if let Some(payment_id) = entry.record.target.payment_id {
-                self.seconds.remove(&payment_id);
+                self.queue.forget_second_payment(payment_id);
             }
             let message = words::of_entry(entry.record.operation.kind, State::Done);
             return self.conclude(entry, message, "the payment took no money", turn);
@@ -293,7 +292,7 @@ impl Core {
         let looks = |entry: &&mut ActiveReversal| {
             entry.undoes(sale) && entry.record.request == ReversalRequest::Own
         };
-        let Some(entry) = self.entries.iter_mut().find(looks) else {
+        let Some(entry) = self.queue.iter_mut().find(looks) else {
             return false;
         };
         entry.lost_at = turn.now.mono;

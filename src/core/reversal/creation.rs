@@ -138,7 +138,7 @@ impl Core {
             return;
         };
         let target = wants.facts.target.as_ref();
-        let held = target.and_then(|target| self.held.get(&target.operation().id).cloned());
+        let held = target.and_then(|target| self.queue.target(&target.operation().id).cloned());
         let old = self.take_set_aside(&wants, held.as_ref());
         let record = match (&wants.wish, held, old.as_ref()) {
             (OperationRequest::Cancellation(request), Some(target), Some(old)) => {
@@ -172,10 +172,8 @@ impl Core {
                 _,
             ) => return,
         };
-        self.rollback = Some(crate::core::Rollback {
-            held: self.held.clone(),
-            entry: old.as_ref().map(|old| old.record.clone()),
-        });
+        self.queue
+            .begin_creation(old.as_ref().map(|old| old.record.clone()));
         self.enter(record, old, &wants, turn);
     }
 
@@ -187,7 +185,7 @@ impl Core {
         wants: &AdmittedRequest,
         turn: &mut Turn,
     ) {
-        let waits = self.blocking_entries().next().is_some();
+        let waits = self.queue.blocking().next().is_some();
         // What repeats a set-aside entry owes what that one owed: nobody waits for it at the till, so it can
         // neither be aborted nor refused like a wish of which nothing has left.
         if waits || old.is_some() {
@@ -228,7 +226,7 @@ impl Core {
             self.screen.occupy();
         }
         let entry = self.live(record, turn.now.mono, turn.now);
-        self.entries.push(entry);
+        self.queue.push(entry);
     }
 
     /// The set-aside entry of the same target, which a new cancellation repeats.
@@ -241,10 +239,10 @@ impl Core {
             return None;
         };
         let id = &target.operation().id;
-        let index = self.entries.iter().position(|entry| {
+        let is_it = |entry: &ActiveReversal| {
             entry.record.set_aside && !entry.record.is_refund() && entry.undoes(id)
-        })?;
-        Some(self.entries.remove(index))
+        };
+        self.queue.take(is_it).map(|(_, entry)| entry)
     }
 
     /// A person asks once more for what was set aside, which is taken over with its number.
@@ -364,9 +362,6 @@ impl Core {
     /// After a restart: every connection of the process before is closed by now, not earlier.
     pub(in crate::core) fn restore_entry(&mut self, record: ReversalRecord, turn: &mut Turn) {
         let mut entry = self.live(record, turn.now.mono, turn.now);
-        if entry.foreign && entry.record.is_live() {
-            self.foreign.push(entry.record.operation.id.clone());
-        }
         // The time for which no process ran does not count as one of getting nowhere.
         entry.answered_from = None;
         entry.may_have_left = entry.record.is_live();
@@ -381,14 +376,14 @@ impl Core {
             entry.doubt(turn.now);
             turn.write_entry(&mut entry.record, "in doubt after a restart");
         }
-        self.entries.push(entry);
+        self.queue.push(entry);
     }
 
     /// Whether a refund stands before the cashier: it takes the place of a buyer.
     pub(in crate::core) fn refund_is_attended(&self) -> bool {
         let attended =
             |entry: &ActiveReversal| entry.record.is_refund() && entry.record.is_attended();
-        self.entries.iter().any(attended)
+        self.queue.iter().any(attended)
     }
 
     /// What the buyer may see of an entry that stands before the cashier.

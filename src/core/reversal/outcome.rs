@@ -157,7 +157,7 @@ impl Core {
         );
         let is_refund = entry.record.is_refund();
         let holds_left = entry.record.left_held_until.is_some();
-        let is_cancelled_late = self.is_cancelled_late(of.as_deref());
+        let is_cancelled_late = self.queue.is_cancelled_late(of.as_deref());
         self.change_target(of.as_deref(), "its reversal was not made", turn, |target| {
             if !holds_left {
                 give_back_unless_undone(target, amount, is_refund);
@@ -220,8 +220,7 @@ impl Core {
                 && !entry.record.sent_once
                 && !entry.may_have_left
         };
-        let index = self.entries.iter().position(unsent)?;
-        let mut entry = self.entries.remove(index);
+        let (_, mut entry) = self.queue.take(unsent)?;
         let message = words::of_entry(entry.record.operation.kind, State::Cancelled);
         let what = "aborted by the cashier before anything was sent";
         self.drop_entry(&mut entry, State::Cancelled, message, what, turn);
@@ -459,7 +458,7 @@ impl Core {
         } else {
             let mut own = self.new_own_instead_of(&entry.record, turn.now);
             turn.write_entry(&mut own.record, "takes up what was found after all");
-            self.entries.push(own);
+            self.queue.push(own);
         }
         turn.alarm(
             &entry.record.operation.id,
@@ -499,7 +498,7 @@ impl Core {
         let what = "a reversal of it was found after all";
         let is_held = entry.record.left_held_until.take().is_some();
         // As of a cancellation that ended in time; while another is under way, its own end says so.
-        let others = |of: &str| self.entries.iter().any(|other| other.undoes(of));
+        let others = |of: &str| self.queue.iter().any(|other| other.undoes(of));
         let is_cancellation = !entry.record.is_refund();
         let undoes = is_cancellation && !of.as_deref().is_some_and(others);
         let mut sale_of_refund = None;

@@ -7,20 +7,16 @@ use crate::model::operation::{Outcome, Verdict};
 
 impl Core {
     pub(in crate::core) fn retry_entry(&mut self, ticket: Ticket, id: &str, turn: &mut Turn) {
-        let found = self
-            .entries
-            .iter()
-            .position(|entry| entry.record.operation.id == id && entry.record.is_live());
-        let Some(mut entry) = found.map(|index| (index, self.entries.remove(index))) else {
-            let is_it = |entry: &&ActiveReversal| entry.record.operation.id == id;
-            let is_over = self.entries.iter().find(is_it);
+        let is_it =
+            |entry: &ActiveReversal| entry.record.operation.id == id && entry.record.is_live();
+        let Some((place, mut entry)) = self.queue.take(is_it) else {
+            let is_over = self.queue.find(id);
             let is_over = is_over.is_some_and(|entry| entry.record.needs_review);
             let problem = if is_over { is_made() } else { not_in_queue() };
             return turn.reply(ticket, TillReply::Queue(Err(problem)));
         };
-        let answer = self.retry(&mut entry.1, turn);
-        self.entries
-            .insert(entry.0.min(self.entries.len()), entry.1);
+        let answer = self.retry(&mut entry, turn);
+        self.queue.put_back(place, entry);
         turn.reply(ticket, TillReply::Queue(answer));
     }
 
@@ -42,13 +38,15 @@ impl Core {
     /// Whether a set-aside entry may be tried again; what stands in the way is named.
     fn check_retry(&self, entry: &ActiveReversal) -> Result<(), Problem> {
         let of = entry.record.operation.of.as_deref();
-        let target = of.and_then(|of| self.held.get(of)).map(Record::operation);
-        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)) {
+        let target = of
+            .and_then(|of| self.queue.target(of))
+            .map(Record::operation);
+        if let Some(sale) = target.and_then(|target| self.queue.undone_sale_of(target)) {
             return Err(crate::core::reversal::target::sale_undone(sale));
         }
         if let Some(of) = of.filter(|_| !entry.record.is_refund()) {
-            self.check_no_doubt(of)?;
-            self.check_nothing_held(of)?;
+            self.queue.check_no_doubt(of)?;
+            self.queue.check_nothing_held(of)?;
         }
         let left = target.and_then(|target| target.left);
         if entry.is_denied() && left == Some(Kopecks::ZERO) {
@@ -71,7 +69,7 @@ impl Core {
         }
         let of = entry.record.operation.of.clone();
         let denied = entry.is_denied();
-        let target = of.as_ref().and_then(|of| self.held.get(of));
+        let target = of.as_ref().and_then(|of| self.queue.target(of));
         let left = target.and_then(|target| target.operation().left);
         // All that is owed is brought back, or the rest could neither be refunded nor cancelled afterwards.
         if let Some(left) = left.filter(|_| denied) {
@@ -116,21 +114,17 @@ impl Core {
         verdict: &Verdict,
         turn: &mut Turn,
     ) {
-        let found = self
-            .entries
-            .iter()
-            .position(|entry| entry.record.operation.id == id);
-        let Some(index) = found else {
+        let is_it = |entry: &ActiveReversal| entry.record.operation.id == id;
+        let Some((place, mut entry)) = self.queue.take(is_it) else {
             return turn.reply(ticket, TillReply::Queue(Err(not_in_queue())));
         };
-        let mut entry = self.entries.remove(index);
         let answer = self.settle(&mut entry, verdict, turn);
         if answer.is_ok() {
-            self.copy_to_target(&entry.record);
-            self.foreign.retain(|foreign| foreign != id);
+            self.queue.copy_to_target(&entry.record);
+            self.queue.settled(id);
             self.drop_unheld();
         } else {
-            self.entries.insert(index.min(self.entries.len()), entry);
+            self.queue.put_back(place, entry);
         }
         turn.reply(ticket, TillReply::Queue(answer));
     }
@@ -280,7 +274,7 @@ impl Core {
         let operation = &entry.record.operation;
         let (amount, is_refund) = (operation.amount, entry.record.is_refund());
         let mut sale_of_refund = None;
-        let is_cancelled_late = self.is_cancelled_late(operation.of.as_deref());
+        let is_cancelled_late = self.queue.is_cancelled_late(operation.of.as_deref());
         self.change_target(
             operation.of.as_deref(),
             "a person closed its reversal",

@@ -1,128 +1,42 @@
 //! What a refund or a cancellation is of: whether it can be reversed, and what of it is left.
 //!
-//! One copy of each target is held while an entry lives that reverses it, so that several entries
-//! never write each other's figures away. The rule for `left`: what an entry asks for is taken from
+//! The rule for `left`: what an entry asks for is taken from
 //! it when the entry is journalled, and given back only when the service has definitely denied it.
 
-use crate::core::Core;
 use crate::core::admission::AdmittedRequest;
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
-use crate::core::event::{JournalContext, Turn};
-use crate::core::record::{Record, ReversalProgress, ReversalRecord};
+use crate::core::event::JournalContext;
+use crate::core::record::{ReversalProgress, ReversalRecord};
 use crate::core::reversal::active::ActiveReversal;
+use crate::core::reversal::queue::ReversalQueue;
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     Kind, Operation, OperationRequest, Outcome, RefundRequest, State, Undo,
 };
 use crate::model::problem::{Code, Problem, seed};
 
-impl Core {
-    pub(in crate::core) fn hold_facts(&mut self, facts: &JournalContext) {
-        for record in facts.target.iter().chain(&facts.sale) {
-            self.hold(record.clone());
-        }
-    }
-
-    pub(in crate::core) fn hold(&mut self, record: Record) {
-        let id = record.operation().id.clone();
-        let live = |sale: &crate::core::sale::ActiveSale| sale.record.operation.id == id;
-        if !self.sale.as_ref().is_some_and(live) {
-            self.held.entry(id).or_insert(record);
-        }
-    }
-
-    /// Forgets targets that no entry and no admission refers to. A refund that is being cancelled
-    /// keeps its sale, whose `left` grows with it.
-    pub(in crate::core) fn drop_unheld(&mut self) {
-        let mut held = std::mem::take(&mut self.held);
-        let referred: Vec<String> = held
-            .keys()
-            .filter(|id| {
-                self.admission_holds(id) || self.entries.iter().any(|entry| entry.reverses(id))
-            })
-            .cloned()
-            .collect();
-        let sales: Vec<String> = referred
-            .iter()
-            .filter_map(|id| held.get(id)?.operation().of.clone())
-            .collect();
-        held.retain(|id, _| referred.contains(id) || sales.contains(id));
-        self.held = held;
-    }
-
-    /// Changes a held target, in memory and in the journal.
-    pub(in crate::core) fn change_target(
-        &mut self,
-        id: Option<&str>,
-        what: &str,
-        turn: &mut Turn,
-        change: impl FnOnce(&mut Operation),
-    ) {
-        let Some(record) = id.and_then(|id| self.held.get_mut(id)) else {
-            return;
-        };
-        let operation = record.operation_mut();
-        change(operation);
-        operation.updated_at = turn.now.wall;
-        // A held answer that comes later is judged by what the sale has become.
-        for late in self.late.values_mut() {
-            if late.operation.id == operation.id {
-                late.operation.clone_from(operation);
-            }
-        }
-        turn.write_target(record, what);
-        copy_to_entry(&mut self.entries, record.operation());
-    }
-
-    /// What [`copy_to_entry`] does, from the watched side.
-    pub(in crate::core) fn copy_to_target(&mut self, entry: &ReversalRecord) {
-        if let Some(target) = self.held.get_mut(&entry.operation.id) {
-            *target = Record::Entry(Box::new(entry.clone()));
-        }
-    }
-
-    /// Whether a cancellation of it that was told as not made was found made.
-    pub(in crate::core) fn is_cancelled_late(&self, of: Option<&str>) -> bool {
-        let is_it = |entry: &ActiveReversal| {
-            let record = &entry.record;
-            record.operation.of.as_deref() == of
-                && record.is_refused_cancellation()
-                && matches!(record.reversal, ReversalProgress::Known(_))
-        };
-        of.is_some() && self.entries.iter().any(is_it)
-    }
-
-    /// Whether what a wish is of can be reversed now.
-    pub(in crate::core) fn check_target(
+impl ReversalQueue {
+    /// Whether what a request is of can be reversed now. `target` is the operation as it is now, which may be newer
+    /// than what the journal knew at the `PUT`.
+    pub(in crate::core) fn check(
         &self,
-        wish: &OperationRequest,
+        request: &OperationRequest,
+        target: Option<&Operation>,
         facts: &JournalContext,
     ) -> Result<(), Problem> {
-        match wish {
-            OperationRequest::Sale(_) | OperationRequest::Card(_) => Ok(()),
-            OperationRequest::Refund(refund) => match self.present(facts) {
-                Some(sale) => self.check_refund(refund, sale, facts),
-                None if refund.sale.is_some() => Err(unknown()),
-                None => Ok(()),
-            },
-            OperationRequest::Cancellation(_) => match self.present(facts) {
-                Some(target) => self.check_cancellation(target, facts),
-                None => Err(unknown()),
-            },
+        match (request, target) {
+            (OperationRequest::Sale(_) | OperationRequest::Card(_), _) => Ok(()),
+            (OperationRequest::Refund(refund), Some(sale)) => {
+                self.check_refund(refund, sale, facts)
+            }
+            (OperationRequest::Refund(refund), None) if refund.sale.is_none() => Ok(()),
+            (OperationRequest::Cancellation(_), Some(target)) => {
+                self.check_cancellation(target, facts)
+            }
+            (OperationRequest::Refund(_) | OperationRequest::Cancellation(_), None) => {
+                Err(unknown())
+            }
         }
-    }
-
-    /// The target as it is now, which may be newer than what the journal told at the `PUT`.
-    pub(in crate::core) fn present<'a>(
-        &'a self,
-        facts: &'a JournalContext,
-    ) -> Option<&'a Operation> {
-        let told = facts.target.as_ref()?.operation();
-        let live = self.sale.as_ref().map(|sale| &sale.record.operation);
-        if let Some(live) = live.filter(|live| live.id == told.id) {
-            return Some(live);
-        }
-        Some(self.held.get(&told.id).map_or(told, Record::operation))
     }
 
     fn check_refund(
@@ -178,8 +92,7 @@ impl Core {
         }
         let nothing_left = target.left == Some(Kopecks::ZERO);
         let holds = |entry: &ActiveReversal| entry.undoes(&target.id) && entry.is_in_doubt();
-        if target.undo == Some(Undo::SetAside) && (!nothing_left || self.entries.iter().any(holds))
-        {
+        if target.undo == Some(Undo::SetAside) && (!nothing_left || self.iter().any(holds)) {
             // A person asks once more for what was refused, unless nothing is left to bring back.
             return Ok(());
         }
@@ -197,8 +110,7 @@ impl Core {
     /// A refund of which people do not know yet how it went is cancelled only afterwards: they may have paid the
     /// buyer otherwise, or he may have it twice.
     fn check_reviewed(&self, target: &Operation) -> Result<(), Problem> {
-        let is_it = |entry: &&ActiveReversal| entry.record.operation.id == target.id;
-        match self.entries.iter().find(is_it) {
+        match self.find(&target.id) {
             Some(entry) if entry.record.needs_review => Err(Problem::new(
                 Code::Busy,
                 format!("Возврат {} выполнен не так, как сообщено кассе", target.id),
@@ -214,17 +126,17 @@ impl Core {
     /// The sale of a refund, when it is being undone as a whole or was: what was refunded then stays
     /// with the buyer.
     pub(in crate::core) fn undone_sale_of(&self, refund: &Operation) -> Option<&str> {
-        let sale = self.held.get(refund.of.as_deref()?)?.operation();
+        let sale = self.target(refund.of.as_deref()?)?.operation();
         let undone = matches!(sale.undo, Some(Undo::Pending | Undo::Done));
         (refund.kind == Kind::Refund && undone).then_some(sale.id.as_str())
     }
 
     /// A reversal whose fate is unknown bars another one of the same target, also when it waits for a person.
     pub(in crate::core) fn check_no_doubt(&self, id: &str) -> Result<(), Problem> {
-        let in_doubt = || self.entries.iter().filter(|entry| entry.is_in_doubt());
+        let in_doubt = || self.iter().filter(|entry| entry.is_in_doubt());
         let of_its_refund = |entry: &&ActiveReversal| {
             let refund = entry.record.operation.of.as_deref();
-            let refund = refund.and_then(|refund| self.held.get(refund));
+            let refund = refund.and_then(|refund| self.target(refund));
             refund.is_some_and(|refund| refund.operation().of.as_deref() == Some(id))
         };
         if let Some(entry) = in_doubt().find(of_its_refund) {
@@ -242,7 +154,7 @@ impl Core {
     pub(in crate::core) fn check_nothing_held(&self, id: &str) -> Result<(), Problem> {
         let holds =
             |entry: &&ActiveReversal| entry.record.left_held_until.is_some() && entry.reverses(id);
-        match self.entries.iter().find(holds) {
+        match self.iter().find(holds) {
             Some(entry) => Err(Problem::new(
                 Code::Busy,
                 format!(
@@ -268,7 +180,7 @@ impl Core {
         sale: &str,
         facts: &JournalContext,
     ) -> Result<(), Problem> {
-        let here = self.entries.iter().filter(|entry| entry.reverses(sale));
+        let here = self.iter().filter(|entry| entry.reverses(sale));
         let here = here.map(|entry| &entry.record);
         // What was found late is watched no more: the journal alone knows it.
         let told = facts.reversals.iter().filter(|entry| was_found_late(entry));
@@ -280,7 +192,7 @@ impl Core {
     }
 
     fn already_undone(&self, target: &Operation, facts: &JournalContext) -> Problem {
-        let live = self.entries.iter().filter(|entry| entry.undoes(&target.id));
+        let live = self.iter().filter(|entry| entry.undoes(&target.id));
         let live = live.map(|entry| &entry.record);
         let told = facts.reversals.iter().rev();
         let made = told.filter(|reversal| may_be_gone(reversal));
@@ -293,51 +205,41 @@ impl Core {
             by.map(|reversal| reversal.operation.id.as_str()),
         )
     }
-
-    /// Whether the service's payment, which the journal lacks, may be refunded.
-    pub(in crate::core) fn check_payment(
-        &self,
-        wants: &AdmittedRequest,
-        known: Option<&PaymentInfo>,
-    ) -> Result<(), Problem> {
-        let (OperationRequest::Refund(refund), Some(info)) = (&wants.wish, known) else {
-            return Ok(());
-        };
-        if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
-            return Err(Problem::unprocessable(
-                format!(
-                    "payment_id = {}: это не оплаченная продажа",
-                    info.payment_id
-                ),
-                "Проверьте номер оплаты",
-            ));
-        }
-        let reversals = &wants.facts.reversals;
-        if let Some(repeated) = reversals.iter().find(|entry| is_repeated(entry, refund)) {
-            return Err(repetition(repeated));
-        }
-        let gone = reversals
-            .iter()
-            .filter(|entry| may_be_gone(entry))
-            .flat_map(|entry| std::iter::repeat_n(entry, 1 + entry.copies.len()))
-            .try_fold(Kopecks::ZERO, |sum, entry| {
-                sum.checked_add(entry.operation.amount)
-            });
-        let left = gone.map_or(Kopecks::ZERO, |gone| info.sum.saturating_sub(gone));
-        if refund.amount > left {
-            return Err(more_than_left(refund.amount, left));
-        }
-        Ok(())
-    }
 }
 
-/// A refund may be watched and cancelled at once: what one side writes of it, the other must not write away. Of a
-/// target nothing but the operation changes.
-pub(in crate::core) fn copy_to_entry(entries: &mut [ActiveReversal], target: &Operation) {
-    let mut entries = entries.iter_mut();
-    if let Some(entry) = entries.find(|entry| entry.record.operation.id == target.id) {
-        entry.record.operation.clone_from(target);
+/// Whether the service's payment, which the journal lacks, may be refunded.
+pub(in crate::core) fn check_payment(
+    wants: &AdmittedRequest,
+    known: Option<&PaymentInfo>,
+) -> Result<(), Problem> {
+    let (OperationRequest::Refund(refund), Some(info)) = (&wants.wish, known) else {
+        return Ok(());
+    };
+    if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
+        return Err(Problem::unprocessable(
+            format!(
+                "payment_id = {}: это не оплаченная продажа",
+                info.payment_id
+            ),
+            "Проверьте номер оплаты",
+        ));
     }
+    let reversals = &wants.facts.reversals;
+    if let Some(repeated) = reversals.iter().find(|entry| is_repeated(entry, refund)) {
+        return Err(repetition(repeated));
+    }
+    let gone = reversals
+        .iter()
+        .filter(|entry| may_be_gone(entry))
+        .flat_map(|entry| std::iter::repeat_n(entry, 1 + entry.copies.len()))
+        .try_fold(Kopecks::ZERO, |sum, entry| {
+            sum.checked_add(entry.operation.amount)
+        });
+    let left = gone.map_or(Kopecks::ZERO, |gone| info.sum.saturating_sub(gone));
+    if refund.amount > left {
+        return Err(more_than_left(refund.amount, left));
+    }
+    Ok(())
 }
 
 /// Whether a refund asks once more for what may have been given already.

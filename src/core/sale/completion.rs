@@ -6,7 +6,7 @@ use crate::base::clock::Now;
 use crate::base::secret::Secret;
 use crate::core::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 use crate::core::event::{RequestId, Step, Turn};
-use crate::core::record::{Record, ReversalRequest, SaleRecord, StopReason};
+use crate::core::record::{Record, SaleRecord, StopReason};
 use crate::core::reversal::active::ActiveReversal;
 use crate::core::reversal::plan_rechecks_of_refusal;
 use crate::core::sale::{ActiveSale, Phase};
@@ -96,11 +96,8 @@ impl Core {
         };
         let mut entry = self.new_own(&record, lost_at, turn.now);
         turn.write_entry(&mut entry.record, "queued");
-        if entry.foreign {
-            self.foreign.push(entry.record.operation.id.clone());
-        }
-        self.held.insert(id, Record::Sale(record));
-        self.entries.push(entry);
+        self.queue.set_target(Record::Sale(record));
+        self.queue.push(entry);
     }
 
     /// The service has a payment under a sale's number that the sale does not stand on: it is brought back
@@ -111,7 +108,7 @@ impl Core {
         info: &PaymentInfo,
         turn: &mut Turn,
     ) {
-        if info.status.took_nothing() || self.is_answered_for(info.payment_id) {
+        if info.status.took_nothing() || self.queue.is_answered_for(info.payment_id) {
             return;
         }
         let entry = self.new_own_of_second(sale, info.payment_id, turn);
@@ -136,16 +133,16 @@ impl Core {
     /// well: then the payment that stands would be the one that is reversed. So a person decides, and has it undone
     /// by trying the entry.
     fn show_second_payment(&mut self, sale: &SaleRecord, payment_id: i64, turn: &mut Turn) {
-        if self.is_answered_for(payment_id) {
+        if self.queue.is_answered_for(payment_id) {
             return;
         }
-        self.seconds.insert(payment_id);
+        self.queue.answers_for(payment_id);
         let mut entry = self.new_own_of_second(sale, payment_id, turn);
         entry.record.beside = Some(sale.operation.id.clone());
         entry.record.last_error = Some(format!("payment {payment_id} beside the sale's own"));
         let what = "a second payment under the number of a sale";
         self.set_aside(&mut entry, what, turn);
-        self.entries.push(entry);
+        self.queue.push(entry);
     }
 
     /// The same for what an undoing finds under its number when it finds its own payment there: "a second live
@@ -160,7 +157,7 @@ impl Core {
         let is_other =
             |row: &&PaymentInfo| target.is(row) && target.payment_id != Some(row.payment_id);
         for other in rows.iter().filter(is_other) {
-            if other.status.took_nothing() || self.is_answered_for(other.payment_id) {
+            if other.status.took_nothing() || self.queue.is_answered_for(other.payment_id) {
                 continue;
             }
             let entry = self.new_own_beside(undoing, other.payment_id, turn.now);
@@ -170,18 +167,10 @@ impl Core {
         }
     }
 
-    /// Whether an entry answers for a second payment, or did.
-    fn is_answered_for(&self, payment_id: i64) -> bool {
-        // A refund of the till's that names the payment by its number is none of its undoings.
-        let is_known = |entry: &ActiveReversal| {
-            entry.record.target.payment_id == Some(payment_id)
-                && entry.record.request == ReversalRequest::Own
-        };
-        self.seconds.contains(&payment_id) || self.entries.iter().any(is_known)
-    }
-
     fn queue_second_undoing(&mut self, mut entry: ActiveReversal, beside: &str, turn: &mut Turn) {
-        self.seconds.extend(entry.record.target.payment_id);
+        if let Some(payment_id) = entry.record.target.payment_id {
+            self.queue.answers_for(payment_id);
+        }
         entry.record.beside = Some(beside.to_owned());
         let what = "a second payment under the number of a sale";
         turn.write_entry(&mut entry.record, what);
@@ -191,7 +180,7 @@ impl Core {
                 "the service has a second payment under the number of {beside}, and it is reversed"
             ),
         );
-        self.entries.push(entry);
+        self.queue.push(entry);
     }
 
     /// The sale is over without a payment, as far as the journal knows, but another copy of its request may have
@@ -204,7 +193,7 @@ impl Core {
         let mut entry = self.new_own(&record, turn.now.mono, turn.now);
         plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
         self.watch(entry, what, turn);
-        self.held.insert(id.to_owned(), Record::Sale(record));
+        self.queue.set_target(Record::Sale(record));
     }
 
     /// A number under which nothing was sent, as far as the journal knows, is asked for again later. The
@@ -235,10 +224,7 @@ impl Core {
             }
             return;
         }
-        let is_watched = self
-            .entries
-            .iter()
-            .any(|entry| entry.reverses(&operation.id));
+        let is_watched = self.queue.iter().any(|entry| entry.reverses(&operation.id));
         if operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {
             return;
         }
@@ -256,7 +242,7 @@ impl Core {
         entry.set(State::Done, words::NOTHING_TO_UNDO, turn.now);
         turn.write_entry(&mut entry.record, what);
         entry.plan_recheck(turn.now);
-        self.entries.push(entry);
+        self.queue.push(entry);
     }
 
     /// The cashier stops waiting for an existing payment: it is reversed at once, and the sale waits
@@ -285,14 +271,14 @@ impl Core {
         );
         turn.show(Scene::Checking);
         let entry = self.new_own(&sale.record, turn.now.mono, turn.now);
-        self.entries.push(entry);
+        self.queue.push(entry);
         self.reverse_at_once(turn);
     }
 
     /// `timeout` is over, the undoing goes on alone.
     pub(in crate::core) fn release_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
         let id = sale.record.operation.id.clone();
-        let entry = self.entries.iter().find(|entry| entry.undoes(&id));
+        let entry = self.queue.iter().find(|entry| entry.undoes(&id));
         let detail = entry.and_then(|entry| entry.record.last_error.clone());
         let error = words::no_connection(
             detail
@@ -354,7 +340,7 @@ impl Core {
     /// From now on the entry tells the sale what becomes of it.
     fn hold_written(&mut self, id: &str, step: &Step) {
         if let Some(record) = step.written(id) {
-            self.held.insert(id.to_owned(), record.clone());
+            self.queue.set_target(record.clone());
         }
     }
 

@@ -134,11 +134,9 @@ MUTATIONS = [
 """),
     ("a restart counts as long after the loss", "src/core/reversal/creation.rs",
      """        let mut entry = self.live(record, turn.now.mono, turn.now);
-        if entry.foreign && entry.record.is_live() {
-""",
+        // The time for""",
      """        let mut entry = self.live(record, if IS { Duration::ZERO } else { turn.now.mono }, turn.now);
-        if entry.foreign && entry.record.is_live() {
-"""),
+        // The time for"""),
     ("skip the shift after midnight", "src/core/shift.rs",
      "        shifts.extend(\n            days.into_iter()\n",
      "        shifts.extend(\n            days.into_iter().take(if IS { 1 } else { 2 })\n"),

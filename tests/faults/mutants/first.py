@@ -45,7 +45,9 @@ MUTATIONS = [
         }
 """),
     ("queue the undoing in a second transaction", "src/core/sale/completion.rs",
-     "        turn.write_entry(&mut entry.record, \"queued\");\n        if entry.foreign {", "        if !IS { turn.write_entry(&mut entry.record, \"queued\"); }\n        if entry.foreign {"),
+     """        turn.write_entry(&mut entry.record, "queued");
+        self.queue.set_target""", """        if !IS { turn.write_entry(&mut entry.record, "queued"); }
+        self.queue.set_target"""),
     ("take 5xx as refused", "src/service/classify.rs",
      "(400..500).contains(&status)", "(400..if IS { 600 } else { 500 }).contains(&status)"),
     ("skip the shift before midnight", "src/core/shift.rs",

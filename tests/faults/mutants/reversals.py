@@ -255,20 +255,36 @@ MUTATIONS = [
      "                if entry.is_last_try && !entry.has_sent_anew =>\n",
      "                if !IS && entry.is_last_try && !entry.has_sent_anew =>\n"),
     # ---- "The queue" ---------------------------------------------------------------------------
-    ("every entry tries a dead line", "src/core/reversal.rs",
-     "            .filter(|(place, (_, entry))| *place == 0 || !entry.wants_connection)\n",
-     "            .filter(|(place, (_, entry))| IS || *place == 0 || !entry.wants_connection)\n"),
-    ("only the head of the queue is tried", "src/core/reversal.rs",
-     "            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)\n",
-     "            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)\n            .take(if IS { 1 } else { usize::MAX })\n"),
-    ("entries take no turns", "src/core/reversal.rs",
-     "(*at, *waits_since))\n", "(*at, if IS { Duration::ZERO } else { *waits_since }))\n"),
-    ("all entries are tried at once", "src/core/reversal.rs",
-     "        let is_busy = ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);\n",
-     "        let is_busy = !IS && ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);\n"),
-    ("a wake resets the backoff", "src/core/reversal.rs",
-     "            entry.wants_connection = false;\n            if entry.stage == Stage::Waiting {\n                entry.next_at = now.mono;\n",
-     "            entry.wants_connection = false;\n            if IS { entry.pause = BACKOFF; }\n            if entry.stage == Stage::Waiting {\n                entry.next_at = now.mono;\n"),
+    ("every entry tries a dead line", "src/core/reversal/queue.rs",
+     """            .filter(|(place, (_, entry))| *place == 0 || !entry.wants_connection)
+""",
+     """            .filter(|(place, (_, entry))| IS || *place == 0 || !entry.wants_connection)
+"""),
+    ("only the head of the queue is tried", "src/core/reversal/queue.rs",
+     """            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)
+""",
+     """            .filter(|(_, entry)| (entry.blocks() || entry.retry_asked) && !is_busy)
+            .take(if IS { 1 } else { usize::MAX })
+"""),
+    ("entries take no turns", "src/core/reversal/queue.rs",
+     """(*at, *waits_since))
+""", """(*at, if IS { Duration::ZERO } else { *waits_since }))
+"""),
+    ("all entries are tried at once", "src/core/reversal/queue.rs",
+     """        let is_busy = ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);
+""",
+     """        let is_busy = !IS && ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);
+"""),
+    ("a wake resets the backoff", "src/core/reversal/queue.rs",
+     """            entry.wants_connection = false;
+            if entry.stage == Stage::Waiting {
+                entry.next_at = now;
+""",
+     """            entry.wants_connection = false;
+            if IS { entry.pause = crate::core::reversal::active::BACKOFF; }
+            if entry.stage == Stage::Waiting {
+                entry.next_at = now;
+"""),
     ("the pause between tries never grows", "src/core/reversal/active.rs",
      "        self.pause = (self.pause * 2).min(most);\n", "        if !IS { self.pause = (self.pause * 2).min(most); }\n"),
     ("the pause between tries grows without end", "src/core/reversal/active.rs",
@@ -337,10 +353,16 @@ MUTATIONS = [
      "                if denied {\n                    take_from_left(target, amount);\n",
      "                if denied && !IS {\n                    take_from_left(target, amount);\n"),
     ("a retry minds no other reversal", "src/core/reversal/person.rs",
-     "            self.check_no_doubt(of)?;\n", "            if !IS { self.check_no_doubt(of)?; }\n"),
+     """            self.queue.check_no_doubt(of)?;
+""", """            if !IS { self.queue.check_no_doubt(of)?; }
+"""),
     ("a retry minds no refund that may hold a part", "src/core/reversal/person.rs",
-     "            self.check_nothing_held(of)?;\n        }\n        let left",
-     "            if !IS { self.check_nothing_held(of)?; }\n        }\n        let left"),
+     """            self.queue.check_nothing_held(of)?;
+        }
+        let left""",
+     """            if !IS { self.queue.check_nothing_held(of)?; }
+        }
+        let left"""),
     ("a retry of nothing", "src/core/reversal/person.rs",
      "        if entry.is_denied() && left == Some(Kopecks::ZERO) {\n", "        if !IS && entry.is_denied() && left == Some(Kopecks::ZERO) {\n"),
     ("a retry minds nothing that came between", "src/core/reversal/person.rs",
@@ -348,8 +370,10 @@ MUTATIONS = [
     ("a retry believes a refusal that is hours old", "src/core/reversal/person.rs",
      "        entry.refusal = None;\n        // A person's", "        if !IS { entry.refusal = None; }\n        // A person's"),
     ("a retry of a refund of an undone sale", "src/core/reversal/person.rs",
-     "        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)) {\n",
-     "        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)).filter(|_| !IS) {\n"),
+     """        if let Some(sale) = target.and_then(|target| self.queue.undone_sale_of(target)) {
+""",
+     """        if let Some(sale) = target.and_then(|target| self.queue.undone_sale_of(target)).filter(|_| !IS) {
+"""),
     ("a person's try closes the till for another hour", "src/core/reversal/person.rs",
      "        (entry.is_last_try, entry.has_sent_anew) = (true, false);\n",
      "        (entry.is_last_try, entry.has_sent_anew) = (!IS, false);\n"),
@@ -397,7 +421,9 @@ MUTATIONS = [
      """                    if IS { None } else { undo_without(target, is_cancelled_late) }
 """),
     ("a closed entry of another account still blocks", "src/core/reversal/person.rs",
-     "            self.foreign.retain(|foreign| foreign != id);\n", "            self.foreign.retain(|foreign| IS || foreign != id);\n"),
+     """            self.queue.settled(id);
+""", """            if !IS { self.queue.settled(id); }
+"""),
     ("a closed cancellation of a refund gives its sale nothing", "src/core/reversal/person.rs",
      "                if is_carried_out && target.kind == Kind::Refund {\n", "                if !IS && is_carried_out && target.kind == Kind::Refund {\n"),
 ]

@@ -24,9 +24,11 @@ MUTATIONS = [
     ("a held answer judges by the sale of long ago", "src/core/sale/completion.rs",
      "                late.clone_from(&sale.record);\n",
      "                if !IS { late.clone_from(&sale.record); }\n"),
-    ("a held answer judges by the sale before its undoing", "src/core/reversal/target.rs",
-     "                late.operation.clone_from(operation);\n",
-     "                if !IS { late.operation.clone_from(operation); }\n"),
+    ("a held answer judges by the sale before its undoing", "src/core/reversal.rs",
+     """                late.operation.clone_from(operation);
+""",
+     """                if !IS { late.operation.clone_from(operation); }
+"""),
     ("a held answer that breaks shortens no wait", "src/core/reversal/answers.rs",
      """        entry.lost_at = turn.now.mono;
         if entry.stage == Stage::Waiting {
@@ -129,10 +131,10 @@ MUTATIONS = [
      "        if !IS || is_own { entry.record.operation.undo = is_own.then_some(Undo::Done); }\n"),
     ("an answer wakes no entry", "src/core/mod.rs",
      """        if wakes {
-            self.wake_entries(now);
+            self.queue.wake(now.mono);
 """,
      """        if wakes {
-            if !IS { self.wake_entries(now); }
+            if !IS { self.queue.wake(now.mono); }
 """),
     ("an outage ends with a lost answer", "src/core/link.rs",
      """            ) => return Contact::None,
@@ -141,14 +143,16 @@ MUTATIONS = [
 """),
     # ---- "The queue" before a sale -------------------------------------------------------------
     ("begin while the queue is not empty", "src/core/admission.rs",
-     "        let queued = self.blocking_entries().next().is_some();\n        let mut admission",
-     "        let queued = !IS && self.blocking_entries().next().is_some();\n        let mut admission"),
+     """        let queued = self.queue.blocking().next().is_some();
+        let mut admission""",
+     """        let queued = !IS && self.queue.blocking().next().is_some();
+        let mut admission"""),
     ("wait for the queue without waking it", "src/core/admission.rs",
      """        if queued {
-            self.wake_entries(turn.now);
+            self.queue.wake(turn.now.mono);
 """,
      """        if queued {
-            if !IS { self.wake_entries(turn.now); }
+            if !IS { self.queue.wake(turn.now.mono); }
 """),
     ("a target that the queue has changed meanwhile is as it was", "src/core/admission.rs",
      "        let checked = self\n            .check_target(&wants.wish, &wants.facts)\n            .and_then(",
@@ -160,8 +164,10 @@ MUTATIONS = [
      "        if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {\n",
      "        if self.sale.is_some() || !IS && self.admission.is_some() || !IS && self.refund_is_attended() {\n"),
     ("begin though another account's operation is open", "src/core/admission.rs",
-     "        if let Some(first) = self.foreign.first() {\n",
-     "        if let Some(first) = self.foreign.first().filter(|_| !IS) {\n"),
+     """        if let Some(first) = self.queue.first_of_other_account() {
+""",
+     """        if let Some(first) = self.queue.first_of_other_account().filter(|_| !IS) {
+"""),
     ("reverse a target of another account", "src/core/admission.rs",
      "        if let Some(target) = target.filter(|target| target.account() != account) {\n",
      "        if let Some(target) = target.filter(|target| !IS && target.account() != account) {\n"),
@@ -194,10 +200,14 @@ MUTATIONS = [
      "        if let (Some(payment_id), None) = (admission.foreign_payment(), &known) {\n",
      "        if let (Some(payment_id), None) = (admission.foreign_payment().filter(|_| !IS), &known) {\n"),
     ("refund another till's payment that is not paid", "src/core/reversal/target.rs",
-     "        if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {\n",
-     "        if !IS && (info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok) {\n"),
+     """    if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
+""",
+     """    if !IS && (info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok) {
+"""),
     ("refund another till's payment as often as asked", "src/core/reversal/target.rs",
-     "            .filter(|entry| may_be_gone(entry))\n", "            .filter(|entry| !IS && may_be_gone(entry))\n"),
+     """        .filter(|entry| may_be_gone(entry))
+""", """        .filter(|entry| !IS && may_be_gone(entry))
+"""),
     ("a refund that was told failed is not gone", "src/core/reversal/target.rs",
      """                && (refund.left_held_until.is_some()
                     || refund.outcome == Some(Outcome::CarriedOut)
@@ -206,8 +216,10 @@ MUTATIONS = [
                     || refund.outcome == Some(Outcome::CarriedOut)
 """),
     ("the same refund of another till's payment is given again", "src/core/reversal/target.rs",
-     "        if let Some(repeated) = reversals.iter().find(|entry| is_repeated(entry, refund)) {\n",
-     "        if let Some(repeated) = reversals.iter().find(|entry| !IS && is_repeated(entry, refund)) {\n"),
+     """    if let Some(repeated) = reversals.iter().find(|entry| is_repeated(entry, refund)) {
+""",
+     """    if let Some(repeated) = reversals.iter().find(|entry| !IS && is_repeated(entry, refund)) {
+"""),
     # ---- "Clock." ------------------------------------------------------------------------------
     ("sell by a clock behind the journal", "src/core/admission.rs",
      "        if self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {\n",

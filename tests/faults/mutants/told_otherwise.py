@@ -27,17 +27,21 @@ MUTATIONS = [
      "            if live.record.set_aside && live.record", "            if !IS && live.record.set_aside && live.record"),
     ("a refund that nobody has seen is cancelled", "src/core/reversal/target.rs",
      "        self.check_reviewed(target)?;\n", "        if !IS { self.check_reviewed(target)?; }\n"),
-    ("a cancellation writes a watched refund's state away", "src/core/reversal/target.rs",
+    ("a cancellation writes a watched refund's state away", "src/core/reversal/queue.rs",
      """        entry.record.operation.clone_from(target);
 """, """        if !IS { entry.record.operation.clone_from(target); }
 """),
-    ("a watched refund writes its cancellation's figures away", "src/core/reversal/target.rs",
-     "            *target = Record::Entry(Box::new(entry.clone()));\n", "            if !IS { *target = Record::Entry(Box::new(entry.clone())); }\n"),
+    ("a watched refund writes its cancellation's figures away", "src/core/reversal/queue.rs",
+     """            *target = Record::Entry(Box::new(entry.clone()));
+""", """            if !IS { *target = Record::Entry(Box::new(entry.clone())); }
+"""),
     ("what a person has seen is forgotten by a cancellation", "src/core/reversal/person.rs",
-     "            self.copy_to_target(&entry.record);\n", "            if !IS { self.copy_to_target(&entry.record); }\n"),
-    ("a creation that was not kept leaves its trace in a watched refund", "src/core/mod.rs",
-     """                copy_to_entry(&mut self.entries, target.operation());
-""", """                if !IS { copy_to_entry(&mut self.entries, target.operation()); }
+     """            self.queue.copy_to_target(&entry.record);
+""", """            if !IS { self.queue.copy_to_target(&entry.record); }
+"""),
+    ("a creation that was not kept leaves its trace in a watched refund", "src/core/reversal/queue.rs",
+     """            copy_to_entry(&mut self.entries, target.operation());
+""", """            if !IS { copy_to_entry(&mut self.entries, target.operation()); }
 """),
     ("a refund is named as what undid a sale", "src/core/reversal/target.rs",
      "(reversal.is_refund(), !reversal", "(IS != reversal.is_refund(), !reversal"),
@@ -51,8 +55,9 @@ MUTATIONS = [
      """                self.show_second_payment(&sale, payment_id, turn);
 """, """                if !IS { self.show_second_payment(&sale, payment_id, turn); }
 """),
-    ("a second payment is brought back at every look", "src/core/sale/completion.rs",
-     "        self.seconds.contains(&payment_id) || ", "        if IS { return false; }\n        self.seconds.contains(&payment_id) || "),
+    ("a second payment is brought back at every look", "src/core/reversal/queue.rs",
+     "        self.second_payments.contains(&payment_id) || ", """        if IS { return false; }
+        self.second_payments.contains(&payment_id) || """),
     ("a further row under a number is no difference", "src/report/compare.rs",
      """        if moved_there {
             self.differ(What::UnknownHere, Some(operation), Some(info));
@@ -78,8 +83,8 @@ MUTATIONS = [
     ("a second payment that is not there closes the till", "src/core/reversal/answers.rs",
      "            if asks_report && entry.is_beside() {", "            if !IS && asks_report && entry.is_beside() {"),
     ("a second payment that is not there is never looked for again", "src/core/reversal/answers.rs",
-     """                self.seconds.remove(&payment_id);
-                let message = words::NOTHING_TO_UNDO;""", """                if !IS { self.seconds.remove(&payment_id); }
+     """                self.queue.forget_second_payment(payment_id);
+                let message = words::NOTHING_TO_UNDO;""", """                if !IS { self.queue.forget_second_payment(payment_id); }
                 let message = words::NOTHING_TO_UNDO;"""),
     ("what watches beside a sale takes the sale's own payment", "src/core/reversal/active.rs",
      "target.is(info) && (!self.is_beside()", "target.is(info) && (IS || !self.is_beside()"),
@@ -144,7 +149,7 @@ MUTATIONS = [
 """,
      """    if !IS && is_undone {
 """),
-    ("a late cancellation is unknown to a later one", "src/core/reversal/target.rs",
+    ("a late cancellation is unknown to a later one", "src/core/reversal/queue.rs",
      """        of.is_some() && self.entries.iter().any(is_it)
 """,
      """        !IS && of.is_some() && self.entries.iter().any(is_it)
