@@ -22,6 +22,9 @@ pub const NO_CARD: &str = "Карта не найдена";
 pub const PAID_FIRST: &str = "Оплата прошла раньше отмены";
 /// A cancellation that was told as not made, and was.
 pub const CANCELLED_LATE: &str = "Отмена выполнена позже, чем сообщено: деньги возвращены";
+/// The same of a refund: what the buyer had been given back went to the shop again.
+pub const REFUND_CANCELLED_LATE: &str =
+    "Отмена возврата выполнена позже, чем сообщено: деньги у магазина";
 /// A refund that was conclusively absent, and was made all the same.
 pub const REFUNDED_LATE: &str = "Возврат выполнен позже, чем сообщено: деньги у покупателя";
 /// A refund of which the service has carried out more than one copy.

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
+use super::row::Parts;
 use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
 use crate::base::error_chain::with_causes;
 use crate::base::lock::lock;
@@ -60,23 +61,14 @@ impl ShiftReader {
         order_number: &str,
         payment_id: i64,
     ) -> Result<Option<Record>, JournalError> {
-        let sql = format!(
-            "SELECT * FROM (SELECT {COLUMNS}, seq FROM operations WHERE payment_id = ?2 ORDER BY seq DESC LIMIT 1) \
-             UNION ALL SELECT * FROM \
-             (SELECT {COLUMNS}, seq FROM operations WHERE order_number = ?1 ORDER BY seq DESC LIMIT 1) LIMIT 1"
-        );
-        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
-        let read = |row: &rusqlite::Row<'_>| Ok((read_row(row)?, row.get::<_, i64>(4)?));
-        let mut found = query
-            .query_row(params![order_number, payment_id], read)
-            .optional()
-            .map_err(reading)?;
-        if found.is_none()
-            && let Some(seq) = self.earlier.get(order_number)
-        {
-            let sql = format!("SELECT {COLUMNS}, seq FROM operations WHERE seq = ?1");
-            let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
-            found = query.query_row([seq], read).optional().map_err(reading)?;
+        let mut found = self.newest("payment_id", &payment_id)?;
+        if found.is_none() {
+            found = self.newest("order_number", &order_number)?;
+            // A cancellation that takes over a set-aside one has its number, and may have gone on under another.
+            let is_newer = |seq: &&i64| found.as_ref().is_none_or(|(_, newest)| *seq > newest);
+            if let Some(seq) = self.earlier.get(order_number).filter(is_newer) {
+                found = self.newest("seq", seq)?;
+            }
         }
         let Some((parts, seq)) = found else {
             return Ok(None);
@@ -89,6 +81,20 @@ impl ShiftReader {
             *word |= bit;
         }
         Ok(Some(record))
+    }
+
+    /// The newest operation that has that value in a column, and where its row is.
+    fn newest(
+        &self,
+        column: &str,
+        value: &dyn ToSql,
+    ) -> Result<Option<(Parts, i64)>, JournalError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, seq FROM operations WHERE {column} = ?1 ORDER BY seq DESC LIMIT 1"
+        );
+        let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let read = |row: &rusqlite::Row<'_>| Ok((read_row(row)?, row.get(4)?));
+        query.query_row([value], read).optional().map_err(reading)
     }
 
     fn place(&self, seq: i64) -> Option<(usize, u64)> {

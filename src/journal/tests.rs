@@ -676,6 +676,17 @@ fn the_newest_operation_that_carries_a_number_is_the_one_reported() {
     let mut known = |payment_id| reader.reported(&number, payment_id).unwrap().unwrap();
     assert_eq!(known(7).operation().id, "c1");
     assert_eq!(known(8).operation().id, "c2");
+    // The one that has gone on under another number is newer than those that still carry the old one.
+    let Some(Record::Entry(mut entry)) = journal.find("c2").unwrap() else {
+        panic!("a cancellation is an entry");
+    };
+    entry.operation.id = "c3".into();
+    entry.operation.order_number = "its-own".into();
+    entry.earlier.push(number.clone());
+    journal.commit(&[written(Record::Entry(entry))]).unwrap();
+    let mut reader = ShiftReader::open(&path, "24112026").unwrap();
+    let known = reader.reported(&number, 9).unwrap().unwrap();
+    assert_eq!(known.operation().id, "c3");
 }
 
 #[test]

@@ -130,7 +130,13 @@ impl World<'_> {
             .next()
             .is_some();
         let has_nothing_to_undo = !entry.is_refund() && !entry.target.refund && !is_paid;
-        if is_reversed || has_nothing_to_undo {
+        // Who looks for the money sees that it is back, whichever cancellation has done it.
+        let target = entry
+            .target
+            .payment_id
+            .and_then(|id| self.service.ledger.get(&id));
+        let is_back = !entry.is_refund() && target.is_some_and(|paid| self.kept(paid) == 0);
+        if is_reversed || has_nothing_to_undo || is_back {
             Outcome::CarriedOut
         } else {
             Outcome::NotCarriedOut
@@ -178,21 +184,16 @@ impl World<'_> {
 
     /// The record that a row of a report belongs to, as the journal's reader tells it.
     fn known_under(&self, info: &PaymentInfo) -> Option<&Record> {
-        let newest = |is_it: &dyn Fn(&Operation) -> bool| {
-            let records = self
-                .records
-                .values()
-                .filter(|record| is_it(record.operation()));
+        let newest = |is_it: &dyn Fn(&Record) -> bool| {
+            let records = self.records.values().filter(|record| is_it(record));
             records.max_by_key(|record| self.made.get(&record.operation().id))
         };
-        newest(&|operation| operation.payment_id == Some(info.payment_id))
-            .or_else(|| newest(&|operation| operation.order_number == info.order_number))
-            .or_else(|| {
-                let mut records = self.records.values();
-                records.find(|record| {
-                    matches!(record, Record::Entry(entry) if entry.earlier.contains(&info.order_number))
-                })
+        newest(&|record| record.operation().payment_id == Some(info.payment_id)).or_else(|| {
+            newest(&|record| {
+                record.operation().order_number == info.order_number
+                    || matches!(record, Record::Entry(entry) if entry.earlier.contains(&info.order_number))
             })
+        })
     }
 
     /// What was done to undo a payment that is reported, oldest first.

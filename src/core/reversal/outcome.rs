@@ -439,7 +439,16 @@ impl Core {
                 take_from_left(target, amount);
             }
         });
-        let message = words::of_entry(entry.record.operation.kind, State::Done);
+        let mut message = words::of_entry(entry.record.operation.kind, State::Done);
+        let refund = of.as_deref().and_then(|of| self.queue.target(of));
+        if refund.is_some_and(|refund| self.queue.undone_sale_of(refund.operation()).is_some()) {
+            // "No end ever leaves `undo: null` where something was owed": the sale was cancelled, and has something
+            // left again.
+            entry.record.needs_review = true;
+            message = words::REFUND_CANCELLED_LATE;
+            let what = "it came after its sale was cancelled, of which the shop has a rest again";
+            turn.alarm(&entry.record.operation.id, what);
+        }
         self.conclude(entry, message, "was carried out after all", turn);
     }
 
@@ -491,12 +500,24 @@ impl Core {
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
+        let whose = if entry.record.operation.kind == Kind::CancelRefund {
+            "the shop has the money"
+        } else {
+            "the buyer has the money"
+        };
         turn.alarm(
             &entry.record.operation.id,
-            "it was told as not made and was made after all: the buyer has the money",
+            format!("it was told as not made and was made after all: {whose}"),
         );
         let what = "a reversal of it was found after all";
         let is_held = entry.record.left_held_until.take().is_some();
+        // A person has said already of another cancellation that the money is back: it counts once.
+        let target = of.as_deref().and_then(|of| self.queue.target(of));
+        let is_undone = target.is_some_and(|target| is_undone(target.operation()));
+        if !entry.record.is_refund() && is_undone {
+            entry.record.needs_review = false;
+            return;
+        }
         // As of a cancellation that ended in time; while another is under way, its own end says so.
         let others = |of: &str| self.queue.iter().any(|other| other.undoes(of));
         let is_cancellation = !entry.record.is_refund();
@@ -593,6 +614,11 @@ fn note_unanswered(entry: &mut ActiveReversal, turn: &mut Turn) {
     }
 }
 
+/// Whether nothing is left of it since a cancellation has brought it back.
+fn is_undone(target: &Operation) -> bool {
+    target.undo == Some(Undo::Done) && target.left.is_none_or(|left| left.is_zero())
+}
+
 fn know_late_reversal(record: &mut ReversalRecord, info: &PaymentInfo) {
     record.needs_review = true;
     if record.is_refund() {
@@ -601,10 +627,10 @@ fn know_late_reversal(record: &mut ReversalRecord, info: &PaymentInfo) {
     }
     record.reversal = ReversalProgress::Known(info.payment_id);
     record.operation.payment_id = Some(info.payment_id);
-    let message = if record.is_refund() {
-        words::REFUNDED_LATE
-    } else {
-        words::CANCELLED_LATE
+    let message = match record.operation.kind {
+        Kind::Refund => words::REFUNDED_LATE,
+        Kind::CancelRefund => words::REFUND_CANCELLED_LATE,
+        Kind::Sale | Kind::Cancel | Kind::Annul | Kind::Card => words::CANCELLED_LATE,
     };
     message.clone_into(&mut record.operation.message);
 }

@@ -1,7 +1,7 @@
 //! What a person does with an entry: has it tried now, or closes it.
 
 use super::*;
-use crate::core::reversal::target::{give_back_unless_undone, undo_without};
+use crate::core::reversal::target::{count_cancellation, give_back_unless_undone, undo_without};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Outcome, Verdict};
 
@@ -204,7 +204,8 @@ impl Core {
         record.needs_review = false;
         record.rechecks.clear();
         record.settled = Some(words::support_text(&verdict.reason));
-        let is_late = record.operation.state == State::Failed;
+        // Of a cancellation nothing but that it came late wants to be seen.
+        let is_late = record.operation.state == State::Failed || !record.is_refund();
         if is_late {
             record.outcome = Some(verdict.outcome);
             record.operation.error = None;
@@ -273,20 +274,21 @@ impl Core {
     ) {
         let operation = &entry.record.operation;
         let (amount, is_refund) = (operation.amount, entry.record.is_refund());
-        let mut sale_of_refund = None;
+        let (mut sale_of_refund, mut brought_back) = (None, amount);
         let is_cancelled_late = self.queue.is_cancelled_late(operation.of.as_deref());
         self.change_target(
             operation.of.as_deref(),
             "a person closed its reversal",
             turn,
             |target| {
-                if is_carried_out && !holds_left {
-                    take_from_left(target, amount);
-                } else if !is_carried_out && holds_left {
+                if !is_carried_out && holds_left {
                     give_back_unless_undone(target, amount, is_refund);
                 }
                 if is_refund {
                     return;
+                }
+                if is_carried_out {
+                    brought_back = count_cancellation(target, amount, holds_left);
                 }
                 let is_over = target.left.is_none_or(|left| left == Kopecks::ZERO);
                 target.undo = if is_carried_out {
@@ -301,7 +303,7 @@ impl Core {
         );
         let what = "a person closed the cancellation of its refund";
         self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
-            give_back_to_left(sale, amount);
+            give_back_to_left(sale, brought_back);
         });
     }
 }

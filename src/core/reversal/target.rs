@@ -294,15 +294,35 @@ pub(in crate::core) fn take_from_left(operation: &mut Operation, amount: Kopecks
 }
 
 /// The same of a reversal that was not made. A refund gives nothing back to a sale that has been undone as a
-/// whole meanwhile: a cancellation that turned out late to be carried out had taken that part, too.
+/// whole meanwhile: a cancellation that turned out late to be carried out had taken that part, too, which counts as
+/// overdrawn until then.
 pub(in crate::core) fn give_back_unless_undone(
     operation: &mut Operation,
     amount: Kopecks,
     is_refund: bool,
 ) {
-    if !(is_refund && operation.undo == Some(Undo::Done)) {
+    if is_refund && operation.undo == Some(Undo::Done) {
+        operation.overdrawn = operation.overdrawn.saturating_sub(amount);
+    } else {
         give_back_to_left(operation, amount);
     }
+}
+
+/// Counts a cancellation that a person calls carried out. What another one has brought back already is the same money
+/// and counts once. `is_taken`: its amount has been taken since it was asked for. Answers what it has brought back.
+pub(in crate::core) fn count_cancellation(
+    operation: &mut Operation,
+    amount: Kopecks,
+    is_taken: bool,
+) -> Kopecks {
+    if is_taken {
+        let twice = operation.overdrawn.min(amount);
+        operation.overdrawn = operation.overdrawn.saturating_sub(twice);
+        return amount.saturating_sub(twice);
+    }
+    let amount = operation.left.map_or(amount, |left| left.min(amount));
+    take_from_left(operation, amount);
+    amount
 }
 
 /// What `undo` says when a cancellation has ended without effect. "No end ever leaves `undo: null` where something

@@ -6,6 +6,7 @@ use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::ReversalProgress;
+use crate::core::words;
 use crate::model::operation::{Outcome, QueueItem, State, Undo};
 use crate::model::problem::{Code, Problem};
 
@@ -538,6 +539,13 @@ fn a_cancelled_refund_that_turns_up_after_the_sale_was_undone_leaves_its_rest() 
     world.advance(2 * HOUR);
     let sale = world.operation("s");
     assert_eq!((sale.undo, sale.left.map(|left| left.0)), (None, Some(500)));
+    // The till was told that it is cancelled: a person is told that it has something left again.
+    let late = world.entry("x1");
+    assert_eq!(late.operation.state, State::Done);
+    assert_eq!(late.operation.message, words::REFUND_CANCELLED_LATE);
+    assert_eq!(world.core.status(world.now).to_review, 1);
+    close(&mut world, "x1", Outcome::CarriedOut);
+    assert_eq!(world.core.status(world.now).to_review, 0);
     world.refund("r2", "s", 500);
     world.advance(10 * SECOND);
     assert_eq!(

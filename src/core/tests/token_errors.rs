@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::world::{Fate, World, closed_by_a_person};
 use crate::core::call::Call;
+use crate::core::record::ReversalProgress;
 use crate::core::words;
 use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::model::problem::Code;
@@ -138,7 +139,15 @@ fn cancelled_late(world: &mut World, of: &str) {
     let at = world.now.mono + 5 * SECOND;
     world.service.late.push((at, call));
     world.advance(60 * SECOND);
-    assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
+    assert_eq!(world.operation("c1").message, told_late(of));
+}
+
+fn told_late(of: &str) -> &'static str {
+    if of == "s" {
+        words::CANCELLED_LATE
+    } else {
+        words::REFUND_CANCELLED_LATE
+    }
 }
 
 /// The service takes the late cancellation back, and a person closes it as not made.
@@ -167,7 +176,13 @@ fn a_refunds_cancellation_that_comes_late_gives_the_sale_its_part_back() {
 
 #[test]
 fn what_a_late_cancellation_has_undone_stays_so_when_a_later_one_is_closed() {
-    for (of, is_set_aside_first) in [("s", true), ("s", false), ("r1", true), ("r1", false)] {
+    let orders = ["s", "r1"].map(|of| [(of, true), (of, false)]);
+    let outcomes = [Outcome::NotCarriedOut, Outcome::CarriedOut];
+    for ((of, is_set_aside_first), outcome) in orders
+        .into_iter()
+        .flatten()
+        .flat_map(|order| outcomes.map(|outcome| (order, outcome)))
+    {
         let mut world = World::sold();
         if of == "r1" {
             world.refund("r1", "s", 500);
@@ -188,14 +203,63 @@ fn what_a_late_cancellation_has_undone_stays_so_when_a_later_one_is_closed() {
             world.settle();
         }
         world.advance(60 * SECOND);
-        assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
-        let not_made = Outcome::NotCarriedOut;
-        world.event(closed_by_a_person(900, "c2", not_made, "видел"));
-        assert_eq!(world.state("c2"), State::Failed);
+        assert_eq!(world.operation("c1").message, told_late(of));
+        world.event(closed_by_a_person(900, "c2", outcome, "видел"));
+        assert_eq!(world.entry("c2").outcome, Some(outcome));
         let target = world.operation(of);
         let told = (target.undo, target.left.unwrap().0, target.overdrawn.0);
         assert_eq!(told, (Some(Undo::Done), 0, 0), "{of} {is_set_aside_first}");
+        // Both have brought back the same money.
+        assert_eq!(left(&world), if of == "s" { 0 } else { 1999 });
     }
+}
+
+#[test]
+fn a_late_cancellation_counts_nothing_when_a_person_has_closed_another_as_carried_out() {
+    for of in ["s", "r1"] {
+        let mut world = World::sold();
+        if of == "r1" {
+            world.refund("r1", "s", 500);
+            world.advance(10 * SECOND);
+        }
+        let call = refused_for_token(&mut world, of);
+        world.cancel("c2", of, false);
+        world.run_due();
+        world.answer(Fate::Refused);
+        world.settle();
+        let made = Outcome::CarriedOut;
+        world.event(closed_by_a_person(900, "c2", made, "видел"));
+        world.service.late.push((world.now.mono, call));
+        world.advance(60 * SECOND);
+        let late = world.entry("c1");
+        assert!(matches!(late.reversal, ReversalProgress::Known(_)));
+        assert!(!late.needs_review, "a person has said so already");
+        let target = world.operation(of);
+        let told = (target.undo, target.left.unwrap().0, target.overdrawn.0);
+        assert_eq!(told, (Some(Undo::Done), 0, 0), "{of}");
+        assert_eq!(left(&world), if of == "s" { 0 } else { 1999 });
+    }
+}
+
+#[test]
+fn a_refund_that_is_refused_after_a_late_cancellation_leaves_nothing_overdrawn() {
+    let mut world = World::sold();
+    let call = refused_for_token(&mut world, "s");
+    world.refund("r1", "s", 500);
+    world.run_due();
+    world.service.late.push((world.now.mono, call));
+    world.answer(Fate::RequestLost);
+    world.advance(60 * SECOND);
+    assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
+    let overdrawn = |world: &World| world.operation("s").overdrawn.0;
+    assert_eq!(
+        (left(&world), overdrawn(&world)),
+        (0, 500),
+        "r1 is in doubt"
+    );
+    world.advance(4000 * SECOND);
+    assert_eq!(world.state("r1"), State::Failed);
+    assert_eq!((left(&world), overdrawn(&world)), (0, 0));
 }
 
 #[test]

@@ -412,9 +412,15 @@ MUTATIONS = [
      "        self.settle_target(entry, is_carried_out, holds_left, turn);\n",
      "        if !IS { self.settle_target(entry, is_carried_out, holds_left, turn); }\n"),
     ("what was not carried out gives nothing back", "src/core/reversal/person.rs",
-     "                } else if !is_carried_out && holds_left {\n", "                } else if !IS && !is_carried_out && holds_left {\n"),
-    ("what was carried out after a denial takes nothing", "src/core/reversal/person.rs",
-     "                if is_carried_out && !holds_left {\n", "                if !IS && is_carried_out && !holds_left {\n"),
+     """                if !is_carried_out && holds_left {
+""", """                if !IS && !is_carried_out && holds_left {
+"""),
+    ("what was carried out after a denial takes nothing", "src/core/reversal/target.rs",
+     """    take_from_left(operation, amount);
+    amount
+""", """    if !IS { take_from_left(operation, amount); }
+    amount
+"""),
     ("a failed sale closed as not carried out owes nothing", "src/core/reversal/person.rs",
      """                    undo_without(target, is_cancelled_late)
 """,

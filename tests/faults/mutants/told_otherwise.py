@@ -71,7 +71,9 @@ MUTATIONS = [
     ("a person's word covers every row", "src/report/compare.rs",
      "            if !self.said.insert(record.operation().id.clone()) {", "            if !self.said.insert(record.operation().id.clone()) && !IS {"),
     ("a number of before is unknown", "src/journal/reader.rs",
-     "        if found.is_none()\n", "        if !IS && found.is_none()\n"),
+     """            if let Some(seq) = self.earlier.get(order_number).filter(is_newer) {
+""", """            if let Some(seq) = self.earlier.get(order_number).filter(|_| !IS).filter(is_newer) {
+"""),
     ("a late entry leaves the queue", "src/core/record.rs",
      "        self.is_live() || self.needs_review\n", "        self.is_live() || !IS && self.needs_review\n"),
     ("a report without the sale proves a second payment", "src/report/compare.rs",
@@ -157,4 +159,32 @@ MUTATIONS = [
     ("a refund of which nothing is left is not undone", "src/core/reversal/target.rs",
      "(is_cancelled_late || target.kind == Kind::Refund)",
      "(is_cancelled_late || !IS && target.kind == Kind::Refund)"),
+    ("an older operation under a number hides the one that went on", "src/journal/reader.rs",
+     "found.as_ref().is_none_or(|(_, newest)| *seq > newest)",
+     "found.as_ref().is_none_or(|(_, newest)| !IS && *seq > newest)"),
+    ("what two cancellations brought back counts twice", "src/core/reversal/target.rs",
+     """    let amount = operation.left.map_or(amount, |left| left.min(amount));
+""",
+     """    let amount = if IS { amount } else { operation.left.map_or(amount, |left| left.min(amount)) };
+"""),
+    ("what is taken twice stays overdrawn", "src/core/reversal/target.rs",
+     """        let twice = operation.overdrawn.min(amount);
+""",
+     """        let twice = if IS { Kopecks::ZERO } else { operation.overdrawn.min(amount) };
+"""),
+    ("a refund that was refused after a late cancellation stays overdrawn", "src/core/reversal/target.rs",
+     """        operation.overdrawn = operation.overdrawn.saturating_sub(amount);
+    } else {""",
+     """        if !IS { operation.overdrawn = operation.overdrawn.saturating_sub(amount); }
+    } else {"""),
+    ("a late cancellation counts though a person has counted another", "src/core/reversal/outcome.rs",
+     """        if !entry.record.is_refund() && is_undone {
+""",
+     """        if !IS && !entry.record.is_refund() && is_undone {
+"""),
+    ("a refund's cancellation that comes after its sale's is seen by nobody", "src/core/reversal/outcome.rs",
+     """            entry.record.needs_review = true;
+            message""",
+     """            entry.record.needs_review = !IS;
+            message"""),
 ]
