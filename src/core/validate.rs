@@ -301,6 +301,55 @@ pub(crate) mod tests {
         }
     }
 
+    /// What is spoilt, and the place that the answer names.
+    type Spoil = fn(&mut SaleRequest);
+
+    const FAULTS: [(&str, Spoil); 18] = [
+        ("receipt.paid_otherwise", |r| {
+            r.receipt.paid_otherwise = Kopecks(-1);
+        }),
+        ("receipt.paid_otherwise", |r| {
+            r.receipt.paid_otherwise = Kopecks(MAX_AMOUNT.0 + 1);
+        }),
+        ("receipt.number", |r| r.receipt.number = " ".into()),
+        ("receipt.shift", |r| r.receipt.shift = Some("x".repeat(33))),
+        ("receipt.items", |r| r.receipt.items.clear()),
+        ("items[0].name", |r| {
+            r.receipt.items[0].name = "a\u{0}".into()
+        }),
+        ("items[0].cost", |r| r.receipt.items[0].cost = Kopecks(-1)),
+        ("items[0].quantity", |r| {
+            r.receipt.items[0].quantity = Some("1e3".into())
+        }),
+        ("receipt.header", |r| {
+            r.receipt.header = Some("x".repeat(1025))
+        }),
+        ("receipt.header", |r| r.receipt.header = Some("a\0".into())),
+        (
+            "receipt.footer: управляющий символ U+001B",
+            |r| {
+                r.receipt.footer = Some("\u{1b}[2J".into());
+            },
+        ),
+        ("receipt.number", |r| r.receipt.number = "1\n".into()),
+        ("receipt.shift", |r| r.receipt.shift = Some("7\n".into())),
+        ("items[0].name", |r| {
+            r.receipt.items[0].name = "\u{200b}\u{3164}\n".into();
+        }),
+        ("items[0].barcode", |r| {
+            r.receipt.items[0].barcode = Some("48A".into());
+        }),
+        ("items[0].barcode", |r| {
+            r.receipt.items[0].barcode = Some(String::new());
+        }),
+        ("items[0].quantity", |r| {
+            r.receipt.items[0].quantity = Some("0".into())
+        }),
+        ("items[0].quantity", |r| {
+            r.receipt.items[0].quantity = Some("000.000".into())
+        }),
+    ];
+
     #[test]
     fn a_good_sale_passes_and_each_fault_is_named() {
         assert_eq!(sale(&request(1999)), Ok(()));
@@ -321,53 +370,7 @@ pub(crate) mod tests {
         let mut mismatch = request(7);
         mismatch.receipt.items[0].cost = Kopecks(8);
         assert_eq!(sale(&mismatch).unwrap_err().code, Code::AmountMismatch);
-        type Spoil = fn(&mut SaleRequest);
-        let faults: [(&str, Spoil); 18] = [
-            ("receipt.paid_otherwise", |r| {
-                r.receipt.paid_otherwise = Kopecks(-1);
-            }),
-            ("receipt.paid_otherwise", |r| {
-                r.receipt.paid_otherwise = Kopecks(MAX_AMOUNT.0 + 1);
-            }),
-            ("receipt.number", |r| r.receipt.number = " ".into()),
-            ("receipt.shift", |r| r.receipt.shift = Some("x".repeat(33))),
-            ("receipt.items", |r| r.receipt.items.clear()),
-            ("items[0].name", |r| {
-                r.receipt.items[0].name = "a\u{0}".into()
-            }),
-            ("items[0].cost", |r| r.receipt.items[0].cost = Kopecks(-1)),
-            ("items[0].quantity", |r| {
-                r.receipt.items[0].quantity = Some("1e3".into())
-            }),
-            ("receipt.header", |r| {
-                r.receipt.header = Some("x".repeat(1025))
-            }),
-            ("receipt.header", |r| r.receipt.header = Some("a\0".into())),
-            (
-                "receipt.footer: управляющий символ U+001B",
-                |r| {
-                    r.receipt.footer = Some("\u{1b}[2J".into());
-                },
-            ),
-            ("receipt.number", |r| r.receipt.number = "1\n".into()),
-            ("receipt.shift", |r| r.receipt.shift = Some("7\n".into())),
-            ("items[0].name", |r| {
-                r.receipt.items[0].name = "\u{200b}\u{3164}\n".into();
-            }),
-            ("items[0].barcode", |r| {
-                r.receipt.items[0].barcode = Some("48A".into());
-            }),
-            ("items[0].barcode", |r| {
-                r.receipt.items[0].barcode = Some(String::new());
-            }),
-            ("items[0].quantity", |r| {
-                r.receipt.items[0].quantity = Some("0".into())
-            }),
-            ("items[0].quantity", |r| {
-                r.receipt.items[0].quantity = Some("000.000".into())
-            }),
-        ];
-        for (place, fault) in faults {
+        for (place, fault) in FAULTS {
             let mut broken = request(5);
             fault(&mut broken);
             let problem = sale(&broken).unwrap_err();

@@ -231,44 +231,10 @@ impl World<'_> {
     }
 
     pub(crate) fn fate_of(&mut self, call: &Call, fate: RequestFate) -> Answer {
-        let (mono, real) = (self.now.mono, self.real);
-        let lost = |heard| {
-            Err(Failure::Lost {
-                detail: "lost".into(),
-                heard,
-            })
-        };
-        let shut_out = |problem| {
-            Err(Failure::Token {
-                problem,
-                detail: "reset".into(),
-            })
-        };
-        let fault = match fate {
-            RequestFate::Answered => "",
-            RequestFate::NotSent => "not sent",
-            RequestFate::RequestLost => "request lost",
-            RequestFate::AnswerLost => "answer lost, or 5xx with effect",
-            RequestFate::Garbage => "garbage",
-            RequestFate::Cut if matches!(call, Call::LookUp { .. }) => "report cut",
-            RequestFate::Cut => "answer cut",
-            RequestFate::Error => "5xx without effect",
-            RequestFate::Late(_) => "late effect",
-            RequestFate::Refused => "refused",
-            RequestFate::TokenNeeded | RequestFate::TokenExists => "token error",
-            RequestFate::TokenAfterEffect => "carried out, answered by a token error",
-            RequestFate::CopyRefused => "copy carried out, ours refused",
-            RequestFate::LateCopy(_) => "ours refused, a copy carried out later",
-            RequestFate::PaidTwice => "carried out twice, answer lost",
-            RequestFate::DoneTwice => "carried out twice",
-            RequestFate::DeliveredTwice => "delivered twice",
-            RequestFate::TooMany(_) => "too many requests",
-            RequestFate::Twice => "answered twice",
-            RequestFate::Foreign => "another's answer",
-        };
-        if !fault.is_empty() {
+        if let Some(fault) = name_of(fate, call) {
             self.counts.note(fault);
         }
+        let real = self.real;
         match fate {
             RequestFate::Answered | RequestFate::Twice => self.service.effect(call, real),
             RequestFate::NotSent => Err(Failure::NotSent {
@@ -288,68 +254,93 @@ impl World<'_> {
                 drop(self.service.effect(call, real));
                 lost(Heard::Nonsense)
             }
-            RequestFate::Cut => match self.service.effect(call, real).map(|reply| body(&reply)) {
-                Ok(Some(whole)) => {
-                    let end = self.random.below(whole.len() as u64) as usize;
-                    classify(call, &HttpAnswer::new(200, &whole.as_bytes()[..end]))
-                }
-                Ok(None) => lost(Heard::Nonsense),
-                refused @ Err(_) => refused.map(|_| Reply::Alive),
-            },
+            RequestFate::Cut => self.cut(call),
             RequestFate::Late(seconds) => {
-                if call.moves_money() {
-                    let at = real + Duration::from_secs(seconds);
-                    self.service.late.push((at, call.clone()));
-                }
+                self.comes_late(call, seconds);
                 lost(Heard::Nothing)
             }
-            RequestFate::Refused => Err(Failure::Refused {
-                message: None,
-                detail: "no".into(),
-            }),
-            RequestFate::CopyRefused => {
-                drop(self.service.effect(call, real));
-                classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
-            }
-            RequestFate::LateCopy(seconds) => {
-                if call.moves_money() {
-                    let at = real + Duration::from_secs(seconds);
-                    self.service.late.push((at, call.clone()));
-                }
-                classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
-            }
-            RequestFate::TooMany(seconds) => {
-                let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
-                let wait = retry_after.unwrap_or(Duration::from_secs(60));
-                self.hold_off_until = self.hold_off_until.max(mono + wait);
-                Err(Failure::TooManyRequests {
-                    retry_after,
-                    detail: "HTTP 429".into(),
-                })
-            }
+            RequestFate::TooMany(seconds) => self.asks_for_patience(seconds),
             RequestFate::PaidTwice => {
                 drop(self.service.carry_out_twice(call, real));
                 lost(Heard::Nothing)
             }
             RequestFate::DoneTwice => self.service.carry_out_twice(call, real),
             RequestFate::DeliveredTwice => self.service.effect_twice(call, real),
-            RequestFate::TokenNeeded => shut_out(TokenProblem::Needed),
-            RequestFate::TokenExists => shut_out(TokenProblem::Exists),
-            RequestFate::TokenAfterEffect => {
-                drop(self.service.effect(call, real));
+            RequestFate::Foreign => self.answers_another(call),
+            refusal => self.refused_as(call, refusal),
+        }
+    }
+
+    /// Refusals, of which some are not true.
+    fn refused_as(&mut self, call: &Call, fate: RequestFate) -> Answer {
+        match fate {
+            RequestFate::CopyRefused | RequestFate::TokenAfterEffect => {
+                drop(self.service.effect(call, self.real));
+            }
+            RequestFate::LateCopy(seconds) => self.comes_late(call, seconds),
+            _ => {}
+        }
+        match fate {
+            RequestFate::CopyRefused | RequestFate::LateCopy(_) => {
+                classify(call, &HttpAnswer::new(400, EMPTY_REFUSAL))
+            }
+            RequestFate::TokenNeeded | RequestFate::TokenAfterEffect => {
                 shut_out(TokenProblem::Needed)
             }
-            RequestFate::Foreign => match self.service.effect(call, real) {
-                Ok(Reply::Payment(info)) => {
-                    let foreign = Reply::Payment(self.estrange(info));
-                    self.read_or_told(call, foreign)
-                }
-                Ok(Reply::Found(rows)) => {
-                    let rows = rows.into_iter().map(|info| self.estrange(info)).collect();
-                    self.read_or_told(call, Reply::Found(rows))
-                }
-                answer => answer,
-            },
+            RequestFate::TokenExists => shut_out(TokenProblem::Exists),
+            _ => Err(Failure::Refused {
+                message: None,
+                detail: "no".into(),
+            }),
+        }
+    }
+
+    /// The request takes effect when its connection is long closed.
+    fn comes_late(&mut self, call: &Call, seconds: u64) {
+        if call.moves_money() {
+            let at = self.real + Duration::from_secs(seconds);
+            self.service.late.push((at, call.clone()));
+        }
+    }
+
+    /// The answer ends in its middle.
+    fn cut(&mut self, call: &Call) -> Answer {
+        match self
+            .service
+            .effect(call, self.real)
+            .map(|reply| body(&reply))
+        {
+            Ok(Some(whole)) => {
+                let end = self.random.below(whole.len() as u64) as usize;
+                classify(call, &HttpAnswer::new(200, &whole.as_bytes()[..end]))
+            }
+            Ok(None) => lost(Heard::Nonsense),
+            refused @ Err(_) => refused.map(|_| Reply::Alive),
+        }
+    }
+
+    fn asks_for_patience(&mut self, seconds: u64) -> Answer {
+        let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
+        let wait = retry_after.unwrap_or(Duration::from_secs(60));
+        self.hold_off_until = self.hold_off_until.max(self.now.mono + wait);
+        Err(Failure::TooManyRequests {
+            retry_after,
+            detail: "HTTP 429".into(),
+        })
+    }
+
+    /// The service answers about another's payment.
+    fn answers_another(&mut self, call: &Call) -> Answer {
+        match self.service.effect(call, self.real) {
+            Ok(Reply::Payment(info)) => {
+                let foreign = Reply::Payment(self.estrange(info));
+                self.read_or_told(call, foreign)
+            }
+            Ok(Reply::Found(rows)) => {
+                let rows = rows.into_iter().map(|info| self.estrange(info)).collect();
+                self.read_or_told(call, Reply::Found(rows))
+            }
+            answer => answer,
         }
     }
 
@@ -371,4 +362,44 @@ impl World<'_> {
             None => Ok(reply),
         }
     }
+}
+
+fn lost(heard: Heard) -> Answer {
+    Err(Failure::Lost {
+        detail: "lost".into(),
+        heard,
+    })
+}
+
+fn shut_out(problem: TokenProblem) -> Answer {
+    Err(Failure::Token {
+        problem,
+        detail: "reset".into(),
+    })
+}
+
+/// As the table names it.
+fn name_of(fate: RequestFate, call: &Call) -> Option<&'static str> {
+    Some(match fate {
+        RequestFate::Answered => return None,
+        RequestFate::NotSent => "not sent",
+        RequestFate::RequestLost => "request lost",
+        RequestFate::AnswerLost => "answer lost, or 5xx with effect",
+        RequestFate::Garbage => "garbage",
+        RequestFate::Cut if matches!(call, Call::LookUp { .. }) => "report cut",
+        RequestFate::Cut => "answer cut",
+        RequestFate::Error => "5xx without effect",
+        RequestFate::Late(_) => "late effect",
+        RequestFate::Refused => "refused",
+        RequestFate::TokenNeeded | RequestFate::TokenExists => "token error",
+        RequestFate::TokenAfterEffect => "carried out, answered by a token error",
+        RequestFate::CopyRefused => "copy carried out, ours refused",
+        RequestFate::LateCopy(_) => "ours refused, a copy carried out later",
+        RequestFate::PaidTwice => "carried out twice, answer lost",
+        RequestFate::DoneTwice => "carried out twice",
+        RequestFate::DeliveredTwice => "delivered twice",
+        RequestFate::TooMany(_) => "too many requests",
+        RequestFate::Twice => "answered twice",
+        RequestFate::Foreign => "another's answer",
+    })
 }

@@ -37,25 +37,8 @@ impl World<'_> {
         match deed {
             Action::Tale(tale) => self.tale(tale),
             Action::Begin => self.begin_sale().map(drop),
-            Action::Refund(which, amount) => match self.nth(which, Kind::Sale) {
-                Some(sale) => self.refund(&sale, amount).map(drop),
-                None => Ok(()),
-            },
-            Action::RefundPayment(which, amount) => self.refund_payment(which, amount).map(drop),
-            Action::Cancel(which, annul) => match self.nth(which, Kind::Sale) {
-                Some(sale) => self.cancel(&sale, annul).map(drop),
-                None => Ok(()),
-            },
-            Action::CancelRefund(which) => match self.nth(which, Kind::Refund) {
-                Some(refund) => self.cancel(&refund, false).map(drop),
-                None => Ok(()),
-            },
             Action::Card => self.begin_card().map(drop),
             Action::Settle => self.settle_all(),
-            Action::SettleOne(which) => match self.live_entry(which) {
-                Some(id) => self.settle(&id),
-                None => Ok(()),
-            },
             Action::Reconcile => self.reconcile(),
             Action::NextShift => {
                 self.counts.note("shifts with names of their own");
@@ -74,15 +57,7 @@ impl World<'_> {
             Action::OtherSettings(bits) => self.other_settings(bits),
             Action::Repeat => self.repeat(0),
             Action::RepeatOlder(back) => self.repeat(1 + back as usize),
-            Action::Abort => match self.open_operation() {
-                Some(id) => self.abort(&id),
-                None => Ok(()),
-            },
             Action::HangUp => self.hang_up(),
-            Action::Retry(which) => match self.live_entry(which) {
-                Some(id) => self.retry(&id),
-                None => Ok(()),
-            },
             Action::Scan => self.scan(),
             Action::Join => {
                 self.service.join();
@@ -109,11 +84,34 @@ impl World<'_> {
                 self.counts.note("peace for a while");
                 self.advance(Duration::from_millis(millis))
             }
-            other => self.mishap(other),
+            other => self.deed_with_operation(other),
         }
     }
 
-    /// What happens to the machine, the line and the disk.
+    /// What is done with one of several operations, if there is one.
+    fn deed_with_operation(&mut self, deed: Action) -> Check {
+        let done = match deed {
+            Action::Refund(which, amount) => self
+                .nth(which, Kind::Sale)
+                .map(|sale| self.refund(&sale, amount).map(drop)),
+            Action::RefundPayment(which, amount) => {
+                Some(self.refund_payment(which, amount).map(drop))
+            }
+            Action::Cancel(which, annul) => self
+                .nth(which, Kind::Sale)
+                .map(|sale| self.cancel(&sale, annul).map(drop)),
+            Action::CancelRefund(which) => self
+                .nth(which, Kind::Refund)
+                .map(|refund| self.cancel(&refund, false).map(drop)),
+            Action::SettleOne(which) => self.live_entry(which).map(|id| self.settle(&id)),
+            Action::Retry(which) => self.live_entry(which).map(|id| self.retry(&id)),
+            Action::Abort => self.open_operation().map(|id| self.abort(&id)),
+            other => Some(self.mishap(other)),
+        };
+        done.unwrap_or(Ok(()))
+    }
+
+    /// What happens to the line, the service and the clock.
     fn mishap(&mut self, deed: Action) -> Check {
         match deed {
             Action::Outage(millis) => {
@@ -147,6 +145,35 @@ impl World<'_> {
                 self.trouble(endpoint, fate, Duration::MAX, u64::MAX);
                 Ok(())
             }
+            Action::Clock(seconds) => {
+                self.counts.note(match seconds.abs() {
+                    0..3600 => "clock jump",
+                    3600..1_000_000 => "clock jump of hours or days",
+                    _ => "clock wrong by years",
+                });
+                let step = SignedDuration::from_secs(seconds);
+                self.now.wall = self.now.wall.checked_add(step).unwrap_or(self.now.wall);
+                Ok(())
+            }
+            Action::DeadClock(seconds) => {
+                self.counts.note("clock dead at boot");
+                self.now.wall = dead_clock();
+                self.crash(0)?;
+                self.advance(Duration::from_secs(seconds))?;
+                self.set_clock_right();
+                Ok(())
+            }
+            Action::ClockRight => {
+                self.set_clock_right();
+                Ok(())
+            }
+            other => self.machine_fails(other),
+        }
+    }
+
+    /// What happens to the machine and its disk.
+    fn machine_fails(&mut self, deed: Action) -> Check {
+        match deed {
             Action::Crash(off) => {
                 self.counts.note("crash at rest");
                 self.crash(off)
@@ -173,28 +200,6 @@ impl World<'_> {
                     "the machine sleeps for hours"
                 });
                 self.suspend(seconds)
-            }
-            Action::Clock(seconds) => {
-                self.counts.note(match seconds.abs() {
-                    0..3600 => "clock jump",
-                    3600..1_000_000 => "clock jump of hours or days",
-                    _ => "clock wrong by years",
-                });
-                let step = SignedDuration::from_secs(seconds);
-                self.now.wall = self.now.wall.checked_add(step).unwrap_or(self.now.wall);
-                Ok(())
-            }
-            Action::DeadClock(seconds) => {
-                self.counts.note("clock dead at boot");
-                self.now.wall = dead_clock();
-                self.crash(0)?;
-                self.advance(Duration::from_secs(seconds))?;
-                self.set_clock_right();
-                Ok(())
-            }
-            Action::ClockRight => {
-                self.set_clock_right();
-                Ok(())
             }
             _ => Ok(()),
         }

@@ -196,19 +196,46 @@ impl World<'_> {
             return Ok(());
         }
         match tale {
+            Tale::Card => {
+                let id = self.begin_card()?;
+                self.invite(&id)?;
+                self.await_end(&id)
+            }
+            Tale::CardNobodyComes => self.nobody_comes(Kind::Card),
+            Tale::CardAborted => self.abort_early(Kind::Card),
+            Tale::CardFails(fate) => self.no_session(Kind::Card, fate),
+            Tale::CardNoScene => self.no_scene(Kind::Card),
+            Tale::Cancelled(undoing) => self.cancel_and(undoing, |world, id| world.await_end(&id)),
+            Tale::CancelAborted(undoing) => {
+                self.cancel_and(undoing, |world, id| world.abort_acknowledged(&id))
+            }
+            Tale::CancelFares(undoing, fate) => {
+                self.cancel_ill(undoing, fate, 1, |world, id| world.await_end(&id))
+            }
+            Tale::CancelSetAside(undoing, remedy) => {
+                self.cancel_ill(undoing, RequestFate::Refused, 4, |world, id| {
+                    world.live_until(MINUTE, |world| world.is_set_aside(&id))?;
+                    world.end_troubles();
+                    world.remedy(&id, remedy)
+                })
+            }
+            other => self.tale_of_sale(other),
+        }
+    }
+
+    fn tale_of_sale(&mut self, tale: Tale) -> Check {
+        match tale {
             Tale::Paid => self.sell().map(drop),
             Tale::Unpaid(status) => self.sale_until_payment()?.map_or(Ok(()), |id| {
                 self.buyer_decides(status)?;
                 self.await_end(&id)
             }),
             Tale::NobodyComes => self.nobody_comes(Kind::Sale),
-            Tale::CardNobodyComes => self.nobody_comes(Kind::Card),
             Tale::NobodyConfirms => self.sale_until_payment()?.map_or(Ok(()), |id| {
                 let wait = self.settings.wait_buyer + self.settings.timeout;
                 self.live_until(wait, |world| world.is_final(&id))
             }),
             Tale::AbortedBefore => self.abort_early(Kind::Sale),
-            Tale::CardAborted => self.abort_early(Kind::Card),
             Tale::AbortedAfter => self.sale_until_payment()?.map_or(Ok(()), |id| {
                 self.abort(&id)?;
                 self.await_end(&id)
@@ -216,9 +243,7 @@ impl World<'_> {
             Tale::AbortedTooLate => self.aborted_too_late(),
             Tale::AbortedAndRefused => self.aborted_and_refused(),
             Tale::NoSession(fate) => self.no_session(Kind::Sale, fate),
-            Tale::CardFails(fate) => self.no_session(Kind::Card, fate),
             Tale::NoScene => self.no_scene(Kind::Sale),
-            Tale::CardNoScene => self.no_scene(Kind::Card),
             Tale::PayFares(fate) => {
                 self.trouble(Endpoint::Pay, fate, MINUTE, 1);
                 self.sell().map(drop)
@@ -227,11 +252,12 @@ impl World<'_> {
             Tale::PaidLate(is_lost) => self.paid_late(is_lost),
             Tale::ReleasedAndSetAside(remedy) => self.released_and_set_aside(remedy),
             Tale::PaidAfterAll => self.paid_after_all(),
-            Tale::Card => {
-                let id = self.begin_card()?;
-                self.invite(&id)?;
-                self.await_end(&id)
-            }
+            other => self.tale_of_refund(other),
+        }
+    }
+
+    fn tale_of_refund(&mut self, tale: Tale) -> Check {
+        match tale {
             Tale::Refunded => self.refunded(),
             Tale::RefundedElsewhere => {
                 let id = self.refund_payment(1, PART)?;
@@ -250,20 +276,7 @@ impl World<'_> {
             Tale::RefundSetAside(fate, remedy) => self.refund_set_aside(fate, remedy),
             Tale::RefundedAnew => self.refunded_anew(),
             Tale::RefundOfUndone => self.refund_of_undone(),
-            Tale::Cancelled(undoing) => self.cancel_and(undoing, |world, id| world.await_end(&id)),
-            Tale::CancelAborted(undoing) => {
-                self.cancel_and(undoing, |world, id| world.abort_acknowledged(&id))
-            }
-            Tale::CancelFares(undoing, fate) => {
-                self.cancel_ill(undoing, fate, 1, |world, id| world.await_end(&id))
-            }
-            Tale::CancelSetAside(undoing, remedy) => {
-                self.cancel_ill(undoing, RequestFate::Refused, 4, |world, id| {
-                    world.live_until(MINUTE, |world| world.is_set_aside(&id))?;
-                    world.end_troubles();
-                    world.remedy(&id, remedy)
-                })
-            }
+            other => unreachable!("{other:?} has been told before"),
         }
     }
 

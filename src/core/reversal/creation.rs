@@ -149,19 +149,14 @@ impl Core {
                 self.new_entry_record(new, turn.now)
             }
             (OperationRequest::Refund(request), target, _) => {
-                let mode = self.settings.mode;
-                let mut new = refund(
-                    &wants.id,
-                    request,
-                    target.as_ref(),
-                    known,
+                let of_receipt = request.receipt.shift.as_ref();
+                let shift = of_receipt.or(self.own_shift.as_ref());
+                let present = Present {
                     account,
-                    mode,
-                    turn.now,
-                );
-                if let (None, Some(present)) = (&request.receipt.shift, &self.own_shift) {
-                    new.shift.clone_from(present);
-                }
+                    mode: self.settings.mode,
+                    shift: shift.map_or_else(|| shift::of_day(turn.now.wall), String::clone),
+                };
+                let new = refund(&wants.id, request, target.as_ref(), known, present);
                 self.new_entry_record(new, turn.now)
             }
             (
@@ -446,14 +441,20 @@ fn cancellation(
     }
 }
 
+/// Where and how a refund is made now.
+struct Present {
+    account: Account,
+    mode: crate::model::operation::Mode,
+    /// What the till names; else its present shift, if it names its shifts; else the day.
+    shift: String,
+}
+
 fn refund(
     id: &str,
     request: &RefundRequest,
     sale: Option<&Record>,
     known: Option<PaymentInfo>,
-    account: Account,
-    mode: crate::model::operation::Mode,
-    now: Now,
+    present: Present,
 ) -> New {
     let target = match (sale, known) {
         (Some(sale), _) => sale.as_target(),
@@ -469,17 +470,16 @@ fn refund(
             refund: false,
         },
     };
-    let own_shift = request.receipt.shift.clone();
     New {
         id: id.to_owned(),
         kind: Kind::Refund,
         request: ReversalRequest::Refund(request.clone()),
-        account,
+        account: present.account,
         target,
         of: sale.map(|sale| sale.operation().id.clone()),
         amount: request.amount,
         receipt: Some(request.receipt.clone()),
-        shift: own_shift.unwrap_or_else(|| shift::of_day(now.wall)),
-        mode: sale.map_or(mode, |sale| sale.operation().mode),
+        shift: present.shift,
+        mode: sale.map_or(present.mode, |sale| sale.operation().mode),
     }
 }
