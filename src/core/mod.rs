@@ -42,7 +42,6 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -59,11 +58,12 @@ use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, T
 use link::{Contact, Link};
 use numbers::Numbers;
 use question_clock::Subject;
-use record::{Record, SaleRecord};
+use record::Record;
 use repeats::Repeats;
 use reversal::active::ActiveReversal;
 use reversal::queue::ReversalQueue;
 use sale::ActiveSale;
+use sale::held_answers::HeldAnswers;
 use scans::Scans;
 use screen::Screen;
 use witness::Witnesses;
@@ -80,9 +80,7 @@ pub struct Core {
     witnesses: Witnesses,
     /// How long a session with a buyer lives, as the service has shown last.
     session_life: Duration,
-    /// Held answers to `POST payments` whose sale has gone on without them, with the sale as it is or as
-    /// it ended.
-    late: BTreeMap<RequestId, SaleRecord>,
+    held_answers: HeldAnswers,
     /// The shift that the newest sale named, which is the till's present one.
     own_shift: Option<String>,
     newest: Option<Timestamp>,
@@ -132,7 +130,7 @@ impl Core {
             admission: None,
             witnesses: Witnesses::default(),
             session_life: sale::SESSION_LIFE,
-            late: BTreeMap::new(),
+            held_answers: HeldAnswers::default(),
             own_shift: restored.own_shift,
             newest: restored.newest,
             repeats: Repeats::default(),

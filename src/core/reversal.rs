@@ -96,12 +96,7 @@ impl Core {
         let Some(operation) = self.queue.change_target(id, what, turn, change) else {
             return;
         };
-        // A held answer that comes later is judged by what the sale has become.
-        for late in self.late.values_mut() {
-            if late.operation.id == operation.id {
-                late.operation.clone_from(operation);
-            }
-        }
+        self.held_answers.follow(operation);
     }
 
     /// Whether what a request is of can be reversed now.

@@ -15,6 +15,7 @@
 //! written; whatever follows, it never leaves again.
 
 pub(super) mod completion;
+pub(super) mod held_answers;
 mod invitation;
 mod late;
 mod payment;

@@ -276,9 +276,7 @@ impl Core {
     /// Whether the held answer to the payment that an entry undoes is still awaited: what the report
     /// does not hold may come to be there.
     fn is_payment_under_way(&self, entry: &ActiveReversal) -> bool {
-        self.late
-            .values()
-            .any(|sale| entry.reverses(&sale.operation.id))
+        self.held_answers.any(|sale| entry.reverses(&sale.id))
     }
 
     /// What a held answer told of the payment that an entry undoes; without one its connection is closed.

@@ -53,11 +53,7 @@ impl Core {
         }
         sale.record.operation.error = error;
         self.note_witness(&sale.record, turn.now);
-        for late in self.late.values_mut() {
-            if late.operation.id == sale.record.operation.id {
-                late.clone_from(&sale.record);
-            }
-        }
+        self.held_answers.follow_record(&sale.record);
         turn.write_sale(&mut sale.record, what);
         self.screen.show_result(final_scene(&sale.record), turn);
     }

@@ -44,7 +44,7 @@ impl Core {
         answer: &Answer,
         turn: &mut Turn,
     ) -> bool {
-        let Some(record) = self.late.remove(&request) else {
+        let Some(record) = self.held_answers.take(request) else {
             return false;
         };
         let info = match answer {

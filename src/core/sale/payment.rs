@@ -134,7 +134,7 @@ impl Core {
             let request = paying.request;
             let error = words::no_connection("the payment was not answered in time");
             // The connection lives: absence proves nothing before it is closed.
-            self.late.insert(request, sale.record.clone());
+            self.held_answers.insert(request, sale.record.clone());
             return self.release(sale, turn.now.mono, error, turn);
         }
         if stopped.is_none() && sale.deadline <= turn.now.mono {
@@ -223,7 +223,8 @@ impl Core {
         if let Ok(Reply::Found(found)) = answer
             && let Some(info) = best_payment(found, &sale.record)
         {
-            self.late.insert(paying.request, sale.record.clone());
+            self.held_answers
+                .insert(paying.request, sale.record.clone());
             return self.found(sale, info, found, turn);
         }
         self.sale = Some(sale);

@@ -21,13 +21,15 @@ MUTATIONS = [
     ("a held answer after its sale teaches the undoing nothing", "src/core/sale/late.rs",
      "        let learned = self.entry_learns(&operation.id, info, turn);\n",
      "        let learned = !IS && self.entry_learns(&operation.id, info, turn);\n"),
-    ("a held answer judges by the sale of long ago", "src/core/sale/completion.rs",
-     "                late.clone_from(&sale.record);\n",
-     "                if !IS { late.clone_from(&sale.record); }\n"),
-    ("a held answer judges by the sale before its undoing", "src/core/reversal.rs",
-     """                late.operation.clone_from(operation);
+    ("a held answer judges by the sale of long ago", "src/core/sale/held_answers.rs",
+     """                sale.clone_from(record);
 """,
-     """                if !IS { late.operation.clone_from(operation); }
+     """                if !IS { sale.clone_from(record); }
+"""),
+    ("a held answer judges by the sale before its undoing", "src/core/sale/held_answers.rs",
+     """                sale.operation.clone_from(operation);
+""",
+     """                if !IS { sale.operation.clone_from(operation); }
 """),
     ("a held answer that breaks shortens no wait", "src/core/reversal/answers.rs",
      """        entry.lost_at = turn.now.mono;
