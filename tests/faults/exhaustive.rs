@@ -14,7 +14,7 @@ use oplati::journal::Journal;
 use oplati::model::operation::{Mode, State};
 
 use crate::plan::{Action, Plan, RequestFate};
-use crate::quirks::Quirks;
+use crate::service::quirks::Quirks;
 use crate::store::Store;
 use crate::world::{Check, Exact, World};
 

@@ -12,9 +12,9 @@
 //! What it shows is about money: a person tries again what is set aside, then says truly what happened, and
 //! every buyer has what is his, or the books say by name who owes what. Nothing is excused.
 //!
-//! - `prng`, `plan`: one seed decides what happens
+//! - `prng`, `plan`, `random_quirks`: one seed decides what happens
 //! - `tales`, `routine`: what people begin and bring to its end · `people`, `caretakers`: their single deeds
-//! - `service`, `quirks`: the model of the service, and its ways · `bodies`: its answers on the wire
+//! - `service`, its `quirks` and `bodies`: the model of the service, its ways, and its answers on the wire
 //! - `network`: what becomes of requests · `disk`, `store`: what becomes of writes
 //! - `world`, `passage`, `carry_out`: the engine, its time, and the daemon's part around it
 //! - `invariants`: what is checked after every step · `truth`, `books`: what is true in the end, and what the books say of it
@@ -52,7 +52,6 @@
     reason = "a test program that shall stop at what it did not expect, and prints what it found"
 )]
 
-mod bodies;
 mod books;
 mod caretakers;
 mod carry_out;
@@ -65,7 +64,7 @@ mod passage;
 mod people;
 mod plan;
 mod prng;
-mod quirks;
+mod random_quirks;
 mod routine;
 mod service;
 mod store;

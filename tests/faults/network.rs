@@ -12,8 +12,8 @@ use oplati::model::money::Kopecks;
 use oplati::model::operation::State;
 use oplati::service::{HttpAnswer, classify};
 
-use crate::bodies::{EMPTY_REFUSAL, ERROR_BODY, body};
 use crate::plan::{Endpoint, RequestFate};
+use crate::service::bodies::{EMPTY_REFUSAL, ERROR_BODY, body};
 use crate::world::{Check, Held, Trouble, World};
 
 impl World<'_> {

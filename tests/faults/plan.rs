@@ -5,7 +5,7 @@ use oplati::core::call::{Call, PaymentStatus};
 use oplati::model::operation::Mode;
 
 use crate::prng::Random;
-use crate::quirks::Quirks;
+use crate::service::quirks::Quirks;
 use crate::tales::{Remedy, TALES, Tale, Undoing};
 
 /// What becomes of the oldest request under way, or of the newest.

@@ -3,6 +3,9 @@
 //!
 //! It has a clock of its own, which neither a jump of the till's clock nor the till's sleep moves.
 
+pub mod bodies;
+pub mod quirks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -16,8 +19,8 @@ use oplati::model::money::Kopecks;
 use oplati::model::operation::{Card, Shows};
 use oplati::service::{HttpAnswer, classify};
 
-use crate::bodies::{REFUSAL, report};
-use crate::quirks::{NEVER_S, Quirks};
+use self::bodies::{REFUSAL, report};
+use self::quirks::{NEVER_S, Quirks};
 
 /// Order numbers of another till begin so.
 pub const ELSEWHERE: &str = "elsewhere-";
