@@ -31,6 +31,18 @@ pub const BY_HAND: &str = "by-hand-";
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// A payment that nobody confirms ends by itself after this time.
 const CONFIRM: Duration = Duration::from_secs(300);
+
+/// What is entered into the ledger.
+struct Line<'a> {
+    payment_type: PaymentType,
+    status: PaymentStatus,
+    sum: Kopecks,
+    order_number: &'a str,
+    shift: &'a str,
+    /// What it reverses.
+    target: Option<i64>,
+}
+
 /// An operation in the ledger.
 #[derive(Clone, Debug)]
 pub struct Payment {
@@ -103,63 +115,15 @@ impl Service {
     /// The effect of a request that arrived, and its answer.
     pub fn effect(&mut self, call: &Call, mono: Duration) -> Answer {
         match call {
-            Call::OpenSession(mode) => {
-                let session = format!("s{}", self.sessions.len());
-                let by_code = matches!(mode, SessionMode::ConsumerQr(_));
-                let number = 100_000 + self.sessions.len();
-                let opened = Session {
-                    opened_at: mono,
-                    number,
-                    ready: by_code,
-                    used: false,
-                };
-                self.sessions.insert(session.clone(), opened);
-                let shows = match mode {
-                    SessionMode::ConsumerQr(_) => None,
-                    SessionMode::StaticQr => Some(Shows::Code(number.to_string())),
-                    SessionMode::DynamicQr => {
-                        Some(Shows::Qr(format!("o-plati://o-cashpay/dyn/{number}")))
-                    }
-                };
-                Ok(Reply::Session { session, shows })
-            }
-            Call::ConsumerStatus { session } => {
-                if !self.lives(session, mono) {
-                    return Err(Failure::SessionOver {
-                        detail: "166".into(),
-                    });
-                }
-                let ready = self.sessions.get(session).is_some_and(|one| one.ready);
-                // Every other buyer has a card.
-                let has_card = self
-                    .sessions
-                    .get(session)
-                    .is_some_and(|one| one.number % 2 == 0);
-                let card = (ready && has_card).then(|| Card {
-                    number: "1".into(),
-                    name: "c".into(),
-                });
-                Ok(Reply::Consumer { ready, card })
-            }
+            Call::OpenSession(mode) => Ok(self.open_session(mode, mono)),
+            Call::ConsumerStatus { session } => self.consumer_status(session, mono),
             Call::Pay {
                 session,
                 order_number,
                 sum,
                 shift,
                 ..
-            } => {
-                if self.is_used(order_number) {
-                    return refused("used order number");
-                }
-                let session = self.sessions.get_mut(session);
-                let was_used = session.is_some_and(|one| std::mem::replace(&mut one.used, true));
-                if was_used && !self.quirks.takes_used_numbers {
-                    return refused("the session has its payment");
-                }
-                let (kind, status) = (PaymentType::Sale, PaymentStatus::InProgress);
-                let entry = self.enter(kind, status, *sum, order_number, shift, None, mono);
-                Ok(Reply::Payment(entry))
-            }
+            } => self.pay(session, order_number, *sum, shift, mono),
             Call::Payment { payment_id } => match self.ledger.get(payment_id) {
                 Some(payment) if self.quirks.reversal_unknown && payment.target.is_some() => {
                     refused("unknown payment")
@@ -183,14 +147,74 @@ impl Service {
         }
     }
 
-    fn lives(&self, session: &str, mono: Duration) -> bool {
+    fn open_session(&mut self, mode: &SessionMode, mono: Duration) -> Reply {
+        let session = format!("s{}", self.sessions.len());
+        let number = 100_000 + self.sessions.len();
+        let opened = Session {
+            opened_at: mono,
+            number,
+            ready: matches!(mode, SessionMode::ConsumerQr(_)),
+            used: false,
+        };
+        self.sessions.insert(session.clone(), opened);
+        let shows = match mode {
+            SessionMode::ConsumerQr(_) => None,
+            SessionMode::StaticQr => Some(Shows::Code(number.to_string())),
+            SessionMode::DynamicQr => Some(Shows::Qr(format!("o-plati://o-cashpay/dyn/{number}"))),
+        };
+        Reply::Session { session, shows }
+    }
+
+    fn consumer_status(&self, session: &str, mono: Duration) -> Answer {
+        let Some(session) = self.living(session, mono) else {
+            return Err(Failure::SessionOver {
+                detail: "166".into(),
+            });
+        };
+        let ready = session.ready;
+        // Every other buyer has a card.
+        let card = (ready && session.number % 2 == 0).then(|| Card {
+            number: "1".into(),
+            name: "c".into(),
+        });
+        Ok(Reply::Consumer { ready, card })
+    }
+
+    fn pay(
+        &mut self,
+        session: &str,
+        order_number: &str,
+        sum: Kopecks,
+        shift: &str,
+        mono: Duration,
+    ) -> Answer {
+        if self.is_used(order_number) {
+            return refused("used order number");
+        }
+        let session = self.sessions.get_mut(session);
+        let was_used = session.is_some_and(|one| std::mem::replace(&mut one.used, true));
+        if was_used && !self.quirks.takes_used_numbers {
+            return refused("the session has its payment");
+        }
+        let line = Line {
+            payment_type: PaymentType::Sale,
+            status: PaymentStatus::InProgress,
+            sum,
+            order_number,
+            shift,
+            target: None,
+        };
+        Ok(Reply::Payment(self.enter(&line, mono)))
+    }
+
+    /// The session, if it has not ended.
+    fn living(&self, session: &str, mono: Duration) -> Option<&Session> {
         let life = match self.quirks.session_life_s {
             0 => Duration::MAX,
             seconds => Duration::from_secs(seconds),
         };
-        self.sessions
-            .get(session)
-            .is_some_and(|one| mono - one.opened_at < life)
+        let session = self.sessions.get(session)?;
+        (mono - session.opened_at < life).then_some(session)
     }
 
     /// Whether the buyer has decided about the payment of that number, or nobody knows one.
@@ -276,8 +300,15 @@ impl Service {
                 } else {
                     shift
                 };
-                let info = self.enter(direction, status, sum, order, shift, Some(id), at);
-                Ok(Reply::Payment(info))
+                let line = Line {
+                    payment_type: direction,
+                    status,
+                    sum,
+                    order_number: order,
+                    shift,
+                    target: Some(id),
+                };
+                Ok(Reply::Payment(self.enter(&line, at)))
             }
             _ => refused("not reversible"),
         }
@@ -304,34 +335,24 @@ impl Service {
             .sum()
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one line of a ledger")]
-    fn enter(
-        &mut self,
-        payment_type: PaymentType,
-        status: PaymentStatus,
-        sum: Kopecks,
-        order: &str,
-        shift: &str,
-        target: Option<i64>,
-        made_at: Duration,
-    ) -> PaymentInfo {
+    fn enter(&mut self, line: &Line<'_>, made_at: Duration) -> PaymentInfo {
         let (payment_id, wall) = (1000 + self.ledger.len() as i64, self.wall(made_at));
         let info = PaymentInfo {
             payment_id,
-            payment_type,
-            sum,
-            status,
-            order_number: order.to_owned(),
+            payment_type: line.payment_type,
+            sum: line.sum,
+            status: line.status,
+            order_number: line.order_number.to_owned(),
             created: Some(wall),
-            paid: (status == PaymentStatus::Ok).then_some(wall),
+            paid: (line.status == PaymentStatus::Ok).then_some(wall),
             paid_text: String::new(),
             purse: None,
         };
         let payment = Payment {
             info: info.clone(),
-            target,
+            target: line.target,
             cancelled_by_us: false,
-            shift: self.filed_under(shift, wall),
+            shift: self.filed_under(line.shift, wall),
             made_at,
         };
         self.ledger.insert(payment_id, payment);
@@ -353,10 +374,15 @@ impl Service {
 
     /// Another till of the shop has sold something; the number of its payment.
     pub fn sell_elsewhere(&mut self, sum: Kopecks, mono: Duration) -> i64 {
-        let order = format!("{ELSEWHERE}{}", self.ledger.len());
-        let (kind, status) = (PaymentType::Sale, PaymentStatus::Ok);
-        let info = self.enter(kind, status, sum, &order, FOREIGN_SHIFT, None, mono);
-        info.payment_id
+        let line = Line {
+            payment_type: PaymentType::Sale,
+            status: PaymentStatus::Ok,
+            sum,
+            order_number: &format!("{ELSEWHERE}{}", self.ledger.len()),
+            shift: FOREIGN_SHIFT,
+            target: None,
+        };
+        self.enter(&line, mono).payment_id
     }
 
     /// A person gives money back in the merchant's account.
@@ -368,20 +394,19 @@ impl Service {
         if payment.info.status != PaymentStatus::Ok || sum.0 > left {
             return false;
         }
-        let kind = match payment.info.payment_type {
+        let payment_type = match payment.info.payment_type {
             PaymentType::Sale => PaymentType::ReversalOfSale,
             _ => PaymentType::ReversalOfPurchase,
         };
-        let order = format!("{BY_HAND}{}", self.ledger.len());
-        self.enter(
-            kind,
-            PaymentStatus::Ok,
+        let line = Line {
+            payment_type,
+            status: PaymentStatus::Ok,
             sum,
-            &order,
-            FOREIGN_SHIFT,
-            Some(id),
-            mono,
-        );
+            order_number: &format!("{BY_HAND}{}", self.ledger.len()),
+            shift: FOREIGN_SHIFT,
+            target: Some(id),
+        };
+        self.enter(&line, mono);
         true
     }
 
@@ -508,7 +533,9 @@ impl Service {
             .sessions
             .iter()
             .filter(|(id, one)| {
-                !one.ready && was_shown(one) && self.lives(id, mono + Duration::from_secs(5))
+                !one.ready
+                    && was_shown(one)
+                    && self.living(id, mono + Duration::from_secs(5)).is_some()
             })
             .map(|(id, _)| id.clone())
             .collect();
