@@ -18,6 +18,10 @@
 
 #![warn(clippy::too_many_lines)]
 
+// The tests of the core share their model of the service with `tests/faults`, which knows this library by its name.
+#[cfg(test)]
+extern crate self as oplati;
+
 pub(crate) mod api;
 pub mod base;
 pub mod cli;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::service::quirks::NEVER_S;
 use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, Reply as TillReply};
@@ -185,7 +186,7 @@ fn what_got_on_has_an_hour_again() {
     world.advance(58 * MINUTE);
     assert!(!world.entry("~1").set_aside);
     world.service.fails = None;
-    world.service.leaves_pending = true;
+    world.service.quirks.slow_reversals_s = NEVER_S;
     world.buyer(PaymentStatus::Ok);
     world.advance(20 * SECOND);
     world.service.fails = Some(fails_questions);
@@ -293,7 +294,7 @@ fn what_is_set_aside_wakes_nobody() {
 #[test]
 fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
     let mut world = World::new(Mode::DynamicQr);
-    world.service.holds_answers = true;
+    world.service.quirks.holds_answers = true;
     world.begin("s", 1999);
     world.settle();
     world.join();

@@ -13,7 +13,7 @@ const CODE: &str = "https://getapp.o-plati.by/c/AB12";
 
 fn held(mode: Mode) -> World {
     let mut world = World::polite(mode);
-    world.service.holds_answers = true;
+    world.service.quirks.holds_answers = true;
     world.begin("s", 1999);
     world.settle();
     world.join();
@@ -353,7 +353,7 @@ fn a_refund_is_judged_by_its_pending_row_and_not_by_the_dead_one_before() {
 #[test]
 fn a_reversal_that_was_lost_and_then_refused_while_pending_is_made_when_it_is_paid() {
     let mut world = World::new(Mode::DynamicQr);
-    world.service.reverses_pending = false;
+    world.service.quirks.refuses_pending = true;
     world.begin("s", 1999);
     world.settle();
     world.join();
@@ -406,7 +406,7 @@ fn a_restored_sale_looks_its_number_up_before_it_pays() {
 #[test]
 fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
     let mut world = World::polite(Mode::DynamicQr);
-    world.service.session_life = Some(60 * SECOND);
+    world.service.quirks.session_life_s = 60;
     world.begin("t", 100);
     world.settle();
     world.pass(2 * SECOND);
@@ -434,7 +434,7 @@ fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
 #[test]
 fn a_living_session_is_asked_for_until_it_ends() {
     let mut world = World::polite(Mode::DynamicQr);
-    world.service.session_life = Some(60 * SECOND);
+    world.service.quirks.session_life_s = 60;
     world.begin("t", 100);
     world.settle();
     world.pass(2 * SECOND);
@@ -464,7 +464,7 @@ fn a_living_session_is_asked_for_until_it_ends() {
 #[test]
 fn patience_between_two_questions_is_no_short_life_of_a_session() {
     let mut world = World::polite(Mode::DynamicQr);
-    world.service.session_life = Some(60 * SECOND);
+    world.service.quirks.session_life_s = 60;
     world.begin("s", 1999);
     world.settle();
     world.advance(3 * SECOND);
@@ -656,11 +656,11 @@ fn a_cancellation_whose_second_try_the_disk_has_lost_is_repeated_under_its_numbe
     let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.settle();
-    world.service.purse_is_empty = true;
+    world.service.quirks.empty_purses = true;
     world.cancel("c1", "r1", false);
     world.settle();
     assert!(world.entry("c1").set_aside);
-    world.service.purse_is_empty = false;
+    world.service.quirks.empty_purses = false;
     let before = world.journal.clone();
     let id = "c1".to_owned();
     world.event(Event::Retry { ticket: 900, id });

@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A sale that waits for its buyer, at a service whose sessions live `life` seconds.
 fn invited(mode: Mode, life: u32) -> World {
     let mut world = World::new(mode);
-    world.service.session_life = Some(life * SECOND);
+    world.service.quirks.session_life_s = life.into();
     world.begin("s", 1999);
     world.settle();
     assert_eq!(world.state("s"), State::AwaitingBuyer);
@@ -23,7 +23,7 @@ fn invited(mode: Mode, life: u32) -> World {
 /// A sale whose `POST payments` is held by the service.
 fn held(mode: Mode) -> World {
     let mut world = World::new(mode);
-    world.service.holds_answers = true;
+    world.service.quirks.holds_answers = true;
     world.begin("s", 1999);
     world.settle();
     if mode == Mode::ConsumerQr {

@@ -404,7 +404,7 @@ fn cut_short() -> World {
     world.settings.mode = Mode::ConsumerQr;
     // The reports may lag no more.
     world.crash(31 * SECOND);
-    world.service.rows = Some(0);
+    world.service.quirks.rows = Some(0);
     world
 }
 
@@ -434,7 +434,7 @@ fn a_report_that_lacks_what_must_be_there_proves_no_absence_of_a_payment() {
             world.advance(5 * MINUTE);
             assert_eq!(world.state("~1"), State::Queued);
         }
-        world.service.rows = None;
+        world.service.quirks.rows = None;
         world.advance(5 * MINUTE);
         assert_eq!(
             (world.state("~1"), world.service.reversed(1001)),
@@ -450,7 +450,10 @@ fn an_undoing_at_a_report_that_is_never_whole_waits_for_a_person() {
     world.advance(2 * HOUR);
     let entry = world.entry("~1");
     assert!(entry.set_aside);
-    assert_eq!(entry.last_error.as_deref(), Some("the report is not whole"));
+    assert_eq!(
+        entry.last_error.as_deref(),
+        Some("paymentReports: p0-1 was paid and is not there, so the report is not whole")
+    );
     assert_eq!(
         world.core.status(world.now).queue_depth,
         0,
@@ -469,7 +472,7 @@ fn a_refund_stays_in_doubt_where_the_report_is_not_whole() {
         (world.state("r1"), world.operation("s").left.unwrap().0),
         (State::InDoubt, 1499)
     );
-    world.service.rows = None;
+    world.service.quirks.rows = None;
     world.advance(MINUTE);
     assert_eq!(
         (world.state("r1"), world.service.reversed(1000)),
@@ -488,7 +491,7 @@ fn a_lost_cancellation_is_not_sent_again_where_the_report_is_not_whole() {
         (world.state("c1"), world.reverses_of("c1")),
         (State::Queued, 1)
     );
-    world.service.rows = None;
+    world.service.quirks.rows = None;
     world.advance(MINUTE);
     assert_eq!(
         (world.state("c1"), world.reverses_of("c1")),
@@ -508,7 +511,7 @@ fn a_refusal_that_no_whole_report_confirms_is_told_as_a_lost_answer() {
         world.settle();
         assert_eq!(world.state("t"), State::InDoubt);
         if becomes_whole {
-            world.service.rows = None;
+            world.service.quirks.rows = None;
         }
         world.advance(MINUTE);
         let operation = world.operation("t");
@@ -521,7 +524,10 @@ fn a_refusal_that_no_whole_report_confirms_is_told_as_a_lost_answer() {
                 told,
                 (State::Failed, Some(Undo::Pending), ErrorCode::NoConnection)
             );
-            assert_eq!(error.detail, "the report is not whole; refused: X");
+            assert_eq!(
+                error.detail,
+                "paymentReports: p0-1 was paid and is not there, so the report is not whole; refused: X"
+            );
         }
     }
 }
@@ -535,7 +541,7 @@ fn a_restored_sale_does_not_begin_anew_by_a_report_that_is_not_whole() {
     world.crash(SECOND);
     world.settle();
     assert_eq!(world.operation("t").order_number, number);
-    world.service.rows = None;
+    world.service.quirks.rows = None;
     world.advance(2 * SECOND);
     assert_ne!(world.operation("t").order_number, number);
     assert_eq!(world.state("t"), State::AwaitingScan);
@@ -559,7 +565,7 @@ fn a_refused_reversal_is_not_believed_where_the_report_is_not_whole() {
     world.answer(Fate::Refused);
     world.advance(MINUTE);
     assert_eq!(world.state("r1"), State::InDoubt);
-    world.service.rows = None;
+    world.service.quirks.rows = None;
     world.advance(MINUTE);
     assert_eq!(world.state("r1"), State::Failed);
 }
@@ -567,7 +573,7 @@ fn a_refused_reversal_is_not_believed_where_the_report_is_not_whole() {
 #[test]
 fn a_reversal_that_is_found_counts_though_its_earlier_numbers_are_not() {
     let mut world = cut_short();
-    world.service.rows = None;
+    world.service.quirks.rows = None;
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::Refused);
@@ -647,7 +653,7 @@ fn an_absent_refund_has_its_reserve_for_an_hour_and_is_asked_for_a_day_later() {
 #[test]
 fn a_reserve_is_not_given_back_by_a_report_that_is_not_whole_but_by_the_last_question() {
     let mut world = absent_refund();
-    world.service.rows = Some(0);
+    world.service.quirks.rows = Some(0);
     world.advance(20 * HOUR);
     assert_eq!(
         (world.operation("s").left.unwrap().0, world.alarms.len()),
@@ -694,7 +700,7 @@ fn a_sale_in_another_account_bears_no_witness() {
 fn a_fresh_sale_bears_no_witness_while_the_report_may_lag() {
     let mut world = World::sold();
     world.settings.mode = Mode::ConsumerQr;
-    world.service.rows = Some(0);
+    world.service.quirks.rows = Some(0);
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::Refused);

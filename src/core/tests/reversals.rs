@@ -179,7 +179,7 @@ fn a_purse_that_is_too_empty_leaves_the_cancellation_to_a_person() {
     let mut world = sold();
     world.refund("r1", "s", 500);
     world.settle();
-    world.service.purse_is_empty = true;
+    world.service.quirks.empty_purses = true;
     world.cancel("c1", "r1", false);
     world.settle();
     let entry = world.entry("c1");
@@ -189,7 +189,7 @@ fn a_purse_that_is_too_empty_leaves_the_cancellation_to_a_person() {
     assert_eq!(world.core.status(world.now).queue_depth, 0, "sales go on");
     assert_eq!(left(&world, "s"), 1499);
     // A new cancellation takes its place, and now the purse is full.
-    world.service.purse_is_empty = false;
+    world.service.quirks.empty_purses = false;
     world.cancel("c2", "r1", false);
     assert_eq!(world.state("c1"), State::Failed);
     assert_eq!(world.entry("c1").settled.as_deref(), Some("repeated as c2"));

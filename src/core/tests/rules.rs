@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, Payment, World};
+use super::service::Payment;
+use super::world::{Fate, World};
 use crate::core::call::{
     Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply,
 };
@@ -72,7 +73,9 @@ fn enter(world: &mut World, id: &str, info: PaymentInfo) {
     let payment = Payment {
         info,
         target: None,
+        cancelled_by_us: false,
         shift,
+        made_at: world.now.mono,
     };
     let id = payment.info.payment_id;
     world.service.ledger.insert(id, payment);
@@ -105,7 +108,7 @@ fn released() -> World {
 /// A sale whose payment the service holds.
 fn held() -> World {
     let mut world = World::new(Mode::DynamicQr);
-    world.service.holds_answers = true;
+    world.service.quirks.holds_answers = true;
     world.begin("s", 1999);
     world.settle();
     world.join();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::service::quirks::NEVER_S;
 use super::world::{World, closed_by_a_person};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::record::{Record, ReversalRecord};
@@ -64,7 +65,7 @@ fn what_a_person_left_undone_is_a_difference_until_the_money_is_back() {
 #[test]
 fn a_persons_word_that_the_service_bears_out_counts_once() {
     let mut world = World::sold();
-    world.service.leaves_pending = true;
+    world.service.quirks.slow_reversals_s = NEVER_S;
     world.cancel("c1", "s", false);
     world.advance(Duration::from_secs(4000));
     assert!(world.entry("c1").set_aside);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::service::quirks::NEVER_S;
 use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, Reply as TillReply};
@@ -81,11 +82,11 @@ fn lost_with_a_status() -> Failure {
 
 /// A cancellation `c1` whose reversal stays pending, set aside.
 fn pending_and_set_aside(world: &mut World) {
-    world.service.leaves_pending = true;
+    world.service.quirks.slow_reversals_s = NEVER_S;
     world.cancel("c1", "s", false);
     world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("c1").set_aside);
-    world.service.leaves_pending = false;
+    world.service.quirks.slow_reversals_s = 0;
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn no_more_is_left_than_the_sum() {
 #[test]
 fn what_a_person_has_closed_is_not_asked_for_again() {
     let mut world = World::sold();
-    world.service.leaves_pending = true;
+    world.service.quirks.slow_reversals_s = NEVER_S;
     world.refund("r1", "s", 500);
     world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("r1").set_aside);
@@ -171,7 +172,7 @@ fn a_refund_that_the_service_denies_is_none() {
 #[test]
 fn a_payment_that_is_pending_again_is_no_paid_one() {
     let mut world = World::sold();
-    world.service.reverses_pending = false;
+    world.service.quirks.refuses_pending = true;
     world.cancel("c1", "s", false);
     world.run_due();
     world.answer(Fate::RequestLost);
@@ -342,7 +343,7 @@ fn the_sale_follows_what_a_person_says_of_its_refunds_cancellation() {
         let mut world = World::sold();
         world.refund("r1", "s", 500);
         world.advance(5 * SECOND);
-        world.service.leaves_pending = true;
+        world.service.quirks.slow_reversals_s = NEVER_S;
         world.cancel("c0", "r1", false);
         world.advance(HOUR + 120 * SECOND);
         assert!(world.entry("c0").set_aside);

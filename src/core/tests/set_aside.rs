@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::service::quirks::NEVER_S;
 use super::world::{Fate, Service, World, closed_by_a_person};
 use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
 use crate::core::event::{Event, Reply as TillReply};
@@ -253,7 +254,7 @@ fn a_reversal_that_cannot_be_asked_for_is_found_in_the_report() {
     let mut world = World::confirming();
     world.service.fails = Some(reversals_are_not_shown);
     world.buyer(PaymentStatus::Ok);
-    world.service.leaves_pending = true;
+    world.service.quirks.slow_reversals_s = NEVER_S;
     world.advance(5 * SECOND);
     assert_eq!(world.state("s"), State::Done);
 }
@@ -261,7 +262,7 @@ fn a_reversal_that_cannot_be_asked_for_is_found_in_the_report() {
 #[test]
 fn a_reversal_that_stays_pending_lets_the_next_buyer_in_after_the_timeout() {
     let mut world = World::sold();
-    world.service.leaves_pending = true;
+    world.service.quirks.slow_reversals_s = NEVER_S;
     world.refund("r1", "s", 500);
     world.advance(2 * SECOND);
     assert_eq!(world.state("r1"), State::InProgress);
@@ -557,7 +558,7 @@ fn a_cancelled_refund_that_turns_up_after_the_sale_was_undone_leaves_its_rest() 
 #[test]
 fn a_retry_sends_another_reversal_where_the_old_one_was_denied_meanwhile() {
     let mut world = World::sold();
-    world.service.leaves_pending = true;
+    world.service.quirks.slow_reversals_s = NEVER_S;
     world.cancel("c1", "s", false);
     world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("c1").set_aside);
@@ -566,7 +567,7 @@ fn a_retry_sends_another_reversal_where_the_old_one_was_denied_meanwhile() {
             payment.info.status = PaymentStatus::TechnicalCancelling;
         }
     }
-    world.service.leaves_pending = false;
+    world.service.quirks.slow_reversals_s = 0;
     retry(&mut world, "c1").unwrap();
     world.advance(120 * SECOND);
     assert_eq!(
@@ -579,7 +580,7 @@ fn a_retry_sends_another_reversal_where_the_old_one_was_denied_meanwhile() {
 fn a_retry_sends_another_reversal_also_where_it_looks_at_the_payment_first() {
     let mut world = undoing_set_aside();
     world.service.fails = None;
-    world.service.leaves_pending = true;
+    world.service.quirks.slow_reversals_s = NEVER_S;
     retry(&mut world, "~1").unwrap();
     // Its reversal leaves, its answer is lost, and it is not seen again before somebody must look.
     while !matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
@@ -597,7 +598,7 @@ fn a_retry_sends_another_reversal_also_where_it_looks_at_the_payment_first() {
         }
     }
     world.service.fails = None;
-    world.service.leaves_pending = false;
+    world.service.quirks.slow_reversals_s = 0;
     world.crash(SECOND);
     retry(&mut world, "~1").unwrap();
     world.advance(120 * SECOND);

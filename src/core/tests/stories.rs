@@ -494,7 +494,7 @@ fn a_lost_reversal_is_looked_up_and_never_doubled() {
 #[test]
 fn a_refused_reversal_of_a_pending_payment_is_no_refusal_for_good() {
     let mut world = confirming(Mode::DynamicQr);
-    world.service.reverses_pending = false;
+    world.service.quirks.refuses_pending = true;
     world.abort("s");
     world.advance(15 * SECOND);
     assert_eq!(
@@ -510,7 +510,7 @@ fn a_refused_reversal_of_a_pending_payment_is_no_refusal_for_good() {
 #[test]
 fn a_reversal_refused_for_good_is_set_aside_and_blocks_nothing() {
     let mut world = confirming(Mode::DynamicQr);
-    world.service.reverses_pending = false;
+    world.service.quirks.refuses_pending = true;
     world.abort("s");
     world.settle();
     world.buyer(PaymentStatus::Ok);

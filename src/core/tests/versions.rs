@@ -41,7 +41,7 @@ fn a_refused_code_is_a_change_though_the_state_is_as_before() {
 #[test]
 fn a_renewed_session_is_a_change() {
     let mut world = World::new(Mode::DynamicQr);
-    world.service.session_life = Some(Duration::from_secs(60));
+    world.service.quirks.session_life_s = 60;
     world.begin("s", 1999);
     world.settle();
     let first = world.operation("s").clone();

@@ -2,6 +2,11 @@
 //! never moves more than was paid, and what it has carried out stays so.
 //!
 //! It has a clock of its own, which neither a jump of the till's clock nor the till's sleep moves.
+//!
+//! It serves two crates: the simulation, and the tests of the core inside the library, which take it in with
+//! `#[path]` (`src/core/tests/mod.rs`). It lives with the simulation: an integration test cannot see what the library
+//! compiles for its own tests alone, and most of the model's ways are the simulation's. So it calls the library
+//! `oplati`, and names its own files by `self` and `super`.
 
 pub mod bodies;
 pub mod quirks;
@@ -29,18 +34,20 @@ const FOREIGN_SHIFT: &str = "elsewhere";
 pub const BY_HAND: &str = "by-hand-";
 /// So far a clock of its own may be ahead.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// What the first session's QR or code shows.
+const FIRST_SESSION: usize = 123_456;
 /// A payment that nobody confirms ends by itself after this time.
 const CONFIRM: Duration = Duration::from_secs(300);
 
 /// What is entered into the ledger.
-struct Line<'a> {
-    payment_type: PaymentType,
-    status: PaymentStatus,
-    sum: Kopecks,
-    order_number: &'a str,
-    shift: &'a str,
+pub struct Line<'a> {
+    pub payment_type: PaymentType,
+    pub status: PaymentStatus,
+    pub sum: Kopecks,
+    pub order_number: &'a str,
+    pub shift: &'a str,
     /// What it reverses.
-    target: Option<i64>,
+    pub target: Option<i64>,
 }
 
 /// An operation in the ledger.
@@ -49,18 +56,18 @@ pub struct Payment {
     pub info: PaymentInfo,
     pub target: Option<i64>,
     /// It was cancelled because we asked for it.
-    cancelled_by_us: bool,
-    shift: String,
-    made_at: Duration,
+    pub cancelled_by_us: bool,
+    pub shift: String,
+    pub made_at: Duration,
 }
 
 /// A session with a buyer.
 #[derive(Clone, Copy, Debug)]
-struct Session {
-    opened_at: Duration,
+pub struct Session {
+    pub opened_at: Duration,
     /// Stands in its QR or its code.
     number: usize,
-    ready: bool,
+    pub ready: bool,
     /// Its payment was made: it takes no second one.
     used: bool,
 }
@@ -71,7 +78,7 @@ pub struct Service {
     pub quirks: Quirks,
     began: Timestamp,
     pub ledger: BTreeMap<i64, Payment>,
-    sessions: BTreeMap<String, Session>,
+    pub sessions: BTreeMap<String, Session>,
     /// Requests that take effect after their connection was closed.
     pub late: Vec<(Duration, Call)>,
     /// Numbers of what was made by a second copy of one request.
@@ -149,7 +156,7 @@ impl Service {
 
     fn open_session(&mut self, mode: &SessionMode, mono: Duration) -> Reply {
         let session = format!("s{}", self.sessions.len());
-        let number = 100_000 + self.sessions.len();
+        let number = FIRST_SESSION + self.sessions.len();
         let opened = Session {
             opened_at: mono,
             number,
@@ -259,7 +266,15 @@ impl Service {
                 .any(|payment| payment.info.order_number == order_number)
     }
 
-    fn reverse(&mut self, id: i64, order: &str, sum: Kopecks, shift: &str, at: Duration) -> Answer {
+    /// Gives back what was paid, or cancels what is pending.
+    pub fn reverse(
+        &mut self,
+        id: i64,
+        order: &str,
+        sum: Kopecks,
+        shift: &str,
+        at: Duration,
+    ) -> Answer {
         if self.is_used(order) {
             return refused("used order number");
         }
@@ -272,52 +287,55 @@ impl Service {
             payment.info.status = PaymentStatus::Ok;
             payment.info.paid = Some(wall);
         }
-        match payment.info.status {
-            PaymentStatus::InProgress if !quirks.refuses_pending => {
-                payment.info.status = PaymentStatus::TechnicalCancelling;
-                payment.cancelled_by_us = true;
-                Ok(Reply::Payment(payment.info.clone()))
-            }
-            PaymentStatus::Ok => {
-                if before + sum.0 > payment.info.sum.0 {
-                    return refused("more than was paid");
-                }
-                let of_refund = payment.info.payment_type == PaymentType::ReversalOfSale;
-                let done = if quirks.slow_reversals_s > 0 {
-                    PaymentStatus::InProgress
-                } else {
-                    PaymentStatus::Ok
-                };
-                let (direction, status) = match (of_refund, quirks.empty_purses) {
-                    (true, true) => (PaymentType::ReversalOfPurchase, PaymentStatus::NotEnough),
-                    (true, false) => (PaymentType::ReversalOfPurchase, done),
-                    (false, _) => (PaymentType::ReversalOfSale, done),
-                };
-                let own = payment.shift.clone();
-                let is_ours = own != FOREIGN_SHIFT;
-                let shift = if quirks.sale_shift && is_ours {
-                    &own
-                } else {
-                    shift
-                };
-                let line = Line {
-                    payment_type: direction,
-                    status,
-                    sum,
-                    order_number: order,
-                    shift,
-                    target: Some(id),
-                };
-                Ok(Reply::Payment(self.enter(&line, at)))
-            }
-            _ => refused("not reversible"),
+        if payment.info.status == PaymentStatus::InProgress && !quirks.refuses_pending {
+            payment.info.status = PaymentStatus::TechnicalCancelling;
+            payment.cancelled_by_us = true;
+            return Ok(Reply::Payment(payment.info.clone()));
         }
+        if payment.info.status != PaymentStatus::Ok {
+            return refused("not reversible");
+        }
+        if before + sum.0 > payment.info.sum.0 {
+            return refused("more than was paid");
+        }
+        let of_refund = payment.info.payment_type == PaymentType::ReversalOfSale;
+        let own = payment.shift.clone();
+        let files_with_sale = quirks.sale_shift && own != FOREIGN_SHIFT;
+        let line = Line {
+            payment_type: if of_refund {
+                PaymentType::ReversalOfPurchase
+            } else {
+                PaymentType::ReversalOfSale
+            },
+            status: if of_refund && quirks.empty_purses {
+                PaymentStatus::NotEnough
+            } else if quirks.slow_reversals_s > 0 {
+                PaymentStatus::InProgress
+            } else {
+                PaymentStatus::Ok
+            },
+            sum,
+            order_number: order,
+            shift: if files_with_sale { &own } else { shift },
+            target: Some(id),
+        };
+        Ok(Reply::Payment(self.enter(&line, at)))
     }
 
-    /// Kopecks of an operation that were reversed or are being reversed, less what was reversed of
-    /// that in turn.
+    /// What it counts as reversed or being reversed of an operation, less what was reversed of that in turn.
     fn reversing(&self, id: i64) -> i64 {
-        let counts = [PaymentStatus::Ok, PaymentStatus::InProgress];
+        if self.quirks.counts_no_pending {
+            return self.reversed(id);
+        }
+        self.given_back(id, &[PaymentStatus::Ok, PaymentStatus::InProgress])
+    }
+
+    /// Kopecks of an operation that were reversed, less what was reversed of that in turn.
+    pub fn reversed(&self, id: i64) -> i64 {
+        self.given_back(id, &[PaymentStatus::Ok])
+    }
+
+    fn given_back(&self, id: i64, counts: &[PaymentStatus]) -> i64 {
         self.ledger
             .values()
             .filter(|payment| payment.target == Some(id) && counts.contains(&payment.info.status))
@@ -325,18 +343,10 @@ impl Service {
             .sum()
     }
 
-    /// Kopecks of an operation that were reversed, less what was reversed of that in turn.
-    pub fn reversed(&self, id: i64) -> i64 {
-        self.ledger
-            .values()
-            .filter(|payment| payment.target == Some(id))
-            .filter(|payment| payment.info.status == PaymentStatus::Ok)
-            .map(|payment| payment.info.sum.0 - self.reversed(payment.info.payment_id))
-            .sum()
-    }
-
-    fn enter(&mut self, line: &Line<'_>, made_at: Duration) -> PaymentInfo {
-        let (payment_id, wall) = (1000 + self.ledger.len() as i64, self.wall(made_at));
+    /// Adds a line to the ledger, as it was made at that time.
+    pub fn enter(&mut self, line: &Line<'_>, made_at: Duration) -> PaymentInfo {
+        let payment_id = 1000 + i64::try_from(self.ledger.len()).unwrap();
+        let wall = self.wall(made_at);
         let info = PaymentInfo {
             payment_id,
             payment_type: line.payment_type,
@@ -394,12 +404,12 @@ impl Service {
         if payment.info.status != PaymentStatus::Ok || sum.0 > left {
             return false;
         }
-        let payment_type = match payment.info.payment_type {
-            PaymentType::Sale => PaymentType::ReversalOfSale,
-            _ => PaymentType::ReversalOfPurchase,
-        };
         let line = Line {
-            payment_type,
+            payment_type: if payment.info.payment_type == PaymentType::Sale {
+                PaymentType::ReversalOfSale
+            } else {
+                PaymentType::ReversalOfPurchase
+            },
             status: PaymentStatus::Ok,
             sum,
             order_number: &format!("{BY_HAND}{}", self.ledger.len()),
@@ -410,13 +420,16 @@ impl Service {
         true
     }
 
+    /// The delayed requests that arrive by that time, in their order.
+    pub fn take_due(&mut self, mono: Duration) -> Vec<Call> {
+        let is_due = |(at, _): &mut (Duration, Call)| *at <= mono;
+        let due = self.late.extract_if(.., is_due);
+        due.map(|(_, call)| call).collect()
+    }
+
     /// What was delayed arrives, and what was pending is decided.
     pub fn arrive(&mut self, mono: Duration) {
-        let (due, rest) = std::mem::take(&mut self.late)
-            .into_iter()
-            .partition::<Vec<_>, _>(|(at, _)| *at <= mono);
-        self.late = rest;
-        for (_, call) in due {
+        for call in self.take_due(mono) {
             let _ = self.effect(&call, mono);
         }
         let slow = Duration::from_secs(self.quirks.slow_reversals_s);

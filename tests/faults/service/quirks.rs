@@ -31,6 +31,9 @@ pub struct Quirks {
     pub rows: Option<usize>,
     /// A reversal is pending for so many seconds before it is carried out.
     pub slow_reversals_s: u64,
+    /// A reversal that is pending is not counted: two may give back more than was paid. The simulation has no such
+    /// service; the core's tests have, so that a second reversal that should not have left shows.
+    pub counts_no_pending: bool,
     /// What was pending then fails every other time.
     pub failing_reversals: bool,
     /// A reversal cannot be asked for by its own number.

@@ -124,9 +124,9 @@ impl World {
         let Call::Pay { order_number, .. } = &call else {
             panic!("{call:?} is held")
         };
-        let mut payments = self.service.ledger.values();
-        let paid = payments.find(|payment| payment.info.order_number == *order_number);
-        let answer = Ok(Reply::Payment(paid.unwrap().info.clone()));
+        let answer = Ok(Reply::Payment(
+            self.service.payment_of(order_number).unwrap(),
+        ));
         self.event(Event::Answered { request, answer });
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 pub(super) use self::answers::Fate;
-pub(super) use self::service::{Payment, Service};
+pub(super) use self::service::Service;
 pub(super) use self::till::closed_by_a_person;
 use crate::base::clock::Now;
 use crate::core::Core;
@@ -75,10 +75,7 @@ impl World {
             now,
             journal: BTreeMap::new(),
             firsts: BTreeMap::new(),
-            service: Service {
-                reverses_pending: true,
-                ..Service::default()
-            },
+            service: Service::new(now.wall),
             pending: Vec::new(),
             held: Vec::new(),
             asked_at: BTreeMap::new(),
@@ -173,7 +170,7 @@ impl World {
                     self.check_request(&call);
                     self.check_pace(&call);
                     self.requests += 1;
-                    if self.service.holds_answers && matches!(*call, Call::Pay { .. }) {
+                    if self.service.quirks.holds_answers && matches!(*call, Call::Pay { .. }) {
                         drop(self.service.effect(&call, self.now));
                         self.held.push((id, *call));
                         continue;
@@ -325,14 +322,8 @@ impl World {
             wall: self.now.wall.checked_add(step).unwrap(),
             mono,
         };
-        let due = |(at, _): &(Duration, Call)| *at <= mono;
-        let (late, rest) = std::mem::take(&mut self.service.late)
-            .into_iter()
-            .partition(due);
-        self.service.late = rest;
-        let late: Vec<(Duration, Call)> = late;
-        for (_, call) in late {
-            let _ = self.service.effect(&call, self.now);
+        for call in self.service.take_due(mono) {
+            drop(self.service.effect(&call, self.now));
         }
     }
 }
