@@ -1,57 +1,17 @@
 //! What comes to light after an operation has ended, and what a bad line leaves behind.
 
-use std::time::Duration;
-
 use super::service::quirks::NEVER_S;
-use super::world::{Fate, Service, World, closed_by_a_person};
-use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
+use super::world::failures::{is_question, look_ups_hang, lost_with_500, refuses_unpaid};
+use super::world::{Fate, HOUR, MINUTE, SECOND, Service, World, closed_by_a_person};
+use crate::core::call::{Call, Failure, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::ReversalProgress;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, State, Undo};
 use crate::model::problem::Code;
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-
-fn is_question(call: &Call) -> bool {
-    matches!(call, Call::Payment { .. } | Call::LookUp { .. })
-}
-
 fn fails_questions(_: &Service, call: &Call) -> Option<Failure> {
-    is_question(call).then(|| Failure::Lost {
-        detail: "HTTP 500".into(),
-        heard: Heard::Status,
-    })
-}
-
-fn look_ups_hang(_: &Service, call: &Call) -> Option<Failure> {
-    matches!(call, Call::LookUp { .. }).then(|| Failure::Lost {
-        detail: "timed out".into(),
-        heard: Heard::Nothing,
-    })
-}
-
-fn refuses_unpaid(service: &Service, call: &Call) -> Option<Failure> {
-    let Call::Reverse { payment_id, .. } = call else {
-        return None;
-    };
-    let is_paid = service.ledger[payment_id].info.status == PaymentStatus::Ok;
-    (!is_paid).then(|| Failure::Refused {
-        message: None,
-        detail: "no".into(),
-    })
-}
-
-/// What buyers have paid and not got back.
-fn buyers_have_paid(world: &World) -> i64 {
-    let ledger = &world.service.ledger;
-    let paid = ledger.values().filter(|payment| {
-        payment.info.payment_type == PaymentType::Sale && payment.info.status == PaymentStatus::Ok
-    });
-    paid.map(|payment| payment.info.sum.0 - world.service.reversed(payment.info.payment_id))
-        .sum()
+    is_question(call).then(lost_with_500)
 }
 
 #[test]
@@ -74,7 +34,7 @@ fn a_payment_made_twice_that_only_the_undoing_finds_is_brought_back_twice() {
         // Another copy of the request was carried out, too.
         world.pay_late("s");
         world.advance(25 * HOUR);
-        assert_eq!(buyers_have_paid(&world), 0, "{absent_first}");
+        assert_eq!(world.paid_and_kept(), 0, "{absent_first}");
         assert_eq!(world.core.status(world.now).set_aside, 0);
     }
 }
@@ -149,10 +109,7 @@ fn one_lost_reversal_after_an_outage_leaves_no_work_for_a_person() {
     }
     world.advance(5 * MINUTE);
     assert!(!world.entry("c1").set_aside);
-    assert_eq!(
-        (world.state("c1"), buyers_have_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("c1"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]
@@ -271,10 +228,7 @@ fn what_is_set_aside_wakes_nobody() {
     world.advance(2 * HOUR);
     assert!(world.entry("c1").set_aside);
     world.service.fails = Some(|_, call| {
-        matches!(call, Call::LookUp { .. } | Call::Reverse { .. }).then(|| Failure::Lost {
-            detail: "HTTP 500".into(),
-            heard: Heard::Status,
-        })
+        matches!(call, Call::LookUp { .. } | Call::Reverse { .. }).then(lost_with_500)
     });
     for (id, of) in [("c2", "u"), ("c3", "v")] {
         world.cancel(id, of, false);
@@ -304,7 +258,7 @@ fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
     // The report shows both, and the sale stands on one of them.
     world.advance(MINUTE);
     assert_eq!(world.state("s"), State::Done);
-    assert_eq!(buyers_have_paid(&world), 1999);
+    assert_eq!(world.paid_and_kept(), 1999);
     let stands_on = world.operation("s").payment_id.unwrap();
     let (request, _) = world.held.remove(0);
     let other = world.service.ledger.values().find(|payment| {
@@ -314,7 +268,7 @@ fn a_held_answer_about_a_payment_that_was_brought_back_brings_back_nothing() {
     world.event(Event::Answered { request, answer });
     world.advance(MINUTE);
     assert_eq!(world.core.status(world.now).set_aside, 0);
-    assert_eq!((buyers_have_paid(&world), world.alarms.len()), (1999, 1));
+    assert_eq!((world.paid_and_kept(), world.alarms.len()), (1999, 1));
 }
 
 #[test]
@@ -336,7 +290,7 @@ fn a_sale_is_not_done_where_its_reversal_may_have_left_before_a_restart() {
     world.advance(2 * MINUTE);
     assert_ne!(world.state("s"), State::Done);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
-    assert_eq!(buyers_have_paid(&world), 0);
+    assert_eq!(world.paid_and_kept(), 0);
 }
 
 fn payments_are_not_shown(_: &Service, call: &Call) -> Option<Failure> {

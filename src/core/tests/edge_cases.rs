@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, World};
+use super::world::{Fate, SECOND, World};
 use crate::core::call::{Call, Failure, PaymentStatus, Reply};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::model::operation::{ErrorCode, Mode, Shows, State, Undo};
 use crate::model::problem::Code;
 
-const SECOND: Duration = Duration::from_secs(1);
 const CODE: &str = "https://getapp.o-plati.by/c/AB12";
 
 fn held(mode: Mode) -> World {
@@ -211,9 +210,7 @@ fn a_report_that_hangs_does_not_stop_the_polls() {
 
 #[test]
 fn a_refused_number_is_asked_for_again_after_ten_minutes() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan(CODE);
     world.answer(Fate::Answered);
     world.answer(Fate::Refused);
@@ -261,9 +258,7 @@ fn a_refund_that_is_refused_for_the_token_though_a_copy_was_carried_out_is_not_g
 
 /// A sale whose payment's fate is unknown to the cashier: `~1` undoes it.
 fn released() -> World {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan(CODE);
     world.answer(Fate::Answered);
     world.answer(Fate::AnswerLost);
@@ -300,9 +295,7 @@ fn an_undoing_reverses_the_paid_row_among_several() {
 
 #[test]
 fn a_watched_number_is_judged_by_its_paid_row() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan(CODE);
     world.answer(Fate::Answered);
     world.answer(Fate::Refused);
@@ -315,9 +308,7 @@ fn a_watched_number_is_judged_by_its_paid_row() {
 
 #[test]
 fn a_dead_row_does_not_end_the_watch_of_a_refused_number() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan(CODE);
     world.answer(Fate::Answered);
     world.answer(Fate::Refused);
@@ -378,9 +369,7 @@ fn a_reversal_that_was_lost_and_then_refused_while_pending_is_made_when_it_is_pa
 /// A disk that forgot its last commits.
 #[test]
 fn a_restored_sale_looks_its_number_up_before_it_pays() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     let journal = world.journal.clone();
     world.scan(CODE);
     world.answer(Fate::Answered);
@@ -524,9 +513,7 @@ fn no_session_is_opened_while_the_service_asks_for_patience() {
 
 #[test]
 fn no_probe_leaves_while_the_service_asks_for_patience() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan(CODE);
     world.answer(Fate::NotSent);
     for _ in 0..60 {
@@ -701,9 +688,7 @@ fn a_refund_that_waited_is_not_sent_once_its_sale_turns_out_to_be_undone() {
 #[test]
 fn a_sale_that_expired_meanwhile_may_have_been_paid_although_the_disk_knows_of_no_payment() {
     for aborted in [true, false] {
-        let mut world = World::new(Mode::DynamicQr);
-        world.begin("s", 1999);
-        world.settle();
+        let mut world = World::begun(Mode::DynamicQr);
         let unsent = world.journal["s"].clone();
         world.join();
         world.advance(2 * SECOND);
@@ -805,9 +790,7 @@ fn a_refund_that_was_refused_gives_nothing_back_to_a_sale_that_was_undone_meanwh
 
 #[test]
 fn a_sale_that_begins_anew_watches_the_number_from_before_the_restart() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     let unsent = world.journal["s"].clone();
     world.join();
     while !matches!(world.pending.first(), Some((_, Call::Pay { .. }))) {
@@ -828,21 +811,12 @@ fn a_sale_that_begins_anew_watches_the_number_from_before_the_restart() {
     // The late copy is paid as well.
     world.buyer(PaymentStatus::Ok);
     world.advance(900 * SECOND);
-    let ledger = &world.service.ledger;
-    let paid = ledger
-        .values()
-        .filter(|payment| payment.target.is_none() && payment.info.status == PaymentStatus::Ok);
-    let kept: i64 = paid
-        .map(|payment| payment.info.sum.0 - world.service.reversed(payment.info.payment_id))
-        .sum();
-    assert_eq!(kept, 1999);
+    assert_eq!(world.paid_and_kept(), 1999);
 }
 
 #[test]
 fn a_sale_that_another_account_has_expired_is_watched_when_its_own_is_back() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     let unsent = world.journal["s"].clone();
     world.join();
     world.advance(2 * SECOND);

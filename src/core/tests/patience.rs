@@ -1,14 +1,10 @@
 //! Where patience ends: polls that hang, reversals that fail again and again, refunds that stay
 //! pending.
 
-use std::time::Duration;
-
-use super::world::{Fate, World};
+use super::world::{Fate, SECOND, World};
 use crate::core::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
 use crate::core::event::Event;
 use crate::model::operation::{Mode, State, Undo};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 fn reply(world: &mut World, answer: Answer) {
     let (request, _) = world.pending.remove(0);
@@ -18,9 +14,7 @@ fn reply(world: &mut World, answer: Answer) {
 #[test]
 fn a_poll_that_hangs_does_not_lengthen_the_patience_with_failed_ones() {
     for joined in [false, true] {
-        let mut world = World::new(Mode::DynamicQr);
-        world.begin("s", 1999);
-        world.settle();
+        let mut world = World::begun(Mode::DynamicQr);
         if joined {
             world.join();
             world.advance(2 * SECOND);
@@ -296,9 +290,7 @@ fn another_payment_under_our_number_is_never_believed() {
 #[test]
 fn the_status_of_another_payment_says_nothing_about_an_aborted_one() {
     for lie in 0..3 {
-        let mut world = World::new(Mode::DynamicQr);
-        world.begin("s", 1999);
-        world.settle();
+        let mut world = World::begun(Mode::DynamicQr);
         world.join();
         world.advance(2 * SECOND);
         assert_eq!(world.state("s"), State::AwaitingConfirmation);

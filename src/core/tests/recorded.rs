@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, World};
+use super::world::{Fate, SECOND, World};
 use crate::core::call::{Failure, PaymentStatus, Reply};
 use crate::core::event::Event;
 use crate::core::scene::Scene;
 use crate::model::operation::{ErrorCode, Mode, Shows, State, Undo};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A sale that waits for its buyer, at a service whose sessions live `life` seconds.
 fn invited(mode: Mode, life: u32) -> World {
@@ -350,9 +348,7 @@ fn a_crash_in_the_middle_of_a_held_answer_is_looked_up() {
 
 /// A sale whose `POST payments` was refused; `carried_out`: an earlier copy of it had effect.
 fn refused(carried_out: bool) -> World {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan("https://getapp.o-plati.by/c/AB12");
     world.answer(Fate::Answered);
     world.answer(if carried_out {

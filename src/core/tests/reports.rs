@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, World, closed_by_a_person};
-use crate::core::call::{Call, Failure, Heard, PaymentStatus};
+use super::world::failures::lost_with_500;
+use super::world::{Fate, HOUR, MINUTE, SECOND, World, closed_by_a_person};
+use crate::core::call::{Call, PaymentStatus};
 use crate::core::event::Event;
 use crate::core::record::{Record, ReversalProgress, ReversalRecord};
 use crate::model::operation::{ErrorCode, Kind, Mode, Outcome, State, Undo};
 use crate::report::{Compared, Comparison};
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
 const CODE: &str = "https://getapp.o-plati.by/c/AB12";
 
 /// The service changes its mind about an operation.
@@ -374,12 +372,7 @@ fn reversals_that_are_known_a_living_undoing_or_a_person_answer_for_a_payment() 
 /// A refund that was set aside with an open fate, and that the service has carried out.
 fn closed_refund(outcome: Outcome) -> World {
     let mut world = World::sold();
-    world.service.fails = Some(|_, call| {
-        matches!(call, Call::LookUp { .. }).then(|| Failure::Lost {
-            detail: "HTTP 500".into(),
-            heard: Heard::Status,
-        })
-    });
+    world.service.fails = Some(|_, call| matches!(call, Call::LookUp { .. }).then(lost_with_500));
     world.refund("r1", "s", 500);
     world.run_due();
     world.answer(Fate::AnswerLost);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, World};
+use super::world::{Fate, SECOND, World};
 use crate::core::call::PaymentStatus;
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::ReversalProgress;
@@ -10,8 +10,6 @@ use crate::core::scene::Scene;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Card, ErrorCode, Kind, Mode, State, Undo};
 use crate::model::problem::{Code, seed};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A till with a paid sale `s` of 19.99.
 fn sold() -> World {
@@ -200,9 +198,7 @@ fn a_purse_that_is_too_empty_leaves_the_cancellation_to_a_person() {
 
 #[test]
 fn unfinished_and_moneyless_operations_cannot_be_undone() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.cancel("c1", "s", false);
     assert_eq!(world.problem().code, Code::Busy);
     world.refund("r1", "s", 5);

@@ -1,19 +1,15 @@
 //! What each rule forbids, one test for each way to break it.
 
-use std::time::Duration;
-
 use super::service::Payment;
-use super::world::{Fate, World};
-use crate::core::call::{
-    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply,
-};
+use super::world::failures::lost_with_500;
+use super::world::{Fate, SECOND, World};
+use crate::core::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Reply};
 use crate::core::event::{Event, JournalContext};
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
 use crate::model::operation::{ErrorCode, Mode, OperationRequest, State, Undo};
 use crate::model::problem::Code;
 
-const SECOND: Duration = Duration::from_secs(1);
 const CODE: &str = "https://getapp.o-plati.by/c/1";
 
 /// Ends the oldest request with these words.
@@ -83,9 +79,7 @@ fn enter(world: &mut World, id: &str, info: PaymentInfo) {
 
 /// A sale whose payment has left.
 fn paying() -> World {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan(CODE);
     world.answer(Fate::Answered);
     assert!(matches!(world.pending[0].1, Call::Pay { .. }));
@@ -158,11 +152,6 @@ fn queued_for(seconds: u64) -> World {
     world
 }
 
-fn given_back(world: &World) -> i64 {
-    let paid = world.operation("s").payment_id.unwrap();
-    world.service.reversed(paid)
-}
-
 // ---- what an answer is --------------------------------------------------------------------------
 
 #[test]
@@ -219,7 +208,7 @@ fn a_payment_that_is_refused_for_the_token_is_watched() {
     assert_eq!(world.state("s"), State::Failed);
     world.pay_late("s");
     world.advance(900 * SECOND);
-    assert_eq!(given_back(&world), 1999);
+    assert_eq!(world.given_back(), 1999);
 }
 
 #[test]
@@ -307,7 +296,7 @@ fn the_settling_time_of_a_reversal_begins_with_its_loss() {
         (world.state("c1"), world.reverses_of("c1")),
         (State::Done, before)
     );
-    assert_eq!(given_back(&world), 1999);
+    assert_eq!(world.given_back(), 1999);
 }
 
 #[test]
@@ -321,7 +310,7 @@ fn the_settling_time_begins_anew_with_a_restart() {
     world.advance(10 * SECOND);
     assert_eq!(world.state("r1"), State::InDoubt);
     world.advance(60 * SECOND);
-    assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 500));
+    assert_eq!((world.state("r1"), world.given_back()), (State::Done, 500));
 }
 
 #[test]
@@ -401,9 +390,7 @@ fn what_is_paid_decides_before_what_is_pending() {
 
 #[test]
 fn the_number_from_before_a_restart_is_watched_though_no_report_came() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     let journal = world.journal.clone();
     world.scan(CODE);
     world.answer(Fate::Answered);
@@ -411,12 +398,7 @@ fn the_number_from_before_a_restart_is_watched_though_no_report_came() {
     world.buyer(PaymentStatus::Ok);
     world.journal = journal;
     world.crash(SECOND);
-    world.service.fails = Some(|_, call| {
-        is_look_up(call).then(|| Failure::Lost {
-            detail: "HTTP 500".into(),
-            heard: Heard::Status,
-        })
-    });
+    world.service.fails = Some(|_, call| is_look_up(call).then(lost_with_500));
     world.advance(15 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingScan);
     world.service.fails = None;
@@ -432,7 +414,7 @@ fn what_a_held_answer_tells_is_undone_once() {
     world.buyer(PaymentStatus::Ok);
     world.let_go();
     world.advance(60 * SECOND);
-    assert_eq!(given_back(&world), 1999);
+    assert_eq!(world.given_back(), 1999);
     assert!(!world.journal.contains_key("~2"), "there is one payment");
 }
 
@@ -442,7 +424,7 @@ fn a_held_answer_to_what_the_report_has_told_meanwhile_is_no_second_payment() {
     world.buyer(PaymentStatus::Ok);
     hide(&mut world, false);
     world.advance(60 * SECOND);
-    assert_eq!((world.state("~1"), given_back(&world)), (State::Done, 1999));
+    assert_eq!((world.state("~1"), world.given_back()), (State::Done, 1999));
     world.let_go();
     world.advance(60 * SECOND);
     assert!(!world.journal.contains_key("~2"), "there is one payment");
@@ -458,7 +440,7 @@ fn the_settling_time_begins_when_a_held_connection_breaks() {
     world.buyer(PaymentStatus::Ok);
     hide(&mut world, false);
     world.advance(60 * SECOND);
-    assert_eq!((world.state("~1"), given_back(&world)), (State::Done, 1999));
+    assert_eq!((world.state("~1"), world.given_back()), (State::Done, 1999));
 }
 
 // ---- down, and what waits for the line ----------------------------------------------------------
@@ -575,7 +557,7 @@ fn an_abort_in_doubt_leaves_an_undoing() {
     );
     world.buyer(PaymentStatus::Ok);
     world.advance(60 * SECOND);
-    assert_eq!(given_back(&world), 1999);
+    assert_eq!(world.given_back(), 1999);
 }
 
 #[test]
@@ -626,9 +608,7 @@ fn an_abort_from_before_a_restart_waits_for_no_buyer() {
 
 #[test]
 fn a_sale_of_another_account_is_not_taken_up() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     world.settings.account.as_mut().unwrap().reg_num = "OPL000022222".into();
     world.crash(SECOND);
     world.run_due();

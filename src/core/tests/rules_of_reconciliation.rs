@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use super::service::quirks::NEVER_S;
-use super::world::{World, closed_by_a_person};
+use super::world::{SECOND, World, closed_by_a_person};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::record::{Record, ReversalRecord};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Mode, Outcome, State};
 use crate::report::{Compared, Comparison, What};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// One row past what the journal knows of it.
 fn compare(info: &PaymentInfo, known: &Record, undoings: &[ReversalRecord]) -> Compared {
@@ -22,9 +20,7 @@ fn compare(info: &PaymentInfo, known: &Record, undoings: &[ReversalRecord]) -> C
 
 /// A sale that was told as cancelled, and the service's payment as paid.
 fn cancelled() -> (World, PaymentInfo) {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     world.join();
     world.advance(3 * SECOND);
     world.abort("s");

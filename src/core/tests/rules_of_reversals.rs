@@ -1,27 +1,18 @@
 //! What each rule of refunds, cancellations and the queue forbids.
 
-use std::time::Duration;
-
 use super::service::quirks::NEVER_S;
-use super::world::{Fate, Service, World, closed_by_a_person};
-use crate::core::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
-use crate::core::event::{Event, Reply as TillReply};
+use super::world::failures::lost_with_500;
+use super::world::{Fate, HOUR, SECOND, Service, World, closed_by_a_person};
+use crate::core::call::{Answer, Call, Failure, PaymentStatus, PaymentType, Reply};
+use crate::core::event::Event;
 use crate::core::record::ReversalProgress;
 use crate::core::reversal::target::give_back_to_left;
 use crate::model::money::Kopecks;
-use crate::model::operation::{Mode, Outcome, QueueItem, State, Undo};
-use crate::model::problem::{Code, Problem};
-
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::model::operation::{Mode, Outcome, State, Undo};
+use crate::model::problem::Code;
 
 fn left(world: &World) -> i64 {
     world.operation("s").left.unwrap().0
-}
-
-fn given_back(world: &World) -> i64 {
-    let paid = world.operation("s").payment_id.unwrap();
-    world.service.reversed(paid)
 }
 
 /// Every reversal that is there gets that status.
@@ -52,16 +43,6 @@ fn refused_and_set_aside(world: &mut World, id: &str, of: &str) {
     assert!(world.entry(id).set_aside);
 }
 
-/// What a person who has an entry tried again is told.
-fn retry(world: &mut World, id: &str) -> Result<QueueItem, Problem> {
-    let (ticket, id) = (900, id.into());
-    world.event(Event::Retry { ticket, id });
-    match world.replies.last() {
-        Some(TillReply::Queue(answer)) => answer.clone(),
-        other => panic!("{other:?}"),
-    }
-}
-
 /// The line is dead for a while.
 fn without_line(world: &mut World, seconds: u64) {
     for _ in 0..seconds {
@@ -70,13 +51,6 @@ fn without_line(world: &mut World, seconds: u64) {
             world.answer(Fate::NotSent);
         }
         world.pass(SECOND);
-    }
-}
-
-fn lost_with_a_status() -> Failure {
-    Failure::Lost {
-        detail: "HTTP 500".into(),
-        heard: Heard::Status,
     }
 }
 
@@ -106,7 +80,7 @@ fn a_sale_is_not_cancelled_while_a_refund_may_hold_a_part_of_it() {
     world.advance(2 * HOUR);
     world.cancel("c1", "s", false);
     world.advance(60 * SECOND);
-    assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
+    assert_eq!((world.state("c1"), world.given_back()), (State::Done, 1999));
 }
 
 #[test]
@@ -184,7 +158,7 @@ fn a_payment_that_is_pending_again_is_no_paid_one() {
     assert!(!world.entry("c1").set_aside);
     world.buyer(PaymentStatus::Ok);
     world.advance(60 * SECOND);
-    assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
+    assert_eq!((world.state("c1"), world.given_back()), (State::Done, 1999));
 }
 
 #[test]
@@ -198,7 +172,7 @@ fn what_repeats_a_set_aside_cancellation_goes_on_with_its_reversal() {
         (world.state("c2"), world.reverses_of("c2")),
         (State::Done, 1)
     );
-    assert_eq!((left(&world), given_back(&world)), (0, 1999));
+    assert_eq!((left(&world), world.given_back()), (0, 1999));
 }
 
 // ---- the queue ----------------------------------------------------------------------------------
@@ -245,7 +219,7 @@ fn an_hour_of_errors_counts_over_a_restart() {
             detail: "no".into(),
         })
     };
-    let fails: fn(&Service, &Call) -> Option<Failure> = |_, _| Some(lost_with_a_status());
+    let fails: fn(&Service, &Call) -> Option<Failure> = |_, _| Some(lost_with_500());
     for trouble in [refuses, fails] {
         let mut world = World::sold();
         world.cancel("c1", "s", false);
@@ -263,8 +237,7 @@ fn an_hour_of_errors_counts_over_a_restart() {
 #[test]
 fn a_reversal_that_never_has_effect_is_set_aside() {
     let mut world = World::sold();
-    world.service.fails =
-        Some(|_, call| matches!(call, Call::Reverse { .. }).then(lost_with_a_status));
+    world.service.fails = Some(|_, call| matches!(call, Call::Reverse { .. }).then(lost_with_500));
     world.cancel("c1", "s", false);
     world.advance(HOUR / 2);
     assert!(!world.entry("c1").set_aside);
@@ -281,7 +254,7 @@ fn no_retry_while_another_reversal_is_open() {
     world.cancel("c1", "r1", false);
     without_line(&mut world, 3);
     assert_eq!(world.state("c1"), State::Queued);
-    assert_eq!(retry(&mut world, "c0").unwrap_err().code, Code::Busy);
+    assert_eq!(world.retry("c0").unwrap_err().code, Code::Busy);
 }
 
 #[test]
@@ -294,10 +267,10 @@ fn a_retry_takes_what_has_come_back_meanwhile() {
     world.cancel("c1", "r1", false);
     world.advance(10 * SECOND);
     assert_eq!((world.state("c1"), left(&world)), (State::Done, 1999));
-    retry(&mut world, "c0").unwrap();
+    world.retry("c0").unwrap();
     world.advance(10 * SECOND);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
-    assert_eq!((given_back(&world), left(&world)), (1999, 0));
+    assert_eq!((world.given_back(), left(&world)), (1999, 0));
 }
 
 #[test]
@@ -309,17 +282,17 @@ fn no_retry_while_a_refund_may_hold_a_part() {
     world.answer(Fate::RequestLost);
     world.advance(60 * SECOND);
     assert_eq!((world.state("r1"), left(&world)), (State::Failed, 1499));
-    assert_eq!(retry(&mut world, "c0").unwrap_err().code, Code::Busy);
+    assert_eq!(world.retry("c0").unwrap_err().code, Code::Busy);
 }
 
 #[test]
 fn a_retry_minds_what_has_come_between() {
     let mut world = World::sold();
     refused_and_set_aside(&mut world, "c0", "s");
-    retry(&mut world, "c0").unwrap();
+    world.retry("c0").unwrap();
     world.refund("r1", "s", 1500);
     world.advance(10 * SECOND);
-    assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 1500));
+    assert_eq!((world.state("r1"), world.given_back()), (State::Done, 1500));
     assert!(world.entry("c0").set_aside);
     assert_eq!(left(&world), 499);
 }
@@ -332,8 +305,8 @@ fn no_retry_of_a_refunds_cancellation_once_its_sale_is_undone() {
     refused_and_set_aside(&mut world, "c0", "r1");
     world.cancel("c1", "s", false);
     world.advance(10 * SECOND);
-    assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
-    let problem = retry(&mut world, "c0").unwrap_err();
+    assert_eq!((world.state("c1"), world.given_back()), (State::Done, 1999));
+    let problem = world.retry("c0").unwrap_err();
     assert_eq!(problem.code, Code::AlreadyUndone);
 }
 
@@ -367,9 +340,7 @@ fn say(world: &mut World, is_it: fn(&Call) -> bool, answer: Answer) {
 
 #[test]
 fn a_sale_is_not_done_once_a_reversal_of_it_has_left() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     world.join();
     world.advance(2 * SECOND);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
@@ -390,7 +361,7 @@ fn a_sale_is_not_done_once_a_reversal_of_it_has_left() {
     world.buyer(PaymentStatus::Ok);
     world.advance(8 * SECOND);
     assert_eq!(
-        (world.state("s"), given_back(&world)),
+        (world.state("s"), world.given_back()),
         (State::Cancelled, 1999)
     );
 }

@@ -1,18 +1,14 @@
 //! What gets nowhere is set aside, and what a person does with it then.
 
-use std::time::Duration;
-
 use super::service::quirks::NEVER_S;
-use super::world::{Fate, Service, World, closed_by_a_person};
-use crate::core::call::{Call, Failure, Heard, PaymentStatus, PaymentType, TokenProblem};
+use super::world::failures::{is_question, look_ups_hang, lost_with_500, refuses_unpaid};
+use super::world::{Fate, HOUR, SECOND, Service, World, closed_by_a_person};
+use crate::core::call::{Call, Failure, PaymentStatus, TokenProblem};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::ReversalProgress;
 use crate::core::words;
-use crate::model::operation::{Outcome, QueueItem, State, Undo};
-use crate::model::problem::{Code, Problem};
-
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::model::operation::{Outcome, State, Undo};
+use crate::model::problem::Code;
 
 fn refused() -> Failure {
     Failure::Refused {
@@ -21,37 +17,13 @@ fn refused() -> Failure {
     }
 }
 
-fn lost(heard: Heard) -> Failure {
-    Failure::Lost {
-        detail: "HTTP 500".into(),
-        heard,
-    }
-}
-
-fn is_question(call: &Call) -> bool {
-    matches!(call, Call::Payment { .. } | Call::LookUp { .. })
-}
-
 fn refuses_questions(_: &Service, call: &Call) -> Option<Failure> {
     is_question(call).then(refused)
 }
 
-/// Only what is paid is reversed.
-fn refuses_unpaid(service: &Service, call: &Call) -> Option<Failure> {
-    let Call::Reverse { payment_id, .. } = call else {
-        return None;
-    };
-    let is_paid = service.ledger[payment_id].info.status == PaymentStatus::Ok;
-    (!is_paid).then(refused)
-}
-
 fn reports_fail(_: &Service, call: &Call) -> Option<Failure> {
     let is_report = matches!(call, Call::LookUp { .. } | Call::Probe { .. });
-    is_report.then(|| lost(Heard::Status))
-}
-
-fn look_ups_hang(_: &Service, call: &Call) -> Option<Failure> {
-    matches!(call, Call::LookUp { .. }).then(|| lost(Heard::Nothing))
+    is_report.then(lost_with_500)
 }
 
 fn reversals_are_not_shown(service: &Service, call: &Call) -> Option<Failure> {
@@ -67,17 +39,6 @@ fn needs_a_token(_: &Service, call: &Call) -> Option<Failure> {
         problem: TokenProblem::Needed,
         detail: "reset".into(),
     })
-}
-
-fn retry(world: &mut World, id: &str) -> Result<QueueItem, Problem> {
-    world.event(Event::Retry {
-        ticket: 900,
-        id: id.into(),
-    });
-    match world.replies.last() {
-        Some(TillReply::Queue(answer)) => answer.clone(),
-        other => panic!("{other:?}"),
-    }
 }
 
 fn close(world: &mut World, id: &str, outcome: Outcome) {
@@ -121,15 +82,6 @@ fn undoing_set_aside() -> World {
     world
 }
 
-fn buyer_has_paid(world: &World) -> i64 {
-    let ledger = &world.service.ledger;
-    let paid = ledger.values().filter(|payment| {
-        payment.info.payment_type == PaymentType::Sale && payment.info.status == PaymentStatus::Ok
-    });
-    paid.map(|payment| payment.info.sum.0 - world.service.reversed(payment.info.payment_id))
-        .sum()
-}
-
 #[test]
 fn an_undoing_that_a_cancellation_repeats_is_not_forgotten_by_an_abort() {
     let mut world = undoing_set_aside();
@@ -143,7 +95,7 @@ fn an_undoing_that_a_cancellation_repeats_is_not_forgotten_by_an_abort() {
     world.advance(120 * SECOND);
     assert_eq!(world.state("c1"), State::Done);
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
-    assert_eq!(buyer_has_paid(&world), 0);
+    assert_eq!(world.paid_and_kept(), 0);
 }
 
 #[test]
@@ -156,10 +108,7 @@ fn an_undoing_that_a_cancellation_repeats_is_not_forgotten_for_a_token_error() {
     assert_eq!(world.operation("s").undo, Some(Undo::Pending));
     world.service.fails = None;
     world.advance(120 * SECOND);
-    assert_eq!(
-        (world.state("c1"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("c1"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]
@@ -176,19 +125,16 @@ fn a_payment_that_stays_pending_and_is_not_reversed_blocks_for_an_hour_at_most()
         assert_eq!(world.operation("s").undo, Some(Undo::SetAside));
         assert!(begin_another(&mut world));
         // A retry that brings it no further closes the till for no second hour.
-        retry(&mut world, "~1").unwrap();
+        world.retry("~1").unwrap();
         world.advance(2 * SECOND);
         assert!(world.entry("~1").set_aside && begin_another(&mut world));
         // Paid at last: a person's retry brings it back.
         for payment in world.service.ledger.values_mut() {
             payment.info.status = PaymentStatus::Ok;
         }
-        retry(&mut world, "~1").unwrap();
+        world.retry("~1").unwrap();
         world.advance(120 * SECOND);
-        assert_eq!(
-            (world.state("~1"), buyer_has_paid(&world)),
-            (State::Done, 0)
-        );
+        assert_eq!((world.state("~1"), world.paid_and_kept()), (State::Done, 0));
     }
 }
 
@@ -223,10 +169,7 @@ fn an_outage_over_night_leaves_no_work_for_a_person() {
     assert!(!world.entry("~1").set_aside);
     world.service.fails = None;
     world.advance(240 * SECOND);
-    assert_eq!(
-        (world.state("~1"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("~1"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]
@@ -247,10 +190,7 @@ fn a_reversal_that_cannot_be_asked_for_is_found_in_the_report() {
     assert_eq!(world.state("r1"), State::Done);
     world.cancel("c1", "s", false);
     world.advance(10 * SECOND);
-    assert_eq!(
-        (world.state("c1"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("c1"), world.paid_and_kept()), (State::Done, 0));
     let mut world = World::confirming();
     world.service.fails = Some(reversals_are_not_shown);
     world.buyer(PaymentStatus::Ok);
@@ -350,7 +290,7 @@ fn a_cancellation_of_nothing_is_refused() {
     assert_eq!(world.state("r1"), State::Done);
     world.cancel("c2", "s", false);
     assert_eq!(world.problem().code, Code::AlreadyUndone);
-    assert_eq!(retry(&mut world, "c1").unwrap_err().code, Code::Conflict);
+    assert_eq!(world.retry("c1").unwrap_err().code, Code::Conflict);
     close(&mut world, "c1", Outcome::NotCarriedOut);
     assert_eq!(world.operation("s").undo, None);
     assert_eq!(world.operation("s").left.map(|left| left.0), Some(0));
@@ -379,10 +319,7 @@ fn the_books_follow_what_a_person_says_of_a_cancellation() {
     assert_eq!(world.state("c1"), State::Failed);
     world.cancel("c2", "s", false);
     world.advance(10 * SECOND);
-    assert_eq!(
-        (world.state("c2"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("c2"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]
@@ -399,10 +336,7 @@ fn what_was_closed_as_not_carried_out_of_a_failed_sale_stays_owed() {
     world.service.fails = None;
     world.cancel("c2", "s", false);
     world.advance(60 * SECOND);
-    assert_eq!(
-        (world.state("c2"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("c2"), world.paid_and_kept()), (State::Done, 0));
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
 }
 
@@ -460,7 +394,7 @@ fn the_same_refund_is_not_given_twice_while_the_first_may_have_been_carried_out(
     world.advance(10 * SECOND);
     assert_eq!(world.state("r3"), State::Done);
     world.advance(2 * HOUR);
-    assert_eq!(buyer_has_paid(&world), 1999 - 500 - 300);
+    assert_eq!(world.paid_and_kept(), 1999 - 500 - 300);
     assert_eq!(world.operation("s").left.map(|left| left.0), Some(1199));
 }
 
@@ -474,12 +408,9 @@ fn a_retry_sends_what_was_refused_hours_ago() {
     world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("c1").set_aside);
     world.service.fails = None;
-    retry(&mut world, "c1").unwrap();
+    world.retry("c1").unwrap();
     world.advance(120 * SECOND);
-    assert_eq!(
-        (world.state("c1"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("c1"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]
@@ -494,7 +425,7 @@ fn a_retry_of_another_sum_sends_no_lines_of_the_whole_one() {
     world.settle();
     // What the journal keeps of the wish does not change, so that a restart sends the same.
     world.crash(SECOND);
-    retry(&mut world, "c1").unwrap();
+    world.retry("c1").unwrap();
     world.run_due();
     world.answer(Fate::Answered);
     let Some((_, Call::Reverse { receipt, sum, .. })) = world.pending.first() else {
@@ -549,10 +480,7 @@ fn a_cancelled_refund_that_turns_up_after_the_sale_was_undone_leaves_its_rest() 
     assert_eq!(world.core.status(world.now).to_review, 0);
     world.refund("r2", "s", 500);
     world.advance(10 * SECOND);
-    assert_eq!(
-        (world.state("r2"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("r2"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]
@@ -568,12 +496,9 @@ fn a_retry_sends_another_reversal_where_the_old_one_was_denied_meanwhile() {
         }
     }
     world.service.quirks.slow_reversals_s = 0;
-    retry(&mut world, "c1").unwrap();
+    world.retry("c1").unwrap();
     world.advance(120 * SECOND);
-    assert_eq!(
-        (world.state("c1"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("c1"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]
@@ -581,7 +506,7 @@ fn a_retry_sends_another_reversal_also_where_it_looks_at_the_payment_first() {
     let mut world = undoing_set_aside();
     world.service.fails = None;
     world.service.quirks.slow_reversals_s = NEVER_S;
-    retry(&mut world, "~1").unwrap();
+    world.retry("~1").unwrap();
     // Its reversal leaves, its answer is lost, and it is not seen again before somebody must look.
     while !matches!(world.pending.first(), Some((_, Call::Reverse { .. }))) {
         world.answer(Fate::Answered);
@@ -600,12 +525,9 @@ fn a_retry_sends_another_reversal_also_where_it_looks_at_the_payment_first() {
     world.service.fails = None;
     world.service.quirks.slow_reversals_s = 0;
     world.crash(SECOND);
-    retry(&mut world, "~1").unwrap();
+    world.retry("~1").unwrap();
     world.advance(120 * SECOND);
-    assert_eq!(
-        (world.state("~1"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("~1"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]
@@ -643,7 +565,7 @@ fn a_retry_goes_on_where_the_service_asks_for_patience() {
     world.run_due();
     world.answer(Fate::Refused);
     world.settle();
-    retry(&mut world, "c1").unwrap();
+    world.retry("c1").unwrap();
     world.run_due();
     let (request, _) = world.pending.remove(0);
     let answer = Err(Failure::TooManyRequests {
@@ -653,10 +575,7 @@ fn a_retry_goes_on_where_the_service_asks_for_patience() {
     world.event(Event::Answered { request, answer });
     assert!(!world.entry("c1").set_aside);
     world.advance(60 * SECOND);
-    assert_eq!(
-        (world.state("c1"), buyer_has_paid(&world)),
-        (State::Done, 0)
-    );
+    assert_eq!((world.state("c1"), world.paid_and_kept()), (State::Done, 0));
 }
 
 #[test]

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::world::World;
+use super::world::{SECOND, World};
 use crate::core::call::PaymentStatus;
 use crate::core::event::Reply as TillReply;
 use crate::core::validate::tests::request;
 use crate::model::operation::{CancellationRequest, Mode, OperationRequest, State};
 use crate::model::problem::Code;
 
-const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A paid sale in a shift that the till names, or not.

@@ -1,8 +1,6 @@
 //! What each rule promises, one story each.
 
-use std::time::Duration;
-
-use super::world::{Fate, World, closed_by_a_person};
+use super::world::{Fate, SECOND, World, closed_by_a_person};
 use crate::core::call::PaymentStatus;
 use crate::core::event::Reply as TillReply;
 use crate::core::record::ReversalProgress;
@@ -10,13 +8,9 @@ use crate::core::scene::Scene;
 use crate::model::operation::{ErrorCode, Mode, Outcome, Shows, State, Undo};
 use crate::model::problem::{Code, seed};
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// A sale that waits for the buyer's confirmation.
 fn confirming(mode: Mode) -> World {
-    let mut world = World::new(mode);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(mode);
     if mode == Mode::ConsumerQr {
         world.scan("https://getapp.o-plati.by/c/AB12");
         world.settle();
@@ -30,9 +24,7 @@ fn confirming(mode: Mode) -> World {
 
 /// A sale whose `POST payments` is under way.
 fn paying() -> World {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan("https://getapp.o-plati.by/c/AB12");
     world.answer(Fate::Answered);
     assert_eq!(world.pending.len(), 1);
@@ -104,14 +96,10 @@ fn a_sale_is_paid_in_each_mode_and_its_states_come_in_order() {
 
 #[test]
 fn the_buyer_is_invited_with_the_seeds_words() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let world = World::begun(Mode::DynamicQr);
     assert_eq!(world.operation("s").message, seed::SCAN_QR);
     assert!(matches!(world.operation("s").shows, Some(Shows::Qr(_))));
-    let mut world = World::new(Mode::StaticQr);
-    world.begin("s", 1999);
-    world.settle();
+    let world = World::begun(Mode::StaticQr);
     assert!(world.operation("s").message.ends_with("123456"));
 }
 
@@ -141,9 +129,7 @@ fn a_status_that_nobody_documented_is_never_paid() {
 
 #[test]
 fn one_buyer_at_a_time_and_a_repeated_put_changes_nothing() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     world.begin("t", 5);
     let Some(TillReply::Begun(Err(problem))) = world.replies.last() else {
         panic!()
@@ -179,9 +165,7 @@ fn without_a_registration_number_nothing_begins() {
 
 #[test]
 fn goods_codes_go_on_and_a_refused_code_may_be_followed_by_another() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan("4810268003455");
     assert_eq!(world.operation("s").message, "Это не код О!плати");
     assert_eq!(world.state("s"), State::AwaitingScan);
@@ -580,9 +564,7 @@ fn failed_polls_change_nothing_until_timeout_is_over() {
         (world.state("s"), world.operation("s").undo),
         (State::Failed, Some(Undo::Pending))
     );
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     for _ in 0..16 {
         world.pass(SECOND);
         world.answer(Fate::NotSent);
@@ -692,9 +674,7 @@ fn a_buyer_who_was_quicker_than_the_reversal_has_paid() {
 
 #[test]
 fn after_a_crash_everything_that_was_begun_is_finished() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     world.crash(10 * SECOND);
     world.settle();
     assert_eq!(world.state("s"), State::AwaitingBuyer, "a fresh session");
@@ -766,9 +746,7 @@ fn another_account_gets_nothing_and_blocks_until_it_is_settled() {
 
 #[test]
 fn a_qr_that_no_display_can_show_ends_the_sale() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     world.event(crate::core::event::Event::SceneRefused {
         reason: "177 modules in 300 px".into(),
     });

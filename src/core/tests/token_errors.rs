@@ -1,15 +1,12 @@
 //! Token errors that answer a request that can move money: one more refusal, believed only after a look.
 
-use std::time::Duration;
-
-use super::world::{Fate, World, closed_by_a_person};
+use super::world::{Fate, SECOND, World, closed_by_a_person};
 use crate::core::call::Call;
 use crate::core::record::ReversalProgress;
 use crate::core::words;
 use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::model::problem::Code;
 
-const SECOND: Duration = Duration::from_secs(1);
 const CODE: &str = "https://getapp.o-plati.by/c/1";
 
 fn look_up_comes(world: &mut World) {
@@ -27,16 +24,9 @@ fn left(world: &World) -> i64 {
     world.operation("s").left.map_or(0, |left| left.0)
 }
 
-fn given_back(world: &World) -> i64 {
-    let paid = world.operation("s").payment_id.unwrap();
-    world.service.reversed(paid)
-}
-
 #[test]
 fn a_payment_that_was_carried_out_all_the_same_is_found_at_once() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::ConsumerQr);
     world.scan(CODE);
     world.answer(Fate::Answered);
     world.answer(Fate::TokenAfterEffect);
@@ -59,7 +49,7 @@ fn a_refund_that_was_carried_out_all_the_same_is_done_and_not_made_twice() {
     assert!(!world.state("r1").is_final());
     assert_eq!(left(&world), 1499, "its part is taken until it is known");
     world.advance(10 * SECOND);
-    assert_eq!((world.state("r1"), given_back(&world)), (State::Done, 500));
+    assert_eq!((world.state("r1"), world.given_back()), (State::Done, 500));
 }
 
 #[test]
@@ -81,7 +71,7 @@ fn a_refund_whose_report_is_refused_for_the_token_too_holds_its_part_until_it_is
     assert_eq!(world.problem().code, Code::Busy);
     // With a token that is taken, the late look finds it.
     world.advance(120 * SECOND);
-    assert_eq!((left(&world), given_back(&world)), (1499, 500));
+    assert_eq!((left(&world), world.given_back()), (1499, 500));
 }
 
 #[test]
@@ -91,7 +81,7 @@ fn a_cancellation_that_was_carried_out_all_the_same_is_done() {
     world.run_due();
     world.answer(Fate::TokenAfterEffect);
     world.advance(10 * SECOND);
-    assert_eq!((world.state("c1"), given_back(&world)), (State::Done, 1999));
+    assert_eq!((world.state("c1"), world.given_back()), (State::Done, 1999));
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
 }
 
@@ -116,7 +106,7 @@ fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
         world.advance(60 * SECOND);
         assert_eq!(world.state("c1"), State::Failed, "told is told");
         assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
-        assert_eq!((given_back(&world), left(&world)), (1999, 0));
+        assert_eq!((world.given_back(), left(&world)), (1999, 0));
         assert_eq!(world.operation("s").undo, Some(Undo::Done));
     }
 }
@@ -266,12 +256,12 @@ fn a_refund_that_is_refused_after_a_late_cancellation_leaves_nothing_overdrawn()
 fn a_late_cancellation_that_the_service_takes_back_is_uncounted_by_a_persons_word() {
     let mut world = World::sold();
     cancelled_late(&mut world, "s");
-    assert_eq!((left(&world), given_back(&world)), (0, 1999));
+    assert_eq!((left(&world), world.given_back()), (0, 1999));
     taken_back(&mut world);
     assert_eq!((left(&world), world.operation("s").undo), (1999, None));
     world.cancel("c2", "s", false);
     world.advance(10 * SECOND);
-    assert_eq!((world.state("c2"), given_back(&world)), (State::Done, 1999));
+    assert_eq!((world.state("c2"), world.given_back()), (State::Done, 1999));
 }
 
 #[test]

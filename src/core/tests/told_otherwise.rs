@@ -1,9 +1,7 @@
 //! What was made otherwise than the till was told: made after all, or more than once. It counts, it waits in the
 //! queue until a person has seen it, and only then it can be cancelled.
 
-use std::time::Duration;
-
-use super::world::{Fate, World, closed_by_a_person};
+use super::world::{Fate, MINUTE, SECOND, World, closed_by_a_person};
 use crate::core::call::{Call, PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::{Record, ReversalRecord};
@@ -11,9 +9,6 @@ use crate::core::words;
 use crate::model::operation::{Outcome, State, Undo};
 use crate::model::problem::Code;
 use crate::report::{Compared, Comparison, What};
-
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// The row of a payment once more, under the same order number.
 fn copy_of(world: &mut World, payment_id: i64) -> i64 {

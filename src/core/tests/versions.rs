@@ -54,9 +54,7 @@ fn a_renewed_session_is_a_change() {
 
 #[test]
 fn what_is_told_and_what_is_undone_have_the_journals_version() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     world.join();
     world.advance(Duration::from_secs(2));
     world.buyer(crate::core::call::PaymentStatus::Ok);
@@ -77,9 +75,7 @@ fn what_is_told_and_what_is_undone_have_the_journals_version() {
 
 #[test]
 fn versions_go_on_after_a_crash_and_an_abort_tells_its_own() {
-    let mut world = World::new(Mode::DynamicQr);
-    world.begin("s", 1999);
-    world.settle();
+    let mut world = World::begun(Mode::DynamicQr);
     let before = world.operation("s").version;
     world.crash(Duration::from_secs(1));
     world.settle();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::world::{Fate, World};
+use super::world::{Fate, SECOND, World};
 use crate::base::clock::ServiceClock;
 use crate::core::call::{Call, Failure, Heard};
 use crate::core::event::{Event, Reply as TillReply};
@@ -13,7 +13,6 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{ErrorCode, Mode, OperationRequest, RefundRequest, State};
 use crate::model::problem::Code;
 
-const SECOND: Duration = Duration::from_secs(1);
 const YEAR: SignedDuration = SignedDuration::from_hours(24 * 365);
 
 /// A sale was made by a clock that was a year ahead; now it is right.

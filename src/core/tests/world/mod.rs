@@ -1,6 +1,7 @@
 //! A till, a buyer, a service and a journal, all in one struct, with one clock that the test moves.
 
 mod answers;
+pub(super) mod failures;
 mod restart;
 mod service;
 mod till;
@@ -20,6 +21,10 @@ use crate::core::event::{Effect, Event, Reply as TillReply, RequestId, Restored,
 use crate::core::record::{Account, Record, ReversalProgress, ReversalRecord};
 use crate::core::scene::Scene;
 use crate::model::operation::{Kind, Mode, Operation, State};
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// Everything around the core.
 pub(super) struct World {
@@ -103,11 +108,17 @@ impl World {
         world
     }
 
-    /// With a paid sale `s` of 1999 kopecks.
-    pub(super) fn sold() -> World {
-        let mut world = World::new(Mode::DynamicQr);
+    /// With a sale `s` of 1999 kopecks that has begun.
+    pub(super) fn begun(mode: Mode) -> World {
+        let mut world = World::new(mode);
         world.begin("s", 1999);
         world.settle();
+        world
+    }
+
+    /// With a paid sale `s` of 1999 kopecks.
+    pub(super) fn sold() -> World {
+        let mut world = World::begun(Mode::DynamicQr);
         world.join();
         world.advance(Duration::from_secs(2));
         world.buyer(PaymentStatus::Ok);
@@ -118,9 +129,7 @@ impl World {
 
     /// With a sale `s` of 1999 kopecks whose payment waits for its buyer.
     pub(super) fn confirming() -> World {
-        let mut world = World::new(Mode::DynamicQr);
-        world.begin("s", 1999);
-        world.settle();
+        let mut world = World::begun(Mode::DynamicQr);
         world.join();
         world.advance(Duration::from_secs(3));
         assert_eq!(world.state("s"), State::AwaitingConfirmation);
@@ -129,9 +138,7 @@ impl World {
 
     /// With a sale `s` of 1999 kopecks whose payment request is next to be answered.
     pub(super) fn paying() -> World {
-        let mut world = World::new(Mode::DynamicQr);
-        world.begin("s", 1999);
-        world.settle();
+        let mut world = World::begun(Mode::DynamicQr);
         world.join();
         let is_next = |world: &World| matches!(world.pending.first(), Some((_, Call::Pay { .. })));
         while !is_next(&world) {

@@ -116,4 +116,22 @@ impl World {
     pub(crate) fn sessions(&self) -> usize {
         self.service.sessions.len()
     }
+
+    /// Kopecks that came back of the sale `s`.
+    pub(crate) fn given_back(&self) -> i64 {
+        let paid = self.operation("s").payment_id.unwrap();
+        self.service.reversed(paid)
+    }
+
+    /// Kopecks that buyers have paid and not got back.
+    pub(crate) fn paid_and_kept(&self) -> i64 {
+        let payments = self.service.ledger.values();
+        payments
+            .map(|payment| &payment.info)
+            .filter(|info| {
+                info.payment_type == PaymentType::Sale && info.status == PaymentStatus::Ok
+            })
+            .map(|info| info.sum.0 - self.service.reversed(info.payment_id))
+            .sum()
+    }
 }

@@ -7,7 +7,8 @@ use crate::core::record::{Record, ReversalRecord};
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
 use crate::model::operation::{
-    CancellationRequest, CardRequest, Kind, OperationRequest, Outcome, RefundRequest, Verdict,
+    CancellationRequest, CardRequest, Kind, OperationRequest, Outcome, QueueItem, RefundRequest,
+    Verdict,
 };
 use crate::model::problem::Problem;
 
@@ -19,31 +20,22 @@ impl World {
     }
 
     pub(crate) fn refund(&mut self, id: &str, sale: &str, amount: i64) {
-        let receipt = request(amount).receipt;
-        let sale = Some(sale.to_owned());
-        self.wish(
-            id,
-            OperationRequest::Refund(RefundRequest {
-                sale,
-                payment_id: None,
-                amount: Kopecks(amount),
-                receipt,
-            }),
-        );
+        self.refund_of(id, Some(sale.to_owned()), None, amount);
     }
 
     /// A refund of a payment that another till made.
     pub(crate) fn refund_payment(&mut self, id: &str, payment_id: i64, amount: i64) {
-        let receipt = request(amount).receipt;
-        self.wish(
-            id,
-            OperationRequest::Refund(RefundRequest {
-                sale: None,
-                payment_id: Some(payment_id),
-                amount: Kopecks(amount),
-                receipt,
-            }),
-        );
+        self.refund_of(id, None, Some(payment_id), amount);
+    }
+
+    fn refund_of(&mut self, id: &str, sale: Option<String>, payment_id: Option<i64>, amount: i64) {
+        let refund = RefundRequest {
+            sale,
+            payment_id,
+            amount: Kopecks(amount),
+            receipt: request(amount).receipt,
+        };
+        self.wish(id, OperationRequest::Refund(refund));
     }
 
     pub(crate) fn cancel(&mut self, id: &str, operation: &str, annul: bool) {
@@ -141,6 +133,16 @@ impl World {
             id: id.into(),
             existing,
         });
+    }
+
+    /// What a person who has an entry tried again is told.
+    pub(crate) fn retry(&mut self, id: &str) -> Result<QueueItem, Problem> {
+        let (ticket, id) = (900, id.into());
+        self.event(Event::Retry { ticket, id });
+        match self.replies.last() {
+            Some(TillReply::Queue(answer)) => answer.clone(),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn scan(&mut self, code: &str) {
