@@ -4,12 +4,12 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use crate::base::clock::{Now, ServiceClock};
-use crate::base::secret::Secret;
 use crate::core::call::{Answer, Call};
 use crate::core::record::{Account, Record, ReversalRecord, SaleRecord};
 use crate::core::scene::Scene;
 use crate::model::operation::{Mode, Operation, OperationRequest, QueueItem, Verdict};
 use crate::model::problem::Problem;
+use crate::model::scan::Scan;
 use jiff::Timestamp;
 
 /// Names one question of the outside, answered exactly once.
@@ -110,10 +110,8 @@ pub enum Event {
     Scan {
         /// For the reply, when a program handed it in.
         ticket: Option<Ticket>,
-        /// Which scanner, `api` for a program.
-        device: String,
-        /// What it read.
-        code: Secret,
+        /// What was read, and by which scanner.
+        scan: Scan,
     },
     /// A person wants an entry tried now.
     Retry {
@@ -211,10 +209,8 @@ pub enum Effect {
     },
     /// A code was read: tell the listeners.
     Scanned {
-        /// Which scanner.
-        device: String,
-        /// What it read; listeners get length and tail.
-        code: Secret,
+        /// What was read; listeners get length and tail.
+        scan: Scan,
         /// The operation that took it.
         used_by: Option<String>,
         /// It is a buyer's and not for the till program.

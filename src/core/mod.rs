@@ -52,6 +52,7 @@ use crate::core::call::{Call, TokenProblem};
 use crate::core::scene::Scene;
 use crate::model::operation::ErrorCode;
 use crate::model::problem::{Code, Problem};
+use crate::model::scan::Scan;
 
 use admission::Admission;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, Turn};
@@ -182,11 +183,7 @@ impl Core {
                 id,
                 existing,
             } => self.abort(ticket, &id, existing, &mut turn),
-            Event::Scan {
-                ticket,
-                device,
-                code,
-            } => self.scan(ticket, device, code, &mut turn),
+            Event::Scan { ticket, scan } => self.scan(ticket, scan, &mut turn),
             Event::Retry { ticket, id } => self.retry_entry(ticket, &id, &mut turn),
             Event::Settle {
                 ticket,
@@ -304,10 +301,11 @@ impl Core {
     }
 
     /// The till wants to know, or a scanner read something.
-    fn scan(&mut self, ticket: Option<Ticket>, device: String, code: Secret, turn: &mut Turn) {
+    fn scan(&mut self, ticket: Option<Ticket>, scan: Scan, turn: &mut Turn) {
+        let code = &scan.code;
         let buyers = buyer_code::may_be_buyers(code.expose(), &self.settings.buyer_code);
-        let withheld = buyers && self.is_for_sale(&code);
-        let used_by = self.take_code(&code, buyers, turn);
+        let withheld = buyers && self.is_for_sale(code);
+        let used_by = self.take_code(code, buyers, turn);
         if used_by.is_none() && buyers {
             self.scans.unused(code.clone(), turn.now.mono);
         }
@@ -315,8 +313,7 @@ impl Core {
             turn.reply(ticket, Reply::ScanUsed(used_by.clone()));
         }
         turn.effects.push(Effect::Scanned {
-            device,
-            code,
+            scan,
             withheld: withheld || used_by.is_some(),
             used_by,
         });

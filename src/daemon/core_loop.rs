@@ -15,7 +15,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::api::notices::EventLog;
 use crate::api::till::{Answer, Command, Watch as _};
 use crate::base::clock::Clock;
-use crate::base::secret::Secret;
 use crate::core::event::{Effect, Event, Reply, RequestId, Ticket};
 use crate::daemon::device_test::{self, DeviceTestRunner};
 use crate::daemon::devices::ScanForwarder;
@@ -23,28 +22,23 @@ use crate::daemon::status_board::StatusBoard;
 use crate::daemon::turns::Turns;
 use crate::daemon::watchdog::Watchdog;
 use crate::devices::display::Displays;
-use crate::devices::scanner::RawScan;
 use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
 use crate::journal::{Journal, Lock};
 use crate::model::device::{Device, DeviceTest};
 use crate::model::operation::{Operation, OperationRequest, QueueItem};
 use crate::model::problem::Problem;
+use crate::model::scan::{RawScan, Scan};
 use crate::service::{Client, Exchange};
 
 /// What comes in beside the till's commands.
 #[derive(Debug)]
 pub(super) enum CoreInput {
     /// A scanner read a code.
-    Scan {
-        device: String,
-        code: Secret,
-        /// As it came, where the till program shares the scanner.
-        original: Option<RawScan>,
-    },
+    Scan(Scan),
     /// A scanner sent what is no code.
-    Unread { device: String, original: RawScan },
+    Unread { device: String, raw: RawScan },
     /// What belongs to the scanner's code before.
-    Rest { device: String, original: RawScan },
+    Rest { device: String, raw: RawScan },
     /// A device came, went or failed.
     DeviceChanged,
     /// No display can show the present QR.
@@ -72,15 +66,13 @@ pub(super) struct CoreLoop {
     pub(super) parts: CoreLoopDeps,
     pub(super) askers: BTreeMap<Ticket, PendingReply>,
     tickets: Ticket,
-    /// The code that the core is deciding on, as it came.
-    pub(super) original: Option<RawScan>,
     pub(super) pass_on: ScanForwarder,
     pub(super) told_health: Option<serde_json::Value>,
     /// State, last error and test of each device, as listeners know them.
     pub(super) told_devices: BTreeMap<String, (String, Option<String>, Option<DeviceTest>)>,
     pub(super) device_test: DeviceTestRunner,
-    /// A code came at this moment, and has let no request out yet.
-    pub(super) scanned_at: Option<Duration>,
+    /// Requests to the service that have been sent.
+    pub(super) requests: u64,
     saving: Arc<AtomicBool>,
     /// What was written so late that its caller had been told meanwhile that it is not.
     withdrawn: Vec<String>,
@@ -113,13 +105,12 @@ impl CoreLoop {
                 parts.clock,
             ),
             parts,
-            original: None,
             pass_on,
             askers: BTreeMap::new(),
             tickets: 0,
             told_health: None,
             told_devices: BTreeMap::new(),
-            scanned_at: None,
+            requests: 0,
             saving: Arc::default(),
             withdrawn: Vec::new(),
         }
@@ -261,31 +252,24 @@ impl CoreLoop {
     async fn take_inbound(&mut self, inbound: CoreInput) {
         self.turns().begin();
         match inbound {
-            CoreInput::Scan {
-                device,
-                code,
-                original,
-            } => {
-                if self.device_test.read(&device, code.expose()) {
-                    self.pass_on.code(&device, None, true);
+            CoreInput::Scan(scan) => {
+                if self.device_test.read(&scan.device, scan.code.expose()) {
+                    self.pass_on.code(&scan.device, None, true);
                     return self.publish_changes();
                 }
-                self.original = original;
-                self.scanned_at = Some(self.parts.clock.now().mono);
-                self.feed(Event::Scan {
-                    ticket: None,
-                    device,
-                    code,
-                })
-                .await;
-                self.scanned_at = None;
+                let (scanned_at, before) = (self.parts.clock.now().mono, self.requests);
+                self.feed(Event::Scan { ticket: None, scan }).await;
+                if self.requests != before {
+                    let took = self.parts.clock.now().mono.saturating_sub(scanned_at);
+                    self.parts.shared.metrics.scan_led_to_request(took);
+                }
             }
-            CoreInput::Unread { device, original } => {
+            CoreInput::Unread { device, raw } => {
                 // What cannot be read may be a buyer's code.
                 let withheld = self.parts.engine.core().awaits_scan();
-                self.pass_on.code(&device, Some(original), withheld);
+                self.pass_on.code(&device, Some(raw), withheld);
             }
-            CoreInput::Rest { device, original } => self.pass_on.rest(&device, original),
+            CoreInput::Rest { device, raw } => self.pass_on.rest(&device, raw),
             CoreInput::DeviceChanged => self.publish_changes(),
             CoreInput::SceneRefused { reason } => self.feed(Event::SceneRefused { reason }).await,
             CoreInput::Exchanged {
@@ -339,12 +323,13 @@ impl CoreLoop {
                     return tell(answer, Ok(None));
                 }
                 self.askers.insert(ticket, PendingReply::Scan(answer));
-                let event = Event::Scan {
-                    ticket: Some(ticket),
+                let scan = Scan {
                     device: "api".to_owned(),
                     code: text,
+                    raw: None,
                 };
-                self.feed(event).await;
+                let ticket = Some(ticket);
+                self.feed(Event::Scan { ticket, scan }).await;
             }
             Command::Test {
                 name,

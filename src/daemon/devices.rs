@@ -15,7 +15,8 @@ use crate::devices::profile::{Registry, UnknownProfile};
 use crate::devices::scanner::find::DeviceLocator;
 use crate::devices::scanner::share::Sharing;
 use crate::devices::scanner::supervisor::PoolSettings;
-use crate::devices::scanner::{RawScan, ScannerEvent, Scanners};
+use crate::devices::scanner::{ScannerEvent, Scanners};
+use crate::model::scan::RawScan;
 
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
@@ -79,17 +80,9 @@ pub(super) fn start_scanners(
 pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<CoreInput>) {
     while let Ok(event) = events.recv() {
         let told = match event {
-            ScannerEvent::Scan {
-                device,
-                code,
-                original,
-            } => CoreInput::Scan {
-                device,
-                code,
-                original,
-            },
-            ScannerEvent::Unread { device, original } => CoreInput::Unread { device, original },
-            ScannerEvent::Rest { device, original } => CoreInput::Rest { device, original },
+            ScannerEvent::Scan(scan) => CoreInput::Scan(scan),
+            ScannerEvent::Unread { device, raw } => CoreInput::Unread { device, raw },
+            ScannerEvent::Rest { device, raw } => CoreInput::Rest { device, raw },
             ScannerEvent::State { .. } => CoreInput::DeviceChanged,
         };
         if inbound.blocking_send(told).is_err() {
@@ -115,19 +108,19 @@ impl ScanForwarder {
     }
 
     /// A code; one that is a buyer's, or a test's, is not for the till.
-    pub(super) fn code(&mut self, device: &str, original: Option<RawScan>, withheld: bool) {
+    pub(super) fn code(&mut self, device: &str, raw: Option<RawScan>, withheld: bool) {
         self.went_on.insert(device.to_owned(), !withheld);
-        if let Some(original) = original
+        if let Some(raw) = raw
             && !withheld
         {
-            self.scanners.pass_on(device, original);
+            self.scanners.pass_on(device, raw);
         }
     }
 
     /// The rest of a code goes where the code went.
-    pub(super) fn rest(&mut self, device: &str, original: RawScan) {
+    pub(super) fn rest(&mut self, device: &str, raw: RawScan) {
         if self.went_on.get(device) == Some(&true) {
-            self.scanners.pass_on(device, original);
+            self.scanners.pass_on(device, raw);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::core::scene::Scene;
 use crate::daemon::core_loop::{CoreInput, CoreLoop, PendingReply, tell};
 use crate::daemon::status_board::Call as UnderWay;
 use crate::model::operation::rfc3339_ms;
+use crate::model::scan::Scan;
 use crate::service::{Client, Exchange};
 
 impl CoreLoop {
@@ -20,10 +21,7 @@ impl CoreLoop {
                 operation,
                 call,
             } => {
-                if let Some(scanned_at) = self.scanned_at.take() {
-                    let took = self.parts.clock.now().mono.saturating_sub(scanned_at);
-                    self.parts.shared.metrics.scan_led_to_request(took);
-                }
+                self.requests += 1;
                 self.send(id, operation, call);
             }
             Effect::Show(scene) => self.show(&scene),
@@ -33,13 +31,12 @@ impl CoreLoop {
                 self.publish_health();
             }
             Effect::Scanned {
-                device,
-                code,
+                scan,
                 used_by,
                 withheld,
             } => {
-                let original = self.original.take();
-                self.pass_on.code(&device, original, withheld);
+                let Scan { device, code, raw } = scan;
+                self.pass_on.code(&device, raw, withheld);
                 let shown = tail(code.expose());
                 tracing::info!(device = %device, code = %shown, used_by = used_by.as_deref(), "Scan");
                 let length = code.expose().chars().count();

@@ -167,11 +167,9 @@ fn helps(opened: &Result<(), JournalError>, reason: &str) -> bool {
 /// The till sells on for cash, and needs its scanner for that.
 fn pass(inbound: CoreInput, pass_on: &mut ScanForwarder) {
     match inbound {
-        CoreInput::Scan {
-            device, original, ..
-        } => pass_on.code(&device, original, false),
-        CoreInput::Unread { device, original } => pass_on.code(&device, Some(original), false),
-        CoreInput::Rest { device, original } => pass_on.rest(&device, original),
+        CoreInput::Scan(scan) => pass_on.code(&scan.device, scan.raw, false),
+        CoreInput::Unread { device, raw } => pass_on.code(&device, Some(raw), false),
+        CoreInput::Rest { device, raw } => pass_on.rest(&device, raw),
         CoreInput::DeviceChanged | CoreInput::SceneRefused { .. } | CoreInput::Exchanged { .. } => {
         }
     }

@@ -112,8 +112,11 @@ fn released(journal: &mut Journal, core: &mut Core, id: &str) {
     play(journal, core, Event::Tick, 1);
     let scan = Event::Scan {
         ticket: None,
-        device: "scanner1".into(),
-        code: crate::base::secret::Secret::new("https://getapp.o-plati.by/c/AB12"),
+        scan: crate::model::scan::Scan {
+            device: "scanner1".into(),
+            code: crate::base::secret::Secret::new("https://getapp.o-plati.by/c/AB12"),
+            raw: None,
+        },
     };
     play(journal, core, scan, 2);
     let session = crate::core::call::Reply::Session {

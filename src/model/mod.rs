@@ -8,3 +8,4 @@ pub mod line;
 pub mod money;
 pub mod operation;
 pub mod problem;
+pub mod scan;

@@ -375,8 +375,11 @@ impl World<'_> {
     pub(crate) fn scan(&mut self) -> Check {
         self.event(Event::Scan {
             ticket: None,
-            device: "scanner1".into(),
-            code: Secret::new(format!("https://o-plati.by/{}", self.names)),
+            scan: oplati::model::scan::Scan {
+                device: "scanner1".into(),
+                code: Secret::new(format!("https://o-plati.by/{}", self.names)),
+                raw: None,
+            },
         })
     }
 

@@ -26,6 +26,7 @@ use crate::devices::scanner::hid::is_barcode_scanner;
 use crate::devices::scanner::keyboard::keymap::{Held, character, key_of};
 use crate::devices::scanner::{DeviceState, ScannerEvent, ScannerHandle, Settings, start};
 use crate::model::line::{Layout, LineSettings, Parity};
+use crate::model::scan::Scan;
 
 /// Speeds that are tried on a serial port, the likeliest first.
 const SPEEDS: [u32; 5] = [9600, 115_200, 19_200, 38_400, 57_600];
@@ -334,11 +335,11 @@ fn listen(
     while let Some(left) = until.checked_duration_since(Instant::now()) {
         let event = heard.recv_timeout(left).ok()?;
         match event {
-            ScannerEvent::Scan {
+            ScannerEvent::Scan(Scan {
                 device,
                 code: read,
-                original: _,
-            } => {
+                raw: _,
+            }) => {
                 let index: usize = device.parse().ok()?;
                 let read = read.expose();
                 if read == code {

@@ -200,8 +200,8 @@ impl Bench {
             at.saturating_sub(now).min(POLL_INTERVAL)
         });
         match self.events.recv_timeout(wait) {
-            Ok(ScannerEvent::Scan { device, code, .. }) if test.wants(&device) => {
-                test.read(code.expose(), self.clock.now().mono)
+            Ok(ScannerEvent::Scan(scan)) if test.wants(&scan.device) => {
+                test.read(scan.code.expose(), self.clock.now().mono)
             }
             Ok(_) => Next::Wait,
             Err(RecvTimeoutError::Timeout) => test.tick(self.clock.now().mono),

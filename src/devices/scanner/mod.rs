@@ -21,12 +21,11 @@ pub(crate) mod supervisor;
 pub mod text;
 mod worker;
 
-use crate::base::secret::Secret;
 use crate::config::ScannerDevice;
 use crate::devices::profile::Mode;
+use crate::model::scan::{RawScan, Scan};
 
 use find::{DeviceLocator, Target};
-pub(crate) use source::RawScan;
 pub(crate) use supervisor::Scanners;
 pub(crate) use worker::{Events, ScannerHandle, start};
 
@@ -97,24 +96,18 @@ impl DeviceState {
 /// What a scanner tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ScannerEvent {
-    Scan {
-        /// `scanner1`.
-        device: String,
-        code: Secret,
-        /// As it came, where the till program shares the scanner.
-        original: Option<RawScan>,
-    },
+    Scan(Scan),
     /// It sent what is no code; the till program may know better.
     Unread {
         /// `scanner1`.
         device: String,
-        original: RawScan,
+        raw: RawScan,
     },
     /// What belongs to the code before: it goes where that went.
     Rest {
         /// `scanner1`.
         device: String,
-        original: RawScan,
+        raw: RawScan,
     },
     /// It came or went.
     State {

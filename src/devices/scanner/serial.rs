@@ -13,10 +13,11 @@ use serialport::TTYPort;
 
 use super::DeviceState;
 use super::frame::{Frame, Framer, Framing};
-use super::source::{Decoded, RawScan, Source, is_passing};
+use super::source::{Decoded, Source, is_passing};
 use super::text::{Aim, decode};
 use crate::devices::discovery::port::{self, PortError};
 use crate::devices::profile::schema::Serial;
+use crate::model::scan::RawScan;
 
 /// What one read takes.
 const CHUNK: usize = 1024;
@@ -107,7 +108,7 @@ impl SerialSource {
         self.unreadable += u64::from(code.is_none());
         Decoded::Code {
             code,
-            original: RawScan::Bytes([frame.code, frame.end].concat()),
+            raw: RawScan::Bytes([frame.code, frame.end].concat()),
         }
     }
 }

@@ -1,33 +1,11 @@
 //! An open device, whatever its kind: something to wait for, and codes out of it.
 
-use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use super::keyboard::decode::Stroke;
 use crate::base::secret::Secret;
-
-/// What the scanner sent, unchanged, for the till program. Its `Debug` shows only how much.
-#[derive(Clone, PartialEq, Eq)]
-pub enum RawScan {
-    /// Bytes of a serial line, terminator included.
-    Bytes(Vec<u8>),
-    /// A code of HID POS reports; it has no terminator.
-    Report(Vec<u8>),
-    /// Keys.
-    Keys(Vec<Stroke>),
-}
-
-impl fmt::Debug for RawScan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RawScan::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            RawScan::Report(bytes) => write!(f, "{} bytes of reports", bytes.len()),
-            RawScan::Keys(strokes) => write!(f, "{} strokes", strokes.len()),
-        }
-    }
-}
+use crate::model::scan::RawScan;
 
 /// What a device gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +14,7 @@ pub enum Decoded {
     Code {
         /// What it says; `None` when that cannot be told, or nothing of it is printable.
         code: Option<Secret>,
-        original: RawScan,
+        raw: RawScan,
     },
     /// What belongs to the code before it, such as the LF after a CR.
     Rest(RawScan),

@@ -13,10 +13,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::find::{DeviceLocator, Target};
 use super::share::Sharing;
 use super::worker::{Events, ScannerHandle, start, timespec};
-use super::{DeviceState, RawScan, Settings, Snapshot};
+use super::{DeviceState, Settings, Snapshot};
 use crate::base::lock::lock;
 use crate::config::ScannerDevice;
 use crate::devices::discovery::uevent::Uevents;
+use crate::model::scan::RawScan;
 
 /// Uevents can be lost, and come late behind some hubs.
 const RESCAN: Duration = Duration::from_secs(4);
@@ -88,13 +89,13 @@ impl Scanners {
     }
 
     /// Hands what a scanner read on to the till program, if it is shared.
-    pub fn pass_on(&self, device: &str, original: RawScan) {
+    pub fn pass_on(&self, device: &str, raw: RawScan) {
         let handles = lock(&self.handles);
         let whose = handles
             .iter()
             .find(|handle| handle.snapshot().name == device);
         if let Some(handle) = whose {
-            handle.pass_on(original);
+            handle.pass_on(raw);
         }
     }
 

@@ -16,11 +16,12 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::find::{DeviceLocator, NotOpened, Opened};
 use super::share::Forwarder;
-use super::source::{Decoded, RawScan, Source};
+use super::source::{Decoded, Source};
 use super::{DeviceState, ScannerEvent, Settings, Snapshot};
 use crate::base::lock::lock;
 use crate::devices::discovery::Candidate;
 use crate::devices::profile::Mode;
+use crate::model::scan::{RawScan, Scan};
 
 /// First pause before a device is looked for again; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -98,10 +99,10 @@ impl ScannerHandle {
     }
 
     /// Hands what was read on to the till program, if the scanner is shared.
-    pub fn pass_on(&self, original: RawScan) {
+    pub fn pass_on(&self, raw: RawScan) {
         let share = lock(&self.share);
         if let Some(sharer) = share.as_ref() {
-            sharer.pass_on(original);
+            sharer.pass_on(raw);
         }
     }
 
@@ -381,29 +382,21 @@ impl Station {
     fn hand_on(&self, piece: Decoded) -> bool {
         let device = self.settings.name.clone();
         let is_shared = self.settings.share.is_some();
-        let keep = |original: RawScan| is_shared.then_some(original);
+        let keep = |raw: RawScan| is_shared.then_some(raw);
         let (event, is_scan) = match piece {
             Decoded::Code {
                 code: Some(code),
-                original,
+                raw,
             } => {
-                let original = keep(original);
-                let event = ScannerEvent::Scan {
-                    device,
-                    code,
-                    original,
-                };
-                (event, true)
+                let raw = keep(raw);
+                (ScannerEvent::Scan(Scan { device, code, raw }), true)
             }
-            Decoded::Code {
-                code: None,
-                original,
-            } => match keep(original) {
-                Some(original) => (ScannerEvent::Unread { device, original }, false),
+            Decoded::Code { code: None, raw } => match keep(raw) {
+                Some(raw) => (ScannerEvent::Unread { device, raw }, false),
                 None => return true,
             },
-            Decoded::Rest(original) => match keep(original) {
-                Some(original) => (ScannerEvent::Rest { device, original }, false),
+            Decoded::Rest(raw) => match keep(raw) {
+                Some(raw) => (ScannerEvent::Rest { device, raw }, false),
                 None => return true,
             },
         };
@@ -481,8 +474,8 @@ pub(super) fn timespec(wait: Duration) -> Timespec {
 /// Whether such a scanner should end its codes; reports of HID POS scanners end by themselves.
 fn has_terminators(piece: &Decoded) -> bool {
     match piece {
-        Decoded::Code { code, original } => {
-            code.is_some() && matches!(original, RawScan::Bytes(_) | RawScan::Keys(_))
+        Decoded::Code { code, raw } => {
+            code.is_some() && matches!(raw, RawScan::Bytes(_) | RawScan::Keys(_))
         }
         Decoded::Rest(_) => false,
     }

@@ -148,8 +148,11 @@ impl World {
     pub(crate) fn scan(&mut self, code: &str) {
         self.event(Event::Scan {
             ticket: None,
-            device: "scanner1".into(),
-            code: Secret::new(code),
+            scan: crate::model::scan::Scan {
+                device: "scanner1".into(),
+                code: Secret::new(code),
+                raw: None,
+            },
         });
     }
 }

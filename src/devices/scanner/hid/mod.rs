@@ -18,11 +18,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::source::{Decoded, RawScan, Source, is_passing};
+use super::source::{Decoded, Source, is_passing};
 use super::text::{Aim, decode};
 use super::{DeviceState, not_opened};
 use crate::devices::discovery::identity;
 use crate::devices::profile::schema::Hid;
+use crate::model::scan::RawScan;
 use assemble::Assembler;
 use descriptor::ReportLayout;
 pub(crate) use descriptor::is_barcode_scanner;
@@ -90,7 +91,7 @@ impl HidSource {
         self.unreadable += u64::from(text.is_none());
         Decoded::Code {
             code: text,
-            original: RawScan::Report(code),
+            raw: RawScan::Report(code),
         }
     }
 }

@@ -12,9 +12,7 @@ use super::keymap::{Held, character, keypad_digit};
 use crate::base::text::cp1251;
 use crate::devices::profile::schema::Keyboard;
 use crate::devices::scanner::frame::MAX_FRAME;
-
-/// A press (`true`) or release of a key.
-pub type Stroke = (u16, bool);
+use crate::model::scan::Stroke;
 
 const TAB: u16 = 15;
 const ENTER: u16 = 28;

@@ -23,10 +23,11 @@ use evdev::raw_stream::RawDevice;
 use evdev::{EventType, InputEvent};
 use rustix::fs::{Mode, OFlags};
 
-use super::source::{Decoded, RawScan, Source, is_passing};
+use super::source::{Decoded, Source, is_passing};
 use super::text::{Aim, decode as text_of};
 use super::{DeviceState, not_opened};
 use crate::devices::profile::schema::Keyboard;
+use crate::model::scan::RawScan;
 use decode::{Decoder, Typed};
 use partial_first_code::Beginning;
 
@@ -76,7 +77,7 @@ impl KeyboardSource {
         let text = typed.text.filter(|_| !is_cut);
         Decoded::Code {
             code: text.and_then(|text| text_of(text.as_bytes(), Aim::Strip)),
-            original: RawScan::Keys(typed.strokes),
+            raw: RawScan::Keys(typed.strokes),
         }
     }
 

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use super::source::RawScan;
 use crate::devices::profile::Mode;
+use crate::model::scan::RawScan;
 
 /// Codes that may wait.
 const QUEUE: usize = 16;
@@ -106,8 +106,8 @@ impl Forwarder {
     }
 
     /// Takes it, or counts it as missed.
-    pub(super) fn pass_on(&self, original: RawScan) {
-        if self.queue.try_send(original).is_err() {
+    pub(super) fn pass_on(&self, raw: RawScan) {
+        if self.queue.try_send(raw).is_err() {
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Gid, Mode};
 
-use super::super::source::RawScan;
 use super::Missed;
 use crate::base::pty::RawPty;
+use crate::model::scan::RawScan;
 
 /// A till that does not read for so long gets no more of this code.
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -113,9 +113,9 @@ fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<RawScan>, missed
     let mut was_heard = true;
     let mut is_cut = false;
     loop {
-        let original = waiting.recv_timeout(DRAIN_INTERVAL);
+        let raw = waiting.recv_timeout(DRAIN_INTERVAL);
         drain(master);
-        let bytes = match original {
+        let bytes = match raw {
             Ok(RawScan::Bytes(bytes)) => bytes,
             Ok(RawScan::Report(code)) => [&code, LINE_END].concat(),
             Ok(RawScan::Keys(_)) | Err(RecvTimeoutError::Timeout) => continue,

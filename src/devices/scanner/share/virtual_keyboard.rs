@@ -12,11 +12,11 @@ use std::time::Duration;
 use evdev::uinput::VirtualDevice;
 use evdev::{AttributeSet, BusType, InputEvent, InputId, KeyCode};
 
-use super::super::keyboard::decode::Stroke;
 use super::super::keyboard::keymap::key_of;
-use super::super::source::RawScan;
 use super::Missed;
 use crate::devices::discovery::sysfs::OWN_KEYBOARD;
+use crate::model::scan::RawScan;
+use crate::model::scan::Stroke;
 
 /// Between two strokes. The fastest scanners take as long for a character; a desktop that is busy for
 /// longer than 30 ms loses keys of theirs as well.
@@ -44,8 +44,8 @@ pub(super) fn start(name: &str, waiting: Receiver<RawScan>, missed: Missed) -> i
     std::thread::Builder::new()
         .name(format!("oplati-share-{name}"))
         .spawn(move || {
-            for original in waiting {
-                if let Err(error) = strike(&mut keyboard, original) {
+            for raw in waiting {
+                if let Err(error) = strike(&mut keyboard, raw) {
                     missed.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(device, %error, "A code is not typed for the till program");
                 }
@@ -54,8 +54,8 @@ pub(super) fn start(name: &str, waiting: Receiver<RawScan>, missed: Missed) -> i
     Ok(title)
 }
 
-fn strike(keyboard: &mut VirtualDevice, original: RawScan) -> io::Result<()> {
-    let strokes = match original {
+fn strike(keyboard: &mut VirtualDevice, raw: RawScan) -> io::Result<()> {
+    let strokes = match raw {
         RawScan::Keys(strokes) => strokes,
         RawScan::Report(code) => strokes_of(&code)
             .ok_or_else(|| io::Error::other("a character has no key in the US layout"))?,

@@ -98,7 +98,7 @@ impl Bench {
     fn state(&self) -> DeviceState {
         match self.events.recv_timeout(PATIENCE).unwrap() {
             ScannerEvent::State { state, .. } => state,
-            other @ (ScannerEvent::Scan { .. }
+            other @ (ScannerEvent::Scan(_)
             | ScannerEvent::Unread { .. }
             | ScannerEvent::Rest { .. }) => panic!("{other:?} came instead of a state"),
         }
@@ -106,7 +106,7 @@ impl Bench {
 
     fn code(&self) -> String {
         match self.events.recv_timeout(PATIENCE).unwrap() {
-            ScannerEvent::Scan { code, .. } => code.expose().to_owned(),
+            ScannerEvent::Scan(scan) => scan.code.expose().to_owned(),
             other @ (ScannerEvent::State { .. }
             | ScannerEvent::Unread { .. }
             | ScannerEvent::Rest { .. }) => panic!("{other:?} came instead of a scan"),
@@ -382,12 +382,12 @@ fn a_till_reads_on_a_pseudo_terminal_exactly_what_the_scanner_sent() {
     let sent: [&[u8]; 4] = [b"]E04810\r\n", b"\x00\x01\xff\x1d\r", b"\n", b"NEXT\r"];
     for piece in sent {
         pty.send(piece);
-        let original = match bench.events.recv_timeout(PATIENCE).unwrap() {
-            ScannerEvent::Scan { original, .. } => original.unwrap(),
-            ScannerEvent::Unread { original, .. } | ScannerEvent::Rest { original, .. } => original,
+        let raw = match bench.events.recv_timeout(PATIENCE).unwrap() {
+            ScannerEvent::Scan(scan) => scan.raw.unwrap(),
+            ScannerEvent::Unread { raw, .. } | ScannerEvent::Rest { raw, .. } => raw,
             ScannerEvent::State { state, .. } => panic!("{state:?}"),
         };
-        bench.scanner.pass_on(original);
+        bench.scanner.pass_on(raw);
         read_exactly(&mut till, piece);
     }
     bench.scanner.stop();
@@ -453,14 +453,14 @@ fn codes_for_a_till_whose_end_cannot_be_made_are_counted_until_it_can() {
     let is_connected = |event: &ScannerEvent| matches!(event, ScannerEvent::State { state, .. } if *state == DeviceState::Connected);
     while !is_connected(&events.recv_timeout(PATIENCE).unwrap()) {}
     pty.send(b"GOODS\r");
-    let original =
+    let raw =
         std::iter::from_fn(|| events.recv_timeout(PATIENCE).ok()).find_map(|event| match event {
-            ScannerEvent::Scan { original, .. } => original,
+            ScannerEvent::Scan(scan) => scan.raw,
             ScannerEvent::Unread { .. }
             | ScannerEvent::Rest { .. }
             | ScannerEvent::State { .. } => None,
         });
-    scanner.pass_on(original.unwrap());
+    scanner.pass_on(raw.unwrap());
     assert_eq!(scanner.snapshot().not_shared, 1);
 
     // What was in the way is gone: the scanner is shared without a replug, and goes on counting.
