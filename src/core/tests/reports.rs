@@ -368,7 +368,6 @@ fn reversals_that_are_known_a_living_undoing_or_a_person_answer_for_a_payment() 
 
 // ---- no report is whole on its own word ---------------------------------------------------------
 
-/// A till that has sold, at a service whose reports end too early from now on.
 /// A refund that was set aside with an open fate, and that the service has carried out.
 fn closed_refund(outcome: Outcome) -> World {
     let mut world = World::sold();
@@ -392,6 +391,7 @@ fn a_persons_word_is_no_difference_where_the_service_bears_it_out() {
     assert_eq!(compared.count(), 1, "{:?}", compared.differences);
 }
 
+/// A till that has sold, at a service whose reports end too early from now on.
 fn cut_short() -> World {
     let mut world = World::sold();
     world.settings.mode = Mode::ConsumerQr;
