@@ -25,7 +25,7 @@ pub(super) enum Transport {
     Socket,
     /// Loopback TCP.
     Tcp {
-        /// Ours.
+        /// The port that the daemon listens on.
         port: u16,
         /// What callers must have.
         token: Secret,

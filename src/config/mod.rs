@@ -132,16 +132,16 @@ pub enum ConfigError {
     /// The file is there but cannot be read.
     #[error("cannot read {path}")]
     Unreadable {
-        /// Which.
+        /// The settings' file.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         #[source]
         source: std::io::Error,
     },
     /// Not a settings file.
     #[error("{path} is larger than {} KiB", ini::MAX_BYTES / 1024)]
     TooLarge {
-        /// Which.
+        /// The settings' file.
         path: PathBuf,
     },
     /// Another coding outside of a comment.
@@ -149,7 +149,7 @@ pub enum ConfigError {
         "{path}:{line}: not UTF-8 at byte {byte} of the file; settings are expected in UTF-8, other codings such as CP1251 only in comments: save the file as UTF-8"
     )]
     NotUtf8 {
-        /// Which.
+        /// The settings' file.
         path: PathBuf,
         /// From 1.
         line: usize,
@@ -161,7 +161,7 @@ pub enum ConfigError {
         "{path}:{line}: a NUL byte: this is no text in UTF-8, perhaps UTF-16; save the file as UTF-8"
     )]
     Nul {
-        /// Which.
+        /// The settings' file.
         path: PathBuf,
         /// From 1.
         line: usize,

@@ -68,12 +68,12 @@ pub enum ScannerDevice {
     Serial(SerialLine),
     /// A HID POS node.
     Hid {
-        /// Node.
+        /// The device's node below /dev.
         path: PathBuf,
     },
     /// A keyboard's event node.
     Keyboard {
-        /// Node.
+        /// The device's node below /dev.
         path: PathBuf,
     },
 }
@@ -126,7 +126,7 @@ pub enum DisplayDevice {
     },
     /// A frame buffer.
     Framebuffer {
-        /// Node.
+        /// The device's node below /dev.
         path: PathBuf,
     },
     /// Windows of `oplati display --window`.

@@ -116,17 +116,17 @@ impl fmt::Debug for Call {
 /// Status of a payment at the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentStatus {
-    /// 0.
+    /// Status 0: the buyer has yet to confirm, or the money is on its way.
     InProgress,
-    /// 1.
+    /// Status 1: the money has moved.
     Ok,
-    /// 2.
+    /// Status 2: the buyer has declined.
     Decline,
-    /// 3.
+    /// Status 3: the buyer lacks the money.
     NotEnough,
-    /// 4.
+    /// Status 4: nobody has confirmed in time.
     Timeout,
-    /// 5.
+    /// Status 5: the service or a reversal has cancelled it.
     TechnicalCancelling,
     /// A number that nobody documented: never final, never paid.
     Unknown(i64),
@@ -149,13 +149,13 @@ impl PaymentStatus {
 /// Direction of an operation at the service (`paymentType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentType {
-    /// 1.
+    /// Type 1: a buyer pays.
     Sale,
-    /// 2.
+    /// Type 2: of no sale of a till's.
     Purchase,
-    /// 3.
+    /// Type 3: money of a sale goes back to its buyer.
     ReversalOfSale,
-    /// 4.
+    /// Type 4: money of a refund goes back to the shop.
     ReversalOfPurchase,
     /// A number that nobody documented.
     Unknown(i64),

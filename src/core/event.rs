@@ -94,14 +94,14 @@ pub enum Event {
     },
     /// The journal could not keep what [`Event::Begin`] wrote: forget it.
     BeginFailed {
-        /// Which.
+        /// The operation's identifier.
         id: String,
     },
     /// The cashier stops waiting.
     Abort {
         /// For the reply.
         ticket: Ticket,
-        /// Which.
+        /// The operation's identifier.
         id: String,
         /// From the journal.
         existing: Option<Record>,
@@ -117,7 +117,7 @@ pub enum Event {
     Retry {
         /// For the reply.
         ticket: Ticket,
-        /// Which.
+        /// The operation's identifier.
         id: String,
     },
     /// A shift was compared with the service's report: a number that was absent or took nothing is asked
@@ -131,7 +131,7 @@ pub enum Event {
     /// The same for a sale that was told as not paid, and that nothing has been undone of, or under whose number
     /// the report holds a further payment.
     RecheckSale {
-        /// Which.
+        /// The sale as the journal keeps it.
         sale: Box<SaleRecord>,
         /// The number of a further payment that the report holds under the sale's order number.
         second: Option<i64>,
@@ -140,16 +140,16 @@ pub enum Event {
     Settle {
         /// For the reply.
         ticket: Ticket,
-        /// Which.
+        /// The operation's identifier.
         id: String,
         /// Why, and what has happened.
         verdict: Verdict,
     },
     /// A request ended; its connection is closed.
     Answered {
-        /// Which.
+        /// The request that has ended.
         request: RequestId,
-        /// How.
+        /// How it has ended.
         answer: Answer,
     },
     /// An answer of the service told its time. Comes before the [`Event::Answered`] of that answer.
@@ -188,7 +188,7 @@ pub enum Effect {
         id: RequestId,
         /// For the log.
         operation: String,
-        /// What.
+        /// What is asked of the service.
         call: Box<Call>,
     },
     /// Show it to the buyer.

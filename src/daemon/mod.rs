@@ -110,9 +110,9 @@ pub enum DaemonError {
     /// Threads, descriptors, random numbers.
     #[error("the system refuses {what}")]
     System {
-        /// What.
+        /// The part of the daemon that cannot be had.
         what: &'static str,
-        /// Why.
+        /// What the system says.
         #[source]
         source: std::io::Error,
     },

@@ -12,18 +12,18 @@ pub enum JournalError {
     /// The file or its folder cannot be used.
     #[error("cannot open the journal {path}")]
     Open {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
-        /// Why.
+        /// What the system or SQLite says.
         #[source]
         source: rusqlite::Error,
     },
     /// The folder cannot be made or the file's mode not be set.
     #[error("cannot prepare the journal {path}")]
     Prepare {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
-        /// Why.
+        /// What the system or SQLite says.
         #[source]
         source: std::io::Error,
     },
@@ -33,7 +33,7 @@ pub enum JournalError {
         schema::VERSION
     )]
     TooNew {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
         /// Its version.
         found: i64,
@@ -41,7 +41,7 @@ pub enum JournalError {
     /// The file is damaged, which two looks have shown; [`super::Journal::open`] puts it aside.
     #[error("the journal {path} is damaged ({report})")]
     Damaged {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
         /// SQLite's words.
         report: String,
@@ -49,9 +49,9 @@ pub enum JournalError {
     /// The disk does not give what the files hold, or did not for a moment.
     #[error("the journal {path} cannot be read from the disk")]
     Unread {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
-        /// Why.
+        /// What the system or SQLite says.
         #[source]
         source: std::io::Error,
     },
@@ -66,7 +66,7 @@ pub enum JournalError {
     /// Another process writes it.
     #[error("the journal {path} is in use by another oplati (pid {pid})")]
     Taken {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
         /// Of the other one, `?` when it cannot be known.
         pid: String,
@@ -74,7 +74,7 @@ pub enum JournalError {
     /// A program that is none of ours has locked it.
     #[error("the journal {path} is locked by {holder}")]
     Locked {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
         /// Name and number of the process.
         holder: String,
@@ -82,7 +82,7 @@ pub enum JournalError {
     /// The file was removed or replaced while it was open: what is written goes nowhere.
     #[error("the journal {path} was removed or replaced while the daemon ran")]
     Gone {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
     },
     /// What lies in the place of the reserve is no file.
@@ -96,7 +96,7 @@ pub enum JournalError {
     Row {
         /// Which operation.
         id: String,
-        /// Why.
+        /// What the system or SQLite says.
         #[source]
         source: serde_json::Error,
     },
@@ -109,7 +109,7 @@ pub enum JournalError {
     /// The disk has no room, or not enough for the end of an operation.
     #[error("there is no room for the journal {path}")]
     Full {
-        /// Which file.
+        /// The journal's file, or what stands in its place.
         path: PathBuf,
     },
     /// A statement failed.
@@ -117,7 +117,7 @@ pub enum JournalError {
     Statement {
         /// `written` or `read`.
         doing: &'static str,
-        /// Why.
+        /// What the system or SQLite says.
         #[source]
         source: rusqlite::Error,
     },

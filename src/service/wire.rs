@@ -188,7 +188,7 @@ struct DetailsItem<'a> {
 /// What a payment or a reversal says.
 pub struct PaymentContent<'a> {
     pub sum: Kopecks,
-    /// Ours.
+    /// The till's order number, unique for each request that moves money.
     pub order_number: &'a str,
     /// Payments only.
     pub session: Option<&'a str>,

@@ -25,7 +25,7 @@ pub enum PortError {
         /// What the system said.
         reason: String,
     },
-    /// Anything else.
+    /// The port cannot be used for another reason, as the system tells it.
     #[error("{0}")]
     Failed(String),
 }

@@ -26,16 +26,16 @@ pub enum LogoError {
     /// The file.
     #[error("cannot read the logo {}", path.display())]
     Read {
-        /// Which.
+        /// The picture's file.
         path: PathBuf,
-        /// Why.
+        /// What the system or the decoder says.
         #[source]
         source: std::io::Error,
     },
     /// Its size.
     #[error("the logo {} has {bytes} bytes, at most {MAX_BYTES} are read", path.display())]
     Large {
-        /// Which.
+        /// The picture's file.
         path: PathBuf,
         /// Of the file.
         bytes: u64,
@@ -43,9 +43,9 @@ pub enum LogoError {
     /// Its content.
     #[error("the logo {} is no PNG of at most {MAX_SIDE}x{MAX_SIDE} pixels", path.display())]
     Decode {
-        /// Which.
+        /// The picture's file.
         path: PathBuf,
-        /// Why.
+        /// What the system or the decoder says.
         #[source]
         source: image::ImageError,
     },

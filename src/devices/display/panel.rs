@@ -237,7 +237,7 @@ pub enum PanelError {
     /// A file cannot be written.
     #[error("{0}")]
     Unwritable(String),
-    /// Anything else.
+    /// The panel cannot be used for another reason, as the system tells it.
     #[error("{0}")]
     Failed(String),
 }

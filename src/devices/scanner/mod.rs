@@ -48,7 +48,7 @@ pub(crate) enum DeviceState {
         /// How it speaks.
         is: Mode,
     },
-    /// Anything else.
+    /// It cannot be used for another reason, as the system tells it.
     Failed(String),
 }
 

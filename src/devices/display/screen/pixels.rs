@@ -23,9 +23,9 @@ pub enum FormatError {
     /// The kernel's words on its colours make no sense.
     #[error("a colour of {length} bits at bit {offset} does not fit into pixels of {bits} bits")]
     Channel {
-        /// As told.
+        /// The first bit of the colour, as the kernel tells it.
         offset: u32,
-        /// As told.
+        /// Its bits, as the kernel tells them.
         length: u32,
         /// Of a pixel.
         bits: u32,
