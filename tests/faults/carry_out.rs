@@ -12,7 +12,7 @@ use oplati::model::problem::Code;
 
 use crate::disk::Disk;
 use crate::plan::RequestFate;
-use crate::world::{Check, World, new_prefix};
+use crate::world::{Check, Sent, World, new_prefix};
 
 /// A clock that is no more wrong than this is right.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
@@ -192,7 +192,11 @@ impl<'a> World<'a> {
                 if call.moves_money() {
                     self.movers.insert(self.requests_made);
                 }
-                self.pending.push((id, *call, self.requests_made));
+                let sent = Sent {
+                    number: self.requests_made,
+                    at: self.real,
+                };
+                self.pending.push((id, *call, sent));
                 self.requests_made += 1;
             }
             Effect::Reply { ticket, reply } => {

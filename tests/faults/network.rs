@@ -16,6 +16,9 @@ use crate::plan::{Endpoint, RequestFate};
 use crate::service::bodies::{EMPTY_REFUSAL, ERROR_BODY, body};
 use crate::world::{Check, Held, Trouble, World};
 
+/// So long at most a request may hang and have its effect only then.
+const MAX_HANG: Duration = Duration::from_secs(3600);
+
 impl World<'_> {
     /// From now on a part of the service answers so: for so long, and so many requests.
     pub(crate) fn trouble(
@@ -51,11 +54,15 @@ impl World<'_> {
             return Ok(());
         }
         let index = if newest { self.pending.len() - 1 } else { 0 };
-        let (request, call, _) = self.pending.remove(index);
+        let (request, call, sent) = self.pending.remove(index);
         let is_well = matches!(fate, RequestFate::Answered | RequestFate::Twice);
         let ill = if is_well { self.ill_fate(&call) } else { None };
         let fate = ill.unwrap_or(fate);
+        // No connection lives for hours: what hung so long was carried out long ago.
+        let real = self.real;
+        self.real = real.min(sent.at + MAX_HANG);
         let answer = self.fate_of(&call, fate);
+        self.real = real;
         if self.traces {
             println!("          answer to {call:?}: {answer:?}");
         }

@@ -116,7 +116,7 @@ impl World<'_> {
         for _ in 0..100_000 {
             self.run_due()?;
             if !self.pending.is_empty() {
-                let number = self.pending.first().map_or(0, |(_, _, number)| *number);
+                let number = self.pending.first().map_or(0, |(_, _, sent)| sent.number);
                 let fate = self
                     .exact
                     .fate

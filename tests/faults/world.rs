@@ -77,6 +77,15 @@ pub(crate) struct Trouble {
     pub times: u64,
 }
 
+/// When a request left.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// Of all requests of the run, from 0.
+    pub number: u64,
+    /// By the service's clock.
+    pub at: Duration,
+}
+
 /// A payment whose answer the service holds.
 #[derive(Debug)]
 pub struct Held {
@@ -107,7 +116,7 @@ pub struct World<'a> {
     pub movers: BTreeSet<u64>,
     /// Requests that had been made at the first crash at an exact place.
     pub requests_at_crash: u64,
-    pub(crate) pending: Vec<(RequestId, Call, u64)>,
+    pub(crate) pending: Vec<(RequestId, Call, Sent)>,
     /// Payments that were carried out, and whose answer the service holds.
     pub(crate) held: Vec<Held>,
     /// When the last question for a payment or a session left, and when it ended.
