@@ -5,7 +5,7 @@
 //! - [`base`]: time, secrets, errors and files, which every room needs
 //! - [`config`]: what the administrator wants · [`log`]: what the daemon says of itself
 //! - [`devices`]: what is plugged in, codes in, scenes out
-//! - [`model`]: the words that everybody uses
+//! - [`model`]: the words that everybody uses · [`texts`]: what people read, as data
 //! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth · [`engine`]: both as one
 //!   machine, which lets nothing out before it is durable
 //! - [`service`]: the client of the payment service · [`report`]: a shift compared with it, and printed
@@ -45,3 +45,4 @@ pub mod report;
 pub(crate) mod selftest;
 pub mod service;
 pub(crate) mod sim;
+pub(crate) mod texts;

@@ -30,10 +30,15 @@ const ROOMS: &[Room] = &[
         imports: &[],
     },
     Room {
+        name: "texts",
+        holds: "what people read",
+        imports: &[],
+    },
+    Room {
         name: "model",
         holds: "words that rooms share, without input or output",
         // A scan is a secret.
-        imports: &["base"],
+        imports: &["base", "texts"],
     },
     Room {
         name: "core",
@@ -53,7 +58,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "service",
         holds: "the client of the payment service",
-        imports: &["base", "model", "core"],
+        imports: &["base", "texts", "model", "core"],
     },
     Room {
         name: "devices",
@@ -101,16 +106,16 @@ const ROOMS: &[Room] = &[
         name: "selftest",
         holds: "what works at this till, and what to do where it does not",
         imports: &[
-            "base", "model", "core", "log", "config", "service", "devices", "journal", "report",
-            "client",
+            "base", "texts", "model", "core", "log", "config", "service", "devices", "journal",
+            "report", "client",
         ],
     },
     Room {
         name: "daemon",
         holds: "all of it joined in one process",
         imports: &[
-            "base", "model", "core", "log", "config", "service", "devices", "journal", "engine",
-            "report", "metrics", "api",
+            "base", "texts", "model", "core", "log", "config", "service", "devices", "journal",
+            "engine", "report", "metrics", "api",
         ],
     },
     Room {

@@ -5,24 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The seed's messages, shown to the cashier letter for letter.
-pub mod seed {
-    /// No connection during a sale or refund.
-    pub const NO_CONNECTION: &str = "Ошибка обращения к серверу";
-    /// Another attempt while the connection is still down, or while a cancellation is queued.
-    pub const UNAVAILABLE: &str = "Возможность проведения операций с использованием платежной системы \"O!плати\" временно недоступна";
-    /// No connection during a cancellation.
-    pub const CANCEL_QUEUED: &str = "Ошибка соединения с сервером. Операция отмены в очереди будет выполнена после восстановления связи с сервером";
-    /// The dynamic QR is on the display.
-    pub const SCAN_QR: &str = "Отсканируйте QR-код для оплаты";
-    /// A token was issued before, or the till works in password mode.
-    pub const TOKEN_EXISTS: &str = "Токен уже существует или касса работает в режиме пароля";
-    /// The token was reset, or the till is not registered.
-    pub const TOKEN_NEEDED: &str = "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица";
-    /// A return receipt without its sale.
-    pub const RETURN_UNAVAILABLE: &str =
-        "Оплата чеков возврата через платежную систему О!плати не доступна";
-}
+/// The messages of the original module, where the core looks for them.
+pub(crate) use crate::texts::original as seed;
 
 /// Fixed codes of problems; each has one status and one title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

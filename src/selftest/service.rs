@@ -9,9 +9,9 @@ use crate::core::call::TokenProblem;
 use crate::core::shift;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::health::ReasonCode;
-use crate::model::problem::seed;
 use crate::service::diagnose::{Answered, ServiceDiagnosis, TokenFile, Unreachable, look};
 use crate::service::{self};
+use crate::texts::original;
 
 /// The whole look.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(6);
@@ -305,7 +305,7 @@ fn token_refused(problem: TokenProblem, put_aside: &str) -> Option<Check> {
     let (detail, remedy) = match problem {
         TokenProblem::Needed => (
             Text::new(
-                seed::TOKEN_NEEDED,
+                original::TOKEN_NEEDED,
                 "the service does not know the token: it was reset, or the till is not registered",
             ),
             Text::new(
@@ -319,7 +319,7 @@ fn token_refused(problem: TokenProblem, put_aside: &str) -> Option<Check> {
         ),
         TokenProblem::Exists => (
             Text::new(
-                seed::TOKEN_EXISTS,
+                original::TOKEN_EXISTS,
                 "the service has issued the token already, or the till works in password mode",
             ),
             Text::new(

@@ -9,7 +9,7 @@ use crate::core::call::{
     Answer, Call, Failure, Heard, PaymentInfo, PaymentType, Reply, TokenProblem,
 };
 use crate::model::operation::Shows;
-use crate::model::problem::seed;
+use crate::texts::original;
 
 /// Refusals come as 4xx, but these are said by gateways and proxies, too: what they say of the
 /// request's effect is not the service's word.
@@ -159,9 +159,9 @@ pub(super) fn token_problem(
     error: &ErrorBody,
     credential: Credential,
 ) -> Option<TokenProblem> {
-    if error.says(seed::TOKEN_EXISTS) {
+    if error.says(original::TOKEN_EXISTS) {
         Some(TokenProblem::Exists)
-    } else if error.says(seed::TOKEN_NEEDED) {
+    } else if error.says(original::TOKEN_NEEDED) {
         Some(TokenProblem::Needed)
     } else {
         let is_shut_out = matches!(status, 401 | 403) && credential == Credential::Token;
@@ -522,8 +522,8 @@ mod tests {
     #[test]
     fn both_token_errors_are_known_by_their_words_whatever_the_field_and_the_mode() {
         for (words, problem) in [
-            (seed::TOKEN_EXISTS, TokenProblem::Exists),
-            (seed::TOKEN_NEEDED, TokenProblem::Needed),
+            (original::TOKEN_EXISTS, TokenProblem::Exists),
+            (original::TOKEN_NEEDED, TokenProblem::Needed),
         ] {
             let said = format!("RegNum OPL000011111: {words}");
             for body in [

@@ -15,7 +15,7 @@ use crate::model::device::Device;
 use crate::model::health::{Reason, ReasonCode};
 use crate::model::money::Kopecks;
 use crate::model::operation::{ErrorCode, Mode};
-use crate::model::problem::seed;
+use crate::texts::original;
 
 const CLOCK_BEHIND: &str = "Часы кассы отстают от последней записи журнала";
 
@@ -145,8 +145,8 @@ fn of_journal(trouble: Trouble) -> ReasonCode {
 
 fn of_token(problem: TokenProblem) -> Reason {
     let (code, text) = match problem {
-        TokenProblem::Needed => (ReasonCode::TokenNeeded, seed::TOKEN_NEEDED),
-        TokenProblem::Exists => (ReasonCode::TokenExists, seed::TOKEN_EXISTS),
+        TokenProblem::Needed => (ReasonCode::TokenNeeded, original::TOKEN_NEEDED),
+        TokenProblem::Exists => (ReasonCode::TokenExists, original::TOKEN_EXISTS),
         TokenProblem::NoPlace => (ReasonCode::TokenNoPlace, words::NO_PLACE_FOR_TOKEN),
         TokenProblem::Damaged => (ReasonCode::TokenDamaged, words::TOKEN_DAMAGED),
     };

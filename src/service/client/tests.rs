@@ -321,7 +321,7 @@ async fn the_first_contact_asks_for_the_token_once_and_keeps_it() {
 
 #[tokio::test]
 async fn token_troubles_send_nothing() {
-    let words = crate::model::problem::seed::TOKEN_EXISTS;
+    let words = crate::texts::original::TOKEN_EXISTS;
     let exists = http(409, &format!(r#"{{"devMessage": "RegNum X: {words}"}}"#));
     let service = answering([exists]).await;
     let folder = tempfile::tempdir().unwrap();

@@ -111,7 +111,7 @@ fn folded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::problem::seed;
+    use crate::texts::original;
     use proptest::prelude::*;
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn words_are_found_in_any_field_and_case() {
-        let words = seed::TOKEN_EXISTS;
+        let words = original::TOKEN_EXISTS;
         let said = format!(
             "RegNum OPL000011111:  {}.",
             words.to_uppercase().replace(' ', "  ")
@@ -178,7 +178,7 @@ mod tests {
         ] {
             let body = ErrorBody::read(body.to_string().as_bytes()).unwrap();
             assert!(
-                body.says(words) && !body.says(seed::TOKEN_NEEDED),
+                body.says(words) && !body.says(original::TOKEN_NEEDED),
                 "{body:?}"
             );
         }
