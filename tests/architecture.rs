@@ -63,7 +63,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "devices",
         holds: "what is plugged in, codes in, scenes out",
-        imports: &["base", "model", "core", "config"],
+        imports: &["base", "texts", "model", "core", "config"],
     },
     Room {
         name: "journal",

@@ -114,11 +114,13 @@ fn compare(languages: &[(&Source, Texts)], errors: &mut Vec<String>) {
 struct File<'a> {
     source: &'a Source,
     forms: &'static [(&'static str, &'static str)],
+    /// The placeholders without which the present message does, as the comment above it says.
+    without: Vec<&'a str>,
     errors: &'a mut Vec<String>,
 }
 
-impl File<'_> {
-    fn read(source: &Source, errors: &mut Vec<String>) -> Texts {
+impl<'a> File<'a> {
+    fn read(source: &'a Source, errors: &'a mut Vec<String>) -> Texts {
         let Some((_, forms)) = LANGUAGES.iter().find(|(name, _)| *name == source.language) else {
             errors.push(format!(
                 "{}: is not named AUDIENCE.LANGUAGE.ftl with a language of ru, be, en",
@@ -129,6 +131,7 @@ impl File<'_> {
         let mut file = File {
             source,
             forms,
+            without: Vec::new(),
             errors,
         };
         let resource =
@@ -144,6 +147,8 @@ impl File<'_> {
             match entry {
                 Entry::Message(message) => {
                     let name = message.id.name;
+                    let comment = message.comment.iter().flat_map(|one| &one.content);
+                    file.without = comment.filter_map(|line| without(line)).collect();
                     if let Some(pattern) = &message.value {
                         file.add(&mut texts, name, name.to_owned(), pattern);
                     }
@@ -167,7 +172,11 @@ impl File<'_> {
         let place = self.place(id);
         self.check_name(id, &place);
         let mut placeholders = BTreeMap::new();
-        let code = self.expression(pattern, &mut placeholders);
+        let mut code = self.expression(pattern, &mut placeholders);
+        for name in &self.without {
+            placeholders.entry((*name).to_owned()).or_default();
+            code = owned(code);
+        }
         let text = Text {
             place: place.clone(),
             code,
@@ -251,11 +260,7 @@ impl File<'_> {
         let mut named = BTreeMap::new();
         for variant in variants {
             let text = self.expression(&variant.value, placeholders);
-            let text = if text.starts_with('"') {
-                format!("{text}.to_owned()")
-            } else {
-                text
-            };
+            let text = owned(text);
             match variant.key {
                 VariantKey::NumberLiteral { value } => {
                     let _ = write!(exact, "{value} => {text}, ");
@@ -337,6 +342,20 @@ fn name_in<'s>(expression: &InlineExpression<&'s str>) -> &'s str {
                 selector: inner, ..
             } => name_in(inner),
         },
+    }
+}
+
+/// The placeholder of a comment `Without $name: …`.
+fn without(comment: &str) -> Option<&str> {
+    Some(comment.strip_prefix("Without $")?.split_once(':')?.0)
+}
+
+/// A literal as a `String`, which all else is.
+fn owned(code: String) -> String {
+    if code.starts_with('"') {
+        format!("{code}.to_owned()")
+    } else {
+        code
     }
 }
 

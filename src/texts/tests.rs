@@ -31,6 +31,8 @@ fn texts_come_as_they_are_written() {
     let several = example::several("{name}");
     assert_eq!(several.ru, "Первая строка\nвторая {name}");
     assert_eq!(several.en, "{name} is in the second line");
+    let told = example::told("x");
+    assert_eq!((told.ru.as_str(), told.en.as_str()), ("Сказано: x", "Told"));
 }
 
 #[test]

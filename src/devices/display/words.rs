@@ -4,6 +4,7 @@ use crate::config::{Language, WALLET_NAME};
 use crate::core::scene::Scene;
 use crate::devices::display::render::Theme;
 use crate::model::money::Kopecks;
+use crate::texts::buyer::{self, Text};
 
 /// A scene's words: what it says at first glance, and one line of what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,180 +18,61 @@ pub struct Words {
 /// The words of a scene in the buyer's language, with the wallet's name as the shop writes it.
 #[must_use]
 pub fn words(scene: &Scene, look: &Theme) -> Words {
-    let [ru, be, en] = table(scene);
-    let (title, hint) = match look.language {
-        Language::Ru => ru,
-        Language::Be => be,
-        Language::En => en,
+    let name = look.wallet_name.as_str();
+    let is_usual = name == WALLET_NAME;
+    let hint = |text: Text| in_language(text, look.language).to_owned();
+    let naming = |text: Text<String>| in_language(text, look.language);
+    let naming_app = |usual, app| naming(if is_usual { usual } else { app });
+    let (title, hint) = match scene {
+        Scene::Idle => (
+            buyer::IDLE,
+            naming_app(buyer::idle_hint(name), buyer::idle_hint_app(name)),
+        ),
+        Scene::ScanMe => (
+            buyer::SCAN_ME,
+            naming_app(buyer::scan_me_hint(name), buyer::scan_me_hint_app(name)),
+        ),
+        Scene::Qr { amount: None, .. } => (buyer::QR_FOR_CARD, hint(buyer::QR_FOR_CARD_HINT)),
+        Scene::Qr { .. } => (buyer::QR, naming(buyer::qr_hint(name))),
+        Scene::Code { .. } => (buyer::CODE, naming(buyer::code_hint(name))),
+        Scene::PleaseConfirm { .. } => (buyer::PLEASE_CONFIRM, hint(buyer::PLEASE_CONFIRM_HINT)),
+        Scene::Checking => (buyer::CHECKING, hint(buyer::CHECKING_HINT)),
+        Scene::Paid { .. } => (buyer::PAID, hint(buyer::PAID_HINT)),
+        Scene::Declined => (buyer::DECLINED, hint(buyer::DECLINED_HINT)),
+        Scene::NotEnoughMoney => (buyer::NOT_ENOUGH_MONEY, hint(buyer::NOT_ENOUGH_MONEY_HINT)),
+        Scene::TimeIsUp => (buyer::TIME_IS_UP, hint(buyer::TIME_IS_UP_HINT)),
+        Scene::Cancelled => (buyer::CANCELLED, hint(buyer::CANCELLED_HINT)),
+        Scene::Refunded { .. } => (buyer::REFUNDED, naming(buyer::refunded_hint(name))),
+        Scene::CardFound { .. } => (buyer::CARD_FOUND, hint(buyer::CARD_FOUND_HINT)),
+        Scene::NotCompleted => (buyer::NOT_COMPLETED, hint(buyer::NOT_COMPLETED_HINT)),
+        Scene::NoConnection => (
+            buyer::NO_CONNECTION,
+            naming_app(
+                buyer::no_connection_hint(name),
+                buyer::no_connection_hint_app(name),
+            ),
+        ),
     };
-    let hint = with_wallet(hint, &look.wallet_name, look.language);
+    let title = in_language(title, look.language);
     Words { title, hint }
 }
 
-/// Stands for the wallet's name where no sentence declines it.
-pub(super) const NAME: &str = "{name}";
-/// Stands for the wallet as something to open or to pay with.
-const APP: &str = "{app}";
-/// Stands for the means of a payment.
-const MEANS: &str = "{means}";
-
-/// Puts the wallet's name into a text, which has at most one place for it. The default name is never declined and
-/// stands by itself; another one may be, so that it follows the word for an app, which the sentence declines instead.
-pub(super) fn with_wallet(text: &str, wallet: &str, language: Language) -> String {
-    let is_usual = wallet == WALLET_NAME;
-    let app = match language {
-        _ if is_usual => wallet.to_owned(),
-        Language::Ru => format!("приложение {wallet}"),
-        Language::Be => format!("праграму {wallet}"),
-        Language::En => format!("the {wallet} app"),
-    };
-    let means = match language {
-        _ if is_usual => wallet.to_owned(),
-        Language::Ru => format!("через {app}"),
-        Language::Be => format!("праз {app}"),
-        Language::En => format!("with {app}"),
-    };
-    let places = [(NAME, wallet), (APP, &app), (MEANS, &means)];
-    let found = places.into_iter().find_map(|(place, said)| {
-        let (before, after) = text.split_once(place)?;
-        Some(format!("{before}{said}{after}"))
-    });
-    found.unwrap_or_else(|| text.to_owned())
+/// The one that the buyer reads.
+pub(super) fn in_language<T>(text: Text<T>, language: Language) -> T {
+    match language {
+        Language::Ru => text.ru,
+        Language::Be => text.be,
+        Language::En => text.en,
+    }
 }
 
 /// A narrow space that does not break.
 const THOUSANDS: char = '\u{202f}';
 
-type Line = (&'static str, &'static str);
-
-const IDLE: [Line; 3] = [
-    ("Добро пожаловать!", "Здесь можно оплатить через {app}"),
-    ("Вітаем вас!", "Тут можна аплаціць праз {app}"),
-    ("Welcome!", "You can pay with {app} here"),
-];
-const SCAN_ME: [Line; 3] = [
-    (
-        "Покажите QR-код",
-        "Откройте {app} и поднесите код к сканеру",
-    ),
-    (
-        "Пакажыце QR-код",
-        "Адкрыйце {app} і паднясіце код да сканера",
-    ),
-    (
-        "Show your QR code",
-        "Open {app} and hold your code to the scanner",
-    ),
-];
-const QR_FOR_CARD: [Line; 3] = [
-    ("Отсканируйте QR-код", "и получите карту"),
-    ("Адскануйце QR-код", "і атрымайце картку"),
-    ("Scan the QR code", "to use your card"),
-];
-const QR: [Line; 3] = [
-    ("Отсканируйте QR-код для оплаты", "в приложении {name}"),
-    ("Адскануйце QR-код для аплаты", "у праграме {name}"),
-    ("Scan the QR code to pay", "in the {name} app"),
-];
-const CODE: [Line; 3] = [
-    ("Код подтверждения", "Введите его в приложении {name}"),
-    ("Код пацвярджэння", "Увядзіце яго ў праграме {name}"),
-    ("Confirmation code", "Enter it in the {name} app"),
-];
-const PLEASE_CONFIRM: [Line; 3] = [
-    ("Подтвердите оплату", "на своём телефоне"),
-    ("Пацвердзіце аплату", "на сваім тэлефоне"),
-    ("Confirm the payment", "on your phone"),
-];
-const CHECKING: [Line; 3] = [
-    ("Проверяем оплату", "не закрывайте приложение"),
-    ("Правяраем аплату", "не закрывайце праграму"),
-    ("Checking the payment", "do not close the app"),
-];
-const PAID: [Line; 3] = [
-    ("Оплачено", "Спасибо за покупку!"),
-    ("Аплачана", "Дзякуй за пакупку!"),
-    ("Paid", "Thank you!"),
-];
-const DECLINED: [Line; 3] = [
-    ("Оплата отклонена", "Деньги не списаны"),
-    ("Аплата адхілена", "Грошы не спісаны"),
-    ("Payment declined", "No money was taken"),
-];
-const NOT_ENOUGH_MONEY: [Line; 3] = [
-    (
-        "Недостаточно средств",
-        "Пополните кошелёк или выберите другой способ",
-    ),
-    (
-        "Недастаткова сродкаў",
-        "Папоўніце кашалёк або выберыце іншы спосаб",
-    ),
-    ("Not enough money", "Top up your wallet or pay another way"),
-];
-const TIME_IS_UP: [Line; 3] = [
-    ("Время истекло", "Оплата не проведена"),
-    ("Час скончыўся", "Аплата не праведзена"),
-    ("Time is up", "The payment was not made"),
-];
-const CANCELLED: [Line; 3] = [
-    ("Оплата отменена", "Обратитесь к кассиру"),
-    ("Аплата адменена", "Звярніцеся да касіра"),
-    ("Payment cancelled", "Please ask the cashier"),
-];
-const REFUNDED: [Line; 3] = [
-    ("Деньги возвращены", "на ваш кошелёк {name}"),
-    ("Грошы вернуты", "на ваш кашалёк {name}"),
-    ("Money refunded", "to your {name} wallet"),
-];
-const CARD_FOUND: [Line; 3] = [
-    ("Карта найдена", "Спасибо!"),
-    ("Карта знойдзена", "Дзякуй!"),
-    ("Card found", "Thank you!"),
-];
-const NOT_COMPLETED: [Line; 3] = [
-    ("Оплата не завершена", "Если деньги списаны, они вернутся"),
-    ("Аплата не завершана", "Калі грошы спісаны, яны вернуцца"),
-    (
-        "Payment not completed",
-        "If money was taken, it will be returned",
-    ),
-];
-const NO_CONNECTION: [Line; 3] = [
-    ("Нет связи", "Оплата {means} сейчас недоступна"),
-    ("Няма сувязі", "Аплата {means} зараз недаступная"),
-    ("No connection", "{name} is not available right now"),
-];
-
-fn table(scene: &Scene) -> [Line; 3] {
-    match scene {
-        Scene::Idle => IDLE,
-        Scene::ScanMe => SCAN_ME,
-        Scene::Qr { amount: None, .. } => QR_FOR_CARD,
-        Scene::Qr { .. } => QR,
-        Scene::Code { .. } => CODE,
-        Scene::PleaseConfirm { .. } => PLEASE_CONFIRM,
-        Scene::Checking => CHECKING,
-        Scene::Paid { .. } => PAID,
-        Scene::Declined => DECLINED,
-        Scene::NotEnoughMoney => NOT_ENOUGH_MONEY,
-        Scene::TimeIsUp => TIME_IS_UP,
-        Scene::Cancelled => CANCELLED,
-        Scene::Refunded { .. } => REFUNDED,
-        Scene::CardFound { .. } => CARD_FOUND,
-        Scene::NotCompleted => NOT_COMPLETED,
-        Scene::NoConnection => NO_CONNECTION,
-    }
-}
-
 /// The word above an amount.
 #[must_use]
 pub fn to_pay(language: Language) -> &'static str {
-    match language {
-        Language::Ru => "К оплате",
-        Language::Be => "Да аплаты",
-        Language::En => "To pay",
-    }
+    in_language(buyer::TO_PAY, language)
 }
 
 /// `1 234,56 руб.`, thousands apart by a narrow space; no space in it breaks.
@@ -205,10 +87,10 @@ pub fn amount(amount: Kopecks, language: Language) -> String {
         }
         grouped.push(digit);
     }
-    match language {
-        Language::Ru | Language::Be => format!("{grouped},{kopecks:02}\u{a0}руб."),
-        Language::En => format!("{grouped}.{kopecks:02}\u{a0}BYN"),
-    }
+    in_language(
+        buyer::amount(format_args!("{kopecks:02}"), grouped),
+        language,
+    )
 }
 
 #[cfg(test)]
@@ -325,8 +207,9 @@ mod tests {
     #[test]
     fn a_name_is_no_pattern() {
         for name in ["{app}", "{name}", "{means}"] {
-            let text = with_wallet("a {app} b", name, Language::Ru);
-            assert_eq!(text, format!("a приложение {name} b"));
+            let hints = naming(Language::Ru, name);
+            let expected = format!("Здесь можно оплатить через приложение {name}");
+            assert_eq!(hints.first(), Some(&expected));
         }
     }
 }

@@ -5,3 +5,5 @@ attempts = Of { $limit }, { $count ->
         [one] one attempt
        *[other] { $count } attempts
     } left
+# Without $name: nobody asks.
+told = Told

@@ -11,3 +11,4 @@ attempts = Ещё { $count ->
         [few] { $count } попытки
        *[many] { $count } попыток
     } из { $limit }
+told = Сказано: { $name }

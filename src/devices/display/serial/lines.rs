@@ -5,24 +5,22 @@ use super::code_page::transliterated;
 use crate::config::{Language, WALLET_NAME};
 use crate::core::scene::Scene;
 use crate::devices::display::Theme;
-use crate::devices::display::words::{NAME, to_pay};
+use crate::devices::display::words::in_language;
 use crate::devices::profile::display::Pole;
 use crate::model::money::Kopecks;
+use crate::texts::buyer::{self, Text};
 
 /// Of a line.
 pub(super) const COLUMNS: usize = 20;
 
-/// Russian, Belarusian, English.
-type Words = [&'static str; 3];
-
 /// What a line is made of.
 enum Line {
     /// Words, in the middle.
-    Said(Words),
+    Said(Text),
     /// A name that a person chose, in the middle.
     Named(String),
     /// Words on the left, money on the right.
-    Money(Words, Kopecks),
+    Money(Text, Kopecks),
     /// The wallet, in the middle.
     Wallet(Naming),
     /// The wallet on the left, a code on the right.
@@ -33,28 +31,26 @@ enum Line {
 /// declines it, or not at all where it is too long.
 struct Naming {
     /// With the usual name.
-    usual: Words,
-    /// With `{name}` in place of another one.
-    named: Words,
-    /// Where that has no room.
-    bare: Words,
+    usual: Text,
+    /// With another one.
+    named: Text<String>,
+    /// Where that has no room; the name alone, as far as it has room, if there is none.
+    bare: Option<Text>,
 }
 
 impl Naming {
     /// Spelt with what the display has, for so many columns.
-    fn transliterated(&self, look: &Theme, pole: &Pole, room: usize) -> String {
-        let with_name = |words| {
-            let text = said(words, look.language).replacen(NAME, &look.wallet_name, 1);
-            transliterated(&text, pole, room)
-        };
+    fn transliterated(self, look: &Theme, pole: &Pole, room: usize) -> String {
+        let spelt = |text: &str| transliterated(text, pole, room);
         if look.wallet_name == WALLET_NAME {
-            return with_name(self.usual);
+            return spelt(in_language(self.usual, look.language));
         }
-        let named = with_name(self.named);
+        let named = spelt(&in_language(self.named, look.language));
         if named.chars().count() <= room {
             return named;
         }
-        with_name(self.bare)
+        let bare = self.bare.map(|bare| in_language(bare, look.language));
+        spelt(bare.unwrap_or(&look.wallet_name))
     }
 }
 
@@ -73,9 +69,9 @@ pub(super) fn lines(scene: &Scene, look: &Theme, pole: &Pole) -> [String; 2] {
         }
     }
     let laid = |line: Line| match line {
-        Line::Said(words) => centred(&transliterated(said(words, language), pole, COLUMNS)),
+        Line::Said(words) => centred(&transliterated(in_language(words, language), pole, COLUMNS)),
         Line::Named(name) => centred(&transliterated(&name, pole, COLUMNS)),
-        Line::Money(words, amount) => money(said(words, language), amount, language, pole),
+        Line::Money(words, amount) => money(in_language(words, language), amount, language, pole),
         Line::Wallet(naming) => centred(&naming.transliterated(look, pole, COLUMNS)),
         Line::Code(naming, code) => {
             let code = transliterated(&code, pole, COLUMNS);
@@ -83,149 +79,86 @@ pub(super) fn lines(scene: &Scene, look: &Theme, pole: &Pole) -> [String; 2] {
             apart(&naming.transliterated(look, pole, room), &code)
         }
     };
-    table(scene, shop).map(laid)
+    table(scene, shop, &look.wallet_name).map(laid)
 }
 
-fn said(words: Words, language: Language) -> &'static str {
-    let [russian, belarusian, english] = words;
-    match language {
-        Language::Ru => russian,
-        Language::Be => belarusian,
-        Language::En => english,
-    }
-}
-
-const WELCOME: Words = ["Добро пожаловать!", "Вітаем вас!", "Welcome!"];
-const PAY_WITH: Naming = Naming {
-    usual: ["Оплата: О!плати", "Аплата: О!плати", "Pay with О!плати"],
-    named: ["Оплата: {name}", "Аплата: {name}", "Pay with {name}"],
-    bare: [NAME; 3],
-};
-const SHOW_CODE: Words = ["Покажите QR-код", "Пакажыце QR-код", "Show your QR code"];
-const FROM_THE_APP: Naming = Naming {
-    usual: [
-        "из О!плати сканеру",
-        "з О!плати сканеру",
-        "from the О!плати app",
-    ],
-    named: [
-        "из приложения {name}",
-        "з праграмы {name}",
-        "from the {name} app",
-    ],
-    bare: ["из приложения", "з праграмы", "from the app"],
-};
-// On another display or on the till: these two lines do not say where.
-const SCAN_CODE: Words = [
-    "Отсканируйте QR-код",
-    "Адскануйце QR-код",
-    "Scan the QR code",
-];
-const USE_CARD: Words = ["и получите карту", "і атрымайце картку", "to use your card"];
-const CODE_IS: Naming = Naming {
-    usual: ["Код О!плати", "Код О!плати", "О!плати code"],
-    named: ["{name}: код", "{name}: код", "{name}: code"],
-    bare: ["Код", "Код", "Code"],
-};
-const ENTER_CODE: Words = [
-    "Введите в приложении",
-    "Увядзіце ў праграме",
-    "Enter it in the app",
-];
-const CONFIRM: Words = [
-    "Подтвердите оплату",
-    "Пацвердзіце аплату",
-    "Confirm the payment",
-];
-const CHECKING: Words = [
-    "Проверяем оплату",
-    "Правяраем аплату",
-    "Checking the payment",
-];
-const WAIT: Words = ["Подождите", "Пачакайце", "Please wait"];
-const PAID: Words = ["ОПЛАЧЕНО", "АПЛАЧАНА", "PAID"];
-const THANKS: Words = ["Спасибо за покупку!", "Дзякуй за пакупку!", "Thank you!"];
-const DECLINED: Words = ["Оплата отклонена", "Аплата адхілена", "Payment declined"];
-const NOTHING_TAKEN: Words = [
-    "Деньги не списаны",
-    "Грошы не спісаны",
-    "No money was taken",
-];
-const NOT_ENOUGH: Words = [
-    "Недостаточно средств",
-    "Недастаткова сродкаў",
-    "Not enough money",
-];
-const TOP_UP: Words = [
-    "Пополните кошелёк",
-    "Папоўніце кашалёк",
-    "Top up your wallet",
-];
-const TIME_IS_UP: Words = ["Время истекло", "Час скончыўся", "Time is up"];
-const NOT_MADE: Words = [
-    "Оплата не проведена",
-    "Аплата не праведзена",
-    "Payment not made",
-];
-const CANCELLED: Words = ["Оплата отменена", "Аплата адменена", "Payment cancelled"];
-const ASK_CASHIER: Words = [
-    "Обратитесь к кассиру",
-    "Звярніцеся да касіра",
-    "Ask the cashier",
-];
-const REFUNDED: Words = ["Деньги возвращены", "Грошы вернуты", "Money refunded"];
-const AMOUNT: Words = ["Сумма", "Сума", "Amount"];
-const CARD_FOUND: Words = ["Карта найдена", "Карта знойдзена", "Card found"];
-const NOT_COMPLETED: Words = [
-    "Оплата не завершена",
-    "Аплата не завершана",
-    "Payment incomplete",
-];
-const WILL_RETURN: Words = [
-    "Списанное вернётся",
-    "Спісанае вернецца",
-    "Charges are returned",
-];
-const NO_CONNECTION: Naming = Naming {
-    usual: ["Нет связи с О!плати", "Няма сувязі", "No connection"],
-    named: ["Нет связи: {name}", "Няма сувязі", "No connection"],
-    bare: ["Нет связи", "Няма сувязі", "No connection"],
-};
-
-fn table(scene: &Scene, shop: Option<&str>) -> [Line; 2] {
+fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
     use Line::{Code, Money, Named, Said, Wallet};
-    let due = [Language::Ru, Language::Be, Language::En].map(to_pay);
-    let or_money =
-        |amount: Option<Kopecks>, words| amount.map_or(Said(words), |amount| Money(due, amount));
+    let or_money = |amount: Option<Kopecks>, words| {
+        amount.map_or(Said(words), |amount| Money(buyer::TO_PAY, amount))
+    };
     let name = |name: &str| Named(name.to_owned());
+    let naming = |usual, named, bare| Naming { usual, named, bare };
     match scene {
-        Scene::Idle => [shop.map_or(Said(WELCOME), name), Wallet(PAY_WITH)],
-        Scene::ScanMe => [Said(SHOW_CODE), Wallet(FROM_THE_APP)],
-        Scene::Qr { amount, .. } => [Said(SCAN_CODE), or_money(*amount, USE_CARD)],
-        Scene::Code { code, amount } => {
-            [Code(CODE_IS, code.clone()), or_money(*amount, ENTER_CODE)]
+        Scene::Idle => {
+            let pay_with = naming(
+                buyer::LINE_PAY_WITH,
+                buyer::line_pay_with_named(wallet),
+                None,
+            );
+            [shop.map_or(Said(buyer::LINE_IDLE), name), Wallet(pay_with)]
         }
-        Scene::PleaseConfirm { amount } => [Said(CONFIRM), Money(due, *amount)],
-        Scene::Checking => [Said(CHECKING), Said(WAIT)],
-        Scene::Paid { amount } => [Money(PAID, *amount), Said(THANKS)],
-        Scene::Declined => [Said(DECLINED), Said(NOTHING_TAKEN)],
-        Scene::NotEnoughMoney => [Said(NOT_ENOUGH), Said(TOP_UP)],
-        Scene::TimeIsUp => [Said(TIME_IS_UP), Said(NOT_MADE)],
-        Scene::Cancelled => [Said(CANCELLED), Said(ASK_CASHIER)],
-        Scene::Refunded { amount } => [Said(REFUNDED), Money(AMOUNT, *amount)],
-        Scene::CardFound { name: found } => [Said(CARD_FOUND), name(found)],
-        Scene::NotCompleted => [Said(NOT_COMPLETED), Said(WILL_RETURN)],
-        Scene::NoConnection => [Wallet(NO_CONNECTION), Said(ASK_CASHIER)],
+        Scene::ScanMe => {
+            let from_the_app = naming(
+                buyer::LINE_FROM_THE_APP,
+                buyer::line_from_the_app_named(wallet),
+                Some(buyer::LINE_FROM_THE_APP_BARE),
+            );
+            [Said(buyer::LINE_SCAN_ME), Wallet(from_the_app)]
+        }
+        Scene::Qr { amount, .. } => [
+            Said(buyer::LINE_QR),
+            or_money(*amount, buyer::LINE_USE_CARD),
+        ],
+        Scene::Code { code, amount } => {
+            let code_is = naming(
+                buyer::LINE_CODE,
+                buyer::line_code_named(wallet),
+                Some(buyer::LINE_CODE_BARE),
+            );
+            [
+                Code(code_is, code.clone()),
+                or_money(*amount, buyer::LINE_ENTER_CODE),
+            ]
+        }
+        Scene::PleaseConfirm { amount } => [
+            Said(buyer::LINE_PLEASE_CONFIRM),
+            Money(buyer::TO_PAY, *amount),
+        ],
+        Scene::Checking => [Said(buyer::LINE_CHECKING), Said(buyer::LINE_WAIT)],
+        Scene::Paid { amount } => [Money(buyer::LINE_PAID, *amount), Said(buyer::LINE_THANKS)],
+        Scene::Declined => [Said(buyer::LINE_DECLINED), Said(buyer::LINE_NOTHING_TAKEN)],
+        Scene::NotEnoughMoney => [Said(buyer::LINE_NOT_ENOUGH_MONEY), Said(buyer::LINE_TOP_UP)],
+        Scene::TimeIsUp => [Said(buyer::LINE_TIME_IS_UP), Said(buyer::LINE_NOT_MADE)],
+        Scene::Cancelled => [Said(buyer::LINE_CANCELLED), Said(buyer::LINE_ASK_CASHIER)],
+        Scene::Refunded { amount } => [
+            Said(buyer::LINE_REFUNDED),
+            Money(buyer::LINE_AMOUNT, *amount),
+        ],
+        Scene::CardFound { name: found } => [Said(buyer::LINE_CARD_FOUND), name(found)],
+        Scene::NotCompleted => [
+            Said(buyer::LINE_NOT_COMPLETED),
+            Said(buyer::LINE_WILL_RETURN),
+        ],
+        Scene::NoConnection => {
+            let no_connection = naming(
+                buyer::LINE_NO_CONNECTION,
+                buyer::line_no_connection_named(wallet),
+                Some(buyer::LINE_NO_CONNECTION_BARE),
+            );
+            [Wallet(no_connection), Said(buyer::LINE_ASK_CASHIER)]
+        }
     }
 }
 
 /// The amount with its unit if both have room, else without it.
 fn money(word: &str, amount: Kopecks, language: Language, pole: &Pole) -> String {
     let plain = amount.to_string();
-    let (plain, unit) = match language {
-        Language::Ru | Language::Be => (plain.replace('.', ","), "руб"),
-        Language::En => (plain, "BYN"),
+    let plain = match language {
+        Language::Ru | Language::Be => plain.replace('.', ","),
+        Language::En => plain,
     };
+    let unit = in_language(buyer::LINE_UNIT, language);
     let with_unit = transliterated(&format!("{plain} {unit}"), pole, COLUMNS);
     let word = transliterated(word, pole, COLUMNS);
     let both = word.chars().count() + 1 + with_unit.chars().count();
@@ -294,9 +227,11 @@ mod tests {
                     assert_eq!(line.chars().count(), COLUMNS, "{line:?}");
                     assert!(!line.contains('?'), "{line:?}");
                 }
-                for line in table(&scene, None) {
+                for line in table(&scene, None, &look.wallet_name) {
                     let transliterated = match line {
-                        Line::Said(words) => transliterated(said(words, language), &pole, COLUMNS),
+                        Line::Said(words) => {
+                            transliterated(in_language(words, language), &pole, COLUMNS)
+                        }
                         Line::Wallet(naming) => naming.transliterated(&look, &pole, COLUMNS),
                         Line::Named(_) | Line::Money(..) | Line::Code(..) => continue,
                     };
