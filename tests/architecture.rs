@@ -43,7 +43,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "core",
         holds: "the one owner of state, a machine without clock, socket or disk",
-        imports: &["base", "model"],
+        imports: &["base", "texts", "model"],
     },
     Room {
         name: "log",
@@ -94,7 +94,7 @@ const ROOMS: &[Room] = &[
         name: "api",
         holds: "tills ask and listen",
         imports: &[
-            "base", "model", "core", "log", "config", "devices", "report", "metrics",
+            "base", "texts", "model", "core", "log", "config", "devices", "report", "metrics",
         ],
     },
     Room {

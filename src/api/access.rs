@@ -17,6 +17,7 @@ use super::seats::Sitter;
 use super::session::{Sessions, is_same};
 use crate::base::secret::Secret;
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// How a connection came.
 #[derive(Clone, Debug)]
@@ -133,8 +134,8 @@ fn check(
         None if path == "/v1/health" => Ok(Caller::Anybody),
         Some(_) | None => Err(Problem::new(
             Code::Unauthorized,
-            "Нужен ключ доступа: Authorization: Bearer …",
-            "Возьмите ключ из файла tokenFile",
+            cashier::UNAUTHORIZED,
+            cashier::UNAUTHORIZED_REMEDY,
         )),
     }
 }
@@ -199,8 +200,8 @@ fn is_token(given: &str, token: &Secret) -> bool {
 fn forbidden(name: &str) -> Problem {
     Problem::new(
         Code::Forbidden,
-        format!("Запрос с чужим {name} отклонён"),
-        "Обращайтесь к 127.0.0.1 напрямую",
+        cashier::forbidden(name),
+        cashier::FORBIDDEN_REMEDY,
     )
 }
 

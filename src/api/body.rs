@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::texts::cashier;
+
 /// The only field of any body that holds a list.
 const LIST: &str = "items";
 /// Whole numbers in floating form are exact up to so many digits.
@@ -21,10 +23,10 @@ const MAX_EXACT_DIGITS: usize = 15;
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let Plain(value) = serde_json::from_slice(bytes).map_err(|error| of_syntax(&error))?;
     if !value.is_object() {
-        return Err("тело запроса: нужен объект JSON".to_owned());
+        return Err(cashier::BODY_NO_OBJECT.to_owned());
     }
     if let Some(place) = misplaced_list(&value, "", "") {
-        return Err(format!("{place}: список здесь не допускается"));
+        return Err(cashier::field_list(place));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
@@ -36,10 +38,9 @@ fn of_syntax(error: &serde_json::Error) -> String {
     let text = error.to_string();
     if let Some(rest) = text.strip_prefix("duplicate field `") {
         let name = rest.split('`').next().unwrap_or_default();
-        return format!("{name}: поле указано дважды");
+        return cashier::field_twice(name);
     }
-    let (line, column) = (error.line(), error.column());
-    format!("тело запроса: ошибка JSON в строке {line}, столбце {column}")
+    cashier::body_syntax(error.column(), error.line())
 }
 
 /// Where a list stands that no call has.
@@ -66,7 +67,7 @@ pub(super) fn in_russian(path: &str, message: &str) -> String {
         path => format!("{path}.{name}"),
     };
     if let Some(name) = quoted("missing field `") {
-        return format!("{}: обязательное поле", inner(name));
+        return cashier::field_needed(inner(name));
     }
     if let Some(name) = quoted("unknown field `") {
         // The path holds the field already.
@@ -75,33 +76,31 @@ pub(super) fn in_russian(path: &str, message: &str) -> String {
         } else {
             inner(name)
         };
-        return format!("{path}: такого поля нет");
+        return cashier::field_unknown(path);
     }
     if let Some(name) = quoted("duplicate field `") {
-        return format!("{name}: поле указано дважды");
+        return cashier::field_twice(name);
     }
+    let one_of = |words: &str| cashier::field_wrong(path, cashier::needs_one_of(words));
     let expected = message.split_once(", expected ").map(|(_, rest)| rest);
     let needed = match expected {
-        Some("a string") => "нужен текст".to_owned(),
-        Some("a boolean") => "нужно true или false".to_owned(),
-        Some(number) if is_integer(number) => "нужно целое число".to_owned(),
-        Some(object) if object.starts_with("struct ") => "нужен объект".to_owned(),
-        Some("a sequence") => "нужен список".to_owned(),
-        Some(words) => format!(
-            "допустимо {}",
-            words
-                .trim_start_matches("one of ")
-                .replace('`', "")
-                .replace(" or ", ", ")
-        ),
-        None if message.contains("invalid digit") || message.contains("from empty string") => {
-            "нужно целое число".to_owned()
+        Some("a string") => cashier::NEEDS_TEXT,
+        Some("a boolean") => cashier::NEEDS_BOOLEAN,
+        Some(number) if is_integer(number) => cashier::NEEDS_INTEGER,
+        Some(object) if object.starts_with("struct ") => cashier::NEEDS_OBJECT,
+        Some("a sequence") => cashier::NEEDS_LIST,
+        Some(words) => {
+            let words = words.trim_start_matches("one of ").replace('`', "");
+            return one_of(&words.replace(" or ", ", "));
         }
-        None if message.contains("too large to fit") => "слишком большое число".to_owned(),
-        None if message.contains("is not 0, 1 or 2") => "допустимо 0, 1, 2".to_owned(),
-        None => message.to_owned(),
+        None if message.contains("invalid digit") || message.contains("from empty string") => {
+            cashier::NEEDS_INTEGER
+        }
+        None if message.contains("too large to fit") => cashier::NEEDS_SMALLER,
+        None if message.contains("is not 0, 1 or 2") => return one_of("0, 1, 2"),
+        None => message,
     };
-    format!("{path}: {needed}")
+    cashier::field_wrong(path, needed)
 }
 
 fn is_integer(kind: &str) -> bool {

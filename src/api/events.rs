@@ -23,6 +23,7 @@ use super::pages::{PagePlace, Pages};
 use super::seats::Sitter;
 use crate::devices::display::{Hidden, Viewer, Watching};
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// Between two signs of life on a silent stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -60,8 +61,8 @@ impl StreamLimits {
 fn full() -> Problem {
     Problem::new(
         Code::TemporarilyUnavailable,
-        "Слишком много слушателей событий",
-        "Закройте лишние окна и программы",
+        cashier::TOO_MANY_LISTENERS,
+        cashier::TOO_MANY_LISTENERS_REMEDY,
     )
 }
 
@@ -97,10 +98,7 @@ pub(super) struct EventsQuery {
 fn traced(also: Option<&str>) -> Result<Vec<TraceKind>, Problem> {
     let words = also.into_iter().flat_map(|also| also.split(','));
     words
-        .map(|word| {
-            TraceKind::of_word(word)
-                .ok_or_else(|| invalid("also: допустимо request, scene или оба через запятую"))
-        })
+        .map(|word| TraceKind::of_word(word).ok_or_else(|| invalid(cashier::ALSO)))
         .collect()
 }
 
@@ -260,8 +258,8 @@ fn enter(
             if caller != Caller::Trusted {
                 return Err(Problem::new(
                     Code::Forbidden,
-                    "Окно дисплея подключается только через сокет",
-                    "Запустите в сеансе кассира: oplati display --window",
+                    cashier::WINDOW_ONLY_BY_SOCKET,
+                    cashier::WINDOW_ONLY_BY_SOCKET_REMEDY,
                 ));
             }
             let size = pixel_size(*window_width, *window_height)?;
@@ -273,8 +271,8 @@ fn enter(
     let watching = api.till.frame.enter(viewer).ok_or_else(|| {
         Problem::new(
             Code::NotConfigured,
-            "В oplati.conf не указано окно",
-            "Добавьте window в [Display] device и перезапустите службу oplati",
+            cashier::WINDOW_NOT_CONFIGURED,
+            cashier::WINDOW_NOT_CONFIGURED_REMEDY,
         )
     })?;
     Ok((place, watching))
@@ -303,6 +301,6 @@ pub(super) async fn post_window(
     if api.till.frame.note_hidden(number, hidden) {
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(not_found("Такое окно не подключено"))
+        Err(not_found(cashier::NO_WINDOW))
     }
 }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::body;
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// Largest body that is read.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -48,8 +49,8 @@ pub(super) fn invalid(what: &str) -> Problem {
     let what: String = what.chars().filter(|c| !c.is_control()).take(240).collect();
     Problem::new(
         Code::Invalid,
-        format!("Неверный запрос: {what}"),
-        "Исправьте запрос в кассовой программе",
+        cashier::invalid(what),
+        cashier::INVALID_REMEDY,
     )
 }
 
@@ -71,7 +72,7 @@ pub(super) async fn json<T: DeserializeOwned>(
     }
     let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY))
         .await
-        .map_err(|_| invalid("тело запроса не пришло вовремя"))?
+        .map_err(|_| invalid(cashier::BODY_LATE))?
         .map_err(|error| broken_body(&error))?;
     body::parse(&bytes).map_err(|what| invalid(&what))
 }
@@ -112,9 +113,7 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     if is_json && is_utf8 {
         return Ok(());
     }
-    Err(invalid(
-        "Content-Type: нужно application/json в кодировке UTF-8",
-    ))
+    Err(invalid(cashier::CONTENT_TYPE))
 }
 
 /// The same where no body at all means that nothing special is wished.
@@ -137,7 +136,7 @@ fn broken_body(error: &axum::Error) -> Problem {
         }
         cause = error.source();
     }
-    invalid("тело запроса оборвано или неверно передано")
+    invalid(cashier::BODY_BROKEN)
 }
 
 async fn drain(mut body: Body) {
@@ -151,7 +150,11 @@ async fn drain(mut body: Body) {
 }
 
 fn too_large() -> Problem {
-    Problem::new(Code::TooLarge, "Запрос больше 256 КиБ", "Уменьшите чек")
+    Problem::new(
+        Code::TooLarge,
+        cashier::TOO_LARGE,
+        cashier::TOO_LARGE_REMEDY,
+    )
 }
 
 pub(super) fn query<T>(
@@ -187,11 +190,10 @@ pub(super) fn device_name(path: Result<Path<String>, PathRejection>) -> Result<S
     if is_name {
         Ok(name)
     } else {
-        let what = "Имя устройства — латинские буквы и цифры, например scanner1";
         Err(Problem::new(
             Code::NotFound,
-            what,
-            "Имена устройств — oplati devices",
+            cashier::BAD_DEVICE_NAME,
+            cashier::BAD_DEVICE_NAME_REMEDY,
         ))
     }
 }
@@ -205,9 +207,9 @@ pub(super) fn new_id(path: Result<Path<String>, PathRejection>) -> Result<String
 
 fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     path.map(|Path(id)| id)
-        .map_err(|_| invalid("идентификатор в адресе: нужен текст UTF-8"))
+        .map_err(|_| invalid(cashier::PATH_TEXT))
 }
 
 pub(super) fn not_found(what: &str) -> Problem {
-    Problem::new(Code::NotFound, what, "Проверьте адрес и идентификатор")
+    Problem::new(Code::NotFound, what, cashier::NOT_FOUND_REMEDY)
 }

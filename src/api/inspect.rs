@@ -17,6 +17,7 @@ use super::routes::{PathId, off_disk, read};
 use crate::base::regular_file::off_thread;
 use crate::model::archive::OperationStep;
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// Most lines of the log at once.
 const MAX_LINES: usize = 500;
@@ -36,7 +37,7 @@ pub(super) struct Steps {
 pub(super) async fn get_steps(State(api): State<Api>, id: PathId) -> Result<Json<Steps>, Problem> {
     let id = path_id(id)?;
     let steps = read(&api, move |archive| archive.steps(&id)).await?;
-    let steps = steps.ok_or_else(|| not_found("Операция не найдена"))?;
+    let steps = steps.ok_or_else(|| not_found(cashier::NO_OPERATION))?;
     Ok(Json(Steps { steps }))
 }
 
@@ -65,9 +66,7 @@ pub(super) async fn get_log(
 ) -> Result<Json<LogTail>, Problem> {
     let lines = query(wanted)?.lines.unwrap_or(USUAL_LINES);
     if !(1..=MAX_LINES).contains(&lines) {
-        return Err(invalid(&format!(
-            "lines = {lines}: нужно от 1 до {MAX_LINES}"
-        )));
+        return Err(invalid(&cashier::range(1, "lines", MAX_LINES, lines)));
     }
     let path = Arc::clone(&api.till.log);
     let told = off_disk(&api, move || crate::log::tail(&path, lines)).await;
@@ -75,8 +74,8 @@ pub(super) async fn get_log(
     let lines = told.map_err(|error| {
         Problem::new(
             Code::NotFound,
-            format!("Журнал terminal.log не читается: {error}"),
-            "Проверьте папку журнала: oplati selftest",
+            cashier::log_unreadable(error),
+            cashier::LOG_UNREADABLE_REMEDY,
         )
     })?;
     Ok(Json(LogTail { lines }))

@@ -37,6 +37,7 @@ use axum::response::IntoResponse as _;
 use axum::routing::{get, post, put};
 use tokio::sync::watch;
 
+use crate::texts::cashier;
 use access::{Transport, guard};
 use extract::{invalid, not_found};
 use till::ApiDeps;
@@ -55,7 +56,7 @@ struct Api {
 
 fn router(api: Api, door: Transport) -> Router {
     let wrong_method = || async {
-        let mut problem = invalid("такой метод здесь не допускается");
+        let mut problem = invalid(cashier::METHOD);
         problem.status = 405;
         problem.into_response()
     };
@@ -97,7 +98,7 @@ fn router(api: Api, door: Transport) -> Router {
         .route("/display/events", get(events::get_display_events))
         .route("/display/window", post(events::post_window))
         .method_not_allowed_fallback(wrong_method)
-        .fallback(|| async { not_found("Такого адреса нет").into_response() })
+        .fallback(|| async { not_found(cashier::NO_ADDRESS).into_response() })
         .layer(from_fn_with_state(door, guard))
         .with_state(api)
 }

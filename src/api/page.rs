@@ -18,6 +18,7 @@ use super::extract::{invalid, query};
 use crate::base::random;
 use crate::config::{self, PixelSize};
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// The picture's number, as `/display/events` tells it.
 pub(crate) const NUMBER: HeaderName = HeaderName::from_static("oplati-picture");
@@ -42,13 +43,7 @@ const PAGE: &str = include_str!("display.html");
 /// The page. Its own script and style alone may run, by a number that is new each time.
 #[utoipa::path(get, path = "/display", responses((status = 200, content_type = "text/html", description = "The buyer's page")))]
 pub(super) async fn get_page(State(api): State<Api>) -> Result<Response, Problem> {
-    let failed = || {
-        Problem::new(
-            Code::Storage,
-            "Страница недоступна",
-            "Повторите через минуту",
-        )
-    };
+    let failed = || Problem::new(Code::Storage, cashier::NO_PAGE, cashier::NO_PAGE_REMEDY);
     let nonce = random::hex::<16>().map_err(|_| failed())?;
     let policy = format!(
         "default-src 'none'; img-src data:; connect-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -122,14 +117,10 @@ pub(super) async fn get_frame(
 /// Within the bounds of every display.
 pub(super) fn pixel_size(width: Option<u32>, height: Option<u32>) -> Result<PixelSize, Problem> {
     let (Some(width), Some(height)) = (width, height) else {
-        return Err(invalid("width, height: нужны оба"));
+        return Err(invalid(cashier::SIZE_BOTH));
     };
     let text = format!("{width}x{height}");
-    config::pixel_size(&text).ok_or_else(|| {
-        invalid(&format!(
-            "{text}: нужно от 320x240 до 3840x2160, в любой ориентации"
-        ))
-    })
+    config::pixel_size(&text).ok_or_else(|| invalid(&cashier::size(&text)))
 }
 
 async fn draw(api: &Api, size: PixelSize) -> Result<(u64, Arc<[u8]>), Problem> {
@@ -146,8 +137,8 @@ async fn draw(api: &Api, size: PixelSize) -> Result<(u64, Arc<[u8]>), Problem> {
     let busy = || {
         Problem::new(
             Code::TemporarilyUnavailable,
-            "Слишком много запросов картинки",
-            "Закройте лишние окна и страницы",
+            cashier::TOO_MANY_PICTURES,
+            cashier::TOO_MANY_PICTURES_REMEDY,
         )
     };
     let drawn = tokio::time::timeout(RENDER_TIMEOUT, drawing).await;

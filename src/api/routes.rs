@@ -35,6 +35,7 @@ use crate::model::operation::{
 };
 use crate::model::problem::{Code, Problem};
 use crate::report::Reconciliation;
+use crate::texts::cashier;
 
 /// How long the core may think; beyond that its disk hangs.
 const CORE_ANSWERS: Duration = Duration::from_secs(10);
@@ -59,8 +60,8 @@ async fn ask<T>(api: &Api, command: impl FnOnce(Answer<T>) -> Command) -> Result
     let stuck = || {
         Problem::new(
             Code::Storage,
-            "Журнал операций не отвечает",
-            "Повторите тот же запрос с тем же идентификатором: другой начал бы ещё одну операцию",
+            cashier::JOURNAL_SILENT,
+            cashier::JOURNAL_SILENT_REMEDY,
         )
     };
     let asked = async {
@@ -210,7 +211,7 @@ fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::
     let text = String::deserialize(deserializer)?;
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
-    number.ok_or_else(|| serde::de::Error::custom("нужно десятичное число"))
+    number.ok_or_else(|| serde::de::Error::custom(cashier::NEEDS_DECIMAL))
 }
 
 /// One operation.
@@ -227,8 +228,8 @@ pub(super) async fn get_operation(
     let WaitQuery { wait, after } = query(wait)?;
     let wait = wait.unwrap_or_default();
     if wait > MAX_WAIT_S {
-        return Err(invalid(&format!(
-            "wait = {wait}: нужно от 0 до {MAX_WAIT_S} секунд"
+        return Err(invalid(&cashier::range_seconds(
+            0, "wait", MAX_WAIT_S, wait,
         )));
     }
     // Listening begins before reading: no change falls between.
@@ -270,7 +271,7 @@ fn concerns(notice: &Notice, id: &str) -> bool {
 async fn find(api: &Api, id: &str) -> Result<Operation, Problem> {
     let wanted = id.to_owned();
     let found = read(api, move |archive| archive.operation(&wanted)).await?;
-    found.ok_or_else(|| not_found("Операция не найдена"))
+    found.ok_or_else(|| not_found(cashier::NO_OPERATION))
 }
 
 /// Which operations.
@@ -314,9 +315,7 @@ pub(super) async fn get_operations(
     } = query(page)?;
     let limit = limit.unwrap_or(USUAL_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(invalid(&format!(
-            "limit = {limit}: нужно от 1 до {MAX_LIMIT}"
-        )));
+        return Err(invalid(&cashier::range(1, "limit", MAX_LIMIT, limit)));
     }
     if let Some(before) = &before {
         validate::id(before.strip_prefix('~').unwrap_or(before))?;
@@ -383,9 +382,7 @@ pub(super) async fn post_scan(
     let text = text.trim();
     let length = text.chars().count();
     if !(1..=MAX_CODE_CHARACTERS).contains(&length) {
-        return Err(invalid(&format!(
-            "text: {length} символов, нужно от 1 до {MAX_CODE_CHARACTERS}"
-        )));
+        return Err(invalid(&cashier::code_length(length, MAX_CODE_CHARACTERS)));
     }
     let text = Secret::new(text);
     let used_by = ask(&api, |answer| Command::Scan { text, answer }).await?;
@@ -476,9 +473,7 @@ pub(super) async fn settle(
         .map_err(|problem| invalid(&problem.detail))?;
     // Nobody but the person who looked can say it, and money hangs on it: nothing is taken for granted.
     let Some(outcome) = outcome else {
-        return Err(invalid(
-            "outcome: обязательное поле, допустимо carried_out, not_carried_out",
-        ));
+        return Err(invalid(cashier::OUTCOME_NEEDED));
     };
     let verdict = Verdict { reason, outcome };
     ask(&api, |answer| Command::Settle {
@@ -538,9 +533,7 @@ pub(super) async fn post_test(
     } = json_or_nothing(&headers, body).await?;
     let scans = scans.unwrap_or(USUAL_SCANS);
     if !(1..=MAX_SCANS).contains(&scans) {
-        return Err(invalid(&format!(
-            "scans = {scans}: нужно от 1 до {MAX_SCANS}"
-        )));
+        return Err(invalid(&cashier::range(1, "scans", MAX_SCANS, scans)));
     }
     let interactive = interactive.then_some(InteractiveTest { display, scans });
     ask(&api, |answer| Command::Test {

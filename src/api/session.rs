@@ -34,6 +34,7 @@ use crate::base::lock::lock;
 use crate::base::random;
 use crate::base::secret::Secret;
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// A session ends after 12 hours, whatever happens in it.
 const SESSION: Duration = Duration::from_secs(12 * 3600);
@@ -163,8 +164,8 @@ impl Sessions {
         let busy = |_| {
             Problem::new(
                 Code::TemporarilyUnavailable,
-                "Слишком много попыток входа",
-                "Повторите через несколько секунд",
+                cashier::TOO_MANY_ENTRIES,
+                cashier::TOO_MANY_ENTRIES_REMEDY,
             )
         };
         let _attempt = self.attempts.try_acquire().map_err(busy)?;
@@ -195,14 +196,8 @@ enum Key {
 impl Key {
     fn refusal(&self) -> (&'static str, &'static str) {
         match self {
-            Key::Token(_) => (
-                "Ключ не подходит",
-                "Возьмите ключ из файла tokenFile или ссылку из oplati open",
-            ),
-            Key::Code(_) => (
-                "Ссылка уже использована или устарела",
-                "Получите новую: oplati open",
-            ),
+            Key::Token(_) => (cashier::WRONG_KEY, cashier::WRONG_KEY_REMEDY),
+            Key::Code(_) => (cashier::USED_LINK, cashier::USED_LINK_REMEDY),
         }
     }
 }
@@ -244,7 +239,7 @@ pub(super) async fn post_session(
     body: Body,
 ) -> Result<Response, Problem> {
     if caller != Caller::Anybody {
-        return Err(invalid("сеанс открывает только страница /"));
+        return Err(invalid(cashier::SESSION_ONLY_FROM_PAGE));
     }
     let key = match json(&headers, body).await? {
         SessionRequest {
@@ -255,7 +250,7 @@ pub(super) async fn post_session(
             token: None,
             code: Some(code),
         } => Key::Code(code),
-        SessionRequest { .. } => return Err(invalid("token, code: нужно одно из двух")),
+        SessionRequest { .. } => return Err(invalid(cashier::SESSION_ONE_KEY)),
     };
     let session = api.sessions.enter(&key).await?;
     set_cookie(&api.sessions, session.expose(), SESSION)
@@ -300,8 +295,8 @@ pub(super) async fn post_link(State(api): State<Api>) -> Result<Json<Link>, Prob
     let Some((address, _)) = &api.sessions.door else {
         return Err(Problem::new(
             Code::NotConfigured,
-            "Страница техника выключена: в oplati.conf не задан listen",
-            "Запишите в раздел [Till] строку listen = 127.0.0.1:8016 и перезапустите службу",
+            cashier::PAGE_NOT_CONFIGURED,
+            cashier::PAGE_NOT_CONFIGURED_REMEDY,
         ));
     };
     let code = lock(&api.sessions.links).add(Instant::now(), LINK);

@@ -1,85 +1,33 @@
-//! What the cashier reads: one Russian line for every state, the seed's words where it has them.
+//! What the cashier reads: one Russian line for every state, the original module's where it has them.
 
 use crate::core::call::{Failure, Heard, PaymentStatus, TokenProblem};
 use crate::core::record::StopReason;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
-use crate::model::problem::seed;
+use crate::texts::{cashier, original};
 
-/// Said when a code that is no buyer's was read while a sale was armed.
-pub const NOT_A_BUYERS_CODE: &str = "Это не код О!плати";
-/// While an existing payment is being reversed because the cashier aborted, or time was up.
-pub const CANCELLING: &str = "Отмена…";
-/// The code was sent, but no answer came: it may be read again.
-pub const SCAN_AGAIN: &str = "Нет ответа сервера. Отсканируйте QR-код покупателя ещё раз";
-/// The session ended before the buyer was found.
-pub const SESSION_OVER: &str = "Время ожидания клиента истекло";
-/// The same, and the buyer may show the code once more.
-pub const SESSION_OVER_SCAN_AGAIN: &str =
-    "Время ожидания клиента истекло. Отсканируйте QR-код покупателя ещё раз";
-/// The buyer has no loyalty card in the wallet.
-pub const NO_CARD: &str = "Карта не найдена";
-/// An abort that came too late.
-pub const PAID_FIRST: &str = "Оплата прошла раньше отмены";
-/// A cancellation that was told as not made, and was.
-pub const CANCELLED_LATE: &str = "Отмена выполнена позже, чем сообщено: деньги возвращены";
-/// The same of a refund: what the buyer had been given back went to the shop again.
-pub const REFUND_CANCELLED_LATE: &str =
-    "Отмена возврата выполнена позже, чем сообщено: деньги у магазина";
-/// A refund that was conclusively absent, and was made all the same.
-pub const REFUNDED_LATE: &str = "Возврат выполнен позже, чем сообщено: деньги у покупателя";
-/// A refund of which the service has carried out more than one copy.
-pub const REFUNDED_TWICE: &str =
-    "Возврат выполнен больше одного раза: у покупателя больше, чем надо";
-/// A second payment that a reconciliation shows under the number of a sale.
-pub const SECOND_PAYMENT: &str =
-    "По чеку прошла ещё одна оплата. Проверьте её в личном кабинете О!плати и верните";
-/// A refund whose fate a person must find out.
-pub const REFUND_SET_ASIDE: &str =
-    "Результат возврата неизвестен. Проверьте возврат в личном кабинете О!плати";
-/// An undoing that found nothing to undo.
-pub const NOTHING_TO_UNDO: &str = "Оплата не проводилась, отменять нечего";
-/// An undoing that a person must look at.
-pub const SET_ASIDE: &str = "Сервер отказал в отмене. Проверьте оплату в личном кабинете О!плати";
-/// An undoing whose reversal the service neither carries out nor ends.
-pub const NOT_FINISHED: &str =
-    "Сервер не завершает отмену. Проверьте оплату в личном кабинете О!плати";
-/// An undoing whose place another one has taken.
-pub const REPEATED: &str = "Отмена начата заново";
-/// token.conf cannot be read or written.
-pub const NO_PLACE_FOR_TOKEN: &str =
-    "Файл token.conf недоступен: токен не прочитать и не сохранить";
-/// token.conf holds no token that can be read.
-pub const TOKEN_DAMAGED: &str = "Файл token.conf повреждён: токен в нём не прочитать";
-/// What to do about it, without destroying the only token.
-const MEND_TOKEN_FILE: &str = "Не удаляйте token.conf: верните его из копии или оставьте в нём одну строку с токеном и повторите операцию";
-/// What to do about token.conf where the disk stands in the way.
-const FREE_THE_DISK: &str =
-    "Освободите место на диске кассы, проверьте права на папку token.conf и повторите операцию";
+pub(crate) use crate::texts::cashier::{
+    CANCELLED_LATE, CANCELLING, CHECK_IN_ACCOUNT, NO_CARD, NO_PLACE_FOR_TOKEN, NOT_A_BUYERS_CODE,
+    NOT_FINISHED, NOTHING_TO_UNDO, PAID_FIRST, REFUND_CANCELLED_LATE, REFUND_SET_ASIDE,
+    REFUNDED_LATE, REFUNDED_TWICE, REPEATED, SCAN_AGAIN, SECOND_PAYMENT, SESSION_OVER,
+    SESSION_OVER_SCAN_AGAIN, SET_ASIDE, TOKEN_DAMAGED,
+};
+
 /// How the library of TLS begins whatever it says of a certificate that it does not take: the line is well then.
 const BAD_CERTIFICATE: &str = "invalid peer certificate";
-const CHECK_CERTIFICATE: &str =
-    "Сертификат сервера не принят: проверьте дату и время кассы, затем oplati selftest";
-/// The journal cannot be written: the outcome is unknown to the till.
-pub const CHECK_IN_ACCOUNT: &str =
-    "Не удалось сохранить результат. Проверьте оплату в личном кабинете О!плати";
 
 /// The line of an entry that a person closed, saying what has happened.
 #[must_use]
 pub fn settled(kind: Kind, outcome: Outcome) -> &'static str {
     match (kind, outcome) {
-        (Kind::Refund, Outcome::CarriedOut) => "Возврат закрыт вручную: деньги у покупателя",
-        (Kind::Refund, Outcome::NotCarriedOut) => "Возврат закрыт вручную: деньги не возвращены",
-        (Kind::CancelRefund, Outcome::CarriedOut) => {
-            "Отмена возврата закрыта вручную: деньги у магазина"
-        }
-        (Kind::CancelRefund, Outcome::NotCarriedOut) => {
-            "Отмена возврата закрыта вручную: деньги остались у покупателя"
-        }
+        (Kind::Refund, Outcome::CarriedOut) => cashier::SETTLED_REFUND_MADE,
+        (Kind::Refund, Outcome::NotCarriedOut) => cashier::SETTLED_REFUND_NOT_MADE,
+        (Kind::CancelRefund, Outcome::CarriedOut) => cashier::SETTLED_CANCEL_REFUND_MADE,
+        (Kind::CancelRefund, Outcome::NotCarriedOut) => cashier::SETTLED_CANCEL_REFUND_NOT_MADE,
         (Kind::Sale | Kind::Cancel | Kind::Annul | Kind::Card, Outcome::CarriedOut) => {
-            "Отмена закрыта вручную: деньги у покупателя"
+            cashier::SETTLED_CANCEL_MADE
         }
         (Kind::Sale | Kind::Cancel | Kind::Annul | Kind::Card, Outcome::NotCarriedOut) => {
-            "Отмена закрыта вручную: деньги не возвращены"
+            cashier::SETTLED_CANCEL_NOT_MADE
         }
     }
 }
@@ -88,13 +36,11 @@ pub fn settled(kind: Kind, outcome: Outcome) -> &'static str {
 #[must_use]
 pub fn of_buyer(kind: Kind, state: State, mode: Mode) -> &'static str {
     match (kind, state) {
-        (Kind::Card, State::AwaitingBuyer) if mode == Mode::DynamicQr => {
-            "Отсканируйте QR-код для получения карты"
-        }
-        (Kind::Card, State::Done) => "Карта найдена",
-        (Kind::Card, State::Expired) => "Время ожидания покупателя истекло",
-        (Kind::Card, State::Cancelled) => "Получение карты отменено",
-        (Kind::Card, State::Failed) => "Карта не получена",
+        (Kind::Card, State::AwaitingBuyer) if mode == Mode::DynamicQr => cashier::CARD_QR,
+        (Kind::Card, State::Done) => cashier::CARD_DONE,
+        (Kind::Card, State::Expired) => cashier::CARD_EXPIRED,
+        (Kind::Card, State::Cancelled) => cashier::CARD_CANCELLED,
+        (Kind::Card, State::Failed) => cashier::CARD_FAILED,
         _ => of_state(state, mode),
     }
 }
@@ -104,18 +50,18 @@ pub fn of_buyer(kind: Kind, state: State, mode: Mode) -> &'static str {
 pub fn of_entry(kind: Kind, state: State) -> &'static str {
     let in_doubt = state == State::InDoubt;
     match (kind, state.is_final()) {
-        (Kind::Refund, _) if in_doubt => seed::NO_CONNECTION,
-        (Kind::Refund, _) if state == State::Done => "Возврат выполнен",
-        (Kind::Refund, true) => "Возврат не выполнен",
-        (Kind::Refund, false) => "Выполняется возврат",
-        (Kind::CancelRefund, _) if state == State::Done => "Возврат отменён",
-        (Kind::CancelRefund, false) => "Выполняется отмена возврата",
-        (Kind::Annul, _) if state == State::Done => "Чек аннулирован",
-        (Kind::Annul, false) => "Выполняется аннулирование чека",
-        (Kind::Sale | Kind::Cancel | Kind::Card, _) if state == State::Done => "Оплата отменена",
-        (Kind::Sale | Kind::Cancel | Kind::Card, false) => "Выполняется отмена оплаты",
+        (Kind::Refund, _) if in_doubt => original::NO_CONNECTION,
+        (Kind::Refund, _) if state == State::Done => cashier::REFUND_DONE,
+        (Kind::Refund, true) => cashier::REFUND_FAILED,
+        (Kind::Refund, false) => cashier::REFUND_RUNNING,
+        (Kind::CancelRefund, _) if state == State::Done => cashier::CANCEL_REFUND_DONE,
+        (Kind::CancelRefund, false) => cashier::CANCEL_REFUND_RUNNING,
+        (Kind::Annul, _) if state == State::Done => cashier::ANNUL_DONE,
+        (Kind::Annul, false) => cashier::ANNUL_RUNNING,
+        (Kind::Sale | Kind::Cancel | Kind::Card, _) if state == State::Done => cashier::CANCEL_DONE,
+        (Kind::Sale | Kind::Cancel | Kind::Card, false) => cashier::CANCEL_RUNNING,
         (Kind::Sale | Kind::Cancel | Kind::Card | Kind::CancelRefund | Kind::Annul, true) => {
-            "Отмена не выполнена"
+            cashier::CANCEL_FAILED
         }
     }
 }
@@ -124,19 +70,19 @@ pub fn of_entry(kind: Kind, state: State) -> &'static str {
 #[must_use]
 pub fn refund_denied(status: PaymentStatus, detail: &str) -> OperationError {
     let message = match status {
-        PaymentStatus::NotEnough => "Возврат не выполнен: недостаточно средств у магазина",
+        PaymentStatus::NotEnough => cashier::REFUND_NOT_ENOUGH,
         PaymentStatus::Decline
         | PaymentStatus::Timeout
         | PaymentStatus::TechnicalCancelling
         | PaymentStatus::InProgress
         | PaymentStatus::Ok
-        | PaymentStatus::Unknown(_) => "Возврат не выполнен: сервер О!плати отказал",
+        | PaymentStatus::Unknown(_) => cashier::REFUND_DENIED,
     };
     OperationError {
         code: ErrorCode::ServiceRejected,
         message: message.to_owned(),
         detail: support_text(detail),
-        remedy: "Повторите возврат; если повторится, верните деньги другим способом".to_owned(),
+        remedy: cashier::REFUND_DENIED_REMEDY.to_owned(),
     }
 }
 
@@ -144,10 +90,10 @@ pub fn refund_denied(status: PaymentStatus, detail: &str) -> OperationError {
 #[must_use]
 pub fn refund_not_sent(detail: &str) -> OperationError {
     let error = no_connection(detail);
-    let remedy = if error.remedy == CHECK_CERTIFICATE {
+    let remedy = if error.remedy == cashier::BAD_CERTIFICATE_REMEDY {
         error.remedy
     } else {
-        "Проверьте связь с интернетом и повторите возврат".to_owned()
+        cashier::REFUND_NOT_SENT_REMEDY.to_owned()
     };
     OperationError { remedy, ..error }
 }
@@ -156,9 +102,7 @@ pub fn refund_not_sent(detail: &str) -> OperationError {
 #[must_use]
 pub fn refund_absent() -> OperationError {
     OperationError {
-        remedy:
-            "Проверьте возврат в личном кабинете О!плати; если его там нет, повторите его через час"
-                .to_owned(),
+        remedy: cashier::REFUND_ABSENT_REMEDY.to_owned(),
         ..no_connection("the refund was conclusively absent")
     }
 }
@@ -168,11 +112,9 @@ pub fn refund_absent() -> OperationError {
 pub fn refund_in_doubt(detail: &str) -> OperationError {
     OperationError {
         code: ErrorCode::NoConnection,
-        message: seed::NO_CONNECTION.to_owned(),
+        message: original::NO_CONNECTION.to_owned(),
         detail: support_text(detail),
-        remedy:
-            "Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations"
-                .to_owned(),
+        remedy: cashier::REFUND_IN_DOUBT_REMEDY.to_owned(),
     }
 }
 
@@ -181,9 +123,9 @@ pub fn refund_in_doubt(detail: &str) -> OperationError {
 pub fn nothing_left_to_refund(sale: &str) -> OperationError {
     OperationError {
         code: ErrorCode::Invalid,
-        message: "Возврат не выполнен: деньги уже возвращены покупателю".to_owned(),
+        message: cashier::REFUND_NEEDLESS.to_owned(),
         detail: format!("an earlier reversal of {sale} was found carried out"),
-        remedy: "Проверьте список операций".to_owned(),
+        remedy: cashier::REFUND_NEEDLESS_REMEDY.to_owned(),
     }
 }
 
@@ -191,9 +133,9 @@ pub fn nothing_left_to_refund(sale: &str) -> OperationError {
 #[must_use]
 pub fn set_aside(message: &str, detail: &str) -> OperationError {
     let remedy = if message == SECOND_PAYMENT {
-        "Если прошли обе оплаты, верните лишнюю: oplati queue retry. Если нет, закройте запись: oplati queue settle"
+        cashier::SECOND_PAYMENT_REMEDY
     } else {
-        "Проверьте оплату в личном кабинете О!плати, затем: oplati queue settle"
+        cashier::SET_ASIDE_REMEDY
     };
     OperationError {
         code: ErrorCode::ServiceRejected,
@@ -207,28 +149,28 @@ pub fn set_aside(message: &str, detail: &str) -> OperationError {
 #[must_use]
 pub fn of_state(state: State, mode: Mode) -> &'static str {
     match state {
-        State::New | State::InProgress => "Обращение к серверу О!плати",
-        State::AwaitingScan => "Отсканируйте QR-код покупателя",
+        State::New | State::InProgress => cashier::ASKING_SERVICE,
+        State::AwaitingScan => cashier::AWAITING_SCAN,
         State::AwaitingBuyer => match mode {
-            Mode::DynamicQr => seed::SCAN_QR,
-            Mode::StaticQr | Mode::ConsumerQr => "Сообщите покупателю код подтверждения",
+            Mode::DynamicQr => original::SCAN_QR,
+            Mode::StaticQr | Mode::ConsumerQr => cashier::AWAITING_CODE,
         },
-        State::AwaitingConfirmation => "Ожидание подтверждения покупателем",
-        State::InDoubt => "Проверяем оплату",
-        State::Queued => seed::CANCEL_QUEUED,
-        State::Done => "Оплата выполнена",
-        State::Declined => "Покупатель отклонил оплату",
-        State::NotEnoughMoney => "Недостаточно средств у покупателя",
-        State::Expired => "Время ожидания оплаты истекло",
-        State::Cancelled => "Оплата отменена",
-        State::Failed => "Оплата не выполнена",
+        State::AwaitingConfirmation => cashier::AWAITING_CONFIRMATION,
+        State::InDoubt => cashier::IN_DOUBT,
+        State::Queued => original::CANCEL_QUEUED,
+        State::Done => cashier::DONE,
+        State::Declined => cashier::DECLINED,
+        State::NotEnoughMoney => cashier::NOT_ENOUGH_MONEY,
+        State::Expired => cashier::EXPIRED,
+        State::Cancelled => cashier::CANCELLED,
+        State::Failed => cashier::FAILED,
     }
 }
 
 /// The line for the confirmation code.
 #[must_use]
 pub fn tell_code(code: &str) -> String {
-    format!("Сообщите покупателю код подтверждения: {code}")
+    cashier::tell_code(code)
 }
 
 /// The final state that an ending leads to.
@@ -240,17 +182,17 @@ pub fn ended(ending: StopReason) -> State {
     }
 }
 
-/// No answer: the seed's words.
+/// No answer: the original module's words.
 #[must_use]
 pub fn no_connection(detail: &str) -> OperationError {
     OperationError {
         code: ErrorCode::NoConnection,
-        message: seed::NO_CONNECTION.to_owned(),
+        message: original::NO_CONNECTION.to_owned(),
         detail: support_text(detail),
         remedy: if detail.contains(BAD_CERTIFICATE) {
-            CHECK_CERTIFICATE.to_owned()
+            cashier::BAD_CERTIFICATE_REMEDY.to_owned()
         } else {
-            "Проверьте связь с интернетом и повторите оплату".to_owned()
+            cashier::NO_CONNECTION_REMEDY.to_owned()
         },
     }
 }
@@ -273,41 +215,39 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         // Its line is well.
         Failure::TooManyRequests { detail, .. } => error(
             ErrorCode::NoConnection,
-            seed::NO_CONNECTION,
+            original::NO_CONNECTION,
             detail,
-            "Сервер О!плати просит подождать: повторите оплату через несколько минут",
+            cashier::TOO_MANY_REQUESTS_REMEDY,
         ),
         Failure::SessionOver { detail } => error(
             ErrorCode::ServiceRejected,
             SESSION_OVER,
             detail,
-            "Повторите операцию",
+            cashier::SESSION_OVER_REMEDY,
         ),
         Failure::Lost {
             detail,
             heard: Heard::Nonsense,
         } => error(
             ErrorCode::ServiceProtocol,
-            "Сервер О!плати ответил неверно",
+            cashier::WRONG_ANSWER,
             detail,
-            "Проверьте, не требует ли роутер входа на своей странице, и повторите оплату; если повторится, обратитесь в поддержку О!плати",
+            cashier::WRONG_ANSWER_REMEDY,
         ),
         Failure::Refused { message, detail } => error(
             ErrorCode::ServiceRejected,
-            message
-                .as_deref()
-                .unwrap_or("Сервер О!плати отказал в операции"),
+            message.as_deref().unwrap_or(cashier::REFUSED),
             detail,
-            "Выполните указание сервера или выберите другой вид оплаты",
+            cashier::REFUSED_REMEDY,
         ),
         Failure::Token {
             problem: TokenProblem::Exists,
             detail,
         } => error(
             ErrorCode::TokenExists,
-            seed::TOKEN_EXISTS,
+            original::TOKEN_EXISTS,
             detail,
-            "Сбросьте токен в личном кабинете О!плати и повторите операцию",
+            cashier::TOKEN_EXISTS_REMEDY,
         ),
         Failure::Token {
             problem: TokenProblem::Needed,
@@ -315,12 +255,17 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         } => {
             // A 401 or 403 alone does not say that the token was reset, and a token that is deleted for nothing
             // is issued no second time.
-            let remedy = if detail.contains(seed::TOKEN_NEEDED) {
-                "Удалите файл token.conf, перезапустите программу и повторите операцию"
+            let remedy = if detail.contains(original::TOKEN_NEEDED) {
+                cashier::TOKEN_NEEDED_REMEDY
             } else {
-                "Повторите операцию; если повторится, проверьте кассу и токен в личном кабинете О!плати и, только если токен там сброшен, удалите token.conf"
+                cashier::TOKEN_REFUSED_REMEDY
             };
-            error(ErrorCode::TokenNeeded, seed::TOKEN_NEEDED, detail, remedy)
+            error(
+                ErrorCode::TokenNeeded,
+                original::TOKEN_NEEDED,
+                detail,
+                remedy,
+            )
         }
         Failure::Token {
             problem: TokenProblem::NoPlace,
@@ -329,7 +274,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
             ErrorCode::TokenNeeded,
             NO_PLACE_FOR_TOKEN,
             detail,
-            FREE_THE_DISK,
+            cashier::NO_PLACE_FOR_TOKEN_REMEDY,
         ),
         Failure::Token {
             problem: TokenProblem::Damaged,
@@ -338,7 +283,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
             ErrorCode::TokenNeeded,
             TOKEN_DAMAGED,
             detail,
-            MEND_TOKEN_FILE,
+            cashier::TOKEN_DAMAGED_REMEDY,
         ),
     }
 }
@@ -352,30 +297,31 @@ pub fn of_missing_report(failure: &Failure) -> OperationError {
         | Failure::Lost {
             heard: Heard::Nothing,
             ..
-        } if error.remedy == CHECK_CERTIFICATE => CHECK_CERTIFICATE.to_owned(),
+        } if error.remedy == cashier::BAD_CERTIFICATE_REMEDY => {
+            cashier::BAD_CERTIFICATE_REMEDY.to_owned()
+        }
         Failure::NotSent { .. }
         | Failure::Lost {
             heard: Heard::Nothing,
             ..
-        } => "Проверьте связь с интернетом и повторите сверку".to_owned(),
+        } => cashier::REPORT_NO_CONNECTION_REMEDY.to_owned(),
         // Its line is well.
         Failure::Lost {
             heard: Heard::Status,
             ..
-        } => "Сервер О!плати не готов: повторите сверку через несколько минут".to_owned(),
+        } => cashier::REPORT_NOT_READY_REMEDY.to_owned(),
         Failure::TooManyRequests { retry_after, .. } => {
-            let when = retry_after.map(|wait| format!("{} с", wait.as_secs().max(1)));
-            let when = when.unwrap_or_else(|| "несколько минут".to_owned());
-            format!("Сервер О!плати просит подождать: повторите сверку через {when}")
+            let when = retry_after
+                .map(|wait| cashier::report_too_many_requests_seconds(wait.as_secs().max(1)));
+            let when = when.unwrap_or_else(|| cashier::REPORT_TOO_MANY_REQUESTS_MINUTES.to_owned());
+            cashier::report_too_many_requests_remedy(when)
         }
         Failure::Lost {
             heard: Heard::Nonsense,
             ..
-        } => {
-            "Проверьте, не требует ли роутер входа на своей странице, и повторите сверку; если повторится, обратитесь в поддержку О!плати".to_owned()
-        }
+        } => cashier::REPORT_WRONG_ANSWER_REMEDY.to_owned(),
         Failure::Refused { .. } | Failure::SessionOver { .. } => {
-            "Повторите сверку; если повторится, обратитесь в поддержку О!плати".to_owned()
+            cashier::REPORT_REFUSED_REMEDY.to_owned()
         }
         Failure::Token { .. } => error.remedy,
     };
@@ -409,7 +355,7 @@ mod tests {
     fn a_certificate_that_is_not_taken_is_no_matter_of_the_internet() {
         let detail = "client error (Connect): invalid peer certificate: Expired".to_owned();
         let error = of_failure(&Failure::NotSent { detail });
-        assert_eq!(error.message, seed::NO_CONNECTION);
+        assert_eq!(error.message, original::NO_CONNECTION);
         assert!(error.remedy.contains("дату и время"), "{}", error.remedy);
         let detail = "client error (Connect): network is unreachable".to_owned();
         let error = of_failure(&Failure::NotSent { detail });

@@ -1,9 +1,11 @@
-//! What is known to be impossible when the till asks: RFC 9457 problems, with the seed's words.
+//! What is known to be impossible when the till asks: RFC 9457 problems.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::texts::cashier;
 
 /// The messages of the original module, where the core looks for them.
 pub(crate) use crate::texts::original as seed;
@@ -102,12 +104,11 @@ impl Problem {
 
     /// Nothing is left of a sale or refund; `by` what has undone it, where that is known.
     pub fn already_undone(operation: &str, by: Option<&str>) -> Problem {
-        let by = by.map(|id| format!(": {id}")).unwrap_or_default();
-        Problem::new(
-            Code::AlreadyUndone,
-            format!("Операция {operation} уже отменена или возвращена{by}"),
-            "Проверьте список операций",
-        )
+        let detail = match by {
+            Some(by) => cashier::already_undone_by(by, operation),
+            None => cashier::already_undone(operation),
+        };
+        Problem::new(Code::AlreadyUndone, detail, cashier::ALREADY_UNDONE_REMEDY)
     }
 
     /// The connection is down or the queue is not empty.
@@ -115,7 +116,7 @@ impl Problem {
         Problem::new(
             Code::TemporarilyUnavailable,
             seed::UNAVAILABLE,
-            "Проверьте связь с интернетом и повторите через несколько секунд",
+            cashier::UNAVAILABLE_REMEDY,
         )
     }
 
@@ -124,8 +125,8 @@ impl Problem {
     pub fn journal_unreadable() -> Problem {
         Problem::new(
             Code::Storage,
-            "Журнал операций не читается",
-            "Проверьте диск кассы: oplati selftest; результат оплаты смотрите в личном кабинете О!плати",
+            cashier::JOURNAL_UNREADABLE,
+            cashier::JOURNAL_UNREADABLE_REMEDY,
         )
     }
 
@@ -137,7 +138,7 @@ impl Problem {
             ..Problem::new(
                 Code::TemporarilyUnavailable,
                 seed::UNAVAILABLE,
-                format!("Сервер О!плати просит подождать: повторите через {seconds} с"),
+                cashier::unavailable_seconds_remedy(seconds),
             )
         }
     }

@@ -406,7 +406,7 @@ fn module(code: &mut String, languages: &[(&Source, Texts)]) {
             let kind = if is_one { "&str" } else { "Text" };
             writeln!(
                 code,
-                "    pub const {}: {kind} = {value}; // {place}",
+                "    /* {place} */ pub const {}: {kind} = {value};",
                 name.to_uppercase()
             )
         } else {
@@ -422,7 +422,7 @@ fn module(code: &mut String, languages: &[(&Source, Texts)]) {
             let arguments: Vec<String> = arguments.collect();
             writeln!(
                 code,
-                "    pub fn {name}({}) -> {kind} {{ {value} }} // {place}",
+                "    /* {place} */ pub fn {name}({}) -> {kind} {{ {value} }}",
                 arguments.join(", ")
             )
         };

@@ -93,8 +93,8 @@ fn audiences_are_not_compared() {
     ];
     assert_eq!(
         generate(sources).unwrap(),
-        "pub mod a {\n    pub const ONE: &str = \"1\"; // a.ru.ftl:1\n}\n\
-         pub mod b {\n    pub fn two(x: impl std::fmt::Display) -> String { format!(\"{x}\") } // b.en.ftl:1\n}\n"
+        "pub mod a {\n    /* a.ru.ftl:1 */ pub const ONE: &str = \"1\";\n}\n\
+         pub mod b {\n    /* b.en.ftl:1 */ pub fn two(x: impl std::fmt::Display) -> String { format!(\"{x}\") }\n}\n"
     );
 }
 

@@ -1,0 +1,208 @@
+### What the cashier reads, on the till and in answers of the till API: Russian by contract. The messages of the original
+### module stand in original.ru.ftl. A `.remedy` names one action that helps against what the text above it says.
+
+## How an operation is getting on, and how it ended
+
+asking_service = Обращение к серверу О!плати
+awaiting_scan = Отсканируйте QR-код покупателя
+awaiting_code = Сообщите покупателю код подтверждения
+tell_code = Сообщите покупателю код подтверждения: { $code }
+awaiting_confirmation = Ожидание подтверждения покупателем
+in_doubt = Проверяем оплату
+done = Оплата выполнена
+declined = Покупатель отклонил оплату
+not_enough_money = Недостаточно средств у покупателя
+expired = Время ожидания оплаты истекло
+cancelled = Оплата отменена
+failed = Оплата не выполнена
+# A code that is no buyer's was read while a sale was armed.
+not_a_buyers_code = Это не код О!плати
+# An existing payment is being reversed because the cashier aborted, or time was up.
+cancelling = Отмена…
+# The code was sent, but no answer came: it may be read again.
+scan_again = Нет ответа сервера. Отсканируйте QR-код покупателя ещё раз
+# The session ended before the buyer was found.
+session_over = Время ожидания клиента истекло
+    .remedy = Повторите операцию
+# The same, and the buyer may show the code once more.
+session_over_scan_again = Время ожидания клиента истекло. Отсканируйте QR-код покупателя ещё раз
+# An abort that came too late.
+paid_first = Оплата прошла раньше отмены
+
+## Cards
+
+card_qr = Отсканируйте QR-код для получения карты
+card_done = Карта найдена
+card_expired = Время ожидания покупателя истекло
+card_cancelled = Получение карты отменено
+card_failed = Карта не получена
+# The buyer has no loyalty card in the wallet.
+no_card = Карта не найдена
+
+## Refunds
+
+refund_running = Выполняется возврат
+refund_done = Возврат выполнен
+refund_failed = Возврат не выполнен
+refund_denied = Возврат не выполнен: сервер О!плати отказал
+    .remedy = Повторите возврат; если повторится, верните деньги другим способом
+refund_not_enough = Возврат не выполнен: недостаточно средств у магазина
+refund_not_sent_remedy = Проверьте связь с интернетом и повторите возврат
+refund_absent_remedy = Проверьте возврат в личном кабинете О!плати; если его там нет, повторите его через час
+refund_in_doubt_remedy = Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations
+refund_needless = Возврат не выполнен: деньги уже возвращены покупателю
+    .remedy = Проверьте список операций
+# A refund that was conclusively absent, and was made all the same.
+refunded_late = Возврат выполнен позже, чем сообщено: деньги у покупателя
+# A refund of which the service has carried out more than one copy.
+refunded_twice = Возврат выполнен больше одного раза: у покупателя больше, чем надо
+# A refund whose fate a person must find out.
+refund_set_aside = Результат возврата неизвестен. Проверьте возврат в личном кабинете О!плати
+
+## Cancellations
+
+cancel_running = Выполняется отмена оплаты
+cancel_done = Оплата отменена
+cancel_failed = Отмена не выполнена
+cancel_refund_running = Выполняется отмена возврата
+cancel_refund_done = Возврат отменён
+annul_running = Выполняется аннулирование чека
+annul_done = Чек аннулирован
+# A cancellation that was told as not made, and was.
+cancelled_late = Отмена выполнена позже, чем сообщено: деньги возвращены
+# The same of a refund: what the buyer had been given back went to the shop again.
+refund_cancelled_late = Отмена возврата выполнена позже, чем сообщено: деньги у магазина
+# A second payment that a reconciliation shows under the number of a sale.
+second_payment = По чеку прошла ещё одна оплата. Проверьте её в личном кабинете О!плати и верните
+    .remedy = Если прошли обе оплаты, верните лишнюю: oplati queue retry. Если нет, закройте запись: oplati queue settle
+# An undoing that found nothing to undo.
+nothing_to_undo = Оплата не проводилась, отменять нечего
+# An undoing that a person must look at.
+set_aside = Сервер отказал в отмене. Проверьте оплату в личном кабинете О!плати
+    .remedy = Проверьте оплату в личном кабинете О!плати, затем: oplati queue settle
+# An undoing whose reversal the service neither carries out nor ends.
+not_finished = Сервер не завершает отмену. Проверьте оплату в личном кабинете О!плати
+# An undoing whose place another one has taken.
+repeated = Отмена начата заново
+
+## What a person has closed
+
+settled_refund_made = Возврат закрыт вручную: деньги у покупателя
+settled_refund_not_made = Возврат закрыт вручную: деньги не возвращены
+settled_cancel_refund_made = Отмена возврата закрыта вручную: деньги у магазина
+settled_cancel_refund_not_made = Отмена возврата закрыта вручную: деньги остались у покупателя
+settled_cancel_made = Отмена закрыта вручную: деньги у покупателя
+settled_cancel_not_made = Отмена закрыта вручную: деньги не возвращены
+
+## What stands in the way of an operation
+
+no_connection_remedy = Проверьте связь с интернетом и повторите оплату
+bad_certificate_remedy = Сертификат сервера не принят: проверьте дату и время кассы, затем oplati selftest
+too_many_requests_remedy = Сервер О!плати просит подождать: повторите оплату через несколько минут
+wrong_answer = Сервер О!плати ответил неверно
+    .remedy = Проверьте, не требует ли роутер входа на своей странице, и повторите оплату; если повторится, обратитесь в поддержку О!плати
+refused = Сервер О!плати отказал в операции
+    .remedy = Выполните указание сервера или выберите другой вид оплаты
+token_exists_remedy = Сбросьте токен в личном кабинете О!плати и повторите операцию
+token_needed_remedy = Удалите файл token.conf, перезапустите программу и повторите операцию
+# A 401 or 403 alone does not say that the token was reset.
+token_refused_remedy = Повторите операцию; если повторится, проверьте кассу и токен в личном кабинете О!плати и, только если токен там сброшен, удалите token.conf
+# token.conf cannot be read or written: the disk stands in the way.
+no_place_for_token = Файл token.conf недоступен: токен не прочитать и не сохранить
+    .remedy = Освободите место на диске кассы, проверьте права на папку token.conf и повторите операцию
+# token.conf holds no token that can be read. The remedy does not destroy the only one.
+token_damaged = Файл token.conf повреждён: токен в нём не прочитать
+    .remedy = Не удаляйте token.conf: верните его из копии или оставьте в нём одну строку с токеном и повторите операцию
+# The journal cannot be written: the outcome is unknown to the till.
+check_in_account = Не удалось сохранить результат. Проверьте оплату в личном кабинете О!плати
+
+## A report that did not come: no payment is to be repeated
+
+report_no_connection_remedy = Проверьте связь с интернетом и повторите сверку
+report_not_ready_remedy = Сервер О!плати не готов: повторите сверку через несколько минут
+report_too_many_requests_remedy = Сервер О!плати просит подождать: повторите сверку через { $when }
+report_too_many_requests_seconds = { $seconds } с
+report_too_many_requests_minutes = несколько минут
+report_wrong_answer_remedy = Проверьте, не требует ли роутер входа на своей странице, и повторите сверку; если повторится, обратитесь в поддержку О!плати
+report_refused_remedy = Повторите сверку; если повторится, обратитесь в поддержку О!плати
+
+## Problems of requests
+
+already_undone = Операция { $operation } уже отменена или возвращена
+    .by = Операция { $operation } уже отменена или возвращена: { $by }
+    .remedy = Проверьте список операций
+unavailable_remedy = Проверьте связь с интернетом и повторите через несколько секунд
+unavailable_seconds_remedy = Сервер О!плати просит подождать: повторите через { $seconds } с
+journal_unreadable = Журнал операций не читается
+    .remedy = Проверьте диск кассы: oplati selftest; результат оплаты смотрите в личном кабинете О!плати
+journal_silent = Журнал операций не отвечает
+    .remedy = Повторите тот же запрос с тем же идентификатором: другой начал бы ещё одну операцию
+log_unreadable = Журнал terminal.log не читается: { $error }
+    .remedy = Проверьте папку журнала: oplati selftest
+not_found_remedy = Проверьте адрес и идентификатор
+no_operation = Операция не найдена
+no_address = Такого адреса нет
+no_window = Такое окно не подключено
+window_only_by_socket = Окно дисплея подключается только через сокет
+    .remedy = Запустите в сеансе кассира: oplati display --window
+window_not_configured = В oplati.conf не указано окно
+    .remedy = Добавьте window в [Display] device и перезапустите службу oplati
+bad_device_name = Имя устройства — латинские буквы и цифры, например scanner1
+    .remedy = Имена устройств — oplati devices
+too_large = Запрос больше 256 КиБ
+    .remedy = Уменьшите чек
+too_many_listeners = Слишком много слушателей событий
+    .remedy = Закройте лишние окна и программы
+too_many_pictures = Слишком много запросов картинки
+    .remedy = Закройте лишние окна и страницы
+no_page = Страница недоступна
+    .remedy = Повторите через минуту
+
+## Who may ask
+
+unauthorized = Нужен ключ доступа: Authorization: Bearer …
+    .remedy = Возьмите ключ из файла tokenFile
+forbidden = Запрос с чужим { $name } отклонён
+    .remedy = Обращайтесь к 127.0.0.1 напрямую
+too_many_entries = Слишком много попыток входа
+    .remedy = Повторите через несколько секунд
+wrong_key = Ключ не подходит
+    .remedy = Возьмите ключ из файла tokenFile или ссылку из oplati open
+used_link = Ссылка уже использована или устарела
+    .remedy = Получите новую: oplati open
+page_not_configured = Страница техника выключена: в oplati.conf не задан listen
+    .remedy = Запишите в раздел [Till] строку listen = 127.0.0.1:8016 и перезапустите службу
+
+## What is wrong in a request; the part after `invalid` is one of those that follow
+
+invalid = Неверный запрос: { $what }
+    .remedy = Исправьте запрос в кассовой программе
+body_no_object = тело запроса: нужен объект JSON
+body_syntax = тело запроса: ошибка JSON в строке { $line }, столбце { $column }
+body_late = тело запроса не пришло вовремя
+body_broken = тело запроса оборвано или неверно передано
+content_type = Content-Type: нужно application/json в кодировке UTF-8
+method = такой метод здесь не допускается
+session_only_from_page = сеанс открывает только страница /
+session_one_key = token, code: нужно одно из двух
+outcome_needed = outcome: обязательное поле, допустимо carried_out, not_carried_out
+also = also: допустимо request, scene или оба через запятую
+size_both = width, height: нужны оба
+size = { $size }: нужно от 320x240 до 3840x2160, в любой ориентации
+path_text = идентификатор в адресе: нужен текст UTF-8
+range = { $name } = { $value }: нужно от { $from } до { $to }
+range_seconds = { $name } = { $value }: нужно от { $from } до { $to } секунд
+code_length = text: { $length } символов, нужно от 1 до { $most }
+field_needed = { $name }: обязательное поле
+field_unknown = { $name }: такого поля нет
+field_twice = { $name }: поле указано дважды
+field_list = { $name }: список здесь не допускается
+field_wrong = { $name }: { $needed }
+needs_text = нужен текст
+needs_boolean = нужно true или false
+needs_integer = нужно целое число
+needs_decimal = нужно десятичное число
+needs_object = нужен объект
+needs_list = нужен список
+needs_one_of = допустимо { $words }
+needs_smaller = слишком большое число
