@@ -1,6 +1,6 @@
 //! Makes Rust of the Fluent files of this folder; the build script runs it. See the head of `texts` for what it supports.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use fluent_syntax::ast::{Entry, Expression, InlineExpression, PatternElement, VariantKey};
@@ -172,10 +172,9 @@ impl<'a> File<'a> {
         let place = self.place(id);
         self.check_name(id, &place);
         let mut placeholders = BTreeMap::new();
-        let mut code = self.expression(pattern, &mut placeholders);
+        let code = self.expression(pattern, &mut placeholders);
         for name in &self.without {
             placeholders.entry((*name).to_owned()).or_default();
-            code = owned(code);
         }
         let text = Text {
             place: place.clone(),
@@ -260,7 +259,11 @@ impl<'a> File<'a> {
         let mut named = BTreeMap::new();
         for variant in variants {
             let text = self.expression(&variant.value, placeholders);
-            let text = owned(text);
+            let text = if text.starts_with('"') {
+                format!("{text}.to_owned()")
+            } else {
+                text
+            };
             match variant.key {
                 VariantKey::NumberLiteral { value } => {
                     let _ = write!(exact, "{value} => {text}, ");
@@ -350,80 +353,69 @@ fn without(comment: &str) -> Option<&str> {
     Some(comment.strip_prefix("Without $")?.split_once(':')?.0)
 }
 
-/// A literal as a `String`, which all else is.
-fn owned(code: String) -> String {
-    if code.starts_with('"') {
-        format!("{code}.to_owned()")
-    } else {
-        code
-    }
-}
-
 fn function_name(key: &str) -> String {
     key.replace('.', "_")
 }
 
 /// The code of an audience.
 fn module(code: &mut String, languages: &[(&Source, Texts)]) {
-    let Some((first, texts)) = languages.first() else {
+    let [(first, texts), others @ ..] = languages else {
         return;
     };
-    let is_one = languages.len() == 1;
     let _ = writeln!(code, "pub mod {} {{", first.audience);
-    if !is_one {
-        let fields: String = languages
-            .iter()
-            .map(|(one, _)| format!(" pub {}: T,", one.language))
-            .collect();
-        let _ = writeln!(
-            code,
-            "    /// A text in each language.\n    #[derive(Clone, Copy, Debug, PartialEq, Eq)]\n    pub struct Text<T = &'static str> {{{fields} }}"
-        );
-    }
+    let (constant, filled) = if others.is_empty() {
+        ("&str", "String")
+    } else {
+        code.push_str("    use std::borrow::Cow;\n    /// A text in each language.\n");
+        code.push_str("    #[derive(Clone, Debug, Default, PartialEq, Eq)]\n    pub struct Text {");
+        for (one, _) in languages {
+            let _ = write!(code, " pub {}: Cow<'static, str>,", one.language);
+        }
+        code.push_str(" }\n");
+        ("Text", "Text")
+    };
     for (key, text) in texts {
-        // A number in one language is one in all.
-        let every: Vec<&Text> = languages
+        let all = languages
             .iter()
-            .filter_map(|(_, texts)| texts.get(key))
-            .collect();
-        let numbers: BTreeSet<&String> = every
-            .iter()
-            .flat_map(|one| &one.placeholders)
-            .filter_map(|(name, is_number)| is_number.then_some(name))
-            .collect();
-        let value = if is_one {
+            .filter_map(|(source, texts)| Some((source, texts.get(key)?)));
+        let value = if others.is_empty() {
             text.code.clone()
         } else {
-            let fields = languages.iter().zip(&every);
-            let fields: String = fields
-                .map(|((one, _), text)| format!(" {}: {},", one.language, text.code))
-                .collect();
-            format!("Text {{{fields} }}")
+            let fields = all.clone().map(|(source, text)| {
+                let kind = if text.code.starts_with('"') {
+                    "Borrowed"
+                } else {
+                    "Owned"
+                };
+                format!("{}: Cow::{kind}({})", source.language, text.code)
+            });
+            format!("Text {{ {} }}", fields.collect::<Vec<_>>().join(", "))
         };
-        // On one line, so that a warning of the compiler shows the place.
+        // On one line and with its place first, which a warning of the compiler shows.
         let (name, place) = (function_name(key), &text.place);
         let _ = if text.placeholders.is_empty() {
-            let kind = if is_one { "&str" } else { "Text" };
+            let name = name.to_uppercase();
             writeln!(
                 code,
-                "    /* {place} */ pub const {}: {kind} = {value};",
-                name.to_uppercase()
+                "    /* {place} */ pub const {name}: {constant} = {value};"
             )
         } else {
-            let kind = if is_one { "String" } else { "Text<String>" };
             let arguments = text.placeholders.keys().map(|name| {
-                let kind = if numbers.contains(name) {
+                // A number in one language is one in all.
+                let is_number = all
+                    .clone()
+                    .any(|(_, text)| text.placeholders.get(name) == Some(&true));
+                let kind = if is_number {
                     "u64"
                 } else {
                     "impl std::fmt::Display"
                 };
                 format!("{name}: {kind}")
             });
-            let arguments: Vec<String> = arguments.collect();
+            let arguments = arguments.collect::<Vec<_>>().join(", ");
             writeln!(
                 code,
-                "    /* {place} */ pub fn {name}({}) -> {kind} {{ {value} }}",
-                arguments.join(", ")
+                "    /* {place} */ pub fn {name}({arguments}) -> {filled} {{ {value} }}"
             )
         };
     }

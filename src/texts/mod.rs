@@ -9,7 +9,7 @@
 //! The files are [Fluent](https://projectfluent.org/fluent/guide/), and the build makes Rust of them (`generate.rs`):
 //! `no_card = …` becomes the constant `NO_CARD`, `.remedy = …` below it `NO_CARD_REMEDY`, and `code = … { $code }` the
 //! function `code(code)`. Where an audience has several languages, each of them is a `Text` with one field for each
-//! language. So nothing is parsed when the program starts, and nothing can be missing when it speaks: the build fails,
+//! language, filled in or not. So nothing is parsed when the program starts, and nothing can be missing when it speaks: the build fails,
 //! with the file and the line, if a key lacks in one language or has other placeholders there, and the compiler names a
 //! text that nobody uses.
 //!

@@ -23,16 +23,20 @@ fn errors(sources: &[(&str, &str)]) -> Vec<String> {
     generate(sources).unwrap_err()
 }
 
+fn both(text: &example::Text) -> [&str; 2] {
+    [&text.ru, &text.en]
+}
+
 #[test]
 fn texts_come_as_they_are_written() {
-    assert_eq!((example::PLAIN.ru, example::PLAIN.en), ("Слово", "Word"));
+    assert_eq!(both(&example::PLAIN), ["Слово", "Word"]);
     assert_eq!(example::PLAIN_REMEDY.ru, "Ещё {слово}\u{a0}");
     assert_eq!(example::PLAIN_REMEDY.en, "More {words}\u{a0}");
     let several = example::several("{name}");
     assert_eq!(several.ru, "Первая строка\nвторая {name}");
     assert_eq!(several.en, "{name} is in the second line");
     let told = example::told("x");
-    assert_eq!((told.ru.as_str(), told.en.as_str()), ("Сказано: x", "Told"));
+    assert_eq!(both(&told), ["Сказано: x", "Told"]);
 }
 
 #[test]
@@ -48,7 +52,7 @@ fn numbers_have_the_forms_of_their_language() {
         (122, "Ещё 122 попытки из 9", "Of 9, 122 attempts left"),
     ] {
         let text = example::attempts(count, 9);
-        assert_eq!((text.ru.as_str(), text.en.as_str()), (russian, english));
+        assert_eq!(both(&text), [russian, english]);
     }
 }
 

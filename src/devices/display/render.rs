@@ -273,7 +273,7 @@ fn message(scene: &Scene, size: PixelSize, look: &Theme, moment: u32) -> Frame {
     let sign = if ground == PAPER { ACCENT } else { ink };
     let portrait = size.height > size.width;
     let (title_share, hint_share) = if portrait { (260, 200) } else { (220, 220) };
-    let title = sheet.across(words.title, Weight::Bold, title_share, sheet.unit(150), 2);
+    let title = sheet.across(&words.title, Weight::Bold, title_share, sheet.unit(150), 2);
     let extra = extra.map(|text| sheet.across(&text, Weight::Bold, 220, sheet.unit(190), 1));
     let hint = sheet.across(
         &words.hint,
@@ -336,7 +336,7 @@ fn progress(sheet: &mut Sheet, moment: u32) {
 fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, look: &Theme) -> Frame {
     let mut sheet = Sheet::new(size, PAPER);
     let words = words(&Scene::code(code.to_owned(), sum), look);
-    let title = sheet.across(words.title, Weight::Bold, 110, sheet.unit(100), 1);
+    let title = sheet.across(&words.title, Weight::Bold, 110, sheet.unit(100), 1);
     let hint = sheet.across(
         &words.hint,
         Weight::Regular,
@@ -485,7 +485,7 @@ fn qr_text(sheet: &mut Sheet, area: Area, payload: &QrPayload, sum: Option<Kopec
     let label = sum.as_ref().map(|sum| {
         let most = hint_px(sum.px);
         fit(
-            to_pay(language),
+            &to_pay(language),
             Weight::Regular,
             area.w,
             share(110),
@@ -493,7 +493,7 @@ fn qr_text(sheet: &mut Sheet, area: Area, payload: &QrPayload, sum: Option<Kopec
             1,
         )
     });
-    let title = fit(words.title, Weight::Bold, area.w, share(400), largest, 4);
+    let title = fit(&words.title, Weight::Bold, area.w, share(400), largest, 4);
     let hint_most = hint_px(title.px).max(sheet.unit(40));
     let hint = fit(
         &words.hint,

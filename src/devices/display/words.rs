@@ -1,5 +1,7 @@
 //! What the buyer reads, in three languages.
 
+use std::borrow::Cow;
+
 use crate::config::{Language, WALLET_NAME};
 use crate::core::scene::Scene;
 use crate::devices::display::render::Theme;
@@ -10,55 +12,52 @@ use crate::texts::buyer::{self, Text};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
     /// Large.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// Smaller, below; may be empty.
-    pub hint: String,
+    pub hint: Cow<'static, str>,
 }
 
 /// The words of a scene in the buyer's language, with the wallet's name as the shop writes it.
 #[must_use]
 pub fn words(scene: &Scene, look: &Theme) -> Words {
     let name = look.wallet_name.as_str();
-    let is_usual = name == WALLET_NAME;
-    let hint = |text: Text| in_language(text, look.language).to_owned();
-    let naming = |text: Text<String>| in_language(text, look.language);
-    let naming_app = |usual, app| naming(if is_usual { usual } else { app });
+    let or_app = |usual, app| if name == WALLET_NAME { usual } else { app };
     let (title, hint) = match scene {
-        Scene::Idle => (
-            buyer::IDLE,
-            naming_app(buyer::idle_hint(name), buyer::idle_hint_app(name)),
-        ),
-        Scene::ScanMe => (
-            buyer::SCAN_ME,
-            naming_app(buyer::scan_me_hint(name), buyer::scan_me_hint_app(name)),
-        ),
-        Scene::Qr { amount: None, .. } => (buyer::QR_FOR_CARD, hint(buyer::QR_FOR_CARD_HINT)),
-        Scene::Qr { .. } => (buyer::QR, naming(buyer::qr_hint(name))),
-        Scene::Code { .. } => (buyer::CODE, naming(buyer::code_hint(name))),
-        Scene::PleaseConfirm { .. } => (buyer::PLEASE_CONFIRM, hint(buyer::PLEASE_CONFIRM_HINT)),
-        Scene::Checking => (buyer::CHECKING, hint(buyer::CHECKING_HINT)),
-        Scene::Paid { .. } => (buyer::PAID, hint(buyer::PAID_HINT)),
-        Scene::Declined => (buyer::DECLINED, hint(buyer::DECLINED_HINT)),
-        Scene::NotEnoughMoney => (buyer::NOT_ENOUGH_MONEY, hint(buyer::NOT_ENOUGH_MONEY_HINT)),
-        Scene::TimeIsUp => (buyer::TIME_IS_UP, hint(buyer::TIME_IS_UP_HINT)),
-        Scene::Cancelled => (buyer::CANCELLED, hint(buyer::CANCELLED_HINT)),
-        Scene::Refunded { .. } => (buyer::REFUNDED, naming(buyer::refunded_hint(name))),
-        Scene::CardFound { .. } => (buyer::CARD_FOUND, hint(buyer::CARD_FOUND_HINT)),
-        Scene::NotCompleted => (buyer::NOT_COMPLETED, hint(buyer::NOT_COMPLETED_HINT)),
-        Scene::NoConnection => (
-            buyer::NO_CONNECTION,
-            naming_app(
+        Scene::Idle => {
+            let hint = or_app(buyer::idle_hint(name), buyer::idle_hint_app(name));
+            (buyer::IDLE, hint)
+        }
+        Scene::ScanMe => {
+            let hint = or_app(buyer::scan_me_hint(name), buyer::scan_me_hint_app(name));
+            (buyer::SCAN_ME, hint)
+        }
+        Scene::Qr { amount: None, .. } => (buyer::QR_FOR_CARD, buyer::QR_FOR_CARD_HINT),
+        Scene::Qr { .. } => (buyer::QR, buyer::qr_hint(name)),
+        Scene::Code { .. } => (buyer::CODE, buyer::code_hint(name)),
+        Scene::PleaseConfirm { .. } => (buyer::PLEASE_CONFIRM, buyer::PLEASE_CONFIRM_HINT),
+        Scene::Checking => (buyer::CHECKING, buyer::CHECKING_HINT),
+        Scene::Paid { .. } => (buyer::PAID, buyer::PAID_HINT),
+        Scene::Declined => (buyer::DECLINED, buyer::DECLINED_HINT),
+        Scene::NotEnoughMoney => (buyer::NOT_ENOUGH_MONEY, buyer::NOT_ENOUGH_MONEY_HINT),
+        Scene::TimeIsUp => (buyer::TIME_IS_UP, buyer::TIME_IS_UP_HINT),
+        Scene::Cancelled => (buyer::CANCELLED, buyer::CANCELLED_HINT),
+        Scene::Refunded { .. } => (buyer::REFUNDED, buyer::refunded_hint(name)),
+        Scene::CardFound { .. } => (buyer::CARD_FOUND, buyer::CARD_FOUND_HINT),
+        Scene::NotCompleted => (buyer::NOT_COMPLETED, buyer::NOT_COMPLETED_HINT),
+        Scene::NoConnection => {
+            let hint = or_app(
                 buyer::no_connection_hint(name),
                 buyer::no_connection_hint_app(name),
-            ),
-        ),
+            );
+            (buyer::NO_CONNECTION, hint)
+        }
     };
-    let title = in_language(title, look.language);
+    let [title, hint] = [title, hint].map(|text| in_language(text, look.language));
     Words { title, hint }
 }
 
 /// The one that the buyer reads.
-pub(super) fn in_language<T>(text: Text<T>, language: Language) -> T {
+pub(super) fn in_language(text: Text, language: Language) -> Cow<'static, str> {
     match language {
         Language::Ru => text.ru,
         Language::Be => text.be,
@@ -71,7 +70,7 @@ const THOUSANDS: char = '\u{202f}';
 
 /// The word above an amount.
 #[must_use]
-pub fn to_pay(language: Language) -> &'static str {
+pub fn to_pay(language: Language) -> Cow<'static, str> {
     in_language(buyer::TO_PAY, language)
 }
 
@@ -87,10 +86,8 @@ pub fn amount(amount: Kopecks, language: Language) -> String {
         }
         grouped.push(digit);
     }
-    in_language(
-        buyer::amount(format_args!("{kopecks:02}"), grouped),
-        language,
-    )
+    let text = buyer::amount(format_args!("{kopecks:02}"), grouped);
+    in_language(text, language).into_owned()
 }
 
 #[cfg(test)]
@@ -132,7 +129,8 @@ mod tests {
                 );
                 let money = amount(Kopecks(123_456_789), language);
                 for weight in [Weight::Regular, Weight::Bold] {
-                    let all = [words.title, &words.hint, to_pay(language), &money].concat();
+                    let all =
+                        [&words.title, &words.hint, &to_pay(language), money.as_str()].concat();
                     let missing: String = all.chars().filter(|c| !has(*c, weight)).collect();
                     assert_eq!(missing, "", "{scene:?} {language:?} {weight:?}");
                 }
@@ -149,7 +147,7 @@ mod tests {
         };
         let hints = Scene::samples()
             .into_iter()
-            .map(|scene| words(&scene, &look).hint);
+            .map(|scene| words(&scene, &look).hint.into_owned());
         hints.filter(|hint| hint.contains(wallet)).collect()
     }
 

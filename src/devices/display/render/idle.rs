@@ -26,7 +26,7 @@ pub(super) fn idle(size: PixelSize, look: &Theme) -> Frame {
         Some(_) => (220, sheet.unit(120)),
         None => (450, sheet.unit(200)),
     };
-    let name = named.unwrap_or(words.title);
+    let name = named.unwrap_or(&words.title);
     let name = sheet.across(name, Weight::Bold, name_share, name_px, 3);
     let hint_most = hint_px(name.px).min(sheet.unit(78));
     let hint = sheet.across(&words.hint, Weight::Regular, 200, hint_most, 3);

@@ -33,7 +33,7 @@ struct Naming {
     /// With the usual name.
     usual: Text,
     /// With another one.
-    named: Text<String>,
+    named: Text,
     /// Where that has no room; the name alone, as far as it has room, if there is none.
     bare: Option<Text>,
 }
@@ -43,14 +43,14 @@ impl Naming {
     fn transliterated(self, look: &Theme, pole: &Pole, room: usize) -> String {
         let spelt = |text: &str| transliterated(text, pole, room);
         if look.wallet_name == WALLET_NAME {
-            return spelt(in_language(self.usual, look.language));
+            return spelt(&in_language(self.usual, look.language));
         }
         let named = spelt(&in_language(self.named, look.language));
         if named.chars().count() <= room {
             return named;
         }
         let bare = self.bare.map(|bare| in_language(bare, look.language));
-        spelt(bare.unwrap_or(&look.wallet_name))
+        spelt(bare.as_deref().unwrap_or(&look.wallet_name))
     }
 }
 
@@ -69,9 +69,13 @@ pub(super) fn lines(scene: &Scene, look: &Theme, pole: &Pole) -> [String; 2] {
         }
     }
     let laid = |line: Line| match line {
-        Line::Said(words) => centred(&transliterated(in_language(words, language), pole, COLUMNS)),
+        Line::Said(words) => centred(&transliterated(
+            &in_language(words, language),
+            pole,
+            COLUMNS,
+        )),
         Line::Named(name) => centred(&transliterated(&name, pole, COLUMNS)),
-        Line::Money(words, amount) => money(in_language(words, language), amount, language, pole),
+        Line::Money(words, amount) => money(&in_language(words, language), amount, language, pole),
         Line::Wallet(naming) => centred(&naming.transliterated(look, pole, COLUMNS)),
         Line::Code(naming, code) => {
             let code = transliterated(&code, pole, COLUMNS);
@@ -230,7 +234,7 @@ mod tests {
                 for line in table(&scene, None, &look.wallet_name) {
                     let transliterated = match line {
                         Line::Said(words) => {
-                            transliterated(in_language(words, language), &pole, COLUMNS)
+                            transliterated(&in_language(words, language), &pole, COLUMNS)
                         }
                         Line::Wallet(naming) => naming.transliterated(&look, &pole, COLUMNS),
                         Line::Named(_) | Line::Money(..) | Line::Code(..) => continue,
