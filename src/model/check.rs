@@ -1,31 +1,35 @@
 //! One finding.
 
+use std::borrow::Cow;
+
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
+use crate::texts::technician;
 /// A text for people in both languages of the bench.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text {
-    pub ru: String,
-    pub en: String,
-}
+pub(crate) use crate::texts::technician::Text;
 
 impl Text {
     /// The same meaning twice.
     pub fn new(ru: impl Into<String>, en: impl Into<String>) -> Text {
         Text {
-            ru: ru.into(),
-            en: en.into(),
+            ru: Cow::Owned(ru.into()),
+            en: Cow::Owned(en.into()),
+        }
+    }
+
+    /// A text with this one in it, each language in its own.
+    pub fn within(&self, whole: impl Fn(&str) -> Text) -> Text {
+        Text {
+            ru: whole(&self.ru).ru,
+            en: whole(&self.en).en,
         }
     }
 
     /// A path, a version, a name: the same in every language.
     pub fn same(text: impl Into<String>) -> Text {
         let text = text.into();
-        Text {
-            en: text.clone(),
-            ru: text,
-        }
+        Text::new(text.clone(), text)
     }
 }
 
@@ -83,19 +87,18 @@ impl Group {
     ];
 
     pub fn title(self) -> Text {
-        let (ru, en) = match self {
-            Group::Configuration => ("Настройки", "Configuration"),
-            Group::Files => ("Файлы и права", "Files and permissions"),
-            Group::Users => ("Пользователь и группы", "User and groups"),
-            Group::Udev => ("Правила udev", "udev rules"),
-            Group::Devices => ("Устройства", "Devices"),
-            Group::Service => ("Сервер О!плати", "О!плати service"),
-            Group::Journal => ("Журнал операций", "Journal"),
-            Group::Log => ("Лог", "Log"),
-            Group::Api => ("Служба и её API", "Daemon and API"),
-            Group::Versions => ("Версии", "Versions"),
-        };
-        Text::new(ru, en)
+        match self {
+            Group::Configuration => technician::GROUP_CONFIGURATION,
+            Group::Files => technician::GROUP_FILES,
+            Group::Users => technician::GROUP_USERS,
+            Group::Udev => technician::GROUP_UDEV,
+            Group::Devices => technician::GROUP_DEVICES,
+            Group::Service => technician::GROUP_SERVICE,
+            Group::Journal => technician::GROUP_JOURNAL,
+            Group::Log => technician::GROUP_LOG,
+            Group::Api => technician::GROUP_API,
+            Group::Versions => technician::GROUP_VERSIONS,
+        }
     }
 }
 
@@ -140,14 +143,14 @@ impl Check {
 
     /// It works, but a person should do this about it.
     #[must_use]
-    pub fn warn(self, ru: impl Into<String>, en: impl Into<String>) -> Check {
-        self.ended(Verdict::Warn, Some(Text::new(ru, en)))
+    pub fn warn(self, remedy: Text) -> Check {
+        self.ended(Verdict::Warn, Some(remedy))
     }
 
     /// It does not work until a person does this.
     #[must_use]
-    pub fn fail(self, ru: impl Into<String>, en: impl Into<String>) -> Check {
-        self.ended(Verdict::Fail, Some(Text::new(ru, en)))
+    pub fn fail(self, remedy: Text) -> Check {
+        self.ended(Verdict::Fail, Some(remedy))
     }
 
     /// About one device.
@@ -180,7 +183,7 @@ impl Serialize for Check {
         let english = English {
             title: &self.title.en,
             detail: &self.detail.en,
-            remedy: self.remedy.as_ref().map(|text| text.en.as_str()),
+            remedy: self.remedy.as_ref().map(|text| &*text.en),
         };
         fields.serialize_field("english", &english)?;
         fields.end()

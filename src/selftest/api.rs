@@ -9,29 +9,24 @@ use serde_json::Value;
 use super::environment::{Daemon, Environment};
 use super::texts;
 use crate::model::check::{Check, Group, Text, Verdict};
+use crate::texts::technician;
 
 /// For one step of a call over TCP.
 const STEP: Duration = Duration::from_secs(2);
 
 pub(super) fn api(ground: &Environment) -> Vec<Check> {
     let socket = ground.socket();
-    let title = Text::new("Служба отвечает", "The daemon answers");
+    let title = technician::API_DAEMON;
     let check = |detail| Check::pass("api.socket", Group::Api, title, detail);
     let restart = "systemctl restart oplati; journalctl -u oplati -n 50";
     let answer = match &ground.daemon {
         Daemon::Runs { .. } => check(texts::path(&socket)),
-        Daemon::Stopped => check(Text::new("служба не запущена", "the daemon does not run")).fail(
-                "Запустите службу: systemctl start oplati; не запускается — journalctl -u oplati -n 50",
-                "Start the daemon: systemctl start oplati; if it does not start: journalctl -u oplati -n 50",
-            ),
-        Daemon::Closed => check(texts::of(&socket, "нет прав", "no right to use it")).fail(
-                "Добавьте пользователя в группу: sudo usermod -aG oplati-till $USER, затем войдите заново; или запустите с sudo",
-                "Add the user to the group: sudo usermod -aG oplati-till $USER, then log in again; or run with sudo",
-            ),
-        Daemon::Silent(why) => check(texts::of(&socket, why, why)).fail(
-                format!("Перезапустите службу: {restart}"),
-                format!("Restart the daemon: {restart}"),
-            ),
+        Daemon::Stopped => check(technician::API_DAEMON_STOPPED).fail(technician::API_START_DAEMON),
+        Daemon::Closed => {
+            check(texts::of(&socket, &technician::API_NO_RIGHT)).fail(technician::API_ADD_TO_GROUP)
+        }
+        Daemon::Silent(why) => check(texts::of(&socket, &Text::same(why.clone())))
+            .fail(technician::api_restart_daemon(restart)),
     };
     let mut checks = vec![answer];
     checks.extend(over_tcp(ground));
@@ -43,7 +38,7 @@ pub(super) fn api(ground: &Environment) -> Vec<Check> {
 fn sales(ground: &Environment) -> Option<Check> {
     let (health, _) = ground.daemon.told()?;
     let status = health.get("status").and_then(Value::as_str)?;
-    let title = Text::new("Оплата возможна", "Sales are possible");
+    let title = technician::API_SALES;
     let check = |detail| Check::pass("api.health", Group::Api, title, detail);
     let reasons: Vec<&str> = health
         .get("reasons")
@@ -61,27 +56,18 @@ fn sales(ground: &Environment) -> Option<Check> {
         reasons.join("; "),
         format!("{status}: {}", reasons.join("; ")),
     );
-    Some(check(detail).ended(
-        verdict,
-        Some(Text::new(
-            "Устраните названное: что делать, сказано у проверок с отметкой «ошибка»",
-            "Put right what is named: the checks that failed say how",
-        )),
-    ))
+    Some(check(detail).ended(verdict, Some(technician::API_SALES_REMEDY)))
 }
 
 fn over_tcp(ground: &Environment) -> Option<Check> {
     let address = ground.settings.as_ref().ok()?.config.till.listen?;
     ground.daemon.told()?;
-    let title = Text::new("API по TCP", "API over TCP");
+    let title = technician::API_TCP;
     let check = |detail| Check::pass("api.tcp", Group::Api, title, detail);
     let shown = Text::same(address.to_string());
     Some(match status_over_tcp(address) {
         Ok(true) => check(shown),
-        Ok(false) | Err(_) => check(shown).fail(
-                "Порт не отвечает: после правки [Till] listen перезапустите службу: systemctl restart oplati",
-                "The port does not answer: after a change of [Till] listen restart the daemon: systemctl restart oplati",
-            ),
+        Ok(false) | Err(_) => check(shown).fail(technician::API_PORT_SILENT),
     })
 }
 
@@ -101,28 +87,23 @@ fn status_over_tcp(address: SocketAddr) -> std::io::Result<bool> {
 
 pub(super) fn versions(ground: &Environment) -> Vec<Check> {
     let own = env!("CARGO_PKG_VERSION");
-    let title = Text::new("Версия oplati", "Version of oplati");
+    let title = technician::API_VERSION;
     let check = |detail| Check::pass("versions.oplati", Group::Versions, title, detail);
     let running = ground
         .daemon
         .told()
         .and_then(|(health, _)| health.get("version")?.as_str());
     let program = match running {
-        Some(other) if other != own => check(Text::new(
-            format!("служба {other}, команда {own}"),
-            format!("the daemon is {other}, the command {own}"),
-        ))
-        .warn(
-            "Служба старая: systemctl restart oplati",
-            "The daemon is an old one: systemctl restart oplati",
-        ),
+        Some(other) if other != own => {
+            check(technician::api_other_version(other, own)).warn(technician::API_OLD_DAEMON)
+        }
         Some(_) | None => check(Text::same(own)),
     };
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let system = Check::pass(
         "versions.system",
         Group::Versions,
-        Text::new("Система", "System"),
+        technician::API_SYSTEM,
         Text::same(format!(
             "Linux {} {}, SQLite {}",
             kernel.trim(),

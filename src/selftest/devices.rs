@@ -20,6 +20,7 @@ use crate::devices::scanner::DeviceState;
 use crate::devices::scanner::find::DeviceLocator;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::device::Device;
+use crate::texts::technician;
 
 pub(super) fn devices(ground: &Environment) -> Vec<Check> {
     let mut checks: Vec<Check> = match &ground.daemon {
@@ -28,14 +29,8 @@ pub(super) fn devices(ground: &Environment) -> Vec<Check> {
             .filter_map(|device| Device::deserialize(device).ok())
             .flat_map(|facts| checks::of(&facts))
             .collect(),
-        Daemon::Closed => vec![unseen(
-            "служба не пускает этого пользователя, запустите с sudo",
-            "the daemon does not let this user, run with sudo",
-        )],
-        Daemon::Silent(_) => vec![unseen(
-            "служба их держит, но не отвечает",
-            "the daemon has them, but does not answer",
-        )],
+        Daemon::Closed => vec![unseen(technician::DEVICES_DAEMON_IS_CLOSED)],
+        Daemon::Silent(_) => vec![unseen(technician::DEVICES_DAEMON_IS_SILENT)],
         Daemon::Stopped => match &ground.settings {
             Ok(loaded) => {
                 let (registry, _) = Registry::load(&ground.paths.profiles());
@@ -48,10 +43,7 @@ pub(super) fn devices(ground: &Environment) -> Vec<Check> {
                 };
                 look_around(&knowledge, &loaded.config)
             }
-            Err(_) => vec![unseen(
-                "oplati.conf не читается",
-                "oplati.conf cannot be read",
-            )],
+            Err(_) => vec![unseen(technician::SETTINGS_NOT_READ)],
         },
     };
     checks.push(match &ground.daemon {
@@ -61,12 +53,12 @@ pub(super) fn devices(ground: &Environment) -> Vec<Check> {
     checks
 }
 
-fn unseen(ru: &str, en: &str) -> Check {
+fn unseen(why: Text) -> Check {
     Check::pass(
         "device.external",
         Group::Devices,
-        Text::new("Устройства", "Devices"),
-        Text::new(ru, en),
+        technician::GROUP_DEVICES,
+        why,
     )
     .ended(Verdict::Skipped, None)
 }
@@ -153,27 +145,24 @@ fn display(device: &DisplayDevice) -> (Option<String>, &'static str, Option<Stri
 }
 
 fn frame_check(detail: Text) -> Check {
-    let title = Text::new("Картинка покупателя", "The buyer's picture");
+    let title = technician::DEVICES_PICTURE;
     Check::pass("display.frame", Group::Devices, title, detail)
 }
 
-fn bad_frame(ru: &str, en: &str) -> Check {
-    frame_check(Text::new(ru, en)).fail(
-            "Перезапустите службу: systemctl restart oplati; повторилось — oplati selftest --save и в поддержку",
-            "Restart the daemon: systemctl restart oplati; if it happens again: oplati selftest --save, and to support",
-        )
+fn bad_frame(what: Text) -> Check {
+    frame_check(what).fail(technician::DEVICES_RESTART_DAEMON)
 }
 
 /// The frame that stands there is a picture, and a code on it can be read.
 fn frame_of_daemon(png: &[u8], devices: &[serde_json::Value]) -> Check {
     let Ok(picture) = image::load_from_memory_with_format(png, image::ImageFormat::Png) else {
-        return bad_frame("картинка не читается", "the picture cannot be read");
+        return bad_frame(technician::DEVICES_PICTURE_UNREADABLE);
     };
     let picture = picture.to_luma8();
     let (width, height) = picture.dimensions();
     let first = picture.pixels().next().copied();
     if picture.pixels().all(|pixel| Some(*pixel) == first) {
-        return bad_frame("картинка пуста", "the picture is empty");
+        return bad_frame(technician::DEVICES_PICTURE_EMPTY);
     }
     let shows_code = devices.iter().any(|device| {
         let shows = device.get("shows").and_then(serde_json::Value::as_str);
@@ -182,10 +171,7 @@ fn frame_of_daemon(png: &[u8], devices: &[serde_json::Value]) -> Check {
     let mut prepared = rqrr::PreparedImage::prepare(picture);
     let codes = prepared.detect_grids();
     if shows_code && !codes.is_empty() && codes.iter().all(|code| code.decode().is_err()) {
-        return bad_frame(
-            "код на картинке не читается",
-            "the code on the picture cannot be read",
-        );
+        return bad_frame(technician::DEVICES_CODE_UNREADABLE);
     }
     frame_check(Text::same(format!("{width}×{height}")))
 }
@@ -200,19 +186,10 @@ fn own_frame(ground: &Environment) -> Check {
     match readback::render_verified(&Scene::qr(code.to_owned(), None), size, &look, 0) {
         Ok((_, Some(readback))) if readback.is_read => {
             let shown = format!("{}×{}", size.width, size.height);
-            frame_check(Text::new(
-                format!("{shown}: пробный код прочитан"),
-                format!("{shown}: a trial code was read"),
-            ))
+            frame_check(technician::devices_code_was_read(&shown))
         }
-        Ok(_) | Err(_) => frame_check(Text::new(
-            "пробный код не помещается или не читается",
-            "a trial code has no room or cannot be read",
-        ))
-        .fail(
-            "Задайте больший размер картинки в [Display] device",
-            "Give the picture in [Display] device a larger size",
-        ),
+        Ok(_) | Err(_) => frame_check(technician::DEVICES_CODE_HAS_NO_ROOM)
+            .fail(technician::DEVICES_LARGER_PICTURE),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::base::error_chain::with_causes;
 use crate::journal::{Inspected, JournalError, Trouble, inspect};
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::model::health::ReasonCode;
+use crate::texts::technician;
 
 /// Less than this ends sales soon: the journal sets aside room for an operation's end, and logs grow.
 const MIN_ROOM: u64 = 16 * 1024 * 1024;
@@ -23,7 +24,7 @@ pub(super) fn journal(ground: &Environment) -> Vec<Check> {
 }
 
 fn whole(detail: Text) -> Check {
-    let title = Text::new("Журнал операций цел", "The journal is whole");
+    let title = technician::JOURNAL_WHOLE;
     Check::pass("journal.whole", Group::Journal, title, detail)
 }
 
@@ -36,7 +37,7 @@ fn daemon_has_journal(ground: &Environment) -> bool {
 
 fn daemons_word(ground: &Environment) -> Check {
     let Some((health, _)) = ground.daemon.told() else {
-        let detail = Text::new("служба не отвечает", "the daemon does not answer");
+        let detail = technician::JOURNAL_DAEMON_IS_SILENT;
         return whole(detail).ended(Verdict::Skipped, None);
     };
     let is_ok = health
@@ -47,10 +48,7 @@ fn daemons_word(ground: &Environment) -> Check {
         .and_then(serde_json::Value::as_u64);
     let count = count.unwrap_or_default();
     if is_ok == Some(true) {
-        return whole(Text::new(
-            format!("служба пишет в него, операций: {count}"),
-            format!("the daemon writes it, operations: {count}"),
-        ));
+        return whole(technician::journal_daemon_writes(count));
     }
     let aside = ground.paths.journal().with_file_name("journal.damaged");
     let reason = health
@@ -74,27 +72,18 @@ fn daemons_word(ground: &Environment) -> Check {
 fn own_look(ground: &Environment, looked: Result<Inspected, JournalError>) -> Check {
     let path = ground.paths.journal();
     match looked {
-        Ok(Inspected::Absent) => whole(texts::of(&path, "ещё нет", "not there yet")),
-        Ok(Inspected::Empty) => whole(texts::of(&path, "ещё пуст", "still empty")),
-        Ok(Inspected::Whole(count)) => whole(texts::of(
-            &path,
-            &format!("операций: {count}"),
-            &format!("operations: {count}"),
-        )),
+        Ok(Inspected::Absent) => whole(texts::of(&path, &technician::NOT_THERE_YET)),
+        Ok(Inspected::Empty) => whole(texts::of(&path, &technician::JOURNAL_EMPTY)),
+        Ok(Inspected::Whole(count)) => {
+            whole(texts::of(&path, &technician::journal_operations(count)))
+        }
         Ok(Inspected::TooLarge(bytes)) => {
             let mb = bytes >> 20;
-            whole(texts::of(
-                &path,
-                &format!("{mb} МБ, служба проверит его при запуске"),
-                &format!("{mb} MB, the daemon looks at it when it starts"),
-            ))
-            .ended(Verdict::Skipped, None)
+            whole(texts::of(&path, &technician::journal_too_large(mb)))
+                .ended(Verdict::Skipped, None)
         }
         Err(error @ (JournalError::Damaged { .. } | JournalError::Aside { .. })) => {
-            let told = Text::new(
-                format!("журнал повреждён: {}", with_causes(&error)),
-                with_causes(&error),
-            );
+            let told = technician::journal_damaged(with_causes(&error));
             let is_aside = matches!(error, JournalError::Aside { .. });
             let remedy = if is_aside {
                 put_back(ground)
@@ -106,7 +95,7 @@ fn own_look(ground: &Environment, looked: Result<Inspected, JournalError>) -> Ch
         Err(JournalError::Prepare { source, .. })
             if source.kind() == std::io::ErrorKind::PermissionDenied =>
         {
-            let detail = texts::of(&path, "запустите с sudo", "run with sudo");
+            let detail = texts::of(&path, &technician::JOURNAL_RUN_WITH_SUDO);
             whole(detail).ended(Verdict::Skipped, None)
         }
         Err(error) => {
@@ -120,14 +109,7 @@ fn put_aside(ground: &Environment) -> Text {
     let path = ground.paths.journal();
     let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
     let folder = folder.display();
-    Text::new(
-        format!(
-            "Верните исправную копию журнала на место {path} и выполните systemctl start oplati. Копии нет — запустите службу: она отложит журнал в {folder}; уберите эту папку, выполните systemctl restart oplati и проверьте незавершённые оплаты в личном кабинете О!плати"
-        ),
-        format!(
-            "Put a good copy of the journal in the place of {path} and run systemctl start oplati. Without one start the daemon, which moves the journal into {folder}; move that folder away, run systemctl restart oplati and check unfinished payments in the merchant's account"
-        ),
-    )
+    technician::journal_put_copy_and_start(&folder, &path)
 }
 
 /// The daemon has met the damage while it ran.
@@ -135,14 +117,7 @@ fn restart(ground: &Environment) -> Text {
     let path = ground.paths.journal();
     let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
     let folder = folder.display();
-    Text::new(
-        format!(
-            "Выполните systemctl restart oplati: служба отложит журнал в {folder}; затем верните исправную копию на место {path} и перезапустите её ещё раз"
-        ),
-        format!(
-            "Run systemctl restart oplati: the daemon moves the journal into {folder}; then put a good copy in the place of {path} and restart it once more"
-        ),
-    )
+    technician::journal_restart_and_put_copy(&folder, &path)
 }
 
 /// The daemon has put the journal aside.
@@ -150,48 +125,24 @@ fn put_back(ground: &Environment) -> Text {
     let path = ground.paths.journal();
     let (path, folder) = (path.display(), path.with_file_name("journal.damaged"));
     let folder = folder.display();
-    Text::new(
-        format!(
-            "Верните исправную копию журнала на место {path} и выполните systemctl restart oplati. Копии нет — уберите {folder} и проверьте незавершённые оплаты в личном кабинете О!плати"
-        ),
-        format!(
-            "Put a good copy of the journal in the place of {path} and run systemctl restart oplati. Without one move {folder} away and check unfinished payments in the merchant's account"
-        ),
-    )
+    technician::journal_put_copy_and_restart(&folder, &path)
 }
 
 /// The log and its index have rights of their own.
 fn give_rights(ground: &Environment) -> Text {
     let path = ground.paths.journal();
     let path = path.display();
-    Text::new(
-        format!(
-            "Верните службе её файлы: chown oplati:oplati-till {path}* && chmod 600 {path}*, а при lsattr с буквой i: chattr -i {path}*. Служба продолжит сама"
-        ),
-        format!(
-            "Give the daemon its files back: chown oplati:oplati-till {path}* && chmod 600 {path}*, and if lsattr shows an i: chattr -i {path}*. It goes on by itself"
-        ),
-    )
+    technician::journal_give_rights(&path)
 }
 
 fn end_holder(ground: &Environment) -> Text {
     let path = ground.paths.journal();
     let path = path.display();
-    Text::new(
-        format!(
-            "Завершите программу, которая держит журнал: fuser -v {path}*. Служба продолжит сама"
-        ),
-        format!(
-            "End the program that holds the journal: fuser -v {path}*. The daemon goes on by itself"
-        ),
-    )
+    technician::journal_end_holder(&path)
 }
 
 fn check_disk() -> Text {
-    Text::new(
-        "Проверьте диск кассы (df -h, dmesg), затем выполните systemctl restart oplati",
-        "Check the till's disk (df -h, dmesg), then run systemctl restart oplati",
-    )
+    technician::JOURNAL_CHECK_DISK
 }
 
 /// What a file system that fails tells of its room is worth nothing, and nothing is gained by making some.
@@ -204,31 +155,22 @@ fn disk_fails(ground: &Environment, looked: Option<&Result<Inspected, JournalErr
 }
 
 fn room(ground: &Environment, disk_fails: bool) -> Check {
-    let title = Text::new("Место на диске", "Room on the disk");
+    let title = technician::JOURNAL_ROOM;
     let check = |detail| Check::pass("journal.room", Group::Journal, title, detail);
     let path = ground.paths.journal();
     let folder = path.parent().unwrap_or(&ground.root);
     let Ok(facts) = rustix::fs::statvfs(folder) else {
-        let detail = texts::of(folder, "не видно", "cannot be seen");
+        let detail = texts::of(folder, &technician::JOURNAL_NOT_SEEN);
         return check(detail).ended(Verdict::Skipped, None);
     };
     if disk_fails {
-        let detail = texts::of(folder, "диск неисправен", "the disk fails");
+        let detail = texts::of(folder, &technician::JOURNAL_DISK_FAILS);
         return check(detail).ended(Verdict::Skipped, None);
     }
     let free = facts.f_bavail.saturating_mul(facts.f_frsize);
     let mb = free >> 20;
-    let detail = texts::of(
-        folder,
-        &format!("свободно {mb} МБ"),
-        &format!("{mb} MB free"),
-    );
-    let remedy = || {
-        Some(Text::new(
-            "Освободите место на диске кассы: df -h, du -xh / | sort -h",
-            "Make room on the till's disk: df -h, du -xh / | sort -h",
-        ))
-    };
+    let detail = texts::of(folder, &technician::journal_free(mb));
+    let remedy = || Some(technician::JOURNAL_MAKE_ROOM);
     // No inodes left is full, too; some file systems count none.
     if free < MIN_ROOM || (facts.f_files > 0 && facts.f_favail == 0) {
         check(detail).ended(Verdict::Fail, remedy())
@@ -240,35 +182,26 @@ fn room(ground: &Environment, disk_fails: bool) -> Check {
 }
 
 fn queue(ground: &Environment) -> Check {
-    let title = Text::new("Очередь отмен", "Queue of cancellations");
+    let title = technician::JOURNAL_QUEUE;
     let depth = ground
         .daemon
         .told()
         .and_then(|(health, _)| health.get("queue_depth")?.as_u64());
     let Some(depth) = depth else {
-        let detail = Text::new(
-            "знает только работающая служба",
-            "only the running daemon knows",
-        );
+        let detail = technician::ONLY_DAEMON_KNOWS;
         return Check::pass("journal.queue", Group::Journal, title, detail)
             .ended(Verdict::Skipped, None);
     };
     if depth == 0 && !daemon_has_journal(ground) {
-        let detail = Text::new(
-            "неизвестно: служба не пользуется журналом",
-            "unknown: the daemon cannot use the journal",
-        );
+        let detail = technician::JOURNAL_QUEUE_UNKNOWN;
         return Check::pass("journal.queue", Group::Journal, title, detail)
             .ended(Verdict::Skipped, None);
     }
-    let detail = Text::new(format!("ждут: {depth}"), format!("waiting: {depth}"));
+    let detail = technician::journal_queue_depth(depth);
     let check = Check::pass("journal.queue", Group::Journal, title, detail);
     if depth == 0 {
         check
     } else {
-        check.warn(
-            "Восстановите связь с сервером; что ждёт — oplati queue",
-            "Bring the connection back; what waits: oplati queue",
-        )
+        check.warn(technician::JOURNAL_QUEUE_REMEDY)
     }
 }

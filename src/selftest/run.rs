@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::environment::Environment;
 use super::{api, devices, journal, service, settings, system};
-use crate::model::check::{Check, Group, Text};
+use crate::model::check::{Check, Group};
+use crate::texts::technician;
 
 /// All groups end within this, so that all of it takes less than ten seconds with what came before.
 const DEADLINE: Duration = Duration::from_secs(7);
@@ -62,16 +63,10 @@ fn unfinished(group: Group, why: &str) -> Check {
     Check::pass(
         "selftest.deadline",
         group,
-        Text::new("Проверка закончилась", "The check came to an end"),
-        Text::new(
-            format!("не закончилась за {seconds} с ({why})"),
-            format!("did not end within {seconds} s ({why})"),
-        ),
+        technician::RUN_FINISHED,
+        technician::run_not_finished(seconds, why),
     )
-    .fail(
-        "Проверьте диск и сеть кассы: что-то не отвечает",
-        "Check the till's disk and network: something does not answer",
-    )
+    .fail(technician::RUN_CHECK_DISK_AND_NETWORK)
 }
 
 #[cfg(test)]

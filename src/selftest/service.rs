@@ -12,6 +12,7 @@ use crate::model::health::ReasonCode;
 use crate::service::diagnose::{Answered, ServiceDiagnosis, TokenFile, Unreachable, look};
 use crate::service::{self};
 use crate::texts::original;
+use crate::texts::technician;
 
 /// The whole look.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(6);
@@ -24,23 +25,18 @@ const SKEW: SignedDuration = SignedDuration::from_mins(2);
 const MAX_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) fn service(ground: &Environment) -> Vec<Check> {
-    let skipped = |ru: &str, en: &str| {
+    let skipped = |why: Text| {
         vec![
-            Check::pass(
-                "service.reach",
-                Group::Service,
-                reached(),
-                Text::new(ru, en),
-            )
-            .ended(Verdict::Skipped, None),
+            Check::pass("service.reach", Group::Service, reached(), why)
+                .ended(Verdict::Skipped, None),
         ]
     };
     let Ok(loaded) = &ground.settings else {
-        return skipped("oplati.conf не читается", "oplati.conf cannot be read");
+        return skipped(technician::SETTINGS_NOT_READ);
     };
     let main = &loaded.config.main;
     let Some(reg_num) = main.reg_num.clone() else {
-        return skipped("не задан regNum", "regNum is not set");
+        return skipped(technician::SERVICE_NO_REG_NUM);
     };
     let settings = service::Settings {
         url: main.url.clone(),
@@ -53,7 +49,7 @@ pub(super) fn service(ground: &Environment) -> Vec<Check> {
         .enable_all()
         .build();
     let Ok(runtime) = runtime else {
-        return skipped("система не даёт ресурсов", "the system has no resources");
+        return skipped(technician::SERVICE_NO_RESOURCES);
     };
     let shift = shift::of_day(ground.now.wall);
     let began = crate::base::clock::wall();
@@ -66,7 +62,7 @@ pub(super) fn service(ground: &Environment) -> Vec<Check> {
 }
 
 fn reached() -> Text {
-    Text::new("Сервер отвечает", "The service answers")
+    technician::SERVICE_REACHED
 }
 
 fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
@@ -76,10 +72,8 @@ fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
         Err(why) => {
             let (Obstacle { words, remedy }, more) = obstacle(why);
             let more = more.map_or_else(String::new, |more| format!(" ({more})"));
-            let [ru, en] = words.map(|words| format!("{url}: {words}{more}"));
-            let [remedy_ru, remedy_en] = remedy;
-            let remedy = Text::new(remedy_ru, remedy_en);
-            let mut failed = check(Text::new(ru, en)).ended(Verdict::Fail, Some(remedy));
+            let detail = words.within(|words| Text::same(format!("{url}: {words}{more}")));
+            let mut failed = check(detail).ended(Verdict::Fail, Some(remedy));
             if matches!(why, Unreachable::Expired | Unreachable::NotYetValid) {
                 failed.id = "service.certificate";
             }
@@ -87,36 +81,16 @@ fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
         }
     };
     let ms = answered.elapsed.as_millis();
-    let detail = Text::new(format!("{url}: {ms} мс"), format!("{url}: {ms} ms"));
+    let detail = technician::service_elapsed(ms, url);
     let mut checks = vec![if answered.status >= 500 {
-        check(Text::same(format!("{url}: HTTP {}", answered.status))).ended(
-            Verdict::Fail,
-            Some(Text::new(
-                "Сервер О!плати неисправен: подождите и повторите, затем звоните в поддержку О!плати",
-                "The service is out of order: wait and repeat, then call its support",
-            )),
-        )
+        check(Text::same(format!("{url}: HTTP {}", answered.status)))
+            .ended(Verdict::Fail, Some(technician::SERVICE_OUT_OF_ORDER))
     } else if !answered.is_service {
         let status = answered.status;
-        check(Text::new(
-            format!("{url}: ответил не сервер О!плати (HTTP {status})"),
-            format!("{url}: what answered is not the О!плати service (HTTP {status})"),
-        ))
-        .ended(
-            Verdict::Fail,
-            Some(Text::new(
-                "Проверьте url в oplati.conf; он верен — откройте его в браузере кассы: роутер магазина может просить вход в сеть",
-                "Check url in oplati.conf; if it is right, open it in the till's browser: the shop's router may ask for a login",
-            )),
-        )
+        check(technician::service_other_answered(status, url))
+            .ended(Verdict::Fail, Some(technician::SERVICE_CHECK_URL_AND_LOGIN))
     } else if answered.elapsed > SLOW {
-        check(detail).ended(
-            Verdict::Warn,
-            Some(Text::new(
-                "Ответ медленный: проверьте связь кассы с интернетом",
-                "The answer is slow: check the till's connection to the internet",
-            )),
-        )
+        check(detail).ended(Verdict::Warn, Some(technician::SERVICE_SLOW))
     } else {
         check(detail)
     }];
@@ -125,94 +99,51 @@ fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
     checks
 }
 
-/// Why the service is out of reach, and what helps; Russian and English.
-#[derive(Clone, Copy)]
+/// Why the service is out of reach, and what helps.
 struct Obstacle {
-    words: [&'static str; 2],
-    remedy: [&'static str; 2],
+    words: Text,
+    remedy: Text,
 }
 
 const NAME_NOT_FOUND: Obstacle = Obstacle {
-    words: ["имя сервера не найдено", "the server's name is not found"],
-    remedy: [
-        "Проверьте url в oplati.conf и DNS кассы",
-        "Check url in oplati.conf and the till's DNS",
-    ],
+    words: technician::SERVICE_NAME_NOT_FOUND,
+    remedy: technician::SERVICE_NAME_NOT_FOUND_REMEDY,
 };
 const NOT_CONNECTED: Obstacle = Obstacle {
-    words: ["нет соединения", "no connection"],
-    remedy: [
-        "Проверьте кабель и интернет кассы, url в oplati.conf",
-        "Check cable and internet of the till, and url in oplati.conf",
-    ],
+    words: technician::SERVICE_NOT_CONNECTED,
+    remedy: technician::SERVICE_NOT_CONNECTED_REMEDY,
 };
 const EXPIRED: Obstacle = Obstacle {
-    words: [
-        "срок сертификата сервера истёк",
-        "the server's certificate has expired",
-    ],
-    remedy: [
-        "Проверьте дату кассы: timedatectl. Дата верна — сообщите в поддержку О!плати, что сертификат истёк",
-        "Check the till's date: timedatectl. If it is right, tell О!плати's support that the certificate has expired",
-    ],
+    words: technician::SERVICE_EXPIRED,
+    remedy: technician::SERVICE_EXPIRED_REMEDY,
 };
 const NOT_YET_VALID: Obstacle = Obstacle {
-    words: [
-        "сертификат сервера ещё не действует: часы кассы отстают",
-        "the server's certificate is not valid yet: the till's clock is behind",
-    ],
-    remedy: [
-        "Включите синхронизацию времени: timedatectl set-ntp true",
-        "Turn on time synchronisation: timedatectl set-ntp true",
-    ],
+    words: technician::SERVICE_NOT_YET_VALID,
+    remedy: technician::SERVICE_NOT_YET_VALID_REMEDY,
 };
 const UNKNOWN_ISSUER: Obstacle = Obstacle {
-    words: [
-        "сертификат сервера подписан неизвестно кем",
-        "nobody known has signed the server's certificate",
-    ],
-    remedy: [
-        "Обновите сертификаты: apt-get install --reinstall ca-certificates; проверьте, не вмешивается ли прокси",
-        "Update certificates: apt-get install --reinstall ca-certificates; check for a proxy in between",
-    ],
+    words: technician::SERVICE_UNKNOWN_ISSUER,
+    remedy: technician::SERVICE_UNKNOWN_ISSUER_REMEDY,
 };
 const AUTHORITY_ITSELF: Obstacle = Obstacle {
-    words: [
-        "сертификат сервера — сертификат самого удостоверяющего центра (CA:TRUE), серверу он не годится",
-        "the server's certificate is an authority's own (CA:TRUE), which is no server's",
-    ],
-    remedy: [
-        "Выпустите этим центром отдельный сертификат для сервера, без CA:TRUE",
-        "Have that authority sign a certificate for the server, without CA:TRUE",
-    ],
+    words: technician::SERVICE_AUTHORITY_ITSELF,
+    remedy: technician::SERVICE_AUTHORITY_ITSELF_REMEDY,
 };
 const OTHER_NAME: Obstacle = Obstacle {
-    words: [
-        "сертификат выдан другому серверу",
-        "the certificate is another server's",
-    ],
-    remedy: ["Проверьте url в oplati.conf", "Check url in oplati.conf"],
+    words: technician::SERVICE_OTHER_NAME,
+    remedy: technician::SERVICE_OTHER_NAME_REMEDY,
 };
 const NO_TLS: Obstacle = Obstacle {
-    words: ["не удалось защищённое соединение", "no secure connection"],
-    remedy: [
-        "Проверьте url в oplati.conf и прокси магазина",
-        "Check url in oplati.conf and the shop's proxy",
-    ],
+    words: technician::SERVICE_NO_TLS,
+    remedy: technician::SERVICE_NO_TLS_REMEDY,
 };
 const NO_ANSWER: Obstacle = Obstacle {
-    words: ["сервер не ответил", "the service gave no answer"],
-    remedy: [
-        "Проверьте интернет кассы и повторите",
-        "Check the till's internet and repeat",
-    ],
+    words: technician::SERVICE_NO_ANSWER,
+    remedy: technician::SERVICE_NO_ANSWER_REMEDY,
 };
 const NO_REQUEST: Obstacle = Obstacle {
-    words: ["запрос не составить", "no request can be made"],
-    remedy: [
-        "Установите пакет ca-certificates и проверьте regNum и password в oplati.conf",
-        "Install ca-certificates and check regNum and password in oplati.conf",
-    ],
+    words: technician::SERVICE_NO_REQUEST,
+    remedy: technician::SERVICE_NO_REQUEST_REMEDY,
 };
 
 /// The obstacle, and what the system says of it.
@@ -233,52 +164,37 @@ fn obstacle(why: &Unreachable) -> (Obstacle, Option<&str>) {
 }
 
 fn certificate(answered: &Answered, now: Timestamp) -> Check {
-    let title = Text::new("Сертификат сервера", "Certificate of the service");
+    let title = technician::SERVICE_CERTIFICATE;
     let check = |detail| Check::pass("service.certificate", Group::Service, title, detail);
     let Some(until) = answered.certificate_until else {
-        let detail = Text::new("соединение без TLS", "a connection without TLS");
+        let detail = technician::SERVICE_WITHOUT_TLS;
         return check(detail).ended(Verdict::Skipped, None);
     };
     let day = until.strftime("%d.%m.%Y");
-    let detail = Text::new(format!("действует до {day}"), format!("valid until {day}"));
+    let detail = technician::service_valid_until(&day);
     if until.duration_since(now) < CERTIFICATE_WARNING_PERIOD {
-        check(detail).ended(
-            Verdict::Warn,
-            Some(Text::new(
-                "Срок скоро истечёт: сообщите в поддержку О!плати",
-                "It ends soon: tell О!плати's support",
-            )),
-        )
+        check(detail).ended(Verdict::Warn, Some(technician::SERVICE_CERTIFICATE_ENDS))
     } else {
         check(detail)
     }
 }
 
 fn clock(answered: &Answered, now: Timestamp) -> Check {
-    let title = Text::new("Часы кассы", "The till's clock");
+    let title = technician::SERVICE_CLOCK;
     let check = |detail| Check::pass("service.clock", Group::Service, title, detail);
     let Some(date) = answered.date else {
-        let detail = Text::new("сервер не назвал времени", "the service told no time");
+        let detail = technician::SERVICE_NO_TIME;
         return check(detail).ended(Verdict::Skipped, None);
     };
     let skew = date.duration_since(now);
     let seconds = skew.as_secs();
-    let detail = Text::new(
-        format!("расхождение с сервером {seconds} с"),
-        format!("{seconds} s off the service"),
-    );
+    let detail = technician::service_clock_skew(seconds);
     let verdict = match skew.abs() {
         skew if skew > MAX_SKEW => Verdict::Fail,
         skew if skew > SKEW => Verdict::Warn,
         _ => return check(detail),
     };
-    check(detail).ended(
-        verdict,
-        Some(Text::new(
-            "Включите синхронизацию времени: timedatectl set-ntp true; проверьте дату и часовой пояс: timedatectl",
-            "Turn on time synchronisation: timedatectl set-ntp true; check date and time zone: timedatectl",
-        )),
-    )
+    check(detail).ended(verdict, Some(technician::SERVICE_SET_CLOCK))
 }
 
 fn token(seen: &ServiceDiagnosis, ground: &Environment) -> Check {
@@ -296,7 +212,7 @@ fn token(seen: &ServiceDiagnosis, ground: &Environment) -> Check {
 }
 
 fn token_check(detail: Text) -> Check {
-    let title = Text::new("Токен", "Token");
+    let title = technician::SERVICE_TOKEN;
     Check::pass("service.token", Group::Service, title, detail)
 }
 
@@ -308,31 +224,18 @@ fn token_refused(problem: TokenProblem, put_aside: &str) -> Option<Check> {
                 original::TOKEN_NEEDED,
                 "the service does not know the token: it was reset, or the till is not registered",
             ),
-            Text::new(
-                format!(
-                    "Токен сброшен — уберите token.conf и перезапустите службу: {put_aside}. Не сбрасывали — проверьте regNum и регистрацию кассы в личном кабинете О!плати"
-                ),
-                format!(
-                    "If the token was reset, put token.conf aside and restart the daemon: {put_aside}. If not, check regNum and the till's registration in the merchant's account"
-                ),
-            ),
+            technician::service_token_needed_remedy(put_aside),
         ),
         TokenProblem::Exists => (
             Text::new(
                 original::TOKEN_EXISTS,
                 "the service has issued the token already, or the till works in password mode",
             ),
-            Text::new(
-                "Сбросьте токен в личном кабинете О!плати и повторите операцию",
-                "Reset the token in the merchant's account and repeat the operation",
-            ),
+            technician::SERVICE_TOKEN_EXISTS_REMEDY,
         ),
         TokenProblem::NoPlace => (
-            Text::new("токен некуда записать", "there is no place for the token"),
-            Text::new(
-                "Освободите место на диске и проверьте права папки",
-                "Make room on the disk and check the folder's rights",
-            ),
+            technician::SERVICE_TOKEN_NO_PLACE,
+            technician::SERVICE_TOKEN_NO_PLACE_REMEDY,
         ),
         TokenProblem::Damaged => return None,
     };
@@ -343,50 +246,26 @@ fn token_refused(problem: TokenProblem, put_aside: &str) -> Option<Check> {
 fn token_file(seen: &ServiceDiagnosis, put_aside: &str) -> Check {
     let status = seen.answer.as_ref().ok().map(|answer| answer.status);
     let detail = match &seen.token {
-        TokenFile::Password => Text::new("касса в режиме пароля", "the till works with a password"),
+        TokenFile::Password => technician::SERVICE_TOKEN_PASSWORD,
         TokenFile::Present if status.is_some_and(|status| status < 300) => {
-            Text::new("есть, сервер его принял", "there, and the service took it")
+            technician::SERVICE_TOKEN_TAKEN
         }
         TokenFile::Present if status.is_some() => {
             let status = status.unwrap_or_default();
-            return token_check(Text::new(
-                format!("есть, но сервер ответил HTTP {status}"),
-                format!("there, but the service answered HTTP {status}"),
-            ))
-            .ended(
+            return token_check(technician::service_token_other_answer(status)).ended(
                 Verdict::Warn,
-                Some(Text::new(
-                    "Проверьте url и regNum в oplati.conf и регистрацию кассы в личном кабинете О!плати",
-                    "Check url and regNum in oplati.conf, and the till's registration in the merchant's account",
-                )),
+                Some(technician::SERVICE_TOKEN_OTHER_ANSWER_REMEDY),
             );
         }
-        TokenFile::Present => Text::new(
-            "есть, сервер не спрошен",
-            "there, the service was not asked",
-        ),
-        TokenFile::Absent => Text::new(
-            "ещё не получен: придёт при первой оплате",
-            "not there yet: it comes with the first payment",
-        ),
+        TokenFile::Present => technician::SERVICE_TOKEN_NOT_TRIED,
+        TokenFile::Absent => technician::SERVICE_TOKEN_ABSENT,
         TokenFile::Hidden => {
-            return token_check(Text::new(
-                "token.conf читает только служба, запустите с sudo",
-                "only the daemon reads token.conf, run with sudo",
-            ))
-            .ended(Verdict::Skipped, None);
+            return token_check(technician::SERVICE_TOKEN_HIDDEN).ended(Verdict::Skipped, None);
         }
         TokenFile::Bad(what) => {
-            return token_check(Text::new(
-                format!("token.conf испорчен: {what}"),
-                format!("token.conf is damaged: {what}"),
-            ))
-            .ended(
+            return token_check(technician::service_token_damaged(what)).ended(
                 Verdict::Fail,
-                Some(Text::new(
-                    format!("Верните файл из копии или оставьте в нём одну строку с токеном. Токен потерян — сбросьте его в личном кабинете О!плати, затем выполните: {put_aside}"),
-                    format!("Bring the file back from a copy, or leave the token alone on one line. If it is lost, reset it in the merchant's account, then run: {put_aside}"),
-                )),
+                Some(technician::service_token_damaged_remedy(put_aside)),
             );
         }
     };

@@ -13,41 +13,29 @@ use crate::devices::display::logo::Logo;
 use crate::devices::profile::Registry;
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::report::Template;
+use crate::texts::technician;
 
 /// Rights of group and others.
 const OTHERS: u32 = 0o077;
 
 pub(super) fn configuration(ground: &Environment) -> Vec<Check> {
-    let title = || Text::new("Файл oplati.conf", "The file oplati.conf");
+    let title = || technician::SETTINGS_FILE;
     let check = |detail| Check::pass("config.read", Group::Configuration, title(), detail);
     let loaded = match &ground.settings {
         Ok(loaded) => loaded,
         Err(error) => {
-            let remedy = Text::new(
-                "Исправьте названную строку: oplati check печатает, что разрешено",
-                "Mend the line that is named: oplati check prints what is allowed",
-            );
+            let remedy = technician::SETTINGS_MEND_LINE;
             let failed = check(Text::same(with_causes(error)));
             return vec![failed.ended(Verdict::Fail, Some(remedy))];
         }
     };
     let mut checks = vec![match &loaded.source {
         Source::File(path) => check(texts::path(path)),
-        Source::Defaults(path) => check(texts::of(
-            path,
-            "нет, действуют значения по умолчанию",
-            "absent, the defaults hold",
-        ))
-        .warn(
-            "Настройте модуль: dpkg-reconfigure artix-oplati",
-            "Configure the module: dpkg-reconfigure artix-oplati",
-        ),
+        Source::Defaults(path) => check(texts::of(path, &technician::SETTINGS_ABSENT))
+            .warn(technician::SETTINGS_CONFIGURE),
     }];
     checks.extend(loaded.warnings.iter().map(|warning| {
-        check(Text::same(warning.to_string())).warn(
-            "Исправьте имя в названной строке",
-            "Mend the name in the line that is named",
-        )
+        check(Text::same(warning.to_string())).warn(technician::SETTINGS_MEND_NAME)
     }));
     checks.push(reg_num(loaded));
     checks.extend(companions(ground, loaded));
@@ -55,17 +43,11 @@ pub(super) fn configuration(ground: &Environment) -> Vec<Check> {
 }
 
 fn reg_num(loaded: &Loaded) -> Check {
-    let title = Text::new(
-        "Регистрационный номер кассы",
-        "Registration number of the till",
-    );
+    let title = technician::SETTINGS_REG_NUM;
     let check = |detail| Check::pass("config.reg_num", Group::Configuration, title, detail);
     match &loaded.config.main.reg_num {
         Some(number) => check(Text::same(number.clone())),
-        None => check(Text::new("не задан", "not set")).fail(
-                "Впишите regNum в раздел [Main] файла oplati.conf и перезапустите службу: systemctl restart oplati",
-                "Put regNum into [Main] of oplati.conf and restart the daemon: systemctl restart oplati",
-            ),
+        None => check(technician::SETTINGS_NOT_SET).fail(technician::SETTINGS_PUT_REG_NUM),
     }
 }
 
@@ -80,57 +62,47 @@ fn companions(ground: &Environment, loaded: &Loaded) -> Vec<Check> {
     let profiles = Check::pass(
         "config.profiles",
         Group::Configuration,
-        Text::new("Профили устройств", "Device profiles"),
+        technician::SETTINGS_PROFILES,
         Text::same(registry.all().count().to_string()),
     );
     let mut checks = vec![with_fault(
         profiles,
         faults.first().cloned(),
-        "Исправьте профиль в /etc/oplati/devices.d или строку profile в oplati.conf",
-        "Mend the profile in /etc/oplati/devices.d, or profile in oplati.conf",
+        technician::SETTINGS_MEND_PROFILE,
     )];
     let template = Check::pass(
         "config.template",
         Group::Configuration,
-        Text::new(
-            "Шаблон отчёта oplat.xml",
-            "Template of the report, oplat.xml",
-        ),
+        technician::SETTINGS_TEMPLATE,
         texts::path(&ground.paths.report_template()),
     );
     let fault = Template::load(&ground.paths.report_template()).err();
     checks.push(with_fault(
         template,
         fault.map(|error| with_causes(&error)),
-        "Верните шаблон из пакета: apt-get install --reinstall artix-oplati",
-        "Bring the package's template back: apt-get install --reinstall artix-oplati",
+        technician::SETTINGS_RESTORE_TEMPLATE,
     ));
     if let Some(path) = &config.display.logo {
         let logo = Check::pass(
             "config.logo",
             Group::Configuration,
-            Text::new("Логотип", "Logo"),
+            technician::SETTINGS_LOGO,
             texts::path(path),
         );
         let fault = Logo::read(path).err().map(|error| with_causes(&error));
-        checks.push(with_fault(
-            logo,
-            fault,
-            "Положите PNG по этому пути или уберите logo из oplati.conf",
-            "Put a PNG there, or remove logo from oplati.conf",
-        ));
+        checks.push(with_fault(logo, fault, technician::SETTINGS_MEND_LOGO));
     }
     checks
 }
 
-fn with_fault(check: Check, fault: Option<String>, ru: &str, en: &str) -> Check {
+fn with_fault(check: Check, fault: Option<String>, remedy: Text) -> Check {
     match fault {
         None => check,
         Some(fault) => Check {
             detail: Text::same(fault),
             ..check
         }
-        .warn(ru, en),
+        .warn(remedy),
     }
 }
 
@@ -157,7 +129,7 @@ pub(super) fn files(ground: &Environment) -> Vec<Check> {
 
 fn about(path: &Path) -> Text {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Text::new(format!("Права на {name}"), format!("Rights of {name}"))
+    technician::settings_rights(&name)
 }
 
 /// A file that the daemon must read and, if it holds a secret, nobody else.
@@ -173,21 +145,12 @@ fn kept(path: &Path, who: &Identity, is_secret: bool) -> Check {
     let owner = who.name();
     let detail = described(path, &meta);
     if !who.may_read(&meta) {
-        let (ru, en) = (
-            format!(
-                "Выполните: chown {owner} {0} && chmod u+rw {0}",
-                path.display()
-            ),
-            format!("Run: chown {owner} {0} && chmod u+rw {0}", path.display()),
-        );
-        return check(detail).fail(ru, en);
+        let remedy = technician::settings_run_chown(owner, path.display());
+        return check(detail).fail(remedy);
     }
     if is_secret && meta.mode() & OTHERS != 0 {
         let command = format!("chmod 600 {}", path.display());
-        return check(detail).warn(
-            format!("Файл с секретом открыт другим. Выполните: {command}"),
-            format!("A file with a secret is open to others. Run: {command}"),
-        );
+        return check(detail).warn(technician::settings_secret_is_open(&command));
     }
     check(detail)
 }
@@ -196,16 +159,10 @@ fn kept(path: &Path, who: &Identity, is_secret: bool) -> Check {
 fn barred(check: Check, who: &Identity, folder: &Path) -> Check {
     let (owner, shown) = (who.name(), folder.display());
     Check {
-        detail: Text::new(
-            format!("пользователь {owner} не проходит через папку {shown}"),
-            format!("the user {owner} cannot pass through the folder {shown}"),
-        ),
+        detail: technician::settings_folder_closed(owner, &shown),
         ..check
     }
-    .fail(
-        format!("Выполните: chmod o+x {shown}"),
-        format!("Run: chmod o+x {shown}"),
-    )
+    .fail(technician::settings_run_chmod(&shown))
 }
 
 /// The bearer token: for its group, too, but for nobody else.
@@ -215,10 +172,7 @@ fn kept_from_others(path: &Path) -> Check {
         Err(error) => unseen(check(texts::path(path)), path, &error),
         Ok(meta) if meta.mode() & 0o007 != 0 => {
             let command = format!("chmod o= {}", path.display());
-            check(described(path, &meta)).warn(
-                format!("Токен API открыт всем. Выполните: {command}"),
-                format!("The API's token is open to everybody. Run: {command}"),
-            )
+            check(described(path, &meta)).warn(technician::settings_token_is_open(&command))
         }
         Ok(meta) => check(described(path, &meta)),
     }
@@ -232,18 +186,15 @@ fn described(path: &Path, meta: &Metadata) -> Text {
 
 fn unseen(check: Check, path: &Path, error: &std::io::Error) -> Check {
     use std::io::ErrorKind;
-    let (ru, en) = if error.kind() == ErrorKind::NotFound {
-        ("ещё нет", "not there yet")
+    let why = if error.kind() == ErrorKind::NotFound {
+        technician::NOT_THERE_YET
     } else if error.kind() == ErrorKind::PermissionDenied {
-        (
-            "не видно этому пользователю, запустите с sudo",
-            "not to be seen by this user, run with sudo",
-        )
+        technician::SETTINGS_NOT_SEEN
     } else {
-        ("не читается", "cannot be read")
+        technician::SETTINGS_UNREADABLE
     };
     Check {
-        detail: texts::of(path, ru, en),
+        detail: texts::of(path, &why),
         ..check
     }
     .ended(Verdict::Skipped, None)
@@ -267,16 +218,13 @@ fn writable(id: &'static str, group: Group, path: &Path, who: &Identity) -> Chec
         no_writing_disk()
     } else {
         let command = format!("chown {owner} {shown} && chmod u+rwx {shown}");
-        Text::new(format!("Выполните: {command}"), format!("Run: {command}"))
+        technician::settings_run(&command)
     };
     check(described(path, &meta)).ended(Verdict::Fail, Some(remedy))
 }
 
 fn no_writing_disk() -> Text {
-    Text::new(
-        "Диск смонтирован только для чтения: проверьте его (dmesg) и перезагрузите кассу",
-        "The disk is mounted read-only: check it (dmesg) and restart the till",
-    )
+    technician::SETTINGS_DISK_READ_ONLY
 }
 
 fn is_read_only(path: &Path) -> bool {
@@ -287,7 +235,7 @@ fn is_read_only(path: &Path) -> bool {
 pub(super) fn log(ground: &Environment) -> Vec<Check> {
     let path = ground.paths.log();
     let who = Identity::of_daemon(ground);
-    let title = Text::new("Лог terminal.log", "The log terminal.log");
+    let title = technician::SETTINGS_LOG;
     let check = |detail| Check::pass("log.writable", Group::Log, title, detail);
     let meta = match std::fs::metadata(&path) {
         Ok(meta) => meta,
@@ -308,20 +256,12 @@ pub(super) fn log(ground: &Environment) -> Vec<Check> {
     }
     vec![if !meta.is_file() {
         let shown = path.display();
-        let remedy = Text::new(
-            format!("На месте лога не файл: уберите {shown}, служба создаст лог сама"),
-            format!(
-                "There is no file in the log's place: move {shown} away, the daemon makes the log"
-            ),
-        );
+        let remedy = technician::settings_log_no_file(&shown);
         check.ended(Verdict::Fail, Some(remedy))
     } else if who.may_write(&meta) {
         check
     } else {
         let command = format!("chown {} {1} && chmod u+rw {1}", who.name(), path.display());
-        check.fail(
-            format!("Служба не может писать лог. Выполните: {command}"),
-            format!("The daemon cannot write the log. Run: {command}"),
-        )
+        check.fail(technician::settings_log_not_writable(&command))
     }]
 }

@@ -9,6 +9,7 @@ use super::texts;
 use crate::devices::discovery::{access, sysfs};
 use crate::devices::profile::{Registry, udev};
 use crate::model::check::{Check, Group, Text, Verdict};
+use crate::texts::technician;
 
 /// User and group of the daemon.
 const DAEMON: &str = "oplati";
@@ -169,79 +170,50 @@ fn is_installed(ground: &Environment) -> bool {
 }
 
 pub(super) fn users(ground: &Environment) -> Vec<Check> {
-    let title = Text::new(
-        "Пользователь службы и группы",
-        "The daemon's user and groups",
-    );
+    let title = technician::SYSTEM_USER;
     let check = |detail| Check::pass("users.daemon", Group::Users, title.clone(), detail);
     if !is_installed(ground) {
-        let detail = Text::new(
-            "в этой папке нет системы, только файлы",
-            "no system in this folder, only files",
-        );
+        let detail = technician::SYSTEM_NO_SYSTEM;
         return vec![check(detail).ended(Verdict::Skipped, None)];
     }
     let accounts = Accounts::read(&ground.root);
-    let reinstall = || {
-        Some(Text::new(
-            "Переустановите пакет: apt-get install --reinstall artix-oplati",
-            "Install the package again: apt-get install --reinstall artix-oplati",
-        ))
-    };
+    let reinstall = || Some(technician::SYSTEM_REINSTALL);
     let mut checks = Vec::new();
     let group = accounts.group(DAEMON);
     checks.push(match (accounts.user(DAEMON), group) {
-        (None, _) => check(Text::new(
-            format!("нет пользователя {DAEMON}"),
-            format!("no user {DAEMON}"),
-        ))
-        .ended(Verdict::Fail, reinstall()),
-        (_, None) => check(Text::new(
-            format!("нет группы {DAEMON}: устройства недоступны службе"),
-            format!("no group {DAEMON}: the daemon cannot have the devices"),
-        ))
-        .ended(Verdict::Fail, reinstall()),
+        (None, _) => check(technician::system_no_user(DAEMON)).ended(Verdict::Fail, reinstall()),
+        (_, None) => {
+            check(technician::system_no_device_group(DAEMON)).ended(Verdict::Fail, reinstall())
+        }
         (Some(user), Some(gid)) if !accounts.identity(user.uid).groups.contains(&gid) => {
             let command = format!("usermod -aG {DAEMON} {DAEMON} && systemctl restart oplati");
-            check(Text::new(
-                format!("пользователь {DAEMON} не в группе {DAEMON}: устройства недоступны службе"),
-                format!(
-                    "user {DAEMON} is not in group {DAEMON}: the daemon cannot have the devices"
-                ),
-            ))
-            .fail(format!("Выполните: {command}"), format!("Run: {command}"))
+            check(technician::system_user_not_in_group(DAEMON))
+                .fail(technician::settings_run(&command))
         }
         (Some(_), Some(_)) => check(Text::same(DAEMON)),
     });
-    let till = Text::new("Группа программ кассы", "Group of till programs");
+    let till = technician::SYSTEM_TILL_GROUP;
     let till = |detail| Check::pass("users.till", Group::Users, till, detail);
     checks.push(match accounts.group(TILL) {
         Some(_) => till(Text::same(TILL)),
-        None => till(Text::new(
-            format!("нет группы {TILL}"),
-            format!("no group {TILL}"),
-        ))
-        .ended(Verdict::Fail, reinstall()),
+        None => till(technician::system_no_till_group(TILL)).ended(Verdict::Fail, reinstall()),
     });
     checks
 }
 
 pub(super) fn udev(ground: &Environment) -> Vec<Check> {
-    let title = Text::new("Правила udev установлены", "udev rules are installed");
+    let title = technician::SYSTEM_RULES;
     let check = |detail| Check::pass("udev.rules", Group::Udev, title.clone(), detail);
     let (registry, _) = Registry::load(&ground.paths.profiles());
     let reload = "udevadm control --reload && udevadm trigger";
     let install = format!("oplati devices udev-rules > /etc/udev/rules.d/{RULES_FILE} && {reload}");
-    let remedy = Some(Text::new(
-        format!("Выполните: {install}"),
-        format!("Run: {install}"),
-    ));
+    let remedy = Some(technician::system_run_install(&install));
     let found: Option<PathBuf> = RULES
         .iter()
         .map(|folder| ground.root.join(folder).join(RULES_FILE))
         .find(|path| path.exists());
     let Some(path) = found else {
-        let detail = Text::new(format!("нет {RULES_FILE}"), format!("no {RULES_FILE}"));
+        let detail = technician::system_no_rules(RULES_FILE);
         let absent = check(detail);
         return vec![if is_installed(ground) {
             absent.ended(Verdict::Warn, remedy)
@@ -253,12 +225,7 @@ pub(super) fn udev(ground: &Environment) -> Vec<Check> {
     let mut checks = vec![if installed == udev::rules(&registry) {
         check(texts::path(&path))
     } else {
-        check(texts::of(
-            &path,
-            "не те, что следуют из профилей",
-            "not those that follow from the profiles",
-        ))
-        .ended(Verdict::Warn, remedy)
+        check(texts::of(&path, &technician::SYSTEM_OTHER_RULES)).ended(Verdict::Warn, remedy)
     }];
     checks.extend(effects(ground, &registry, reload));
     checks
@@ -285,7 +252,7 @@ fn effects(ground: &Environment, registry: &Registry, reload: &str) -> Vec<Check
         let check = Check::pass(
             "udev.effect",
             Group::Udev,
-            Text::new("Правила udev действуют", "udev rules have an effect"),
+            technician::SYSTEM_RULES_HAVE_EFFECT,
             Text::same(format!(
                 "{}: {:04o} {}",
                 candidate.node.display(),
@@ -297,10 +264,7 @@ fn effects(ground: &Environment, registry: &Registry, reload: &str) -> Vec<Check
         checks.push(if has_group && has_name {
             check
         } else {
-            check.fail(
-                format!("Выполните: {reload}; затем переткните устройство"),
-                format!("Run: {reload}; then plug the device anew"),
-            )
+            check.fail(technician::system_run_reload(reload))
         });
     }
     checks

@@ -9,7 +9,7 @@ pub(super) fn path(path: &Path) -> Text {
 }
 
 /// A path with more about it.
-pub(super) fn of(path: &Path, ru: &str, en: &str) -> Text {
+pub(super) fn of(path: &Path, more: &Text) -> Text {
     let path = path.display();
-    Text::new(format!("{path}: {ru}"), format!("{path}: {en}"))
+    more.within(|more| Text::same(format!("{path}: {more}")))
 }

@@ -12,6 +12,7 @@ use crate::model::check::{Check, Group, Text, Verdict};
 use crate::service::Credential;
 use crate::service::diagnose::TokenFile;
 use crate::service::trial::{ErrorShape, OpenedSession, ReportShape, Trial, TrialError};
+use crate::texts::technician;
 
 /// How long the QR is shown and the session asked for.
 const SHOW_TIMEOUT: Duration = Duration::from_secs(20);
@@ -50,74 +51,43 @@ pub async fn run(
 
 /// There is nothing to try with.
 pub fn impossible(error: &TrialError) -> Check {
-    let (ru, en) = match error {
-        TrialError::NoToken(TokenFile::Absent) => (
-            "токена ещё нет, а проверка его не запрашивает".to_owned(),
-            "there is no token yet, and the trial asks for none".to_owned(),
-        ),
-        TrialError::NoToken(TokenFile::Hidden) => (
-            "token.conf читает только служба".to_owned(),
-            "only the daemon reads token.conf".to_owned(),
-        ),
-        TrialError::NoToken(TokenFile::Bad(what)) => (
-            format!("token.conf испорчен: {what}"),
-            format!("token.conf is damaged: {what}"),
-        ),
+    let detail = match error {
+        TrialError::NoToken(TokenFile::Absent) => technician::TRIAL_NO_TOKEN,
+        TrialError::NoToken(TokenFile::Hidden) => technician::TRIAL_TOKEN_HIDDEN,
+        TrialError::NoToken(TokenFile::Bad(what)) => technician::service_token_damaged(what),
         TrialError::NoToken(TokenFile::Password | TokenFile::Present) | TrialError::Client(_) => {
             let what = crate::base::error_chain::with_causes(error);
-            (format!("запрос не составить: {what}"), what)
+            technician::trial_no_request(what)
         }
     };
     let remedy = match error {
-        TrialError::NoToken(TokenFile::Absent) => Text::new(
-            "Запустите службу, выполните oplati reconcile и повторите: токен придёт при первом обращении",
-            "Start the daemon, run oplati reconcile, and repeat: the token comes with the first contact",
-        ),
-        TrialError::NoToken(TokenFile::Hidden) => Text::new(
-            "Запустите с sudo: sudo oplati selftest --trial",
-            "Run with sudo: sudo oplati selftest --trial",
-        ),
-        TrialError::NoToken(_) | TrialError::Client(_) => Text::new(
-            "Выполните oplati selftest: он назовёт, что исправить",
-            "Run oplati selftest: it names what to mend",
-        ),
+        TrialError::NoToken(TokenFile::Absent) => technician::TRIAL_GET_TOKEN,
+        TrialError::NoToken(TokenFile::Hidden) => technician::TRIAL_RUN_WITH_SUDO,
+        TrialError::NoToken(_) | TrialError::Client(_) => technician::TRIAL_RUN_SELFTEST,
     };
-    let title = Text::new("Пробный сеанс", "Trial session");
-    Check::pass("trial.access", Group::Service, title, Text::new(ru, en))
-        .ended(Verdict::Fail, Some(remedy))
+    let title = technician::TRIAL_TITLE;
+    Check::pass("trial.access", Group::Service, title, detail).ended(Verdict::Fail, Some(remedy))
 }
 
-fn check(id: &'static str, ru: &str, en: &str, detail: Text) -> Check {
-    Check::pass(id, Group::Service, Text::new(ru, en), detail)
+fn check(id: &'static str, title: Text, detail: Text) -> Check {
+    Check::pass(id, Group::Service, title, detail)
 }
 
-fn seen(ru: impl AsRef<str>, en: impl AsRef<str>) -> Text {
-    Text::new(
-        format!("видно: {}", ru.as_ref()),
-        format!("seen: {}", en.as_ref()),
-    )
+fn seen(what: &Text) -> Text {
+    what.within(|what| technician::trial_seen(what))
 }
 
-fn not_seen(ru: impl AsRef<str>, en: impl AsRef<str>) -> Text {
-    Text::new(
-        format!("не видно: {}", ru.as_ref()),
-        format!("not seen: {}", en.as_ref()),
-    )
+fn not_seen(what: &Text) -> Text {
+    what.within(|what| technician::trial_not_seen(what))
 }
 
-fn differs(ru: impl AsRef<str>, en: impl AsRef<str>) -> Text {
-    Text::new(
-        format!("иначе: {}", ru.as_ref()),
-        format!("differs: {}", en.as_ref()),
-    )
+fn differs(what: &Text) -> Text {
+    what.within(|what| technician::trial_differs(what))
 }
 
 /// What differs is for whoever keeps this program in step with the service.
 fn is_different(check: Check) -> Check {
-    let remedy = Text::new(
-        "Сообщите эту строку разработчикам oplati",
-        "Send this line to the developers of oplati",
-    );
+    let remedy = technician::TRIAL_TELL_DEVELOPERS;
     check.ended(Verdict::Warn, Some(remedy))
 }
 
@@ -126,46 +96,31 @@ fn is_not_seen(check: Check) -> Check {
 }
 
 fn access(credential: Credential, failure: Option<&Failure>) -> Check {
-    let (ru, en) = match credential {
-        Credential::Token => ("Токен принят", "The token is accepted"),
-        Credential::Password => ("Пароль принят", "The password is accepted"),
+    let title = match credential {
+        Credential::Token => technician::TRIAL_TOKEN_ACCEPTED,
+        Credential::Password => technician::TRIAL_PASSWORD_ACCEPTED,
     };
-    let check = |detail| check("trial.access", ru, en, detail);
+    let check = |detail| check("trial.access", title.clone(), detail);
     let Some(failure) = failure else {
-        return check(seen("сеанс открыт", "a session was opened"));
+        return check(seen(&technician::TRIAL_SESSION_OPENED));
     };
     let detail = failure.detail();
     let remedy = if matches!(failure, Failure::Token { .. }) {
-        Text::new(
-            "Проверьте токен и регистрацию кассы в личном кабинете О!плати",
-            "Check token and registration of the till in the merchant's account",
-        )
+        technician::TRIAL_CHECK_TOKEN
     } else {
-        Text::new(
-            "Выполните oplati selftest: он назовёт, что исправить",
-            "Run oplati selftest: it names what to mend",
-        )
+        technician::TRIAL_RUN_SELFTEST
     };
     let detail = if matches!(failure, Failure::NotSent { .. }) {
-        not_seen(
-            format!("сервер недоступен ({detail})"),
-            format!("the service cannot be reached ({detail})"),
-        )
+        not_seen(&technician::trial_service_not_reached(detail))
     } else {
-        differs(
-            format!("сеанс не открыт ({detail})"),
-            format!("no session was opened ({detail})"),
-        )
+        differs(&technician::trial_session_not_opened(detail))
     };
     check(detail).ended(Verdict::Fail, Some(remedy))
 }
 
-const SESSION_ID: (&str, &str) = ("sessionId — целое число", "sessionId is an integer");
-const SCHEME: (&str, &str) = (
-    "Текст QR-кода — o-plati://…",
-    "The text of the QR is o-plati://…",
-);
-const STATUS: (&str, &str) = ("consumerStatus отвечает", "consumerStatus answers");
+const SESSION_ID: Text = technician::TRIAL_SESSION_ID;
+const SCHEME: Text = technician::TRIAL_SCHEME;
+const STATUS: Text = technician::TRIAL_CONSUMER_STATUS;
 
 fn without_session() -> [Check; 3] {
     [
@@ -173,35 +128,35 @@ fn without_session() -> [Check; 3] {
         ("trial.qr", SCHEME),
         ("trial.consumer_status", STATUS),
     ]
-    .map(|(id, (ru, en))| {
-        let why = not_seen("нет сеанса", "there is no session");
-        is_not_seen(check(id, ru, en, why))
+    .map(|(id, title)| {
+        let why = not_seen(&technician::TRIAL_NO_SESSION);
+        is_not_seen(check(id, title, why))
     })
 }
 
 fn session_id(session: &OpenedSession) -> Check {
-    let check = |detail| check("trial.session_id", SESSION_ID.0, SESSION_ID.1, detail);
+    let check = |detail| check("trial.session_id", SESSION_ID, detail);
     let told = session.id_type;
     if told == "integer" {
-        check(seen(told, told))
+        check(seen(&Text::same(told)))
     } else {
-        is_different(check(differs(told, told)))
+        is_different(check(differs(&Text::same(told))))
     }
 }
 
 fn scheme(session: &OpenedSession) -> Check {
-    let check = |detail| check("trial.qr", SCHEME.0, SCHEME.1, detail);
+    let check = |detail| check("trial.qr", SCHEME, detail);
     let told = format!("{}://…", session.scheme);
     match session.scheme.as_str() {
-        RECORDED_SCHEME => check(seen(&told, &told)),
-        "" => is_different(check(differs("не адрес", "no address"))),
-        _ => is_different(check(differs(&told, &told))),
+        RECORDED_SCHEME => check(seen(&Text::same(told))),
+        "" => is_different(check(differs(&technician::TRIAL_NO_ADDRESS))),
+        _ => is_different(check(differs(&Text::same(told)))),
     }
 }
 
 /// Asks for the session while its QR is shown.
 async fn watch(trial: &Trial, session: &OpenedSession, stopped: impl Future<Output = ()>) -> Check {
-    let check = |detail| check("trial.consumer_status", STATUS.0, STATUS.1, detail);
+    let check = |detail| check("trial.consumer_status", STATUS, detail);
     let until = Instant::now() + SHOW_TIMEOUT;
     let mut stopped = std::pin::pin!(stopped);
     let (mut answers, mut failure, mut has_joined) = (0, None, false);
@@ -225,23 +180,19 @@ async fn watch(trial: &Trial, session: &OpenedSession, stopped: impl Future<Outp
             break;
         }
     }
-    let (came, nobody) = if has_joined {
-        ("покупатель подключился", "a buyer joined")
+    let came = if has_joined {
+        technician::TRIAL_BUYER_JOINED
     } else {
-        ("никто не подключился", "nobody joined")
+        technician::TRIAL_NOBODY_JOINED
     };
     match failure {
-        Some(failure) => is_different(check(differs(
-            format!("ответов {answers}, затем {}", failure.detail()),
-            format!("{answers} answers, then {}", failure.detail()),
-        ))),
-        None if answers == 0 => is_not_seen(check(not_seen(
-            "остановлено раньше",
-            "it was stopped before",
-        ))),
+        Some(failure) => is_different(check(differs(&technician::trial_answers_and_failure(
+            answers,
+            failure.detail(),
+        )))),
+        None if answers == 0 => is_not_seen(check(not_seen(&technician::TRIAL_STOPPED))),
         None => check(seen(
-            format!("ответов {answers}, {came}"),
-            format!("{answers} answers, {nobody}"),
+            &came.within(|came| technician::trial_watched(answers, came)),
         )),
     }
 }
@@ -250,8 +201,7 @@ fn unknown_payment(shape: Result<ErrorShape, Failure>) -> Check {
     let check = |detail| {
         check(
             "trial.unknown_payment",
-            "Неизвестная оплата отклоняется",
-            "An unknown payment is refused",
+            technician::TRIAL_UNKNOWN_PAYMENT,
             detail,
         )
     };
@@ -259,76 +209,46 @@ fn unknown_payment(shape: Result<ErrorShape, Failure>) -> Check {
         Ok(shape) => {
             let told = format!("HTTP {}; {}", shape.status, shape.fields);
             if shape.is_refusal {
-                check(seen(&told, &told))
+                check(seen(&Text::same(told)))
             } else {
-                is_different(check(differs(&told, &told)))
+                is_different(check(differs(&Text::same(told))))
             }
         }
-        Err(failure) => is_not_seen(check(not_seen(failure.detail(), failure.detail()))),
+        Err(failure) => is_not_seen(check(not_seen(&Text::same(failure.detail().to_owned())))),
     }
 }
 
 fn report(today: &Result<ReportShape, Failure>) -> Check {
-    let check = |detail| {
-        check(
-            "trial.report",
-            "Отчёт за сегодня — массив",
-            "Today's report is an array",
-            detail,
-        )
-    };
+    let check = |detail| check("trial.report", technician::TRIAL_REPORT, detail);
     match today {
-        Ok(ReportShape::Array { rows, .. }) => {
-            check(seen(format!("строк {rows}"), format!("{rows} rows")))
-        }
-        Ok(ReportShape::NotFound) => is_not_seen(check(not_seen(
-            "HTTP 404, сегодня операций нет",
-            "HTTP 404, there are no operations today",
-        ))),
-        Err(failure) => is_different(check(differs(failure.detail(), failure.detail()))),
+        Ok(ReportShape::Array { rows, .. }) => check(seen(&technician::trial_rows(rows))),
+        Ok(ReportShape::NotFound) => is_not_seen(check(not_seen(&technician::TRIAL_NOT_FOUND))),
+        Err(failure) => is_different(check(differs(&Text::same(failure.detail().to_owned())))),
     }
 }
 
 fn rows(today: &Result<ReportShape, Failure>) -> Check {
-    let check = |detail| {
-        check(
-            "trial.report_rows",
-            "Строки отчёта читаются",
-            "The rows of a report are read",
-            detail,
-        )
-    };
+    let check = |detail| check("trial.report_rows", technician::TRIAL_REPORT_ROWS, detail);
     match today {
-        Ok(ReportShape::Array { rows, unreadable }) if *unreadable > 0 => {
-            is_different(check(differs(
-                format!("не читается {unreadable} из {rows}"),
-                format!("{unreadable} of {rows} are not"),
-            )))
-        }
+        Ok(ReportShape::Array { rows, unreadable }) if *unreadable > 0 => is_different(check(
+            differs(&technician::trial_rows_unreadable(rows, unreadable)),
+        )),
         Ok(ReportShape::Array { rows, .. }) if *rows > 0 => {
-            check(seen(format!("все {rows}"), format!("all {rows}")))
+            check(seen(&technician::trial_rows_all(rows)))
         }
-        Ok(_) | Err(_) => is_not_seen(check(not_seen("строк нет", "there are none"))),
+        Ok(_) | Err(_) => is_not_seen(check(not_seen(&technician::TRIAL_ROWS_NONE))),
     }
 }
 
 fn empty_report(tomorrow: &Result<ReportShape, Failure>) -> Check {
-    let check = |detail| {
-        check(
-            "trial.empty_report",
-            "Пустая смена — пустой массив или 404",
-            "An empty shift is an empty array or 404",
-            detail,
-        )
-    };
+    let check = |detail| check("trial.empty_report", technician::TRIAL_EMPTY_REPORT, detail);
     match tomorrow {
-        Ok(ReportShape::Array { rows: 0, .. }) => check(seen("пустой массив", "an empty array")),
-        Ok(ReportShape::NotFound) => check(seen("HTTP 404", "HTTP 404")),
-        Ok(ReportShape::Array { rows, .. }) => is_different(check(differs(
-            format!("в завтрашней смене строк {rows}"),
-            format!("tomorrow's shift has {rows} rows"),
-        ))),
-        Err(failure) => is_different(check(differs(failure.detail(), failure.detail()))),
+        Ok(ReportShape::Array { rows: 0, .. }) => check(seen(&technician::TRIAL_EMPTY_ARRAY)),
+        Ok(ReportShape::NotFound) => check(seen(&Text::same("HTTP 404"))),
+        Ok(ReportShape::Array { rows, .. }) => {
+            is_different(check(differs(&technician::trial_rows_tomorrow(rows))))
+        }
+        Err(failure) => is_different(check(differs(&Text::same(failure.detail().to_owned())))),
     }
 }
 
@@ -355,7 +275,7 @@ mod tests {
     }
 
     fn says(check: &Check, verdict: Verdict, detail: &str) {
-        assert_eq!((check.result, check.detail.en.as_str()), (verdict, detail));
+        assert_eq!((check.result, &*check.detail.en), (verdict, detail));
         assert!(!check.detail.ru.is_empty() && !check.title.ru.is_empty());
     }
 

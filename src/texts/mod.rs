@@ -5,6 +5,7 @@
 //! | `original` | ru | the messages of the original module, letter for letter: no text of this file is ever changed |
 //! | `buyer` | ru, be, en | the display |
 //! | `cashier` | ru | messages of operations, and problems in answers of the till API |
+//! | `technician` | ru, en | the self-test and the tests of devices |
 //!
 //! The files are [Fluent](https://projectfluent.org/fluent/guide/), and the build makes Rust of them (`generate.rs`):
 //! `no_card = …` becomes the constant `NO_CARD`, `.remedy = …` below it `NO_CARD_REMEDY`, and `code = … { $code }` the

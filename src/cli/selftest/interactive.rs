@@ -179,7 +179,7 @@ fn refused(device: &str, error: CliError) -> Result<Check, CliError> {
         Text::new(detail, english),
     )
     .of(device)
-    .warn(remedy, english_remedy))
+    .warn(Text::new(remedy, english_remedy)))
 }
 
 /// What a test is asked of.

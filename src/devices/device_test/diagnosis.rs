@@ -6,6 +6,7 @@
 
 use crate::base::text::{cp866, cp1251};
 use crate::model::check::{Text, Verdict};
+use crate::texts::technician;
 
 /// What came back for a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,10 +252,7 @@ fn is_doubled(expected: &str, came: &str) -> bool {
 /// Cyrillic letters that the scanner sends in one code page while another is expected.
 fn other_code_page(sent: Page, read: Page) -> Text {
     let (sent, read) = (sent.name(), read.name());
-    Text::new(
-        format!("кириллица в другой кодировке: сканер передаёт {sent}, прочитано как {read}"),
-        format!("Cyrillic of another code page: sent in {sent}, read as {read}"),
-    )
+    technician::diagnosis_code_page(read, sent)
 }
 
 impl Finding {
@@ -281,134 +279,46 @@ impl Finding {
     /// What is wrong.
     pub fn says(&self) -> Text {
         match self {
-            Finding::Exact => Text::new("код прочитан точно", "the code came back byte for byte"),
-            Finding::Nothing => Text::new("ничего не пришло", "nothing came"),
-            Finding::Layout { russian: true } => Text::new(
-                "буквы русской раскладки вместо латинских",
-                "letters of the Russian layout for Latin ones",
-            ),
-            Finding::Layout { russian: false } => Text::new(
-                "латинские буквы вместо русских: раскладка US",
-                "Latin letters for Russian ones: the US layout",
-            ),
-            Finding::CapsLock => Text::new(
-                "большие и маленькие буквы перепутаны: включён Caps Lock",
-                "capitals and small letters are swapped: Caps Lock is on",
-            ),
-            Finding::Case => Text::new(
-                "все буквы одного размера: сканер меняет регистр",
-                "all letters in one case: the scanner converts it",
-            ),
-            Finding::Glued => Text::new(
-                "два кода слиплись: сканер не посылает конец кода",
-                "two codes came as one: the scanner sends no terminator",
-            ),
+            Finding::Exact => technician::DIAGNOSIS_EXACT,
+            Finding::Nothing => technician::DIAGNOSIS_NOTHING,
+            Finding::Layout { russian: true } => technician::DIAGNOSIS_RUSSIAN_LAYOUT,
+            Finding::Layout { russian: false } => technician::DIAGNOSIS_US_LAYOUT,
+            Finding::CapsLock => technician::DIAGNOSIS_CAPS_LOCK,
+            Finding::Case => technician::DIAGNOSIS_CASE,
+            Finding::Glued => technician::DIAGNOSIS_GLUED,
             Finding::CodePage { sent, read } => other_code_page(*sent, *read),
-            Finding::CyrillicLost => Text::new(
-                "кириллица потеряна, остальное верно",
-                "Cyrillic letters are lost, the rest is right",
-            ),
-            Finding::Prefix { aim: true, .. } => Text::new(
-                "перед кодом стоит идентификатор AIM",
-                "an AIM identifier stands in front",
-            ),
-            Finding::Split(parts) => Text::new(
-                format!("один код пришёл частями: {parts}"),
-                format!("one code came in {parts} parts"),
-            ),
-            Finding::Prefix { length, .. } => Text::new(
-                format!("перед кодом лишние символы: {length}"),
-                format!("{length} characters stand in front"),
-            ),
-            Finding::Suffix(length) => Text::new(
-                format!("после кода лишние символы: {length}"),
-                format!("{length} characters stand behind"),
-            ),
-            Finding::Truncated(length) => Text::new(
-                format!("код обрезан после {length} символов"),
-                format!("the code is cut after {length} characters"),
-            ),
-            Finding::Swallowed(count) => Text::new(
-                format!("потеряно символов: {count}"),
-                format!("{count} characters are lost"),
-            ),
-            Finding::Doubled(count) => Text::new(
-                format!("символов пришло дважды: {count}"),
-                format!("{count} characters came twice"),
-            ),
-            Finding::Other => Text::new("прочитан другой код", "another code was read"),
+            Finding::CyrillicLost => technician::DIAGNOSIS_CYRILLIC_LOST,
+            Finding::Prefix { aim: true, .. } => technician::DIAGNOSIS_AIM,
+            Finding::Split(parts) => technician::diagnosis_split(parts),
+            Finding::Prefix { length, .. } => technician::diagnosis_prefix(length),
+            Finding::Suffix(length) => technician::diagnosis_suffix(length),
+            Finding::Truncated(length) => technician::diagnosis_truncated(length),
+            Finding::Swallowed(count) => technician::diagnosis_swallowed(count),
+            Finding::Doubled(count) => technician::diagnosis_doubled(count),
+            Finding::Other => technician::DIAGNOSIS_OTHER,
         }
     }
 
     pub fn remedy(&self) -> Option<Text> {
-        let (ru, en) = match self {
+        Some(match self {
             Finding::Exact => return None,
-            Finding::Nothing => (
-                "Наведите сканер на код на дисплее; сканер молчит — проверьте кабель и режим: oplati devices",
-                "Point the scanner at the code on the display; if it stays silent, check its cable and mode: oplati devices",
-            ),
-            Finding::Layout { russian: true } => (
-                "Прочитайте код «USA keyboard» из инструкции сканера и уберите layout = ru из oplati.conf",
-                "Read the code \"USA keyboard\" of the scanner's manual and remove layout = ru from oplati.conf",
-            ),
-            Finding::Layout { russian: false } => (
-                "Впишите layout = ru в раздел [Scanner] файла oplati.conf, если сканер набирает русскими клавишами",
-                "Put layout = ru into [Scanner] of oplati.conf if the scanner types with Russian keys",
-            ),
-            Finding::CapsLock => (
-                "Выключите Caps Lock: прочитайте код «Caps Lock off» из инструкции сканера",
-                "Turn Caps Lock off: read the code \"Caps Lock off\" of the scanner's manual",
-            ),
-            Finding::Case => (
-                "Прочитайте код «No case conversion» из инструкции сканера",
-                "Read the code \"No case conversion\" of the scanner's manual",
-            ),
-            Finding::Glued => (
-                "Прочитайте код «Add suffix CR» (Enter) из инструкции сканера",
-                "Read the code \"Add suffix CR\" (Enter) of the scanner's manual",
-            ),
-            Finding::Split(_) => (
-                "Прочитайте код заводских настроек сканера; для клавиатурного — «межсимвольная задержка 0»",
-                "Read the code of the scanner's factory settings; of a keyboard scanner, \"inter-character delay 0\"",
-            ),
-            Finding::CodePage { .. } => (
-                "Прочитайте код «UTF-8» из инструкции сканера",
-                "Read the code \"UTF-8\" of the scanner's manual",
-            ),
-            Finding::CyrillicLost => (
-                "Для кодов О!плати это не мешает; нужна кириллица — переведите сканер в режим USB-COM или HID POS",
-                "No harm for О!плати's codes; for Cyrillic put the scanner into USB-COM or HID POS mode",
-            ),
-            Finding::Prefix { aim: true, .. } => (
-                "Прочитайте код «AIM ID off» из инструкции сканера",
-                "Read the code \"AIM ID off\" of the scanner's manual",
-            ),
-            Finding::Prefix { .. } => (
-                "Прочитайте код «Clear prefix» из инструкции сканера",
-                "Read the code \"Clear prefix\" of the scanner's manual",
-            ),
-            Finding::Suffix(_) => (
-                "Прочитайте код «Clear suffix», затем «Add suffix CR» из инструкции сканера",
-                "Read the codes \"Clear suffix\", then \"Add suffix CR\" of the scanner's manual",
-            ),
-            Finding::Truncated(_) => (
-                "Уберите ограничение длины кода: прочитайте код заводских настроек сканера",
-                "Remove the limit of length: read the code of the scanner's factory settings",
-            ),
-            Finding::Swallowed(_) => (
-                "Подключите сканер напрямую, без разветвителя; для клавиатурного прочитайте код «межсимвольная задержка 5 мс»",
-                "Plug the scanner in without a hub; of a keyboard scanner read \"inter-character delay 5 ms\"",
-            ),
-            Finding::Doubled(_) => (
-                "Проверьте, не читает ли сканер ещё одна программа, и прочитайте код заводских настроек",
-                "Check whether another program reads the scanner too, and read the code of its factory settings",
-            ),
-            Finding::Other => (
-                "Прочитайте код с дисплея, а не другой",
-                "Read the code on the display and no other",
-            ),
-        };
-        Some(Text::new(ru, en))
+            Finding::Nothing => technician::DIAGNOSIS_NOTHING_REMEDY,
+            Finding::Layout { russian: true } => technician::DIAGNOSIS_RUSSIAN_LAYOUT_REMEDY,
+            Finding::Layout { russian: false } => technician::DIAGNOSIS_US_LAYOUT_REMEDY,
+            Finding::CapsLock => technician::DIAGNOSIS_CAPS_LOCK_REMEDY,
+            Finding::Case => technician::DIAGNOSIS_CASE_REMEDY,
+            Finding::Glued => technician::DIAGNOSIS_GLUED_REMEDY,
+            Finding::Split(_) => technician::DIAGNOSIS_SPLIT_REMEDY,
+            Finding::CodePage { .. } => technician::DIAGNOSIS_CODE_PAGE_REMEDY,
+            Finding::CyrillicLost => technician::DIAGNOSIS_CYRILLIC_LOST_REMEDY,
+            Finding::Prefix { aim: true, .. } => technician::DIAGNOSIS_AIM_REMEDY,
+            Finding::Prefix { .. } => technician::DIAGNOSIS_PREFIX_REMEDY,
+            Finding::Suffix(_) => technician::DIAGNOSIS_SUFFIX_REMEDY,
+            Finding::Truncated(_) => technician::DIAGNOSIS_TRUNCATED_REMEDY,
+            Finding::Swallowed(_) => technician::DIAGNOSIS_SWALLOWED_REMEDY,
+            Finding::Doubled(_) => technician::DIAGNOSIS_DOUBLED_REMEDY,
+            Finding::Other => technician::DIAGNOSIS_OTHER_REMEDY,
+        })
     }
 }
 

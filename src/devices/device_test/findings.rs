@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::diagnosis::Finding;
 use super::{ClosedLoop, Ended, Reading};
 use crate::model::check::{Check, Group, Text, Verdict};
+use crate::texts::technician;
 
 impl ClosedLoop {
     /// What was found, once it is over: each fault once, and the speed of what came back whole.
@@ -42,10 +43,7 @@ impl ClosedLoop {
     fn terminator(&self) -> Option<Check> {
         let codes = self.unterminated;
         (codes > 0).then(|| {
-            let detail = Text::new(
-                format!("сканер не посылает конец кода; раз: {codes}"),
-                format!("the scanner sends no terminator; {codes} times"),
-            );
+            let detail = technician::findings_no_terminator(codes);
             self.check("scanner.terminator", self.title(), detail)
                 .ended(Verdict::Warn, Finding::Glued.remedy())
         })
@@ -59,20 +57,14 @@ impl ClosedLoop {
     fn title(&self) -> Text {
         let display = &self.pair.display;
         match &self.pair.scanner {
-            Some(scanner) => Text::new(
-                format!("{scanner} читает с {display}"),
-                format!("{scanner} reads from {display}"),
-            ),
-            None => Text::new(format!("{display} показывает"), format!("{display} shows")),
+            Some(scanner) => technician::findings_reads(display, scanner),
+            None => technician::findings_shows(display),
         }
     }
 
     fn fault(&self, finding: &Finding, count: usize, of: usize) -> Check {
         let says = finding.says();
-        let detail = Text::new(
-            format!("{}; раз: {count} из {of}", says.ru),
-            format!("{}; {count} of {of}", says.en),
-        );
+        let detail = says.within(|says| technician::findings_times(count, of, says));
         self.check("scanner.reading", self.title(), detail)
             .ended(finding.verdict(), finding.remedy())
     }
@@ -92,37 +84,20 @@ impl ClosedLoop {
         let whole = self.ended == Some(Ended::Done);
         times.sort();
         let middle = times.get(good / 2).map_or(0, Duration::as_millis);
-        let again = Some(Text::new(
-            "Повторите проверку до конца",
-            "Do the test again, to its end",
-        ));
+        let again = Some(technician::FINDINGS_REPEAT_TO_END);
         if read == 0 {
-            let detail = Text::new(
-                "ничего не прочитано, скорость неизвестна",
-                "nothing was read, the speed is not known",
-            );
+            let detail = technician::FINDINGS_NOTHING_READ;
             return self.speed(detail).ended(Verdict::Skipped, again);
         }
         if !whole {
-            let detail = Text::new(
-                format!("не до конца: прочитано {read} из {of}, без ошибок {good}"),
-                format!("not to its end: {read} of {of} read, {good} without fault"),
-            );
+            let detail = technician::findings_not_to_end(good, of, read);
             return self.speed(detail).ended(Verdict::Warn, again);
         }
         if good == 0 {
-            let detail = Text::new(
-                format!("ни один из {of} кодов не прочитан без ошибок, скорость неизвестна"),
-                format!("none of {of} codes was read without fault, the speed is not known"),
-            );
+            let detail = technician::findings_none_without_fault(of);
             return self.speed(detail).ended(Verdict::Skipped, None);
         }
-        self.speed(Text::new(
-            format!("без ошибок {good} из {of}, обычно за {middle} мс, до {longest} символов"),
-            format!(
-                "{good} of {of} without fault, usually in {middle} ms, up to {longest} characters"
-            ),
-        ))
+        self.speed(technician::findings_speed(good, longest, middle, of))
     }
 
     fn speed(&self, detail: Text) -> Check {
@@ -131,25 +106,13 @@ impl ClosedLoop {
 
     /// What a person has read off a display without codes.
     fn digits(&self) -> Check {
-        let check = |ru, en| self.check("display.read", self.title(), Text::new(ru, en));
+        let check = |detail| self.check("display.read", self.title(), detail);
         match self.readings.first().map(|one| &one.finding) {
-            Some(Finding::Exact) => check(
-                "человек прочитал то, что показано",
-                "a person read what is shown",
-            ),
-            None | Some(Finding::Nothing) => {
-                check("никто не ввёл цифры", "nobody typed the digits").ended(
-                    Verdict::Skipped,
-                    Some(Text::new(
-                        "Повторите проверку и введите цифры с дисплея",
-                        "Do the test again and type the digits of the display",
-                    )),
-                )
-            }
-            Some(_) => check("человек прочитал другое", "a person read something else").fail(
-                "Проверьте profile дисплея в oplati.conf: oplati devices profiles",
-                "Check the display's profile in oplati.conf: oplati devices profiles",
-            ),
+            Some(Finding::Exact) => check(technician::FINDINGS_PERSON_READ_RIGHT),
+            None | Some(Finding::Nothing) => check(technician::FINDINGS_NOBODY_TYPED)
+                .ended(Verdict::Skipped, Some(technician::FINDINGS_TYPE_DIGITS)),
+            Some(_) => check(technician::FINDINGS_PERSON_READ_OTHER)
+                .fail(technician::FINDINGS_CHECK_PROFILE),
         }
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use self::diagnosis::{Finding, diagnose};
 use crate::core::scene::Scene;
 use crate::model::check::Text;
+use crate::texts::technician;
 
 /// After a reading that is not the code, its other parts may come so long.
 pub const QUIET: Duration = Duration::from_millis(700);
@@ -258,35 +259,23 @@ impl ClosedLoop {
         let (step, of) = self.progress();
         let display = &self.pair.display;
         match (self.ended, &self.pair.scanner) {
-            (Some(Ended::Stopped), _) => Text::new("Проверка остановлена", "The test was stopped"),
-            (Some(Ended::Left), _) => Text::new(
-                "Никто не читает: проверка закончена",
-                "Nobody reads: the test has ended",
-            ),
-            (Some(Ended::Done), _) => Text::new("Проверка закончена", "The test has ended"),
+            (Some(Ended::Stopped), _) => technician::DEVICE_TEST_STOPPED,
+            (Some(Ended::Left), _) => technician::DEVICE_TEST_LEFT,
+            (Some(Ended::Done), _) => technician::DEVICE_TEST_DONE,
             (None, Some(scanner)) => {
                 let next = step + 1;
-                let (ru, en) = (
-                    format!(
-                        "Прочитайте сканером {scanner} код с дисплея {display}: {next} из {of}"
-                    ),
-                    format!("Read the code on {display} with {scanner}: {next} of {of}"),
-                );
+                let read = technician::device_test_read_code(display, next, of, scanner);
                 match self.readings.last().map(|last| &last.finding) {
-                    None | Some(Finding::Exact) => Text::new(ru, en),
+                    None | Some(Finding::Exact) => read,
                     Some(fault) => {
                         let fault = fault.says();
-                        Text::new(
-                            format!("{ru}. Было: {}", fault.ru),
-                            format!("{en}. Last: {}", fault.en),
-                        )
+                        read.within(|read| {
+                            fault.within(|fault| technician::device_test_last(fault, read))
+                        })
                     }
                 }
             }
-            (None, None) => Text::new(
-                format!("Введите цифры, которые показывает дисплей {display}"),
-                format!("Type the digits that {display} shows"),
-            ),
+            (None, None) => technician::device_test_type_digits(display),
         }
     }
 }
