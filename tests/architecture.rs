@@ -127,8 +127,8 @@ const ROOMS: &[Room] = &[
         name: "cli",
         holds: "the verbs",
         imports: &[
-            "base", "model", "core", "log", "config", "service", "devices", "journal", "report",
-            "client", "api", "sim", "selftest", "daemon", "demo",
+            "base", "texts", "model", "core", "log", "config", "service", "devices", "journal",
+            "report", "client", "api", "sim", "selftest", "daemon", "demo",
         ],
     },
 ];

@@ -11,6 +11,7 @@ use crate::devices::display::logo::Logo;
 use crate::devices::profile::registry::{AnyProfile, Origin};
 use crate::devices::profile::{Registry, vectors};
 use crate::report::Template;
+use crate::texts::technician;
 
 pub(super) fn run(context: &Context) -> Result<u8, CliError> {
     let loaded = config::load(&context.root)?;
@@ -29,12 +30,9 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         return Ok(check_files(context, &loaded));
     }
     let read = if found {
-        context.tongue.say("Прочитан файл", "Read from")
+        context.tongue.say(technician::CHECK_READ_FROM)
     } else {
-        context.tongue.say(
-            "Файл не найден, действуют значения по умолчанию:",
-            "No such file, the defaults hold:",
-        )
+        context.tongue.say(technician::CHECK_NO_FILE)
     };
     let rows: Vec<Vec<String>> = loaded
         .lines
@@ -49,19 +47,16 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         })
         .collect();
     let headings = [
-        context.tongue.say("раздел", "section"),
-        context.tongue.say("параметр", "key"),
-        context.tongue.say("значение", "value"),
-        context.tongue.say("откуда", "origin"),
+        context.tongue.say(technician::HEADING_SECTION),
+        context.tongue.say(technician::HEADING_KEY),
+        context.tongue.say(technician::HEADING_VALUE),
+        context.tongue.say(technician::HEADING_ORIGIN),
     ];
     let text = format!("{read} {}\n\n{}", path.display(), table(&headings, &rows));
     context.output.line(&text).map_err(CliError::Write)?;
     if loaded.config.main.reg_num.is_none() {
-        let text = context.tongue.say(
-            "Не задан regNum: оплата будет отклоняться, пока он не задан",
-            "regNum is not set: payments are refused until it is",
-        );
-        context.output.note(text);
+        let text = context.tongue.say(technician::CHECK_NO_REG_NUM);
+        context.output.note(&text);
     }
     Ok(check_files(context, &loaded))
 }
@@ -95,11 +90,8 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
     note_logo(context, loaded);
     note_pictures(context, loaded);
     if !crate::base::clock::has_time_zones() {
-        let text = context.tongue.say(
-            "oplati: на машине нет данных о часовых поясах, время в журнале и отчётах будет по UTC: apt-get install tzdata",
-            "oplati: this machine has no time zone data, log and reports tell the time in UTC: apt-get install tzdata",
-        );
-        context.output.note(text);
+        let text = context.tongue.say(technician::CHECK_NO_TIME_ZONE);
+        context.output.note(&text);
     }
     code.max(check_template(context))
 }

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::config::edit::{Change, EditError, Edited, edit};
+use crate::texts::technician;
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigureArgs {
@@ -33,16 +34,10 @@ pub(super) fn run(context: &Context, args: &ConfigureArgs) -> Result<u8, CliErro
     let edited = edit(&context.root, &changes, args.try_only)?;
     let path = context.paths.config();
     let says = match (args.try_only, edited) {
-        (true, _) => context.tongue.say("допустимо", "allowed"),
-        (false, Edited::Closed) => context.tongue.say(
-            "записан; в нём пароль, поэтому другим пользователям он больше не доступен; действует после перезапуска службы",
-            "written; it holds the password, so that other users may not read it any more; holds once the service is restarted",
-        ),
-        (false, Edited::Changed) => context.tongue.say(
-            "записан; действует после перезапуска службы",
-            "written; holds once the service is restarted",
-        ),
-        (false, Edited::Unchanged) => context.tongue.say("уже так", "is so already"),
+        (true, _) => context.tongue.say(technician::CONFIGURE_ALLOWED),
+        (false, Edited::Closed) => context.tongue.say(technician::CONFIGURE_WRITTEN_AND_CLOSED),
+        (false, Edited::Changed) => context.tongue.say(technician::CONFIGURE_WRITTEN),
+        (false, Edited::Unchanged) => context.tongue.say(technician::CONFIGURE_UNCHANGED),
     };
     let text = format!("{}: {says}", path.display());
     context.output.line(&text).map_err(CliError::Write)?;

@@ -6,6 +6,7 @@
 mod device_table;
 mod identify;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -20,6 +21,7 @@ use crate::devices::discovery::{Candidate, access, sysfs};
 use crate::devices::profile::registry::{AnyProfile, Origin};
 use crate::devices::profile::schema::Status;
 use crate::devices::profile::{Mode, Registry, Why, udev};
+use crate::texts::technician::{self, Text};
 
 use device_table::{Attended, devices_table};
 pub(super) use identify::IdentifyArgs;
@@ -53,8 +55,8 @@ struct Listed {
     /// `scanner` or `display`, where a profile tells.
     kind: Option<&'static str>,
     profile: Option<String>,
-    why: Option<&'static str>,
-    access: &'static str,
+    why: Option<Cow<'static, str>>,
+    access: Cow<'static, str>,
     holder: Option<String>,
     links: Vec<PathBuf>,
 }
@@ -100,23 +102,20 @@ async fn list(context: &Context) -> Result<u8, CliError> {
         context.output.value(&value).map_err(CliError::Write)?;
         return Ok(exit_code::OK);
     }
-    let say = |russian, english| context.tongue.say(russian, english);
-    let nothing = say("ничего не подключено", "nothing is plugged in");
+    let say = |text| context.tongue.say(text);
+    let nothing = say(technician::LIST_NOTHING);
     let text = if nodes.is_empty() {
-        nothing.to_owned()
+        nothing.into_owned()
     } else {
         nodes_table(context, &nodes)
     };
     context.output.line(&text).map_err(CliError::Write)?;
     let heading = match &device_table {
-        Some(devices) if !devices.is_empty() => say("\nСлужба:", "\nThe daemon:"),
-        Some(_) => say(
-            "\nВ oplati.conf нет устройств",
-            "\noplati.conf names no devices",
-        ),
-        None => say("\nСлужба не отвечает", "\nThe daemon does not answer"),
+        Some(devices) if !devices.is_empty() => say(technician::LIST_DAEMON),
+        Some(_) => say(technician::LIST_NO_DEVICES),
+        None => say(technician::LIST_DAEMON_IS_SILENT),
     };
-    context.output.line(heading).map_err(CliError::Write)?;
+    context.output.line(&heading).map_err(CliError::Write)?;
     if let Some(devices) = device_table.filter(|devices| !devices.is_empty()) {
         let text = devices_table(context.tongue, &devices);
         context.output.line(&text).map_err(CliError::Write)?;
@@ -151,11 +150,11 @@ fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candi
         name: candidate.name(),
         kind: known.map(|(kind, _, _)| kind),
         profile: known.map(|(_, id, _)| id.clone()),
-        why: known.map(|(_, _, why)| context.tongue.say(why.russian(), why.english())),
+        why: known.map(|(_, _, why)| context.tongue.say(why.text())),
         access: if access::is_allowed(&candidate.node) {
-            context.tongue.say("есть", "yes")
+            context.tongue.say(technician::LIST_ACCESS)
         } else {
-            context.tongue.say("нет прав", "no right")
+            context.tongue.say(technician::LIST_NO_ACCESS)
         },
         holder: access::holder(&candidate.node),
         links,
@@ -163,17 +162,17 @@ fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candi
 }
 
 fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
-    let say = |russian, english| context.tongue.say(russian, english);
+    let say = |text| context.tongue.say(text);
     let headings = [
-        say("узел", "node"),
-        "vid:pid",
-        say("устройство", "device"),
-        say("вид", "kind"),
-        say("профиль", "profile"),
-        say("почему", "why"),
-        say("доступ", "access"),
-        say("занят", "held by"),
-        say("в oplati.conf", "in oplati.conf"),
+        say(technician::HEADING_NODE),
+        Cow::Borrowed("vid:pid"),
+        say(technician::HEADING_DEVICE),
+        say(technician::HEADING_KIND),
+        say(technician::HEADING_PROFILE),
+        say(technician::HEADING_WHY),
+        say(technician::HEADING_ACCESS),
+        say(technician::HEADING_HOLDER),
+        say(technician::HEADING_SETTING),
     ];
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "—".to_owned());
     let rows: Vec<Vec<String>> = nodes
@@ -183,10 +182,10 @@ fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
                 node.node.display().to_string(),
                 text(&node.ids),
                 text(&node.name),
-                kind_in(context, node.kind).to_owned(),
+                kind_in(context, node.kind).into_owned(),
                 text(&node.profile),
-                node.why.unwrap_or("—").to_owned(),
-                node.access.to_owned(),
+                node.why.as_deref().unwrap_or("—").to_owned(),
+                node.access.to_string(),
                 text(&node.holder),
                 node.setting.clone(),
             ]
@@ -195,11 +194,11 @@ fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
     table(&headings, &rows)
 }
 
-fn kind_in(context: &Context, kind: Option<&'static str>) -> &'static str {
+fn kind_in(context: &Context, kind: Option<&'static str>) -> Cow<'static, str> {
     match kind {
-        Some("display") => context.tongue.say("дисплей", "display"),
-        Some(_) => context.tongue.say("сканер", "scanner"),
-        None => "—",
+        Some("display") => context.tongue.say(technician::LIST_DISPLAY),
+        Some(_) => context.tongue.say(technician::LIST_SCANNER),
+        None => "—".into(),
     }
 }
 
@@ -226,7 +225,7 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
             let origin = match registry.origin(profile.id()) {
                 Some(Origin::File(path)) => path.display().to_string(),
                 Some(Origin::BuiltIn) | None => {
-                    context.tongue.say("встроен", "built in").to_owned()
+                    context.tongue.say(technician::LIST_BUILT_IN).into_owned()
                 }
             };
             ProfileLine {
@@ -244,28 +243,28 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
         context.output.value(&value).map_err(CliError::Write)?;
         return Ok(exit_code::OK);
     }
-    let say = |russian, english| context.tongue.say(russian, english);
+    let say = |text| context.tongue.say(text);
     let headings = [
-        say("профиль", "profile"),
-        say("вид", "kind"),
-        say("устройство", "device"),
-        say("проверен", "status"),
-        say("откуда", "origin"),
-        say("что важно", "note"),
+        say(technician::HEADING_PROFILE),
+        say(technician::HEADING_KIND),
+        say(technician::HEADING_DEVICE),
+        say(technician::HEADING_STATUS),
+        say(technician::HEADING_ORIGIN),
+        say(technician::HEADING_NOTE),
     ];
     let rows: Vec<Vec<String>> = lines
         .into_iter()
         .map(|line| {
             let status = match line.status {
-                Status::Tested => say("на устройстве", "tested"),
-                Status::Reported => say("два источника", "reported"),
-                Status::Untested => say("один источник", "untested"),
+                Status::Tested => say(technician::LIST_TESTED),
+                Status::Reported => say(technician::LIST_REPORTED),
+                Status::Untested => say(technician::LIST_UNTESTED),
             };
             vec![
                 line.id,
-                kind_in(context, Some(line.kind)).to_owned(),
+                kind_in(context, Some(line.kind)).into_owned(),
                 line.name,
-                status.to_owned(),
+                status.into_owned(),
                 line.origin,
                 line.note.unwrap_or_else(|| "—".to_owned()),
             ]
@@ -306,14 +305,8 @@ fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
         .line(rule.trim_end())
         .map_err(CliError::Write)?;
     let (word, path) = (candidate.mode.word(), format!("/dev/oplati/{id}"));
-    context.output.note(&match context.tongue {
-        super::words::UiLanguage::Russian => format!(
-            "Запишите строку в /etc/udev/rules.d/61-oplati-{id}.rules, выполните udevadm control --reload и udevadm trigger, и укажите в oplati.conf: device = {word}:{path}"
-        ),
-        super::words::UiLanguage::English => format!(
-            "Put the line into /etc/udev/rules.d/61-oplati-{id}.rules, run udevadm control --reload and udevadm trigger, and set in oplati.conf: device = {word}:{path}"
-        ),
-    });
+    let what_next = technician::list_rule_next(id, path, word);
+    context.output.note(&context.tongue.say(what_next));
     Ok(exit_code::OK)
 }
 
@@ -347,8 +340,8 @@ fn whole_device(place: &str) -> String {
 }
 
 /// For `identify`.
-fn mode_in(context: &Context, mode: Mode) -> &'static str {
-    context.tongue.say(mode.russian(), mode.word())
+fn mode_in(context: &Context, mode: Mode) -> Cow<'static, str> {
+    context.tongue.say(Text::new(mode.russian(), mode.word()))
 }
 
 #[cfg(test)]

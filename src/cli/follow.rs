@@ -12,6 +12,7 @@ use super::till::{Till, TillError};
 use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::model::operation::{Kind, Operation, Shows, State, word};
+use crate::texts::technician;
 
 /// Seconds that one question waits for a change.
 const WAIT_S: u64 = 10;
@@ -110,10 +111,7 @@ fn warn_of_begun(context: &Context, id: &str, error: &TillError) {
         error,
         TillError::Lost(_) | TillError::Unreadable(_) | TillError::NotRunning { .. }
     ) {
-        let text = context.tongue.say(
-            "Если операция началась, её покажет oplati operations, остановит oplati abort",
-            "If the operation has begun: look with oplati operations, stop it with oplati abort",
-        );
+        let text = context.tongue.say(technician::FOLLOW_BEGUN);
         context.output.note(&format!("{text} {id}"));
     }
 }
@@ -135,11 +133,8 @@ async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Oper
             Err(error) if error.is_passing() => {
                 let since = *lost_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > RECONNECT_TIMEOUT {
-                    let text = context.tongue.say(
-                        "Связь со службой потеряна. Чем закончилась операция, покажет: oplati operations",
-                        "Contact with the daemon was lost. How the operation ended: oplati operations",
-                    );
-                    context.output.note(text);
+                    let text = context.tongue.say(technician::FOLLOW_CONTACT_LOST);
+                    context.output.note(&text);
                     return Err(error.into());
                 }
                 tokio::time::sleep(RECONNECT_INTERVAL).await;
@@ -177,7 +172,7 @@ async fn changed(
                 return answer;
             }
             () = tokio::time::sleep(CLOCK) => {
-                let unit = context.tongue.say("с", "s");
+                let unit = context.tongue.say(technician::FOLLOW_SECONDS);
                 context.output.status(&format!("          … {} {unit}", began.elapsed().as_secs()));
             }
         }
@@ -197,7 +192,7 @@ async fn abort(
     context.output.clear_status();
     context
         .output
-        .note(context.tongue.say("Отмена…", "Aborting…"));
+        .note(&context.tongue.say(technician::FOLLOW_ABORTING));
     let path = format!("/v1/operations/{id}/abort");
     let ended = async {
         let aborted = persist(till, Method::POST, &path, None).await?;
@@ -205,17 +200,11 @@ async fn abort(
     };
     let operation = tokio::select! {
         operation = ended => operation.inspect_err(|_| {
-            let text = context.tongue.say(
-                "Отмена не подтверждена; повторить: oplati abort",
-                "The abort is not confirmed; repeat it with: oplati abort",
-            );
+            let text = context.tongue.say(technician::FOLLOW_ABORT_NOT_CONFIRMED);
             context.output.note(&format!("{text} {id}"));
         })?,
         () = stop.received() => {
-            context.output.note(context.tongue.say(
-                "Отмена продолжается; посмотреть: oplati operations",
-                "The abort goes on; look with: oplati operations",
-            ));
+            context.output.note(&context.tongue.say(technician::FOLLOW_ABORT_GOES_ON));
             return Ok(exit_code::INTERRUPTED);
         }
     };
@@ -250,27 +239,19 @@ async fn leave(
     context.output.clear_status();
     let path = format!("/v1/operations/{id}/abort");
     let aborted = till.ask::<Operation>(Method::POST, &path, None).await;
-    let say = |russian, english| context.tongue.say(russian, english);
+    let say = |text| context.tongue.say(text);
     let ended = |state| matches!(state, State::Cancelled | State::Failed);
     let is_undone = aborted
         .as_ref()
         .is_ok_and(|operation| ended(operation.state));
     let is_unknown = matches!(aborted, Err(TillError::Problem { status: 404, .. }));
-    context.output.note(match reversal {
-        Reversal::Refund if is_undone || is_unknown => {
-            say("Возврат не сделан", "Nothing was refunded")
-        }
-        Reversal::Refund => say(
-            "Возврат продолжается без вас: oplati operations",
-            "The refund goes on without you: oplati operations",
-        ),
+    context.output.note(&match reversal {
+        Reversal::Refund if is_undone || is_unknown => say(technician::FOLLOW_NOTHING_REFUNDED),
+        Reversal::Refund => say(technician::FOLLOW_REFUND_GOES_ON),
         Reversal::Cancellation if is_undone || is_unknown => {
-            say("Отмена не сделана", "Nothing was cancelled")
+            say(technician::FOLLOW_NOTHING_CANCELLED)
         }
-        Reversal::Cancellation => say(
-            "Отмена продолжается без вас: oplati operations",
-            "The cancellation goes on without you: oplati operations",
-        ),
+        Reversal::Cancellation => say(technician::FOLLOW_CANCELLATION_GOES_ON),
     });
     Ok(exit_code::INTERRUPTED)
 }
@@ -329,10 +310,9 @@ fn tell(context: &Context, operation: &Operation) {
         .note(&format!("{time}  {}", operation.message));
     // Whoever tries once more now may give the money back twice.
     if (operation.kind, operation.state) == (Kind::Refund, State::InDoubt) {
-        context.output.note(context.tongue.say(
-            "Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations",
-            "Do not refund once more: the program finds out what happened. Look with: oplati operations",
-        ));
+        context
+            .output
+            .note(&context.tongue.say(technician::FOLLOW_REFUND_IN_DOUBT));
     }
     if let Some(Shows::Qr(text)) = &operation.shows
         && context.output.is_watched()

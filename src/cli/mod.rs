@@ -21,6 +21,7 @@ mod till;
 mod watch;
 mod words;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ use clap::{Parser, Subcommand};
 use crate::base::exit_code;
 use crate::config::Paths;
 use crate::log::Stderr;
+use crate::texts::technician;
 use crate::{daemon, demo, log};
 
 use output::Output;
@@ -201,13 +203,10 @@ impl CliError {
     }
 
     /// One action that helps.
-    fn hint(&self, tongue: UiLanguage) -> Option<&'static str> {
+    fn hint(&self, tongue: UiLanguage) -> Option<Cow<'static, str>> {
         match self {
             CliError::Till(error) => error.hint(tongue),
-            CliError::NoDesktop(_) => Some(tongue.say(
-                "Запустите в сеансе кассира, от имени кассира: окну нужен X11 (DISPLAY) или Wayland (WAYLAND_DISPLAY)",
-                "Run it in the cashier's session, as the cashier: a window needs X11 (DISPLAY) or Wayland (WAYLAND_DISPLAY)",
-            )),
+            CliError::NoDesktop(_) => Some(tongue.say(technician::DISPLAY_NO_DESKTOP)),
             CliError::Config(_)
             | CliError::Edit(_)
             | CliError::Journal(_)
@@ -284,7 +283,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
     outcome.unwrap_or_else(|error| {
         let code = context.fail(&error, error.exit_code());
         if let Some(hint) = error.hint(context.tongue) {
-            context.output.note(hint);
+            context.output.note(&hint);
         }
         code
     })

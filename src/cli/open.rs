@@ -5,6 +5,7 @@ use reqwest::Method;
 use super::till::Till;
 use super::{CliError, Context};
 use crate::base::exit_code;
+use crate::texts::technician;
 
 /// Prints a link that works once within a minute; opens nothing by itself.
 pub(super) async fn run(context: &Context) -> Result<u8, CliError> {
@@ -19,9 +20,8 @@ pub(super) async fn run(context: &Context) -> Result<u8, CliError> {
         .output
         .line(url.unwrap_or_default())
         .map_err(CliError::Write)?;
-    context.output.note(context.tongue.say(
-        "Откройте ссылку в браузере этой кассы: она сработает один раз, в течение минуты",
-        "Open the link in a browser on this till: it works once, within a minute",
-    ));
+    context
+        .output
+        .note(&context.tongue.say(technician::OPEN_LINK));
     Ok(exit_code::OK)
 }

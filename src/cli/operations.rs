@@ -12,6 +12,7 @@ use crate::base::exit_code;
 use crate::journal::{Journal, Reader};
 use crate::model::archive::Archive as _;
 use crate::model::operation::{Kind, Operation, Outcome, QueueItem, word};
+use crate::texts::technician;
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -93,7 +94,7 @@ pub(super) async fn list(context: &Context, args: ListArgs) -> Result<u8, CliErr
         match next {
             Some(next) if args.all => before = Some(next),
             Some(next) => {
-                let more = context.tongue.say("Дальше:", "More:");
+                let more = context.tongue.say(technician::OPERATIONS_MORE);
                 context.output.note(&format!("{more} --before {next}"));
                 return Ok(exit_code::OK);
             }
@@ -127,14 +128,14 @@ async fn list_page(
     let page: Page = serde_json::from_value(value).map_err(TillError::Unreadable)?;
     if !context.output.json {
         let rows: Vec<Vec<String>> = page.operations.iter().map(row).collect();
-        let say = |russian, english| context.tongue.say(russian, english);
+        let say = |text| context.tongue.say(text);
         let headings = [
-            say("время", "time"),
-            say("операция", "operation"),
-            say("вид", "kind"),
-            say("состояние", "state"),
-            say("сумма", "amount"),
-            say("сообщение", "message"),
+            say(technician::HEADING_TIME),
+            say(technician::HEADING_OPERATION),
+            say(technician::HEADING_KIND),
+            say(technician::HEADING_STATE),
+            say(technician::HEADING_AMOUNT),
+            say(technician::HEADING_MESSAGE),
         ];
         context
             .output
@@ -239,10 +240,9 @@ pub(super) fn queue_offline(context: &Context) -> Result<u8, CliError> {
         .map_err(|problem| CliError::Offline(problem.detail))?;
     show_queue(context, &items)?;
     if waiting > items.len() {
-        context.output.note(context.tongue.say(
-            "Есть незавершённые операции: их исход узнаёт служба после запуска",
-            "There are unfinished operations: the daemon finds out about them once it is started",
-        ));
+        context
+            .output
+            .note(&context.tongue.say(technician::OPERATIONS_UNFINISHED));
     }
     journal.close();
     Ok(if waiting == 0 {
@@ -259,22 +259,22 @@ fn show_queue(context: &Context, items: &[QueueItem]) -> Result<(), CliError> {
             .value(&json!({"items": items}))
             .map_err(CliError::Write);
     }
-    let say = |russian, english| context.tongue.say(russian, english);
+    let say = |text| context.tongue.say(text);
     if items.is_empty() {
         return context
             .output
-            .line(say("Очередь пуста", "The queue is empty"))
+            .line(&say(technician::OPERATIONS_QUEUE_EMPTY))
             .map_err(CliError::Write);
     }
     let rows: Vec<Vec<String>> = items.iter().map(|item| queue_row(context, item)).collect();
     let headings = [
-        say("отмена", "undoing"),
-        say("операции", "of"),
-        say("сумма", "amount"),
-        say("ждёт с", "since"),
-        say("попыток", "tries"),
-        say("следующая", "next try"),
-        say("причина", "last error"),
+        say(technician::HEADING_UNDOING),
+        say(technician::HEADING_OF),
+        say(technician::HEADING_AMOUNT),
+        say(technician::HEADING_SINCE),
+        say(technician::HEADING_TRIES),
+        say(technician::HEADING_NEXT_TRY),
+        say(technician::HEADING_REASON),
     ];
     context
         .output
@@ -286,8 +286,8 @@ fn queue_row(context: &Context, item: &QueueItem) -> Vec<String> {
     let next = match (item.set_aside, item.next_try) {
         (true, _) => context
             .tongue
-            .say("ждёт человека", "waits for a person")
-            .to_owned(),
+            .say(technician::OPERATIONS_WAITS_FOR_PERSON)
+            .into_owned(),
         (false, Some(at)) => time(at),
         (false, None) => String::new(),
     };

@@ -10,6 +10,7 @@ use qrcode::render::unicode;
 use super::charset::Charset;
 use super::words::UiLanguage;
 use crate::base::text::is_unsafe;
+use crate::texts::technician;
 
 /// Where results and remarks go.
 #[derive(Clone, Copy, Debug)]
@@ -56,10 +57,7 @@ impl Output {
         let needed = code.width() + QUIET_ZONES;
         let room = columns(io::stderr());
         if Charset::of_environment() != Charset::Utf8 || room.is_some_and(|room| room < needed) {
-            let why = tongue.say(
-                "QR-код в этом терминале не помещается: нужен UTF-8 и столбцов не меньше",
-                "The QR code has no place on this terminal: it needs UTF-8, and as many columns as",
-            );
+            let why = tongue.say(technician::OUTPUT_NO_PLACE_FOR_QR);
             self.note(&format!("{why} {needed}"));
             return;
         }
@@ -193,7 +191,7 @@ pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
 }
 
 /// Rows under headings, each column as wide as its widest cell; cells that are numbers stand right.
-pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(headings: &[impl AsRef<str>], rows: &[Vec<String>]) -> String {
     let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
     let width = |column: usize, heading: &str| {
         cells(column)
@@ -205,11 +203,11 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = headings
         .iter()
         .enumerate()
-        .map(|(column, heading)| width(column, heading))
+        .map(|(column, heading)| width(column, heading.as_ref()))
         .collect();
     let heading_row = headings
         .iter()
-        .map(|heading| (*heading).to_owned())
+        .map(|heading| heading.as_ref().to_owned())
         .collect::<Vec<_>>();
     let mut lines = Vec::new();
     for row in std::iter::once(&heading_row).chain(rows) {

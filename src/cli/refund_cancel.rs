@@ -13,6 +13,7 @@ use crate::config;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, State};
 use crate::model::problem::Problem;
+use crate::texts::technician;
 
 #[derive(Debug, Args)]
 pub(super) struct RefundArgs {
@@ -140,10 +141,7 @@ fn already(context: &Context, same: &Operation) -> String {
         .to_datetime(same.created_at)
         .strftime("%H:%M");
     let (id, amount, message) = (&same.id, same.amount, &same.message);
-    let text = context.tongue.say(
-        "Чтобы вернуть ещё столько же: --again",
-        "To refund as much once more: --again",
-    );
+    let text = context.tongue.say(technician::REFUND_AGAIN);
     format!("{amount}, {at}, {id}: {message}. {text}")
 }
 

@@ -12,6 +12,7 @@ use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::core::shift::of_day;
 use crate::report::{Difference, Reconciliation, Total};
+use crate::texts::technician::{self, Text};
 
 #[derive(Debug, Args)]
 pub(super) struct ShiftArgs {
@@ -53,17 +54,17 @@ pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, 
         context.output.value(&found).map_err(CliError::Write)?;
         return Ok(code);
     }
-    let say = |russian, english| context.tongue.say(russian, english);
+    let say = |text| context.tongue.say(text);
     let mut text = totals(&found, context.tongue);
     if found.differences.is_empty() {
-        text.push_str(say("\nРасхождений нет", "\nNo differences"));
+        text.push_str(&say(technician::REPORT_NO_DIFFERENCES));
     } else {
         text.push_str("\n\n");
         text.push_str(&differences(&found.differences, context.tongue));
     }
     context.output.line(&text).map_err(CliError::Write)?;
     if found.more_differences > 0 {
-        let more = say("ещё расхождений:", "more differences:");
+        let more = say(technician::REPORT_MORE_DIFFERENCES);
         context
             .output
             .note(&format!("{more} {}", found.more_differences));
@@ -73,10 +74,10 @@ pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, 
 
 /// What till and service count of each kind of operation.
 fn totals(found: &Reconciliation, tongue: UiLanguage) -> String {
-    let say = |russian, english| tongue.say(russian, english);
-    let row = |title: &str, till: Total, service: Total| {
+    let say = |text| tongue.say(text);
+    let row = |title: Text, till: Total, service: Total| {
         vec![
-            title.to_owned(),
+            say(title).into_owned(),
             till.count.to_string(),
             till.amount.to_string(),
             service.count.to_string(),
@@ -85,27 +86,27 @@ fn totals(found: &Reconciliation, tongue: UiLanguage) -> String {
     };
     let rows = vec![
         row(
-            say("продажи", "sales"),
+            technician::REPORT_SALES,
             found.till.sales,
             found.service.sales,
         ),
         row(
-            say("возвраты", "refunds"),
+            technician::REPORT_REFUNDS,
             found.till.refunds,
             found.service.refunds,
         ),
         row(
-            say("отмены", "cancellations"),
+            technician::REPORT_CANCELLATIONS,
             found.till.cancellations,
             found.service.cancellations,
         ),
         row(
-            say("отмены возвратов", "cancelled refunds"),
+            technician::REPORT_CANCELLED_REFUNDS,
             found.till.cancelled_refunds,
             found.service.cancelled_refunds,
         ),
         vec![
-            say("итого", "net").to_owned(),
+            say(technician::REPORT_NET).into_owned(),
             String::new(),
             found.till.net.to_string(),
             String::new(),
@@ -113,24 +114,24 @@ fn totals(found: &Reconciliation, tongue: UiLanguage) -> String {
         ],
     ];
     let headings = [
-        say("вид", "kind"),
-        say("касса", "till"),
-        say("сумма", "amount"),
-        say("сервис", "service"),
-        say("сумма", "amount"),
+        say(technician::HEADING_KIND),
+        say(technician::HEADING_TILL),
+        say(technician::HEADING_AMOUNT),
+        say(technician::HEADING_SERVICE),
+        say(technician::HEADING_AMOUNT),
     ];
     table(&headings, &rows)
 }
 
 fn differences(differences: &[Difference], tongue: UiLanguage) -> String {
-    let say = |russian, english| tongue.say(russian, english);
+    let say = |text| tongue.say(text);
     let rows: Vec<Vec<String>> = differences.iter().map(difference).collect();
     let headings = [
-        say("расхождение", "difference"),
-        say("операция", "operation"),
-        say("оплата", "payment"),
-        say("касса", "till"),
-        say("сервис", "service"),
+        say(technician::HEADING_DIFFERENCE),
+        say(technician::HEADING_OPERATION),
+        say(technician::HEADING_PAYMENT),
+        say(technician::HEADING_TILL),
+        say(technician::HEADING_SERVICE),
     ];
     table(&headings, &rows)
 }

@@ -5,6 +5,7 @@ mod offline;
 mod prompt;
 mod trial;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use super::{CliError, Context};
 use crate::base::clock::Clock;
 use crate::model::check::{Check, Group, Text, Verdict, exit_code};
 use crate::selftest::{Environment, bundle};
+use crate::texts::technician;
 
 /// Below a check's title.
 const INDENT: &str = "           ";
@@ -92,7 +94,7 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
         })?;
         context.output.note(&format!(
             "{}: {}",
-            context.tongue.say("Записано", "Saved"),
+            context.tongue.say(technician::SELFTEST_SAVED),
             path.display()
         ));
     }
@@ -213,12 +215,12 @@ fn lines_of(tongue: UiLanguage, check: &Check, width: Option<usize>) -> Vec<Stri
 }
 
 /// All of one width, so that titles stand in a column.
-fn word(tongue: UiLanguage, verdict: Verdict) -> &'static str {
+fn word(tongue: UiLanguage, verdict: Verdict) -> Cow<'static, str> {
     match verdict {
-        Verdict::Pass => tongue.say("[  да  ]", "[  ok  ]"),
-        Verdict::Skipped => tongue.say("[  --  ]", "[  --  ]"),
-        Verdict::Warn => tongue.say("[ вним.]", "[ warn ]"),
-        Verdict::Fail => tongue.say("[ОШИБКА]", "[ FAIL ]"),
+        Verdict::Pass => tongue.say(technician::SELFTEST_OK),
+        Verdict::Skipped => "[  --  ]".into(),
+        Verdict::Warn => tongue.say(technician::SELFTEST_WARN),
+        Verdict::Fail => tongue.say(technician::SELFTEST_FAIL),
     }
 }
 
@@ -231,14 +233,8 @@ fn sum_up(context: &Context, checks: &[Check], elapsed_ms: u64) -> Result<(), Cl
     };
     let (passed, warned) = (count(Verdict::Pass), count(Verdict::Warn));
     let (failed, skipped) = (count(Verdict::Fail), count(Verdict::Skipped));
-    let line = match context.tongue {
-        UiLanguage::Russian => format!(
-            "Исправно: {passed}, внимание: {warned}, ошибок: {failed}, пропущено: {skipped}; {elapsed_ms} мс"
-        ),
-        UiLanguage::English => format!(
-            "Passed: {passed}, warnings: {warned}, failed: {failed}, skipped: {skipped}; {elapsed_ms} ms"
-        ),
-    };
+    let line = technician::selftest_sum(failed, elapsed_ms, passed, skipped, warned);
+    let line = context.tongue.say(line);
     context
         .output
         .line(&format!("\n{line}"))

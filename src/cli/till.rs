@@ -1,5 +1,6 @@
 //! The daemon as a till program sees it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use reqwest::Method;
@@ -13,6 +14,7 @@ use crate::client::http::{CallError, Loopback, Stream};
 use crate::config;
 use crate::config::Source;
 use crate::model::problem::Problem;
+use crate::texts::technician;
 
 /// The longest call: the reconciliation of a large shift.
 const LONG_CALL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(180);
@@ -81,20 +83,15 @@ impl TillError {
     }
 
     /// One action that helps.
-    pub(super) fn hint(&self, tongue: UiLanguage) -> Option<&'static str> {
+    pub(super) fn hint(&self, tongue: UiLanguage) -> Option<Cow<'static, str>> {
         match self {
-            TillError::NotRunning { guessed: true, .. } => Some(tongue.say(
-                "Служба не запущена (systemctl start oplati) или слушает другой сокет: oplati.conf доступен для чтения только root и службе; если в нём задан [Till] socket, запустите команду от имени root",
-                "The daemon does not run (systemctl start oplati), or listens at another socket: only root and the daemon may read oplati.conf; if it names a [Till] socket, run this as root",
-            )),
-            TillError::NotRunning { guessed: false, .. } => Some(tongue.say(
-                "Служба не запущена: systemctl start oplati",
-                "The daemon does not run: systemctl start oplati",
-            )),
-            TillError::NoPermission { .. } => Some(tongue.say(
-                "Добавьте пользователя в группу oplati-till",
-                "Add the user to group oplati-till",
-            )),
+            TillError::NotRunning { guessed: true, .. } => {
+                Some(tongue.say(technician::TILL_NOT_RUNNING_OR_ELSEWHERE))
+            }
+            TillError::NotRunning { guessed: false, .. } => {
+                Some(tongue.say(technician::TILL_NOT_RUNNING))
+            }
+            TillError::NoPermission { .. } => Some(tongue.say(technician::TILL_NO_PERMISSION)),
             TillError::Problem { .. }
             | TillError::Lost(_)
             | TillError::Unreadable(_)

@@ -17,6 +17,7 @@ use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::client::sse::Message;
 use crate::devices::scanner::text::{Aim, decode};
+use crate::texts::technician;
 
 const EVENTS: &str = "/v1/events";
 const EVERYTHING: &str = "/v1/events?also=request,scene";
@@ -37,10 +38,9 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
         only,
         view: View::new(context.tongue),
     };
-    context.output.note(context.tongue.say(
-        "События по мере появления; выход: Ctrl-C",
-        "Events as they come; stop with Ctrl-C",
-    ));
+    context
+        .output
+        .note(&context.tongue.say(technician::WATCH_BEGINS));
     loop {
         let message = tokio::select! {
             _ = interrupt.recv() => {
@@ -58,10 +58,9 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
             continue;
         }
         printer.rest()?;
-        context.output.note(context.tongue.say(
-            "Связь со службой потеряна, жду её…",
-            "The connection to the daemon is lost, waiting for it…",
-        ));
+        context
+            .output
+            .note(&context.tongue.say(technician::WATCH_LOST));
         let lost = Instant::now();
         events = loop {
             tokio::select! {
@@ -126,10 +125,7 @@ fn missed(last: Option<&str>, id: Option<&str>) -> Option<u64> {
 }
 
 fn gap(tongue: UiLanguage, count: u64) -> String {
-    match tongue {
-        UiLanguage::Russian => format!("Пропущено событий: {count}"),
-        UiLanguage::English => format!("Events missed: {count}"),
-    }
+    tongue.say(technician::watch_missed(count)).into_owned()
 }
 
 /// By what one process of the daemon is told from the next.
@@ -140,20 +136,12 @@ async fn started_at(till: &Till) -> Option<String> {
 
 fn back(tongue: UiLanguage, restarted: bool, lost: Duration) -> String {
     let seconds = lost.as_secs();
-    match (tongue, restarted) {
-        (UiLanguage::Russian, true) => format!(
-            "Связь есть: служба перезапущена; что было до её запуска ({seconds} с), не видно: oplati operations"
-        ),
-        (UiLanguage::English, true) => format!(
-            "Connected again: the daemon was restarted; what was before its start ({seconds} s) is not seen: oplati operations"
-        ),
-        (UiLanguage::Russian, false) => {
-            format!("Связь есть; запросы и экраны за {seconds} с не видны, события досланы")
-        }
-        (UiLanguage::English, false) => format!(
-            "Connected again; requests and screens of {seconds} s are not seen, events follow"
-        ),
-    }
+    let text = if restarted {
+        technician::watch_restarted(seconds)
+    } else {
+        technician::watch_back(seconds)
+    };
+    tongue.say(text).into_owned()
 }
 
 /// Most bytes of a code that is handed in: none that a scanner reads is as long.
@@ -190,16 +178,11 @@ pub(super) async fn scan(context: &Context, text: String) -> Result<u8, CliError
         return Ok(exit_code::OK);
     }
     let line = match answer.get("used_by").and_then(Value::as_str) {
-        Some(id) => format!(
-            "{} {id}",
-            context
-                .tongue
-                .say("Код принят операцией", "The code was taken by")
-        ),
+        Some(id) => format!("{} {id}", context.tongue.say(technician::WATCH_CODE_TAKEN)),
         None => context
             .tongue
-            .say("Код никто не ждал", "Nobody waited for a code")
-            .to_owned(),
+            .say(technician::WATCH_CODE_NOT_TAKEN)
+            .into_owned(),
     };
     context.output.line(&line).map_err(CliError::Write)?;
     Ok(exit_code::OK)

@@ -1,6 +1,9 @@
 //! Russian or English, as the environment asks.
 
+use std::borrow::Cow;
+
 use super::charset::Charset;
+use crate::texts::technician::{self, Text};
 
 /// A language of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,30 +36,30 @@ impl UiLanguage {
         }
     }
 
-    /// The one of two texts that fits.
-    pub(super) fn say(self, russian: &'static str, english: &'static str) -> &'static str {
+    /// The language of a text that fits.
+    pub(super) fn say(self, text: Text) -> Cow<'static, str> {
         match self {
-            UiLanguage::Russian => russian,
-            UiLanguage::English => english,
+            UiLanguage::Russian => text.ru,
+            UiLanguage::English => text.en,
         }
     }
 }
 
 /// A device's state for a person; an unknown word stands as it is.
 pub(super) fn device_state(tongue: UiLanguage, word: &str) -> String {
-    let (russian, english) = match word {
-        "connected" => ("подключено", "connected"),
-        "missing" => ("не найдено", "missing"),
-        "busy" => ("занято", "busy"),
-        "no_permission" => ("нет прав", "no permission"),
-        "wrong_mode" => ("не тот режим", "wrong mode"),
-        "failed" => ("неисправно", "failed"),
-        "none" => ("нет", "none"),
-        "covered" => ("закрыто другим окном", "covered by another window"),
-        "dark" => ("экран погашен", "the screen is dark"),
+    let text = match word {
+        "connected" => technician::DEVICE_CONNECTED,
+        "missing" => technician::DEVICE_MISSING,
+        "busy" => technician::DEVICE_BUSY,
+        "no_permission" => technician::CHECKS_NO_PERMISSION,
+        "wrong_mode" => technician::DEVICE_WRONG_MODE,
+        "failed" => technician::DEVICE_FAILED,
+        "none" => technician::DEVICE_NONE,
+        "covered" => technician::DEVICE_COVERED,
+        "dark" => technician::CHECKS_DARK,
         other => return super::output::printable(other),
     };
-    tongue.say(russian, english).to_owned()
+    tongue.say(text).into_owned()
 }
 
 #[cfg(test)]

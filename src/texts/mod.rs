@@ -5,7 +5,7 @@
 //! | `original` | ru | the messages of the original module, letter for letter: no text of this file is ever changed |
 //! | `buyer` | ru, be, en | the display |
 //! | `cashier` | ru | messages of operations, and problems in answers of the till API |
-//! | `technician` | ru, en | the self-test and the tests of devices |
+//! | `technician` | ru, en | the self-test, the tests of devices and the command line |
 //!
 //! The files are [Fluent](https://projectfluent.org/fluent/guide/), and the build makes Rust of them (`generate.rs`):
 //! `no_card = …` becomes the constant `NO_CARD`, `.remedy = …` below it `NO_CARD_REMEDY`, and `code = … { $code }` the
@@ -27,7 +27,7 @@
 //! - `{ $name }`, filled in as it displays itself, without marks for the direction of writing. Arguments stand in the
 //!   order of the alphabet, whatever their order in the text, so that who turns a sentence round swaps none;
 //! - a comment `# Without $name: REASON` above a message whose language does without a placeholder of the others;
-//! - `{ "text" }`, for spaces at an end, braces, and characters that nobody sees (`{ "\u00A0" }`);
+//! - `{ "text" }`, for spaces at an end, braces, and characters that nobody sees (`{ "\u00A0" }`, `{ "\u000A" }`);
 //! - the forms of a number, `{ $count -> … }` with `[one]`, `[few]`, `*[many]` in Russian and Belarusian, `[one]` and
 //!   `*[other]` in English, and `[0]` for a number itself. Such an argument is a `u64`.
 

@@ -181,6 +181,9 @@ api_system = System
 
 ## Self-test: the trial with the payment service
 
+trial_asks = One session will be opened with the service
+trial_shows = Its QR is shown for 20 seconds, nothing is paid. Do not do this during a payment.{ "\u000A" }Begin? (yes/no)
+trial_is_open = The session is open for 20 s; Ctrl-C ends it earlier
 trial_no_token = there is no token yet, and the trial asks for none
 trial_token_hidden = only the daemon reads token.conf
 trial_no_request = { $what }
@@ -231,8 +234,13 @@ device_test_type_digits = Type the digits that { $display } shows
 
 ## Test of a device: its state
 
-checks_setting = Setting and profile
 checks_firmware = firmware
+checks_interactive = Test with a person
+checks_no_permission = no permission
+checks_no_permission_remedy = Run: { $known }. If the rights do not come (a USB bridge, an unknown scanner): oplati devices bind { $node } scanner
+checks_dark = the screen is dark
+checks_dark_remedy = Turn the session's screen saver and power saving off: xset s off -dpms
+checks_setting = Setting and profile
 checks_spoilt = since it was connected { $scans } read, { $discarded } spoilt
 checks_spoilt_remedy = Check cable, line speed and profile of the scanner: oplati selftest --interactive
 checks_unproven = codes that no decoder read: { $unproven }
@@ -243,12 +251,8 @@ checks_works = { $node }: works
 checks_none = none is plugged in
 checks_missing = not there
 checks_busy = another program has it
-checks_no_permission = no permission
-checks_no_permission_remedy = Run: { $known }. If the rights do not come (a USB bridge, an unknown scanner): oplati devices bind { $node } scanner
 checks_covered = another window covers it
 checks_covered_remedy = Close the program whose window stays above the buyer's window, or move it off that monitor
-checks_dark = the screen is dark
-checks_dark_remedy = Turn the session's screen saver and power saving off: xset s off -dpms
 checks_wrong_mode = the scanner is in the wrong mode
 checks_wrong_mode_remedy = Read the code "USB-COM" or "HID POS" of the scanner's manual; what is plugged in and what to write into oplati.conf: oplati devices
 checks_failed = out of order
@@ -259,7 +263,6 @@ checks_scanner_missing_remedy = Check the cable; if it is plugged in, put the pa
 checks_display_missing_remedy = Check cable and power of the display, and the path in [Display] device
 checks_stop_holder = Stop the program { $holder }: the daemon needs the device alone
 checks_stop_unknown_holder = Stop the program that has the device: sudo oplati devices names it
-checks_interactive = Test with a person
 checks_interactive_not_done = not done: oplati selftest --interactive
 
 ## Test of a device: what a person read
@@ -314,3 +317,283 @@ diagnosis_doubled = { $count } characters came twice
 diagnosis_doubled_remedy = Check whether another program reads the scanner too, and read the code of its factory settings
 diagnosis_other = another code was read
 diagnosis_other_remedy = Read the code on the display and no other
+
+## Why a profile is taken for a device
+
+why_generic_bridge = vid:pid of a generic bridge, name it in oplati.conf
+why_usage = HID usage 8C:02 (barcode scanner)
+why_vendor_usage = vendor and HID usage 8C:02
+why_pattern = vid:pid by the maker's pattern; name a keyboard in oplati.conf
+why_exact = vid:pid exact
+
+## Command line: headings of tables
+
+heading_section = section
+heading_key = key
+heading_value = value
+heading_origin = origin
+heading_node = node
+heading_device = device
+heading_kind = kind
+heading_profile = profile
+heading_why = why
+heading_access = access
+heading_holder = held by
+heading_setting = in oplati.conf
+heading_status = status
+heading_note = note
+heading_name = name
+heading_state = state
+heading_since_connected = since
+heading_scans = scans
+heading_discarded = discarded
+heading_unended = unended
+heading_frames = frames
+heading_reconnects = reconnects
+heading_last_error = last error
+heading_time = time
+heading_operation = operation
+heading_amount = amount
+heading_message = message
+heading_undoing = undoing
+heading_of = of
+heading_since = since
+heading_tries = tries
+heading_next_try = next try
+heading_reason = last error
+heading_till = till
+heading_service = service
+heading_difference = difference
+heading_payment = payment
+
+## Command line: kinds of operations
+
+kind_sale = sale
+kind_refund = refund
+kind_cancel = cancel
+kind_cancel_refund = cancel refund
+kind_annul = annul
+kind_card = card
+
+## Command line: states of operations
+
+state_new = begun
+state_in_progress = under way
+state_awaiting_scan = waits for the scanner
+state_awaiting_buyer = waits for the buyer
+state_awaiting_confirmation = waits for the confirmation
+state_in_doubt = in doubt, being looked up
+state_queued = waits for the connection
+state_done = done
+state_declined = declined by the buyer
+state_not_enough_money = not enough money
+state_expired = time is up
+state_cancelled = cancelled
+state_failed = failed
+
+## Command line: requests to the payment service
+
+request_open = open a payment session
+request_session = has the buyer come
+request_pay = take the money
+request_payment = is the payment confirmed
+request_reverse = give the money back
+request_report = look up in the report
+request_probe = is the service there
+
+## Command line: how a request ended
+
+answer_ok = answered
+answer_refused = refused
+answer_not_sent = not sent, no connection
+answer_lost = no answer
+answer_token = token not accepted
+
+## Command line: what the display shows
+
+scene_idle = idle
+scene_scan_me = "show your code"
+scene_qr = QR code of a payment
+scene_card_qr = QR code for the card
+scene_code = code of a payment
+scene_card_code = code for the card
+scene_please_confirm = "please confirm"
+scene_checking = "checking"
+scene_paid = "paid"
+scene_declined = "declined"
+scene_not_enough_money = "not enough money"
+scene_time_is_up = "time is up"
+scene_cancelled = "cancelled"
+scene_refunded = "refunded"
+scene_card_found = "card found"
+scene_not_completed = "not completed"
+scene_no_connection = "no connection"
+
+## Command line: health
+
+health_ok = all is well
+health_degraded = works, with remarks
+health_blocked = sales are impossible
+
+## Command line: states of devices
+
+device_connected = connected
+device_missing = missing
+device_busy = busy
+device_wrong_mode = wrong mode
+device_failed = failed
+device_none = none
+device_covered = covered by another window
+
+## oplati watch: what a line is about
+
+about_request = request
+about_scene = screen
+about_scan = scan
+about_queue = queue
+about_daemon = daemon
+
+## oplati watch: lines
+
+view_more_of_the_same = … { $more } more of the same, { $least }–{ $most } ms
+view_events_missed = some events were missed, look with: oplati operations
+view_after = after
+view_ms = ms
+view_undo_pending = , undo pending
+view_undo_done = , undone
+view_undo_set_aside = , undo waits for a person
+view_nobody_waited = nobody waited
+view_test = test
+view_reverses = reverses
+view_waits_for_person = { "  " }waits for a person
+
+## oplati watch and scan
+
+watch_begins = Events as they come; stop with Ctrl-C
+watch_lost = The connection to the daemon is lost, waiting for it…
+watch_missed = Events missed: { $count }
+watch_restarted = Connected again: the daemon was restarted; what was before its start ({ $seconds } s) is not seen: oplati operations
+watch_back = Connected again; requests and screens of { $seconds } s are not seen, events follow
+watch_code_taken = The code was taken by
+watch_code_not_taken = Nobody waited for a code
+
+## Command line: the daemon
+
+till_not_running_or_elsewhere = The daemon does not run (systemctl start oplati), or listens at another socket: only root and the daemon may read oplati.conf; if it names a [Till] socket, run this as root
+till_not_running = The daemon does not run: systemctl start oplati
+till_no_permission = Add the user to group oplati-till
+
+## oplati check
+
+check_read_from = Read from
+check_no_file = No such file, the defaults hold:
+check_no_reg_num = regNum is not set: payments are refused until it is
+check_no_time_zone = oplati: this machine has no time zone data, log and reports tell the time in UTC: apt-get install tzdata
+
+## oplati configure
+
+configure_allowed = allowed
+configure_written_and_closed = written; it holds the password, so that other users may not read it any more; holds once the service is restarted
+configure_written = written; holds once the service is restarted
+configure_unchanged = is so already
+
+## oplati display
+
+display_no_desktop = Run it in the cashier's session, as the cashier: a window needs X11 (DISPLAY) or Wayland (WAYLAND_DISPLAY)
+
+## oplati devices
+
+list_nothing = nothing is plugged in
+list_daemon = { "\u000A" }The daemon:
+list_no_devices = { "\u000A" }oplati.conf names no devices
+list_daemon_is_silent = { "\u000A" }The daemon does not answer
+list_access = yes
+list_no_access = no right
+list_display = display
+list_scanner = scanner
+list_built_in = built in
+list_tested = tested
+list_reported = reported
+list_untested = untested
+list_rule_next = Put the line into /etc/udev/rules.d/61-oplati-{ $id }.rules, run udevadm control --reload and udevadm trigger, and set in oplati.conf: device = { $word }:{ $path }
+
+## oplati devices identify
+
+identify_nothing_new = Nothing new was plugged in: check the scanner's cable and power
+identify_read_code = Read this code with the scanner
+identify_no_code = The code did not come. Another program has the scanner, it is off, or set to an unusual speed
+identify_known = It has a profile already: { $id }
+identify_unplug = Unplug the scanner and press Enter
+identify_plug = Plug the scanner in
+identify_no_profile = no profile
+identify_other_speed = Another speed of the port is tried, read the code again
+identify_other_code = Another code was read, or it is garbled
+identify_written = Profile written:
+
+## Command line: an operation that is waited for
+
+follow_begun = If the operation has begun: look with oplati operations, stop it with oplati abort
+follow_contact_lost = Contact with the daemon was lost. How the operation ended: oplati operations
+follow_seconds = s
+follow_aborting = Aborting…
+follow_abort_not_confirmed = The abort is not confirmed; repeat it with: oplati abort
+follow_abort_goes_on = The abort goes on; look with: oplati operations
+follow_nothing_refunded = Nothing was refunded
+follow_refund_goes_on = The refund goes on without you: oplati operations
+follow_nothing_cancelled = Nothing was cancelled
+follow_cancellation_goes_on = The cancellation goes on without you: oplati operations
+follow_refund_in_doubt = Do not refund once more: the program finds out what happened. Look with: oplati operations
+
+## oplati open
+
+open_link = Open the link in a browser on this till: it works once, within a minute
+
+## oplati operations and queue
+
+operations_more = More:
+operations_unfinished = There are unfinished operations: the daemon finds out about them once it is started
+operations_queue_empty = The queue is empty
+operations_waits_for_person = waits for a person
+
+## Command line: codes on a terminal
+
+output_no_place_for_qr = The QR code has no place on this terminal: it needs UTF-8, and as many columns as
+
+## oplati refund
+
+refund_again = To refund as much once more: --again
+
+## oplati report and reconcile
+
+report_no_differences = { "\u000A" }No differences
+report_more_differences = more differences:
+report_sales = sales
+report_refunds = refunds
+report_cancellations = cancellations
+report_cancelled_refunds = cancelled refunds
+report_net = net
+
+## oplati selftest
+
+selftest_saved = Saved
+selftest_ok = [  ok  ]
+selftest_warn = [ warn ]
+selftest_fail = [ FAIL ]
+selftest_sum = Passed: { $passed }, warnings: { $warned }, failed: { $failed }, skipped: { $skipped }; { $ms } ms
+
+## oplati selftest --interactive
+
+interactive_daemon_is_closed = the daemon does not let this user
+interactive_run_with_sudo = Run with sudo: sudo oplati selftest --interactive
+interactive_daemon_is_silent = the daemon has the devices and does not answer
+interactive_restart_daemon = Restart the daemon: systemctl restart oplati
+interactive_no_display = no display is connected to show a code
+interactive_no_display_remedy = Connect a display and name it in [Display] device of oplati.conf
+interactive_no_scanner = no scanner is connected to read codes
+interactive_no_scanner_remedy = Connect a scanner and name it in [Scanner] device of oplati.conf
+interactive_stop_unanswered = the daemon did not answer when the test was stopped
+interactive_stop_unanswered_remedy = The code leaves the display by itself in a minute and a half
+
+## oplati selftest without the daemon
+
+offline_mend_settings = Mend oplati.conf: oplati check

@@ -184,6 +184,9 @@ api_system = Система
 
 ## Self-test: the trial with the payment service
 
+trial_asks = Будет открыт один сеанс с сервером
+trial_shows = QR-код показывается 20 секунд, ничего не оплачивается. Не делайте этого во время оплаты.{ "\u000A" }Начать? (да/нет)
+trial_is_open = Сеанс открыт, ждём 20 с; Ctrl-C — закончить раньше
 trial_no_token = токена ещё нет, а проверка его не запрашивает
 trial_token_hidden = token.conf читает только служба
 trial_no_request = запрос не составить: { $what }
@@ -234,8 +237,13 @@ device_test_type_digits = Введите цифры, которые показы
 
 ## Test of a device: its state
 
-checks_setting = Настройка и профиль
 checks_firmware = прошивка
+checks_interactive = Проверка с человеком
+checks_no_permission = нет прав
+checks_no_permission_remedy = Выполните: { $known }. Права не появились (переходник USB–COM, незнакомый сканер) — oplati devices bind { $node } scanner
+checks_dark = экран погашен
+checks_dark_remedy = Отключите на кассе заставку и энергосбережение экрана: xset s off -dpms
+checks_setting = Настройка и профиль
 checks_spoilt = с подключения прочитано { $scans }, испорчено { $discarded }
 checks_spoilt_remedy = Проверьте кабель, скорость порта и профиль сканера: oplati selftest --interactive
 checks_unproven = кодов, которые не прочитала проверка: { $unproven }
@@ -246,12 +254,8 @@ checks_works = { $node }: работает
 checks_none = ни один не подключён
 checks_missing = не подключено
 checks_busy = занято другой программой
-checks_no_permission = нет прав
-checks_no_permission_remedy = Выполните: { $known }. Права не появились (переходник USB–COM, незнакомый сканер) — oplati devices bind { $node } scanner
 checks_covered = закрыто другим окном
 checks_covered_remedy = Закройте или уберите с монитора покупателя программу, окно которой остаётся поверх окна О!плати
-checks_dark = экран погашен
-checks_dark_remedy = Отключите на кассе заставку и энергосбережение экрана: xset s off -dpms
 checks_wrong_mode = сканер не в том режиме
 checks_wrong_mode_remedy = Прочитайте сканером код режима «USB-COM» или «HID POS» из его инструкции; что сейчас подключено и что вписать в oplati.conf — oplati devices
 checks_failed = неисправно
@@ -262,7 +266,6 @@ checks_scanner_missing_remedy = Проверьте кабель; подключ�
 checks_display_missing_remedy = Проверьте кабель и питание дисплея и путь в [Display] device
 checks_stop_holder = Остановите программу { $holder }: устройство нужно службе одной
 checks_stop_unknown_holder = Остановите программу, которая держит устройство: sudo oplati devices назовёт её
-checks_interactive = Проверка с человеком
 checks_interactive_not_done = не проводилась: oplati selftest --interactive
 
 ## Test of a device: what a person read
@@ -317,3 +320,283 @@ diagnosis_doubled = символов пришло дважды: { $count }
 diagnosis_doubled_remedy = Проверьте, не читает ли сканер ещё одна программа, и прочитайте код заводских настроек
 diagnosis_other = прочитан другой код
 diagnosis_other_remedy = Прочитайте код с дисплея, а не другой
+
+## Why a profile is taken for a device
+
+why_generic_bridge = VID:PID общего переходника, укажите его в oplati.conf
+why_usage = HID usage 8C:02 (сканер штрихкодов)
+why_vendor_usage = производитель и HID usage 8C:02
+why_pattern = VID:PID по правилу производителя; клавиатуру укажите в oplati.conf
+why_exact = VID:PID точно
+
+## Command line: headings of tables
+
+heading_section = раздел
+heading_key = параметр
+heading_value = значение
+heading_origin = откуда
+heading_node = узел
+heading_device = устройство
+heading_kind = вид
+heading_profile = профиль
+heading_why = почему
+heading_access = доступ
+heading_holder = занят
+heading_setting = в oplati.conf
+heading_status = проверен
+heading_note = что важно
+heading_name = имя
+heading_state = состояние
+heading_since_connected = с
+heading_scans = чтений
+heading_discarded = испорчено
+heading_unended = без конца
+heading_frames = кадров
+heading_reconnects = переподкл.
+heading_last_error = последняя ошибка
+heading_time = время
+heading_operation = операция
+heading_amount = сумма
+heading_message = сообщение
+heading_undoing = отмена
+heading_of = операции
+heading_since = ждёт с
+heading_tries = попыток
+heading_next_try = следующая
+heading_reason = причина
+heading_till = касса
+heading_service = сервис
+heading_difference = расхождение
+heading_payment = оплата
+
+## Command line: kinds of operations
+
+kind_sale = продажа
+kind_refund = возврат
+kind_cancel = отмена
+kind_cancel_refund = отмена возврата
+kind_annul = аннулирование
+kind_card = карта
+
+## Command line: states of operations
+
+state_new = начата
+state_in_progress = выполняется
+state_awaiting_scan = ждёт кода со сканера
+state_awaiting_buyer = ждёт покупателя
+state_awaiting_confirmation = ждёт подтверждения
+state_in_doubt = исход неизвестен, выясняется
+state_queued = ждёт связи
+state_done = выполнена
+state_declined = покупатель отказался
+state_not_enough_money = не хватило денег
+state_expired = время вышло
+state_cancelled = отменена
+state_failed = не выполнена
+
+## Command line: requests to the payment service
+
+request_open = открыть оплату
+request_session = пришёл ли покупатель
+request_pay = списать деньги
+request_payment = подтверждена ли оплата
+request_reverse = вернуть деньги
+request_report = поиск в отчёте
+request_probe = проверка связи
+
+## Command line: how a request ended
+
+answer_ok = ответ получен
+answer_refused = служба отказала
+answer_not_sent = не отправлен, нет связи
+answer_lost = ответа нет
+answer_token = токен не принят
+
+## Command line: what the display shows
+
+scene_idle = заставка
+scene_scan_me = «покажите код сканеру»
+scene_qr = QR-код оплаты
+scene_card_qr = QR-код карты
+scene_code = код оплаты
+scene_card_code = код карты
+scene_please_confirm = «подтвердите оплату»
+scene_checking = «проверяем оплату»
+scene_paid = «оплачено»
+scene_declined = «оплата отклонена»
+scene_not_enough_money = «недостаточно денег»
+scene_time_is_up = «время вышло»
+scene_cancelled = «отменено»
+scene_refunded = «возвращено»
+scene_card_found = «карта найдена»
+scene_not_completed = «не завершено»
+scene_no_connection = «нет связи»
+
+## Command line: health
+
+health_ok = всё в порядке
+health_degraded = работает с замечаниями
+health_blocked = продажи невозможны
+
+## Command line: states of devices
+
+device_connected = подключено
+device_missing = не найдено
+device_busy = занято
+device_wrong_mode = не тот режим
+device_failed = неисправно
+device_none = нет
+device_covered = закрыто другим окном
+
+## oplati watch: what a line is about
+
+about_request = запрос
+about_scene = экран
+about_scan = скан
+about_queue = очередь
+about_daemon = служба
+
+## oplati watch: lines
+
+view_more_of_the_same = … ещё { $more } раз то же, { $least }–{ $most } мс
+view_events_missed = часть событий пропущена, посмотреть: oplati operations
+view_after = за
+view_ms = мс
+view_undo_pending = , возврат ждёт
+view_undo_done = , возвращено
+view_undo_set_aside = , возврат ждёт человека
+view_nobody_waited = никто не ждал
+view_test = проверка
+view_reverses = возвращает
+view_waits_for_person = { "  " }ждёт человека
+
+## oplati watch and scan
+
+watch_begins = События по мере появления; выход: Ctrl-C
+watch_lost = Связь со службой потеряна, жду её…
+watch_missed = Пропущено событий: { $count }
+watch_restarted = Связь есть: служба перезапущена; что было до её запуска ({ $seconds } с), не видно: oplati operations
+watch_back = Связь есть; запросы и экраны за { $seconds } с не видны, события досланы
+watch_code_taken = Код принят операцией
+watch_code_not_taken = Код никто не ждал
+
+## Command line: the daemon
+
+till_not_running_or_elsewhere = Служба не запущена (systemctl start oplati) или слушает другой сокет: oplati.conf доступен для чтения только root и службе; если в нём задан [Till] socket, запустите команду от имени root
+till_not_running = Служба не запущена: systemctl start oplati
+till_no_permission = Добавьте пользователя в группу oplati-till
+
+## oplati check
+
+check_read_from = Прочитан файл
+check_no_file = Файл не найден, действуют значения по умолчанию:
+check_no_reg_num = Не задан regNum: оплата будет отклоняться, пока он не задан
+check_no_time_zone = oplati: на машине нет данных о часовых поясах, время в журнале и отчётах будет по UTC: apt-get install tzdata
+
+## oplati configure
+
+configure_allowed = допустимо
+configure_written_and_closed = записан; в нём пароль, поэтому другим пользователям он больше не доступен; действует после перезапуска службы
+configure_written = записан; действует после перезапуска службы
+configure_unchanged = уже так
+
+## oplati display
+
+display_no_desktop = Запустите в сеансе кассира, от имени кассира: окну нужен X11 (DISPLAY) или Wayland (WAYLAND_DISPLAY)
+
+## oplati devices
+
+list_nothing = ничего не подключено
+list_daemon = { "\u000A" }Служба:
+list_no_devices = { "\u000A" }В oplati.conf нет устройств
+list_daemon_is_silent = { "\u000A" }Служба не отвечает
+list_access = есть
+list_no_access = нет прав
+list_display = дисплей
+list_scanner = сканер
+list_built_in = встроен
+list_tested = на устройстве
+list_reported = два источника
+list_untested = один источник
+list_rule_next = Запишите строку в /etc/udev/rules.d/61-oplati-{ $id }.rules, выполните udevadm control --reload и udevadm trigger, и укажите в oplati.conf: device = { $word }:{ $path }
+
+## oplati devices identify
+
+identify_nothing_new = Новых устройств нет: проверьте кабель и питание сканера
+identify_read_code = Прочитайте этот код сканером
+identify_no_code = Код не прочитан. Сканер занят другой программой, выключен или настроен на скорость, которой нет среди обычных
+identify_known = Профиль уже есть: { $id }
+identify_unplug = Отключите сканер и нажмите Enter
+identify_plug = Подключите сканер
+identify_no_profile = профиля нет
+identify_other_speed = Пробуется другая скорость порта, прочитайте код ещё раз
+identify_other_code = Прочитан другой код, или он искажён
+identify_written = Профиль записан:
+
+## Command line: an operation that is waited for
+
+follow_begun = Если операция началась, её покажет oplati operations, остановит oplati abort
+follow_contact_lost = Связь со службой потеряна. Чем закончилась операция, покажет: oplati operations
+follow_seconds = с
+follow_aborting = Отмена…
+follow_abort_not_confirmed = Отмена не подтверждена; повторить: oplati abort
+follow_abort_goes_on = Отмена продолжается; посмотреть: oplati operations
+follow_nothing_refunded = Возврат не сделан
+follow_refund_goes_on = Возврат продолжается без вас: oplati operations
+follow_nothing_cancelled = Отмена не сделана
+follow_cancellation_goes_on = Отмена продолжается без вас: oplati operations
+follow_refund_in_doubt = Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations
+
+## oplati open
+
+open_link = Откройте ссылку в браузере этой кассы: она сработает один раз, в течение минуты
+
+## oplati operations and queue
+
+operations_more = Дальше:
+operations_unfinished = Есть незавершённые операции: их исход узнаёт служба после запуска
+operations_queue_empty = Очередь пуста
+operations_waits_for_person = ждёт человека
+
+## Command line: codes on a terminal
+
+output_no_place_for_qr = QR-код в этом терминале не помещается: нужен UTF-8 и столбцов не меньше
+
+## oplati refund
+
+refund_again = Чтобы вернуть ещё столько же: --again
+
+## oplati report and reconcile
+
+report_no_differences = { "\u000A" }Расхождений нет
+report_more_differences = ещё расхождений:
+report_sales = продажи
+report_refunds = возвраты
+report_cancellations = отмены
+report_cancelled_refunds = отмены возвратов
+report_net = итого
+
+## oplati selftest
+
+selftest_saved = Записано
+selftest_ok = [  да  ]
+selftest_warn = [ вним.]
+selftest_fail = [ОШИБКА]
+selftest_sum = Исправно: { $passed }, внимание: { $warned }, ошибок: { $failed }, пропущено: { $skipped }; { $ms } мс
+
+## oplati selftest --interactive
+
+interactive_daemon_is_closed = служба не пускает этого пользователя
+interactive_run_with_sudo = Запустите с sudo: sudo oplati selftest --interactive
+interactive_daemon_is_silent = устройства у службы, а она не отвечает
+interactive_restart_daemon = Перезапустите службу: systemctl restart oplati
+interactive_no_display = ни один дисплей не подключён, показать код негде
+interactive_no_display_remedy = Подключите дисплей и впишите его в [Display] device файла oplati.conf
+interactive_no_scanner = ни один сканер не подключён, читать коды нечем
+interactive_no_scanner_remedy = Подключите сканер и впишите его в [Scanner] device файла oplati.conf
+interactive_stop_unanswered = служба не ответила на остановку проверки
+interactive_stop_unanswered_remedy = Код уйдёт с дисплея сам через полторы минуты
+
+## oplati selftest without the daemon
+
+offline_mend_settings = Исправьте oplati.conf: oplati check

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::output::{printable, table, wrapped};
 use super::super::words::{UiLanguage, device_state};
+use crate::texts::technician;
 
 /// Columns of the lines below a device's row.
 const WIDTH: usize = 100;
@@ -30,16 +31,16 @@ pub(super) struct Attended {
 
 /// A row for each device; below it what is too long for a column.
 pub(super) fn devices_table(tongue: UiLanguage, devices: &[Attended]) -> String {
-    let say = |russian, english| tongue.say(russian, english);
+    let say = |text| tongue.say(text);
     let headings = [
-        say("имя", "name"),
-        say("состояние", "state"),
-        say("с", "since"),
-        say("чтений", "scans"),
-        say("испорчено", "discarded"),
-        say("без конца", "unended"),
-        say("кадров", "frames"),
-        say("переподкл.", "reconnects"),
+        say(technician::HEADING_NAME),
+        say(technician::HEADING_STATE),
+        say(technician::HEADING_SINCE_CONNECTED),
+        say(technician::HEADING_SCANS),
+        say(technician::HEADING_DISCARDED),
+        say(technician::HEADING_UNENDED),
+        say(technician::HEADING_FRAMES),
+        say(technician::HEADING_RECONNECTS),
     ];
     let rows: Vec<Vec<String>> = devices.iter().map(|device| row(tongue, device)).collect();
     let rows = table(&headings, &rows);
@@ -79,13 +80,13 @@ fn below(tongue: UiLanguage, device: &Attended) -> Vec<String> {
     }
     lines.extend(device.identity.iter().flat_map(|text| below_row(text)));
     if let Some(firmware) = &device.firmware {
-        let word = tongue.say("прошивка", "firmware");
+        let word = tongue.say(technician::CHECKS_FIRMWARE);
         lines.extend(below_row(&format!("{word}: {firmware}")));
     }
     if let Some(error) = &device.last_error {
         let at = device.last_error_at.as_deref().and_then(short_time);
         let at = at.map(|at| format!(" {at}")).unwrap_or_default();
-        let word = tongue.say("последняя ошибка", "last error");
+        let word = tongue.say(technician::HEADING_LAST_ERROR);
         lines.extend(below_row(&format!("{word}{at}: {error}")));
     }
     lines

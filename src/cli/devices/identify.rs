@@ -27,6 +27,7 @@ use crate::devices::scanner::keyboard::keymap::{Held, character, key_of};
 use crate::devices::scanner::{DeviceState, ScannerEvent, ScannerHandle, Settings, start};
 use crate::model::line::{Layout, LineSettings, Parity};
 use crate::model::scan::Scan;
+use crate::texts::technician;
 
 /// Speeds that are tried on a serial port, the likeliest first.
 const SPEEDS: [u32; 5] = [9600, 115_200, 19_200, 38_400, 57_600];
@@ -59,16 +60,13 @@ struct Finding {
 pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, CliError> {
     let registry = Arc::new(registry(context));
     let patience = Duration::from_secs(args.wait);
-    let say = |russian, english| context.output.note(context.tongue.say(russian, english));
+    let say = |text| context.output.note(&context.tongue.say(text));
     let found = match &args.node {
         Some(node) => at_node(node)?,
         None => plugged(context, patience)?,
     };
     if found.is_empty() {
-        say(
-            "Новых устройств нет: проверьте кабель и питание сканера",
-            "Nothing new was plugged in: check the scanner's cable and power",
-        );
+        say(technician::IDENTIFY_NOTHING_NEW);
         return Ok(exit_code::NOT_DONE);
     }
     for candidate in &found {
@@ -79,24 +77,14 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
     let code = test_code()?;
     let qr = qrcode::QrCode::new(&code).map_err(|error| CliError::Data(error.to_string()))?;
     context.output.qr(context.tongue, &qr);
-    say(
-        "Прочитайте этот код сканером",
-        "Read this code with the scanner",
-    );
+    say(technician::IDENTIFY_READ_CODE);
     let Some(finding) = read_test_code(context, &registry, found, &code, patience)? else {
-        say(
-            "Код не прочитан. Сканер занят другой программой, выключен или настроен на скорость, которой нет среди обычных",
-            "The code did not come. Another program has the scanner, it is off, or set to an unusual speed",
-        );
+        say(technician::IDENTIFY_NO_CODE);
         return Ok(exit_code::NOT_DONE);
     };
     let known = registry.fit(&finding.candidate);
     if let Some(known) = known.filter(|fit| args.id.is_none() && is_enough(fit, &finding)) {
-        let text = match context.tongue.say("ru", "en") {
-            "ru" => format!("Профиль уже есть: {}", known.profile.id),
-            _ => format!("It has a profile already: {}", known.profile.id),
-        };
-        context.output.note(&text);
+        say(technician::identify_known(&known.profile.id));
         return print_setting(context, &finding, None);
     }
     let by_name = must_be_named(&finding.candidate, known.map(|fit| fit.why));
@@ -168,11 +156,8 @@ fn mode_by_name(node: &Path) -> Mode {
 
 /// What comes when the technician plugs the scanner in.
 fn plugged(context: &Context, patience: Duration) -> Result<Vec<Candidate>, CliError> {
-    let say = |russian, english| context.output.note(context.tongue.say(russian, english));
-    say(
-        "Отключите сканер и нажмите Enter",
-        "Unplug the scanner and press Enter",
-    );
+    let say = |text| context.output.note(&context.tongue.say(text));
+    say(technician::IDENTIFY_UNPLUG);
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
     if read.map_err(CliError::Write)? == 0 {
@@ -182,7 +167,7 @@ fn plugged(context: &Context, patience: Duration) -> Result<Vec<Candidate>, CliE
     }
     let root = Path::new("/");
     let before: Vec<PathBuf> = nodes(root).into_keys().collect();
-    say("Подключите сканер", "Plug the scanner in");
+    say(technician::IDENTIFY_PLUG);
     let until = Instant::now() + patience;
     let mut first_seen = None;
     while Instant::now() < until {
@@ -207,9 +192,14 @@ fn nodes(root: &Path) -> BTreeMap<PathBuf, Candidate> {
 
 fn describe(context: &Context, registry: &Registry, candidate: &Candidate) -> String {
     let fit = registry.fit(candidate).map_or_else(
-        || context.tongue.say("профиля нет", "no profile").to_owned(),
+        || {
+            context
+                .tongue
+                .say(technician::IDENTIFY_NO_PROFILE)
+                .into_owned()
+        },
         |fit| {
-            let why = context.tongue.say(fit.why.russian(), fit.why.english());
+            let why = context.tongue.say(fit.why.text());
             format!("{} ({why})", fit.profile.id)
         },
     );
@@ -298,10 +288,9 @@ fn read_test_code(
             return Ok(None);
         }
         if has_serial {
-            context.output.note(context.tongue.say(
-                "Пробуется другая скорость порта, прочитайте код ещё раз",
-                "Another speed of the port is tried, read the code again",
-            ));
+            context
+                .output
+                .note(&context.tongue.say(technician::IDENTIFY_OTHER_SPEED));
         }
     }
     Ok(None)
@@ -349,10 +338,9 @@ fn listen(
                 if read == struck_in_russian(code) {
                     return Some((index, Layout::Ru));
                 }
-                context.output.note(context.tongue.say(
-                    "Прочитан другой код, или он искажён",
-                    "Another code was read, or it is garbled",
-                ));
+                context
+                    .output
+                    .note(&context.tongue.say(technician::IDENTIFY_OTHER_CODE));
             }
             ScannerEvent::State { state, .. } if state != DeviceState::Connected => {
                 let remedy = state.remedy().unwrap_or_default();
@@ -419,7 +407,7 @@ fn write_profile(
     }
     std::fs::create_dir_all(&folder).map_err(failed)?;
     std::fs::write(&path, text).map_err(failed)?;
-    let said = context.tongue.say("Профиль записан:", "Profile written:");
+    let said = context.tongue.say(technician::IDENTIFY_WRITTEN);
     context.output.note(&format!("{said} {}", path.display()));
     Ok(profile.id)
 }

@@ -12,6 +12,7 @@ use super::offline;
 use super::prompt::{Person, Typed};
 use crate::model::check::{Check, Group, Text, Verdict};
 use crate::selftest::{Daemon, Environment};
+use crate::texts::technician;
 
 /// Between two looks at a test that goes on.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -32,31 +33,19 @@ pub(super) fn run(
         })?,
         Daemon::Stopped => offline::run(context, ground, scans, &mut person)?,
         Daemon::Closed => vec![untried(
-            Text::new(
-                "служба не пускает этого пользователя",
-                "the daemon does not let this user",
-            ),
-            Text::new(
-                "Запустите с sudo: sudo oplati selftest --interactive",
-                "Run with sudo: sudo oplati selftest --interactive",
-            ),
+            technician::INTERACTIVE_DAEMON_IS_CLOSED,
+            technician::INTERACTIVE_RUN_WITH_SUDO,
         )],
         Daemon::Silent(_) => vec![untried(
-            Text::new(
-                "устройства у службы, а она не отвечает",
-                "the daemon has the devices and does not answer",
-            ),
-            Text::new(
-                "Перезапустите службу: systemctl restart oplati",
-                "Restart the daemon: systemctl restart oplati",
-            ),
+            technician::INTERACTIVE_DAEMON_IS_SILENT,
+            technician::INTERACTIVE_RESTART_DAEMON,
         )],
     };
     Ok((checks, person.has_stopped()))
 }
 
 fn title() -> Text {
-    Text::new("Проверка с человеком", "Test with a person")
+    technician::CHECKS_INTERACTIVE
 }
 
 /// A test that cannot be.
@@ -69,26 +58,14 @@ pub(super) fn untried(why: Text, remedy: Text) -> Check {
 pub(super) fn missing(displays: &[String], scanners: &[String]) -> Option<Check> {
     if displays.is_empty() {
         return Some(untried(
-            Text::new(
-                "ни один дисплей не подключён, показать код негде",
-                "no display is connected to show a code",
-            ),
-            Text::new(
-                "Подключите дисплей и впишите его в [Display] device файла oplati.conf",
-                "Connect a display and name it in [Display] device of oplati.conf",
-            ),
+            technician::INTERACTIVE_NO_DISPLAY,
+            technician::INTERACTIVE_NO_DISPLAY_REMEDY,
         ));
     }
     scanners.is_empty().then(|| {
         untried(
-            Text::new(
-                "ни один сканер не подключён, читать коды нечем",
-                "no scanner is connected to read codes",
-            ),
-            Text::new(
-                "Подключите сканер и впишите его в [Scanner] device файла oplati.conf",
-                "Connect a scanner and name it in [Scanner] device of oplati.conf",
-            ),
+            technician::INTERACTIVE_NO_SCANNER,
+            technician::INTERACTIVE_NO_SCANNER_REMEDY,
         )
     })
 }
@@ -223,14 +200,8 @@ async fn follow(
             Ok(checks_of(device, &told))
         }
         Ok(Err(_)) | Err(_) => {
-            let why = Text::new(
-                "служба не ответила на остановку проверки",
-                "the daemon did not answer when the test was stopped",
-            );
-            let remedy = Text::new(
-                "Код уйдёт с дисплея сам через полторы минуты",
-                "The code leaves the display by itself in a minute and a half",
-            );
+            let why = technician::INTERACTIVE_STOP_UNANSWERED;
+            let remedy = technician::INTERACTIVE_STOP_UNANSWERED_REMEDY;
             let check = untried(why, remedy).of(device);
             Ok(vec![Check {
                 result: Verdict::Warn,

@@ -17,8 +17,9 @@ use crate::devices::profile::Registry;
 use crate::devices::scanner::find::DeviceLocator;
 use crate::devices::scanner::supervisor::PoolSettings;
 use crate::devices::scanner::{DeviceState, ScannerEvent, Scanners};
-use crate::model::check::{Check, Text};
+use crate::model::check::Check;
 use crate::selftest::Environment;
+use crate::texts::technician;
 
 /// Devices open within this, or are not there.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -40,11 +41,8 @@ pub(super) fn run(
     person: &mut Person,
 ) -> Result<Vec<Check>, CliError> {
     let Ok(loaded) = &ground.settings else {
-        let why = Text::new("oplati.conf не читается", "oplati.conf cannot be read");
-        let remedy = Text::new(
-            "Исправьте oplati.conf: oplati check",
-            "Mend oplati.conf: oplati check",
-        );
+        let why = technician::SETTINGS_NOT_READ;
+        let remedy = technician::OFFLINE_MEND_SETTINGS;
         return Ok(vec![untried(why, remedy)]);
     };
     let config = &loaded.config;

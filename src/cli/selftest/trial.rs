@@ -13,6 +13,7 @@ use crate::model::check::Check;
 use crate::selftest::{Environment, trial};
 use crate::service::Settings;
 use crate::service::trial::Trial;
+use crate::texts::technician;
 
 /// Between two looks at what was typed.
 const TYPED_POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -62,14 +63,8 @@ fn agrees(context: &Context, url: &str, person: &mut Person) -> Result<bool, Cli
     let tongue = context.tongue;
     context.output.note(&format!(
         "{} {url}\n{}",
-        tongue.say(
-            "Будет открыт один сеанс с сервером",
-            "One session will be opened with the service"
-        ),
-        tongue.say(
-            "QR-код показывается 20 секунд, ничего не оплачивается. Не делайте этого во время оплаты.\nНачать? (да/нет)",
-            "Its QR is shown for 20 seconds, nothing is paid. Do not do this during a payment.\nBegin? (yes/no)"
-        )
+        tongue.say(technician::TRIAL_ASKS),
+        tongue.say(technician::TRIAL_SHOWS)
     ));
     person.ask().map_err(TillError::Run)?;
     loop {
@@ -92,8 +87,7 @@ fn show(context: &Context, text: &str) {
     if let Some(code) = code.filter(|_| context.output.is_watched()) {
         context.output.qr(context.tongue, &code);
     }
-    context.output.note(context.tongue.say(
-        "Сеанс открыт, ждём 20 с; Ctrl-C — закончить раньше",
-        "The session is open for 20 s; Ctrl-C ends it earlier",
-    ));
+    context
+        .output
+        .note(&context.tongue.say(technician::TRIAL_IS_OPEN));
 }

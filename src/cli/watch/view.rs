@@ -1,11 +1,14 @@
 //! Events as lines that can be read out over the phone: time, what it is about, what happened.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::output::printable;
 use super::super::words::{UiLanguage, device_state};
 use crate::model::money::Kopecks;
+use crate::texts::technician;
 
 /// Width of the second column, in either tongue.
 const ABOUT: usize = 10;
@@ -57,7 +60,7 @@ impl View {
         }
         let at = self.time_of(event, data);
         let (about, what) = self.told(event, data);
-        lines.push(line(&at, about, &what));
+        lines.push(line(&at, &about, &what));
         lines
     }
 
@@ -65,10 +68,9 @@ impl View {
     pub(super) fn rest(&mut self) -> Option<String> {
         let same = self.same.take().filter(|same| same.more > 0)?;
         let (more, least, most) = (same.more, same.least_ms, same.most_ms);
-        let what = match self.tongue {
-            UiLanguage::Russian => format!("… ещё {more} раз то же, {least}–{most} мс"),
-            UiLanguage::English => format!("… {more} more of the same, {least}–{most} ms"),
-        };
+        let what = self
+            .tongue
+            .say(technician::view_more_of_the_same(least, more, most));
         Some(line(&same.last_at, "", &what))
     }
 
@@ -107,31 +109,28 @@ impl View {
         }
     }
 
-    fn told(&self, event: &str, data: &Value) -> (&'static str, String) {
-        let say = |russian, english| self.tongue.say(russian, english);
+    fn told(&self, event: &str, data: &Value) -> (Cow<'static, str>, String) {
+        let say = |text| self.tongue.say(text);
         match event {
-            "operation" => (say("операция", "operation"), self.operation(data)),
-            "request" => (say("запрос", "request"), self.request(data)),
+            "operation" => (say(technician::HEADING_OPERATION), self.operation(data)),
+            "request" => (say(technician::ABOUT_REQUEST), self.request(data)),
             "scene" => (
-                say("экран", "screen"),
+                say(technician::ABOUT_SCENE),
                 scene(self.tongue, &text(data, "scene")),
             ),
-            "scan" => (say("скан", "scan"), self.scan(data)),
-            "device" => (say("устройство", "device"), self.device(data)),
-            "queue" => (say("очередь", "queue"), self.queue(data)),
+            "scan" => (say(technician::ABOUT_SCAN), self.scan(data)),
+            "device" => (say(technician::HEADING_DEVICE), self.device(data)),
+            "queue" => (say(technician::ABOUT_QUEUE), self.queue(data)),
             "reset" => {
-                let missed = say(
-                    "часть событий пропущена, посмотреть: oplati operations",
-                    "some events were missed, look with: oplati operations",
-                );
-                (say("служба", "daemon"), missed.to_owned())
+                let missed = say(technician::VIEW_EVENTS_MISSED);
+                (say(technician::ABOUT_DAEMON), missed.into_owned())
             }
-            _ => (say("служба", "daemon"), self.health(data)),
+            _ => (say(technician::ABOUT_DAEMON), self.health(data)),
         }
     }
 
     fn operation(&self, data: &Value) -> String {
-        let say = |russian, english| self.tongue.say(russian, english);
+        let say = |text| self.tongue.say(text);
         let amount = data.get("amount").cloned().unwrap_or_default();
         let amount = serde_json::from_value::<Kopecks>(amount);
         let amount = match amount {
@@ -146,15 +145,13 @@ impl View {
             state(self.tongue, &text(data, "state"))
         );
         if let Some(ms) = took(data) {
-            let (after, unit) = (say("за", "after"), say("мс", "ms"));
+            let (after, unit) = (say(technician::VIEW_AFTER), say(technician::VIEW_MS));
             what.push_str(&format!(" {after} {ms} {unit}"));
         }
         match text(data, "undo").as_str() {
-            "pending" => what.push_str(say(", возврат ждёт", ", undo pending")),
-            "done" => what.push_str(say(", возвращено", ", undone")),
-            "set_aside" => {
-                what.push_str(say(", возврат ждёт человека", ", undo waits for a person"))
-            }
+            "pending" => what.push_str(&say(technician::VIEW_UNDO_PENDING)),
+            "done" => what.push_str(&say(technician::VIEW_UNDO_DONE)),
+            "set_aside" => what.push_str(&say(technician::VIEW_UNDO_SET_ASIDE)),
             _ => {}
         }
         let error = data.get("error").cloned().unwrap_or_default();
@@ -177,13 +174,13 @@ impl View {
             call(self.tongue, &text(data, "call")),
             outcome(self.tongue, &text(data, "outcome")),
             number(data, "ms"),
-            self.tongue.say("мс", "ms")
+            self.tongue.say(technician::VIEW_MS)
         )
     }
 
     fn scan(&self, data: &Value) -> String {
         let used = match text(data, "used_by") {
-            id if id.is_empty() => self.tongue.say("никто не ждал", "nobody waited").to_owned(),
+            id if id.is_empty() => self.tongue.say(technician::VIEW_NOBODY_WAITED).into_owned(),
             id => format!("→ {id}"),
         };
         format!("{}  {}  {used}", text(data, "device"), text(data, "tail"))
@@ -197,8 +194,14 @@ impl View {
             what.push_str(&format!(": {error}"));
         }
         let test = data.get("test").cloned().unwrap_or_default();
-        let word = self.tongue.say("проверка", "test");
-        let says = text(&test, self.tongue.say("says", "says_english"));
+        let word = self.tongue.say(technician::VIEW_TEST);
+        let says = text(
+            &test,
+            match self.tongue {
+                UiLanguage::Russian => "says",
+                UiLanguage::English => "says_english",
+            },
+        );
         let finished_at = text(&test, "finished_at");
         if text(&test, "state") == "running" {
             let (step, of) = (number(&test, "step"), number(&test, "of"));
@@ -232,17 +235,17 @@ impl View {
     }
 
     fn queue(&self, data: &Value) -> String {
-        let say = |russian, english| self.tongue.say(russian, english);
+        let say = |text| self.tongue.say(text);
         let mut what = format!(
             "{} {} {}  {} {}",
             text(data, "id"),
-            say("возвращает", "reverses"),
+            say(technician::VIEW_REVERSES),
             text(data, "of"),
-            say("попыток", "tries"),
+            say(technician::HEADING_TRIES),
             number(data, "tries")
         );
         if data.get("set_aside") == Some(&Value::Bool(true)) {
-            what.push_str(say("  ждёт человека", "  waits for a person"));
+            what.push_str(&say(technician::VIEW_WAITS_FOR_PERSON));
         }
         let error = text(data, "last_error");
         if !error.is_empty() {
@@ -252,11 +255,11 @@ impl View {
     }
 
     fn health(&self, data: &Value) -> String {
-        let say = |russian, english| self.tongue.say(russian, english);
+        let say = |text| self.tongue.say(text);
         let status = match text(data, "status").as_str() {
-            "ok" => say("всё в порядке", "all is well").to_owned(),
-            "degraded" => say("работает с замечаниями", "works, with remarks").to_owned(),
-            "blocked" => say("продажи невозможны", "sales are impossible").to_owned(),
+            "ok" => say(technician::HEALTH_OK).into_owned(),
+            "degraded" => say(technician::HEALTH_DEGRADED).into_owned(),
+            "blocked" => say(technician::HEALTH_BLOCKED).into_owned(),
             other => other.to_owned(),
         };
         let reasons = data.get("reasons").and_then(Value::as_array);
@@ -315,86 +318,86 @@ fn took(data: &Value) -> Option<u64> {
 }
 
 fn kind(tongue: UiLanguage, word: &str) -> String {
-    let (russian, english) = match word {
-        "sale" => ("продажа", "sale"),
-        "refund" => ("возврат", "refund"),
-        "cancel" => ("отмена", "cancel"),
-        "cancel_refund" => ("отмена возврата", "cancel refund"),
-        "annul" => ("аннулирование", "annul"),
-        "card" => ("карта", "card"),
+    let text = match word {
+        "sale" => technician::KIND_SALE,
+        "refund" => technician::KIND_REFUND,
+        "cancel" => technician::KIND_CANCEL,
+        "cancel_refund" => technician::KIND_CANCEL_REFUND,
+        "annul" => technician::KIND_ANNUL,
+        "card" => technician::KIND_CARD,
         other => return other.to_owned(),
     };
-    tongue.say(russian, english).to_owned()
+    tongue.say(text).into_owned()
 }
 
 fn state(tongue: UiLanguage, word: &str) -> String {
-    let (russian, english) = match word {
-        "new" => ("начата", "begun"),
-        "in_progress" => ("выполняется", "under way"),
-        "awaiting_scan" => ("ждёт кода со сканера", "waits for the scanner"),
-        "awaiting_buyer" => ("ждёт покупателя", "waits for the buyer"),
-        "awaiting_confirmation" => ("ждёт подтверждения", "waits for the confirmation"),
-        "in_doubt" => ("исход неизвестен, выясняется", "in doubt, being looked up"),
-        "queued" => ("ждёт связи", "waits for the connection"),
-        "done" => ("выполнена", "done"),
-        "declined" => ("покупатель отказался", "declined by the buyer"),
-        "not_enough_money" => ("не хватило денег", "not enough money"),
-        "expired" => ("время вышло", "time is up"),
-        "cancelled" => ("отменена", "cancelled"),
-        "failed" => ("не выполнена", "failed"),
+    let text = match word {
+        "new" => technician::STATE_NEW,
+        "in_progress" => technician::STATE_IN_PROGRESS,
+        "awaiting_scan" => technician::STATE_AWAITING_SCAN,
+        "awaiting_buyer" => technician::STATE_AWAITING_BUYER,
+        "awaiting_confirmation" => technician::STATE_AWAITING_CONFIRMATION,
+        "in_doubt" => technician::STATE_IN_DOUBT,
+        "queued" => technician::STATE_QUEUED,
+        "done" => technician::STATE_DONE,
+        "declined" => technician::STATE_DECLINED,
+        "not_enough_money" => technician::STATE_NOT_ENOUGH_MONEY,
+        "expired" => technician::STATE_EXPIRED,
+        "cancelled" => technician::STATE_CANCELLED,
+        "failed" => technician::STATE_FAILED,
         other => return other.to_owned(),
     };
-    tongue.say(russian, english).to_owned()
+    tongue.say(text).into_owned()
 }
 
 fn call(tongue: UiLanguage, word: &str) -> String {
-    let (russian, english) = match word {
-        "demand_payment" => ("открыть оплату", "open a payment session"),
-        "consumer_status" => ("пришёл ли покупатель", "has the buyer come"),
-        "pay" => ("списать деньги", "take the money"),
-        "payment" => ("подтверждена ли оплата", "is the payment confirmed"),
-        "reverse" => ("вернуть деньги", "give the money back"),
-        "look_up" => ("поиск в отчёте", "look up in the report"),
-        "probe" => ("проверка связи", "is the service there"),
+    let text = match word {
+        "demand_payment" => technician::REQUEST_OPEN,
+        "consumer_status" => technician::REQUEST_SESSION,
+        "pay" => technician::REQUEST_PAY,
+        "payment" => technician::REQUEST_PAYMENT,
+        "reverse" => technician::REQUEST_REVERSE,
+        "look_up" => technician::REQUEST_REPORT,
+        "probe" => technician::REQUEST_PROBE,
         other => return other.to_owned(),
     };
-    tongue.say(russian, english).to_owned()
+    tongue.say(text).into_owned()
 }
 
 fn outcome(tongue: UiLanguage, word: &str) -> String {
-    let (russian, english) = match word {
-        "answered" => ("ответ получен", "answered"),
-        "refused" => ("служба отказала", "refused"),
-        "not_sent" => ("не отправлен, нет связи", "not sent, no connection"),
-        "lost" => ("ответа нет", "no answer"),
-        "token" => ("токен не принят", "token not accepted"),
+    let text = match word {
+        "answered" => technician::ANSWER_OK,
+        "refused" => technician::ANSWER_REFUSED,
+        "not_sent" => technician::ANSWER_NOT_SENT,
+        "lost" => technician::ANSWER_LOST,
+        "token" => technician::ANSWER_TOKEN,
         other => return other.to_owned(),
     };
-    tongue.say(russian, english).to_owned()
+    tongue.say(text).into_owned()
 }
 
 fn scene(tongue: UiLanguage, word: &str) -> String {
-    let (russian, english) = match word {
-        "idle" => ("заставка", "idle"),
-        "scan_me" => ("«покажите код сканеру»", "\"show your code\""),
-        "qr" => ("QR-код оплаты", "QR code of a payment"),
-        "card_qr" => ("QR-код карты", "QR code for the card"),
-        "code" => ("код оплаты", "code of a payment"),
-        "card_code" => ("код карты", "code for the card"),
-        "please_confirm" => ("«подтвердите оплату»", "\"please confirm\""),
-        "checking" => ("«проверяем оплату»", "\"checking\""),
-        "paid" => ("«оплачено»", "\"paid\""),
-        "declined" => ("«оплата отклонена»", "\"declined\""),
-        "not_enough_money" => ("«недостаточно денег»", "\"not enough money\""),
-        "time_is_up" => ("«время вышло»", "\"time is up\""),
-        "cancelled" => ("«отменено»", "\"cancelled\""),
-        "refunded" => ("«возвращено»", "\"refunded\""),
-        "card_found" => ("«карта найдена»", "\"card found\""),
-        "not_completed" => ("«не завершено»", "\"not completed\""),
-        "no_connection" => ("«нет связи»", "\"no connection\""),
+    let text = match word {
+        "idle" => technician::SCENE_IDLE,
+        "scan_me" => technician::SCENE_SCAN_ME,
+        "qr" => technician::SCENE_QR,
+        "card_qr" => technician::SCENE_CARD_QR,
+        "code" => technician::SCENE_CODE,
+        "card_code" => technician::SCENE_CARD_CODE,
+        "please_confirm" => technician::SCENE_PLEASE_CONFIRM,
+        "checking" => technician::SCENE_CHECKING,
+        "paid" => technician::SCENE_PAID,
+        "declined" => technician::SCENE_DECLINED,
+        "not_enough_money" => technician::SCENE_NOT_ENOUGH_MONEY,
+        "time_is_up" => technician::SCENE_TIME_IS_UP,
+        "cancelled" => technician::SCENE_CANCELLED,
+        "refunded" => technician::SCENE_REFUNDED,
+        "card_found" => technician::SCENE_CARD_FOUND,
+        "not_completed" => technician::SCENE_NOT_COMPLETED,
+        "no_connection" => technician::SCENE_NO_CONNECTION,
         other => return other.to_owned(),
     };
-    tongue.say(russian, english).to_owned()
+    tongue.say(text).into_owned()
 }
 
 #[cfg(test)]

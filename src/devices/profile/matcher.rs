@@ -6,6 +6,7 @@ use super::registry::Registry;
 use super::schema::{Match, Mode, Profile};
 use crate::devices::discovery::Candidate;
 use crate::devices::scanner::hid;
+use crate::texts::technician::{self, Text};
 
 /// How well a profile fits; the later, the better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,25 +24,14 @@ pub enum Why {
 }
 
 impl Why {
-    /// For people, English.
-    pub fn english(self) -> &'static str {
+    /// For people.
+    pub fn text(self) -> Text {
         match self {
-            Why::GenericBridge => "vid:pid of a generic bridge, name it in oplati.conf",
-            Why::Usage => "HID usage 8C:02 (barcode scanner)",
-            Why::VendorUsage => "vendor and HID usage 8C:02",
-            Why::Pattern => "vid:pid by the maker's pattern; name a keyboard in oplati.conf",
-            Why::Exact => "vid:pid exact",
-        }
-    }
-
-    /// For people, Russian.
-    pub fn russian(self) -> &'static str {
-        match self {
-            Why::GenericBridge => "VID:PID общего переходника, укажите его в oplati.conf",
-            Why::Usage => "HID usage 8C:02 (сканер штрихкодов)",
-            Why::VendorUsage => "производитель и HID usage 8C:02",
-            Why::Pattern => "VID:PID по правилу производителя; клавиатуру укажите в oplati.conf",
-            Why::Exact => "VID:PID точно",
+            Why::GenericBridge => technician::WHY_GENERIC_BRIDGE,
+            Why::Usage => technician::WHY_USAGE,
+            Why::VendorUsage => technician::WHY_VENDOR_USAGE,
+            Why::Pattern => technician::WHY_PATTERN,
+            Why::Exact => technician::WHY_EXACT,
         }
     }
 }
