@@ -73,7 +73,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "engine",
         holds: "core and journal as one machine",
-        imports: &["base", "model", "core", "journal"],
+        imports: &["base", "texts", "model", "core", "journal"],
     },
     Room {
         name: "report",

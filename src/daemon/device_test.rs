@@ -17,10 +17,10 @@ use crate::devices::device_test::checks;
 use crate::devices::device_test::{ClosedLoop, Next, Pair};
 use crate::devices::display::Displays;
 use crate::devices::scanner::Scanners;
-use crate::model::check::Text;
 use crate::model::device::{Device, DeviceTest, InteractiveTest, TestState};
 use crate::model::operation::rfc3339_ms;
 use crate::model::problem::{Code, Problem};
+use crate::texts::{cashier, technician};
 
 /// Results by device, for who asks about devices.
 #[derive(Debug, Default)]
@@ -88,8 +88,8 @@ impl DeviceTestRunner {
         {
             return Err(Problem::new(
                 Code::Busy,
-                "Проверка устройства уже идёт",
-                "Дождитесь её конца или остановите её",
+                cashier::DEVICE_TEST_RUNS,
+                cashier::DEVICE_TEST_RUNS_REMEDY,
             ));
         }
         let now = self.clock.now();
@@ -102,8 +102,8 @@ impl DeviceTestRunner {
         if is_occupied {
             return Err(Problem::new(
                 Code::Busy,
-                "Идёт оплата: проверка с кодами на дисплее помешала бы покупателю",
-                "Повторите после оплаты",
+                cashier::DEVICE_TEST_DISTURBS,
+                cashier::DEVICE_TEST_DISTURBS_REMEDY,
             ));
         }
         let pair = self.pair(device, wish.display.as_deref(), devices)?;
@@ -138,8 +138,8 @@ impl DeviceTestRunner {
             Some(name) if self.displays.shows_codes(name).is_none() => return Err(unknown(name)),
             Some(name) if !shows_codes(name) => {
                 return Err(Problem::unprocessable(
-                    format!("Дисплей {name} не показывает QR-код"),
-                    "Назовите другой дисплей",
+                    cashier::display_without_qr(name),
+                    cashier::DISPLAY_OTHER_REMEDY,
                 ));
             }
             Some(name) => name.to_owned(),
@@ -149,8 +149,8 @@ impl DeviceTestRunner {
                     .filter(|one| one.kind == "display" && shows_codes(&one.name));
                 let first = fit.next().ok_or_else(|| {
                     Problem::unprocessable(
-                        "Ни один дисплей не показывает QR-код",
-                        "Впишите дисплей в [Display] device файла oplati.conf",
+                        cashier::NO_DISPLAY_WITH_QR,
+                        cashier::NO_DISPLAY_WITH_QR_REMEDY,
                     )
                 })?;
                 first.name.clone()
@@ -251,8 +251,8 @@ impl DeviceTestRunner {
                 Err(_) if test.shorten() => {}
                 Err(refusal) => {
                     return Err(Problem::unprocessable(
-                        format!("Дисплей {display} не показывает пробный код: {refusal}"),
-                        "Назовите другой дисплей",
+                        cashier::display_refuses_qr(display, refusal),
+                        cashier::DISPLAY_OTHER_REMEDY,
                     ));
                 }
             }
@@ -303,8 +303,8 @@ impl DeviceTestRunner {
 pub(super) fn unknown(name: &str) -> Problem {
     Problem::new(
         Code::NotFound,
-        format!("Устройства {name} нет"),
-        "Имена устройств — oplati devices",
+        cashier::device_unknown(name),
+        cashier::BAD_DEVICE_NAME_REMEDY,
     )
 }
 
@@ -314,7 +314,7 @@ fn plain(device: &Device, now: Now) -> DeviceTest {
     let at = rfc3339_ms::text(now.wall);
     let worst = checks.iter().find(|check| check.remedy.is_some());
     let says = worst.map_or_else(
-        || Text::new("Замечаний нет", "No remarks"),
+        || technician::DEVICE_TEST_NO_REMARKS,
         |check| check.detail.clone(),
     );
     DeviceTest {

@@ -19,6 +19,7 @@ use crate::journal::{JournalError, ShiftReader};
 use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
 use crate::service::{Client, NoReport, Unreadable};
+use crate::texts::cashier;
 
 /// What a reconciliation needs.
 pub(super) struct Reconciler {
@@ -82,8 +83,8 @@ impl Reconciler {
         let client = self.client.as_ref().ok_or_else(|| {
             Problem::new(
                 Code::NotConfigured,
-                "Не задан регистрационный номер кассы",
-                "Задайте regNum в oplati.conf и перезапустите службу oplati",
+                cashier::NO_REG_NUM,
+                cashier::NO_REG_NUM_REMEDY,
             )
         })?;
         let compared = self.read_both(client, shift).await?;
@@ -190,15 +191,15 @@ impl Reconciler {
 fn busy() -> Problem {
     Problem::new(
         Code::Busy,
-        "Сверка уже выполняется",
-        "Дождитесь её завершения",
+        cashier::RECONCILIATION_RUNS,
+        cashier::RECONCILIATION_RUNS_REMEDY,
     )
 }
 
 fn bad_template(what: &str) -> Problem {
     Problem::unprocessable(
-        format!("Шаблон отчёта oplat.xml: {}", words::support_text(what)),
-        "Исправьте шаблон или переименуйте его, тогда действует встроенный",
+        cashier::template_bad(words::support_text(what)),
+        cashier::TEMPLATE_BAD_REMEDY,
     )
 }
 
@@ -214,7 +215,7 @@ fn no_report(error: &NoReport) -> Problem {
                 | Failure::SessionOver { .. }
                 | Failure::Lost { .. } => None,
             };
-            let detail = format!("Отчёт сервиса не получен. {}", error.message);
+            let detail = cashier::report_missing(error.message);
             (detail, error.remedy, wait.map(|wait| wait.as_secs().max(1)))
         }
         NoReport::Unreadable(broken) => {
@@ -232,24 +233,17 @@ fn no_report(error: &NoReport) -> Problem {
 
 /// What came is told by its place: only what is no JSON at all is a router's page.
 fn unreadable_report(broken: &Unreadable) -> (String, &'static str) {
-    let to_support =
-        "Передайте это в поддержку О!плати; смену сверьте пока в личном кабинете О!плати";
+    let to_support = cashier::REPORT_BAD_ROW_REMEDY;
     match broken.row {
-        Some((row, Some(field))) => (
-            format!("Отчёт сервиса не прочитан: в записи {row} неверно поле {field}"),
-            to_support,
-        ),
-        Some((row, None)) => (
-            format!("Отчёт сервиса не прочитан: неверна запись {row}"),
-            to_support,
-        ),
+        Some((row, Some(field))) => (cashier::report_bad_field(field, row), to_support),
+        Some((row, None)) => (cashier::report_bad_row(row), to_support),
         None if broken.is_json => (
-            "Отчёт сервиса не прочитан: он неполон или другого вида".to_owned(),
-            "Повторите сверку; если повторится, обратитесь в поддержку О!плати",
+            cashier::REPORT_INCOMPLETE.to_owned(),
+            cashier::REPORT_REFUSED_REMEDY,
         ),
         None => (
-            "Отчёт сервиса не прочитан: пришёл не ответ О!плати".to_owned(),
-            "Проверьте, не требует ли роутер входа на своей странице, и повторите сверку; если повторится, обратитесь в поддержку О!плати",
+            cashier::REPORT_OF_ANOTHER.to_owned(),
+            cashier::REPORT_WRONG_ANSWER_REMEDY,
         ),
     }
 }

@@ -13,12 +13,10 @@ use crate::api::till::{Answer, Command};
 use crate::journal::{Journal, JournalError, Trouble};
 use crate::model::health::ReasonCode;
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// How often the journal is tried again.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How the reason begins while a damaged journal lies aside.
-const ASIDE: &str = "Журнал операций повреждён и отложен в";
 
 /// What people are told.
 #[derive(Clone, Debug)]
@@ -27,6 +25,8 @@ pub(super) struct NoJournal {
     pub reason: String,
     /// The same for programs.
     pub code: ReasonCode,
+    /// Whether a damaged journal lies aside.
+    is_aside: bool,
     /// What to do, Russian. Most of what can be wrong needs no restart: the journal is tried again every few seconds.
     remedy: &'static str,
 }
@@ -35,24 +35,20 @@ impl NoJournal {
     pub(super) fn new(error: &JournalError) -> NoJournal {
         let (reason, remedy) = match error {
             JournalError::Aside { aside } => (
-                format!(
-                    "{ASIDE} {}: верните исправную копию и перезапустите службу, либо обратитесь в поддержку",
-                    aside.display()
-                ),
-                "Верните исправную копию журнала и перезапустите службу oplati",
+                cashier::closed_aside(aside.display()),
+                cashier::CLOSED_ASIDE_REMEDY,
             ),
             JournalError::TooNew { .. } => (
-                "Журнал операций записан более новой версией: установите её".to_owned(),
-                "Установите более новую версию artix-oplati",
+                cashier::CLOSED_TOO_NEW.to_owned(),
+                cashier::CLOSED_TOO_NEW_REMEDY,
             ),
             JournalError::Locked { holder, .. } => (
-                format!("Журнал операций занят другой программой: {holder}"),
-                "Дождитесь, пока она закончит, или завершите её: служба продолжит сама",
+                cashier::closed_locked(holder),
+                cashier::CLOSED_LOCKED_REMEDY,
             ),
-            JournalError::Row { id, .. } | JournalError::Orphan { id } => (
-                format!("Журнал операций не читается: запись операции {id}"),
-                "Обратитесь в поддержку и сохраните папку журнала",
-            ),
+            JournalError::Row { id, .. } | JournalError::Orphan { id } => {
+                (cashier::closed_row(id), cashier::CLOSED_ROW_REMEDY)
+            }
             JournalError::Open { .. }
             | JournalError::Prepare { .. }
             | JournalError::Damaged { .. }
@@ -63,7 +59,7 @@ impl NoJournal {
             | JournalError::Full { .. }
             | JournalError::Statement { .. } => {
                 let (cause, remedy) = of_trouble(error.trouble());
-                (format!("Журнал операций не открывается: {cause}"), remedy)
+                (cashier::closed(cause), remedy)
             }
         };
         let code = match error.trouble() {
@@ -78,6 +74,7 @@ impl NoJournal {
         NoJournal {
             reason,
             code,
+            is_aside: matches!(error, JournalError::Aside { .. }),
             remedy,
         }
     }
@@ -91,24 +88,24 @@ impl NoJournal {
 fn of_trouble(trouble: Trouble) -> (&'static str, &'static str) {
     match trouble {
         Trouble::Full => (
-            "на диске нет места или свободных записей для файлов",
-            "Освободите место на диске кассы: служба продолжит сама",
+            cashier::CLOSED_CAUSE_FULL,
+            cashier::CLOSED_CAUSE_FULL_REMEDY,
         ),
         Trouble::Rights => (
-            "не хватает прав на файл или папку",
-            "Верните службе права на папку журнала: она продолжит сама",
+            cashier::CLOSED_CAUSE_RIGHTS,
+            cashier::CLOSED_CAUSE_RIGHTS_REMEDY,
         ),
         Trouble::Disk => (
-            "диск кассы не отдаёт или не принимает данные",
-            "Проверьте диск кассы (dmesg): служба продолжит сама, когда он ответит",
+            cashier::CLOSED_CAUSE_DISK,
+            cashier::CLOSED_CAUSE_DISK_REMEDY,
         ),
         Trouble::Locked => (
-            "файл занят другой программой",
-            "Закройте программу, которая держит журнал: служба продолжит сама",
+            cashier::CLOSED_CAUSE_LOCKED,
+            cashier::CLOSED_CAUSE_LOCKED_REMEDY,
         ),
         Trouble::Reserve | Trouble::Gone | Trouble::Damaged | Trouble::Other => (
-            "проверьте диск кассы и права на файлы",
-            "Устраните причину: oplati selftest. Служба продолжит сама",
+            cashier::CLOSED_CAUSE_OTHER,
+            cashier::CLOSED_CAUSE_OTHER_REMEDY,
         ),
     }
 }
@@ -137,7 +134,7 @@ impl WithoutJournal {
                 Some(command) = self.commands.recv() => answer(command, &self.cause.problem()),
                 Some(inbound) = self.inbound.recv() => pass(inbound, &mut self.pass_on),
                 _ = again.tick() => {
-                    if helps(&opened(&self.path), &self.cause.reason) {
+                    if helps(&opened(&self.path), self.cause.is_aside) {
                         return true;
                     }
                 }
@@ -153,13 +150,13 @@ fn opened(path: &Path) -> Result<(), JournalError> {
 }
 
 /// Whether a new start finds what this one did not. A disk that answers again may give a journal that is damaged.
-fn helps(opened: &Result<(), JournalError>, reason: &str) -> bool {
+fn helps(opened: &Result<(), JournalError>, is_aside: bool) -> bool {
     match opened {
         Ok(()) => {
             tracing::info!("The journal can be opened: the daemon ends, to be started anew");
             true
         }
-        Err(JournalError::Aside { .. }) => !reason.starts_with(ASIDE),
+        Err(JournalError::Aside { .. }) => !is_aside,
         Err(_) => false,
     }
 }
@@ -227,7 +224,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.sqlite3");
         drop(Journal::open(&path).unwrap().close());
-        assert!(helps(&opened(&path), "no room"));
+        assert!(helps(&opened(&path), false));
         let database = rusqlite::Connection::open(&path).unwrap();
         let row = "INSERT INTO operations (id, kind, state, shift, order_number, created_at, updated_at, open, live, \
                    set_aside, operation, request, record) \
@@ -235,7 +232,7 @@ mod tests {
         database.execute_batch(row).unwrap();
         drop(database);
         let error = opened(&path).unwrap_err();
-        assert!(!helps(&opened(&path), "no room"));
+        assert!(!helps(&opened(&path), false));
         let told = NoJournal::new(&error);
         assert!(told.reason.ends_with("запись операции w"), "{told:?}");
     }
@@ -254,7 +251,8 @@ mod tests {
         let told = NoJournal::new(&JournalError::Aside {
             aside: "/aside".into(),
         });
-        assert!(told.reason.starts_with(ASIDE), "{told:?}");
+        assert!(told.is_aside, "{told:?}");
+        assert!(told.reason.contains("отложен в /aside"), "{told:?}");
         assert!(told.problem().remedy.contains("перезапустите"));
     }
 }

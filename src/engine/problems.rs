@@ -3,26 +3,19 @@
 use crate::base::error_chain::with_causes;
 use crate::journal::{JournalError, Trouble};
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// The line for health, with the one action that helps, Russian.
 pub fn reason(trouble: Trouble) -> &'static str {
     match trouble {
-        Trouble::Full => "Журнал не записывается: освободите место на диске",
-        Trouble::Disk => {
-            "Журнал не записывается, диск неисправен или доступен только для чтения: проверьте его (dmesg)"
-        }
-        Trouble::Rights => "Журнал не записывается: верните службе права на его файлы",
-        Trouble::Locked => {
-            "Журнал не записывается, его удерживает другая программа: завершите её (fuser -v journal.sqlite3)"
-        }
-        Trouble::Reserve => {
-            "Журнал не записывается, на месте journal.sqlite3.reserve не файл: уберите его"
-        }
-        Trouble::Gone => "Журнал удалён или заменён во время работы: верните прежний файл на место",
-        Trouble::Damaged => {
-            "Журнал операций повреждён: перезапустите службу, она отложит его в journal.damaged, и верните исправную копию, либо обратитесь в поддержку"
-        }
-        Trouble::Other => "Журнал не записывается: проверьте диск кассы и terminal.log",
+        Trouble::Full => cashier::JOURNAL_FULL_REASON,
+        Trouble::Disk => cashier::JOURNAL_DISK_REASON,
+        Trouble::Rights => cashier::JOURNAL_RIGHTS_REASON,
+        Trouble::Locked => cashier::JOURNAL_LOCKED_REASON,
+        Trouble::Reserve => cashier::JOURNAL_RESERVE_REASON,
+        Trouble::Gone => cashier::JOURNAL_GONE_REASON,
+        Trouble::Damaged => cashier::JOURNAL_DAMAGED_REASON,
+        Trouble::Other => cashier::JOURNAL_OTHER_REASON,
     }
 }
 
@@ -30,31 +23,27 @@ pub fn reason(trouble: Trouble) -> &'static str {
 #[must_use]
 pub fn refusal(trouble: Trouble) -> Problem {
     let remedy = match trouble {
-        Trouble::Full => "Освободите место на диске кассы",
-        Trouble::Disk => "Проверьте диск кассы: dmesg",
-        Trouble::Rights => "Верните службе права на файлы журнала",
-        Trouble::Locked => {
-            "Завершите программу, которая удерживает журнал: fuser -v journal.sqlite3"
-        }
-        Trouble::Reserve => "Уберите то, что лежит на месте journal.sqlite3.reserve",
-        Trouble::Gone => "Верните прежний файл журнала на место",
-        Trouble::Damaged => "Перезапустите службу oplati: она отложит журнал в journal.damaged",
-        Trouble::Other => "Проверьте диск кассы и журнал terminal.log",
+        Trouble::Full => cashier::JOURNAL_FULL_REMEDY,
+        Trouble::Disk => cashier::JOURNAL_DISK_REMEDY,
+        Trouble::Rights => cashier::JOURNAL_RIGHTS_REMEDY,
+        Trouble::Locked => cashier::JOURNAL_LOCKED_REMEDY,
+        Trouble::Reserve => cashier::JOURNAL_RESERVE_REMEDY,
+        Trouble::Gone => cashier::JOURNAL_GONE_REMEDY,
+        Trouble::Damaged => cashier::JOURNAL_DAMAGED_REMEDY,
+        Trouble::Other => cashier::JOURNAL_OTHER_REMEDY,
     };
     let detail = match trouble {
-        Trouble::Damaged => DAMAGED,
+        Trouble::Damaged => cashier::JOURNAL_DAMAGED,
         Trouble::Full
         | Trouble::Disk
         | Trouble::Rights
         | Trouble::Locked
         | Trouble::Reserve
         | Trouble::Gone
-        | Trouble::Other => "Журнал операций не записывается, новые операции невозможны",
+        | Trouble::Other => cashier::JOURNAL_NOT_WRITABLE,
     };
     Problem::new(Code::Storage, detail, remedy)
 }
-
-const DAMAGED: &str = "Журнал операций повреждён, новые операции невозможны";
 
 /// A reading that failed.
 pub(super) fn unreadable(error: &JournalError) -> Problem {

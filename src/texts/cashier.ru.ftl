@@ -158,6 +158,77 @@ too_many_pictures = Слишком много запросов картинки
 no_page = Страница недоступна
     .remedy = Повторите через минуту
 
+## The journal does not serve
+
+journal_full_reason = Журнал не записывается: освободите место на диске
+journal_disk_reason = Журнал не записывается, диск неисправен или доступен только для чтения: проверьте его (dmesg)
+journal_rights_reason = Журнал не записывается: верните службе права на его файлы
+journal_locked_reason = Журнал не записывается, его удерживает другая программа: завершите её (fuser -v journal.sqlite3)
+journal_reserve_reason = Журнал не записывается, на месте journal.sqlite3.reserve не файл: уберите его
+journal_gone_reason = Журнал удалён или заменён во время работы: верните прежний файл на место
+journal_damaged_reason = Журнал операций повреждён: перезапустите службу, она отложит его в journal.damaged, и верните исправную копию, либо обратитесь в поддержку
+journal_other_reason = Журнал не записывается: проверьте диск кассы и terminal.log
+journal_not_writable = Журнал операций не записывается, новые операции невозможны
+journal_damaged = Журнал операций повреждён, новые операции невозможны
+journal_full_remedy = Освободите место на диске кассы
+journal_disk_remedy = Проверьте диск кассы: dmesg
+journal_rights_remedy = Верните службе права на файлы журнала
+journal_locked_remedy = Завершите программу, которая удерживает журнал: fuser -v journal.sqlite3
+journal_reserve_remedy = Уберите то, что лежит на месте journal.sqlite3.reserve
+journal_gone_remedy = Верните прежний файл журнала на место
+journal_damaged_remedy = Перезапустите службу oplati: она отложит журнал в journal.damaged
+journal_other_remedy = Проверьте диск кассы и журнал terminal.log
+
+## The journal cannot be opened
+
+closed_aside = Журнал операций повреждён и отложен в { $folder }: верните исправную копию и перезапустите службу, либо обратитесь в поддержку
+    .remedy = Верните исправную копию журнала и перезапустите службу oplati
+closed_too_new = Журнал операций записан более новой версией: установите её
+    .remedy = Установите более новую версию artix-oplati
+closed_locked = Журнал операций занят другой программой: { $holder }
+    .remedy = Дождитесь, пока она закончит, или завершите её: служба продолжит сама
+closed_row = Журнал операций не читается: запись операции { $id }
+    .remedy = Обратитесь в поддержку и сохраните папку журнала
+closed = Журнал операций не открывается: { $cause }
+closed_cause_full = на диске нет места или свободных записей для файлов
+    .remedy = Освободите место на диске кассы: служба продолжит сама
+closed_cause_rights = не хватает прав на файл или папку
+    .remedy = Верните службе права на папку журнала: она продолжит сама
+closed_cause_disk = диск кассы не отдаёт или не принимает данные
+    .remedy = Проверьте диск кассы (dmesg): служба продолжит сама, когда он ответит
+closed_cause_locked = файл занят другой программой
+    .remedy = Закройте программу, которая держит журнал: служба продолжит сама
+closed_cause_other = проверьте диск кассы и права на файлы
+    .remedy = Устраните причину: oplati selftest. Служба продолжит сама
+
+## Reconciliations
+
+no_reg_num = Не задан регистрационный номер кассы
+    .remedy = Задайте regNum в oplati.conf и перезапустите службу oplati
+reconciliation_runs = Сверка уже выполняется
+    .remedy = Дождитесь её завершения
+template_bad = Шаблон отчёта oplat.xml: { $what }
+    .remedy = Исправьте шаблон или переименуйте его, тогда действует встроенный
+report_missing = Отчёт сервиса не получен. { $why }
+report_bad_field = Отчёт сервиса не прочитан: в записи { $row } неверно поле { $field }
+report_bad_row = Отчёт сервиса не прочитан: неверна запись { $row }
+report_bad_row_remedy = Передайте это в поддержку О!плати; смену сверьте пока в личном кабинете О!плати
+report_incomplete = Отчёт сервиса не прочитан: он неполон или другого вида
+report_of_another = Отчёт сервиса не прочитан: пришёл не ответ О!плати
+
+## Tests of devices that are refused
+
+device_unknown = Устройства { $name } нет
+device_test_runs = Проверка устройства уже идёт
+    .remedy = Дождитесь её конца или остановите её
+device_test_disturbs = Идёт оплата: проверка с кодами на дисплее помешала бы покупателю
+    .remedy = Повторите после оплаты
+display_without_qr = Дисплей { $name } не показывает QR-код
+display_refuses_qr = Дисплей { $name } не показывает пробный код: { $why }
+display_other_remedy = Назовите другой дисплей
+no_display_with_qr = Ни один дисплей не показывает QR-код
+    .remedy = Впишите дисплей в [Display] device файла oplati.conf
+
 ## Who may ask
 
 unauthorized = Нужен ключ доступа: Authorization: Bearer …

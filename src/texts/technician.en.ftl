@@ -228,6 +228,7 @@ trial_rows_tomorrow = tomorrow's shift has { $rows } rows
 device_test_stopped = The test was stopped
 device_test_left = Nobody reads: the test has ended
 device_test_done = The test has ended
+device_test_no_remarks = No remarks
 device_test_read_code = Read the code on { $display } with { $scanner }: { $next } of { $of }
 device_test_last = { $read }. Last: { $fault }
 device_test_type_digits = Type the digits that { $display } shows

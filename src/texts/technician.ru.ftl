@@ -231,6 +231,7 @@ trial_rows_tomorrow = в завтрашней смене строк { $rows }
 device_test_stopped = Проверка остановлена
 device_test_left = Никто не читает: проверка закончена
 device_test_done = Проверка закончена
+device_test_no_remarks = Замечаний нет
 device_test_read_code = Прочитайте сканером { $scanner } код с дисплея { $display }: { $next } из { $of }
 device_test_last = { $read }. Было: { $fault }
 device_test_type_digits = Введите цифры, которые показывает дисплей { $display }
