@@ -1,8 +1,6 @@
 //! Puts every profile of `devices/` into the program, so that the program and its data are always of
 //! one version, and makes Rust of the texts of `src/texts/`.
 
-#![warn(clippy::too_many_lines)]
-
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;

@@ -16,8 +16,6 @@
 //! - [`selftest`]: what works here, what does not, and what to do
 //! - [`cli`]: the verbs
 
-#![warn(clippy::too_many_lines)]
-
 // The tests of the core share their model of the service with `tests/faults`, which knows this library by its name.
 #[cfg(test)]
 extern crate self as oplati;
@@ -27,11 +25,6 @@ pub mod base;
 pub mod cli;
 pub(crate) mod client;
 pub mod config;
-#[allow(
-    clippy::too_many_lines,
-    clippy::too_many_arguments,
-    reason = "its functions are being shortened"
-)]
 pub mod core;
 pub mod daemon;
 pub(crate) mod demo;

@@ -4,7 +4,6 @@
 //! import; any other `crate::…` in the product's code fails here with a sentence that says where it stands and
 //! what to do. Code that only tests use (`#[cfg(test)]`, `tests.rs`, `tests/`) may import anything.
 
-#![warn(clippy::too_many_lines)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -200,89 +200,75 @@ pub fn no_connection(detail: &str) -> OperationError {
 /// What a failed request means to the cashier.
 #[must_use]
 pub fn of_failure(failure: &Failure) -> OperationError {
-    let error = |code, message: &str, detail: &str, remedy: &str| OperationError {
-        code,
-        message: message.to_owned(),
-        detail: support_text(detail),
-        remedy: remedy.to_owned(),
-    };
-    match failure {
+    let (code, message, remedy) = match failure {
         Failure::NotSent { detail }
         | Failure::Lost {
             detail,
             heard: Heard::Nothing | Heard::Status,
-        } => no_connection(detail),
+        } => return no_connection(detail),
         // Its line is well.
-        Failure::TooManyRequests { detail, .. } => error(
+        Failure::TooManyRequests { .. } => (
             ErrorCode::NoConnection,
             original::NO_CONNECTION,
-            detail,
             cashier::TOO_MANY_REQUESTS_REMEDY,
         ),
-        Failure::SessionOver { detail } => error(
+        Failure::SessionOver { .. } => (
             ErrorCode::ServiceRejected,
             SESSION_OVER,
-            detail,
             cashier::SESSION_OVER_REMEDY,
         ),
         Failure::Lost {
-            detail,
             heard: Heard::Nonsense,
-        } => error(
+            ..
+        } => (
             ErrorCode::ServiceProtocol,
             cashier::WRONG_ANSWER,
-            detail,
             cashier::WRONG_ANSWER_REMEDY,
         ),
-        Failure::Refused { message, detail } => error(
+        Failure::Refused { message, .. } => (
             ErrorCode::ServiceRejected,
             message.as_deref().unwrap_or(cashier::REFUSED),
-            detail,
             cashier::REFUSED_REMEDY,
         ),
-        Failure::Token {
-            problem: TokenProblem::Exists,
-            detail,
-        } => error(
+        Failure::Token { problem, detail } => of_token_problem(*problem, detail),
+    };
+    OperationError {
+        code,
+        message: message.to_owned(),
+        detail: support_text(failure.detail()),
+        remedy: remedy.to_owned(),
+    }
+}
+
+fn of_token_problem(
+    problem: TokenProblem,
+    detail: &str,
+) -> (ErrorCode, &'static str, &'static str) {
+    match problem {
+        TokenProblem::Exists => (
             ErrorCode::TokenExists,
             original::TOKEN_EXISTS,
-            detail,
             cashier::TOKEN_EXISTS_REMEDY,
         ),
-        Failure::Token {
-            problem: TokenProblem::Needed,
-            detail,
-        } => {
-            // A 401 or 403 alone does not say that the token was reset, and a token that is deleted for nothing
-            // is issued no second time.
-            let remedy = if detail.contains(original::TOKEN_NEEDED) {
+        // A 401 or 403 alone does not say that the token was reset, and a token that is deleted for nothing is issued
+        // no second time.
+        TokenProblem::Needed => (
+            ErrorCode::TokenNeeded,
+            original::TOKEN_NEEDED,
+            if detail.contains(original::TOKEN_NEEDED) {
                 cashier::TOKEN_NEEDED_REMEDY
             } else {
                 cashier::TOKEN_REFUSED_REMEDY
-            };
-            error(
-                ErrorCode::TokenNeeded,
-                original::TOKEN_NEEDED,
-                detail,
-                remedy,
-            )
-        }
-        Failure::Token {
-            problem: TokenProblem::NoPlace,
-            detail,
-        } => error(
+            },
+        ),
+        TokenProblem::NoPlace => (
             ErrorCode::TokenNeeded,
             NO_PLACE_FOR_TOKEN,
-            detail,
             cashier::NO_PLACE_FOR_TOKEN_REMEDY,
         ),
-        Failure::Token {
-            problem: TokenProblem::Damaged,
-            detail,
-        } => error(
+        TokenProblem::Damaged => (
             ErrorCode::TokenNeeded,
             TOKEN_DAMAGED,
-            detail,
             cashier::TOKEN_DAMAGED_REMEDY,
         ),
     }

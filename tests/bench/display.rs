@@ -10,7 +10,6 @@
 //! Each pair is measured in turns, so that whatever else the machine does meets both. Printed are
 //! medians, with the share of the slowest tenth, and no judgement.
 
-#![warn(clippy::too_many_lines)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

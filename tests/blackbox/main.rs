@@ -1,7 +1,6 @@
 //! The built program from outside, as its users meet it: real processes, real sockets, a real
 //! pseudo-terminal as scanner, real files.
 
-#![warn(clippy::too_many_lines)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

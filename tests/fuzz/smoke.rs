@@ -1,7 +1,6 @@
 //! A short run of every fuzz target without a fuzzer: the committed corpus, and bytes made from it.
 //! The real thing is `tests/fuzz/run`.
 
-#![warn(clippy::too_many_lines)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

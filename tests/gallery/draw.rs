@@ -6,7 +6,6 @@
 //! `codes/*.png` hold codes, and `codes/*.txt` beside them what must be read: `tests/gallery/codes.py` asks
 //! zbar. The library's own readback (rqrr, and the quiet zone in pixels) is asked here.
 
-#![warn(clippy::too_many_lines)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

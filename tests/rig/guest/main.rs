@@ -2,7 +2,6 @@
 //! package's rules, with the daemon as its own user. Runs as the guest's first program, see
 //! `tests/rig/run`.
 
-#![warn(clippy::too_many_lines)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
