@@ -130,17 +130,29 @@ impl World<'_> {
             .next()
             .is_some();
         let has_nothing_to_undo = !entry.is_refund() && !entry.target.refund && !is_paid;
-        // Who looks for the money sees that it is back, whichever cancellation has done it.
-        let target = entry
-            .target
-            .payment_id
-            .and_then(|id| self.service.ledger.get(&id));
-        let is_back = !entry.is_refund() && target.is_some_and(|paid| self.kept(paid) == 0);
+        let is_back = !entry.is_refund() && self.is_known_back(entry.target.payment_id);
         if is_reversed || has_nothing_to_undo || is_back {
             Outcome::CarriedOut
         } else {
             Outcome::NotCarriedOut
         }
+    }
+
+    /// Whether all of a payment went back by operations that the till knows: who looks for the money of one sees it,
+    /// whichever of them has done it. What the disk has lost is told by the reconciliation.
+    fn is_known_back(&self, payment_id: Option<i64>) -> bool {
+        let paid = payment_id.and_then(|id| self.service.ledger.get(&id));
+        let rows = self.service.ledger.values();
+        let mut back = rows.filter(|row| {
+            row.target.is_some() && row.target == payment_id && row.info.status == PaymentStatus::Ok
+        });
+        paid.is_some_and(|paid| self.kept(paid) == 0)
+            && back.all(|row| {
+                let owner = self.owner_of(row);
+                owner.is_some_and(|owner| {
+                    self.records.contains_key(owner) && !self.forgotten.contains(owner)
+                })
+            })
     }
 
     /// As `POST /v1/reconciliations` does: what was absent and is reported is asked for once more.
