@@ -240,7 +240,7 @@ async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
             Command::Abort { id, answer } => {
                 drop(answer.send(Ok(operation(&id, State::Cancelled))))
             }
-            Command::Recheck { .. } => {}
+            Command::Recheck { .. } | Command::ServiceAnswered => {}
             Command::Scan { answer, .. } => drop(answer.send(Ok(None))),
             Command::Test { answer, .. } | Command::StopTest { answer, .. } => {
                 drop(answer.send(Err(Problem::new(Code::NotFound, "нет", "нет"))));

@@ -52,6 +52,8 @@ pub enum Command {
         /// The number of a further payment under that of the sale.
         second: Option<i64>,
     },
+    /// The service has given a valid answer past the core, to a reconciliation.
+    ServiceAnswered,
     /// `POST /v1/devices/{name}/test`.
     Test {
         name: String,

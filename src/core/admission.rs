@@ -20,7 +20,8 @@ use crate::model::problem::{Code, Problem};
 
 /// How long an operation tries to empty the queue first.
 const QUEUE_TRY: Duration = Duration::from_secs(3);
-/// How long an operation probes the connection first.
+/// How long an operation waits for a probe of the connection first. The probe itself may take `timeout`, and what it
+/// brings late serves the next one.
 const PROBE_TRY: Duration = Duration::from_secs(2);
 /// How long a refund of a payment that the journal lacks waits for the service's word on it.
 const VERIFY_TRY: Duration = Duration::from_secs(5);
@@ -55,6 +56,8 @@ pub(super) struct Admission {
     asking: ServiceCheck,
     /// The service was asked whether it is there, and for its time.
     probed: bool,
+    /// The probe it waits for is one that was under way before.
+    joined: bool,
     refused: Option<Problem>,
 }
 
@@ -189,6 +192,7 @@ impl Core {
             until: turn.now.mono,
             asking: ServiceCheck::Nothing,
             probed: false,
+            joined: false,
             refused: None,
             wants,
         };
@@ -208,18 +212,26 @@ impl Core {
         self.admission = Some(admission);
     }
 
-    /// Asks the service whether it is there, and for its time.
+    /// Asks the service whether it is there, and for its time; what was asked already is waited for.
     fn probe(&mut self, mut admission: Admission, turn: &mut Turn) {
         if self.link.free_at(&[]) > turn.now.mono {
             // The service has asked for patience, which a probe obeys, too.
             let problem = self.link.unavailable(turn.now.mono);
             return admission.wants.refuse(&problem, turn);
         }
-        let shift = shift::of_day(turn.now.wall);
-        let request = self.request(&admission.wants.id, Call::Probe { shift }, turn);
+        let under_way = self.link.probe();
+        let request = under_way.unwrap_or_else(|| self.send_probe(&admission.wants.id, turn));
+        admission.joined = under_way.is_some();
         admission.asking = ServiceCheck::Probe(request);
         admission.probed = true;
         self.admission = Some(admission);
+    }
+
+    fn send_probe(&mut self, id: &str, turn: &mut Turn) -> RequestId {
+        let shift = shift::of_day(turn.now.wall);
+        let request = self.request(id, Call::Probe { shift }, turn);
+        self.link.probe_left(request);
+        request
     }
 
     /// Whether the answer was the admission's.
@@ -227,9 +239,9 @@ impl Core {
         &mut self,
         request: RequestId,
         answer: &Answer,
-        now: Now,
+        turn: &mut Turn,
     ) -> bool {
-        let unavailable = self.link.unavailable(now.mono);
+        let unavailable = self.link.unavailable(turn.now.mono);
         let Some(admission) = &mut self.admission else {
             return false;
         };
@@ -242,7 +254,12 @@ impl Core {
                         | Failure::Lost { .. }
                         | Failure::TooManyRequests { .. })
                 ) {
-                    admission.refused = Some(unavailable);
+                    if !admission.joined {
+                        admission.refused = Some(unavailable);
+                    } else if let Some(admission) = self.admission.take() {
+                        // What somebody has asked long ago says nothing of the way as it is now.
+                        self.probe(admission, turn);
+                    }
                 }
                 true
             }

@@ -154,6 +154,8 @@ pub enum Event {
     },
     /// An answer of the service told its time. Comes before the [`Event::Answered`] of that answer.
     ServiceClock(ServiceClock),
+    /// The service has given a valid answer to somebody beside the core, a reconciliation for example.
+    ServiceAnswered,
     /// Who asked with this ticket does not wait for the answer any more.
     CallerGone {
         /// Of [`Event::Begin`].

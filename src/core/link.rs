@@ -16,6 +16,8 @@ pub(super) struct Link {
     questions: QuestionClock,
     timeout: Duration,
     down: Option<ErrorCode>,
+    /// The probe of an admission that is under way.
+    probe: Option<RequestId>,
     token_problem: Option<TokenProblem>,
     clock: Option<ServiceClock>,
 }
@@ -41,6 +43,7 @@ impl Link {
             ),
             timeout: settings.timeout,
             down: None,
+            probe: None,
             token_problem: None,
             clock: None,
         }
@@ -49,6 +52,9 @@ impl Link {
     /// A request has ended. "Down […] ends with any valid answer."
     pub(super) fn ended(&mut self, request: RequestId, answer: &Answer, now: Duration) -> Contact {
         self.questions.ended(request, answer, now);
+        if self.probe == Some(request) {
+            self.probe = None;
+        }
         match answer {
             Err(
                 Failure::NotSent { .. } | Failure::Lost { .. } | Failure::TooManyRequests { .. },
@@ -57,6 +63,11 @@ impl Link {
             Err(Failure::Refused { .. } | Failure::SessionOver { .. }) => {}
             Ok(_) => self.token_problem = None,
         }
+        self.answered()
+    }
+
+    /// A valid answer has come, to a request of the core's or to another one.
+    pub(super) fn answered(&mut self) -> Contact {
         if self.down.take().is_some() {
             Contact::BackAgain
         } else {
@@ -72,6 +83,16 @@ impl Link {
     /// Why nothing is begun without a probe, if the service was not there at last.
     pub(super) fn down(&self) -> Option<ErrorCode> {
         self.down
+    }
+
+    /// An admission's probe leaves.
+    pub(super) fn probe_left(&mut self, request: RequestId) {
+        self.probe = Some(request);
+    }
+
+    /// The probe of an admission that is under way: at most one is at a time, and its answer counts however late.
+    pub(super) fn probe(&self) -> Option<RequestId> {
+        self.probe
     }
 
     /// What keeps the service from taking the token, as it has said at last.
@@ -137,6 +158,7 @@ mod tests {
             questions: QuestionClock::new(SECOND, SECOND, 10 * SECOND),
             timeout: 10 * SECOND,
             down: None,
+            probe: None,
             token_problem: None,
             clock: None,
         }

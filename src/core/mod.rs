@@ -196,13 +196,17 @@ impl Core {
                 let contact = self.link.ended(request, &answer, now.mono);
                 self.wake_for(contact, now);
                 if !self.late_answered(request, &answer, &mut turn)
-                    && !self.admission_answered(request, &answer, now)
+                    && !self.admission_answered(request, &answer, &mut turn)
                     && !self.sale_answered(request, &answer, &mut turn)
                 {
                     self.entry_answered(request, &answer, &mut turn);
                 }
             }
             Event::ServiceClock(clock) => self.link.note_clock(clock),
+            Event::ServiceAnswered => {
+                let contact = self.link.answered();
+                self.wake_for(contact, now);
+            }
             Event::CallerGone { ticket } => self.caller_gone(ticket),
             Event::SceneRefused { reason } => self.scene_refused(&reason, &mut turn),
             Event::Tick => self.tick(&mut turn),

@@ -354,6 +354,7 @@ impl CoreLoop {
                 let outcome = self.parts.engine.recheck(id, second, now);
                 self.let_out(outcome).await;
             }
+            Command::ServiceAnswered => self.service_answered().await,
             Command::Retry { id, answer } => {
                 self.askers.insert(ticket, PendingReply::Queue(answer));
                 self.feed(Event::Retry { ticket, id }).await;
@@ -372,6 +373,14 @@ impl CoreLoop {
                 .await;
             }
         }
+    }
+
+    async fn service_answered(&mut self) {
+        self.pass_on_service_clock().await;
+        if self.parts.shared.note_service(true, None) {
+            self.publish_health();
+        }
+        self.feed(Event::ServiceAnswered).await;
     }
 
     async fn begin(

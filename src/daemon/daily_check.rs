@@ -9,7 +9,7 @@ use jiff::civil::{Date, Time};
 use tokio::sync::watch;
 
 use super::reconciled::Reconciled;
-use super::reconciler::Reconciler;
+use super::reconciler::{Reconciler, is_answer};
 use super::schedule::{Trust, pause, retry_interval, shift_of};
 use super::status_board::StatusBoard;
 use crate::base::clock::Clock;
@@ -108,10 +108,10 @@ impl DailyCheck {
             shift: shift::of_day(self.clock.now().wall),
         };
         let exchange = self.client.call(&call, OPERATION).await;
-        if let Some(date) = exchange.server_date {
-            self.shared.note_server_clock(date);
-        }
         let told = exchange.answer.map(drop);
+        let has_answered = told.as_ref().err().is_none_or(is_answer);
+        self.reconciler
+            .note_heard(exchange.server_date, has_answered);
         told.map_err(|failure| {
             let error = words::of_failure(&failure);
             Problem::new(Code::TemporarilyUnavailable, error.message, error.remedy)

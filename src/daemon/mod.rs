@@ -262,6 +262,7 @@ impl Opened {
             commands: commands.0.clone(),
             running: tokio::sync::Mutex::new(()),
             reconciled,
+            shared: shared.clone(),
         };
         Ok(Opened {
             doors,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc};
 
 use super::reconciled::Reconciled;
+use super::status_board::StatusBoard;
 use crate::api::till::{Command, Reconciles};
 use crate::base::clock::Clock;
 use crate::base::error_chain::with_causes;
@@ -18,7 +19,7 @@ use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
 use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
-use crate::service::{Client, NoReport, Unreadable};
+use crate::service::{Client, NoReport, ServerDate, Unreadable};
 use crate::texts::cashier;
 
 /// What a reconciliation needs.
@@ -34,6 +35,8 @@ pub(super) struct Reconciler {
     pub running: Mutex<()>,
     /// What the daily check has found.
     pub reconciled: Arc<Reconciled>,
+    /// Hears the service's time.
+    pub shared: Arc<StatusBoard>,
 }
 
 type Outcome = Result<Reconciliation, Problem>;
@@ -105,8 +108,9 @@ impl Reconciler {
         let comparison = Comparison::new(shift, self.account.clone());
         let state = Arc::new(std::sync::Mutex::new((reader, comparison, None)));
         let shared = Arc::clone(&state);
+        let mut date = None;
         let told = client
-            .each_reported(shift, move |info| {
+            .each_reported(shift, &mut date, move |info| {
                 let Ok(mut state) = shared.lock() else {
                     return false;
                 };
@@ -130,6 +134,12 @@ impl Reconciler {
                 }
             })
             .await;
+        let has_answered = match &told {
+            Ok(()) => true,
+            Err(NoReport::Failed(failure)) => is_answer(failure),
+            Err(NoReport::Unreadable(_)) => false,
+        };
+        self.note_heard(date, has_answered);
         let state = Arc::into_inner(state).and_then(|state| state.into_inner().ok());
         let Some((reader, mut comparison, broken)) = state else {
             return Err(Problem::temporarily_unavailable());
@@ -180,11 +190,30 @@ impl Reconciler {
         self.recheck(operation.to_owned(), Some(payment_id)).await;
     }
 
+    /// What the service has told past the core: its time, and that it is there.
+    pub(super) fn note_heard(&self, date: Option<ServerDate>, has_answered: bool) {
+        if let Some(date) = date {
+            self.shared.note_server_clock(date);
+        }
+        // A core that stays with a disk hears of it by its own requests.
+        if has_answered && self.commands.try_send(Command::ServiceAnswered).is_err() {
+            tracing::debug!("The core does not hear that the service has answered");
+        }
+    }
+
     async fn recheck(&self, id: String, second: Option<i64>) {
         let command = Command::Recheck { id, second };
         if self.commands.send(command).await.is_err() {
             tracing::warn!("The core has ended");
         }
+    }
+}
+
+/// Whether a request that failed was answered by the service all the same: that ends an outage.
+pub(super) fn is_answer(failure: &Failure) -> bool {
+    match failure {
+        Failure::Refused { .. } | Failure::Token { .. } | Failure::SessionOver { .. } => true,
+        Failure::NotSent { .. } | Failure::Lost { .. } | Failure::TooManyRequests { .. } => false,
     }
 }
 

@@ -182,7 +182,7 @@ fn answer(command: Command, problem: &Problem) {
         Command::Scan { answer, .. } => tell(answer, problem),
         Command::Test { answer, .. } | Command::StopTest { answer, .. } => tell(answer, problem),
         Command::Retry { answer, .. } | Command::Settle { answer, .. } => tell(answer, problem),
-        Command::Recheck { .. } => {}
+        Command::Recheck { .. } | Command::ServiceAnswered => {}
     }
 }
 

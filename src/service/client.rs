@@ -38,8 +38,6 @@ use crate::core::call::{Answer, Call, Failure, SessionMode, TokenProblem};
 use connection::{base, header_name, header_value, with_query};
 use exchange::Bounds;
 
-/// A probe is all in all this short: a cashier waits for it.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Largest body of a report, in bytes; a hundred thousand rows have some 25 MB.
 const MAX_REPORT: usize = 64 * 1024 * 1024;
 /// Largest body of any other answer, in bytes.

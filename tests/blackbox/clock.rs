@@ -75,3 +75,17 @@ fn a_clock_behind_its_journal_and_off_the_services_sells_nothing() {
         "{health}"
     );
 }
+
+#[test]
+fn a_reconciliation_confirms_the_clock() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    let mut till = sold_at(&sim, "2099-01-01T00:00:00.000Z");
+    till.start();
+    // Longer than any request of a sale may take.
+    sim.fault(json!({"on": "reports", "do": "delay", "ms": 3000, "times": 0}));
+    assert_eq!(till.begin("t", 100).0, 503);
+    let shift = till.operation("s")["shift"].clone();
+    let (status, found) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
+    assert_eq!(status, 200, "{found}");
+    assert_eq!(till.begin("u", 100).0, 201);
+}

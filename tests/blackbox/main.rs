@@ -32,6 +32,7 @@ mod scanners;
 mod selftest;
 mod settings;
 mod signals;
+mod slow_report;
 mod stalled_disk;
 mod terminal_qr;
 mod trial;

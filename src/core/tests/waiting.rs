@@ -339,3 +339,126 @@ fn who_answers_otherwise_than_the_service_is_probed_before_the_next_sale() {
     assert!(world.core.status(world.now).down.is_none());
     assert_eq!(world.state("t"), State::AwaitingBuyer);
 }
+
+/// The till has met an outage: whatever is asked for is probed first.
+fn cut_off() -> World {
+    let mut world = World::new(Mode::DynamicQr);
+    world.begin("s", 1999);
+    world.run_due();
+    while !world.state("s").is_final() {
+        world.answer(Fate::NotSent);
+        world.pass(SECOND / 10);
+    }
+    assert!(world.core.status(world.now).down.is_some());
+    world
+}
+
+fn is_refused(world: &World) -> bool {
+    let told = world.replies.last();
+    matches!(told, Some(TillReply::Begun(Err(problem))) if problem.code == Code::TemporarilyUnavailable)
+}
+
+#[test]
+fn the_answer_to_a_probe_counts_though_it_came_too_late_for_its_sale() {
+    let mut world = cut_off();
+    world.begin("t", 5);
+    world.pass(SECOND * 19 / 10);
+    assert!(!is_refused(&world));
+    world.pass(SECOND / 10);
+    assert!(is_refused(&world) && world.core.status(world.now).down.is_some());
+    world.pass(SECOND);
+    world.answer(Fate::Answered);
+    assert!(world.core.status(world.now).down.is_none());
+    world.begin("u", 5);
+    assert!(has_begun(&world, "u"), "{:?}", world.replies.last());
+}
+
+#[test]
+fn a_sale_waits_for_the_probe_that_is_under_way() {
+    let mut world = cut_off();
+    world.begin("t", 5);
+    let requests = world.requests;
+    world.pass(2 * SECOND);
+    for id in ["u", "v"] {
+        world.begin(id, 5);
+        world.pass(2 * SECOND);
+        assert!(is_refused(&world));
+    }
+    world.begin("w", 5);
+    assert_eq!(world.requests, requests, "one probe at a time");
+    world.pass(SECOND);
+    world.answer(Fate::Answered);
+    world.run_due();
+    assert!(has_begun(&world, "w"), "{:?}", world.replies.last());
+    for id in ["t", "u", "v"] {
+        assert!(!world.journal.contains_key(id));
+    }
+}
+
+#[test]
+fn the_end_of_a_probe_that_others_have_sent_refuses_nobody() {
+    let mut world = cut_off();
+    world.begin("t", 5);
+    world.pass(2 * SECOND);
+    let (requests, replies) = (world.requests, world.replies.len());
+    world.begin("u", 5);
+    world.pass(SECOND);
+    world.answer(Fate::RequestLost);
+    world.run_due();
+    assert_eq!(
+        (world.requests, world.replies.len()),
+        (requests + 1, replies)
+    );
+    assert!(probes(&world));
+    // Its own is believed.
+    world.answer(Fate::RequestLost);
+    world.run_due();
+    assert!(is_refused(&world) && world.replies.len() == replies + 1);
+    assert!(world.pending.is_empty());
+}
+
+#[test]
+fn a_late_answer_to_a_probe_confirms_the_clock() {
+    let mut world = clock_put_back();
+    world.begin("t", 5);
+    world.pass(2 * SECOND);
+    assert!(is_refused(&world));
+    let requests = world.requests;
+    world.begin("u", 5);
+    assert_eq!(world.requests, requests);
+    world.pass(2 * SECOND);
+    assert!(is_refused(&world));
+    world.pass(SECOND);
+    service_says(&mut world, SignedDuration::ZERO);
+    world.answer(Fate::Answered);
+    world.begin("v", 5);
+    assert!(has_begun(&world, "v"), "{:?}", world.replies.last());
+}
+
+#[test]
+fn an_answer_of_the_service_to_somebody_else_ends_the_outage() {
+    let mut world = cut_off();
+    world.begin("t", 5);
+    world.pass(2 * SECOND);
+    assert!(is_refused(&world));
+    world.event(Event::ServiceAnswered);
+    assert!(world.core.status(world.now).down.is_none());
+    world.begin("u", 5);
+    assert!(has_begun(&world, "u"), "{:?}", world.replies.last());
+}
+
+#[test]
+fn an_answer_of_the_service_to_somebody_else_wakes_the_queue() {
+    let mut world = World::sold();
+    world.cancel("c", "s", false);
+    world.run_due();
+    for _ in 0..6 {
+        world.answer(Fate::NotSent);
+        world.pass(10 * SECOND);
+    }
+    world.answer(Fate::NotSent);
+    assert!(world.pending.is_empty());
+    world.event(Event::ServiceAnswered);
+    world.run_due();
+    assert!(!world.pending.is_empty());
+}

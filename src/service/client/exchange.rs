@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{connect_timeout, header_value};
-use super::{Client, MAX_BODY, MAX_REPORT, PROBE_TIMEOUT, SentCall, ServerDate};
+use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate};
 use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
 use crate::core::call::{Call, Failure, Heard};
@@ -49,14 +49,14 @@ impl Client {
     fn bounds(&self, call: &Call) -> Bounds {
         let timeout = self.settings.timeout;
         let time = match call {
-            Call::Probe { .. } => PROBE_TIMEOUT,
             // Connecting, then the answer; writing is bounded by the connection itself.
             Call::Pay { answer_within, .. } => connect_timeout(timeout) + *answer_within,
             Call::OpenSession(_)
             | Call::ConsumerStatus { .. }
             | Call::Payment { .. }
             | Call::Reverse { .. }
-            | Call::LookUp { .. } => timeout,
+            | Call::LookUp { .. }
+            | Call::Probe { .. } => timeout,
         };
         let bytes = match call {
             Call::LookUp { .. } | Call::Probe { .. } => MAX_REPORT,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::exchange::{lost, not_sent, read_body, sensitive, shown_path};
-use super::{Client, MAX_BODY, unsent};
+use super::exchange::{lost, not_sent, read_body, sensitive, server_date, shown_path};
+use super::{Client, MAX_BODY, ServerDate, unsent};
 use crate::core::call::{Call, Failure, Heard, PaymentInfo};
 use crate::service::report::Unreadable;
 use crate::service::{classify, report, wire};
@@ -32,13 +32,14 @@ impl From<Failure> for NoReport {
 
 impl Client {
     /// Reads a shift's report row by row, in bounded memory. `each` runs on a thread of its own and
-    /// says whether to go on.
+    /// says whether to go on; `date` is the service's, once an answer has told it.
     ///
     /// # Errors
     /// [`NoReport`]: what was seen of it proves nothing.
     pub async fn each_reported(
         &self,
         shift: &str,
+        date: &mut Option<ServerDate>,
         mut each: impl FnMut(PaymentInfo) -> bool + Send + 'static,
     ) -> Result<(), NoReport> {
         let probe = Call::Probe {
@@ -59,7 +60,7 @@ impl Client {
             .map(|request| shown_path(request.url()))
             .unwrap_or_default();
         let began = Instant::now();
-        let sent = tokio::time::timeout(REPORT_TIMEOUT, self.pass_on(request, chunks)).await;
+        let sent = tokio::time::timeout(REPORT_TIMEOUT, self.pass_on(request, chunks, date)).await;
         let sent = sent.unwrap_or_else(|_| {
             Err(Failure::Lost {
                 detail: format!(
@@ -110,6 +111,7 @@ impl Client {
         &self,
         request: reqwest::RequestBuilder,
         chunks: tokio::sync::mpsc::Sender<Result<Vec<u8>, ()>>,
+        date: &mut Option<ServerDate>,
     ) -> Result<(), Failure> {
         let request = request
             .build()
@@ -119,6 +121,8 @@ impl Client {
             Err(error) if error.is_connect() => return Err(not_sent(&error.without_url())),
             Err(error) => return Err(lost(error)),
         };
+        let received = Instant::now();
+        *date = server_date(response.headers()).map(|date| ServerDate { date, received });
         if response.status() != reqwest::StatusCode::OK {
             let raw = read_body(response, MAX_BODY).await?;
             classify::read_report(&raw.answer(self.credential()), report::Wanted::default())?;

@@ -548,10 +548,12 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
     let answer = empty.client.call(&look_up(), "~1").await.answer;
     assert_eq!(answer, Ok(Reply::Found(Vec::new())));
     let (sender, rows) = std::sync::mpsc::channel();
-    let read = empty.client.each_reported("24112026", move |info| {
+    let mut date = None;
+    let each = move |info| {
         drop(sender.send(info));
         true
-    });
+    };
+    let read = empty.client.each_reported("24112026", &mut date, each);
     assert!(read.await.is_ok());
     assert_eq!(rows.iter().count(), 0);
 }
