@@ -1,5 +1,7 @@
 //! The journal, the room on its disk, and the queue.
 
+use std::path::Path;
+
 use super::environment::Environment;
 use super::texts;
 use crate::base::error_chain::with_causes;
@@ -61,7 +63,7 @@ fn daemons_word(ground: &Environment) -> Check {
     } else if ground.daemon.has_reason(ReasonCode::JournalDamaged) {
         whole(detail).ended(Verdict::Fail, Some(restart(ground)))
     } else if ground.daemon.has_reason(ReasonCode::JournalRights) {
-        whole(detail).ended(Verdict::Fail, Some(give_rights(ground)))
+        whole(detail).ended(Verdict::Fail, Some(give_rights(&ground.paths.journal())))
     } else if ground.daemon.has_reason(ReasonCode::JournalLocked) {
         whole(detail).ended(Verdict::Fail, Some(end_holder(ground)))
     } else {
@@ -129,10 +131,8 @@ fn put_back(ground: &Environment) -> Text {
 }
 
 /// The log and its index have rights of their own.
-fn give_rights(ground: &Environment) -> Text {
-    let path = ground.paths.journal();
-    let path = path.display();
-    technician::journal_give_rights(&path)
+fn give_rights(journal: &Path) -> Text {
+    technician::journal_give_rights(journal.display())
 }
 
 fn end_holder(ground: &Environment) -> Text {
@@ -203,5 +203,18 @@ fn queue(ground: &Environment) -> Check {
         check
     } else {
         check.warn(technician::JOURNAL_QUEUE_REMEDY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_attributes_that_keep_a_file_as_it_is_are_taken_off() {
+        let remedy = give_rights(Path::new("/journal.sqlite3"));
+        for text in [remedy.ru, remedy.en] {
+            assert!(text.contains("chattr -i -a /journal.sqlite3*"), "{text}");
+        }
     }
 }
