@@ -57,13 +57,14 @@ impl NoJournal {
             | JournalError::Gone { .. }
             | JournalError::Reserve { .. }
             | JournalError::Full { .. }
+            | JournalError::Quota { .. }
             | JournalError::Statement { .. } => {
                 let (cause, remedy) = of_trouble(error.trouble());
                 (cashier::closed(cause), remedy)
             }
         };
         let code = match error.trouble() {
-            Trouble::Full => ReasonCode::JournalFull,
+            Trouble::Full | Trouble::Quota => ReasonCode::JournalFull,
             Trouble::Disk => ReasonCode::JournalDisk,
             Trouble::Rights => ReasonCode::JournalRights,
             Trouble::Locked => ReasonCode::JournalLocked,
@@ -90,6 +91,10 @@ fn of_trouble(trouble: Trouble) -> (&'static str, &'static str) {
         Trouble::Full => (
             cashier::CLOSED_CAUSE_FULL,
             cashier::CLOSED_CAUSE_FULL_REMEDY,
+        ),
+        Trouble::Quota => (
+            cashier::CLOSED_CAUSE_QUOTA,
+            cashier::CLOSED_CAUSE_QUOTA_REMEDY,
         ),
         Trouble::Rights => (
             cashier::CLOSED_CAUSE_RIGHTS,
@@ -205,7 +210,7 @@ mod tests {
     fn what_is_wrong_with_the_disk_is_told_from_what_is_wrong_with_the_rights() {
         for (error, cause, remedy) in [
             (Errno::NOSPC, "нет места", "Освободите место"),
-            (Errno::DQUOT, "нет места", "Освободите место"),
+            (Errno::DQUOT, "квота", "Увеличьте дисковую квоту"),
             (Errno::ACCESS, "прав", "Верните службе права"),
             (Errno::IO, "не отдаёт", "Проверьте диск"),
             (Errno::NOTDIR, "проверьте", "oplati selftest"),

@@ -9,6 +9,7 @@ use crate::texts::cashier;
 pub fn reason(trouble: Trouble) -> &'static str {
     match trouble {
         Trouble::Full => cashier::JOURNAL_FULL_REASON,
+        Trouble::Quota => cashier::JOURNAL_QUOTA_REASON,
         Trouble::Disk => cashier::JOURNAL_DISK_REASON,
         Trouble::Rights => cashier::JOURNAL_RIGHTS_REASON,
         Trouble::Locked => cashier::JOURNAL_LOCKED_REASON,
@@ -24,6 +25,7 @@ pub fn reason(trouble: Trouble) -> &'static str {
 pub fn refusal(trouble: Trouble) -> Problem {
     let remedy = match trouble {
         Trouble::Full => cashier::JOURNAL_FULL_REMEDY,
+        Trouble::Quota => cashier::JOURNAL_QUOTA_REMEDY,
         Trouble::Disk => cashier::JOURNAL_DISK_REMEDY,
         Trouble::Rights => cashier::JOURNAL_RIGHTS_REMEDY,
         Trouble::Locked => cashier::JOURNAL_LOCKED_REMEDY,
@@ -35,6 +37,7 @@ pub fn refusal(trouble: Trouble) -> Problem {
     let detail = match trouble {
         Trouble::Damaged => cashier::JOURNAL_DAMAGED,
         Trouble::Full
+        | Trouble::Quota
         | Trouble::Disk
         | Trouble::Rights
         | Trouble::Locked

@@ -23,7 +23,7 @@ use rusqlite::Connection;
 use rustix::fs::OFlags;
 
 use super::error::reading;
-use super::{Journal, JournalError, aside, check, open_reader};
+use super::{Journal, JournalError, aside, check, open_reader, quota};
 use crate::base::error_chain::with_causes;
 
 /// How long a look at a journal in use may take: tills wait for it.
@@ -35,14 +35,15 @@ pub(super) const NEWEST: &str =
     "SELECT (SELECT MAX(seq) FROM operations), (SELECT MAX(seq) FROM steps)";
 
 impl Journal {
-    /// What an error of this journal means in the end: damage that is confirmed, a fault of the disk, or what it was.
+    /// What an error of this journal means in the end: damage that is confirmed, a fault of the disk, a quota that is used
+    /// up, or what it was.
     #[must_use]
     pub fn judge(&self, error: JournalError) -> JournalError {
         let Some(file) = &self.file else {
             return error;
         };
         if !error.is_doubt() {
-            return error;
+            return quota::told(&self.path, error);
         }
         // Another file in the place would be looked at.
         if let Err(gone) = self.check_place() {

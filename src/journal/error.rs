@@ -112,6 +112,12 @@ pub enum JournalError {
         /// The journal's file, or what stands in its place.
         path: PathBuf,
     },
+    /// The disk has room, but not for the journal's user.
+    #[error("the disk quota leaves no room for the journal {path}")]
+    Quota {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A statement failed.
     #[error("the journal cannot be {doing}")]
     Statement {
@@ -127,7 +133,7 @@ impl JournalError {
     /// Whether giving up the reserve may help.
     pub fn is_full(&self) -> bool {
         match self {
-            JournalError::Full { .. } => true,
+            JournalError::Full { .. } | JournalError::Quota { .. } => true,
             JournalError::Statement { source, .. } => {
                 matches!(
                     source.sqlite_error_code(),

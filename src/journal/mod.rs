@@ -24,6 +24,7 @@ mod error;
 mod inspect;
 mod lock;
 mod place;
+mod quota;
 mod reader;
 mod reserve;
 mod row;
@@ -119,7 +120,7 @@ impl Journal {
         lock.forget_damage();
         let (connection, held) = match Journal::open_twice(path) {
             Err(JournalError::Damaged { path, report }) => return Err(put_aside(&path, &report)),
-            opened => opened?,
+            opened => opened.map_err(|error| quota::told(path, error))?,
         };
         let file = File {
             reserve: Reserve::beside(path),

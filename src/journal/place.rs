@@ -194,6 +194,7 @@ impl Journal {
             Trouble::Damaged => true,
             Trouble::Gone => !holds_the_same(&self.path, &self.connection),
             Trouble::Full
+            | Trouble::Quota
             | Trouble::Disk
             | Trouble::Rights
             | Trouble::Locked

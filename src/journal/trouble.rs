@@ -11,6 +11,8 @@ use super::JournalError;
 pub enum Trouble {
     /// The disk has no room.
     Full,
+    /// The disk quota of the journal's user is used up.
+    Quota,
     /// The disk fails, or takes no writes.
     Disk,
     /// The rights do not suffice.
@@ -31,6 +33,7 @@ impl JournalError {
     pub fn trouble(&self) -> Trouble {
         match self {
             JournalError::Full { .. } => Trouble::Full,
+            JournalError::Quota { .. } => Trouble::Quota,
             JournalError::Reserve { .. } => Trouble::Reserve,
             JournalError::Gone { .. } => Trouble::Gone,
             JournalError::Locked { .. } => Trouble::Locked,
@@ -68,7 +71,8 @@ impl JournalError {
             | JournalError::Reserve { .. }
             | JournalError::Row { .. }
             | JournalError::Orphan { .. }
-            | JournalError::Full { .. } => false,
+            | JournalError::Full { .. }
+            | JournalError::Quota { .. } => false,
         }
     }
 }
@@ -92,7 +96,8 @@ pub(super) fn tells_of_damage(error: &rusqlite::Error) -> bool {
 fn of_system(error: &io::Error) -> Trouble {
     let code = error.raw_os_error().map(Errno::from_raw_os_error);
     match code {
-        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Trouble::Full,
+        Some(Errno::NOSPC | Errno::FBIG) => Trouble::Full,
+        Some(Errno::DQUOT) => Trouble::Quota,
         Some(Errno::ACCESS | Errno::PERM) => Trouble::Rights,
         Some(Errno::IO | Errno::NXIO | Errno::UCLEAN | Errno::ROFS) => Trouble::Disk,
         _ => Trouble::Other,
@@ -146,7 +151,7 @@ mod tests {
         }
         for (code, trouble) in [
             (Errno::NOSPC, Trouble::Full),
-            (Errno::DQUOT, Trouble::Full),
+            (Errno::DQUOT, Trouble::Quota),
             (Errno::FBIG, Trouble::Full),
             (Errno::ACCESS, Trouble::Rights),
             (Errno::ROFS, Trouble::Disk),

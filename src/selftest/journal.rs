@@ -174,6 +174,8 @@ fn room(ground: &Environment, disk_fails: bool) -> Check {
     // No inodes left is full, too; some file systems count none.
     if free < MIN_ROOM || (facts.f_files > 0 && facts.f_favail == 0) {
         check(detail).ended(Verdict::Fail, remedy())
+    } else if ground.daemon.has_reason(ReasonCode::JournalFull) {
+        check(detail).ended(Verdict::Fail, Some(technician::JOURNAL_QUOTA))
     } else if free < LITTLE_ROOM {
         check(detail).ended(Verdict::Warn, remedy())
     } else {

@@ -157,6 +157,7 @@ journal_not_seen = cannot be seen
 journal_disk_fails = the disk fails
 journal_free = { $mb } MB free
 journal_make_room = Make room on the till's disk: df -h, du -xh / | sort -h
+journal_quota = The daemon has no room though the disk has: raise the disk quota of the user oplati (quota -u oplati) or make room
 journal_queue = Queue of cancellations
 journal_queue_remedy = Bring the connection back; what waits: oplati queue
 journal_queue_unknown = unknown: the daemon cannot use the journal

@@ -160,6 +160,7 @@ journal_not_seen = не видно
 journal_disk_fails = диск неисправен
 journal_free = свободно { $mb } МБ
 journal_make_room = Освободите место на диске кассы: df -h, du -xh / | sort -h
+journal_quota = Службе места нет, хотя на диске оно есть: увеличьте дисковую квоту пользователя oplati (quota -u oplati) или освободите место
 journal_queue = Очередь отмен
 journal_queue_remedy = Восстановите связь с сервером; что ждёт — oplati queue
 journal_queue_unknown = неизвестно: служба не пользуется журналом

@@ -132,7 +132,7 @@ impl StatusBoard {
 
 fn of_journal(trouble: Trouble) -> ReasonCode {
     match trouble {
-        Trouble::Full => ReasonCode::JournalFull,
+        Trouble::Full | Trouble::Quota => ReasonCode::JournalFull,
         Trouble::Disk => ReasonCode::JournalDisk,
         Trouble::Rights => ReasonCode::JournalRights,
         Trouble::Locked => ReasonCode::JournalLocked,
