@@ -159,6 +159,9 @@ impl CoreLoop {
         if self.parts.engine.is_gone() {
             self.parts.shared.starts_anew.store(true, Ordering::Release);
         }
+        if let Some(client) = &self.parts.client {
+            client.end_lookups();
+        }
         // Who still waits hears now, and not after the journal is closed.
         drop(std::mem::take(&mut self.askers));
         drop(commands);

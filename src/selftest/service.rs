@@ -14,8 +14,13 @@ use crate::service::{self};
 use crate::texts::original;
 use crate::texts::technician;
 
-/// The whole look.
-const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(6);
+/// The whole look: after a first name server that does not answer, for which the system waits 5 s, the service has time
+/// to answer.
+const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(6500);
+/// Slower name servers keep a buyer waiting.
+const SLOW_LOOKUP: Duration = Duration::from_secs(2);
+/// Where the machine's name servers stand.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// A certificate's end is told this early.
 const CERTIFICATE_WARNING_PERIOD: SignedDuration = SignedDuration::from_hours(21 * 24);
 /// Slower answers make a queue at the till.
@@ -56,7 +61,11 @@ pub(super) fn service(ground: &Environment) -> Vec<Check> {
     let seen = runtime.block_on(look(&settings, &shift, DIAGNOSIS_TIMEOUT));
     // A name server that does not answer holds a thread of the runtime.
     runtime.shutdown_background();
-    let mut checks = told(&seen, &settings.url, began);
+    // The clocks are compared when the service was asked, and not before its name was looked up.
+    let asked_at = began.checked_add(seen.lookup).unwrap_or(began);
+    let mut checks = told(&seen, &settings.url, asked_at);
+    let resolv_conf = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+    checks.extend(slow_name_server(seen.lookup, &resolv_conf));
     checks.push(token(&seen, ground));
     checks
 }
@@ -97,6 +106,31 @@ fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
     checks.push(certificate(answered, now));
     checks.push(clock(answered, now));
     checks
+}
+
+/// A name that took its time, and the name server that is asked first.
+fn slow_name_server(lookup: Duration, resolv_conf: &str) -> Option<Check> {
+    if lookup < SLOW_LOOKUP {
+        return None;
+    }
+    let first = first_name_server(resolv_conf).unwrap_or("—");
+    let detail = technician::service_slow_name(first, lookup.as_millis());
+    let check = Check::pass(
+        "service.name",
+        Group::Service,
+        technician::SERVICE_NAME,
+        detail,
+    );
+    Some(check.ended(Verdict::Warn, Some(technician::SERVICE_SLOW_NAME_REMEDY)))
+}
+
+/// `nameserver ADDRESS` (resolv.conf(5)).
+fn first_name_server(resolv_conf: &str) -> Option<&str> {
+    let lines = resolv_conf.lines().map(str::split_whitespace);
+    lines.into_iter().find_map(|mut words| {
+        let is_server = words.next() == Some("nameserver");
+        words.next().filter(|_| is_server)
+    })
 }
 
 /// Why the service is out of reach, and what helps.
@@ -284,4 +318,28 @@ fn daemons_problem(ground: &Environment) -> Option<TokenProblem> {
         .into_iter()
         .find(|(code, _)| ground.daemon.has_reason(*code));
     told.map(|(_, problem)| problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_name_server_is_named() {
+        let conf = "# dhcp\nsearch shop\nnameserver 192.168.1.1\nnameserver 8.8.8.8\n";
+        let told = slow_name_server(Duration::from_millis(5004), conf).unwrap();
+        assert_eq!((told.id, told.result), ("service.name", Verdict::Warn));
+        for text in [&told.detail.ru, &told.detail.en] {
+            assert!(
+                text.contains("5004") && text.contains("192.168.1.1"),
+                "{text}"
+            );
+        }
+        let remedy = told.remedy.unwrap();
+        assert!(remedy.ru.contains("поставьте первым другой"), "{remedy:?}");
+        assert!(slow_name_server(Duration::from_millis(1999), conf).is_none());
+        for conf in ["", "nameserver", "#nameserver 192.168.1.1"] {
+            assert_eq!(first_name_server(conf), None, "{conf:?}");
+        }
+    }
 }

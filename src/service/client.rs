@@ -13,15 +13,17 @@
 //! lost answer, though nothing was sent.
 //!
 //! - `connection`: how connections are made and watched · `exchange`: one request, from bytes to bytes
-//! - `stream`: a shift's report of any length
+//! - `stream`: a shift's report of any length · `resolver`: the service's name and its addresses
 
 pub(super) mod connection;
 pub(super) mod exchange;
+pub(super) mod resolver;
 mod stream;
 
 pub use stream::NoReport;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -37,6 +39,7 @@ use crate::base::secret::Secret;
 use crate::core::call::{Answer, Call, Failure, SessionMode, TokenProblem};
 use connection::{base, header_name, header_value, with_query};
 use exchange::Bounds;
+use resolver::Resolver;
 
 /// Largest body of a report, in bytes; a hundred thousand rows have some 25 MB.
 const MAX_REPORT: usize = 64 * 1024 * 1024;
@@ -94,6 +97,8 @@ pub struct Client {
     asking: reqwest::Client,
     /// For those that do.
     moving: reqwest::Client,
+    /// Of both.
+    resolver: Arc<Resolver>,
     /// The token, once known; the lock also lets only one ask for it.
     token: Mutex<Option<Secret>>,
 }
@@ -111,6 +116,10 @@ struct SentCall<'a> {
 impl Client {
     /// Prepares the client; nothing is sent.
     pub fn new(settings: Settings) -> Result<Client, ClientError> {
+        Client::with_resolver(settings, Resolver::of_system())
+    }
+
+    fn with_resolver(settings: Settings, resolver: Arc<Resolver>) -> Result<Client, ClientError> {
         let mut headers = HeaderMap::new();
         headers.insert(
             header_name(wire::HEADER_REG_NUM)?,
@@ -121,8 +130,9 @@ impl Client {
             headers.insert(header_name(wire::HEADER_PASSWORD)?, value);
         }
         let base = base(&settings.url);
-        let asking = connection::asking(&settings.url, settings.timeout, &headers);
-        let moving = connection::moving(&settings.url, settings.timeout, &headers);
+        let (url, timeout) = (&settings.url, settings.timeout);
+        let asking = connection::asking(url, timeout, &headers, &resolver);
+        let moving = connection::moving(url, timeout, &headers, &resolver);
         let asking = asking.map_err(ClientError::Build)?;
         let moving = moving.map_err(ClientError::Build)?;
         Ok(Client {
@@ -130,6 +140,7 @@ impl Client {
             base,
             asking,
             moving,
+            resolver,
             token: Mutex::new(None),
         })
     }
@@ -137,6 +148,11 @@ impl Client {
     /// `timeout` of the settings: what every call but a payment's answer is bounded by.
     pub fn timeout(&self) -> Duration {
         self.settings.timeout
+    }
+
+    /// The process ends: no request waits for the service's name any more.
+    pub fn end_lookups(&self) {
+        self.resolver.end();
     }
 
     /// Performs one call for `operation` and reports its outcome. Never fails to report. Takes at

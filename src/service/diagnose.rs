@@ -70,6 +70,8 @@ pub enum TokenFile {
 pub struct ServiceDiagnosis {
     /// Addresses of the name.
     pub addresses: Vec<SocketAddr>,
+    /// How long the name was looked up, found or not.
+    pub lookup: Duration,
     pub answer: Result<Answered, Unreachable>,
     pub token: TokenFile,
 }
@@ -95,6 +97,7 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Servi
     let (token, file) = present_token(settings);
     let mut look = ServiceDiagnosis {
         addresses: Vec::new(),
+        lookup: Duration::ZERO,
         answer: Err(Unreachable::NoAnswer(format!(
             "no answer within {} ms",
             patience.as_millis()
@@ -102,8 +105,13 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Servi
         token: file,
     };
     let began = Instant::now();
-    match tokio::time::timeout(patience, resolve(&settings.url)).await {
-        Ok(Ok(addresses)) => look.addresses = addresses,
+    let resolved = tokio::time::timeout(patience, resolve(&settings.url)).await;
+    look.lookup = began.elapsed();
+    let host = match resolved {
+        Ok(Ok((host, addresses))) => {
+            look.addresses = addresses;
+            host
+        }
         Ok(Err(error)) => {
             look.answer = Err(error);
             return look;
@@ -112,9 +120,18 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Servi
             look.answer = Err(Unreachable::Name("no answer of the name server".to_owned()));
             return look;
         }
-    }
+    };
     let left = patience.saturating_sub(began.elapsed());
-    if let Ok(answer) = tokio::time::timeout(left, ask(settings, token.as_ref(), shift)).await {
+    // The name is looked up once: a slow name server would be waited for again.
+    let client = connection::builder(&settings.url)
+        .tls_info(true)
+        .resolve_to_addrs(&host, &look.addresses)
+        .build();
+    let asked = async {
+        let client = client.map_err(|error| Unreachable::Client(with_causes(&error)))?;
+        ask(&client, settings, token.as_ref(), shift).await
+    };
+    if let Ok(answer) = tokio::time::timeout(left, asked).await {
         look.answer = answer;
     }
     look
@@ -147,7 +164,8 @@ pub(super) fn present_token(settings: &Settings) -> (Option<Secret>, TokenFile) 
     }
 }
 
-async fn resolve(url: &str) -> Result<Vec<SocketAddr>, Unreachable> {
+/// The host of an address, and its addresses.
+async fn resolve(url: &str) -> Result<(String, Vec<SocketAddr>), Unreachable> {
     let bad = || Unreachable::Name("the address is not understood".to_owned());
     let url = reqwest::Url::parse(url).map_err(|_| bad())?;
     let host = url.host_str().ok_or_else(bad)?;
@@ -158,18 +176,15 @@ async fn resolve(url: &str) -> Result<Vec<SocketAddr>, Unreachable> {
         .map_err(|error| Unreachable::Name(error.to_string()))?
         .take(8)
         .collect();
-    Ok(found)
+    Ok((host.to_owned(), found))
 }
 
 async fn ask(
+    client: &reqwest::Client,
     settings: &Settings,
     token: Option<&Secret>,
     shift: &str,
 ) -> Result<Answered, Unreachable> {
-    let client = connection::builder(&settings.url)
-        .tls_info(true)
-        .build()
-        .map_err(|error| Unreachable::Client(with_causes(&error)))?;
     let url = format!(
         "{}{}",
         connection::base(&settings.url),

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::classify::{self, Credential, classify};
 use super::client::exchange::{Raw, lost, not_sent, read_body};
+use super::client::resolver::Resolver;
 use super::client::{ClientError, Settings, connection, hide};
 use super::diagnose::{TokenFile, present_token};
 use super::wire::{self, ErrorBody, WirePayment};
@@ -107,7 +108,12 @@ impl Trial {
             let value = connection::header_value(value, name)?;
             headers.insert(connection::header_name(name)?, value);
         }
-        let http = connection::moving(&settings.url, settings.timeout, &headers);
+        let http = connection::moving(
+            &settings.url,
+            settings.timeout,
+            &headers,
+            &Resolver::of_system(),
+        );
         Ok(Trial {
             http: http.map_err(ClientError::Build)?,
             base: connection::base(&settings.url),

@@ -13,11 +13,13 @@
 //! Certificates are the system's, and are read only for an `https:` address: the bare machine on
 //! which the demo runs may have none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 
 use super::ClientError;
+use super::resolver::{Resolver, SharedResolver};
 use crate::service::wire;
 
 /// Longest time that connecting may take.
@@ -44,8 +46,10 @@ pub(super) fn asking(
     url: &str,
     timeout: Duration,
     headers: &HeaderMap,
+    resolver: &Arc<Resolver>,
 ) -> reqwest::Result<reqwest::Client> {
     common(url, timeout, headers)
+        .dns_resolver(SharedResolver(Arc::clone(resolver)))
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
         .build()
@@ -56,8 +60,10 @@ pub(in crate::service) fn moving(
     url: &str,
     timeout: Duration,
     headers: &HeaderMap,
+    resolver: &Arc<Resolver>,
 ) -> reqwest::Result<reqwest::Client> {
     common(url, timeout, headers)
+        .dns_resolver(SharedResolver(Arc::clone(resolver)))
         .pool_max_idle_per_host(0)
         .tcp_keepalive(KEEPALIVE_IDLE)
         .tcp_keepalive_interval(KEEPALIVE_INTERVAL)

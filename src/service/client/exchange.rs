@@ -113,6 +113,9 @@ impl Client {
                 tracing::info!(%method, path, status = raw.status, elapsed_ms, operation, "Request");
             }
             Err(failure) => {
+                if matches!(failure, Failure::NotSent { .. }) {
+                    self.resolver.doubt();
+                }
                 let error = failure.detail();
                 tracing::warn!(%method, path, error, elapsed_ms, operation, "Request failed");
             }

@@ -118,7 +118,10 @@ impl Client {
             .map_err(|error| not_sent(&error.without_url()))?;
         let mut response = match self.asking.execute(request).await {
             Ok(response) => response,
-            Err(error) if error.is_connect() => return Err(not_sent(&error.without_url())),
+            Err(error) if error.is_connect() => {
+                self.resolver.doubt();
+                return Err(not_sent(&error.without_url()));
+            }
             Err(error) => return Err(lost(error)),
         };
         let received = Instant::now();

@@ -1,6 +1,7 @@
 //! Against a real socket that answers what a test says, byte for byte.
 
 mod held;
+mod moved;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};

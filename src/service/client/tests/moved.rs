@@ -1,0 +1,65 @@
+//! A service behind a name: where it is asked for, and where it is found when it has moved.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A client of a service with a name, and how often that was looked up: the first address leads nowhere.
+fn client_of_moved(url: &str) -> (Client, Arc<AtomicUsize>, tempfile::TempDir) {
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lookups);
+    let lookup = move |name: &str| {
+        assert_eq!(name, "pay.test");
+        let last = if count.fetch_add(1, Ordering::SeqCst) == 0 {
+            2
+        } else {
+            1
+        };
+        Ok(vec![SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0))])
+    };
+    let resolver = Resolver::new(Arc::new(lookup), MINUTE, MINUTE);
+    let folder = tempfile::tempdir().unwrap();
+    let token_path = folder.path().join("token.conf");
+    std::fs::write(&token_path, "tok-123").unwrap();
+    let settings = Settings {
+        url: url.replace("127.0.0.1", "pay.test"),
+        reg_num: "OPL000011111".into(),
+        password: None,
+        timeout: Duration::from_secs(10),
+        token_path,
+    };
+    let client = Client::with_resolver(settings, resolver).unwrap();
+    (client, lookups, folder)
+}
+
+#[tokio::test]
+async fn a_connection_that_failed_looks_the_name_up_anew() {
+    let service = answering([http(200, "[]")]).await;
+    let (client, lookups, _folder) = client_of_moved(&service.url);
+    let looked_up = || lookups.load(Ordering::SeqCst);
+    let probe = Call::Probe {
+        shift: "24112026".into(),
+    };
+    let answer = client.call(&probe, "s").await.answer;
+    assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
+    assert_eq!(looked_up(), 1);
+    assert_eq!(client.call(&probe, "s").await.answer, Ok(Reply::Alive));
+    assert_eq!(looked_up(), 2);
+    // Those that move money have connections of their own, and the same addresses.
+    drop(client.call(&pay(), "s").await);
+    assert_eq!((looked_up(), service.asked()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_report_that_meets_no_connection_looks_the_name_up_anew() {
+    let service = answering([http(200, "[]")]).await;
+    let (client, lookups, _folder) = client_of_moved(&service.url);
+    for is_there in [false, true] {
+        let mut date = None;
+        let read = client.each_reported("24112026", &mut date, |_| true).await;
+        assert_eq!(read.is_ok(), is_there, "{read:?}");
+    }
+    assert_eq!(lookups.load(Ordering::SeqCst), 2);
+}
