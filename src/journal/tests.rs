@@ -2,7 +2,7 @@
 
 mod rules;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::base::clock::Now;
@@ -49,10 +49,24 @@ fn now(seconds: u64) -> Now {
 }
 
 /// A new journal, and a core that begins with it. The folder goes when it is dropped.
+/// Opens a journal that was open before. A child process that another test is starting holds every descriptor until it
+/// has become its program, that of the lock as well.
+fn reopened(path: &Path) -> Journal {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match Journal::open(path) {
+            Err(JournalError::Taken { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 fn opened() -> (tempfile::TempDir, PathBuf, Journal, Core) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite3");
-    let journal = Journal::open(&path).unwrap();
+    let journal = reopened(&path);
     let (core, _) = core(journal.restore().unwrap());
     (folder, path, journal, core)
 }
@@ -137,11 +151,11 @@ fn released(journal: &mut Journal, core: &mut Core, id: &str) {
 fn what_was_committed_is_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = reopened(&path);
     let (mut core, _) = core(journal.restore().unwrap());
     released(&mut journal, &mut core, "s1");
     drop(journal);
-    let journal = Journal::open(&path).unwrap();
+    let journal = reopened(&path);
     let restored = journal.restore().unwrap();
     assert!(restored.sales.is_empty(), "the sale is final");
     let (undoing, sale) = (&restored.entries[0], restored.targets[0].clone());
@@ -171,7 +185,7 @@ fn an_unfinished_sale_is_restored_as_it_was_written() {
         panic!()
     };
     drop(journal);
-    let restored = Journal::open(&path).unwrap().restore().unwrap();
+    let restored = reopened(&path).restore().unwrap();
     assert_eq!(restored.sales, [*written]);
 }
 
@@ -281,7 +295,7 @@ fn no_access_for_others_and_full_synchronous_wal() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite3");
-    let journal = Journal::open(&path).unwrap();
+    let journal = reopened(&path);
     assert_eq!(
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
@@ -316,7 +330,7 @@ fn damaged_files_are_kept_aside_and_newer_ones_left_alone() {
     ));
     assert!(!path.exists());
     std::fs::remove_dir_all(folder.path().join("journal.damaged")).unwrap();
-    let journal = Journal::open(&path).unwrap();
+    let journal = reopened(&path);
     journal
         .connection
         .pragma_update(None, "user_version", 99)
@@ -336,7 +350,7 @@ fn a_journal_without_its_content_is_kept_aside_with_its_log() {
     // The power fails with a sale in the log, and the file system loses the file's content.
     let copy = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     let written = {
-        let mut journal = Journal::open(&path).unwrap();
+        let mut journal = reopened(&path);
         journal.secure_room().unwrap();
         let (mut core, _) = core(Restored::default());
         begin(&mut journal, &mut core, "s-1", 0);
@@ -372,7 +386,7 @@ fn a_journal_without_its_content_is_kept_aside_with_its_log() {
         !reserve.exists(),
         "it would tell of a journal that is missing"
     );
-    drop(Journal::open(&path).unwrap());
+    drop(reopened(&path));
     assert!(std::fs::metadata(&path).unwrap().len() > 0);
 }
 
@@ -392,7 +406,7 @@ fn what_lies_beside_a_missing_journal_begins_no_other() {
         }
         // The remedy that is told.
         std::fs::remove_dir_all(folder.path().join("journal.damaged")).unwrap();
-        Journal::open(&path).unwrap();
+        reopened(&path);
     }
 }
 
@@ -403,9 +417,9 @@ fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
         let path = folder.path().join("journal.sqlite3");
         let wal = folder.path().join("journal.sqlite3-wal");
         let old = folder.path().join("old");
-        drop(Journal::open(&path).unwrap().close());
+        drop(reopened(&path).close());
         std::fs::copy(&path, &old).unwrap();
-        let mut journal = Journal::open(&path).unwrap();
+        let mut journal = reopened(&path);
         let reader = Reader::open(&path).unwrap();
         let (mut core, _) = core(journal.restore().unwrap());
         begin(&mut journal, &mut core, "s0", 1);
@@ -469,7 +483,7 @@ fn damage_that_is_met_while_it_runs_is_told_and_known_at_the_next_start() {
             .unwrap()
             .close();
         std::fs::copy(good.join("journal.sqlite3"), &path).unwrap();
-        Journal::open(&path).unwrap();
+        reopened(&path);
     }
 }
 
@@ -490,7 +504,7 @@ fn what_takes_the_place_of_lock_or_reserve_is_named_and_not_waited_for() {
         Err(JournalError::Prepare { .. })
     ));
     std::fs::remove_file(lock).unwrap();
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = reopened(&path);
     let reserve = pipe(".reserve");
     let error = journal.secure_room().unwrap_err();
     assert_eq!(error.trouble(), Trouble::Reserve, "{error}");
@@ -514,7 +528,7 @@ fn what_takes_the_place_of_lock_or_reserve_is_named_and_not_waited_for() {
 fn a_look_finds_who_holds_the_journal_and_waits_for_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite3");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = reopened(&path);
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = journal.look(false).unwrap_err();
@@ -552,14 +566,14 @@ fn a_failed_commit_leaves_nothing_of_its_step() {
 fn a_second_writer_is_told_who_holds_the_journal() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite3");
-    let first = Journal::open(&path).unwrap();
+    let first = reopened(&path);
     let error = Journal::open(&path).unwrap_err();
     assert!(
         matches!(&error, JournalError::Taken { pid, .. } if *pid == std::process::id().to_string()),
         "{error:?}"
     );
     drop(first);
-    Journal::open(&path).unwrap();
+    reopened(&path);
 }
 
 #[test]
@@ -801,7 +815,7 @@ fn a_journal_of_version_1_is_brought_forward() {
     let old = rusqlite::Connection::open(&path).unwrap();
     old.execute_batch(VERSION_1).unwrap();
     drop(old);
-    let journal = Journal::open(&path).unwrap();
+    let journal = reopened(&path);
     let restored = journal.restore().unwrap();
     assert_eq!(restored.sales.len(), 0);
     let entry = &restored.entries[0];
@@ -824,7 +838,7 @@ fn a_journal_of_version_1_is_brought_forward() {
     );
     drop(journal);
     // A second opening finds nothing left to do.
-    Journal::open(&path).unwrap();
+    reopened(&path);
 }
 
 #[test]

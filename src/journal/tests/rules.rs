@@ -68,7 +68,7 @@ fn a_closed_journal_is_locked_until_the_last_request_has_ended() {
     let error = Journal::open(&path).unwrap_err();
     assert!(matches!(error, JournalError::Taken { .. }), "{error:?}");
     drop(lock);
-    Journal::open(&path).unwrap();
+    reopened(&path);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn nothing_is_written_through_what_lies_in_the_place_of_the_lock() {
         assert_eq!(std::fs::read(&token).unwrap(), b"the only token");
         std::fs::remove_file(&lock_file).unwrap();
     }
-    Journal::open(&path).unwrap();
+    reopened(&path);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_program_that_locks_the_journal_is_no_daemon_of_ours() {
         let pid = backup.id().to_string();
         assert!(holder.unwrap().ends_with(&format!("(pid {pid})")), "{name}");
     }
-    Journal::open(&path).unwrap();
+    reopened(&path);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_journal_is_held_though_its_lock_was_removed_or_it_has_another_name() {
     is_held(&path);
     is_held(&elsewhere);
     drop(lock);
-    Journal::open(&path).unwrap();
+    reopened(&path);
 }
 
 #[test]
