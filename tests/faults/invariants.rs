@@ -334,7 +334,12 @@ impl World<'_> {
                 && (target.is_some() || other.target.payment_id == entry.target.payment_id);
             // What an undoing of the daemon's own takes up goes on under the same number: it is one reversal.
             let taken_up = other.operation.order_number == entry.operation.order_number;
-            same && !(denied || undone || over || taken_up)
+            // One that found nothing to undo has taken nothing.
+            let in_vain = !other.is_refund()
+                && other.operation.state == State::Done
+                && other.reversal == ReversalProgress::NotSent
+                && other.settled.is_none();
+            same && !(denied || undone || over || taken_up || in_vain)
         };
         let others: i64 = self
             .records
