@@ -321,7 +321,19 @@ impl World<'_> {
                 && self.outcome_of(entry) == Outcome::CarriedOut
         };
         let given = self.unnamed(sale, differences).filter(is_given);
-        let given: i64 = given.map(|entry| entry.operation.amount.0).sum();
+        // A doubled request gives it more than once.
+        let rows_of = |entry: &ReversalRecord| -> i64 {
+            let numbers = entry.order_numbers();
+            let rows = self.service.ledger.values().filter(|row| {
+                row.target.is_some()
+                    && row.info.status == PaymentStatus::Ok
+                    && numbers.contains(&row.info.order_number)
+            });
+            rows.map(|row| row.info.sum.0).sum()
+        };
+        let given: i64 = given
+            .map(|entry| rows_of(entry).max(entry.operation.amount.0))
+            .sum();
         let sought = self.sought_in_vain(sale, differences);
         let paid = sought.flat_map(|entry| self.service.paid_under(&entry.target.order_number));
         paid.map(|payment| self.kept(payment)).sum::<i64>() - given
