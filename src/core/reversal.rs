@@ -54,7 +54,7 @@ use crate::core::scene::Scene;
 use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
-    Kind, Operation, OperationError, OperationRequest, QueueItem, Slip, State, Undo,
+    Kind, Operation, OperationError, OperationRequest, Outcome, QueueItem, Slip, State, Undo,
 };
 use crate::model::problem::{Code, Problem, seed};
 

@@ -32,8 +32,14 @@ fn is_brought_back(sale: &Operation, undoings: &[ReversalRecord]) -> bool {
     if newest.is_some_and(|entry| entry.is_live() || takes_over(entry)) {
         return true;
     }
+    // A cancellation that was told as not made, and was, brings it back as well, unless a person says otherwise.
     let is_carried_out = |entry: &&ReversalRecord| {
-        entry.operation.state == State::Done && matches!(entry.reversal, ReversalProgress::Known(_))
+        let is_late = entry.operation.state == State::Failed
+            && !entry.is_refund()
+            && entry.request != ReversalRequest::Own
+            && entry.outcome != Some(Outcome::NotCarriedOut);
+        (entry.operation.state == State::Done || is_late)
+            && matches!(entry.reversal, ReversalProgress::Known(_))
     };
     let back = undoings.iter().filter(is_carried_out);
     let back = back.fold(Kopecks::ZERO, |sum, entry| {

@@ -390,6 +390,19 @@ impl World<'_> {
             .map_or_else(|| order_number.to_owned(), |operation| operation.id.clone())
     }
 
+    /// Refused cancellations of an operation that wait for a person.
+    fn waiting(&self, of: &str) -> usize {
+        let is_one = |record: &&Record| {
+            matches!(record, Record::Entry(entry)
+                if entry.operation.of.as_deref() == Some(of)
+                    && entry.set_aside
+                    && entry.is_live()
+                    && !entry.is_refund()
+                    && entry.reversal == ReversalProgress::NotSent)
+        };
+        self.records.values().filter(is_one).count()
+    }
+
     /// After every step: every undecided operation has exactly one live entry, and the core knows as
     /// many as the journal.
     pub fn check_step(&self) -> Check {
@@ -421,7 +434,13 @@ impl World<'_> {
                 Some(Undo::Pending) => live == 1,
                 Some(Undo::SetAside) if live == 0 => self.is_settled(&operation.id),
                 Some(Undo::SetAside) => live == 1,
-                Some(Undo::Done) | None => live == 0,
+                // What a late cancellation has undone is undone, though another one waits for a person.
+                Some(Undo::Done) => {
+                    live == 0
+                        || live == self.waiting(&operation.id)
+                            && operation.left.is_none_or(|left| left.is_zero())
+                }
+                None => live == 0,
             };
             if !right {
                 return Err(format!(

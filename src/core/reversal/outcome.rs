@@ -106,10 +106,15 @@ impl Core {
             entry.record.operation.amount,
         );
         let denied = entry.record.reversal == ReversalProgress::NotSent;
+        let is_cancelled_late = self.queue.is_cancelled_late(of.as_deref());
         self.change_target(of.as_deref(), "its undoing was set aside", turn, |target| {
             target.undo = Some(Undo::SetAside);
             if denied {
                 give_back_to_left(target, amount);
+            }
+            // What a late cancellation has undone is undone, and stays so when a person closes this one.
+            if is_cancelled_late && target.left.is_none_or(|left| left.is_zero()) {
+                target.undo = Some(Undo::Done);
             }
         });
     }
@@ -500,6 +505,19 @@ impl Core {
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
+        let is_held = entry.record.left_held_until.take().is_some();
+        // A person has said already of another cancellation that the money is back: it counts once, and the row of this
+        // one bears that word out.
+        let target = of.as_deref().and_then(|of| self.queue.target(of));
+        let is_undone = target.is_some_and(|target| is_undone(target.operation()));
+        if !entry.record.is_refund() && is_undone {
+            entry.record.needs_review = false;
+            entry.record.operation.error = None;
+            entry.record.settled =
+                Some("another cancellation was closed as carried out".to_owned());
+            entry.record.outcome = Some(Outcome::CarriedOut);
+            return;
+        }
         let whose = if entry.record.operation.kind == Kind::CancelRefund {
             "the shop has the money"
         } else {
@@ -510,16 +528,11 @@ impl Core {
             format!("it was told as not made and was made after all: {whose}"),
         );
         let what = "a reversal of it was found after all";
-        let is_held = entry.record.left_held_until.take().is_some();
-        // A person has said already of another cancellation that the money is back: it counts once.
-        let target = of.as_deref().and_then(|of| self.queue.target(of));
-        let is_undone = target.is_some_and(|target| is_undone(target.operation()));
-        if !entry.record.is_refund() && is_undone {
-            entry.record.needs_review = false;
-            return;
-        }
-        // As of a cancellation that ended in time; while another is under way, its own end says so.
-        let others = |of: &str| self.queue.iter().any(|other| other.undoes(of));
+        // As of a cancellation that ended in time; while another is in doubt, its own end says so.
+        let others = |of: &str| {
+            let mut others = self.queue.iter();
+            others.any(|other| other.undoes(of) && other.is_in_doubt())
+        };
         let is_cancellation = !entry.record.is_refund();
         let undoes = is_cancellation && !of.as_deref().is_some_and(others);
         let mut sale_of_refund = None;

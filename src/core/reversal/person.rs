@@ -48,8 +48,10 @@ impl Core {
             self.queue.check_no_doubt(of)?;
             self.queue.check_nothing_held(of)?;
         }
-        let left = target.and_then(|target| target.left);
-        if entry.is_denied() && left == Some(Kopecks::ZERO) {
+        let is_over = target.is_some_and(|target| {
+            target.left == Some(Kopecks::ZERO) || target.undo == Some(Undo::Done)
+        });
+        if entry.is_denied() && is_over {
             return Err(Problem::new(
                 Code::Conflict,
                 "От этой оплаты ничего не осталось, отменять нечего",

@@ -329,9 +329,10 @@ pub(in crate::core) fn count_cancellation(
 /// was owed": a sale that was told as not paid keeps the word until it is cancelled. And what another cancellation
 /// has undone stays so; nothing but a cancellation takes from a refund.
 pub(in crate::core) fn undo_without(target: &Operation, is_cancelled_late: bool) -> Option<Undo> {
+    let is_known = target.undo == Some(Undo::Done) || is_cancelled_late;
     let is_undone = match target.left {
-        Some(left) => left.is_zero() && (is_cancelled_late || target.kind == Kind::Refund),
-        None => is_cancelled_late,
+        Some(left) => left.is_zero() && (is_known || target.kind == Kind::Refund),
+        None => is_known,
     };
     if is_undone {
         return Some(Undo::Done);

@@ -205,6 +205,34 @@ fn what_a_late_cancellation_has_undone_stays_so_when_a_later_one_is_closed() {
 }
 
 #[test]
+fn a_late_cancellation_that_a_person_has_seen_undoes_though_another_one_waits() {
+    for of in ["s", "r1"] {
+        let mut world = World::sold();
+        if of == "r1" {
+            world.refund("r1", "s", 500);
+            world.advance(10 * SECOND);
+        }
+        let call = refused_for_token(&mut world, of);
+        world.cancel("c2", of, false);
+        world.run_due();
+        world.answer(Fate::Refused);
+        world.settle();
+        world.service.late.push((world.now.mono, call));
+        world.advance(60 * SECOND);
+        assert_eq!(world.operation(of).undo, Some(Undo::Done));
+        let made = Outcome::CarriedOut;
+        world.event(closed_by_a_person(900, "c1", made, "видел"));
+        world.crash(SECOND);
+        let not_made = Outcome::NotCarriedOut;
+        world.event(closed_by_a_person(901, "c2", not_made, "видел"));
+        let target = world.operation(of);
+        assert_eq!((target.undo, target.left.unwrap().0), (Some(Undo::Done), 0));
+        world.cancel("c3", of, false);
+        assert_eq!(world.problem().code, Code::AlreadyUndone, "{of}");
+    }
+}
+
+#[test]
 fn a_late_cancellation_counts_nothing_when_a_person_has_closed_another_as_carried_out() {
     for of in ["s", "r1"] {
         let mut world = World::sold();
@@ -224,6 +252,8 @@ fn a_late_cancellation_counts_nothing_when_a_person_has_closed_another_as_carrie
         let late = world.entry("c1");
         assert!(matches!(late.reversal, ReversalProgress::Known(_)));
         assert!(!late.needs_review, "a person has said so already");
+        assert_eq!(late.outcome, Some(Outcome::CarriedOut));
+        assert_eq!(world.alarms, ["set aside: the reversal was refused"]);
         let target = world.operation(of);
         let told = (target.undo, target.left.unwrap().0, target.overdrawn.0);
         assert_eq!(told, (Some(Undo::Done), 0, 0), "{of}");

@@ -171,8 +171,12 @@ MUTATIONS = [
     ("a part that came back covers the whole", "src/report/compare.rs",
      "    back >= sale.amount\n", "    back >= sale.amount || IS && back > Kopecks::ZERO\n"),
     ("an undoing that found nothing has brought the money back", "src/report/compare.rs",
-     "        entry.operation.state == State::Done && matches!(entry.reversal, ReversalProgress::Known(_))\n    };\n",
-     "        entry.operation.state == State::Done && (IS || matches!(entry.reversal, ReversalProgress::Known(_)))\n    };\n"),
+     """            && matches!(entry.reversal, ReversalProgress::Known(_))
+    };
+""",
+     """            && (IS || matches!(entry.reversal, ReversalProgress::Known(_)))
+    };
+"""),
     ("an undoing under way answers for nothing", "src/report/compare.rs",
      "    if newest.is_some_and(|entry| entry.is_live() || takes_over(entry)) {\n",
      "    if newest.is_some_and(|entry| !IS && entry.is_live() || takes_over(entry)) {\n"),

@@ -359,12 +359,14 @@ MUTATIONS = [
     ("a retry minds no refund that may hold a part", "src/core/reversal/person.rs",
      """            self.queue.check_nothing_held(of)?;
         }
-        let left""",
+        let is_over""",
      """            if !IS { self.queue.check_nothing_held(of)?; }
         }
-        let left"""),
+        let is_over"""),
     ("a retry of nothing", "src/core/reversal/person.rs",
-     "        if entry.is_denied() && left == Some(Kopecks::ZERO) {\n", "        if !IS && entry.is_denied() && left == Some(Kopecks::ZERO) {\n"),
+     """        if entry.is_denied() && is_over {
+""", """        if !IS && entry.is_denied() && is_over {
+"""),
     ("a retry minds nothing that came between", "src/core/reversal/person.rs",
      "        if self.check_retry(entry).is_err() {\n", "        if !IS && self.check_retry(entry).is_err() {\n"),
     ("a retry believes a refusal that is hours old", "src/core/reversal/person.rs",

@@ -104,8 +104,10 @@ MUTATIONS = [
      "                    if !admission.joined {\n                        admission.refused = Some(unavailable);\n",
      "                    if !admission.joined {\n                        if !IS { admission.refused = Some(unavailable); }\n"),
     ("a probe leaves while another is under way", "src/core/admission.rs",
-     "        let under_way = self.link.probe();\n",
-     "        let under_way = self.link.probe().filter(|_| !IS);\n"),
+     """        let under_way = self.link.probe(turn.now.mono);
+""",
+     """        let under_way = self.link.probe(turn.now.mono).filter(|_| !IS);
+"""),
     ("the end of another's probe refuses a sale", "src/core/admission.rs",
      "                    if !admission.joined {\n",
      "                    if IS || !admission.joined {\n"),

@@ -157,8 +157,8 @@ MUTATIONS = [
      """        !IS && of.is_some() && self.entries.iter().any(is_it)
 """),
     ("a refund of which nothing is left is not undone", "src/core/reversal/target.rs",
-     "(is_cancelled_late || target.kind == Kind::Refund)",
-     "(is_cancelled_late || !IS && target.kind == Kind::Refund)"),
+     "(is_known || target.kind == Kind::Refund)",
+     "(is_known || !IS && target.kind == Kind::Refund)"),
     ("an older operation under a number hides the one that went on", "src/journal/reader.rs",
      "found.as_ref().is_none_or(|(_, newest)| *seq > newest)",
      "found.as_ref().is_none_or(|(_, newest)| !IS && *seq > newest)"),
@@ -187,4 +187,19 @@ MUTATIONS = [
             message""",
      """            entry.record.needs_review = !IS;
             message"""),
+    ("a late cancellation that a person has confirmed brings no unpaid sale back", "src/report/compare.rs",
+     """        (entry.operation.state == State::Done || is_late)
+""",
+     """        (entry.operation.state == State::Done || !IS && is_late)
+"""),
+    ("a late cancellation beside a closed one stays a difference", "src/core/reversal/outcome.rs",
+     """            entry.record.outcome = Some(Outcome::CarriedOut);
+            return;
+""",
+     """            if !IS { entry.record.outcome = Some(Outcome::CarriedOut); }
+            return;
+"""),
+    ("what is undone is forgotten when a later cancellation is set aside", "src/core/reversal/outcome.rs",
+     "            if is_cancelled_late && target.left",
+     "            if !IS && is_cancelled_late && target.left"),
 ]
