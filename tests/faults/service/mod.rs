@@ -319,7 +319,16 @@ impl Service {
             shift: if files_with_sale { &own } else { shift },
             target: Some(id),
         };
-        Ok(Reply::Payment(self.enter(&line, at)))
+        let info = self.enter(&line, at);
+        // What is filed with its sale has that shift, whatever the day.
+        if let Some(row) = self
+            .ledger
+            .get_mut(&info.payment_id)
+            .filter(|_| files_with_sale)
+        {
+            row.shift = own;
+        }
+        Ok(Reply::Payment(info))
     }
 
     /// What it counts as reversed or being reversed of an operation, less what was reversed of that in turn.
