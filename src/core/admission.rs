@@ -219,7 +219,7 @@ impl Core {
             let problem = self.link.unavailable(turn.now.mono);
             return admission.wants.refuse(&problem, turn);
         }
-        let under_way = self.link.probe();
+        let under_way = self.link.probe(turn.now.mono);
         let request = under_way.unwrap_or_else(|| self.send_probe(&admission.wants.id, turn));
         admission.joined = under_way.is_some();
         admission.asking = ServiceCheck::Probe(request);
@@ -230,7 +230,7 @@ impl Core {
     fn send_probe(&mut self, id: &str, turn: &mut Turn) -> RequestId {
         let shift = shift::of_day(turn.now.wall);
         let request = self.request(id, Call::Probe { shift }, turn);
-        self.link.probe_left(request);
+        self.link.probe_left(request, turn.now.mono);
         request
     }
 

@@ -10,14 +10,17 @@ use crate::core::question_clock::{QuestionClock, Subject};
 use crate::model::operation::ErrorCode;
 use crate::model::problem::Problem;
 
+/// A probe that is older is not waited for any more: another one is sent.
+const MAX_PROBE_AGE: Duration = Duration::from_secs(5);
+
 /// The way to the service. See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Link {
     questions: QuestionClock,
     timeout: Duration,
     down: Option<ErrorCode>,
-    /// The probe of an admission that is under way.
-    probe: Option<RequestId>,
+    /// The probe of an admission that is under way, and when it left.
+    probe: Option<(RequestId, Duration)>,
     token_problem: Option<TokenProblem>,
     clock: Option<ServiceClock>,
 }
@@ -52,9 +55,7 @@ impl Link {
     /// A request has ended. "Down […] ends with any valid answer."
     pub(super) fn ended(&mut self, request: RequestId, answer: &Answer, now: Duration) -> Contact {
         self.questions.ended(request, answer, now);
-        if self.probe == Some(request) {
-            self.probe = None;
-        }
+        self.probe.take_if(|(probe, _)| *probe == request);
         match answer {
             Err(
                 Failure::NotSent { .. } | Failure::Lost { .. } | Failure::TooManyRequests { .. },
@@ -86,13 +87,15 @@ impl Link {
     }
 
     /// An admission's probe leaves.
-    pub(super) fn probe_left(&mut self, request: RequestId) {
-        self.probe = Some(request);
+    pub(super) fn probe_left(&mut self, request: RequestId, now: Duration) {
+        self.probe = Some((request, now));
     }
 
-    /// The probe of an admission that is under way: at most one is at a time, and its answer counts however late.
-    pub(super) fn probe(&self) -> Option<RequestId> {
-        self.probe
+    /// The probe of an admission that is under way, and whose answer may still be waited for. It counts however late;
+    /// but one that hangs must not keep others from asking.
+    pub(super) fn probe(&self, now: Duration) -> Option<RequestId> {
+        let (request, left_at) = self.probe?;
+        (now.saturating_sub(left_at) < MAX_PROBE_AGE).then_some(request)
     }
 
     /// What keeps the service from taking the token, as it has said at last.

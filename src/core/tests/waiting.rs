@@ -379,20 +379,34 @@ fn a_sale_waits_for_the_probe_that_is_under_way() {
     world.begin("t", 5);
     let requests = world.requests;
     world.pass(2 * SECOND);
-    for id in ["u", "v"] {
-        world.begin(id, 5);
-        world.pass(2 * SECOND);
-        assert!(is_refused(&world));
-    }
+    world.begin("u", 5);
+    world.pass(2 * SECOND);
+    assert!(is_refused(&world));
     world.begin("w", 5);
     assert_eq!(world.requests, requests, "one probe at a time");
     world.pass(SECOND);
     world.answer(Fate::Answered);
     world.run_due();
     assert!(has_begun(&world, "w"), "{:?}", world.replies.last());
-    for id in ["t", "u", "v"] {
+    for id in ["t", "u"] {
         assert!(!world.journal.contains_key(id));
     }
+}
+
+#[test]
+fn a_probe_that_hangs_keeps_no_other_from_asking() {
+    let mut world = cut_off();
+    world.begin("t", 5);
+    world.pass(5 * SECOND);
+    let requests = world.requests;
+    world.begin("u", 5);
+    assert_eq!(world.requests, requests + 1);
+    // The older one's answer is none of its.
+    world.answer(Fate::RequestLost);
+    assert!(!has_begun(&world, "u"));
+    world.answer(Fate::Answered);
+    world.run_due();
+    assert!(has_begun(&world, "u"), "{:?}", world.replies.last());
 }
 
 #[test]
