@@ -24,6 +24,7 @@ pub use stream::NoReport;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -36,7 +37,7 @@ use super::token::{self, Prepared, TokenError};
 use super::wire::{self, PaymentContent};
 use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
-use crate::core::call::{Answer, Call, Failure, SessionMode, TokenProblem};
+use crate::core::call::{Answer, Call, Failure, Heard, SessionMode, TokenProblem};
 use connection::{base, header_name, header_value, with_query};
 use exchange::Bounds;
 use resolver::Resolver;
@@ -99,6 +100,8 @@ pub struct Client {
     moving: reqwest::Client,
     /// Of both.
     resolver: Arc<Resolver>,
+    /// What answered last was not the service: the next requests go over connections of their own.
+    is_doubtful: AtomicBool,
     /// The token, once known; the lock also lets only one ask for it.
     token: Mutex<Option<Secret>>,
 }
@@ -141,6 +144,7 @@ impl Client {
             asking,
             moving,
             resolver,
+            is_doubtful: AtomicBool::new(false),
             token: Mutex::new(None),
         })
     }
@@ -169,6 +173,7 @@ impl Client {
                     operation,
                 };
                 let answer = self.perform(sent, &mut server_date).await;
+                self.note_answerer(&answer, &mut server_date);
                 answer.map_err(|failure| self.without_secrets(failure, call, token.as_ref()))
             }
             Err(failure) => Err(unsent(call, failure)),
@@ -178,6 +183,24 @@ impl Client {
             elapsed: began.elapsed(),
             server_date,
         }
+    }
+
+    /// What answers otherwise than the service does, a router's login page, a proxy or a front end that was left
+    /// behind, is not the service: its clock is not the service's, its connection is not used again, and the name is
+    /// looked up anew.
+    fn note_answerer(&self, answer: &Answer, date: &mut Option<ServerDate>) {
+        let is_another = matches!(
+            answer,
+            Err(Failure::Lost {
+                heard: Heard::Nonsense | Heard::Status,
+                ..
+            })
+        );
+        if is_another {
+            *date = None;
+            self.resolver.doubt();
+        }
+        self.is_doubtful.store(is_another, Ordering::Relaxed);
     }
 
     /// The service may repeat what it was told: its words go to people and logs, our secrets do not.

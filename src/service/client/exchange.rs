@@ -1,9 +1,10 @@
 //! One request, from its bytes to the answer's, and its line in the log.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONNECTION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{connect_timeout, header_value};
 use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate};
@@ -78,6 +79,11 @@ impl Client {
         let request = match sent.token {
             Some(token) => request.header(wire::HEADER_TOKEN, sensitive(token)?),
             None => request,
+        };
+        let request = if self.is_doubtful.load(Ordering::Relaxed) {
+            request.header(CONNECTION, "close")
+        } else {
+            request
         };
         self.send(request, self.bounds(sent.call), sent.operation)
             .await

@@ -8,12 +8,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A client of a service with a name, and how often that was looked up: the first address leads nowhere.
 fn client_of_moved(url: &str) -> (Client, Arc<AtomicUsize>, tempfile::TempDir) {
+    client_of(url, 2)
+}
+
+/// The same; the first look-up answers 127.0.0.`first`.
+fn client_of(url: &str, first: u8) -> (Client, Arc<AtomicUsize>, tempfile::TempDir) {
     let lookups = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&lookups);
     let lookup = move |name: &str| {
         assert_eq!(name, "pay.test");
         let last = if count.fetch_add(1, Ordering::SeqCst) == 0 {
-            2
+            first
         } else {
             1
         };
@@ -50,6 +55,28 @@ async fn a_connection_that_failed_looks_the_name_up_anew() {
     // Those that move money have connections of their own, and the same addresses.
     drop(client.call(&pay(), "s").await);
     assert_eq!((looked_up(), service.asked()), (2, 2));
+}
+
+#[tokio::test]
+async fn what_answers_otherwise_than_the_service_is_looked_for_elsewhere() {
+    let page = "HTTP/1.1 503 Busy\r\nDate: Tue, 24 Nov 2020 07:00:01 GMT\r\nContent-Length: 6\r\n\r\n<html>";
+    let service = answering([page.to_owned(), page.to_owned(), http(200, "[]")]).await;
+    let (client, lookups, _folder) = client_of(&service.url, 1);
+    let probe = Call::Probe {
+        shift: "24112026".into(),
+    };
+    // The second question may still find the connection of the first.
+    for _ in 0..2 {
+        let exchange = client.call(&probe, "s").await;
+        assert!(
+            matches!(exchange.answer, Err(Failure::Lost { .. })),
+            "{:?}",
+            exchange.answer
+        );
+        assert!(exchange.server_date.is_none(), "{:?}", exchange.server_date);
+    }
+    assert_eq!(client.call(&probe, "s").await.answer, Ok(Reply::Alive));
+    assert_eq!(lookups.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
