@@ -327,8 +327,16 @@ fn a_clock_off_the_services_needs_a_person() {
     let till = Till::started(&url, 2, "password = secret\n");
     let health = || till.ask("GET", "/v1/health", json!(null)).1;
     assert_eq!(health()["status"], "ok");
+    // To a sale it answers otherwise than the service does, and its clock is none then; an empty report is an answer.
     till.begin("s-1", 100);
     till.until_final("s-1");
+    assert!(
+        !health()["reasons"].to_string().contains("Часы"),
+        "{}",
+        health()
+    );
+    let (status, told) = till.ask("POST", "/v1/reconciliations", json!({"shift": "24112026"}));
+    assert_eq!(status, 200, "{told}");
     wait_for("the clock in health", || {
         let health = health();
         let reasons = health["reasons"].to_string();
