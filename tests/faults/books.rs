@@ -124,15 +124,22 @@ impl World<'_> {
     /// whose records the disk has lost.
     fn told_beside(&self, sale: &str, differences: &[Difference]) -> i64 {
         // A row on which a record stood that was removed since it was old is counted already.
-        let is_old = |row: &Payment| {
+        let purged_as = |row: &Payment| {
             let mut purged = self.purged.values().map(Record::operation);
-            purged.any(|operation| operation.payment_id == Some(row.info.payment_id))
+            purged.find(|operation| operation.payment_id == Some(row.info.payment_id))
+        };
+        let is_old = |row: &Payment| purged_as(row).is_some();
+        // One that was not paid then, and is since, is told by nothing else.
+        let is_paid_since = |row: &Payment| {
+            purged_as(row).is_some_and(|operation| {
+                operation.kind == Kind::Sale && operation.state != State::Done
+            })
         };
         let rows: Vec<&Payment> = differences
             .iter()
             .filter(|one| one.what == What::UnknownHere)
             .filter_map(|one| self.service.ledger.get(&one.payment_id?))
-            .filter(|row| self.may_be_unknown(row) && !is_old(row))
+            .filter(|row| is_paid_since(row) || self.may_be_unknown(row) && !is_old(row))
             .collect();
         let is_told = |row: &&Payment| {
             row.target.is_none() && self.owner_of(row) == Some(sale) && !self.is_being_undone(row)
