@@ -93,10 +93,9 @@ impl Core {
         turn: &mut Turn,
         change: impl FnOnce(&mut Operation),
     ) {
-        let Some(operation) = self.queue.change_target(id, what, turn, change) else {
-            return;
-        };
-        self.held_answers.follow(operation);
+        if let Some(operation) = self.queue.change_target(id, what, turn, change) {
+            self.held_answers.follow(operation);
+        }
     }
 
     /// Whether what a request is of can be reversed now.

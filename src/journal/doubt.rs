@@ -43,7 +43,7 @@ impl Journal {
             return error;
         };
         if !error.is_doubt() {
-            return quota::told(&self.path, error);
+            return quota::diagnose(&self.path, error);
         }
         // Another file in the place would be looked at.
         if let Err(gone) = self.check_place() {

@@ -120,7 +120,7 @@ impl Journal {
         lock.forget_damage();
         let (connection, held) = match Journal::open_twice(path) {
             Err(JournalError::Damaged { path, report }) => return Err(put_aside(&path, &report)),
-            opened => opened.map_err(|error| quota::told(path, error))?,
+            opened => opened.map_err(|error| quota::diagnose(path, error))?,
         };
         let file = File {
             reserve: Reserve::beside(path),

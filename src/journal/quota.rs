@@ -19,11 +19,11 @@ use super::JournalError;
 const SAMPLE_BYTES: usize = 64 * 1024;
 
 /// What an error of the journal in that place was: the quota, or what it says.
-pub(super) fn told(path: &Path, error: JournalError) -> JournalError {
-    told_by(path, error, write_sample)
+pub(super) fn diagnose(path: &Path, error: JournalError) -> JournalError {
+    diagnose_with(path, error, write_sample)
 }
 
-fn told_by(
+fn diagnose_with(
     path: &Path,
     error: JournalError,
     write: impl FnOnce(&Path) -> io::Result<()>,
@@ -92,11 +92,11 @@ mod tests {
                 (Errno::IO, Trouble::Disk),
                 (Errno::OPNOTSUPP, Trouble::Disk),
             ] {
-                let told = told_by(path, failed(code), |_| Err(errno.into()));
+                let told = diagnose_with(path, failed(code), |_| Err(errno.into()));
                 assert_eq!(told.trouble(), trouble, "{code} {errno}");
                 assert!(told.is_full() || code == ffi::SQLITE_CANTOPEN, "{code}");
             }
-            let told = told_by(path, failed(code), |_| Ok(()));
+            let told = diagnose_with(path, failed(code), |_| Ok(()));
             assert_eq!(told.trouble(), Trouble::Disk, "{code}");
         }
         for code in [
@@ -105,7 +105,7 @@ mod tests {
             ffi::SQLITE_IOERR_READ,
             ffi::SQLITE_IOERR_SHORT_READ,
         ] {
-            let told = told_by(path, failed(code), |_| panic!("nothing is written"));
+            let told = diagnose_with(path, failed(code), |_| panic!("nothing is written"));
             assert_ne!(told.trouble(), Trouble::Quota, "{code}");
         }
     }
@@ -114,7 +114,7 @@ mod tests {
     fn the_sample_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.sqlite3");
-        let told = told(&path, failed(ffi::SQLITE_IOERR_WRITE));
+        let told = diagnose(&path, failed(ffi::SQLITE_IOERR_WRITE));
         assert_eq!(told.trouble(), Trouble::Disk);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -13,11 +13,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::watch;
+
+use crate::base::lock::lock;
 
 /// Addresses that were found since then are used without a question.
 const FRESH_PERIOD: Duration = Duration::from_secs(60);
@@ -95,10 +97,6 @@ impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resolver").finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Resolver {
@@ -208,7 +206,7 @@ impl Resolver {
             for job in jobs {
                 let began = Instant::now();
                 let found = lookup(&job.name);
-                tell_slow(&job.name, began.elapsed(), &found);
+                log_slow_lookup(&job.name, began.elapsed(), &found);
                 if let Some(known) = lock(&names).get_mut(&job.name) {
                     known.under_way = None;
                     if let Ok(addresses) = &found {
@@ -242,7 +240,7 @@ impl Resolver {
     }
 }
 
-fn tell_slow(name: &str, took: Duration, found: &Found) {
+fn log_slow_lookup(name: &str, took: Duration, found: &Found) {
     if took < SLOW_LOOKUP {
         return;
     }
@@ -290,7 +288,7 @@ mod tests {
 
     const NAME: &str = "pay.test";
     /// Nothing that is to happen takes so long.
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TEST_TIMEOUT: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(50);
 
     /// A name server that answers when it is told to.
@@ -307,7 +305,7 @@ mod tests {
         let lookup = move |name: &str| {
             assert_eq!(name, NAME);
             count.fetch_add(1, Ordering::SeqCst);
-            let told = lock(&told).recv_timeout(PATIENCE);
+            let told = lock(&told).recv_timeout(TEST_TIMEOUT);
             told.unwrap_or_else(|_| Err("the test has ended".to_owned()))
         };
         Server {
@@ -327,7 +325,7 @@ mod tests {
         }
 
         async fn asked(&self) -> Result<Vec<SocketAddr>, ResolveError> {
-            let asked = tokio::time::timeout(PATIENCE, self.resolver.addresses(NAME));
+            let asked = tokio::time::timeout(TEST_TIMEOUT, self.resolver.addresses(NAME));
             asked.await.unwrap()
         }
 
@@ -355,7 +353,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lookup_that_outlives_its_caller_is_kept_and_joined() {
-        let server = server(PATIENCE, SHORT);
+        let server = server(TEST_TIMEOUT, SHORT);
         server.given_up().await;
         // The next one joins it.
         server.given_up().await;
@@ -385,7 +383,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_server_that_answers_renews_old_addresses_at_once() {
-        let server = server(Duration::ZERO, PATIENCE);
+        let server = server(Duration::ZERO, TEST_TIMEOUT);
         for last in [1, 2] {
             server.answers(last);
             assert_eq!(server.asked().await, Ok(address(last)));
@@ -394,7 +392,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_has_moved_is_found_after_a_connection_that_failed() {
-        let server = server(PATIENCE, PATIENCE);
+        let server = server(TEST_TIMEOUT, TEST_TIMEOUT);
         server.answers(1);
         assert_eq!(server.asked().await, Ok(address(1)));
         server.resolver.doubt();
@@ -406,7 +404,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_is_not_found_is_an_error_only_where_no_address_is_known() {
-        let server = server(Duration::ZERO, PATIENCE);
+        let server = server(Duration::ZERO, TEST_TIMEOUT);
         let unknown = || server.answers.send(Err("unknown".to_owned())).unwrap();
         unknown();
         assert_eq!(
@@ -421,7 +419,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_daemon_waits_for_no_lookup() {
-        let server = server(PATIENCE, PATIENCE);
+        let server = server(TEST_TIMEOUT, TEST_TIMEOUT);
         let asked = server.resolver.addresses(NAME);
         let end = async {
             tokio::time::sleep(SHORT).await;
@@ -430,7 +428,7 @@ mod tests {
         let began = Instant::now();
         let (asked, ()) = tokio::join!(asked, end);
         assert_eq!(asked, Err(ResolveError::Ended));
-        assert!(began.elapsed() < PATIENCE / 2);
+        assert!(began.elapsed() < TEST_TIMEOUT / 2);
         // What is known serves the last requests.
         server.answers(1);
         server.until_known(1).await;
