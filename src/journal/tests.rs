@@ -51,16 +51,20 @@ fn now(seconds: u64) -> Now {
 /// A new journal, and a core that begins with it. The folder goes when it is dropped.
 /// Opens a journal that was open before. A child process that another test is starting holds every descriptor until it
 /// has become its program, that of the lock as well.
-fn reopened(path: &Path) -> Journal {
+fn open_again(path: &Path) -> Result<Journal, JournalError> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         match Journal::open(path) {
             Err(JournalError::Taken { .. }) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            opened => return opened.unwrap(),
+            opened => return opened,
         }
     }
+}
+
+fn reopened(path: &Path) -> Journal {
+    open_again(path).unwrap()
 }
 
 fn opened() -> (tempfile::TempDir, PathBuf, Journal, Core) {
@@ -318,7 +322,7 @@ fn damaged_files_are_kept_aside_and_newer_ones_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite3");
     std::fs::write(&path, vec![7; 8192]).unwrap();
-    let Err(JournalError::Aside { aside }) = Journal::open(&path) else {
+    let Err(JournalError::Aside { aside }) = open_again(&path) else {
         panic!()
     };
     let kept = std::fs::read(aside.join("journal.sqlite3")).unwrap();
@@ -368,7 +372,7 @@ fn a_journal_without_its_content_is_kept_aside_with_its_log() {
         if log {
             std::fs::write(&wal, &written).unwrap();
         }
-        let Err(JournalError::Aside { aside }) = Journal::open(&path) else {
+        let Err(JournalError::Aside { aside }) = open_again(&path) else {
             panic!("a new journal was begun: {file_stays} {log}")
         };
         assert_eq!(aside.join("journal.sqlite3").exists(), file_stays);
@@ -400,7 +404,7 @@ fn what_lies_beside_a_missing_journal_begins_no_other() {
         let seen = inspect(&path);
         assert!(matches!(seen, Err(JournalError::Damaged { .. })), "{left}");
         for _ in 0..2 {
-            let opened = Journal::open(&path);
+            let opened = open_again(&path);
             assert!(matches!(opened, Err(JournalError::Aside { .. })), "{left}");
             assert!(!path.exists() && !beside.exists(), "{left}");
         }
@@ -475,7 +479,7 @@ fn damage_that_is_met_while_it_runs_is_told_and_known_at_the_next_start() {
         let log = std::fs::read(folder.path().join("journal.sqlite3-wal")).unwrap();
         assert_eq!(log, written, "a look takes nothing away");
         drop(journal.close());
-        let opened = Journal::open(&path);
+        let opened = open_again(&path);
         assert!(matches!(opened, Err(JournalError::Aside { .. })));
         // A copy that a person puts in the place is none of that damage.
         let good = folder.path().join("good");
