@@ -263,6 +263,14 @@ pub struct Operation {
     pub finished_at: Option<Timestamp>,
 }
 
+impl Operation {
+    /// Whether nothing can be reversed of it any more; also where `left` does not apply.
+    #[must_use]
+    pub fn has_nothing_left(&self) -> bool {
+        self.left.is_none_or(|left| left.is_zero())
+    }
+}
+
 /// One thing sold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,6 @@ use crate::core::record::{MAX_COPIES, StopReason};
 use crate::core::reversal::target::{give_back_unless_undone, undo_without};
 use crate::core::sale::ActiveSale;
 use crate::core::sale::completion::deciding;
-use crate::model::money::Kopecks;
 
 /// One question less. The next one keeps its planned distance, though a clock that was set on would have
 /// it now: what took effect late must have time to be seen.
@@ -51,7 +50,7 @@ impl Core {
         let mut sale_of_refund = None;
         self.change_target(of.as_deref(), "undone", turn, |target| {
             // Undone is what nothing is left of; the rest can be refunded or cancelled yet.
-            let is_over = target.left.is_none_or(|left| left == Kopecks::ZERO);
+            let is_over = target.has_nothing_left();
             target.undo = is_over.then_some(Undo::Done);
             if target.kind == Kind::Refund {
                 sale_of_refund.clone_from(&target.of);
@@ -113,7 +112,7 @@ impl Core {
                 give_back_to_left(target, amount);
             }
             // What a late cancellation has undone is undone, and stays so when a person closes this one.
-            if is_cancelled_late && target.left.is_none_or(|left| left.is_zero()) {
+            if is_cancelled_late && target.has_nothing_left() {
                 target.undo = Some(Undo::Done);
             }
         });
@@ -540,7 +539,7 @@ impl Core {
             if !is_held {
                 take_from_left(target, amount);
             }
-            if undoes && target.left.is_none_or(|left| left == Kopecks::ZERO) {
+            if undoes && target.has_nothing_left() {
                 target.undo = Some(Undo::Done);
             }
             if is_cancellation && target.kind == Kind::Refund {
@@ -629,7 +628,7 @@ fn note_unanswered(entry: &mut ActiveReversal, turn: &mut Turn) {
 
 /// Whether nothing is left of it since a cancellation has brought it back.
 fn is_undone(target: &Operation) -> bool {
-    target.undo == Some(Undo::Done) && target.left.is_none_or(|left| left.is_zero())
+    target.undo == Some(Undo::Done) && target.has_nothing_left()
 }
 
 fn know_late_reversal(record: &mut ReversalRecord, info: &PaymentInfo) {

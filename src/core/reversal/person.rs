@@ -292,7 +292,7 @@ impl Core {
                 if is_carried_out {
                     brought_back = count_cancellation(target, amount, holds_left);
                 }
-                let is_over = target.left.is_none_or(|left| left == Kopecks::ZERO);
+                let is_over = target.has_nothing_left();
                 target.undo = if is_carried_out {
                     is_over.then_some(Undo::Done)
                 } else {

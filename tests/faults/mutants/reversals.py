@@ -107,8 +107,8 @@ MUTATIONS = [
      "            if is_cancellation && target.kind == Kind::Refund {\n",
      "            if !IS && is_cancellation && target.kind == Kind::Refund {\n"),
     ("a cancellation that is found late leaves its sale as it was", "src/core/reversal/outcome.rs",
-     "            if undoes && target.left",
-     "            if !IS && undoes && target.left"),
+     "            if undoes && target.has",
+     "            if !IS && undoes && target.has"),
     ("what a person settled is rechecked", "src/core/reversal.rs",
      """        let is_decided = entry.settled.is_some() || is_known;
 """,

@@ -200,6 +200,6 @@ MUTATIONS = [
             return;
 """),
     ("what is undone is forgotten when a later cancellation is set aside", "src/core/reversal/outcome.rs",
-     "            if is_cancelled_late && target.left",
-     "            if !IS && is_cancelled_late && target.left"),
+     "            if is_cancelled_late && target.has",
+     "            if !IS && is_cancelled_late && target.has"),
 ]
