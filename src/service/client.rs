@@ -173,7 +173,8 @@ impl Client {
                     operation,
                 };
                 let answer = self.perform(sent, &mut server_date).await;
-                self.note_answerer(&answer, &mut server_date);
+                let is_another = answer.as_ref().is_err_and(is_of_another);
+                self.note_answerer(is_another, &mut server_date);
                 answer.map_err(|failure| self.without_secrets(failure, call, token.as_ref()))
             }
             Err(failure) => Err(unsent(call, failure)),
@@ -188,14 +189,7 @@ impl Client {
     /// What answers otherwise than the service does, a router's login page, a proxy or a front end that was left
     /// behind, is not the service: its clock is not the service's, its connection is not used again, and the name is
     /// looked up anew.
-    fn note_answerer(&self, answer: &Answer, date: &mut Option<ServerDate>) {
-        let is_another = matches!(
-            answer,
-            Err(Failure::Lost {
-                heard: Heard::Nonsense | Heard::Status,
-                ..
-            })
-        );
+    fn note_answerer(&self, is_another: bool, date: &mut Option<ServerDate>) {
         if is_another {
             *date = None;
             self.resolver.doubt();
@@ -444,6 +438,17 @@ pub(super) fn hide(mut failure: Failure, secrets: &[&str]) -> Failure {
         | Failure::Lost { detail, .. } => hide(detail),
     }
     failure
+}
+
+/// Whether something else than the service has answered.
+fn is_of_another(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Lost {
+            heard: Heard::Nonsense | Heard::Status,
+            ..
+        }
+    )
 }
 
 /// What it means for `call` that there is no token: it never left. A token problem wants a person, and

@@ -80,13 +80,21 @@ impl Client {
             Some(token) => request.header(wire::HEADER_TOKEN, sensitive(token)?),
             None => request,
         };
-        let request = if self.is_doubtful.load(Ordering::Relaxed) {
+        let request = self.on_its_connection(request);
+        self.send(request, self.bounds(sent.call), sent.operation)
+            .await
+    }
+
+    /// A request after an answer that was not the service's goes over a connection of its own.
+    pub(super) fn on_its_connection(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> reqwest::RequestBuilder {
+        if self.is_doubtful.load(Ordering::Relaxed) {
             request.header(CONNECTION, "close")
         } else {
             request
-        };
-        self.send(request, self.bounds(sent.call), sent.operation)
-            .await
+        }
     }
 
     pub(super) async fn send(

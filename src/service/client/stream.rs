@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::exchange::{lost, not_sent, read_body, sensitive, server_date, shown_path};
-use super::{Client, MAX_BODY, ServerDate, unsent};
+use super::{Client, MAX_BODY, ServerDate, is_of_another, unsent};
 use crate::core::call::{Call, Failure, Heard, PaymentInfo};
 use crate::service::report::Unreadable;
 use crate::service::{classify, report, wire};
@@ -32,7 +32,7 @@ impl From<Failure> for NoReport {
 
 impl Client {
     /// Reads a shift's report row by row, in bounded memory. `each` runs on a thread of its own and
-    /// says whether to go on; `date` is the service's, once an answer has told it.
+    /// says whether to go on; `date` is the service's, where it is the service that has answered.
     ///
     /// # Errors
     /// [`NoReport`]: what was seen of it proves nothing.
@@ -47,7 +47,7 @@ impl Client {
         };
         let token = self.token(OPERATION).await;
         let token = token.map_err(|failure| unsent(&probe, failure))?;
-        let mut request = self.report(shift);
+        let mut request = self.on_its_connection(self.report(shift));
         if let Some(token) = &token {
             request = request.header(wire::HEADER_TOKEN, sensitive(token)?);
         }
@@ -75,6 +75,12 @@ impl Client {
             heard: Heard::Nothing,
         })?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // A bad row is one of a report still.
+        let is_another = match &sent {
+            Ok(()) => read.as_ref().is_err_and(|error| error.row.is_none()),
+            Err(failure) => is_of_another(failure),
+        };
+        self.note_answerer(is_another, date);
         match sent {
             Ok(()) => {
                 tracing::info!(

@@ -80,6 +80,32 @@ async fn what_answers_otherwise_than_the_service_is_looked_for_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_report_of_something_else_tells_no_time() {
+    let other = |line: &str, body: &str| {
+        format!(
+            "HTTP/1.1 {line}\r\nDate: Tue, 24 Nov 2020 07:00:01 GMT\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let service = answering([
+        other("503 Busy", "<html>"),
+        other("200 OK", "<html>"),
+        other("200 OK", "{\"error\":1}"),
+        other("200 OK", "[{\"orderNumber\":7}]"),
+    ])
+    .await;
+    let (client, lookups, _folder) = client_of(&service.url, 1);
+    for is_report in [false, false, false, true] {
+        let mut date = None;
+        let read = client.each_reported("24112026", &mut date, |_| true).await;
+        assert!(read.is_err(), "{read:?}");
+        assert_eq!(date.is_some(), is_report, "{read:?}: {date:?}");
+    }
+    // The second question still found the connection of the first.
+    assert_eq!(lookups.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
 async fn a_report_that_meets_no_connection_looks_the_name_up_anew() {
     let service = answering([http(200, "[]")]).await;
     let (client, lookups, _folder) = client_of_moved(&service.url);
