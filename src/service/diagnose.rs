@@ -122,19 +122,30 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Servi
         }
     };
     let left = patience.saturating_sub(began.elapsed());
-    // The name is looked up once: a slow name server would be waited for again.
-    let client = connection::builder(&settings.url)
-        .tls_info(true)
-        .resolve_to_addrs(&host, &look.addresses)
-        .build();
     let asked = async {
-        let client = client.map_err(|error| Unreachable::Client(with_causes(&error)))?;
+        let client = client_of(&settings.url, &host, &look.addresses, left)?;
         ask(&client, settings, token.as_ref(), shift).await
     };
     if let Ok(answer) = tokio::time::timeout(left, asked).await {
         look.answer = answer;
     }
     look
+}
+
+/// The name is looked up once: a slow name server would be waited for again. Half of the time belongs to all addresses
+/// together, so that one that is dead leaves some to the next, as it does in the daemon.
+fn client_of(
+    url: &str,
+    host: &str,
+    addresses: &[SocketAddr],
+    left: Duration,
+) -> Result<reqwest::Client, Unreachable> {
+    connection::builder(url)
+        .tls_info(true)
+        .connect_timeout(left / 2)
+        .resolve_to_addrs(host, addresses)
+        .build()
+        .map_err(|error| Unreachable::Client(with_causes(&error)))
 }
 
 /// Reads, and only reads: what was left behind beside token.conf is the daemon's to put right.
@@ -357,8 +368,59 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::fd::OwnedFd;
+
     use proptest::prelude::*;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Takes no connection, and refuses none: its backlog is full. It lives as long as what is returned.
+    fn dead_at(address: SocketAddr) -> (OwnedFd, Vec<OwnedFd>) {
+        let socket = |flags| {
+            rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap()
+        };
+        let listener = socket(SocketFlags::CLOEXEC);
+        rustix::net::bind(&listener, &address).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let callers = (0..4).map(|_| {
+            let caller = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
+            let connected = rustix::net::connect(&caller, &address);
+            assert_eq!(connected.unwrap_err(), rustix::io::Errno::INPROGRESS);
+            caller
+        });
+        let callers = callers.collect();
+        (listener, callers)
+    }
+
+    #[tokio::test]
+    async fn where_the_first_address_is_dead_the_second_is_asked() {
+        let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let living = service.local_addr().unwrap();
+        let dead = SocketAddr::from(([127, 0, 0, 2], living.port()));
+        let _dead = dead_at(dead);
+        tokio::spawn(async move {
+            let (mut caller, _) = service.accept().await.unwrap();
+            let _ = caller.read(&mut [0; 4096]).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]";
+            caller.write_all(answer).await.unwrap();
+            // It stays until the caller has read it.
+            let _ = caller.read_to_end(&mut Vec::new()).await;
+        });
+        let settings = Settings {
+            url: format!("http://pay.test:{}", living.port()),
+            reg_num: "OPL000011111".into(),
+            password: Some(Secret::new("secret")),
+            timeout: Duration::from_secs(10),
+            token_path: "/nowhere".into(),
+        };
+        let patience = Duration::from_secs(3);
+        let client = client_of(&settings.url, "pay.test", &[dead, living], patience).unwrap();
+        let asked = tokio::time::timeout(patience, ask(&client, &settings, None, "24112026"));
+        let answered = asked.await.expect("in time").unwrap();
+        assert_eq!((answered.status, answered.is_service), (200, true));
+    }
 
     #[test]
     fn the_end_of_a_certificate_is_read() {
