@@ -13,6 +13,7 @@ use crate::base::random;
 use crate::base::regular_file;
 use crate::base::secret::Secret;
 use crate::base::system::{TILL_GROUP, group_id, port_holder, process_name};
+use crate::base::unix_socket;
 
 /// No right token file is larger.
 const MAX_TOKEN_FILE: usize = 4096;
@@ -21,6 +22,9 @@ pub(crate) const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// Of the folder of socket and key, as the package makes it: who may write there may put his own in their place.
 const FOLDER_MODE: u32 = 0o755;
+
+/// Who holds a place, where the system does not tell.
+const ANOTHER_PROCESS: &str = "another process";
 
 /// Why nobody can be served.
 #[derive(Debug, thiserror::Error)]
@@ -79,11 +83,18 @@ pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
                 "it is no socket",
             )));
         }
-        match std::os::unix::net::UnixStream::connect(path) {
+        match unix_socket::connect(path) {
             Ok(other) => {
                 return Err(ListenError::Taken {
                     place: place(),
                     holder: peer(&other),
+                });
+            }
+            // It listens, and takes nobody.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(ListenError::Taken {
+                    place: place(),
+                    holder: ANOTHER_PROCESS.to_owned(),
                 });
             }
             // Nobody listens: left behind by a process that was killed.
@@ -139,8 +150,7 @@ impl Identity {
 pub fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener, ListenError> {
     let listener = std::net::TcpListener::bind(address).map_err(|source| {
         if source.kind() == io::ErrorKind::AddrInUse {
-            let holder =
-                port_holder(address.port()).unwrap_or_else(|| "another process".to_owned());
+            let holder = port_holder(address.port()).unwrap_or_else(|| ANOTHER_PROCESS.to_owned());
             return ListenError::Taken {
                 place: address.to_string(),
                 holder,
@@ -160,10 +170,10 @@ pub fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener, ListenErro
     Ok(listener)
 }
 
-fn peer(other: &std::os::unix::net::UnixStream) -> String {
+fn peer(other: &OwnedFd) -> String {
     match rustix::net::sockopt::socket_peercred(other) {
         Ok(credentials) => process_name(&credentials.pid.as_raw_nonzero().to_string()),
-        Err(_) => "another process".to_owned(),
+        Err(_) => ANOTHER_PROCESS.to_owned(),
     }
 }
 

@@ -11,3 +11,4 @@ pub(crate) mod regular_file;
 pub mod secret;
 pub(crate) mod system;
 pub(crate) mod text;
+pub(crate) mod unix_socket;

@@ -25,6 +25,7 @@ use super::till::Till;
 use super::{CliError, Context};
 use crate::base::error_chain::with_causes;
 use crate::base::exit_code;
+use crate::base::unix_socket;
 use crate::config::{self, PixelSize};
 use crate::core::scene::Scene;
 use crate::devices::display::logo::Logo;
@@ -90,7 +91,7 @@ pub(super) fn show_window(context: &Context, args: WindowArgs) -> Result<u8, Cli
 /// that answers is left alone: its displays are not stale.
 fn clear(context: &Context) -> Result<u8, CliError> {
     let config = config::load(&context.root)?.config;
-    if std::os::unix::net::UnixStream::connect(&config.till.socket).is_ok() {
+    if unix_socket::is_listened_at(&config.till.socket) {
         context
             .output
             .note("oplati: the daemon runs and keeps its displays itself");

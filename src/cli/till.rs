@@ -1,6 +1,7 @@
 //! The daemon as a till program sees it.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use reqwest::Method;
@@ -10,6 +11,7 @@ use super::words::UiLanguage;
 use super::{CliError, Context};
 use crate::api::listen::MAX_SOCKET_PATH_BYTES;
 use crate::base::exit_code;
+use crate::base::unix_socket;
 use crate::client::http::{CallError, Loopback, Stream};
 use crate::config;
 use crate::config::Source;
@@ -218,11 +220,9 @@ impl Till {
         if !source.is_connect() {
             return TillError::Lost(source);
         }
-        match std::os::unix::net::UnixStream::connect(&socket) {
-            Ok(_) => TillError::Lost(source),
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                TillError::NoPermission { socket, source }
-            }
+        match unix_socket::connect(&socket).map_err(|error| error.kind()) {
+            Ok(_) | Err(ErrorKind::WouldBlock) => TillError::Lost(source),
+            Err(ErrorKind::PermissionDenied) => TillError::NoPermission { socket, source },
             Err(_) => TillError::NotRunning {
                 socket,
                 guessed: self.guessed,

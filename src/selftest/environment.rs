@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::base::clock::Now;
 use crate::base::error_chain::with_causes;
+use crate::base::unix_socket;
 use crate::client::http::Loopback;
 use crate::config::{self, ConfigError, Loaded, Paths};
 use crate::model::health::ReasonCode;
@@ -108,8 +109,11 @@ impl Environment {
 
 fn ask(socket: &Path) -> Daemon {
     use std::io::ErrorKind;
-    match std::os::unix::net::UnixStream::connect(socket) {
+    match unix_socket::connect(socket) {
         Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            return Daemon::Silent("it takes no connection".to_owned());
+        }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Daemon::Closed,
         Err(_) => return Daemon::Stopped,
     }
