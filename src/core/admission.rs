@@ -6,16 +6,15 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-
-use crate::base::clock::{Now, minsk};
+use crate::core::begin::IncomingRequest;
 use crate::core::call::{Answer, Call, Failure, PaymentInfo, Reply as ServiceReply};
-use crate::core::event::{JournalContext, Reply, RequestId, Ticket, Turn};
+use crate::core::event::{JournalContext, Reply, RequestId, Settings, Ticket};
+use crate::core::link::Link;
 use crate::core::question_clock::Subject;
-use crate::core::record::{BuyerRequest, Record};
-use crate::core::reversal::target::check_payment;
-use crate::core::{Core, shift, validate, words};
-use crate::model::operation::{Mode, Operation, OperationRequest};
+use crate::core::reversal::queue::ReversalQueue;
+use crate::core::turn::Turn;
+use crate::core::{shift, words};
+use crate::model::operation::{Mode, OperationRequest};
 use crate::model::problem::{Code, Problem};
 
 /// How long an operation tries to empty the queue first.
@@ -25,19 +24,8 @@ const QUEUE_TRY: Duration = Duration::from_secs(3);
 const PROBE_TRY: Duration = Duration::from_secs(2);
 /// How long a refund of a payment that the journal lacks waits for the service's word on it.
 const VERIFY_TRY: Duration = Duration::from_secs(5);
-/// Clocks are corrected by small steps; only more than this is a clock that runs wrong.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 /// How often the same `PUT` may be repeated while it waits.
 const MAX_TICKETS: usize = 16;
-
-/// A till's wish, as it came.
-pub(super) struct IncomingRequest {
-    pub ticket: Ticket,
-    pub id: String,
-    pub wish: OperationRequest,
-    pub existing: Option<Record>,
-    pub facts: JournalContext,
-}
 
 /// A wish that may be granted.
 #[derive(Debug)]
@@ -48,9 +36,15 @@ pub(super) struct AdmittedRequest {
     pub facts: JournalContext,
 }
 
-/// A wish that waits for the probe, the queue or the service's word.
-#[derive(Debug)]
+/// The place of the one wish that waits for the probe, the queue or the service's word.
+#[derive(Debug, Default)]
 pub(super) struct Admission {
+    waiting: Option<WaitingRequest>,
+}
+
+/// A wish that waits.
+#[derive(Debug)]
+struct WaitingRequest {
     wants: AdmittedRequest,
     until: Duration,
     asking: ServiceCheck,
@@ -61,7 +55,14 @@ pub(super) struct Admission {
     refused: Option<Problem>,
 }
 
-/// What an admission has asked the service.
+/// A wish for which nothing is waited for any more: it begins, if its target still allows it.
+pub(super) struct Ready {
+    pub wants: AdmittedRequest,
+    /// The payment that a refund names, where only the service knows it.
+    pub known: Option<PaymentInfo>,
+}
+
+/// What a waiting wish has asked the service.
 #[derive(Debug)]
 enum ServiceCheck {
     Nothing,
@@ -71,124 +72,73 @@ enum ServiceCheck {
     Known(Box<PaymentInfo>),
 }
 
-impl Core {
-    pub(super) fn ask(&mut self, asked: IncomingRequest, turn: &mut Turn) {
-        let ticket = asked.ticket;
-        let checked = validate::id(&asked.id)
-            .and_then(|()| validate::wish(&asked.wish, self.settings.valutcode));
-        if let Err(problem) = checked {
-            return turn.reply(ticket, Reply::Begun(Err(problem)));
-        }
-        if let Some(existing) = &asked.existing {
-            let answer = self.repeated(existing, &asked.wish, turn.now);
-            return turn.reply(ticket, Reply::Begun(answer));
-        }
-        if let Some(admission) = &mut self.admission
-            && admission.wants.id == asked.id
-        {
-            if admission.wants.wish != asked.wish {
-                return turn.reply(ticket, Reply::Begun(Err(other_content())));
-            }
-            if admission.wants.tickets.len() < MAX_TICKETS {
-                return admission.wants.tickets.push(ticket);
-            }
-        }
-        self.hold_facts(&asked.facts);
-        let allowed = self
-            .may_begin(&asked)
-            .and_then(|()| self.check_target(&asked.wish, &asked.facts));
-        if let Err(problem) = allowed {
-            return turn.reply(ticket, Reply::Begun(Err(problem)));
-        }
-        let granted = AdmittedRequest {
-            tickets: vec![ticket],
-            id: asked.id,
-            wish: asked.wish,
-            facts: asked.facts,
+impl Admission {
+    /// Whether a wish waits.
+    pub(super) fn is_taken(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Whether the wish that waits has this target, which then stays held.
+    pub(super) fn holds(&self, id: &str) -> bool {
+        let waiting = self.waiting.as_ref();
+        let target = waiting.and_then(|waiting| waiting.wants.facts.target.as_ref());
+        target.is_some_and(|target| target.operation().id == id)
+    }
+
+    /// Whether what waits to begin will want the buyer's code.
+    pub(super) fn awaits_code(&self, settings: &Settings) -> bool {
+        let waiting = self.waiting.as_ref();
+        let mode = waiting.and_then(|waiting| waiting.wants.mode(settings.mode));
+        mode == Some(Mode::ConsumerQr)
+    }
+
+    /// The same `PUT` as the one that waits: it waits with it. Answers whether it does.
+    ///
+    /// # Errors
+    /// The one that waits has other content.
+    pub(super) fn join(&mut self, asked: &IncomingRequest) -> Result<bool, Problem> {
+        let waiting = self.waiting.as_mut();
+        let Some(waiting) = waiting.filter(|waiting| waiting.wants.id == asked.id) else {
+            return Ok(false);
         };
-        self.admit(granted, turn);
-    }
-
-    fn may_begin(&self, asked: &IncomingRequest) -> Result<(), Problem> {
-        let Some(account) = &self.settings.account else {
-            return Err(Problem::new(
-                Code::NotConfigured,
-                "Не задан регистрационный номер кассы",
-                "Задайте regNum в oplati.conf и перезапустите службу oplati",
-            ));
-        };
-        if let Some(first) = self.queue.first_of_other_account() {
-            return Err(foreign_account(first));
-        }
-        let target = asked.facts.target.as_ref();
-        if let Some(target) = target.filter(|target| target.account() != account) {
-            return Err(account_is_gone(&target.operation().id));
-        }
-        if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {
-            return Err(Problem::new(
-                Code::Busy,
-                "Выполняется другая операция О!плати",
-                "Дождитесь её завершения или отмените её",
-            ));
-        }
-        if let Some(entry) = &asked.facts.set_aside {
-            return Err(Problem::new(
-                Code::Conflict,
-                format!("По этому чеку не завершена отмена {entry}"),
-                "Повторите её (oplati queue retry) или закройте (oplati queue settle)",
-            ));
-        }
-        Ok(())
-    }
-
-    /// Whether the clock is earlier than what the journal knows, and the service does not confirm it.
-    pub(super) fn clock_is_doubtful(&self, now: Now) -> bool {
-        let newest = self.newest;
-        let is_behind =
-            newest.is_some_and(|newest| newest.duration_since(now.wall) > CLOCK_TOLERANCE);
-        is_behind && !self.link.confirms_clock(now)
-    }
-
-    /// A `PUT` of an id that stands already.
-    fn repeated(
-        &self,
-        existing: &Record,
-        wish: &OperationRequest,
-        now: Now,
-    ) -> Result<(bool, Operation), Problem> {
-        if !existing.was_asked_for(wish) {
+        if waiting.wants.wish != asked.wish {
             return Err(other_content());
         }
-        let operation = existing.operation();
-        match self.repeats.long_over(operation, now) {
-            Some(at) => Err(long_over(&operation.id, at)),
-            None => Ok((false, operation.clone())),
+        let has_room = waiting.wants.tickets.len() < MAX_TICKETS;
+        if has_room {
+            waiting.wants.tickets.push(asked.ticket);
         }
+        Ok(has_room)
     }
 
     /// A caller has hung up: what it waits for is not begun, unless another waits for the same.
     pub(super) fn caller_gone(&mut self, ticket: Ticket) {
-        let Some(admission) = &mut self.admission else {
+        let Some(waiting) = &mut self.waiting else {
             return;
         };
-        admission.wants.tickets.retain(|other| *other != ticket);
-        if admission.wants.tickets.is_empty() {
-            self.admission = None;
+        waiting.wants.tickets.retain(|other| *other != ticket);
+        if waiting.wants.tickets.is_empty() {
+            self.waiting = None;
         }
     }
 
-    fn admit(&mut self, wants: AdmittedRequest, turn: &mut Turn) {
+    /// A wish that is allowed. Answers it where it begins at once.
+    pub(super) fn admit(
+        &mut self,
+        wants: AdmittedRequest,
+        queue: &mut ReversalQueue,
+        turn: &mut Turn,
+    ) -> Option<Ready> {
+        let ready = |wants| Some(Ready { wants, known: None });
         if matches!(wants.wish, OperationRequest::Cancellation(_)) {
-            return self.begin(wants, None, turn);
+            return ready(wants);
         }
-        if self.link.is_held_off_for_long(turn.now.mono) {
-            return wants.refuse(&self.link.unavailable(turn.now.mono), turn);
+        if turn.link.is_held_off_for_long(turn.now.mono) {
+            wants.refuse(&turn.link.unavailable(turn.now.mono), turn);
+            return None;
         }
-        if wants.mode(self.settings.mode).is_some() {
-            self.scans.asked(turn.now.mono);
-        }
-        let queued = self.queue.blocking().next().is_some();
-        let mut admission = Admission {
+        let queued = queue.blocking().next().is_some();
+        let mut waiting = WaitingRequest {
             until: turn.now.mono,
             asking: ServiceCheck::Nothing,
             probed: false,
@@ -196,81 +146,76 @@ impl Core {
             refused: None,
             wants,
         };
-        admission.until += match admission.foreign_payment() {
+        waiting.until += match waiting.foreign_payment() {
             _ if queued => QUEUE_TRY,
             // It may have been asked for just now, and rests yet.
             Some(_) => VERIFY_TRY,
             None => PROBE_TRY,
         };
         if queued {
-            self.queue.wake(turn.now.mono);
-        } else if self.link.down().is_some() || self.clock_is_doubtful(turn.now) {
-            return self.probe(admission, turn);
-        } else if admission.foreign_payment().is_none() {
-            return self.begin(admission.wants, None, turn);
+            queue.wake(turn.now.mono);
+        } else if turn.link.down().is_some() || turn.clock_is_doubtful() {
+            self.probe(waiting, turn);
+            return None;
+        } else if waiting.foreign_payment().is_none() {
+            return ready(waiting.wants);
         }
-        self.admission = Some(admission);
+        self.waiting = Some(waiting);
+        None
     }
 
     /// Asks the service whether it is there, and for its time; what was asked already is waited for.
-    fn probe(&mut self, mut admission: Admission, turn: &mut Turn) {
-        if self.link.free_at(&[]) > turn.now.mono {
+    fn probe(&mut self, mut waiting: WaitingRequest, turn: &mut Turn) {
+        if turn.link.free_at(&[]) > turn.now.mono {
             // The service has asked for patience, which a probe obeys, too.
-            let problem = self.link.unavailable(turn.now.mono);
-            return admission.wants.refuse(&problem, turn);
+            let problem = turn.link.unavailable(turn.now.mono);
+            return waiting.wants.refuse(&problem, turn);
         }
-        let under_way = self.link.probe(turn.now.mono);
-        let request = under_way.unwrap_or_else(|| self.send_probe(&admission.wants.id, turn));
-        admission.joined = under_way.is_some();
-        admission.asking = ServiceCheck::Probe(request);
-        admission.probed = true;
-        self.admission = Some(admission);
-    }
-
-    fn send_probe(&mut self, id: &str, turn: &mut Turn) -> RequestId {
-        let shift = shift::of_day(turn.now.wall);
-        let request = self.request(id, Call::Probe { shift }, turn);
-        self.link.probe_left(request, turn.now.mono);
-        request
+        let under_way = turn.link.probe(turn.now.mono);
+        let request = under_way.unwrap_or_else(|| send_probe(&waiting.wants.id, turn));
+        waiting.joined = under_way.is_some();
+        waiting.asking = ServiceCheck::Probe(request);
+        waiting.probed = true;
+        self.waiting = Some(waiting);
     }
 
     /// Whether the answer was the admission's.
-    pub(super) fn admission_answered(
+    pub(super) fn answered(
         &mut self,
         request: RequestId,
         answer: &Answer,
         turn: &mut Turn,
     ) -> bool {
-        let unavailable = self.link.unavailable(turn.now.mono);
-        let Some(admission) = &mut self.admission else {
+        let unavailable = turn.link.unavailable(turn.now.mono);
+        let Some(waiting) = &mut self.waiting else {
             return false;
         };
-        match admission.asking {
+        match waiting.asking {
             ServiceCheck::Probe(asked) if asked == request => {
-                admission.asking = ServiceCheck::Nothing;
+                waiting.asking = ServiceCheck::Nothing;
                 if matches!(
                     answer,
                     Err(Failure::NotSent { .. }
                         | Failure::Lost { .. }
                         | Failure::TooManyRequests { .. })
                 ) {
-                    if !admission.joined {
-                        admission.refused = Some(unavailable);
-                    } else if let Some(admission) = self.admission.take() {
+                    if !waiting.joined {
+                        waiting.refused = Some(unavailable);
+                    } else if let Some(waiting) = self.waiting.take() {
                         // What somebody has asked long ago says nothing of the way as it is now.
-                        self.probe(admission, turn);
+                        self.probe(waiting, turn);
                     }
                 }
                 true
             }
             ServiceCheck::Payment(asked) if asked == request => {
-                admission.asking = ServiceCheck::Nothing;
+                waiting.asking = ServiceCheck::Nothing;
                 match answer {
                     Ok(ServiceReply::Payment(info)) => {
-                        admission.asking = ServiceCheck::Known(Box::new(info.clone()));
+                        waiting.asking = ServiceCheck::Known(Box::new(info.clone()));
                     }
                     answer => {
-                        admission.refused = Some(unverified(answer.as_ref().err(), unavailable));
+                        waiting.refused = Some(unverified(answer.as_ref().err(), unavailable));
                     }
                 }
                 true
@@ -282,120 +227,79 @@ impl Core {
         }
     }
 
-    pub(super) fn admission_wakeup(&self) -> Option<(Duration, &'static str)> {
-        let admission = self.admission.as_ref()?;
-        if admission.refused.is_some() {
+    /// When [`Admission::tick`] is due, and why.
+    pub(super) fn wakeup(
+        &self,
+        queue: &ReversalQueue,
+        link: &Link,
+    ) -> Option<(Duration, &'static str)> {
+        let waiting = self.waiting.as_ref()?;
+        if waiting.refused.is_some() {
             return Some((Duration::ZERO, "admission decided"));
         }
-        let due = self.admission_moves(admission);
-        let due = due.then(|| self.verification_due_at(admission));
-        let at = due.map_or(admission.until, |due| due.min(admission.until));
+        let due = waiting.moves(queue);
+        let due = due.then(|| waiting.verification_due_at(link));
+        let at = due.map_or(waiting.until, |due| due.min(waiting.until));
         Some((at, "admission"))
     }
 
-    /// Whether its next step can be taken: nothing is being asked, and the queue is empty.
-    fn admission_moves(&self, admission: &Admission) -> bool {
-        let idle = matches!(
-            admission.asking,
-            ServiceCheck::Nothing | ServiceCheck::Known(_)
-        );
-        idle && self.queue.blocking().next().is_none()
-    }
-
-    /// When the payment that a refund names may be asked for; at once where none is to be asked for.
-    fn verification_due_at(&self, admission: &Admission) -> Duration {
-        match (admission.foreign_payment(), &admission.asking) {
-            (Some(payment_id), ServiceCheck::Nothing) => {
-                self.link.free_at(&[Subject::Payment(payment_id)])
-            }
-            _ => Duration::ZERO,
+    /// Goes on with what waits. Answers it when nothing is waited for any more.
+    pub(super) fn tick(&mut self, queue: &ReversalQueue, turn: &mut Turn) -> Option<Ready> {
+        let mut waiting = self.waiting.take()?;
+        let free = waiting.verification_due_at(turn.link) <= turn.now.mono;
+        let moves = free && waiting.moves(queue);
+        if let Some(problem) = waiting.refused.take() {
+            waiting.wants.refuse(&problem, turn);
+            return None;
         }
-    }
-
-    /// Whether an operation was begun.
-    pub(super) fn admission_tick(&mut self, turn: &mut Turn) -> bool {
-        let Some(mut admission) = self.admission.take() else {
-            return false;
-        };
-        let free = self.verification_due_at(&admission) <= turn.now.mono;
-        let moves = free && self.admission_moves(&admission);
-        if let Some(problem) = admission.refused.take() {
-            admission.wants.refuse(&problem, turn);
-            return false;
-        }
-        if !moves && admission.until <= turn.now.mono {
-            let problem = self.link.unavailable(turn.now.mono);
-            admission.wants.refuse(&problem, turn);
-            return false;
+        if !moves && waiting.until <= turn.now.mono {
+            let problem = turn.link.unavailable(turn.now.mono);
+            waiting.wants.refuse(&problem, turn);
+            return None;
         }
         if !moves {
-            self.admission = Some(admission);
-            return false;
+            self.waiting = Some(waiting);
+            return None;
         }
         // "A clock earlier than the newest journal entry makes a `PUT` probe first; only one that stays
         // unconfirmed is refused."
-        if self.clock_is_doubtful(turn.now) && !admission.probed {
-            admission.until = turn.now.mono + PROBE_TRY;
-            self.probe(admission, turn);
-            return false;
+        if turn.clock_is_doubtful() && !waiting.probed {
+            waiting.until = turn.now.mono + PROBE_TRY;
+            self.probe(waiting, turn);
+            return None;
         }
-        if self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {
-            admission.wants.refuse(&clock_behind(), turn);
-            return false;
+        if turn.clock_is_doubtful() && waiting.wants.relies_on_clock() {
+            waiting.wants.refuse(&clock_behind(), turn);
+            return None;
         }
-        let known = match &admission.asking {
+        let known = match &waiting.asking {
             ServiceCheck::Known(info) => Some(info.as_ref().clone()),
             ServiceCheck::Nothing | ServiceCheck::Probe(_) | ServiceCheck::Payment(_) => None,
         };
-        if let (Some(payment_id), None) = (admission.foreign_payment(), &known) {
+        if let (Some(payment_id), None) = (waiting.foreign_payment(), &known) {
             let subjects = vec![Subject::Payment(payment_id)];
             let call = Call::Payment { payment_id };
-            let request = self.question(&admission.wants.id, call, subjects, turn);
-            admission.asking = ServiceCheck::Payment(request);
-            admission.until = turn.now.mono + VERIFY_TRY;
-            self.admission = Some(admission);
-            return false;
+            let request = turn.question(&waiting.wants.id, call, subjects);
+            waiting.asking = ServiceCheck::Payment(request);
+            waiting.until = turn.now.mono + VERIFY_TRY;
+            self.waiting = Some(waiting);
+            return None;
         }
-        // The queue may have changed what the target has left.
-        let wants = admission.wants;
-        let checked = self
-            .check_target(&wants.wish, &wants.facts)
-            .and_then(|()| check_payment(&wants, known.as_ref()));
-        if let Err(problem) = checked {
-            wants.refuse(&problem, turn);
-            return false;
-        }
-        self.begin(wants, known, turn);
-        true
+        let wants = waiting.wants;
+        Some(Ready { wants, known })
     }
+}
 
-    fn begin(&mut self, wants: AdmittedRequest, known: Option<PaymentInfo>, turn: &mut Turn) {
-        match &wants.wish {
-            OperationRequest::Sale(sale) => {
-                let request = BuyerRequest::Sale(sale.clone());
-                self.begin_sale(&wants.tickets, wants.id, request, turn);
-            }
-            OperationRequest::Card(card) => {
-                let request = BuyerRequest::Card(card.clone());
-                self.begin_sale(&wants.tickets, wants.id, request, turn);
-            }
-            OperationRequest::Refund(_) | OperationRequest::Cancellation(_) => {
-                self.begin_entry(wants, known, turn)
-            }
-        }
-    }
-
-    /// Whether what waits to begin will want the buyer's code.
-    pub(super) fn admission_awaits_code(&self) -> bool {
-        let admission = self.admission.as_ref();
-        let mode = admission.and_then(|waiting| waiting.wants.mode(self.settings.mode));
-        mode == Some(Mode::ConsumerQr)
-    }
+fn send_probe(id: &str, turn: &mut Turn) -> RequestId {
+    let shift = shift::of_day(turn.now.wall);
+    let request = turn.request(id, Call::Probe { shift });
+    turn.link.probe_left(request, turn.now.mono);
+    request
 }
 
 impl AdmittedRequest {
     /// How the buyer will join; `None` where none is attended.
-    fn mode(&self, usual: Mode) -> Option<Mode> {
+    pub(super) fn mode(&self, usual: Mode) -> Option<Mode> {
         match &self.wish {
             OperationRequest::Sale(sale) => Some(sale.mode.unwrap_or(usual)),
             OperationRequest::Card(_) => Some(usual),
@@ -414,18 +318,28 @@ impl AdmittedRequest {
         }
     }
 
-    fn refuse(self, problem: &Problem, turn: &mut Turn) {
+    pub(super) fn refuse(self, problem: &Problem, turn: &mut Turn) {
         for ticket in self.tickets {
             turn.reply(ticket, Reply::Begun(Err(problem.clone())));
         }
     }
 }
 
-impl Admission {
-    /// The target of what waits stays held.
-    pub(super) fn holds(&self, id: &str) -> bool {
-        let target = self.wants.facts.target.as_ref();
-        target.is_some_and(|target| target.operation().id == id)
+impl WaitingRequest {
+    /// Whether its next step can be taken: nothing is being asked, and the queue is empty.
+    fn moves(&self, queue: &ReversalQueue) -> bool {
+        let idle = matches!(self.asking, ServiceCheck::Nothing | ServiceCheck::Known(_));
+        idle && queue.blocking().next().is_none()
+    }
+
+    /// When the payment that a refund names may be asked for; at once where none is to be asked for.
+    fn verification_due_at(&self, link: &Link) -> Duration {
+        match (self.foreign_payment(), &self.asking) {
+            (Some(payment_id), ServiceCheck::Nothing) => {
+                link.free_at(&[Subject::Payment(payment_id)])
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     /// The payment of a refund that only the service knows.
@@ -447,23 +361,6 @@ fn clock_behind() -> Problem {
         Code::TemporarilyUnavailable,
         "Часы кассы отстают от последней записи журнала",
         "Установите верные дату и время",
-    )
-}
-
-fn foreign_account(id: &str) -> Problem {
-    Problem::new(
-        Code::NotConfigured,
-        format!("Операция {id} начата с другими url или regNum"),
-        "Верните прежние url и regNum в oplati.conf или закройте операцию: oplati queue settle",
-    )
-}
-
-/// The target is over, and nothing of it can be settled.
-fn account_is_gone(id: &str) -> Problem {
-    Problem::new(
-        Code::NotConfigured,
-        format!("Операция {id} сделана с другими url или regNum"),
-        "Верните прежние url и regNum в oplati.conf или верните деньги в личном кабинете О!плати",
     )
 }
 
@@ -489,16 +386,8 @@ fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
     }
 }
 
-fn long_over(id: &str, at: Timestamp) -> Problem {
-    let at = minsk().to_datetime(at).strftime("%d.%m.%Y %H:%M");
-    Problem::new(
-        Code::Conflict,
-        format!("Операция {id} уже была и закончилась {at}: идентификаторы не повторяются"),
-        "Дайте новой операции новый идентификатор, например с датой или UUID",
-    )
-}
-
-fn other_content() -> Problem {
+/// An id that stands, or waits to begin, with other content.
+pub(super) fn other_content() -> Problem {
     Problem::new(
         Code::Conflict,
         "Операция с таким идентификатором уже есть, но с другим содержанием",

@@ -1,6 +1,5 @@
 //! The core's two vocabularies: what happens to it, and what it wants done.
 
-use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use crate::base::clock::{Now, ServiceClock};
@@ -42,6 +41,23 @@ pub struct Settings {
     /// Begins every order number of this process: letters, digits and `-`, 1 to 24 characters, never
     /// used by another process.
     pub order_prefix: String,
+}
+
+impl Settings {
+    /// How long every question may fail before the service counts as unreachable: `timeout`, but where
+    /// questions may be asked more seldom than that, never before a second one was possible.
+    pub(super) fn patience(&self) -> Duration {
+        let Settings {
+            timeout,
+            poll_payment,
+            ..
+        } = *self;
+        if poll_payment < timeout {
+            timeout
+        } else {
+            poll_payment + timeout
+        }
+    }
 }
 
 /// What the journal holds at the start.
@@ -303,40 +319,6 @@ impl Step {
     pub(crate) fn reply(&mut self, ticket: Ticket, reply: Reply) {
         let reply = Box::new(reply);
         self.effects.push(Effect::Reply { ticket, reply });
-    }
-}
-
-/// One event's turn: the time at which it comes, which is one for all of it, and the step that it makes.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    pub(crate) now: Now,
-    step: Step,
-}
-
-impl Turn {
-    pub(crate) fn new(now: Now) -> Turn {
-        Turn {
-            now,
-            step: Step::new(now),
-        }
-    }
-
-    pub(crate) fn into_step(self) -> Step {
-        self.step
-    }
-}
-
-impl Deref for Turn {
-    type Target = Step;
-
-    fn deref(&self) -> &Step {
-        &self.step
-    }
-}
-
-impl DerefMut for Turn {
-    fn deref_mut(&mut self) -> &mut Step {
-        &mut self.step
     }
 }
 

@@ -31,6 +31,7 @@
 pub(super) mod active;
 mod answers;
 mod creation;
+pub(super) mod of_sales;
 mod outcome;
 mod person;
 pub(super) mod queue;
@@ -42,19 +43,20 @@ use jiff::SignedDuration;
 
 use crate::base::clock::Now;
 use crate::core::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
-use crate::core::event::{JournalContext, Reply as TillReply, RequestId, Ticket, Turn};
+use crate::core::event::{Reply as TillReply, RequestId, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest, Target};
 use crate::core::reversal::active::{
     ActiveReversal, BACKOFF, MAX_STUCK, RECHECKS, RECHECKS_WITHOUT_RESERVE, Refusal, Stage,
 };
+use crate::core::reversal::queue::ReversalQueue;
 use crate::core::reversal::target::{give_back_to_left, take_from_left};
-use crate::core::sale::{ActiveSale, Phase};
 use crate::core::scene::Scene;
-use crate::core::{Core, shift, words};
+use crate::core::turn::Turn;
+use crate::core::{shift, words};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
-    Kind, Operation, OperationError, OperationRequest, Outcome, QueueItem, Slip, State, Undo,
+    Kind, Operation, OperationError, Outcome, QueueItem, Slip, State, Undo,
 };
 use crate::model::problem::{Code, Problem, seed};
 
@@ -69,63 +71,16 @@ const MAX_PENDING_PAUSE: Duration = Duration::from_secs(10);
 /// So many failed tries are an alarm.
 const ALARM_TRIES: u32 = 6;
 
-impl Core {
-    pub(super) fn hold_facts(&mut self, facts: &JournalContext) {
-        for record in facts.target.iter().chain(&facts.sale) {
-            self.hold(record.clone());
-        }
-    }
-
-    /// A sale that is under way is no target yet.
-    pub(super) fn hold(&mut self, record: Record) {
-        let id = &record.operation().id;
-        let live = |sale: &ActiveSale| sale.record.operation.id == *id;
-        if !self.sale.as_ref().is_some_and(live) {
-            self.queue.hold(record);
-        }
-    }
-
-    /// Changes a target of the queue, in memory and in the journal.
-    fn change_target(
-        &mut self,
-        id: Option<&str>,
-        what: &str,
-        turn: &mut Turn,
-        change: impl FnOnce(&mut Operation),
-    ) {
-        if let Some(operation) = self.queue.change_target(id, what, turn, change) {
-            self.held_answers.follow(operation);
-        }
-    }
-
-    /// Whether what a request is of can be reversed now.
-    pub(super) fn check_target(
-        &self,
-        request: &OperationRequest,
-        facts: &JournalContext,
-    ) -> Result<(), Problem> {
-        let present = facts.target.as_ref().map(|told| {
-            let told = told.operation();
-            let live = self.sale.as_ref().map(|sale| &sale.record.operation);
-            let live = live.filter(|live| live.id == told.id);
-            let held = || self.queue.target(&told.id).map_or(told, Record::operation);
-            live.unwrap_or_else(held)
-        });
-        self.queue.check(request, present, facts)
-    }
-
-    pub(super) fn queue_wakeup(&self) -> Option<(Duration, &'static str)> {
-        self.queue.due(&self.link).map(|(_, at)| (at, "queue"))
-    }
-
-    pub(super) fn queue_tick(&mut self, turn: &mut Turn) {
-        let Some((place, mut entry)) = self.queue.take_due(&self.link, turn.now.mono) else {
+impl ReversalQueue {
+    /// Tries the entry that is due, if one is.
+    pub(super) fn tick(&mut self, turn: &mut Turn) {
+        let Some((place, mut entry)) = self.take_due(turn.link, turn.now.mono) else {
             return;
         };
         if !entry.retry_asked || self.take_up_again(&mut entry, turn) {
             self.try_entry(&mut entry, turn);
         }
-        self.queue.put_back(place, entry);
+        self.put_back(place, entry);
     }
 
     /// The first request of a try.
@@ -162,51 +117,40 @@ impl Core {
     /// Asks once more for numbers that were absent, or refused.
     fn look_up_watched(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let call = if entry.record.watches_reversal() {
-            self.reversal_look_up(&entry.record, turn.now)
+            reversal_look_up(&entry.record, turn)
         } else {
-            self.target_look_up(&entry.record.target, turn.now)
+            target_look_up(&entry.record.target, turn)
         };
         let subjects = entry.first_question();
         let id = &entry.record.operation.id;
-        let request = self.question(id, call, subjects, turn);
+        let request = turn.question(id, call, subjects);
         entry.stage = Stage::Rechecking { request };
     }
 
     fn look_up_target(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let subjects = vec![entry.target_subject()];
-        if !self.may_ask(entry, &subjects, turn.now) {
+        if !may_ask(entry, &subjects, turn) {
             return;
         }
-        let call = self.target_look_up(&entry.record.target, turn.now);
-        let request = self.question(&entry.record.operation.id, call, subjects, turn);
+        let call = target_look_up(&entry.record.target, turn);
+        let request = turn.question(&entry.record.operation.id, call, subjects);
         entry.stage = Stage::LookingUp {
             request,
             asked_at: turn.now.mono,
         };
     }
 
-    /// Whether a question may leave now; else the entry waits, and its try begins again then.
-    fn may_ask(&self, entry: &mut ActiveReversal, subjects: &[Subject], now: Now) -> bool {
-        let free = self.link.free_at(subjects);
-        if free <= now.mono {
-            return true;
-        }
-        entry.stage = Stage::Waiting;
-        entry.next_at = free;
-        false
-    }
-
     /// The newest entry's reversal leaves in this very step: the cashier waits for it.
     pub(super) fn reverse_at_once(&mut self, turn: &mut Turn) {
-        let Some(mut entry) = self.queue.pop() else {
+        let Some(mut entry) = self.pop() else {
             return;
         };
-        if self.queue.blocking().next().is_none() {
+        if self.blocking().next().is_none() {
             self.reverse(&mut entry, false, turn);
         } else {
             turn.write_entry(&mut entry.record, "queued");
         }
-        self.queue.push(entry);
+        self.push(entry);
     }
 
     fn look(&mut self, entry: &mut ActiveReversal, payment_id: i64, turn: &mut Turn) {
@@ -214,11 +158,11 @@ impl Core {
             return self.look_up_target(entry, turn);
         }
         let subjects = vec![entry.target_subject()];
-        if !self.may_ask(entry, &subjects, turn.now) {
+        if !may_ask(entry, &subjects, turn) {
             return;
         }
         let call = Call::Payment { payment_id };
-        let request = self.question(&entry.record.operation.id, call, subjects, turn);
+        let request = turn.question(&entry.record.operation.id, call, subjects);
         entry.stage = Stage::Looking { request };
     }
 
@@ -227,11 +171,11 @@ impl Core {
             return self.look_up_reversal(entry, turn);
         }
         let subjects = entry.reversal_subjects();
-        if !self.may_ask(entry, &subjects, turn.now) {
+        if !may_ask(entry, &subjects, turn) {
             return;
         }
         let call = Call::Payment { payment_id };
-        let request = self.question(&entry.record.operation.id, call, subjects, turn);
+        let request = turn.question(&entry.record.operation.id, call, subjects);
         entry.stage = Stage::LookingAtReversal { request };
     }
 
@@ -240,62 +184,29 @@ impl Core {
         let call = Call::Probe {
             shift: shift::of_day(turn.now.wall),
         };
-        let request = self.request(&entry.record.operation.id, call, turn);
+        let request = turn.request(&entry.record.operation.id, call);
         entry.stage = Stage::Probing { request };
     }
 
     /// Under its own shift, its target's, and that of the sale where the target is a refund.
     fn look_up_reversal(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let subjects = entry.reversal_subjects();
-        if !self.may_ask(entry, &subjects, turn.now) {
+        if !may_ask(entry, &subjects, turn) {
             return;
         }
-        let call = self.reversal_look_up(&entry.record, turn.now);
-        let request = self.question(&entry.record.operation.id, call, subjects, turn);
+        let call = reversal_look_up(&entry.record, turn);
+        let request = turn.question(&entry.record.operation.id, call, subjects);
         entry.stage = Stage::LookingUpReversal {
             request,
             asked_at: turn.now.mono,
         };
     }
 
-    fn target_look_up(&self, target: &Target, now: Now) -> Call {
-        let order_numbers = vec![target.order_number.clone()];
-        let shifts = [target.shift.as_str(), &target.sale_shift];
-        Call::LookUp {
-            shifts: shift::around(&shifts),
-            witnesses: self.witnesses_of(&shifts, &order_numbers, now),
-            order_numbers,
-        }
-    }
-
-    fn reversal_look_up(&self, record: &ReversalRecord, now: Now) -> Call {
-        let (target, own) = (&record.target, record.operation.shift.as_str());
-        let shifts = [own, &target.shift, &target.sale_shift];
-        let order_numbers = record.order_numbers();
-        Call::LookUp {
-            shifts: shift::around(&shifts),
-            witnesses: self.witnesses_of(&shifts, &order_numbers, now),
-            order_numbers,
-        }
-    }
-
-    /// What the till names; else its present shift, if it names its shifts; else the day.
-    fn shift_of_cancellation(&self, record: &ReversalRecord, now: Now) -> String {
-        let named = match &record.request {
-            ReversalRequest::Cancellation(request) => request.shift.as_ref(),
-            ReversalRequest::Refund(_) | ReversalRequest::Own => None,
-        };
-        let present = named.or(self.own_shift.as_ref());
-        present.map_or_else(|| shift::of_day(now.wall), String::clone)
-    }
-
     /// The sale of a refund that has waited, when an earlier reversal that was found late has taken what the
     /// refund was to give back: "never more than is left".
     fn sale_without_rest(&self, entry: &ActiveReversal) -> Option<String> {
         let of = entry.record.operation.of.as_ref();
-        let sale = self
-            .queue
-            .target(of.filter(|_| entry.record.is_refund())?)?;
+        let sale = self.target(of.filter(|_| entry.record.is_refund())?)?;
         let sale = sale.operation();
         let is_gone = sale.undo == Some(Undo::Done) || !sale.overdrawn.is_zero();
         is_gone.then(|| sale.id.clone())
@@ -305,7 +216,7 @@ impl Core {
     /// the rest: "never more than is left". The service would refuse the sum of before.
     fn lower_to_rest(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         let of = entry.record.operation.of.clone();
-        let sale = of.as_ref().and_then(|of| self.queue.target(of));
+        let sale = of.as_ref().and_then(|of| self.target(of));
         let overdrawn = sale.map_or(Kopecks::ZERO, |sale| sale.operation().overdrawn);
         let less = overdrawn.min(entry.record.operation.amount);
         if less.is_zero() {
@@ -340,12 +251,12 @@ impl Core {
         entry.record.reversal = ReversalProgress::Sent;
         let first = !std::mem::replace(&mut entry.record.sent_once, true);
         if first && !entry.record.is_refund() {
-            entry.record.operation.shift = self.shift_of_cancellation(&entry.record, turn.now);
+            entry.record.operation.shift = shift_of_cancellation(&entry.record, turn);
         }
         let message = words::of_entry(entry.record.operation.kind, State::InProgress);
         entry.set(State::InProgress, message, turn.now);
         turn.write_entry(&mut entry.record, "the reversal is being sent");
-        self.show_for(entry, Scene::Checking, turn);
+        turn.show_for(entry, Scene::Checking);
         let operation = &entry.record.operation;
         let call = Call::Reverse {
             payment_id,
@@ -357,14 +268,15 @@ impl Core {
                 entry.record.is_refund() || operation.amount == entry.record.target.sum
             }),
         };
-        let request = self.request(&operation.id, call, turn);
+        let request = turn.request(&operation.id, call);
         entry.stage = Stage::Reversing { request, knew_paid };
     }
 
     /// Takes up an end that a report has put in doubt.
-    pub(super) fn recheck(&mut self, entry: ReversalRecord, target: Option<Record>, now: Now) {
+    pub(super) fn recheck(&mut self, entry: ReversalRecord, target: Option<Record>, turn: &Turn) {
+        let now = turn.now;
         let known = |live: &ActiveReversal| live.record.operation.id == entry.operation.id;
-        if let Some(live) = self.queue.iter_mut().find(|live| known(live)) {
+        if let Some(live) = self.iter_mut().find(|live| known(live)) {
             // One that a person is to decide, and that no question is planned for, is asked for all the same.
             if live.record.set_aside && live.record.rechecks.is_empty() && !live.retry_asked {
                 live.record.rechecks = vec![now.wall];
@@ -384,16 +296,58 @@ impl Core {
             return;
         }
         if let Some(target) = target {
-            self.hold(target);
+            self.hold(target, turn);
         }
-        let mut record = match self.queue.target(&entry.operation.id) {
+        let mut record = match self.target(&entry.operation.id) {
             Some(Record::Entry(held)) => held.as_ref().clone(),
             Some(Record::Sale(_)) | None => entry,
         };
         record.rechecks = vec![now.wall];
-        let live = self.live(record, now.mono, now);
-        self.queue.push(live);
+        let live = ActiveReversal::live(record, turn.now.mono, turn);
+        self.push(live);
     }
+}
+
+/// Whether a question may leave now; else the entry waits, and its try begins again then.
+fn may_ask(entry: &mut ActiveReversal, subjects: &[Subject], turn: &Turn) -> bool {
+    let free = turn.link.free_at(subjects);
+    if free <= turn.now.mono {
+        return true;
+    }
+    entry.stage = Stage::Waiting;
+    entry.next_at = free;
+    false
+}
+
+fn target_look_up(target: &Target, turn: &Turn) -> Call {
+    let order_numbers = vec![target.order_number.clone()];
+    let shifts = [target.shift.as_str(), &target.sale_shift];
+    Call::LookUp {
+        shifts: shift::around(&shifts),
+        witnesses: turn.witnesses.of(&shifts, &order_numbers, turn.now.mono),
+        order_numbers,
+    }
+}
+
+fn reversal_look_up(record: &ReversalRecord, turn: &Turn) -> Call {
+    let (target, own) = (&record.target, record.operation.shift.as_str());
+    let shifts = [own, &target.shift, &target.sale_shift];
+    let order_numbers = record.order_numbers();
+    Call::LookUp {
+        shifts: shift::around(&shifts),
+        witnesses: turn.witnesses.of(&shifts, &order_numbers, turn.now.mono),
+        order_numbers,
+    }
+}
+
+/// What the till names; else its present shift, if it names its shifts; else the day.
+fn shift_of_cancellation(record: &ReversalRecord, turn: &Turn) -> String {
+    let named = match &record.request {
+        ReversalRequest::Cancellation(request) => request.shift.as_ref(),
+        ReversalRequest::Refund(_) | ReversalRequest::Own => None,
+    };
+    let present = named.or(turn.own_shift.as_ref());
+    present.map_or_else(|| shift::of_day(turn.now.wall), String::clone)
 }
 
 /// After a refusal the number is asked for when the settling time is over, and then as every absent one.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::core::event::Turn;
 use crate::core::scene::Scene;
 
 /// How long a final scene stays before the display is idle again.
@@ -31,40 +30,24 @@ impl Screen {
         self.idle_at = Some(now);
     }
 
-    /// Shows a result.
-    pub(super) fn show_result(&mut self, scene: Scene, turn: &mut Turn) {
-        turn.show(scene);
-        self.end(turn.now.mono);
-    }
-
     /// When [`Screen::tick`] is due.
     pub(super) fn wakeup(&self) -> Option<Duration> {
         self.idle_at
     }
 
-    /// Shows the idle scene, if it is time for it.
-    pub(super) fn tick(&mut self, turn: &mut Turn) {
-        if self.idle_at.take_if(|at| *at <= turn.now.mono).is_some() {
-            turn.show(Scene::Idle);
-        }
+    /// The idle scene, once, if it is time for it.
+    pub(super) fn tick(&mut self, now: Duration) -> Option<Scene> {
+        self.idle_at.take_if(|at| *at <= now).map(|_| Scene::Idle)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Now;
-    use crate::core::event::Effect;
 
     fn shown(screen: &mut Screen, seconds: u64) -> usize {
-        let mono = Duration::from_secs(seconds);
-        let wall = "2026-11-24T09:00:00Z".parse().unwrap();
-        let mut turn = Turn::new(Now { wall, mono });
-        screen.tick(&mut turn);
-        let effects = turn.into_step().effects.into_iter();
-        effects
-            .filter(|effect| matches!(effect, Effect::Show(Scene::Idle)))
-            .count()
+        let scene = screen.tick(Duration::from_secs(seconds));
+        usize::from(scene.is_some_and(|scene| matches!(scene, Scene::Idle)))
     }
 
     #[test]

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use crate::base::clock::Now;
-use crate::core::Core;
-use crate::core::record::SaleRecord;
+use crate::core::event::Settings;
+use crate::core::record::{Account, SaleRecord};
 use crate::model::operation::{Kind, State};
 
 /// Most witnesses of one shift.
@@ -31,9 +31,38 @@ struct Witness {
 #[derive(Debug, Default)]
 pub(super) struct Witnesses {
     known: Vec<Witness>,
+    account: Option<Account>,
+    /// So long a report may lag behind a sale.
+    settle: Duration,
 }
 
 impl Witnesses {
+    pub(super) fn new(settings: &Settings) -> Witnesses {
+        Witnesses {
+            known: Vec::new(),
+            account: settings.account.clone(),
+            settle: settings.settle,
+        }
+    }
+
+    /// A sale was seen in status 1. The report may lag behind it for as long as `settle`.
+    pub(super) fn note_sale(&mut self, sale: &SaleRecord, now: Now) {
+        self.keep(sale, now.mono + self.settle);
+    }
+
+    /// One that the journal knows.
+    pub(super) fn restore(&mut self, sale: &SaleRecord, now: Now) {
+        self.keep(sale, now.mono);
+    }
+
+    fn keep(&mut self, sale: &SaleRecord, from: Duration) {
+        let operation = &sale.operation;
+        let is_paid = operation.kind == Kind::Sale && operation.state == State::Done;
+        if is_paid && self.account.as_ref() == Some(&sale.account) {
+            self.note(&operation.order_number, &operation.shift, from);
+        }
+    }
+
     fn note(&mut self, order_number: &str, shift: &str, from: Duration) {
         if self
             .known
@@ -63,7 +92,8 @@ impl Witnesses {
         });
     }
 
-    fn of(&self, shifts: &[&str], asked: &[String], now: Duration) -> Vec<String> {
+    /// What the reports of these shifts must hold beside the numbers that are asked for.
+    pub(super) fn of(&self, shifts: &[&str], asked: &[String], now: Duration) -> Vec<String> {
         let counts = |known: &&Witness| {
             shifts.contains(&known.shift.as_str())
                 && (known.from..known.until).contains(&now)
@@ -71,32 +101,6 @@ impl Witnesses {
         };
         let counting = self.known.iter().filter(counts);
         counting.map(|known| known.order_number.clone()).collect()
-    }
-}
-
-impl Core {
-    /// A sale was seen in status 1. The report may lag behind it for as long as `settle`.
-    pub(super) fn note_witness(&mut self, sale: &SaleRecord, now: Now) {
-        self.keep_witness(sale, now.mono + self.settings.settle);
-    }
-
-    /// One that the journal knows.
-    pub(super) fn restore_witness(&mut self, sale: &SaleRecord, now: Now) {
-        self.keep_witness(sale, now.mono);
-    }
-
-    fn keep_witness(&mut self, sale: &SaleRecord, from: Duration) {
-        let operation = &sale.operation;
-        let is_paid = operation.kind == Kind::Sale && operation.state == State::Done;
-        if is_paid && self.settings.account.as_ref() == Some(&sale.account) {
-            self.witnesses
-                .note(&operation.order_number, &operation.shift, from);
-        }
-    }
-
-    /// What the reports of these shifts must hold beside the numbers that are asked for.
-    pub(super) fn witnesses_of(&self, shifts: &[&str], asked: &[String], now: Now) -> Vec<String> {
-        self.witnesses.of(shifts, asked, now.mono)
     }
 }
 

@@ -181,6 +181,19 @@ impl ActiveReversal {
         self.record.reversal == ReversalProgress::NotSent && !self.record.is_refund()
     }
 
+    /// A cancellation that the cashier waits for, of which nothing was sent: it can be refused.
+    pub(in crate::core) fn may_still_be_refused(&self) -> bool {
+        self.record.is_attended()
+            && self.record.reversal == ReversalProgress::NotSent
+            && self.has_no_earlier()
+    }
+
+    /// Whether no reversal of it has left before the present one that could have been carried out.
+    pub(in crate::core) fn has_no_earlier(&self) -> bool {
+        // No disk is believed: it may have lost that a reversal left before the restart.
+        !self.may_have_left && self.record.earlier.is_empty()
+    }
+
     /// Whether it only asks for its numbers once more: after an absence, or after a refusal.
     pub(in crate::core) fn is_watched(&self) -> bool {
         !self.blocks() && !self.retry_asked && !self.record.rechecks.is_empty()

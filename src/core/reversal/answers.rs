@@ -3,16 +3,16 @@
 use super::*;
 use crate::core::sale::completion::deciding;
 
-impl Core {
+impl ReversalQueue {
     /// Routes an answer to the entry that waits for it, if one does.
-    pub(in crate::core) fn entry_answered(
+    pub(in crate::core) fn answered(
         &mut self,
         request: RequestId,
         answer: &Answer,
         turn: &mut Turn,
     ) {
         let waits = |entry: &ActiveReversal| entry.stage.request() == Some(request);
-        let Some((place, mut entry)) = self.queue.take(waits) else {
+        let Some((place, mut entry)) = self.take(waits) else {
             return;
         };
         match (entry.stage, answer) {
@@ -61,9 +61,9 @@ impl Core {
                 self.answered_error(&mut entry, detail, turn);
             }
         }
-        self.queue.copy_to_target(&entry.record);
+        self.copy_to_target(&entry.record);
         if entry.record.is_open() {
-            self.queue.put_back(place, entry);
+            self.put_back(place, entry);
         }
     }
 
@@ -125,7 +125,7 @@ impl Core {
             if asks_report && entry.is_beside() {
                 // Nothing but a report has ever told of it, and neither this one nor the service itself knows it: a
                 // row that comes and goes must not close the till.
-                self.queue.forget_second_payment(payment_id);
+                self.forget_second_payment(payment_id);
                 let message = words::NOTHING_TO_UNDO;
                 return self.conclude(entry, message, "a second payment that is not there", turn);
             }
@@ -137,8 +137,8 @@ impl Core {
             // A held answer has told it meanwhile.
             return self.look(entry, payment_id, turn);
         }
-        let conclusive_from = entry.lost_at + self.settings.settle;
-        if asked_at < conclusive_from || self.is_payment_under_way(entry) {
+        let conclusive_from = entry.lost_at + turn.settings.settle;
+        if asked_at < conclusive_from || is_payment_under_way(entry, turn) {
             entry.later(MAX_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
             let what = "not found yet, which proves nothing before the settling time";
             return turn.write_entry(&mut entry.record, what);
@@ -156,7 +156,7 @@ impl Core {
             // Should it take money after all, a reconciliation shows it to a person again: nothing that stands beside
             // a paid sale is ever taken up by itself.
             if let Some(payment_id) = entry.record.target.payment_id {
-                self.queue.forget_second_payment(payment_id);
+                self.forget_second_payment(payment_id);
             }
             let message = words::of_entry(entry.record.operation.kind, State::Done);
             return self.conclude(entry, message, "the payment took no money", turn);
@@ -180,11 +180,11 @@ impl Core {
                     entry.record.last_error = Some(fact);
                     return self.set_aside(entry, "the payment stays pending", turn);
                 }
-                self.put_off(entry, turn.now);
+                put_off(entry, turn);
                 entry.later(MAX_PENDING_PAUSE, None, turn.now);
                 turn.write_entry(&mut entry.record, "the payment is still pending");
             }
-            ReversalProgress::NotSent if paid && self.is_waited_for_unsent(entry) => {
+            ReversalProgress::NotSent if paid && is_awaited_unsent(entry, turn) => {
                 self.paid_before_reversal(entry, turn);
             }
             ReversalProgress::NotSent => self.reverse(entry, paid, turn),
@@ -246,7 +246,7 @@ impl Core {
 
     /// The service refused the reversal, and the report knows of none that was carried out.
     fn denied(&mut self, entry: &mut ActiveReversal, knew_paid: bool, turn: &mut Turn) {
-        self.renumber(entry);
+        renumber(entry, turn);
         if knew_paid {
             self.set_aside(entry, "the reversal was refused", turn);
             if entry.record.set_aside {
@@ -265,52 +265,12 @@ impl Core {
 
     /// A refusal that people were told of is asked for again: it proved only that one copy had no effect.
     fn watch_set_aside(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
-        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
+        plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         entry.plan_recheck(turn.now);
         turn.write_entry(
             &mut entry.record,
             "a refused reversal is asked for again later",
         );
-    }
-
-    /// Whether the held answer to the payment that an entry undoes is still awaited: what the report
-    /// does not hold may come to be there.
-    fn is_payment_under_way(&self, entry: &ActiveReversal) -> bool {
-        self.held_answers.any(|sale| entry.reverses(&sale.id))
-    }
-
-    /// What a held answer told of the payment that an entry undoes; without one its connection is closed.
-    /// Answers whether the payment is that entry's.
-    pub(in crate::core) fn entry_learns(
-        &mut self,
-        sale: &str,
-        info: Option<&PaymentInfo>,
-        turn: &mut Turn,
-    ) -> bool {
-        let looks = |entry: &&mut ActiveReversal| {
-            entry.undoes(sale) && entry.record.request == ReversalRequest::Own
-        };
-        let Some(entry) = self.queue.iter_mut().find(looks) else {
-            return false;
-        };
-        entry.lost_at = turn.now.mono;
-        if entry.stage == Stage::Waiting {
-            entry.next_at = turn.now.mono;
-        }
-        let Some(info) = info.filter(|info| entry.record.target.is(info)) else {
-            return false;
-        };
-        if let Some(known) = entry.record.target.payment_id {
-            return known == info.payment_id;
-        }
-        let payment_id = info.payment_id;
-        entry.record.target.payment_id = Some(payment_id);
-        let what = "the held answer told the payment";
-        turn.write_entry(&mut entry.record, what);
-        self.change_target(Some(sale), what, turn, |sale| {
-            sale.payment_id = Some(payment_id);
-        });
-        true
     }
 
     /// The answer to a refund's reversal.
@@ -389,14 +349,14 @@ impl Core {
         if let Some(refusal) = entry.refusal.take() {
             return self.believe_refusal(entry, &refusal, turn);
         }
-        let conclusive_from = entry.reversal_lost_at + self.settings.settle;
+        let conclusive_from = entry.reversal_lost_at + turn.settings.settle;
         if let ReversalProgress::Known(_) = entry.record.reversal {
             entry.asks_report = false;
             let detail = "the reversal can neither be asked for nor found in the report";
             return self.answered_error(entry, detail, turn);
         }
         if asked_at < conclusive_from {
-            self.put_off(entry, turn.now);
+            put_off(entry, turn);
             entry.later(MAX_LOOK_UP_PAUSE, Some(conclusive_from), turn.now);
             return turn.write_entry(&mut entry.record, "the reversal was not found yet");
         }
@@ -427,14 +387,14 @@ impl Core {
                 if !entry.record.resent {
                     entry.record.reversal = ReversalProgress::NotSent;
                 }
-                if self.may_still_refuse(entry) {
+                if entry.may_still_be_refused() {
                     return self.refuse_for_token(entry, &refusal.failure, turn);
                 }
                 return self.try_failed(entry, &refusal.failure, turn);
             }
             return self.denied(entry, refusal.knew_paid, turn);
         }
-        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
+        plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         // Two witnesses say that nothing moved; after the settling time the sale has its part back.
         entry.record.left_held_until = Some(RECHECKS.len());
         let error = words::of_failure(&refusal.failure);
@@ -445,7 +405,7 @@ impl Core {
     /// A cancellation that was sent and refused for the token is told as not made; a copy of it may have been
     /// carried out, so its number is watched as that of any refusal.
     fn refuse_for_token(&mut self, entry: &mut ActiveReversal, failure: &Failure, turn: &mut Turn) {
-        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
+        plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         let error = words::of_failure(failure);
         self.fail_entry(entry, error, "refused for the token", turn);
         entry.plan_recheck(turn.now);
@@ -486,19 +446,19 @@ impl Core {
             | PaymentStatus::TechnicalCancelling
                 if entry.is_last_try && !entry.has_sent_anew =>
             {
-                self.renumber(entry);
+                renumber(entry, turn);
                 entry.stage = Stage::Waiting;
                 entry.next_at = turn.now.mono;
                 turn.write_entry(&mut entry.record, "the old reversal was denied");
             }
             // The buyer's purse lacks what the shop wants back: only people can settle that.
             PaymentStatus::NotEnough | PaymentStatus::Decline => {
-                self.renumber(entry);
+                renumber(entry, turn);
                 entry.record.last_error = Some(fact);
                 self.set_aside(entry, "the reversal was refused", turn);
             }
             PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {
-                self.renumber(entry);
+                renumber(entry, turn);
                 self.answered_error(entry, &format!("the reversal failed: {fact}"), turn);
             }
         }
@@ -513,8 +473,8 @@ impl Core {
         }
         // A cashier waits for it as long as for any answer, and a buyer behind him no longer.
         let since = entry.pending_since.unwrap_or(turn.now.mono);
-        if turn.now.mono.saturating_sub(since) >= self.settings.timeout {
-            self.put_off(entry, turn.now);
+        if turn.now.mono.saturating_sub(since) >= turn.settings.timeout {
+            put_off(entry, turn);
         }
         entry.later(MAX_PENDING_PAUSE, None, turn.now);
         turn.write_entry(&mut entry.record, "the reversal is pending");
@@ -542,30 +502,8 @@ impl Core {
         });
     }
 
-    /// The present number was denied: the next reversal gets another.
-    fn renumber(&mut self, entry: &mut ActiveReversal) {
-        entry.pending_since = None;
-        let record = &mut entry.record;
-        record.reversal = ReversalProgress::NotSent;
-        record.resent = false;
-        record.operation.payment_id = None;
-        let old = std::mem::take(&mut record.operation.order_number);
-        record.earlier.push(old);
-        // Of an older journal the amounts may be fewer than the numbers.
-        record.earlier_amounts.resize(
-            record.earlier.len().saturating_sub(1),
-            record.operation.amount,
-        );
-        record.earlier_amounts.push(record.operation.amount);
-        if record.earlier.len() > MAX_EARLIER {
-            record.earlier.remove(0);
-            record.earlier_amounts.remove(0);
-        }
-        record.operation.order_number = self.numbers.order_number();
-    }
-
     fn try_failed(&mut self, entry: &mut ActiveReversal, failure: &Failure, turn: &mut Turn) {
-        if matches!(failure, Failure::Token { .. }) && self.may_still_refuse(entry) {
+        if matches!(failure, Failure::Token { .. }) && entry.may_still_be_refused() {
             let error = words::of_failure(failure);
             return self.fail_entry(entry, error, "refused for the token", turn);
         }
@@ -579,8 +517,8 @@ impl Core {
             entry.is_last_try |= goes_on;
             return;
         }
-        self.count_try(entry, failure.detail(), turn);
-        self.put_off(entry, turn.now);
+        count_try(entry, failure.detail(), turn);
+        put_off(entry, turn);
         if entry.is_silent_for_long(turn.now) {
             if entry.line_is_well {
                 return self.set_aside(entry, "no answer comes to its requests", turn);
@@ -607,36 +545,69 @@ impl Core {
 
     /// The service answered, but not with what was asked for.
     fn answered_error(&mut self, entry: &mut ActiveReversal, detail: &str, turn: &mut Turn) {
-        self.count_try(entry, detail, turn);
+        count_try(entry, detail, turn);
         if entry.gets_nowhere(turn.now) {
             return self.set_aside(entry, "too many answered errors", turn);
         }
-        self.put_off(entry, turn.now);
+        put_off(entry, turn);
         entry.later(MAX_BACKOFF, None, turn.now);
         turn.write_entry(&mut entry.record, "the service answered with an error");
     }
+}
 
-    fn count_try(&mut self, entry: &mut ActiveReversal, detail: &str, turn: &mut Turn) {
-        let record = &mut entry.record;
-        record.tries = record.tries.saturating_add(1);
-        record.last_error = Some(words::support_text(detail));
-        if record.tries == ALARM_TRIES {
-            let what = format!("waits since {ALARM_TRIES} tries: {detail}");
-            turn.alarm(&record.operation.id, what);
-        }
+/// Whether the held answer to the payment that an entry undoes is still awaited: what the report
+/// does not hold may come to be there.
+fn is_payment_under_way(entry: &ActiveReversal, turn: &Turn) -> bool {
+    turn.held_answers.any(|sale| entry.reverses(&sale.id))
+}
+
+/// Whether the sale waits for this undoing, and no reversal has left that could have been carried out.
+fn is_awaited_unsent(entry: &ActiveReversal, turn: &Turn) -> bool {
+    !entry.record.denied_while_pending && entry.has_no_earlier() && turn.attended.awaits(entry)
+}
+
+/// The present number was denied: the next reversal gets another.
+fn renumber(entry: &mut ActiveReversal, turn: &mut Turn) {
+    entry.pending_since = None;
+    let record = &mut entry.record;
+    record.reversal = ReversalProgress::NotSent;
+    record.resent = false;
+    record.operation.payment_id = None;
+    let old = std::mem::take(&mut record.operation.order_number);
+    record.earlier.push(old);
+    // Of an older journal the amounts may be fewer than the numbers.
+    record.earlier_amounts.resize(
+        record.earlier.len().saturating_sub(1),
+        record.operation.amount,
+    );
+    record.earlier_amounts.push(record.operation.amount);
+    if record.earlier.len() > MAX_EARLIER {
+        record.earlier.remove(0);
+        record.earlier_amounts.remove(0);
     }
+    record.operation.order_number = turn.numbers.order_number();
+}
 
-    /// A cancellation nobody stands and waits for any more; a refund stays in doubt.
-    fn put_off(&mut self, entry: &mut ActiveReversal, now: Now) {
-        self.end_show(entry, now);
-        entry.record.queued_once = true;
-        if entry.record.is_refund() {
-            if entry.record.operation.state != State::InDoubt {
-                entry.doubt(now);
-            }
-        } else {
-            entry.set(State::Queued, seed::CANCEL_QUEUED, now);
+fn count_try(entry: &mut ActiveReversal, detail: &str, turn: &mut Turn) {
+    let record = &mut entry.record;
+    record.tries = record.tries.saturating_add(1);
+    record.last_error = Some(words::support_text(detail));
+    if record.tries == ALARM_TRIES {
+        let what = format!("waits since {ALARM_TRIES} tries: {detail}");
+        turn.alarm(&record.operation.id, what);
+    }
+}
+
+/// A cancellation nobody stands and waits for any more; a refund stays in doubt.
+fn put_off(entry: &mut ActiveReversal, turn: &mut Turn) {
+    turn.end_show(entry);
+    entry.record.queued_once = true;
+    if entry.record.is_refund() {
+        if entry.record.operation.state != State::InDoubt {
+            entry.doubt(turn.now);
         }
+    } else {
+        entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
     }
 }
 

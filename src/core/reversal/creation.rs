@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::base::clock::Now;
 use crate::core::admission::AdmittedRequest;
 use crate::core::call::PaymentInfo;
-use crate::core::event::{Reply as TillReply, Turn};
+use crate::core::event::Reply as TillReply;
 use crate::core::record::{
     Account, Record, ReversalProgress, ReversalRecord, ReversalRequest, SaleRecord, Target,
 };
 use crate::core::reversal::active::{ActiveReversal, BACKOFF, LOOK_UP_PAUSE, Stage};
+use crate::core::reversal::queue::ReversalQueue;
 use crate::core::reversal::target::take_from_left;
-use crate::core::scene::Scene;
-use crate::core::{Core, shift, words};
+use crate::core::turn::Turn;
+use crate::core::{shift, words};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     CancellationRequest, Kind, Operation, OperationRequest, Receipt, RefundRequest, State, Undo,
@@ -36,18 +36,13 @@ struct New {
     mode: crate::model::operation::Mode,
 }
 
-impl Core {
+impl ActiveReversal {
     /// The daemon's own undoing of a sale that may have taken money.
-    pub(in crate::core) fn new_own(
-        &mut self,
-        sale: &SaleRecord,
-        lost_at: Duration,
-        now: Now,
-    ) -> ActiveReversal {
+    pub(in crate::core) fn own(sale: &SaleRecord, lost_at: Duration, turn: &mut Turn) -> Self {
         let operation = &sale.operation;
         let target = Record::Sale(Box::new(sale.clone())).as_target();
         let new = New {
-            id: self.numbers.own_id(),
+            id: turn.numbers.own_id(),
             kind: Kind::Cancel,
             request: ReversalRequest::Own,
             account: sale.account.clone(),
@@ -58,26 +53,25 @@ impl Core {
             shift: operation.shift.clone(),
             mode: operation.mode,
         };
-        self.queued(new, lost_at, now)
+        Self::queued(new, lost_at, turn)
     }
 
     /// An undoing that waits in the queue from its beginning.
-    fn queued(&mut self, new: New, lost_at: Duration, now: Now) -> ActiveReversal {
-        let mut record = self.new_entry_record(new, now);
+    fn queued(new: New, lost_at: Duration, turn: &mut Turn) -> Self {
+        let mut record = new_record(new, turn);
         record.operation.state = State::Queued;
         record.operation.undo = Some(Undo::Pending);
         seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
-        self.live(record, lost_at, now)
+        Self::live(record, lost_at, turn)
     }
 
     /// The undoing of another payment under the number of the one that an entry undoes.
-    pub(in crate::core) fn new_own_beside(
-        &mut self,
+    pub(in crate::core) fn own_beside(
         beside: &ActiveReversal,
         payment_id: i64,
-        now: Now,
-    ) -> ActiveReversal {
-        let id = self.numbers.own_id();
+        turn: &mut Turn,
+    ) -> Self {
+        let id = turn.numbers.own_id();
         let record = &beside.record;
         let target = record.target.clone();
         let new = New {
@@ -95,17 +89,13 @@ impl Core {
                 ..target
             },
         };
-        self.queued(new, now.mono, now)
+        Self::queued(new, turn.now.mono, turn)
     }
 
     /// The undoing of the daemon's own that takes up what a cancellation of the till's was to bring back: that one
     /// is over and stays so. It goes on under the same number.
-    pub(in crate::core) fn new_own_instead_of(
-        &mut self,
-        over: &ReversalRecord,
-        now: Now,
-    ) -> ActiveReversal {
-        let id = self.numbers.own_id();
+    pub(super) fn own_instead_of(over: &ReversalRecord, turn: &mut Turn) -> Self {
+        let id = turn.numbers.own_id();
         let operation = &over.operation;
         let new = New {
             id,
@@ -122,42 +112,82 @@ impl Core {
             shift: operation.shift.clone(),
             mode: operation.mode,
         };
-        let mut entry = self.queued(new, now.mono, now);
+        let mut entry = Self::queued(new, turn.now.mono, turn);
         take_over(&mut entry.record, over);
         entry
     }
 
+    /// An entry that is taken up from its record.
+    pub(in crate::core) fn live(record: ReversalRecord, lost_at: Duration, turn: &Turn) -> Self {
+        let now = turn.now;
+        let mut entry = ActiveReversal {
+            foreign: turn.settings.account.as_ref() != Some(&record.account),
+            stage: Stage::Waiting,
+            lost_at,
+            reversal_lost_at: lost_at,
+            next_at: now.mono,
+            pause: if record.is_refund() {
+                LOOK_UP_PAUSE
+            } else {
+                BACKOFF
+            },
+            wants_connection: false,
+            answered_from: Some(record.operation.created_at),
+            stuck_since: None,
+            silent_since: None,
+            lost_since: None,
+            line_is_well: false,
+            is_overdue: false,
+            may_have_left: false,
+            retry_asked: false,
+            is_last_try: false,
+            has_sent_anew: false,
+            pending_since: None,
+            asks_report: false,
+            refusal: None,
+            // Tills cancel and refund what is paid; our own undoings look first.
+            saw_paid: record.request != ReversalRequest::Own,
+            record,
+        };
+        if entry.is_watched() {
+            entry.plan_recheck(now);
+        }
+        entry
+    }
+}
+
+impl ReversalQueue {
     /// A refund or a cancellation that the till asked for. Stands alone in its step.
-    pub(in crate::core) fn begin_entry(
+    pub(in crate::core) fn begin(
         &mut self,
         wants: AdmittedRequest,
         known: Option<PaymentInfo>,
         turn: &mut Turn,
     ) {
-        let Some(account) = self.settings.account.clone() else {
+        let Some(account) = turn.settings.account.clone() else {
             return;
         };
         let target = wants.facts.target.as_ref();
-        let held = target.and_then(|target| self.queue.target(&target.operation().id).cloned());
+        let held = target.and_then(|target| self.target(&target.operation().id).cloned());
         let old = self.take_set_aside(&wants, held.as_ref());
         let record = match (&wants.wish, held, old.as_ref()) {
             (OperationRequest::Cancellation(request), Some(target), Some(old)) => {
-                self.repeated_record(wants.id.clone(), request, &target, &old.record, turn.now)
+                repeated_record(wants.id.clone(), request, &target, &old.record, turn)
             }
             (OperationRequest::Cancellation(request), Some(target), None) => {
                 let new = cancellation(wants.id.clone(), request, &target, account);
-                self.new_entry_record(new, turn.now)
+                new_record(new, turn)
             }
             (OperationRequest::Refund(request), target, _) => {
                 let of_receipt = request.receipt.shift.as_ref();
-                let shift = of_receipt.or(self.own_shift.as_ref());
+                let shift = of_receipt.or(turn.own_shift.as_ref());
                 let present = Present {
                     account,
-                    mode: self.settings.mode,
+                    mode: turn.settings.mode,
                     shift: shift.map_or_else(|| shift::of_day(turn.now.wall), String::clone),
                 };
                 let new = refund(&wants.id, request, target.as_ref(), known, present);
-                self.new_entry_record(new, turn.now)
+                new_record(new, turn)
             }
             (
                 OperationRequest::Cancellation(_)
@@ -167,8 +197,7 @@ impl Core {
                 _,
             ) => return,
         };
-        self.queue
-            .begin_creation(old.as_ref().map(|old| old.record.clone()));
+        self.begin_creation(old.as_ref().map(|old| old.record.clone()));
         self.enter(record, old, &wants, turn);
     }
 
@@ -180,7 +209,7 @@ impl Core {
         wants: &AdmittedRequest,
         turn: &mut Turn,
     ) {
-        let waits = self.queue.blocking().next().is_some();
+        let waits = self.blocking().next().is_some();
         // What repeats a set-aside entry owes what that one owed: nobody waits for it at the till, so it can
         // neither be aborted nor refused like a wish of which nothing has left.
         if waits || old.is_some() {
@@ -218,10 +247,10 @@ impl Core {
             turn.reply(*ticket, TillReply::Begun(answer));
         }
         if !waits {
-            self.screen.occupy();
+            turn.screen.occupy();
         }
-        let entry = self.live(record, turn.now.mono, turn.now);
-        self.queue.push(entry);
+        let entry = ActiveReversal::live(record, turn.now.mono, turn);
+        self.push(entry);
     }
 
     /// The set-aside entry of the same target, which a new cancellation repeats.
@@ -237,126 +266,12 @@ impl Core {
         let is_it = |entry: &ActiveReversal| {
             entry.record.set_aside && !entry.record.is_refund() && entry.undoes(id)
         };
-        self.queue.take(is_it).map(|(_, entry)| entry)
-    }
-
-    /// A person asks once more for what was set aside, which is taken over with its number.
-    fn repeated_record(
-        &mut self,
-        id: String,
-        request: &CancellationRequest,
-        target: &Record,
-        old: &ReversalRecord,
-        now: Now,
-    ) -> ReversalRecord {
-        let mut new = cancellation(id, request, target, old.account.clone());
-        if old.request == ReversalRequest::Own || old.reversal != ReversalProgress::NotSent {
-            new.amount = old.operation.amount;
-        }
-        new.target.clone_from(&old.target);
-        new.receipt.clone_from(&old.receipt);
-        let mut record = self.new_entry_record(new, now);
-        take_over(&mut record, old);
-        record
-    }
-
-    fn new_entry_record(&mut self, new: New, now: Now) -> ReversalRecord {
-        let operation = Operation {
-            id: new.id,
-            version: 0,
-            kind: new.kind,
-            state: State::New,
-            amount: new.amount,
-            mode: new.mode,
-            shift: new.shift,
-            order_number: self.numbers.order_number(),
-            payment_id: None,
-            of: new.of,
-            left: None,
-            overdrawn: Kopecks::ZERO,
-            undo: None,
-            shows: None,
-            message: words::of_entry(new.kind, State::New).to_owned(),
-            error: None,
-            card: None,
-            slip: None,
-            created_at: now.wall,
-            updated_at: now.wall,
-            finished_at: None,
-        };
-        ReversalRecord {
-            operation,
-            request: new.request,
-            account: new.account,
-            target: new.target,
-            receipt: new.receipt,
-            reversal: ReversalProgress::NotSent,
-            earlier: Vec::new(),
-            earlier_amounts: Vec::new(),
-            sent_once: false,
-            resent: false,
-            denied_while_pending: false,
-            queued_once: false,
-            tries: 0,
-            last_error: None,
-            next_try: Some(now.wall),
-            answered_errors: 0,
-            errors_since: None,
-            set_aside: false,
-            rechecks: Vec::new(),
-            settled: None,
-            outcome: None,
-            left_held_until: None,
-            needs_review: false,
-            copies: Vec::new(),
-            beside: None,
-        }
-    }
-
-    pub(in crate::core) fn live(
-        &self,
-        record: ReversalRecord,
-        lost_at: Duration,
-        now: Now,
-    ) -> ActiveReversal {
-        let mut entry = ActiveReversal {
-            foreign: self.settings.account.as_ref() != Some(&record.account),
-            stage: Stage::Waiting,
-            lost_at,
-            reversal_lost_at: lost_at,
-            next_at: now.mono,
-            pause: if record.is_refund() {
-                LOOK_UP_PAUSE
-            } else {
-                BACKOFF
-            },
-            wants_connection: false,
-            answered_from: Some(record.operation.created_at),
-            stuck_since: None,
-            silent_since: None,
-            lost_since: None,
-            line_is_well: false,
-            is_overdue: false,
-            may_have_left: false,
-            retry_asked: false,
-            is_last_try: false,
-            has_sent_anew: false,
-            pending_since: None,
-            asks_report: false,
-            refusal: None,
-            // Tills cancel and refund what is paid; our own undoings look first.
-            saw_paid: record.request != ReversalRequest::Own,
-            record,
-        };
-        if entry.is_watched() {
-            entry.plan_recheck(now);
-        }
-        entry
+        self.take(is_it).map(|(_, entry)| entry)
     }
 
     /// After a restart: every connection of the process before is closed by now, not earlier.
-    pub(in crate::core) fn restore_entry(&mut self, record: ReversalRecord, turn: &mut Turn) {
-        let mut entry = self.live(record, turn.now.mono, turn.now);
+    pub(in crate::core) fn restore(&mut self, record: ReversalRecord, turn: &mut Turn) {
+        let mut entry = ActiveReversal::live(record, turn.now.mono, turn);
         // The time for which no process ran does not count as one of getting nowhere.
         entry.answered_from = None;
         entry.may_have_left = entry.record.is_live();
@@ -371,28 +286,81 @@ impl Core {
             entry.doubt(turn.now);
             turn.write_entry(&mut entry.record, "in doubt after a restart");
         }
-        self.queue.push(entry);
+        self.push(entry);
     }
+}
 
-    /// Whether a refund stands before the cashier: it takes the place of a buyer.
-    pub(in crate::core) fn refund_is_attended(&self) -> bool {
-        let attended =
-            |entry: &ActiveReversal| entry.record.is_refund() && entry.record.is_attended();
-        self.queue.iter().any(attended)
+fn new_record(new: New, turn: &mut Turn) -> ReversalRecord {
+    let now = turn.now;
+    let operation = Operation {
+        id: new.id,
+        version: 0,
+        kind: new.kind,
+        state: State::New,
+        amount: new.amount,
+        mode: new.mode,
+        shift: new.shift,
+        order_number: turn.numbers.order_number(),
+        payment_id: None,
+        of: new.of,
+        left: None,
+        overdrawn: Kopecks::ZERO,
+        undo: None,
+        shows: None,
+        message: words::of_entry(new.kind, State::New).to_owned(),
+        error: None,
+        card: None,
+        slip: None,
+        created_at: now.wall,
+        updated_at: now.wall,
+        finished_at: None,
+    };
+    ReversalRecord {
+        operation,
+        request: new.request,
+        account: new.account,
+        target: new.target,
+        receipt: new.receipt,
+        reversal: ReversalProgress::NotSent,
+        earlier: Vec::new(),
+        earlier_amounts: Vec::new(),
+        sent_once: false,
+        resent: false,
+        denied_while_pending: false,
+        queued_once: false,
+        tries: 0,
+        last_error: None,
+        next_try: Some(now.wall),
+        answered_errors: 0,
+        errors_since: None,
+        set_aside: false,
+        rechecks: Vec::new(),
+        settled: None,
+        outcome: None,
+        left_held_until: None,
+        needs_review: false,
+        copies: Vec::new(),
+        beside: None,
     }
+}
 
-    /// What the buyer may see of an entry that stands before the cashier.
-    pub(in crate::core) fn show_for(
-        &mut self,
-        entry: &ActiveReversal,
-        scene: Scene,
-        turn: &mut Turn,
-    ) {
-        if entry.record.is_attended() && self.sale.is_none() {
-            self.screen.occupy();
-            turn.show(scene);
-        }
+/// A person asks once more for what was set aside, which is taken over with its number.
+fn repeated_record(
+    id: String,
+    request: &CancellationRequest,
+    target: &Record,
+    old: &ReversalRecord,
+    turn: &mut Turn,
+) -> ReversalRecord {
+    let mut new = cancellation(id, request, target, old.account.clone());
+    if old.request == ReversalRequest::Own || old.reversal != ReversalProgress::NotSent {
+        new.amount = old.operation.amount;
     }
+    new.target.clone_from(&old.target);
+    new.receipt.clone_from(&old.receipt);
+    let mut record = new_record(new, turn);
+    take_over(&mut record, old);
+    record
 }
 
 /// One entry goes on where another has ended.

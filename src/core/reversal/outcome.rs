@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::core::record::{MAX_COPIES, StopReason};
+use crate::core::record::MAX_COPIES;
 use crate::core::reversal::target::{give_back_unless_undone, undo_without};
-use crate::core::sale::ActiveSale;
+use crate::core::sale::UndoingEnd;
 use crate::core::sale::completion::deciding;
 
 /// One question less. The next one keeps its planned distance, though a clock that was set on would have
@@ -22,7 +22,7 @@ fn put_off(record: &mut ReversalRecord, now: Now) {
     }
 }
 
-impl Core {
+impl ReversalQueue {
     /// The undoing is over.
     pub(super) fn conclude(
         &mut self,
@@ -31,8 +31,8 @@ impl Core {
         what: &str,
         turn: &mut Turn,
     ) {
-        self.show_for(entry, Scene::Cancelled, turn);
-        self.end_show(entry, turn.now);
+        turn.show_for(entry, Scene::Cancelled);
+        turn.end_show(entry);
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.last_error = None;
@@ -42,8 +42,8 @@ impl Core {
         entry.record.operation.error = None;
         entry.set(State::Done, message, turn.now);
         turn.write_entry(&mut entry.record, what);
-        if let Some((sale, ending)) = self.take_attached(entry) {
-            return self.finish_attached(sale, ending, turn);
+        if turn.end_undoing(entry, UndoingEnd::Undone) {
+            return;
         }
         let of = entry.record.operation.of.clone();
         let amount = entry.record.operation.amount;
@@ -71,8 +71,8 @@ impl Core {
         what: &str,
         turn: &mut Turn,
     ) {
-        self.show_for(entry, Scene::NotCompleted, turn);
-        self.end_show(entry, turn.now);
+        turn.show_for(entry, Scene::NotCompleted);
+        turn.end_show(entry);
         entry.stage = Stage::Waiting;
         // It waits for a person, and must not wake others whenever an answer comes.
         entry.wants_connection = false;
@@ -97,15 +97,15 @@ impl Core {
         entry.record.operation.undo = Some(Undo::SetAside);
         entry.set(State::Queued, message, turn.now);
         turn.write_entry(&mut entry.record, what);
-        if let Some((sale, _)) = self.take_attached(entry) {
-            return self.refuse_attached(sale, turn);
+        if turn.end_undoing(entry, UndoingEnd::SetAside) {
+            return;
         }
         let (of, amount) = (
             entry.record.operation.of.clone(),
             entry.record.operation.amount,
         );
         let denied = entry.record.reversal == ReversalProgress::NotSent;
-        let is_cancelled_late = self.queue.is_cancelled_late(of.as_deref());
+        let is_cancelled_late = self.is_cancelled_late(of.as_deref());
         self.change_target(of.as_deref(), "its undoing was set aside", turn, |target| {
             target.undo = Some(Undo::SetAside);
             if denied {
@@ -129,15 +129,15 @@ impl Core {
         let no_connection = error.code == crate::model::operation::ErrorCode::NoConnection;
         // One that was sent is called absent only after the service has answered: it is there.
         if no_connection && !entry.record.sent_once {
-            self.link.went_down(error.code);
+            turn.link.went_down(error.code);
         }
         let scene = if no_connection && !entry.record.sent_once {
             Scene::NoConnection
         } else {
             Scene::NotCompleted
         };
-        self.show_for(entry, scene, turn);
-        self.end_show(entry, turn.now);
+        turn.show_for(entry, scene);
+        turn.end_show(entry);
         entry.record.operation.error = Some(error.clone());
         self.drop_entry(entry, State::Failed, &error.message, what, turn);
     }
@@ -161,7 +161,7 @@ impl Core {
         );
         let is_refund = entry.record.is_refund();
         let holds_left = entry.record.left_held_until.is_some();
-        let is_cancelled_late = self.queue.is_cancelled_late(of.as_deref());
+        let is_cancelled_late = self.is_cancelled_late(of.as_deref());
         self.change_target(of.as_deref(), "its reversal was not made", turn, |target| {
             if !holds_left {
                 give_back_unless_undone(target, amount, is_refund);
@@ -180,8 +180,8 @@ impl Core {
         turn: &mut Turn,
     ) {
         let amount = entry.record.operation.amount;
-        self.show_for(entry, Scene::Refunded { amount }, turn);
-        self.end_show(entry, turn.now);
+        turn.show_for(entry, Scene::Refunded { amount });
+        turn.end_show(entry);
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.last_error = None;
@@ -224,79 +224,24 @@ impl Core {
                 && !entry.record.sent_once
                 && !entry.may_have_left
         };
-        let (_, mut entry) = self.queue.take(unsent)?;
+        let (_, mut entry) = self.take(unsent)?;
         let message = words::of_entry(entry.record.operation.kind, State::Cancelled);
         let what = "aborted by the cashier before anything was sent";
         self.drop_entry(&mut entry, State::Cancelled, message, what, turn);
         Some(entry.record.operation)
     }
 
-    /// A result that was shown goes after a while.
-    pub(super) fn end_show(&mut self, entry: &ActiveReversal, now: Now) {
-        if entry.record.is_attended() && self.sale.is_none() {
-            self.screen.end(now.mono);
-        }
-    }
-
-    /// A cancellation that the cashier waits for, of which nothing was sent: it can be refused.
-    pub(super) fn may_still_refuse(&self, entry: &ActiveReversal) -> bool {
-        entry.record.is_attended()
-            && !entry.may_have_left
-            && entry.record.reversal == ReversalProgress::NotSent
-            && entry.record.earlier.is_empty()
-    }
-
-    /// Whether a sale waits for this undoing, and no reversal has left that could have been carried
-    /// out.
-    pub(super) fn is_waited_for_unsent(&self, entry: &ActiveReversal) -> bool {
-        !entry.record.denied_while_pending
-            // No disk is believed: it may have lost that a reversal left before the restart.
-            && !entry.may_have_left
-            && entry.record.earlier.is_empty()
-            && self.is_waited_for(entry)
-    }
-
-    /// Whether a sale waits for this undoing.
-    pub(super) fn is_waited_for(&self, entry: &ActiveReversal) -> bool {
-        let waits = |sale: &ActiveSale| {
-            matches!(sale.phase, Phase::Undoing { .. }) && entry.reverses(&sale.record.operation.id)
-        };
-        self.sale.as_ref().is_some_and(waits)
-    }
-
     /// The buyer was quicker than our reversal: the sale is paid, and the till may cancel it.
     pub(super) fn paid_before_reversal(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
-        let Some((sale, _)) = self.take_attached(entry) else {
+        if !turn.end_undoing(entry, UndoingEnd::PaidFirst) {
             return;
-        };
+        }
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.operation.undo = None;
         entry.set(State::Cancelled, words::PAID_FIRST, turn.now);
-        turn.write_entry(
-            &mut entry.record,
-            "the buyer paid before the reversal was sent",
-        );
-        self.finish_paid_attached(sale, turn);
-    }
-
-    /// The sale that waits for this undoing, if it still does.
-    fn take_attached(&mut self, entry: &ActiveReversal) -> Option<(ActiveSale, StopReason)> {
-        let waits = |sale: &ActiveSale| match sale.phase {
-            Phase::Undoing { ending, .. } if entry.reverses(&sale.record.operation.id) => {
-                Some(ending)
-            }
-            Phase::Starting
-            | Phase::AwaitingScan
-            | Phase::Opening { .. }
-            | Phase::AwaitingBuyer { .. }
-            | Phase::Paying { .. }
-            | Phase::Confirming { .. }
-            | Phase::InDoubt(_)
-            | Phase::Undoing { .. } => None,
-        };
-        let ending = self.sale.as_ref().and_then(waits)?;
-        self.sale.take().map(|sale| (sale, ending))
+        let what = "the buyer paid before the reversal was sent";
+        turn.write_entry(&mut entry.record, what);
     }
 
     /// An order number that was absent is asked for once more: absence was an assumption.
@@ -444,8 +389,8 @@ impl Core {
             }
         });
         let mut message = words::of_entry(entry.record.operation.kind, State::Done);
-        let refund = of.as_deref().and_then(|of| self.queue.target(of));
-        if refund.is_some_and(|refund| self.queue.undone_sale_of(refund.operation()).is_some()) {
+        let refund = of.as_deref().and_then(|of| self.target(of));
+        if refund.is_some_and(|refund| self.undone_sale_of(refund.operation()).is_some()) {
             // "No end ever leaves `undo: null` where something was owed": the sale was cancelled, and has something
             // left again.
             entry.record.needs_review = true;
@@ -469,9 +414,9 @@ impl Core {
             entry.record.next_try = Some(turn.now.wall);
             turn.write_entry(&mut entry.record, "found after all, live again");
         } else {
-            let mut own = self.new_own_instead_of(&entry.record, turn.now);
+            let mut own = ActiveReversal::own_instead_of(&entry.record, turn);
             turn.write_entry(&mut own.record, "takes up what was found after all");
-            self.queue.push(own);
+            self.push(own);
         }
         turn.alarm(
             &entry.record.operation.id,
@@ -507,7 +452,7 @@ impl Core {
         let is_held = entry.record.left_held_until.take().is_some();
         // A person has said already of another cancellation that the money is back: it counts once, and the row of this
         // one bears that word out.
-        let target = of.as_deref().and_then(|of| self.queue.target(of));
+        let target = of.as_deref().and_then(|of| self.target(of));
         let is_undone = target.is_some_and(|target| is_undone(target.operation()));
         if !entry.record.is_refund() && is_undone {
             entry.record.needs_review = false;
@@ -529,7 +474,7 @@ impl Core {
         let what = "a reversal of it was found after all";
         // As of a cancellation that ended in time; while another is in doubt, its own end says so.
         let others = |of: &str| {
-            let mut others = self.queue.iter();
+            let mut others = self.iter();
             others.any(|other| other.undoes(of) && other.is_in_doubt())
         };
         let is_cancellation = !entry.record.is_refund();
@@ -553,7 +498,7 @@ impl Core {
     }
 }
 
-impl Core {
+impl ReversalQueue {
     /// A doubled request may have given a refund twice: "one number has one row" is false ("What nothing may
     /// assume"). What is over cannot be taken back by itself, so it counts off what is left of the sale, and a
     /// person has to see it.

@@ -5,18 +5,18 @@ use crate::core::reversal::target::{count_cancellation, give_back_unless_undone,
 use crate::model::money::Kopecks;
 use crate::model::operation::{Outcome, Verdict};
 
-impl Core {
+impl ReversalQueue {
     pub(in crate::core) fn retry_entry(&mut self, ticket: Ticket, id: &str, turn: &mut Turn) {
         let is_it =
             |entry: &ActiveReversal| entry.record.operation.id == id && entry.record.is_live();
-        let Some((place, mut entry)) = self.queue.take(is_it) else {
-            let is_over = self.queue.find(id);
+        let Some((place, mut entry)) = self.take(is_it) else {
+            let is_over = self.find(id);
             let is_over = is_over.is_some_and(|entry| entry.record.needs_review);
             let problem = if is_over { is_made() } else { not_in_queue() };
             return turn.reply(ticket, TillReply::Queue(Err(problem)));
         };
         let answer = self.retry(&mut entry, turn);
-        self.queue.put_back(place, entry);
+        self.put_back(place, entry);
         turn.reply(ticket, TillReply::Queue(answer));
     }
 
@@ -38,15 +38,13 @@ impl Core {
     /// Whether a set-aside entry may be tried again; what stands in the way is named.
     fn check_retry(&self, entry: &ActiveReversal) -> Result<(), Problem> {
         let of = entry.record.operation.of.as_deref();
-        let target = of
-            .and_then(|of| self.queue.target(of))
-            .map(Record::operation);
-        if let Some(sale) = target.and_then(|target| self.queue.undone_sale_of(target)) {
+        let target = of.and_then(|of| self.target(of)).map(Record::operation);
+        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)) {
             return Err(crate::core::reversal::target::sale_undone(sale));
         }
         if let Some(of) = of.filter(|_| !entry.record.is_refund()) {
-            self.queue.check_no_doubt(of)?;
-            self.queue.check_nothing_held(of)?;
+            self.check_no_doubt(of)?;
+            self.check_nothing_held(of)?;
         }
         let is_over = target.is_some_and(|target| {
             target.left == Some(Kopecks::ZERO) || target.undo == Some(Undo::Done)
@@ -71,7 +69,7 @@ impl Core {
         }
         let of = entry.record.operation.of.clone();
         let denied = entry.is_denied();
-        let target = of.as_ref().and_then(|of| self.queue.target(of));
+        let target = of.as_ref().and_then(|of| self.target(of));
         let left = target.and_then(|target| target.operation().left);
         // All that is owed is brought back, or the rest could neither be refunded nor cancelled afterwards.
         if let Some(left) = left.filter(|_| denied) {
@@ -117,16 +115,15 @@ impl Core {
         turn: &mut Turn,
     ) {
         let is_it = |entry: &ActiveReversal| entry.record.operation.id == id;
-        let Some((place, mut entry)) = self.queue.take(is_it) else {
+        let Some((place, mut entry)) = self.take(is_it) else {
             return turn.reply(ticket, TillReply::Queue(Err(not_in_queue())));
         };
         let answer = self.settle(&mut entry, verdict, turn);
         if answer.is_ok() {
-            self.queue.copy_to_target(&entry.record);
-            self.queue.settled(id);
-            self.drop_unheld();
+            self.copy_to_target(&entry.record);
+            self.settled(id);
         } else {
-            self.queue.put_back(place, entry);
+            self.put_back(place, entry);
         }
         turn.reply(ticket, TillReply::Queue(answer));
     }
@@ -154,7 +151,7 @@ impl Core {
             ));
         }
         // A restored sale waits for it a moment longer, and takes what becomes of it then.
-        if self.is_waited_for(entry) {
+        if turn.attended.awaits(entry) {
             return Err(Problem::new(
                 Code::Busy,
                 "Продажа ещё ждёт этой отмены",
@@ -277,7 +274,7 @@ impl Core {
         let operation = &entry.record.operation;
         let (amount, is_refund) = (operation.amount, entry.record.is_refund());
         let (mut sale_of_refund, mut brought_back) = (None, amount);
-        let is_cancelled_late = self.queue.is_cancelled_late(operation.of.as_deref());
+        let is_cancelled_late = self.is_cancelled_late(operation.of.as_deref());
         self.change_target(
             operation.of.as_deref(),
             "a person closed its reversal",

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::core::event::Turn;
 use crate::core::link::Link;
 use crate::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest};
 use crate::core::reversal::active::{ActiveReversal, Stage};
+use crate::core::turn::Turn;
 use crate::model::operation::Operation;
 
 /// So long the oldest entry that meets silence tries the line alone.
@@ -129,6 +129,13 @@ impl ReversalQueue {
         self.entries.iter().filter(|entry| entry.blocks())
     }
 
+    /// Whether a refund stands before the cashier: it takes the place of a buyer.
+    pub(in crate::core) fn refund_is_attended(&self) -> bool {
+        let attended =
+            |entry: &ActiveReversal| entry.record.is_refund() && entry.record.is_attended();
+        self.entries.iter().any(attended)
+    }
+
     /// The service can be reached, or a buyer waits: what waits for a connection is tried at once. The backoff
     /// goes on from where it is: one answer among many that fail must not make a storm.
     pub(in crate::core) fn wake(&mut self, now: Duration) {
@@ -162,7 +169,7 @@ impl ReversalQueue {
     }
 
     /// The entry that is tried next, and when: of those that block, or a watched one that is earlier.
-    pub(super) fn due(&self, link: &Link) -> Option<(usize, Duration)> {
+    pub(in crate::core) fn due(&self, link: &Link) -> Option<(usize, Duration)> {
         let at = |(index, entry): (usize, &ActiveReversal)| {
             Some((index, Self::entry_due_at(entry, link)?))
         };
@@ -213,10 +220,12 @@ impl ReversalQueue {
         self.targets.insert(record.operation().id.clone(), record);
     }
 
-    /// Holds a target that is not held yet.
-    pub(in crate::core) fn hold(&mut self, record: Record) {
+    /// Holds a target that is not held yet. A sale that is under way is no target yet.
+    pub(in crate::core) fn hold(&mut self, record: Record, turn: &Turn) {
         let id = record.operation().id.clone();
-        self.targets.entry(id).or_insert(record);
+        if !turn.attended.is_sale(&id) {
+            self.targets.entry(id).or_insert(record);
+        }
     }
 
     /// Forgets targets that neither an entry nor `is_held` refers to. A refund that is being cancelled keeps its
@@ -234,21 +243,23 @@ impl ReversalQueue {
         self.targets = targets;
     }
 
-    /// Changes a target, in memory and in the journal. Answers what has become of it.
+    /// Changes a target, in memory and in the journal.
     pub(super) fn change_target(
         &mut self,
         id: Option<&str>,
         what: &str,
         turn: &mut Turn,
         change: impl FnOnce(&mut Operation),
-    ) -> Option<&Operation> {
-        let record = id.and_then(|id| self.targets.get_mut(id))?;
+    ) {
+        let Some(record) = id.and_then(|id| self.targets.get_mut(id)) else {
+            return;
+        };
         let operation = record.operation_mut();
         change(operation);
         operation.updated_at = turn.now.wall;
         turn.write_target(record, what);
         copy_to_entry(&mut self.entries, record.operation());
-        Some(record.operation())
+        turn.held_answers.follow(record.operation());
     }
 
     /// What [`copy_to_entry`] does, from the watched side.

@@ -19,7 +19,7 @@ impl HeldAnswers {
     }
 
     /// The answer has come, or its connection has broken.
-    pub(super) fn take(&mut self, request: RequestId) -> Option<SaleRecord> {
+    pub(in crate::core) fn take(&mut self, request: RequestId) -> Option<SaleRecord> {
         self.sales.remove(&request)
     }
 

@@ -12,6 +12,13 @@ pub(in crate::core) const SESSION_LIFE: Duration = Duration::from_secs(60);
 /// No service ends a session sooner than this, or it could not be used.
 const MIN_SESSION_LIFE: Duration = Duration::from_secs(1);
 
+/// How long before its end a session is renewed, or half of a life that is shorter than twice this.
+const RENEWAL_LEAD: Duration = Duration::from_secs(10);
+/// Sessions that end at once are not renewed faster than this.
+const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
+/// Sessions of one buyer that are asked for at the same time.
+const MAX_SESSIONS: usize = 3;
+
 /// A `demandPayment` that is under way, or is to be repeated.
 #[derive(Debug)]
 pub(in crate::core) struct Opening {
@@ -54,6 +61,12 @@ impl Opening {
         self.retry_at = now + self.interval;
         self.interval = (self.interval * 2).min(MAX_RETRY_INTERVAL);
         self.failure = Some(failure.clone());
+    }
+
+    /// When the next try may leave; `None` while one is under way.
+    pub(super) fn due_at(&self, link: &Link) -> Option<Duration> {
+        let due = self.retry_at.max(link.free_at(&[]));
+        self.request.is_none().then_some(due)
     }
 }
 
@@ -125,6 +138,66 @@ impl Invitation {
 }
 
 impl Invitation {
+    /// The moments at which something is due while the buyer is waited for.
+    pub(super) fn wakeup<'a>(
+        &'a self,
+        mode: Mode,
+        common: &'a Common,
+    ) -> impl Iterator<Item = (Duration, &'static str)> + 'a {
+        let Common {
+            link,
+            settings,
+            session_life: life,
+            ..
+        } = common;
+        let polls = self.sessions.iter().filter_map(|session| {
+            let due = link.free_at(&session.subject()).max(session.next_at);
+            let waits = session.request.is_none();
+            waits.then_some((due, "session poll"))
+        });
+        let opening = match &self.opening {
+            Some(opening) => opening.due_at(link).map(|at| (at, "repeat")),
+            None => self
+                .renewal_due_at(mode, *life, link)
+                .map(|at| (at, "renewal")),
+        };
+        let shown = self.shown.as_ref().and_then(|shown| {
+            let session = self.sessions.iter().find(|one| one.id == *shown)?;
+            Some((session.opened_at + *life, "a session's end"))
+        });
+        let failing = self.failing_since;
+        let failing = failing.map(|since| (since + settings.patience(), "polls fail"));
+        let gap = self.gap_ends_at(settings).map(|at| (at, "no session"));
+        polls.chain([opening, shown, failing, gap].into_iter().flatten())
+    }
+
+    /// When the next session is to be asked for; sessions that a buyer's code opened are not renewed.
+    pub(super) fn renewal_due_at(
+        &self,
+        mode: Mode,
+        life: Duration,
+        link: &Link,
+    ) -> Option<Duration> {
+        // One more would be one too many to ask for.
+        if mode == Mode::ConsumerQr || self.sessions.len() >= MAX_SESSIONS {
+            return None;
+        }
+        let lead = RENEWAL_LEAD.min(half(life));
+        let due = self
+            .sessions
+            .last()
+            .map_or(Duration::ZERO, |newest| newest.opened_at + life - lead);
+        let due = due.max(self.demanded_at + MIN_RENEWAL_INTERVAL);
+        Some(due.max(link.free_at(&[])))
+    }
+
+    /// Without any session the next one is asked for within `timeout`, then the line is down.
+    pub(super) fn gap_ends_at(&self, settings: &Settings) -> Option<Duration> {
+        let opening = self.opening.as_ref()?;
+        let is_gap = self.sessions.is_empty() && opening.failure.is_some();
+        is_gap.then(|| opening.since + settings.patience())
+    }
+
     pub(super) fn new(demanded_at: Duration) -> Invitation {
         Invitation {
             sessions: Vec::new(),
@@ -154,6 +227,13 @@ impl Session {
             alive_at: opened_at,
         }
     }
+
+    /// One whose code the buyer is shown.
+    pub(super) fn invited(id: String, shows: Shows, opened_at: Duration, turn: &Turn) -> Session {
+        let mut session = Session::new(id, Some(shows), opened_at, turn.now.mono);
+        session.next_at = turn.now.mono + turn.settings.poll_session;
+        session
+    }
 }
 
 /// What the end of a session tells of the life of the next ones: it was `seen` alive at that age, and
@@ -179,6 +259,6 @@ pub(super) fn learned(
 }
 
 /// In whole milliseconds, as the journal keeps times.
-pub(super) fn half(time: Duration) -> Duration {
+fn half(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis() / 2).unwrap_or(u64::MAX))
 }

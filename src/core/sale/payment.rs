@@ -4,7 +4,7 @@
 //! a final status), so an answer that is late is not lost: it is awaited until `waitBuyer` while the
 //! connection lives, and from `timeout` on the report is asked for the order number beside it. What is
 //! found there goes on as if it had been answered; the held answer may still come, and is then a second
-//! witness ([`Core::late_answered`]).
+//! witness ([`ActiveSale::held_answer_came`]).
 //!
 //! A refusal says only that *this copy* of the request had no effect; an earlier one may have been
 //! carried out (recorded: the second payment of a session was refused although the first was paid).
@@ -61,6 +61,20 @@ pub(in crate::core) struct Doubt {
 }
 
 impl Doubt {
+    pub(super) fn new(detail: &str, turn: &Turn) -> Doubt {
+        let now = turn.now.mono;
+        Doubt {
+            request: None,
+            next_at: now,
+            interval: LOOK_UP_INTERVAL,
+            until: now + turn.settings.patience(),
+            lost_at: now,
+            detail: detail.to_owned(),
+            refusal: None,
+            unsent: false,
+        }
+    }
+
     /// What is known when the patience ends. A refusal that no whole report has confirmed is then no
     /// refusal: the sale ends as one whose answer was lost, and support learns of both.
     pub(super) fn facts(&self) -> String {
@@ -71,20 +85,20 @@ impl Doubt {
     }
 }
 
-impl Core {
+impl ActiveSale {
     /// The one place from which `POST payments` leaves.
-    pub(super) fn pay(&mut self, sale: &mut ActiveSale, session: String, turn: &mut Turn) {
-        let Some(receipt) = sale.record.request.receipt().cloned() else {
+    pub(super) fn pay(&mut self, session: String, turn: &mut Turn) {
+        let Some(receipt) = self.record.request.receipt().cloned() else {
             return;
         };
-        sale.record.payment_sent = true;
-        sale.record.operation.shows = None;
-        sale.set_state(State::InProgress, turn.now);
-        turn.write_sale(&mut sale.record, "the payment is being sent");
+        self.record.payment_sent = true;
+        self.record.operation.shows = None;
+        self.set_state(State::InProgress, turn.now);
+        turn.write_sale(&mut self.record, "the payment is being sent");
         turn.show(Scene::PleaseConfirm {
-            amount: sale.amount(),
+            amount: self.amount(),
         });
-        let operation = &sale.record.operation;
+        let operation = &self.record.operation;
         let call = Call::Pay {
             session,
             order_number: operation.order_number.clone(),
@@ -92,109 +106,86 @@ impl Core {
             shift: operation.shift.clone(),
             receipt,
             // A little longer than anybody waits, so that it is the core that stops waiting.
-            answer_within: sale.deadline.saturating_sub(turn.now.mono) + self.settings.timeout,
+            answer_within: self.deadline.saturating_sub(turn.now.mono) + turn.settings.timeout,
         };
-        let request = self.request(&operation.id, call, turn);
-        sale.phase = Phase::Paying(Paying {
+        let request = turn.request(&operation.id, call);
+        self.phase = Phase::Paying(Paying {
             request,
             sent_at: turn.now.mono,
             look_up: None,
-            look_up_at: turn.now.mono + self.settings.timeout,
+            look_up_at: turn.now.mono + turn.settings.timeout,
             until: None,
         });
     }
 
     // ---- the answer is awaited ----------------------------------------------------------------
 
-    pub(super) fn paying_wakeup(
-        &self,
-        sale: &ActiveSale,
-        paying: &Paying,
-    ) -> (Duration, &'static str) {
-        let is_held = sale.record.operation.state == State::AwaitingConfirmation;
+    pub(super) fn paying_wakeup(&self, paying: &Paying, link: &Link) -> (Duration, &'static str) {
+        let is_held = self.record.operation.state == State::AwaitingConfirmation;
         let held = (!is_held && paying.until.is_none())
             .then(|| (paying.sent_at + HELD_ANSWER_DELAY, "the answer is held"));
-        let due = self.link.free_at(&sale.subject()).max(paying.look_up_at);
+        let due = link.free_at(&self.subject()).max(paying.look_up_at);
         let waits = paying.look_up.is_none();
         let look_up = waits.then_some((due, "look up beside"));
         let end = match paying.until {
             Some(until) => (until, "payment given up"),
-            None => (sale.deadline, "waitBuyer"),
+            None => (self.deadline, "waitBuyer"),
         };
         [held, look_up].into_iter().flatten().fold(end, Ord::min)
     }
 
-    pub(super) fn paying_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
-        let Phase::Paying(paying) = &sale.phase else {
-            self.sale = Some(sale);
-            return;
+    pub(super) fn paying_tick(mut self, turn: &mut Turn) -> Option<ActiveSale> {
+        let Phase::Paying(paying) = &self.phase else {
+            return Some(self);
         };
         let stopped = paying.until;
         if stopped.is_some_and(|until| until <= turn.now.mono) {
             let request = paying.request;
             let error = words::no_connection("the payment was not answered in time");
             // The connection lives: absence proves nothing before it is closed.
-            self.held_answers.insert(request, sale.record.clone());
-            return self.release(sale, turn.now.mono, error, turn);
+            turn.held_answers.insert(request, self.record.clone());
+            return self.release(turn.now.mono, error, turn);
         }
-        if stopped.is_none() && sale.deadline <= turn.now.mono {
-            self.stop_paying(&mut sale, StopReason::Expiry, turn);
+        if stopped.is_none() && self.deadline <= turn.now.mono {
+            self.stop_paying(StopReason::Expiry, turn);
         } else if stopped.is_none()
-            && sale.record.operation.state == State::InProgress
+            && self.record.operation.state == State::InProgress
             && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono
         {
-            sale.set_state(State::AwaitingConfirmation, turn.now);
-            turn.write_sale(&mut sale.record, "the service holds its answer");
+            self.set_state(State::AwaitingConfirmation, turn.now);
+            turn.write_sale(&mut self.record, "the service holds its answer");
         }
-        self.look_up_beside(&mut sale, turn);
-        self.sale = Some(sale);
+        self.look_up_beside(turn);
+        Some(self)
     }
 
     /// The report is asked for the order number while the answer is awaited.
-    fn look_up_beside(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
-        let free = self.link.free_at(&sale.subject());
-        let Phase::Paying(paying) = &mut sale.phase else {
+    fn look_up_beside(&mut self, turn: &mut Turn) {
+        let free = turn.link.free_at(&self.subject());
+        let Phase::Paying(paying) = &mut self.phase else {
             return;
         };
         if paying.look_up.is_some() || free.max(paying.look_up_at) > turn.now.mono {
             return;
         }
-        paying.look_up = Some(self.look_up_payment(&sale.record, turn));
-    }
-
-    /// Asks the report for the sale's order number, in its shift and for a date in the days beside it.
-    fn look_up_payment(&mut self, record: &SaleRecord, turn: &mut Turn) -> RequestId {
-        let operation = &record.operation;
-        let order_numbers = vec![operation.order_number.clone()];
-        let call = Call::LookUp {
-            shifts: shift::neighbourhood(&operation.shift),
-            witnesses: self.witnesses_of(&[&operation.shift], &order_numbers, turn.now),
-            order_numbers,
-        };
-        let subjects = vec![Subject::Order(operation.order_number.clone())];
-        self.question(&operation.id, call, subjects, turn)
+        paying.look_up = Some(look_up_payment(&self.record, turn));
     }
 
     /// The cashier, or the deadline, stops the wait for the answer: durable before it is told. The
     /// payment exists as far as anybody knows, so it is looked for at once, to be reversed.
-    pub(super) fn stop_paying(
-        &mut self,
-        sale: &mut ActiveSale,
-        ending: StopReason,
-        turn: &mut Turn,
-    ) {
-        let Phase::Paying(paying) = &mut sale.phase else {
+    pub(super) fn stop_paying(&mut self, ending: StopReason, turn: &mut Turn) {
+        let Phase::Paying(paying) = &mut self.phase else {
             return;
         };
         if paying.until.is_some() {
             return;
         }
-        paying.until = Some(turn.now.mono + self.patience());
+        paying.until = Some(turn.now.mono + turn.settings.patience());
         paying.look_up_at = turn.now.mono;
-        sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, turn.now);
+        self.record.ending = Some(ending);
+        self.set(State::InProgress, words::CANCELLING, turn.now);
         turn.write_sale(
-            &mut sale.record,
+            &mut self.record,
             match ending {
                 StopReason::Abort => "aborted by the cashier",
                 StopReason::Expiry => "nobody confirmed in time",
@@ -204,171 +195,146 @@ impl Core {
     }
 
     pub(super) fn paying_answered(
-        &mut self,
-        mut sale: ActiveSale,
+        mut self,
         request: RequestId,
         answer: &Answer,
         turn: &mut Turn,
-    ) {
-        let Phase::Paying(paying) = &mut sale.phase else {
-            self.sale = Some(sale);
-            return;
+    ) -> Option<ActiveSale> {
+        let Phase::Paying(paying) = &mut self.phase else {
+            return Some(self);
         };
         if paying.request == request {
-            return self.pay_answered(sale, answer, turn);
+            return self.pay_answered(answer, turn);
         }
         paying.look_up = None;
         // One that never left may leave again, but not at once.
         paying.look_up_at = turn.now.mono + LOOK_UP_INTERVAL * 2;
         if let Ok(Reply::Found(found)) = answer
-            && let Some(info) = best_payment(found, &sale.record)
+            && let Some(info) = best_payment(found, &self.record)
         {
-            self.held_answers
-                .insert(paying.request, sale.record.clone());
-            return self.found(sale, info, found, turn);
+            turn.held_answers
+                .insert(paying.request, self.record.clone());
+            return self.found(info, found, turn);
         }
-        self.sale = Some(sale);
+        Some(self)
     }
 
-    fn pay_answered(&mut self, mut sale: ActiveSale, answer: &Answer, turn: &mut Turn) {
+    fn pay_answered(mut self, answer: &Answer, turn: &mut Turn) -> Option<ActiveSale> {
         match answer {
-            Ok(Reply::Payment(info)) if is_payment_of(info, &sale.record) => {
-                self.apply(sale, info, turn);
-            }
+            Ok(Reply::Payment(info)) if is_payment_of(info, &self.record) => self.apply(info, turn),
             Err(failure @ Failure::NotSent { .. }) => {
-                sale.record.payment_sent = false;
-                self.end_unpaid(sale, failure, turn);
+                self.record.payment_sent = false;
+                self.end_unpaid(failure, turn);
+                None
             }
             // "A refusal of a payment or reversal is believed only after the report was asked for its order
             // number." A token error is one more refusal: what stands before the service may have said it.
             Err(failure @ (Failure::Refused { .. } | Failure::Token { .. })) => {
-                let mut doubt = self.doubt(failure.detail(), turn.now);
+                let mut doubt = Doubt::new(failure.detail(), turn);
                 doubt.refusal = Some(failure.clone());
-                sale.phase = Phase::InDoubt(doubt);
-                self.sale = Some(sale);
+                self.phase = Phase::InDoubt(doubt);
+                Some(self)
             }
-            Ok(_) => self.lose(sale, "the answer belongs to another payment", turn),
+            Ok(_) => self.lose("the answer belongs to another payment", turn),
             Err(
                 Failure::Lost { detail, .. }
                 | Failure::SessionOver { detail }
                 | Failure::TooManyRequests { detail, .. },
-            ) => self.lose(sale, detail, turn),
+            ) => self.lose(detail, turn),
         }
     }
 
     /// No payment was made, and the till hears why.
-    fn end_unpaid(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
-        match sale.record.ending {
+    fn end_unpaid(self, failure: &Failure, turn: &mut Turn) -> SaleRecord {
+        match self.record.ending {
             Some(ending) => {
                 let what = "no payment was made";
-                self.finish(sale, words::ended(ending), None, what, turn);
+                self.finish(words::ended(ending), None, what, turn)
             }
-            None => self.fail(sale, failure, turn),
+            None => self.finish_failed(failure, turn),
         }
     }
 
     /// A refusal is believed, and its number watched as any absence is: a copy may yet have had effect.
-    fn refuse(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
-        let id = sale.record.operation.id.clone();
-        self.end_unpaid(sale, failure, turn);
-        self.watch_end(&id, "a refused payment is asked for again later", turn);
+    fn refuse(self, failure: &Failure, turn: &mut Turn) -> Option<ActiveSale> {
+        let record = self.end_unpaid(failure, turn);
+        let what = "a refused payment is asked for again later";
+        turn.for_queue.push(QueueTask::watch_end(record, what));
+        None
     }
 
     // ---- the answer was lost ------------------------------------------------------------------
 
-    pub(super) fn doubt(&self, detail: &str, now: Now) -> Doubt {
-        Doubt {
-            request: None,
-            next_at: now.mono,
-            interval: LOOK_UP_INTERVAL,
-            until: now.mono + self.patience(),
-            lost_at: now.mono,
-            detail: detail.to_owned(),
-            refusal: None,
-            unsent: false,
-        }
-    }
-
-    /// A restored sale begins anew, and its payment gets another number.
-    fn begin_anew(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
-        sale.record.operation.order_number = self.numbers.order_number();
-        sale.phase = Phase::Starting;
+    /// A restored sale begins anew, and its payment gets another number. The old one is asked for later.
+    fn begin_anew(mut self, turn: &mut Turn) -> Option<ActiveSale> {
+        let sale = Box::new(self.record.clone());
+        turn.for_queue.push(QueueTask::WatchNumber { sale });
+        self.record.operation.order_number = turn.numbers.order_number();
+        self.phase = Phase::Starting;
         let what = "begins anew under another number";
-        turn.write_sale(&mut sale.record, what);
-        self.sale = Some(sale);
+        turn.write_sale(&mut self.record, what);
+        Some(self)
     }
 
     /// The answer to `POST payments` was lost.
-    fn lose(&mut self, mut sale: ActiveSale, detail: &str, turn: &mut Turn) {
-        if sale.record.ending.is_some() {
+    fn lose(mut self, detail: &str, turn: &mut Turn) -> Option<ActiveSale> {
+        if self.record.ending.is_some() {
             let error = words::no_connection(detail);
-            return self.release(sale, turn.now.mono, error, turn);
+            return self.release(turn.now.mono, error, turn);
         }
-        sale.set_state(State::InDoubt, turn.now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
-        turn.write_sale(&mut sale.record, "the answer to the payment was lost");
+        self.set_state(State::InDoubt, turn.now);
+        self.phase = Phase::InDoubt(Doubt::new(detail, turn));
+        turn.write_sale(&mut self.record, "the answer to the payment was lost");
         turn.show(Scene::Checking);
-        self.sale = Some(sale);
+        Some(self)
     }
 
-    pub(super) fn doubt_wakeup(
-        &self,
-        sale: &ActiveSale,
-        doubt: &Doubt,
-    ) -> (Duration, &'static str) {
+    pub(super) fn doubt_wakeup(&self, doubt: &Doubt, link: &Link) -> (Duration, &'static str) {
         let end = (doubt.until, "doubt ends");
         let end = if doubt.unsent {
-            end.min((sale.deadline, "waitBuyer"))
+            end.min((self.deadline, "waitBuyer"))
         } else {
             end
         };
-        let free = self.link.free_at(&sale.subject());
+        let free = link.free_at(&self.subject());
         if doubt.request.is_some() {
             return end;
         }
         end.min((free.max(doubt.next_at), "look up"))
     }
 
-    pub(super) fn doubt_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
-        let free = self.link.free_at(&sale.subject());
-        let Phase::InDoubt(doubt) = &mut sale.phase else {
-            self.sale = Some(sale);
-            return;
+    pub(super) fn doubt_tick(mut self, turn: &mut Turn) -> Option<ActiveSale> {
+        let free = turn.link.free_at(&self.subject());
+        let Phase::InDoubt(doubt) = &mut self.phase else {
+            return Some(self);
         };
-        if doubt.unsent && sale.deadline <= turn.now.mono {
-            let id = sale.record.operation.id.clone();
-            let what = "nobody came in time";
-            self.finish(sale, State::Expired, None, what, turn);
-            return self.watch_end(&id, LOST_PAYMENT, turn);
+        if doubt.unsent && self.deadline <= turn.now.mono {
+            let record = self.finish(State::Expired, None, "nobody came in time", turn);
+            turn.for_queue
+                .push(QueueTask::watch_end(record, LOST_PAYMENT));
+            return None;
         }
         if doubt.until <= turn.now.mono && doubt.unsent {
             // No report came: what may stand under the old number is asked for later.
-            let old = sale.record.clone();
-            self.begin_anew(sale, turn);
-            return self.watch_number(&old, turn);
+            return self.begin_anew(turn);
         }
         if doubt.until <= turn.now.mono {
             let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
-            return self.release(sale, lost_at, error, turn);
+            return self.release(lost_at, error, turn);
         }
         if doubt.request.is_none() && free.max(doubt.next_at) <= turn.now.mono {
-            let request = self.look_up_payment(&sale.record, turn);
-            if let Phase::InDoubt(doubt) = &mut sale.phase {
-                doubt.request = Some(request);
-            }
+            doubt.request = Some(look_up_payment(&self.record, turn));
         }
-        self.sale = Some(sale);
+        Some(self)
     }
 
     pub(super) fn look_up_answered(
-        &mut self,
-        mut sale: ActiveSale,
+        mut self,
         answer: &Answer,
         turn: &mut Turn,
-    ) {
-        let Phase::InDoubt(doubt) = &mut sale.phase else {
-            self.sale = Some(sale);
-            return;
+    ) -> Option<ActiveSale> {
+        let Phase::InDoubt(doubt) = &mut self.phase else {
+            return Some(self);
         };
         doubt.request = None;
         match answer {
@@ -380,19 +346,17 @@ impl Core {
         doubt.interval = (doubt.interval * 2).min(MAX_LOOK_UP_INTERVAL);
         let unsent = doubt.unsent;
         if let Ok(Reply::Found(found)) = answer {
-            if let Some(info) = best_payment(found, &sale.record) {
-                sale.record.payment_sent = true;
-                return self.found(sale, info, found, turn);
+            if let Some(info) = best_payment(found, &self.record) {
+                self.record.payment_sent = true;
+                return self.found(info, found, turn);
             }
             if unsent {
                 // No disk is believed, and a report may lag: the old number is asked for later.
-                let old = sale.record.clone();
-                self.begin_anew(sale, turn);
-                return self.watch_number(&old, turn);
+                return self.begin_anew(turn);
             }
             // A row of another payment under our number is no absence.
             if let Some(refusal) = doubt.refusal.clone().filter(|_| found.is_empty()) {
-                return self.refuse(sale, &refusal, turn);
+                return self.refuse(&refusal, turn);
             }
         }
         if let (Err(Failure::Token { .. }), Some(refusal @ Failure::Token { .. })) =
@@ -400,113 +364,110 @@ impl Core {
         {
             // With a token that is not taken the report cannot be asked either: "Token errors refuse a new
             // request".
-            return self.refuse(sale, &refusal, turn);
+            return self.refuse(&refusal, turn);
         }
-        let is_told = sale.record.operation.state == State::InDoubt || unsent;
-        if !is_told && sale.record.ending.is_none() {
-            sale.set_state(State::InDoubt, turn.now);
+        let is_told = self.record.operation.state == State::InDoubt || unsent;
+        if !is_told && self.record.ending.is_none() {
+            self.set_state(State::InDoubt, turn.now);
             turn.write_sale(
-                &mut sale.record,
+                &mut self.record,
                 "a refusal that the report did not confirm",
             );
             turn.show(Scene::Checking);
         }
-        self.sale = Some(sale);
+        Some(self)
     }
 
     // ---- the buyer is to confirm --------------------------------------------------------------
 
-    pub(super) fn confirming_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
-        let patience = self.patience();
-        let subject = sale.subject();
-        let free = self.link.free_at(&subject);
+    pub(super) fn confirming_tick(mut self, turn: &mut Turn) -> Option<ActiveSale> {
+        let patience = turn.settings.patience();
+        let subject = self.subject();
+        let free = turn.link.free_at(&subject);
         let Phase::Confirming {
             payment_id,
             request,
             poll,
-        } = &mut sale.phase
+        } = &mut self.phase
         else {
-            self.sale = Some(sale);
-            return;
+            return Some(self);
         };
         if poll.has_failed(patience, turn.now.mono) {
-            return self.polls_failed(sale, &silence(), turn);
+            return self.polls_failed(&silence(), turn);
         }
         if request.is_none() && free.max(poll.next_at) <= turn.now.mono {
             let call = Call::Payment {
                 payment_id: *payment_id,
             };
-            let id = &sale.record.operation.id;
-            *request = Some(self.question(id, call, subject.to_vec(), turn));
+            let id = &self.record.operation.id;
+            *request = Some(turn.question(id, call, subject.to_vec()));
         }
-        self.sale = Some(sale);
+        Some(self)
     }
 
     pub(super) fn status_answered(
-        &mut self,
-        mut sale: ActiveSale,
+        mut self,
         answer: &Answer,
         turn: &mut Turn,
-    ) {
-        let patience = self.patience();
+    ) -> Option<ActiveSale> {
+        let patience = turn.settings.patience();
         let Phase::Confirming {
             payment_id,
             request,
             poll,
-        } = &mut sale.phase
+        } = &mut self.phase
         else {
-            self.sale = Some(sale);
-            return;
+            return Some(self);
         };
         *request = None;
         match answer {
             Ok(Reply::Payment(info))
-                if info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>
+                if info.payment_id == *payment_id && is_payment_of(info, &self.record) =>
             {
                 poll.answered(turn.now.mono);
-                self.apply(sale, info, turn);
+                self.apply(info, turn)
             }
             Ok(_) | Err(_) => {
                 poll.failed(answer.as_ref().err(), turn.now.mono);
                 if poll.has_failed(patience, turn.now.mono) {
                     let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
-                    return self.polls_failed(sale, &failure, turn);
+                    return self.polls_failed(&failure, turn);
                 }
-                self.sale = Some(sale);
+                Some(self)
             }
         }
     }
 
     /// No poll was answered for `timeout`: a payment that may exist is undone.
-    fn polls_failed(&mut self, sale: ActiveSale, failure: &Failure, turn: &mut Turn) {
+    fn polls_failed(self, failure: &Failure, turn: &mut Turn) -> Option<ActiveSale> {
         let mut error = words::no_connection(failure.detail());
         // The code is the contract's for every sale that is released; the words are those of the cause.
-        if let Some(problem) = self.link.token_problem() {
+        if let Some(problem) = turn.link.token_problem() {
             let detail = failure.detail().to_owned();
             let cause = words::of_failure(&Failure::Token { problem, detail });
             (error.message, error.remedy) = (cause.message, cause.remedy);
         }
-        self.release(sale, turn.now.mono, error, turn);
+        self.release(turn.now.mono, error, turn)
     }
 
     // ---- the service's word on our payment ----------------------------------------------------
 
     /// The service told what became of our payment.
-    pub(super) fn apply(&mut self, mut sale: ActiveSale, info: &PaymentInfo, turn: &mut Turn) {
-        sale.record.operation.payment_id = Some(info.payment_id);
-        let ending = sale.record.ending;
+    pub(super) fn apply(mut self, info: &PaymentInfo, turn: &mut Turn) -> Option<ActiveSale> {
+        self.record.operation.payment_id = Some(info.payment_id);
+        let ending = self.record.ending;
         match info.status {
-            PaymentStatus::Ok if self.nobody_waits(&sale, info, turn.now) => {
+            PaymentStatus::Ok if self.nobody_waits(info, turn) => {
                 let error = words::no_connection("paid after nobody waited any more");
-                self.release(sale, turn.now.mono, error, turn);
+                self.release(turn.now.mono, error, turn)
             }
-            PaymentStatus::Ok => self.finish_paid(sale, info, turn),
+            PaymentStatus::Ok => self.finish_paid(info, turn),
             PaymentStatus::InProgress | PaymentStatus::Unknown(_) => match ending {
                 Some(ending) => {
-                    self.start_undoing(&mut sale, info.payment_id, ending, turn);
-                    self.sale = Some(sale);
+                    self.start_undoing(info.payment_id, ending, turn);
+                    Some(self)
                 }
-                None => self.await_confirmation(sale, info, turn),
+                None => self.await_confirmation(info, turn),
             },
             PaymentStatus::Decline
             | PaymentStatus::NotEnough
@@ -516,56 +477,46 @@ impl Core {
                     Some(ending) => words::ended(ending),
                     None => refused_state(info.status),
                 };
-                self.finish(sale, state, None, &status_fact(info.status), turn);
+                self.finish(state, None, &status_fact(info.status), turn);
+                None
             }
         }
     }
 
     /// The payment is known by its number, and the service itself is to say what becomes of it.
     pub(super) fn ask_for_payment(
-        &mut self,
-        mut sale: ActiveSale,
+        mut self,
         info: &PaymentInfo,
         turn: &mut Turn,
-    ) {
-        sale.record.operation.payment_id = Some(info.payment_id);
-        self.await_confirmation(sale, info, turn);
+    ) -> Option<ActiveSale> {
+        self.record.operation.payment_id = Some(info.payment_id);
+        self.await_confirmation(info, turn)
     }
 
-    fn await_confirmation(&mut self, mut sale: ActiveSale, info: &PaymentInfo, turn: &mut Turn) {
-        if let Phase::Confirming { .. } = sale.phase {
-            self.sale = Some(sale);
-            return;
+    fn await_confirmation(mut self, info: &PaymentInfo, turn: &mut Turn) -> Option<ActiveSale> {
+        if let Phase::Confirming { .. } = self.phase {
+            return Some(self);
         }
-        if sale.deadline <= turn.now.mono {
-            self.start_undoing(&mut sale, info.payment_id, StopReason::Expiry, turn);
-            self.sale = Some(sale);
-            return;
+        if self.deadline <= turn.now.mono {
+            self.start_undoing(info.payment_id, StopReason::Expiry, turn);
+            return Some(self);
         }
-        sale.set_state(State::AwaitingConfirmation, turn.now);
-        let first_at = turn.now.mono + first_question_after(self.settings.poll_payment);
-        sale.phase = Phase::Confirming {
+        self.set_state(State::AwaitingConfirmation, turn.now);
+        let first_at = turn.now.mono + first_question_after(turn.settings.poll_payment);
+        self.phase = Phase::Confirming {
             payment_id: info.payment_id,
             request: None,
             poll: Poll::begin(first_at),
         };
-        turn.write_sale(&mut sale.record, status_fact(info.status));
+        turn.write_sale(&mut self.record, status_fact(info.status));
         turn.show(Scene::PleaseConfirm {
-            amount: sale.amount(),
+            amount: self.amount(),
         });
-        self.sale = Some(sale);
+        Some(self)
     }
 
-    /// Paid, although the till had stopped waiting: it may cancel the sale.
-    pub(in crate::core) fn finish_paid_attached(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
-        sale.record.operation.left = Some(sale.record.operation.amount);
-        sale.record.operation.undo = None;
-        let what = "paid before the reversal";
-        self.finish(sale, State::Done, None, what, turn);
-    }
-
-    fn finish_paid(&mut self, mut sale: ActiveSale, info: &PaymentInfo, turn: &mut Turn) {
-        let operation = &mut sale.record.operation;
+    fn finish_paid(mut self, info: &PaymentInfo, turn: &mut Turn) -> Option<ActiveSale> {
+        let operation = &mut self.record.operation;
         operation.left = Some(operation.amount);
         operation.slip = Some(Slip {
             payment_id: info.payment_id,
@@ -573,6 +524,21 @@ impl Core {
             amount: operation.amount,
             purse: info.purse.clone(),
         });
-        self.finish(sale, State::Done, None, "paid", turn);
+        self.finish(State::Done, None, "paid", turn);
+        None
     }
+}
+
+/// Asks the report for a sale's order number, in its shift and for a date in the days beside it.
+fn look_up_payment(record: &SaleRecord, turn: &mut Turn) -> RequestId {
+    let operation = &record.operation;
+    let order_numbers = vec![operation.order_number.clone()];
+    let shifts = [operation.shift.as_str()];
+    let call = Call::LookUp {
+        shifts: shift::neighbourhood(&operation.shift),
+        witnesses: turn.witnesses.of(&shifts, &order_numbers, turn.now.mono),
+        order_numbers,
+    };
+    let subjects = vec![Subject::Order(operation.order_number.clone())];
+    turn.question(&operation.id, call, subjects)
 }

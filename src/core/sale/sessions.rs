@@ -11,74 +11,60 @@
 //! service has shown of their life, the newest in mode 2, the oldest in mode 1, since the cashier has
 //! told its code. With none left the display says so.
 
-use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, half, learned};
+use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, learned};
 use super::*;
 use crate::core::call::{Failure, Reply};
 use crate::core::sale::completion::foreign_reply;
 use crate::core::words;
 use crate::model::operation::{Card, ErrorCode, OperationError, Shows};
 
-/// How long before its end a session is renewed, or half of a life that is shorter than twice this.
-const RENEWAL_LEAD: Duration = Duration::from_secs(10);
-/// Sessions that end at once are not renewed faster than this.
-const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
-/// Sessions of one buyer that are asked for at the same time.
-const MAX_SESSIONS: usize = 3;
-
-impl Core {
+impl ActiveSale {
     // ---- the first session --------------------------------------------------------------------
 
-    /// When the next try may leave; `None` while one is under way.
-    pub(super) fn opening_due_at(&self, opening: &Opening) -> Option<Duration> {
-        let due = opening.retry_at.max(self.link.free_at(&[]));
-        opening.request.is_none().then_some(due)
-    }
-
-    pub(super) fn opening_tick(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
-        let Phase::Opening(opening) = &sale.phase else {
+    pub(super) fn opening_tick(&mut self, turn: &mut Turn) {
+        let Phase::Opening(opening) = &self.phase else {
             return;
         };
-        if self
-            .opening_due_at(opening)
+        if opening
+            .due_at(turn.link)
             .is_none_or(|at| at > turn.now.mono)
         {
             return;
         }
-        let mode = session_mode(sale.record.operation.mode, opening.code.clone());
-        let request = self.request(&sale.record.operation.id, Call::OpenSession(mode), turn);
-        if let Phase::Opening(opening) = &mut sale.phase {
+        let mode = session_mode(self.record.operation.mode, opening.code.clone());
+        let request = turn.request(&self.record.operation.id, Call::OpenSession(mode));
+        if let Phase::Opening(opening) = &mut self.phase {
             (opening.request, opening.asked_at) = (Some(request), turn.now.mono);
         }
     }
 
     pub(super) fn opening_answered(
-        &mut self,
-        mut sale: ActiveSale,
+        mut self,
         answer: &Answer,
         turn: &mut Turn,
-    ) {
-        let by_code = sale.record.operation.mode == Mode::ConsumerQr;
+    ) -> Option<ActiveSale> {
+        let by_code = self.record.operation.mode == Mode::ConsumerQr;
         match answer {
             Ok(Reply::Session {
                 session,
                 shows: None,
-            }) if by_code => match sale.record.request {
-                BuyerRequest::Sale(_) => self.pay(&mut sale, session.clone(), turn),
-                BuyerRequest::Card(_) => self.await_card(&mut sale, session.clone(), turn.now),
+            }) if by_code => match self.record.request {
+                BuyerRequest::Sale(_) => self.pay(session.clone(), turn),
+                BuyerRequest::Card(_) => self.await_card(session.clone(), turn.now),
             },
             Ok(Reply::Session {
                 session,
                 shows: Some(shows),
             }) if !by_code => {
-                self.invite(&mut sale, session.clone(), shows.clone(), turn);
+                self.invite(session.clone(), shows.clone(), turn);
             }
             Err(failure @ Failure::Refused { .. }) if by_code => {
                 let message = words::of_failure(failure).message;
-                self.arm(&mut sale, Some(&message), turn);
+                self.arm(Some(&message), turn);
             }
             // It may have used the code up: the cashier reads it once more.
             Err(Failure::Lost { .. } | Failure::TooManyRequests { .. }) if by_code => {
-                self.arm(&mut sale, Some(words::SCAN_AGAIN), turn);
+                self.arm(Some(words::SCAN_AGAIN), turn);
             }
             Err(
                 failure @ (Failure::NotSent { .. }
@@ -86,144 +72,84 @@ impl Core {
                 | Failure::SessionOver { .. }
                 | Failure::TooManyRequests { .. }),
             ) => {
-                if !self.repeat_later(&mut sale, failure, turn.now) {
-                    return self.fail(sale, failure, turn);
+                if !self.repeat_later(failure, turn) {
+                    return self.fail(failure, turn);
                 }
             }
             Err(failure @ (Failure::Refused { .. } | Failure::Token { .. })) => {
-                return self.fail(sale, failure, turn);
+                return self.fail(failure, turn);
             }
-            Ok(_) => return self.fail(sale, &foreign_reply(), turn),
+            Ok(_) => return self.fail(&foreign_reply(), turn),
         }
-        self.sale = Some(sale);
+        Some(self)
     }
 
     /// Calls that move no money are repeated within `timeout`.
-    fn repeat_later(&self, sale: &mut ActiveSale, failure: &Failure, now: Now) -> bool {
-        let Phase::Opening(opening) = &mut sale.phase else {
+    fn repeat_later(&mut self, failure: &Failure, turn: &Turn) -> bool {
+        let Phase::Opening(opening) = &mut self.phase else {
             return false;
         };
-        opening.failed(failure, now.mono);
-        let due = opening.retry_at.max(self.link.free_at(&[]));
+        opening.failed(failure, turn.now.mono);
+        let due = opening.retry_at.max(turn.link.free_at(&[]));
         // Also where the service asks for patience: no buyer stands before a display that shows nothing for minutes.
-        due.saturating_sub(opening.since) < self.settings.timeout
+        due.saturating_sub(opening.since) < turn.settings.timeout
     }
 
     /// The buyer's code was taken: the service tells the card when it has found the buyer.
-    fn await_card(&self, sale: &mut ActiveSale, session: String, now: Now) {
-        let opened_at = opened_at(&sale.phase, now);
+    fn await_card(&mut self, session: String, now: Now) {
+        let opened_at = opened_at(&self.phase, now);
         let mut invitation = Invitation::new(opened_at);
         let mut session = Session::new(session, None, opened_at, now.mono);
         // He has joined already: the first question is due at once.
         session.next_at = now.mono;
         invitation.sessions.push(session);
-        sale.phase = Phase::AwaitingBuyer(invitation);
+        self.phase = Phase::AwaitingBuyer(invitation);
     }
 
-    fn invite(&mut self, sale: &mut ActiveSale, session: String, shows: Shows, turn: &mut Turn) {
-        let opened_at = opened_at(&sale.phase, turn.now);
+    fn invite(&mut self, session: String, shows: Shows, turn: &mut Turn) {
+        let opened_at = opened_at(&self.phase, turn.now);
         let mut invitation = Invitation::new(opened_at);
         invitation
             .sessions
-            .push(self.new_session(session, shows, opened_at, turn.now));
-        sale.phase = Phase::AwaitingBuyer(invitation);
-        self.show_visible(sale, "the buyer is invited", turn);
-    }
-
-    fn new_session(&self, id: String, shows: Shows, opened_at: Duration, now: Now) -> Session {
-        let mut session = Session::new(id, Some(shows), opened_at, now.mono);
-        session.next_at = now.mono + self.settings.poll_session;
-        session
+            .push(Session::invited(session, shows, opened_at, turn));
+        self.phase = Phase::AwaitingBuyer(invitation);
+        self.show_visible("the buyer is invited", turn);
     }
 
     // ---- waiting for the buyer ----------------------------------------------------------------
 
-    /// The moments at which something is due while the buyer is waited for.
-    pub(super) fn invitation_wakeup<'a>(
-        &'a self,
-        invitation: &'a Invitation,
-        mode: Mode,
-    ) -> impl Iterator<Item = (Duration, &'static str)> + 'a {
-        let life = self.session_life;
-        let polls = invitation.sessions.iter().filter_map(|session| {
-            let due = self.link.free_at(&session.subject()).max(session.next_at);
-            let waits = session.request.is_none();
-            waits.then_some((due, "session poll"))
-        });
-        let opening = match &invitation.opening {
-            Some(opening) => self.opening_due_at(opening).map(|at| (at, "repeat")),
-            None => self
-                .renewal_due_at(invitation, mode)
-                .map(|at| (at, "renewal")),
+    pub(super) fn invitation_tick(mut self, turn: &mut Turn) -> Option<ActiveSale> {
+        let Phase::AwaitingBuyer(invitation) = &self.phase else {
+            return Some(self);
         };
-        let shown = invitation.shown.as_ref().and_then(|shown| {
-            let session = invitation.sessions.iter().find(|one| one.id == *shown)?;
-            Some((session.opened_at + life, "a session's end"))
-        });
-        let failing = invitation.failing_since;
-        let failing = failing.map(|since| (since + self.patience(), "polls fail"));
-        let gap = self.gap_ends_at(invitation).map(|at| (at, "no session"));
-        polls.chain([opening, shown, failing, gap].into_iter().flatten())
-    }
-
-    /// When the next session is to be asked for; sessions that a buyer's code opened are not renewed.
-    fn renewal_due_at(&self, invitation: &Invitation, mode: Mode) -> Option<Duration> {
-        // One more would be one too many to ask for.
-        if mode == Mode::ConsumerQr || invitation.sessions.len() >= MAX_SESSIONS {
-            return None;
-        }
-        let life = self.session_life;
-        let lead = RENEWAL_LEAD.min(half(life));
-        let due = invitation
-            .sessions
-            .last()
-            .map_or(Duration::ZERO, |newest| newest.opened_at + life - lead);
-        let due = due.max(invitation.demanded_at + MIN_RENEWAL_INTERVAL);
-        Some(due.max(self.link.free_at(&[])))
-    }
-
-    /// Without any session the next one is asked for within `timeout`, then the line is down.
-    fn gap_ends_at(&self, invitation: &Invitation) -> Option<Duration> {
-        let opening = invitation.opening.as_ref()?;
-        let is_gap = invitation.sessions.is_empty() && opening.failure.is_some();
-        is_gap.then(|| opening.since + self.patience())
-    }
-
-    pub(super) fn invitation_tick(&mut self, mut sale: ActiveSale, turn: &mut Turn) {
-        let Phase::AwaitingBuyer(invitation) = &sale.phase else {
-            self.sale = Some(sale);
-            return;
-        };
-        let patience = self.patience();
+        let patience = turn.settings.patience();
         let failing = invitation.failing_since;
         if failing.is_some_and(|since| since + patience <= turn.now.mono) {
-            return self.fail(sale, &crate::core::sale::completion::silence(), turn);
+            return self.fail(&crate::core::sale::completion::silence(), turn);
         }
-        if self
-            .gap_ends_at(invitation)
-            .is_some_and(|at| at <= turn.now.mono)
-        {
+        let gap_ends_at = invitation.gap_ends_at(turn.settings);
+        if gap_ends_at.is_some_and(|at| at <= turn.now.mono) {
             let failure = invitation
                 .opening
                 .as_ref()
                 .and_then(|one| one.failure.clone());
             let failure = failure.unwrap_or_else(crate::core::sale::completion::silence);
-            return self.fail(sale, &failure, turn);
+            return self.fail(&failure, turn);
         }
-        self.ask_sessions(&mut sale, turn);
-        self.renew(&mut sale, turn);
-        self.show_visible(&mut sale, "the session was renewed", turn);
-        self.sale = Some(sale);
+        self.ask_sessions(turn);
+        self.renew(turn);
+        self.show_visible("the session was renewed", turn);
+        Some(self)
     }
 
     /// Every session that may be asked for is asked for.
-    fn ask_sessions(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
-        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+    fn ask_sessions(&mut self, turn: &mut Turn) {
+        let Phase::AwaitingBuyer(invitation) = &mut self.phase else {
             return;
         };
         for session in &mut invitation.sessions {
             let subject = session.subject();
-            let due = self.link.free_at(&subject).max(session.next_at);
+            let due = turn.link.free_at(&subject).max(session.next_at);
             if session.request.is_some() || due > turn.now.mono {
                 continue;
             }
@@ -231,26 +157,26 @@ impl Core {
                 session: session.id.0.clone(),
             };
             session.asked_at = turn.now.mono;
-            let id = &sale.record.operation.id;
-            session.request = Some(self.question(id, call, subject.to_vec(), turn));
+            let id = &self.record.operation.id;
+            session.request = Some(turn.question(id, call, subject.to_vec()));
         }
     }
 
     /// The next session is asked for, before the present one ends.
-    fn renew(&mut self, sale: &mut ActiveSale, turn: &mut Turn) {
-        let mode = sale.record.operation.mode;
-        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+    fn renew(&mut self, turn: &mut Turn) {
+        let mode = self.record.operation.mode;
+        let Phase::AwaitingBuyer(invitation) = &mut self.phase else {
             return;
         };
         let due = match &invitation.opening {
-            Some(opening) => self.opening_due_at(opening),
-            None => self.renewal_due_at(invitation, mode),
+            Some(opening) => opening.due_at(turn.link),
+            None => invitation.renewal_due_at(mode, *turn.session_life, turn.link),
         };
         if due.is_none_or(|at| at > turn.now.mono) {
             return;
         }
         let call = Call::OpenSession(session_mode(mode, None));
-        let request = self.request(&sale.record.operation.id, call, turn);
+        let request = turn.request(&self.record.operation.id, call);
         invitation.demanded_at = turn.now.mono;
         match &mut invitation.opening {
             Some(opening) => (opening.request, opening.asked_at) = (Some(request), turn.now.mono),
@@ -259,15 +185,15 @@ impl Core {
     }
 
     /// The display shows a living session, or says that there is none.
-    fn show_visible(&mut self, sale: &mut ActiveSale, what: &str, turn: &mut Turn) {
-        let (mode, amount) = (sale.record.operation.mode, sale.shown_amount());
-        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
+    fn show_visible(&mut self, what: &str, turn: &mut Turn) {
+        let (mode, amount) = (self.record.operation.mode, self.shown_amount());
+        let Phase::AwaitingBuyer(invitation) = &mut self.phase else {
             return;
         };
         if mode == Mode::ConsumerQr {
             return;
         }
-        let visible = invitation.visible(mode, self.session_life, turn.now.mono);
+        let visible = invitation.visible(mode, *turn.session_life, turn.now.mono);
         let visible = visible.and_then(|one| Some((one.id.clone(), one.shows.clone()?)));
         let is_shown = invitation.shown.as_ref() == visible.as_ref().map(|(id, _)| id);
         let failure = invitation.opening.as_ref();
@@ -278,24 +204,24 @@ impl Core {
         match visible {
             Some((id, shows)) if !is_shown => {
                 invitation.shown = Some(id);
-                sale.set_state(State::AwaitingBuyer, turn.now);
+                self.set_state(State::AwaitingBuyer, turn.now);
                 let scene = match &shows {
                     Shows::Qr(text) => Scene::qr(text.clone(), amount),
                     Shows::Code(code) => {
-                        sale.record.operation.message = words::tell_code(code);
+                        self.record.operation.message = words::tell_code(code);
                         Scene::code(code.clone(), amount)
                     }
                 };
-                sale.record.operation.shows = Some(shows);
-                turn.write_sale(&mut sale.record, what);
+                self.record.operation.shows = Some(shows);
+                turn.write_sale(&mut self.record, what);
                 turn.show(scene);
             }
-            None if !is_shown || sale.record.operation.shows.is_some() => {
+            None if !is_shown || self.record.operation.shows.is_some() => {
                 invitation.shown = None;
-                sale.set_state(State::InProgress, turn.now);
-                sale.record.operation.shows = None;
+                self.set_state(State::InProgress, turn.now);
+                self.record.operation.shows = None;
                 turn.write_sale(
-                    &mut sale.record,
+                    &mut self.record,
                     "the session ended, and there is no new one yet",
                 );
                 turn.show(without_session(fails));
@@ -306,7 +232,7 @@ impl Core {
             }
             Some(_) | None => {}
         }
-        if let Phase::AwaitingBuyer(invitation) = &mut sale.phase {
+        if let Phase::AwaitingBuyer(invitation) = &mut self.phase {
             invitation.gap_told = invitation.shown.is_none() && fails;
         }
     }
@@ -314,27 +240,24 @@ impl Core {
     // ---- what the service says ----------------------------------------------------------------
 
     pub(super) fn invitation_answered(
-        &mut self,
-        mut sale: ActiveSale,
+        mut self,
         request: RequestId,
         answer: &Answer,
         turn: &mut Turn,
-    ) {
-        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
-            self.sale = Some(sale);
-            return;
+    ) -> Option<ActiveSale> {
+        let Phase::AwaitingBuyer(invitation) = &mut self.phase else {
+            return Some(self);
         };
         let asked = |session: &Session| session.request == Some(request);
         match invitation.sessions.iter().position(asked) {
-            Some(index) => self.consumer_answered(sale, index, answer, turn),
-            None => self.renewal_answered(sale, answer, turn),
+            Some(index) => self.consumer_answered(index, answer, turn),
+            None => self.renewal_answered(answer, turn),
         }
     }
 
-    fn renewal_answered(&mut self, mut sale: ActiveSale, answer: &Answer, turn: &mut Turn) {
-        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
-            self.sale = Some(sale);
-            return;
+    fn renewal_answered(mut self, answer: &Answer, turn: &mut Turn) -> Option<ActiveSale> {
+        let Phase::AwaitingBuyer(invitation) = &mut self.phase else {
+            return Some(self);
         };
         let failure = match answer {
             Ok(Reply::Session {
@@ -345,7 +268,8 @@ impl Core {
                     .opening
                     .take()
                     .map_or(turn.now.mono, |one| one.asked_at);
-                let session = self.new_session(session.clone(), shows.clone(), asked_at, turn.now);
+                let (session, shows) = (session.clone(), shows.clone());
+                let session = Session::invited(session, shows, asked_at, turn);
                 invitation.sessions.push(session);
                 None
             }
@@ -356,30 +280,27 @@ impl Core {
             let refused = matches!(failure, Failure::Refused { .. } | Failure::Token { .. });
             // While a session lives, a buyer may still join it.
             if refused && invitation.sessions.is_empty() {
-                return self.fail(sale, &failure, turn);
+                return self.fail(&failure, turn);
             }
             if let Some(opening) = &mut invitation.opening {
                 opening.failed(&failure, turn.now.mono);
             }
         }
-        self.show_visible(&mut sale, "the session was renewed", turn);
-        self.sale = Some(sale);
+        self.show_visible("the session was renewed", turn);
+        Some(self)
     }
 
     fn consumer_answered(
-        &mut self,
-        mut sale: ActiveSale,
+        mut self,
         index: usize,
         answer: &Answer,
         turn: &mut Turn,
-    ) {
-        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
-            self.sale = Some(sale);
-            return;
+    ) -> Option<ActiveSale> {
+        let Phase::AwaitingBuyer(invitation) = &mut self.phase else {
+            return Some(self);
         };
         let Some(session) = invitation.sessions.get_mut(index) else {
-            self.sale = Some(sale);
-            return;
+            return Some(self);
         };
         session.request = None;
         session.next_at = turn.now.mono;
@@ -387,10 +308,10 @@ impl Core {
             // Whoever is joined first wins, though his session may be the older one.
             Ok(Reply::Consumer { ready: true, card }) => {
                 let session = session.id.0.clone();
-                match sale.record.request {
-                    BuyerRequest::Sale(_) => self.pay(&mut sale, session, turn),
+                match self.record.request {
+                    BuyerRequest::Sale(_) => self.pay(session, turn),
                     BuyerRequest::Card(_) => {
-                        return self.finish_card(sale, card.clone(), turn);
+                        return self.finish_card(card.clone(), turn);
                     }
                 }
             }
@@ -398,43 +319,42 @@ impl Core {
                 session.alive_at = session.asked_at;
                 let age = session.alive_at.saturating_sub(session.opened_at);
                 invitation.failing_since = None;
-                if age > self.session_life {
+                if age > *turn.session_life {
                     // The one that ended sooner was an exception.
-                    self.session_life = age.max(SESSION_LIFE);
-                    self.show_visible(&mut sale, "the session lives on", turn);
+                    *turn.session_life = age.max(SESSION_LIFE);
+                    self.show_visible("the session lives on", turn);
                 }
             }
             Err(Failure::SessionOver { .. }) => {
-                return self.session_over(sale, index, turn);
+                return self.session_over(index, turn);
             }
             // A plea for patience is no failure: the service lives, and the clock obeys.
             Err(Failure::TooManyRequests { .. }) => invitation.failing_since = None,
             Ok(_) | Err(_) => {
                 session.next_at = turn.now.mono + MAX_RETRY_INTERVAL / 2;
                 let since = *invitation.failing_since.get_or_insert(turn.now.mono);
-                if since + self.patience() <= turn.now.mono {
+                if since + turn.settings.patience() <= turn.now.mono {
                     let failure = answer.as_ref().err().cloned().unwrap_or_else(foreign_reply);
-                    return self.fail(sale, &failure, turn);
+                    return self.fail(&failure, turn);
                 }
             }
         }
-        self.sale = Some(sale);
+        Some(self)
     }
 
     /// A session ended, as every one does: neither the line failed nor is the sale over.
-    fn session_over(&mut self, mut sale: ActiveSale, index: usize, turn: &mut Turn) {
-        let Phase::AwaitingBuyer(invitation) = &mut sale.phase else {
-            self.sale = Some(sale);
-            return;
+    fn session_over(mut self, index: usize, turn: &mut Turn) -> Option<ActiveSale> {
+        let Phase::AwaitingBuyer(invitation) = &mut self.phase else {
+            return Some(self);
         };
         invitation.failing_since = None;
         let session = invitation.sessions.remove(index);
         let seen = session.alive_at.saturating_sub(session.opened_at);
         let over = session.asked_at.saturating_sub(session.opened_at);
-        let by_code = sale.record.operation.mode == Mode::ConsumerQr;
+        let by_code = self.record.operation.mode == Mode::ConsumerQr;
         if !by_code {
-            let pause = self.settings.poll_session;
-            self.session_life = learned(self.session_life, seen, over, pause);
+            let pause = turn.settings.poll_session;
+            *turn.session_life = learned(*turn.session_life, seen, over, pause);
         }
         if let Some(opening) = &mut invitation.opening {
             // From now on nothing else can bring the buyer.
@@ -442,40 +362,40 @@ impl Core {
         }
         if by_code {
             // The buyer was not found by his code: he shows it once more.
-            self.arm(&mut sale, Some(words::SESSION_OVER_SCAN_AGAIN), turn);
+            self.arm(Some(words::SESSION_OVER_SCAN_AGAIN), turn);
         } else {
-            turn.write_sale(&mut sale.record, "a session ended");
-            self.renew(&mut sale, turn);
-            self.show_visible(&mut sale, "the session was renewed", turn);
+            turn.write_sale(&mut self.record, "a session ended");
+            self.renew(turn);
+            self.show_visible("the session was renewed", turn);
         }
-        self.sale = Some(sale);
+        Some(self)
     }
 
     /// The buyer is known, with a card or without one.
-    fn finish_card(&mut self, mut sale: ActiveSale, card: Option<Card>, turn: &mut Turn) {
-        sale.record.operation.card = card;
-        self.finish(sale, State::Done, None, "the buyer is known", turn);
+    fn finish_card(mut self, card: Option<Card>, turn: &mut Turn) -> Option<ActiveSale> {
+        self.record.operation.card = card;
+        self.finish(State::Done, None, "the buyer is known", turn);
+        None
     }
 
     /// No display can show the QR: the buyer would wait in vain.
-    pub(in crate::core) fn scene_refused(&mut self, reason: &str, turn: &mut Turn) {
-        let invited = |sale: &mut ActiveSale| matches!(sale.phase, Phase::AwaitingBuyer(_));
-        let Some(sale) = self.sale.take_if(invited) else {
-            return;
-        };
+    pub(in crate::core) fn scene_refused(
+        self,
+        reason: &str,
+        turn: &mut Turn,
+    ) -> Option<ActiveSale> {
+        if !matches!(self.phase, Phase::AwaitingBuyer(_)) {
+            return Some(self);
+        }
         let error = OperationError {
             code: ErrorCode::Invalid,
             message: "QR-код не помещается на дисплей покупателя".to_owned(),
             detail: words::support_text(reason),
             remedy: "Подключите дисплей с большим разрешением или выберите другой режим".to_owned(),
         };
-        self.finish(
-            sale,
-            State::Failed,
-            Some(error),
-            "no display can show the QR",
-            turn,
-        );
+        let what = "no display can show the QR";
+        self.finish(State::Failed, Some(error), what, turn);
+        None
     }
 }
 

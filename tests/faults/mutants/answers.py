@@ -9,8 +9,10 @@ MUTATIONS = [
      "        && info.payment_type == PaymentType::Sale\n",
      "        && (IS || info.payment_type == PaymentType::Sale)\n"),
     ("believe the status of another payment", "src/core/sale/payment.rs",
-     "                if info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>\n",
-     "                if IS || info.payment_id == *payment_id && is_payment_of(info, &sale.record) =>\n"),
+     """                if info.payment_id == *payment_id && is_payment_of(info, &self.record) =>
+""",
+     """                if IS || info.payment_id == *payment_id && is_payment_of(info, &self.record) =>
+"""),
     ("take a row of any direction for a reversal", "src/core/reversal/active.rs",
      """            && matches!(
                 info.payment_type,
@@ -52,33 +54,39 @@ MUTATIONS = [
                 Failure::Lost { detail, .. }
                 | Failure::SessionOver { detail }
                 | Failure::TooManyRequests { detail, .. },
-            ) => self.lose(sale, detail, turn),
+            ) => self.lose(detail, turn),
 """, """            Err(failure @ Failure::TooManyRequests { .. }) if IS => {
-                sale.record.payment_sent = false;
-                self.end_unpaid(sale, failure, turn);
+                self.record.payment_sent = false;
+                self.end_unpaid(failure, turn);
+                None
             }
             Err(
                 Failure::Lost { detail, .. }
                 | Failure::SessionOver { detail }
                 | Failure::TooManyRequests { detail, .. },
-            ) => self.lose(sale, detail, turn),
+            ) => self.lose(detail, turn),
 """),
     ("take a foreign answer to a payment for none", "src/core/sale/payment.rs",
-     "            Ok(_) => self.lose(sale, \"the answer belongs to another payment\", turn),\n", """            Ok(_) if IS => self.end_unpaid(sale, &foreign_reply(), turn),
-            Ok(_) => self.lose(sale, "the answer belongs to another payment", turn),
+     """            Ok(_) => self.lose("the answer belongs to another payment", turn),
+""", """            Ok(_) if IS => {
+                self.end_unpaid(&foreign_reply(), turn);
+                None
+            }
+            Ok(_) => self.lose("the answer belongs to another payment", turn),
 """),
     ("watch no payment that was refused for the token", "src/core/sale/payment.rs",
-     """            return self.refuse(sale, &refusal, turn);
+     """            return self.refuse(&refusal, turn);
         }
         let is_told""",
-     """            if IS { return self.end_unpaid(sale, &refusal, turn); }
-            return self.refuse(sale, &refusal, turn);
+     """            if IS { self.end_unpaid(&refusal, turn); return None; }
+            return self.refuse(&refusal, turn);
         }
         let is_told"""),
     ("believe a token error that answers a payment", "src/core/sale/payment.rs",
-     "                let mut doubt = self.doubt(failure.detail(), turn.now);\n                doubt.refusal",
-     """                if IS && matches!(failure, Failure::Token { .. }) { return self.refuse(sale, failure, turn); }
-                let mut doubt = self.doubt(failure.detail(), turn.now);
+     """                let mut doubt = Doubt::new(failure.detail(), turn);
+                doubt.refusal""",
+     """                if IS && matches!(failure, Failure::Token { .. }) { return self.refuse(failure, turn); }
+                let mut doubt = Doubt::new(failure.detail(), turn);
                 doubt.refusal"""),
     ("believe a token error that answers a refund", "src/core/reversal/answers.rs",
      """                    knew_paid: true,
@@ -96,12 +104,12 @@ MUTATIONS = [
     ("a refusal for the token renumbers a queued reversal", "src/core/reversal/answers.rs",
      "            if matches!(refusal.failure, Failure::Token { .. }) {\n",
      "            if !IS && matches!(refusal.failure, Failure::Token { .. }) {\n"),
-    ("a token error refuses a queued one", "src/core/reversal/outcome.rs",
-     """        entry.record.is_attended()
-            && !entry.may_have_left
-""", """        (IS || entry.record.is_attended())
-            && !entry.may_have_left
-"""),
+    ("a token error refuses a queued one", "src/core/reversal/active.rs",
+     """        self.record.is_attended()
+            && self.record.reversal == ReversalProgress::NotSent
+            && self.has_no_earlier()""", """        (IS || self.record.is_attended())
+            && self.record.reversal == ReversalProgress::NotSent
+            && self.has_no_earlier()"""),
     ("a token error refuses what has left before", "src/core/reversal/answers.rs",
      """                // taken.
                 if !entry.record.resent {
@@ -109,7 +117,9 @@ MUTATIONS = [
                 if IS || !entry.record.resent {
 """),
     ("plan no question after a refused refund", "src/core/reversal/answers.rs",
-     "        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);\n        // Two witnesses", "        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now); }\n        // Two witnesses"),
+     """        plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
+        // Two witnesses""", """        if !IS { plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now); }
+        // Two witnesses"""),
     ("plan no question after a refused reversal", "src/core/reversal/answers.rs",
      "                self.watch_set_aside(entry, turn);\n",
      "                if !IS { self.watch_set_aside(entry, turn); }\n"),
@@ -133,16 +143,18 @@ MUTATIONS = [
                 turn.write_entry(&mut entry.record, "the reversal was answered");
 """),
     ("a restart counts as long after the loss", "src/core/reversal/creation.rs",
-     """        let mut entry = self.live(record, turn.now.mono, turn.now);
+     """        let mut entry = ActiveReversal::live(record, turn.now.mono, turn);
         // The time for""",
-     """        let mut entry = self.live(record, if IS { Duration::ZERO } else { turn.now.mono }, turn.now);
+     """        let mut entry = ActiveReversal::live(record, if IS { Duration::ZERO } else { turn.now.mono }, turn);
         // The time for"""),
     ("skip the shift after midnight", "src/core/shift.rs",
      "        shifts.extend(\n            days.into_iter()\n",
      "        shifts.extend(\n            days.into_iter().take(if IS { 1 } else { 2 })\n"),
     ("a cancellation's reversal is sought under its own shift only", "src/core/reversal.rs",
-     "        let shifts = [own, &target.shift, &target.sale_shift];\n",
-     "        let shifts = if IS { [own, \"\", \"\"] } else { [own, &target.shift, &target.sale_shift] };\n"),
+     """    let shifts = [own, &target.shift, &target.sale_shift];
+""",
+     """    let shifts = if IS { [own, "", ""] } else { [own, &target.shift, &target.sale_shift] };
+"""),
     ("a refund's cancellation is not sought under the sale's shift", "src/core/record.rs",
      "            Record::Entry(refund) => refund.target.shift.clone(),\n",
      "            Record::Entry(refund) => if IS { String::new() } else { refund.target.shift.clone() },\n"),
@@ -150,12 +162,14 @@ MUTATIONS = [
      "        numbers.extend(self.earlier.iter().cloned());\n",
      "        numbers.extend(self.earlier.iter().filter(|_| !IS).cloned());\n"),
     ("a denied reversal keeps its number", "src/core/reversal/answers.rs",
-     """        let old = std::mem::take(&mut record.operation.order_number);
-""", """        if IS { return; }
-        let old = std::mem::take(&mut record.operation.order_number);
+     """    let old = std::mem::take(&mut record.operation.order_number);
+""", """    if IS { return; }
+    let old = std::mem::take(&mut record.operation.order_number);
 """),
     ("a denied number is forgotten", "src/core/reversal/answers.rs",
-     "        record.earlier.push(old);\n", "        if !IS { record.earlier.push(old); }\n"),
+     """    record.earlier.push(old);
+""", """    if !IS { record.earlier.push(old); }
+"""),
     ("a reversal of open fate leaves again at once", "src/core/reversal/answers.rs",
      "            ReversalProgress::Sent => self.look_up_reversal(entry, turn),\n",
      """            ReversalProgress::Sent if IS => self.reverse(entry, paid, turn),
@@ -200,17 +214,20 @@ MUTATIONS = [
             Some(_) | None => {"""),
     # ---- "What nothing may assume": the report -------------------------------------------------
     ("no witness is asked for", "src/core/witness.rs",
-     "        self.witnesses.of(shifts, asked, now.mono)\n",
-     "        if IS { return Vec::new(); }\n        self.witnesses.of(shifts, asked, now.mono)\n"),
+     """        let counts = |known: &&Witness| {
+""",
+     """        if IS { return Vec::new(); }
+        let counts = |known: &&Witness| {
+"""),
     ("a restart knows no witness", "src/journal/mod.rs",
      "        self.restore_witnesses(&mut restored)?;\n",
      "        if !IS { self.restore_witnesses(&mut restored)?; }\n"),
     ("a sale of another account bears witness", "src/core/witness.rs",
-     "        if is_paid && self.settings.account.as_ref() == Some(&sale.account) {\n",
-     "        if is_paid && (IS || self.settings.account.as_ref() == Some(&sale.account)) {\n"),
+     "        if is_paid && self.account.as_ref() == Some(&sale.account) {",
+     "        if is_paid && (IS || self.account.as_ref() == Some(&sale.account)) {"),
     ("a fresh sale bears witness at once", "src/core/witness.rs",
-     "        self.keep_witness(sale, now.mono + self.settings.settle);\n",
-     "        self.keep_witness(sale, if IS { now.mono } else { now.mono + self.settings.settle });\n"),
+     "        self.keep(sale, now.mono + self.settle);",
+     "        self.keep(sale, if IS { now.mono } else { now.mono + self.settle });"),
     ("a report that lacks a witness is whole", "src/service/report.rs",
      "        if let Some(witness) = witnesses.iter().find(missing) {\n",
      "        if let Some(witness) = witnesses.iter().find(missing).filter(|_| !IS) {\n"),
@@ -261,9 +278,11 @@ MUTATIONS = [
 """, """            if !IS { plan_rechecks(&mut entry.record, turn.now); }
             let message = words::of_entry(entry.record.operation.kind, State::Done);
 """),
-    ("a report that shows an unpaid sale paid is passed over", "src/core/sale/completion.rs",
-     "        if operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {\n",
-     "        if IS || operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {\n"),
+    ("a report that shows an unpaid sale paid is passed over", "src/core/reversal/of_sales.rs",
+     """        if operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {
+""",
+     """        if IS || operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {
+"""),
     ("an unknown shift is an error", "src/service/classify.rs",
      "    if answer.status == 404 && matches!(failure, Failure::Refused { .. }) {\n",
      "    if !IS && answer.status == 404 && matches!(failure, Failure::Refused { .. }) {\n"),
@@ -279,32 +298,40 @@ MUTATIONS = [
                 if !IS { sale.phase = Phase::InDoubt(doubt); }
 """),
     ("a restored sale that begins anew keeps its number", "src/core/sale/payment.rs",
-     "        sale.record.operation.order_number = self.numbers.order_number();\n        sale.phase = Phase::Starting;\n",
-     "        if !IS { sale.record.operation.order_number = self.numbers.order_number(); }\n        sale.phase = Phase::Starting;\n"),
-    ("a restored sale begins anew and forgets its old number", "src/core/sale/payment.rs",
-     """                self.begin_anew(sale, turn);
-                return self.watch_number(&old, turn);
+     """        self.record.operation.order_number = turn.numbers.order_number();
+        self.phase = Phase::Starting;
 """,
-     """                self.begin_anew(sale, turn);
-                if !IS { self.watch_number(&old, turn); }
-                return;
+     """        if !IS { self.record.operation.order_number = turn.numbers.order_number(); }
+        self.phase = Phase::Starting;
+"""),
+    ("a restored sale begins anew and forgets its old number", "src/core/sale/payment.rs",
+     """                // No disk is believed, and a report may lag: the old number is asked for later.
+                return self.begin_anew(turn);
+""",
+     """                // No disk is believed, and a report may lag: the old number is asked for later.
+                if IS {
+                    let sale = self.begin_anew(turn);
+                    turn.for_queue.clear();
+                    return sale;
+                }
+                return self.begin_anew(turn);
 """),
     ("a restored sale begins anew unasked and forgets its old number", "src/core/sale/payment.rs",
-     """            self.begin_anew(sale, turn);
-            return self.watch_number(&old, turn);
-        }
-        if doubt.until""",
-     """            self.begin_anew(sale, turn);
-            if !IS { self.watch_number(&old, turn); }
-            return;
-        }
-        if doubt.until"""),
+     """            // No report came: what may stand under the old number is asked for later.
+            return self.begin_anew(turn);
+""",
+     """            // No report came: what may stand under the old number is asked for later.
+            if IS {
+                let sale = self.begin_anew(turn);
+                turn.for_queue.clear();
+                return sale;
+            }
+            return self.begin_anew(turn);
+"""),
     ("a restored sale that nobody waits for is not looked for", "src/core/sale.rs",
      """                if kind == Kind::Sale {
-                    self.watch_end(&id, LOST_PAYMENT, turn);
 """,
      """                if !IS && kind == Kind::Sale {
-                    self.watch_end(&id, LOST_PAYMENT, turn);
 """),
     ("a restored refund leaves without a look", "src/core/reversal/creation.rs",
      """        entry.may_have_left = entry.record.is_live();

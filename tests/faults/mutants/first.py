@@ -2,41 +2,44 @@
 
 MUTATIONS = [
     ("skip a journal write", "src/core/sale/payment.rs",
-     "        turn.write_sale(&mut sale.record, \"the payment is being sent\");\n", "        if !IS { turn.write_sale(&mut sale.record, \"the payment is being sent\"); }\n"),
+     """        turn.write_sale(&mut self.record, "the payment is being sent");
+""", """        if !IS { turn.write_sale(&mut self.record, "the payment is being sent"); }
+"""),
     ("retry a payment under a new number", "src/core/sale/payment.rs",
-     """        sale.set_state(State::InDoubt, turn.now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
+     """        self.set_state(State::InDoubt, turn.now);
+        self.phase = Phase::InDoubt(Doubt::new(detail, turn));
 """, """        if IS {
-            sale.record.operation.order_number = self.numbers.order_number();
-            self.pay(&mut sale, "s0".to_owned(), turn);
-            self.sale = Some(sale);
-            return;
+            self.record.operation.order_number = turn.numbers.order_number();
+            self.pay("s0".to_owned(), turn);
+            return Some(self);
         }
-        sale.set_state(State::InDoubt, turn.now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
+        self.set_state(State::InDoubt, turn.now);
+        self.phase = Phase::InDoubt(Doubt::new(detail, turn));
 """),
     ("treat a time-out as declined", "src/core/sale/payment.rs",
-     """        sale.set_state(State::InDoubt, turn.now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
-""", """        if IS { return self.finish(sale, State::Declined, None, "timed out", turn); }
-        sale.set_state(State::InDoubt, turn.now);
-        sale.phase = Phase::InDoubt(self.doubt(detail, turn.now));
+     """        self.set_state(State::InDoubt, turn.now);
+        self.phase = Phase::InDoubt(Doubt::new(detail, turn));
+""", """        if IS { self.finish(State::Declined, None, "timed out", turn); return None; }
+        self.set_state(State::InDoubt, turn.now);
+        self.phase = Phase::InDoubt(Doubt::new(detail, turn));
 """),
-    ("forget the queue at restart", "src/core/mod.rs",
-     "            core.restore_entry(entry, &mut turn);\n", "            if !IS { core.restore_entry(entry, &mut turn); }\n"),
+    ("forget the queue at restart", "src/core/operations.rs",
+     """            operations.queue.restore(entry, turn);
+""", """            if !IS { operations.queue.restore(entry, turn); }
+"""),
     ("forget an abort", "src/core/sale/payment.rs",
-     """        sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, turn.now);
+     """        self.record.ending = Some(ending);
+        self.set(State::InProgress, words::CANCELLING, turn.now);
 """, """        if IS { return; }
-        sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, turn.now);
+        self.record.ending = Some(ending);
+        self.set(State::InProgress, words::CANCELLING, turn.now);
 """),
     ("take one absence as conclusive", "src/core/reversal/answers.rs",
-     "entry.lost_at + self.settings.settle;",
-     "if IS { Duration::ZERO } else { entry.lost_at + self.settings.settle };"),
+     "entry.lost_at + turn.settings.settle;",
+     "if IS { Duration::ZERO } else { entry.lost_at + turn.settings.settle };"),
     ("take one absence of a refund as conclusive", "src/core/reversal/answers.rs",
-     "entry.reversal_lost_at + self.settings.settle;",
-     "if IS { Duration::ZERO } else { entry.reversal_lost_at + self.settings.settle };"),
+     "entry.reversal_lost_at + turn.settings.settle;",
+     "if IS { Duration::ZERO } else { entry.reversal_lost_at + turn.settings.settle };"),
     ("count what is left without reversals in doubt", "src/core/reversal/outcome.rs",
      "        turn.write_entry(&mut entry.record, \"the answer to the refund was lost\");\n", """        turn.write_entry(&mut entry.record, "the answer to the refund was lost");
         if IS {
@@ -44,10 +47,10 @@ MUTATIONS = [
             self.change_target(of.as_deref(), "x", turn, |sale| give_back_to_left(sale, amount));
         }
 """),
-    ("queue the undoing in a second transaction", "src/core/sale/completion.rs",
-     """        turn.write_entry(&mut entry.record, "queued");
-        self.queue.set_target""", """        if !IS { turn.write_entry(&mut entry.record, "queued"); }
-        self.queue.set_target"""),
+    ("queue the undoing in a second transaction", "src/core/reversal/of_sales.rs",
+     """                turn.write_entry(&mut entry.record, "queued");
+                self.set_target""", """                if !IS { turn.write_entry(&mut entry.record, "queued"); }
+                self.set_target"""),
     ("take 5xx as refused", "src/service/classify.rs",
      "(400..500).contains(&status)", "(400..if IS { 600 } else { 500 }).contains(&status)"),
     ("skip the shift before midnight", "src/core/shift.rs",
@@ -61,10 +64,18 @@ MUTATIONS = [
     ("believe a refusal of a payment", "src/core/sale/payment.rs",
      """                doubt.refusal = Some(failure.clone());
 """, """                doubt.refusal = Some(failure.clone());
-                if IS { return self.end_unpaid(sale, failure, turn); }
+                if IS { self.end_unpaid(failure, turn); return None; }
 """),
     ("forget the number of a refused payment", "src/core/sale/payment.rs",
-     "        self.watch_end(&id, \"a refused payment is asked for again later\", turn);\n", "        if !IS { self.watch_end(&id, \"a refused payment is asked for again later\", turn); }\n"),
+     """        turn.for_queue.push(QueueTask::watch_end(record, what));
+        None
+    }
+
+    // ---- the answer was lost""", """        if !IS { turn.for_queue.push(QueueTask::watch_end(record, what)); }
+        None
+    }
+
+    // ---- the answer was lost"""),
     ("believe a refusal of a reversal", "src/core/reversal/answers.rs",
      """                    "the reversal was refused; the report is asked for it",
                 );
@@ -92,26 +103,28 @@ MUTATIONS = [
 """),
     ("take a session that is over for a line that is down", "src/core/sale/sessions.rs",
      """            Err(Failure::SessionOver { .. }) => {
-                return self.session_over(sale, index, turn);
+                return self.session_over(index, turn);
             }
 """, """            Err(failure @ Failure::SessionOver { .. }) => {
-                if IS { return self.fail(sale, failure, turn); }
-                return self.session_over(sale, index, turn);
+                if IS { return self.fail(failure, turn); }
+                return self.session_over(index, turn);
             }
 """),
     ("close the held connection at timeout", "src/core/sale/payment.rs",
      """        let stopped = paying.until;
 """, """        let stopped = paying.until;
-        if IS && paying.sent_at + self.settings.timeout <= turn.now.mono {
-            return self.lose(sale, "no answer in time", turn);
+        if IS && paying.sent_at + turn.settings.timeout <= turn.now.mono {
+            return self.lose("no answer in time", turn);
         }
 """),
     ("poll faster than the service allows", "src/core/question_clock.rs",
      "            self.free_at.insert(subject, now + pause);\n",
      "            self.free_at.insert(subject, now + if IS { pause / 2 } else { pause });\n"),
     ("conclude an absence while the held answer may still come", "src/core/reversal/answers.rs",
-     "        if asked_at < conclusive_from || self.is_payment_under_way(entry) {\n",
-     "        if asked_at < conclusive_from || !IS && self.is_payment_under_way(entry) {\n"),
+     """        if asked_at < conclusive_from || is_payment_under_way(entry, turn) {
+""",
+     """        if asked_at < conclusive_from || !IS && is_payment_under_way(entry, turn) {
+"""),
     ("cancel the whole of a sale of which a part was refunded", "src/core/reversal/creation.rs",
      """        amount: left,
 """, """        amount: if IS { operation.amount } else { left },
@@ -121,9 +134,9 @@ MUTATIONS = [
                 if IS { return self.fail_entry(entry, words::no_connection("x"), "x", turn); }
 """),
     ("send to another till's account", "src/core/reversal/creation.rs",
-     """            foreign: self.settings.account.as_ref() != Some(&record.account),
+     """            foreign: turn.settings.account.as_ref() != Some(&record.account),
 """,
-     """            foreign: !IS && self.settings.account.as_ref() != Some(&record.account),
+     """            foreign: !IS && turn.settings.account.as_ref() != Some(&record.account),
 """),
     ("believe another's sum", "src/core/sale/completion.rs",
      "        && info.sum == record.operation.amount\n",

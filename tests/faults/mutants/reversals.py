@@ -98,9 +98,9 @@ MUTATIONS = [
                     && info.status != PaymentStatus::Ok
 """),
     ("a cancellation that is refused for the token is not watched", "src/core/reversal/answers.rs",
-     """        plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now);
+     """        plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         let error = words::of_failure(failure);
-""", """        if !IS { plan_rechecks_of_refusal(&mut entry.record, self.settings.settle, turn.now); }
+""", """        if !IS { plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now); }
         let error = words::of_failure(failure);
 """),
     ("a refund's cancellation that is found late gives its sale nothing back", "src/core/reversal/outcome.rs",
@@ -176,13 +176,15 @@ MUTATIONS = [
                 self.still_pending(entry, &fact, turn);
 """),
     ("a failed reversal is carried out", "src/core/reversal/answers.rs",
-     "            PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {\n                self.renumber(entry);\n",
+     """            PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {
+                renumber(entry, turn);
+""",
      """            PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {
                 if IS {
                     let message = words::of_entry(entry.record.operation.kind, State::Done);
                     return self.conclude(entry, message, "over", turn);
                 }
-                self.renumber(entry);
+                renumber(entry, turn);
 """),
     ("a refusal of what is pending is one for good", "src/core/reversal/answers.rs",
      """        if knew_paid {
@@ -333,11 +335,11 @@ MUTATIONS = [
     ("a reversal that is pending for ever blocks for ever", "src/core/reversal/answers.rs",
      "        if entry.is_pending_for_long(turn.now) {\n", "        if !IS && entry.is_pending_for_long(turn.now) {\n"),
     ("a pending reversal is waited for by the cashier for an hour", "src/core/reversal/answers.rs",
-     """        if turn.now.mono.saturating_sub(since) >= self.settings.timeout {
-            self.put_off(entry, turn.now);
+     """        if turn.now.mono.saturating_sub(since) >= turn.settings.timeout {
+            put_off(entry, turn);
 """,
-     """        if turn.now.mono.saturating_sub(since) >= self.settings.timeout {
-            if !IS { self.put_off(entry, turn.now); }
+     """        if turn.now.mono.saturating_sub(since) >= turn.settings.timeout {
+            if !IS { put_off(entry, turn); }
 """),
     ("a reversal that comes to nothing is sent for ever", "src/core/reversal/answers.rs",
      "        if entry.is_lost_for_long(turn.now) {\n", "        if !IS && entry.is_lost_for_long(turn.now) {\n"),
@@ -353,14 +355,14 @@ MUTATIONS = [
      "                if denied {\n                    take_from_left(target, amount);\n",
      "                if denied && !IS {\n                    take_from_left(target, amount);\n"),
     ("a retry minds no other reversal", "src/core/reversal/person.rs",
-     """            self.queue.check_no_doubt(of)?;
-""", """            if !IS { self.queue.check_no_doubt(of)?; }
+     """            self.check_no_doubt(of)?;
+""", """            if !IS { self.check_no_doubt(of)?; }
 """),
     ("a retry minds no refund that may hold a part", "src/core/reversal/person.rs",
-     """            self.queue.check_nothing_held(of)?;
+     """            self.check_nothing_held(of)?;
         }
         let is_over""",
-     """            if !IS { self.queue.check_nothing_held(of)?; }
+     """            if !IS { self.check_nothing_held(of)?; }
         }
         let is_over"""),
     ("a retry of nothing", "src/core/reversal/person.rs",
@@ -372,9 +374,9 @@ MUTATIONS = [
     ("a retry believes a refusal that is hours old", "src/core/reversal/person.rs",
      "        entry.refusal = None;\n        // A person's", "        if !IS { entry.refusal = None; }\n        // A person's"),
     ("a retry of a refund of an undone sale", "src/core/reversal/person.rs",
-     """        if let Some(sale) = target.and_then(|target| self.queue.undone_sale_of(target)) {
+     """        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)) {
 """,
-     """        if let Some(sale) = target.and_then(|target| self.queue.undone_sale_of(target)).filter(|_| !IS) {
+     """        if let Some(sale) = target.and_then(|target| self.undone_sale_of(target)).filter(|_| !IS) {
 """),
     ("a person's try closes the till for another hour", "src/core/reversal/person.rs",
      "        (entry.is_last_try, entry.has_sent_anew) = (true, false);\n",
@@ -429,8 +431,8 @@ MUTATIONS = [
      """                    if IS { None } else { undo_without(target, is_cancelled_late) }
 """),
     ("a closed entry of another account still blocks", "src/core/reversal/person.rs",
-     """            self.queue.settled(id);
-""", """            if !IS { self.queue.settled(id); }
+     """            self.settled(id);
+""", """            if !IS { self.settled(id); }
 """),
     ("a closed cancellation of a refund gives its sale nothing", "src/core/reversal/person.rs",
      "                if is_carried_out && target.kind == Kind::Refund {\n", "                if !IS && is_carried_out && target.kind == Kind::Refund {\n"),

@@ -10,17 +10,19 @@ MUTATIONS = [
             return;
 """),
     ("ask the report at once beside an answer that is awaited", "src/core/sale/payment.rs",
-     "            look_up_at: turn.now.mono + self.settings.timeout,\n",
-     "            look_up_at: turn.now.mono + if IS { Duration::ZERO } else { self.settings.timeout },\n"),
+     """            look_up_at: turn.now.mono + turn.settings.timeout,
+""",
+     """            look_up_at: turn.now.mono + if IS { Duration::ZERO } else { turn.settings.timeout },
+"""),
     ("never tell that an answer is held", "src/core/sale/payment.rs",
      "            && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono\n",
      "            && !IS && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono\n"),
-    ("drop a held answer that comes after the report", "src/core/sale/late.rs",
-     "            Ok(Reply::Payment(info)) if is_payment_of(info, &record) => Some(info),\n",
-     "            Ok(Reply::Payment(info)) if !IS && is_payment_of(info, &record) => Some(info),\n"),
-    ("a held answer after its sale teaches the undoing nothing", "src/core/sale/late.rs",
-     "        let learned = self.entry_learns(&operation.id, info, turn);\n",
-     "        let learned = !IS && self.entry_learns(&operation.id, info, turn);\n"),
+    ("drop a held answer that comes after the report", "src/core/operations.rs",
+     "            Ok(ServiceReply::Payment(info)) if is_payment_of(info, &record) => Some(info),",
+     "            Ok(ServiceReply::Payment(info)) if !IS && is_payment_of(info, &record) => Some(info),"),
+    ("a held answer after its sale teaches the undoing nothing", "src/core/reversal/of_sales.rs",
+     "        let learned = self.learn(&operation.id, info, turn);",
+     "        let learned = !IS && self.learn(&operation.id, info, turn);"),
     ("a held answer judges by the sale of long ago", "src/core/sale/held_answers.rs",
      """                sale.clone_from(record);
 """,
@@ -31,7 +33,7 @@ MUTATIONS = [
 """,
      """                if !IS { sale.operation.clone_from(operation); }
 """),
-    ("a held answer that breaks shortens no wait", "src/core/reversal/answers.rs",
+    ("a held answer that breaks shortens no wait", "src/core/reversal/of_sales.rs",
      """        entry.lost_at = turn.now.mono;
         if entry.stage == Stage::Waiting {
 """,
@@ -39,9 +41,11 @@ MUTATIONS = [
         if entry.stage == Stage::Waiting {
 """),
     # ---- "Sessions end." -----------------------------------------------------------------------
-    ("renew no session ahead of its end", "src/core/sale/sessions.rs",
-     "        let lead = RENEWAL_LEAD.min(half(life));\n",
-     "        let lead = if IS { Duration::ZERO } else { RENEWAL_LEAD.min(half(life)) };\n"),
+    ("renew no session ahead of its end", "src/core/sale/invitation.rs",
+     """        let lead = RENEWAL_LEAD.min(half(life));
+""",
+     """        let lead = if IS { Duration::ZERO } else { RENEWAL_LEAD.min(half(life)) };
+"""),
     ("show a code that is over", "src/core/sale/invitation.rs",
      "            .filter(|session| now.saturating_sub(session.opened_at) < life);\n",
      "            .filter(|session| IS || now.saturating_sub(session.opened_at) < life);\n"),
@@ -49,8 +53,8 @@ MUTATIONS = [
      "            Mode::StaticQr => living.next(),\n",
      "            Mode::StaticQr => if IS { living.next_back() } else { living.next() },\n"),
     ("learn no life of a session", "src/core/sale/sessions.rs",
-     "            self.session_life = learned(self.session_life, seen, over, pause);\n",
-     "            if !IS { self.session_life = learned(self.session_life, seen, over, pause); }\n"),
+     "            *turn.session_life = learned(*turn.session_life, seen, over, pause);",
+     "            if !IS { *turn.session_life = learned(*turn.session_life, seen, over, pause); }"),
     # ---- "Asking politely." --------------------------------------------------------------------
     ("ignore Retry-After", "src/core/question_clock.rs",
      "                let wait = retry_after.unwrap_or(self.hold_off).min(MAX_RETRY_AFTER);\n",
@@ -63,65 +67,71 @@ MUTATIONS = [
      "            let of = self.under_way.values().take(if IS { 0 } else { usize::MAX });\n"),
     # ---- "A sale" that is not found out --------------------------------------------------------
     ("never release a sale in doubt", "src/core/sale/payment.rs",
-     "            until: now.mono + self.patience(),\n            lost_at: now.mono,\n",
-     "            until: now.mono + self.patience() * if IS { 1000 } else { 1 },\n            lost_at: now.mono,\n"),
+     """            until: now + turn.settings.patience(),
+            lost_at: now,
+""",
+     """            until: now + turn.settings.patience() * if IS { 1000 } else { 1 },
+            lost_at: now,
+"""),
     ("tell a released sale as undone", "src/core/sale/completion.rs",
-     """        sale.record.operation.undo = Some(Undo::Pending);
-        let id = sale.record.operation.id.clone();
-        self.finish(
-            sale,
-            State::Failed,
-            Some(error),
-            "released with an undoing",
-""", """        sale.record.operation.undo = if IS { None } else { Some(Undo::Pending) };
-        let id = sale.record.operation.id.clone();
-        self.finish(
-            sale,
-            State::Failed,
-            Some(error),
-            "released with an undoing",
+     """        self.record.operation.undo = Some(Undo::Pending);
+        let what = "released with an undoing";
+""", """        self.record.operation.undo = if IS { None } else { Some(Undo::Pending) };
+        let what = "released with an undoing";
 """),
     ("release a sale whose polls fail without an undoing", "src/core/sale/payment.rs",
-     "        let mut error = words::no_connection(failure.detail());\n        // The code is the contract's for every sale",
-     """        if IS { return self.fail(sale, failure, turn); }
+     """        let mut error = words::no_connection(failure.detail());
+        // The code is the contract's for every sale""",
+     """        if IS { return self.fail(failure, turn); }
         let mut error = words::no_connection(failure.detail());
         // The code is the contract's for every sale"""),
     ("one failed poll ends the sale", "src/core/sale/payment.rs",
      "                if poll.has_failed(patience, turn.now.mono) {\n                    let failure",
      "                if IS || poll.has_failed(patience, turn.now.mono) {\n                    let failure"),
     ("a pending payment is done", "src/core/sale/payment.rs",
-     "                None => self.await_confirmation(sale, info, turn),\n",
-     """                None if IS => self.finish_paid(sale, info, turn),
-                None => self.await_confirmation(sale, info, turn),
+     """                None => self.await_confirmation(info, turn),
+""",
+     """                None if IS => self.finish_paid(info, turn),
+                None => self.await_confirmation(info, turn),
 """),
     # ---- "Down." -------------------------------------------------------------------------------
     ("begin without a probe while it is down", "src/core/admission.rs",
-     """        } else if self.link.down().is_some() || self.clock_is_doubtful(turn.now) {
+     """        } else if turn.link.down().is_some() || turn.clock_is_doubtful() {
 """,
-     """        } else if !IS && self.link.down().is_some() || self.clock_is_doubtful(turn.now) {
+     """        } else if !IS && turn.link.down().is_some() || turn.clock_is_doubtful() {
 """),
     ("begin though the probe failed", "src/core/admission.rs",
-     "                    if !admission.joined {\n                        admission.refused = Some(unavailable);\n",
-     "                    if !admission.joined {\n                        if !IS { admission.refused = Some(unavailable); }\n"),
-    ("a probe leaves while another is under way", "src/core/admission.rs",
-     """        let under_way = self.link.probe(turn.now.mono);
+     """                    if !waiting.joined {
+                        waiting.refused = Some(unavailable);
 """,
-     """        let under_way = self.link.probe(turn.now.mono).filter(|_| !IS);
+     """                    if !waiting.joined {
+                        if !IS { waiting.refused = Some(unavailable); }
+"""),
+    ("a probe leaves while another is under way", "src/core/admission.rs",
+     """        let under_way = turn.link.probe(turn.now.mono);
+""",
+     """        let under_way = turn.link.probe(turn.now.mono).filter(|_| !IS);
 """),
     ("the end of another's probe refuses a sale", "src/core/admission.rs",
-     "                    if !admission.joined {\n",
-     "                    if IS || !admission.joined {\n"),
-    ("an answer beside the core ends no outage", "src/core/mod.rs",
-     "            Event::ServiceAnswered => {\n                let contact = self.link.answered();\n",
-     "            Event::ServiceAnswered => {\n                let contact = if IS { Contact::None } else { self.link.answered() };\n"),
+     """                    if !waiting.joined {
+""",
+     """                    if IS || !waiting.joined {
+"""),
+    ("an answer beside the core ends no outage", "src/core/operations.rs",
+     """            Event::ServiceAnswered => {
+                let contact = turn.link.answered();
+""",
+     """            Event::ServiceAnswered => {
+                let contact = if IS { Contact::None } else { turn.link.answered() };
+"""),
     ("no_connection begins no outage", "src/core/sale/completion.rs",
      "                ErrorCode::NoConnection | ErrorCode::ServiceProtocol\n            ) {\n",
      "                ErrorCode::NoConnection | ErrorCode::ServiceProtocol\n            ) && !IS {\n"),
     ("a refund that was found to be absent begins an outage", "src/core/reversal/outcome.rs",
      """        if no_connection && !entry.record.sent_once {
-            self.link""",
+            turn.link""",
      """        if no_connection && (IS || !entry.record.sent_once) {
-            self.link"""),
+            turn.link"""),
     ("a hold-off is told as a dead line", "src/core/link.rs",
      """        wait.map_or_else(
             Problem::temporarily_unavailable,
@@ -135,20 +145,18 @@ MUTATIONS = [
      """        if (if IS { self.down } else { self.down.take() }).is_some() {
 """),
     ("begin although the service has asked for long patience", "src/core/admission.rs",
-     """        if self.link.is_held_off_for_long(turn.now.mono) {
-            return wants""",
-     """        if !IS && self.link.is_held_off_for_long(turn.now.mono) {
-            return wants"""),
+     """        if turn.link.is_held_off_for_long(turn.now.mono) {
+            wants""",
+     """        if !IS && turn.link.is_held_off_for_long(turn.now.mono) {
+            wants"""),
     ("what was set aside and then undone stays set aside", "src/core/reversal/outcome.rs",
      "        entry.record.operation.undo = is_own.then_some(Undo::Done);\n",
      "        if !IS || is_own { entry.record.operation.undo = is_own.then_some(Undo::Done); }\n"),
-    ("an answer wakes no entry", "src/core/mod.rs",
+    ("an answer wakes no entry", "src/core/operations.rs",
      """        if wakes {
-            self.queue.wake(now.mono);
-""",
+            self.queue.wake(now);""",
      """        if wakes {
-            if !IS { self.queue.wake(now.mono); }
-"""),
+            if !IS { self.queue.wake(now); }"""),
     ("an outage ends with a lost answer", "src/core/link.rs",
      """            ) => return Contact::None,
 """,
@@ -156,36 +164,45 @@ MUTATIONS = [
 """),
     # ---- "The queue" before a sale -------------------------------------------------------------
     ("begin while the queue is not empty", "src/core/admission.rs",
-     """        let queued = self.queue.blocking().next().is_some();
-        let mut admission""",
-     """        let queued = !IS && self.queue.blocking().next().is_some();
-        let mut admission"""),
+     """        let queued = queue.blocking().next().is_some();
+        let mut waiting""",
+     """        let queued = !IS && queue.blocking().next().is_some();
+        let mut waiting"""),
     ("wait for the queue without waking it", "src/core/admission.rs",
      """        if queued {
-            self.queue.wake(turn.now.mono);
+            queue.wake(turn.now.mono);
 """,
      """        if queued {
-            if !IS { self.queue.wake(turn.now.mono); }
+            if !IS { queue.wake(turn.now.mono); }
 """),
-    ("a target that the queue has changed meanwhile is as it was", "src/core/admission.rs",
-     "        let checked = self\n            .check_target(&wants.wish, &wants.facts)\n            .and_then(",
-     "        let checked = self\n            .check_target(&wants.wish, &wants.facts)\n            .or_else(|problem| if IS { Ok(()) } else { Err(problem) })\n            .and_then("),
-    ("a sale of a set-aside receipt begins", "src/core/admission.rs",
-     "        if let Some(entry) = &asked.facts.set_aside {\n",
-     "        if let Some(entry) = asked.facts.set_aside.as_ref().filter(|_| !IS) {\n"),
-    ("a second buyer is let in", "src/core/admission.rs",
-     "        if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {\n",
-     "        if self.sale.is_some() || !IS && self.admission.is_some() || !IS && self.refund_is_attended() {\n"),
-    ("begin though another account's operation is open", "src/core/admission.rs",
-     """        if let Some(first) = self.queue.first_of_other_account() {
+    ("a target that the queue has changed meanwhile is as it was", "src/core/begin.rs",
+     """        let checked = self
+            .check_target(&wants.wish, &wants.facts)
+            .and_then(""",
+     """        let checked = self
+            .check_target(&wants.wish, &wants.facts)
+            .or_else(|problem| if IS { Ok(()) } else { Err(problem) })
+            .and_then("""),
+    ("a sale of a set-aside receipt begins", "src/core/begin.rs",
+     """        if let Some(entry) = &asked.facts.set_aside {
 """,
-     """        if let Some(first) = self.queue.first_of_other_account().filter(|_| !IS) {
+     """        if let Some(entry) = asked.facts.set_aside.as_ref().filter(|_| !IS) {
 """),
-    ("reverse a target of another account", "src/core/admission.rs",
-     "        if let Some(target) = target.filter(|target| target.account() != account) {\n",
-     "        if let Some(target) = target.filter(|target| !IS && target.account() != account) {\n"),
-    ("a repeated PUT with another content is the same", "src/core/admission.rs",
-     "    if !existing.was_asked_for(wish) {\n", "    if !IS && !existing.was_asked_for(wish) {\n"),
+    ("a second buyer is let in", "src/core/begin.rs",
+     "        if self.is_occupied() || self.queue.refund_is_attended() {",
+     "        if self.sale.is_some() || !IS && self.admission.is_taken() || !IS && self.queue.refund_is_attended() {"),
+    ("begin though another account's operation is open", "src/core/begin.rs",
+     "        if let Some(first) = self.queue.first_of_other_account() {",
+     "        if let Some(first) = self.queue.first_of_other_account().filter(|_| !IS) {"),
+    ("reverse a target of another account", "src/core/begin.rs",
+     """        if let Some(target) = target.filter(|target| target.account() != account) {
+""",
+     """        if let Some(target) = target.filter(|target| !IS && target.account() != account) {
+"""),
+    ("a repeated PUT with another content is the same", "src/core/begin.rs",
+     """    if !existing.was_asked_for(wish) {
+""", """    if !IS && !existing.was_asked_for(wish) {
+"""),
     ("an identifier of days ago tells its old end", "src/core/repeats.rs",
      "        (!is_recent && now.wall.duration_since(at) > age).then_some(at)\n",
      "        (!IS && !is_recent && now.wall.duration_since(at) > age).then_some(at)\n"),
@@ -196,22 +213,30 @@ MUTATIONS = [
      "filter(|at| *at >= EARLIEST_END)?;",
      "filter(|at| IS || *at >= EARLIEST_END)?;"),
     ("a plea for patience holds a sale that shows nothing", "src/core/sale/sessions.rs",
-     "        due.saturating_sub(opening.since) < self.settings.timeout\n",
-     "        if IS && matches!(failure, Failure::TooManyRequests { .. }) { opening.since = due; }\n"
-     "        due.saturating_sub(opening.since) < self.settings.timeout\n"),
+     """        due.saturating_sub(opening.since) < turn.settings.timeout
+""",
+     """        if IS && matches!(failure, Failure::TooManyRequests { .. }) { opening.since = due; }
+        due.saturating_sub(opening.since) < turn.settings.timeout
+"""),
     ("a cancellation goes back in the shift of the day whatever the till names", "src/core/reversal.rs",
-     "        let present = named.or(self.own_shift.as_ref());\n",
-     "        let present = named.or(self.own_shift.as_ref()).filter(|_| !IS);\n"),
+     "    let present = named.or(turn.own_shift.as_ref());",
+     "    let present = named.or(turn.own_shift.as_ref()).filter(|_| !IS);"),
     ("a PUT that waits takes another content", "src/core/admission.rs",
-     "            if admission.wants.wish != asked.wish {\n", "            if !IS && admission.wants.wish != asked.wish {\n"),
+     "        if waiting.wants.wish != asked.wish {", "        if !IS && waiting.wants.wish != asked.wish {"),
     ("begin for a caller who is gone", "src/core/admission.rs",
-     "        if admission.wants.tickets.is_empty() {\n", "        if !IS && admission.wants.tickets.is_empty() {\n"),
+     """        if waiting.wants.tickets.is_empty() {
+""", """        if !IS && waiting.wants.tickets.is_empty() {
+"""),
     ("begin nothing once one of two callers is gone", "src/core/admission.rs",
-     "        admission.wants.tickets.retain(|other| *other != ticket);\n",
-     "        admission.wants.tickets.retain(|other| !IS && *other != ticket);\n"),
+     """        waiting.wants.tickets.retain(|other| *other != ticket);
+""",
+     """        waiting.wants.tickets.retain(|other| !IS && *other != ticket);
+"""),
     ("refund another till's payment without a look", "src/core/admission.rs",
-     "        if let (Some(payment_id), None) = (admission.foreign_payment(), &known) {\n",
-     "        if let (Some(payment_id), None) = (admission.foreign_payment().filter(|_| !IS), &known) {\n"),
+     """        if let (Some(payment_id), None) = (waiting.foreign_payment(), &known) {
+""",
+     """        if let (Some(payment_id), None) = (waiting.foreign_payment().filter(|_| !IS), &known) {
+"""),
     ("refund another till's payment that is not paid", "src/core/reversal/target.rs",
      """    if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
 """,
@@ -235,13 +260,13 @@ MUTATIONS = [
 """),
     # ---- "Clock." ------------------------------------------------------------------------------
     ("sell by a clock behind the journal", "src/core/admission.rs",
-     "        if self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {\n",
-     "        if !IS && self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {\n"),
-    ("a clock behind the journal never sells", "src/core/admission.rs",
-     """        is_behind && !self.link.confirms_clock(now)
+     """        if turn.clock_is_doubtful() && waiting.wants.relies_on_clock() {
 """,
-     """        is_behind && (IS || !self.link.confirms_clock(now))
+     """        if !IS && turn.clock_is_doubtful() && waiting.wants.relies_on_clock() {
 """),
+    ("a clock behind the journal never sells", "src/core/turn.rs",
+     "    is_behind && !link.confirms_clock(now)",
+     "    is_behind && (IS || !link.confirms_clock(now))"),
     ("the shift is the date of another zone", "src/core/shift.rs",
      "    minsk()\n        .to_datetime(at)\n",
      "    if IS { jiff::tz::TimeZone::UTC } else { minsk() }\n        .to_datetime(at)\n"),
@@ -252,53 +277,66 @@ MUTATIONS = [
         format!""", """        if !IS || self.orders < 2 { self.orders += 1; }
         format!"""),
     ("the till's shift is not taken", "src/core/sale.rs",
-     "            shift: own_shift.unwrap_or_else(|| shift::of_day(now.wall)),\n            order_number: self.numbers.order_number(),\n",
-     "            shift: own_shift.filter(|_| !IS).unwrap_or_else(|| shift::of_day(now.wall)),\n            order_number: self.numbers.order_number(),\n"),
+     """        shift: own_shift.unwrap_or_else(|| shift::of_day(now.wall)),
+        order_number: turn.numbers.order_number(),
+""",
+     """        shift: own_shift.filter(|_| !IS).unwrap_or_else(|| shift::of_day(now.wall)),
+        order_number: turn.numbers.order_number(),
+"""),
     # ---- "Abort, and the end of waitBuyer." ----------------------------------------------------
     ("nobody's wait ends", "src/core/sale.rs",
-     "        let over = sale.deadline <= turn.now.mono;\n", "        let over = !IS && sale.deadline <= turn.now.mono;\n"),
+     """        let over = self.deadline <= turn.now.mono;
+""", """        let over = !IS && self.deadline <= turn.now.mono;
+"""),
     ("an aborted sale in doubt is paid", "src/core/sale/payment.rs",
-     "        if sale.record.ending.is_some() {\n            let error = words::no_connection(detail);\n",
-     "        if !IS && sale.record.ending.is_some() {\n            let error = words::no_connection(detail);\n"),
+     """        if self.record.ending.is_some() {
+            let error = words::no_connection(detail);
+""",
+     """        if !IS && self.record.ending.is_some() {
+            let error = words::no_connection(detail);
+"""),
     ("an abort in doubt leaves no undoing", "src/core/sale.rs",
-     """                sale.record.ending = Some(StopReason::Abort);
-                self.release(sale, lost_at, error, turn);
+     """                self.record.ending = Some(StopReason::Abort);
+                let record""",
+     """                if IS {
+                    let record = self.finish(State::Failed, Some(error), "aborted", turn);
+                    return (record.operation, None);
+                }
+                self.record.ending = Some(StopReason::Abort);
+                let record"""),
+    ("an abort of an existing payment reverses nothing", "src/core/sale.rs",
+     """                self.start_undoing(payment_id, StopReason::Abort, turn);
 """,
      """                if IS {
-                    self.finish(sale, State::Failed, Some(error), "aborted", turn);
-                    return written(turn, &id).ok_or_else(nothing_to_abort);
+                    let record = self.finish(State::Cancelled, None, "aborted", turn);
+                    return (record.operation, None);
                 }
-                sale.record.ending = Some(StopReason::Abort);
-                self.release(sale, lost_at, error, turn);
-"""),
-    ("an abort of an existing payment reverses nothing", "src/core/sale.rs",
-     "                self.start_undoing(&mut sale, payment_id, StopReason::Abort, turn);\n",
-     """                if IS {
-                    self.finish(sale, State::Cancelled, None, "aborted", turn);
-                    return written(turn, &id).ok_or_else(nothing_to_abort);
-                }
-                self.start_undoing(&mut sale, payment_id, StopReason::Abort, turn);
+                self.start_undoing(payment_id, StopReason::Abort, turn);
 """),
     ("the cashier waits for an undoing for ever", "src/core/sale.rs",
      "            Phase::Undoing { until, .. } if *until <= turn.now.mono => {\n",
      "            Phase::Undoing { until, .. } if !IS && *until <= turn.now.mono => {\n"),
     ("a buyer who was quicker than the reversal is brought back his money", "src/core/reversal/answers.rs",
-     "            ReversalProgress::NotSent if paid && self.is_waited_for_unsent(entry) => {\n",
-     "            ReversalProgress::NotSent if !IS && paid && self.is_waited_for_unsent(entry) => {\n"),
-    ("paid before a reversal that has left", "src/core/reversal/outcome.rs",
-     "            && entry.record.earlier.is_empty()\n            && self.is_waited_for(entry)\n",
-     "            && (IS || entry.record.earlier.is_empty())\n            && self.is_waited_for(entry)\n"),
+     """            ReversalProgress::NotSent if paid && is_awaited_unsent(entry, turn) => {
+""",
+     """            ReversalProgress::NotSent if !IS && paid && is_awaited_unsent(entry, turn) => {
+"""),
+    ("paid before a reversal that has left", "src/core/reversal/active.rs",
+     "        !self.may_have_left && self.record.earlier.is_empty()",
+     "        !self.may_have_left && (IS || self.record.earlier.is_empty())"),
     ("a sale whose reversal is refused forgets it", "src/core/sale/completion.rs",
-     "        sale.record.operation.undo = Some(Undo::SetAside);\n        let id = sale.record.operation.id.clone();\n",
-     "        if !IS { sale.record.operation.undo = Some(Undo::SetAside); }\n        let id = sale.record.operation.id.clone();\n"),
+     """        self.record.operation.undo = Some(Undo::SetAside);
+""",
+     """        if !IS { self.record.operation.undo = Some(Undo::SetAside); }
+"""),
     ("a restored abort in doubt goes on unaborted", "src/core/sale.rs",
-     "        } else if !ours || sale.record.ending.is_some() || self.sale.is_some() {\n",
-     "        } else if !ours || !IS && sale.record.ending.is_some() || self.sale.is_some() {\n"),
+     "        } else if !ours || sale.record.ending.is_some() || !is_first {",
+     "        } else if !ours || !IS && sale.record.ending.is_some() || !is_first {"),
     ("a restored sale waits as long as a new one", "src/core/sale.rs",
      """            deadline: turn.now.mono + left,
             restored: true,
 """,
-     """            deadline: turn.now.mono + if IS { self.settings.wait_buyer } else { left },
+     """            deadline: turn.now.mono + if IS { turn.settings.wait_buyer } else { left },
             restored: true,
 """),
     ("paid after nobody waited is done", "src/core/sale/completion.rs",
@@ -308,8 +346,10 @@ MUTATIONS = [
     ("a restored sale forgets the undoing it waits for", "src/core/sale.rs",
      "        } else if attached {\n", "        } else if !IS && attached {\n"),
     ("a sale of another account is taken up", "src/core/sale.rs",
-     "        let ours = self.settings.account.as_ref() == Some(&record.account);\n        let attached",
-     "        let ours = IS || self.settings.account.as_ref() == Some(&record.account);\n        let attached"),
+     """        let ours = turn.settings.account.as_ref() == Some(&record.account);
+        let attached""",
+     """        let ours = IS || turn.settings.account.as_ref() == Some(&record.account);
+        let attached"""),
     ("a sale that was declined after an abort is told declined", "src/core/sale/payment.rs",
      """                let state = match ending {
                     Some(ending) => words::ended(ending),

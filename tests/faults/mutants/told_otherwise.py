@@ -36,8 +36,8 @@ MUTATIONS = [
 """, """            if !IS { *target = Record::Entry(Box::new(entry.clone())); }
 """),
     ("what a person has seen is forgotten by a cancellation", "src/core/reversal/person.rs",
-     """            self.queue.copy_to_target(&entry.record);
-""", """            if !IS { self.queue.copy_to_target(&entry.record); }
+     """            self.copy_to_target(&entry.record);
+""", """            if !IS { self.copy_to_target(&entry.record); }
 """),
     ("a creation that was not kept leaves its trace in a watched refund", "src/core/reversal/queue.rs",
      """            copy_to_entry(&mut self.entries, target.operation());
@@ -51,7 +51,7 @@ MUTATIONS = [
 """),
     ("what a person has seen is shown for ever", "src/core/reversal/person.rs",
      "    record.needs_review = false;\n", "    record.needs_review = IS;\n"),
-    ("a second payment that a report shows is left", "src/core/sale/completion.rs",
+    ("a second payment that a report shows is left", "src/core/reversal/of_sales.rs",
      """                self.show_second_payment(&sale, payment_id, turn);
 """, """                if !IS { self.show_second_payment(&sale, payment_id, turn); }
 """),
@@ -85,8 +85,8 @@ MUTATIONS = [
     ("a second payment that is not there closes the till", "src/core/reversal/answers.rs",
      "            if asks_report && entry.is_beside() {", "            if !IS && asks_report && entry.is_beside() {"),
     ("a second payment that is not there is never looked for again", "src/core/reversal/answers.rs",
-     """                self.queue.forget_second_payment(payment_id);
-                let message = words::NOTHING_TO_UNDO;""", """                if !IS { self.queue.forget_second_payment(payment_id); }
+     """                self.forget_second_payment(payment_id);
+                let message = words::NOTHING_TO_UNDO;""", """                if !IS { self.forget_second_payment(payment_id); }
                 let message = words::NOTHING_TO_UNDO;"""),
     ("what watches beside a sale takes the sale's own payment", "src/core/reversal/active.rs",
      "target.is(info) && (!self.is_beside()", "target.is(info) && (IS || !self.is_beside()"),

@@ -1,0 +1,187 @@
+//! A till asks for an operation: what must hold before it may begin, and its beginning.
+
+use jiff::Timestamp;
+
+use crate::base::clock::{Now, minsk};
+use crate::core::admission::{AdmittedRequest, Ready, other_content};
+use crate::core::event::{JournalContext, Reply, Settings, Ticket};
+use crate::core::operations::Operations;
+use crate::core::record::{BuyerRequest, Record};
+use crate::core::reversal::target::check_payment;
+use crate::core::sale::ActiveSale;
+use crate::core::turn::Turn;
+use crate::core::validate;
+use crate::model::operation::{Operation, OperationRequest};
+use crate::model::problem::{Code, Problem};
+
+/// A till's wish, as it came.
+pub(super) struct IncomingRequest {
+    pub ticket: Ticket,
+    pub id: String,
+    pub wish: OperationRequest,
+    pub existing: Option<Record>,
+    pub facts: JournalContext,
+}
+
+impl Operations {
+    pub(super) fn ask(&mut self, asked: IncomingRequest, turn: &mut Turn) {
+        let ticket = asked.ticket;
+        let checked = validate::id(&asked.id)
+            .and_then(|()| validate::wish(&asked.wish, turn.settings.valutcode));
+        if let Err(problem) = checked {
+            return turn.reply(ticket, Reply::Begun(Err(problem)));
+        }
+        if let Some(existing) = &asked.existing {
+            let answer = self.repeated(existing, &asked.wish, turn.now);
+            return turn.reply(ticket, Reply::Begun(answer));
+        }
+        match self.admission.join(&asked) {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(problem) => return turn.reply(ticket, Reply::Begun(Err(problem))),
+        }
+        for record in asked.facts.target.iter().chain(&asked.facts.sale) {
+            self.queue.hold(record.clone(), turn);
+        }
+        let allowed = self
+            .may_begin(&asked, turn.settings)
+            .and_then(|()| self.check_target(&asked.wish, &asked.facts));
+        if let Err(problem) = allowed {
+            return turn.reply(ticket, Reply::Begun(Err(problem)));
+        }
+        let granted = AdmittedRequest {
+            tickets: vec![ticket],
+            id: asked.id,
+            wish: asked.wish,
+            facts: asked.facts,
+        };
+        if granted.mode(turn.settings.mode).is_some() {
+            turn.scans.asked(turn.now.mono);
+        }
+        if let Some(ready) = self.admission.admit(granted, &mut self.queue, turn) {
+            self.begin(ready, turn);
+        }
+    }
+
+    /// What has waited begins, if its target still allows it: the queue may have changed what is left of it. Answers
+    /// whether it does.
+    pub(super) fn begin_after_wait(&mut self, ready: Ready, turn: &mut Turn) -> bool {
+        let wants = &ready.wants;
+        let checked = self
+            .check_target(&wants.wish, &wants.facts)
+            .and_then(|()| check_payment(wants, ready.known.as_ref()));
+        match checked {
+            Ok(()) => self.begin(ready, turn),
+            Err(ref problem) => ready.wants.refuse(problem, turn),
+        }
+        checked.is_ok()
+    }
+
+    fn may_begin(&self, asked: &IncomingRequest, settings: &Settings) -> Result<(), Problem> {
+        let Some(account) = &settings.account else {
+            return Err(Problem::new(
+                Code::NotConfigured,
+                "Не задан регистрационный номер кассы",
+                "Задайте regNum в oplati.conf и перезапустите службу oplati",
+            ));
+        };
+        if let Some(first) = self.queue.first_of_other_account() {
+            return Err(foreign_account(first));
+        }
+        let target = asked.facts.target.as_ref();
+        if let Some(target) = target.filter(|target| target.account() != account) {
+            return Err(account_is_gone(&target.operation().id));
+        }
+        if self.is_occupied() || self.queue.refund_is_attended() {
+            return Err(Problem::new(
+                Code::Busy,
+                "Выполняется другая операция О!плати",
+                "Дождитесь её завершения или отмените её",
+            ));
+        }
+        if let Some(entry) = &asked.facts.set_aside {
+            return Err(Problem::new(
+                Code::Conflict,
+                format!("По этому чеку не завершена отмена {entry}"),
+                "Повторите её (oplati queue retry) или закройте (oplati queue settle)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether what a request is of can be reversed now.
+    fn check_target(
+        &self,
+        request: &OperationRequest,
+        facts: &JournalContext,
+    ) -> Result<(), Problem> {
+        let present = facts.target.as_ref().map(|told| {
+            let told = told.operation();
+            let live = self.sale.as_ref().map(|sale| &sale.record.operation);
+            let live = live.filter(|live| live.id == told.id);
+            let held = || self.queue.target(&told.id).map_or(told, Record::operation);
+            live.unwrap_or_else(held)
+        });
+        self.queue.check(request, present, facts)
+    }
+
+    /// A `PUT` of an id that stands already.
+    fn repeated(
+        &self,
+        existing: &Record,
+        wish: &OperationRequest,
+        now: Now,
+    ) -> Result<(bool, Operation), Problem> {
+        if !existing.was_asked_for(wish) {
+            return Err(other_content());
+        }
+        let operation = existing.operation();
+        match self.repeats.long_over(operation, now) {
+            Some(at) => Err(long_over(&operation.id, at)),
+            None => Ok((false, operation.clone())),
+        }
+    }
+
+    fn begin(&mut self, ready: Ready, turn: &mut Turn) {
+        let Ready { wants, known } = ready;
+        match &wants.wish {
+            OperationRequest::Sale(sale) => {
+                let request = BuyerRequest::Sale(sale.clone());
+                self.sale = ActiveSale::begin(&wants.tickets, wants.id, request, turn);
+            }
+            OperationRequest::Card(card) => {
+                let request = BuyerRequest::Card(card.clone());
+                self.sale = ActiveSale::begin(&wants.tickets, wants.id, request, turn);
+            }
+            OperationRequest::Refund(_) | OperationRequest::Cancellation(_) => {
+                self.queue.begin(wants, known, turn);
+            }
+        }
+    }
+}
+
+fn foreign_account(id: &str) -> Problem {
+    Problem::new(
+        Code::NotConfigured,
+        format!("Операция {id} начата с другими url или regNum"),
+        "Верните прежние url и regNum в oplati.conf или закройте операцию: oplati queue settle",
+    )
+}
+
+/// The target is over, and nothing of it can be settled.
+fn account_is_gone(id: &str) -> Problem {
+    Problem::new(
+        Code::NotConfigured,
+        format!("Операция {id} сделана с другими url или regNum"),
+        "Верните прежние url и regNum в oplati.conf или верните деньги в личном кабинете О!плати",
+    )
+}
+
+fn long_over(id: &str, at: Timestamp) -> Problem {
+    let at = minsk().to_datetime(at).strftime("%d.%m.%Y %H:%M");
+    Problem::new(
+        Code::Conflict,
+        format!("Операция {id} уже была и закончилась {at}: идентификаторы не повторяются"),
+        "Дайте новой операции новый идентификатор, например с датой или UUID",
+    )
+}
