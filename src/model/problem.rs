@@ -5,10 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::texts::cashier;
-
-/// The messages of the original module, where the core looks for them.
-pub(crate) use crate::texts::original as seed;
+use crate::texts::{cashier, original};
 
 /// Fixed codes of problems; each has one status and one title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -115,7 +112,7 @@ impl Problem {
     pub fn temporarily_unavailable() -> Problem {
         Problem::new(
             Code::TemporarilyUnavailable,
-            seed::UNAVAILABLE,
+            original::UNAVAILABLE,
             cashier::UNAVAILABLE_REMEDY,
         )
     }
@@ -137,7 +134,7 @@ impl Problem {
             retry_after_s: Some(seconds),
             ..Problem::new(
                 Code::TemporarilyUnavailable,
-                seed::UNAVAILABLE,
+                original::UNAVAILABLE,
                 cashier::unavailable_seconds_remedy(seconds),
             )
         }

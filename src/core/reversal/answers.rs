@@ -635,7 +635,7 @@ impl Core {
                 entry.doubt(now);
             }
         } else {
-            entry.set(State::Queued, seed::CANCEL_QUEUED, now);
+            entry.set(State::Queued, original::CANCEL_QUEUED, now);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{
     CancellationRequest, Kind, Operation, OperationRequest, Receipt, RefundRequest, State, Undo,
 };
-use crate::model::problem::seed;
+use crate::texts::original;
 
 /// What distinguishes one new entry from another.
 struct New {
@@ -66,7 +66,7 @@ impl Core {
         let mut record = self.new_entry_record(new, now);
         record.operation.state = State::Queued;
         record.operation.undo = Some(Undo::Pending);
-        seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+        original::CANCEL_QUEUED.clone_into(&mut record.operation.message);
         self.live(record, lost_at, now)
     }
 
@@ -186,7 +186,7 @@ impl Core {
         if waits || old.is_some() {
             record.queued_once = true;
             record.operation.state = State::Queued;
-            seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+            original::CANCEL_QUEUED.clone_into(&mut record.operation.message);
         }
         let (amount, is_refund) = (record.operation.amount, record.is_refund());
         let resumed = old.is_some() && record.reversal != ReversalProgress::NotSent;

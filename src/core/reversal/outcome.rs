@@ -464,7 +464,7 @@ impl Core {
         entry.record.target.payment_id = Some(payment_id);
         if entry.record.request == ReversalRequest::Own {
             entry.record.operation.undo = Some(Undo::Pending);
-            entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
+            entry.set(State::Queued, original::CANCEL_QUEUED, turn.now);
             (entry.pause, entry.next_at) = (BACKOFF, turn.now.mono);
             entry.record.next_try = Some(turn.now.wall);
             turn.write_entry(&mut entry.record, "found after all, live again");

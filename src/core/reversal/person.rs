@@ -93,7 +93,7 @@ impl Core {
             return true;
         }
         entry.record.operation.undo = Some(Undo::Pending);
-        entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
+        entry.set(State::Queued, original::CANCEL_QUEUED, turn.now);
         turn.write_entry(&mut entry.record, "tried again");
         self.change_target(
             of.as_deref(),

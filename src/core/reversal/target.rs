@@ -13,7 +13,8 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{
     Kind, Operation, OperationRequest, Outcome, RefundRequest, State, Undo,
 };
-use crate::model::problem::{Code, Problem, seed};
+use crate::model::problem::{Code, Problem};
+use crate::texts::original;
 
 impl ReversalQueue {
     /// Whether what a request is of can be reversed now. `target` is the operation as it is now, which may be newer
@@ -432,7 +433,7 @@ fn more_than_left(amount: Kopecks, left: Kopecks) -> Problem {
 pub(in crate::core) fn without_sale() -> Problem {
     Problem::new(
         Code::ReturnReceiptUnavailable,
-        seed::RETURN_UNAVAILABLE,
+        original::RETURN_UNAVAILABLE,
         "Сделайте возврат по чеку продажи",
     )
 }
