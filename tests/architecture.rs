@@ -67,7 +67,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "journal",
         holds: "the durable truth",
-        imports: &["base", "model", "core"],
+        imports: &["base", "texts", "model", "core"],
     },
     Room {
         name: "engine",

@@ -17,6 +17,7 @@ use crate::core::reversal::target::check_payment;
 use crate::core::{Core, shift, validate, words};
 use crate::model::operation::{Mode, Operation, OperationRequest};
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// How long an operation tries to empty the queue first.
 const QUEUE_TRY: Duration = Duration::from_secs(3);
@@ -113,8 +114,8 @@ impl Core {
         let Some(account) = &self.settings.account else {
             return Err(Problem::new(
                 Code::NotConfigured,
-                "Не задан регистрационный номер кассы",
-                "Задайте regNum в oplati.conf и перезапустите службу oplati",
+                cashier::NO_REG_NUM,
+                cashier::NO_REG_NUM_REMEDY,
             ));
         };
         if let Some(first) = self.queue.first_of_other_account() {
@@ -127,15 +128,15 @@ impl Core {
         if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {
             return Err(Problem::new(
                 Code::Busy,
-                "Выполняется другая операция О!плати",
-                "Дождитесь её завершения или отмените её",
+                cashier::BUSY,
+                cashier::BUSY_REMEDY,
             ));
         }
         if let Some(entry) = &asked.facts.set_aside {
             return Err(Problem::new(
                 Code::Conflict,
-                format!("По этому чеку не завершена отмена {entry}"),
-                "Повторите её (oplati queue retry) или закройте (oplati queue settle)",
+                cashier::receipt_unfinished(entry),
+                cashier::RECEIPT_UNFINISHED_REMEDY,
             ));
         }
         Ok(())
@@ -445,16 +446,16 @@ impl Admission {
 fn clock_behind() -> Problem {
     Problem::new(
         Code::TemporarilyUnavailable,
-        "Часы кассы отстают от последней записи журнала",
-        "Установите верные дату и время",
+        cashier::CLOCK_BEHIND,
+        cashier::CLOCK_BEHIND_REMEDY,
     )
 }
 
 fn foreign_account(id: &str) -> Problem {
     Problem::new(
         Code::NotConfigured,
-        format!("Операция {id} начата с другими url или regNum"),
-        "Верните прежние url и regNum в oplati.conf или закройте операцию: oplati queue settle",
+        cashier::other_account(id),
+        cashier::OTHER_ACCOUNT_REMEDY,
     )
 }
 
@@ -462,8 +463,8 @@ fn foreign_account(id: &str) -> Problem {
 fn account_is_gone(id: &str) -> Problem {
     Problem::new(
         Code::NotConfigured,
-        format!("Операция {id} сделана с другими url или regNum"),
-        "Верните прежние url и regNum в oplati.conf или верните деньги в личном кабинете О!плати",
+        cashier::account_gone(id),
+        cashier::ACCOUNT_GONE_REMEDY,
     )
 }
 
@@ -472,8 +473,8 @@ fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
     match failure {
         Some(Failure::Refused { .. }) => Problem::new(
             Code::NotFound,
-            "Оплата с таким payment_id не найдена",
-            "Проверьте номер оплаты",
+            cashier::NO_PAYMENT,
+            cashier::NO_PAYMENT_REMEDY,
         ),
         Some(failure @ Failure::Token { .. }) => {
             let error = words::of_failure(failure);
@@ -493,15 +494,15 @@ fn long_over(id: &str, at: Timestamp) -> Problem {
     let at = minsk().to_datetime(at).strftime("%d.%m.%Y %H:%M");
     Problem::new(
         Code::Conflict,
-        format!("Операция {id} уже была и закончилась {at}: идентификаторы не повторяются"),
-        "Дайте новой операции новый идентификатор, например с датой или UUID",
+        cashier::long_over(at, id),
+        cashier::LONG_OVER_REMEDY,
     )
 }
 
 fn other_content() -> Problem {
     Problem::new(
         Code::Conflict,
-        "Операция с таким идентификатором уже есть, но с другим содержанием",
-        "Дайте новой операции новый идентификатор",
+        cashier::OTHER_CONTENT,
+        cashier::OTHER_CONTENT_REMEDY,
     )
 }

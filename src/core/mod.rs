@@ -53,6 +53,7 @@ use crate::core::scene::Scene;
 use crate::model::operation::ErrorCode;
 use crate::model::problem::{Code, Problem};
 use crate::model::scan::Scan;
+use crate::texts::cashier;
 
 use admission::Admission;
 use event::{Effect, Event, Reply, RequestId, Restored, Settings, Step, Ticket, Turn};
@@ -340,17 +341,13 @@ impl Core {
             return turn.reply(ticket, Reply::Aborted(operation));
         }
         let answer = match existing.map(|record| record.operation().clone()) {
-            None => Err(Problem::new(
-                Code::NotFound,
-                "Операция не найдена",
-                "Проверьте идентификатор операции",
-            )),
+            None => Err(Problem::no_operation()),
             Some(operation) if operation.state.is_final() => Ok(operation),
             Some(operation) => self.abort_entry(&operation.id, turn).ok_or_else(|| {
                 Problem::new(
                     Code::Busy,
-                    "Отмена или возврат уже выполняется, остановить нельзя",
-                    "Дождитесь завершения",
+                    cashier::TOO_LATE_TO_ABORT,
+                    cashier::AWAIT_REMEDY,
                 )
             }),
         };

@@ -30,7 +30,7 @@ use crate::core::event::{Reply as TillReply, RequestId, Settings, Step, Ticket, 
 use crate::core::poll::Poll;
 use crate::core::question_clock::Subject;
 use crate::core::record::{Account, BuyerRequest, SaleRecord, StopReason};
-use crate::core::sale::completion::{nothing_to_abort, session_mode};
+use crate::core::sale::completion::session_mode;
 use crate::core::scene::Scene;
 use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;
@@ -408,7 +408,7 @@ impl Core {
 
     pub(super) fn abort_sale(&mut self, turn: &mut Turn) -> Result<Operation, Problem> {
         let Some(mut sale) = self.sale.take() else {
-            return Err(nothing_to_abort());
+            return Err(Problem::no_operation());
         };
         let id = sale.record.operation.id.clone();
         match &sale.phase {
@@ -423,17 +423,17 @@ impl Core {
                 let what = "aborted by the cashier";
                 self.finish(sale, State::Cancelled, None, what, turn);
                 self.watch_end(&id, LOST_PAYMENT, turn);
-                return written(turn, &id).ok_or_else(nothing_to_abort);
+                return written(turn, &id).ok_or_else(Problem::no_operation);
             }
             Phase::InDoubt(doubt) => {
                 let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
                 sale.record.ending = Some(StopReason::Abort);
                 self.release(sale, lost_at, error, turn);
-                return written(turn, &id).ok_or_else(nothing_to_abort);
+                return written(turn, &id).ok_or_else(Problem::no_operation);
             }
             Phase::Starting | Phase::AwaitingScan | Phase::Opening(_) | Phase::AwaitingBuyer(_) => {
                 self.finish(sale, State::Cancelled, None, "aborted by the cashier", turn);
-                return written(turn, &id).ok_or_else(nothing_to_abort);
+                return written(turn, &id).ok_or_else(Problem::no_operation);
             }
         }
         let operation = sale.record.operation.clone();

@@ -125,7 +125,7 @@ pub fn nothing_left_to_refund(sale: &str) -> OperationError {
         code: ErrorCode::Invalid,
         message: cashier::REFUND_NEEDLESS.to_owned(),
         detail: format!("an earlier reversal of {sale} was found carried out"),
-        remedy: cashier::REFUND_NEEDLESS_REMEDY.to_owned(),
+        remedy: cashier::CHECK_OPERATIONS_REMEDY.to_owned(),
     }
 }
 
@@ -165,12 +165,6 @@ pub fn of_state(state: State, mode: Mode) -> &'static str {
         State::Cancelled => cashier::CANCELLED,
         State::Failed => cashier::FAILED,
     }
-}
-
-/// The line for the confirmation code.
-#[must_use]
-pub fn tell_code(code: &str) -> String {
-    cashier::tell_code(code)
 }
 
 /// The final state that an ending leads to.

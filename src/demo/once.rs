@@ -441,6 +441,8 @@ fn check(plan: &[Planned], sales: &[Operation], ledger: &[Payment]) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::validate;
+    use crate::model::operation::OperationRequest;
 
     fn sale(planned: &Planned, order_number: &str) -> Operation {
         serde_json::from_value(serde_json::json!({
@@ -538,7 +540,8 @@ mod tests {
     fn the_plan_is_a_sale_the_till_may_ask_for() {
         for planned in &PLAN {
             let request = request(planned);
-            assert!(request.amount.is_payable());
+            let sale = OperationRequest::Sale(request.clone());
+            assert_eq!(validate::wish(&sale, None), Ok(()));
             assert_eq!(
                 request
                     .receipt

@@ -105,7 +105,20 @@ impl Problem {
             Some(by) => cashier::already_undone_by(by, operation),
             None => cashier::already_undone(operation),
         };
-        Problem::new(Code::AlreadyUndone, detail, cashier::ALREADY_UNDONE_REMEDY)
+        Problem::new(
+            Code::AlreadyUndone,
+            detail,
+            cashier::CHECK_OPERATIONS_REMEDY,
+        )
+    }
+
+    /// The journal holds no operation of that id.
+    pub fn no_operation() -> Problem {
+        Problem::new(
+            Code::NotFound,
+            cashier::NO_OPERATION,
+            cashier::NO_OPERATION_REMEDY,
+        )
     }
 
     /// The connection is down or the queue is not empty.

@@ -4,6 +4,7 @@ use super::*;
 use crate::core::reversal::target::{count_cancellation, give_back_unless_undone, undo_without};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Outcome, Verdict};
+use crate::texts::cashier;
 
 impl Core {
     pub(in crate::core) fn retry_entry(&mut self, ticket: Ticket, id: &str, turn: &mut Turn) {
@@ -54,8 +55,8 @@ impl Core {
         if entry.is_denied() && is_over {
             return Err(Problem::new(
                 Code::Conflict,
-                "От этой оплаты ничего не осталось, отменять нечего",
-                "Закройте отмену: oplati queue settle",
+                cashier::NOTHING_LEFT_TO_UNDO,
+                cashier::NOTHING_LEFT_TO_UNDO_REMEDY,
             ));
         }
         Ok(())
@@ -149,16 +150,16 @@ impl Core {
         if !entry.record.set_aside && !entry.foreign && !is_held {
             return Err(Problem::new(
                 Code::Busy,
-                "Отмена ещё выполняется сама, закрыть её нельзя",
-                "Дождитесь завершения отмены",
+                cashier::STILL_TRIED,
+                cashier::STILL_TRIED_REMEDY,
             ));
         }
         // A restored sale waits for it a moment longer, and takes what becomes of it then.
         if self.is_waited_for(entry) {
             return Err(Problem::new(
                 Code::Busy,
-                "Продажа ещё ждёт этой отмены",
-                "Повторите через минуту",
+                cashier::SALE_WAITS_FOR_IT,
+                cashier::REPEAT_IN_A_MINUTE_REMEDY,
             ));
         }
         // What was denied and set aside has given back what it had taken of its target.
@@ -313,15 +314,15 @@ impl Core {
 fn is_made() -> Problem {
     Problem::new(
         Code::Conflict,
-        "Сервис показывает, что операция выполнена",
-        "Проверьте её в личном кабинете О!плати и закройте как выполненную: oplati queue settle",
+        cashier::SHOWN_AS_MADE,
+        cashier::SHOWN_AS_MADE_REMEDY,
     )
 }
 
 fn not_in_queue() -> Problem {
     Problem::new(
         Code::NotFound,
-        "В очереди нет такой отмены",
-        "Посмотрите очередь: oplati queue",
+        cashier::NOT_IN_QUEUE,
+        cashier::NOT_IN_QUEUE_REMEDY,
     )
 }

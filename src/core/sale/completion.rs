@@ -13,7 +13,7 @@ use crate::core::sale::{ActiveSale, Phase};
 use crate::core::scene::Scene;
 use crate::core::{Core, words};
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
-use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 impl ActiveSale {
     /// Whether this request's answer is the one that the sale waits for.
@@ -320,8 +320,7 @@ impl Core {
             code: ErrorCode::ServiceRejected,
             message: words::SET_ASIDE.to_owned(),
             detail: "the service refused the reversal of a paid payment".to_owned(),
-            remedy: "Отмените оплату в личном кабинете О!плати, затем: oplati queue settle"
-                .to_owned(),
+            remedy: cashier::SET_ASIDE_SALE_REMEDY.to_owned(),
         };
         self.finish(
             sale,
@@ -458,12 +457,4 @@ pub(in crate::core) fn foreign_reply() -> Failure {
         detail: "the answer does not fit the question".to_owned(),
         heard: Heard::Nonsense,
     }
-}
-
-pub(in crate::core) fn nothing_to_abort() -> Problem {
-    Problem::new(
-        Code::NotFound,
-        "Операция не найдена",
-        "Проверьте идентификатор операции",
-    )
 }

@@ -17,6 +17,7 @@ use crate::core::call::{Failure, Reply};
 use crate::core::sale::completion::foreign_reply;
 use crate::core::words;
 use crate::model::operation::{Card, ErrorCode, OperationError, Shows};
+use crate::texts::cashier;
 
 /// How long before its end a session is renewed, or half of a life that is shorter than twice this.
 const RENEWAL_LEAD: Duration = Duration::from_secs(10);
@@ -282,7 +283,7 @@ impl Core {
                 let scene = match &shows {
                     Shows::Qr(text) => Scene::qr(text.clone(), amount),
                     Shows::Code(code) => {
-                        sale.record.operation.message = words::tell_code(code);
+                        sale.record.operation.message = cashier::tell_code(code);
                         Scene::code(code.clone(), amount)
                     }
                 };
@@ -465,9 +466,9 @@ impl Core {
         };
         let error = OperationError {
             code: ErrorCode::Invalid,
-            message: "QR-код не помещается на дисплей покупателя".to_owned(),
+            message: cashier::QR_TOO_LARGE.to_owned(),
             detail: words::support_text(reason),
-            remedy: "Подключите дисплей с большим разрешением или выберите другой режим".to_owned(),
+            remedy: cashier::QR_TOO_LARGE_REMEDY.to_owned(),
         };
         self.finish(
             sale,
