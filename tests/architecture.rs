@@ -77,7 +77,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "report",
         holds: "a shift compared with the service, and printed",
-        imports: &["base", "model", "core"],
+        imports: &["base", "texts", "model", "core"],
     },
     Room {
         name: "metrics",
@@ -120,7 +120,9 @@ const ROOMS: &[Room] = &[
     Room {
         name: "demo",
         holds: "everything on a bare machine",
-        imports: &["base", "model", "log", "config", "client", "sim", "daemon"],
+        imports: &[
+            "base", "texts", "model", "log", "config", "client", "sim", "daemon",
+        ],
     },
     Room {
         name: "cli",

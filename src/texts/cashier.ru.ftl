@@ -7,6 +7,8 @@ await_remedy = Дождитесь завершения
 await_end_remedy = Дождитесь её завершения
 check_operations_remedy = Проверьте список операций
 repeat_in_a_minute_remedy = Повторите через минуту
+open_window_remedy = Запустите в сеансе кассира: oplati display --window
+check_cable_remedy = Проверьте кабель и путь в oplati.conf
 
 ## How an operation is getting on, and how it ended
 
@@ -158,7 +160,6 @@ no_operation_before = Операция, названная в before, не на�
 no_address = Такого адреса нет
 no_window = Такое окно не подключено
 window_only_by_socket = Окно дисплея подключается только через сокет
-    .remedy = Запустите в сеансе кассира: oplati display --window
 window_not_configured = В oplati.conf не указано окно
     .remedy = Добавьте window в [Display] device и перезапустите службу oplati
 bad_device_name = Имя устройства — латинские буквы и цифры, например scanner1
@@ -252,6 +253,8 @@ journal_gone_remedy = Верните прежний файл журнала на
 journal_damaged_remedy = Перезапустите службу oplati: она отложит журнал в journal.damaged
 journal_other_remedy = Проверьте диск кассы и журнал terminal.log
 
+journal_stalled_reason = Журнал не записывается: диск не отвечает, проверьте диск кассы
+
 ## The journal cannot be opened
 
 closed_aside = Журнал операций повреждён и отложен в { $folder }: верните исправную копию и перезапустите службу, либо обратитесь в поддержку
@@ -276,6 +279,61 @@ closed_cause_locked = файл занят другой программой
 closed_cause_other = проверьте диск кассы и права на файлы
     .remedy = Устраните причину: oplati selftest. Служба продолжит сама
 
+## Why the till is not well, in `reasons` of health; those of the journal stand above
+
+not_configured_reason = Не задан regNum в oplati.conf
+clock_behind_reason = Часы кассы отстают от последней записи журнала: проверьте дату и время
+clock_wrong_reason = Часы кассы расходятся с часами сервера: { $way } на { $much }. Установите верные дату и время
+    .slow = отстают
+    .fast = спешат
+    .minutes = { $minutes } мин
+    .hours = { $hours } ч { $minutes } мин
+    .days = { $days } дн. { $hours } ч
+service_busy_reason = Сервер О!плати просит подождать до { $until }
+service_protocol_reason = Сервер О!плати отвечает неверно: oplati selftest
+service_unreachable_reason = Нет связи с сервером О!плати
+queued_reason = В очереди отмен: { $count }
+set_aside_reason = Отмены ждут решения человека: { $count }
+to_review_reason = Выполнены не так, как сообщено кассе: { $count }. Посмотрите и закройте: oplati queue
+overdue_reason = Сервер не отвечает, выполнены ли операции: { $count }. Проверьте их в личном кабинете О!плати
+shifts_differ_reason = Расхождений с сервисом: { $count }, смены { $shifts }. Подробности: oplati reconcile СМЕНА
+shift_overdue_reason = Смена { $shift } не сверена. { $why }
+log_refused_reason = Лог terminal.log не записывается: { $why }. Проверьте место на диске и права: oplati selftest
+log_silent_reason = Лог terminal.log не записывается: диск не отвечает. Проверьте диск кассы
+tcp_key_reason = Ключ для TCP: { $error }
+logo_reason = Логотип не показан: { $error }
+profile_reason = Профиль устройства { $name } с ошибкой и не действует: исправьте его (oplati check) и перезапустите службу
+code_hidden_reason = Ни один дисплей не показывает код подтверждения: его называет кассир
+qr_hidden_reason = Ни один дисплей не показывает QR-код: его показывает касса
+module_reason = Устройство { $name }: точка QR-кода { $size } мм, меньше 0,5 мм читается плохо. Нужен дисплей больше
+unproven_reason = Устройство { $name }: показано кодов, которые не прочитала проверка: { $count }
+device_reason = Устройство { $name }: { $state }
+    .missing = не подключено
+    .busy = занято
+    .no_permission = нет прав
+    .wrong_mode = не в том режиме
+    .failed = неисправно
+    .covered = закрыто другим окном
+    .dark = экран погашен
+
+## What helps against the state of a device
+
+scanner_held_remedy = Сканер занят программой { $holder }: остановите её
+scanner_busy_remedy = Сканер занят другой программой: остановите её
+scanner_no_permission_remedy = Нет прав на устройство: выполните udevadm trigger, для незнакомого сканера или переходника — oplati devices bind
+scanner_wrong_mode_remedy = Сканер в режиме { $mode }: прочитайте сканером код нужного режима из его инструкции или укажите { $word }: в oplati.conf
+scanner_failed_remedy = Проверьте устройство: oplati devices list
+display_held_remedy = Дисплей занят программой { $holder }: остановите её
+display_busy_remedy = Дисплей занят другой программой: остановите её или запустите в её сеансе oplati display --window
+display_taken_remedy = Экран занят ({ $holder }): запустите в сеансе рабочего стола oplati display --window
+    .by_desktop = рабочим столом
+display_none_remedy = Откройте покупателю страницу /display или назовите экран в oplati.conf
+display_no_permission_remedy = Нет прав на устройство: выполните udevadm trigger
+display_picture_remedy = Проверьте папку картинки, права на неё, место на диске и что под именем картинки нет ничего, кроме файла
+display_failed_remedy = Проверьте дисплей: oplati devices
+display_silent_remedy = Дисплей не отвечает: выключите и включите его
+display_page_remedy = Откройте на дисплее покупателя страницу /display
+
 ## Reconciliations
 
 no_reg_num = Не задан регистрационный номер кассы
@@ -289,6 +347,25 @@ report_bad_row = Отчёт сервиса не прочитан: неверна
 report_bad_row_remedy = Передайте это в поддержку О!плати; смену сверьте пока в личном кабинете О!плати
 report_incomplete = Отчёт сервиса не прочитан: он неполон или другого вида
 report_of_another = Отчёт сервиса не прочитан: пришёл не ответ О!плати
+difference_unknown_here = Есть у сервиса, нет в кассе
+difference_unknown_there = Есть в кассе, нет у сервиса
+difference_sum = Суммы не равны
+difference_status = Состояния не равны
+
+## The printed report
+
+slip_differences = Расхождений: { $count }
+slip_no_differences = Расхождений нет
+slip_sales = Продажи
+slip_refunds = Возвраты
+slip_cancellations = Отмены
+slip_cancelled_refunds = Отмены возвратов
+slip_nothing = нет
+
+## The only item of a receipt that the command line makes
+
+sale_item = Продажа
+refund_item = Возврат
 
 ## Tests of devices that are refused
 
@@ -317,6 +394,10 @@ used_link = Ссылка уже использована или устарела
     .remedy = Получите новую: oplati open
 page_not_configured = Страница техника выключена: в oplati.conf не задан listen
     .remedy = Запишите в раздел [Till] строку listen = 127.0.0.1:8016 и перезапустите службу
+
+# The HTTP library refuses a request by a number alone.
+daemon_refused = Служба ответила кодом HTTP { $status }
+    .remedy = Проверьте аргументы команды
 
 ## What is wrong in a request; the part after `invalid` is one of those that follow
 

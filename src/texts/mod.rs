@@ -6,6 +6,7 @@
 //! | `buyer` | ru, be, en | the display |
 //! | `cashier` | ru | messages of operations, and problems in answers of the till API |
 //! | `technician` | ru, en | the self-test, the tests of devices and the command line |
+//! | `newcomer` | ru | `oplati demo` |
 //!
 //! The files are [Fluent](https://projectfluent.org/fluent/guide/), and the build makes Rust of them (`generate.rs`):
 //! `no_card = …` becomes the constant `NO_CARD`, `.remedy = …` below it `NO_CARD_REMEDY`, and `code = … { $code }` the
