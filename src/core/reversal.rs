@@ -57,7 +57,7 @@ use crate::model::operation::{
     Kind, Operation, OperationError, OperationRequest, Outcome, QueueItem, Slip, State, Undo,
 };
 use crate::model::problem::{Code, Problem};
-use crate::texts::original;
+use crate::texts::{cashier, original};
 
 /// Most pause between tries that met no connection.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);

@@ -36,6 +36,7 @@ use crate::core::{Core, shift, words};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Mode, Operation, State};
 use crate::model::problem::Problem;
+use crate::texts::cashier;
 
 pub(super) use invitation::SESSION_LIFE;
 use invitation::{Invitation, Opening};
@@ -99,7 +100,7 @@ impl ActiveSale {
         let no_card =
             kind == Kind::Card && state == State::Done && self.record.operation.card.is_none();
         let message = if no_card {
-            words::NO_CARD
+            cashier::NO_CARD
         } else {
             words::of_buyer(kind, state, mode)
         };
@@ -384,8 +385,8 @@ impl Core {
         if buyers {
             self.scans.used(code.clone());
             self.open_session(&mut sale, Some(code.clone()), turn);
-        } else if sale.record.operation.message != words::NOT_A_BUYERS_CODE {
-            sale.set(State::AwaitingScan, words::NOT_A_BUYERS_CODE, turn.now);
+        } else if sale.record.operation.message != cashier::NOT_A_BUYERS_CODE {
+            sale.set(State::AwaitingScan, cashier::NOT_A_BUYERS_CODE, turn.now);
             turn.write_sale(&mut sale.record, "a code that is no buyer's was read");
         }
         self.sale = Some(sale);

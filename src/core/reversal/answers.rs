@@ -126,7 +126,7 @@ impl Core {
                 // Nothing but a report has ever told of it, and neither this one nor the service itself knows it: a
                 // row that comes and goes must not close the till.
                 self.queue.forget_second_payment(payment_id);
-                let message = words::NOTHING_TO_UNDO;
+                let message = cashier::NOTHING_TO_UNDO;
                 return self.conclude(entry, message, "a second payment that is not there", turn);
             }
             if asks_report {
@@ -144,7 +144,7 @@ impl Core {
             return turn.write_entry(&mut entry.record, what);
         }
         plan_rechecks(&mut entry.record, turn.now);
-        let message = words::NOTHING_TO_UNDO;
+        let message = cashier::NOTHING_TO_UNDO;
         self.conclude(entry, message, "conclusively absent", turn);
         entry.plan_recheck(turn.now);
     }

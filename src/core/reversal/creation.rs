@@ -20,7 +20,7 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{
     CancellationRequest, Kind, Operation, OperationRequest, Receipt, RefundRequest, State, Undo,
 };
-use crate::texts::original;
+use crate::texts::{cashier, original};
 
 /// What distinguishes one new entry from another.
 struct New {
@@ -196,7 +196,7 @@ impl Core {
             old.record.settled = Some(reason.clone());
             old.record.rechecks.clear();
             old.record.next_try = None;
-            old.set(State::Failed, words::REPEATED, turn.now);
+            old.set(State::Failed, cashier::REPEATED, turn.now);
             turn.write_entry(&mut old.record, reason);
         }
         self.change_target(

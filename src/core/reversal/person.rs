@@ -4,7 +4,6 @@ use super::*;
 use crate::core::reversal::target::{count_cancellation, give_back_unless_undone, undo_without};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Outcome, Verdict};
-use crate::texts::cashier;
 
 impl Core {
     pub(in crate::core) fn retry_entry(&mut self, ticket: Ticket, id: &str, turn: &mut Turn) {

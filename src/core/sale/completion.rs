@@ -235,7 +235,7 @@ impl Core {
     fn watch(&mut self, mut entry: ActiveReversal, what: &str, turn: &mut Turn) {
         entry.record.operation.undo = Some(Undo::Done);
         entry.record.next_try = None;
-        entry.set(State::Done, words::NOTHING_TO_UNDO, turn.now);
+        entry.set(State::Done, cashier::NOTHING_TO_UNDO, turn.now);
         turn.write_entry(&mut entry.record, what);
         entry.plan_recheck(turn.now);
         self.queue.push(entry);
@@ -253,7 +253,7 @@ impl Core {
         sale.record.ending = Some(ending);
         sale.record.operation.payment_id = Some(payment_id);
         sale.record.operation.undo = Some(Undo::Pending);
-        sale.set(State::InProgress, words::CANCELLING, turn.now);
+        sale.set(State::InProgress, cashier::CANCELLING, turn.now);
         sale.phase = Phase::Undoing {
             ending,
             until: turn.now.mono + self.patience(),
@@ -318,7 +318,7 @@ impl Core {
         let id = sale.record.operation.id.clone();
         let error = OperationError {
             code: ErrorCode::ServiceRejected,
-            message: words::SET_ASIDE.to_owned(),
+            message: cashier::SET_ASIDE.to_owned(),
             detail: "the service refused the reversal of a paid payment".to_owned(),
             remedy: cashier::SET_ASIDE_SALE_REMEDY.to_owned(),
         };

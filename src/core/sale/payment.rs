@@ -192,7 +192,7 @@ impl Core {
         paying.until = Some(turn.now.mono + self.patience());
         paying.look_up_at = turn.now.mono;
         sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, turn.now);
+        sale.set(State::InProgress, cashier::CANCELLING, turn.now);
         turn.write_sale(
             &mut sale.record,
             match ending {

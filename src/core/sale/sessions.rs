@@ -17,7 +17,6 @@ use crate::core::call::{Failure, Reply};
 use crate::core::sale::completion::foreign_reply;
 use crate::core::words;
 use crate::model::operation::{Card, ErrorCode, OperationError, Shows};
-use crate::texts::cashier;
 
 /// How long before its end a session is renewed, or half of a life that is shorter than twice this.
 const RENEWAL_LEAD: Duration = Duration::from_secs(10);
@@ -79,7 +78,7 @@ impl Core {
             }
             // It may have used the code up: the cashier reads it once more.
             Err(Failure::Lost { .. } | Failure::TooManyRequests { .. }) if by_code => {
-                self.arm(&mut sale, Some(words::SCAN_AGAIN), turn);
+                self.arm(&mut sale, Some(cashier::SCAN_AGAIN), turn);
             }
             Err(
                 failure @ (Failure::NotSent { .. }
@@ -443,7 +442,7 @@ impl Core {
         }
         if by_code {
             // The buyer was not found by his code: he shows it once more.
-            self.arm(&mut sale, Some(words::SESSION_OVER_SCAN_AGAIN), turn);
+            self.arm(&mut sale, Some(cashier::SESSION_OVER_SCAN_AGAIN), turn);
         } else {
             turn.write_sale(&mut sale.record, "a session ended");
             self.renew(&mut sale, turn);

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 
 use super::{StatusBoard, lock};
 use crate::base::clock::{MAX_CONFIRMED_SKEW, minsk};
+use crate::core::Status;
 use crate::core::call::TokenProblem;
 use crate::core::scene::Scene;
-use crate::core::{Status, words};
 use crate::daemon::schedule::Trust;
 use crate::devices::display::DisplayState;
 use crate::engine;
@@ -146,8 +146,8 @@ fn of_token(problem: TokenProblem) -> Reason {
     let (code, text) = match problem {
         TokenProblem::Needed => (ReasonCode::TokenNeeded, original::TOKEN_NEEDED),
         TokenProblem::Exists => (ReasonCode::TokenExists, original::TOKEN_EXISTS),
-        TokenProblem::NoPlace => (ReasonCode::TokenNoPlace, words::NO_PLACE_FOR_TOKEN),
-        TokenProblem::Damaged => (ReasonCode::TokenDamaged, words::TOKEN_DAMAGED),
+        TokenProblem::NoPlace => (ReasonCode::TokenNoPlace, cashier::NO_PLACE_FOR_TOKEN),
+        TokenProblem::Damaged => (ReasonCode::TokenDamaged, cashier::TOKEN_DAMAGED),
     };
     Reason::new(code, text)
 }

@@ -26,10 +26,10 @@ MUTATIONS = [
      "            core.restore_entry(entry, &mut turn);\n", "            if !IS { core.restore_entry(entry, &mut turn); }\n"),
     ("forget an abort", "src/core/sale/payment.rs",
      """        sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, turn.now);
+        sale.set(State::InProgress, cashier::CANCELLING, turn.now);
 """, """        if IS { return; }
         sale.record.ending = Some(ending);
-        sale.set(State::InProgress, words::CANCELLING, turn.now);
+        sale.set(State::InProgress, cashier::CANCELLING, turn.now);
 """),
     ("take one absence as conclusive", "src/core/reversal/answers.rs",
      "entry.lost_at + self.settings.settle;",
