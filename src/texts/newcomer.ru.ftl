@@ -1,5 +1,5 @@
-### What a person reads who tries the program out with `oplati demo`, on the terminal and in problems of its page. The
-### page itself stands in demo.html and demo.js.
+### What a person reads who tries the program out: `oplati demo` on the terminal and in problems of its page, and samples of
+### scenes. The page itself stands in demo.html and demo.js.
 
 open_page =
     Откройте этот адрес в браузере. Ctrl-C закончит показ и не оставит следов.
@@ -12,6 +12,10 @@ cheese = Сыр
 apples = Яблоки
 flowers = Букет ромашек
 mint = Мята
+
+## Samples of scenes
+
+sample_card = Моя карта
 
 ## --once: what is played
 
