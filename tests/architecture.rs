@@ -1,4 +1,4 @@
-//! The layers of the source: which room may import which.
+//! The layers of the source: which room may import which, and that texts stand in theirs.
 //!
 //! A room is a module directly below `src/`. [`ROOMS`] holds them from the ground up, each with all that it may
 //! import; any other `crate::…` in the product's code fails here with a sentence that says where it stands and
@@ -67,7 +67,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "journal",
         holds: "the durable truth",
-        imports: &["base", "model", "core"],
+        imports: &["base", "texts", "model", "core"],
     },
     Room {
         name: "engine",
@@ -77,7 +77,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "report",
         holds: "a shift compared with the service, and printed",
-        imports: &["base", "model", "core"],
+        imports: &["base", "texts", "model", "core"],
     },
     Room {
         name: "metrics",
@@ -120,7 +120,9 @@ const ROOMS: &[Room] = &[
     Room {
         name: "demo",
         holds: "everything on a bare machine",
-        imports: &["base", "model", "log", "config", "client", "sim", "daemon"],
+        imports: &[
+            "base", "texts", "model", "log", "config", "client", "sim", "daemon",
+        ],
     },
     Room {
         name: "cli",
@@ -160,9 +162,21 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The product's code of a file without comments: each line with its number. By convention the tests of a file are its
+/// last part.
+fn code_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let next = text.lines().skip(1).chain([""]);
+    let begins_tests = |line: &str, next: &str| line == "#[cfg(test)]" && next.ends_with('{');
+    text.lines()
+        .zip(next)
+        .take_while(move |(line, next)| !begins_tests(line, next))
+        .enumerate()
+        .filter(|(_, (line, _))| !line.trim_start().starts_with("//"))
+        .map(|(index, (line, _))| (index + 1, line.split(" // ").next().unwrap_or_default()))
+}
+
 /// The names of modules that stand after `crate::` in a line of code: one, or those of a list in braces.
-fn names_after_crate(line: &str) -> Vec<String> {
-    let code = line.split("//").next().unwrap_or_default();
+fn names_after_crate(code: &str) -> Vec<String> {
     let mut names = Vec::new();
     for rest in code.split("crate::").skip(1) {
         if let Some(list) = rest.strip_prefix('{') {
@@ -187,25 +201,21 @@ fn first_word(text: &str) -> String {
 /// What the product's code of one file imports from other rooms.
 fn imports_of(room: &str, place: &str, text: &str) -> Vec<Import> {
     let mut imports = Vec::new();
-    let mut lines = text.lines().enumerate().peekable();
-    while let Some((number, line)) = lines.next() {
-        // By convention the tests of a file are its last part.
-        if line == "#[cfg(test)]" && lines.peek().is_some_and(|(_, next)| next.ends_with('{')) {
-            break;
-        }
+    for (number, line) in code_of(text) {
         let others = names_after_crate(line)
             .into_iter()
             .filter(|name| name != room);
         imports.extend(others.map(|imported| Import {
             room: room.to_owned(),
-            place: format!("src/{place}:{}", number + 1),
+            place: format!("src/{place}:{number}"),
             imported,
         }));
     }
     imports
 }
 
-fn all_imports() -> Vec<Import> {
+/// Every file of the product's code: its path below `src/` and its text.
+fn all_files() -> Vec<(String, String)> {
     let root = source();
     let mut files = Vec::new();
     rust_files(&root, &mut files);
@@ -214,23 +224,21 @@ fn all_imports() -> Vec<Import> {
         "the source is not where it was: {files:?}"
     );
     files.sort();
+    let read = |file: &PathBuf| {
+        let place = file.strip_prefix(&root).unwrap().to_string_lossy();
+        (place.into_owned(), fs::read_to_string(file).unwrap())
+    };
+    files.iter().map(read).collect()
+}
+
+fn all_imports() -> Vec<Import> {
     let mut imports = Vec::new();
-    for file in files {
-        let place = file
-            .strip_prefix(&root)
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
+    for (place, text) in all_files() {
         let room = place.split('/').next().unwrap().trim_end_matches(".rs");
         // The roots of the crate and the build script are no rooms.
-        if matches!(room, "lib" | "main" | "build") {
-            continue;
+        if !matches!(room, "lib" | "main" | "build") {
+            imports.extend(imports_of(room, &place, &text));
         }
-        imports.extend(imports_of(
-            room,
-            &place,
-            &fs::read_to_string(&file).unwrap(),
-        ));
     }
     imports
 }
@@ -324,4 +332,47 @@ fn a_new_upward_import_is_named_with_its_place() {
     let told = objection(&imports[1]).unwrap();
     assert!(told.starts_with("src/core/mod.rs:2: `core`"), "{told}");
     assert!(told.contains("lies below `demo`"), "{told}");
+}
+
+/// Cyrillic letters that stand in the code and not in `src/texts/`, and why.
+const CYRILLIC_IN_CODE: &[(&str, &str)] = &[
+    ("api/openapi.rs", "an attribute takes a literal alone"),
+    ("api/routes.rs", "an attribute takes a literal alone"),
+    ("base/text.rs", "a code page"),
+    ("cli/charset.rs", "a code page"),
+    ("config/mod.rs", "the default of walletName"),
+    ("devices/device_test/diagnosis.rs", "a keyboard"),
+    ("devices/device_test/mod.rs", "letters of test codes"),
+    ("devices/display/serial/code_page.rs", "a code page"),
+    ("devices/scanner/keyboard/keymap.rs", "a keyboard"),
+    ("selftest/bundle.rs", "words before secrets"),
+    ("service/wire.rs", "what the service is sent"),
+    ("sim/refusal.rs", "what the service answers"),
+];
+
+#[test]
+fn what_people_read_stands_in_the_texts() {
+    let is_cyrillic = |c: char| ('\u{400}'..='\u{52f}').contains(&c);
+    let mut excused = BTreeSet::new();
+    let mut objections = Vec::new();
+    for (place, text) in all_files() {
+        for (number, line) in code_of(&text).filter(|(_, line)| line.contains(is_cyrillic)) {
+            if CYRILLIC_IN_CODE.iter().any(|(file, _)| *file == place) {
+                excused.insert(place.clone());
+            } else {
+                objections.push(format!(
+                    "src/{place}:{number}: `{}` belongs into src/texts/, into the file of who reads it, or, if it is \
+                     no text, into CYRILLIC_IN_CODE in tests/architecture.rs with the reason",
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert!(objections.is_empty(), "\n{}\n", objections.join("\n"));
+    for (file, reason) in CYRILLIC_IN_CODE {
+        assert!(
+            excused.contains(*file),
+            "{file} ({reason}) holds no Cyrillic letter any more: take it out of CYRILLIC_IN_CODE"
+        );
+    }
 }

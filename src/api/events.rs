@@ -259,7 +259,7 @@ fn enter(
                 return Err(Problem::new(
                     Code::Forbidden,
                     cashier::WINDOW_ONLY_BY_SOCKET,
-                    cashier::WINDOW_ONLY_BY_SOCKET_REMEDY,
+                    cashier::OPEN_WINDOW_REMEDY,
                 ));
             }
             let size = pixel_size(*window_width, *window_height)?;

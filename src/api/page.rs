@@ -43,7 +43,13 @@ const PAGE: &str = include_str!("display.html");
 /// The page. Its own script and style alone may run, by a number that is new each time.
 #[utoipa::path(get, path = "/display", responses((status = 200, content_type = "text/html", description = "The buyer's page")))]
 pub(super) async fn get_page(State(api): State<Api>) -> Result<Response, Problem> {
-    let failed = || Problem::new(Code::Storage, cashier::NO_PAGE, cashier::NO_PAGE_REMEDY);
+    let failed = || {
+        Problem::new(
+            Code::Storage,
+            cashier::NO_PAGE,
+            cashier::REPEAT_IN_A_MINUTE_REMEDY,
+        )
+    };
     let nonce = random::hex::<16>().map_err(|_| failed())?;
     let policy = format!(
         "default-src 'none'; img-src data:; connect-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

@@ -24,7 +24,7 @@ use super::till::{Answer, Command};
 use crate::base::regular_file::{FILE_TIMEOUT, off_thread};
 use crate::base::secret::Secret;
 use crate::core::buyer_code::MAX_CODE_CHARACTERS;
-use crate::core::{validate, words};
+use crate::core::validate;
 use crate::devices::device_test::{MAX_SCANS, USUAL_SCANS};
 use crate::model::archive::{Archive, OperationsQuery};
 use crate::model::device::{Device, InteractiveTest};
@@ -240,7 +240,7 @@ pub(super) async fn get_operation(
         None => !operation.state.is_final(),
     };
     // "The operation keeps its state, `message` says that the outcome must be checked": who waits hears of it, once.
-    let must_check = |operation: &Operation| operation.message == words::CHECK_IN_ACCOUNT;
+    let must_check = |operation: &Operation| operation.message == cashier::CHECK_IN_ACCOUNT;
     let was_told = must_check(&operation);
     let end = tokio::time::Instant::now() + Duration::from_secs(wait);
     let mut stop = api.stop.clone();

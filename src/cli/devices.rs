@@ -21,7 +21,7 @@ use crate::devices::discovery::{Candidate, access, sysfs};
 use crate::devices::profile::registry::{AnyProfile, Origin};
 use crate::devices::profile::schema::Status;
 use crate::devices::profile::{Mode, Registry, Why, udev};
-use crate::texts::technician::{self, Text};
+use crate::texts::technician;
 
 use device_table::{Attended, devices_table};
 pub(super) use identify::IdentifyArgs;
@@ -337,11 +337,6 @@ fn whole_device(place: &str) -> String {
         }
         Some(_) | None => place.to_owned(),
     }
-}
-
-/// For `identify`.
-fn mode_in(context: &Context, mode: Mode) -> Cow<'static, str> {
-    context.tongue.say(Text::new(mode.russian(), mode.word()))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::config;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, State};
 use crate::model::problem::Problem;
-use crate::texts::technician;
+use crate::texts::{cashier, technician};
 
 #[derive(Debug, Args)]
 pub(super) struct RefundArgs {
@@ -29,7 +29,7 @@ pub(super) struct RefundArgs {
     #[arg(long)]
     receipt: Option<String>,
     /// What comes back
-    #[arg(long, default_value = "Возврат")]
+    #[arg(long, default_value = cashier::REFUND_ITEM)]
     name: String,
     /// Also when the same sum of the same sale was refunded within the hour
     #[arg(long)]

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::follow::{carry_out, new_id};
 use super::{CliError, Context};
 use crate::model::money::Kopecks;
+use crate::texts::cashier;
 
 #[derive(Debug, Args)]
 pub(super) struct SaleArgs {
@@ -22,7 +23,7 @@ pub(super) struct SaleArgs {
     #[arg(long)]
     receipt: Option<String>,
     /// What is sold
-    #[arg(long, default_value = "Продажа")]
+    #[arg(long, default_value = cashier::SALE_ITEM)]
     name: String,
 }
 

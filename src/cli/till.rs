@@ -16,7 +16,7 @@ use crate::client::http::{CallError, Loopback, Stream};
 use crate::config;
 use crate::config::Source;
 use crate::model::problem::Problem;
-use crate::texts::technician;
+use crate::texts::{cashier, technician};
 
 /// The longest call: the reconciliation of a large shift.
 const LONG_CALL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(180);
@@ -173,8 +173,8 @@ impl Till {
         let (mut detail, mut remedy) = (text("detail"), text("remedy"));
         // The HTTP library itself refuses what is too long, and says nothing but a number.
         if detail.is_empty() {
-            detail = format!("Служба ответила кодом HTTP {}", answer.status);
-            remedy = "Проверьте аргументы команды".to_owned();
+            detail = cashier::daemon_refused(answer.status);
+            remedy = cashier::DAEMON_REFUSED_REMEDY.to_owned();
         }
         Err(TillError::Problem {
             status: answer.status,

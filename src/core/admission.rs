@@ -16,6 +16,7 @@ use crate::core::turn::Turn;
 use crate::core::{shift, words};
 use crate::model::operation::{Mode, OperationRequest};
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// How long an operation tries to empty the queue first.
 const QUEUE_TRY: Duration = Duration::from_secs(3);
@@ -359,8 +360,8 @@ impl WaitingRequest {
 fn clock_behind() -> Problem {
     Problem::new(
         Code::TemporarilyUnavailable,
-        "Часы кассы отстают от последней записи журнала",
-        "Установите верные дату и время",
+        cashier::CLOCK_BEHIND,
+        cashier::CLOCK_BEHIND_REMEDY,
     )
 }
 
@@ -369,8 +370,8 @@ fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
     match failure {
         Some(Failure::Refused { .. }) => Problem::new(
             Code::NotFound,
-            "Оплата с таким payment_id не найдена",
-            "Проверьте номер оплаты",
+            cashier::NO_PAYMENT,
+            cashier::NO_PAYMENT_REMEDY,
         ),
         Some(failure @ Failure::Token { .. }) => {
             let error = words::of_failure(failure);
@@ -390,7 +391,7 @@ fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
 pub(super) fn other_content() -> Problem {
     Problem::new(
         Code::Conflict,
-        "Операция с таким идентификатором уже есть, но с другим содержанием",
-        "Дайте новой операции новый идентификатор",
+        cashier::OTHER_CONTENT,
+        cashier::OTHER_CONTENT_REMEDY,
     )
 }

@@ -13,6 +13,7 @@ use crate::core::turn::Turn;
 use crate::core::validate;
 use crate::model::operation::{Operation, OperationRequest};
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// A till's wish, as it came.
 pub(super) struct IncomingRequest {
@@ -81,8 +82,8 @@ impl Operations {
         let Some(account) = &settings.account else {
             return Err(Problem::new(
                 Code::NotConfigured,
-                "Не задан регистрационный номер кассы",
-                "Задайте regNum в oplati.conf и перезапустите службу oplati",
+                cashier::NO_REG_NUM,
+                cashier::NO_REG_NUM_REMEDY,
             ));
         };
         if let Some(first) = self.queue.first_of_other_account() {
@@ -95,15 +96,15 @@ impl Operations {
         if self.is_occupied() || self.queue.refund_is_attended() {
             return Err(Problem::new(
                 Code::Busy,
-                "Выполняется другая операция О!плати",
-                "Дождитесь её завершения или отмените её",
+                cashier::BUSY,
+                cashier::BUSY_REMEDY,
             ));
         }
         if let Some(entry) = &asked.facts.set_aside {
             return Err(Problem::new(
                 Code::Conflict,
-                format!("По этому чеку не завершена отмена {entry}"),
-                "Повторите её (oplati queue retry) или закройте (oplati queue settle)",
+                cashier::receipt_unfinished(entry),
+                cashier::RECEIPT_UNFINISHED_REMEDY,
             ));
         }
         Ok(())
@@ -163,8 +164,8 @@ impl Operations {
 fn foreign_account(id: &str) -> Problem {
     Problem::new(
         Code::NotConfigured,
-        format!("Операция {id} начата с другими url или regNum"),
-        "Верните прежние url и regNum в oplati.conf или закройте операцию: oplati queue settle",
+        cashier::other_account(id),
+        cashier::OTHER_ACCOUNT_REMEDY,
     )
 }
 
@@ -172,8 +173,8 @@ fn foreign_account(id: &str) -> Problem {
 fn account_is_gone(id: &str) -> Problem {
     Problem::new(
         Code::NotConfigured,
-        format!("Операция {id} сделана с другими url или regNum"),
-        "Верните прежние url и regNum в oplati.conf или верните деньги в личном кабинете О!плати",
+        cashier::account_gone(id),
+        cashier::ACCOUNT_GONE_REMEDY,
     )
 }
 
@@ -181,7 +182,7 @@ fn long_over(id: &str, at: Timestamp) -> Problem {
     let at = minsk().to_datetime(at).strftime("%d.%m.%Y %H:%M");
     Problem::new(
         Code::Conflict,
-        format!("Операция {id} уже была и закончилась {at}: идентификаторы не повторяются"),
-        "Дайте новой операции новый идентификатор, например с датой или UUID",
+        cashier::long_over(at, id),
+        cashier::LONG_OVER_REMEDY,
     )
 }

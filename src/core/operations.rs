@@ -21,6 +21,7 @@ use crate::core::scene::Scene;
 use crate::core::turn::{Attended, Common, Turn};
 use crate::model::problem::{Code, Problem};
 use crate::model::scan::Scan;
+use crate::texts::cashier;
 
 /// Everything that is under way.
 #[derive(Debug)]
@@ -271,17 +272,13 @@ impl Operations {
             return turn.reply(ticket, Reply::Aborted(Ok(operation)));
         }
         let answer = match existing.map(|record| record.operation().clone()) {
-            None => Err(Problem::new(
-                Code::NotFound,
-                "Операция не найдена",
-                "Проверьте идентификатор операции",
-            )),
+            None => Err(Problem::no_operation()),
             Some(operation) if operation.state.is_final() => Ok(operation),
             Some(operation) => self.queue.abort_entry(&operation.id, turn).ok_or_else(|| {
                 Problem::new(
                     Code::Busy,
-                    "Отмена или возврат уже выполняется, остановить нельзя",
-                    "Дождитесь завершения",
+                    cashier::TOO_LATE_TO_ABORT,
+                    cashier::AWAIT_REMEDY,
                 )
             }),
         };

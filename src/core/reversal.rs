@@ -58,7 +58,8 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{
     Kind, Operation, OperationError, Outcome, QueueItem, Slip, State, Undo,
 };
-use crate::model::problem::{Code, Problem, seed};
+use crate::model::problem::{Code, Problem};
+use crate::texts::{cashier, original};
 
 /// Most pause between tries that met no connection.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);

@@ -39,6 +39,7 @@ use crate::core::turn::{Common, Turn};
 use crate::core::{shift, words};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Mode, Operation, State};
+use crate::texts::cashier;
 
 pub(super) use invitation::SESSION_LIFE;
 use invitation::{Invitation, Opening};
@@ -102,7 +103,7 @@ impl ActiveSale {
         let no_card =
             kind == Kind::Card && state == State::Done && self.record.operation.card.is_none();
         let message = if no_card {
-            words::NO_CARD
+            cashier::NO_CARD
         } else {
             words::of_buyer(kind, state, mode)
         };
@@ -332,8 +333,8 @@ impl ActiveSale {
         if buyers {
             turn.scans.used(code.clone());
             self.open_session(Some(code.clone()), turn);
-        } else if self.record.operation.message != words::NOT_A_BUYERS_CODE {
-            self.set(State::AwaitingScan, words::NOT_A_BUYERS_CODE, turn.now);
+        } else if self.record.operation.message != cashier::NOT_A_BUYERS_CODE {
+            self.set(State::AwaitingScan, cashier::NOT_A_BUYERS_CODE, turn.now);
             turn.write_sale(&mut self.record, "a code that is no buyer's was read");
         }
         used_by

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::model::money::Kopecks;
+use crate::texts::newcomer;
 
 /// Text of a QR code; `Debug` shows its length and tail only.
 #[derive(Clone, PartialEq, Eq)]
@@ -180,7 +181,7 @@ impl Scene {
             Scene::Cancelled,
             Scene::Refunded { amount },
             Scene::CardFound {
-                name: "Моя карта".to_owned(),
+                name: newcomer::SAMPLE_CARD.to_owned(),
             },
             Scene::NotCompleted,
             Scene::NoConnection,

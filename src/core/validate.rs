@@ -7,6 +7,7 @@ use crate::model::operation::{
     CancellationRequest, CardRequest, Item, OperationRequest, Receipt, RefundRequest, SaleRequest,
 };
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// Most items of one receipt.
 pub const MAX_ITEMS: usize = 1000;
@@ -27,8 +28,8 @@ pub fn id(id: &str) -> Result<(), Problem> {
     }
     Err(Problem::new(
         Code::Invalid,
-        "Неверный идентификатор операции: нужно от 1 до 64 символов A-Z a-z 0-9 . _ -, первый из них буква или цифра",
-        "Исправьте идентификатор в кассовой программе",
+        cashier::BAD_ID,
+        cashier::BAD_ID_REMEDY,
     ))
 }
 
@@ -60,18 +61,16 @@ fn cancellation(request: &CancellationRequest) -> Result<(), Problem> {
 
 fn card(request: &CardRequest, valutcode: Option<u32>) -> Result<(), Problem> {
     if request.card_number_type != CARD_FROM_PROCESSING {
-        return Err(invalid(&format!(
-            "cardNumberType = {}: нужно {CARD_FROM_PROCESSING}",
-            request.card_number_type
+        let value = request.card_number_type;
+        return Err(invalid(cashier::card_number_type(
+            CARD_FROM_PROCESSING,
+            value,
         )));
     }
     match valutcode {
         Some(ours) if ours != request.valutcode => Err(Problem::unprocessable(
-            format!(
-                "valutcode = {}: номер типа оплаты О!плати {ours}",
-                request.valutcode
-            ),
-            "Исправьте valutcode в настройке COMMAND_CARD или в oplati.conf",
+            cashier::other_valutcode(ours, request.valutcode),
+            cashier::OTHER_VALUTCODE_REMEDY,
         )),
         Some(_) | None => Ok(()),
     }
@@ -82,10 +81,10 @@ fn refund(request: &RefundRequest) -> Result<(), Problem> {
         (Some(sale), None) => id(sale)?,
         (None, Some(number)) if number > 0 => {}
         (None, Some(number)) => {
-            return Err(invalid(&format!("payment_id = {number}: нужно больше 0")));
+            return Err(invalid(cashier::payment_id_positive(number)));
         }
         (Some(_), Some(_)) => {
-            return Err(invalid("sale и payment_id: нужно одно из двух"));
+            return Err(invalid(cashier::SALE_OR_PAYMENT));
         }
         (None, None) => return Err(target::without_sale()),
     }
@@ -97,31 +96,24 @@ fn sale(request: &SaleRequest) -> Result<(), Problem> {
 }
 
 fn amount_and_receipt(amount: Kopecks, receipt: &Receipt) -> Result<(), Problem> {
-    if !amount.is_payable() {
-        return Err(invalid(&format!(
-            "amount = {}: нужно от 1 до {} копеек",
-            amount.0, MAX_AMOUNT.0
-        )));
-    }
+    in_range("amount", amount, 1)?;
     self::receipt(receipt)?;
     let otherwise = receipt.paid_otherwise;
     let sum = receipt.total();
     if sum.is_some() && sum == amount.checked_add(otherwise) {
         return Ok(());
     }
-    let sum = sum.map_or_else(|| "слишком много".to_owned(), |sum| sum.0.to_string());
-    let expected = if otherwise.is_zero() {
-        format!("сумме операции ({})", amount.0)
+    let endless = || cashier::AMOUNT_MISMATCH_ENDLESS.to_owned();
+    let sum = sum.map_or_else(endless, |sum| sum.0.to_string());
+    let detail = if otherwise.is_zero() {
+        cashier::amount_mismatch(amount.0, sum)
     } else {
-        format!(
-            "сумме операции ({}) вместе с paid_otherwise ({})",
-            amount.0, otherwise.0
-        )
+        cashier::amount_mismatch_with_otherwise(amount.0, otherwise.0, sum)
     };
     Err(Problem::new(
         Code::AmountMismatch,
-        format!("Сумма позиций чека ({sum}) не равна {expected}"),
-        "Исправьте чек в кассовой программе",
+        detail,
+        cashier::AMOUNT_MISMATCH_REMEDY,
     ))
 }
 
@@ -138,17 +130,10 @@ fn receipt(receipt: &Receipt) -> Result<(), Problem> {
             lines(name, value, 1024, &['\n', '\r', '\t'])?;
         }
     }
-    if receipt.paid_otherwise < Kopecks::ZERO || receipt.paid_otherwise > MAX_AMOUNT {
-        return Err(invalid(&format!(
-            "receipt.paid_otherwise = {}: нужно от 0 до {} копеек",
-            receipt.paid_otherwise.0, MAX_AMOUNT.0
-        )));
-    }
-    if receipt.items.is_empty() || receipt.items.len() > MAX_ITEMS {
-        return Err(invalid(&format!(
-            "receipt.items: {} позиций, нужно от 1 до {MAX_ITEMS}",
-            receipt.items.len()
-        )));
+    in_range("receipt.paid_otherwise", receipt.paid_otherwise, 0)?;
+    let count = receipt.items.len();
+    if !(1..=MAX_ITEMS).contains(&count) {
+        return Err(invalid(cashier::items_count(count, MAX_ITEMS)));
     }
     receipt
         .items
@@ -161,40 +146,20 @@ fn check_item(index: usize, item: &Item) -> Result<(), Problem> {
     let place = |field: &str| format!("receipt.items[{index}].{field}");
     // A long name may be broken into lines.
     text(&place("name"), &item.name.replace('\n', " "), 256)?;
-    if item.cost < Kopecks::ZERO || item.cost > MAX_AMOUNT {
-        return Err(invalid(&format!(
-            "{} = {}: нужно от 0 до {} копеек",
-            place("cost"),
-            item.cost.0,
-            MAX_AMOUNT.0
-        )));
-    }
-    if let Some(price) = item.price
-        && (price < Kopecks::ZERO || price > MAX_AMOUNT)
-    {
-        return Err(invalid(&format!(
-            "{} = {}: нужно от 0 до {} копеек",
-            place("price"),
-            price.0,
-            MAX_AMOUNT.0
-        )));
+    in_range(&place("cost"), item.cost, 0)?;
+    if let Some(price) = item.price {
+        in_range(&place("price"), price, 0)?;
     }
     if let Some(quantity) = &item.quantity
         && !is_quantity(quantity)
     {
-        return Err(invalid(&format!(
-            "{}: нужно число больше 0 вида 1.000, до 9 цифр и до 3 знаков после точки",
-            place("quantity")
-        )));
+        return Err(invalid(cashier::quantity(place("quantity"))));
     }
     let is_barcode = |code: &str| {
         (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit())
     };
     match &item.barcode {
-        Some(code) if !is_barcode(code) => {
-            let place = place("barcode");
-            Err(invalid(&format!("{place}: нужно от 1 до 64 цифр")))
-        }
+        Some(code) if !is_barcode(code) => Err(invalid(cashier::barcode(place("barcode")))),
         Some(_) | None => Ok(()),
     }
 }
@@ -216,9 +181,7 @@ fn is_quantity(text: &str) -> bool {
 /// `invalid` naming the place.
 pub fn text(place: &str, value: &str, most: usize) -> Result<(), Problem> {
     if !value.chars().any(is_visible) {
-        return Err(invalid(&format!(
-            "{place}: нет ни одного видимого символа, нужно от 1 до {most}"
-        )));
+        return Err(invalid(cashier::text_invisible(most, place)));
     }
     lines(place, value, most, &[])
 }
@@ -227,18 +190,14 @@ pub fn text(place: &str, value: &str, most: usize) -> Result<(), Problem> {
 fn lines(place: &str, value: &str, most: usize, breaks: &[char]) -> Result<(), Problem> {
     let length = value.chars().count();
     if length > most {
-        return Err(invalid(&format!(
-            "{place}: {length} символов, нужно не более {most}"
-        )));
+        return Err(invalid(cashier::text_too_long(length, most, place)));
     }
     let odd = value
         .chars()
         .find(|c| c.is_control() && !breaks.contains(c));
     odd.map_or(Ok(()), |odd| {
-        let code = u32::from(odd);
-        Err(invalid(&format!(
-            "{place}: управляющий символ U+{code:04X} не допускается"
-        )))
+        let code = format!("{:04X}", u32::from(odd));
+        Err(invalid(cashier::text_control(code, place)))
     })
 }
 
@@ -258,8 +217,16 @@ fn is_visible(character: char) -> bool {
     !character.is_whitespace() && !is_unsafe(character) && !is_blank
 }
 
-fn invalid(detail: &str) -> Problem {
-    Problem::unprocessable(detail, "Исправьте запрос в кассовой программе")
+fn in_range(place: &str, value: Kopecks, from: i64) -> Result<(), Problem> {
+    let most = MAX_AMOUNT.0;
+    if (from..=most).contains(&value.0) {
+        return Ok(());
+    }
+    Err(invalid(cashier::range_kopecks(from, place, most, value.0)))
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::unprocessable(detail, cashier::INVALID_REMEDY)
 }
 
 #[cfg(test)]

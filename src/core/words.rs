@@ -5,13 +5,6 @@ use crate::core::record::StopReason;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
 use crate::texts::{cashier, original};
 
-pub(crate) use crate::texts::cashier::{
-    CANCELLED_LATE, CANCELLING, CHECK_IN_ACCOUNT, NO_CARD, NO_PLACE_FOR_TOKEN, NOT_A_BUYERS_CODE,
-    NOT_FINISHED, NOTHING_TO_UNDO, PAID_FIRST, REFUND_CANCELLED_LATE, REFUND_SET_ASIDE,
-    REFUNDED_LATE, REFUNDED_TWICE, REPEATED, SCAN_AGAIN, SECOND_PAYMENT, SESSION_OVER,
-    SESSION_OVER_SCAN_AGAIN, SET_ASIDE, TOKEN_DAMAGED,
-};
-
 /// How the library of TLS begins whatever it says of a certificate that it does not take: the line is well then.
 const BAD_CERTIFICATE: &str = "invalid peer certificate";
 
@@ -125,14 +118,14 @@ pub fn nothing_left_to_refund(sale: &str) -> OperationError {
         code: ErrorCode::Invalid,
         message: cashier::REFUND_NEEDLESS.to_owned(),
         detail: format!("an earlier reversal of {sale} was found carried out"),
-        remedy: cashier::REFUND_NEEDLESS_REMEDY.to_owned(),
+        remedy: cashier::CHECK_OPERATIONS_REMEDY.to_owned(),
     }
 }
 
 /// A reversal that waits for a person; `message` is the operation's own.
 #[must_use]
 pub fn set_aside(message: &str, detail: &str) -> OperationError {
-    let remedy = if message == SECOND_PAYMENT {
+    let remedy = if message == cashier::SECOND_PAYMENT {
         cashier::SECOND_PAYMENT_REMEDY
     } else {
         cashier::SET_ASIDE_REMEDY
@@ -165,12 +158,6 @@ pub fn of_state(state: State, mode: Mode) -> &'static str {
         State::Cancelled => cashier::CANCELLED,
         State::Failed => cashier::FAILED,
     }
-}
-
-/// The line for the confirmation code.
-#[must_use]
-pub fn tell_code(code: &str) -> String {
-    cashier::tell_code(code)
 }
 
 /// The final state that an ending leads to.
@@ -214,7 +201,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         ),
         Failure::SessionOver { .. } => (
             ErrorCode::ServiceRejected,
-            SESSION_OVER,
+            cashier::SESSION_OVER,
             cashier::SESSION_OVER_REMEDY,
         ),
         Failure::Lost {
@@ -263,12 +250,12 @@ fn of_token_problem(
         ),
         TokenProblem::NoPlace => (
             ErrorCode::TokenNeeded,
-            NO_PLACE_FOR_TOKEN,
+            cashier::NO_PLACE_FOR_TOKEN,
             cashier::NO_PLACE_FOR_TOKEN_REMEDY,
         ),
         TokenProblem::Damaged => (
             ErrorCode::TokenNeeded,
-            TOKEN_DAMAGED,
+            cashier::TOKEN_DAMAGED,
             cashier::TOKEN_DAMAGED_REMEDY,
         ),
     }

@@ -17,6 +17,7 @@ use crate::devices::scanner::share::Sharing;
 use crate::devices::scanner::supervisor::PoolSettings;
 use crate::devices::scanner::{ScannerEvent, Scanners};
 use crate::model::scan::RawScan;
+use crate::texts::cashier;
 
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
@@ -32,10 +33,7 @@ pub(super) fn registry(
     for error in errors {
         tracing::error!(error = %with_causes(&error), "A device profile is left out");
         let name = error.path().file_name().unwrap_or_default();
-        let name = name.to_string_lossy();
-        advice.push(format!(
-            "Профиль устройства {name} с ошибкой и не действует: исправьте его (oplati check) и перезапустите службу"
-        ));
+        advice.push(cashier::profile_reason(name.to_string_lossy()));
     }
     registry.check_use(&config.scanner, &config.display)?;
     Ok((Arc::new(registry), advice))

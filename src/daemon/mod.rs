@@ -56,6 +56,7 @@ use crate::devices::profile::UnknownProfile;
 use crate::engine::{self, Engine, Outcome};
 use crate::journal::{Journal, JournalError, Lock, Reader};
 use crate::service::{self, Client, ClientError};
+use crate::texts::cashier;
 
 use core_loop::{CoreLoop, CoreLoopDeps};
 use daily_check::DailyCheck;
@@ -448,7 +449,7 @@ fn make_key_for_tcp(settings: &TillSettings) -> Option<String> {
     let error = listen::load_or_make_token(&settings.token_file).err()?;
     let error = crate::base::error_chain::with_causes(&error);
     tracing::warn!(%error, "The key for TCP cannot be used");
-    Some(format!("Ключ для TCP: {error}"))
+    Some(cashier::tcp_key_reason(error))
 }
 
 impl Daemon {
@@ -597,7 +598,7 @@ fn logo(config: &Config, advice: &mut Vec<String>) -> Option<Arc<Logo>> {
         Err(error) => {
             let error = crate::base::error_chain::with_causes(&error);
             tracing::warn!(%error, "The idle scene has no logo");
-            advice.push(format!("Логотип не показан: {error}"));
+            advice.push(cashier::logo_reason(error));
             None
         }
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::schedule::{Progress, Trust, shift_of};
 use super::state_file::{self, Durable};
 use crate::model::health::{Reason, ReasonCode, ReconciliationHealth, ShiftDifferences};
+use crate::texts::cashier;
 
 /// Most shifts whose differences are remembered; the oldest give way.
 const MAX_SHIFTS: usize = 31;
@@ -150,15 +151,12 @@ impl Reconciled {
             let named = shifts.iter().take(MAX_NAMED);
             let named: Vec<&str> = named.map(|one| one.shift.as_str()).collect();
             let more = if shifts.len() > MAX_NAMED { " …" } else { "" };
-            let text = format!(
-                "Расхождений с сервисом: {}, смены {}{more}. Подробности: oplati reconcile СМЕНА",
-                sum(shifts),
-                named.join(" "),
-            );
+            let named = format!("{}{more}", named.join(" "));
+            let text = cashier::shifts_differ_reason(sum(shifts), named);
             reasons.push(Reason::new(ReasonCode::ShiftsDiffer, text));
         }
         if let Some(Overdue { shift, why }) = &inner.overdue {
-            let text = format!("Смена {shift} не сверена. {why}");
+            let text = cashier::shift_overdue_reason(shift, why);
             reasons.push(Reason::new(ReasonCode::ShiftOverdue, text));
         }
         reasons

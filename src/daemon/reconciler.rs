@@ -221,7 +221,7 @@ fn busy() -> Problem {
     Problem::new(
         Code::Busy,
         cashier::RECONCILIATION_RUNS,
-        cashier::RECONCILIATION_RUNS_REMEDY,
+        cashier::AWAIT_END_REMEDY,
     )
 }
 

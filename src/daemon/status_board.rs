@@ -20,8 +20,8 @@ use super::without_journal::NoJournal;
 use crate::api::notices::{EventLog, NoticeKind};
 use crate::api::till::Watch;
 use crate::base::clock::{Clock, MAX_CONFIRMED_SKEW, ServiceClock};
+use crate::core::Status;
 use crate::core::call::TokenProblem;
-use crate::core::{Status, words};
 use crate::devices::display::{DisplayState, Displays};
 use crate::devices::scanner::{DeviceState, Scanners, Snapshot};
 use crate::engine;
@@ -33,6 +33,7 @@ use crate::model::health::{Health, HealthStatus, JournalHealth, ServiceHealth};
 use crate::model::operation::{Mode, Operation, QueueItem, rfc3339_ms};
 use crate::model::problem::Problem;
 use crate::service::{Client, ServerDate};
+use crate::texts::cashier;
 
 /// Less than this between both clocks cannot be told.
 const MIN_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
@@ -417,7 +418,7 @@ impl StatusBoard {
 
     fn as_far_as_known(&self, mut operation: Operation) -> Operation {
         if self.is_unwritten() && !operation.state.is_final() {
-            words::CHECK_IN_ACCOUNT.clone_into(&mut operation.message);
+            cashier::CHECK_IN_ACCOUNT.clone_into(&mut operation.message);
         }
         operation
     }

@@ -20,6 +20,7 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{
     Item, ItemKind, Mode, Operation, Receipt, SaleRequest, Shows, State, word,
 };
+use crate::texts::{cashier, newcomer};
 
 /// The bound of one sale or reversal.
 const SALE_LIMIT: Duration = Duration::from_secs(8);
@@ -49,33 +50,33 @@ struct Planned {
 const PLAN: [Planned; 4] = [
     Planned {
         id: "demo-mode-0",
-        title: "Режим 0: сканер читает QR-код покупателя",
+        title: newcomer::MODE_0,
         mode: Mode::ConsumerQr,
-        goods: "Сыр",
+        goods: newcomer::CHEESE,
         amount: Kopecks(1234),
         renewed: false,
     },
     Planned {
         id: "demo-mode-1",
-        title: "Режим 1: покупатель вводит код с дисплея",
+        title: newcomer::MODE_1,
         mode: Mode::StaticQr,
-        goods: "Яблоки",
+        goods: newcomer::APPLES,
         amount: Kopecks(700),
         renewed: false,
     },
     Planned {
         id: "demo-mode-2",
-        title: "Режим 2: покупатель сканирует QR-код с дисплея",
+        title: newcomer::MODE_2,
         mode: Mode::DynamicQr,
-        goods: "Букет ромашек",
+        goods: newcomer::FLOWERS,
         amount: Kopecks(5999),
         renewed: false,
     },
     Planned {
         id: "demo-renewal",
-        title: "Режим 2: пока покупатель ищет телефон, сессия заканчивается",
+        title: newcomer::RENEWAL,
         mode: Mode::DynamicQr,
-        goods: "Мята",
+        goods: newcomer::MINT,
         amount: Kopecks(345),
         renewed: true,
     },
@@ -94,14 +95,14 @@ struct Returned {
 const RETURNS: [Returned; 2] = [
     Returned {
         id: "demo-refund",
-        title: "Возврат части оплаты",
+        title: newcomer::REFUND,
         collection: "refunds",
         of: "demo-mode-2",
         amount: Kopecks(500),
     },
     Returned {
         id: "demo-cancel",
-        title: "Отмена оплаты",
+        title: newcomer::CANCELLATION,
         collection: "cancellations",
         of: "demo-mode-1",
         amount: Kopecks(700),
@@ -150,14 +151,8 @@ pub async fn play(world: &World) -> Result<(), DemoError> {
             "the service was asked {violations} times more often than it allows"
         )));
     }
-    table.line(&format!(
-        "В книге сервиса: оплат {}, по одной на продажу, суммы и возвраты верны, все проведены.",
-        PLAN.len()
-    ))?;
-    table.line(&format!(
-        "Всё как надо · all as it should be · {}",
-        seconds(began.elapsed())
-    ))
+    table.line(&newcomer::ledger(PLAN.len()))?;
+    table.line(&newcomer::well(seconds(began.elapsed())))
 }
 
 async fn play_sale<W: Write>(
@@ -165,11 +160,7 @@ async fn play_sale<W: Write>(
     planned: &Planned,
     table: &mut Table<W>,
 ) -> Result<Operation, DemoError> {
-    table.line(&format!(
-        "{}, {} р.",
-        planned.title,
-        planned.amount.to_string().replace('.', ",")
-    ))?;
+    table.heading(planned.title, planned.amount)?;
     if planned.renewed {
         parts.buyer.set_session_life(SHORT_SESSION_LIFE).await?;
     }
@@ -195,7 +186,7 @@ async fn play_sale<W: Write>(
                 asked?;
                 confirmed = true;
                 tokio::time::sleep(PERSONS_PAUSE).await;
-                table.act("покупатель подтверждает оплату")?;
+                table.act(newcomer::CONFIRMS)?;
                 parts.buyer.decide(Decision::Confirm).await?;
                 continue;
             }
@@ -224,13 +215,12 @@ async fn play_return<W: Write>(
     returned: &Returned,
     table: &mut Table<W>,
 ) -> Result<(), DemoError> {
-    let amount = returned.amount.to_string().replace('.', ",");
-    table.line(&format!("{}, {amount} р.", returned.title))?;
+    table.heading(returned.title, returned.amount)?;
     let body = if returned.collection == "refunds" {
         serde_json::json!({
             "sale": returned.of,
             "amount": returned.amount,
-            "receipt": {"number": returned.id, "items": [{"name": "Возврат", "cost": returned.amount}]},
+            "receipt": {"number": returned.id, "items": [{"name": cashier::REFUND_ITEM, "cost": returned.amount}]},
         })
     } else {
         serde_json::json!({"operation": returned.of})
@@ -349,7 +339,7 @@ async fn act<W: Write>(
         State::AwaitingScan => {
             tokio::time::sleep(PERSONS_PAUSE).await;
             let code = parts.buyer.qr().await?;
-            table.act("покупатель показывает QR-код, сканер читает его")?;
+            table.act(newcomer::SHOWS_QR)?;
             parts.scanner.scan(&code)?;
         }
         State::AwaitingBuyer => {
@@ -363,11 +353,11 @@ async fn act<W: Write>(
             if planned.renewed {
                 parts.buyer.set_session_life(SESSION_LIFE).await?;
                 shows = renewed(parts, id, &shows).await?;
-                table.act("QR-код обновлён: прежняя сессия закончилась")?;
+                table.act(newcomer::QR_RENEWED)?;
             }
             let (what, taken) = match shows {
-                Shows::Code(code) => ("покупатель вводит код с дисплея", Taken::Code(code)),
-                Shows::Qr(text) => ("покупатель сканирует QR-код с дисплея", Taken::Qr(text)),
+                Shows::Code(code) => (newcomer::TYPES_CODE, Taken::Code(code)),
+                Shows::Qr(text) => (newcomer::SCANS_QR, Taken::Qr(text)),
             };
             table.act(what)?;
             parts.buyer.join(&taken).await?;
@@ -441,6 +431,8 @@ fn check(plan: &[Planned], sales: &[Operation], ledger: &[Payment]) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::validate;
+    use crate::model::operation::OperationRequest;
 
     fn sale(planned: &Planned, order_number: &str) -> Operation {
         serde_json::from_value(serde_json::json!({
@@ -538,7 +530,8 @@ mod tests {
     fn the_plan_is_a_sale_the_till_may_ask_for() {
         for planned in &PLAN {
             let request = request(planned);
-            assert!(request.amount.is_payable());
+            let sale = OperationRequest::Sale(request.clone());
+            assert_eq!(validate::wish(&sale, None), Ok(()));
             assert_eq!(
                 request
                     .receipt

@@ -31,6 +31,7 @@ use super::feed;
 use super::table::Table;
 use super::world::{Parts, World};
 use crate::client::http::{Answer, CallError};
+use crate::texts::newcomer;
 
 /// Open event streams, that is pages.
 const MAX_PAGES: usize = 8;
@@ -93,8 +94,7 @@ pub async fn serve(page: Page, world: &World) -> Result<(), DemoError> {
 fn announce(address: SocketAddr) -> Result<(), DemoError> {
     let mut out = Table::new(std::io::stdout().lock());
     out.line(&format!("http://{address}/"))?;
-    out.line("Откройте этот адрес в браузере. Ctrl-C закончит показ и не оставит следов.")?;
-    out.line("Open this address in a browser. Ctrl-C ends the demo and leaves nothing behind.")
+    out.line(newcomer::OPEN_PAGE)
 }
 
 async fn watch(world: &World) {
@@ -152,10 +152,7 @@ async fn guard(address: SocketAddr, request: Request, next: Next) -> Response {
     let mut response = if is_ours(address, request.headers()) {
         next.run(request).await
     } else {
-        problem(
-            StatusCode::FORBIDDEN,
-            "Эта страница отвечает только самой себе",
-        )
+        problem(StatusCode::FORBIDDEN, newcomer::ONLY_ITSELF)
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -214,10 +211,7 @@ fn problem(status: StatusCode, detail: &str) -> Response {
 
 async fn events(State(shared): State<Shared>) -> Response {
     let Ok(place) = shared.pages.try_acquire_owned() else {
-        return problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Открыто слишком много страниц",
-        );
+        return problem(StatusCode::SERVICE_UNAVAILABLE, newcomer::TOO_MANY_PAGES);
     };
     Sse::new(stream_of(shared.parts, place))
         .keep_alive(KeepAlive::default())
@@ -250,10 +244,7 @@ fn passed_on(answer: Result<Answer, CallError>) -> Response {
 
 fn lost(error: &CallError) -> Response {
     tracing::warn!(error = %crate::base::error_chain::with_causes(error), "Demo call failed");
-    problem(
-        StatusCode::BAD_GATEWAY,
-        "Часть демонстрации не отвечает, подробности в журнале",
-    )
+    problem(StatusCode::BAD_GATEWAY, newcomer::PART_SILENT)
 }
 
 /// Answers an action of the buyer; what the service refuses, the phone shows.
@@ -324,7 +315,7 @@ async fn on_operation(id: &str, act: impl AsyncFnOnce(&str) -> Response) -> Resp
     if is_id {
         act(id).await
     } else {
-        problem(StatusCode::BAD_REQUEST, "Недопустимый номер операции")
+        problem(StatusCode::BAD_REQUEST, newcomer::BAD_ID)
     }
 }
 
@@ -358,7 +349,7 @@ async fn scan(State(shared): State<Shared>, Json(scan): Json<Scan>) -> Response 
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => {
             tracing::warn!(error = %crate::base::error_chain::with_causes(&error), "Virtual scanner did not scan");
-            problem(StatusCode::CONFLICT, "Сканер не прочитал код")
+            problem(StatusCode::CONFLICT, newcomer::NOT_SCANNED)
         }
     }
 }
@@ -375,9 +366,9 @@ async fn buyer_qr(State(shared): State<Shared>) -> Response {
                 Json(serde_json::json!({ "text": text, "size": size, "path": path }))
                     .into_response()
             }
-            None => problem(StatusCode::INTERNAL_SERVER_ERROR, "Код слишком длинный"),
+            None => problem(StatusCode::INTERNAL_SERVER_ERROR, newcomer::CODE_TOO_LONG),
         });
-    acted(drawn, "Кошелёк не показал код")
+    acted(drawn, newcomer::WALLET_WITHOUT_CODE)
 }
 
 fn drawn(text: &str) -> Option<(usize, String)> {
@@ -395,7 +386,7 @@ async fn join(State(shared): State<Shared>, Json(taken): Json<Taken>) -> Respons
     let outcome = shared.parts.buyer.join(&taken).await;
     acted(
         outcome.map(|()| StatusCode::NO_CONTENT),
-        "Кошелёк не нашёл такой оплаты",
+        newcomer::WALLET_WITHOUT_PAYMENT,
     )
 }
 
@@ -408,7 +399,7 @@ async fn decide(State(shared): State<Shared>, Json(decided): Json<Decided>) -> R
     let outcome = shared.parts.buyer.decide(decided.decision).await;
     acted(
         outcome.map(|()| StatusCode::NO_CONTENT),
-        "Подтверждать уже нечего",
+        newcomer::NOTHING_TO_CONFIRM,
     )
 }
 
@@ -421,7 +412,7 @@ async fn set_network(State(shared): State<Shared>, Json(switched): Json<Switched
     let outcome = shared.parts.buyer.set_network(switched.network).await;
     acted(
         outcome.map(|()| StatusCode::NO_CONTENT),
-        "Связь не переключилась",
+        newcomer::NETWORK_NOT_SWITCHED,
     )
 }
 
@@ -440,7 +431,7 @@ async fn set_sessions(State(shared): State<Shared>, Json(lived): Json<Lived>) ->
     let outcome = shared.parts.buyer.set_session_life(life).await;
     acted(
         outcome.map(|()| StatusCode::NO_CONTENT),
-        "Срок сессий не изменился",
+        newcomer::SESSIONS_NOT_CHANGED,
     )
 }
 

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::DemoError;
+use crate::model::money::Kopecks;
+use crate::texts::newcomer;
 
 /// Columns of the state's name.
 const STATE_WIDTH: usize = 22;
@@ -30,6 +32,12 @@ impl<W: Write> Table<W> {
             .map_err(DemoError::Io)
     }
 
+    /// What is played next, about how much.
+    pub fn heading(&mut self, title: &str, amount: Kopecks) -> Result<(), DemoError> {
+        let amount = amount.to_string().replace('.', ",");
+        self.line(&newcomer::heading(amount, title))
+    }
+
     /// A state of the operation.
     pub fn state(&mut self, since: Duration, state: &str, message: &str) -> Result<(), DemoError> {
         self.line(&format!(
@@ -46,7 +54,8 @@ impl<W: Write> Table<W> {
 
 /// `1,234 с`.
 pub fn seconds(duration: Duration) -> String {
-    format!("{},{:03} с", duration.as_secs(), duration.subsec_millis())
+    let milliseconds = format!("{:03}", duration.subsec_millis());
+    newcomer::seconds(milliseconds, duration.as_secs())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::config::Paths;
 use crate::daemon::{self, Daemon};
 use crate::log::{self, Stderr};
 use crate::sim::{Rules, Simulator};
+use crate::texts::newcomer;
 
 /// The till that the simulator knows.
 const REG_NUM: &str = "OPL000011111";
@@ -152,7 +153,8 @@ fn config_text(service: SocketAddr, scanner: &Path) -> String {
     format!(
         "[Main]\nurl = http://{service}\nregNum = {REG_NUM}\ntimeout = 5\nsettle = 5\n\n\
          [Scanner]\ndevice = serial:{scanner}@9600\n\n\
-         [Display]\ndevice = png:display.png@800x480, web\nshopName = Магазин «Ромашка»\n"
+         [Display]\ndevice = png:display.png@800x480, web\nshopName = {}\n",
+        newcomer::SHOP
     )
 }
 

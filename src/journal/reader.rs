@@ -17,6 +17,7 @@ use crate::core::record::{Record, ReversalRecord};
 use crate::model::archive::{Archive, OperationStep, OperationsQuery};
 use crate::model::operation::{Kind, Operation, QueueItem, State, word};
 use crate::model::problem::{Code, Problem};
+use crate::texts::cashier;
 
 /// Steps of one operation that are told: one that waits in the queue for days has many.
 const MAX_STEPS: u32 = 1000;
@@ -350,8 +351,8 @@ impl Archive for Reader {
                 Some(seq.ok_or_else(|| {
                     Problem::new(
                         Code::NotFound,
-                        "Операция, названная в before, не найдена",
-                        "Начните список сначала",
+                        cashier::NO_OPERATION_BEFORE,
+                        cashier::NO_OPERATION_BEFORE_REMEDY,
                     )
                 })?)
             }

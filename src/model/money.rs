@@ -47,11 +47,6 @@ impl Kopecks {
         *self == Kopecks::ZERO
     }
 
-    /// Whether the amount is something that one operation can be about: 1 kopeck to [`MAX_AMOUNT`].
-    pub fn is_payable(self) -> bool {
-        self > Kopecks::ZERO && self <= MAX_AMOUNT
-    }
-
     /// The sum, or `None` beyond 64 bits.
     #[must_use]
     pub fn checked_add(self, other: Kopecks) -> Option<Kopecks> {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::texts::cashier;
-
-/// The messages of the original module, where the core looks for them.
-pub(crate) use crate::texts::original as seed;
+use crate::texts::{cashier, original};
 
 /// Fixed codes of problems; each has one status and one title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -108,14 +105,27 @@ impl Problem {
             Some(by) => cashier::already_undone_by(by, operation),
             None => cashier::already_undone(operation),
         };
-        Problem::new(Code::AlreadyUndone, detail, cashier::ALREADY_UNDONE_REMEDY)
+        Problem::new(
+            Code::AlreadyUndone,
+            detail,
+            cashier::CHECK_OPERATIONS_REMEDY,
+        )
+    }
+
+    /// The journal holds no operation of that id.
+    pub fn no_operation() -> Problem {
+        Problem::new(
+            Code::NotFound,
+            cashier::NO_OPERATION,
+            cashier::NO_OPERATION_REMEDY,
+        )
     }
 
     /// The connection is down or the queue is not empty.
     pub fn temporarily_unavailable() -> Problem {
         Problem::new(
             Code::TemporarilyUnavailable,
-            seed::UNAVAILABLE,
+            original::UNAVAILABLE,
             cashier::UNAVAILABLE_REMEDY,
         )
     }
@@ -137,7 +147,7 @@ impl Problem {
             retry_after_s: Some(seconds),
             ..Problem::new(
                 Code::TemporarilyUnavailable,
-                seed::UNAVAILABLE,
+                original::UNAVAILABLE,
                 cashier::unavailable_seconds_remedy(seconds),
             )
         }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use super::{Difference, MAX_DIFFERENCES, Side, Totals, What};
 use crate::core::call::{PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::record::{Account, Record, ReversalProgress, ReversalRecord, ReversalRequest};
-use crate::core::words;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, Outcome, State, word};
+use crate::texts::cashier;
 
 /// Whether the journal's operation moved money, as far as the till was told.
 fn moved_here(record: &Record) -> bool {
@@ -290,7 +290,7 @@ impl Comparison {
         if let Record::Entry(entry) = record
             && was_settled(entry)
             // What another cancellation repeats was closed by nobody.
-            && entry.operation.message != words::REPEATED
+            && entry.operation.message != cashier::REPEATED
         {
             self.settled.push(entry.operation.id.clone());
         }

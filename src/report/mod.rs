@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::model::money::Kopecks;
+use crate::texts::cashier;
 
 pub use compare::{Compared, Comparison};
 pub use template::{Facts, Template};
@@ -99,10 +100,10 @@ impl What {
     /// For people, Russian.
     pub fn words(self) -> &'static str {
         match self {
-            What::UnknownHere => "Есть у сервиса, нет в кассе",
-            What::UnknownThere => "Есть в кассе, нет у сервиса",
-            What::SumDiffers => "Суммы не равны",
-            What::StatusDiffers => "Состояния не равны",
+            What::UnknownHere => cashier::DIFFERENCE_UNKNOWN_HERE,
+            What::UnknownThere => cashier::DIFFERENCE_UNKNOWN_THERE,
+            What::SumDiffers => cashier::DIFFERENCE_SUM,
+            What::StatusDiffers => cashier::DIFFERENCE_STATUS,
         }
     }
 }

@@ -10,6 +10,7 @@ use roxmltree::{Document, Node};
 use super::{DEFAULT_TEMPLATE, Difference, Reconciliation, Total};
 use crate::base::regular_file;
 use crate::model::money::Kopecks;
+use crate::texts::cashier;
 
 /// Columns of receipt printers.
 const WIDTHS: std::ops::RangeInclusive<usize> = 32..=48;
@@ -394,9 +395,9 @@ fn once(reconciliation: &Reconciliation, facts: &Facts) -> Fields {
     let at = zone.to_datetime(facts.at);
     let count = reconciliation.differences.len() as u64 + reconciliation.more_differences;
     let verdict = if count == 0 {
-        "Расхождений нет".to_owned()
+        cashier::SLIP_NO_DIFFERENCES.to_owned()
     } else {
-        format!("Расхождений: {count}")
+        cashier::slip_differences(count)
     };
     BTreeMap::from([
         ("shift", reconciliation.shift.clone()),
@@ -422,11 +423,15 @@ fn kinds(reconciliation: &Reconciliation) -> [Fields; 4] {
         ])
     };
     [
-        fields("Продажи", till.sales, service.sales),
-        fields("Возвраты", till.refunds, service.refunds),
-        fields("Отмены", till.cancellations, service.cancellations),
+        fields(cashier::SLIP_SALES, till.sales, service.sales),
+        fields(cashier::SLIP_REFUNDS, till.refunds, service.refunds),
         fields(
-            "Отмены возвратов",
+            cashier::SLIP_CANCELLATIONS,
+            till.cancellations,
+            service.cancellations,
+        ),
+        fields(
+            cashier::SLIP_CANCELLED_REFUNDS,
             till.cancelled_refunds,
             service.cancelled_refunds,
         ),
@@ -435,8 +440,10 @@ fn kinds(reconciliation: &Reconciliation) -> [Fields; 4] {
 
 fn of_difference(difference: &Difference) -> Fields {
     let side = |side: &Option<super::Side>| {
-        side.as_ref()
-            .map_or_else(|| "нет".to_owned(), |side| roubles(side.amount))
+        side.as_ref().map_or_else(
+            || cashier::SLIP_NOTHING.to_owned(),
+            |side| roubles(side.amount),
+        )
     };
     let number = difference.payment_id.map(|id| id.to_string());
     BTreeMap::from([

@@ -187,6 +187,8 @@ api_system = System
 
 trial_asks = One session will be opened with the service
 trial_shows = Its QR is shown for 20 seconds, nothing is paid. Do not do this during a payment.{ "\u000A" }Begin? (yes/no)
+# Typed by a person.
+trial_yes = yes
 trial_is_open = The session is open for 20 s; Ctrl-C ends it earlier
 trial_no_token = there is no token yet, and the trial asks for none
 trial_token_hidden = only the daemon reads token.conf
@@ -521,6 +523,12 @@ list_tested = tested
 list_reported = reported
 list_untested = untested
 list_rule_next = Put the line into /etc/udev/rules.d/61-oplati-{ $id }.rules, run udevadm control --reload and udevadm trigger, and set in oplati.conf: device = { $word }:{ $path }
+
+## Modes of a scanner, in Russian in the genitive
+
+mode_serial = serial
+mode_hid = hid
+mode_keyboard = keyboard
 
 ## oplati devices identify
 

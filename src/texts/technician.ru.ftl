@@ -190,6 +190,8 @@ api_system = Система
 
 trial_asks = Будет открыт один сеанс с сервером
 trial_shows = QR-код показывается 20 секунд, ничего не оплачивается. Не делайте этого во время оплаты.{ "\u000A" }Начать? (да/нет)
+# Typed by a person.
+trial_yes = да
 trial_is_open = Сеанс открыт, ждём 20 с; Ctrl-C — закончить раньше
 trial_no_token = токена ещё нет, а проверка его не запрашивает
 trial_token_hidden = token.conf читает только служба
@@ -524,6 +526,12 @@ list_tested = на устройстве
 list_reported = два источника
 list_untested = один источник
 list_rule_next = Запишите строку в /etc/udev/rules.d/61-oplati-{ $id }.rules, выполните udevadm control --reload и udevadm trigger, и укажите в oplati.conf: device = { $word }:{ $path }
+
+## Modes of a scanner, in Russian in the genitive
+
+mode_serial = последовательного порта
+mode_hid = HID POS
+mode_keyboard = клавиатуры
 
 ## oplati devices identify
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{CliError, Context, mode_in, registry};
+use super::{CliError, Context, registry};
 use crate::base::exit_code;
 use crate::config::{ScannerDevice, SerialLine};
 use crate::devices::discovery::{Candidate, sysfs};
@@ -208,7 +208,7 @@ fn describe(context: &Context, registry: &Registry, candidate: &Candidate) -> St
         candidate.node.display(),
         candidate.ids().unwrap_or_default(),
         candidate.name().unwrap_or_default(),
-        mode_in(context, candidate.mode),
+        context.tongue.say(candidate.mode.words()),
     );
     super::super::output::printable(&text)
 }

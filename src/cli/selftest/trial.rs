@@ -74,7 +74,8 @@ fn agrees(context: &Context, url: &str, person: &mut Person) -> Result<bool, Cli
         match person.typed() {
             Typed::NotYet => std::thread::sleep(TYPED_POLL_INTERVAL),
             Typed::Line(line) => {
-                return Ok(["yes", "да"].contains(&line.to_lowercase().as_str()));
+                let (line, yes) = (line.to_lowercase(), technician::TRIAL_YES);
+                return Ok(line == yes.ru || line == yes.en);
             }
             Typed::Nobody => return Ok(false),
         }

@@ -11,7 +11,7 @@ use crate::core::question_clock::Subject;
 use crate::core::record::{ReversalProgress, ReversalRecord, ReversalRequest};
 use crate::core::words;
 use crate::model::operation::State;
-use crate::model::problem::seed;
+use crate::texts::original;
 
 /// Backoff of tries that met no connection begins with this.
 pub(in crate::core) const BACKOFF: Duration = Duration::from_secs(1);
@@ -261,7 +261,7 @@ impl ActiveReversal {
     pub(in crate::core) fn doubt(&mut self, now: Now) {
         let detail = self.record.last_error.as_deref().unwrap_or_default();
         self.record.operation.error = Some(words::refund_in_doubt(detail));
-        self.set(State::InDoubt, seed::NO_CONNECTION, now);
+        self.set(State::InDoubt, original::NO_CONNECTION, now);
     }
 
     /// When the next question of a watched entry is due. A clock that was set back must not put it off

@@ -126,7 +126,7 @@ impl ReversalQueue {
                 // Nothing but a report has ever told of it, and neither this one nor the service itself knows it: a
                 // row that comes and goes must not close the till.
                 self.forget_second_payment(payment_id);
-                let message = words::NOTHING_TO_UNDO;
+                let message = cashier::NOTHING_TO_UNDO;
                 return self.conclude(entry, message, "a second payment that is not there", turn);
             }
             if asks_report {
@@ -144,7 +144,7 @@ impl ReversalQueue {
             return turn.write_entry(&mut entry.record, what);
         }
         plan_rechecks(&mut entry.record, turn.now);
-        let message = words::NOTHING_TO_UNDO;
+        let message = cashier::NOTHING_TO_UNDO;
         self.conclude(entry, message, "conclusively absent", turn);
         entry.plan_recheck(turn.now);
     }
@@ -607,7 +607,7 @@ fn put_off(entry: &mut ActiveReversal, turn: &mut Turn) {
             entry.doubt(turn.now);
         }
     } else {
-        entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
+        entry.set(State::Queued, original::CANCEL_QUEUED, turn.now);
     }
 }
 

@@ -20,7 +20,7 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{
     CancellationRequest, Kind, Operation, OperationRequest, Receipt, RefundRequest, State, Undo,
 };
-use crate::model::problem::seed;
+use crate::texts::{cashier, original};
 
 /// What distinguishes one new entry from another.
 struct New {
@@ -61,7 +61,7 @@ impl ActiveReversal {
         let mut record = new_record(new, turn);
         record.operation.state = State::Queued;
         record.operation.undo = Some(Undo::Pending);
-        seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+        original::CANCEL_QUEUED.clone_into(&mut record.operation.message);
         Self::live(record, lost_at, turn)
     }
 
@@ -215,7 +215,7 @@ impl ReversalQueue {
         if waits || old.is_some() {
             record.queued_once = true;
             record.operation.state = State::Queued;
-            seed::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+            original::CANCEL_QUEUED.clone_into(&mut record.operation.message);
         }
         let (amount, is_refund) = (record.operation.amount, record.is_refund());
         let resumed = old.is_some() && record.reversal != ReversalProgress::NotSent;
@@ -225,7 +225,7 @@ impl ReversalQueue {
             old.record.settled = Some(reason.clone());
             old.record.rechecks.clear();
             old.record.next_try = None;
-            old.set(State::Failed, words::REPEATED, turn.now);
+            old.set(State::Failed, cashier::REPEATED, turn.now);
             turn.write_entry(&mut old.record, reason);
         }
         self.change_target(

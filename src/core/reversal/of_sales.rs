@@ -8,8 +8,8 @@ use crate::core::reversal::active::{ActiveReversal, Stage};
 use crate::core::reversal::plan_rechecks_of_refusal;
 use crate::core::reversal::queue::ReversalQueue;
 use crate::core::turn::Turn;
-use crate::core::words;
 use crate::model::operation::{Kind, State, Undo};
+use crate::texts::cashier;
 
 /// What a sale wants of the queue.
 #[derive(Debug)]
@@ -248,7 +248,7 @@ impl ReversalQueue {
     fn watch(&mut self, mut entry: ActiveReversal, what: &str, turn: &mut Turn) {
         entry.record.operation.undo = Some(Undo::Done);
         entry.record.next_try = None;
-        entry.set(State::Done, words::NOTHING_TO_UNDO, turn.now);
+        entry.set(State::Done, cashier::NOTHING_TO_UNDO, turn.now);
         turn.write_entry(&mut entry.record, what);
         entry.plan_recheck(turn.now);
         self.push(entry);

@@ -80,12 +80,12 @@ impl ReversalQueue {
         entry.record.next_try = None;
         let detail = entry.record.last_error.clone();
         let message = match entry.record.reversal {
-            _ if entry.record.is_refund() => words::REFUND_SET_ASIDE,
+            _ if entry.record.is_refund() => cashier::REFUND_SET_ASIDE,
             ReversalProgress::NotSent if entry.is_beside() && !entry.record.sent_once => {
-                words::SECOND_PAYMENT
+                cashier::SECOND_PAYMENT
             }
-            ReversalProgress::Known(_) => words::NOT_FINISHED,
-            ReversalProgress::NotSent | ReversalProgress::Sent => words::SET_ASIDE,
+            ReversalProgress::Known(_) => cashier::NOT_FINISHED,
+            ReversalProgress::NotSent | ReversalProgress::Sent => cashier::SET_ASIDE,
         };
         let error = words::set_aside(message, detail.as_deref().unwrap_or(what));
         entry.record.operation.error = Some(error);
@@ -239,7 +239,7 @@ impl ReversalQueue {
         entry.stage = Stage::Waiting;
         entry.record.next_try = None;
         entry.record.operation.undo = None;
-        entry.set(State::Cancelled, words::PAID_FIRST, turn.now);
+        entry.set(State::Cancelled, cashier::PAID_FIRST, turn.now);
         let what = "the buyer paid before the reversal was sent";
         turn.write_entry(&mut entry.record, what);
     }
@@ -394,7 +394,7 @@ impl ReversalQueue {
             // "No end ever leaves `undo: null` where something was owed": the sale was cancelled, and has something
             // left again.
             entry.record.needs_review = true;
-            message = words::REFUND_CANCELLED_LATE;
+            message = cashier::REFUND_CANCELLED_LATE;
             let what = "it came after its sale was cancelled, of which the shop has a rest again";
             turn.alarm(&entry.record.operation.id, what);
         }
@@ -409,7 +409,7 @@ impl ReversalQueue {
         entry.record.target.payment_id = Some(payment_id);
         if entry.record.request == ReversalRequest::Own {
             entry.record.operation.undo = Some(Undo::Pending);
-            entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
+            entry.set(State::Queued, original::CANCEL_QUEUED, turn.now);
             (entry.pause, entry.next_at) = (BACKOFF, turn.now.mono);
             entry.record.next_try = Some(turn.now.wall);
             turn.write_entry(&mut entry.record, "found after all, live again");
@@ -541,7 +541,7 @@ impl ReversalQueue {
         }
         let record = &mut entry.record;
         record.needs_review = true;
-        words::REFUNDED_TWICE.clone_into(&mut record.operation.message);
+        cashier::REFUNDED_TWICE.clone_into(&mut record.operation.message);
         record.operation.updated_at = turn.now.wall;
         let (of, amount) = (record.operation.of.clone(), record.operation.amount);
         let count = copies.len();
@@ -585,9 +585,9 @@ fn know_late_reversal(record: &mut ReversalRecord, info: &PaymentInfo) {
     record.reversal = ReversalProgress::Known(info.payment_id);
     record.operation.payment_id = Some(info.payment_id);
     let message = match record.operation.kind {
-        Kind::Refund => words::REFUNDED_LATE,
-        Kind::CancelRefund => words::REFUND_CANCELLED_LATE,
-        Kind::Sale | Kind::Cancel | Kind::Annul | Kind::Card => words::CANCELLED_LATE,
+        Kind::Refund => cashier::REFUNDED_LATE,
+        Kind::CancelRefund => cashier::REFUND_CANCELLED_LATE,
+        Kind::Sale | Kind::Cancel | Kind::Annul | Kind::Card => cashier::CANCELLED_LATE,
     };
     message.clone_into(&mut record.operation.message);
 }

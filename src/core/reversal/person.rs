@@ -52,8 +52,8 @@ impl ReversalQueue {
         if entry.is_denied() && is_over {
             return Err(Problem::new(
                 Code::Conflict,
-                "От этой оплаты ничего не осталось, отменять нечего",
-                "Закройте отмену: oplati queue settle",
+                cashier::NOTHING_LEFT_TO_UNDO,
+                cashier::NOTHING_LEFT_TO_UNDO_REMEDY,
             ));
         }
         Ok(())
@@ -91,7 +91,7 @@ impl ReversalQueue {
             return true;
         }
         entry.record.operation.undo = Some(Undo::Pending);
-        entry.set(State::Queued, seed::CANCEL_QUEUED, turn.now);
+        entry.set(State::Queued, original::CANCEL_QUEUED, turn.now);
         turn.write_entry(&mut entry.record, "tried again");
         self.change_target(
             of.as_deref(),
@@ -146,16 +146,16 @@ impl ReversalQueue {
         if !entry.record.set_aside && !entry.foreign && !is_held {
             return Err(Problem::new(
                 Code::Busy,
-                "Отмена ещё выполняется сама, закрыть её нельзя",
-                "Дождитесь завершения отмены",
+                cashier::STILL_TRIED,
+                cashier::STILL_TRIED_REMEDY,
             ));
         }
         // A restored sale waits for it a moment longer, and takes what becomes of it then.
         if turn.attended.awaits(entry) {
             return Err(Problem::new(
                 Code::Busy,
-                "Продажа ещё ждёт этой отмены",
-                "Повторите через минуту",
+                cashier::SALE_WAITS_FOR_IT,
+                cashier::REPEAT_IN_A_MINUTE_REMEDY,
             ));
         }
         // What was denied and set aside has given back what it had taken of its target.
@@ -310,15 +310,15 @@ impl ReversalQueue {
 fn is_made() -> Problem {
     Problem::new(
         Code::Conflict,
-        "Сервис показывает, что операция выполнена",
-        "Проверьте её в личном кабинете О!плати и закройте как выполненную: oplati queue settle",
+        cashier::SHOWN_AS_MADE,
+        cashier::SHOWN_AS_MADE_REMEDY,
     )
 }
 
 fn not_in_queue() -> Problem {
     Problem::new(
         Code::NotFound,
-        "В очереди нет такой отмены",
-        "Посмотрите очередь: oplati queue",
+        cashier::NOT_IN_QUEUE,
+        cashier::NOT_IN_QUEUE_REMEDY,
     )
 }

@@ -13,7 +13,8 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{
     Kind, Operation, OperationRequest, Outcome, RefundRequest, State, Undo,
 };
-use crate::model::problem::{Code, Problem, seed};
+use crate::model::problem::{Code, Problem};
+use crate::texts::{cashier, original};
 
 impl ReversalQueue {
     /// Whether what a request is of can be reversed now. `target` is the operation as it is now, which may be newer
@@ -34,7 +35,7 @@ impl ReversalQueue {
                 self.check_cancellation(target, facts)
             }
             (OperationRequest::Refund(_) | OperationRequest::Cancellation(_), None) => {
-                Err(unknown())
+                Err(Problem::no_operation())
             }
         }
     }
@@ -47,8 +48,8 @@ impl ReversalQueue {
     ) -> Result<(), Problem> {
         if sale.kind != Kind::Sale {
             return Err(Problem::unprocessable(
-                format!("Операция {} не продажа", sale.id),
-                "Возврат делается по продаже",
+                cashier::not_a_sale(&sale.id),
+                cashier::NOT_A_SALE_REMEDY,
             ));
         }
         if !sale.state.is_final() {
@@ -113,11 +114,8 @@ impl ReversalQueue {
         match self.find(&target.id) {
             Some(entry) if entry.record.needs_review => Err(Problem::new(
                 Code::Busy,
-                format!("Возврат {} выполнен не так, как сообщено кассе", target.id),
-                format!(
-                    "Посмотрите его в личном кабинете и закройте: oplati queue settle {} --outcome carried_out --reason \"…\"",
-                    target.id
-                ),
+                cashier::refund_to_review(&target.id),
+                cashier::refund_to_review_remedy(&target.id),
             )),
             Some(_) | None => Ok(()),
         }
@@ -140,11 +138,11 @@ impl ReversalQueue {
             refund.is_some_and(|refund| refund.operation().of.as_deref() == Some(id))
         };
         if let Some(entry) = in_doubt().find(of_its_refund) {
-            return Err(undecided("Отмена возврата", "завершена", entry));
+            return Err(undecided(cashier::cancel_refund_undecided, entry));
         }
         let of_it = |entry: &&ActiveReversal| entry.reverses(id) && entry.record.is_refund();
         match in_doubt().find(of_it) {
-            Some(entry) => Err(undecided("Возврат", "проверен", entry)),
+            Some(entry) => Err(undecided(cashier::refund_undecided, entry)),
             None => Ok(()),
         }
     }
@@ -157,14 +155,11 @@ impl ReversalQueue {
         match self.iter().find(holds) {
             Some(entry) => Err(Problem::new(
                 Code::Busy,
-                format!(
-                    "Возврат {} по этой оплате ещё проверяется",
-                    entry.record.operation.id
-                ),
+                cashier::refund_held(&entry.record.operation.id),
                 if entry.is_overdue {
-                    "Проверьте возврат в личном кабинете О!плати и закройте его: oplati queue settle"
+                    cashier::REFUND_HELD_OVERDUE_REMEDY
                 } else {
-                    "Повторите отмену позже, не дольше чем через час"
+                    cashier::REFUND_HELD_REMEDY
                 },
             )),
             None => Ok(()),
@@ -217,11 +212,8 @@ pub(in crate::core) fn check_payment(
     };
     if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
         return Err(Problem::unprocessable(
-            format!(
-                "payment_id = {}: это не оплаченная продажа",
-                info.payment_id
-            ),
-            "Проверьте номер оплаты",
+            cashier::not_a_paid_sale(info.payment_id),
+            cashier::NO_PAYMENT_REMEDY,
         ));
     }
     let reversals = &wants.facts.reversals;
@@ -356,19 +348,11 @@ pub(in crate::core) fn give_back_to_left(operation: &mut Operation, amount: Kope
     }
 }
 
-fn unknown() -> Problem {
-    Problem::new(
-        Code::NotFound,
-        "Операция не найдена",
-        "Проверьте идентификатор операции",
-    )
-}
-
 pub(in crate::core) fn sale_undone(id: &str) -> Problem {
     Problem::new(
         Code::AlreadyUndone,
-        format!("Продажа {id} отменена, отменить возврат по ней нельзя"),
-        "Проверьте список операций",
+        cashier::sale_undone(id),
+        cashier::CHECK_OPERATIONS_REMEDY,
     )
 }
 
@@ -377,54 +361,44 @@ fn repetition(earlier: &ReversalRecord) -> Problem {
     if was_found_late(earlier) {
         return Problem::new(
             Code::Conflict,
-            format!("Возврат {id} на ту же сумму выполнен позже, чем сообщено"),
-            "Деньги уже у покупателя. Если нужен ещё один такой возврат, сделайте его двумя частями",
+            cashier::refund_repeated_late(id),
+            cashier::REFUND_REPEATED_LATE_REMEDY,
         );
     }
     Problem::new(
         Code::Busy,
-        format!("Возврат {id} на ту же сумму ещё проверяется"),
-        "Проверьте возврат в личном кабинете О!плати или повторите через час",
+        cashier::refund_repeated(id),
+        cashier::REFUND_REPEATED_REMEDY,
     )
 }
 
-/// Another reversal stands in the way.
-fn undecided(kind: &str, ends: &str, entry: &ActiveReversal) -> Problem {
+/// Another reversal stands in the way; `detail` says so of its id.
+fn undecided<'e>(detail: impl FnOnce(&'e str) -> String, entry: &'e ActiveReversal) -> Problem {
     let remedy = if entry.record.set_aside {
-        "Повторите или закройте: oplati queue retry, oplati queue settle"
+        cashier::UNDECIDED_REMEDY
     } else {
-        "Дождитесь завершения"
+        cashier::AWAIT_REMEDY
     };
-    Problem::new(
-        Code::Busy,
-        format!(
-            "{kind} {} по этой оплате ещё не {ends}",
-            entry.record.operation.id
-        ),
-        remedy,
-    )
+    Problem::new(Code::Busy, detail(&entry.record.operation.id), remedy)
 }
 
 fn unfinished(id: &str) -> Problem {
     Problem::new(
         Code::Busy,
-        format!("Операция {id} ещё не завершена"),
-        "Дождитесь её завершения",
+        cashier::unfinished(id),
+        cashier::AWAIT_END_REMEDY,
     )
 }
 
 fn without_money(id: &str) -> Problem {
-    Problem::unprocessable(
-        format!("По операции {id} деньги не получены, отменять нечего"),
-        "Проверьте список операций",
-    )
+    Problem::unprocessable(cashier::without_money(id), cashier::CHECK_OPERATIONS_REMEDY)
 }
 
 fn more_than_left(amount: Kopecks, left: Kopecks) -> Problem {
     Problem::new(
         Code::MoreThanLeft,
-        format!("Сумма возврата {amount} больше остатка оплаты {left}"),
-        "Уменьшите сумму возврата",
+        cashier::more_than_left(amount, left),
+        cashier::MORE_THAN_LEFT_REMEDY,
     )
 }
 
@@ -432,7 +406,7 @@ fn more_than_left(amount: Kopecks, left: Kopecks) -> Problem {
 pub(in crate::core) fn without_sale() -> Problem {
     Problem::new(
         Code::ReturnReceiptUnavailable,
-        seed::RETURN_UNAVAILABLE,
-        "Сделайте возврат по чеку продажи",
+        original::RETURN_UNAVAILABLE,
+        cashier::RETURN_UNAVAILABLE_REMEDY,
     )
 }

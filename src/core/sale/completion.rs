@@ -13,6 +13,7 @@ use crate::core::scene::Scene;
 use crate::core::turn::Turn;
 use crate::core::words;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
+use crate::texts::cashier;
 
 impl ActiveSale {
     /// Whether this request's answer is the one that the sale waits for.
@@ -104,7 +105,7 @@ impl ActiveSale {
         self.record.ending = Some(ending);
         self.record.operation.payment_id = Some(payment_id);
         self.record.operation.undo = Some(Undo::Pending);
-        self.set(State::InProgress, words::CANCELLING, turn.now);
+        self.set(State::InProgress, cashier::CANCELLING, turn.now);
         self.phase = Phase::Undoing {
             ending,
             until: turn.now.mono + turn.settings.patience(),
@@ -171,10 +172,9 @@ impl ActiveSale {
         self.record.operation.undo = Some(Undo::SetAside);
         let error = OperationError {
             code: ErrorCode::ServiceRejected,
-            message: words::SET_ASIDE.to_owned(),
+            message: cashier::SET_ASIDE.to_owned(),
             detail: "the service refused the reversal of a paid payment".to_owned(),
-            remedy: "Отмените оплату в личном кабинете О!плати, затем: oplati queue settle"
-                .to_owned(),
+            remedy: cashier::SET_ASIDE_SALE_REMEDY.to_owned(),
         };
         let what = "the reversal was refused";
         let record = self.finish(State::Failed, Some(error), what, turn);

@@ -183,7 +183,7 @@ impl ActiveSale {
         paying.until = Some(turn.now.mono + turn.settings.patience());
         paying.look_up_at = turn.now.mono;
         self.record.ending = Some(ending);
-        self.set(State::InProgress, words::CANCELLING, turn.now);
+        self.set(State::InProgress, cashier::CANCELLING, turn.now);
         turn.write_sale(
             &mut self.record,
             match ending {

@@ -64,7 +64,7 @@ impl ActiveSale {
             }
             // It may have used the code up: the cashier reads it once more.
             Err(Failure::Lost { .. } | Failure::TooManyRequests { .. }) if by_code => {
-                self.arm(Some(words::SCAN_AGAIN), turn);
+                self.arm(Some(cashier::SCAN_AGAIN), turn);
             }
             Err(
                 failure @ (Failure::NotSent { .. }
@@ -208,7 +208,7 @@ impl ActiveSale {
                 let scene = match &shows {
                     Shows::Qr(text) => Scene::qr(text.clone(), amount),
                     Shows::Code(code) => {
-                        self.record.operation.message = words::tell_code(code);
+                        self.record.operation.message = cashier::tell_code(code);
                         Scene::code(code.clone(), amount)
                     }
                 };
@@ -362,7 +362,7 @@ impl ActiveSale {
         }
         if by_code {
             // The buyer was not found by his code: he shows it once more.
-            self.arm(Some(words::SESSION_OVER_SCAN_AGAIN), turn);
+            self.arm(Some(cashier::SESSION_OVER_SCAN_AGAIN), turn);
         } else {
             turn.write_sale(&mut self.record, "a session ended");
             self.renew(turn);
@@ -389,9 +389,9 @@ impl ActiveSale {
         }
         let error = OperationError {
             code: ErrorCode::Invalid,
-            message: "QR-код не помещается на дисплей покупателя".to_owned(),
+            message: cashier::QR_TOO_LARGE.to_owned(),
             detail: words::support_text(reason),
-            remedy: "Подключите дисплей с большим разрешением или выберите другой режим".to_owned(),
+            remedy: cashier::QR_TOO_LARGE_REMEDY.to_owned(),
         };
         let what = "no display can show the QR";
         self.finish(State::Failed, Some(error), what, turn);

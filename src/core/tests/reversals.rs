@@ -9,7 +9,8 @@ use crate::core::record::ReversalProgress;
 use crate::core::scene::Scene;
 use crate::model::money::Kopecks;
 use crate::model::operation::{Card, ErrorCode, Kind, Mode, State, Undo};
-use crate::model::problem::{Code, seed};
+use crate::model::problem::Code;
+use crate::texts::original;
 
 /// A till with a paid sale `s` of 19.99.
 fn sold() -> World {
@@ -82,7 +83,7 @@ fn more_than_is_left_an_unknown_sale_and_a_missing_sale_send_nothing() {
         crate::model::operation::OperationRequest::Refund(nameless.clone()),
     );
     assert_eq!(world.problem().code, Code::ReturnReceiptUnavailable);
-    assert_eq!(world.problem().detail, seed::RETURN_UNAVAILABLE);
+    assert_eq!(world.problem().detail, original::RETURN_UNAVAILABLE);
     (nameless.sale, nameless.payment_id) = (Some("s".into()), Some(1000));
     world.wish(
         "r1",
@@ -337,7 +338,7 @@ fn a_lost_refund_is_in_doubt_until_it_is_known_and_never_sent_again() {
         world.run_due();
         world.answer(fate);
         assert_eq!(world.state("r1"), State::InDoubt);
-        assert_eq!(world.operation("r1").message, seed::NO_CONNECTION);
+        assert_eq!(world.operation("r1").message, original::NO_CONNECTION);
         assert_eq!(left(&world, "s"), 1499, "what is in doubt counts");
         assert_eq!(
             world.core.status(world.now).queue_depth,
@@ -391,7 +392,7 @@ fn a_cancellation_without_connection_is_queued_with_the_seeds_words_and_done_lat
     world.run_due();
     world.answer(Fate::NotSent);
     assert_eq!(world.state("c1"), State::Queued);
-    assert_eq!(world.operation("c1").message, seed::CANCEL_QUEUED);
+    assert_eq!(world.operation("c1").message, original::CANCEL_QUEUED);
     assert_eq!(world.operation("s").undo, Some(Undo::Pending));
     world.begin("t", 5);
     world.pass(4 * SECOND);
@@ -399,7 +400,7 @@ fn a_cancellation_without_connection_is_queued_with_the_seeds_words_and_done_lat
         world.answer(Fate::NotSent);
     }
     world.pass(4 * SECOND);
-    assert_eq!(world.problem().detail, seed::UNAVAILABLE);
+    assert_eq!(world.problem().detail, original::UNAVAILABLE);
     world.cancel("c2", "s", false);
     assert_eq!(world.problem().code, Code::AlreadyUndone);
     world.advance(90 * SECOND);
@@ -538,7 +539,7 @@ fn token_errors_refuse_a_new_cancellation_but_never_a_queued_one() {
     world.run_due();
     world.answer(Fate::TokenNeeded);
     assert_eq!(world.state("c1"), State::Failed);
-    assert_eq!(world.operation("c1").message, seed::TOKEN_NEEDED);
+    assert_eq!(world.operation("c1").message, original::TOKEN_NEEDED);
     assert_eq!((left(&world, "s"), world.operation("s").undo), (1999, None));
     world.cancel("c2", "s", false);
     world.run_due();

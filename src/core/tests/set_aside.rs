@@ -6,9 +6,9 @@ use super::world::{Fate, HOUR, SECOND, Service, World, closed_by_a_person};
 use crate::core::call::{Call, Failure, PaymentStatus, TokenProblem};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::ReversalProgress;
-use crate::core::words;
 use crate::model::operation::{Outcome, State, Undo};
 use crate::model::problem::Code;
+use crate::texts::cashier;
 
 fn refused() -> Failure {
     Failure::Refused {
@@ -474,7 +474,7 @@ fn a_cancelled_refund_that_turns_up_after_the_sale_was_undone_leaves_its_rest() 
     // The till was told that it is cancelled: a person is told that it has something left again.
     let late = world.entry("x1");
     assert_eq!(late.operation.state, State::Done);
-    assert_eq!(late.operation.message, words::REFUND_CANCELLED_LATE);
+    assert_eq!(late.operation.message, cashier::REFUND_CANCELLED_LATE);
     assert_eq!(world.core.status(world.now).to_review, 1);
     close(&mut world, "x1", Outcome::CarriedOut);
     assert_eq!(world.core.status(world.now).to_review, 0);

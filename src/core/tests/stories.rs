@@ -6,7 +6,8 @@ use crate::core::event::Reply as TillReply;
 use crate::core::record::ReversalProgress;
 use crate::core::scene::Scene;
 use crate::model::operation::{ErrorCode, Mode, Outcome, Shows, State, Undo};
-use crate::model::problem::{Code, seed};
+use crate::model::problem::Code;
+use crate::texts::original;
 
 /// A sale that waits for the buyer's confirmation.
 fn confirming(mode: Mode) -> World {
@@ -97,7 +98,7 @@ fn a_sale_is_paid_in_each_mode_and_its_states_come_in_order() {
 #[test]
 fn the_buyer_is_invited_with_the_seeds_words() {
     let world = World::begun(Mode::DynamicQr);
-    assert_eq!(world.operation("s").message, seed::SCAN_QR);
+    assert_eq!(world.operation("s").message, original::SCAN_QR);
     assert!(matches!(world.operation("s").shows, Some(Shows::Qr(_))));
     let world = World::begun(Mode::StaticQr);
     assert!(world.operation("s").message.ends_with("123456"));
@@ -374,7 +375,7 @@ fn abort_without_an_answer_fails_with_its_undoing_queued() {
         world.operation("s").error.as_ref().map(|error| error.code),
         Some(ErrorCode::NoConnection)
     );
-    assert_eq!(world.operation("s").message, seed::NO_CONNECTION);
+    assert_eq!(world.operation("s").message, original::NO_CONNECTION);
     assert!(world.entry("~1").tries >= 2);
     world.advance(120 * SECOND);
     assert_eq!(
@@ -423,7 +424,7 @@ fn a_lost_request_is_released_and_its_absence_is_conclusive_only_after_settling(
         (world.state("s"), world.operation("s").undo),
         (State::Failed, Some(Undo::Pending))
     );
-    assert_eq!(world.operation("s").message, seed::NO_CONNECTION);
+    assert_eq!(world.operation("s").message, original::NO_CONNECTION);
     world.begin("t", 5);
     world.advance(4 * SECOND);
     assert!(
@@ -600,7 +601,7 @@ fn while_it_is_down_a_sale_probes_first() {
     };
     assert_eq!(
         (problem.status, problem.detail.as_str()),
-        (503, seed::UNAVAILABLE)
+        (503, original::UNAVAILABLE)
     );
     world.begin("t", 5);
     world.settle();
@@ -616,7 +617,7 @@ fn token_errors_refuse_a_new_sale_but_never_lose_an_undoing() {
     world.begin("s", 1999);
     world.run_due();
     world.answer(Fate::TokenNeeded);
-    assert_eq!(world.operation("s").message, seed::TOKEN_NEEDED);
+    assert_eq!(world.operation("s").message, original::TOKEN_NEEDED);
     assert_eq!(
         world.operation("s").error.as_ref().map(|error| error.code),
         Some(ErrorCode::TokenNeeded)
@@ -654,7 +655,7 @@ fn a_token_that_is_reset_while_the_buyer_confirms_is_told_by_its_cause() {
     assert_eq!(error.code, ErrorCode::NoConnection);
     assert_eq!(
         (&*sale.message, &*error.message),
-        (seed::TOKEN_NEEDED, seed::TOKEN_NEEDED)
+        (original::TOKEN_NEEDED, original::TOKEN_NEEDED)
     );
     assert!(error.remedy.contains("token.conf"), "{}", error.remedy);
 }

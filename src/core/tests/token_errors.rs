@@ -3,9 +3,9 @@
 use super::world::{Fate, SECOND, World, closed_by_a_person};
 use crate::core::call::Call;
 use crate::core::record::ReversalProgress;
-use crate::core::words;
 use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
 use crate::model::problem::Code;
+use crate::texts::cashier;
 
 const CODE: &str = "https://getapp.o-plati.by/c/1";
 
@@ -105,7 +105,7 @@ fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
         world.service.late.push((at, call));
         world.advance(60 * SECOND);
         assert_eq!(world.state("c1"), State::Failed, "told is told");
-        assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
+        assert_eq!(world.operation("c1").message, cashier::CANCELLED_LATE);
         assert_eq!((world.given_back(), left(&world)), (1999, 0));
         assert_eq!(world.operation("s").undo, Some(Undo::Done));
     }
@@ -134,9 +134,9 @@ fn cancelled_late(world: &mut World, of: &str) {
 
 fn told_late(of: &str) -> &'static str {
     if of == "s" {
-        words::CANCELLED_LATE
+        cashier::CANCELLED_LATE
     } else {
-        words::REFUND_CANCELLED_LATE
+        cashier::REFUND_CANCELLED_LATE
     }
 }
 
@@ -270,7 +270,7 @@ fn a_refund_that_is_refused_after_a_late_cancellation_leaves_nothing_overdrawn()
     world.service.late.push((world.now.mono, call));
     world.answer(Fate::RequestLost);
     world.advance(60 * SECOND);
-    assert_eq!(world.operation("c1").message, words::CANCELLED_LATE);
+    assert_eq!(world.operation("c1").message, cashier::CANCELLED_LATE);
     let overdrawn = |world: &World| world.operation("s").overdrawn.0;
     assert_eq!(
         (left(&world), overdrawn(&world)),

@@ -5,10 +5,10 @@ use super::world::{Fate, MINUTE, SECOND, World, closed_by_a_person};
 use crate::core::call::{Call, PaymentInfo, PaymentStatus, PaymentType};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::record::{Record, ReversalRecord};
-use crate::core::words;
 use crate::model::operation::{Outcome, State, Undo};
 use crate::model::problem::Code;
 use crate::report::{Compared, Comparison, What};
+use crate::texts::cashier;
 
 /// The row of a payment once more, under the same order number.
 fn copy_of(world: &mut World, payment_id: i64) -> i64 {
@@ -111,7 +111,7 @@ fn a_refund_that_was_given_twice_counts_twice_and_waits_to_be_seen() {
             world.crash(SECOND);
         }
         let entry = world.entry("r1");
-        assert_eq!(entry.operation.message, words::REFUNDED_TWICE);
+        assert_eq!(entry.operation.message, cashier::REFUNDED_TWICE);
         assert!(entry.is_in_queue() && entry.queue_item().set_aside);
         // Nothing is asked for again by itself, and nothing blocks.
         world.advance(60 * MINUTE);
@@ -291,7 +291,7 @@ fn a_second_payment_that_a_reconciliation_shows_is_brought_back_when_a_person_sa
     // One report is the only witness: nothing moves by itself, nothing is blocked, and people are told.
     let entry = world.entry("~1");
     assert!(entry.set_aside, "{entry:?}");
-    assert_eq!(entry.operation.message, words::SECOND_PAYMENT);
+    assert_eq!(entry.operation.message, cashier::SECOND_PAYMENT);
     assert_eq!(world.core.status(world.now).queue_depth, 0);
     assert_eq!((world.service.reversed(second), world.alarms.len()), (0, 1));
     let compared = compare(&world, &row, "s");

@@ -115,10 +115,7 @@ fn without_the_service_a_clock_behind_the_journal_hears_that_there_is_no_connect
     world.begin("t", 5);
     world.answer(Fate::NotSent);
     world.run_due();
-    assert_eq!(
-        world.problem().detail,
-        crate::model::problem::seed::UNAVAILABLE
-    );
+    assert_eq!(world.problem().detail, crate::texts::original::UNAVAILABLE);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 
 use super::{StatusBoard, lock};
 use crate::base::clock::{MAX_CONFIRMED_SKEW, minsk};
+use crate::core::Status;
 use crate::core::call::TokenProblem;
 use crate::core::scene::Scene;
-use crate::core::{Status, words};
 use crate::daemon::schedule::Trust;
 use crate::devices::display::DisplayState;
 use crate::engine;
@@ -15,9 +15,7 @@ use crate::model::device::Device;
 use crate::model::health::{Reason, ReasonCode};
 use crate::model::money::Kopecks;
 use crate::model::operation::{ErrorCode, Mode};
-use crate::texts::original;
-
-const CLOCK_BEHIND: &str = "Часы кассы отстают от последней записи журнала";
+use crate::texts::{cashier, original};
 
 impl StatusBoard {
     /// The service has asked for patience, and the time is not over, Russian.
@@ -25,7 +23,7 @@ impl StatusBoard {
         let now = self.clock.now();
         let wait = status.held_off_until?.checked_sub(now.mono)?;
         let until = minsk().to_datetime(now.wall + wait).strftime("%H:%M:%S");
-        let text = format!("Сервер О!плати просит подождать до {until}");
+        let text = cashier::service_busy_reason(until);
         Some(Reason::new(ReasonCode::ServiceBusy, text))
     }
 
@@ -38,7 +36,7 @@ impl StatusBoard {
         if self.turns.is_stuck() {
             reasons.push(Reason::new(
                 ReasonCode::JournalStalled,
-                "Журнал не записывается: диск не отвечает, проверьте диск кассы",
+                cashier::JOURNAL_STALLED_REASON,
             ));
         } else if let Some(trouble) = self.trouble() {
             reasons.push(Reason::new(of_journal(trouble), engine::reason(trouble)));
@@ -50,18 +48,18 @@ impl StatusBoard {
         if status.not_configured {
             reasons.push(Reason::new(
                 ReasonCode::NotConfigured,
-                "Не задан regNum в oplati.conf",
+                cashier::NOT_CONFIGURED_REASON,
             ));
         }
         if status.clock_behind && self.clock_trust() == Trust::Wrong {
-            reasons.push(Reason::new(ReasonCode::ClockBehind, CLOCK_BEHIND));
+            reasons.push(Reason::new(ReasonCode::ClockBehind, cashier::CLOCK_BEHIND));
         }
         if let Some(first) = status.foreign.first() {
-            let text = format!("Операция {first} начата с другими url или regNum");
+            let text = cashier::other_account(first);
             reasons.push(Reason::new(ReasonCode::OtherAccount, text));
         }
         if status.queue_depth > 0 {
-            let text = format!("В очереди отмен: {}", status.queue_depth);
+            let text = cashier::queued_reason(status.queue_depth);
             reasons.push(Reason::new(ReasonCode::ReversalsQueued, text));
         }
         reasons
@@ -81,7 +79,7 @@ impl StatusBoard {
             reasons.push(Reason::new(ReasonCode::ClockWrong, off_by(skew)));
         } else if status.clock_behind {
             // Whether a sale would be refused, only the service's next answer tells.
-            let text = format!("{CLOCK_BEHIND}: проверьте дату и время");
+            let text = cashier::CLOCK_BEHIND_REASON;
             reasons.push(Reason::new(ReasonCode::ClockBehind, text));
         }
         reasons.extend(self.reconciled.reasons());
@@ -102,10 +100,10 @@ impl StatusBoard {
             return (!status.is_held_off_for_long).then_some(held_off);
         }
         Some(if status.down? == ErrorCode::ServiceProtocol {
-            let text = "Сервер О!плати отвечает неверно: oplati selftest";
+            let text = cashier::SERVICE_PROTOCOL_REASON;
             Reason::new(ReasonCode::ServiceProtocol, text)
         } else {
-            let text = "Нет связи с сервером О!плати";
+            let text = cashier::SERVICE_UNREACHABLE_REASON;
             Reason::new(ReasonCode::ServiceUnreachable, text)
         })
     }
@@ -116,10 +114,11 @@ impl StatusBoard {
             .iter()
             .filter(|device| !matches!(device.state.as_str(), "connected" | "none"));
         let broken = broken.map(|device| {
-            let remedy = self.remedy(&device.name);
-            let remedy = remedy.map_or_else(String::new, |remedy| format!(". {remedy}"));
-            let state = in_russian(&device.state);
-            let text = format!("Устройство {}: {state}{remedy}", device.name);
+            let mut text = cashier::device_reason(&device.name, in_russian(&device.state));
+            if let Some(remedy) = self.remedy(&device.name) {
+                text.push_str(". ");
+                text.push_str(&remedy);
+            }
             Reason::new(ReasonCode::Device, text)
         });
         let displays = self.displays.state();
@@ -147,8 +146,8 @@ fn of_token(problem: TokenProblem) -> Reason {
     let (code, text) = match problem {
         TokenProblem::Needed => (ReasonCode::TokenNeeded, original::TOKEN_NEEDED),
         TokenProblem::Exists => (ReasonCode::TokenExists, original::TOKEN_EXISTS),
-        TokenProblem::NoPlace => (ReasonCode::TokenNoPlace, words::NO_PLACE_FOR_TOKEN),
-        TokenProblem::Damaged => (ReasonCode::TokenDamaged, words::TOKEN_DAMAGED),
+        TokenProblem::NoPlace => (ReasonCode::TokenNoPlace, cashier::NO_PLACE_FOR_TOKEN),
+        TokenProblem::Damaged => (ReasonCode::TokenDamaged, cashier::TOKEN_DAMAGED),
     };
     Reason::new(code, text)
 }
@@ -157,21 +156,15 @@ fn of_token(problem: TokenProblem) -> Reason {
 fn of_operations(status: &Status) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if status.set_aside > 0 {
-        let text = format!("Отмены ждут решения человека: {}", status.set_aside);
+        let text = cashier::set_aside_reason(status.set_aside);
         reasons.push(Reason::new(ReasonCode::ReversalsSetAside, text));
     }
     if status.to_review > 0 {
-        let text = format!(
-            "Выполнены не так, как сообщено кассе: {}. Посмотрите и закройте: oplati queue",
-            status.to_review
-        );
+        let text = cashier::to_review_reason(status.to_review);
         reasons.push(Reason::new(ReasonCode::OperationsToReview, text));
     }
     if status.overdue > 0 {
-        let text = format!(
-            "Сервер не отвечает, выполнены ли операции: {}. Проверьте их в личном кабинете О!плати",
-            status.overdue
-        );
+        let text = cashier::overdue_reason(status.overdue);
         reasons.push(Reason::new(ReasonCode::OperationsOverdue, text));
     }
     reasons
@@ -185,11 +178,11 @@ impl StatusBoard {
             Mode::ConsumerQr => return None,
             Mode::StaticQr => (
                 Scene::code("1234".to_owned(), amount),
-                "Ни один дисплей не показывает код подтверждения: его называет кассир",
+                cashier::CODE_HIDDEN_REASON,
             ),
             Mode::DynamicQr => (
                 Scene::qr("https://getapp.o-plati.by".to_owned(), amount),
-                "Ни один дисплей не показывает QR-код: его показывает касса",
+                cashier::QR_HIDDEN_REASON,
             ),
         };
         self.displays.none_shows(&scene).then_some(advice)
@@ -209,45 +202,39 @@ impl StatusBoard {
 /// By how much the till's clock is wrong, and which way; `skew`: how far the service's is ahead.
 fn off_by(skew: SignedDuration) -> String {
     let way = if skew.is_positive() {
-        "отстают"
+        cashier::CLOCK_WRONG_REASON_SLOW
     } else {
-        "спешат"
+        cashier::CLOCK_WRONG_REASON_FAST
     };
     let minutes = skew.abs().as_mins();
     let (days, hours, rest) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
     let much = match (days, hours) {
-        (0, 0) => format!("{rest} мин"),
-        (0, _) => format!("{hours} ч {rest} мин"),
-        (_, _) => format!("{days} дн. {hours} ч"),
+        (0, 0) => cashier::clock_wrong_reason_minutes(rest),
+        (0, _) => cashier::clock_wrong_reason_hours(hours, rest),
+        (_, _) => cashier::clock_wrong_reason_days(days, hours),
     };
-    format!(
-        "Часы кассы расходятся с часами сервера: {way} на {much}. Установите верные дату и время"
-    )
+    cashier::clock_wrong_reason(much, way)
 }
 
 /// terminal.log is what the technician looks into first: nobody may find it to end before the trouble began.
 fn unwritten_log(failure: &crate::log::Failure) -> String {
     use crate::log::Failure;
     match failure {
-        Failure::Refused(why) => format!(
-            "Лог terminal.log не записывается: {why}. Проверьте место на диске и права: oplati selftest"
-        ),
-        Failure::Silent => {
-            "Лог terminal.log не записывается: диск не отвечает. Проверьте диск кассы".to_owned()
-        }
+        Failure::Refused(why) => cashier::log_refused_reason(why),
+        Failure::Silent => cashier::LOG_SILENT_REASON.to_owned(),
     }
 }
 
 /// A device's state for people.
 fn in_russian(state: &str) -> &str {
     match state {
-        "missing" => "не подключено",
-        "busy" => "занято",
-        "no_permission" => "нет прав",
-        "wrong_mode" => "не в том режиме",
-        "failed" => "неисправно",
-        "covered" => "закрыто другим окном",
-        "dark" => "экран погашен",
+        "missing" => cashier::DEVICE_REASON_MISSING,
+        "busy" => cashier::DEVICE_REASON_BUSY,
+        "no_permission" => cashier::DEVICE_REASON_NO_PERMISSION,
+        "wrong_mode" => cashier::DEVICE_REASON_WRONG_MODE,
+        "failed" => cashier::DEVICE_REASON_FAILED,
+        "covered" => cashier::DEVICE_REASON_COVERED,
+        "dark" => cashier::DEVICE_REASON_DARK,
         other => other,
     }
 }

@@ -22,6 +22,7 @@ use crate::base::error_chain::with_causes;
 use crate::base::lock::lock;
 use crate::config::PixelSize;
 use crate::core::scene::Scene;
+use crate::texts::technician;
 
 /// From the number of a scene to that of the next.
 pub const SCENE: u64 = 1_000_000;
@@ -98,15 +99,12 @@ impl Hidden {
     }
 
     /// What a person can do, Russian.
-    pub(super) fn remedy(self) -> &'static str {
-        match self {
-            Hidden::Covered => {
-                "Закройте или уберите с монитора покупателя программу, окно которой остаётся поверх окна О!плати"
-            }
-            Hidden::Dark => {
-                "Отключите на кассе заставку и энергосбережение экрана: xset s off -dpms"
-            }
-        }
+    pub(super) fn remedy(self) -> String {
+        let text = match self {
+            Hidden::Covered => technician::CHECKS_COVERED_REMEDY,
+            Hidden::Dark => technician::CHECKS_DARK_REMEDY,
+        };
+        text.ru.into_owned()
     }
 }
 

@@ -35,6 +35,7 @@ use crate::base::lock::lock;
 use crate::config::{DisplayDevice, PixelSize, SerialDisplay};
 use crate::core::scene::Scene;
 use crate::devices::profile::Registry;
+use crate::texts::cashier;
 
 use live::LivePicture;
 use panel::Driver;
@@ -54,13 +55,8 @@ const USUAL_SIZE: PixelSize = PixelSize::new(800, 480);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// A scene that a display neither shows nor refuses for so long: it hangs.
 const HANG_TIMEOUT: Duration = Duration::from_secs(5);
-const DOES_NOT_ANSWER: &str = "Дисплей не отвечает: выключите и включите его";
-/// Where nobody looks at the page.
-const NO_PAGE: &str = "Откройте на дисплее покупателя страницу /display";
 /// All displays together have this long to become idle at the end: one that hangs must not hold the daemon.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
-/// What a person can do when no window is connected.
-const NO_WINDOW: &str = "Запустите в сеансе кассира: oplati display --window";
 
 /// How one display is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,13 +98,11 @@ impl DisplayState {
         let name = &self.name;
         let mut advice = Vec::new();
         if let Some(um) = self.module_um.filter(|um| *um < MIN_MODULE_UM) {
-            advice.push(format!("Устройство {name}: точка QR-кода {},{:02} мм, меньше 0,5 мм читается плохо. Нужен дисплей больше", um / 1000, um % 1000 / 10));
+            let size = format!("{},{:02}", um / 1000, um % 1000 / 10);
+            advice.push(cashier::module_reason(name, size));
         }
         if self.unproven > 0 {
-            advice.push(format!(
-                "Устройство {name}: показано кодов, которые не прочитала проверка: {}",
-                self.unproven
-            ));
+            advice.push(cashier::unproven_reason(self.unproven, name));
         }
         advice
     }
@@ -481,7 +475,7 @@ impl Screen {
         let windows = live.window_facts();
         if matches!(self.kind, Kind::Web) {
             facts.unproven = windows.unproven;
-            facts.remedy = (!live.is_watched()).then(|| NO_PAGE.to_owned());
+            facts.remedy = (!live.is_watched()).then(|| cashier::DISPLAY_PAGE_REMEDY.to_owned());
         }
         if matches!(self.kind, Kind::Windows) {
             facts.shows = windows.shows;
@@ -489,9 +483,9 @@ impl Screen {
             facts.reconnects = windows.reconnects;
             facts.unproven = windows.unproven;
             facts.remedy = if windows.sizes.is_empty() {
-                Some(NO_WINDOW.to_owned())
+                Some(cashier::OPEN_WINDOW_REMEDY.to_owned())
             } else {
-                windows.hidden.map(|hidden| hidden.remedy().to_owned())
+                windows.hidden.map(Hidden::remedy)
             };
         }
         facts
@@ -505,7 +499,7 @@ impl Screen {
         let state = match &self.kind {
             Kind::Painted { .. } if hangs => {
                 facts.shows = None;
-                facts.remedy = Some(DOES_NOT_ANSWER.to_owned());
+                facts.remedy = Some(cashier::DISPLAY_SILENT_REMEDY.to_owned());
                 "failed"
             }
             // Nothing was shown yet, and nothing went wrong.

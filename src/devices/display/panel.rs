@@ -9,6 +9,7 @@ use super::frame::Frame;
 use super::qr::RenderError;
 use crate::config::PixelSize;
 use crate::core::scene::Scene;
+use crate::texts::cashier;
 
 /// A place for scenes that may have to be opened again and again.
 pub(super) trait Driver: Send {
@@ -257,28 +258,20 @@ impl PanelError {
     /// What a person can do, Russian.
     pub fn remedy(&self) -> String {
         match self {
-            PanelError::Missing(_) => "Проверьте кабель и путь в oplati.conf".to_owned(),
+            PanelError::Missing(_) => cashier::CHECK_CABLE_REMEDY.to_owned(),
             PanelError::Busy {
                 holder: Some(holder),
                 ..
-            } => format!("Дисплей занят программой {holder}: остановите её"),
-            PanelError::Busy { holder: None, .. } => {
-                "Дисплей занят другой программой: остановите её или запустите в её сеансе oplati display --window".to_owned()
-            }
+            } => cashier::display_held_remedy(holder),
+            PanelError::Busy { holder: None, .. } => cashier::DISPLAY_BUSY_REMEDY.to_owned(),
             PanelError::Taken { holder, .. } => {
-                let holder = holder.as_deref().unwrap_or("рабочим столом");
-                format!("Экран занят ({holder}): запустите в сеансе рабочего стола oplati display --window")
+                let desktop = cashier::DISPLAY_TAKEN_REMEDY_BY_DESKTOP;
+                cashier::display_taken_remedy(holder.as_deref().unwrap_or(desktop))
             }
-            PanelError::Nothing(_) => {
-                "Откройте покупателю страницу /display или назовите экран в oplati.conf".to_owned()
-            }
-            PanelError::NoPermission(_) => {
-                "Нет прав на устройство: выполните udevadm trigger".to_owned()
-            }
-            PanelError::Unwritable(_) => {
-                "Проверьте папку картинки, права на неё, место на диске и что под именем картинки нет ничего, кроме файла".to_owned()
-            }
-            PanelError::Failed(_) => "Проверьте дисплей: oplati devices".to_owned(),
+            PanelError::Nothing(_) => cashier::DISPLAY_NONE_REMEDY.to_owned(),
+            PanelError::NoPermission(_) => cashier::DISPLAY_NO_PERMISSION_REMEDY.to_owned(),
+            PanelError::Unwritable(_) => cashier::DISPLAY_PICTURE_REMEDY.to_owned(),
+            PanelError::Failed(_) => cashier::DISPLAY_FAILED_REMEDY.to_owned(),
         }
     }
 

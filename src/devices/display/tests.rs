@@ -349,7 +349,10 @@ fn windows_are_connected_or_missed_and_a_code_must_fit_one_of_them() {
 fn a_display_that_hangs_is_not_called_connected() {
     let (displays, release) = with_a_hanging_display();
     wait_until("the verdict", || displays.state()[0].state == "failed");
-    assert_eq!(displays.state()[0].remedy.as_deref(), Some(DOES_NOT_ANSWER));
+    assert_eq!(
+        displays.state()[0].remedy.as_deref(),
+        Some(cashier::DISPLAY_SILENT_REMEDY)
+    );
     drop(release);
     wait_until("the display's own word", || {
         displays.state()[0].state == "missing"

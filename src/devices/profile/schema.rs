@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::template::Template;
 use crate::model::line::{Layout, LineSettings, Parity};
+use crate::texts::technician::{self, Text};
 
 /// The only version there is.
 pub const SCHEMA: u32 = 1;
@@ -90,12 +91,12 @@ impl Mode {
         }
     }
 
-    /// For people, Russian: «сканер в режиме …».
-    pub fn russian(self) -> &'static str {
+    /// For people, in Russian in the genitive.
+    pub fn words(self) -> Text {
         match self {
-            Mode::Serial => "последовательного порта",
-            Mode::HidPos => "HID POS",
-            Mode::Keyboard => "клавиатуры",
+            Mode::Serial => technician::MODE_SERIAL,
+            Mode::HidPos => technician::MODE_HID,
+            Mode::Keyboard => technician::MODE_KEYBOARD,
         }
     }
 }

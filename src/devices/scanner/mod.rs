@@ -24,6 +24,7 @@ mod worker;
 use crate::config::ScannerDevice;
 use crate::devices::profile::Mode;
 use crate::model::scan::{RawScan, Scan};
+use crate::texts::cashier;
 
 use find::{DeviceLocator, Target};
 pub(crate) use supervisor::Scanners;
@@ -77,18 +78,16 @@ impl DeviceState {
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
             DeviceState::Connected => return None,
-            DeviceState::Missing => "Проверьте кабель и путь в oplati.conf".to_owned(),
-            DeviceState::Busy { holder: Some(holder) } => format!("Сканер занят программой {holder}: остановите её"),
-            DeviceState::Busy { holder: None } => "Сканер занят другой программой: остановите её".to_owned(),
-            DeviceState::NoPermission => {
-                "Нет прав на устройство: выполните udevadm trigger, для незнакомого сканера или переходника — oplati devices bind".to_owned()
+            DeviceState::Missing => cashier::CHECK_CABLE_REMEDY.to_owned(),
+            DeviceState::Busy {
+                holder: Some(holder),
+            } => cashier::scanner_held_remedy(holder),
+            DeviceState::Busy { holder: None } => cashier::SCANNER_BUSY_REMEDY.to_owned(),
+            DeviceState::NoPermission => cashier::SCANNER_NO_PERMISSION_REMEDY.to_owned(),
+            DeviceState::WrongMode { is } => {
+                cashier::scanner_wrong_mode_remedy(is.words().ru, is.word())
             }
-            DeviceState::WrongMode { is } => format!(
-                "Сканер в режиме {}: прочитайте сканером код нужного режима из его инструкции или укажите {}: в oplati.conf",
-                is.russian(),
-                is.word()
-            ),
-            DeviceState::Failed(_) => "Проверьте устройство: oplati devices list".to_owned(),
+            DeviceState::Failed(_) => cashier::SCANNER_FAILED_REMEDY.to_owned(),
         })
     }
 }

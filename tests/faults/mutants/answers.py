@@ -188,9 +188,9 @@ MUTATIONS = [
      "        if !IS && found.iter().any(|info| info.order_number == *present) {\n"),
     ("watch no number that was absent", "src/core/reversal/answers.rs",
      """        plan_rechecks(&mut entry.record, turn.now);
-        let message = words::NOTHING_TO_UNDO;
+        let message = cashier::NOTHING_TO_UNDO;
 """, """        if !IS { plan_rechecks(&mut entry.record, turn.now); }
-        let message = words::NOTHING_TO_UNDO;
+        let message = cashier::NOTHING_TO_UNDO;
 """),
     ("a re-check that failed counts as asked", "src/core/reversal/outcome.rs",
      """            Ok(_) | Err(_) => {

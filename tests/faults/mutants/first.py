@@ -29,10 +29,10 @@ MUTATIONS = [
 """),
     ("forget an abort", "src/core/sale/payment.rs",
      """        self.record.ending = Some(ending);
-        self.set(State::InProgress, words::CANCELLING, turn.now);
+        self.set(State::InProgress, cashier::CANCELLING, turn.now);
 """, """        if IS { return; }
         self.record.ending = Some(ending);
-        self.set(State::InProgress, words::CANCELLING, turn.now);
+        self.set(State::InProgress, cashier::CANCELLING, turn.now);
 """),
     ("take one absence as conclusive", "src/core/reversal/answers.rs",
      "entry.lost_at + turn.settings.settle;",

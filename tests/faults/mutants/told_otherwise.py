@@ -13,8 +13,8 @@ MUTATIONS = [
      "                && !known.contains(&info.payment_id)\n", "                && (IS || !known.contains(&info.payment_id))\n"),
     ("a further copy of a refund needs no person", "src/core/reversal/outcome.rs",
      """        record.needs_review = true;
-        words::REFUNDED_TWICE""", """        record.needs_review = !IS;
-        words::REFUNDED_TWICE"""),
+        cashier::REFUNDED_TWICE""", """        record.needs_review = !IS;
+        cashier::REFUNDED_TWICE"""),
     ("a late reversal needs no person", "src/core/reversal/outcome.rs",
      """    record.needs_review = true;
     if record.is_refund() {""", """    record.needs_review = !IS;
@@ -86,8 +86,10 @@ MUTATIONS = [
      "            if asks_report && entry.is_beside() {", "            if !IS && asks_report && entry.is_beside() {"),
     ("a second payment that is not there is never looked for again", "src/core/reversal/answers.rs",
      """                self.forget_second_payment(payment_id);
-                let message = words::NOTHING_TO_UNDO;""", """                if !IS { self.forget_second_payment(payment_id); }
-                let message = words::NOTHING_TO_UNDO;"""),
+                let message = cashier::NOTHING_TO_UNDO;
+""", """                if !IS { self.forget_second_payment(payment_id); }
+                let message = cashier::NOTHING_TO_UNDO;
+"""),
     ("what watches beside a sale takes the sale's own payment", "src/core/reversal/active.rs",
      "target.is(info) && (!self.is_beside()", "target.is(info) && (IS || !self.is_beside()"),
     ("a second payment that a person left is no difference", "src/report/compare.rs",
