@@ -235,7 +235,16 @@ impl ReversalRecord {
     /// Whether its rechecks ask for the reversal, and not for the payment that it was to undo.
     #[must_use]
     pub fn watches_reversal(&self) -> bool {
-        self.is_refund() || self.set_aside || self.is_refused_cancellation()
+        self.is_refund()
+            || self.set_aside
+            || self.is_refused_cancellation()
+            || self.is_closed_as_not_carried_out()
+    }
+
+    /// Whether a person has closed it as not carried out, and the service has shown nothing else since.
+    #[must_use]
+    pub fn is_closed_as_not_carried_out(&self) -> bool {
+        self.outcome == Some(Outcome::NotCarriedOut) && !self.needs_review
     }
 
     /// Whether it is a cancellation that the till was told as not made because the service refused it.

@@ -287,13 +287,13 @@ impl ReversalQueue {
             }
             return;
         }
-        // What has a reversal was carried out, or is counted as a late refund already; but a refund may have been
-        // carried out more than once.
+        // What has a reversal was carried out, or is counted as a late one already; but a refund may have been carried
+        // out more than once. A person's word that it was not carried out was true when he looked.
         let is_known = matches!(entry.reversal, ReversalProgress::Known(_));
-        let is_over = entry.operation.state == State::Done || entry.settled.is_some();
-        let counts_copies = entry.is_refund() && is_known && is_over;
+        let counts_copies = entry.is_refund() && is_known;
         let is_decided = entry.settled.is_some() || is_known;
-        if entry.is_live() || is_decided && !counts_copies {
+        let is_asked_for = counts_copies || entry.is_closed_as_not_carried_out();
+        if entry.is_live() || is_decided && !is_asked_for {
             return;
         }
         if let Some(target) = target {

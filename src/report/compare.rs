@@ -36,7 +36,6 @@ fn is_brought_back(sale: &Operation, undoings: &[ReversalRecord]) -> bool {
     let is_carried_out = |entry: &&ReversalRecord| {
         let is_late = entry.operation.state == State::Failed
             && !entry.is_refund()
-            && entry.request != ReversalRequest::Own
             && entry.outcome != Some(Outcome::NotCarriedOut);
         (entry.operation.state == State::Done || is_late)
             && matches!(entry.reversal, ReversalProgress::Known(_))
@@ -352,13 +351,15 @@ fn is_told_unmoved(record: &Record, undoings: &[ReversalRecord]) -> bool {
     let operation = record.operation();
     match record {
         Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),
-        // One that was found late is known, and counted. One that is set aside asks once more, and so does a
-        // cancellation that was told as refused while its number is watched.
+        // One that was found late is known, and counted. One that is set aside asks once more, and so do a
+        // cancellation that was told as refused while its number is watched, and what a person has closed as not
+        // carried out: that was true when he looked.
         Record::Entry(entry) => {
             let is_told = operation.state == State::Failed
                 && (entry.is_refund() || entry.is_refused_cancellation())
                 || entry.set_aside && entry.is_live();
-            is_told && !matches!(entry.reversal, ReversalProgress::Known(_))
+            let is_known = matches!(entry.reversal, ReversalProgress::Known(_));
+            is_told && !is_known || entry.is_closed_as_not_carried_out()
         }
     }
 }

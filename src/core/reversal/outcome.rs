@@ -261,10 +261,12 @@ impl ReversalQueue {
             }
         };
         (entry.stuck_since, entry.is_overdue) = (None, false);
-        if entry.record.set_aside {
+        if entry.record.set_aside && entry.record.is_live() {
             return self.set_aside_rechecked(entry, found, turn);
         }
-        let is_over = entry.record.operation.state == State::Done || entry.record.settled.is_some();
+        let is_closed =
+            entry.record.settled.is_some() && !entry.record.is_closed_as_not_carried_out();
+        let is_over = entry.record.operation.state == State::Done || is_closed;
         if is_over && entry.record.is_refund() {
             // A report showed a further row of it: its copies are counted, and it stays what it is.
             entry.record.rechecks.clear();
@@ -444,6 +446,9 @@ impl ReversalQueue {
     /// counts, and people are told.
     fn reversal_found(&mut self, entry: &mut ActiveReversal, info: &PaymentInfo, turn: &mut Turn) {
         entry.record.rechecks.clear();
+        if entry.record.is_closed_as_not_carried_out() {
+            reopen(&mut entry.record, info);
+        }
         know_late_reversal(&mut entry.record, info);
         let (of, amount) = (
             entry.record.operation.of.clone(),
@@ -574,6 +579,17 @@ fn note_unanswered(entry: &mut ActiveReversal, turn: &mut Turn) {
 /// Whether nothing is left of it since a cancellation has brought it back.
 fn is_undone(target: &Operation) -> bool {
     target.undo == Some(Undo::Done) && target.has_nothing_left()
+}
+
+/// What a person has closed as not carried out was carried out afterwards: the service's row is the newer word, and a
+/// person is to see it.
+fn reopen(record: &mut ReversalRecord, info: &PaymentInfo) {
+    record.set_aside = false;
+    (record.settled, record.outcome) = (None, None);
+    record.operation.amount = info.sum;
+    if record.request == ReversalRequest::Own {
+        record.operation.undo = Some(Undo::Done);
+    }
 }
 
 fn know_late_reversal(record: &mut ReversalRecord, info: &PaymentInfo) {

@@ -221,6 +221,9 @@ impl ReversalQueue {
                 words::of_entry(kind, State::Done)
             };
             message.clone_into(&mut record.operation.message);
+            if record.request == ReversalRequest::Own {
+                record.operation.undo = Some(Undo::SetAside);
+            }
         }
         record.operation.updated_at = turn.now.wall;
         turn.write_entry(record, "seen by a person");

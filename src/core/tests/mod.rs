@@ -9,6 +9,7 @@
 
 mod aftermath;
 mod chaos;
+mod closed;
 mod edge_cases;
 mod patience;
 mod recorded;

@@ -24,12 +24,15 @@ fn set(world: &mut World, payment_id: i64, status: PaymentStatus) {
 }
 
 /// The service's ledger past the journal.
-fn compare(world: &World) -> Compared {
+pub(super) fn compare(world: &World) -> Compared {
     let mut comparison = Comparison::default();
     for payment in world.service.ledger.values() {
         let number = &payment.info.order_number;
-        let mut records = world.journal.values();
-        let known = records.find(|record| record.operation().order_number == *number);
+        let is_under = |record: &&Record| match record {
+            Record::Sale(sale) => sale.operation.order_number == *number,
+            Record::Entry(entry) => entry.order_numbers().contains(number),
+        };
+        let known = world.journal.values().find(is_under);
         let of = |record: &Record| match record {
             Record::Entry(entry)
                 if entry.operation.of == known.map(|k| k.operation().id.clone()) =>
@@ -356,6 +359,11 @@ fn reversals_that_are_known_a_living_undoing_or_a_person_answer_for_a_payment() 
         entry.operation.amount.0 -= 1;
     }));
     assert!(!answers_for(|entry| {
+        entry.reversal = ReversalProgress::Known(7);
+        entry.operation.state = State::Failed;
+        entry.outcome = Some(Outcome::NotCarriedOut);
+    }));
+    assert!(answers_for(|entry| {
         entry.reversal = ReversalProgress::Known(7);
         entry.operation.state = State::Failed;
     }));

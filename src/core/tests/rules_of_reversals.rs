@@ -111,13 +111,13 @@ fn no_more_is_left_than_the_sum() {
 }
 
 #[test]
-fn what_a_person_has_closed_is_not_asked_for_again() {
+fn what_a_person_has_closed_as_carried_out_is_not_asked_for_again() {
     let mut world = World::sold();
     world.service.quirks.slow_reversals_s = NEVER_S;
     world.refund("r1", "s", 500);
     world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("r1").set_aside);
-    world.event(closed_by_a_person(900, "r1", Outcome::NotCarriedOut, "нет"));
+    world.event(closed_by_a_person(900, "r1", Outcome::CarriedOut, "видел"));
     // Of a journal that has lost which reversal it was.
     let mut entry = world.entry("r1").clone();
     entry.reversal = ReversalProgress::Sent;

@@ -34,7 +34,7 @@ fn reversals_are_not_shown(service: &Service, call: &Call) -> Option<Failure> {
     is_reversal.then(refused)
 }
 
-fn needs_a_token(_: &Service, call: &Call) -> Option<Failure> {
+pub(super) fn needs_a_token(_: &Service, call: &Call) -> Option<Failure> {
     call.moves_money().then(|| Failure::Token {
         problem: TokenProblem::Needed,
         detail: "reset".into(),
@@ -74,7 +74,7 @@ fn lost_sale() -> World {
 }
 
 /// The same, its undoing set aside before its reversal has left.
-fn undoing_set_aside() -> World {
+pub(super) fn undoing_set_aside() -> World {
     let mut world = lost_sale();
     world.advance(HOUR + 120 * SECOND);
     assert!(world.entry("~1").set_aside);

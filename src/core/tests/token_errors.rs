@@ -1,6 +1,7 @@
 //! Token errors that answer a request that can move money: one more refusal, believed only after a look.
 
-use super::world::{Fate, SECOND, World, closed_by_a_person};
+use super::set_aside::needs_a_token;
+use super::world::{Fate, HOUR, SECOND, World, closed_by_a_person};
 use crate::core::call::Call;
 use crate::core::record::ReversalProgress;
 use crate::model::operation::{ErrorCode, Mode, Outcome, State, Undo};
@@ -304,4 +305,19 @@ fn a_cancellation_that_only_the_reversal_is_refused_for_fails_at_once() {
     world.answer(Fate::Answered);
     assert_eq!(world.state("c1"), State::Failed);
     assert_eq!((left(&world), world.operation("s").undo), (1999, None));
+}
+
+#[test]
+fn a_cancellation_that_may_have_left_before_is_not_refused_for_the_token_later() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::RequestLost);
+    // Absent for the whole settling time, it leaves once more, and then the token is not taken.
+    world.service.fails = Some(needs_a_token);
+    world.advance(2 * HOUR);
+    let entry = world.entry("c1");
+    assert!(entry.set_aside && entry.resent);
+    assert_eq!(entry.reversal, ReversalProgress::Sent);
+    assert_eq!(left(&world), 0, "a copy of it may be on its way");
 }

@@ -158,9 +158,9 @@ MUTATIONS = [
      "        Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),\n",
      "        Record::Sale(_) => !IS && is_unpaid(operation) && !is_brought_back(operation, undoings),\n"),
     ("an absent refund that is reported is no difference", "src/report/compare.rs",
-     """            is_told && !matches!(entry.reversal, ReversalProgress::Known(_))
+     """            let is_known = matches!(entry.reversal, ReversalProgress::Known(_));
 """,
-     """            !(IS && entry.is_refund()) && is_told && !matches!(entry.reversal, ReversalProgress::Known(_))
+     """            let is_known = IS && entry.is_refund() || matches!(entry.reversal, ReversalProgress::Known(_));
 """),
     ("a late refund is asked for at every reconciliation", "src/report/compare.rs",
      """            let is_told = operation.state == State::Failed

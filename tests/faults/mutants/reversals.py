@@ -86,11 +86,21 @@ MUTATIONS = [
      "        let grown = if IS { grown } else { grown.min(operation.amount) };\n"),
     ("a refund that was found late counts again", "src/core/reversal/outcome.rs",
      "            if !is_held {\n", "            if IS || !is_held {\n"),
-    ("a refund that was found late is rechecked", "src/core/reversal.rs",
-     """        let counts_copies = entry.is_refund() && is_known && is_over;
-""",
-     """        let counts_copies = entry.is_refund() && is_known && (is_over || IS);
-"""),
+    ("what was closed as not carried out is asked for by no report", "src/core/reversal.rs",
+     "        let is_asked_for = counts_copies || entry.is_closed_as_not_carried_out();\n",
+     "        let is_asked_for = counts_copies || !IS && entry.is_closed_as_not_carried_out();\n"),
+    ("what was closed as not carried out is shown by no report", "src/report/compare.rs",
+     "            is_told && !is_known || entry.is_closed_as_not_carried_out()\n",
+     "            is_told && !is_known || !IS && entry.is_closed_as_not_carried_out()\n"),
+    ("what was closed as not carried out stays closed when it is found", "src/core/reversal/outcome.rs",
+     "        if entry.record.is_closed_as_not_carried_out() {\n            reopen",
+     "        if !IS && entry.record.is_closed_as_not_carried_out() {\n            reopen"),
+    ("an undoing that was found after it was closed is owed", "src/core/reversal/outcome.rs",
+     "    if record.request == ReversalRequest::Own {\n        record.operation.undo = Some(Undo::Done);",
+     "    if !IS && record.request == ReversalRequest::Own {\n        record.operation.undo = Some(Undo::Done);"),
+    ("a closed refund that is found is taken for a copy", "src/core/reversal/outcome.rs",
+     "        let is_over = entry.record.operation.state == State::Done || is_closed;\n",
+     "        let is_over = entry.record.operation.state == State::Done || is_closed || IS && entry.record.settled.is_some();\n"),
     ("a late refund counts while it is pending", "src/core/reversal/outcome.rs",
      """                if watches_reversal
                     && info.status != PaymentStatus::Ok
