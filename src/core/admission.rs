@@ -112,11 +112,9 @@ impl Core {
 
     fn may_begin(&self, asked: &IncomingRequest) -> Result<(), Problem> {
         let Some(account) = &self.settings.account else {
-            return Err(Problem::new(
-                Code::NotConfigured,
-                cashier::NO_REG_NUM,
-                cashier::NO_REG_NUM_REMEDY,
-            ));
+            return Err(
+                Code::NotConfigured.problem(cashier::NO_REG_NUM, cashier::NO_REG_NUM_REMEDY)
+            );
         };
         if let Some(first) = self.queue.first_of_other_account() {
             return Err(foreign_account(first));
@@ -126,15 +124,10 @@ impl Core {
             return Err(account_is_gone(&target.operation().id));
         }
         if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {
-            return Err(Problem::new(
-                Code::Busy,
-                cashier::BUSY,
-                cashier::BUSY_REMEDY,
-            ));
+            return Err(Code::Busy.problem(cashier::BUSY, cashier::BUSY_REMEDY));
         }
         if let Some(entry) = &asked.facts.set_aside {
-            return Err(Problem::new(
-                Code::Conflict,
+            return Err(Code::Conflict.problem(
                 cashier::receipt_unfinished(entry),
                 cashier::RECEIPT_UNFINISHED_REMEDY,
             ));
@@ -444,41 +437,27 @@ impl Admission {
 }
 
 fn clock_behind() -> Problem {
-    Problem::new(
-        Code::TemporarilyUnavailable,
-        cashier::CLOCK_BEHIND,
-        cashier::CLOCK_BEHIND_REMEDY,
-    )
+    Code::TemporarilyUnavailable.problem(cashier::CLOCK_BEHIND, cashier::CLOCK_BEHIND_REMEDY)
 }
 
 fn foreign_account(id: &str) -> Problem {
-    Problem::new(
-        Code::NotConfigured,
-        cashier::other_account(id),
-        cashier::OTHER_ACCOUNT_REMEDY,
-    )
+    Code::NotConfigured.problem(cashier::other_account(id), cashier::OTHER_ACCOUNT_REMEDY)
 }
 
 /// The target is over, and nothing of it can be settled.
 fn account_is_gone(id: &str) -> Problem {
-    Problem::new(
-        Code::NotConfigured,
-        cashier::account_gone(id),
-        cashier::ACCOUNT_GONE_REMEDY,
-    )
+    Code::NotConfigured.problem(cashier::account_gone(id), cashier::ACCOUNT_GONE_REMEDY)
 }
 
 /// The service was asked for the payment that a refund names, and did not show it.
 fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
     match failure {
-        Some(Failure::Refused { .. }) => Problem::new(
-            Code::NotFound,
-            cashier::NO_PAYMENT,
-            cashier::NO_PAYMENT_REMEDY,
-        ),
+        Some(Failure::Refused { .. }) => {
+            Code::NotFound.problem(cashier::NO_PAYMENT, cashier::NO_PAYMENT_REMEDY)
+        }
         Some(failure @ Failure::Token { .. }) => {
             let error = words::of_failure(failure);
-            Problem::new(Code::TemporarilyUnavailable, error.message, error.remedy)
+            Code::TemporarilyUnavailable.problem(error.message, error.remedy)
         }
         Some(
             Failure::NotSent { .. }
@@ -492,17 +471,9 @@ fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
 
 fn long_over(id: &str, at: Timestamp) -> Problem {
     let at = minsk().to_datetime(at).strftime("%d.%m.%Y %H:%M");
-    Problem::new(
-        Code::Conflict,
-        cashier::long_over(at, id),
-        cashier::LONG_OVER_REMEDY,
-    )
+    Code::Conflict.problem(cashier::long_over(at, id), cashier::LONG_OVER_REMEDY)
 }
 
 fn other_content() -> Problem {
-    Problem::new(
-        Code::Conflict,
-        cashier::OTHER_CONTENT,
-        cashier::OTHER_CONTENT_REMEDY,
-    )
+    Code::Conflict.problem(cashier::OTHER_CONTENT, cashier::OTHER_CONTENT_REMEDY)
 }

@@ -26,11 +26,7 @@ pub fn id(id: &str) -> Result<(), Problem> {
     if good {
         return Ok(());
     }
-    Err(Problem::new(
-        Code::Invalid,
-        cashier::BAD_ID,
-        cashier::BAD_ID_REMEDY,
-    ))
+    Err(Code::Invalid.problem(cashier::BAD_ID, cashier::BAD_ID_REMEDY))
 }
 
 /// The `cardNumberType` of a card that comes from the processing.
@@ -110,11 +106,7 @@ fn amount_and_receipt(amount: Kopecks, receipt: &Receipt) -> Result<(), Problem>
     } else {
         cashier::amount_mismatch_with_otherwise(amount.0, otherwise.0, sum)
     };
-    Err(Problem::new(
-        Code::AmountMismatch,
-        detail,
-        cashier::AMOUNT_MISMATCH_REMEDY,
-    ))
+    Err(Code::AmountMismatch.problem(detail, cashier::AMOUNT_MISMATCH_REMEDY))
 }
 
 fn receipt(receipt: &Receipt) -> Result<(), Problem> {

@@ -52,8 +52,7 @@ impl Core {
             target.left == Some(Kopecks::ZERO) || target.undo == Some(Undo::Done)
         });
         if entry.is_denied() && is_over {
-            return Err(Problem::new(
-                Code::Conflict,
+            return Err(Code::Conflict.problem(
                 cashier::NOTHING_LEFT_TO_UNDO,
                 cashier::NOTHING_LEFT_TO_UNDO_REMEDY,
             ));
@@ -147,16 +146,11 @@ impl Core {
             return Err(not_in_queue());
         }
         if !entry.record.set_aside && !entry.foreign && !is_held {
-            return Err(Problem::new(
-                Code::Busy,
-                cashier::STILL_TRIED,
-                cashier::STILL_TRIED_REMEDY,
-            ));
+            return Err(Code::Busy.problem(cashier::STILL_TRIED, cashier::STILL_TRIED_REMEDY));
         }
         // A restored sale waits for it a moment longer, and takes what becomes of it then.
         if self.is_waited_for(entry) {
-            return Err(Problem::new(
-                Code::Busy,
+            return Err(Code::Busy.problem(
                 cashier::SALE_WAITS_FOR_IT,
                 cashier::REPEAT_IN_A_MINUTE_REMEDY,
             ));
@@ -311,17 +305,9 @@ impl Core {
 }
 
 fn is_made() -> Problem {
-    Problem::new(
-        Code::Conflict,
-        cashier::SHOWN_AS_MADE,
-        cashier::SHOWN_AS_MADE_REMEDY,
-    )
+    Code::Conflict.problem(cashier::SHOWN_AS_MADE, cashier::SHOWN_AS_MADE_REMEDY)
 }
 
 fn not_in_queue() -> Problem {
-    Problem::new(
-        Code::NotFound,
-        cashier::NOT_IN_QUEUE,
-        cashier::NOT_IN_QUEUE_REMEDY,
-    )
+    Code::NotFound.problem(cashier::NOT_IN_QUEUE, cashier::NOT_IN_QUEUE_REMEDY)
 }
