@@ -117,11 +117,14 @@ impl Core {
             );
         };
         if let Some(first) = self.queue.first_of_other_account() {
-            return Err(foreign_account(first));
+            let detail = cashier::other_account(first);
+            return Err(Code::NotConfigured.problem(detail, cashier::OTHER_ACCOUNT_REMEDY));
         }
         let target = asked.facts.target.as_ref();
         if let Some(target) = target.filter(|target| target.account() != account) {
-            return Err(account_is_gone(&target.operation().id));
+            // It is over, and nothing of it can be settled.
+            let detail = cashier::account_gone(&target.operation().id);
+            return Err(Code::NotConfigured.problem(detail, cashier::ACCOUNT_GONE_REMEDY));
         }
         if self.sale.is_some() || self.admission.is_some() || self.refund_is_attended() {
             return Err(Code::Busy.problem(cashier::BUSY, cashier::BUSY_REMEDY));
@@ -334,7 +337,9 @@ impl Core {
             return false;
         }
         if self.clock_is_doubtful(turn.now) && admission.wants.relies_on_clock() {
-            admission.wants.refuse(&clock_behind(), turn);
+            let problem = Code::TemporarilyUnavailable
+                .problem(cashier::CLOCK_BEHIND, cashier::CLOCK_BEHIND_REMEDY);
+            admission.wants.refuse(&problem, turn);
             return false;
         }
         let known = match &admission.asking {
@@ -434,19 +439,6 @@ impl Admission {
             | OperationRequest::Card(_) => None,
         }
     }
-}
-
-fn clock_behind() -> Problem {
-    Code::TemporarilyUnavailable.problem(cashier::CLOCK_BEHIND, cashier::CLOCK_BEHIND_REMEDY)
-}
-
-fn foreign_account(id: &str) -> Problem {
-    Code::NotConfigured.problem(cashier::other_account(id), cashier::OTHER_ACCOUNT_REMEDY)
-}
-
-/// The target is over, and nothing of it can be settled.
-fn account_is_gone(id: &str) -> Problem {
-    Code::NotConfigured.problem(cashier::account_gone(id), cashier::ACCOUNT_GONE_REMEDY)
 }
 
 /// The service was asked for the payment that a refund names, and did not show it.

@@ -12,7 +12,11 @@ impl Core {
         let Some((place, mut entry)) = self.queue.take(is_it) else {
             let is_over = self.queue.find(id);
             let is_over = is_over.is_some_and(|entry| entry.record.needs_review);
-            let problem = if is_over { is_made() } else { not_in_queue() };
+            let problem = if is_over {
+                Code::Conflict.problem(cashier::SHOWN_AS_MADE, cashier::SHOWN_AS_MADE_REMEDY)
+            } else {
+                not_in_queue()
+            };
             return turn.reply(ticket, TillReply::Queue(Err(problem)));
         };
         let answer = self.retry(&mut entry, turn);
@@ -302,10 +306,6 @@ impl Core {
             give_back_to_left(sale, brought_back);
         });
     }
-}
-
-fn is_made() -> Problem {
-    Code::Conflict.problem(cashier::SHOWN_AS_MADE, cashier::SHOWN_AS_MADE_REMEDY)
 }
 
 fn not_in_queue() -> Problem {

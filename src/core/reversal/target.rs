@@ -14,7 +14,7 @@ use crate::model::operation::{
     Kind, Operation, OperationRequest, Outcome, RefundRequest, State, Undo,
 };
 use crate::model::problem::{Code, Problem};
-use crate::texts::{cashier, original};
+use crate::texts::cashier;
 
 impl ReversalQueue {
     /// Whether what a request is of can be reversed now. `target` is the operation as it is now, which may be newer
@@ -386,13 +386,5 @@ fn more_than_left(amount: Kopecks, left: Kopecks) -> Problem {
     Code::MoreThanLeft.problem(
         cashier::more_than_left(amount, left),
         cashier::MORE_THAN_LEFT_REMEDY,
-    )
-}
-
-/// A return receipt that names no sale.
-pub(in crate::core) fn without_sale() -> Problem {
-    Code::ReturnReceiptUnavailable.problem(
-        original::RETURN_UNAVAILABLE,
-        cashier::RETURN_UNAVAILABLE_REMEDY,
     )
 }
