@@ -132,11 +132,9 @@ fn check(
             }
         }
         None if path == "/v1/health" => Ok(Caller::Anybody),
-        Some(_) | None => Err(Problem::new(
-            Code::Unauthorized,
-            cashier::UNAUTHORIZED,
-            cashier::UNAUTHORIZED_REMEDY,
-        )),
+        Some(_) | None => {
+            Err(Code::Unauthorized.problem(cashier::UNAUTHORIZED, cashier::UNAUTHORIZED_REMEDY))
+        }
     }
 }
 
@@ -198,11 +196,7 @@ fn is_token(given: &str, token: &Secret) -> bool {
 }
 
 fn forbidden(name: &str) -> Problem {
-    Problem::new(
-        Code::Forbidden,
-        cashier::forbidden(name),
-        cashier::FORBIDDEN_REMEDY,
-    )
+    Code::Forbidden.problem(cashier::forbidden(name), cashier::FORBIDDEN_REMEDY)
 }
 
 fn add_headers(headers: &mut HeaderMap, public: bool) {

@@ -59,8 +59,7 @@ impl StreamLimits {
 }
 
 fn full() -> Problem {
-    Problem::new(
-        Code::TemporarilyUnavailable,
+    Code::TemporarilyUnavailable.problem(
         cashier::TOO_MANY_LISTENERS,
         cashier::TOO_MANY_LISTENERS_REMEDY,
     )
@@ -256,11 +255,8 @@ fn enter(
             window_height,
         } => {
             if caller != Caller::Trusted {
-                return Err(Problem::new(
-                    Code::Forbidden,
-                    cashier::WINDOW_ONLY_BY_SOCKET,
-                    cashier::OPEN_WINDOW_REMEDY,
-                ));
+                return Err(Code::Forbidden
+                    .problem(cashier::WINDOW_ONLY_BY_SOCKET, cashier::OPEN_WINDOW_REMEDY));
             }
             let size = pixel_size(*window_width, *window_height)?;
             let place = Arc::clone(&api.places.windows).try_acquire_owned();
@@ -269,8 +265,7 @@ fn enter(
         }
     };
     let watching = api.till.frame.enter(viewer).ok_or_else(|| {
-        Problem::new(
-            Code::NotConfigured,
+        Code::NotConfigured.problem(
             cashier::WINDOW_NOT_CONFIGURED,
             cashier::WINDOW_NOT_CONFIGURED_REMEDY,
         )

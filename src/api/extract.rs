@@ -47,11 +47,7 @@ impl IntoResponse for Problem {
 /// 400 `invalid`; `what` is Russian and names the place.
 pub(super) fn invalid(what: &str) -> Problem {
     let what: String = what.chars().filter(|c| !c.is_control()).take(240).collect();
-    Problem::new(
-        Code::Invalid,
-        cashier::invalid(what),
-        cashier::INVALID_REMEDY,
-    )
+    Code::Invalid.problem(cashier::invalid(what), cashier::INVALID_REMEDY)
 }
 
 /// Reads a JSON body.
@@ -150,11 +146,7 @@ async fn drain(mut body: Body) {
 }
 
 fn too_large() -> Problem {
-    Problem::new(
-        Code::TooLarge,
-        cashier::TOO_LARGE,
-        cashier::TOO_LARGE_REMEDY,
-    )
+    Code::TooLarge.problem(cashier::TOO_LARGE, cashier::TOO_LARGE_REMEDY)
 }
 
 pub(super) fn query<T>(
@@ -190,11 +182,7 @@ pub(super) fn device_name(path: Result<Path<String>, PathRejection>) -> Result<S
     if is_name {
         Ok(name)
     } else {
-        Err(Problem::new(
-            Code::NotFound,
-            cashier::BAD_DEVICE_NAME,
-            cashier::BAD_DEVICE_NAME_REMEDY,
-        ))
+        Err(Code::NotFound.problem(cashier::BAD_DEVICE_NAME, cashier::BAD_DEVICE_NAME_REMEDY))
     }
 }
 
@@ -211,5 +199,5 @@ fn path_text(path: Result<Path<String>, PathRejection>) -> Result<String, Proble
 }
 
 pub(super) fn not_found(what: &str) -> Problem {
-    Problem::new(Code::NotFound, what, cashier::NOT_FOUND_REMEDY)
+    Code::NotFound.problem(what, cashier::NOT_FOUND_REMEDY)
 }

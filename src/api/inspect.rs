@@ -72,8 +72,7 @@ pub(super) async fn get_log(
     let told = off_disk(&api, move || crate::log::tail(&path, lines)).await;
     let told = told.map_err(|_| Problem::temporarily_unavailable())?;
     let lines = told.map_err(|error| {
-        Problem::new(
-            Code::NotFound,
+        Code::NotFound.problem(
             cashier::log_unreadable(error),
             cashier::LOG_UNREADABLE_REMEDY,
         )

@@ -43,13 +43,7 @@ const PAGE: &str = include_str!("display.html");
 /// The page. Its own script and style alone may run, by a number that is new each time.
 #[utoipa::path(get, path = "/display", responses((status = 200, content_type = "text/html", description = "The buyer's page")))]
 pub(super) async fn get_page(State(api): State<Api>) -> Result<Response, Problem> {
-    let failed = || {
-        Problem::new(
-            Code::Storage,
-            cashier::NO_PAGE,
-            cashier::REPEAT_IN_A_MINUTE_REMEDY,
-        )
-    };
+    let failed = || Code::Storage.problem(cashier::NO_PAGE, cashier::REPEAT_IN_A_MINUTE_REMEDY);
     let nonce = random::hex::<16>().map_err(|_| failed())?;
     let policy = format!(
         "default-src 'none'; img-src data:; connect-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -141,8 +135,7 @@ async fn draw(api: &Api, size: PixelSize) -> Result<(u64, Arc<[u8]>), Problem> {
         task.await.ok()
     };
     let busy = || {
-        Problem::new(
-            Code::TemporarilyUnavailable,
+        Code::TemporarilyUnavailable.problem(
             cashier::TOO_MANY_PICTURES,
             cashier::TOO_MANY_PICTURES_REMEDY,
         )

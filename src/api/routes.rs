@@ -57,13 +57,7 @@ async fn ask<T>(api: &Api, command: impl FnOnce(Answer<T>) -> Command) -> Result
         return Err(problem);
     }
     let (answer, answered) = oneshot::channel();
-    let stuck = || {
-        Problem::new(
-            Code::Storage,
-            cashier::JOURNAL_SILENT,
-            cashier::JOURNAL_SILENT_REMEDY,
-        )
-    };
+    let stuck = || Code::Storage.problem(cashier::JOURNAL_SILENT, cashier::JOURNAL_SILENT_REMEDY);
     let asked = async {
         api.till
             .commands

@@ -162,11 +162,8 @@ impl Sessions {
     /// Examines what was given. What is wrong is slowed down for all, and told without its value.
     async fn enter(&self, key: &Key) -> Result<Secret, Problem> {
         let busy = |_| {
-            Problem::new(
-                Code::TemporarilyUnavailable,
-                cashier::TOO_MANY_ENTRIES,
-                cashier::TOO_MANY_ENTRIES_REMEDY,
-            )
+            Code::TemporarilyUnavailable
+                .problem(cashier::TOO_MANY_ENTRIES, cashier::TOO_MANY_ENTRIES_REMEDY)
         };
         let _attempt = self.attempts.try_acquire().map_err(busy)?;
         let _examiner = self.examiner.lock().await;
@@ -180,7 +177,7 @@ impl Sessions {
             let (what, remedy) = key.refusal();
             tracing::warn!("A way in to the technician's page was refused: wrong token or code");
             tokio::time::sleep(WRONG_TOKEN_DELAY).await;
-            return Err(Problem::new(Code::Unauthorized, what, remedy));
+            return Err(Code::Unauthorized.problem(what, remedy));
         }
         let session = lock(&self.sessions).add(now, SESSION);
         self.ended.send_replace(());
@@ -293,8 +290,7 @@ pub(super) struct Link {
         (status = 503, body = Problem, content_type = "application/problem+json", description = "not_configured: nobody listens on TCP")))]
 pub(super) async fn post_link(State(api): State<Api>) -> Result<Json<Link>, Problem> {
     let Some((address, _)) = &api.sessions.door else {
-        return Err(Problem::new(
-            Code::NotConfigured,
+        return Err(Code::NotConfigured.problem(
             cashier::PAGE_NOT_CONFIGURED,
             cashier::PAGE_NOT_CONFIGURED_REMEDY,
         ));

@@ -99,11 +99,7 @@ impl Reconciles for Shelf {
         shift: String,
     ) -> Pin<Box<dyn Future<Output = Result<Reconciliation, Problem>> + Send + '_>> {
         Box::pin(async move {
-            Err(Problem::new(
-                Code::TemporarilyUnavailable,
-                format!("no report of {shift}"),
-                "",
-            ))
+            Err(Code::TemporarilyUnavailable.problem(format!("no report of {shift}"), ""))
         })
     }
 }
@@ -227,7 +223,7 @@ async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
                 let result = match operations.iter().find(|operation| operation.id == id) {
                     Some(known) => Ok((false, known.clone())),
                     None if id == "full" => {
-                        Err(Problem::new(Code::Storage, "нет места", "освободите место"))
+                        Err(Code::Storage.problem("нет места", "освободите место"))
                     }
                     None if id == "down" => Err(Problem::temporarily_unavailable()),
                     None => {
@@ -243,10 +239,10 @@ async fn small_core(mut queue: mpsc::Receiver<Command>, shelf: Arc<Shelf>) {
             Command::Recheck { .. } | Command::ServiceAnswered => {}
             Command::Scan { answer, .. } => drop(answer.send(Ok(None))),
             Command::Test { answer, .. } | Command::StopTest { answer, .. } => {
-                drop(answer.send(Err(Problem::new(Code::NotFound, "нет", "нет"))));
+                drop(answer.send(Err(Code::NotFound.problem("нет", "нет"))));
             }
             Command::Retry { answer, .. } | Command::Settle { answer, .. } => {
-                drop(answer.send(Err(Problem::new(Code::NotFound, "нет", "нет"))));
+                drop(answer.send(Err(Code::NotFound.problem("нет", "нет"))));
             }
         }
     }

@@ -358,24 +358,18 @@ impl WaitingRequest {
 }
 
 fn clock_behind() -> Problem {
-    Problem::new(
-        Code::TemporarilyUnavailable,
-        cashier::CLOCK_BEHIND,
-        cashier::CLOCK_BEHIND_REMEDY,
-    )
+    Code::TemporarilyUnavailable.problem(cashier::CLOCK_BEHIND, cashier::CLOCK_BEHIND_REMEDY)
 }
 
 /// The service was asked for the payment that a refund names, and did not show it.
 fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
     match failure {
-        Some(Failure::Refused { .. }) => Problem::new(
-            Code::NotFound,
-            cashier::NO_PAYMENT,
-            cashier::NO_PAYMENT_REMEDY,
-        ),
+        Some(Failure::Refused { .. }) => {
+            Code::NotFound.problem(cashier::NO_PAYMENT, cashier::NO_PAYMENT_REMEDY)
+        }
         Some(failure @ Failure::Token { .. }) => {
             let error = words::of_failure(failure);
-            Problem::new(Code::TemporarilyUnavailable, error.message, error.remedy)
+            Code::TemporarilyUnavailable.problem(error.message, error.remedy)
         }
         Some(
             Failure::NotSent { .. }
@@ -389,9 +383,5 @@ fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
 
 /// An id that stands, or waits to begin, with other content.
 pub(super) fn other_content() -> Problem {
-    Problem::new(
-        Code::Conflict,
-        cashier::OTHER_CONTENT,
-        cashier::OTHER_CONTENT_REMEDY,
-    )
+    Code::Conflict.problem(cashier::OTHER_CONTENT, cashier::OTHER_CONTENT_REMEDY)
 }

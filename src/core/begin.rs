@@ -80,11 +80,9 @@ impl Operations {
 
     fn may_begin(&self, asked: &IncomingRequest, settings: &Settings) -> Result<(), Problem> {
         let Some(account) = &settings.account else {
-            return Err(Problem::new(
-                Code::NotConfigured,
-                cashier::NO_REG_NUM,
-                cashier::NO_REG_NUM_REMEDY,
-            ));
+            return Err(
+                Code::NotConfigured.problem(cashier::NO_REG_NUM, cashier::NO_REG_NUM_REMEDY)
+            );
         };
         if let Some(first) = self.queue.first_of_other_account() {
             return Err(foreign_account(first));
@@ -94,15 +92,10 @@ impl Operations {
             return Err(account_is_gone(&target.operation().id));
         }
         if self.is_occupied() || self.queue.refund_is_attended() {
-            return Err(Problem::new(
-                Code::Busy,
-                cashier::BUSY,
-                cashier::BUSY_REMEDY,
-            ));
+            return Err(Code::Busy.problem(cashier::BUSY, cashier::BUSY_REMEDY));
         }
         if let Some(entry) = &asked.facts.set_aside {
-            return Err(Problem::new(
-                Code::Conflict,
+            return Err(Code::Conflict.problem(
                 cashier::receipt_unfinished(entry),
                 cashier::RECEIPT_UNFINISHED_REMEDY,
             ));
@@ -162,27 +155,15 @@ impl Operations {
 }
 
 fn foreign_account(id: &str) -> Problem {
-    Problem::new(
-        Code::NotConfigured,
-        cashier::other_account(id),
-        cashier::OTHER_ACCOUNT_REMEDY,
-    )
+    Code::NotConfigured.problem(cashier::other_account(id), cashier::OTHER_ACCOUNT_REMEDY)
 }
 
 /// The target is over, and nothing of it can be settled.
 fn account_is_gone(id: &str) -> Problem {
-    Problem::new(
-        Code::NotConfigured,
-        cashier::account_gone(id),
-        cashier::ACCOUNT_GONE_REMEDY,
-    )
+    Code::NotConfigured.problem(cashier::account_gone(id), cashier::ACCOUNT_GONE_REMEDY)
 }
 
 fn long_over(id: &str, at: Timestamp) -> Problem {
     let at = minsk().to_datetime(at).strftime("%d.%m.%Y %H:%M");
-    Problem::new(
-        Code::Conflict,
-        cashier::long_over(at, id),
-        cashier::LONG_OVER_REMEDY,
-    )
+    Code::Conflict.problem(cashier::long_over(at, id), cashier::LONG_OVER_REMEDY)
 }

@@ -275,11 +275,7 @@ impl Operations {
             None => Err(Problem::no_operation()),
             Some(operation) if operation.state.is_final() => Ok(operation),
             Some(operation) => self.queue.abort_entry(&operation.id, turn).ok_or_else(|| {
-                Problem::new(
-                    Code::Busy,
-                    cashier::TOO_LATE_TO_ABORT,
-                    cashier::AWAIT_REMEDY,
-                )
+                Code::Busy.problem(cashier::TOO_LATE_TO_ABORT, cashier::AWAIT_REMEDY)
             }),
         };
         turn.reply(ticket, Reply::Aborted(answer));

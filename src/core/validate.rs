@@ -1,13 +1,12 @@
 //! What a till may ask for, checked once at the door.
 
 use crate::base::text::is_unsafe;
-use crate::core::reversal::target;
 use crate::model::money::{Kopecks, MAX_AMOUNT};
 use crate::model::operation::{
     CancellationRequest, CardRequest, Item, OperationRequest, Receipt, RefundRequest, SaleRequest,
 };
 use crate::model::problem::{Code, Problem};
-use crate::texts::cashier;
+use crate::texts::{cashier, original};
 
 /// Most items of one receipt.
 pub const MAX_ITEMS: usize = 1000;
@@ -26,11 +25,7 @@ pub fn id(id: &str) -> Result<(), Problem> {
     if good {
         return Ok(());
     }
-    Err(Problem::new(
-        Code::Invalid,
-        cashier::BAD_ID,
-        cashier::BAD_ID_REMEDY,
-    ))
+    Err(Code::Invalid.problem(cashier::BAD_ID, cashier::BAD_ID_REMEDY))
 }
 
 /// The `cardNumberType` of a card that comes from the processing.
@@ -86,7 +81,12 @@ fn refund(request: &RefundRequest) -> Result<(), Problem> {
         (Some(_), Some(_)) => {
             return Err(invalid(cashier::SALE_OR_PAYMENT));
         }
-        (None, None) => return Err(target::without_sale()),
+        (None, None) => {
+            return Err(Code::ReturnReceiptUnavailable.problem(
+                original::RETURN_UNAVAILABLE,
+                cashier::RETURN_UNAVAILABLE_REMEDY,
+            ));
+        }
     }
     amount_and_receipt(request.amount, &request.receipt)
 }
@@ -110,11 +110,7 @@ fn amount_and_receipt(amount: Kopecks, receipt: &Receipt) -> Result<(), Problem>
     } else {
         cashier::amount_mismatch_with_otherwise(amount.0, otherwise.0, sum)
     };
-    Err(Problem::new(
-        Code::AmountMismatch,
-        detail,
-        cashier::AMOUNT_MISMATCH_REMEDY,
-    ))
+    Err(Code::AmountMismatch.problem(detail, cashier::AMOUNT_MISMATCH_REMEDY))
 }
 
 fn receipt(receipt: &Receipt) -> Result<(), Problem> {

@@ -114,7 +114,7 @@ impl DailyCheck {
             .note_heard(exchange.server_date, has_answered);
         told.map_err(|failure| {
             let error = words::of_failure(&failure);
-            Problem::new(Code::TemporarilyUnavailable, error.message, error.remedy)
+            Code::TemporarilyUnavailable.problem(error.message, error.remedy)
         })
     }
 

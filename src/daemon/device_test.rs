@@ -86,11 +86,9 @@ impl DeviceTestRunner {
             .as_ref()
             .is_some_and(|running| running.device == name || interactive.is_some())
         {
-            return Err(Problem::new(
-                Code::Busy,
-                cashier::DEVICE_TEST_RUNS,
-                cashier::DEVICE_TEST_RUNS_REMEDY,
-            ));
+            return Err(
+                Code::Busy.problem(cashier::DEVICE_TEST_RUNS, cashier::DEVICE_TEST_RUNS_REMEDY)
+            );
         }
         let now = self.clock.now();
         let Some(wish) = interactive else {
@@ -100,8 +98,7 @@ impl DeviceTestRunner {
             return Ok(());
         };
         if is_occupied {
-            return Err(Problem::new(
-                Code::Busy,
+            return Err(Code::Busy.problem(
                 cashier::DEVICE_TEST_DISTURBS,
                 cashier::DEVICE_TEST_DISTURBS_REMEDY,
             ));
@@ -301,8 +298,7 @@ impl DeviceTestRunner {
 }
 
 pub(super) fn unknown(name: &str) -> Problem {
-    Problem::new(
-        Code::NotFound,
+    Code::NotFound.problem(
         cashier::device_unknown(name),
         cashier::BAD_DEVICE_NAME_REMEDY,
     )

@@ -84,11 +84,7 @@ impl Reconciler {
     /// Compares, and has the core look again for what the till was told as not carried out.
     async fn compare(&self, shift: &str) -> Result<Compared, Problem> {
         let client = self.client.as_ref().ok_or_else(|| {
-            Problem::new(
-                Code::NotConfigured,
-                cashier::NO_REG_NUM,
-                cashier::NO_REG_NUM_REMEDY,
-            )
+            Code::NotConfigured.problem(cashier::NO_REG_NUM, cashier::NO_REG_NUM_REMEDY)
         })?;
         let compared = self.read_both(client, shift).await?;
         for operation in &compared.unmoved {
@@ -218,11 +214,7 @@ pub(super) fn is_answer(failure: &Failure) -> bool {
 }
 
 fn busy() -> Problem {
-    Problem::new(
-        Code::Busy,
-        cashier::RECONCILIATION_RUNS,
-        cashier::AWAIT_END_REMEDY,
-    )
+    Code::Busy.problem(cashier::RECONCILIATION_RUNS, cashier::AWAIT_END_REMEDY)
 }
 
 fn bad_template(what: &str) -> Problem {
@@ -253,7 +245,7 @@ fn no_report(error: &NoReport) -> Problem {
             (detail, remedy.to_owned(), None)
         }
     };
-    let problem = Problem::new(Code::TemporarilyUnavailable, detail, remedy);
+    let problem = Code::TemporarilyUnavailable.problem(detail, remedy);
     Problem {
         retry_after_s: retry_after_s.or(problem.retry_after_s),
         ..problem

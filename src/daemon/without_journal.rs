@@ -81,7 +81,7 @@ impl NoJournal {
     }
 
     pub(super) fn problem(&self) -> Problem {
-        Problem::new(Code::Storage, &self.reason, self.remedy)
+        Code::Storage.problem(&self.reason, self.remedy)
     }
 }
 

@@ -247,6 +247,10 @@ fn lost(error: &CallError) -> Response {
     problem(StatusCode::BAD_GATEWAY, newcomer::PART_SILENT)
 }
 
+fn done(outcome: Result<(), CallError>, refusal: &str) -> Response {
+    acted(outcome.map(|()| StatusCode::NO_CONTENT), refusal)
+}
+
 /// Answers an action of the buyer; what the service refuses, the phone shows.
 fn acted<T: IntoResponse>(outcome: Result<T, CallError>, refusal: &str) -> Response {
     match outcome {
@@ -384,10 +388,7 @@ fn drawn(text: &str) -> Option<(usize, String)> {
 
 async fn join(State(shared): State<Shared>, Json(taken): Json<Taken>) -> Response {
     let outcome = shared.parts.buyer.join(&taken).await;
-    acted(
-        outcome.map(|()| StatusCode::NO_CONTENT),
-        newcomer::WALLET_WITHOUT_PAYMENT,
-    )
+    done(outcome, newcomer::WALLET_WITHOUT_PAYMENT)
 }
 
 #[derive(Deserialize)]
@@ -397,10 +398,7 @@ struct Decided {
 
 async fn decide(State(shared): State<Shared>, Json(decided): Json<Decided>) -> Response {
     let outcome = shared.parts.buyer.decide(decided.decision).await;
-    acted(
-        outcome.map(|()| StatusCode::NO_CONTENT),
-        newcomer::NOTHING_TO_CONFIRM,
-    )
+    done(outcome, newcomer::NOTHING_TO_CONFIRM)
 }
 
 #[derive(Deserialize)]
@@ -410,10 +408,7 @@ struct Switched {
 
 async fn set_network(State(shared): State<Shared>, Json(switched): Json<Switched>) -> Response {
     let outcome = shared.parts.buyer.set_network(switched.network).await;
-    acted(
-        outcome.map(|()| StatusCode::NO_CONTENT),
-        newcomer::NETWORK_NOT_SWITCHED,
-    )
+    done(outcome, newcomer::NETWORK_NOT_SWITCHED)
 }
 
 #[derive(Deserialize)]
@@ -429,10 +424,7 @@ async fn set_sessions(State(shared): State<Shared>, Json(lived): Json<Lived>) ->
         SESSION_LIFE
     };
     let outcome = shared.parts.buyer.set_session_life(life).await;
-    acted(
-        outcome.map(|()| StatusCode::NO_CONTENT),
-        newcomer::SESSIONS_NOT_CHANGED,
-    )
+    done(outcome, newcomer::SESSIONS_NOT_CHANGED)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub fn refusal(trouble: Trouble) -> Problem {
         | Trouble::Gone
         | Trouble::Other => cashier::JOURNAL_NOT_WRITABLE,
     };
-    Problem::new(Code::Storage, detail, remedy)
+    Code::Storage.problem(detail, remedy)
 }
 
 /// A reading that failed.

@@ -349,8 +349,7 @@ impl Archive for Reader {
                         .map_err(reading)
                 })?;
                 Some(seq.ok_or_else(|| {
-                    Problem::new(
-                        Code::NotFound,
+                    Code::NotFound.problem(
                         cashier::NO_OPERATION_BEFORE,
                         cashier::NO_OPERATION_BEFORE_REMEDY,
                     )

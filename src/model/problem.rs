@@ -62,10 +62,10 @@ pub struct Problem {
     pub retry_after_s: Option<u64>,
 }
 
-impl Problem {
-    /// A problem of `code` with its usual status.
-    pub fn new(code: Code, detail: impl Into<String>, remedy: impl Into<String>) -> Problem {
-        let (status, title) = match code {
+impl Code {
+    /// A problem of this code with its usual status.
+    pub fn problem(self, detail: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        let (status, title) = match self {
             Code::Invalid => (400, "Invalid request"),
             Code::Unauthorized => (401, "Unauthorized"),
             Code::Forbidden => (403, "Forbidden"),
@@ -82,20 +82,22 @@ impl Problem {
             Code::Storage => (507, "Storage"),
         };
         Problem {
-            code,
+            code: self,
             title,
             status,
             detail: detail.into(),
             remedy: remedy.into(),
-            retry_after_s: (code == Code::TemporarilyUnavailable).then_some(RETRY_AFTER_S),
+            retry_after_s: (self == Code::TemporarilyUnavailable).then_some(RETRY_AFTER_S),
         }
     }
+}
 
+impl Problem {
     /// Understood, but not allowed: 422 `invalid`.
     pub fn unprocessable(detail: impl Into<String>, remedy: impl Into<String>) -> Problem {
         Problem {
             status: 422,
-            ..Problem::new(Code::Invalid, detail, remedy)
+            ..Code::Invalid.problem(detail, remedy)
         }
     }
 
@@ -105,36 +107,23 @@ impl Problem {
             Some(by) => cashier::already_undone_by(by, operation),
             None => cashier::already_undone(operation),
         };
-        Problem::new(
-            Code::AlreadyUndone,
-            detail,
-            cashier::CHECK_OPERATIONS_REMEDY,
-        )
+        Code::AlreadyUndone.problem(detail, cashier::CHECK_OPERATIONS_REMEDY)
     }
 
     /// The journal holds no operation of that id.
     pub fn no_operation() -> Problem {
-        Problem::new(
-            Code::NotFound,
-            cashier::NO_OPERATION,
-            cashier::NO_OPERATION_REMEDY,
-        )
+        Code::NotFound.problem(cashier::NO_OPERATION, cashier::NO_OPERATION_REMEDY)
     }
 
     /// The connection is down or the queue is not empty.
     pub fn temporarily_unavailable() -> Problem {
-        Problem::new(
-            Code::TemporarilyUnavailable,
-            original::UNAVAILABLE,
-            cashier::UNAVAILABLE_REMEDY,
-        )
+        Code::TemporarilyUnavailable.problem(original::UNAVAILABLE, cashier::UNAVAILABLE_REMEDY)
     }
 
     /// A request for operations that the journal does not answer: what became of a payment, only the
     /// merchant's account tells.
     pub fn journal_unreadable() -> Problem {
-        Problem::new(
-            Code::Storage,
+        Code::Storage.problem(
             cashier::JOURNAL_UNREADABLE,
             cashier::JOURNAL_UNREADABLE_REMEDY,
         )
@@ -145,8 +134,7 @@ impl Problem {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Problem {
             retry_after_s: Some(seconds),
-            ..Problem::new(
-                Code::TemporarilyUnavailable,
+            ..Code::TemporarilyUnavailable.problem(
                 original::UNAVAILABLE,
                 cashier::unavailable_seconds_remedy(seconds),
             )

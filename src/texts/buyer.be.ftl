@@ -40,36 +40,22 @@ amount = { $roubles },{ $kopecks }{ "\u00A0" }руб.
 
 ## Line displays
 
-line_idle = Вітаем вас!
 line_pay_with = Аплата: О!плати
     .named = Аплата: { $name }
-line_scan_me = Пакажыце QR-код
 line_from_the_app = з О!плати сканеру
     .named = з праграмы { $name }
     .bare = з праграмы
-line_qr = Адскануйце QR-код
-line_use_card = і атрымайце картку
 line_code = Код О!плати
     .named = { $name }: код
     .bare = Код
 line_enter_code = Увядзіце ў праграме
-line_please_confirm = Пацвердзіце аплату
-line_checking = Правяраем аплату
 line_wait = Пачакайце
 line_paid = АПЛАЧАНА
-line_thanks = Дзякуй за пакупку!
-line_declined = Аплата адхілена
-line_nothing_taken = Грошы не спісаны
-line_not_enough_money = Недастаткова сродкаў
 line_top_up = Папоўніце кашалёк
-line_time_is_up = Час скончыўся
 line_not_made = Аплата не праведзена
-line_cancelled = Аплата адменена
 line_ask_cashier = Звярніцеся да касіра
-line_refunded = Грошы вернуты
 line_amount = Сума
 line_unit = руб
-line_card_found = Карта знойдзена
 line_not_completed = Аплата не завершана
 line_will_return = Спісанае вернецца
 line_no_connection = Няма сувязі

@@ -40,36 +40,22 @@ amount = { $roubles }.{ $kopecks }{ "\u00A0" }BYN
 
 ## Line displays
 
-line_idle = Welcome!
 line_pay_with = Pay with О!плати
     .named = Pay with { $name }
-line_scan_me = Show your QR code
 line_from_the_app = from the О!плати app
     .named = from the { $name } app
     .bare = from the app
-line_qr = Scan the QR code
-line_use_card = to use your card
 line_code = О!плати code
     .named = { $name }: code
     .bare = Code
 line_enter_code = Enter it in the app
-line_please_confirm = Confirm the payment
-line_checking = Checking the payment
 line_wait = Please wait
 line_paid = PAID
-line_thanks = Thank you!
-line_declined = Payment declined
-line_nothing_taken = No money was taken
-line_not_enough_money = Not enough money
 line_top_up = Top up your wallet
-line_time_is_up = Time is up
 line_not_made = Payment not made
-line_cancelled = Payment cancelled
 line_ask_cashier = Ask the cashier
-line_refunded = Money refunded
 line_amount = Amount
 line_unit = BYN
-line_card_found = Card found
 line_not_completed = Payment incomplete
 line_will_return = Charges are returned
 line_no_connection = No connection

@@ -8,6 +8,7 @@ idle = Добро пожаловать!
 scan_me = Покажите QR-код
     .hint = Откройте { $name } и поднесите код к сканеру
     .hint_app = Откройте приложение { $name } и поднесите код к сканеру
+# On a line display also of a payment, whose code stands elsewhere: this does not say where.
 qr_for_card = Отсканируйте QR-код
     .hint = и получите карту
 qr = Отсканируйте QR-код для оплаты
@@ -42,40 +43,26 @@ to_pay = К оплате
 # No space in it breaks.
 amount = { $roubles },{ $kopecks }{ "\u00A0" }руб.
 
-## Line displays: two lines of twenty characters, so that no text may be longer. Where the wallet has another name than
-## the usual one, `.named` stands if it has room with the name, and else `.bare`.
+## Line displays: two lines of twenty characters, so that no text may be longer, nor one above that they show, too, which
+## a test tells. Where the wallet has another name than the usual one, `.named` stands if it has room with the name, and
+## else `.bare`.
 
-line_idle = Добро пожаловать!
 line_pay_with = Оплата: О!плати
     .named = Оплата: { $name }
-line_scan_me = Покажите QR-код
 line_from_the_app = из О!плати сканеру
     .named = из приложения { $name }
     .bare = из приложения
-# On another display or on the till: this does not say where.
-line_qr = Отсканируйте QR-код
-line_use_card = и получите карту
 line_code = Код О!плати
     .named = { $name }: код
     .bare = Код
 line_enter_code = Введите в приложении
-line_please_confirm = Подтвердите оплату
-line_checking = Проверяем оплату
 line_wait = Подождите
 line_paid = ОПЛАЧЕНО
-line_thanks = Спасибо за покупку!
-line_declined = Оплата отклонена
-line_nothing_taken = Деньги не списаны
-line_not_enough_money = Недостаточно средств
 line_top_up = Пополните кошелёк
-line_time_is_up = Время истекло
 line_not_made = Оплата не проведена
-line_cancelled = Оплата отменена
 line_ask_cashier = Обратитесь к кассиру
-line_refunded = Деньги возвращены
 line_amount = Сумма
 line_unit = руб
-line_card_found = Карта найдена
 line_not_completed = Оплата не завершена
 line_will_return = Списанное вернётся
 line_no_connection = Нет связи с О!плати

@@ -92,11 +92,7 @@ async fn a_body_is_json_in_utf_8_and_a_code_is_taken_without_its_line_end() {
 #[tokio::test]
 async fn a_core_that_stays_with_a_lost_journal_lets_no_caller_wait() {
     let bench = Bench::new().await;
-    let lost = Problem::new(
-        Code::Storage,
-        "Журнал операций повреждён",
-        "Перезапустите службу",
-    );
+    let lost = Code::Storage.problem("Журнал операций повреждён", "Перезапустите службу");
     *bench.shelf.refusal.lock().unwrap() = Some(lost);
     for (method, path, body) in [
         ("PUT", "/v1/sales/a", sale().as_str()),

@@ -12,7 +12,11 @@ impl ReversalQueue {
         let Some((place, mut entry)) = self.take(is_it) else {
             let is_over = self.find(id);
             let is_over = is_over.is_some_and(|entry| entry.record.needs_review);
-            let problem = if is_over { is_made() } else { not_in_queue() };
+            let problem = if is_over {
+                Code::Conflict.problem(cashier::SHOWN_AS_MADE, cashier::SHOWN_AS_MADE_REMEDY)
+            } else {
+                not_in_queue()
+            };
             return turn.reply(ticket, TillReply::Queue(Err(problem)));
         };
         let answer = self.retry(&mut entry, turn);
@@ -50,8 +54,7 @@ impl ReversalQueue {
             target.left == Some(Kopecks::ZERO) || target.undo == Some(Undo::Done)
         });
         if entry.is_denied() && is_over {
-            return Err(Problem::new(
-                Code::Conflict,
+            return Err(Code::Conflict.problem(
                 cashier::NOTHING_LEFT_TO_UNDO,
                 cashier::NOTHING_LEFT_TO_UNDO_REMEDY,
             ));
@@ -144,16 +147,11 @@ impl ReversalQueue {
             return Err(not_in_queue());
         }
         if !entry.record.set_aside && !entry.foreign && !is_held {
-            return Err(Problem::new(
-                Code::Busy,
-                cashier::STILL_TRIED,
-                cashier::STILL_TRIED_REMEDY,
-            ));
+            return Err(Code::Busy.problem(cashier::STILL_TRIED, cashier::STILL_TRIED_REMEDY));
         }
         // A restored sale waits for it a moment longer, and takes what becomes of it then.
         if turn.attended.awaits(entry) {
-            return Err(Problem::new(
-                Code::Busy,
+            return Err(Code::Busy.problem(
                 cashier::SALE_WAITS_FOR_IT,
                 cashier::REPEAT_IN_A_MINUTE_REMEDY,
             ));
@@ -310,18 +308,6 @@ impl ReversalQueue {
     }
 }
 
-fn is_made() -> Problem {
-    Problem::new(
-        Code::Conflict,
-        cashier::SHOWN_AS_MADE,
-        cashier::SHOWN_AS_MADE_REMEDY,
-    )
-}
-
 fn not_in_queue() -> Problem {
-    Problem::new(
-        Code::NotFound,
-        cashier::NOT_IN_QUEUE,
-        cashier::NOT_IN_QUEUE_REMEDY,
-    )
+    Code::NotFound.problem(cashier::NOT_IN_QUEUE, cashier::NOT_IN_QUEUE_REMEDY)
 }

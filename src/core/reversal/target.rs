@@ -14,7 +14,7 @@ use crate::model::operation::{
     Kind, Operation, OperationRequest, Outcome, RefundRequest, State, Undo,
 };
 use crate::model::problem::{Code, Problem};
-use crate::texts::{cashier, original};
+use crate::texts::cashier;
 
 impl ReversalQueue {
     /// Whether what a request is of can be reversed now. `target` is the operation as it is now, which may be newer
@@ -112,8 +112,7 @@ impl ReversalQueue {
     /// buyer otherwise, or he may have it twice.
     fn check_reviewed(&self, target: &Operation) -> Result<(), Problem> {
         match self.find(&target.id) {
-            Some(entry) if entry.record.needs_review => Err(Problem::new(
-                Code::Busy,
+            Some(entry) if entry.record.needs_review => Err(Code::Busy.problem(
                 cashier::refund_to_review(&target.id),
                 cashier::refund_to_review_remedy(&target.id),
             )),
@@ -153,8 +152,7 @@ impl ReversalQueue {
         let holds =
             |entry: &&ActiveReversal| entry.record.left_held_until.is_some() && entry.reverses(id);
         match self.iter().find(holds) {
-            Some(entry) => Err(Problem::new(
-                Code::Busy,
+            Some(entry) => Err(Code::Busy.problem(
                 cashier::refund_held(&entry.record.operation.id),
                 if entry.is_overdue {
                     cashier::REFUND_HELD_OVERDUE_REMEDY
@@ -349,24 +347,18 @@ pub(in crate::core) fn give_back_to_left(operation: &mut Operation, amount: Kope
 }
 
 pub(in crate::core) fn sale_undone(id: &str) -> Problem {
-    Problem::new(
-        Code::AlreadyUndone,
-        cashier::sale_undone(id),
-        cashier::CHECK_OPERATIONS_REMEDY,
-    )
+    Code::AlreadyUndone.problem(cashier::sale_undone(id), cashier::CHECK_OPERATIONS_REMEDY)
 }
 
 fn repetition(earlier: &ReversalRecord) -> Problem {
     let id = &earlier.operation.id;
     if was_found_late(earlier) {
-        return Problem::new(
-            Code::Conflict,
+        return Code::Conflict.problem(
             cashier::refund_repeated_late(id),
             cashier::REFUND_REPEATED_LATE_REMEDY,
         );
     }
-    Problem::new(
-        Code::Busy,
+    Code::Busy.problem(
         cashier::refund_repeated(id),
         cashier::REFUND_REPEATED_REMEDY,
     )
@@ -379,15 +371,11 @@ fn undecided<'e>(detail: impl FnOnce(&'e str) -> String, entry: &'e ActiveRevers
     } else {
         cashier::AWAIT_REMEDY
     };
-    Problem::new(Code::Busy, detail(&entry.record.operation.id), remedy)
+    Code::Busy.problem(detail(&entry.record.operation.id), remedy)
 }
 
 fn unfinished(id: &str) -> Problem {
-    Problem::new(
-        Code::Busy,
-        cashier::unfinished(id),
-        cashier::AWAIT_END_REMEDY,
-    )
+    Code::Busy.problem(cashier::unfinished(id), cashier::AWAIT_END_REMEDY)
 }
 
 fn without_money(id: &str) -> Problem {
@@ -395,18 +383,8 @@ fn without_money(id: &str) -> Problem {
 }
 
 fn more_than_left(amount: Kopecks, left: Kopecks) -> Problem {
-    Problem::new(
-        Code::MoreThanLeft,
+    Code::MoreThanLeft.problem(
         cashier::more_than_left(amount, left),
         cashier::MORE_THAN_LEFT_REMEDY,
-    )
-}
-
-/// A return receipt that names no sale.
-pub(in crate::core) fn without_sale() -> Problem {
-    Problem::new(
-        Code::ReturnReceiptUnavailable,
-        original::RETURN_UNAVAILABLE,
-        cashier::RETURN_UNAVAILABLE_REMEDY,
     )
 }

@@ -100,7 +100,7 @@ fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
                 buyer::line_pay_with_named(wallet),
                 None,
             );
-            [shop.map_or(Said(buyer::LINE_IDLE), name), Wallet(pay_with)]
+            [shop.map_or(Said(buyer::IDLE), name), Wallet(pay_with)]
         }
         Scene::ScanMe => {
             let from_the_app = naming(
@@ -108,11 +108,11 @@ fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
                 buyer::line_from_the_app_named(wallet),
                 Some(buyer::LINE_FROM_THE_APP_BARE),
             );
-            [Said(buyer::LINE_SCAN_ME), Wallet(from_the_app)]
+            [Said(buyer::SCAN_ME), Wallet(from_the_app)]
         }
         Scene::Qr { amount, .. } => [
-            Said(buyer::LINE_QR),
-            or_money(*amount, buyer::LINE_USE_CARD),
+            Said(buyer::QR_FOR_CARD),
+            or_money(*amount, buyer::QR_FOR_CARD_HINT),
         ],
         Scene::Code { code, amount } => {
             let code_is = naming(
@@ -125,21 +125,17 @@ fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
                 or_money(*amount, buyer::LINE_ENTER_CODE),
             ]
         }
-        Scene::PleaseConfirm { amount } => [
-            Said(buyer::LINE_PLEASE_CONFIRM),
-            Money(buyer::TO_PAY, *amount),
-        ],
-        Scene::Checking => [Said(buyer::LINE_CHECKING), Said(buyer::LINE_WAIT)],
-        Scene::Paid { amount } => [Money(buyer::LINE_PAID, *amount), Said(buyer::LINE_THANKS)],
-        Scene::Declined => [Said(buyer::LINE_DECLINED), Said(buyer::LINE_NOTHING_TAKEN)],
-        Scene::NotEnoughMoney => [Said(buyer::LINE_NOT_ENOUGH_MONEY), Said(buyer::LINE_TOP_UP)],
-        Scene::TimeIsUp => [Said(buyer::LINE_TIME_IS_UP), Said(buyer::LINE_NOT_MADE)],
-        Scene::Cancelled => [Said(buyer::LINE_CANCELLED), Said(buyer::LINE_ASK_CASHIER)],
-        Scene::Refunded { amount } => [
-            Said(buyer::LINE_REFUNDED),
-            Money(buyer::LINE_AMOUNT, *amount),
-        ],
-        Scene::CardFound { name: found } => [Said(buyer::LINE_CARD_FOUND), name(found)],
+        Scene::PleaseConfirm { amount } => {
+            [Said(buyer::PLEASE_CONFIRM), Money(buyer::TO_PAY, *amount)]
+        }
+        Scene::Checking => [Said(buyer::CHECKING), Said(buyer::LINE_WAIT)],
+        Scene::Paid { amount } => [Money(buyer::LINE_PAID, *amount), Said(buyer::PAID_HINT)],
+        Scene::Declined => [Said(buyer::DECLINED), Said(buyer::DECLINED_HINT)],
+        Scene::NotEnoughMoney => [Said(buyer::NOT_ENOUGH_MONEY), Said(buyer::LINE_TOP_UP)],
+        Scene::TimeIsUp => [Said(buyer::TIME_IS_UP), Said(buyer::LINE_NOT_MADE)],
+        Scene::Cancelled => [Said(buyer::CANCELLED), Said(buyer::LINE_ASK_CASHIER)],
+        Scene::Refunded { amount } => [Said(buyer::REFUNDED), Money(buyer::LINE_AMOUNT, *amount)],
+        Scene::CardFound { name: found } => [Said(buyer::CARD_FOUND), name(found)],
         Scene::NotCompleted => [
             Said(buyer::LINE_NOT_COMPLETED),
             Said(buyer::LINE_WILL_RETURN),
