@@ -94,6 +94,8 @@ set_aside = Сервер отказал в отмене. Проверьте оп
     .sale_remedy = Отмените оплату в личном кабинете О!плати, затем: oplati queue settle
 # An undoing whose reversal the service neither carries out nor ends.
 not_finished = Сервер не завершает отмену. Проверьте оплату в личном кабинете О!плати
+# What was set aside is asked for once more, and leaves at once.
+repeats = Отмена принята и отправляется ещё раз
 # An undoing whose place another one has taken.
 repeated = Отмена начата заново
 
@@ -199,6 +201,9 @@ not_a_sale = Операция { $id } не продажа
 not_a_paid_sale = payment_id = { $id }: это не оплаченная продажа
 unfinished = Операция { $id } ещё не завершена
 without_money = По операции { $id } деньги не получены, отменять нечего
+# The till was told that it was not paid, the service shows it paid, and its undoing is not carried out yet.
+only_cancelled = Продажа { $id } завершена без оплаты, но сервис показывает по ней деньги: её можно только отменить целиком
+    .remedy = Отмените её: oplati cancel { $id }
 more_than_left = Сумма возврата { $amount } больше остатка оплаты { $left }
     .remedy = Уменьшите сумму возврата
 return_unavailable_remedy = Сделайте возврат по чеку продажи
@@ -224,10 +229,13 @@ not_in_queue = В очереди нет такой отмены
     .remedy = Посмотрите очередь: oplati queue
 nothing_left_to_undo = От этой оплаты ничего не осталось, отменять нечего
     .remedy = Закройте отмену: oplati queue settle
+nothing_left_of_refund = От этого возврата ничего не осталось, отменять нечего
 shown_as_made = Сервис показывает, что операция выполнена
     .remedy = Проверьте её в личном кабинете О!плати и закройте как выполненную: oplati queue settle
 still_tried = Отмена ещё выполняется сама, закрыть её нельзя
     .remedy = Дождитесь завершения отмены
+refund_still_tried = Возврат ещё выполняется сам, закрыть его нельзя
+    .remedy = Дождитесь завершения возврата
 sale_waits_for_it = Продажа ещё ждёт этой отмены
 
 ## The journal does not serve

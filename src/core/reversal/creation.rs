@@ -215,7 +215,13 @@ impl ReversalQueue {
         if waits || old.is_some() {
             record.queued_once = true;
             record.operation.state = State::Queued;
-            original::CANCEL_QUEUED.clone_into(&mut record.operation.message);
+            // The original's message blames the connection, which only others of the queue wait for.
+            let message = if waits {
+                original::CANCEL_QUEUED
+            } else {
+                cashier::REPEATS
+            };
+            message.clone_into(&mut record.operation.message);
         }
         let (amount, is_refund) = (record.operation.amount, record.is_refund());
         let resumed = old.is_some() && record.reversal != ReversalProgress::NotSent;

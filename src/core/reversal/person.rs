@@ -54,10 +54,13 @@ impl ReversalQueue {
             target.left == Some(Kopecks::ZERO) || target.undo == Some(Undo::Done)
         });
         if entry.is_denied() && is_over {
-            return Err(Code::Conflict.problem(
-                cashier::NOTHING_LEFT_TO_UNDO,
-                cashier::NOTHING_LEFT_TO_UNDO_REMEDY,
-            ));
+            let is_refund = target.is_some_and(|target| target.kind == Kind::Refund);
+            let message = if is_refund {
+                cashier::NOTHING_LEFT_OF_REFUND
+            } else {
+                cashier::NOTHING_LEFT_TO_UNDO
+            };
+            return Err(Code::Conflict.problem(message, cashier::NOTHING_LEFT_TO_UNDO_REMEDY));
         }
         Ok(())
     }
@@ -147,7 +150,15 @@ impl ReversalQueue {
             return Err(not_in_queue());
         }
         if !entry.record.set_aside && !entry.foreign && !is_held {
-            return Err(Code::Busy.problem(cashier::STILL_TRIED, cashier::STILL_TRIED_REMEDY));
+            let (message, remedy) = if entry.record.is_refund() {
+                (
+                    cashier::REFUND_STILL_TRIED,
+                    cashier::REFUND_STILL_TRIED_REMEDY,
+                )
+            } else {
+                (cashier::STILL_TRIED, cashier::STILL_TRIED_REMEDY)
+            };
+            return Err(Code::Busy.problem(message, remedy));
         }
         // A restored sale waits for it a moment longer, and takes what becomes of it then.
         if turn.attended.awaits(entry) {

@@ -56,7 +56,13 @@ impl ReversalQueue {
             return Err(unfinished(&sale.id));
         }
         if sale.state != State::Done {
-            return Err(without_money(&sale.id));
+            return Err(match sale.undo {
+                Some(Undo::Pending | Undo::SetAside) => Problem::unprocessable(
+                    cashier::only_cancelled(&sale.id),
+                    cashier::only_cancelled_remedy(&sale.id),
+                ),
+                Some(Undo::Done) | None => without_money(&sale.id),
+            });
         }
         self.check_no_doubt(&sale.id)?;
         if matches!(sale.undo, Some(Undo::Pending | Undo::Done)) {

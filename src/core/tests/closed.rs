@@ -5,7 +5,7 @@ use super::service::quirks::NEVER_S;
 use super::set_aside::undoing_set_aside;
 use super::world::{Fate, HOUR, SECOND, World, closed_by_a_person};
 use crate::core::call::PaymentStatus;
-use crate::core::event::Event;
+use crate::core::event::{Event, Reply as TillReply};
 use crate::model::operation::{Outcome, State, Undo};
 use crate::texts::cashier;
 
@@ -122,4 +122,44 @@ fn an_undoing_that_is_carried_out_after_it_was_closed_comes_back_to_a_person() {
     assert_eq!(world.operation("s").undo, Some(Undo::Done));
     close(&mut world, "~1", Outcome::CarriedOut);
     assert_eq!(compare(&world).count(), 0);
+}
+
+#[test]
+fn a_refund_of_what_can_only_be_cancelled_says_so() {
+    let mut world = undoing_set_aside();
+    world.refund("r1", "s", 500);
+    assert_eq!(world.problem().detail, cashier::only_cancelled("s"));
+}
+
+#[test]
+fn what_repeats_a_refused_cancellation_blames_no_connection() {
+    let mut world = World::sold();
+    world.cancel("c1", "s", false);
+    world.run_due();
+    world.answer(Fate::Refused);
+    world.settle();
+    world.cancel("c2", "s", false);
+    let told = world.operation("c2");
+    assert_eq!(
+        (told.state, told.message.as_str()),
+        (State::Queued, cashier::REPEATS)
+    );
+}
+
+#[test]
+fn a_refund_that_is_under_way_is_called_one_when_it_cannot_be_closed() {
+    let mut world = World::sold();
+    world.refund("r1", "s", 500);
+    world.run_due();
+    let ticket = world.tickets() + 1;
+    world.event(closed_by_a_person(
+        ticket,
+        "r1",
+        Outcome::CarriedOut,
+        "видел",
+    ));
+    let Some(TillReply::Queue(Err(problem))) = world.replies.last() else {
+        panic!("{:?}", world.replies);
+    };
+    assert_eq!(problem.detail, cashier::REFUND_STILL_TRIED);
 }
