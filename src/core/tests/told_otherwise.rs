@@ -507,6 +507,52 @@ fn a_second_payment_that_took_nothing_never_leads_to_the_sale() {
 }
 
 #[test]
+fn what_watches_beside_a_sale_never_takes_the_sales_own_payment() {
+    let mut world = World::sold();
+    let second = copy_of(&mut world, 1000);
+    let row = &mut world.service.ledger.get_mut(&second).unwrap().info;
+    row.status = PaymentStatus::Decline;
+    recheck_second(&mut world, second);
+    retry(&mut world, "~1");
+    assert_eq!(world.state("~1"), State::Done);
+    let entry = Box::new(world.entry("~1").clone());
+    let target = None;
+    world.event(Event::Recheck { entry, target });
+    world.advance(MINUTE);
+    assert_eq!(world.service.reversed(1000), 0);
+    assert_eq!((world.state("s"), left(&world)), (State::Done, (1999, 0)));
+}
+
+#[test]
+fn a_report_in_which_the_refund_itself_is_pending_proves_no_copy() {
+    let (mut world, _) = given_twice();
+    let own = world.operation("r1").payment_id.unwrap();
+    world.service.ledger.get_mut(&own).unwrap().info.status = PaymentStatus::InProgress;
+    recheck(&mut world, "r1");
+    assert!(world.entry("r1").copies.is_empty());
+    assert_eq!(left(&world), (1499, 0));
+}
+
+#[test]
+fn a_late_refund_of_another_tills_payment_that_was_taken_back_takes_nothing_of_it() {
+    let mut world = World::sold();
+    world.journal.remove("s");
+    world.refund_payment("r1", 1000, 500);
+    world.run_due();
+    world.answer(Fate::Answered);
+    world.run_due();
+    world.answer(Fate::Late(300));
+    world.advance(2 * 60 * MINUTE);
+    assert_eq!(world.state("r1"), State::Failed);
+    let own = world.operation("r1").payment_id.unwrap();
+    world.service.ledger.remove(&own);
+    assert_eq!(settle(&mut world, "r1", Outcome::NotCarriedOut), None);
+    world.refund_payment("r2", 1000, 1999);
+    world.advance(MINUTE);
+    assert_eq!(world.state("r2"), State::Done);
+}
+
+#[test]
 fn a_second_payment_that_a_person_left_with_the_shop_stays_a_difference() {
     let mut world = World::sold();
     let second = copy_of(&mut world, 1000);
