@@ -18,9 +18,11 @@ use super::till::Till;
 use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::devices::discovery::{Candidate, access, sysfs};
+use crate::devices::matcher::Why;
+use crate::devices::mode::Mode;
 use crate::devices::profile::registry::{AnyProfile, Origin};
 use crate::devices::profile::schema::Status;
-use crate::devices::profile::{Mode, Registry, Why, udev};
+use crate::devices::profile::{Registry, udev};
 use crate::texts::technician::{self, Text};
 
 use device_table::{Attended, devices_table};

@@ -196,15 +196,15 @@ fn own_frame(ground: &Environment) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::discovery::report_descriptor::tests::KEYBOARD_LIKE;
     use crate::devices::discovery::sysfs::tests::{KEYS, Tree};
-    use crate::devices::scanner::hid::tests::KEYBOARD;
 
     #[test]
     fn a_scanner_that_was_reset_to_a_keyboard_is_found_and_its_remedy_named() {
         let tree = Tree::new();
         tree.usb("1-2", "0c2e", "0b81", "");
         tree.keyboard("1-2", "event3", KEYS);
-        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD);
+        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD_LIKE);
         let knowledge = DeviceLocator {
             registry: Arc::new(Registry::built_in()),
             profile: None,

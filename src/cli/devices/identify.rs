@@ -16,13 +16,15 @@ use clap::Args;
 use super::{CliError, Context, mode_in, registry};
 use crate::base::exit_code;
 use crate::config::{ScannerDevice, SerialLine};
+use crate::devices::discovery::report_descriptor::is_barcode_scanner;
 use crate::devices::discovery::{Candidate, sysfs};
+use crate::devices::matcher::{Fit, Why};
+use crate::devices::mode::Mode;
+use crate::devices::profile::Registry;
 use crate::devices::profile::schema::{
     Keyboard, Kind, Match, Profile, SCHEMA, Serial, Status, Vector,
 };
-use crate::devices::profile::{Fit, Mode, Registry, Why};
 use crate::devices::scanner::find::{DeviceLocator, Target};
-use crate::devices::scanner::hid::is_barcode_scanner;
 use crate::devices::scanner::keyboard::keymap::{Held, character, key_of};
 use crate::devices::scanner::{DeviceState, ScannerEvent, ScannerHandle, Settings, start};
 use crate::model::line::{Layout, LineSettings, Parity};
@@ -551,7 +553,7 @@ mod tests {
             let path = PathBuf::from(format!("{}.toml", written.id));
             let read = crate::devices::profile::registry::parse(&path, &text).unwrap();
             assert_eq!(
-                crate::devices::profile::vectors::failures(&written),
+                crate::devices::scanner::vectors::failures(&written),
                 Vec::<String>::new()
             );
             let written = crate::devices::profile::registry::AnyProfile::Scanner(Box::new(written));

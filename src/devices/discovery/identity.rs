@@ -72,7 +72,7 @@ mod tests {
     fn a_device_is_named_by_its_maker_and_product_once() {
         let mut candidate = Candidate {
             node: "/dev/ttyACM0".into(),
-            mode: crate::devices::profile::Mode::Serial,
+            mode: crate::devices::mode::Mode::Serial,
             vid: None,
             pid: None,
             maker: Some("Newland".into()),

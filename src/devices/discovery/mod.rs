@@ -2,7 +2,7 @@
 //!
 //! - [`sysfs`]: reads a sysfs below a root that is passed in · [`access`]: rights, holders, symlinks ·
 //!   [`uevent`]: the kernel's and udev's word that something came or went · [`port`]: opens a serial port
-//!   that is named · [`identity`]: what a device says of itself
+//!   that is named · [`identity`]: what a device says of itself · [`report_descriptor`]: what it says of its reports
 //!
 //! sysfs and not udev's database: it is there before udev has run and without udev at all. To find out,
 //! nothing is opened and nothing is written; an unknown port may be a scale or a modem.
@@ -10,18 +10,20 @@
 pub(crate) mod access;
 pub(crate) mod identity;
 pub(crate) mod port;
+pub mod report_descriptor;
 pub(crate) mod sysfs;
 pub(crate) mod uevent;
 
 use std::path::PathBuf;
 
-use crate::devices::profile::Mode;
+use crate::devices::mode::Mode;
 
 /// A node that may be a scanner's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// `/dev/ttyACM0`.
     pub node: PathBuf,
+    /// How it speaks through this node.
     pub mode: Mode,
     /// USB, or what the virtual device pretends.
     pub vid: Option<u16>,
@@ -39,6 +41,7 @@ pub struct Candidate {
     pub device: PathBuf,
     /// Where it is plugged in, such as `1-2.3`; stays through replugs into the same socket.
     pub port: Option<String>,
+    /// The kernel's driver, such as `cdc_acm`.
     pub driver: Option<String>,
     /// HID raw nodes: the report descriptor.
     pub descriptor: Vec<u8>,

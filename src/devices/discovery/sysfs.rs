@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Candidate;
-use crate::devices::profile::Mode;
+use crate::devices::mode::Mode;
 
 /// Longest attribute that is read; a report descriptor has at most 4096 bytes (`HID_MAX_DESCRIPTOR_SIZE`
 /// of the kernel).

@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Match, Mode, Status, validate_fixed, validate_head};
+use super::schema::{Match, Status, validate_fixed, validate_head};
 use super::template::Template;
+use crate::devices::mode::Mode;
 use crate::model::line::LineSettings;
 
 /// What a QR code of the largest version holds, bytes: the limit of a box whose own is not known.

@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use super::registry::Registry;
-use super::schema::{Match, Mode};
+use super::schema::Match;
+use crate::devices::mode::Mode;
 
 const HEAD: &str = "\
 # Made from the device profiles by `oplati devices udev-rules`; do not edit.

@@ -12,9 +12,11 @@ use super::serial::SerialSource;
 use super::source::Source;
 use crate::base::lock::lock;
 use crate::config::ScannerDevice;
+use crate::devices::discovery::report_descriptor::{Unfit, is_barcode_scanner, layouts};
 use crate::devices::discovery::{Candidate, access, sysfs};
+use crate::devices::mode::Mode;
+use crate::devices::profile::Registry;
 use crate::devices::profile::schema::Profile;
-use crate::devices::profile::{Mode, Registry};
 use crate::model::line::{Layout, LineSettings};
 
 /// What is known about all devices, shared by the scanners' threads.
@@ -234,11 +236,11 @@ impl DeviceLocator {
             return Err((DeviceState::Failed(why.clone()), why));
         };
         // A composite device has several nodes, and the name may lead to any of them.
-        if !super::hid::is_barcode_scanner(&candidate.descriptor) {
+        if !is_barcode_scanner(&candidate.descriptor) {
             let scanner = sysfs::candidates(&self.root).into_iter().find(|other| {
                 other.mode == Mode::HidPos
                     && other.device == candidate.device
-                    && super::hid::is_barcode_scanner(&other.descriptor)
+                    && is_barcode_scanner(&other.descriptor)
             });
             candidate = scanner.unwrap_or(candidate);
         }
@@ -393,7 +395,6 @@ fn claim_of(node: &Path, candidate: Option<&Candidate>) -> String {
 
 /// How a device really speaks: the HID node of a keyboard is a keyboard's.
 fn speaks(candidate: &Candidate) -> Option<Mode> {
-    use super::hid::descriptor::{Unfit, layouts};
     match (candidate.mode, layouts(&candidate.descriptor)) {
         (Mode::HidPos, Err(Unfit::Keyboard)) => Some(Mode::Keyboard),
         (Mode::HidPos, Err(Unfit::NoScanner)) => None,
@@ -411,8 +412,8 @@ fn id_of(profile: Option<&Profile>) -> String {
 mod tests {
     use super::*;
     use crate::config::SerialLine;
+    use crate::devices::discovery::report_descriptor::tests::{HONEYWELL_LIKE, KEYBOARD_LIKE};
     use crate::devices::discovery::sysfs::tests::{KEYS, Tree};
-    use crate::devices::scanner::hid::tests::{HONEYWELL_LIKE, KEYBOARD};
 
     fn knowledge(tree: &Tree) -> DeviceLocator {
         DeviceLocator {
@@ -442,7 +443,7 @@ mod tests {
         let tree = Tree::new();
         tree.usb("1-2", "0c2e", "0b81", "");
         tree.keyboard("1-2", "event3", KEYS);
-        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD);
+        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD_LIKE);
         tree
     }
 

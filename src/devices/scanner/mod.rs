@@ -4,6 +4,7 @@
 //!   thread: open, read, notice the unplugged, open again · [`find`]: which node and profile it is
 //! - `source`: an open device · `serial`, [`hid`], [`keyboard`]: its kinds
 //! - [`frame`]: bytes into frames · [`text`]: a frame into text
+//! - [`vectors`]: the proof that each profile brings, run
 //! - `share`: codes that nobody here awaits go on to the till program
 //!
 //! A scanner's thread hands its codes to one bounded queue. When nobody takes them, the oldest stay
@@ -19,10 +20,11 @@ pub(crate) mod share;
 mod source;
 pub(crate) mod supervisor;
 pub mod text;
+pub(crate) mod vectors;
 mod worker;
 
 use crate::config::ScannerDevice;
-use crate::devices::profile::Mode;
+use crate::devices::mode::Mode;
 use crate::model::scan::{RawScan, Scan};
 
 use find::{DeviceLocator, Target};

@@ -20,7 +20,7 @@ use super::source::{Decoded, Source};
 use super::{DeviceState, ScannerEvent, Settings, Snapshot};
 use crate::base::lock::lock;
 use crate::devices::discovery::Candidate;
-use crate::devices::profile::Mode;
+use crate::devices::mode::Mode;
 use crate::model::scan::{RawScan, Scan};
 
 /// First pause before a device is looked for again; doubles up to [`MAX_PAUSE`].

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use super::descriptor::ReportLayout;
+use crate::devices::discovery::report_descriptor::ReportLayout;
 use crate::devices::scanner::frame::MAX_FRAME;
 use crate::devices::scanner::text::AimId;
 
@@ -236,10 +236,9 @@ fn bits(report: &[u8], at: &std::ops::Range<usize>) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::scanner::hid::descriptor::layouts;
-    use crate::devices::scanner::hid::tests::{
-        HONEYWELL_LIKE, NEWLAND_LIKE, honeywell_reports, newland_reports,
-    };
+    use crate::devices::discovery::report_descriptor::layouts;
+    use crate::devices::discovery::report_descriptor::tests::{HONEYWELL_LIKE, NEWLAND_LIKE};
+    use crate::devices::scanner::hid::tests::{honeywell_reports, newland_reports};
     use proptest::prelude::*;
 
     const WAIT: Duration = Duration::from_millis(500);

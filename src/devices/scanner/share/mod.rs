@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use crate::devices::profile::Mode;
+use crate::devices::mode::Mode;
 use crate::model::scan::RawScan;
 
 /// Codes that may wait.

@@ -1,11 +1,11 @@
 //! Which profile fits a device, and why. The reason is told to the technician, and decides what may
 //! be done unasked: a device is taken by itself only if it can be nothing but a scanner.
 
-use super::display::DisplayProfile;
-use super::registry::Registry;
-use super::schema::{Match, Mode, Profile};
 use crate::devices::discovery::Candidate;
-use crate::devices::scanner::hid;
+use crate::devices::discovery::report_descriptor::is_barcode_scanner;
+use crate::devices::mode::Mode;
+use crate::devices::profile::schema::{Match, Profile};
+use crate::devices::profile::{DisplayProfile, Registry};
 use crate::texts::technician::{self, Text};
 
 /// How well a profile fits; the later, the better.
@@ -68,7 +68,7 @@ impl Registry {
     /// The profile that fits best.
     pub fn fit(&self, candidate: &Candidate) -> Option<Fit<'_>> {
         let is_scanner =
-            candidate.mode == Mode::HidPos && hid::is_barcode_scanner(&candidate.descriptor);
+            candidate.mode == Mode::HidPos && is_barcode_scanner(&candidate.descriptor);
         let fits = self.profiles().filter_map(|profile| {
             let whys = profile.matches.iter();
             let why = whys
@@ -138,11 +138,11 @@ impl Match {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::discovery::report_descriptor::tests::{HONEYWELL_LIKE, KEYBOARD_LIKE};
     use crate::devices::discovery::sysfs::{
         candidates,
         tests::{KEYS, Tree},
     };
-    use crate::devices::scanner::hid::tests::{HONEYWELL_LIKE, KEYBOARD};
 
     fn fits(tree: &Tree) -> Vec<Option<(String, Why, bool)>> {
         let registry = Registry::built_in();
@@ -221,7 +221,7 @@ mod tests {
             ("1-1", "ffff", "0001", HONEYWELL_LIKE),
             ("1-2", "0c2e", "0907", HONEYWELL_LIKE),
             ("1-3", "0c2e", "ffff", HONEYWELL_LIKE),
-            ("1-4", "0c2e", "0907", KEYBOARD),
+            ("1-4", "0c2e", "0907", KEYBOARD_LIKE),
         ] {
             tree.usb(port, vid, pid, "");
             tree.hidraw(port, &format!("hidraw{port}"), "", descriptor);

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::schema::{Mode, Profile, Vector};
-use crate::devices::scanner::frame::{Framer, Framing};
-use crate::devices::scanner::hid::aim as hid_aim;
-use crate::devices::scanner::hid::assemble::Assembler;
-use crate::devices::scanner::hid::descriptor::layouts;
-use crate::devices::scanner::keyboard::decode::Decoder;
-use crate::devices::scanner::text::{Aim, decode};
+use super::frame::{Framer, Framing};
+use super::hid::aim as hid_aim;
+use super::hid::assemble::Assembler;
+use super::keyboard::decode::Decoder;
+use super::text::{Aim, decode};
+use crate::devices::discovery::report_descriptor::layouts;
+use crate::devices::mode::Mode;
+use crate::devices::profile::schema::{Profile, Vector};
 
 /// Time between two pieces of a vector; shorter than any silence.
 const WITHIN_A_CODE: Duration = Duration::from_millis(1);
