@@ -10,7 +10,7 @@ use crate::texts::technician::{self, Text};
 
 /// How well a profile fits; the later, the better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub(crate) enum Why {
     /// A bridge that all sorts of devices have.
     GenericBridge,
     /// Its descriptor says that it is a barcode scanner.
@@ -38,7 +38,7 @@ impl Why {
 
 /// A profile that fits.
 #[derive(Clone, Copy, Debug)]
-pub struct Fit<'a> {
+pub(crate) struct Fit<'a> {
     pub profile: &'a Profile,
     pub why: Why,
 }
@@ -66,7 +66,7 @@ impl Fit<'_> {
 
 impl Registry {
     /// The profile that fits best.
-    pub fn fit(&self, candidate: &Candidate) -> Option<Fit<'_>> {
+    pub(crate) fn fit(&self, candidate: &Candidate) -> Option<Fit<'_>> {
         let is_scanner =
             candidate.mode == Mode::HidPos && is_barcode_scanner(&candidate.descriptor);
         let fits = self.profiles().filter_map(|profile| {
@@ -81,7 +81,7 @@ impl Registry {
 
     /// The profile of a device that can be nothing but a scanner, in whatever mode it is: makers give a
     /// scanner another number in each mode, and not all of them are known.
-    pub fn scanner_id(&self, candidate: &Candidate) -> Option<&str> {
+    pub(crate) fn scanner_id(&self, candidate: &Candidate) -> Option<&str> {
         let fit = self.fit(candidate);
         let sure = fit.filter(|fit| fit.is_surely_scanner(candidate.mode));
         let makers = || {
@@ -98,7 +98,7 @@ impl Registry {
     }
 
     /// The display whose own USB numbers these are.
-    pub fn fit_display(&self, candidate: &Candidate) -> Option<&DisplayProfile> {
+    pub(crate) fn fit_display(&self, candidate: &Candidate) -> Option<&DisplayProfile> {
         self.displays().find(|profile| {
             let mut claims = profile.matches.iter();
             claims.any(|claim| claim.why(candidate, false) == Some(Why::Exact))
