@@ -11,3 +11,5 @@ pub(crate) mod matcher;
 pub mod mode;
 pub mod profile;
 pub mod scanner;
+#[cfg(test)]
+pub(crate) mod testing;

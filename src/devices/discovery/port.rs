@@ -1,5 +1,7 @@
 //! A serial port, opened for one process alone: RS-232, CDC-ACM, a USB bridge, a pseudo-terminal.
 
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,6 +30,25 @@ pub enum PortError {
     /// The port cannot be used for another reason, as the system tells it.
     #[error("{0}")]
     Failed(String),
+}
+
+/// The port lends its descriptor only as a number.
+#[expect(
+    unsafe_code,
+    reason = "serialport implements no AsFd, and poll needs the descriptor"
+)]
+pub fn descriptor(port: &TTYPort) -> BorrowedFd<'_> {
+    // SAFETY: the descriptor belongs to `port`, which stays borrowed as long as the result lives.
+    unsafe { BorrowedFd::borrow_raw(port.as_raw_fd()) }
+}
+
+/// Whether a read or write should simply be tried again later.
+pub fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock
+    )
 }
 
 /// Opens a port in raw mode without flow control, locks it, and raises its control lines. `node` is the
@@ -80,10 +101,10 @@ fn error_of(error: &serialport::Error, node: &Path) -> PortError {
                 reason,
             }
         }
-        serialport::ErrorKind::Io(std::io::ErrorKind::PermissionDenied) => {
+        serialport::ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
             PortError::NoPermission(reason)
         }
-        serialport::ErrorKind::Io(std::io::ErrorKind::NotFound) => PortError::Missing(reason),
+        serialport::ErrorKind::Io(io::ErrorKind::NotFound) => PortError::Missing(reason),
         serialport::ErrorKind::Io(_)
         | serialport::ErrorKind::InvalidInput
         | serialport::ErrorKind::Unknown

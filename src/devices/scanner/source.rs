@@ -1,6 +1,5 @@
 //! An open device, whatever its kind: something to wait for, and codes out of it.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -47,13 +46,4 @@ pub(super) trait Source: Send {
     fn firmware(&mut self) -> Option<String> {
         None
     }
-}
-
-/// Whether a read should simply be tried again later.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind;
-    matches!(
-        error.kind(),
-        ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock
-    )
 }

@@ -4,7 +4,6 @@
 //! device is there that can be nothing but a scanner, no station has it and none is free. A scanner
 //! that is replaced by another finds its station again, so that `scanner1` stays `scanner1`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,9 +11,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::find::{DeviceLocator, Target};
 use super::share::Sharing;
-use super::worker::{Events, ScannerHandle, start, timespec};
+use super::worker::{Events, ScannerHandle, Wake, start};
 use super::{DeviceState, Settings, Snapshot};
 use crate::base::lock::lock;
+use crate::base::poll::timespec;
 use crate::config::ScannerDevice;
 use crate::devices::discovery::uevent::Uevents;
 use crate::model::scan::RawScan;
@@ -45,8 +45,7 @@ pub struct Scanners {
 
 #[derive(Debug)]
 struct Plug {
-    stop: Arc<AtomicBool>,
-    counter: Arc<std::os::fd::OwnedFd>,
+    wake: Arc<Wake>,
     thread: std::thread::JoinHandle<()>,
 }
 
@@ -163,38 +162,25 @@ impl Plug {
                 |error| tracing::info!(%error, "No uevents: devices are looked for slowly"),
             )
             .ok();
-        let flags = rustix::event::EventfdFlags::CLOEXEC;
-        let counter = Arc::new(rustix::event::eventfd(0, flags)?);
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, wake) = (Arc::clone(&stop), Arc::clone(&counter));
+        let wake = Arc::new(Wake::new()?);
+        let listens = Arc::clone(&wake);
         let thread = std::thread::Builder::new()
             .name("oplati-plug".to_owned())
-            .spawn(move || listen(uevents, &wake, &stopped, &settings, &scanners))?;
-        Ok(Plug {
-            stop,
-            counter,
-            thread,
-        })
+            .spawn(move || listen(uevents, &listens, &settings, &scanners))?;
+        Ok(Plug { wake, thread })
     }
 
     fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
+        self.wake.stop();
         if self.thread.join().is_err() {
             tracing::error!("The thread that hears of devices died");
         }
     }
 }
 
-fn listen(
-    mut uevents: Option<Uevents>,
-    wake: &std::os::fd::OwnedFd,
-    stopped: &AtomicBool,
-    settings: &PoolSettings,
-    scanners: &Scanners,
-) {
+fn listen(mut uevents: Option<Uevents>, wake: &Wake, settings: &PoolSettings, scanners: &Scanners) {
     let mut rescanned = Instant::now();
-    while !stopped.load(Ordering::Relaxed) {
+    while !wake.is_stopped() {
         scanners.grow(settings);
         if rescanned.elapsed() >= RESCAN {
             rescanned = Instant::now();

@@ -6,19 +6,20 @@
 //! time, with growing pauses; a uevent begins the short pauses again, since the node is there some
 //! 100 ms before udev has set its rights and names. What is wrong for that while only is not told.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use super::find::{DeviceLocator, NotOpened, Opened};
 use super::share::Forwarder;
 use super::source::{Decoded, Source};
 use super::{DeviceState, ScannerEvent, Settings, Snapshot};
 use crate::base::lock::lock;
+use crate::base::poll::{timespec, wait_for};
 use crate::devices::discovery::Candidate;
 use crate::devices::mode::Mode;
 use crate::model::scan::{RawScan, Scan};
@@ -31,6 +32,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(800);
 /// Until udev has given a node its rights and names, what can be said of it may be wrong.
 const UDEV_TAKES: Duration = Duration::from_secs(1);
 
+/// Wakes a thread that sleeps in `poll`, to look again or to stop.
 #[derive(Debug)]
 pub(super) struct Wake {
     counter: OwnedFd,
@@ -38,7 +40,7 @@ pub(super) struct Wake {
 }
 
 impl Wake {
-    fn new() -> std::io::Result<Wake> {
+    pub(super) fn new() -> std::io::Result<Wake> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Wake {
             counter: eventfd(0, flags)?,
@@ -57,12 +59,18 @@ impl Wake {
         self.nudge();
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         let _ = rustix::io::read(&self.counter, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.counter.as_fd()
     }
 }
 
@@ -339,14 +347,8 @@ impl Station {
     ) -> rustix::io::Result<Ready> {
         let timeout = wait.map(timespec);
         let devices = source.descriptors();
-        let mut fds = vec![PollFd::from_borrowed_fd(
-            self.wake.counter.as_fd(),
-            PollFlags::IN,
-        )];
-        let watched = devices
-            .iter()
-            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
-        fds.extend(watched);
+        let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN)];
+        fds.extend(devices.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         match poll(&mut fds, timeout.as_ref()) {
             Err(rustix::io::Errno::INTR) => return Ok(Ready::Silence),
             Err(error) => return Err(error),
@@ -371,9 +373,8 @@ impl Station {
 
     /// Whether something was plugged meanwhile, or the end has come.
     fn nudged_within(&self, pause: Duration) -> bool {
-        let mut fds = [PollFd::new(&self.wake.counter, PollFlags::IN)];
-        let seen = poll(&mut fds, Some(&timespec(pause)));
-        let nudged = matches!(seen, Ok(count) if count > 0);
+        let seen = wait_for(&*self.wake, PollFlags::IN, pause);
+        let nudged = seen.is_ok_and(|seen| !seen.is_empty());
         self.wake.clear();
         nudged
     }
@@ -462,14 +463,6 @@ impl Station {
 
 /// Where scanners' events go.
 pub type Events = SyncSender<ScannerEvent>;
-
-/// A wait as `poll` takes it.
-pub(super) fn timespec(wait: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(wait.subsec_nanos()),
-    }
-}
 
 /// Whether such a scanner should end its codes; reports of HID POS scanners end by themselves.
 fn has_terminators(piece: &Decoded) -> bool {

@@ -17,10 +17,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::source::{Decoded, Source, is_passing};
+use super::source::{Decoded, Source};
 use super::text::{Aim, decode};
 use super::{DeviceState, not_opened};
 use crate::devices::discovery::identity;
+use crate::devices::discovery::port::is_passing;
 use crate::devices::discovery::report_descriptor::{self, ReportLayout, Unfit};
 use crate::devices::mode::Mode;
 use crate::devices::profile::schema::Hid;

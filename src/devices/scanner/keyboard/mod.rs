@@ -23,9 +23,10 @@ use evdev::raw_stream::RawDevice;
 use evdev::{EventType, InputEvent};
 use rustix::fs::{Mode, OFlags};
 
-use super::source::{Decoded, Source, is_passing};
+use super::source::{Decoded, Source};
 use super::text::{Aim, decode as text_of};
 use super::{DeviceState, not_opened};
+use crate::devices::discovery::port::is_passing;
 use crate::devices::profile::schema::Keyboard;
 use crate::model::scan::RawScan;
 use decode::{Decoder, Typed};
