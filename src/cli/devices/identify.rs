@@ -524,18 +524,11 @@ mod tests {
     fn finding(mode: Mode) -> Finding {
         Finding {
             candidate: Candidate {
-                node: "/dev/ttyACM0".into(),
-                mode,
                 vid: Some(0x1234),
                 pid: Some(0xabcd),
                 maker: Some("Фирма X & Co".into()),
                 product: Some("QR \"Reader\" 2".into()),
-                serial: None,
-                release: None,
-                device: PathBuf::new(),
-                port: None,
-                driver: None,
-                descriptor: Vec::new(),
+                ..Candidate::new("/dev/ttyACM0".into(), mode, PathBuf::new())
             },
             baud: 115_200,
             layout: Layout::Ru,

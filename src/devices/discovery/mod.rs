@@ -48,6 +48,24 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// A node of which nothing else is known yet.
+    pub fn new(node: PathBuf, mode: Mode, device: PathBuf) -> Candidate {
+        Candidate {
+            node,
+            mode,
+            vid: None,
+            pid: None,
+            maker: None,
+            product: None,
+            serial: None,
+            release: None,
+            device,
+            port: None,
+            driver: None,
+            descriptor: Vec::new(),
+        }
+    }
+
     /// `1eab:0d06`, if it is known.
     pub fn ids(&self) -> Option<String> {
         Some(format!("{:04x}:{:04x}", self.vid?, self.pid?))

@@ -89,12 +89,7 @@ impl Modules {
         let px = self.module_px(area.w.min(area.h))?;
         let side = self.side_with_quiet_zone() * px;
         let (left, top) = (area.x + (area.w - side) / 2, area.y + (area.h - side) / 2);
-        let square = Area {
-            x: left,
-            y: top,
-            w: side,
-            h: side,
-        };
+        let square = Area::new(left, top, side, side);
         frame.fill(square, Rgb888::WHITE);
         for (row, modules) in (0_u32..).zip(self.dark.chunks(self.side.max(1) as usize)) {
             for (column, _) in (0_u32..).zip(modules).filter(|(_, dark)| **dark) {
@@ -102,7 +97,7 @@ impl Modules {
                     left + (QUIET_ZONE + column) * px,
                     top + (QUIET_ZONE + row) * px,
                 );
-                frame.fill(Area { x, y, w: px, h: px }, Rgb888::BLACK);
+                frame.fill(Area::new(x, y, px, px), Rgb888::BLACK);
             }
         }
         Ok(Placed {

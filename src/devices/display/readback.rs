@@ -110,20 +110,10 @@ fn is_light_around(frame: &Frame, placed: Placed) -> bool {
     let Area { x, y, w, h } = placed.area;
     let quiet = super::qr::QUIET_ZONE * placed.module_px;
     let strips = [
-        Area { x, y, w, h: quiet },
-        Area {
-            x,
-            y: y + h.saturating_sub(quiet),
-            w,
-            h: quiet,
-        },
-        Area { x, y, w: quiet, h },
-        Area {
-            x: x + w.saturating_sub(quiet),
-            y,
-            w: quiet,
-            h,
-        },
+        Area::new(x, y, w, quiet),
+        Area::new(x, y + h.saturating_sub(quiet), w, quiet),
+        Area::new(x, y, quiet, h),
+        Area::new(x + w.saturating_sub(quiet), y, quiet, h),
     ];
     strips.iter().all(|strip| {
         let rows = strip.y..strip.y.saturating_add(strip.h);

@@ -201,12 +201,7 @@ impl Sheet {
 
     /// Paints a layout across the frame and gives where it ends.
     fn put(&mut self, fitted: &Fitted, weight: Weight, top: u32, colour: Rgb888) -> u32 {
-        let area = Area {
-            x: self.margin,
-            y: top,
-            w: self.inner_width(),
-            h: fitted.height,
-        };
+        let area = Area::new(self.margin, top, self.inner_width(), fitted.height);
         paint(&mut self.frame, fitted, weight, area, Align::Centre, colour);
         top + fitted.height
     }
@@ -322,12 +317,7 @@ fn progress(sheet: &mut Sheet, moment: u32) {
         let x = left + bar * (width + gap);
         let lit = bar == moment % PROGRESS_BARS;
         let colour = if lit { ACCENT } else { PALE };
-        let area = Area {
-            x,
-            y,
-            w: width,
-            h: height,
-        };
+        let area = Area::new(x, y, width, height);
         sheet.frame.fill(area, colour);
     }
 }
@@ -394,12 +384,7 @@ fn qr(
 ) -> Result<Option<Drawn>, RenderError> {
     let modules = Modules::encode(payload.text())?;
     let mut sheet = Sheet::new(size, PAPER);
-    let whole = Area {
-        x: 0,
-        y: 0,
-        w: size.width,
-        h: size.height,
-    };
+    let whole = Area::new(0, 0, size.width, size.height);
     let (square, text) = match words {
         Words::Beside(share) => {
             let (square, text) = split(size, share);
@@ -431,35 +416,25 @@ fn split(size: PixelSize, text_share: u32) -> (Area, Area) {
         let code = (size.width - text).min(size.height);
         let left = size.width - code;
         (
-            Area {
-                x: 0,
-                y: 0,
-                w: code,
-                h: size.height,
-            },
-            Area {
-                x: code + margin / 2,
-                y: margin,
-                w: left - margin * 3 / 2,
-                h: size.height - 2 * margin,
-            },
+            Area::new(0, 0, code, size.height),
+            Area::new(
+                code + margin / 2,
+                margin,
+                left - margin * 3 / 2,
+                size.height - 2 * margin,
+            ),
         )
     } else {
         let text = size.height * text_share / 1000;
         let code = (size.height - text).min(size.width);
         (
-            Area {
-                x: 0,
-                y: 0,
-                w: size.width,
-                h: code,
-            },
-            Area {
-                x: margin,
-                y: code + margin / 2,
-                w: size.width - 2 * margin,
-                h: size.height - code - margin * 3 / 2,
-            },
+            Area::new(0, 0, size.width, code),
+            Area::new(
+                margin,
+                code + margin / 2,
+                size.width - 2 * margin,
+                size.height - code - margin * 3 / 2,
+            ),
         )
     }
 }

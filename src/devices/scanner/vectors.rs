@@ -74,6 +74,17 @@ fn keyboard(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> 
     let mut decoder = Decoder::new(profile.keyboard());
     let mut typed = Vec::new();
     let keys = vector.keys.as_deref().ok_or("keys are needed")?;
+    for (key, value) in key_events(keys)? {
+        typed.extend(decoder.push(key, value, WITHIN_A_CODE));
+    }
+    typed.extend(decoder.handle_timeout(BEYOND_ANY_SILENCE));
+    let texts = typed.into_iter().filter_map(|typed| typed.text);
+    Ok(texts.map(String::into_bytes).collect())
+}
+
+/// The events of keys as a vector writes them: `+42` pressed, `-42` released, `30` both.
+pub(super) fn key_events(keys: &str) -> Result<Vec<(u16, i32)>, String> {
+    let mut events = Vec::new();
     for stroke in keys.split_whitespace() {
         let (values, key): (&[i32], &str) = match stroke.split_at_checked(1) {
             Some(("+", key)) => (&[1], key),
@@ -83,13 +94,9 @@ fn keyboard(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> 
         let key = key
             .parse()
             .map_err(|_| format!("{stroke:?}: +KEY, -KEY or KEY with its number is allowed"))?;
-        for value in values {
-            typed.extend(decoder.push(key, *value, WITHIN_A_CODE));
-        }
+        events.extend(values.iter().map(|value| (key, *value)));
     }
-    typed.extend(decoder.handle_timeout(BEYOND_ANY_SILENCE));
-    let texts = typed.into_iter().filter_map(|typed| typed.text);
-    Ok(texts.map(String::into_bytes).collect())
+    Ok(events)
 }
 
 fn bytes(hex: &str) -> Result<Vec<u8>, String> {

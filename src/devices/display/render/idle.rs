@@ -48,12 +48,7 @@ pub(super) fn idle(size: PixelSize, look: &Theme) -> Frame {
     let rule = sheet.put(&name, Weight::Bold, top, ink) + gap;
     let width = sheet.unit(240);
     sheet.frame.fill(
-        Area {
-            x: (size.width - width) / 2,
-            y: rule,
-            w: width,
-            h: thickness,
-        },
+        Area::new((size.width - width) / 2, rule, width, thickness),
         SKY,
     );
     sheet.put(&hint, Weight::Regular, rule + thickness + gap, quiet);

@@ -255,6 +255,12 @@ mod tests {
             .collect()
     }
 
+    fn assert_next_is_read(assembler: &mut Assembler) {
+        let next = honeywell_reports(b"NEXT", b"]Q1");
+        let code = assembler.push(&next[0], WAIT);
+        assert_eq!(code.as_deref(), Some(b"NEXT".as_slice()));
+    }
+
     #[test]
     fn codes_of_each_length_arrive_in_both_layouts() {
         for length in [1, 55, 56, 57, 60, 112, 113, 1000, 2900] {
@@ -327,11 +333,7 @@ mod tests {
         assert_eq!(assembler.poll_timeout(), Some(WAIT));
         assert_eq!(assembler.handle_timeout(WAIT), None);
         assert_eq!(assembler.discarded(), 1);
-        let next = honeywell_reports(b"NEXT", b"]Q1");
-        assert_eq!(
-            assembler.push(&next[0], WAIT).as_deref(),
-            Some(b"NEXT".as_slice())
-        );
+        assert_next_is_read(&mut assembler);
     }
 
     #[test]
@@ -345,11 +347,7 @@ mod tests {
         assert_eq!(assembler.push(&[2], Duration::ZERO), None);
         assert_eq!(assembler.handle_timeout(WAIT), None);
         assert_eq!(assembler.discarded(), 2);
-        let next = honeywell_reports(b"NEXT", b"]Q1");
-        assert_eq!(
-            assembler.push(&next[0], WAIT).as_deref(),
-            Some(b"NEXT".as_slice())
-        );
+        assert_next_is_read(&mut assembler);
     }
 
     #[test]
@@ -362,9 +360,7 @@ mod tests {
                 assert_eq!(assembler.push(report, Duration::ZERO), None);
             }
             assert_eq!(assembler.discarded(), 1);
-            let next = honeywell_reports(b"NEXT", b"]Q1");
-            let code = assembler.push(&next[0], Duration::ZERO);
-            assert_eq!(code.as_deref(), Some(b"NEXT".as_slice()));
+            assert_next_is_read(&mut assembler);
         }
     }
 
