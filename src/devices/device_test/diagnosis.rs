@@ -58,11 +58,8 @@ pub enum Finding {
 /// How Cyrillic letters are written in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// UTF-8.
     Utf8,
-    /// Windows.
     Cp1251,
-    /// DOS.
     Cp866,
 }
 

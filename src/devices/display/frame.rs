@@ -151,7 +151,6 @@ impl Frame {
     }
 
     /// Turned clockwise by 0, 90, 180 or 270 degrees.
-    #[must_use]
     pub fn rotated(self, degrees: u16) -> Frame {
         let PixelSize { width, height } = self.size;
         let size = match degrees {

@@ -23,20 +23,14 @@ const FINENESS: u32 = 4;
 const FINENESS_OF_LARGE: u32 = 2;
 const LARGE_PX: u32 = 400;
 
-/// A sign.
+/// A sign; the scenes that have it give it its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symbol {
-    /// Done.
     Tick,
-    /// Refused.
     Cross,
-    /// Too little.
     Minus,
-    /// Too late.
     Clock,
-    /// Called off.
     Slash,
-    /// Back.
     Back,
     /// Your phone, with a QR on it.
     PhoneCode,
@@ -44,11 +38,8 @@ pub enum Symbol {
     PhoneTick,
     /// Wait: lit one after the other, by half seconds.
     Dots(u32),
-    /// A card.
     Card,
-    /// Look out.
     Exclamation,
-    /// No line.
     NoLine,
 }
 

@@ -188,9 +188,6 @@ impl DisplayMirror {
     /// What the buyer sees as a PNG of another size, with its number; a code that is too dense for the
     /// size gives way to the idle scene, as on every display. Takes long: draws, reads a code back and
     /// packs. The pictures of the present number are kept.
-    ///
-    /// # Errors
-    /// [`PanelError::Failed`] when the picture cannot be drawn or packed.
     pub fn sized(&self, size: PixelSize) -> Result<(u64, Arc<[u8]>), PanelError> {
         let (number, scene) = self.present();
         if let Some(kept) = self.kept(number, size) {

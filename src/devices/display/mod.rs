@@ -63,14 +63,14 @@ const STOP_LIMIT: Duration = Duration::from_secs(3);
 const NO_WINDOW: &str = "Запустите в сеансе кассира: oplati display --window";
 
 /// How one display is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DisplayState {
     /// `display1`.
     pub name: String,
     /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `none`; of windows also `covered` and `dark`.
     pub state: &'static str,
     /// The file, the node, or the page's path.
-    pub node: Option<String>,
+    pub node: String,
     /// The profile by which it is spoken to.
     pub profile: Option<String>,
     /// What the device says of itself: maker, product, serial number, release.
@@ -167,19 +167,13 @@ pub fn picture_size(devices: &[DisplayDevice]) -> PixelSize {
 
 impl Displays {
     /// As [`Displays::start_with`], with the built-in profiles.
-    ///
-    /// # Errors
-    /// Those of [`Displays::start_with`].
     pub fn start(devices: &[DisplayDevice], look: &Theme) -> std::io::Result<Displays> {
         Displays::start_with(devices, look, &Registry::built_in())
     }
 
     /// Starts a thread for each display of `[Display] device`, named in its order, and one for the
-    /// picture of the API.
-    ///
-    /// # Errors
-    /// When the system has no more threads, and when a display names a profile that `profiles` lacks
-    /// ([`Registry::check_use`] tells that better, and before).
+    /// picture of the API. It fails when the system has no more threads, and when a display names a profile that
+    /// `profiles` lacks ([`Registry::check_use`] reports that better, and before).
     pub fn start_with(
         devices: &[DisplayDevice],
         look: &Theme,
@@ -206,11 +200,8 @@ impl Displays {
         })
     }
 
-    /// Shows a scene everywhere. Never waits.
-    ///
-    /// # Errors
-    /// [`Refusal`] when the scene is a QR that no display of this till can show, since it is too long
-    /// or too dense for each; it is not shown then. A display that is missing, or a till whose displays
+    /// Shows a scene everywhere. Never waits. It is refused, and not shown, when it is a QR that no display of this
+    /// till can show, since it is too long or too dense for each. A display that is missing, or a till whose displays
     /// show no codes at all, is no reason: the till program has the code as well.
     pub fn show(&self, scene: &Scene) -> Result<(), Refusal> {
         if let Some(refusal) = self.refusal(scene) {
@@ -237,10 +228,8 @@ impl Displays {
     }
 
     /// Shows a scene on one display alone, for tests; the next scene for all takes its place. A page or a
-    /// window shows the picture of the API, which is then the test's, too. Never waits.
-    ///
-    /// # Errors
-    /// [`Refusal`] when the display cannot show it; it is not shown then. An unknown name shows nothing.
+    /// window shows the picture of the API, which is then the test's, too. Never waits. What the display cannot show
+    /// is refused and not shown; an unknown name shows nothing.
     pub fn show_on(&self, name: &str, scene: &Scene) -> Result<(), Refusal> {
         let Some(screen) = self.screens.iter().find(|screen| screen.name == name) else {
             return Ok(());
@@ -399,10 +388,8 @@ impl Screen {
     }
 
     fn unpainted(name: String, kind: Kind, node: String) -> Screen {
-        let facts = Facts {
-            node,
-            ..Facts::default()
-        };
+        let mut facts = Facts::default();
+        facts.published.node = node;
         Screen {
             name,
             facts: Arc::new(Mutex::new(facts)),
@@ -416,12 +403,13 @@ impl Screen {
         look: &Theme,
     ) -> std::io::Result<Screen> {
         let slot: Arc<Slot> = Arc::default();
-        let facts = Arc::new(Mutex::new(Facts {
-            node: driver.node(),
-            profile: driver.profile(),
+        let mut facts = Facts {
             ability: driver.ability(),
             ..Facts::default()
-        }));
+        };
+        facts.published.node = driver.node();
+        facts.published.profile = driver.profile();
+        let facts = Arc::new(Mutex::new(facts));
         let painter = Worker {
             name: name.clone(),
             look: look.clone(),
@@ -480,15 +468,15 @@ impl Screen {
         let mut facts = lock(&self.facts).clone();
         let windows = live.window_facts();
         if matches!(self.kind, Kind::Web) {
-            facts.unproven = windows.unproven;
-            facts.remedy = (!live.is_watched()).then(|| NO_PAGE.to_owned());
+            facts.published.unproven = windows.unproven;
+            facts.published.remedy = (!live.is_watched()).then(|| NO_PAGE.to_owned());
         }
         if matches!(self.kind, Kind::Windows) {
-            facts.shows = windows.shows;
-            facts.frames = windows.frames;
-            facts.reconnects = windows.reconnects;
-            facts.unproven = windows.unproven;
-            facts.remedy = if windows.sizes.is_empty() {
+            facts.published.shows = windows.shows;
+            facts.published.frames = windows.frames;
+            facts.published.reconnects = windows.reconnects;
+            facts.published.unproven = windows.unproven;
+            facts.published.remedy = if windows.sizes.is_empty() {
                 Some(NO_WINDOW.to_owned())
             } else {
                 windows.hidden.map(|hidden| hidden.remedy().to_owned())
@@ -504,8 +492,8 @@ impl Screen {
             .is_some_and(|asked| asked.elapsed() > HANG_TIMEOUT);
         let state = match &self.kind {
             Kind::Painted { .. } if hangs => {
-                facts.shows = None;
-                facts.remedy = Some(DOES_NOT_ANSWER.to_owned());
+                facts.published.shows = None;
+                facts.published.remedy = Some(DOES_NOT_ANSWER.to_owned());
                 "failed"
             }
             // Nothing was shown yet, and nothing went wrong.
@@ -524,17 +512,7 @@ impl Screen {
         DisplayState {
             name: self.name.clone(),
             state,
-            node: Some(facts.node),
-            profile: facts.profile,
-            identity: facts.identity,
-            firmware: facts.firmware,
-            shows: facts.shows,
-            last_error: facts.last_error,
-            remedy: facts.remedy,
-            frames: facts.frames,
-            reconnects: facts.reconnects,
-            unproven: facts.unproven,
-            module_um: facts.module_um,
+            ..facts.published
         }
     }
 }

@@ -31,21 +31,16 @@ pub(super) trait Driver: Send {
     }
 
     /// Opens the display. Must come back within a second or two; is called again after a failure.
-    ///
-    /// # Errors
-    /// [`PanelError`], which says what is the matter.
     fn open(&mut self) -> Result<Panel, PanelError>;
 }
 
 /// A display that is open.
 pub(super) enum Panel {
-    /// It takes pictures.
     Pixels(Box<dyn PixelPanel>),
-    /// It draws by itself.
     Scenes(Box<dyn ScenePanel>),
 }
 
-/// A display that takes pictures.
+/// A display that takes pictures. After an error of any of its calls it is dropped and opened anew.
 pub(super) trait PixelPanel {
     /// Of the pictures that it takes. A panel whose size changes gives [`PanelError::Missing`] and is
     /// opened anew.
@@ -57,29 +52,21 @@ pub(super) trait PixelPanel {
     }
 
     /// Shows a picture of exactly [`PixelPanel::size`]. Bounded in time as far as the kernel lets it.
-    ///
-    /// # Errors
-    /// [`PanelError`]; the panel is dropped then and opened anew.
     fn show(&mut self, frame: &Frame) -> Result<(), PanelError>;
 
     /// Looks whether the display is still there and still ours; called about twice a second.
-    ///
-    /// # Errors
-    /// [`PanelError`]; the panel is dropped then and opened anew.
     fn watch(&mut self) -> Result<Watched, PanelError> {
         Ok(Watched::Same)
     }
 }
 
-/// A display that draws by itself: a QR box, a pole display.
+/// A display that draws by itself: a QR box, a pole display. After an error of any of its calls it is dropped and
+/// opened anew.
 pub(super) trait ScenePanel {
     fn ability(&self) -> Capabilities;
 
     /// Shows a scene, and says which one stands there then, by its name: one that the display has no
     /// picture for leaves it idle. What it cannot do at all ([`Capabilities::refuses`]) never comes here.
-    ///
-    /// # Errors
-    /// [`PanelError`]; the panel is dropped then and opened anew.
     fn show(&mut self, scene: &Scene) -> Result<&'static str, PanelError>;
 
     /// As [`PixelPanel::watch`].
@@ -96,7 +83,6 @@ pub(super) trait ScenePanel {
 /// What a look at a display found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watched {
-    /// All as it was.
     Same,
     /// What was shown is lost, such as after the console had the screen: show it again.
     Repaint,
@@ -105,18 +91,14 @@ pub(super) enum Watched {
 /// Width and height of the visible area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Millimetres {
-    /// From left to right.
     pub width: u32,
-    /// From top to bottom.
     pub height: u32,
 }
 
 /// What a display can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Capabilities {
-    /// It shows pictures.
     Pixels {
-        /// Of them.
         size: PixelSize,
         /// Of the visible area, where the display tells.
         millimetres: Option<Millimetres>,
@@ -140,18 +122,10 @@ pub enum Refusal {
     Render(#[from] RenderError),
     /// Too long for a QR box.
     #[error("the QR code has {bytes} bytes, the display takes {limit}")]
-    TooLong {
-        /// Of the payload.
-        bytes: usize,
-        /// Of the display.
-        limit: usize,
-    },
+    TooLong { bytes: usize, limit: usize },
     /// The display would take a part of the payload for its end.
     #[error("the QR code holds {text:?}, which the display takes for the code's end")]
-    Forbidden {
-        /// Of the profile.
-        text: String,
-    },
+    Forbidden { text: String },
     /// The display shows no such thing at all.
     #[error("the display cannot show {0}")]
     Unable(&'static str),

@@ -68,10 +68,7 @@ impl Modules {
         self.side + 2 * QUIET_ZONE
     }
 
-    /// Whole pixels for a module in a square of `available_px`.
-    ///
-    /// # Errors
-    /// [`RenderError::QrTooDense`] below [`MIN_MODULE_PX`].
+    /// Whole pixels for a module in a square of `available_px`, at least [`MIN_MODULE_PX`].
     pub fn module_px(&self, available_px: u32) -> Result<u32, RenderError> {
         let modules = self.side_with_quiet_zone();
         let px = available_px / modules;

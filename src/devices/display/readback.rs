@@ -37,9 +37,6 @@ impl Proof {
 }
 
 /// Draws a scene; `moment` counts half seconds for what moves. A scene without a code needs no proof.
-///
-/// # Errors
-/// [`RenderError`] when its code does not fit at all.
 pub fn render_verified(
     scene: &Scene,
     size: PixelSize,

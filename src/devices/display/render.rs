@@ -44,13 +44,13 @@ const PALE: Rgb888 = Rgb888::new(213, 224, 236);
 /// What the shop chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Theme {
-    /// Of the buyer.
+    /// The language of the buyer.
     pub language: Language,
-    /// On the idle scene.
+    /// The name of the shop, for the idle scene.
     pub shop_name: Option<String>,
-    /// On the idle scene, above the name.
+    /// The picture above that name.
     pub logo: Option<Arc<Logo>>,
-    /// 0, 90, 180, 270 degrees clockwise.
+    /// How the display is turned: 0, 90, 180 or 270 degrees clockwise.
     pub rotate: u16,
     /// What the wallet is called, 1 to 32 characters.
     pub wallet_name: String,
@@ -102,10 +102,7 @@ pub(super) struct Drawn {
     pub(super) code: Option<Placed>,
 }
 
-/// Draws a scene as it looks at first.
-///
-/// # Errors
-/// [`RenderError`] when its QR does not fit; no other scene fails.
+/// Draws a scene as it looks at first. Only a QR code can fail, which has no room.
 pub fn render(scene: &Scene, size: PixelSize, look: &Theme) -> Result<Frame, RenderError> {
     super::readback::render_verified(scene, size, look, 0).map(|(frame, _)| frame)
 }

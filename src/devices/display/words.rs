@@ -11,14 +11,12 @@ use crate::texts::buyer::{self, Text};
 /// A scene's words: what it says at first glance, and one line of what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// Large.
     pub title: Cow<'static, str>,
     /// Smaller, below; may be empty.
     pub hint: Cow<'static, str>,
 }
 
 /// The words of a scene in the buyer's language, with the wallet's name as the shop writes it.
-#[must_use]
 pub fn words(scene: &Scene, look: &Theme) -> Words {
     let name = look.wallet_name.as_str();
     let or_app = |usual, app| if name == WALLET_NAME { usual } else { app };
@@ -69,13 +67,11 @@ pub(super) fn in_language(text: Text, language: Language) -> Cow<'static, str> {
 const THOUSANDS: char = '\u{202f}';
 
 /// The word above an amount.
-#[must_use]
 pub fn to_pay(language: Language) -> Cow<'static, str> {
     in_language(buyer::TO_PAY, language)
 }
 
 /// `1 234,56 руб.`, thousands apart by a narrow space; no space in it breaks.
-#[must_use]
 pub fn amount(amount: Kopecks, language: Language) -> String {
     let (roubles, kopecks) = (amount.0.unsigned_abs() / 100, amount.0.unsigned_abs() % 100);
     let digits = roubles.to_string();

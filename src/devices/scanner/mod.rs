@@ -101,19 +101,16 @@ pub(crate) enum ScannerEvent {
     Scan(Scan),
     /// It sent what is no code; the till program may know better.
     Unread {
-        /// `scanner1`.
         device: String,
         raw: RawScan,
     },
     /// What belongs to the code before: it goes where that went.
     Rest {
-        /// `scanner1`.
         device: String,
         raw: RawScan,
     },
     /// It came or went.
     State {
-        /// `scanner1`.
         device: String,
         state: DeviceState,
     },
@@ -122,7 +119,6 @@ pub(crate) enum ScannerEvent {
 /// A scanner's present facts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
-    /// `scanner1`.
     pub name: String,
     /// The node, as configured, or as found.
     pub node: String,
@@ -150,7 +146,6 @@ pub(crate) struct Snapshot {
 /// What a scanner is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// `scanner1`.
     pub name: String,
     pub target: Target,
     /// What is known about devices.

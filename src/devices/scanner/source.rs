@@ -24,10 +24,7 @@ pub(super) trait Source: Send {
     /// What to wait for in `poll`.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 
-    /// Takes what is there.
-    ///
-    /// # Errors
-    /// When the device is gone, with the reason in English.
+    /// Takes what is there; an error, in English, says that the device is gone.
     fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String>;
 
     /// When silence will end something.

@@ -51,9 +51,6 @@ struct Plug {
 
 impl Scanners {
     /// Starts them all, and listens for what is plugged in.
-    ///
-    /// # Errors
-    /// When the system has no more descriptors or threads.
     pub fn start(settings: PoolSettings) -> std::io::Result<Arc<Scanners>> {
         let mut handles = Vec::new();
         for (index, device) in settings.devices.iter().enumerate() {

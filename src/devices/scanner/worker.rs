@@ -125,10 +125,7 @@ impl ScannerHandle {
     }
 }
 
-/// Starts a scanner's thread.
-///
-/// # Errors
-/// When the system has no more descriptors or threads.
+/// Starts a scanner's thread; it fails when the system has no more descriptors or threads.
 pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
     let wake = Arc::new(Wake::new()?);
     let facts = Arc::new(Mutex::new(Snapshot {

@@ -123,7 +123,7 @@ fn every_display_gets_exactly_its_bytes_however_slowly_it_reads() {
         let state = displays.state().remove(0);
         assert_eq!(state.state, "connected");
         assert_eq!(state.profile.as_deref(), Some(profile.id.as_str()));
-        assert_eq!(state.node, Some(pty.node.display().to_string()));
+        assert_eq!(state.node, pty.node.display().to_string());
         displays.stop();
         pty.expect(&bytes_of(&profile.id, &Scene::Idle));
         assert!(
