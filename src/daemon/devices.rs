@@ -14,7 +14,7 @@ use crate::config::{Config, Paths, ScannerSettings, Share};
 use crate::devices::profile::{Registry, UnknownProfile};
 use crate::devices::scanner::find::DeviceLocator;
 use crate::devices::scanner::share::Sharing;
-use crate::devices::scanner::supervisor::PoolSettings;
+use crate::devices::scanner::supervisor::SupervisorSettings;
 use crate::devices::scanner::{ScannerEvent, Scanners};
 use crate::model::scan::RawScan;
 
@@ -49,7 +49,7 @@ pub(super) fn start_scanners(
     registry: Arc<Registry>,
 ) -> Result<(Arc<Scanners>, ScannerEvents), DaemonError> {
     let (events, queue) = sync_channel(SCANS);
-    let knowledge = DeviceLocator {
+    let locator = DeviceLocator {
         registry,
         profile: settings.profile.clone(),
         layout: settings.layout,
@@ -63,9 +63,9 @@ pub(super) fn start_scanners(
         folder: paths.shared_scanners(),
         types_reports: settings.share == Share::Keyboard,
     });
-    let scanners = Scanners::start(PoolSettings {
+    let scanners = Scanners::start(SupervisorSettings {
         devices: settings.devices.clone(),
-        knowledge,
+        locator,
         share,
         events,
     });
@@ -82,7 +82,7 @@ pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<CoreInp
         let told = match event {
             ScannerEvent::Scan(scan) => CoreInput::Scan(scan),
             ScannerEvent::Unread { device, raw } => CoreInput::Unread { device, raw },
-            ScannerEvent::Rest { device, raw } => CoreInput::Rest { device, raw },
+            ScannerEvent::Trailing { device, raw } => CoreInput::Rest { device, raw },
             ScannerEvent::State { .. } => CoreInput::DeviceChanged,
         };
         if inbound.blocking_send(told).is_err() {

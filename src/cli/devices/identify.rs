@@ -252,7 +252,7 @@ fn read_test_code(
             let settings = Settings {
                 name: index.to_string(),
                 target: target(candidate, baud),
-                knowledge: DeviceLocator {
+                locator: DeviceLocator {
                     registry: Arc::clone(registry),
                     profile: None,
                     layout: Some(Layout::Us),
@@ -353,7 +353,7 @@ fn listen(
             }
             ScannerEvent::State { .. }
             | ScannerEvent::Unread { .. }
-            | ScannerEvent::Rest { .. } => {}
+            | ScannerEvent::Trailing { .. } => {}
         }
     }
     None

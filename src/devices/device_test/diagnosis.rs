@@ -274,7 +274,7 @@ impl Finding {
     }
 
     /// What is wrong.
-    pub fn says(&self) -> Text {
+    pub fn message(&self) -> Text {
         match self {
             Finding::Exact => technician::DIAGNOSIS_EXACT,
             Finding::Nothing => technician::DIAGNOSIS_NOTHING,

@@ -31,7 +31,7 @@ const KEPT: usize = 4;
 /// What the buyer sees now.
 #[derive(Debug, Default)]
 pub struct DisplayMirror {
-    look: Theme,
+    theme: Theme,
     /// The picture of the API.
     png: Mutex<Arc<[u8]>>,
     now: Mutex<Now>,
@@ -162,13 +162,13 @@ impl Drop for Watching {
 }
 
 impl DisplayMirror {
-    pub(super) fn new(look: Theme, accepts_windows: bool) -> DisplayMirror {
+    pub(super) fn new(theme: Theme, accepts_windows: bool) -> DisplayMirror {
         let viewers = Viewers {
             accepts_windows,
             ..Viewers::default()
         };
         DisplayMirror {
-            look,
+            theme,
             viewers: Mutex::new(viewers),
             ..DisplayMirror::default()
         }
@@ -176,7 +176,7 @@ impl DisplayMirror {
 
     /// What the shop calls the wallet.
     pub fn wallet_name(&self) -> &str {
-        &self.look.wallet_name
+        &self.theme.wallet_name
     }
 
     /// The number of the picture and the picture, a PNG; empty before the first one.
@@ -193,19 +193,20 @@ impl DisplayMirror {
         if let Some(kept) = self.kept(number, size) {
             return Ok((number, kept));
         }
-        let ability = Capabilities::Pixels {
+        let capabilities = Capabilities::Pixels {
             size,
             millimetres: None,
         };
-        let fitting = if ability.refuses(&scene).is_some() {
+        let fitting = if capabilities.refuses(&scene).is_some() {
             &Scene::Idle
         } else {
             &scene
         };
-        let moment = u32::try_from(number % SCENE).unwrap_or_default();
-        let (frame, proof) = readback::render_verified(fitting, size, &self.look, moment)
-            .map_err(|error| PanelError::Failed(error.to_string()))?;
-        if proof.is_some_and(|proof| !proof.is_read) {
+        let animation_step = u32::try_from(number % SCENE).unwrap_or_default();
+        let (frame, readback) =
+            readback::render_verified(fitting, size, &self.theme, animation_step)
+                .map_err(|error| PanelError::Failed(error.to_string()))?;
+        if readback.is_some_and(|readback| !readback.is_read) {
             tracing::error!(
                 width = size.width,
                 height = size.height,
@@ -382,7 +383,7 @@ impl Driver for LivePicture {
         "/display".to_owned()
     }
 
-    fn ability(&self) -> Option<Capabilities> {
+    fn capabilities(&self) -> Option<Capabilities> {
         Some(Capabilities::Pixels {
             size: self.size,
             millimetres: None,
@@ -442,16 +443,16 @@ mod tests {
 
     #[test]
     fn every_size_gets_a_picture_of_its_own_turned_once_and_few_are_kept() {
-        let look = Theme {
+        let theme = Theme {
             rotate: 90,
             ..Theme::default()
         };
-        let live = DisplayMirror::new(look.clone(), false);
+        let live = DisplayMirror::new(theme.clone(), false);
         let scene = Scene::qr("https://example.by/1".to_owned(), Some(Kopecks(5)));
         live.put(scene.clone());
         for asked in [size(480, 320), SMALL] {
             let (_, png) = live.sized(asked).unwrap();
-            let (frame, _) = readback::render_verified(&scene, asked, &look, 0).unwrap();
+            let (frame, _) = readback::render_verified(&scene, asked, &theme, 0).unwrap();
             assert_eq!(decoded(&png).as_raw(), frame.pixels());
             let (_, again) = live.sized(asked).unwrap();
             assert!(Arc::ptr_eq(&png, &again), "kept");
@@ -463,7 +464,7 @@ mod tests {
         // Before the API's picture of the scene before was there.
         live.put(Scene::Idle);
         let (_, png) = live.sized(SMALL).unwrap();
-        let idle = render(&Scene::Idle, SMALL, &look).unwrap();
+        let idle = render(&Scene::Idle, SMALL, &theme).unwrap();
         assert_eq!(decoded(&png).as_raw(), idle.pixels());
         assert_eq!(lock(&live.sized).len(), 1, "the scene before is forgotten");
     }

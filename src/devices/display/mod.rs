@@ -134,7 +134,7 @@ struct Screen {
 #[derive(Debug)]
 enum Kind {
     /// A thread of its own.
-    Painted {
+    Rendered {
         slot: Arc<Slot>,
         thread: Mutex<Option<Running>>,
     },
@@ -167,8 +167,8 @@ pub fn picture_size(devices: &[DisplayDevice]) -> PixelSize {
 
 impl Displays {
     /// As [`Displays::start_with`], with the built-in profiles.
-    pub fn start(devices: &[DisplayDevice], look: &Theme) -> std::io::Result<Displays> {
-        Displays::start_with(devices, look, &Registry::built_in())
+    pub fn start(devices: &[DisplayDevice], theme: &Theme) -> std::io::Result<Displays> {
+        Displays::start_with(devices, theme, &Registry::built_in())
     }
 
     /// Starts a thread for each display of `[Display] device`, named in its order, and one for the
@@ -176,22 +176,22 @@ impl Displays {
     /// `profiles` lacks ([`Registry::check_use`] reports that better, and before).
     pub fn start_with(
         devices: &[DisplayDevice],
-        look: &Theme,
+        theme: &Theme,
         profiles: &Registry,
     ) -> std::io::Result<Displays> {
         let accepts_windows = devices
             .iter()
             .any(|device| matches!(device, DisplayDevice::Window | DisplayDevice::Auto));
-        let live = Arc::new(DisplayMirror::new(look.clone(), accepts_windows));
+        let live = Arc::new(DisplayMirror::new(theme.clone(), accepts_windows));
         let picture = LivePicture {
             frame: live.clone(),
             size: picture_size(devices),
         };
-        let picture = Screen::render_verified("live".to_owned(), Box::new(picture), look)?;
+        let picture = Screen::render_verified("live".to_owned(), Box::new(picture), theme)?;
         let mut screens = Vec::new();
         for (index, device) in devices.iter().enumerate() {
             let name = format!("display{}", index + 1);
-            screens.push(Screen::start(name, device, look, profiles)?);
+            screens.push(Screen::start(name, device, theme, profiles)?);
         }
         Ok(Displays {
             picture,
@@ -219,7 +219,7 @@ impl Displays {
     pub fn wait_until_shown(&self, patience: Duration) {
         let until = Instant::now() + patience;
         let waits = |screen: &Screen| {
-            let render_verified = matches!(screen.kind, Kind::Painted { .. });
+            let render_verified = matches!(screen.kind, Kind::Rendered { .. });
             render_verified && lock(&screen.facts).asked.is_some()
         };
         while Instant::now() < until && self.all().any(waits) {
@@ -235,13 +235,13 @@ impl Displays {
             return Ok(());
         };
         let shows = match screen.kind {
-            Kind::Painted { .. } | Kind::Windows => screen,
+            Kind::Rendered { .. } | Kind::Windows => screen,
             Kind::Web => &self.picture,
         };
         if let Some(refusal) = shows.refuses(scene, &self.live) {
             return Err(refusal);
         }
-        if matches!(screen.kind, Kind::Painted { .. }) {
+        if matches!(screen.kind, Kind::Rendered { .. }) {
             screen.put(scene);
         } else {
             self.live.put(scene.clone());
@@ -261,7 +261,7 @@ impl Displays {
     fn refusal(&self, scene: &Scene) -> Option<Refusal> {
         let mut found = None;
         let shown = self.screens.iter().map(|screen| match screen.kind {
-            Kind::Painted { .. } | Kind::Windows => screen,
+            Kind::Rendered { .. } | Kind::Windows => screen,
             Kind::Web => &self.picture,
         });
         let mut asked: Vec<&Screen> = shown.collect();
@@ -289,9 +289,9 @@ impl Displays {
     pub fn none_shows(&self, scene: &Scene) -> bool {
         let can = |screen: &Screen| {
             let facts = lock(&screen.facts);
-            facts.ability.as_ref().is_none_or(|ability| {
+            facts.capabilities.as_ref().is_none_or(|capabilities| {
                 let codes = matches!(scene, Scene::Qr { .. });
-                (!codes || ability.shows_qr()) && ability.refuses(scene).is_none()
+                (!codes || capabilities.shows_qr()) && capabilities.refuses(scene).is_none()
             })
         };
         !self.screens.is_empty() && !self.screens.iter().any(can)
@@ -313,13 +313,13 @@ impl Displays {
     pub fn stop(&self) {
         self.live.put(Scene::Idle);
         for screen in self.all() {
-            if let Kind::Painted { slot, .. } = &screen.kind {
+            if let Kind::Rendered { slot, .. } = &screen.kind {
                 slot.stop();
             }
         }
         let deadline = Instant::now() + STOP_LIMIT;
         for screen in self.all() {
-            let Kind::Painted { thread, .. } = &screen.kind else {
+            let Kind::Rendered { thread, .. } = &screen.kind else {
                 continue;
             };
             let Some(thread) = lock(thread).take() else {
@@ -344,9 +344,9 @@ impl Drop for Displays {
 }
 
 impl Screen {
-    /// Gives the painter its next scene; what is not painted here has none.
+    /// Gives the worker its next scene; a page or a window has no worker.
     fn put(&self, scene: &Scene) {
-        if let Kind::Painted { slot, .. } = &self.kind {
+        if let Kind::Rendered { slot, .. } = &self.kind {
             lock(&self.facts).asked.get_or_insert_with(Instant::now);
             slot.put(scene.clone());
         }
@@ -355,7 +355,7 @@ impl Screen {
     fn start(
         name: String,
         device: &DisplayDevice,
-        look: &Theme,
+        theme: &Theme,
         profiles: &Registry,
     ) -> std::io::Result<Screen> {
         // Nodes and sysfs are the machine's, wherever the files are.
@@ -363,11 +363,11 @@ impl Screen {
         let driver: Box<dyn Driver> = match device {
             DisplayDevice::Web => {
                 let node = "/display".to_owned();
-                return Ok(Screen::unpainted(name, Kind::Web, node));
+                return Ok(Screen::not_rendered(name, Kind::Web, node));
             }
             DisplayDevice::Window => {
                 let node = "window".to_owned();
-                return Ok(Screen::unpainted(name, Kind::Windows, node));
+                return Ok(Screen::not_rendered(name, Kind::Windows, node));
             }
             DisplayDevice::Png { path, size } => Box::new(PngFile::new(path.clone(), *size)),
             DisplayDevice::Auto => Box::new(AutoDriver::new(machine)),
@@ -381,13 +381,13 @@ impl Screen {
                     std::io::Error::other("a serial: display names no profile that is there")
                 })?;
                 let profile = profile.clone();
-                Box::new(SerialPanelDriver::new(line.clone(), profile, look))
+                Box::new(SerialPanelDriver::new(line.clone(), profile, theme))
             }
         };
-        Screen::render_verified(name, driver, look)
+        Screen::render_verified(name, driver, theme)
     }
 
-    fn unpainted(name: String, kind: Kind, node: String) -> Screen {
+    fn not_rendered(name: String, kind: Kind, node: String) -> Screen {
         let mut facts = Facts::default();
         facts.published.node = node;
         Screen {
@@ -400,19 +400,19 @@ impl Screen {
     fn render_verified(
         name: String,
         driver: Box<dyn Driver>,
-        look: &Theme,
+        theme: &Theme,
     ) -> std::io::Result<Screen> {
         let slot: Arc<Slot> = Arc::default();
         let mut facts = Facts {
-            ability: driver.ability(),
+            capabilities: driver.capabilities(),
             ..Facts::default()
         };
         facts.published.node = driver.node();
         facts.published.profile = driver.profile();
         let facts = Arc::new(Mutex::new(facts));
-        let painter = Worker {
+        let worker = Worker {
             name: name.clone(),
-            look: look.clone(),
+            theme: theme.clone(),
             driver,
             slot: slot.clone(),
             facts: facts.clone(),
@@ -422,24 +422,27 @@ impl Screen {
             .name(format!("oplati-{name}"))
             .spawn(move || {
                 let _held_to_the_end: mpsc::Sender<Infallible> = end;
-                painter.run();
+                worker.run();
             })?;
         let thread = Mutex::new(Some(Running { handle, ended }));
         Ok(Screen {
             name,
             facts,
-            kind: Kind::Painted { slot, thread },
+            kind: Kind::Rendered { slot, thread },
         })
     }
 
     fn shows_no_qr(&self) -> bool {
         let facts = lock(&self.facts);
-        facts.ability.as_ref().is_some_and(|can| !can.shows_qr())
+        facts
+            .capabilities
+            .as_ref()
+            .is_some_and(|can| !can.shows_qr())
     }
 
     fn is_absent(&self, live: &DisplayMirror) -> bool {
         match self.kind {
-            Kind::Painted { .. } => {
+            Kind::Rendered { .. } => {
                 let state = lock(&self.facts).state;
                 state.is_some_and(|state| state != "connected")
             }
@@ -451,15 +454,15 @@ impl Screen {
     /// `None` also as long as nobody knows what the display is like.
     fn refuses(&self, scene: &Scene, live: &DisplayMirror) -> Option<Refusal> {
         if !matches!(self.kind, Kind::Windows) {
-            return lock(&self.facts).ability.as_ref()?.refuses(scene);
+            return lock(&self.facts).capabilities.as_ref()?.refuses(scene);
         }
         let mut found = None;
         for size in live.window_facts().sizes {
-            let ability = Capabilities::Pixels {
+            let capabilities = Capabilities::Pixels {
                 size,
                 millimetres: None,
             };
-            found = Some(ability.refuses(scene)?);
+            found = Some(capabilities.refuses(scene)?);
         }
         found
     }
@@ -491,13 +494,13 @@ impl Screen {
             .asked
             .is_some_and(|asked| asked.elapsed() > HANG_TIMEOUT);
         let state = match &self.kind {
-            Kind::Painted { .. } if hangs => {
+            Kind::Rendered { .. } if hangs => {
                 facts.published.shows = None;
                 facts.published.remedy = Some(DOES_NOT_ANSWER.to_owned());
                 "failed"
             }
             // Nothing was shown yet, and nothing went wrong.
-            Kind::Painted { .. } => facts.state.unwrap_or("connected"),
+            Kind::Rendered { .. } => facts.state.unwrap_or("connected"),
             Kind::Web if live.is_watched() => "connected",
             Kind::Windows => {
                 let windows = live.window_facts();

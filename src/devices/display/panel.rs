@@ -1,4 +1,4 @@
-//! What an output is to the painter: a driver opens a panel, a panel shows.
+//! What an output is to the worker: a driver opens a panel, a panel shows.
 //!
 //! Two designs were weighed: one trait that takes scenes, with the drawing inside each output, and two
 //! kinds of panels, those that take finished pictures and those that draw by themselves. The second
@@ -26,7 +26,7 @@ pub(super) trait Driver: Send {
     }
 
     /// What the display can do, as far as that is known before it is open.
-    fn ability(&self) -> Option<Capabilities> {
+    fn capabilities(&self) -> Option<Capabilities> {
         None
     }
 
@@ -63,7 +63,7 @@ pub(super) trait PixelPanel {
 /// A display that draws by itself: a QR box, a pole display. After an error of any of its calls it is dropped and
 /// opened anew.
 pub(super) trait ScenePanel {
-    fn ability(&self) -> Capabilities;
+    fn capabilities(&self) -> Capabilities;
 
     /// Shows a scene, and says which one stands there then, by its name: one that the display has no
     /// picture for leaves it idle. What it cannot do at all ([`Capabilities::refuses`]) never comes here.

@@ -32,7 +32,7 @@ impl Driver for PngFile {
         self.path.display().to_string()
     }
 
-    fn ability(&self) -> Option<Capabilities> {
+    fn capabilities(&self) -> Option<Capabilities> {
         Some(Capabilities::Pixels {
             size: self.size,
             millimetres: None,

@@ -277,7 +277,7 @@ fn it_is_known_when_no_display_shows_what_a_sale_needs() {
         fn node(&self) -> String {
             "pole".to_owned()
         }
-        fn ability(&self) -> Option<Capabilities> {
+        fn capabilities(&self) -> Option<Capabilities> {
             Some(Capabilities::Lines)
         }
         fn open(&mut self) -> Result<Panel, PanelError> {

@@ -17,8 +17,8 @@ pub struct Words {
 }
 
 /// The words of a scene in the buyer's language, with the wallet's name as the shop writes it.
-pub fn words(scene: &Scene, look: &Theme) -> Words {
-    let name = look.wallet_name.as_str();
+pub fn words(scene: &Scene, theme: &Theme) -> Words {
+    let name = theme.wallet_name.as_str();
     let or_app = |usual, app| if name == WALLET_NAME { usual } else { app };
     let (title, hint) = match scene {
         Scene::Idle => {
@@ -50,7 +50,7 @@ pub fn words(scene: &Scene, look: &Theme) -> Words {
             (buyer::NO_CONNECTION, hint)
         }
     };
-    let [title, hint] = [title, hint].map(|text| in_language(text, look.language));
+    let [title, hint] = [title, hint].map(|text| in_language(text, theme.language));
     Words { title, hint }
 }
 
@@ -114,11 +114,11 @@ mod tests {
     fn every_scene_speaks_every_language() {
         for scene in Scene::samples() {
             for language in [Language::Ru, Language::Be, Language::En] {
-                let look = Theme {
+                let theme = Theme {
                     language,
                     ..Theme::default()
                 };
-                let words = words(&scene, &look);
+                let words = words(&scene, &theme);
                 assert!(
                     !words.title.is_empty() && !words.hint.is_empty(),
                     "{scene:?}"
@@ -136,14 +136,14 @@ mod tests {
 
     /// All sentences that name the wallet.
     fn naming(language: Language, wallet: &str) -> Vec<String> {
-        let look = Theme {
+        let theme = Theme {
             language,
             wallet_name: wallet.to_owned(),
             ..Theme::default()
         };
         let hints = Scene::samples()
             .into_iter()
-            .map(|scene| words(&scene, &look).hint.into_owned());
+            .map(|scene| words(&scene, &theme).hint.into_owned());
         hints.filter(|hint| hint.contains(wallet)).collect()
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::DisplayState;
 use super::frame::Frame;
 use super::panel::{Capabilities, Driver, Panel, PanelError, PixelPanel, Refusal, Watched};
-use super::readback::{self, Proof};
+use super::readback::{self, Readback};
 use super::render::Theme;
 use crate::base::lock::lock;
 use crate::core::scene::Scene;
@@ -81,7 +81,7 @@ pub(super) struct Facts {
     /// All else that is published of it.
     pub(super) published: DisplayState,
     /// Known before it is open, or since it was.
-    pub(super) ability: Option<Capabilities>,
+    pub(super) capabilities: Option<Capabilities>,
     /// Since when a scene waits to be shown.
     pub(super) asked: Option<Instant>,
 }
@@ -89,7 +89,7 @@ pub(super) struct Facts {
 /// A display's thread, before it runs.
 pub(super) struct Worker {
     pub(super) name: String,
-    pub(super) look: Theme,
+    pub(super) theme: Theme,
     pub(super) driver: Box<dyn Driver>,
     pub(super) slot: Arc<Slot>,
     pub(super) facts: Arc<Mutex<Facts>>,
@@ -99,7 +99,7 @@ pub(super) struct Worker {
 struct Wanted {
     scene: Scene,
     /// Moments since the scene came; what moves is drawn by it.
-    moment: u32,
+    animation_step: u32,
     shown: bool,
 }
 
@@ -116,13 +116,13 @@ impl Worker {
                 Woken::Scene(scene) => {
                     wanted = Some(Wanted {
                         scene,
-                        moment: 0,
+                        animation_step: 0,
                         shown: false,
                     });
                 }
                 Woken::Time => {
                     if let Some(wanted) = &mut wanted {
-                        wanted.moment = wanted.moment.wrapping_add(1);
+                        wanted.animation_step = wanted.animation_step.wrapping_add(1);
                     }
                 }
             }
@@ -164,7 +164,7 @@ impl Worker {
             Ok(panel) => {
                 // Another monitor may be there now.
                 facts.published.module_um = None;
-                facts.ability = Some(ability(&panel));
+                facts.capabilities = Some(capabilities(&panel));
                 Some(panel)
             }
             Err(error) => {
@@ -193,7 +193,7 @@ impl Worker {
                 return Ok(());
             }
         }
-        let shows = self.show(panel, &wanted.scene, wanted.moment)?;
+        let shows = self.show(panel, &wanted.scene, wanted.animation_step)?;
         self.note_success(shows, wanted.shown);
         wanted.shown = true;
         Ok(())
@@ -204,11 +204,11 @@ impl Worker {
         &self,
         panel: &mut Panel,
         scene: &Scene,
-        moment: u32,
+        animation_step: u32,
     ) -> Result<&'static str, PanelError> {
         // Another display shows the code; here it would be a blur or nothing, and any words about a
         // code would send the buyer to the wrong place.
-        let refusal = ability(panel).refuses(scene);
+        let refusal = capabilities(panel).refuses(scene);
         let scene = if refusal.is_some() {
             &Scene::Idle
         } else {
@@ -220,7 +220,7 @@ impl Worker {
         match panel {
             Panel::Scenes(scenes) => scenes.show(scene),
             Panel::Pixels(pixels) => {
-                let frame = self.paint(pixels.as_ref(), scene, moment)?;
+                let frame = self.paint(pixels.as_ref(), scene, animation_step)?;
                 pixels.show(&frame)?;
                 Ok(scene.name())
             }
@@ -231,23 +231,23 @@ impl Worker {
         &self,
         panel: &dyn PixelPanel,
         scene: &Scene,
-        moment: u32,
+        animation_step: u32,
     ) -> Result<Frame, PanelError> {
         let size = panel.size();
-        let (frame, proof) = readback::render_verified(scene, size, &self.look, moment)
+        let (frame, readback) = readback::render_verified(scene, size, &self.theme, animation_step)
             .map_err(|error| PanelError::Failed(error.to_string()))?;
-        if let Some(proof) = proof {
-            self.note_proof(proof, panel);
+        if let Some(readback) = readback {
+            self.note_readback(readback, panel);
         }
         Ok(frame)
     }
 
-    fn note_proof(&self, proof: Proof, panel: &dyn PixelPanel) {
+    fn note_readback(&self, readback: Readback, panel: &dyn PixelPanel) {
         let mut facts = lock(&self.facts);
         facts.published.module_um = panel
             .millimetres()
-            .and_then(|visible| proof.module_um(panel.size(), visible));
-        if !proof.is_read {
+            .and_then(|visible| readback.module_um(panel.size(), visible));
+        if !readback.is_read {
             facts.published.unproven += 1;
             facts.published.last_error =
                 Some("no decoder reads the QR code that is shown".to_owned());
@@ -303,12 +303,12 @@ impl Worker {
     }
 }
 
-fn ability(panel: &Panel) -> Capabilities {
+fn capabilities(panel: &Panel) -> Capabilities {
     match panel {
         Panel::Pixels(pixels) => Capabilities::Pixels {
             size: pixels.size(),
             millimetres: pixels.millimetres(),
         },
-        Panel::Scenes(scenes) => scenes.ability(),
+        Panel::Scenes(scenes) => scenes.capabilities(),
     }
 }

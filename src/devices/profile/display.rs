@@ -110,7 +110,7 @@ pub(crate) enum Dialect {
 pub(crate) enum CodePage {
     Cp866,
     Cp1251,
-    /// Latin letters only: Russian words are spelt in them.
+    /// Latin letters only: Russian words are transliterated.
     Ascii,
 }
 

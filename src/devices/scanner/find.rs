@@ -113,7 +113,7 @@ impl DeviceLocator {
     }
 
     /// Whether the device has got more nodes since it was opened: a keyboard's come one by one.
-    pub(super) fn has_grown(&self, opened: &(Option<Candidate>, usize)) -> bool {
+    pub(super) fn has_more_nodes(&self, opened: &(Option<Candidate>, usize)) -> bool {
         let (candidate, nodes) = opened;
         candidate.as_ref().is_some_and(|one| {
             one.mode == Mode::Keyboard && sysfs::typing_nodes(&self.root, one).len() > *nodes
@@ -415,7 +415,7 @@ mod tests {
     use crate::devices::discovery::report_descriptor::tests::{HONEYWELL_LIKE, KEYBOARD_LIKE};
     use crate::devices::discovery::sysfs::tests::{KEYS, Tree};
 
-    fn knowledge(tree: &Tree) -> DeviceLocator {
+    fn locator(tree: &Tree) -> DeviceLocator {
         DeviceLocator {
             registry: Arc::new(Registry::built_in()),
             profile: None,
@@ -425,8 +425,8 @@ mod tests {
         }
     }
 
-    fn state(knowledge: &DeviceLocator, device: ScannerDevice) -> DeviceState {
-        match knowledge.open("scanner1", &Target::Named(device)) {
+    fn state(locator: &DeviceLocator, device: ScannerDevice) -> DeviceState {
+        match locator.open("scanner1", &Target::Named(device)) {
             Ok(opened) => panic!("{} was opened", opened.node.display()),
             Err((state, _)) => state,
         }
@@ -452,12 +452,12 @@ mod tests {
         let tree = reset_scanner();
         let wrong = DeviceState::WrongMode { is: Mode::Keyboard };
         for device in [hid(), ScannerDevice::Auto] {
-            assert_eq!(state(&knowledge(&tree), device), wrong);
+            assert_eq!(state(&locator(&tree), device), wrong);
         }
         // A keyboard is what the setting says: it has another name.
         let path = "/nonexistent/event9".into();
         let keyboard = ScannerDevice::Keyboard { path };
-        assert_eq!(state(&knowledge(&tree), keyboard), DeviceState::Missing);
+        assert_eq!(state(&locator(&tree), keyboard), DeviceState::Missing);
     }
 
     #[test]
@@ -467,21 +467,21 @@ mod tests {
         let link = tree.path().join("left");
         std::fs::write(&node, "").unwrap();
         std::os::unix::fs::symlink(&node, &link).unwrap();
-        let knowledge = knowledge(&tree);
+        let locator = locator(&tree);
         let target = |path: &Path| {
             let path = path.to_owned();
             Target::Named(ScannerDevice::Keyboard { path })
         };
-        knowledge.claim("scanner1", claim_of(&node, None)).unwrap();
-        let Err((state, why)) = knowledge.open("scanner2", &target(&link)) else {
+        locator.claim("scanner1", claim_of(&node, None)).unwrap();
+        let Err((state, why)) = locator.open("scanner2", &target(&link)) else {
             panic!("it was opened");
         };
         assert!(matches!(state, DeviceState::Failed(_)), "{state:?}");
         assert!(why.contains("scanner1"), "{why}");
         // Given back, it is anybody's; one that cannot be opened is kept by nobody.
-        knowledge.release("scanner1");
+        locator.release("scanner1");
         for name in ["scanner2", "scanner1"] {
-            let Err((_, why)) = knowledge.open(name, &target(&link)) else {
+            let Err((_, why)) = locator.open(name, &target(&link)) else {
                 panic!("a plain file was opened");
             };
             assert!(!why.contains("already"), "{why}");
@@ -491,18 +491,18 @@ mod tests {
     #[test]
     fn what_another_scanner_has_explains_nothing() {
         let tree = reset_scanner();
-        let knowledge = knowledge(&tree);
+        let locator = locator(&tree);
         let others = sysfs::candidates(tree.path())[1].claim();
-        let claims = Arc::clone(&knowledge.claims);
+        let claims = Arc::clone(&locator.claims);
         claims.lock().unwrap().insert(others, "scanner2".into());
-        assert_eq!(state(&knowledge, hid()), DeviceState::Missing);
+        assert_eq!(state(&locator, hid()), DeviceState::Missing);
     }
 
     #[test]
     fn a_device_without_its_name_that_is_right_on_another_node_is_awaited() {
         let tree = reset_scanner();
         tree.hidraw("1-2", "hidraw4", "00000C2E:00000B81", HONEYWELL_LIKE);
-        assert_eq!(state(&knowledge(&tree), hid()), DeviceState::Missing);
+        assert_eq!(state(&locator(&tree), hid()), DeviceState::Missing);
     }
 
     #[test]
@@ -516,7 +516,7 @@ mod tests {
         let path = dev.join("hidraw3");
         let keyboard = ScannerDevice::Keyboard { path: path.clone() };
         // It was found and opened; a plain file is no keyboard.
-        let found = state(&knowledge(&tree), keyboard);
+        let found = state(&locator(&tree), keyboard);
         assert!(matches!(found, DeviceState::Failed(_)), "{found:?}");
         let line = SerialLine {
             path,
@@ -524,6 +524,6 @@ mod tests {
         };
         let wrong = DeviceState::WrongMode { is: Mode::Keyboard };
         let serial = ScannerDevice::Serial(line);
-        assert_eq!(state(&knowledge(&tree), serial), wrong);
+        assert_eq!(state(&locator(&tree), serial), wrong);
     }
 }

@@ -105,7 +105,7 @@ pub(crate) enum ScannerEvent {
         raw: RawScan,
     },
     /// What belongs to the code before: it goes where that went.
-    Rest {
+    Trailing {
         device: String,
         raw: RawScan,
     },
@@ -149,7 +149,7 @@ pub(crate) struct Settings {
     pub name: String,
     pub target: Target,
     /// What is known about devices.
-    pub knowledge: DeviceLocator,
+    pub locator: DeviceLocator,
     /// How codes go on to the till program, if they do.
     pub share: Option<share::Sharing>,
     /// Where its events go; a full queue drops codes.

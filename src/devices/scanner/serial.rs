@@ -95,9 +95,9 @@ impl SerialSource {
             .is_ok_and(|seen| seen.contains(PollFlags::IN))
     }
 
-    fn piece(&mut self, frame: Frame) -> Decoded {
+    fn decoded(&mut self, frame: Frame) -> Decoded {
         if frame.code.is_empty() {
-            return Decoded::Rest(RawScan::Bytes(frame.end));
+            return Decoded::Trailing(RawScan::Bytes(frame.end));
         }
         let code = decode(&frame.code, Aim::Strip);
         self.unreadable += u64::from(code.is_none());
@@ -125,7 +125,10 @@ impl Source for SerialSource {
                 for _ in before..self.framer.discarded() {
                     self.acknowledge(false);
                 }
-                Ok(frames.into_iter().map(|frame| self.piece(frame)).collect())
+                Ok(frames
+                    .into_iter()
+                    .map(|frame| self.decoded(frame))
+                    .collect())
             }
             Err(error) if is_passing(&error) => Ok(Vec::new()),
             Err(error) => Err(error.to_string()),
@@ -142,7 +145,7 @@ impl Source for SerialSource {
         if self.framer.discarded() > before {
             self.acknowledge(false);
         }
-        frame.into_iter().map(|frame| self.piece(frame)).collect()
+        frame.into_iter().map(|frame| self.decoded(frame)).collect()
     }
 
     fn acknowledge(&mut self, taken: bool) {

@@ -16,7 +16,7 @@ pub enum Decoded {
         raw: RawScan,
     },
     /// What belongs to the code before it, such as the LF after a CR.
-    Rest(RawScan),
+    Trailing(RawScan),
 }
 
 /// An open device.

@@ -282,7 +282,7 @@ fn a_code_too_long_for_the_box_goes_to_the_next_display_or_is_refused() {
 
 #[test]
 fn control_characters_in_a_code_never_reach_a_box() {
-    let Some(ability) = SerialPanelDriver::new(
+    let Some(capabilities) = SerialPanelDriver::new(
         SerialLine {
             path: "/nonexistent".into(),
             settings: None,
@@ -290,19 +290,21 @@ fn control_characters_in_a_code_never_reach_a_box() {
         profile("bonrix-qr-35"),
         &Theme::default(),
     )
-    .ability() else {
+    .capabilities() else {
         panic!("a box is known before it is open");
     };
     for bad in ["a\nb", "a**b", "a\u{2}b", &"x".repeat(2954)] {
-        let refusal = ability.refuses(&Scene::qr(bad.to_owned(), None)).unwrap();
+        let refusal = capabilities
+            .refuses(&Scene::qr(bad.to_owned(), None))
+            .unwrap();
         assert!(refusal.is_of_payload());
     }
     assert_eq!(
-        ability.refuses(&Scene::qr("https://x.by/ж".to_owned(), None)),
+        capabilities.refuses(&Scene::qr("https://x.by/ж".to_owned(), None)),
         None
     );
     assert!(
-        ability
+        capabilities
             .refuses(&Scene::code("1234".to_owned(), None))
             .is_some()
     );

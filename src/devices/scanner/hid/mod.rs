@@ -82,7 +82,7 @@ impl HidSource {
 }
 
 impl HidSource {
-    fn piece(&mut self, code: Vec<u8>) -> Decoded {
+    fn decoded(&mut self, code: Vec<u8>) -> Decoded {
         let aim = match self.assembler.aim() {
             Some(aim) if self.aim == Aim::Keep => Aim::Apart(aim),
             Some(_) | None => self.aim,
@@ -138,7 +138,7 @@ impl Source for HidSource {
     }
 
     fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String> {
-        let mut pieces = Vec::new();
+        let mut decoded = Vec::new();
         let mut report = [0; MAX_REPORT];
         for _ in 0..BURST {
             match self.node.read(&mut report) {
@@ -146,15 +146,15 @@ impl Source for HidSource {
                 Ok(length) => {
                     let report = report.get(..length).unwrap_or_default();
                     let code = self.assembler.push(report, now);
-                    pieces.extend(code.map(|code| self.piece(code)));
+                    decoded.extend(code.map(|code| self.decoded(code)));
                 }
                 Err(error) if is_passing(&error) => break,
                 // What came before the cable was pulled counts.
-                Err(_) if !pieces.is_empty() => break,
+                Err(_) if !decoded.is_empty() => break,
                 Err(error) => return Err(error.to_string()),
             }
         }
-        Ok(pieces)
+        Ok(decoded)
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
@@ -163,7 +163,7 @@ impl Source for HidSource {
 
     fn handle_timeout(&mut self, now: Duration) -> Vec<Decoded> {
         let code = self.assembler.handle_timeout(now);
-        code.into_iter().map(|code| self.piece(code)).collect()
+        code.into_iter().map(|code| self.decoded(code)).collect()
     }
 
     fn discarded(&self) -> u64 {

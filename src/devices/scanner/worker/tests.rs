@@ -31,7 +31,7 @@ fn begun(
     let scanner = start(Settings {
         name: name.to_owned(),
         target: Target::Named(ScannerDevice::Serial(SerialLine { path, settings })),
-        knowledge: DeviceLocator {
+        locator: DeviceLocator {
             registry: Arc::new(Registry::built_in()),
             profile: profile.map(str::to_owned),
             layout: None,
@@ -80,7 +80,7 @@ impl Fixture {
             ScannerEvent::State { state, .. } => state,
             other @ (ScannerEvent::Scan(_)
             | ScannerEvent::Unread { .. }
-            | ScannerEvent::Rest { .. }) => panic!("{other:?} came instead of a state"),
+            | ScannerEvent::Trailing { .. }) => panic!("{other:?} came instead of a state"),
         }
     }
 
@@ -89,7 +89,7 @@ impl Fixture {
             ScannerEvent::Scan(scan) => scan.code.expose().to_owned(),
             other @ (ScannerEvent::State { .. }
             | ScannerEvent::Unread { .. }
-            | ScannerEvent::Rest { .. }) => panic!("{other:?} came instead of a scan"),
+            | ScannerEvent::Trailing { .. }) => panic!("{other:?} came instead of a scan"),
         }
     }
 }
@@ -235,7 +235,7 @@ fn replugged_a_thousand_times_it_is_always_found_again() {
         pty = Pty::open();
         fixture.relink(&pty);
         // As the kernel's word does.
-        fixture.scanner.nudge();
+        fixture.scanner.wake();
         assert_eq!(fixture.state(), DeviceState::Connected);
         pty.write(b"CODE\r");
         assert_eq!(fixture.code(), "CODE", "{round}");
@@ -316,7 +316,7 @@ fn a_till_reads_on_a_pseudo_terminal_exactly_what_the_scanner_sent() {
         pty.write(piece);
         let raw = match fixture.events.recv_timeout(TEST_TIMEOUT).unwrap() {
             ScannerEvent::Scan(scan) => scan.raw.unwrap(),
-            ScannerEvent::Unread { raw, .. } | ScannerEvent::Rest { raw, .. } => raw,
+            ScannerEvent::Unread { raw, .. } | ScannerEvent::Trailing { raw, .. } => raw,
             ScannerEvent::State { state, .. } => panic!("{state:?}"),
         };
         fixture.scanner.pass_on(raw);
@@ -378,7 +378,7 @@ fn codes_for_a_till_whose_end_cannot_be_made_are_counted_until_it_can() {
             |event| match event {
                 ScannerEvent::Scan(scan) => scan.raw,
                 ScannerEvent::Unread { .. }
-                | ScannerEvent::Rest { .. }
+                | ScannerEvent::Trailing { .. }
                 | ScannerEvent::State { .. } => None,
             },
         );
@@ -387,7 +387,7 @@ fn codes_for_a_till_whose_end_cannot_be_made_are_counted_until_it_can() {
 
     // What was in the way is gone: the scanner is shared without a replug, and goes on counting.
     std::fs::remove_file(folder.path().join("run")).unwrap();
-    scanner.nudge_unshared();
+    scanner.wake_unshared();
     let link = folder.path().join("run/shared/scanner1");
     wait_until("the name", || link.exists());
     let mut till = File::options().read(true).write(true).open(link).unwrap();
