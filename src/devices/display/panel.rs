@@ -9,6 +9,7 @@ use super::frame::Frame;
 use super::qr::RenderError;
 use crate::config::PixelSize;
 use crate::core::scene::Scene;
+use crate::devices::discovery::access;
 
 /// A place for scenes that may have to be opened again and again.
 pub(super) trait Driver: Send {
@@ -258,16 +259,10 @@ impl PanelError {
 
     /// From what the system said about a node.
     pub fn of_io(node: &str, error: &std::io::Error) -> PanelError {
-        use std::io::ErrorKind;
-        // ENXIO and ENODEV: the node outlived its device.
-        let gone = [rustix::io::Errno::NXIO, rustix::io::Errno::NODEV];
-        let is_gone = gone
-            .iter()
-            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
         let what = format!("{node}: {error}");
-        if error.kind() == ErrorKind::NotFound || is_gone {
+        if access::is_gone(error) {
             PanelError::Missing(what)
-        } else if error.kind() == ErrorKind::PermissionDenied {
+        } else if error.kind() == std::io::ErrorKind::PermissionDenied {
             PanelError::NoPermission(node.to_owned())
         } else {
             PanelError::Failed(what)

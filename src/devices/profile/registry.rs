@@ -502,42 +502,38 @@ failed = "'failed'"
     #[test]
     fn a_bad_file_is_told_with_its_place_and_harms_no_other() {
         let folder = tempfile::tempdir().unwrap();
+        let named = |id: &str| SHOPS.replace("\"own\"", &format!("{id:?}"));
+        let changed = |id: &str, from, to| {
+            let text = named(id);
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        };
         let bad = [
             (
                 "colour",
-                SHOPS.replace("\"own\"", "\"colour\"") + "colour = 1\n",
+                named("colour") + "colour = 1\n",
                 "unknown field `colour`",
             ),
             (
                 "speed",
-                SHOPS.replace("\"own\"", "\"speed\"").replace("19200", "12"),
+                changed("speed", "19200", "12"),
                 "baud = 12: one of",
             ),
             ("name", SHOPS.to_owned(), "the file must be named own.toml"),
             (
                 "nosource",
-                SHOPS
-                    .replace("\"own\"", "\"nosource\"")
-                    .replace("\"read from the device\"", ""),
+                changed("nosource", "\"read from the device\"", ""),
                 "sources",
             ),
             (
                 "loose",
-                SHOPS
-                    .replace("\"own\"", "\"loose\"")
-                    .replace("pid = 0x5678", ""),
+                changed("loose", "pid = 0x5678", ""),
                 "vid and pid are needed",
             ),
-            (
-                "twice",
-                SHOPS.replace("\"own\"", "\"twice\""),
-                "is also in profile",
-            ),
+            ("twice", named("twice"), "is also in profile"),
             (
                 "version",
-                SHOPS
-                    .replace("\"own\"", "\"version\"")
-                    .replace("schema = 1", "schema = 2"),
+                changed("version", "schema = 1", "schema = 2"),
                 "this version reads 1",
             ),
         ];

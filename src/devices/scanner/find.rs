@@ -43,14 +43,21 @@ pub enum Target {
 }
 
 impl Target {
-    /// How the device speaks, if that is said.
-    pub(super) fn mode(&self) -> Option<Mode> {
+    /// The node and the mode that oplati.conf names; `None` for whatever is plugged in.
+    pub(super) fn named(&self) -> Option<(&Path, Mode)> {
         match self {
-            Target::Named(ScannerDevice::Serial(_)) => Some(Mode::Serial),
-            Target::Named(ScannerDevice::Hid { .. }) => Some(Mode::HidPos),
-            Target::Named(ScannerDevice::Keyboard { .. }) => Some(Mode::Keyboard),
-            Target::Named(ScannerDevice::Auto) | Target::Any => None,
+            Target::Named(device) => named(device),
+            Target::Any => None,
         }
+    }
+}
+
+fn named(device: &ScannerDevice) -> Option<(&Path, Mode)> {
+    match device {
+        ScannerDevice::Serial(line) => Some((&line.path, Mode::Serial)),
+        ScannerDevice::Hid { path } => Some((path, Mode::HidPos)),
+        ScannerDevice::Keyboard { path } => Some((path, Mode::Keyboard)),
+        ScannerDevice::Auto => None,
     }
 }
 
@@ -84,13 +91,12 @@ pub(super) type NotOpened = (DeviceState, String);
 impl DeviceLocator {
     /// Opens what `target` means for the scanner `name`.
     pub(super) fn open(&self, name: &str, target: &Target) -> Result<Opened, NotOpened> {
-        let (path, mode, line) = match target {
-            Target::Named(ScannerDevice::Serial(line)) => {
-                (&line.path, Mode::Serial, line.settings.as_ref())
-            }
-            Target::Named(ScannerDevice::Hid { path }) => (path, Mode::HidPos, None),
-            Target::Named(ScannerDevice::Keyboard { path }) => (path, Mode::Keyboard, None),
-            Target::Named(ScannerDevice::Auto) | Target::Any => return self.open_any(name),
+        let Some((path, mode)) = target.named() else {
+            return self.open_any(name);
+        };
+        let line = match target {
+            Target::Named(ScannerDevice::Serial(line)) => line.settings.as_ref(),
+            Target::Named(_) | Target::Any => None,
         };
         let (node, candidate) = self.node(path, mode)?;
         self.claim(name, claim_of(&node, candidate.as_ref()))?;
@@ -205,12 +211,8 @@ impl DeviceLocator {
         line: Option<&LineSettings>,
     ) -> Result<Opened, NotOpened> {
         // Who opened the port before us and did not lock it would go on taking bytes of each code.
-        if candidate.is_some()
-            && let Some(holder) = access::holder(&node)
-        {
-            let why = format!("{holder} has the port open");
-            let holder = Some(holder);
-            return Err((DeviceState::Busy { holder }, why));
+        if candidate.is_some() {
+            refuse_held(&node)?;
         }
         let profile = self.profile_for(candidate.as_ref(), Mode::Serial);
         let mut settings = profile.map(Profile::serial).unwrap_or_default();
@@ -285,16 +287,13 @@ impl DeviceLocator {
 
     /// What opening would meet, without opening: the node, the profile that would hold, and how it is.
     pub fn look(&self, device: &ScannerDevice) -> Located {
-        let (path, mode) = match device {
-            ScannerDevice::Serial(line) => (&line.path, Mode::Serial),
-            ScannerDevice::Hid { path } => (path, Mode::HidPos),
-            ScannerDevice::Keyboard { path } => (path, Mode::Keyboard),
-            ScannerDevice::Auto => return self.look_for_any(),
+        let Some((path, mode)) = named(device) else {
+            return self.look_for_any();
         };
         match self.node(path, mode) {
             Ok((node, candidate)) => self.look_at(node, candidate.as_ref(), mode),
             Err((state, why)) => Located {
-                node: path.clone(),
+                node: path.to_owned(),
                 profile: None,
                 state,
                 why: Some(why),
@@ -316,13 +315,10 @@ impl DeviceLocator {
     }
 
     fn look_at(&self, node: PathBuf, candidate: Option<&Candidate>, mode: Mode) -> Located {
-        let holder = (mode == Mode::Serial)
-            .then(|| access::holder(&node))
-            .flatten();
-        let (state, why) = if let Some(holder) = holder {
-            let why = format!("{holder} has the port open");
-            let holder = Some(holder);
-            (DeviceState::Busy { holder }, Some(why))
+        let (state, why) = if mode == Mode::Serial
+            && let Err((state, why)) = refuse_held(&node)
+        {
+            (state, Some(why))
         } else if access::is_allowed(&node) {
             (DeviceState::Connected, None)
         } else {
@@ -386,6 +382,16 @@ impl DeviceLocator {
             Some((DeviceState::WrongMode { is }, why))
         })
     }
+}
+
+/// A port that another process has open is busy.
+fn refuse_held(node: &Path) -> Result<(), NotOpened> {
+    let Some(holder) = access::holder(node) else {
+        return Ok(());
+    };
+    let why = format!("{holder} has the port open");
+    let holder = Some(holder);
+    Err((DeviceState::Busy { holder }, why))
 }
 
 /// What a device is claimed by; one that sysfs does not know, by its node.

@@ -23,7 +23,7 @@ pub mod text;
 pub(crate) mod vectors;
 mod worker;
 
-use crate::config::ScannerDevice;
+use crate::devices::discovery::access;
 use crate::devices::mode::Mode;
 use crate::model::scan::{RawScan, Scan};
 
@@ -31,7 +31,7 @@ use find::{DeviceLocator, Target};
 pub(crate) use supervisor::Scanners;
 pub(crate) use worker::{Events, ScannerHandle, start};
 
-/// How a device is.
+/// The state of a scanner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum DeviceState {
     Connected,
@@ -40,7 +40,7 @@ pub(crate) enum DeviceState {
     Missing,
     /// Another process has it.
     Busy {
-        /// Which, if it can be known.
+        /// That process as `name (pid)`, if it can be known.
         holder: Option<String>,
     },
     /// The node does not let us.
@@ -95,7 +95,7 @@ impl DeviceState {
     }
 }
 
-/// What a scanner tells.
+/// What a scanner has read, and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ScannerEvent {
     Scan(Scan),
@@ -143,7 +143,7 @@ pub(crate) struct Snapshot {
     pub last_error: Option<String>,
 }
 
-/// What a scanner is started with.
+/// What a scanner's thread is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub name: String,
@@ -159,37 +159,22 @@ pub(crate) struct Settings {
 impl Settings {
     /// The node as configured.
     fn place(&self) -> String {
-        match &self.target {
-            Target::Named(ScannerDevice::Serial(line)) => line.path.display().to_string(),
-            Target::Named(ScannerDevice::Hid { path } | ScannerDevice::Keyboard { path }) => {
-                path.display().to_string()
-            }
-            Target::Named(ScannerDevice::Auto) | Target::Any => "auto".to_owned(),
-        }
+        let named = self.target.named();
+        named.map_or_else(|| "auto".to_owned(), |(path, _)| path.display().to_string())
     }
 
     /// Whether nobody said that there is one.
     fn is_optional(&self) -> bool {
-        matches!(
-            self.target,
-            Target::Any | Target::Named(ScannerDevice::Auto)
-        )
+        self.target.named().is_none()
     }
 }
 
 /// Why a node could not be opened.
 fn not_opened(error: &std::io::Error) -> (DeviceState, String) {
-    use std::io::ErrorKind;
     let why = error.to_string();
-    // ENXIO and ENODEV: the node outlived its device.
-    let gone = [rustix::io::Errno::NXIO, rustix::io::Errno::NODEV];
-    let is_gone = |error: &std::io::Error| {
-        gone.iter()
-            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-    };
-    let state = if error.kind() == ErrorKind::NotFound || is_gone(error) {
+    let state = if access::is_gone(error) {
         DeviceState::Missing
-    } else if error.kind() == ErrorKind::PermissionDenied {
+    } else if error.kind() == std::io::ErrorKind::PermissionDenied {
         DeviceState::NoPermission
     } else {
         DeviceState::Failed(why.clone())

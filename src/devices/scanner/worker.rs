@@ -186,7 +186,7 @@ impl Worker {
         let mut unsettled: Option<Instant> = None;
         loop {
             // The till program looks for its end when it starts, whether the scanner is there or not.
-            if let Some(mode) = self.settings.target.mode().filter(|_| woken) {
+            if let Some((_, mode)) = self.settings.target.named().filter(|_| woken) {
                 self.share_as(mode);
             }
             match self.open() {

@@ -270,13 +270,8 @@ impl Port {
 
     /// EIO is what a port says whose device is gone.
     fn gone(&self, error: &io::Error) -> PanelError {
-        let unplugged = [
-            rustix::io::Errno::IO.raw_os_error(),
-            rustix::io::Errno::PIPE.raw_os_error(),
-        ];
-        let is_unplugged = error
-            .raw_os_error()
-            .is_some_and(|errno| unplugged.contains(&errno));
+        use rustix::io::Errno;
+        let is_unplugged = matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::PIPE));
         if is_unplugged || error.kind() == io::ErrorKind::BrokenPipe {
             self.unplugged()
         } else {
