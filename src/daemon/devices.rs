@@ -1,7 +1,6 @@
 //! Scanners as oplati.conf names them, and the way of their codes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -49,14 +48,7 @@ pub(super) fn start_scanners(
     registry: Arc<Registry>,
 ) -> Result<(Arc<Scanners>, ScannerEvents), DaemonError> {
     let (events, queue) = sync_channel(SCANS);
-    let locator = DeviceLocator {
-        registry,
-        profile: settings.profile.clone(),
-        layout: settings.layout,
-        // Nodes and sysfs are the machine's, wherever the files are.
-        root: PathBuf::from("/"),
-        claims: Arc::default(),
-    };
+    let locator = DeviceLocator::new(registry, settings);
     // Whether scanners are shared now or not.
     crate::devices::scanner::share::remove_stale(&paths.shared_scanners());
     let share = (settings.share != Share::No).then(|| Sharing {

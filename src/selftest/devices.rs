@@ -4,7 +4,7 @@
 //!
 //! A device that the daemon has is its to tell of: two who have a port open take each other's bytes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -34,13 +34,7 @@ pub(super) fn devices(ground: &Environment) -> Vec<Check> {
         Daemon::Stopped => match &ground.settings {
             Ok(loaded) => {
                 let (registry, _) = Registry::load(&ground.paths.profiles());
-                let locator = DeviceLocator {
-                    registry: Arc::new(registry),
-                    profile: loaded.config.scanner.profile.clone(),
-                    layout: loaded.config.scanner.layout,
-                    root: PathBuf::from("/"),
-                    claims: Arc::default(),
-                };
+                let locator = DeviceLocator::new(Arc::new(registry), &loaded.config.scanner);
                 look_around(&locator, &loaded.config)
             }
             Err(_) => vec![unseen(technician::SETTINGS_NOT_READ)],
@@ -205,15 +199,12 @@ mod tests {
         tree.usb("1-2", "0c2e", "0b81", "");
         tree.keyboard("1-2", "event3", KEYS);
         tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD_LIKE);
-        let locator = DeviceLocator {
-            registry: Arc::new(Registry::built_in()),
-            profile: None,
-            layout: None,
-            root: tree.path().to_owned(),
-            claims: Arc::default(),
-        };
         let root = tempfile::tempdir().unwrap();
         let mut config = crate::config::load(root.path()).unwrap().config;
+        let locator = DeviceLocator {
+            root: tree.path().to_owned(),
+            ..DeviceLocator::new(Arc::new(Registry::built_in()), &config.scanner)
+        };
         config.display.devices.clear();
         for device in [
             ScannerDevice::Auto,

@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::{CliError, Context, mode_in, registry};
 use crate::base::exit_code;
-use crate::config::{ScannerDevice, SerialLine};
+use crate::config::{ScannerDevice, ScannerSettings, SerialLine};
 use crate::devices::discovery::report_descriptor::is_barcode_scanner;
 use crate::devices::discovery::{Candidate, sysfs};
 use crate::devices::matcher::{Fit, Why};
@@ -234,11 +234,8 @@ fn read_test_code(
                 name: index.to_string(),
                 target: target(candidate, baud),
                 locator: DeviceLocator {
-                    registry: Arc::clone(registry),
-                    profile: None,
                     layout: Some(Layout::Us),
-                    root: "/".into(),
-                    claims: Arc::default(),
+                    ..DeviceLocator::new(Arc::clone(registry), &ScannerSettings::default())
                 },
                 share: None,
                 events: events.clone(),

@@ -1,6 +1,5 @@
 //! The closed loop without the daemon: scanners and displays are opened here, by the same modules.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -57,13 +56,7 @@ pub(super) fn run(
     let (sender, events) = sync_channel(EVENTS);
     let scanners = Scanners::start(SupervisorSettings {
         devices: config.scanner.devices.clone(),
-        locator: DeviceLocator {
-            registry: Arc::new(registry),
-            profile: config.scanner.profile.clone(),
-            layout: config.scanner.layout,
-            root: PathBuf::from("/"),
-            claims: Arc::default(),
-        },
+        locator: DeviceLocator::new(Arc::new(registry), &config.scanner),
         share: None,
         events: sender,
     });

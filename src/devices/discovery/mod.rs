@@ -21,19 +21,19 @@ use crate::devices::mode::Mode;
 /// A node that may be a scanner's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// `/dev/ttyACM0`.
+    /// The node in `/dev`, such as `/dev/ttyACM0`.
     pub node: PathBuf,
     /// How it speaks through this node.
     pub mode: Mode,
-    /// USB, or what the virtual device pretends.
+    /// The vendor number of USB, or what the virtual device pretends.
     pub vid: Option<u16>,
-    /// USB.
+    /// The product number of USB.
     pub pid: Option<u16>,
-    /// Maker, product and serial number, as the device says; cleaned of control characters.
+    /// The maker as the device says, cleaned of control characters, as are the next two.
     pub maker: Option<String>,
-    /// As the device says.
+    /// The product as the device says.
     pub product: Option<String>,
-    /// As the device says.
+    /// The serial number as the device says; cheap devices all have the same.
     pub serial: Option<String>,
     /// USB: the release that the maker gave the device (`bcdDevice`), such as `1.00`.
     pub release: Option<String>,

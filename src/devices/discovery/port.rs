@@ -10,21 +10,21 @@ use serialport::{SerialPort as _, TTYPort};
 use super::access;
 use crate::model::line::{LineSettings, Parity};
 
-/// Why a port is not open.
+/// The reason why a port cannot be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
-    /// There is none.
+    /// There is no such node.
     #[error("{0}")]
     Missing(String),
-    /// It does not let us.
+    /// The node may not be opened by this user.
     #[error("{0}")]
     NoPermission(String),
-    /// Another process has it.
+    /// Another process has the port.
     #[error("{reason}")]
     Busy {
-        /// Which, if it can be known.
+        /// That process as `name (pid)`, if it can be known.
         holder: Option<String>,
-        /// What the system said.
+        /// The words of the system.
         reason: String,
     },
     /// The port cannot be used for another reason, as the system tells it.

@@ -36,7 +36,7 @@ pub struct DisplayMirror {
     png: Mutex<Arc<[u8]>>,
     now: Mutex<Now>,
     numbers: watch::Sender<u64>,
-    /// Of the present number, in other sizes.
+    /// Pictures of the present number in other sizes.
     sized: Mutex<Vec<Drawn>>,
     viewers: Mutex<Viewers>,
 }
@@ -110,10 +110,10 @@ impl Hidden {
     }
 }
 
-/// Of the windows of `oplati display --window`.
+/// What is known of the windows of `oplati display --window`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct WindowFacts {
-    /// Of those that are connected.
+    /// The sizes of those that are connected.
     pub(super) sizes: Vec<PixelSize>,
     /// Why none of them is seen, if none is.
     pub(super) hidden: Option<Hidden>,

@@ -43,11 +43,11 @@ pub(super) enum Panel {
 
 /// A display that takes pictures. After an error of any of its calls it is dropped and opened anew.
 pub(super) trait PixelPanel {
-    /// Of the pictures that it takes. A panel whose size changes gives [`PanelError::Missing`] and is
+    /// The size of the pictures that it takes. A panel whose size changes gives [`PanelError::Missing`] and is
     /// opened anew.
     fn size(&self) -> PixelSize;
 
-    /// Of its visible area, where the display tells.
+    /// The size of its visible area, where the display tells.
     fn millimetres(&self) -> Option<Millimetres> {
         None
     }
@@ -115,7 +115,7 @@ pub enum Capabilities {
     Lines,
 }
 
-/// Why a display does not show a scene that it gets.
+/// The reason why a display does not show a scene.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Too dense for its pixels.
@@ -183,7 +183,7 @@ impl Capabilities {
     }
 }
 
-/// Why a display cannot be used now.
+/// The reason why a display cannot be used now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PanelError {
     /// No such node, or nothing is plugged in.
@@ -193,20 +193,20 @@ pub enum PanelError {
     #[error("{what} is held by {}", holder.as_deref().unwrap_or("another process"))]
     Busy {
         what: String,
-        /// Which process, if it can be known.
+        /// That process as `name (pid)`, if it can be known.
         holder: Option<String>,
     },
     /// Another program, such as a desktop, drives all screens of the graphics card.
     #[error("{what} is driven by {}", holder.as_deref().unwrap_or("another program, such as a desktop"))]
     Taken {
         what: String,
-        /// Which process, if it can be known.
+        /// That process as `name (pid)`, if it can be known.
         holder: Option<String>,
     },
     /// There is no screen that could be taken without being named, and none is missed.
     #[error("{0}")]
     Nothing(String),
-    /// The node does not let us.
+    /// The node may not be opened by this user.
     #[error("no permission for {0}")]
     NoPermission(String),
     /// A file cannot be written.

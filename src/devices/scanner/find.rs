@@ -11,7 +11,7 @@ use super::keyboard::KeyboardSource;
 use super::serial::SerialSource;
 use super::source::Source;
 use crate::base::lock::lock;
-use crate::config::ScannerDevice;
+use crate::config::{ScannerDevice, ScannerSettings};
 use crate::devices::discovery::report_descriptor::{Unfit, is_barcode_scanner, layouts};
 use crate::devices::discovery::{Candidate, access, sysfs};
 use crate::devices::mode::Mode;
@@ -81,7 +81,7 @@ pub struct Located {
     /// The profile that would hold.
     pub profile: Option<String>,
     pub state: DeviceState,
-    /// Why, English.
+    /// The reason of the state, English.
     pub why: Option<String>,
 }
 
@@ -89,6 +89,18 @@ pub struct Located {
 pub(super) type NotOpened = (DeviceState, String);
 
 impl DeviceLocator {
+    /// One for the devices of this machine, with what `[Scanner]` says of them.
+    pub fn new(registry: Arc<Registry>, settings: &ScannerSettings) -> DeviceLocator {
+        DeviceLocator {
+            registry,
+            profile: settings.profile.clone(),
+            layout: settings.layout,
+            // Nodes and sysfs are the machine's, wherever the files are.
+            root: PathBuf::from("/"),
+            claims: Arc::default(),
+        }
+    }
+
     /// Opens what `target` means for the scanner `name`.
     pub(super) fn open(&self, name: &str, target: &Target) -> Result<Opened, NotOpened> {
         let Some((path, mode)) = target.named() else {
@@ -422,12 +434,10 @@ mod tests {
     use crate::devices::discovery::sysfs::tests::{KEYS, Tree};
 
     fn locator(tree: &Tree) -> DeviceLocator {
+        let registry = Arc::new(Registry::built_in());
         DeviceLocator {
-            registry: Arc::new(Registry::built_in()),
-            profile: None,
-            layout: None,
             root: tree.path().to_owned(),
-            claims: Arc::default(),
+            ..DeviceLocator::new(registry, &ScannerSettings::default())
         }
     }
 

@@ -10,7 +10,7 @@ use crate::devices::profile::display::Pole;
 use crate::model::money::Kopecks;
 use crate::texts::buyer::{self, Text};
 
-/// Of a line.
+/// The width of a line, characters.
 pub(super) const COLUMNS: usize = 20;
 
 /// What a line is made of.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::*;
-use crate::config::{ScannerDevice, SerialLine};
+use crate::config::{ScannerDevice, ScannerSettings, SerialLine};
 use crate::devices::profile::Registry;
 use crate::devices::scanner::find::Target;
 use crate::devices::scanner::share::Sharing;
@@ -32,11 +32,8 @@ fn begun(
         name: name.to_owned(),
         target: Target::Named(ScannerDevice::Serial(SerialLine { path, settings })),
         locator: DeviceLocator {
-            registry: Arc::new(Registry::built_in()),
             profile: profile.map(str::to_owned),
-            layout: None,
-            root: "/".into(),
-            claims: Arc::default(),
+            ..DeviceLocator::new(Arc::new(Registry::built_in()), &ScannerSettings::default())
         },
         share: share.map(|folder| Sharing {
             folder,
