@@ -2,7 +2,9 @@
 //!
 //! A room is a module directly below `src/`. [`ROOMS`] holds them from the ground up, each with all that it may
 //! import; any other `crate::…` in the product's code fails here with a sentence that says where it stands and
-//! what to do. Code that only tests use (`#[cfg(test)]`, `tests.rs`, `tests/`) may import anything.
+//! what to do. Code that only tests use (`#[cfg(test)]`, `tests.rs`, `tests/`) may import anything. The wing of
+//! devices has floors of its own, [`DEVICES`], held the same way: there every import between two of its modules is
+//! written `crate::devices::…`.
 
 #![allow(
     clippy::unwrap_used,
@@ -134,6 +136,70 @@ const ROOMS: &[Room] = &[
     },
 ];
 
+/// The modules directly below `src/devices`.
+const DEVICES: &[Room] = &[
+    Room {
+        name: "mode",
+        holds: "how a scanner speaks",
+        imports: &[],
+    },
+    Room {
+        name: "discovery",
+        holds: "what is plugged in",
+        imports: &["mode"],
+    },
+    Room {
+        name: "profile",
+        holds: "what is known about models",
+        imports: &["mode"],
+    },
+    Room {
+        name: "matcher",
+        holds: "which profile fits what is plugged in",
+        imports: &["mode", "discovery", "profile"],
+    },
+    Room {
+        name: "scanner",
+        holds: "codes in",
+        imports: &["mode", "discovery", "profile"],
+    },
+    Room {
+        name: "display",
+        holds: "scenes out",
+        imports: &["discovery", "profile"],
+    },
+    Room {
+        name: "device_test",
+        holds: "whether a device works",
+        imports: &["discovery"],
+    },
+];
+
+/// Rooms that lie above each other, and where they are.
+struct Building {
+    rooms: &'static [Room],
+    /// What the list is called here.
+    list: &'static str,
+    /// The folder of the rooms, below `src/`.
+    folder: &'static str,
+    /// What stands before a room's name where it is imported.
+    prefix: &'static str,
+}
+
+const CRATE: Building = Building {
+    rooms: ROOMS,
+    list: "ROOMS",
+    folder: "",
+    prefix: "crate::",
+};
+
+const WING_OF_DEVICES: Building = Building {
+    rooms: DEVICES,
+    list: "DEVICES",
+    folder: "devices",
+    prefix: "crate::devices::",
+};
+
 /// One import: of which room, in which file and line, of what.
 #[derive(Debug, PartialEq, Eq)]
 struct Import {
@@ -175,10 +241,10 @@ fn code_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(|(index, (line, _))| (index + 1, line.split(" // ").next().unwrap_or_default()))
 }
 
-/// The names of modules that stand after `crate::` in a line of code: one, or those of a list in braces.
-fn names_after_crate(code: &str) -> Vec<String> {
+/// The names of modules that stand after `prefix` in a line of code: one, or those of a list in braces.
+fn names_after(prefix: &str, code: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for rest in code.split("crate::").skip(1) {
+    for rest in code.split(prefix).skip(1) {
         if let Some(list) = rest.strip_prefix('{') {
             let list = list.split('}').next().unwrap_or_default();
             names.extend(list.split(',').map(first_word));
@@ -199,10 +265,10 @@ fn first_word(text: &str) -> String {
 }
 
 /// What the product's code of one file imports from other rooms.
-fn imports_of(room: &str, place: &str, text: &str) -> Vec<Import> {
+fn imports_of(prefix: &str, room: &str, place: &str, text: &str) -> Vec<Import> {
     let mut imports = Vec::new();
     for (number, line) in code_of(text) {
-        let others = names_after_crate(line)
+        let others = names_after(prefix, line)
             .into_iter()
             .filter(|name| name != room);
         imports.extend(others.map(|imported| Import {
@@ -214,108 +280,125 @@ fn imports_of(room: &str, place: &str, text: &str) -> Vec<Import> {
     imports
 }
 
-/// Every file of the product's code: its path below `src/` and its text.
-fn all_files() -> Vec<(String, String)> {
-    let root = source();
+/// Every file of the product's code in a folder: its path below that folder and its text.
+fn all_files(root: &Path) -> Vec<(String, String)> {
     let mut files = Vec::new();
-    rust_files(&root, &mut files);
+    rust_files(root, &mut files);
     assert!(
-        files.len() > 100,
+        files.len() > 50,
         "the source is not where it was: {files:?}"
     );
     files.sort();
     let read = |file: &PathBuf| {
-        let place = file.strip_prefix(&root).unwrap().to_string_lossy();
+        let place = file.strip_prefix(root).unwrap().to_string_lossy();
         (place.into_owned(), fs::read_to_string(file).unwrap())
     };
     files.iter().map(read).collect()
 }
 
-fn all_imports() -> Vec<Import> {
+fn all_imports(building: &Building) -> Vec<Import> {
     let mut imports = Vec::new();
-    for (place, text) in all_files() {
-        let room = place.split('/').next().unwrap().trim_end_matches(".rs");
-        // The roots of the crate and the build script are no rooms.
-        if !matches!(room, "lib" | "main" | "build") {
-            imports.extend(imports_of(room, &place, &text));
+    for (inside, text) in all_files(&source().join(building.folder)) {
+        let room = inside.split('/').next().unwrap().trim_end_matches(".rs");
+        // The roots of crate and wing and the build script are no rooms.
+        if !matches!(room, "lib" | "main" | "build" | "mod") {
+            let place = Path::new(building.folder).join(&inside);
+            let place = place.to_string_lossy();
+            imports.extend(imports_of(building.prefix, room, &place, &text));
         }
     }
     imports
 }
 
 /// Why an import is wrong, in a sentence that helps; `None` where it is allowed.
-fn objection(import: &Import) -> Option<String> {
+fn objection(building: &Building, import: &Import) -> Option<String> {
+    let Building {
+        rooms,
+        list,
+        folder,
+        ..
+    } = *building;
     let Import {
         room,
         place,
         imported,
     } = import;
-    let Some(at) = ROOMS.iter().position(|known| known.name == room) else {
+    let Some(at) = rooms.iter().position(|known| known.name == room) else {
         return Some(format!(
-            "{place}: `{room}` is no room. Add it to ROOMS in tests/architecture.rs, above all that it imports"
+            "{place}: `{room}` is no room. Add it to {list} in tests/architecture.rs, above all that it imports"
         ));
     };
-    if ROOMS[at].imports.contains(&imported.as_str()) {
+    if rooms[at].imports.contains(&imported.as_str()) {
         return None;
     }
-    let Some(of) = ROOMS.iter().position(|known| known.name == imported) else {
-        return Some(format!("{place}: `{imported}` is no room of src/"));
+    let Some(of) = rooms.iter().position(|known| known.name == imported) else {
+        return Some(format!("{place}: `{imported}` is no room of src/{folder}"));
     };
     Some(if of > at {
         format!(
             "{place}: `{room}` ({}) lies below `{imported}` ({}) and must not import it. What both need belongs \
              into a room below both; what only `{imported}` can do comes in as an argument or a trait",
-            ROOMS[at].holds, ROOMS[of].holds
+            rooms[at].holds, rooms[of].holds
         )
     } else {
         format!(
             "{place}: `{room}` ({}) does without `{imported}` ({}). If it cannot any more, say why in the commit \
              that adds `{imported}` to its imports in tests/architecture.rs",
-            ROOMS[at].holds, ROOMS[of].holds
+            rooms[at].holds, rooms[of].holds
         )
     })
 }
 
 #[test]
 fn every_room_imports_only_what_lies_below_it() {
-    let objections: Vec<String> = all_imports().iter().filter_map(objection).collect();
+    let mut objections = Vec::new();
+    for building in [CRATE, WING_OF_DEVICES] {
+        let imports = all_imports(&building);
+        objections.extend(imports.iter().filter_map(|one| objection(&building, one)));
+    }
     assert!(objections.is_empty(), "\n{}\n", objections.join("\n"));
 }
 
 #[test]
 fn the_rooms_are_those_of_the_source_from_the_ground_up() {
-    let mut below = BTreeSet::new();
-    for room in ROOMS {
-        for import in room.imports {
+    for building in [CRATE, WING_OF_DEVICES] {
+        let mut below = BTreeSet::new();
+        for room in building.rooms {
+            for import in room.imports {
+                assert!(
+                    below.contains(import),
+                    "`{}` lists `{import}`, which does not lie below it",
+                    room.name
+                );
+            }
+            let path = source().join(building.folder).join(room.name);
             assert!(
-                below.contains(import),
-                "`{}` lists `{import}`, which does not lie below it",
-                room.name
+                path.is_dir() || path.with_extension("rs").is_file(),
+                "`{}` is in {} and not in src/{}",
+                room.name,
+                building.list,
+                building.folder
             );
+            below.insert(room.name);
         }
-        let path = source().join(room.name);
-        assert!(
-            path.is_dir() || path.with_extension("rs").is_file(),
-            "`{}` is in ROOMS and not in src/",
-            room.name
-        );
-        below.insert(room.name);
     }
 }
 
 #[test]
 fn no_import_is_allowed_that_nobody_needs() {
-    let imports = all_imports();
-    for room in ROOMS {
-        for import in room.imports {
-            let is_used = imports
-                .iter()
-                .any(|one| one.room == room.name && one.imported == *import);
-            assert!(
-                is_used,
-                "nothing in `{}` imports `{import}`: take it out of ROOMS, so that it stays so",
-                room.name
-            );
+    for building in [CRATE, WING_OF_DEVICES] {
+        let imports = all_imports(&building);
+        for room in building.rooms {
+            for import in room.imports {
+                let is_used = imports
+                    .iter()
+                    .any(|one| one.room == room.name && one.imported == *import);
+                assert!(
+                    is_used,
+                    "nothing in `{}` imports `{import}`: take it out of {}, so that it stays so",
+                    room.name, building.list
+                );
+            }
         }
     }
 }
@@ -323,13 +406,13 @@ fn no_import_is_allowed_that_nobody_needs() {
 #[test]
 fn a_new_upward_import_is_named_with_its_place() {
     let text = "//! crate::demo in a comment is none.\nuse crate::{model, demo::Stage};\nuse crate::base::clock;\n#[cfg(test)]\nmod tests {\n    use crate::cli;\n";
-    let imports = imports_of("core", "core/mod.rs", text);
+    let imports = imports_of("crate::", "core", "core/mod.rs", text);
     let names: Vec<&str> = imports
         .iter()
         .map(|import| import.imported.as_str())
         .collect();
     assert_eq!(names, ["model", "demo", "base"]);
-    let told = objection(&imports[1]).unwrap();
+    let told = objection(&CRATE, &imports[1]).unwrap();
     assert!(told.starts_with("src/core/mod.rs:2: `core`"), "{told}");
     assert!(told.contains("lies below `demo`"), "{told}");
 }
@@ -355,7 +438,7 @@ fn what_people_read_stands_in_the_texts() {
     let is_cyrillic = |c: char| ('\u{400}'..='\u{52f}').contains(&c);
     let mut excused = BTreeSet::new();
     let mut objections = Vec::new();
-    for (place, text) in all_files() {
+    for (place, text) in all_files(&source()) {
         for (number, line) in code_of(&text).filter(|(_, line)| line.contains(is_cyrillic)) {
             if CYRILLIC_IN_CODE.iter().any(|(file, _)| *file == place) {
                 excused.insert(place.clone());
@@ -375,4 +458,18 @@ fn what_people_read_stands_in_the_texts() {
             "{file} ({reason}) holds no Cyrillic letter any more: take it out of CYRILLIC_IN_CODE"
         );
     }
+}
+
+#[test]
+fn inside_the_wing_of_devices_an_upward_import_is_named_as_well() {
+    let text = "use crate::config;\nuse crate::devices::scanner::hid;\n";
+    let prefix = WING_OF_DEVICES.prefix;
+    let imports = imports_of(prefix, "profile", "devices/profile/mod.rs", text);
+    assert_eq!(imports.len(), 1, "the room below the wing is no part of it");
+    let told = objection(&WING_OF_DEVICES, &imports[0]).unwrap();
+    assert!(
+        told.starts_with("src/devices/profile/mod.rs:2: `profile`"),
+        "{told}"
+    );
+    assert!(told.contains("lies below `scanner`"), "{told}");
 }

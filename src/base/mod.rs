@@ -5,6 +5,7 @@ pub(crate) mod error_chain;
 pub(crate) mod exit_code;
 pub(crate) mod folders;
 pub(crate) mod lock;
+pub(crate) mod poll;
 pub mod pty;
 pub(crate) mod random;
 pub(crate) mod regular_file;

@@ -8,8 +8,9 @@ use crate::base::error_chain::with_causes;
 use crate::base::exit_code;
 use crate::config::{self, DisplayDevice, Source};
 use crate::devices::display::logo::Logo;
+use crate::devices::profile::Registry;
 use crate::devices::profile::registry::{AnyProfile, Origin};
-use crate::devices::profile::{Registry, vectors};
+use crate::devices::scanner::vectors;
 use crate::report::Template;
 use crate::texts::technician;
 

@@ -16,11 +16,14 @@ use serde::{Deserialize, Serialize};
 use super::output::table;
 use super::till::Till;
 use super::{CliError, Context};
+use crate::base::error_chain::with_causes;
 use crate::base::exit_code;
 use crate::devices::discovery::{Candidate, access, sysfs};
+use crate::devices::matcher::Why;
+use crate::devices::mode::Mode;
 use crate::devices::profile::registry::{AnyProfile, Origin};
 use crate::devices::profile::schema::Status;
-use crate::devices::profile::{Mode, Registry, Why, udev};
+use crate::devices::profile::{Registry, udev};
 use crate::texts::technician;
 
 use device_table::{Attended, devices_table};
@@ -69,11 +72,7 @@ pub(super) async fn run(context: &Context, verb: Option<DevicesVerb>) -> Result<
         DevicesVerb::Profiles => profiles(context),
         DevicesVerb::UdevRules => {
             let rules = udev::rules(&registry(context));
-            context
-                .output
-                .line(rules.trim_end())
-                .map_err(CliError::Write)?;
-            Ok(exit_code::OK)
+            print(context, rules.trim_end())
         }
     }
 }
@@ -82,9 +81,7 @@ pub(super) async fn run(context: &Context, verb: Option<DevicesVerb>) -> Result<
 fn registry(context: &Context) -> Registry {
     let (registry, errors) = Registry::load(&context.paths.profiles());
     for error in errors {
-        context
-            .output
-            .note(&crate::base::error_chain::with_causes(&error));
+        context.output.note(&with_causes(&error));
     }
     registry
 }
@@ -99,27 +96,34 @@ async fn list(context: &Context) -> Result<u8, CliError> {
     let device_table = device_table(context).await;
     if context.output.json {
         let value = serde_json::json!({"nodes": nodes, "devices": device_table});
-        context.output.value(&value).map_err(CliError::Write)?;
-        return Ok(exit_code::OK);
+        return print_json(context, &value);
     }
     let say = |text| context.tongue.say(text);
-    let nothing = say(technician::LIST_NOTHING);
     let text = if nodes.is_empty() {
-        nothing.into_owned()
+        say(technician::LIST_NOTHING).into_owned()
     } else {
         nodes_table(context, &nodes)
     };
-    context.output.line(&text).map_err(CliError::Write)?;
+    print(context, &text)?;
     let heading = match &device_table {
         Some(devices) if !devices.is_empty() => say(technician::LIST_DAEMON),
         Some(_) => say(technician::LIST_NO_DEVICES),
         None => say(technician::LIST_DAEMON_IS_SILENT),
     };
-    context.output.line(&heading).map_err(CliError::Write)?;
+    print(context, &heading)?;
     if let Some(devices) = device_table.filter(|devices| !devices.is_empty()) {
-        let text = devices_table(context.tongue, &devices);
-        context.output.line(&text).map_err(CliError::Write)?;
+        return print(context, &devices_table(context.tongue, &devices));
     }
+    Ok(exit_code::OK)
+}
+
+fn print(context: &Context, text: &str) -> Result<u8, CliError> {
+    context.output.line(text).map_err(CliError::Write)?;
+    Ok(exit_code::OK)
+}
+
+fn print_json(context: &Context, value: &serde_json::Value) -> Result<u8, CliError> {
+    context.output.value(value).map_err(CliError::Write)?;
     Ok(exit_code::OK)
 }
 
@@ -240,8 +244,7 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
         .collect();
     if context.output.json {
         let value = serde_json::json!({"profiles": lines});
-        context.output.value(&value).map_err(CliError::Write)?;
-        return Ok(exit_code::OK);
+        return print_json(context, &value);
     }
     let say = |text| context.tongue.say(text);
     let headings = [
@@ -270,9 +273,7 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
             ]
         })
         .collect();
-    let text = table(&headings, &rows);
-    context.output.line(&text).map_err(CliError::Write)?;
-    Ok(exit_code::OK)
+    print(context, &table(&headings, &rows))
 }
 
 fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
@@ -300,10 +301,7 @@ fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
         Mode::Serial | Mode::HidPos => place,
     };
     let rule = udev::local_rule(candidate.mode, &place, id);
-    context
-        .output
-        .line(rule.trim_end())
-        .map_err(CliError::Write)?;
+    print(context, rule.trim_end())?;
     let (word, path) = (candidate.mode.word(), format!("/dev/oplati/{id}"));
     let what_next = technician::list_rule_next(id, path, word);
     context.output.note(&context.tongue.say(what_next));

@@ -277,7 +277,7 @@ impl DeviceTestRunner {
     fn tell(&self, running: &Running) {
         let (step, of) = running.test.progress();
         let is_over = running.test.is_over();
-        let says = running.test.says();
+        let says = running.test.message();
         let told = DeviceTest {
             state: if is_over {
                 TestState::Done

@@ -1,7 +1,6 @@
 //! Scanners as oplati.conf names them, and the way of their codes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -14,7 +13,7 @@ use crate::config::{Config, Paths, ScannerSettings, Share};
 use crate::devices::profile::{Registry, UnknownProfile};
 use crate::devices::scanner::find::DeviceLocator;
 use crate::devices::scanner::share::Sharing;
-use crate::devices::scanner::supervisor::PoolSettings;
+use crate::devices::scanner::supervisor::SupervisorSettings;
 use crate::devices::scanner::{ScannerEvent, Scanners};
 use crate::model::scan::RawScan;
 use crate::texts::cashier;
@@ -47,23 +46,16 @@ pub(super) fn start_scanners(
     registry: Arc<Registry>,
 ) -> Result<(Arc<Scanners>, ScannerEvents), DaemonError> {
     let (events, queue) = sync_channel(SCANS);
-    let knowledge = DeviceLocator {
-        registry,
-        profile: settings.profile.clone(),
-        layout: settings.layout,
-        // Nodes and sysfs are the machine's, wherever the files are.
-        root: PathBuf::from("/"),
-        claims: Arc::default(),
-    };
+    let locator = DeviceLocator::new(registry, settings);
     // Whether scanners are shared now or not.
     crate::devices::scanner::share::remove_stale(&paths.shared_scanners());
     let share = (settings.share != Share::No).then(|| Sharing {
         folder: paths.shared_scanners(),
         types_reports: settings.share == Share::Keyboard,
     });
-    let scanners = Scanners::start(PoolSettings {
+    let scanners = Scanners::start(SupervisorSettings {
         devices: settings.devices.clone(),
-        knowledge,
+        locator,
         share,
         events,
     });
@@ -80,7 +72,7 @@ pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<CoreInp
         let told = match event {
             ScannerEvent::Scan(scan) => CoreInput::Scan(scan),
             ScannerEvent::Unread { device, raw } => CoreInput::Unread { device, raw },
-            ScannerEvent::Rest { device, raw } => CoreInput::Rest { device, raw },
+            ScannerEvent::Trailing { device, raw } => CoreInput::Rest { device, raw },
             ScannerEvent::State { .. } => CoreInput::DeviceChanged,
         };
         if inbound.blocking_send(told).is_err() {

@@ -337,7 +337,7 @@ fn display_device(display: DisplayState) -> Device {
         profile: display.profile,
         identity: display.identity,
         firmware: display.firmware,
-        node: display.node,
+        node: Some(display.node),
         shows: display.shows.map(str::to_owned),
         since: None,
         last_error: display.last_error,

@@ -4,7 +4,7 @@
 //!
 //! A device that the daemon has is its to tell of: two who have a port open take each other's bytes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -34,14 +34,8 @@ pub(super) fn devices(ground: &Environment) -> Vec<Check> {
         Daemon::Stopped => match &ground.settings {
             Ok(loaded) => {
                 let (registry, _) = Registry::load(&ground.paths.profiles());
-                let knowledge = DeviceLocator {
-                    registry: Arc::new(registry),
-                    profile: loaded.config.scanner.profile.clone(),
-                    layout: loaded.config.scanner.layout,
-                    root: PathBuf::from("/"),
-                    claims: Arc::default(),
-                };
-                look_around(&knowledge, &loaded.config)
+                let locator = DeviceLocator::new(Arc::new(registry), &loaded.config.scanner);
+                look_around(&locator, &loaded.config)
             }
             Err(_) => vec![unseen(technician::SETTINGS_NOT_READ)],
         },
@@ -64,10 +58,10 @@ fn unseen(why: Text) -> Check {
 }
 
 /// Without the daemon: what opening would meet.
-pub fn look_around(knowledge: &DeviceLocator, config: &Config) -> Vec<Check> {
+pub fn look_around(locator: &DeviceLocator, config: &Config) -> Vec<Check> {
     let scanners = config.scanner.devices.iter().enumerate();
     let scanners = scanners.map(|(index, device)| {
-        let looked = knowledge.look(device);
+        let looked = locator.look(device);
         let is_optional = *device == ScannerDevice::Auto && looked.state == DeviceState::Missing;
         Device {
             name: format!("scanner{}", index + 1),
@@ -79,7 +73,7 @@ pub fn look_around(knowledge: &DeviceLocator, config: &Config) -> Vec<Check> {
             }
             .to_owned(),
             profile: looked.profile,
-            identity: sysfs::identity_at(&knowledge.root, &looked.node),
+            identity: sysfs::identity_at(&locator.root, &looked.node),
             node: Some(looked.node.display().to_string()),
             last_error: looked.why,
             ..Device::default()
@@ -94,7 +88,7 @@ pub fn look_around(knowledge: &DeviceLocator, config: &Config) -> Vec<Check> {
             state: state.to_owned(),
             identity: node
                 .as_ref()
-                .and_then(|node| sysfs::identity_at(&knowledge.root, Path::new(node))),
+                .and_then(|node| sysfs::identity_at(&locator.root, Path::new(node))),
             node,
             last_error: why,
             ..Device::default()
@@ -196,24 +190,21 @@ fn own_frame(ground: &Environment) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::discovery::report_descriptor::tests::KEYBOARD_LIKE;
     use crate::devices::discovery::sysfs::tests::{KEYS, Tree};
-    use crate::devices::scanner::hid::tests::KEYBOARD;
 
     #[test]
     fn a_scanner_that_was_reset_to_a_keyboard_is_found_and_its_remedy_named() {
         let tree = Tree::new();
         tree.usb("1-2", "0c2e", "0b81", "");
         tree.keyboard("1-2", "event3", KEYS);
-        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD);
-        let knowledge = DeviceLocator {
-            registry: Arc::new(Registry::built_in()),
-            profile: None,
-            layout: None,
-            root: tree.path().to_owned(),
-            claims: Arc::default(),
-        };
+        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD_LIKE);
         let root = tempfile::tempdir().unwrap();
         let mut config = crate::config::load(root.path()).unwrap().config;
+        let locator = DeviceLocator {
+            root: tree.path().to_owned(),
+            ..DeviceLocator::new(Arc::new(Registry::built_in()), &config.scanner)
+        };
         config.display.devices.clear();
         for device in [
             ScannerDevice::Auto,
@@ -222,7 +213,7 @@ mod tests {
             },
         ] {
             config.scanner.devices = vec![device];
-            let checks = look_around(&knowledge, &config);
+            let checks = look_around(&locator, &config);
             let found = checks.iter().find(|check| check.result == Verdict::Fail);
             let found = found.unwrap_or_else(|| panic!("nothing found: {checks:?}"));
             assert_eq!(found.id, "device.external");

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use oplati::core::call::{Call, Failure, PaymentStatus, Reply, SessionMode};
 use oplati::core::validate;
+use oplati::devices::discovery::report_descriptor::layouts;
 use oplati::devices::profile::schema::{Keyboard, Terminator};
 use oplati::devices::scanner::frame::{Frame, Framer, Framing};
 use oplati::devices::scanner::hid::assemble::Assembler;
-use oplati::devices::scanner::hid::descriptor::layouts;
 use oplati::devices::scanner::keyboard::decode::Decoder;
 use oplati::devices::scanner::text;
 use oplati::model::line::Layout;

@@ -15,18 +15,19 @@ use clap::Args;
 
 use super::{CliError, Context, registry};
 use crate::base::exit_code;
-use crate::config::{ScannerDevice, SerialLine};
+use crate::config::{ScannerDevice, ScannerSettings, SerialLine};
+use crate::devices::discovery::report_descriptor::is_barcode_scanner;
 use crate::devices::discovery::{Candidate, sysfs};
+use crate::devices::matcher::{Fit, Why};
+use crate::devices::mode::Mode;
+use crate::devices::profile::Registry;
 use crate::devices::profile::schema::{
     Keyboard, Kind, Match, Profile, SCHEMA, Serial, Status, Vector,
 };
-use crate::devices::profile::{Fit, Mode, Registry, Why};
 use crate::devices::scanner::find::{DeviceLocator, Target};
-use crate::devices::scanner::hid::is_barcode_scanner;
 use crate::devices::scanner::keyboard::keymap::{Held, character, key_of};
 use crate::devices::scanner::{DeviceState, ScannerEvent, ScannerHandle, Settings, start};
-use crate::model::line::{Layout, LineSettings, Parity};
-use crate::model::scan::Scan;
+use crate::model::line::{Layout, LineSettings};
 use crate::texts::technician;
 
 /// Speeds that are tried on a serial port, the likeliest first.
@@ -70,9 +71,8 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
         return Ok(exit_code::NOT_DONE);
     }
     for candidate in &found {
-        context
-            .output
-            .note(&describe(context, &registry, candidate));
+        let description = describe(context, &registry, candidate);
+        context.output.note(&description);
     }
     let code = test_code()?;
     let qr = qrcode::QrCode::new(&code).map_err(|error| CliError::Data(error.to_string()))?;
@@ -127,19 +127,9 @@ fn at_node(node: &Path) -> Result<Vec<Candidate>, CliError> {
     let path = std::fs::canonicalize(node).map_err(missing)?;
     let known = sysfs::candidate_at(Path::new("/"), &path);
     // A pseudo-terminal, say: it is what its name says, and nothing is known of it.
-    Ok(vec![known.unwrap_or_else(|| Candidate {
-        mode: mode_by_name(&path),
-        node: path,
-        vid: None,
-        pid: None,
-        maker: None,
-        product: None,
-        serial: None,
-        release: None,
-        device: PathBuf::new(),
-        port: None,
-        driver: None,
-        descriptor: Vec::new(),
+    let mode = mode_by_name(&path);
+    Ok(vec![known.unwrap_or_else(|| {
+        Candidate::new(path, mode, PathBuf::new())
     })])
 }
 
@@ -191,18 +181,11 @@ fn nodes(root: &Path) -> BTreeMap<PathBuf, Candidate> {
 }
 
 fn describe(context: &Context, registry: &Registry, candidate: &Candidate) -> String {
-    let fit = registry.fit(candidate).map_or_else(
-        || {
-            context
-                .tongue
-                .say(technician::IDENTIFY_NO_PROFILE)
-                .into_owned()
-        },
-        |fit| {
-            let why = context.tongue.say(fit.why.text());
-            format!("{} ({why})", fit.profile.id)
-        },
-    );
+    let say = |text| context.tongue.say(text);
+    let fit = match registry.fit(candidate) {
+        Some(fit) => format!("{} ({})", fit.profile.id, say(fit.why.text())),
+        None => say(technician::IDENTIFY_NO_PROFILE).into_owned(),
+    };
     let text = format!(
         "{}  {}  {}  {}: {fit}",
         candidate.node.display(),
@@ -250,12 +233,9 @@ fn read_test_code(
             let settings = Settings {
                 name: index.to_string(),
                 target: target(candidate, baud),
-                knowledge: DeviceLocator {
-                    registry: Arc::clone(registry),
-                    profile: None,
+                locator: DeviceLocator {
                     layout: Some(Layout::Us),
-                    root: "/".into(),
-                    claims: Arc::default(),
+                    ..DeviceLocator::new(Arc::clone(registry), &ScannerSettings::default())
                 },
                 share: None,
                 events: events.clone(),
@@ -288,9 +268,8 @@ fn read_test_code(
             return Ok(None);
         }
         if has_serial {
-            context
-                .output
-                .note(&context.tongue.say(technician::IDENTIFY_OTHER_SPEED));
+            let other_speed = context.tongue.say(technician::IDENTIFY_OTHER_SPEED);
+            context.output.note(&other_speed);
         }
     }
     Ok(None)
@@ -303,9 +282,7 @@ fn target(candidate: &Candidate, baud: u32) -> Target {
             path,
             settings: Some(LineSettings {
                 baud,
-                data_bits: 8,
-                parity: Parity::None,
-                stop_bits: 1,
+                ..LineSettings::default()
             }),
         }),
         Mode::HidPos => ScannerDevice::Hid { path },
@@ -324,13 +301,9 @@ fn listen(
     while let Some(left) = until.checked_duration_since(Instant::now()) {
         let event = heard.recv_timeout(left).ok()?;
         match event {
-            ScannerEvent::Scan(Scan {
-                device,
-                code: read,
-                raw: _,
-            }) => {
-                let index: usize = device.parse().ok()?;
-                let read = read.expose();
+            ScannerEvent::Scan(scan) => {
+                let index: usize = scan.device.parse().ok()?;
+                let read = scan.code.expose();
                 if read == code {
                     return Some((index, Layout::Us));
                 }
@@ -338,9 +311,8 @@ fn listen(
                 if read == struck_in_russian(code) {
                     return Some((index, Layout::Ru));
                 }
-                context
-                    .output
-                    .note(&context.tongue.say(technician::IDENTIFY_OTHER_CODE));
+                let other_code = context.tongue.say(technician::IDENTIFY_OTHER_CODE);
+                context.output.note(&other_code);
             }
             ScannerEvent::State { state, .. } if state != DeviceState::Connected => {
                 let remedy = state.remedy().unwrap_or_default();
@@ -351,7 +323,7 @@ fn listen(
             }
             ScannerEvent::State { .. }
             | ScannerEvent::Unread { .. }
-            | ScannerEvent::Rest { .. } => {}
+            | ScannerEvent::Trailing { .. } => {}
         }
     }
     None
@@ -360,25 +332,18 @@ fn listen(
 /// What a US decoder reads when a scanner in the Russian layout types `code`: the letters have no key
 /// there and are left out or typed as they stand in the US layout; signs are struck on other keys.
 fn struck_in_russian(code: &str) -> String {
-    let russian = |wanted: char| {
-        (2..=57_u16)
-            .flat_map(|key| [(key, false), (key, true)])
-            .find(|(key, shift)| {
-                let held = Held {
-                    shift: *shift,
-                    ..Held::default()
-                };
-                character(*key, held, Layout::Ru) == Some(wanted)
-            })
-    };
-    let read = |sign: char| {
-        let (key, shift) = russian(sign).or_else(|| key_of(sign))?;
+    let typed = |(key, shift): (u16, bool), layout| {
         let held = Held {
             shift,
             ..Held::default()
         };
-        character(key, held, Layout::Us)
+        character(key, held, layout)
     };
+    let russian = |wanted: char| {
+        let mut keys = (2..=57_u16).flat_map(|key| [(key, false), (key, true)]);
+        keys.find(|key| typed(*key, Layout::Ru) == Some(wanted))
+    };
+    let read = |sign: char| typed(russian(sign).or_else(|| key_of(sign))?, Layout::Us);
     code.chars().filter_map(read).collect()
 }
 
@@ -443,6 +408,7 @@ fn profile(id: String, finding: &Finding, code: &str, by_name: bool) -> Profile 
         layout: finding.layout,
         ..Keyboard::default()
     };
+    let known = |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
     let hex: Vec<String> = code.bytes().map(|byte| format!("{byte:02x}")).collect();
     let vector = Vector {
         mode: Mode::Serial,
@@ -455,14 +421,8 @@ fn profile(id: String, finding: &Finding, code: &str, by_name: bool) -> Profile 
         schema: SCHEMA,
         id,
         kind: Kind::Scanner,
-        vendor: candidate
-            .maker
-            .clone()
-            .unwrap_or_else(|| "unknown".to_owned()),
-        model: candidate
-            .product
-            .clone()
-            .unwrap_or_else(|| "unknown".to_owned()),
+        vendor: known(&candidate.maker),
+        model: known(&candidate.product),
         status: Status::Untested,
         sources: vec!["a test code was read by oplati devices identify".to_owned()],
         note: None,
@@ -479,11 +439,10 @@ fn profile(id: String, finding: &Finding, code: &str, by_name: bool) -> Profile 
         serial: (mode == Mode::Serial).then_some(serial),
         hid: None,
         keyboard: (mode == Mode::Keyboard).then_some(keyboard),
-        vectors: if mode == Mode::Serial {
-            vec![vector]
-        } else {
-            Vec::new()
-        },
+        vectors: (mode == Mode::Serial)
+            .then_some(vector)
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -522,18 +481,11 @@ mod tests {
     fn finding(mode: Mode) -> Finding {
         Finding {
             candidate: Candidate {
-                node: "/dev/ttyACM0".into(),
-                mode,
                 vid: Some(0x1234),
                 pid: Some(0xabcd),
                 maker: Some("Фирма X & Co".into()),
                 product: Some("QR \"Reader\" 2".into()),
-                serial: None,
-                release: None,
-                device: PathBuf::new(),
-                port: None,
-                driver: None,
-                descriptor: Vec::new(),
+                ..Candidate::new("/dev/ttyACM0".into(), mode, PathBuf::new())
             },
             baud: 115_200,
             layout: Layout::Ru,
@@ -551,7 +503,7 @@ mod tests {
             let path = PathBuf::from(format!("{}.toml", written.id));
             let read = crate::devices::profile::registry::parse(&path, &text).unwrap();
             assert_eq!(
-                crate::devices::profile::vectors::failures(&written),
+                crate::devices::scanner::vectors::failures(&written),
                 Vec::<String>::new()
             );
             let written = crate::devices::profile::registry::AnyProfile::Scanner(Box::new(written));

@@ -1,6 +1,5 @@
 //! The closed loop without the daemon: scanners and displays are opened here, by the same modules.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use crate::devices::device_test::{ClosedLoop, Next, Pair};
 use crate::devices::display::{Displays, Theme};
 use crate::devices::profile::Registry;
 use crate::devices::scanner::find::DeviceLocator;
-use crate::devices::scanner::supervisor::PoolSettings;
+use crate::devices::scanner::supervisor::SupervisorSettings;
 use crate::devices::scanner::{DeviceState, ScannerEvent, Scanners};
 use crate::model::check::Check;
 use crate::selftest::Environment;
@@ -55,15 +54,9 @@ pub(super) fn run(
     let displays =
         Displays::start_with(&config.display.devices, &look, &registry).map_err(system)?;
     let (sender, events) = sync_channel(EVENTS);
-    let scanners = Scanners::start(PoolSettings {
+    let scanners = Scanners::start(SupervisorSettings {
         devices: config.scanner.devices.clone(),
-        knowledge: DeviceLocator {
-            registry: Arc::new(registry),
-            profile: config.scanner.profile.clone(),
-            layout: config.scanner.layout,
-            root: PathBuf::from("/"),
-            claims: Arc::default(),
-        },
+        locator: DeviceLocator::new(Arc::new(registry), &config.scanner),
         share: None,
         events: sender,
     });
@@ -159,7 +152,7 @@ impl Bench {
         drop(self.displays.show_on(&display, &Scene::Idle));
         let after = self.scanners.unterminated(&scanner);
         test.note_unterminated(after.saturating_sub(before));
-        note(context, &test.says());
+        note(context, &test.message());
         test.checks()
     }
 
@@ -171,7 +164,7 @@ impl Bench {
                 return false;
             }
         }
-        note(context, &test.says());
+        note(context, &test.message());
         true
     }
 

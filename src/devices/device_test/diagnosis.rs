@@ -58,11 +58,8 @@ pub enum Finding {
 /// How Cyrillic letters are written in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// UTF-8.
     Utf8,
-    /// Windows.
     Cp1251,
-    /// DOS.
     Cp866,
 }
 
@@ -277,7 +274,7 @@ impl Finding {
     }
 
     /// What is wrong.
-    pub fn says(&self) -> Text {
+    pub fn message(&self) -> Text {
         match self {
             Finding::Exact => technician::DIAGNOSIS_EXACT,
             Finding::Nothing => technician::DIAGNOSIS_NOTHING,

@@ -63,7 +63,7 @@ impl ClosedLoop {
     }
 
     fn fault(&self, finding: &Finding, count: usize, of: usize) -> Check {
-        let says = finding.says();
+        let says = finding.message();
         let detail = says.within(|says| technician::findings_times(count, of, says));
         self.check("scanner.reading", self.title(), detail)
             .ended(finding.verdict(), finding.remedy())

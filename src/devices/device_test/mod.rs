@@ -255,7 +255,7 @@ impl ClosedLoop {
     }
 
     /// One line for the technician.
-    pub fn says(&self) -> Text {
+    pub fn message(&self) -> Text {
         let (step, of) = self.progress();
         let display = &self.pair.display;
         match (self.ended, &self.pair.scanner) {
@@ -268,7 +268,7 @@ impl ClosedLoop {
                 match self.readings.last().map(|last| &last.finding) {
                     None | Some(Finding::Exact) => read,
                     Some(fault) => {
-                        let fault = fault.says();
+                        let fault = fault.message();
                         read.within(|read| {
                             fault.within(|fault| technician::device_test_last(fault, read))
                         })

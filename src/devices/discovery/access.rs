@@ -19,6 +19,15 @@ pub fn is_allowed(node: &Path) -> bool {
     rustix::fs::access(node, Rights::READ_OK | Rights::WRITE_OK).is_ok()
 }
 
+/// Whether an error of opening or using a node says that its device is gone.
+pub fn is_gone(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    // ENXIO and ENODEV: the node outlived its device.
+    let gone = [Errno::NOENT, Errno::NXIO, Errno::NODEV];
+    error.kind() == std::io::ErrorKind::NotFound
+        || Errno::from_io_error(error).is_some_and(|errno| gone.contains(&errno))
+}
+
 /// Another process that has the node, as `name (pid)`. Whose descriptors may not be looked at, which for
 /// all but root are those of other users, is known by its lock only.
 pub fn holder(node: &Path) -> Option<String> {

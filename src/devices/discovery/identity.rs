@@ -66,23 +66,15 @@ pub fn firmware(answer: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::mode::Mode;
     use proptest::prelude::*;
 
     #[test]
     fn a_device_is_named_by_its_maker_and_product_once() {
         let mut candidate = Candidate {
-            node: "/dev/ttyACM0".into(),
-            mode: crate::devices::profile::Mode::Serial,
-            vid: None,
-            pid: None,
             maker: Some("Newland".into()),
             product: Some("Newland HR22".into()),
-            serial: None,
-            release: None,
-            device: std::path::PathBuf::new(),
-            port: None,
-            driver: None,
-            descriptor: Vec::new(),
+            ..Candidate::new("/dev/ttyACM0".into(), Mode::Serial, "".into())
         };
         assert_eq!(candidate.name().as_deref(), Some("Newland HR22"));
         candidate.product = Some("HR22".into());

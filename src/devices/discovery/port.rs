@@ -1,5 +1,7 @@
 //! A serial port, opened for one process alone: RS-232, CDC-ACM, a USB bridge, a pseudo-terminal.
 
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,26 +10,45 @@ use serialport::{SerialPort as _, TTYPort};
 use super::access;
 use crate::model::line::{LineSettings, Parity};
 
-/// Why a port is not open.
+/// The reason why a port cannot be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
-    /// There is none.
+    /// There is no such node.
     #[error("{0}")]
     Missing(String),
-    /// It does not let us.
+    /// The node may not be opened by this user.
     #[error("{0}")]
     NoPermission(String),
-    /// Another process has it.
+    /// Another process has the port.
     #[error("{reason}")]
     Busy {
-        /// Which, if it can be known.
+        /// That process as `name (pid)`, if it can be known.
         holder: Option<String>,
-        /// What the system said.
+        /// The words of the system.
         reason: String,
     },
     /// The port cannot be used for another reason, as the system tells it.
     #[error("{0}")]
     Failed(String),
+}
+
+/// The port lends its descriptor only as a number.
+#[expect(
+    unsafe_code,
+    reason = "serialport implements no AsFd, and poll needs the descriptor"
+)]
+pub fn descriptor(port: &TTYPort) -> BorrowedFd<'_> {
+    // SAFETY: the descriptor belongs to `port`, which stays borrowed as long as the result lives.
+    unsafe { BorrowedFd::borrow_raw(port.as_raw_fd()) }
+}
+
+/// Whether a read or write should simply be tried again later.
+pub fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock
+    )
 }
 
 /// Opens a port in raw mode without flow control, locks it, and raises its control lines. `node` is the
@@ -80,10 +101,10 @@ fn error_of(error: &serialport::Error, node: &Path) -> PortError {
                 reason,
             }
         }
-        serialport::ErrorKind::Io(std::io::ErrorKind::PermissionDenied) => {
+        serialport::ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
             PortError::NoPermission(reason)
         }
-        serialport::ErrorKind::Io(std::io::ErrorKind::NotFound) => PortError::Missing(reason),
+        serialport::ErrorKind::Io(io::ErrorKind::NotFound) => PortError::Missing(reason),
         serialport::ErrorKind::Io(_)
         | serialport::ErrorKind::InvalidInput
         | serialport::ErrorKind::Unknown

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Candidate;
-use crate::devices::profile::Mode;
+use crate::devices::mode::Mode;
 
 /// Longest attribute that is read; a report descriptor has at most 4096 bytes (`HID_MAX_DESCRIPTOR_SIZE`
 /// of the kernel).
@@ -34,20 +34,8 @@ pub fn candidates(root: &Path) -> Vec<Candidate> {
         ("input", input),
     ] {
         let folder = root.join("sys/class").join(class);
-        let Ok(entries) = std::fs::read_dir(&folder) else {
-            continue;
-        };
-        let mut names: Vec<String> = entries
-            .flatten()
-            .take(MAX_NODES)
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort_by_key(|name| (name.len(), name.clone()));
-        found.extend(
-            names
-                .iter()
-                .filter_map(|name| read(root, &folder.join(name), name)),
-        );
+        let names = entries(&folder).into_iter();
+        found.extend(names.filter_map(|name| read(root, &folder.join(&name), &name)));
     }
     found
 }
@@ -80,18 +68,8 @@ fn tty(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
         return None;
     }
     Some(with_usb(Candidate {
-        node: root.join("dev").join(name),
-        mode: Mode::Serial,
-        vid: None,
-        pid: None,
-        maker: None,
-        product: None,
-        serial: None,
-        release: None,
-        port: None,
         driver,
-        descriptor: Vec::new(),
-        device,
+        ..Candidate::new(root.join("dev").join(name), Mode::Serial, device)
     }))
 }
 
@@ -108,26 +86,17 @@ fn hidraw(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
         .unwrap_or_default()
         .split(':')
         .skip(1)
-        .map(|id| {
-            u32::from_str_radix(id, 16)
-                .ok()
-                .and_then(|id| u16::try_from(id).ok())
-        });
+        .map(|id| u16::try_from(u32::from_str_radix(id, 16).ok()?).ok());
     let (vid, pid) = (ids.next().flatten(), ids.next().flatten());
     let clean = |key| value(key).map(clean).filter(|text| !text.is_empty());
     Some(with_usb(Candidate {
-        node: root.join("dev").join(name),
-        mode: Mode::HidPos,
         vid,
         pid,
-        maker: None,
         product: clean("HID_NAME"),
         serial: clean("HID_UNIQ"),
-        release: None,
-        port: None,
         driver: driver(&device),
         descriptor: bytes(&device.join("report_descriptor")).unwrap_or_default(),
-        device,
+        ..Candidate::new(root.join("dev").join(name), Mode::HidPos, device)
     }))
 }
 
@@ -141,10 +110,7 @@ fn input(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
         return None;
     }
     let product = text(&device.join("name")).map(|name| clean(&name));
-    if product
-        .as_deref()
-        .is_some_and(|name| name.starts_with(OWN_KEYBOARD))
-    {
+    if product.iter().any(|name| name.starts_with(OWN_KEYBOARD)) {
         return None;
     }
     let id = |file: &str| {
@@ -153,18 +119,12 @@ fn input(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
     };
     let serial = text(&device.join("uniq")).map(|serial| clean(&serial));
     Some(with_usb(Candidate {
-        node: root.join("dev/input").join(name),
-        mode: Mode::Keyboard,
         vid: id("vendor"),
         pid: id("product"),
-        maker: None,
         product,
         serial: serial.filter(|serial| !serial.is_empty()),
-        release: None,
-        port: None,
         driver: device.parent().and_then(driver),
-        descriptor: Vec::new(),
-        device,
+        ..Candidate::new(root.join("dev/input").join(name), Mode::Keyboard, device)
     }))
 }
 
@@ -209,7 +169,19 @@ fn has_bit(words: &str, bit: usize) -> bool {
         .is_some_and(|word| word >> (bit % 64) & 1 == 1)
 }
 
-fn bytes(path: &Path) -> Option<Vec<u8>> {
+/// The names in a folder of sysfs, `card2` before `card10`; none where there is no such folder.
+pub fn entries(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .take(MAX_NODES)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    names
+}
+
+/// An attribute as it is, cut after 4096 bytes.
+pub fn bytes(path: &Path) -> Option<Vec<u8>> {
     use std::io::Read as _;
     let mut content = Vec::new();
     let file = std::fs::File::open(path).ok()?;
@@ -218,7 +190,8 @@ fn bytes(path: &Path) -> Option<Vec<u8>> {
     Some(content)
 }
 
-fn text(path: &Path) -> Option<String> {
+/// An attribute as text, without the space around it.
+pub fn text(path: &Path) -> Option<String> {
     let content = bytes(path)?;
     Some(String::from_utf8_lossy(&content).trim().to_owned())
 }
@@ -236,12 +209,10 @@ fn clean(text: &str) -> String {
 pub fn typing_nodes(root: &Path, keyboard: &Candidate) -> Vec<PathBuf> {
     let mut nodes = vec![keyboard.node.clone()];
     let folder = root.join("sys/class/input");
-    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-    let mut others: Vec<PathBuf> = entries
-        .take(MAX_NODES)
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let device = std::fs::canonicalize(entry.path().join("device")).ok()?;
+    let mut others: Vec<PathBuf> = entries(&folder)
+        .into_iter()
+        .filter_map(|name| {
+            let device = std::fs::canonicalize(folder.join(&name).join("device")).ok()?;
             let is_of_it = device.starts_with(&keyboard.device);
             let keys = text(&device.join("capabilities/key"))?;
             let types = TYPED_KEYS
@@ -273,6 +244,7 @@ pub(crate) mod tests {
             for class in ["tty", "hidraw", "input"] {
                 std::fs::create_dir_all(tree.path().join("sys/class").join(class)).unwrap();
             }
+            tree.write("proc/uptime", b"1234.56 999.9\n");
             tree
         }
 
@@ -280,7 +252,7 @@ pub(crate) mod tests {
             self.0.path()
         }
 
-        fn write(&self, path: &str, content: &[u8]) {
+        pub(crate) fn write(&self, path: &str, content: &[u8]) {
             let path = self.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, content).unwrap();
@@ -341,31 +313,18 @@ pub(crate) mod tests {
         tree.keyboard("1-4", "event7", KEYS);
         tree.keyboard("1-4", "event8", "10000 0");
         let found = candidates(tree.path());
-        let short: Vec<_> = found
-            .iter()
-            .map(|one| {
-                (
-                    one.node
-                        .strip_prefix(tree.path())
-                        .unwrap()
-                        .to_str()
-                        .unwrap()
-                        .to_owned(),
-                    one.mode,
-                    one.ids().unwrap(),
-                    one.port.clone().unwrap(),
-                )
-            })
-            .collect();
         let expected = [
             ("dev/ttyACM0", Mode::Serial, "1eab:0d06", "1-2"),
             ("dev/hidraw4", Mode::HidPos, "1eab:0d10", "1-3"),
             ("dev/input/event7", Mode::Keyboard, "1eab:0d03", "1-4"),
         ];
-        let expected = expected.map(|(node, mode, ids, port)| {
-            (node.to_owned(), mode, ids.to_owned(), port.to_owned())
-        });
-        assert_eq!(short, expected);
+        assert_eq!(found.len(), expected.len());
+        for (one, (node, mode, ids, port)) in found.iter().zip(expected) {
+            assert_eq!(one.node, tree.path().join(node));
+            assert_eq!(one.mode, mode);
+            assert_eq!(one.ids().as_deref(), Some(ids));
+            assert_eq!(one.port.as_deref(), Some(port));
+        }
         assert_eq!(found[0].maker.as_deref(), Some("Maker & Sons"));
         assert_eq!(found[1].descriptor, b"\x05\x8c");
         assert_eq!(found[0].serial.as_deref(), Some("SN1"));

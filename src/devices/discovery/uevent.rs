@@ -21,14 +21,14 @@ const BURST: usize = 256;
 /// Subsystems of scanners' nodes, and of uinput, by which keyboards are shared.
 const SCANNERS: [&str; 4] = ["tty", "hidraw", "input", "misc"];
 
+/// A socket on which the kernel and udev say what came and went.
 #[derive(Debug)]
 pub struct Uevents {
     socket: OwnedFd,
 }
 
 impl Uevents {
-    /// # Errors
-    /// Where the system has no such sockets, as in some containers.
+    /// Listens from now on; some containers have no such sockets.
     pub fn open() -> io::Result<Uevents> {
         let socket = rustix::net::socket_with(
             AddressFamily::NETLINK,
@@ -41,17 +41,11 @@ impl Uevents {
     }
 
     /// Reads what has come; whether any of it is about scanners' kinds of nodes.
-    ///
-    /// # Errors
-    /// When the socket is dead.
     pub fn drain(&self) -> io::Result<bool> {
         self.drain_about(&SCANNERS)
     }
 
     /// Reads what has come; whether any of it is about devices of these subsystems.
-    ///
-    /// # Errors
-    /// When the socket is dead.
     pub fn drain_about(&self, subsystems: &[&str]) -> io::Result<bool> {
         let mut relevant = false;
         let mut message = [0_u8; MAX_MESSAGE];

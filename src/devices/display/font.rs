@@ -26,18 +26,14 @@ const MAX_CHARACTERS: usize = 200;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// For instructions.
     Regular,
-    /// For what counts.
     Bold,
 }
 
 /// Where a line begins in its box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// At the left edge.
     Left,
-    /// In the middle.
     Centre,
 }
 

@@ -26,6 +26,13 @@ pub struct Area {
     pub h: u32,
 }
 
+impl Area {
+    /// `w` by `h` pixels whose upper left corner lies at `x` and `y`.
+    pub fn new(x: u32, y: u32, w: u32, h: u32) -> Area {
+        Area { x, y, w, h }
+    }
+}
+
 /// Red, green, blue, a byte each, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -144,7 +151,6 @@ impl Frame {
     }
 
     /// Turned clockwise by 0, 90, 180 or 270 degrees.
-    #[must_use]
     pub fn rotated(self, degrees: u16) -> Frame {
         let PixelSize { width, height } = self.size;
         let size = match degrees {
@@ -215,12 +221,7 @@ impl DrawTarget for Frame {
         let (w, h) = (right - i64::from(left), bottom - i64::from(top));
         if w > 0 && h > 0 {
             self.fill(
-                Area {
-                    x: left as u32,
-                    y: top as u32,
-                    w: w as u32,
-                    h: h as u32,
-                },
+                Area::new(left as u32, top as u32, w as u32, h as u32),
                 colour,
             );
         }
@@ -248,30 +249,14 @@ mod tests {
         let before = frame.clone();
         frame.set(4, 0, Rgb888::RED);
         frame.mix(-1, 0, Rgb888::RED, 255);
-        frame.fill(
-            Area {
-                x: 9,
-                y: 9,
-                w: 5,
-                h: u32::MAX,
-            },
-            Rgb888::RED,
-        );
+        frame.fill(Area::new(9, 9, 5, u32::MAX), Rgb888::RED);
         assert_eq!(frame, before);
     }
 
     #[test]
     fn a_png_decodes_to_the_same_pixels() {
         let mut frame = Frame::filled(PixelSize::new(40, 30), Rgb888::WHITE);
-        frame.fill(
-            Area {
-                x: 3,
-                y: 4,
-                w: 10,
-                h: 5,
-            },
-            Rgb888::BLUE,
-        );
+        frame.fill(Area::new(3, 4, 10, 5), Rgb888::BLUE);
         let decoded = image::load_from_memory(&frame.png().unwrap())
             .unwrap()
             .to_rgb8();

@@ -23,20 +23,14 @@ const FINENESS: u32 = 4;
 const FINENESS_OF_LARGE: u32 = 2;
 const LARGE_PX: u32 = 400;
 
-/// A sign.
+/// A sign; the scenes that have it give it its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Symbol {
-    /// Done.
+pub enum Icon {
     Tick,
-    /// Refused.
     Cross,
-    /// Too little.
     Minus,
-    /// Too late.
     Clock,
-    /// Called off.
     Slash,
-    /// Back.
     Back,
     /// Your phone, with a QR on it.
     PhoneCode,
@@ -44,11 +38,8 @@ pub enum Symbol {
     PhoneTick,
     /// Wait: lit one after the other, by half seconds.
     Dots(u32),
-    /// A card.
     Card,
-    /// Look out.
     Exclamation,
-    /// No line.
     NoLine,
 }
 
@@ -158,7 +149,7 @@ fn is_near((x, y): (i64, i64), from: Point, to: Point, radius: i64) -> bool {
 /// Paints a sign of `side` pixels with its upper left corner at a place, on a flat ground.
 pub fn paint(
     frame: &mut Frame,
-    symbol: Symbol,
+    icon: Icon,
     side: u32,
     at: (u32, u32),
     ink: Rgb888,
@@ -176,33 +167,33 @@ pub fn paint(
         side: fine,
         colour: ink,
     };
-    match symbol {
-        Symbol::Tick | Symbol::Cross | Symbol::Minus | Symbol::Back | Symbol::Exclamation => {
+    match icon {
+        Icon::Tick | Icon::Cross | Icon::Minus | Icon::Back | Icon::Exclamation => {
             pen.dot(500, 500, 490, ink);
             pen.colour = ground;
-            in_disc(&mut pen, symbol);
+            in_disc(&mut pen, icon);
         }
-        Symbol::Clock => {
+        Icon::Clock => {
             pen.ring(500, 500, 490, 85);
             pen.stroke(&[(500, 230), (500, 520), (680, 640)], 85);
         }
-        Symbol::Slash => {
+        Icon::Slash => {
             pen.ring(500, 500, 490, 95);
             pen.stroke(&[(200, 200), (800, 800)], 95);
         }
-        Symbol::PhoneCode | Symbol::PhoneTick => phone(&mut pen, symbol),
-        Symbol::Dots(moment) => {
+        Icon::PhoneCode | Icon::PhoneTick => phone(&mut pen, icon),
+        Icon::Dots(animation_step) => {
             for (dot, x) in (0..3).zip([180, 500, 820]) {
-                let lit = dot == moment % 3;
+                let lit = dot == animation_step % 3;
                 pen.dot(x, 500, if lit { 130 } else { 95 }, ink);
             }
         }
-        Symbol::Card => {
+        Icon::Card => {
             pen.outline(40, 200, 960, 800, 70);
             pen.stroke(&[(90, 390), (910, 390)], 110);
             pen.stroke(&[(190, 640), (430, 640)], 70);
         }
-        Symbol::NoLine => {
+        Icon::NoLine => {
             for (x, height) in [(160, 200), (390, 360), (620, 520), (850, 680)] {
                 pen.stroke(&[(x, 840), (x, 880 - height)], 110);
             }
@@ -215,36 +206,36 @@ pub fn paint(
     frame.shrink_in(&canvas, fineness, at.0, at.1);
 }
 
-fn in_disc(pen: &mut Pen<'_>, symbol: Symbol) {
-    match symbol {
-        Symbol::Cross => {
+fn in_disc(pen: &mut Pen<'_>, icon: Icon) {
+    match icon {
+        Icon::Cross => {
             pen.stroke(&[(330, 330), (670, 670)], 110);
             pen.stroke(&[(670, 330), (330, 670)], 110);
         }
-        Symbol::Minus => pen.stroke(&[(270, 500), (730, 500)], 120),
-        Symbol::Back => {
+        Icon::Minus => pen.stroke(&[(270, 500), (730, 500)], 120),
+        Icon::Back => {
             pen.stroke(&[(730, 500), (280, 500)], 100);
             pen.stroke(&[(450, 320), (270, 500), (450, 680)], 100);
         }
-        Symbol::Exclamation => {
+        Icon::Exclamation => {
             pen.stroke(&[(500, 230), (500, 560)], 115);
             pen.stroke(&[(500, 750), (500, 751)], 125);
         }
-        Symbol::Tick
-        | Symbol::Clock
-        | Symbol::Slash
-        | Symbol::PhoneCode
-        | Symbol::PhoneTick
-        | Symbol::Dots(_)
-        | Symbol::Card
-        | Symbol::NoLine => pen.stroke(&[(265, 520), (430, 685), (740, 345)], 115),
+        Icon::Tick
+        | Icon::Clock
+        | Icon::Slash
+        | Icon::PhoneCode
+        | Icon::PhoneTick
+        | Icon::Dots(_)
+        | Icon::Card
+        | Icon::NoLine => pen.stroke(&[(265, 520), (430, 685), (740, 345)], 115),
     }
 }
 
-fn phone(pen: &mut Pen<'_>, symbol: Symbol) {
+fn phone(pen: &mut Pen<'_>, icon: Icon) {
     pen.outline(220, 20, 780, 980, 65);
     pen.stroke(&[(430, 895), (570, 895)], 36);
-    if symbol == Symbol::PhoneTick {
+    if icon == Icon::PhoneTick {
         return pen.stroke(&[(360, 470), (465, 575), (650, 370)], 80);
     }
     for (x, y) in [(345, 270), (545, 270), (345, 470)] {

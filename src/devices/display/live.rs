@@ -32,12 +32,12 @@ const KEPT: usize = 4;
 /// What the buyer sees now.
 #[derive(Debug, Default)]
 pub struct DisplayMirror {
-    look: Theme,
+    theme: Theme,
     /// The picture of the API.
     png: Mutex<Arc<[u8]>>,
     now: Mutex<Now>,
     numbers: watch::Sender<u64>,
-    /// Of the present number, in other sizes.
+    /// Pictures of the present number in other sizes.
     sized: Mutex<Vec<Drawn>>,
     viewers: Mutex<Viewers>,
 }
@@ -108,10 +108,10 @@ impl Hidden {
     }
 }
 
-/// Of the windows of `oplati display --window`.
+/// What is known of the windows of `oplati display --window`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct WindowFacts {
-    /// Of those that are connected.
+    /// The sizes of those that are connected.
     pub(super) sizes: Vec<PixelSize>,
     /// Why none of them is seen, if none is.
     pub(super) hidden: Option<Hidden>,
@@ -160,13 +160,13 @@ impl Drop for Watching {
 }
 
 impl DisplayMirror {
-    pub(super) fn new(look: Theme, accepts_windows: bool) -> DisplayMirror {
+    pub(super) fn new(theme: Theme, accepts_windows: bool) -> DisplayMirror {
         let viewers = Viewers {
             accepts_windows,
             ..Viewers::default()
         };
         DisplayMirror {
-            look,
+            theme,
             viewers: Mutex::new(viewers),
             ..DisplayMirror::default()
         }
@@ -174,7 +174,7 @@ impl DisplayMirror {
 
     /// What the shop calls the wallet.
     pub fn wallet_name(&self) -> &str {
-        &self.look.wallet_name
+        &self.theme.wallet_name
     }
 
     /// The number of the picture and the picture, a PNG; empty before the first one.
@@ -186,27 +186,25 @@ impl DisplayMirror {
     /// What the buyer sees as a PNG of another size, with its number; a code that is too dense for the
     /// size gives way to the idle scene, as on every display. Takes long: draws, reads a code back and
     /// packs. The pictures of the present number are kept.
-    ///
-    /// # Errors
-    /// [`PanelError::Failed`] when the picture cannot be drawn or packed.
     pub fn sized(&self, size: PixelSize) -> Result<(u64, Arc<[u8]>), PanelError> {
         let (number, scene) = self.present();
         if let Some(kept) = self.kept(number, size) {
             return Ok((number, kept));
         }
-        let ability = Capabilities::Pixels {
+        let capabilities = Capabilities::Pixels {
             size,
             millimetres: None,
         };
-        let fitting = if ability.refuses(&scene).is_some() {
+        let fitting = if capabilities.refuses(&scene).is_some() {
             &Scene::Idle
         } else {
             &scene
         };
-        let moment = u32::try_from(number % SCENE).unwrap_or_default();
-        let (frame, proof) = readback::render_verified(fitting, size, &self.look, moment)
-            .map_err(|error| PanelError::Failed(error.to_string()))?;
-        if proof.is_some_and(|proof| !proof.is_read) {
+        let animation_step = u32::try_from(number % SCENE).unwrap_or_default();
+        let (frame, readback) =
+            readback::render_verified(fitting, size, &self.theme, animation_step)
+                .map_err(|error| PanelError::Failed(error.to_string()))?;
+        if readback.is_some_and(|readback| !readback.is_read) {
             tracing::error!(
                 width = size.width,
                 height = size.height,
@@ -383,7 +381,7 @@ impl Driver for LivePicture {
         "/display".to_owned()
     }
 
-    fn ability(&self) -> Option<Capabilities> {
+    fn capabilities(&self) -> Option<Capabilities> {
         Some(Capabilities::Pixels {
             size: self.size,
             millimetres: None,
@@ -443,16 +441,16 @@ mod tests {
 
     #[test]
     fn every_size_gets_a_picture_of_its_own_turned_once_and_few_are_kept() {
-        let look = Theme {
+        let theme = Theme {
             rotate: 90,
             ..Theme::default()
         };
-        let live = DisplayMirror::new(look.clone(), false);
+        let live = DisplayMirror::new(theme.clone(), false);
         let scene = Scene::qr("https://example.by/1".to_owned(), Some(Kopecks(5)));
         live.put(scene.clone());
         for asked in [size(480, 320), SMALL] {
             let (_, png) = live.sized(asked).unwrap();
-            let (frame, _) = readback::render_verified(&scene, asked, &look, 0).unwrap();
+            let (frame, _) = readback::render_verified(&scene, asked, &theme, 0).unwrap();
             assert_eq!(decoded(&png).as_raw(), frame.pixels());
             let (_, again) = live.sized(asked).unwrap();
             assert!(Arc::ptr_eq(&png, &again), "kept");
@@ -464,7 +462,7 @@ mod tests {
         // Before the API's picture of the scene before was there.
         live.put(Scene::Idle);
         let (_, png) = live.sized(SMALL).unwrap();
-        let idle = render(&Scene::Idle, SMALL, &look).unwrap();
+        let idle = render(&Scene::Idle, SMALL, &theme).unwrap();
         assert_eq!(decoded(&png).as_raw(), idle.pixels());
         assert_eq!(lock(&live.sized).len(), 1, "the scene before is forgotten");
     }

@@ -11,41 +11,33 @@ use image::{ImageReader, Limits, RgbaImage};
 
 use super::frame::Frame;
 
-/// Largest file.
+/// Largest file, bytes.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// Largest side, pixels.
 const MAX_SIDE: u32 = 4096;
-/// What decoding may take.
+/// Memory that decoding may take, bytes.
 const MAX_MEMORY: u64 = 128 * 1024 * 1024;
 /// A small picture becomes a blur if it is enlarged more.
 const MAX_ENLARGED: u32 = 2;
 
 /// A logo that cannot be shown.
 #[derive(Debug, thiserror::Error)]
+#[expect(
+    missing_docs,
+    reason = "the message of each variant says what its fields are"
+)]
 pub enum LogoError {
-    /// The file.
     #[error("cannot read the logo {}", path.display())]
     Read {
-        /// The picture's file.
         path: PathBuf,
-        /// What the system or the decoder says.
         #[source]
         source: std::io::Error,
     },
-    /// Its size.
     #[error("the logo {} has {bytes} bytes, at most {MAX_BYTES} are read", path.display())]
-    Large {
-        /// The picture's file.
-        path: PathBuf,
-        /// Of the file.
-        bytes: u64,
-    },
-    /// Its content.
+    Large { path: PathBuf, bytes: u64 },
     #[error("the logo {} is no PNG of at most {MAX_SIDE}x{MAX_SIDE} pixels", path.display())]
     Decode {
-        /// The picture's file.
         path: PathBuf,
-        /// What the system or the decoder says.
         #[source]
         source: image::ImageError,
     },
@@ -63,9 +55,6 @@ impl From<RgbaImage> for Logo {
 
 impl Logo {
     /// Reads a PNG.
-    ///
-    /// # Errors
-    /// [`LogoError`], naming the file and what is allowed.
     pub fn read(path: &Path) -> Result<Logo, LogoError> {
         let failed = |source| LogoError::Read {
             path: path.to_owned(),

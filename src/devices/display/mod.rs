@@ -59,14 +59,14 @@ const HANG_TIMEOUT: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
 /// How one display is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DisplayState {
     /// `display1`.
     pub name: String,
     /// `connected`, `missing`, `busy`, `no_permission`, `failed`, `none`; of windows also `covered` and `dark`.
     pub state: &'static str,
     /// The file, the node, or the page's path.
-    pub node: Option<String>,
+    pub node: String,
     /// The profile by which it is spoken to.
     pub profile: Option<String>,
     /// What the device says of itself: maker, product, serial number, release.
@@ -128,7 +128,7 @@ struct Screen {
 #[derive(Debug)]
 enum Kind {
     /// A thread of its own.
-    Painted {
+    Rendered {
         slot: Arc<Slot>,
         thread: Mutex<Option<Running>>,
     },
@@ -161,37 +161,31 @@ pub fn picture_size(devices: &[DisplayDevice]) -> PixelSize {
 
 impl Displays {
     /// As [`Displays::start_with`], with the built-in profiles.
-    ///
-    /// # Errors
-    /// Those of [`Displays::start_with`].
-    pub fn start(devices: &[DisplayDevice], look: &Theme) -> std::io::Result<Displays> {
-        Displays::start_with(devices, look, &Registry::built_in())
+    pub fn start(devices: &[DisplayDevice], theme: &Theme) -> std::io::Result<Displays> {
+        Displays::start_with(devices, theme, &Registry::built_in())
     }
 
     /// Starts a thread for each display of `[Display] device`, named in its order, and one for the
-    /// picture of the API.
-    ///
-    /// # Errors
-    /// When the system has no more threads, and when a display names a profile that `profiles` lacks
-    /// ([`Registry::check_use`] tells that better, and before).
+    /// picture of the API. It fails when the system has no more threads, and when a display names a profile that
+    /// `profiles` lacks ([`Registry::check_use`] reports that better, and before).
     pub fn start_with(
         devices: &[DisplayDevice],
-        look: &Theme,
+        theme: &Theme,
         profiles: &Registry,
     ) -> std::io::Result<Displays> {
         let accepts_windows = devices
             .iter()
             .any(|device| matches!(device, DisplayDevice::Window | DisplayDevice::Auto));
-        let live = Arc::new(DisplayMirror::new(look.clone(), accepts_windows));
+        let live = Arc::new(DisplayMirror::new(theme.clone(), accepts_windows));
         let picture = LivePicture {
             frame: live.clone(),
             size: picture_size(devices),
         };
-        let picture = Screen::render_verified("live".to_owned(), Box::new(picture), look)?;
+        let picture = Screen::render_verified("live".to_owned(), Box::new(picture), theme)?;
         let mut screens = Vec::new();
         for (index, device) in devices.iter().enumerate() {
             let name = format!("display{}", index + 1);
-            screens.push(Screen::start(name, device, look, profiles)?);
+            screens.push(Screen::start(name, device, theme, profiles)?);
         }
         Ok(Displays {
             picture,
@@ -200,11 +194,8 @@ impl Displays {
         })
     }
 
-    /// Shows a scene everywhere. Never waits.
-    ///
-    /// # Errors
-    /// [`Refusal`] when the scene is a QR that no display of this till can show, since it is too long
-    /// or too dense for each; it is not shown then. A display that is missing, or a till whose displays
+    /// Shows a scene everywhere. Never waits. It is refused, and not shown, when it is a QR that no display of this
+    /// till can show, since it is too long or too dense for each. A display that is missing, or a till whose displays
     /// show no codes at all, is no reason: the till program has the code as well.
     pub fn show(&self, scene: &Scene) -> Result<(), Refusal> {
         if let Some(refusal) = self.refusal(scene) {
@@ -222,7 +213,7 @@ impl Displays {
     pub fn wait_until_shown(&self, patience: Duration) {
         let until = Instant::now() + patience;
         let waits = |screen: &Screen| {
-            let render_verified = matches!(screen.kind, Kind::Painted { .. });
+            let render_verified = matches!(screen.kind, Kind::Rendered { .. });
             render_verified && lock(&screen.facts).asked.is_some()
         };
         while Instant::now() < until && self.all().any(waits) {
@@ -231,22 +222,20 @@ impl Displays {
     }
 
     /// Shows a scene on one display alone, for tests; the next scene for all takes its place. A page or a
-    /// window shows the picture of the API, which is then the test's, too. Never waits.
-    ///
-    /// # Errors
-    /// [`Refusal`] when the display cannot show it; it is not shown then. An unknown name shows nothing.
+    /// window shows the picture of the API, which is then the test's, too. Never waits. What the display cannot show
+    /// is refused and not shown; an unknown name shows nothing.
     pub fn show_on(&self, name: &str, scene: &Scene) -> Result<(), Refusal> {
         let Some(screen) = self.screens.iter().find(|screen| screen.name == name) else {
             return Ok(());
         };
         let shows = match screen.kind {
-            Kind::Painted { .. } | Kind::Windows => screen,
+            Kind::Rendered { .. } | Kind::Windows => screen,
             Kind::Web => &self.picture,
         };
         if let Some(refusal) = shows.refuses(scene, &self.live) {
             return Err(refusal);
         }
-        if matches!(screen.kind, Kind::Painted { .. }) {
+        if matches!(screen.kind, Kind::Rendered { .. }) {
             screen.put(scene);
         } else {
             self.live.put(scene.clone());
@@ -266,7 +255,7 @@ impl Displays {
     fn refusal(&self, scene: &Scene) -> Option<Refusal> {
         let mut found = None;
         let shown = self.screens.iter().map(|screen| match screen.kind {
-            Kind::Painted { .. } | Kind::Windows => screen,
+            Kind::Rendered { .. } | Kind::Windows => screen,
             Kind::Web => &self.picture,
         });
         let mut asked: Vec<&Screen> = shown.collect();
@@ -294,9 +283,9 @@ impl Displays {
     pub fn none_shows(&self, scene: &Scene) -> bool {
         let can = |screen: &Screen| {
             let facts = lock(&screen.facts);
-            facts.ability.as_ref().is_none_or(|ability| {
+            facts.capabilities.as_ref().is_none_or(|capabilities| {
                 let codes = matches!(scene, Scene::Qr { .. });
-                (!codes || ability.shows_qr()) && ability.refuses(scene).is_none()
+                (!codes || capabilities.shows_qr()) && capabilities.refuses(scene).is_none()
             })
         };
         !self.screens.is_empty() && !self.screens.iter().any(can)
@@ -318,13 +307,13 @@ impl Displays {
     pub fn stop(&self) {
         self.live.put(Scene::Idle);
         for screen in self.all() {
-            if let Kind::Painted { slot, .. } = &screen.kind {
+            if let Kind::Rendered { slot, .. } = &screen.kind {
                 slot.stop();
             }
         }
         let deadline = Instant::now() + STOP_LIMIT;
         for screen in self.all() {
-            let Kind::Painted { thread, .. } = &screen.kind else {
+            let Kind::Rendered { thread, .. } = &screen.kind else {
                 continue;
             };
             let Some(thread) = lock(thread).take() else {
@@ -349,9 +338,9 @@ impl Drop for Displays {
 }
 
 impl Screen {
-    /// Gives the painter its next scene; what is not painted here has none.
+    /// Gives the worker its next scene; a page or a window has no worker.
     fn put(&self, scene: &Scene) {
-        if let Kind::Painted { slot, .. } = &self.kind {
+        if let Kind::Rendered { slot, .. } = &self.kind {
             lock(&self.facts).asked.get_or_insert_with(Instant::now);
             slot.put(scene.clone());
         }
@@ -360,7 +349,7 @@ impl Screen {
     fn start(
         name: String,
         device: &DisplayDevice,
-        look: &Theme,
+        theme: &Theme,
         profiles: &Registry,
     ) -> std::io::Result<Screen> {
         // Nodes and sysfs are the machine's, wherever the files are.
@@ -368,11 +357,11 @@ impl Screen {
         let driver: Box<dyn Driver> = match device {
             DisplayDevice::Web => {
                 let node = "/display".to_owned();
-                return Ok(Screen::unpainted(name, Kind::Web, node));
+                return Ok(Screen::not_rendered(name, Kind::Web, node));
             }
             DisplayDevice::Window => {
                 let node = "window".to_owned();
-                return Ok(Screen::unpainted(name, Kind::Windows, node));
+                return Ok(Screen::not_rendered(name, Kind::Windows, node));
             }
             DisplayDevice::Png { path, size } => Box::new(PngFile::new(path.clone(), *size)),
             DisplayDevice::Auto => Box::new(AutoDriver::new(machine)),
@@ -386,17 +375,15 @@ impl Screen {
                     std::io::Error::other("a serial: display names no profile that is there")
                 })?;
                 let profile = profile.clone();
-                Box::new(SerialPanelDriver::new(line.clone(), profile, look))
+                Box::new(SerialPanelDriver::new(line.clone(), profile, theme))
             }
         };
-        Screen::render_verified(name, driver, look)
+        Screen::render_verified(name, driver, theme)
     }
 
-    fn unpainted(name: String, kind: Kind, node: String) -> Screen {
-        let facts = Facts {
-            node,
-            ..Facts::default()
-        };
+    fn not_rendered(name: String, kind: Kind, node: String) -> Screen {
+        let mut facts = Facts::default();
+        facts.published.node = node;
         Screen {
             name,
             facts: Arc::new(Mutex::new(facts)),
@@ -407,18 +394,19 @@ impl Screen {
     fn render_verified(
         name: String,
         driver: Box<dyn Driver>,
-        look: &Theme,
+        theme: &Theme,
     ) -> std::io::Result<Screen> {
         let slot: Arc<Slot> = Arc::default();
-        let facts = Arc::new(Mutex::new(Facts {
-            node: driver.node(),
-            profile: driver.profile(),
-            ability: driver.ability(),
+        let mut facts = Facts {
+            capabilities: driver.capabilities(),
             ..Facts::default()
-        }));
-        let painter = Worker {
+        };
+        facts.published.node = driver.node();
+        facts.published.profile = driver.profile();
+        let facts = Arc::new(Mutex::new(facts));
+        let worker = Worker {
             name: name.clone(),
-            look: look.clone(),
+            theme: theme.clone(),
             driver,
             slot: slot.clone(),
             facts: facts.clone(),
@@ -428,24 +416,27 @@ impl Screen {
             .name(format!("oplati-{name}"))
             .spawn(move || {
                 let _held_to_the_end: mpsc::Sender<Infallible> = end;
-                painter.run();
+                worker.run();
             })?;
         let thread = Mutex::new(Some(Running { handle, ended }));
         Ok(Screen {
             name,
             facts,
-            kind: Kind::Painted { slot, thread },
+            kind: Kind::Rendered { slot, thread },
         })
     }
 
     fn shows_no_qr(&self) -> bool {
         let facts = lock(&self.facts);
-        facts.ability.as_ref().is_some_and(|can| !can.shows_qr())
+        facts
+            .capabilities
+            .as_ref()
+            .is_some_and(|can| !can.shows_qr())
     }
 
     fn is_absent(&self, live: &DisplayMirror) -> bool {
         match self.kind {
-            Kind::Painted { .. } => {
+            Kind::Rendered { .. } => {
                 let state = lock(&self.facts).state;
                 state.is_some_and(|state| state != "connected")
             }
@@ -457,15 +448,15 @@ impl Screen {
     /// `None` also as long as nobody knows what the display is like.
     fn refuses(&self, scene: &Scene, live: &DisplayMirror) -> Option<Refusal> {
         if !matches!(self.kind, Kind::Windows) {
-            return lock(&self.facts).ability.as_ref()?.refuses(scene);
+            return lock(&self.facts).capabilities.as_ref()?.refuses(scene);
         }
         let mut found = None;
         for size in live.window_facts().sizes {
-            let ability = Capabilities::Pixels {
+            let capabilities = Capabilities::Pixels {
                 size,
                 millimetres: None,
             };
-            found = Some(ability.refuses(scene)?);
+            found = Some(capabilities.refuses(scene)?);
         }
         found
     }
@@ -474,15 +465,16 @@ impl Screen {
         let mut facts = lock(&self.facts).clone();
         let windows = live.window_facts();
         if matches!(self.kind, Kind::Web) {
-            facts.unproven = windows.unproven;
-            facts.remedy = (!live.is_watched()).then(|| cashier::DISPLAY_PAGE_REMEDY.to_owned());
+            facts.published.unproven = windows.unproven;
+            facts.published.remedy =
+                (!live.is_watched()).then(|| cashier::DISPLAY_PAGE_REMEDY.to_owned());
         }
         if matches!(self.kind, Kind::Windows) {
-            facts.shows = windows.shows;
-            facts.frames = windows.frames;
-            facts.reconnects = windows.reconnects;
-            facts.unproven = windows.unproven;
-            facts.remedy = if windows.sizes.is_empty() {
+            facts.published.shows = windows.shows;
+            facts.published.frames = windows.frames;
+            facts.published.reconnects = windows.reconnects;
+            facts.published.unproven = windows.unproven;
+            facts.published.remedy = if windows.sizes.is_empty() {
                 Some(cashier::OPEN_WINDOW_REMEDY.to_owned())
             } else {
                 windows.hidden.map(Hidden::remedy)
@@ -497,13 +489,13 @@ impl Screen {
             .asked
             .is_some_and(|asked| asked.elapsed() > HANG_TIMEOUT);
         let state = match &self.kind {
-            Kind::Painted { .. } if hangs => {
-                facts.shows = None;
-                facts.remedy = Some(cashier::DISPLAY_SILENT_REMEDY.to_owned());
+            Kind::Rendered { .. } if hangs => {
+                facts.published.shows = None;
+                facts.published.remedy = Some(cashier::DISPLAY_SILENT_REMEDY.to_owned());
                 "failed"
             }
             // Nothing was shown yet, and nothing went wrong.
-            Kind::Painted { .. } => facts.state.unwrap_or("connected"),
+            Kind::Rendered { .. } => facts.state.unwrap_or("connected"),
             Kind::Web if live.is_watched() => "connected",
             Kind::Windows => {
                 let windows = live.window_facts();
@@ -518,17 +510,7 @@ impl Screen {
         DisplayState {
             name: self.name.clone(),
             state,
-            node: Some(facts.node),
-            profile: facts.profile,
-            identity: facts.identity,
-            firmware: facts.firmware,
-            shows: facts.shows,
-            last_error: facts.last_error,
-            remedy: facts.remedy,
-            frames: facts.frames,
-            reconnects: facts.reconnects,
-            unproven: facts.unproven,
-            module_um: facts.module_um,
+            ..facts.published
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an output is to the painter: a driver opens a panel, a panel shows.
+//! What an output is to the worker: a driver opens a panel, a panel shows.
 //!
 //! Two designs were weighed: one trait that takes scenes, with the drawing inside each output, and two
 //! kinds of panels, those that take finished pictures and those that draw by themselves. The second
@@ -9,6 +9,7 @@ use super::frame::Frame;
 use super::qr::RenderError;
 use crate::config::PixelSize;
 use crate::core::scene::Scene;
+use crate::devices::discovery::access;
 use crate::texts::cashier;
 
 /// A place for scenes that may have to be opened again and again.
@@ -27,60 +28,47 @@ pub(super) trait Driver: Send {
     }
 
     /// What the display can do, as far as that is known before it is open.
-    fn ability(&self) -> Option<Capabilities> {
+    fn capabilities(&self) -> Option<Capabilities> {
         None
     }
 
     /// Opens the display. Must come back within a second or two; is called again after a failure.
-    ///
-    /// # Errors
-    /// [`PanelError`], which says what is the matter.
     fn open(&mut self) -> Result<Panel, PanelError>;
 }
 
 /// A display that is open.
 pub(super) enum Panel {
-    /// It takes pictures.
     Pixels(Box<dyn PixelPanel>),
-    /// It draws by itself.
     Scenes(Box<dyn ScenePanel>),
 }
 
-/// A display that takes pictures.
+/// A display that takes pictures. After an error of any of its calls it is dropped and opened anew.
 pub(super) trait PixelPanel {
-    /// Of the pictures that it takes. A panel whose size changes gives [`PanelError::Missing`] and is
+    /// The size of the pictures that it takes. A panel whose size changes gives [`PanelError::Missing`] and is
     /// opened anew.
     fn size(&self) -> PixelSize;
 
-    /// Of its visible area, where the display tells.
+    /// The size of its visible area, where the display tells.
     fn millimetres(&self) -> Option<Millimetres> {
         None
     }
 
     /// Shows a picture of exactly [`PixelPanel::size`]. Bounded in time as far as the kernel lets it.
-    ///
-    /// # Errors
-    /// [`PanelError`]; the panel is dropped then and opened anew.
     fn show(&mut self, frame: &Frame) -> Result<(), PanelError>;
 
     /// Looks whether the display is still there and still ours; called about twice a second.
-    ///
-    /// # Errors
-    /// [`PanelError`]; the panel is dropped then and opened anew.
     fn watch(&mut self) -> Result<Watched, PanelError> {
         Ok(Watched::Same)
     }
 }
 
-/// A display that draws by itself: a QR box, a pole display.
+/// A display that draws by itself: a QR box, a pole display. After an error of any of its calls it is dropped and
+/// opened anew.
 pub(super) trait ScenePanel {
-    fn ability(&self) -> Capabilities;
+    fn capabilities(&self) -> Capabilities;
 
     /// Shows a scene, and says which one stands there then, by its name: one that the display has no
     /// picture for leaves it idle. What it cannot do at all ([`Capabilities::refuses`]) never comes here.
-    ///
-    /// # Errors
-    /// [`PanelError`]; the panel is dropped then and opened anew.
     fn show(&mut self, scene: &Scene) -> Result<&'static str, PanelError>;
 
     /// As [`PixelPanel::watch`].
@@ -97,7 +85,6 @@ pub(super) trait ScenePanel {
 /// What a look at a display found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watched {
-    /// All as it was.
     Same,
     /// What was shown is lost, such as after the console had the screen: show it again.
     Repaint,
@@ -106,18 +93,14 @@ pub(super) enum Watched {
 /// Width and height of the visible area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Millimetres {
-    /// From left to right.
     pub width: u32,
-    /// From top to bottom.
     pub height: u32,
 }
 
 /// What a display can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Capabilities {
-    /// It shows pictures.
     Pixels {
-        /// Of them.
         size: PixelSize,
         /// Of the visible area, where the display tells.
         millimetres: Option<Millimetres>,
@@ -133,7 +116,7 @@ pub enum Capabilities {
     Lines,
 }
 
-/// Why a display does not show a scene that it gets.
+/// The reason why a display does not show a scene.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Too dense for its pixels.
@@ -141,18 +124,10 @@ pub enum Refusal {
     Render(#[from] RenderError),
     /// Too long for a QR box.
     #[error("the QR code has {bytes} bytes, the display takes {limit}")]
-    TooLong {
-        /// Of the payload.
-        bytes: usize,
-        /// Of the display.
-        limit: usize,
-    },
+    TooLong { bytes: usize, limit: usize },
     /// The display would take a part of the payload for its end.
     #[error("the QR code holds {text:?}, which the display takes for the code's end")]
-    Forbidden {
-        /// Of the profile.
-        text: String,
-    },
+    Forbidden { text: String },
     /// The display shows no such thing at all.
     #[error("the display cannot show {0}")]
     Unable(&'static str),
@@ -209,7 +184,7 @@ impl Capabilities {
     }
 }
 
-/// Why a display cannot be used now.
+/// The reason why a display cannot be used now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PanelError {
     /// No such node, or nothing is plugged in.
@@ -219,20 +194,20 @@ pub enum PanelError {
     #[error("{what} is held by {}", holder.as_deref().unwrap_or("another process"))]
     Busy {
         what: String,
-        /// Which process, if it can be known.
+        /// That process as `name (pid)`, if it can be known.
         holder: Option<String>,
     },
     /// Another program, such as a desktop, drives all screens of the graphics card.
     #[error("{what} is driven by {}", holder.as_deref().unwrap_or("another program, such as a desktop"))]
     Taken {
         what: String,
-        /// Which process, if it can be known.
+        /// That process as `name (pid)`, if it can be known.
         holder: Option<String>,
     },
     /// There is no screen that could be taken without being named, and none is missed.
     #[error("{0}")]
     Nothing(String),
-    /// The node does not let us.
+    /// The node may not be opened by this user.
     #[error("no permission for {0}")]
     NoPermission(String),
     /// A file cannot be written.
@@ -277,16 +252,10 @@ impl PanelError {
 
     /// From what the system said about a node.
     pub fn of_io(node: &str, error: &std::io::Error) -> PanelError {
-        use std::io::ErrorKind;
-        // ENXIO and ENODEV: the node outlived its device.
-        let gone = [rustix::io::Errno::NXIO, rustix::io::Errno::NODEV];
-        let is_gone = gone
-            .iter()
-            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
         let what = format!("{node}: {error}");
-        if error.kind() == ErrorKind::NotFound || is_gone {
+        if access::is_gone(error) {
             PanelError::Missing(what)
-        } else if error.kind() == ErrorKind::PermissionDenied {
+        } else if error.kind() == std::io::ErrorKind::PermissionDenied {
             PanelError::NoPermission(node.to_owned())
         } else {
             PanelError::Failed(what)

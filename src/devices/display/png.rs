@@ -32,7 +32,7 @@ impl Driver for PngFile {
         self.path.display().to_string()
     }
 
-    fn ability(&self) -> Option<Capabilities> {
+    fn capabilities(&self) -> Option<Capabilities> {
         Some(Capabilities::Pixels {
             size: self.size,
             millimetres: None,
@@ -82,9 +82,6 @@ fn refuse_other_than_file(path: &Path) -> io::Result<()> {
 /// Replaces a picture whole: a reader sees the old one or the new one, never half of one. After a
 /// failed attempt there is none, neither what was written of the new one, which may hold a code, nor
 /// the old one, which may hold one that is over.
-///
-/// # Errors
-/// [`ReplaceError`], naming the picture.
 fn replace(path: &Path, png: &[u8]) -> Result<(), ReplaceError> {
     let failed = |source| ReplaceError {
         path: path.to_owned(),

@@ -68,10 +68,7 @@ impl Modules {
         self.side + 2 * QUIET_ZONE
     }
 
-    /// Whole pixels for a module in a square of `available_px`.
-    ///
-    /// # Errors
-    /// [`RenderError::QrTooDense`] below [`MIN_MODULE_PX`].
+    /// Whole pixels for a module in a square of `available_px`, at least [`MIN_MODULE_PX`].
     pub fn module_px(&self, available_px: u32) -> Result<u32, RenderError> {
         let modules = self.side_with_quiet_zone();
         let px = available_px / modules;
@@ -89,12 +86,7 @@ impl Modules {
         let px = self.module_px(area.w.min(area.h))?;
         let side = self.side_with_quiet_zone() * px;
         let (left, top) = (area.x + (area.w - side) / 2, area.y + (area.h - side) / 2);
-        let square = Area {
-            x: left,
-            y: top,
-            w: side,
-            h: side,
-        };
+        let square = Area::new(left, top, side, side);
         frame.fill(square, Rgb888::WHITE);
         for (row, modules) in (0_u32..).zip(self.dark.chunks(self.side.max(1) as usize)) {
             for (column, _) in (0_u32..).zip(modules).filter(|(_, dark)| **dark) {
@@ -102,7 +94,7 @@ impl Modules {
                     left + (QUIET_ZONE + column) * px,
                     top + (QUIET_ZONE + row) * px,
                 );
-                frame.fill(Area { x, y, w: px, h: px }, Rgb888::BLACK);
+                frame.fill(Area::new(x, y, px, px), Rgb888::BLACK);
             }
         }
         Ok(Placed {

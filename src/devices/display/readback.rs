@@ -20,14 +20,14 @@ const DECODED_MODULE_PX: u32 = 4;
 
 /// What is known of a frame with a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proof {
+pub struct Readback {
     /// Whether a decoder read exactly the payload from the frame, with its quiet zone light.
     pub is_read: bool,
     /// Pixels of a module.
     pub module_px: u32,
 }
 
-impl Proof {
+impl Readback {
     /// A module's size on a display of such a visible area, micrometres.
     pub fn module_um(&self, size: PixelSize, visible: Millimetres) -> Option<u32> {
         let across = visible.width.checked_mul(1000)?.checked_div(size.width)?;
@@ -36,34 +36,32 @@ impl Proof {
     }
 }
 
-/// Draws a scene; `moment` counts half seconds for what moves. A scene without a code needs no proof.
-///
-/// # Errors
-/// [`RenderError`] when its code does not fit at all.
+/// Draws a scene; `animation_step` counts half seconds for what moves. A scene without a code needs no proof.
 pub fn render_verified(
     scene: &Scene,
     size: PixelSize,
-    look: &Theme,
-    moment: u32,
-) -> Result<(Frame, Option<Proof>), RenderError> {
-    painted_and_read(scene, size, look, moment, read)
+    theme: &Theme,
+    animation_step: u32,
+) -> Result<(Frame, Option<Readback>), RenderError> {
+    rendered_and_read(scene, size, theme, animation_step, read)
 }
 
-fn painted_and_read(
+fn rendered_and_read(
     scene: &Scene,
     size: PixelSize,
-    look: &Theme,
-    moment: u32,
+    theme: &Theme,
+    animation_step: u32,
     read: impl Fn(&Frame, u32) -> Option<String>,
-) -> Result<(Frame, Option<Proof>), RenderError> {
+) -> Result<(Frame, Option<Readback>), RenderError> {
     let mut last = None;
     for words in WORDS {
-        let Some(Drawn { frame, code }) = render_unrotated(scene, size, look, moment, words)?
+        let Some(Drawn { frame, code }) =
+            render_unrotated(scene, size, theme, animation_step, words)?
         else {
             continue;
         };
         let (Scene::Qr { payload, .. }, Some(placed)) = (scene, code) else {
-            return Ok((frame.rotated(look.rotate), None));
+            return Ok((frame.rotated(theme.rotate), None));
         };
         let is_read = is_light_around(&frame, placed)
             && read(&frame, placed.module_px).as_deref() == Some(payload.text());
@@ -75,11 +73,11 @@ fn painted_and_read(
     }
     // The plain code is always drawn, or refused.
     let (frame, placed, is_read) = last.ok_or(RenderError::QrTooLong { length: 0 })?;
-    let proof = Proof {
+    let readback = Readback {
         is_read,
         module_px: placed.module_px,
     };
-    Ok((frame.rotated(look.rotate), Some(proof)))
+    Ok((frame.rotated(theme.rotate), Some(readback)))
 }
 
 /// The only code of a frame, as a decoder reads it.
@@ -110,20 +108,10 @@ fn is_light_around(frame: &Frame, placed: Placed) -> bool {
     let Area { x, y, w, h } = placed.area;
     let quiet = super::qr::QUIET_ZONE * placed.module_px;
     let strips = [
-        Area { x, y, w, h: quiet },
-        Area {
-            x,
-            y: y + h.saturating_sub(quiet),
-            w,
-            h: quiet,
-        },
-        Area { x, y, w: quiet, h },
-        Area {
-            x: x + w.saturating_sub(quiet),
-            y,
-            w: quiet,
-            h,
-        },
+        Area::new(x, y, w, quiet),
+        Area::new(x, y + h.saturating_sub(quiet), w, quiet),
+        Area::new(x, y, quiet, h),
+        Area::new(x + w.saturating_sub(quiet), y, quiet, h),
     ];
     strips.iter().all(|strip| {
         let rows = strip.y..strip.y.saturating_add(strip.h);
@@ -152,7 +140,7 @@ mod tests {
     #[test]
     fn a_frame_that_is_not_read_gives_way_to_a_larger_code_and_then_to_the_plain_one() {
         let tried = RefCell::new(Vec::new());
-        let (frame, proof) = painted_and_read(&scene(), SIZE, &Theme::default(), 0, |_, px| {
+        let (frame, readback) = rendered_and_read(&scene(), SIZE, &Theme::default(), 0, |_, px| {
             tried.borrow_mut().push(px);
             None
         })
@@ -160,36 +148,39 @@ mod tests {
         let tried = tried.into_inner();
         assert_eq!(tried.len(), WORDS.len());
         assert!(tried.is_sorted(), "{tried:?}");
-        let proof = proof.unwrap();
-        assert!(!proof.is_read);
+        let readback = readback.unwrap();
+        assert!(!readback.is_read);
         // What is shown all the same is the plain code, the largest.
-        assert_eq!(proof.module_px, *tried.last().unwrap());
-        assert!(read(&frame, proof.module_px).is_some());
+        assert_eq!(readback.module_px, *tried.last().unwrap());
+        assert!(read(&frame, readback.module_px).is_some());
     }
 
     #[test]
     fn a_frame_that_reads_otherwise_is_not_proven() {
         let other = |_: &Frame, _| Some("https://getapp.o-plati.by/other".to_owned());
-        let (_, proof) = painted_and_read(&scene(), SIZE, &Theme::default(), 0, other).unwrap();
-        assert!(!proof.unwrap().is_read);
+        let (_, readback) = rendered_and_read(&scene(), SIZE, &Theme::default(), 0, other).unwrap();
+        assert!(!readback.unwrap().is_read);
     }
 
     #[test]
     fn a_code_is_read_in_every_turn_and_its_modules_are_measured() {
         for rotate in [0, 90, 180, 270] {
-            let look = Theme {
+            let theme = Theme {
                 rotate,
                 ..Theme::default()
             };
-            let (frame, proof) = render_verified(&scene(), SIZE, &look, 0).unwrap();
+            let (frame, readback) = render_verified(&scene(), SIZE, &theme, 0).unwrap();
             assert_eq!(frame.size(), SIZE);
-            let proof = proof.unwrap();
-            assert!(proof.is_read);
+            let readback = readback.unwrap();
+            assert!(readback.is_read);
             let visible = Millimetres {
                 width: 160,
                 height: 96,
             };
-            assert_eq!(proof.module_um(SIZE, visible), Some(200 * proof.module_px));
+            assert_eq!(
+                readback.module_um(SIZE, visible),
+                Some(200 * readback.module_px)
+            );
         }
         assert_eq!(
             render_verified(&Scene::Declined, SIZE, &Theme::default(), 0)

@@ -14,7 +14,7 @@ use crate::config::{Config, Language, PixelSize, WALLET_NAME};
 use crate::core::scene::{QrPayload, Scene};
 use crate::devices::display::font::{Align, Fitted, Weight, fit, fit_digits, paint};
 use crate::devices::display::frame::{Area, Frame};
-use crate::devices::display::icon::{self, Symbol};
+use crate::devices::display::icon::{self, Icon};
 use crate::devices::display::logo::Logo;
 pub(super) use crate::devices::display::qr::Placed;
 use crate::devices::display::qr::{Modules, RenderError};
@@ -44,13 +44,13 @@ const PALE: Rgb888 = Rgb888::new(213, 224, 236);
 /// What the shop chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Theme {
-    /// Of the buyer.
+    /// The language of the buyer.
     pub language: Language,
-    /// On the idle scene.
+    /// The name of the shop, for the idle scene.
     pub shop_name: Option<String>,
-    /// On the idle scene, above the name.
+    /// The picture above that name.
     pub logo: Option<Arc<Logo>>,
-    /// 0, 90, 180, 270 degrees clockwise.
+    /// How the display is turned: 0, 90, 180 or 270 degrees clockwise.
     pub rotate: u16,
     /// What the wallet is called, 1 to 32 characters.
     pub wallet_name: String,
@@ -102,31 +102,28 @@ pub(super) struct Drawn {
     pub(super) code: Option<Placed>,
 }
 
-/// Draws a scene as it looks at first.
-///
-/// # Errors
-/// [`RenderError`] when its QR does not fit; no other scene fails.
-pub fn render(scene: &Scene, size: PixelSize, look: &Theme) -> Result<Frame, RenderError> {
-    super::readback::render_verified(scene, size, look, 0).map(|(frame, _)| frame)
+/// Draws a scene as it looks at first. Only a QR code can fail, which has no room.
+pub fn render(scene: &Scene, size: PixelSize, theme: &Theme) -> Result<Frame, RenderError> {
+    super::readback::render_verified(scene, size, theme, 0).map(|(frame, _)| frame)
 }
 
-/// Draws a scene as it looks before the display is turned; `moment` counts half seconds. `None` when a
+/// Draws a scene as it looks before the display is turned; `animation_step` counts half seconds. `None` when a
 /// code with such words would have modules that are not comfortable to read.
 pub(super) fn render_unrotated(
     scene: &Scene,
     size: PixelSize,
-    look: &Theme,
-    moment: u32,
+    theme: &Theme,
+    animation_step: u32,
     words: Words,
 ) -> Result<Option<Drawn>, RenderError> {
-    let size = match look.rotate {
+    let size = match theme.rotate {
         90 | 270 => PixelSize::new(size.height, size.width),
         _ => size,
     };
     let frame = match scene {
-        Scene::Qr { payload, amount } => return qr(payload, *amount, size, look, words),
-        Scene::Code { code, amount } => confirmation_code(code, *amount, size, look),
-        Scene::Idle => idle::idle(size, look),
+        Scene::Qr { payload, amount } => return qr(payload, *amount, size, theme, words),
+        Scene::Code { code, amount } => confirmation_code(code, *amount, size, theme),
+        Scene::Idle => idle::idle(size, theme),
         Scene::ScanMe
         | Scene::PleaseConfirm { .. }
         | Scene::Checking
@@ -138,7 +135,7 @@ pub(super) fn render_unrotated(
         | Scene::Refunded { .. }
         | Scene::CardFound { .. }
         | Scene::NotCompleted
-        | Scene::NoConnection => message(scene, size, look, moment),
+        | Scene::NoConnection => message(scene, size, theme, animation_step),
     };
     Ok(Some(Drawn { frame, code: None }))
 }
@@ -201,12 +198,7 @@ impl Sheet {
 
     /// Paints a layout across the frame and gives where it ends.
     fn put(&mut self, fitted: &Fitted, weight: Weight, top: u32, colour: Rgb888) -> u32 {
-        let area = Area {
-            x: self.margin,
-            y: top,
-            w: self.inner_width(),
-            h: fitted.height,
-        };
+        let area = Area::new(self.margin, top, self.inner_width(), fitted.height);
         paint(&mut self.frame, fitted, weight, area, Align::Centre, colour);
         top + fitted.height
     }
@@ -219,23 +211,23 @@ fn hint_px(title_px: u32) -> u32 {
 
 /// Looks of a scene that is a sign with words.
 struct Message {
-    symbol: Symbol,
+    icon: Icon,
     ground: Rgb888,
     ink: Rgb888,
     quiet: Rgb888,
     extra: Option<String>,
 }
 
-fn message_of(scene: &Scene, language: Language, moment: u32) -> Message {
-    let light = |symbol, extra| Message {
-        symbol,
+fn message_of(scene: &Scene, language: Language, animation_step: u32) -> Message {
+    let light = |icon, extra| Message {
+        icon,
         ground: PAPER,
         ink: INK,
         quiet: QUIET_INK,
         extra,
     };
-    let dark = |symbol, ground, extra| Message {
-        symbol,
+    let dark = |icon, ground, extra| Message {
+        icon,
         ground,
         ink: Rgb888::WHITE,
         quiet: Rgb888::new(235, 240, 246),
@@ -243,33 +235,33 @@ fn message_of(scene: &Scene, language: Language, moment: u32) -> Message {
     };
     let money = |kopecks: &Kopecks| Some(amount(*kopecks, language));
     match scene {
-        Scene::ScanMe => light(Symbol::PhoneCode, None),
-        Scene::PleaseConfirm { amount } => light(Symbol::PhoneTick, money(amount)),
+        Scene::ScanMe => light(Icon::PhoneCode, None),
+        Scene::PleaseConfirm { amount } => light(Icon::PhoneTick, money(amount)),
         Scene::Checking | Scene::Idle | Scene::Qr { .. } | Scene::Code { .. } => {
-            light(Symbol::Dots(moment), None)
+            light(Icon::Dots(animation_step), None)
         }
-        Scene::CardFound { name } => light(Symbol::Card, Some(name.clone())),
-        Scene::Paid { amount } => dark(Symbol::Tick, GREEN, money(amount)),
-        Scene::Refunded { amount } => dark(Symbol::Back, GREEN, money(amount)),
-        Scene::Declined => dark(Symbol::Cross, RED, None),
-        Scene::NotEnoughMoney => dark(Symbol::Minus, RED, None),
-        Scene::TimeIsUp => dark(Symbol::Clock, SLATE, None),
-        Scene::Cancelled => dark(Symbol::Slash, SLATE, None),
-        Scene::NotCompleted => dark(Symbol::Exclamation, AMBER, None),
-        Scene::NoConnection => dark(Symbol::NoLine, SLATE, None),
+        Scene::CardFound { name } => light(Icon::Card, Some(name.clone())),
+        Scene::Paid { amount } => dark(Icon::Tick, GREEN, money(amount)),
+        Scene::Refunded { amount } => dark(Icon::Back, GREEN, money(amount)),
+        Scene::Declined => dark(Icon::Cross, RED, None),
+        Scene::NotEnoughMoney => dark(Icon::Minus, RED, None),
+        Scene::TimeIsUp => dark(Icon::Clock, SLATE, None),
+        Scene::Cancelled => dark(Icon::Slash, SLATE, None),
+        Scene::NotCompleted => dark(Icon::Exclamation, AMBER, None),
+        Scene::NoConnection => dark(Icon::NoLine, SLATE, None),
     }
 }
 
-fn message(scene: &Scene, size: PixelSize, look: &Theme, moment: u32) -> Frame {
+fn message(scene: &Scene, size: PixelSize, theme: &Theme, animation_step: u32) -> Frame {
     let Message {
-        symbol,
+        icon,
         ground,
         ink,
         quiet,
         extra,
-    } = message_of(scene, look.language, moment);
+    } = message_of(scene, theme.language, animation_step);
     let mut sheet = Sheet::new(size, ground);
-    let words = words(scene, look);
+    let words = words(scene, theme);
     let sign = if ground == PAPER { ACCENT } else { ink };
     let portrait = size.height > size.width;
     let (title_share, hint_share) = if portrait { (260, 200) } else { (220, 220) };
@@ -295,7 +287,7 @@ fn message(scene: &Scene, size: PixelSize, look: &Theme, moment: u32) -> Frame {
     let top = size.height.saturating_sub(texts + side + bars) / 2;
     icon::paint(
         &mut sheet.frame,
-        symbol,
+        icon,
         side,
         ((size.width - side) / 2, top),
         sign,
@@ -307,35 +299,30 @@ fn message(scene: &Scene, size: PixelSize, look: &Theme, moment: u32) -> Frame {
     }
     sheet.put(&hint, Weight::Regular, below + gap, quiet);
     if waits {
-        progress(&mut sheet, moment);
+        progress(&mut sheet, animation_step);
     }
     sheet.frame
 }
 
 /// Bars in the lower margin, lit one after the other: the till is waiting, not stuck.
-fn progress(sheet: &mut Sheet, moment: u32) {
+fn progress(sheet: &mut Sheet, animation_step: u32) {
     let (width, height) = (sheet.unit(90), sheet.unit(14).max(3));
     let gap = sheet.unit(30);
     let left = (sheet.size.width - (PROGRESS_BARS * (width + gap) - gap)) / 2;
     let y = sheet.size.height - sheet.margin / 2 - height;
     for bar in 0..PROGRESS_BARS {
         let x = left + bar * (width + gap);
-        let lit = bar == moment % PROGRESS_BARS;
+        let lit = bar == animation_step % PROGRESS_BARS;
         let colour = if lit { ACCENT } else { PALE };
-        let area = Area {
-            x,
-            y,
-            w: width,
-            h: height,
-        };
+        let area = Area::new(x, y, width, height);
         sheet.frame.fill(area, colour);
     }
 }
 
 /// Everything else is fitted first and small; the code gets all that remains, to be read at two metres.
-fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, look: &Theme) -> Frame {
+fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, theme: &Theme) -> Frame {
     let mut sheet = Sheet::new(size, PAPER);
-    let words = words(&Scene::code(code.to_owned(), sum), look);
+    let words = words(&Scene::code(code.to_owned(), sum), theme);
     let title = sheet.across(&words.title, Weight::Bold, 110, sheet.unit(100), 1);
     let hint = sheet.across(
         &words.hint,
@@ -345,7 +332,7 @@ fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, look: &T
         2,
     );
     let sum = sheet.across(
-        &sum.map(|sum| amount(sum, look.language))
+        &sum.map(|sum| amount(sum, theme.language))
             .unwrap_or_default(),
         Weight::Bold,
         140,
@@ -389,17 +376,12 @@ fn qr(
     payload: &QrPayload,
     sum: Option<Kopecks>,
     size: PixelSize,
-    look: &Theme,
+    theme: &Theme,
     words: Words,
 ) -> Result<Option<Drawn>, RenderError> {
     let modules = Modules::encode(payload.text())?;
     let mut sheet = Sheet::new(size, PAPER);
-    let whole = Area {
-        x: 0,
-        y: 0,
-        w: size.width,
-        h: size.height,
-    };
+    let whole = Area::new(0, 0, size.width, size.height);
     let (square, text) = match words {
         Words::Beside(share) => {
             let (square, text) = split(size, share);
@@ -415,7 +397,7 @@ fn qr(
     };
     let placed = modules.paint(&mut sheet.frame, square)?;
     if let Some(text) = text {
-        qr_text(&mut sheet, text, payload, sum, look);
+        qr_text(&mut sheet, text, payload, sum, theme);
     }
     Ok(Some(Drawn {
         frame: sheet.frame,
@@ -431,46 +413,42 @@ fn split(size: PixelSize, text_share: u32) -> (Area, Area) {
         let code = (size.width - text).min(size.height);
         let left = size.width - code;
         (
-            Area {
-                x: 0,
-                y: 0,
-                w: code,
-                h: size.height,
-            },
-            Area {
-                x: code + margin / 2,
-                y: margin,
-                w: left - margin * 3 / 2,
-                h: size.height - 2 * margin,
-            },
+            Area::new(0, 0, code, size.height),
+            Area::new(
+                code + margin / 2,
+                margin,
+                left - margin * 3 / 2,
+                size.height - 2 * margin,
+            ),
         )
     } else {
         let text = size.height * text_share / 1000;
         let code = (size.height - text).min(size.width);
         (
-            Area {
-                x: 0,
-                y: 0,
-                w: size.width,
-                h: code,
-            },
-            Area {
-                x: margin,
-                y: code + margin / 2,
-                w: size.width - 2 * margin,
-                h: size.height - code - margin * 3 / 2,
-            },
+            Area::new(0, 0, size.width, code),
+            Area::new(
+                margin,
+                code + margin / 2,
+                size.width - 2 * margin,
+                size.height - code - margin * 3 / 2,
+            ),
         )
     }
 }
 
-fn qr_text(sheet: &mut Sheet, area: Area, payload: &QrPayload, sum: Option<Kopecks>, look: &Theme) {
-    let language = look.language;
+fn qr_text(
+    sheet: &mut Sheet,
+    area: Area,
+    payload: &QrPayload,
+    sum: Option<Kopecks>,
+    theme: &Theme,
+) {
+    let language = theme.language;
     let scene = Scene::Qr {
         payload: payload.clone(),
         amount: sum,
     };
-    let words = words(&scene, look);
+    let words = words(&scene, theme);
     let align = if sheet.size.width >= sheet.size.height {
         Align::Left
     } else {

@@ -1,28 +1,40 @@
 //! Real files and real threads.
 
-use std::time::Instant;
-
 use super::frame::Frame;
 use super::panel::{Panel, PanelError, PixelPanel, Watched};
 use super::*;
+use crate::devices::testing::{TEST_TIMEOUT, wait_until};
 use crate::model::money::Kopecks;
 use std::sync::atomic::Ordering::Relaxed;
-
-const PATIENCE: Duration = Duration::from_secs(10);
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} never came true");
-        std::thread::yield_now();
-    }
-}
 
 fn png(folder: &std::path::Path, width: u32, height: u32) -> DisplayDevice {
     DisplayDevice::Png {
         path: folder.join("buyer.png"),
         size: PixelSize::new(width, height),
     }
+}
+
+fn started(devices: &[DisplayDevice]) -> Displays {
+    Displays::start(devices, &Theme::default()).unwrap()
+}
+
+/// Displays of which one is shown by this driver.
+fn with_driver(driver: Box<dyn Driver>) -> Displays {
+    let mut displays = started(&[]);
+    let screen = Screen::render_verified("display1".into(), driver, &Theme::default());
+    displays.screens.push(screen.unwrap());
+    displays
+}
+
+fn paid(kopecks: i64) -> Scene {
+    let amount = Kopecks(kopecks);
+    Scene::Paid { amount }
+}
+
+fn wait_for_file(path: &Path, scene: &Scene) {
+    let expected = expected(scene);
+    let holds = || std::fs::read(path).is_ok_and(|bytes| bytes == expected);
+    wait_until(scene.name(), holds);
 }
 
 fn expected(scene: &Scene) -> Vec<u8> {
@@ -35,21 +47,13 @@ fn expected(scene: &Scene) -> Vec<u8> {
 #[test]
 fn the_newest_scene_stands_in_the_file_and_idle_after_the_stop() {
     let folder = tempfile::tempdir().unwrap();
-    let displays = Displays::start(&[png(folder.path(), 320, 240)], &Theme::default()).unwrap();
+    let displays = started(&[png(folder.path(), 320, 240)]);
     for kopecks in 1..100 {
-        displays
-            .show(&Scene::Paid {
-                amount: Kopecks(kopecks),
-            })
-            .unwrap();
+        displays.show(&paid(kopecks)).unwrap();
     }
-    let last = expected(&Scene::Paid {
-        amount: Kopecks(99),
-    });
+    let last = expected(&paid(99));
     let path = folder.path().join("buyer.png");
-    wait_until("the last scene", || {
-        std::fs::read(&path).is_ok_and(|bytes| bytes == last)
-    });
+    wait_for_file(&path, &paid(99));
     wait_until("the live picture", || {
         displays.live().png().1.as_ref() == last.as_slice()
     });
@@ -61,16 +65,12 @@ fn the_newest_scene_stands_in_the_file_and_idle_after_the_stop() {
 #[test]
 fn a_reader_never_sees_half_a_picture() {
     let folder = tempfile::tempdir().unwrap();
-    let displays = Displays::start(&[png(folder.path(), 320, 240)], &Theme::default()).unwrap();
+    let displays = started(&[png(folder.path(), 320, 240)]);
     displays.show(&Scene::Idle).unwrap();
     let path = folder.path().join("buyer.png");
     wait_until("the first picture", || path.exists());
     for round in 0..300 {
-        displays
-            .show(&Scene::Paid {
-                amount: Kopecks(round + 1),
-            })
-            .unwrap();
+        displays.show(&paid(round + 1)).unwrap();
         image::load_from_memory(&std::fs::read(&path).unwrap()).unwrap();
     }
     displays.stop();
@@ -81,7 +81,7 @@ fn a_vanished_folder_fails_and_recovers_and_delays_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("inner");
     std::fs::create_dir(&inner).unwrap();
-    let displays = Displays::start(&[png(&inner, 320, 240)], &Theme::default()).unwrap();
+    let displays = started(&[png(&inner, 320, 240)]);
     std::fs::remove_dir_all(&inner).unwrap();
     displays.show(&Scene::Declined).unwrap();
     wait_until("the failure", || displays.state()[0].state == "failed");
@@ -90,9 +90,7 @@ fn a_vanished_folder_fails_and_recovers_and_delays_nobody() {
         displays.live().png().1.as_ref() == live.as_slice()
     });
     std::fs::create_dir(&inner).unwrap();
-    wait_until("the recovery", || {
-        std::fs::read(inner.join("buyer.png")).is_ok_and(|bytes| bytes == live)
-    });
+    wait_for_file(&inner.join("buyer.png"), &Scene::Declined);
     wait_until("the state", || displays.state()[0].state == "connected");
     displays.stop();
 }
@@ -102,7 +100,7 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
     let small = png(folder.path(), 320, 240);
-    let displays = Displays::start(std::slice::from_ref(&small), &Theme::default()).unwrap();
+    let displays = started(std::slice::from_ref(&small));
     assert!(matches!(
         displays.show(&dense),
         Err(Refusal::Render(RenderError::QrTooDense { .. }))
@@ -112,16 +110,12 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
         path: folder.path().join("large.png"),
         size: PixelSize::new(1920, 1080),
     };
-    let displays = Displays::start(&[small, large], &Theme::default()).unwrap();
+    let displays = started(&[small, large]);
     displays.show(&Scene::Declined).unwrap();
     let small = folder.path().join("buyer.png");
-    wait_until("the scene before", || {
-        std::fs::read(&small).is_ok_and(|bytes| bytes == expected(&Scene::Declined))
-    });
+    wait_for_file(&small, &Scene::Declined);
     assert_eq!(displays.show(&dense), Ok(()));
-    wait_until("nothing stale", || {
-        std::fs::read(&small).is_ok_and(|bytes| bytes == expected(&Scene::Idle))
-    });
+    wait_for_file(&small, &Scene::Idle);
     let error = displays.state()[0].last_error.clone().unwrap();
     assert!(error.contains("240 pixels"), "{error}");
     assert_eq!(displays.state()[0].state, "connected");
@@ -130,7 +124,7 @@ fn a_code_that_fits_no_display_is_refused_and_one_that_fits_one_is_shown() {
 
 #[test]
 fn without_any_display_the_picture_of_the_api_is_drawn_all_the_same() {
-    let displays = Displays::start(&[], &Theme::default()).unwrap();
+    let displays = started(&[]);
     let mut numbers = displays.live().numbers();
     displays.show(&Scene::ScanMe).unwrap();
     wait_until("a scene", || numbers.has_changed().unwrap());
@@ -169,12 +163,9 @@ fn with_a_hanging_display() -> (Displays, mpsc::Sender<Infallible>) {
         entered,
         held: Some(held),
     };
-    let look = Theme::default();
-    let hanging = Screen::render_verified("display1".into(), Box::new(hanging), &look).unwrap();
-    let mut displays = Displays::start(&[], &look).unwrap();
-    displays.screens.push(hanging);
+    let displays = with_driver(Box::new(hanging));
     displays.show(&Scene::Declined).unwrap();
-    inside.recv_timeout(PATIENCE).unwrap();
+    inside.recv_timeout(TEST_TIMEOUT).unwrap();
     (displays, release)
 }
 
@@ -242,13 +233,7 @@ impl PixelPanel for Fragile {
 #[test]
 fn what_a_display_lost_is_shown_again_and_an_unplugged_one_is_opened_again() {
     let panel = Fragile::default();
-    let screen = Screen::render_verified(
-        "display1".into(),
-        Box::new(panel.clone()),
-        &Theme::default(),
-    );
-    let mut displays = Displays::start(&[], &Theme::default()).unwrap();
-    displays.screens.push(screen.unwrap());
+    let displays = with_driver(Box::new(panel.clone()));
     displays.show(&Scene::Declined).unwrap();
     wait_until("the scene", || {
         displays.state()[0].shows == Some("declined")
@@ -272,7 +257,7 @@ fn what_a_display_lost_is_shown_again_and_an_unplugged_one_is_opened_again() {
 
 #[test]
 fn what_moves_is_drawn_again_and_what_stands_is_not() {
-    let displays = Displays::start(&[], &Theme::default()).unwrap();
+    let displays = started(&[]);
     displays.show(&Scene::Checking).unwrap();
     let first = displays.live().png().0;
     wait_until("another moment", || displays.live().png().0 > first + 2);
@@ -292,7 +277,7 @@ fn it_is_known_when_no_display_shows_what_a_sale_needs() {
         fn node(&self) -> String {
             "pole".to_owned()
         }
-        fn ability(&self) -> Option<Capabilities> {
+        fn capabilities(&self) -> Option<Capabilities> {
             Some(Capabilities::Lines)
         }
         fn open(&mut self) -> Result<Panel, PanelError> {
@@ -302,22 +287,19 @@ fn it_is_known_when_no_display_shows_what_a_sale_needs() {
     let folder = tempfile::tempdir().unwrap();
     let code = Scene::code("1234".into(), Some(Kopecks(1)));
     let qr = Scene::qr("https://getapp.o-plati.by".into(), Some(Kopecks(1)));
-    let look = Theme::default();
-    let mut displays = Displays::start(&[], &look).unwrap();
-    assert!(!displays.none_shows(&qr));
-    let pole = Screen::render_verified("display1".into(), Box::new(Pole), &look);
-    displays.screens.push(pole.unwrap());
+    assert!(!started(&[]).none_shows(&qr));
+    let displays = with_driver(Box::new(Pole));
     assert!(displays.none_shows(&qr) && !displays.none_shows(&code));
     // The till has the code: a sale is not refused for it.
     assert_eq!(displays.show(&qr), Ok(()));
-    let both = Displays::start(&[png(folder.path(), 320, 240)], &look).unwrap();
+    let both = started(&[png(folder.path(), 320, 240)]);
     assert!(!both.none_shows(&qr) && !both.none_shows(&code));
 }
 
 #[test]
 fn windows_are_connected_or_missed_and_a_code_must_fit_one_of_them() {
     let size = |width, height| Viewer::Window(PixelSize { width, height });
-    let displays = Displays::start(&[DisplayDevice::Window], &Theme::default()).unwrap();
+    let displays = started(&[DisplayDevice::Window]);
     let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
     // Nobody knows how large the window will be that is to come.
     displays.show(&dense).unwrap();
@@ -364,8 +346,7 @@ fn a_display_that_is_not_there_is_no_place_for_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let dense = Scene::qr("x".repeat(900), Some(Kopecks(1)));
     let window = DisplayDevice::Window;
-    let displays = Displays::start(&[png(folder.path(), 320, 240), window], &Theme::default());
-    let displays = displays.unwrap();
+    let displays = started(&[png(folder.path(), 320, 240), window]);
     assert!(displays.show(&dense).is_err());
     let size = PixelSize::new(1920, 1080);
     let _window = displays.live().enter(Viewer::Window(size)).unwrap();
@@ -374,7 +355,7 @@ fn a_display_that_is_not_there_is_no_place_for_a_code() {
 
 #[test]
 fn small_modules_and_codes_that_nobody_read_are_told() {
-    let displays = Displays::start(&[DisplayDevice::Web], &Theme::default()).unwrap();
+    let displays = started(&[DisplayDevice::Web]);
     let state = displays.state().remove(0);
     assert!(state.remedy.as_ref().unwrap().contains("/display"));
     assert!(state.advice().is_empty());

@@ -11,16 +11,14 @@ use crate::texts::buyer::{self, Text};
 /// A scene's words: what it says at first glance, and one line of what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// Large.
     pub title: Cow<'static, str>,
     /// Smaller, below; may be empty.
     pub hint: Cow<'static, str>,
 }
 
 /// The words of a scene in the buyer's language, with the wallet's name as the shop writes it.
-#[must_use]
-pub fn words(scene: &Scene, look: &Theme) -> Words {
-    let name = look.wallet_name.as_str();
+pub fn words(scene: &Scene, theme: &Theme) -> Words {
+    let name = theme.wallet_name.as_str();
     let or_app = |usual, app| if name == WALLET_NAME { usual } else { app };
     let (title, hint) = match scene {
         Scene::Idle => {
@@ -52,7 +50,7 @@ pub fn words(scene: &Scene, look: &Theme) -> Words {
             (buyer::NO_CONNECTION, hint)
         }
     };
-    let [title, hint] = [title, hint].map(|text| in_language(text, look.language));
+    let [title, hint] = [title, hint].map(|text| in_language(text, theme.language));
     Words { title, hint }
 }
 
@@ -69,13 +67,11 @@ pub(super) fn in_language(text: Text, language: Language) -> Cow<'static, str> {
 const THOUSANDS: char = '\u{202f}';
 
 /// The word above an amount.
-#[must_use]
 pub fn to_pay(language: Language) -> Cow<'static, str> {
     in_language(buyer::TO_PAY, language)
 }
 
 /// `1 234,56 руб.`, thousands apart by a narrow space; no space in it breaks.
-#[must_use]
 pub fn amount(amount: Kopecks, language: Language) -> String {
     let (roubles, kopecks) = (amount.0.unsigned_abs() / 100, amount.0.unsigned_abs() % 100);
     let digits = roubles.to_string();
@@ -118,11 +114,11 @@ mod tests {
     fn every_scene_speaks_every_language() {
         for scene in Scene::samples() {
             for language in [Language::Ru, Language::Be, Language::En] {
-                let look = Theme {
+                let theme = Theme {
                     language,
                     ..Theme::default()
                 };
-                let words = words(&scene, &look);
+                let words = words(&scene, &theme);
                 assert!(
                     !words.title.is_empty() && !words.hint.is_empty(),
                     "{scene:?}"
@@ -140,14 +136,14 @@ mod tests {
 
     /// All sentences that name the wallet.
     fn naming(language: Language, wallet: &str) -> Vec<String> {
-        let look = Theme {
+        let theme = Theme {
             language,
             wallet_name: wallet.to_owned(),
             ..Theme::default()
         };
         let hints = Scene::samples()
             .into_iter()
-            .map(|scene| words(&scene, &look).hint.into_owned());
+            .map(|scene| words(&scene, &theme).hint.into_owned());
         hints.filter(|hint| hint.contains(wallet)).collect()
     }
 

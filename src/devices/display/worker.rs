@@ -7,9 +7,10 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::DisplayState;
 use super::frame::Frame;
 use super::panel::{Capabilities, Driver, Panel, PanelError, PixelPanel, Refusal, Watched};
-use super::readback::{self, Proof};
+use super::readback::{self, Readback};
 use super::render::Theme;
 use crate::base::lock::lock;
 use crate::core::scene::Scene;
@@ -72,40 +73,23 @@ impl Slot {
     }
 }
 
-/// What a display tells of itself.
+/// What is known of a display.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    /// As in health; `missing` until it was opened.
+    /// As in health; `None` until something was shown or went wrong.
     pub(super) state: Option<&'static str>,
-    pub(super) node: String,
-    pub(super) profile: Option<String>,
-    /// What the device says of itself: maker, product, serial number, release.
-    pub(super) identity: Option<String>,
-    /// Its answer to a firmware query, where its profile has one.
-    pub(super) firmware: Option<String>,
+    /// All else that is published of it.
+    pub(super) published: DisplayState,
     /// Known before it is open, or since it was.
-    pub(super) ability: Option<Capabilities>,
-    /// The scene that stands there.
-    pub(super) shows: Option<&'static str>,
-    /// English.
-    pub(super) last_error: Option<String>,
-    /// What a person can do about the state, Russian.
-    pub(super) remedy: Option<String>,
+    pub(super) capabilities: Option<Capabilities>,
     /// Since when a scene waits to be shown.
     pub(super) asked: Option<Instant>,
-    pub(super) frames: u64,
-    /// Times it was opened after the first.
-    pub(super) reconnects: u64,
-    /// Codes shown although no decoder read them.
-    pub(super) unproven: u64,
-    /// The last code's module, micrometres, where the display tells its size.
-    pub(super) module_um: Option<u32>,
 }
 
 /// A display's thread, before it runs.
 pub(super) struct Worker {
     pub(super) name: String,
-    pub(super) look: Theme,
+    pub(super) theme: Theme,
     pub(super) driver: Box<dyn Driver>,
     pub(super) slot: Arc<Slot>,
     pub(super) facts: Arc<Mutex<Facts>>,
@@ -115,7 +99,7 @@ pub(super) struct Worker {
 struct Wanted {
     scene: Scene,
     /// Moments since the scene came; what moves is drawn by it.
-    moment: u32,
+    animation_step: u32,
     shown: bool,
 }
 
@@ -132,13 +116,13 @@ impl Worker {
                 Woken::Scene(scene) => {
                     wanted = Some(Wanted {
                         scene,
-                        moment: 0,
+                        animation_step: 0,
                         shown: false,
                     });
                 }
                 Woken::Time => {
                     if let Some(wanted) = &mut wanted {
-                        wanted.moment = wanted.moment.wrapping_add(1);
+                        wanted.animation_step = wanted.animation_step.wrapping_add(1);
                     }
                 }
             }
@@ -172,15 +156,15 @@ impl Worker {
     fn open(&mut self) -> Option<Panel> {
         let opened = self.driver.open();
         let mut facts = lock(&self.facts);
-        facts.node = self.driver.node();
-        facts.profile = self.driver.profile();
-        facts.identity = self.driver.identity();
-        facts.firmware = None;
+        facts.published.node = self.driver.node();
+        facts.published.profile = self.driver.profile();
+        facts.published.identity = self.driver.identity();
+        facts.published.firmware = None;
         match opened {
             Ok(panel) => {
                 // Another monitor may be there now.
-                facts.module_um = None;
-                facts.ability = Some(ability(&panel));
+                facts.published.module_um = None;
+                facts.capabilities = Some(capabilities(&panel));
                 Some(panel)
             }
             Err(error) => {
@@ -199,7 +183,7 @@ impl Worker {
                     let watched = scenes.watch()?;
                     if let Some(firmware) = scenes.firmware() {
                         tracing::info!(device = %self.name, firmware, "Display's firmware");
-                        lock(&self.facts).firmware = Some(firmware);
+                        lock(&self.facts).published.firmware = Some(firmware);
                     }
                     watched
                 }
@@ -209,7 +193,7 @@ impl Worker {
                 return Ok(());
             }
         }
-        let shows = self.show(panel, &wanted.scene, wanted.moment)?;
+        let shows = self.show(panel, &wanted.scene, wanted.animation_step)?;
         self.note_success(shows, wanted.shown);
         wanted.shown = true;
         Ok(())
@@ -220,11 +204,11 @@ impl Worker {
         &self,
         panel: &mut Panel,
         scene: &Scene,
-        moment: u32,
+        animation_step: u32,
     ) -> Result<&'static str, PanelError> {
         // Another display shows the code; here it would be a blur or nothing, and any words about a
         // code would send the buyer to the wrong place.
-        let refusal = ability(panel).refuses(scene);
+        let refusal = capabilities(panel).refuses(scene);
         let scene = if refusal.is_some() {
             &Scene::Idle
         } else {
@@ -236,7 +220,7 @@ impl Worker {
         match panel {
             Panel::Scenes(scenes) => scenes.show(scene),
             Panel::Pixels(pixels) => {
-                let frame = self.paint(pixels.as_ref(), scene, moment)?;
+                let frame = self.paint(pixels.as_ref(), scene, animation_step)?;
                 pixels.show(&frame)?;
                 Ok(scene.name())
             }
@@ -247,25 +231,26 @@ impl Worker {
         &self,
         panel: &dyn PixelPanel,
         scene: &Scene,
-        moment: u32,
+        animation_step: u32,
     ) -> Result<Frame, PanelError> {
         let size = panel.size();
-        let (frame, proof) = readback::render_verified(scene, size, &self.look, moment)
+        let (frame, readback) = readback::render_verified(scene, size, &self.theme, animation_step)
             .map_err(|error| PanelError::Failed(error.to_string()))?;
-        if let Some(proof) = proof {
-            self.note_proof(proof, panel);
+        if let Some(readback) = readback {
+            self.note_readback(readback, panel);
         }
         Ok(frame)
     }
 
-    fn note_proof(&self, proof: Proof, panel: &dyn PixelPanel) {
+    fn note_readback(&self, readback: Readback, panel: &dyn PixelPanel) {
         let mut facts = lock(&self.facts);
-        facts.module_um = panel
+        facts.published.module_um = panel
             .millimetres()
-            .and_then(|visible| proof.module_um(panel.size(), visible));
-        if !proof.is_read {
-            facts.unproven += 1;
-            facts.last_error = Some("no decoder reads the QR code that is shown".to_owned());
+            .and_then(|visible| readback.module_um(panel.size(), visible));
+        if !readback.is_read {
+            facts.published.unproven += 1;
+            facts.published.last_error =
+                Some("no decoder reads the QR code that is shown".to_owned());
             tracing::error!(device = %self.name, "No decoder reads the QR code that is shown");
         }
     }
@@ -273,24 +258,26 @@ impl Worker {
     fn note_refusal(&self, refusal: &Refusal) {
         let mut facts = lock(&self.facts);
         let said = refusal.to_string();
-        if facts.last_error.as_deref() != Some(&said) {
+        if facts.published.last_error.as_deref() != Some(&said) {
             tracing::warn!(device = %self.name, error = %said, "A scene is not shown here");
         }
-        facts.last_error = Some(said);
+        facts.published.last_error = Some(said);
     }
 
     fn note_success(&self, shows: &'static str, again: bool) {
         let mut facts = lock(&self.facts);
-        facts.frames += 1;
+        facts.published.frames += 1;
         facts.asked = None;
-        facts.shows = Some(shows);
-        facts.remedy = None;
+        facts.published.shows = Some(shows);
+        facts.published.remedy = None;
         match facts.state.replace("connected") {
             Some("connected") => {}
-            None => tracing::info!(device = %self.name, node = %facts.node, "Display works"),
+            None => {
+                tracing::info!(device = %self.name, node = %facts.published.node, "Display works")
+            }
             Some(_) => {
-                facts.reconnects += 1;
-                tracing::info!(device = %self.name, node = %facts.node, "Display works again");
+                facts.published.reconnects += 1;
+                tracing::info!(device = %self.name, node = %facts.published.node, "Display works again");
             }
         }
         if !again {
@@ -303,25 +290,25 @@ impl Worker {
         let said = error.to_string();
         facts.asked = None;
         let before = facts.state.replace(error.word());
-        if before != Some(error.word()) || facts.last_error.as_deref() != Some(&said) {
+        if before != Some(error.word()) || facts.published.last_error.as_deref() != Some(&said) {
             if matches!(error, PanelError::Nothing(_)) {
                 tracing::debug!(device = %self.name, error = %said, "No display is taken");
             } else {
                 tracing::warn!(device = %self.name, state = error.word(), error = %said, "Display cannot be used");
             }
         }
-        facts.shows = None;
-        facts.remedy = Some(error.remedy());
-        facts.last_error = Some(said);
+        facts.published.shows = None;
+        facts.published.remedy = Some(error.remedy());
+        facts.published.last_error = Some(said);
     }
 }
 
-fn ability(panel: &Panel) -> Capabilities {
+fn capabilities(panel: &Panel) -> Capabilities {
     match panel {
         Panel::Pixels(pixels) => Capabilities::Pixels {
             size: pixels.size(),
             millimetres: pixels.millimetres(),
         },
-        Panel::Scenes(scenes) => scenes.ability(),
+        Panel::Scenes(scenes) => scenes.capabilities(),
     }
 }

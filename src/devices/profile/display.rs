@@ -6,28 +6,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Match, Mode, Status, validate_fixed, validate_head};
+use super::schema::{Kind, Match, Status, validate_fixed, validate_head};
 use super::template::Template;
+use crate::devices::mode::Mode;
 use crate::model::line::LineSettings;
 
 /// What a QR code of the largest version holds, bytes: the limit of a box whose own is not known.
-pub const QR_BYTES: u16 = 2953;
+pub(crate) const QR_BYTES: u16 = 2953;
 /// Most bytes of a template, filled with the longest payload.
 const MAX_BYTES: usize = 4096;
 
 /// One model of display, or one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct DisplayProfile {
-    /// [`super::schema::SCHEMA`].
+pub(crate) struct DisplayProfile {
     pub schema: u32,
-    /// The file's name without its ending.
     pub id: String,
-    /// Always `display`.
-    pub kind: DisplayKind,
-    /// Maker.
+    pub kind: Kind,
     pub vendor: String,
-    /// Model or family.
     pub model: String,
     pub status: Status,
     /// Where each fact comes from.
@@ -52,18 +48,9 @@ pub struct DisplayProfile {
     pub vectors: Vec<Shown>,
 }
 
-/// The word in `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DisplayKind {
-    /// Shows scenes.
-    Display,
-}
-
-/// `[qr_box]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct QrBox {
+pub(crate) struct QrBox {
     /// Longest payload, bytes; without it only a QR code's own limit is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_max: Option<u16>,
@@ -86,13 +73,10 @@ pub struct QrBox {
     pub firmware_query: Template,
 }
 
-/// `[pole]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pole {
-    /// Its command set.
+pub(crate) struct Pole {
     pub dialect: Dialect,
-    /// How letters are encoded.
     pub code_page: CodePage,
     /// Selects the code page, after the display was initialised.
     #[serde(default)]
@@ -105,7 +89,7 @@ pub struct Pole {
 /// Command sets of pole displays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// Epson ESC/POS.
     Epson,
     /// PTC, Partner and many clones.
@@ -123,19 +107,17 @@ pub enum Dialect {
 /// Encodings of pole displays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CodePage {
-    /// DOS Cyrillic.
+pub(crate) enum CodePage {
     Cp866,
-    /// Windows Cyrillic.
     Cp1251,
-    /// Latin letters only: Russian words are spelt in them.
+    /// Latin letters only: Russian words are transliterated.
     Ascii,
 }
 
 /// A vector: a scene of the samples in Russian, or `ready` for what follows the opening, and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// `ready`, `paid`, `qr` and so on.
     pub scene: String,
     /// All bytes that are sent, with nothing to be filled in.
@@ -143,10 +125,7 @@ pub struct Shown {
 }
 
 impl DisplayProfile {
-    /// What is wrong with it beyond its form.
-    ///
-    /// # Errors
-    /// The first fault, English.
+    /// Checks what goes beyond the form; the error names the first fault, in English.
     pub fn validate(&self) -> Result<(), String> {
         validate_head(self.schema, &self.id, &self.sources)?;
         self.line.validate("line")?;

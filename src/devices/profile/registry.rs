@@ -21,15 +21,13 @@ const MAX_FILES: usize = 200;
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ProfileError {
-    /// The file or the folder.
+pub(crate) enum ProfileError {
     #[error("cannot read {}", path.display())]
     Read {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
-    /// Its text.
     #[error("{}: {reason}", path.display())]
     Bad {
         path: PathBuf,
@@ -53,9 +51,9 @@ impl ProfileError {
 pub struct UnknownProfile {
     /// `Scanner` or `Display`.
     pub section: &'static str,
-    /// As written.
+    /// The profile as oplati.conf has it; `None` where it names none.
     pub id: Option<String>,
-    /// What is the matter with it.
+    /// Why it cannot be used, English.
     pub reason: &'static str,
     /// All ids that can stand there.
     pub known: String,
@@ -63,19 +61,15 @@ pub struct UnknownProfile {
 
 /// Where a profile comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Of the program.
+pub(crate) enum Origin {
     BuiltIn,
-    /// Of the shop.
     File(PathBuf),
 }
 
 /// A profile of either kind; both share one space of ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AnyProfile {
-    /// Of a scanner.
+pub(crate) enum AnyProfile {
     Scanner(Box<Profile>),
-    /// Of a display on a serial port.
     Display(Box<DisplayProfile>),
 }
 
@@ -87,7 +81,6 @@ impl AnyProfile {
         }
     }
 
-    /// Maker and model.
     pub fn name(&self) -> String {
         let (vendor, model) = match self {
             AnyProfile::Scanner(profile) => (&profile.vendor, &profile.model),
@@ -96,11 +89,18 @@ impl AnyProfile {
         format!("{vendor} {model}")
     }
 
-    /// What its devices are known by.
     pub fn matches(&self) -> &[Match] {
         match self {
             AnyProfile::Scanner(profile) => &profile.matches,
             AnyProfile::Display(profile) => &profile.matches,
+        }
+    }
+
+    /// The section of oplati.conf that can name it.
+    fn section(&self) -> &'static str {
+        match self {
+            AnyProfile::Scanner(_) => "Scanner",
+            AnyProfile::Display(_) => "Display",
         }
     }
 
@@ -119,7 +119,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The built-in ones alone.
+    /// The built-in profiles.
     pub fn built_in() -> Registry {
         let mut registry = Registry {
             profiles: BTreeMap::new(),
@@ -138,7 +138,7 @@ impl Registry {
     }
 
     /// The built-in ones and those of the folder, which may be missing; with what was wrong there.
-    pub fn load(folder: &Path) -> (Registry, Vec<ProfileError>) {
+    pub(crate) fn load(folder: &Path) -> (Registry, Vec<ProfileError>) {
         let mut registry = Registry::built_in();
         let mut errors = Vec::new();
         let files = match files(folder) {
@@ -183,94 +183,72 @@ impl Registry {
         Ok(())
     }
 
-    /// All of both kinds, by id.
-    pub fn all(&self) -> impl Iterator<Item = &AnyProfile> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &AnyProfile> {
         self.profiles.values().map(|(profile, _)| profile)
     }
 
-    /// Those of scanners, by id.
-    pub fn profiles(&self) -> impl Iterator<Item = &Profile> {
+    pub(crate) fn profiles(&self) -> impl Iterator<Item = &Profile> {
         self.all().filter_map(|profile| match profile {
             AnyProfile::Scanner(profile) => Some(profile.as_ref()),
             AnyProfile::Display(_) => None,
         })
     }
 
-    /// Those of displays, by id.
-    pub fn displays(&self) -> impl Iterator<Item = &DisplayProfile> {
+    pub(crate) fn displays(&self) -> impl Iterator<Item = &DisplayProfile> {
         self.all().filter_map(|profile| match profile {
             AnyProfile::Display(profile) => Some(profile.as_ref()),
             AnyProfile::Scanner(_) => None,
         })
     }
 
-    /// A scanner's.
-    pub fn get(&self, id: &str) -> Option<&Profile> {
+    pub(crate) fn get(&self, id: &str) -> Option<&Profile> {
         self.profiles().find(|profile| profile.id == id)
     }
 
-    /// A display's.
-    pub fn display(&self, id: &str) -> Option<&DisplayProfile> {
+    pub(crate) fn display(&self, id: &str) -> Option<&DisplayProfile> {
         self.displays().find(|profile| profile.id == id)
     }
 
-    /// Where one comes from.
-    pub fn origin(&self, id: &str) -> Option<&Origin> {
+    pub(crate) fn origin(&self, id: &str) -> Option<&Origin> {
         self.profiles.get(id).map(|(_, origin)| origin)
     }
 
     /// Whether the profiles that oplati.conf names are there, and of the kind that is needed. A display
     /// on a serial port is never guessed: it needs one.
-    ///
-    /// # Errors
-    /// [`UnknownProfile`] with all ids that can stand there.
-    pub fn check_use(
+    pub(crate) fn check_use(
         &self,
         scanner: &ScannerSettings,
         display: &DisplaySettings,
     ) -> Result<(), UnknownProfile> {
-        let reason = |id: &str, other: &'static str| match self.profiles.contains_key(id) {
-            true => other,
-            false => "there is no such profile",
+        let unknown = |section: &'static str, id: Option<&String>, other_kind: &'static str| {
+            let ids = self.all().filter(|one| one.section() == section);
+            let is_there = id.is_none_or(|id| self.profiles.contains_key(id));
+            Err(UnknownProfile {
+                section,
+                id: id.cloned(),
+                reason: if is_there {
+                    other_kind
+                } else {
+                    "there is no such profile"
+                },
+                known: ids.map(AnyProfile::id).collect::<Vec<_>>().join(" "),
+            })
         };
-        let known_scanners = || listed(self.profiles().map(|profile| &profile.id));
-        let known_displays = || listed(self.displays().map(|profile| &profile.id));
-        let wrong = scanner.profile.iter().find(|id| self.get(id).is_none());
-        if let Some(id) = wrong {
-            return Err(UnknownProfile {
-                section: "Scanner",
-                id: Some(id.clone()),
-                reason: reason(id, "that is a display's profile"),
-                known: known_scanners(),
-            });
+        let mut named = scanner.profile.iter();
+        if let Some(id) = named.find(|id| self.get(id).is_none()) {
+            return unknown("Scanner", Some(id), "that is a display's profile");
         }
-        let wrong = display
-            .profiles
-            .iter()
-            .find(|id| self.display(id).is_none());
-        if let Some(id) = wrong {
-            return Err(UnknownProfile {
-                section: "Display",
-                id: Some(id.clone()),
-                reason: reason(id, "that is a scanner's profile"),
-                known: known_displays(),
-            });
+        let mut named = display.profiles.iter();
+        if let Some(id) = named.find(|id| self.display(id).is_none()) {
+            return unknown("Display", Some(id), "that is a scanner's profile");
         }
         let is_nameless = |device: &DisplayDevice| matches!(device, DisplayDevice::Serial(serial) if serial.profile.is_none());
         if display.devices.iter().any(is_nameless) {
-            return Err(UnknownProfile {
-                section: "Display",
-                id: None,
-                reason: "a serial: display needs one, since how it speaks cannot be guessed",
-                known: known_displays(),
-            });
+            let reason = "a serial: display needs one, since how it speaks cannot be guessed";
+            return unknown("Display", None, reason);
         }
         Ok(())
     }
-}
-
-fn listed<'a>(ids: impl Iterator<Item = &'a String>) -> String {
-    ids.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, ProfileError> {
@@ -313,10 +291,7 @@ fn read(path: &Path) -> Result<String, ProfileError> {
 }
 
 /// Reads one file; its name must be its id.
-///
-/// # Errors
-/// [`ProfileError::Bad`] with line, value and what is allowed.
-pub fn parse(path: &Path, text: &str) -> Result<AnyProfile, ProfileError> {
+pub(crate) fn parse(path: &Path, text: &str) -> Result<AnyProfile, ProfileError> {
     let bad = |reason: String| ProfileError::Bad {
         path: path.to_owned(),
         reason,
@@ -341,17 +316,15 @@ fn typed(text: &str) -> Result<AnyProfile, String> {
     }
     let said = |error: toml::de::Error| error.to_string();
     let head: Head = toml::from_str(text).map_err(said)?;
-    match head.kind.as_deref() {
-        Some("display") => toml::from_str(text)
-            .map(Box::new)
-            .map(AnyProfile::Display)
-            .map_err(said),
-        Some("scanner") | None => toml::from_str(text)
-            .map(Box::new)
-            .map(AnyProfile::Scanner)
-            .map_err(said),
-        Some(kind) => Err(format!("kind = {kind:?}: scanner or display is allowed")),
-    }
+    let profile = match head.kind.as_deref() {
+        Some("display") => toml::from_str(text).map(AnyProfile::Display),
+        Some("scanner") | None => toml::from_str(text).map(AnyProfile::Scanner),
+        Some(kind) => {
+            let what = "scanner or display is allowed";
+            return Err(format!("kind = {kind:?}: {what}"));
+        }
+    };
+    profile.map_err(said)
 }
 
 /// What both claim equally well.
@@ -529,42 +502,38 @@ failed = "'failed'"
     #[test]
     fn a_bad_file_is_told_with_its_place_and_harms_no_other() {
         let folder = tempfile::tempdir().unwrap();
+        let named = |id: &str| SHOPS.replace("\"own\"", &format!("{id:?}"));
+        let changed = |id: &str, from, to| {
+            let text = named(id);
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        };
         let bad = [
             (
                 "colour",
-                SHOPS.replace("\"own\"", "\"colour\"") + "colour = 1\n",
+                named("colour") + "colour = 1\n",
                 "unknown field `colour`",
             ),
             (
                 "speed",
-                SHOPS.replace("\"own\"", "\"speed\"").replace("19200", "12"),
+                changed("speed", "19200", "12"),
                 "baud = 12: one of",
             ),
             ("name", SHOPS.to_owned(), "the file must be named own.toml"),
             (
                 "nosource",
-                SHOPS
-                    .replace("\"own\"", "\"nosource\"")
-                    .replace("\"read from the device\"", ""),
+                changed("nosource", "\"read from the device\"", ""),
                 "sources",
             ),
             (
                 "loose",
-                SHOPS
-                    .replace("\"own\"", "\"loose\"")
-                    .replace("pid = 0x5678", ""),
+                changed("loose", "pid = 0x5678", ""),
                 "vid and pid are needed",
             ),
-            (
-                "twice",
-                SHOPS.replace("\"own\"", "\"twice\""),
-                "is also in profile",
-            ),
+            ("twice", named("twice"), "is also in profile"),
             (
                 "version",
-                SHOPS
-                    .replace("\"own\"", "\"version\"")
-                    .replace("schema = 1", "schema = 2"),
+                changed("version", "schema = 1", "schema = 2"),
                 "this version reads 1",
             ),
         ];

@@ -5,27 +5,22 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::template::Template;
+use crate::devices::mode::Mode;
 use crate::model::line::{Layout, LineSettings, Parity};
-use crate::texts::technician::{self, Text};
 
 /// The only version there is.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// One model, or one kind of devices.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Profile {
-    /// [`SCHEMA`].
+pub(crate) struct Profile {
     pub schema: u32,
     /// The file's name without its ending; stable, used in oplati.conf and by the API.
     pub id: String,
-    /// What kind of device.
     pub kind: Kind,
-    /// Maker.
     pub vendor: String,
-    /// Model or family.
     pub model: String,
-    /// How sure it is.
     pub status: Status,
     /// Where each fact comes from.
     pub sources: Vec<String>,
@@ -35,13 +30,10 @@ pub struct Profile {
     /// What it is known by; any one is enough. Without any it is used by name only.
     #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
     pub matches: Vec<Match>,
-    /// For serial ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
-    /// For HID POS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hid: Option<Hid>,
-    /// For keyboard scanners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyboard: Option<Keyboard>,
     /// Executable proof: what comes in, what is read.
@@ -49,18 +41,17 @@ pub struct Profile {
     pub vectors: Vec<Vector>,
 }
 
-/// Kinds of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Reads codes.
+pub(crate) enum Kind {
     Scanner,
+    Display,
 }
 
 /// How sure a profile is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Status {
+pub(crate) enum Status {
     /// A capture of the real device is among the tests.
     Tested,
     /// Two sources that do not depend on each other agree.
@@ -69,45 +60,11 @@ pub enum Status {
     Untested,
 }
 
-/// How a scanner speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// RS-232, CDC-ACM or a USB bridge: `/dev/tty*`.
-    Serial,
-    /// Usage page 8C: `/dev/hidraw*`.
-    HidPos,
-    /// It types: `/dev/input/event*`.
-    Keyboard,
-}
-
-impl Mode {
-    /// The word that `[Scanner] device` has for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Mode::Serial => "serial",
-            Mode::HidPos => "hid",
-            Mode::Keyboard => "keyboard",
-        }
-    }
-
-    /// For people, in Russian in the genitive.
-    pub fn words(self) -> Text {
-        match self {
-            Mode::Serial => technician::MODE_SERIAL,
-            Mode::HidPos => technician::MODE_HID,
-            Mode::Keyboard => technician::MODE_KEYBOARD,
-        }
-    }
-}
-
 /// What a device is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Match {
-    /// How it speaks then.
+pub(crate) struct Match {
     pub mode: Mode,
-    /// USB vendor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vid: Option<u16>,
     /// USB product; without it, any product of the vendor, which is enough for HID POS only.
@@ -133,7 +90,7 @@ pub enum Terminator {
     Quiet,
 }
 
-/// `[serial]`.
+/// The settings of a serial port, and how codes end on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Serial {
@@ -141,11 +98,11 @@ pub struct Serial {
     pub baud: u32,
     /// 7 or 8.
     pub data_bits: u8,
-    /// Parity.
+    /// The parity bit of each character.
     pub parity: Parity,
     /// 1 or 2.
     pub stop_bits: u8,
-    /// What ends a code.
+    /// What ends a code beside silence.
     pub terminator: Terminator,
     /// Silence that ends a code, milliseconds.
     pub quiet_ms: u16,
@@ -167,10 +124,9 @@ impl Default for Serial {
     }
 }
 
-/// `[hid]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Hid {
+pub(crate) struct Hid {
     /// How long the next report of the same code may take, milliseconds.
     pub continuation_ms: u16,
     /// A feature report that is sent when the device is opened; a device that refuses it is fine.
@@ -190,7 +146,7 @@ impl Default for Hid {
     }
 }
 
-/// `[keyboard]`.
+/// How a keyboard scanner types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keyboard {
@@ -212,8 +168,7 @@ impl Default for Keyboard {
 /// What comes in, and the codes that are read from it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Vector {
-    /// How the scanner speaks.
+pub(crate) struct Vector {
     pub mode: Mode,
     /// HID POS: the report descriptor, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,7 +179,6 @@ pub struct Vector {
     /// Keyboard: key codes of Linux in the order of events, `+42` pressed, `-42` released, `30` both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<String>,
-    /// What is read.
     pub codes: Vec<String>,
 }
 
@@ -241,7 +195,7 @@ impl Serial {
         Duration::from_millis(self.quiet_ms.into())
     }
 
-    /// The port's settings.
+    /// The settings of the port alone.
     pub fn line(&self) -> LineSettings {
         LineSettings {
             baud: self.baud,
@@ -252,26 +206,21 @@ impl Serial {
     }
 }
 
+/// The settings of each mode, those of the defaults where the file has none.
 impl Profile {
-    /// Line settings, or the usual ones.
     pub fn serial(&self) -> Serial {
         self.serial.unwrap_or_default()
     }
 
-    /// HID POS settings, or the usual ones.
     pub fn hid(&self) -> Hid {
         self.hid.clone().unwrap_or_default()
     }
 
-    /// Keyboard settings, or the usual ones.
     pub fn keyboard(&self) -> Keyboard {
         self.keyboard.unwrap_or_default()
     }
 
-    /// What is wrong with it beyond its form: the place and what is allowed.
-    ///
-    /// # Errors
-    /// The first fault, English.
+    /// Checks what goes beyond the form; the error names the first fault, its place and what is allowed, in English.
     pub fn validate(&self) -> Result<(), String> {
         validate_head(self.schema, &self.id, &self.sources)?;
         self.matches.iter().try_for_each(Match::validate)?;
@@ -289,10 +238,10 @@ impl Profile {
                 ));
             }
         }
-        if self.hid.as_ref().is_some_and(|h| h.open_feature.len() > 64) {
-            return Err("[hid] open_feature: at most 64 bytes".to_owned());
-        }
         if let Some(hid) = &self.hid {
+            if hid.open_feature.len() > 64 {
+                return Err("[hid] open_feature: at most 64 bytes".to_owned());
+            }
             validate_fixed("[hid] firmware_query", &hid.firmware_query)?;
         }
         Ok(())

@@ -3,10 +3,9 @@
 //! `udev/60-oplati.rules` is this text, committed; a test compares them. Generic bridges get no rule:
 //! the same numbers may belong to a scale. A shop binds such a port by its place ([`local_rule`]).
 
-use std::fmt::Write as _;
-
 use super::registry::Registry;
-use super::schema::{Match, Mode};
+use super::schema::Match;
+use crate::devices::mode::Mode;
 
 const HEAD: &str = "\
 # Made from the device profiles by `oplati devices udev-rules`; do not edit.
@@ -44,22 +43,15 @@ pub fn rules(registry: &Registry) -> String {
             .filter_map(|claim| node_rule(claim, profile.id()))
             .collect();
         if !lines.is_empty() {
-            write_or_nothing(&mut text, format_args!("\n# {}\n{lines}", profile.name()));
+            text += &format!("\n# {}\n{lines}", profile.name());
         }
     }
     text.push_str(TAIL);
     for profile in registry.all() {
-        let serial = profile
-            .matches()
-            .iter()
-            .filter(|claim| claim.mode == Mode::Serial);
-        for claim in serial {
-            if let Some(device) = usb_ids(claim) {
-                write_or_nothing(
-                    &mut text,
-                    format_args!("{device}, ENV{{ID_MM_DEVICE_IGNORE}}=\"1\"\n"),
-                );
-            }
+        let mut serial = profile.matches().to_vec();
+        serial.retain(|claim| claim.mode == Mode::Serial);
+        for device in serial.iter().filter_map(usb_ids) {
+            text += &format!("{device}, ENV{{ID_MM_DEVICE_IGNORE}}=\"1\"\n");
         }
     }
     text.push_str("\nLABEL=\"oplati_end\"\n");
@@ -81,13 +73,6 @@ pub fn local_rule(mode: Mode, id_path: &str, name: &str) -> String {
     format!(
         "ACTION!=\"remove\", SUBSYSTEM==\"{subsystem}\", {kernel}IMPORT{{builtin}}=\"path_id\", ENV{{ID_PATH}}==\"{id_path}\", GROUP=\"oplati\", MODE=\"0660\", SYMLINK+=\"oplati/{name}\"{modem}\n"
     )
-}
-
-/// A `String` never refuses.
-fn write_or_nothing(text: &mut String, what: std::fmt::Arguments<'_>) {
-    if text.write_fmt(what).is_err() {
-        tracing::error!("A text refuses to grow");
-    }
 }
 
 fn node_rule(claim: &Match, id: &str) -> Option<String> {
@@ -128,11 +113,8 @@ fn product(claim: &Match) -> Option<String> {
     let digits = format!("{pid:04x}");
     let open = format!("{mask:04x}");
     let pattern = digits.chars().zip(open.chars());
-    Some(
-        pattern
-            .map(|(digit, mask)| if mask == 'f' { digit } else { '?' })
-            .collect(),
-    )
+    let pattern = pattern.map(|(digit, mask)| if mask == 'f' { digit } else { '?' });
+    Some(pattern.collect())
 }
 
 #[cfg(test)]

@@ -11,10 +11,12 @@ use super::keyboard::KeyboardSource;
 use super::serial::SerialSource;
 use super::source::Source;
 use crate::base::lock::lock;
-use crate::config::ScannerDevice;
+use crate::config::{ScannerDevice, ScannerSettings};
+use crate::devices::discovery::report_descriptor::{Unfit, is_barcode_scanner, layouts};
 use crate::devices::discovery::{Candidate, access, sysfs};
+use crate::devices::mode::Mode;
+use crate::devices::profile::Registry;
 use crate::devices::profile::schema::Profile;
-use crate::devices::profile::{Mode, Registry};
 use crate::model::line::{Layout, LineSettings};
 
 /// What is known about all devices, shared by the scanners' threads.
@@ -41,14 +43,21 @@ pub enum Target {
 }
 
 impl Target {
-    /// How the device speaks, if that is said.
-    pub(super) fn mode(&self) -> Option<Mode> {
+    /// The node and the mode that oplati.conf names; `None` for whatever is plugged in.
+    pub(super) fn named(&self) -> Option<(&Path, Mode)> {
         match self {
-            Target::Named(ScannerDevice::Serial(_)) => Some(Mode::Serial),
-            Target::Named(ScannerDevice::Hid { .. }) => Some(Mode::HidPos),
-            Target::Named(ScannerDevice::Keyboard { .. }) => Some(Mode::Keyboard),
-            Target::Named(ScannerDevice::Auto) | Target::Any => None,
+            Target::Named(device) => named(device),
+            Target::Any => None,
         }
+    }
+}
+
+fn named(device: &ScannerDevice) -> Option<(&Path, Mode)> {
+    match device {
+        ScannerDevice::Serial(line) => Some((&line.path, Mode::Serial)),
+        ScannerDevice::Hid { path } => Some((path, Mode::HidPos)),
+        ScannerDevice::Keyboard { path } => Some((path, Mode::Keyboard)),
+        ScannerDevice::Auto => None,
     }
 }
 
@@ -72,7 +81,7 @@ pub struct Located {
     /// The profile that would hold.
     pub profile: Option<String>,
     pub state: DeviceState,
-    /// Why, English.
+    /// The reason of the state, English.
     pub why: Option<String>,
 }
 
@@ -80,15 +89,26 @@ pub struct Located {
 pub(super) type NotOpened = (DeviceState, String);
 
 impl DeviceLocator {
+    /// One for the devices of this machine, with what `[Scanner]` says of them.
+    pub fn new(registry: Arc<Registry>, settings: &ScannerSettings) -> DeviceLocator {
+        DeviceLocator {
+            registry,
+            profile: settings.profile.clone(),
+            layout: settings.layout,
+            // Nodes and sysfs are the machine's, wherever the files are.
+            root: PathBuf::from("/"),
+            claims: Arc::default(),
+        }
+    }
+
     /// Opens what `target` means for the scanner `name`.
     pub(super) fn open(&self, name: &str, target: &Target) -> Result<Opened, NotOpened> {
-        let (path, mode, line) = match target {
-            Target::Named(ScannerDevice::Serial(line)) => {
-                (&line.path, Mode::Serial, line.settings.as_ref())
-            }
-            Target::Named(ScannerDevice::Hid { path }) => (path, Mode::HidPos, None),
-            Target::Named(ScannerDevice::Keyboard { path }) => (path, Mode::Keyboard, None),
-            Target::Named(ScannerDevice::Auto) | Target::Any => return self.open_any(name),
+        let Some((path, mode)) = target.named() else {
+            return self.open_any(name);
+        };
+        let line = match target {
+            Target::Named(ScannerDevice::Serial(line)) => line.settings.as_ref(),
+            Target::Named(_) | Target::Any => None,
         };
         let (node, candidate) = self.node(path, mode)?;
         self.claim(name, claim_of(&node, candidate.as_ref()))?;
@@ -111,7 +131,7 @@ impl DeviceLocator {
     }
 
     /// Whether the device has got more nodes since it was opened: a keyboard's come one by one.
-    pub(super) fn has_grown(&self, opened: &(Option<Candidate>, usize)) -> bool {
+    pub(super) fn has_more_nodes(&self, opened: &(Option<Candidate>, usize)) -> bool {
         let (candidate, nodes) = opened;
         candidate.as_ref().is_some_and(|one| {
             one.mode == Mode::Keyboard && sysfs::typing_nodes(&self.root, one).len() > *nodes
@@ -203,12 +223,8 @@ impl DeviceLocator {
         line: Option<&LineSettings>,
     ) -> Result<Opened, NotOpened> {
         // Who opened the port before us and did not lock it would go on taking bytes of each code.
-        if candidate.is_some()
-            && let Some(holder) = access::holder(&node)
-        {
-            let why = format!("{holder} has the port open");
-            let holder = Some(holder);
-            return Err((DeviceState::Busy { holder }, why));
+        if candidate.is_some() {
+            refuse_held(&node)?;
         }
         let profile = self.profile_for(candidate.as_ref(), Mode::Serial);
         let mut settings = profile.map(Profile::serial).unwrap_or_default();
@@ -234,11 +250,11 @@ impl DeviceLocator {
             return Err((DeviceState::Failed(why.clone()), why));
         };
         // A composite device has several nodes, and the name may lead to any of them.
-        if !super::hid::is_barcode_scanner(&candidate.descriptor) {
+        if !is_barcode_scanner(&candidate.descriptor) {
             let scanner = sysfs::candidates(&self.root).into_iter().find(|other| {
                 other.mode == Mode::HidPos
                     && other.device == candidate.device
-                    && super::hid::is_barcode_scanner(&other.descriptor)
+                    && is_barcode_scanner(&other.descriptor)
             });
             candidate = scanner.unwrap_or(candidate);
         }
@@ -283,16 +299,13 @@ impl DeviceLocator {
 
     /// What opening would meet, without opening: the node, the profile that would hold, and how it is.
     pub fn look(&self, device: &ScannerDevice) -> Located {
-        let (path, mode) = match device {
-            ScannerDevice::Serial(line) => (&line.path, Mode::Serial),
-            ScannerDevice::Hid { path } => (path, Mode::HidPos),
-            ScannerDevice::Keyboard { path } => (path, Mode::Keyboard),
-            ScannerDevice::Auto => return self.look_for_any(),
+        let Some((path, mode)) = named(device) else {
+            return self.look_for_any();
         };
         match self.node(path, mode) {
             Ok((node, candidate)) => self.look_at(node, candidate.as_ref(), mode),
             Err((state, why)) => Located {
-                node: path.clone(),
+                node: path.to_owned(),
                 profile: None,
                 state,
                 why: Some(why),
@@ -314,13 +327,10 @@ impl DeviceLocator {
     }
 
     fn look_at(&self, node: PathBuf, candidate: Option<&Candidate>, mode: Mode) -> Located {
-        let holder = (mode == Mode::Serial)
-            .then(|| access::holder(&node))
-            .flatten();
-        let (state, why) = if let Some(holder) = holder {
-            let why = format!("{holder} has the port open");
-            let holder = Some(holder);
-            (DeviceState::Busy { holder }, Some(why))
+        let (state, why) = if mode == Mode::Serial
+            && let Err((state, why)) = refuse_held(&node)
+        {
+            (state, Some(why))
         } else if access::is_allowed(&node) {
             (DeviceState::Connected, None)
         } else {
@@ -386,6 +396,16 @@ impl DeviceLocator {
     }
 }
 
+/// A port that another process has open is busy.
+fn refuse_held(node: &Path) -> Result<(), NotOpened> {
+    let Some(holder) = access::holder(node) else {
+        return Ok(());
+    };
+    let why = format!("{holder} has the port open");
+    let holder = Some(holder);
+    Err((DeviceState::Busy { holder }, why))
+}
+
 /// What a device is claimed by; one that sysfs does not know, by its node.
 fn claim_of(node: &Path, candidate: Option<&Candidate>) -> String {
     candidate.map_or_else(|| node.display().to_string(), Candidate::claim)
@@ -393,7 +413,6 @@ fn claim_of(node: &Path, candidate: Option<&Candidate>) -> String {
 
 /// How a device really speaks: the HID node of a keyboard is a keyboard's.
 fn speaks(candidate: &Candidate) -> Option<Mode> {
-    use super::hid::descriptor::{Unfit, layouts};
     match (candidate.mode, layouts(&candidate.descriptor)) {
         (Mode::HidPos, Err(Unfit::Keyboard)) => Some(Mode::Keyboard),
         (Mode::HidPos, Err(Unfit::NoScanner)) => None,
@@ -411,21 +430,19 @@ fn id_of(profile: Option<&Profile>) -> String {
 mod tests {
     use super::*;
     use crate::config::SerialLine;
+    use crate::devices::discovery::report_descriptor::tests::{HONEYWELL_LIKE, KEYBOARD_LIKE};
     use crate::devices::discovery::sysfs::tests::{KEYS, Tree};
-    use crate::devices::scanner::hid::tests::{HONEYWELL_LIKE, KEYBOARD};
 
-    fn knowledge(tree: &Tree) -> DeviceLocator {
+    fn locator(tree: &Tree) -> DeviceLocator {
+        let registry = Arc::new(Registry::built_in());
         DeviceLocator {
-            registry: Arc::new(Registry::built_in()),
-            profile: None,
-            layout: None,
             root: tree.path().to_owned(),
-            claims: Arc::default(),
+            ..DeviceLocator::new(registry, &ScannerSettings::default())
         }
     }
 
-    fn state(knowledge: &DeviceLocator, device: ScannerDevice) -> DeviceState {
-        match knowledge.open("scanner1", &Target::Named(device)) {
+    fn state(locator: &DeviceLocator, device: ScannerDevice) -> DeviceState {
+        match locator.open("scanner1", &Target::Named(device)) {
             Ok(opened) => panic!("{} was opened", opened.node.display()),
             Err((state, _)) => state,
         }
@@ -442,7 +459,7 @@ mod tests {
         let tree = Tree::new();
         tree.usb("1-2", "0c2e", "0b81", "");
         tree.keyboard("1-2", "event3", KEYS);
-        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD);
+        tree.hidraw("1-2", "hidraw3", "00000C2E:00000B81", KEYBOARD_LIKE);
         tree
     }
 
@@ -451,12 +468,12 @@ mod tests {
         let tree = reset_scanner();
         let wrong = DeviceState::WrongMode { is: Mode::Keyboard };
         for device in [hid(), ScannerDevice::Auto] {
-            assert_eq!(state(&knowledge(&tree), device), wrong);
+            assert_eq!(state(&locator(&tree), device), wrong);
         }
         // A keyboard is what the setting says: it has another name.
         let path = "/nonexistent/event9".into();
         let keyboard = ScannerDevice::Keyboard { path };
-        assert_eq!(state(&knowledge(&tree), keyboard), DeviceState::Missing);
+        assert_eq!(state(&locator(&tree), keyboard), DeviceState::Missing);
     }
 
     #[test]
@@ -466,21 +483,21 @@ mod tests {
         let link = tree.path().join("left");
         std::fs::write(&node, "").unwrap();
         std::os::unix::fs::symlink(&node, &link).unwrap();
-        let knowledge = knowledge(&tree);
+        let locator = locator(&tree);
         let target = |path: &Path| {
             let path = path.to_owned();
             Target::Named(ScannerDevice::Keyboard { path })
         };
-        knowledge.claim("scanner1", claim_of(&node, None)).unwrap();
-        let Err((state, why)) = knowledge.open("scanner2", &target(&link)) else {
+        locator.claim("scanner1", claim_of(&node, None)).unwrap();
+        let Err((state, why)) = locator.open("scanner2", &target(&link)) else {
             panic!("it was opened");
         };
         assert!(matches!(state, DeviceState::Failed(_)), "{state:?}");
         assert!(why.contains("scanner1"), "{why}");
         // Given back, it is anybody's; one that cannot be opened is kept by nobody.
-        knowledge.release("scanner1");
+        locator.release("scanner1");
         for name in ["scanner2", "scanner1"] {
-            let Err((_, why)) = knowledge.open(name, &target(&link)) else {
+            let Err((_, why)) = locator.open(name, &target(&link)) else {
                 panic!("a plain file was opened");
             };
             assert!(!why.contains("already"), "{why}");
@@ -490,18 +507,18 @@ mod tests {
     #[test]
     fn what_another_scanner_has_explains_nothing() {
         let tree = reset_scanner();
-        let knowledge = knowledge(&tree);
+        let locator = locator(&tree);
         let others = sysfs::candidates(tree.path())[1].claim();
-        let claims = Arc::clone(&knowledge.claims);
+        let claims = Arc::clone(&locator.claims);
         claims.lock().unwrap().insert(others, "scanner2".into());
-        assert_eq!(state(&knowledge, hid()), DeviceState::Missing);
+        assert_eq!(state(&locator, hid()), DeviceState::Missing);
     }
 
     #[test]
     fn a_device_without_its_name_that_is_right_on_another_node_is_awaited() {
         let tree = reset_scanner();
         tree.hidraw("1-2", "hidraw4", "00000C2E:00000B81", HONEYWELL_LIKE);
-        assert_eq!(state(&knowledge(&tree), hid()), DeviceState::Missing);
+        assert_eq!(state(&locator(&tree), hid()), DeviceState::Missing);
     }
 
     #[test]
@@ -515,7 +532,7 @@ mod tests {
         let path = dev.join("hidraw3");
         let keyboard = ScannerDevice::Keyboard { path: path.clone() };
         // It was found and opened; a plain file is no keyboard.
-        let found = state(&knowledge(&tree), keyboard);
+        let found = state(&locator(&tree), keyboard);
         assert!(matches!(found, DeviceState::Failed(_)), "{found:?}");
         let line = SerialLine {
             path,
@@ -523,6 +540,6 @@ mod tests {
         };
         let wrong = DeviceState::WrongMode { is: Mode::Keyboard };
         let serial = ScannerDevice::Serial(line);
-        assert_eq!(state(&knowledge(&tree), serial), wrong);
+        assert_eq!(state(&locator(&tree), serial), wrong);
     }
 }

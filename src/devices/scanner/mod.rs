@@ -4,6 +4,7 @@
 //!   thread: open, read, notice the unplugged, open again · [`find`]: which node and profile it is
 //! - `source`: an open device · `serial`, [`hid`], [`keyboard`]: its kinds
 //! - [`frame`]: bytes into frames · [`text`]: a frame into text
+//! - [`vectors`]: the proof that each profile brings, run
 //! - `share`: codes that nobody here awaits go on to the till program
 //!
 //! A scanner's thread hands its codes to one bounded queue. When nobody takes them, the oldest stay
@@ -19,10 +20,11 @@ pub(crate) mod share;
 mod source;
 pub(crate) mod supervisor;
 pub mod text;
+pub(crate) mod vectors;
 mod worker;
 
-use crate::config::ScannerDevice;
-use crate::devices::profile::Mode;
+use crate::devices::discovery::access;
+use crate::devices::mode::Mode;
 use crate::model::scan::{RawScan, Scan};
 use crate::texts::cashier;
 
@@ -30,7 +32,7 @@ use find::{DeviceLocator, Target};
 pub(crate) use supervisor::Scanners;
 pub(crate) use worker::{Events, ScannerHandle, start};
 
-/// How a device is.
+/// The state of a scanner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum DeviceState {
     Connected,
@@ -39,7 +41,7 @@ pub(crate) enum DeviceState {
     Missing,
     /// Another process has it.
     Busy {
-        /// Which, if it can be known.
+        /// That process as `name (pid)`, if it can be known.
         holder: Option<String>,
     },
     /// The node does not let us.
@@ -92,25 +94,22 @@ impl DeviceState {
     }
 }
 
-/// What a scanner tells.
+/// What a scanner has read, and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ScannerEvent {
     Scan(Scan),
     /// It sent what is no code; the till program may know better.
     Unread {
-        /// `scanner1`.
         device: String,
         raw: RawScan,
     },
     /// What belongs to the code before: it goes where that went.
-    Rest {
-        /// `scanner1`.
+    Trailing {
         device: String,
         raw: RawScan,
     },
     /// It came or went.
     State {
-        /// `scanner1`.
         device: String,
         state: DeviceState,
     },
@@ -119,7 +118,6 @@ pub(crate) enum ScannerEvent {
 /// A scanner's present facts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
-    /// `scanner1`.
     pub name: String,
     /// The node, as configured, or as found.
     pub node: String,
@@ -144,14 +142,13 @@ pub(crate) struct Snapshot {
     pub last_error: Option<String>,
 }
 
-/// What a scanner is started with.
+/// What a scanner's thread is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// `scanner1`.
     pub name: String,
     pub target: Target,
     /// What is known about devices.
-    pub knowledge: DeviceLocator,
+    pub locator: DeviceLocator,
     /// How codes go on to the till program, if they do.
     pub share: Option<share::Sharing>,
     /// Where its events go; a full queue drops codes.
@@ -161,37 +158,22 @@ pub(crate) struct Settings {
 impl Settings {
     /// The node as configured.
     fn place(&self) -> String {
-        match &self.target {
-            Target::Named(ScannerDevice::Serial(line)) => line.path.display().to_string(),
-            Target::Named(ScannerDevice::Hid { path } | ScannerDevice::Keyboard { path }) => {
-                path.display().to_string()
-            }
-            Target::Named(ScannerDevice::Auto) | Target::Any => "auto".to_owned(),
-        }
+        let named = self.target.named();
+        named.map_or_else(|| "auto".to_owned(), |(path, _)| path.display().to_string())
     }
 
     /// Whether nobody said that there is one.
     fn is_optional(&self) -> bool {
-        matches!(
-            self.target,
-            Target::Any | Target::Named(ScannerDevice::Auto)
-        )
+        self.target.named().is_none()
     }
 }
 
 /// Why a node could not be opened.
 fn not_opened(error: &std::io::Error) -> (DeviceState, String) {
-    use std::io::ErrorKind;
     let why = error.to_string();
-    // ENXIO and ENODEV: the node outlived its device.
-    let gone = [rustix::io::Errno::NXIO, rustix::io::Errno::NODEV];
-    let is_gone = |error: &std::io::Error| {
-        gone.iter()
-            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-    };
-    let state = if error.kind() == ErrorKind::NotFound || is_gone(error) {
+    let state = if access::is_gone(error) {
         DeviceState::Missing
-    } else if error.kind() == ErrorKind::PermissionDenied {
+    } else if error.kind() == std::io::ErrorKind::PermissionDenied {
         DeviceState::NoPermission
     } else {
         DeviceState::Failed(why.clone())

@@ -4,18 +4,19 @@
 //! a device gives "nothing" for ever, and a reader that asks again at once would keep a core busy.
 
 use std::io::{Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use serialport::TTYPort;
 
 use super::DeviceState;
 use super::frame::{Frame, Framer, Framing};
-use super::source::{Decoded, Source, is_passing};
+use super::source::{Decoded, Source};
 use super::text::{Aim, decode};
-use crate::devices::discovery::port::{self, PortError};
+use crate::base::poll::wait_for;
+use crate::devices::discovery::port::{self, PortError, is_passing};
 use crate::devices::profile::schema::Serial;
 use crate::model::scan::RawScan;
 
@@ -86,23 +87,17 @@ impl SerialSource {
 
     /// What the port has received and nobody has read; a port that does not tell has none.
     fn waiting_bytes(&self) -> u64 {
-        rustix::io::ioctl_fionread(descriptor(&self.port)).unwrap_or_default()
+        rustix::io::ioctl_fionread(port::descriptor(&self.port)).unwrap_or_default()
     }
 
     fn is_readable(&self, wait: Duration) -> bool {
-        let Ok(wait) = Timespec::try_from(wait) else {
-            return false;
-        };
-        let port = descriptor(&self.port);
-        let mut fds = [PollFd::new(&port, PollFlags::IN)];
-        let seen = poll(&mut fds, Some(&wait));
-        let [port] = fds;
-        seen.is_ok() && port.revents().contains(PollFlags::IN)
+        wait_for(port::descriptor(&self.port), PollFlags::IN, wait)
+            .is_ok_and(|seen| seen.contains(PollFlags::IN))
     }
 
-    fn piece(&mut self, frame: Frame) -> Decoded {
+    fn decoded(&mut self, frame: Frame) -> Decoded {
         if frame.code.is_empty() {
-            return Decoded::Rest(RawScan::Bytes(frame.end));
+            return Decoded::Trailing(RawScan::Bytes(frame.end));
         }
         let code = decode(&frame.code, Aim::Strip);
         self.unreadable += u64::from(code.is_none());
@@ -115,7 +110,7 @@ impl SerialSource {
 
 impl Source for SerialSource {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        vec![descriptor(&self.port)]
+        vec![port::descriptor(&self.port)]
     }
 
     fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String> {
@@ -130,7 +125,10 @@ impl Source for SerialSource {
                 for _ in before..self.framer.discarded() {
                     self.acknowledge(false);
                 }
-                Ok(frames.into_iter().map(|frame| self.piece(frame)).collect())
+                Ok(frames
+                    .into_iter()
+                    .map(|frame| self.decoded(frame))
+                    .collect())
             }
             Err(error) if is_passing(&error) => Ok(Vec::new()),
             Err(error) => Err(error.to_string()),
@@ -147,7 +145,7 @@ impl Source for SerialSource {
         if self.framer.discarded() > before {
             self.acknowledge(false);
         }
-        frame.into_iter().map(|frame| self.piece(frame)).collect()
+        frame.into_iter().map(|frame| self.decoded(frame)).collect()
     }
 
     fn acknowledge(&mut self, taken: bool) {
@@ -170,16 +168,6 @@ impl Source for SerialSource {
     fn discarded(&self) -> u64 {
         self.framer.discarded() + self.unreadable
     }
-}
-
-/// The port lends its descriptor only as a number.
-#[expect(
-    unsafe_code,
-    reason = "serialport implements no AsFd, and poll needs the descriptor"
-)]
-fn descriptor(port: &TTYPort) -> BorrowedFd<'_> {
-    // SAFETY: the descriptor belongs to `port`, which stays borrowed as long as the result lives.
-    unsafe { BorrowedFd::borrow_raw(port.as_raw_fd()) }
 }
 
 fn state_of(error: &PortError) -> DeviceState {

@@ -1,6 +1,5 @@
 //! An open device, whatever its kind: something to wait for, and codes out of it.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ pub enum Decoded {
         raw: RawScan,
     },
     /// What belongs to the code before it, such as the LF after a CR.
-    Rest(RawScan),
+    Trailing(RawScan),
 }
 
 /// An open device.
@@ -25,10 +24,7 @@ pub(super) trait Source: Send {
     /// What to wait for in `poll`.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 
-    /// Takes what is there.
-    ///
-    /// # Errors
-    /// When the device is gone, with the reason in English.
+    /// Takes what is there; an error, in English, says that the device is gone.
     fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String>;
 
     /// When silence will end something.
@@ -47,13 +43,4 @@ pub(super) trait Source: Send {
     fn firmware(&mut self) -> Option<String> {
         None
     }
-}
-
-/// Whether a read should simply be tried again later.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind;
-    matches!(
-        error.kind(),
-        ErrorKind::Interrupted | ErrorKind::TimedOut | ErrorKind::WouldBlock
-    )
 }

@@ -1,10 +1,9 @@
 //! All scanners of the till, and the thread that hears what is plugged in and out.
 //!
-//! With `auto` the number of scanners follows what is there: one more station is started whenever a
-//! device is there that can be nothing but a scanner, no station has it and none is free. A scanner
-//! that is replaced by another finds its station again, so that `scanner1` stays `scanner1`.
+//! With `auto` the number of scanners follows what is there: one more worker is started whenever a
+//! device is there that can be nothing but a scanner, no worker has it and none is free. A scanner
+//! that is replaced by another finds its worker again, so that `scanner1` stays `scanner1`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,9 +11,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::find::{DeviceLocator, Target};
 use super::share::Sharing;
-use super::worker::{Events, ScannerHandle, start, timespec};
+use super::worker::{Events, ScannerHandle, Wake, start};
 use super::{DeviceState, Settings, Snapshot};
 use crate::base::lock::lock;
+use crate::base::poll::timespec;
 use crate::config::ScannerDevice;
 use crate::devices::discovery::uevent::Uevents;
 use crate::model::scan::RawScan;
@@ -26,11 +26,11 @@ const MOST: usize = 8;
 
 /// What all scanners are started with.
 #[derive(Clone, Debug)]
-pub struct PoolSettings {
+pub struct SupervisorSettings {
     /// As oplati.conf has them.
     pub devices: Vec<ScannerDevice>,
     /// What is known about devices.
-    pub knowledge: DeviceLocator,
+    pub locator: DeviceLocator,
     /// How codes go on to the till program, if they do.
     pub share: Option<Sharing>,
     pub events: Events,
@@ -45,21 +45,17 @@ pub struct Scanners {
 
 #[derive(Debug)]
 struct Plug {
-    stop: Arc<AtomicBool>,
-    counter: Arc<std::os::fd::OwnedFd>,
+    wake: Arc<Wake>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Scanners {
     /// Starts them all, and listens for what is plugged in.
-    ///
-    /// # Errors
-    /// When the system has no more descriptors or threads.
-    pub fn start(settings: PoolSettings) -> std::io::Result<Arc<Scanners>> {
+    pub fn start(settings: SupervisorSettings) -> std::io::Result<Arc<Scanners>> {
         let mut handles = Vec::new();
         for (index, device) in settings.devices.iter().enumerate() {
             handles.push(start(
-                settings.station(index, Target::Named(device.clone())),
+                settings.worker_settings(index, Target::Named(device.clone())),
             )?);
         }
         let scanners = Arc::new(Scanners {
@@ -112,24 +108,24 @@ impl Scanners {
         }
     }
 
-    fn nudge(&self) {
+    fn wake(&self) {
         for handle in lock(&self.handles).iter() {
-            handle.nudge();
+            handle.wake();
         }
     }
 
-    fn nudge_unshared(&self) {
+    fn wake_unshared(&self) {
         for handle in lock(&self.handles).iter() {
-            handle.nudge_unshared();
+            handle.wake_unshared();
         }
     }
 
-    /// With `auto`: a station for each device that none has and none is free for.
-    fn grow(&self, settings: &PoolSettings) {
+    /// With `auto`: a worker for each device that none has and none is free for.
+    fn grow(&self, settings: &SupervisorSettings) {
         if settings.devices != [ScannerDevice::Auto] {
             return;
         }
-        let waiting = settings.knowledge.unclaimed().len();
+        let waiting = settings.locator.unclaimed().len();
         let mut handles = lock(&self.handles);
         let free = handles
             .iter()
@@ -137,19 +133,19 @@ impl Scanners {
         if waiting <= free.count() || handles.len() >= MOST {
             return;
         }
-        match start(settings.station(handles.len(), Target::Any)) {
+        match start(settings.worker_settings(handles.len(), Target::Any)) {
             Ok(handle) => handles.push(handle),
             Err(error) => tracing::error!(%error, "No thread for another scanner"),
         }
     }
 }
 
-impl PoolSettings {
-    fn station(&self, index: usize, target: Target) -> Settings {
+impl SupervisorSettings {
+    fn worker_settings(&self, index: usize, target: Target) -> Settings {
         Settings {
             name: format!("scanner{}", index + 1),
             target,
-            knowledge: self.knowledge.clone(),
+            locator: self.locator.clone(),
             share: self.share.clone(),
             events: self.events.clone(),
         }
@@ -157,29 +153,22 @@ impl PoolSettings {
 }
 
 impl Plug {
-    fn start(settings: PoolSettings, scanners: Arc<Scanners>) -> std::io::Result<Plug> {
+    fn start(settings: SupervisorSettings, scanners: Arc<Scanners>) -> std::io::Result<Plug> {
         let uevents = Uevents::open()
             .inspect_err(
                 |error| tracing::info!(%error, "No uevents: devices are looked for slowly"),
             )
             .ok();
-        let flags = rustix::event::EventfdFlags::CLOEXEC;
-        let counter = Arc::new(rustix::event::eventfd(0, flags)?);
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, wake) = (Arc::clone(&stop), Arc::clone(&counter));
+        let wake = Arc::new(Wake::new()?);
+        let listens = Arc::clone(&wake);
         let thread = std::thread::Builder::new()
             .name("oplati-plug".to_owned())
-            .spawn(move || listen(uevents, &wake, &stopped, &settings, &scanners))?;
-        Ok(Plug {
-            stop,
-            counter,
-            thread,
-        })
+            .spawn(move || listen(uevents, &listens, &settings, &scanners))?;
+        Ok(Plug { wake, thread })
     }
 
     fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
+        self.wake.stop();
         if self.thread.join().is_err() {
             tracing::error!("The thread that hears of devices died");
         }
@@ -188,17 +177,16 @@ impl Plug {
 
 fn listen(
     mut uevents: Option<Uevents>,
-    wake: &std::os::fd::OwnedFd,
-    stopped: &AtomicBool,
-    settings: &PoolSettings,
+    wake: &Wake,
+    settings: &SupervisorSettings,
     scanners: &Scanners,
 ) {
     let mut rescanned = Instant::now();
-    while !stopped.load(Ordering::Relaxed) {
+    while !wake.is_stopped() {
         scanners.grow(settings);
         if rescanned.elapsed() >= RESCAN {
             rescanned = Instant::now();
-            scanners.nudge_unshared();
+            scanners.wake_unshared();
         }
         let mut fds = vec![PollFd::new(wake, PollFlags::IN)];
         fds.extend(
@@ -211,7 +199,7 @@ fn listen(
             std::thread::sleep(Duration::from_millis(50));
         }
         match uevents.as_ref().map(Uevents::drain) {
-            Some(Ok(true)) => scanners.nudge(),
+            Some(Ok(true)) => scanners.wake(),
             Some(Err(error)) => {
                 tracing::warn!(%error, "No more uevents: devices are looked for slowly");
                 uevents = None;

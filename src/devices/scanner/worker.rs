@@ -4,23 +4,24 @@
 //! again, so that an idle scanner costs no wake-ups. The dead device is closed *before* another is
 //! looked for: while it is held, a replugged one gets another number. Names are resolved anew each
 //! time, with growing pauses; a uevent begins the short pauses again, since the node is there some
-//! 100 ms before udev has set its rights and names. What is wrong for that while only is not told.
+//! 100 ms before udev has set its rights and names. What is wrong for that while only is not logged.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use super::find::{DeviceLocator, NotOpened, Opened};
 use super::share::Forwarder;
 use super::source::{Decoded, Source};
 use super::{DeviceState, ScannerEvent, Settings, Snapshot};
 use crate::base::lock::lock;
+use crate::base::poll::{timespec, wait_for};
 use crate::devices::discovery::Candidate;
-use crate::devices::profile::Mode;
+use crate::devices::mode::Mode;
 use crate::model::scan::{RawScan, Scan};
 
 /// First pause before a device is looked for again; doubles up to [`MAX_PAUSE`].
@@ -31,6 +32,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(800);
 /// Until udev has given a node its rights and names, what can be said of it may be wrong.
 const UDEV_TAKES: Duration = Duration::from_secs(1);
 
+/// Wakes a thread that sleeps in `poll`, to look again or to stop.
 #[derive(Debug)]
 pub(super) struct Wake {
     counter: OwnedFd,
@@ -38,7 +40,7 @@ pub(super) struct Wake {
 }
 
 impl Wake {
-    fn new() -> std::io::Result<Wake> {
+    pub(super) fn new() -> std::io::Result<Wake> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Wake {
             counter: eventfd(0, flags)?,
@@ -47,22 +49,28 @@ impl Wake {
     }
 
     /// Look again.
-    pub(super) fn nudge(&self) {
+    pub(super) fn wake(&self) {
         // A counter that is full has woken the thread already.
         let _ = rustix::io::write(&self.counter, &1_u64.to_ne_bytes());
     }
 
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.nudge();
+        self.wake();
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         let _ = rustix::io::read(&self.counter, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.counter.as_fd()
     }
 }
 
@@ -86,23 +94,23 @@ impl ScannerHandle {
     }
 
     /// Something was plugged or unplugged: look again, if the device is not there.
-    pub fn nudge(&self) {
-        self.wake.nudge();
+    pub fn wake(&self) {
+        self.wake.wake();
     }
 
-    /// Looks again if the till's end could not be made; a station that has what it needs sleeps on.
-    pub fn nudge_unshared(&self) {
+    /// Looks again if the till's end could not be made; a worker that has what it needs sleeps on.
+    pub fn wake_unshared(&self) {
         let share = lock(&self.share);
         if share.as_ref().is_some_and(Forwarder::has_failed) {
-            self.wake.nudge();
+            self.wake.wake();
         }
     }
 
     /// Hands what was read on to the till program, if the scanner is shared.
     pub fn pass_on(&self, raw: RawScan) {
         let share = lock(&self.share);
-        if let Some(sharer) = share.as_ref() {
-            sharer.pass_on(raw);
+        if let Some(forwarder) = share.as_ref() {
+            forwarder.pass_on(raw);
         }
     }
 
@@ -117,10 +125,7 @@ impl ScannerHandle {
     }
 }
 
-/// Starts a scanner's thread.
-///
-/// # Errors
-/// When the system has no more descriptors or threads.
+/// Starts a scanner's thread; it fails when the system has no more descriptors or threads.
 pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
     let wake = Arc::new(Wake::new()?);
     let facts = Arc::new(Mutex::new(Snapshot {
@@ -129,18 +134,18 @@ pub fn start(settings: Settings) -> std::io::Result<ScannerHandle> {
         ..Snapshot::default()
     }));
     let share = Arc::default();
-    let station = Station {
+    let worker = Worker {
         facts: Arc::clone(&facts),
         wake: Arc::clone(&wake),
         share: Arc::clone(&share),
         began: Instant::now(),
-        told: None,
+        logged: None,
         settings,
     };
-    let name = format!("oplati-{}", station.settings.name);
+    let name = format!("oplati-{}", worker.settings.name);
     let thread = std::thread::Builder::new()
         .name(name)
-        .spawn(move || station.run())?;
+        .spawn(move || worker.run())?;
     Ok(ScannerHandle {
         facts,
         wake,
@@ -164,24 +169,24 @@ enum Ready {
     HangUp,
 }
 
-struct Station {
+struct Worker {
     settings: Settings,
     facts: Arc<Mutex<Snapshot>>,
     wake: Arc<Wake>,
     share: Arc<Mutex<Option<Forwarder>>>,
     began: Instant,
-    told: Option<DeviceState>,
+    logged: Option<DeviceState>,
 }
 
-impl Station {
+impl Worker {
     fn run(mut self) {
-        let mut nudged = true;
+        let mut woken = true;
         let mut pause = FIRST_PAUSE;
         let mut was_open = false;
         let mut unsettled: Option<Instant> = None;
         loop {
             // The till program looks for its end when it starts, whether the scanner is there or not.
-            if let Some(mode) = self.settings.target.mode().filter(|_| nudged) {
+            if let Some((_, mode)) = self.settings.target.named().filter(|_| woken) {
                 self.share_as(mode);
             }
             match self.open() {
@@ -192,33 +197,33 @@ impl Station {
                         self.change(|facts| facts.reconnects += 1);
                     }
                     let ended = self.attend(opened);
-                    self.knowledge().release(&self.settings.name);
+                    self.locator().release(&self.settings.name);
                     match ended {
                         Ended::Stopped => return,
                         Ended::Grown => {
                             was_open = false;
                             continue;
                         }
-                        Ended::Gone(why) => self.tell(DeviceState::Missing, Some(why)),
+                        Ended::Gone(why) => self.publish(DeviceState::Missing, Some(why)),
                     }
                 }
                 Err((state, why)) => {
                     if state.may_be_udevs_delay() {
                         let since = *unsettled.get_or_insert_with(Instant::now);
                         if since.elapsed() >= UDEV_TAKES {
-                            self.tell(state, Some(why));
+                            self.publish(state, Some(why));
                         }
                     } else {
                         unsettled = None;
-                        self.tell(state, Some(why));
+                        self.publish(state, Some(why));
                     }
                 }
             }
-            nudged = self.nudged_within(pause);
+            woken = self.woken_within(pause);
             if self.wake.is_stopped() {
                 return;
             }
-            pause = if nudged {
+            pause = if woken {
                 FIRST_PAUSE
             } else {
                 (pause * 2).min(MAX_PAUSE)
@@ -226,12 +231,12 @@ impl Station {
         }
     }
 
-    fn knowledge(&self) -> &DeviceLocator {
-        &self.settings.knowledge
+    fn locator(&self) -> &DeviceLocator {
+        &self.settings.locator
     }
 
     fn open(&self) -> Result<Opened, NotOpened> {
-        self.knowledge()
+        self.locator()
             .open(&self.settings.name, &self.settings.target)
     }
 
@@ -254,7 +259,7 @@ impl Station {
             }
         });
         self.share_as(mode);
-        self.tell(DeviceState::Connected, None);
+        self.publish(DeviceState::Connected, None);
         self.read_until_gone(source.as_mut(), mode, &(candidate, nodes))
     }
 
@@ -262,7 +267,10 @@ impl Station {
     fn share_as(&self, mode: Mode) {
         if let Some(sharing) = &self.settings.share {
             let mut share = lock(&self.share);
-            if !share.as_ref().is_some_and(|sharer| sharer.serves(mode)) {
+            if !share
+                .as_ref()
+                .is_some_and(|forwarder| forwarder.serves(mode))
+            {
                 let made = Forwarder::start(&self.settings.name, mode, sharing, share.as_ref());
                 *share = Some(made);
             }
@@ -277,26 +285,26 @@ impl Station {
     ) -> Ended {
         let mut discarded = 0;
         // What came between the first look and now counts.
-        let mut nudged = true;
+        let mut woken = true;
         loop {
             // Not in mid-code: to open the device again is to lose what is under way.
-            if nudged && source.poll_timeout().is_none() {
-                nudged = false;
+            if woken && source.poll_timeout().is_none() {
+                woken = false;
                 self.share_as(mode);
-                if self.knowledge().has_grown(opened) {
+                if self.locator().has_more_nodes(opened) {
                     return Ended::Grown;
                 }
             }
             let wait = source
                 .poll_timeout()
                 .map(|at| at.saturating_sub(self.began.elapsed()));
-            let ready = self.wait_for(source, wait, &mut nudged);
+            let ready = self.wait_for(source, wait, &mut woken);
             let by_silence = matches!(ready, Ok(Ready::Silence));
-            let pieces = match ready {
+            let decoded = match ready {
                 Ok(Ready::Stop) => return Ended::Stopped,
                 Ok(Ready::Silence) => source.handle_timeout(self.began.elapsed()),
                 Ok(Ready::Device) => match source.read(self.began.elapsed()) {
-                    Ok(pieces) => pieces,
+                    Ok(decoded) => decoded,
                     Err(why) => return self.gone(source, why),
                 },
                 Ok(Ready::HangUp) => return self.gone(source, "the device hung up".to_owned()),
@@ -312,11 +320,11 @@ impl Station {
                 tracing::debug!(device = %self.settings.name, more, "Codes that cannot be read");
                 self.change(|facts| facts.discarded += more);
             }
-            for piece in pieces {
-                let is_code = matches!(piece, Decoded::Code { .. });
-                let unterminated = by_silence && has_terminators(&piece);
+            for one in decoded {
+                let is_code = matches!(one, Decoded::Code { .. });
+                let unterminated = by_silence && has_terminators(&one);
                 self.change(|facts| facts.unterminated += u64::from(unterminated));
-                let taken = self.hand_on(piece);
+                let taken = self.hand_on(one);
                 if is_code {
                     source.acknowledge(taken);
                 }
@@ -335,18 +343,12 @@ impl Station {
         &self,
         source: &dyn Source,
         wait: Option<Duration>,
-        nudged: &mut bool,
+        woken: &mut bool,
     ) -> rustix::io::Result<Ready> {
         let timeout = wait.map(timespec);
         let devices = source.descriptors();
-        let mut fds = vec![PollFd::from_borrowed_fd(
-            self.wake.counter.as_fd(),
-            PollFlags::IN,
-        )];
-        let watched = devices
-            .iter()
-            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
-        fds.extend(watched);
+        let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN)];
+        fds.extend(devices.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         match poll(&mut fds, timeout.as_ref()) {
             Err(rustix::io::Errno::INTR) => return Ok(Ready::Silence),
             Err(error) => return Err(error),
@@ -355,7 +357,7 @@ impl Station {
         let mut seen = fds.iter().map(PollFd::revents);
         if seen.next().is_some_and(|seen| !seen.is_empty()) {
             self.wake.clear();
-            *nudged = true;
+            *woken = true;
         }
         let seen = seen.fold(PollFlags::empty(), |all, seen| all | seen);
         Ok(if self.wake.is_stopped() {
@@ -370,20 +372,19 @@ impl Station {
     }
 
     /// Whether something was plugged meanwhile, or the end has come.
-    fn nudged_within(&self, pause: Duration) -> bool {
-        let mut fds = [PollFd::new(&self.wake.counter, PollFlags::IN)];
-        let seen = poll(&mut fds, Some(&timespec(pause)));
-        let nudged = matches!(seen, Ok(count) if count > 0);
+    fn woken_within(&self, pause: Duration) -> bool {
+        let seen = wait_for(&*self.wake, PollFlags::IN, pause);
+        let woken = seen.is_ok_and(|seen| !seen.is_empty());
         self.wake.clear();
-        nudged
+        woken
     }
 
     /// Whether it was taken.
-    fn hand_on(&self, piece: Decoded) -> bool {
+    fn hand_on(&self, decoded: Decoded) -> bool {
         let device = self.settings.name.clone();
         let is_shared = self.settings.share.is_some();
         let keep = |raw: RawScan| is_shared.then_some(raw);
-        let (event, is_scan) = match piece {
+        let (event, is_scan) = match decoded {
             Decoded::Code {
                 code: Some(code),
                 raw,
@@ -395,8 +396,8 @@ impl Station {
                 Some(raw) => (ScannerEvent::Unread { device, raw }, false),
                 None => return true,
             },
-            Decoded::Rest(raw) => match keep(raw) {
-                Some(raw) => (ScannerEvent::Rest { device, raw }, false),
+            Decoded::Trailing(raw) => match keep(raw) {
+                Some(raw) => (ScannerEvent::Trailing { device, raw }, false),
                 None => return true,
             },
         };
@@ -418,13 +419,13 @@ impl Station {
         change(&mut lock(&self.facts));
     }
 
-    /// A change is told once, not at every try.
-    fn tell(&mut self, state: DeviceState, why: Option<String>) {
+    /// A change is logged and sent once, not at every try.
+    fn publish(&mut self, state: DeviceState, why: Option<String>) {
         self.change(|facts| {
             facts.state = state.clone();
             facts.last_error = why.clone().or(facts.last_error.take());
         });
-        if self.told.as_ref() == Some(&state) {
+        if self.logged.as_ref() == Some(&state) {
             return;
         }
         let device = &self.settings.name;
@@ -435,7 +436,7 @@ impl Station {
         match why {
             None => tracing::info!(device, node, profile, "Scanner connected"),
             // Nothing was there from the start: no news for a shop that has none.
-            Some(why) if self.told.is_none() && self.settings.is_optional() => {
+            Some(why) if self.logged.is_none() && self.settings.is_optional() => {
                 tracing::info!(device, node, why, "No scanner yet");
             }
             Some(why) => {
@@ -449,7 +450,7 @@ impl Station {
                 );
             }
         }
-        self.told = Some(state.clone());
+        self.logged = Some(state.clone());
         let event = ScannerEvent::State {
             device: device.clone(),
             state,
@@ -463,21 +464,13 @@ impl Station {
 /// Where scanners' events go.
 pub type Events = SyncSender<ScannerEvent>;
 
-/// A wait as `poll` takes it.
-pub(super) fn timespec(wait: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(wait.subsec_nanos()),
-    }
-}
-
 /// Whether such a scanner should end its codes; reports of HID POS scanners end by themselves.
-fn has_terminators(piece: &Decoded) -> bool {
-    match piece {
+fn has_terminators(decoded: &Decoded) -> bool {
+    match decoded {
         Decoded::Code { code, raw } => {
             code.is_some() && matches!(raw, RawScan::Bytes(_) | RawScan::Keys(_))
         }
-        Decoded::Rest(_) => false,
+        Decoded::Trailing(_) => false,
     }
 }
 

@@ -10,15 +10,15 @@ use crate::devices::display::frame::{Area, Frame};
 use crate::devices::display::words::words;
 
 /// With a logo the ground is white, as logos are drawn for; without one it is dark and calm.
-pub(super) fn idle(size: PixelSize, look: &Theme) -> Frame {
-    let logo = look.logo.as_deref();
+pub(super) fn idle(size: PixelSize, theme: &Theme) -> Frame {
+    let logo = theme.logo.as_deref();
     let (ground, ink, quiet) = match logo {
         Some(_) => (PAPER, INK, QUIET_INK),
         None => (NIGHT, Rgb888::WHITE, PALE),
     };
     let mut sheet = Sheet::new(size, ground);
-    let words = words(&Scene::Idle, look);
-    let named = look
+    let words = words(&Scene::Idle, theme);
+    let named = theme
         .shop_name
         .as_deref()
         .filter(|name| !name.trim().is_empty());
@@ -48,12 +48,7 @@ pub(super) fn idle(size: PixelSize, look: &Theme) -> Frame {
     let rule = sheet.put(&name, Weight::Bold, top, ink) + gap;
     let width = sheet.unit(240);
     sheet.frame.fill(
-        Area {
-            x: (size.width - width) / 2,
-            y: rule,
-            w: width,
-            h: thickness,
-        },
+        Area::new((size.width - width) / 2, rule, width, thickness),
         SKY,
     );
     sheet.put(&hint, Weight::Regular, rule + thickness + gap, quiet);

@@ -24,7 +24,7 @@ fn size((width, height): (u32, u32)) -> PixelSize {
     PixelSize::new(width, height)
 }
 
-fn look(language: Language) -> Theme {
+fn theme(language: Language) -> Theme {
     Theme {
         language,
         shop_name: Some("Магазин «Ромашка»".into()),
@@ -91,7 +91,7 @@ fn every_code_is_read_back_with_its_quiet_zone_in_every_size_and_language() {
                     .take(length)
                     .collect::<String>();
                 let scene = Scene::qr(text.clone(), Some(Kopecks(123_456)));
-                let frame = render(&scene, size(dimensions), &look(language)).unwrap();
+                let frame = render(&scene, size(dimensions), &theme(language)).unwrap();
                 let (read, px) = read_qr(&frame);
                 assert_eq!(read, text, "{dimensions:?} {length}");
                 assert!(px >= 2);
@@ -104,16 +104,10 @@ fn every_code_is_read_back_with_its_quiet_zone_in_every_size_and_language() {
 fn a_code_too_dense_for_the_display_is_refused_with_figures() {
     let scene = Scene::qr("x".repeat(1500), Some(Kopecks(1)));
     let error = render(&scene, size((320, 240)), &Theme::default()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            RenderError::QrTooDense {
-                available_px: 240,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let RenderError::QrTooDense { available_px, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(available_px, 240);
     let scene = Scene::qr("x".repeat(3000), Some(Kopecks(1)));
     assert_eq!(
         render(&scene, size((3840, 2160)), &Theme::default()).unwrap_err(),
@@ -133,15 +127,11 @@ fn a_tight_display_shows_the_plain_code_rather_than_a_blur() {
 fn turned_frames_are_the_same_frame() {
     let scene = Scene::qr("https://getapp.o-plati.by/map".into(), Some(Kopecks(100)));
     for rotate in [90, 180, 270] {
-        let turned = render(
-            &scene,
-            size((480, 800)),
-            &Theme {
-                rotate,
-                ..Theme::default()
-            },
-        )
-        .unwrap();
+        let theme = Theme {
+            rotate,
+            ..Theme::default()
+        };
+        let turned = render(&scene, size((480, 800)), &theme).unwrap();
         assert_eq!(turned.size(), size((480, 800)));
         assert_eq!(
             read_qr(&turned.rotated(360 - rotate)).0,
@@ -156,14 +146,14 @@ fn nothing_touches_the_edge_of_any_frame() {
     let languages = [Language::Ru, Language::Be, Language::En];
     let longest = Theme {
         wallet_name: "Ш".repeat(32),
-        ..look(Language::Ru)
+        ..theme(Language::Ru)
     };
-    let looks = languages.map(look).into_iter().chain([longest]);
-    for look in looks {
-        let language = look.language;
+    let looks = languages.map(theme).into_iter().chain([longest]);
+    for theme in looks {
+        let language = theme.language;
         for dimensions in SIZES.into_iter().filter(|(width, _)| *width < 2000) {
             for scene in Scene::samples() {
-                let frame = render(&scene, size(dimensions), &look).unwrap();
+                let frame = render(&scene, size(dimensions), &theme).unwrap();
                 let PixelSize { width, height } = frame.size();
                 let ground = frame.get(0, 0);
                 let rim =
@@ -185,18 +175,20 @@ fn nothing_touches_the_edge_of_any_frame() {
 
 #[test]
 fn what_waits_moves_and_what_stands_does_not() {
-    let at = |scene: &Scene, moment| {
+    let at = |scene: &Scene, animation_step| {
         let drawn = render_unrotated(
             scene,
             size((320, 240)),
-            &look(Language::Ru),
-            moment,
+            &theme(Language::Ru),
+            animation_step,
             WORDS[0],
         );
         drawn.unwrap().unwrap().frame
     };
     for scene in Scene::samples() {
-        let frames: Vec<Frame> = (0..4).map(|moment| at(&scene, moment)).collect();
+        let frames: Vec<Frame> = (0..4)
+            .map(|animation_step| at(&scene, animation_step))
+            .collect();
         assert_eq!(frames[0] != frames[1], scene.moves(), "{scene:?}");
         assert_eq!(frames[1] != frames[2], scene.moves(), "{scene:?}");
         assert_eq!(frames[0], frames[3], "{scene:?}");
@@ -227,19 +219,19 @@ fn ascii(frame: &Frame) -> String {
 #[test]
 fn layouts_stay_as_they_were_looked_at() {
     let logo = image::RgbaImage::from_pixel(300, 200, image::Rgba([0, 90, 160, 255]));
-    let with_logo = |look: Theme| Theme {
+    let with_logo = |theme: Theme| Theme {
         logo: Some(Arc::new(logo.clone().into())),
-        ..look
+        ..theme
     };
     let plain = Scene::samples().into_iter().map(|scene| {
         let name = scene.name().to_owned();
-        (name, scene, look(Language::Ru), look(Language::Be))
+        (name, scene, theme(Language::Ru), theme(Language::Be))
     });
     let logo = (
         "idle_logo".to_owned(),
         Scene::Idle,
-        with_logo(look(Language::Ru)),
-        with_logo(look(Language::Be)),
+        with_logo(theme(Language::Ru)),
+        with_logo(theme(Language::Be)),
     );
     for (name, scene, russian, belarusian) in plain.chain([logo]) {
         let landscape = render(&scene, size((800, 480)), &russian).unwrap();
@@ -257,9 +249,9 @@ proptest! {
 
     #[test]
     fn any_size_and_name_renders(width in 320_u32..1400, height in 240_u32..1400, name in "\\PC{0,80}", wallet_name in "\\PC{1,32}", kopecks in 1_i64..=100_000_000) {
-        let look = Theme { language: Language::Be, shop_name: Some(name), wallet_name, ..Theme::default() };
+        let theme = Theme { language: Language::Be, shop_name: Some(name), wallet_name, ..Theme::default() };
         for scene in [Scene::Idle, Scene::ScanMe, Scene::NoConnection, Scene::Paid { amount: Kopecks(kopecks) }, Scene::code("4829".into(), Some(Kopecks(kopecks)))] {
-            let frame = render(&scene, PixelSize::new(width, height), &look).unwrap();
+            let frame = render(&scene, PixelSize::new(width, height), &theme).unwrap();
             prop_assert_eq!(frame.pixels().len(), width as usize * height as usize * 3);
         }
     }

@@ -99,7 +99,7 @@ fn external(root: &Path) -> Result<Output, String> {
 pub(in crate::devices::display) struct AutoDriver {
     root: PathBuf,
     chosen: Option<Box<dyn Driver>>,
-    /// Said once.
+    /// The choice that was logged, so that it is logged once.
     said: Option<Choice>,
 }
 

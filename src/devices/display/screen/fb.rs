@@ -33,7 +33,6 @@ const STATIC_PSEUDOCOLOR: u32 = 5;
 /// Below the root folder.
 const CURSOR_BLINK: &str = "sys/class/graphics/fbcon/cursor_blink";
 
-/// One node.
 #[derive(Debug)]
 pub(in crate::devices::display) struct FbDriver {
     path: PathBuf,

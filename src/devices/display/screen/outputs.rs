@@ -4,11 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::PixelSize;
-
-/// Most entries of a class that are looked at.
-const MAX_ENTRIES: usize = 256;
-/// Longest attribute that is read; an EDID has blocks of 128 bytes.
-const MAX_BYTES: u64 = 4096;
+use crate::devices::discovery::sysfs::{bytes, entries, text};
 
 /// A connector of a graphics card.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +45,7 @@ pub(super) fn outputs(root: &Path) -> Vec<Output> {
 
 fn output(root: &Path, folder: &Path, entry: &str) -> Option<Output> {
     let (card, name) = entry.split_once('-')?;
-    let number = card.strip_prefix("card")?;
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
+    card.strip_prefix("card").filter(|rest| is_number(rest))?;
     let is_connected = text(&folder.join("status"))? == "connected";
     let modes = text(&folder.join("modes")).unwrap_or_default();
     Some(Output {
@@ -62,6 +55,10 @@ fn output(root: &Path, folder: &Path, entry: &str) -> Option<Output> {
         pixels: modes.lines().next().and_then(mode),
         area_cm2: bytes(&folder.join("edid")).and_then(|edid| area(&edid)),
     })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `1920x1080`, or `1920x1080i`.
@@ -102,13 +99,8 @@ impl Framebuffer {
 /// All framebuffers in order.
 pub(super) fn framebuffers(root: &Path) -> Vec<Framebuffer> {
     let class = root.join("sys/class/graphics");
-    let mut names = entries(&class);
-    names.sort_by_key(|name| (name.len(), name.clone()));
-    let found = names.into_iter().filter_map(|entry| {
-        let number = entry.strip_prefix("fb")?;
-        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
+    let found = entries(&class).into_iter().filter_map(|entry| {
+        entry.strip_prefix("fb").filter(|rest| is_number(rest))?;
         Some(Framebuffer {
             node: root.join("dev").join(&entry),
             name: text(&class.join(&entry).join("name"))?,
@@ -144,55 +136,15 @@ pub(super) fn uptime(root: &Path) -> Option<u64> {
     text.split('.').next()?.parse().ok()
 }
 
-fn entries(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .take(MAX_ENTRIES)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
-}
-
-fn bytes(path: &Path) -> Option<Vec<u8>> {
-    use std::io::Read as _;
-    let mut content = Vec::new();
-    let file = std::fs::File::open(path).ok()?;
-    file.take(MAX_BYTES).read_to_end(&mut content).ok()?;
-    Some(content)
-}
-
-fn text(path: &Path) -> Option<String> {
-    Some(String::from_utf8_lossy(&bytes(path)?).trim().to_owned())
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    pub(crate) use crate::devices::discovery::sysfs::tests::Tree;
 
-    /// A machine made of files.
-    pub(in crate::devices::display::screen) struct Tree(tempfile::TempDir);
-
+    /// The screens of a machine that is made of files.
     impl Tree {
-        pub(in crate::devices::display::screen) fn new() -> Tree {
-            let tree = Tree(tempfile::tempdir().unwrap());
-            tree.write("proc/uptime", b"1234.56 999.9\n");
-            tree
-        }
-
-        pub(in crate::devices::display::screen) fn path(&self) -> &Path {
-            self.0.path()
-        }
-
-        pub(in crate::devices::display::screen) fn write(&self, path: &str, content: &[u8]) {
-            let path = self.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
-        }
-
         /// With a picture of so many centimetres; 0 for one that does not tell.
-        pub(in crate::devices::display::screen) fn output(&self, name: &str, status: &str, cm: u8) {
+        pub(crate) fn output(&self, name: &str, status: &str, cm: u8) {
             let folder = format!("sys/class/drm/{name}");
             self.write(
                 &format!("{folder}/status"),
@@ -205,12 +157,7 @@ pub(super) mod tests {
             self.write(&format!("{folder}/edid"), if cm == 0 { b"" } else { &edid });
         }
 
-        pub(in crate::devices::display::screen) fn framebuffer(
-            &self,
-            number: u32,
-            name: &str,
-            is_drm: bool,
-        ) {
+        pub(crate) fn framebuffer(&self, number: u32, name: &str, is_drm: bool) {
             let folder = format!("sys/class/graphics/fb{number}");
             self.write(&format!("{folder}/name"), format!("{name}\n").as_bytes());
             if is_drm {

@@ -8,9 +8,9 @@ use crate::devices::display::frame::Frame;
 /// Where a colour lies in a pixel: `fb_bitfield` of `linux/fb.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Channel {
-    /// Of the lowest bit.
+    /// The place of its lowest bit in the pixel.
     pub offset: u32,
-    /// Bits; 0 for none.
+    /// How many bits it has; 0 for a colour that is not there.
     pub length: u32,
 }
 
@@ -27,7 +27,7 @@ pub enum FormatError {
         offset: u32,
         /// Its bits, as the kernel tells them.
         length: u32,
-        /// Of a pixel.
+        /// The bits of a pixel.
         bits: u32,
     },
 }
@@ -35,7 +35,7 @@ pub enum FormatError {
 /// A pixel format. Pixels are little-endian, as all tills with graphics are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// Of a pixel.
+    /// The bytes of a pixel.
     bytes: usize,
     /// One sum of the three instead of three places.
     is_grey: bool,

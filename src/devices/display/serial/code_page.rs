@@ -203,7 +203,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn where_room_is_short_letters_are_spelt_short() {
+    fn where_room_is_short_the_transliteration_is_short() {
         let none = page(CodePage::Ascii);
         assert_eq!(
             transliterated("Недостаточно средств", &none, 20),

@@ -10,7 +10,7 @@ use crate::devices::profile::display::Pole;
 use crate::model::money::Kopecks;
 use crate::texts::buyer::{self, Text};
 
-/// Of a line.
+/// The width of a line, characters.
 pub(super) const COLUMNS: usize = 20;
 
 /// What a line is made of.
@@ -40,24 +40,24 @@ struct Naming {
 
 impl Naming {
     /// Spelt with what the display has, for so many columns.
-    fn transliterated(self, look: &Theme, pole: &Pole, room: usize) -> String {
-        let spelt = |text: &str| transliterated(text, pole, room);
-        if look.wallet_name == WALLET_NAME {
-            return spelt(&in_language(self.usual, look.language));
+    fn transliterated(self, theme: &Theme, pole: &Pole, room: usize) -> String {
+        let to_letters = |text: &str| transliterated(text, pole, room);
+        if theme.wallet_name == WALLET_NAME {
+            return to_letters(&in_language(self.usual, theme.language));
         }
-        let named = spelt(&in_language(self.named, look.language));
+        let named = to_letters(&in_language(self.named, theme.language));
         if named.chars().count() <= room {
             return named;
         }
-        let bare = self.bare.map(|bare| in_language(bare, look.language));
-        spelt(bare.as_deref().unwrap_or(&look.wallet_name))
+        let bare = self.bare.map(|bare| in_language(bare, theme.language));
+        to_letters(bare.as_deref().unwrap_or(&theme.wallet_name))
     }
 }
 
 /// A scene's lines, transliterated with what the display has.
-pub(super) fn lines(scene: &Scene, look: &Theme, pole: &Pole) -> [String; 2] {
-    let language = look.language;
-    let shop = look
+pub(super) fn lines(scene: &Scene, theme: &Theme, pole: &Pole) -> [String; 2] {
+    let language = theme.language;
+    let shop = theme
         .shop_name
         .as_deref()
         .map(str::trim)
@@ -76,14 +76,14 @@ pub(super) fn lines(scene: &Scene, look: &Theme, pole: &Pole) -> [String; 2] {
         )),
         Line::Named(name) => centred(&transliterated(&name, pole, COLUMNS)),
         Line::Money(words, amount) => money(&in_language(words, language), amount, language, pole),
-        Line::Wallet(naming) => centred(&naming.transliterated(look, pole, COLUMNS)),
+        Line::Wallet(naming) => centred(&naming.transliterated(theme, pole, COLUMNS)),
         Line::Code(naming, code) => {
             let code = transliterated(&code, pole, COLUMNS);
             let room = COLUMNS.saturating_sub(code.chars().count() + 1);
-            apart(&naming.transliterated(look, pole, room), &code)
+            apart(&naming.transliterated(theme, pole, room), &code)
         }
     };
-    table(scene, shop, &look.wallet_name).map(laid)
+    table(scene, shop, &theme.wallet_name).map(laid)
 }
 
 fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
@@ -206,7 +206,7 @@ mod tests {
         lines(scene, &Theme::default(), &pole)
     }
 
-    fn look(language: Language, wallet: &str) -> Theme {
+    fn theme(language: Language, wallet: &str) -> Theme {
         Theme {
             language,
             wallet_name: wallet.to_owned(),
@@ -221,18 +221,18 @@ mod tests {
             .flat_map(|one| PAGES.map(|page| (one, page)))
         {
             let pole = pole(Dialect::Epson, page);
-            let look = look(language, WALLET_NAME);
+            let theme = theme(language, WALLET_NAME);
             for scene in Scene::samples() {
-                for line in lines(&scene, &look, &pole) {
+                for line in lines(&scene, &theme, &pole) {
                     assert_eq!(line.chars().count(), COLUMNS, "{line:?}");
                     assert!(!line.contains('?'), "{line:?}");
                 }
-                for line in table(&scene, None, &look.wallet_name) {
+                for line in table(&scene, None, &theme.wallet_name) {
                     let transliterated = match line {
                         Line::Said(words) => {
                             transliterated(&in_language(words, language), &pole, COLUMNS)
                         }
-                        Line::Wallet(naming) => naming.transliterated(&look, &pole, COLUMNS),
+                        Line::Wallet(naming) => naming.transliterated(&theme, &pole, COLUMNS),
                         Line::Named(_) | Line::Money(..) | Line::Code(..) => continue,
                     };
                     assert!(
@@ -269,7 +269,7 @@ mod tests {
         let none = pole(Dialect::Utc, CodePage::Ascii);
         let latin = lines(&qr, &Theme::default(), &none);
         assert_eq!(latin, ["Otskaniruyte QR-kod ", "K oplate   19,99 rub"]);
-        let english = lines(&qr, &look(Language::En, WALLET_NAME), &none);
+        let english = lines(&qr, &theme(Language::En, WALLET_NAME), &none);
         assert_eq!(english, ["  Scan the QR code  ", "To pay     19.99 BYN"]);
     }
 
@@ -278,11 +278,11 @@ mod tests {
         let pole = pole(Dialect::Epson, CodePage::Cp866);
         let idle = |name: &str| {
             let shop_name = Some(name.to_owned());
-            let look = Theme {
+            let theme = Theme {
                 shop_name,
                 ..Theme::default()
             };
-            lines(&Scene::Idle, &look, &pole)
+            lines(&Scene::Idle, &theme, &pole)
         };
         assert_eq!(
             idle("Ромашка"),
@@ -301,7 +301,7 @@ mod tests {
     fn another_name_of_the_wallet_stands_where_it_has_room() {
         let dos = pole(Dialect::Epson, CodePage::Cp866);
         let shown = |scene: &Scene, language, name| {
-            let both = lines(scene, &look(language, name), &dos);
+            let both = lines(scene, &theme(language, name), &dos);
             both.map(|line| line.trim().to_owned())
         };
         let code = Scene::code("482915".into(), None);
@@ -326,12 +326,12 @@ mod tests {
         assert_eq!(shown(&Scene::NoConnection, ru, long)[0], "Нет связи");
         // Without Cyrillic it is transliterated in Latin letters.
         let latin = pole(Dialect::Utc, CodePage::Ascii);
-        let idle = lines(&Scene::Idle, &look(ru, "Оплати"), &latin);
+        let idle = lines(&Scene::Idle, &theme(ru, "Оплати"), &latin);
         assert_eq!(idle[1].trim(), "Oplata: Oplati");
         for scene in Scene::samples() {
             for name in ["Я", "{name}", "!#!#!#!#", "漢漢", &"Ж".repeat(32)] {
                 for language in LANGUAGES {
-                    for line in lines(&scene, &look(language, name), &latin) {
+                    for line in lines(&scene, &theme(language, name), &latin) {
                         assert_eq!(line.chars().count(), COLUMNS, "{line:?}");
                     }
                 }

@@ -29,7 +29,7 @@ use port::{Port, Step};
 pub(super) struct SerialPanelDriver {
     line: SerialLine,
     profile: DisplayProfile,
-    look: Theme,
+    theme: Theme,
     identity: Option<String>,
 }
 
@@ -37,12 +37,12 @@ impl SerialPanelDriver {
     pub(super) fn new(
         line: SerialLine,
         profile: DisplayProfile,
-        look: &Theme,
+        theme: &Theme,
     ) -> SerialPanelDriver {
         SerialPanelDriver {
             line,
             profile,
-            look: look.clone(),
+            theme: theme.clone(),
             identity: None,
         }
     }
@@ -61,8 +61,8 @@ impl Driver for SerialPanelDriver {
         self.identity.clone()
     }
 
-    fn ability(&self) -> Option<Capabilities> {
-        Some(ability(&self.profile))
+    fn capabilities(&self) -> Option<Capabilities> {
+        Some(capabilities(&self.profile))
     }
 
     fn open(&mut self) -> Result<Panel, PanelError> {
@@ -82,14 +82,14 @@ struct SerialPanel {
 }
 
 impl ScenePanel for SerialPanel {
-    fn ability(&self) -> Capabilities {
-        ability(&self.driver.profile)
+    fn capabilities(&self) -> Capabilities {
+        capabilities(&self.driver.profile)
     }
 
     fn show(&mut self, scene: &Scene) -> Result<&'static str, PanelError> {
         let SerialPanelDriver {
             profile,
-            look,
+            theme,
             line,
             identity: _,
         } = &self.driver;
@@ -97,7 +97,7 @@ impl ScenePanel for SerialPanel {
             let node = line.path.display();
             PanelError::Failed(format!("{node}: {} is not shown", scene.name()))
         };
-        let (steps, shows) = steps(profile, scene, look).ok_or_else(unable)?;
+        let (steps, shows) = steps(profile, scene, theme).ok_or_else(unable)?;
         self.port.send(&steps)?;
         Ok(shows)
     }
@@ -112,7 +112,7 @@ impl ScenePanel for SerialPanel {
     }
 }
 
-fn ability(profile: &DisplayProfile) -> Capabilities {
+fn capabilities(profile: &DisplayProfile) -> Capabilities {
     profile
         .qr_box
         .as_ref()
@@ -144,15 +144,15 @@ fn ready(profile: &DisplayProfile) -> Vec<Step> {
 fn steps(
     profile: &DisplayProfile,
     scene: &Scene,
-    look: &Theme,
+    theme: &Theme,
 ) -> Option<(Vec<Step>, &'static str)> {
     match (&profile.qr_box, &profile.pole) {
         (Some(qr_box), _) => {
-            let picture = qr_box::picture(qr_box, scene, &look.wallet_name)?;
+            let picture = qr_box::picture(qr_box, scene, &theme.wallet_name)?;
             Some((vec![picture.step], picture.shows))
         }
         (None, Some(pole)) => {
-            let lines = lines::lines(scene, look, pole);
+            let lines = lines::lines(scene, theme, pole);
             Some((line_display::shown(pole, &lines), scene.name()))
         }
         (None, None) => None,

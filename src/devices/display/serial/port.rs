@@ -4,14 +4,14 @@
 //! a read of nothing all mean that it was unplugged.
 
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::termios::{QueueSelector, tcflush};
 use serialport::TTYPort;
 
+use crate::base::poll::wait_for;
 use crate::devices::discovery::identity;
 use crate::devices::discovery::port::{self, PortError};
 use crate::devices::display::panel::PanelError;
@@ -125,7 +125,7 @@ impl Port {
             firmware: Firmware::default(),
         };
         // A write that has no room must say so and not wait.
-        rustix::io::ioctl_fionbio(port.descriptor(), true)
+        rustix::io::ioctl_fionbio(port::descriptor(&port.port), true)
             .map_err(|error| PanelError::of_io(&port.name, &error.into()))?;
         Ok(port)
     }
@@ -144,7 +144,7 @@ impl Port {
         let sent = steps.iter().try_for_each(|step| self.send_one(step));
         if sent.is_err() {
             // A device that is gone keeps nothing.
-            tcflush(self.descriptor(), QueueSelector::OFlush).ok();
+            tcflush(port::descriptor(&self.port), QueueSelector::OFlush).ok();
         }
         sent
     }
@@ -195,7 +195,7 @@ impl Port {
         let mut rest = bytes;
         while !rest.is_empty() {
             let chunk = rest.get(..CHUNK).unwrap_or(rest);
-            match rustix::io::write(self.descriptor(), chunk) {
+            match rustix::io::write(port::descriptor(&self.port), chunk) {
                 Ok(count) => rest = rest.get(count..).unwrap_or_default(),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) => {
@@ -241,18 +241,10 @@ impl Port {
 
     /// `None` when there is nothing to read.
     fn read(&mut self, into: &mut [u8]) -> Result<Option<usize>, PanelError> {
-        use io::ErrorKind;
         match self.port.read(into) {
             Ok(0) => Err(self.unplugged()),
             Ok(count) => Ok(Some(count)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
-                ) =>
-            {
-                Ok(None)
-            }
+            Err(error) if port::is_passing(&error) => Ok(None),
             Err(error) => Err(self.gone(&error)),
         }
     }
@@ -260,20 +252,12 @@ impl Port {
     /// Whether the port is ready before the time; a hang-up is an error.
     fn waits_for(&self, event: PollFlags, until: Instant) -> Result<bool, PanelError> {
         let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        };
-        let descriptor = self.descriptor();
-        let mut fds = [PollFd::new(&descriptor, event)];
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(0) => return Ok(false),
-            Ok(_) => {}
+        let seen = match wait_for(port::descriptor(&self.port), event, left) {
+            Ok(seen) if seen.is_empty() => return Ok(false),
+            Ok(seen) => seen,
             Err(rustix::io::Errno::INTR) => return Ok(Instant::now() < until),
             Err(error) => return Err(self.gone(&error.into())),
-        }
-        let [port] = fds;
-        let seen = port.revents();
+        };
         if seen.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
             return Err(self.unplugged());
         }
@@ -286,13 +270,8 @@ impl Port {
 
     /// EIO is what a port says whose device is gone.
     fn gone(&self, error: &io::Error) -> PanelError {
-        let unplugged = [
-            rustix::io::Errno::IO.raw_os_error(),
-            rustix::io::Errno::PIPE.raw_os_error(),
-        ];
-        let is_unplugged = error
-            .raw_os_error()
-            .is_some_and(|errno| unplugged.contains(&errno));
+        use rustix::io::Errno;
+        let is_unplugged = matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::PIPE));
         if is_unplugged || error.kind() == io::ErrorKind::BrokenPipe {
             self.unplugged()
         } else {
@@ -303,22 +282,12 @@ impl Port {
     fn failed(&self, reason: &str) -> PanelError {
         PanelError::Failed(format!("{}: {reason}", self.name))
     }
-
-    /// The port lends its descriptor only as a number.
-    #[expect(
-        unsafe_code,
-        reason = "serialport implements no AsFd, and poll needs the descriptor"
-    )]
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: the descriptor belongs to `port`, which stays borrowed as long as the result lives.
-        unsafe { BorrowedFd::borrow_raw(self.port.as_raw_fd()) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Pty, wait_until};
     use super::*;
+    use crate::devices::testing::{Pty, wait_until};
 
     fn port(pty: &Pty) -> Port {
         Port::open(&pty.node, &LineSettings::default()).unwrap()

@@ -1,86 +1,14 @@
-//! Displays on real pseudo-terminals, through the painter's threads.
+//! Displays on real pseudo-terminals, through the threads of displays.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::path::Path;
+use std::time::Duration;
 
 use super::*;
-use crate::base::pty::RawPty;
 use crate::config::{DisplayDevice, SerialDisplay};
 use crate::devices::display::Displays;
 use crate::devices::profile::Registry;
+use crate::devices::testing::{Pty, TEST_TIMEOUT, wait_until};
 use crate::model::money::Kopecks;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} never came true");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The display's end of a port.
-pub(super) struct Pty {
-    master: File,
-    pub(super) node: PathBuf,
-    /// Held open, so that the line's settings last and reads do not fail before the port is opened.
-    _far: OwnedFd,
-}
-
-impl Pty {
-    pub(super) fn open() -> Pty {
-        let RawPty { near, far, node } = RawPty::open().unwrap();
-        Pty {
-            master: File::from(near),
-            node,
-            _far: far,
-        }
-    }
-
-    /// Exactly so many bytes.
-    pub(super) fn read(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        while bytes.len() < count {
-            bytes.extend(self.read_some(count - bytes.len(), PATIENCE));
-        }
-        bytes
-    }
-
-    /// What has come within the time, at most so many bytes.
-    fn read_some(&mut self, most: usize, within: Duration) -> Vec<u8> {
-        let within = Timespec {
-            tv_sec: within.as_secs().try_into().unwrap(),
-            tv_nsec: within.subsec_nanos().into(),
-        };
-        let mut fds = [PollFd::new(&self.master, PollFlags::IN)];
-        let ready = poll(&mut fds, Some(&within)).unwrap();
-        assert!(
-            ready > 0 || within.tv_sec == 0,
-            "{most} more bytes never came"
-        );
-        if ready == 0 {
-            return Vec::new();
-        }
-        let mut bytes = vec![0; most];
-        let count = self.master.read(&mut bytes).unwrap();
-        bytes.truncate(count);
-        bytes
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) {
-        self.master.write_all(bytes).unwrap();
-    }
-
-    fn expect(&mut self, bytes: &[u8]) {
-        assert_eq!(hex(&self.read(bytes.len())), hex(bytes));
-    }
-}
 
 fn serial(path: &Path, profile: &str) -> DisplayDevice {
     DisplayDevice::Serial(SerialDisplay {
@@ -111,6 +39,10 @@ fn started(devices: &[DisplayDevice]) -> Displays {
     Displays::start(devices, &Theme::default()).unwrap()
 }
 
+fn wait_until_shown(displays: &Displays, scene: &str) {
+    wait_until(scene, || displays.state()[0].shows == Some(scene));
+}
+
 #[test]
 fn every_built_in_vector_comes_out() {
     for profile in Registry::built_in().displays() {
@@ -135,7 +67,7 @@ fn the_firmware_that_a_box_tells_is_known_and_a_silent_box_works_as_well() {
     let scene = Scene::Paid { amount: Kopecks(1) };
     displays.show(&scene).unwrap();
     pty.expect(&bytes_of("mertech-qr-pay", &scene));
-    wait_until("the scene", || displays.state()[0].shows == Some("paid"));
+    wait_until_shown(&displays, "paid");
     assert_eq!(displays.state()[0].firmware, None);
     pty.write(b"\x02\xf0\x03V1.07 \x03\x1b");
     let firmware = || displays.state()[0].firmware.clone();
@@ -162,24 +94,16 @@ fn a_vector_that_lies_is_told() {
 fn every_display_gets_exactly_its_bytes_however_slowly_it_reads() {
     let samples = Scene::samples();
     for profile in Registry::built_in().displays() {
-        if profile
-            .pole
-            .as_ref()
-            .is_some_and(|pole| pole.dialect == crate::devices::profile::display::Dialect::Dsp800)
-        {
-            // It must be answered; it has a test of its own.
+        // It must be answered; it has a test of its own.
+        if profile.id == "pole-dsp800" {
             continue;
         }
         let mut pty = Pty::open();
         let displays = started(&[serial(&pty.node, &profile.id)]);
         let vector = |name: &str| {
             let mut vectors = profile.vectors.iter();
-            vectors
-                .find(|one| one.scene == name)
-                .unwrap()
-                .bytes
-                .fixed()
-                .unwrap()
+            let vector = vectors.find(|one| one.scene == name).unwrap();
+            vector.bytes.fixed().unwrap()
         };
         pty.expect(&vector("ready"));
         for name in ["qr", "paid"] {
@@ -194,12 +118,12 @@ fn every_display_gets_exactly_its_bytes_however_slowly_it_reads() {
                     profile.id
                 );
             }
-            wait_until(name, || displays.state()[0].shows == Some(scene.name()));
+            wait_until_shown(&displays, scene.name());
         }
         let state = displays.state().remove(0);
         assert_eq!(state.state, "connected");
         assert_eq!(state.profile.as_deref(), Some(profile.id.as_str()));
-        assert_eq!(state.node, Some(pty.node.display().to_string()));
+        assert_eq!(state.node, pty.node.display().to_string());
         displays.stop();
         pty.expect(&bytes_of(&profile.id, &Scene::Idle));
         assert!(
@@ -235,7 +159,7 @@ fn a_display_that_is_unplugged_half_way_shows_its_scene_again_after_the_replug()
         std::os::unix::fs::symlink(&again.node, &link).unwrap();
         again.expect(&ready_of(id));
         again.expect(&whole);
-        wait_until("the return", || displays.state()[0].shows == Some("qr"));
+        wait_until_shown(&displays, "qr");
         assert_eq!(displays.state()[0].reconnects, 1);
         displays.stop();
     }
@@ -272,18 +196,14 @@ fn dsp_800_is_spoken_to_step_by_step_as_it_answers() {
     displays.show(&Scene::Declined).unwrap();
     let declined = bytes_of("pole-dsp800", &Scene::Declined);
     assert_eq!(answer(&mut pty, declined.len(), always.clone()), declined);
-    wait_until("the scene", || {
-        displays.state()[0].shows == Some("declined")
-    });
+    wait_until_shown(&displays, "declined");
     // The first command is refused once, and repeated.
     displays.show(&Scene::TimeIsUp).unwrap();
     let time_is_up = bytes_of("pole-dsp800", &Scene::TimeIsUp);
     let repeated = [&time_is_up[..5], &time_is_up].concat();
     let answers = [0x15].into_iter().chain(always);
     assert_eq!(answer(&mut pty, repeated.len(), answers), repeated);
-    wait_until("the repetition", || {
-        displays.state()[0].shows == Some("time_is_up")
-    });
+    wait_until_shown(&displays, "time_is_up");
 }
 
 #[test]
@@ -356,13 +276,13 @@ fn a_code_too_long_for_the_box_goes_to_the_next_display_or_is_refused() {
     // With a pole display alone the till program has the code.
     let displays = started(&[serial(&pole.node, "pole-epson")]);
     assert_eq!(displays.show(&long), Ok(()));
-    let all = pty.read_some(4096, PATIENCE);
+    let all = pty.read_some(4096, TEST_TIMEOUT);
     assert!(!all.windows(3).any(|part| part == b"xxx"));
 }
 
 #[test]
 fn control_characters_in_a_code_never_reach_a_box() {
-    let Some(ability) = SerialPanelDriver::new(
+    let Some(capabilities) = SerialPanelDriver::new(
         SerialLine {
             path: "/nonexistent".into(),
             settings: None,
@@ -370,19 +290,21 @@ fn control_characters_in_a_code_never_reach_a_box() {
         profile("bonrix-qr-35"),
         &Theme::default(),
     )
-    .ability() else {
+    .capabilities() else {
         panic!("a box is known before it is open");
     };
     for bad in ["a\nb", "a**b", "a\u{2}b", &"x".repeat(2954)] {
-        let refusal = ability.refuses(&Scene::qr(bad.to_owned(), None)).unwrap();
+        let refusal = capabilities
+            .refuses(&Scene::qr(bad.to_owned(), None))
+            .unwrap();
         assert!(refusal.is_of_payload());
     }
     assert_eq!(
-        ability.refuses(&Scene::qr("https://x.by/ж".to_owned(), None)),
+        capabilities.refuses(&Scene::qr("https://x.by/ж".to_owned(), None)),
         None
     );
     assert!(
-        ability
+        capabilities
             .refuses(&Scene::code("1234".to_owned(), None))
             .is_some()
     );

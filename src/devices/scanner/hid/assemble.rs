@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use super::descriptor::ReportLayout;
+use crate::devices::discovery::report_descriptor::ReportLayout;
 use crate::devices::scanner::frame::MAX_FRAME;
 use crate::devices::scanner::text::AimId;
 
@@ -236,10 +236,9 @@ fn bits(report: &[u8], at: &std::ops::Range<usize>) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::scanner::hid::descriptor::layouts;
-    use crate::devices::scanner::hid::tests::{
-        HONEYWELL_LIKE, NEWLAND_LIKE, honeywell_reports, newland_reports,
-    };
+    use crate::devices::discovery::report_descriptor::layouts;
+    use crate::devices::discovery::report_descriptor::tests::{HONEYWELL_LIKE, NEWLAND_LIKE};
+    use crate::devices::scanner::hid::tests::{honeywell_reports, newland_reports};
     use proptest::prelude::*;
 
     const WAIT: Duration = Duration::from_millis(500);
@@ -254,6 +253,12 @@ mod tests {
             .iter()
             .filter_map(|report| assembler.push(report, Duration::ZERO))
             .collect()
+    }
+
+    fn assert_next_is_read(assembler: &mut Assembler) {
+        let next = honeywell_reports(b"NEXT", b"]Q1");
+        let code = assembler.push(&next[0], WAIT);
+        assert_eq!(code.as_deref(), Some(b"NEXT".as_slice()));
     }
 
     #[test]
@@ -328,11 +333,7 @@ mod tests {
         assert_eq!(assembler.poll_timeout(), Some(WAIT));
         assert_eq!(assembler.handle_timeout(WAIT), None);
         assert_eq!(assembler.discarded(), 1);
-        let next = honeywell_reports(b"NEXT", b"]Q1");
-        assert_eq!(
-            assembler.push(&next[0], WAIT).as_deref(),
-            Some(b"NEXT".as_slice())
-        );
+        assert_next_is_read(&mut assembler);
     }
 
     #[test]
@@ -346,11 +347,7 @@ mod tests {
         assert_eq!(assembler.push(&[2], Duration::ZERO), None);
         assert_eq!(assembler.handle_timeout(WAIT), None);
         assert_eq!(assembler.discarded(), 2);
-        let next = honeywell_reports(b"NEXT", b"]Q1");
-        assert_eq!(
-            assembler.push(&next[0], WAIT).as_deref(),
-            Some(b"NEXT".as_slice())
-        );
+        assert_next_is_read(&mut assembler);
     }
 
     #[test]
@@ -363,9 +360,7 @@ mod tests {
                 assert_eq!(assembler.push(report, Duration::ZERO), None);
             }
             assert_eq!(assembler.discarded(), 1);
-            let next = honeywell_reports(b"NEXT", b"]Q1");
-            let code = assembler.push(&next[0], Duration::ZERO);
-            assert_eq!(code.as_deref(), Some(b"NEXT".as_slice()));
+            assert_next_is_read(&mut assembler);
         }
     }
 

@@ -1,13 +1,12 @@
 //! HID POS scanners: usage page 8C, through hidraw.
 //!
-//! - [`descriptor`]: where codes are in reports · [`assemble`]: reports into codes
+//! - [`assemble`]: reports into codes, by the places that the device's own descriptor names
 //!
 //! The node is read through a descriptor of our own and not through `hidapi`, whose `read_timeout`
 //! calls a device that hangs up an error before it has read what still waits: a scan that was whole
 //! would be lost with the cable. hidapi sends the feature report that some devices need when opened.
 
 pub mod assemble;
-pub mod descriptor;
 
 use std::ffi::CString;
 use std::fs::File;
@@ -18,15 +17,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::source::{Decoded, Source, is_passing};
+use super::source::{Decoded, Source};
 use super::text::{Aim, decode};
 use super::{DeviceState, not_opened};
 use crate::devices::discovery::identity;
+use crate::devices::discovery::port::is_passing;
+use crate::devices::discovery::report_descriptor::{self, ReportLayout, Unfit};
+use crate::devices::mode::Mode;
 use crate::devices::profile::schema::Hid;
 use crate::model::scan::RawScan;
 use assemble::Assembler;
-use descriptor::ReportLayout;
-pub(crate) use descriptor::is_barcode_scanner;
 
 /// Largest report that is read at once.
 const MAX_REPORT: usize = 4096;
@@ -47,11 +47,11 @@ pub(super) struct HidSource {
 impl HidSource {
     pub(super) fn open(
         node: &Path,
-        report_descriptor: &[u8],
+        descriptor: &[u8],
         settings: &Hid,
     ) -> Result<HidSource, (DeviceState, String)> {
-        let layouts = descriptor::layouts(report_descriptor)
-            .map_err(|unfit| (unfit.state(), unfit.to_string()))?;
+        let layouts = report_descriptor::layouts(descriptor)
+            .map_err(|unfit| (state_of(unfit), unfit.to_string()))?;
         let file = File::options()
             .read(true)
             .write(true)
@@ -66,7 +66,7 @@ impl HidSource {
         }
         // An answer that could not be told from a code would be one.
         let tells_answers = layouts.iter().all(|layout| layout.aim.is_some());
-        if let Some(query) = firmware_query(report_descriptor, settings).filter(|_| tells_answers)
+        if let Some(query) = firmware_query(descriptor, settings).filter(|_| tells_answers)
             && let Err(error) = (&file).write(&query)
         {
             tracing::debug!(node = %node.display(), %error, "The firmware query is refused");
@@ -82,7 +82,7 @@ impl HidSource {
 }
 
 impl HidSource {
-    fn piece(&mut self, code: Vec<u8>) -> Decoded {
+    fn decoded(&mut self, code: Vec<u8>) -> Decoded {
         let aim = match self.assembler.aim() {
             Some(aim) if self.aim == Aim::Keep => Aim::Apart(aim),
             Some(_) | None => self.aim,
@@ -97,9 +97,9 @@ impl HidSource {
 }
 
 /// The report that asks for the firmware, as long as the device wants it; `None` when it takes none.
-fn firmware_query(report_descriptor: &[u8], settings: &Hid) -> Option<Vec<u8>> {
+fn firmware_query(descriptor: &[u8], settings: &Hid) -> Option<Vec<u8>> {
     let mut query = settings.firmware_query.fixed()?;
-    let length = descriptor::output_length(report_descriptor, *query.first()?)?;
+    let length = report_descriptor::output_length(descriptor, *query.first()?)?;
     (query.len() <= length).then(|| {
         query.resize(length, 0);
         query
@@ -125,16 +125,10 @@ fn send_feature(node: &Path, report: &[u8]) -> hidapi::HidResult<()> {
     api.open_path(&path)?.send_feature_report(report)
 }
 
-impl descriptor::Unfit {
-    fn state(self) -> DeviceState {
-        match self {
-            descriptor::Unfit::Keyboard => DeviceState::WrongMode {
-                is: crate::devices::profile::Mode::Keyboard,
-            },
-            descriptor::Unfit::NoScanner | descriptor::Unfit::NoData => {
-                DeviceState::Failed(self.to_string())
-            }
-        }
+fn state_of(unfit: Unfit) -> DeviceState {
+    match unfit {
+        Unfit::Keyboard => DeviceState::WrongMode { is: Mode::Keyboard },
+        Unfit::NoScanner | Unfit::NoData => DeviceState::Failed(unfit.to_string()),
     }
 }
 
@@ -144,7 +138,7 @@ impl Source for HidSource {
     }
 
     fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String> {
-        let mut pieces = Vec::new();
+        let mut decoded = Vec::new();
         let mut report = [0; MAX_REPORT];
         for _ in 0..BURST {
             match self.node.read(&mut report) {
@@ -152,15 +146,15 @@ impl Source for HidSource {
                 Ok(length) => {
                     let report = report.get(..length).unwrap_or_default();
                     let code = self.assembler.push(report, now);
-                    pieces.extend(code.map(|code| self.piece(code)));
+                    decoded.extend(code.map(|code| self.decoded(code)));
                 }
                 Err(error) if is_passing(&error) => break,
                 // What came before the cable was pulled counts.
-                Err(_) if !pieces.is_empty() => break,
+                Err(_) if !decoded.is_empty() => break,
                 Err(error) => return Err(error.to_string()),
             }
         }
-        Ok(pieces)
+        Ok(decoded)
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
@@ -169,7 +163,7 @@ impl Source for HidSource {
 
     fn handle_timeout(&mut self, now: Duration) -> Vec<Decoded> {
         let code = self.assembler.handle_timeout(now);
-        code.into_iter().map(|code| self.piece(code)).collect()
+        code.into_iter().map(|code| self.decoded(code)).collect()
     }
 
     fn discarded(&self) -> u64 {
@@ -183,7 +177,9 @@ impl Source for HidSource {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Aim, aim, descriptor::layouts, firmware_query};
+    use super::{Aim, aim, firmware_query};
+    use crate::devices::discovery::report_descriptor::layouts;
+    use crate::devices::discovery::report_descriptor::tests::{HONEYWELL_LIKE, NEWLAND_LIKE};
 
     #[test]
     fn the_firmware_is_asked_for_only_where_the_device_has_the_report_and_room() {
@@ -212,27 +208,6 @@ pub(crate) mod tests {
         assert_eq!(aim(&layouts(HONEYWELL_LIKE).unwrap()), Aim::Keep);
         assert_eq!(aim(&layouts(NEWLAND_LIKE).unwrap()), Aim::Strip);
     }
-
-    /// Written after the published layout of Hand Held and Honeywell devices (64 bytes: length, AIM
-    /// identifier, 56 bytes of data, two vendor bytes, flag); no descriptor of a real one is public.
-    pub(crate) const HONEYWELL_LIKE: &[u8] =
-        b"\x05\x8c\x09\x02\xa1\x01\x85\x02\x09\x12\xa1\x02\x15\x00\x26\xff\x00\
-        \x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
-        \x95\x03\x05\x8c\x09\xfb\x09\xfc\x09\xfd\x81\x02\
-        \x95\x38\x09\xfe\x82\x02\x01\
-        \x06\x66\xff\x95\x02\x09\x04\x09\x00\x81\x02\
-        \x05\x8c\x25\x01\x75\x01\x95\x01\x09\xff\x81\x02\x75\x07\x81\x03\xc0\xc0";
-    /// The same for Newland's family: length, 56 bytes of data, reserved, symbology, flag.
-    pub(crate) const NEWLAND_LIKE: &[u8] =
-        b"\x05\x8c\x09\x02\xa1\x01\x85\x02\x09\x12\xa1\x02\x15\x00\x26\xff\x00\
-        \x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
-        \x05\x8c\x95\x38\x09\xfe\x82\x02\x01\
-        \x06\x66\xff\x95\x05\x09\x04\x81\x02\
-        \x05\x8c\x25\x01\x75\x01\x95\x01\x09\xff\x81\x02\x75\x07\x81\x03\xc0\xc0";
-    /// A boot keyboard, after appendix E.6 of the HID specification.
-    pub(crate) const KEYBOARD: &[u8] = b"\x05\x01\x09\x06\xa1\x01\x05\x07\x19\xe0\x29\xe7\x15\x00\x25\x01\x75\x01\
-        \x95\x08\x81\x02\x95\x01\x75\x08\x81\x01\x95\x06\x75\x08\x15\x00\x25\x65\x05\x07\x19\x00\x29\x65\
-        \x81\x00\xc0";
 
     fn reports(code: &[u8], start: usize, head: impl Fn(&mut [u8])) -> Vec<Vec<u8>> {
         let parts: Vec<&[u8]> = code.chunks(56).collect();

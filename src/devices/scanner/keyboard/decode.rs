@@ -238,6 +238,7 @@ fn alt_character(code: &str) -> Option<char> {
 pub(crate) mod tests {
     use super::*;
     use crate::devices::scanner::keyboard::keymap::key_of;
+    use crate::devices::scanner::vectors::key_events;
     use crate::model::line::Layout;
     use proptest::prelude::*;
 
@@ -260,12 +261,25 @@ pub(crate) mod tests {
         strokes
     }
 
-    fn texts(decoder: &mut Decoder, strokes: &[(u16, i32)]) -> Vec<Option<String>> {
-        strokes
-            .iter()
+    fn keys(keys: &str) -> Vec<(u16, i32)> {
+        key_events(keys).unwrap()
+    }
+
+    fn as_strokes(events: &[(u16, i32)]) -> Vec<Stroke> {
+        let strokes = events.iter().map(|(key, value)| (*key, *value == 1));
+        strokes.collect()
+    }
+
+    fn typed(decoder: &mut Decoder, events: &[(u16, i32)]) -> Vec<Typed> {
+        let typed = events.iter();
+        typed
             .filter_map(|(key, value)| decoder.push(*key, *value, SOON))
-            .map(|typed| typed.text)
             .collect()
+    }
+
+    fn texts(decoder: &mut Decoder, events: &[(u16, i32)]) -> Vec<Option<String>> {
+        let typed = typed(decoder, events).into_iter();
+        typed.map(|typed| typed.text).collect()
     }
 
     fn us() -> Decoder {
@@ -276,113 +290,52 @@ pub(crate) mod tests {
     fn what_is_typed_is_read_and_what_was_struck_is_kept() {
         let strokes = strokes_of("Ab-1_?");
         let mut decoder = us();
-        let typed: Vec<Typed> = strokes
-            .iter()
-            .filter_map(|(key, value)| decoder.push(*key, *value, SOON))
-            .collect();
+        let typed = typed(&mut decoder, &strokes);
         assert_eq!(typed.len(), 1);
         assert_eq!(typed[0].text.as_deref(), Some("Ab-1_?"));
-        let expected: Vec<Stroke> = strokes
-            .iter()
-            .map(|(key, value)| (*key, *value == 1))
-            .collect();
-        assert_eq!(typed[0].strokes, expected);
+        assert_eq!(typed[0].strokes, as_strokes(&strokes));
         assert_eq!(decoder.poll_timeout(), None);
     }
 
     #[test]
     fn a_modifier_held_over_two_codes_is_pressed_for_each() {
         let mut decoder = us();
-        let events = [
-            (42, 1),
-            (30, 1),
-            (30, 0),
-            (28, 1),
-            (28, 0),
-            (48, 1),
-            (48, 0),
-            (28, 1),
-        ];
-        let typed: Vec<Typed> = events
-            .iter()
-            .filter_map(|(key, value)| decoder.push(*key, *value, SOON))
-            .collect();
+        let typed = typed(&mut decoder, &keys("+42 30 28 48 +28"));
         assert_eq!(typed[1].text.as_deref(), Some("B"));
-        let expected = [
-            (42, true),
-            (48, true),
-            (48, false),
-            (28, true),
-            (28, false),
-            (42, false),
-        ];
-        assert_eq!(typed[1].strokes, expected);
+        assert_eq!(typed[1].strokes, as_strokes(&keys("+42 48 28 -42")));
     }
 
     #[test]
     fn each_end_ends_and_silence_too() {
         for end in [ENTER, KEYPAD_ENTER, TAB] {
-            assert_eq!(
-                texts(&mut us(), &[(30, 1), (30, 0), (end, 1)]),
-                [Some("a".to_owned())]
-            );
+            let typed = keys(&format!("30 +{end}"));
+            assert_eq!(texts(&mut us(), &typed), [Some("a".to_owned())]);
         }
-        let ctrl_m = [(30, 1), (30, 0), (LEFT_CTRL, 1), (50, 1)];
+        let ctrl_m = keys("30 +29 +50");
         assert_eq!(texts(&mut us(), &ctrl_m), [Some("a".to_owned())]);
         let mut decoder = us();
         assert!(texts(&mut decoder, &[(30, 1), (30, 0)]).is_empty());
         let quiet = decoder.poll_timeout().unwrap();
         assert_eq!(decoder.handle_timeout(quiet - SOON), None);
-        assert_eq!(
-            decoder.handle_timeout(quiet).unwrap().text.as_deref(),
-            Some("a")
-        );
+        let ended = decoder.handle_timeout(quiet).unwrap();
+        assert_eq!(ended.text.as_deref(), Some("a"));
     }
 
     #[test]
     fn repeats_locks_and_strange_releases_do_nothing() {
-        let strokes = [
-            (30, 0),
-            (58, 1),
-            (58, 0),
-            (30, 1),
-            (30, 2),
-            (30, 2),
-            (30, 0),
-            (69, 1),
-            (69, 0),
-            (48, 1),
-            (48, 1),
-            (48, 0),
-            (ENTER, 1),
-            (ENTER, 0),
-        ];
-        assert_eq!(texts(&mut us(), &strokes), [Some("ab".to_owned())]);
+        let repeats = vec![(30, 2), (30, 2)];
+        let strokes = [keys("-30 58 +30"), repeats, keys("-30 69 +48 +48 -48 28")];
+        assert_eq!(texts(&mut us(), &strokes.concat()), [Some("ab".to_owned())]);
     }
 
     #[test]
     fn separators_of_marks_pass_by_control_and_by_alt() {
-        let gs = [
-            (30, 1),
-            (30, 0),
-            (LEFT_CTRL, 1),
-            (27, 1),
-            (27, 0),
-            (LEFT_CTRL, 0),
-            (48, 1),
-            (48, 0),
-            (ENTER, 1),
-        ];
+        let gs = keys("30 +29 27 -29 48 +28");
         assert_eq!(texts(&mut us(), &gs), [Some("a\u{1d}b".to_owned())]);
-        let alt = |digits: &[u16]| {
-            let mut strokes = vec![(LEFT_ALT, 1)];
-            strokes.extend(digits.iter().flat_map(|key| [(*key, 1), (*key, 0)]));
-            strokes.extend([(LEFT_ALT, 0), (ENTER, 1)]);
-            texts(&mut us(), &strokes)
-        };
-        assert_eq!(alt(&[82, 80, 73]), [Some("\u{1d}".to_owned())]);
-        assert_eq!(alt(&[82, 79, 73, 80]), [Some("А".to_owned())]);
-        assert_eq!(alt(&[80, 80, 80]), [None]);
+        let alt = |digits: &str| texts(&mut us(), &keys(&format!("+56 {digits} -56 +28")));
+        assert_eq!(alt("82 80 73"), [Some("\u{1d}".to_owned())]);
+        assert_eq!(alt("82 79 73 80"), [Some("А".to_owned())]);
+        assert_eq!(alt("80 80 80"), [None]);
     }
 
     #[test]
@@ -390,7 +343,7 @@ pub(crate) mod tests {
         let mut decoder = us();
         assert!(texts(&mut decoder, &[(30, 1), (30, 0)]).is_empty());
         decoder.dropped(SOON);
-        let rest = [(48, 1), (48, 0), (ENTER, 1), (ENTER, 0)];
+        let rest = keys("48 28");
         // Its end alone would be a code that nobody scanned.
         assert!(texts(&mut decoder, &rest).is_empty());
         assert_eq!(decoder.discarded(), 1);
@@ -418,11 +371,9 @@ pub(crate) mod tests {
         let quiet = decoder.poll_timeout().unwrap();
         assert_eq!(decoder.handle_timeout(quiet), None);
         assert_eq!(decoder.discarded(), 1);
-        let later: Vec<_> = strokes_of("x")
-            .iter()
-            .filter_map(|(key, value)| decoder.push(*key, *value, quiet + SOON))
-            .collect();
-        assert_eq!(later[0].text.as_deref(), Some("x"));
+        let later = strokes_of("x").into_iter();
+        let mut later = later.filter_map(|(key, value)| decoder.push(key, value, quiet + SOON));
+        assert_eq!(later.next().unwrap().text.as_deref(), Some("x"));
     }
 
     #[test]
@@ -431,21 +382,8 @@ pub(crate) mod tests {
             layout: Layout::Ru,
             ..Keyboard::default()
         });
-        assert_eq!(
-            texts(
-                &mut decoder,
-                &[
-                    (LEFT_SHIFT, 1),
-                    (34, 1),
-                    (34, 0),
-                    (LEFT_SHIFT, 0),
-                    (18, 1),
-                    (18, 0),
-                    (ENTER, 1)
-                ]
-            ),
-            [Some("Пу".to_owned())]
-        );
+        let strokes = keys("+42 34 -42 18 +28");
+        assert_eq!(texts(&mut decoder, &strokes), [Some("Пу".to_owned())]);
         let mut decoder = us();
         let long = strokes_of(&"x".repeat(MAX_FRAME + 1));
         assert_eq!(texts(&mut decoder, &long), [None]);
@@ -455,16 +393,7 @@ pub(crate) mod tests {
     fn a_code_that_never_ends_grows_no_further() {
         let mut decoder = us();
         // A character by Alt and its number, over and over.
-        let character = [
-            (LEFT_ALT, 1),
-            (82, 1),
-            (82, 0),
-            (80, 1),
-            (80, 0),
-            (72, 1),
-            (72, 0),
-            (LEFT_ALT, 0),
-        ];
+        let character = keys("+56 82 80 72 -56");
         for _ in 0..2 * MAX_STROKES {
             assert_eq!(texts(&mut decoder, &character), []);
         }
@@ -497,7 +426,7 @@ pub(crate) mod tests {
         #[test]
         fn no_storm_of_keys_panics_grows_or_leaves_a_key_down(events in prop::collection::vec((0_u16..260, -1..3), 0..400)) {
             let mut decoder = us();
-            let mut typed: Vec<Typed> = events.iter().filter_map(|(key, value)| decoder.push(*key, *value, SOON)).collect();
+            let mut typed = typed(&mut decoder, &events);
             typed.extend(decoder.handle_timeout(Duration::from_secs(9)));
             for one in typed {
                 for (key, _) in &one.strokes {

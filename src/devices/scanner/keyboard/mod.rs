@@ -23,13 +23,14 @@ use evdev::raw_stream::RawDevice;
 use evdev::{EventType, InputEvent};
 use rustix::fs::{Mode, OFlags};
 
-use super::source::{Decoded, Source, is_passing};
+use super::source::{Decoded, Source};
 use super::text::{Aim, decode as text_of};
 use super::{DeviceState, not_opened};
+use crate::devices::discovery::port::is_passing;
 use crate::devices::profile::schema::Keyboard;
 use crate::model::scan::RawScan;
 use decode::{Decoder, Typed};
-use partial_first_code::Beginning;
+use partial_first_code::FirstCode;
 
 /// How long keys that are down are waited for before their nodes are grabbed all the same.
 const LET_GO: Duration = Duration::from_secs(2);
@@ -44,7 +45,7 @@ const DROPPED: u16 = 3;
 pub(super) struct KeyboardSource {
     nodes: Vec<RawDevice>,
     decoder: Decoder,
-    beginning: Beginning,
+    first_code: FirstCode,
     /// Codes without their beginning.
     cut: u64,
 }
@@ -60,19 +61,19 @@ impl KeyboardSource {
         let quiet = Duration::from_millis(settings.quiet_ms.into());
         // The clock gives whole milliseconds that have passed: the present one has not.
         let since_epoch = crate::base::clock::wall().as_duration().unsigned_abs() + MILLISECOND;
-        let beginning = Beginning::new(SystemTime::UNIX_EPOCH + since_epoch, quiet);
+        let first_code = FirstCode::new(SystemTime::UNIX_EPOCH + since_epoch, quiet);
         Ok(KeyboardSource {
             nodes,
             decoder: Decoder::new(settings),
-            beginning,
+            first_code,
             cut: 0,
         })
     }
 
     /// A code whose beginning nobody read here is none. It goes on to the till, which has read the beginning
     /// while nobody had grabbed the node.
-    fn piece(&mut self, typed: Typed) -> Decoded {
-        let is_cut = self.beginning.ends_cut() && typed.text.is_some();
+    fn decoded(&mut self, typed: Typed) -> Decoded {
+        let is_cut = self.first_code.ends_cut() && typed.text.is_some();
         self.cut += u64::from(is_cut);
         let text = typed.text.filter(|_| !is_cut);
         Decoded::Code {
@@ -85,10 +86,10 @@ impl KeyboardSource {
         match (event.event_type(), event.code()) {
             (EventType::KEY, key) => {
                 if event.value() == 1 {
-                    self.beginning.key(event.timestamp());
+                    self.first_code.key(event.timestamp());
                 }
                 let typed = self.decoder.push(key, event.value(), now)?;
-                return Some(self.piece(typed));
+                return Some(self.decoded(typed));
             }
             (EventType::SYNCHRONIZATION, DROPPED) => self.decoder.dropped(now),
             _ => {}
@@ -129,21 +130,21 @@ impl Source for KeyboardSource {
     }
 
     fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String> {
-        let mut pieces = Vec::new();
+        let mut decoded = Vec::new();
         for index in 0..self.nodes.len() {
             let Some(node) = self.nodes.get_mut(index) else {
                 break;
             };
             match node.fetch_events().map(Iterator::collect::<Vec<_>>) {
                 Ok(events) => {
-                    pieces.extend(events.into_iter().filter_map(|event| self.push(event, now)));
+                    decoded.extend(events.into_iter().filter_map(|event| self.push(event, now)));
                 }
                 Err(error) if is_passing(&error) => {}
-                Err(_) if !pieces.is_empty() => break,
+                Err(_) if !decoded.is_empty() => break,
                 Err(error) => return Err(error.to_string()),
             }
         }
-        Ok(pieces)
+        Ok(decoded)
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
@@ -152,7 +153,7 @@ impl Source for KeyboardSource {
 
     fn handle_timeout(&mut self, now: Duration) -> Vec<Decoded> {
         let typed = self.decoder.handle_timeout(now);
-        typed.into_iter().map(|typed| self.piece(typed)).collect()
+        typed.into_iter().map(|typed| self.decoded(typed)).collect()
     }
 
     fn discarded(&self) -> u64 {

@@ -11,7 +11,7 @@ const UNEVENNESS: u32 = 2;
 
 /// Watches the first code. Times are those that the kernel gives to keys.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Beginning {
+pub(super) enum FirstCode {
     /// No key has come.
     Opened { at: SystemTime, quiet: Duration },
     /// The first code is under way.
@@ -26,24 +26,24 @@ pub(super) enum Beginning {
     Seen,
 }
 
-impl Beginning {
+impl FirstCode {
     /// Of a keyboard whose nodes were all grabbed at `at`, and whose codes end with `quiet`.
-    pub(super) fn new(at: SystemTime, quiet: Duration) -> Beginning {
-        Beginning::Opened { at, quiet }
+    pub(super) fn new(at: SystemTime, quiet: Duration) -> FirstCode {
+        FirstCode::Opened { at, quiet }
     }
 
     /// A key was pressed.
     pub(super) fn key(&mut self, at: SystemTime) {
         let since = |earlier: SystemTime| at.duration_since(earlier);
         *self = match *self {
-            Beginning::Opened { at: opened, quiet } => {
+            FirstCode::Opened { at: opened, quiet } => {
                 let silence = match since(opened) {
                     Ok(silence) if silence <= quiet => Some(silence),
                     // It came while the nodes were grabbed; a clock that was set back tells nothing.
                     Err(error) if error.duration() <= quiet => Some(Duration::ZERO),
                     Ok(_) | Err(_) => None,
                 };
-                silence.map_or(Beginning::Seen, |silence| Beginning::Typed {
+                silence.map_or(FirstCode::Seen, |silence| FirstCode::Typed {
                     silence,
                     first: at,
                     last: at,
@@ -51,14 +51,14 @@ impl Beginning {
                     quiet,
                 })
             }
-            Beginning::Typed {
+            FirstCode::Typed {
                 silence,
                 first,
                 last,
                 keys,
                 quiet,
             } => match since(last) {
-                Ok(gap) if gap <= quiet => Beginning::Typed {
+                Ok(gap) if gap <= quiet => FirstCode::Typed {
                     silence,
                     first,
                     last: at,
@@ -66,21 +66,21 @@ impl Beginning {
                     keys: keys.saturating_add(u32::from(!gap.is_zero())),
                     quiet,
                 },
-                Ok(_) | Err(_) => Beginning::Seen,
+                Ok(_) | Err(_) => FirstCode::Seen,
             },
-            Beginning::Seen => Beginning::Seen,
+            FirstCode::Seen => FirstCode::Seen,
         };
     }
 
     /// A code has ended; whether its beginning may be missing.
     pub(super) fn ends_cut(&mut self) -> bool {
-        let Beginning::Typed {
+        let FirstCode::Typed {
             silence,
             first,
             last,
             keys,
             ..
-        } = std::mem::replace(self, Beginning::Seen)
+        } = std::mem::replace(self, FirstCode::Seen)
         else {
             return false;
         };
@@ -99,13 +99,13 @@ mod tests {
     /// A code of `keys` keys, `gap` ms each, the first `silence` ms after the opening.
     fn is_cut(silence: u64, gap: u64, keys: u64) -> bool {
         let opened = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let mut beginning = Beginning::new(opened, QUIET);
+        let mut first_code = FirstCode::new(opened, QUIET);
         for key in 0..keys {
-            beginning.key(opened + Duration::from_millis(silence + key * gap));
+            first_code.key(opened + Duration::from_millis(silence + key * gap));
         }
-        let is_cut = beginning.ends_cut();
-        beginning.key(opened + Duration::from_millis(silence + keys * gap));
-        assert!(!beginning.ends_cut(), "only the first code can be cut");
+        let is_cut = first_code.ends_cut();
+        first_code.key(opened + Duration::from_millis(silence + keys * gap));
+        assert!(!first_code.ends_cut(), "only the first code can be cut");
         is_cut
     }
 
@@ -126,35 +126,35 @@ mod tests {
     #[test]
     fn modifiers_of_one_report_make_no_key_of_their_own() {
         let opened = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let mut beginning = Beginning::new(opened, QUIET);
+        let mut first_code = FirstCode::new(opened, QUIET);
         for key in 0..10 {
             let at = opened + Duration::from_millis(14 + key * 8);
-            beginning.key(at);
-            beginning.key(at);
+            first_code.key(at);
+            first_code.key(at);
         }
-        assert!(beginning.ends_cut(), "14 ms are less than two keys take");
+        assert!(first_code.ends_cut(), "14 ms are less than two keys take");
     }
 
     #[test]
     fn a_clock_that_was_set_back_drops_nothing() {
         let opened = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
         for (back, is_cut) in [(5, true), (3_600_000, false)] {
-            let mut beginning = Beginning::new(opened, QUIET);
+            let mut first_code = FirstCode::new(opened, QUIET);
             let first = opened - Duration::from_millis(back);
             for key in 0..10 {
-                beginning.key(first + Duration::from_millis(key * 8));
+                first_code.key(first + Duration::from_millis(key * 8));
             }
-            assert_eq!(beginning.ends_cut(), is_cut, "{back}");
+            assert_eq!(first_code.ends_cut(), is_cut, "{back}");
         }
     }
 
     #[test]
     fn silence_between_two_keys_ends_the_doubt() {
         let opened = SystemTime::UNIX_EPOCH;
-        let mut beginning = Beginning::new(opened, QUIET);
+        let mut first_code = FirstCode::new(opened, QUIET);
         for at in [0, 5, 200, 205] {
-            beginning.key(opened + Duration::from_millis(at));
+            first_code.key(opened + Duration::from_millis(at));
         }
-        assert!(!beginning.ends_cut());
+        assert!(!first_code.ends_cut());
     }
 }

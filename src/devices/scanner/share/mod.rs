@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use crate::devices::profile::Mode;
+use crate::devices::mode::Mode;
 use crate::model::scan::RawScan;
 
 /// Codes that may wait.
@@ -65,7 +65,7 @@ impl Forwarder {
     ) -> Forwarder {
         let (queue, waiting) = sync_channel(QUEUE);
         let types = mode == Mode::Keyboard || mode == Mode::HidPos && sharing.types_reports;
-        let missed = before.map_or_else(Missed::default, |sharer| Arc::clone(&sharer.missed));
+        let missed = before.map_or_else(Missed::default, |forwarder| Arc::clone(&forwarder.missed));
         let count = Arc::clone(&missed);
         let begun = if types {
             virtual_keyboard::start(name, waiting, count).map(|place| (place, None))
@@ -82,7 +82,7 @@ impl Forwarder {
             Err(error) => (None, Some(error.to_string())),
         };
         if let Some(error) = &failure
-            && before.and_then(|sharer| sharer.failure.as_ref()) != Some(error)
+            && before.and_then(|forwarder| forwarder.failure.as_ref()) != Some(error)
         {
             tracing::error!(device = name, error, "The scanner cannot be shared");
         }

@@ -11,10 +11,11 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::fs::{Gid, Mode};
 
 use super::Missed;
+use crate::base::poll::wait_for;
 use crate::base::pty::RawPty;
 use crate::model::scan::RawScan;
 
@@ -145,11 +146,8 @@ fn drain(master: &OwnedFd) {
 
 /// The master hangs up while nobody has the other end.
 fn is_open(master: &OwnedFd) -> bool {
-    let now = Timespec::default();
-    let mut fds = [PollFd::new(master, PollFlags::OUT)];
-    let seen = poll(&mut fds, Some(&now));
-    let [master] = fds;
-    seen.is_ok() && !master.revents().contains(PollFlags::HUP)
+    wait_for(master, PollFlags::OUT, Duration::ZERO)
+        .is_ok_and(|seen| !seen.contains(PollFlags::HUP))
 }
 
 /// Writes a code, or nothing of it, if that can be told beforehand. What a till that stopped reading got the
@@ -177,12 +175,8 @@ fn write(master: &OwnedFd, bytes: &[u8], until: Instant) -> usize {
             Ok(count) => written += count,
             Err(rustix::io::Errno::AGAIN) => {
                 // A master that is full says so; a till reads within milliseconds.
-                let pause = Timespec {
-                    tv_sec: 0,
-                    tv_nsec: 50_000_000,
-                };
-                let mut fds = [PollFd::new(master, PollFlags::OUT)];
-                if poll(&mut fds, Some(&pause)).is_err() {
+                let pause = Duration::from_millis(50);
+                if wait_for(master, PollFlags::OUT, pause).is_err() {
                     break;
                 }
             }

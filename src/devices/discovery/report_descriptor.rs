@@ -364,10 +364,30 @@ fn low(value: u32) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::devices::scanner::hid::tests::{HONEYWELL_LIKE, KEYBOARD as KEYS, NEWLAND_LIKE};
     use proptest::prelude::*;
+
+    /// Written after the published layout of Hand Held and Honeywell devices (64 bytes: length, AIM
+    /// identifier, 56 bytes of data, two vendor bytes, flag); no descriptor of a real one is public.
+    pub(crate) const HONEYWELL_LIKE: &[u8] =
+        b"\x05\x8c\x09\x02\xa1\x01\x85\x02\x09\x12\xa1\x02\x15\x00\x26\xff\x00\
+        \x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
+        \x95\x03\x05\x8c\x09\xfb\x09\xfc\x09\xfd\x81\x02\
+        \x95\x38\x09\xfe\x82\x02\x01\
+        \x06\x66\xff\x95\x02\x09\x04\x09\x00\x81\x02\
+        \x05\x8c\x25\x01\x75\x01\x95\x01\x09\xff\x81\x02\x75\x07\x81\x03\xc0\xc0";
+    /// The same for Newland's family: length, 56 bytes of data, reserved, symbology, flag.
+    pub(crate) const NEWLAND_LIKE: &[u8] =
+        b"\x05\x8c\x09\x02\xa1\x01\x85\x02\x09\x12\xa1\x02\x15\x00\x26\xff\x00\
+        \x75\x08\x95\x01\x05\x01\x09\x3b\x81\x02\
+        \x05\x8c\x95\x38\x09\xfe\x82\x02\x01\
+        \x06\x66\xff\x95\x05\x09\x04\x81\x02\
+        \x05\x8c\x25\x01\x75\x01\x95\x01\x09\xff\x81\x02\x75\x07\x81\x03\xc0\xc0";
+    /// A boot keyboard, after appendix E.6 of the HID specification.
+    pub(crate) const KEYBOARD_LIKE: &[u8] = b"\x05\x01\x09\x06\xa1\x01\x05\x07\x19\xe0\x29\xe7\x15\x00\x25\x01\x75\x01\
+        \x95\x08\x81\x02\x95\x01\x75\x08\x81\x01\x95\x06\x75\x08\x15\x00\x25\x65\x05\x07\x19\x00\x29\x65\
+        \x81\x00\xc0";
 
     #[test]
     fn both_known_layouts_are_read_from_their_descriptors() {
@@ -391,7 +411,7 @@ mod tests {
 
     #[test]
     fn what_is_no_scanner_says_what_it_is() {
-        assert_eq!(layouts(KEYS), Err(Unfit::Keyboard));
+        assert_eq!(layouts(KEYBOARD_LIKE), Err(Unfit::Keyboard));
         assert_eq!(layouts(b""), Err(Unfit::NoScanner));
         let empty = b"\x05\x8c\x09\x02\xa1\x01\xc0";
         assert!(is_barcode_scanner(empty));
@@ -400,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_scanner_behind_another_collection_is_found() {
-        let both = [KEYS, HONEYWELL_LIKE].concat();
+        let both = [KEYBOARD_LIKE, HONEYWELL_LIKE].concat();
         assert_eq!(layouts(&both).unwrap(), layouts(HONEYWELL_LIKE).unwrap());
         let vendor_first = [b"\x06\x8c\xff\x09\x01\xa1\x01\xc0".as_slice(), NEWLAND_LIKE].concat();
         assert_eq!(

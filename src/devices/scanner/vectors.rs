@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::schema::{Mode, Profile, Vector};
-use crate::devices::scanner::frame::{Framer, Framing};
-use crate::devices::scanner::hid::aim as hid_aim;
-use crate::devices::scanner::hid::assemble::Assembler;
-use crate::devices::scanner::hid::descriptor::layouts;
-use crate::devices::scanner::keyboard::decode::Decoder;
-use crate::devices::scanner::text::{Aim, decode};
+use super::frame::{Framer, Framing};
+use super::hid::aim as hid_aim;
+use super::hid::assemble::Assembler;
+use super::keyboard::decode::Decoder;
+use super::text::{Aim, decode};
+use crate::devices::discovery::report_descriptor::layouts;
+use crate::devices::mode::Mode;
+use crate::devices::profile::schema::{Profile, Vector};
 
 /// Time between two pieces of a vector; shorter than any silence.
 const WITHIN_A_CODE: Duration = Duration::from_millis(1);
@@ -73,6 +74,17 @@ fn keyboard(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> 
     let mut decoder = Decoder::new(profile.keyboard());
     let mut typed = Vec::new();
     let keys = vector.keys.as_deref().ok_or("keys are needed")?;
+    for (key, value) in key_events(keys)? {
+        typed.extend(decoder.push(key, value, WITHIN_A_CODE));
+    }
+    typed.extend(decoder.handle_timeout(BEYOND_ANY_SILENCE));
+    let texts = typed.into_iter().filter_map(|typed| typed.text);
+    Ok(texts.map(String::into_bytes).collect())
+}
+
+/// The events of keys as a vector writes them: `+42` pressed, `-42` released, `30` both.
+pub(super) fn key_events(keys: &str) -> Result<Vec<(u16, i32)>, String> {
+    let mut events = Vec::new();
     for stroke in keys.split_whitespace() {
         let (values, key): (&[i32], &str) = match stroke.split_at_checked(1) {
             Some(("+", key)) => (&[1], key),
@@ -82,13 +94,9 @@ fn keyboard(profile: &Profile, vector: &Vector) -> Result<Vec<Vec<u8>>, String> 
         let key = key
             .parse()
             .map_err(|_| format!("{stroke:?}: +KEY, -KEY or KEY with its number is allowed"))?;
-        for value in values {
-            typed.extend(decoder.push(key, *value, WITHIN_A_CODE));
-        }
+        events.extend(values.iter().map(|value| (key, *value)));
     }
-    typed.extend(decoder.handle_timeout(BEYOND_ANY_SILENCE));
-    let texts = typed.into_iter().filter_map(|typed| typed.text);
-    Ok(texts.map(String::into_bytes).collect())
+    Ok(events)
 }
 
 fn bytes(hex: &str) -> Result<Vec<u8>, String> {

@@ -1,16 +1,16 @@
 //! Which profile fits a device, and why. The reason is told to the technician, and decides what may
 //! be done unasked: a device is taken by itself only if it can be nothing but a scanner.
 
-use super::display::DisplayProfile;
-use super::registry::Registry;
-use super::schema::{Match, Mode, Profile};
 use crate::devices::discovery::Candidate;
-use crate::devices::scanner::hid;
+use crate::devices::discovery::report_descriptor::is_barcode_scanner;
+use crate::devices::mode::Mode;
+use crate::devices::profile::schema::{Match, Profile};
+use crate::devices::profile::{DisplayProfile, Registry};
 use crate::texts::technician::{self, Text};
 
 /// How well a profile fits; the later, the better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub(crate) enum Why {
     /// A bridge that all sorts of devices have.
     GenericBridge,
     /// Its descriptor says that it is a barcode scanner.
@@ -38,7 +38,7 @@ impl Why {
 
 /// A profile that fits.
 #[derive(Clone, Copy, Debug)]
-pub struct Fit<'a> {
+pub(crate) struct Fit<'a> {
     pub profile: &'a Profile,
     pub why: Why,
 }
@@ -66,9 +66,9 @@ impl Fit<'_> {
 
 impl Registry {
     /// The profile that fits best.
-    pub fn fit(&self, candidate: &Candidate) -> Option<Fit<'_>> {
+    pub(crate) fn fit(&self, candidate: &Candidate) -> Option<Fit<'_>> {
         let is_scanner =
-            candidate.mode == Mode::HidPos && hid::is_barcode_scanner(&candidate.descriptor);
+            candidate.mode == Mode::HidPos && is_barcode_scanner(&candidate.descriptor);
         let fits = self.profiles().filter_map(|profile| {
             let whys = profile.matches.iter();
             let why = whys
@@ -81,7 +81,7 @@ impl Registry {
 
     /// The profile of a device that can be nothing but a scanner, in whatever mode it is: makers give a
     /// scanner another number in each mode, and not all of them are known.
-    pub fn scanner_id(&self, candidate: &Candidate) -> Option<&str> {
+    pub(crate) fn scanner_id(&self, candidate: &Candidate) -> Option<&str> {
         let fit = self.fit(candidate);
         let sure = fit.filter(|fit| fit.is_surely_scanner(candidate.mode));
         let makers = || {
@@ -98,7 +98,7 @@ impl Registry {
     }
 
     /// The display whose own USB numbers these are.
-    pub fn fit_display(&self, candidate: &Candidate) -> Option<&DisplayProfile> {
+    pub(crate) fn fit_display(&self, candidate: &Candidate) -> Option<&DisplayProfile> {
         self.displays().find(|profile| {
             let mut claims = profile.matches.iter();
             claims.any(|claim| claim.why(candidate, false) == Some(Why::Exact))
@@ -138,11 +138,11 @@ impl Match {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devices::discovery::report_descriptor::tests::{HONEYWELL_LIKE, KEYBOARD_LIKE};
     use crate::devices::discovery::sysfs::{
         candidates,
         tests::{KEYS, Tree},
     };
-    use crate::devices::scanner::hid::tests::{HONEYWELL_LIKE, KEYBOARD};
 
     fn fits(tree: &Tree) -> Vec<Option<(String, Why, bool)>> {
         let registry = Registry::built_in();
@@ -221,7 +221,7 @@ mod tests {
             ("1-1", "ffff", "0001", HONEYWELL_LIKE),
             ("1-2", "0c2e", "0907", HONEYWELL_LIKE),
             ("1-3", "0c2e", "ffff", HONEYWELL_LIKE),
-            ("1-4", "0c2e", "0907", KEYBOARD),
+            ("1-4", "0c2e", "0907", KEYBOARD_LIKE),
         ] {
             tree.usb(port, vid, pid, "");
             tree.hidraw(port, &format!("hidraw{port}"), "", descriptor);
