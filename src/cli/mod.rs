@@ -327,6 +327,34 @@ fn run_sim(context: &Context, args: &sim::SimArgs) -> u8 {
 }
 
 impl Context {
+    /// A line of the result.
+    fn print(&self, text: &str) -> Result<(), CliError> {
+        self.output.line(text).map_err(CliError::Write)
+    }
+
+    /// The result for programs.
+    fn print_json(&self, value: &impl serde::Serialize) -> Result<(), CliError> {
+        self.output.value(value).map_err(CliError::Write)
+    }
+
+    /// The result: the value for programs, or its line for a person.
+    fn print_either(
+        &self,
+        value: &impl serde::Serialize,
+        line: impl FnOnce() -> String,
+    ) -> Result<(), CliError> {
+        if self.output.json {
+            self.print_json(value)
+        } else {
+            self.print(&line())
+        }
+    }
+
+    /// A remark in the language of the environment.
+    fn remark(&self, text: technician::Text) {
+        self.output.note(&self.tongue.say(text));
+    }
+
     fn fail(&self, error: &dyn std::error::Error, code: u8) -> u8 {
         if code != exit_code::OK {
             self.output.note(&format!(
