@@ -130,17 +130,12 @@ pub async fn play(world: &World) -> Result<(), DemoError> {
             true => SALE_LIMIT + SHORT_SESSION_LIFE,
             false => SALE_LIMIT,
         };
-        let played = tokio::time::timeout(limit, play_sale(parts, planned, &mut table)).await;
-        let late =
-            || DemoError::NotAsItShould(format!("{} did not end within {limit:?}", planned.id));
-        sales.push(played.map_err(|_| late())??);
+        let played = play_sale(parts, planned, &mut table);
+        sales.push(within(limit, planned.id, played).await?);
     }
     for returned in &RETURNS {
-        let played = tokio::time::timeout(SALE_LIMIT, play_return(parts, returned, &mut table));
-        let late = || {
-            DemoError::NotAsItShould(format!("{} did not end within {SALE_LIMIT:?}", returned.id))
-        };
-        played.await.map_err(|_| late())??;
+        let played = play_return(parts, returned, &mut table);
+        within(SALE_LIMIT, returned.id, played).await?;
     }
     let ledger = parts.buyer.payments().await?;
     check(&PLAN, &sales, &ledger).map_err(DemoError::NotAsItShould)?;
@@ -158,6 +153,15 @@ pub async fn play(world: &World) -> Result<(), DemoError> {
         "Всё как надо · all as it should be · {}",
         seconds(began.elapsed())
     ))
+}
+
+async fn within<T>(
+    limit: Duration,
+    id: &str,
+    played: impl Future<Output = Result<T, DemoError>>,
+) -> Result<T, DemoError> {
+    let late = |_| DemoError::NotAsItShould(format!("{id} did not end within {limit:?}"));
+    tokio::time::timeout(limit, played).await.map_err(late)?
 }
 
 async fn play_sale<W: Write>(

@@ -30,7 +30,7 @@ use super::buyer::{Decision, Network, Taken};
 use super::feed;
 use super::table::Table;
 use super::world::{Parts, World};
-use crate::client::http::{Answer, CallError};
+use crate::client::http::CallError;
 
 /// Open event streams, that is pages.
 const MAX_PAGES: usize = 8;
@@ -235,17 +235,19 @@ fn stream_of(
     })
 }
 
-/// Passes an answer of the daemon on as it is.
-fn passed_on(answer: Result<Answer, CallError>) -> Response {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return lost(&error),
-    };
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let content_type = answer.content_type.as_deref().unwrap_or("application/json");
-    let content_type =
-        HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("application/json"));
-    (status, [(header::CONTENT_TYPE, content_type)], answer.body).into_response()
+impl Shared {
+    /// Passes an answer of the daemon on as it is.
+    async fn pass_on(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Response {
+        let answer = match self.parts.till.call(method, path, body).await {
+            Ok(answer) => answer,
+            Err(error) => return lost(&error),
+        };
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let content_type = answer.content_type.as_deref().unwrap_or("application/json");
+        let content_type = HeaderValue::from_str(content_type)
+            .unwrap_or(HeaderValue::from_static("application/json"));
+        (status, [(header::CONTENT_TYPE, content_type)], answer.body).into_response()
+    }
 }
 
 fn lost(error: &CallError) -> Response {
@@ -265,51 +267,40 @@ fn acted<T: IntoResponse>(outcome: Result<T, CallError>, refusal: &str) -> Respo
     }
 }
 
+/// The same for what has no answer of its own.
+fn done(outcome: Result<(), CallError>, refusal: &str) -> Response {
+    acted(outcome.map(|()| StatusCode::NO_CONTENT), refusal)
+}
+
 async fn frame(State(shared): State<Shared>) -> Response {
-    passed_on(
-        shared
-            .parts
-            .till
-            .call(Method::GET, "/display/frame.png", None)
-            .await,
-    )
+    shared
+        .pass_on(Method::GET, "/display/frame.png", None)
+        .await
 }
 
 async fn begin_sale(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
     on_operation(&id, async |id| {
-        passed_on(
-            shared
-                .parts
-                .till
-                .call(Method::PUT, &format!("/v1/sales/{id}"), Some(body.to_vec()))
-                .await,
-        )
+        shared
+            .pass_on(Method::PUT, &format!("/v1/sales/{id}"), Some(body.to_vec()))
+            .await
     })
     .await
 }
 
 async fn operation(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     on_operation(&id, async |id| {
-        passed_on(
-            shared
-                .parts
-                .till
-                .call(Method::GET, &format!("/v1/operations/{id}"), None)
-                .await,
-        )
+        shared
+            .pass_on(Method::GET, &format!("/v1/operations/{id}"), None)
+            .await
     })
     .await
 }
 
 async fn abort(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     on_operation(&id, async |id| {
-        passed_on(
-            shared
-                .parts
-                .till
-                .call(Method::POST, &format!("/v1/operations/{id}/abort"), None)
-                .await,
-        )
+        shared
+            .pass_on(Method::POST, &format!("/v1/operations/{id}/abort"), None)
+            .await
     })
     .await
 }
@@ -329,23 +320,13 @@ async fn on_operation(id: &str, act: impl AsyncFnOnce(&str) -> Response) -> Resp
 }
 
 async fn operations(State(shared): State<Shared>) -> Response {
-    passed_on(
-        shared
-            .parts
-            .till
-            .call(Method::GET, "/v1/operations?limit=10", None)
-            .await,
-    )
+    shared
+        .pass_on(Method::GET, "/v1/operations?limit=10", None)
+        .await
 }
 
 async fn health(State(shared): State<Shared>) -> Response {
-    passed_on(
-        shared
-            .parts
-            .till
-            .call(Method::GET, "/v1/health", None)
-            .await,
-    )
+    shared.pass_on(Method::GET, "/v1/health", None).await
 }
 
 #[derive(Deserialize)]
@@ -392,9 +373,8 @@ fn drawn(text: &str) -> Option<(usize, String)> {
 }
 
 async fn join(State(shared): State<Shared>, Json(taken): Json<Taken>) -> Response {
-    let outcome = shared.parts.buyer.join(&taken).await;
-    acted(
-        outcome.map(|()| StatusCode::NO_CONTENT),
+    done(
+        shared.parts.buyer.join(&taken).await,
         "Кошелёк не нашёл такой оплаты",
     )
 }
@@ -405,9 +385,8 @@ struct Decided {
 }
 
 async fn decide(State(shared): State<Shared>, Json(decided): Json<Decided>) -> Response {
-    let outcome = shared.parts.buyer.decide(decided.decision).await;
-    acted(
-        outcome.map(|()| StatusCode::NO_CONTENT),
+    done(
+        shared.parts.buyer.decide(decided.decision).await,
         "Подтверждать уже нечего",
     )
 }
@@ -418,9 +397,8 @@ struct Switched {
 }
 
 async fn set_network(State(shared): State<Shared>, Json(switched): Json<Switched>) -> Response {
-    let outcome = shared.parts.buyer.set_network(switched.network).await;
-    acted(
-        outcome.map(|()| StatusCode::NO_CONTENT),
+    done(
+        shared.parts.buyer.set_network(switched.network).await,
         "Связь не переключилась",
     )
 }
@@ -437,9 +415,8 @@ async fn set_sessions(State(shared): State<Shared>, Json(lived): Json<Lived>) ->
     } else {
         SESSION_LIFE
     };
-    let outcome = shared.parts.buyer.set_session_life(life).await;
-    acted(
-        outcome.map(|()| StatusCode::NO_CONTENT),
+    done(
+        shared.parts.buyer.set_session_life(life).await,
         "Срок сессий не изменился",
     )
 }
