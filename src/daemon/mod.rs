@@ -155,7 +155,6 @@ impl DaemonError {
 pub struct Daemon {
     socket: PathBuf,
     socket_identity: Option<listen::Identity>,
-    token_file: PathBuf,
     stop: watch::Sender<bool>,
     core: JoinHandle<Option<Lock>>,
     http: JoinHandle<()>,
@@ -343,7 +342,6 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
     Ok(Daemon {
         socket_identity: doors.left_socket.keep(),
         socket: config.till.socket.clone(),
-        token_file: config.till.token_file.clone(),
         stop,
         core,
         http,
@@ -452,18 +450,6 @@ fn make_key_for_tcp(settings: &TillSettings) -> Option<String> {
 }
 
 impl Daemon {
-    /// The API's socket.
-    #[must_use]
-    pub fn socket(&self) -> &Path {
-        &self.socket
-    }
-
-    /// The bearer token's file.
-    #[must_use]
-    pub fn token_file(&self) -> &Path {
-        &self.token_file
-    }
-
     /// Why it cannot go on: a part that everything depends on has ended, or nobody can reach it any more.
     #[must_use]
     pub fn failure(&self) -> Option<DaemonError> {
