@@ -4,6 +4,7 @@ mod held;
 mod moved;
 mod token;
 
+use crate::base::text::assert_has;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
 
@@ -183,10 +184,7 @@ async fn a_payment_is_answered_and_carries_what_the_wire_wants() {
         "{seen}"
     );
     let head = seen.to_lowercase();
-    assert!(
-        head.contains("regnum: opl000011111\r\n") && head.contains("token: tok-123\r\n"),
-        "{seen}"
-    );
+    assert_has(&head, ["regnum: opl000011111\r\n", "token: tok-123\r\n"]);
     assert!(
         seen.contains(r#""sum":1.5,"orderNumber":"n-1","sessionId":"s""#),
         "{seen}"

@@ -1,5 +1,6 @@
 //! What a caller feels on a real connection.
 
+use crate::base::text::assert_has;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -59,11 +60,7 @@ async fn every_trouble_is_felt_on_the_wire() {
         exchange(address, &token).ends_with("[]"),
         "the plan is over"
     );
-    assert!(
-        exchange(address, &token)
-            .to_lowercase()
-            .contains("\r\ndate: ")
-    );
+    assert_has(&exchange(address, &token).to_lowercase(), ["\r\ndate: "]);
     serving.abort();
 }
 
