@@ -265,6 +265,12 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
+    #[track_caller]
+    fn is_refused(&self, status: u16, code: &str) {
+        let told = (self.status, self.json()["code"].clone());
+        assert_eq!(told, (status, json!(code)), "{}", self.body);
+    }
+
     fn has(&self, header: &str) -> bool {
         self.head.to_lowercase().contains(&header.to_lowercase())
     }
@@ -389,10 +395,7 @@ async fn a_sale_is_begun_repeated_and_refused_with_problems() {
         assert_eq!(answer.status, status);
     }
     let full = bench.trusted("PUT", "/v1/sales/full", &sale()).await;
-    assert_eq!(
-        (full.status, full.json()["code"].as_str()),
-        (507, Some("storage"))
-    );
+    full.is_refused(507, "storage");
     let down = bench.trusted("PUT", "/v1/sales/down", &sale()).await;
     assert!(
         down.status == 503
@@ -416,11 +419,7 @@ async fn a_sale_is_begun_repeated_and_refused_with_problems() {
         ("/v1/sales/x", sale().replacen('{', "{\"mode\": 7,", 1)),
     ] {
         let answer = bench.trusted("PUT", path, &body).await;
-        assert_eq!(
-            (answer.status, answer.json()["code"].as_str()),
-            (400, Some("invalid")),
-            "{path} {body}"
-        );
+        answer.is_refused(400, "invalid");
         assert!(answer.json()["remedy"].is_string());
     }
 }
@@ -431,10 +430,7 @@ async fn a_body_that_is_too_large_is_refused_readably() {
     let answer = bench
         .trusted("PUT", "/v1/sales/x", &" ".repeat(300_000))
         .await;
-    assert_eq!(
-        (answer.status, answer.json()["code"].as_str()),
-        (413, Some("too_large"))
-    );
+    answer.is_refused(413, "too_large");
 }
 
 #[tokio::test]

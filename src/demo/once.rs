@@ -117,9 +117,6 @@ struct Seen {
 }
 
 /// Plays the sales, tells of them on standard output, and compares with the ledger.
-///
-/// # Errors
-/// [`DemoError::NotAsItShould`] with what is wrong, [`DemoError::Call`], [`DemoError::Io`].
 pub async fn play(world: &World) -> Result<(), DemoError> {
     let parts = world.parts();
     let mut table = Table::new(std::io::stdout());

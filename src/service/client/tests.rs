@@ -113,6 +113,10 @@ async fn scripted(script: Vec<Behaviour>) -> Scripted {
 }
 
 impl Scripted {
+    async fn ask(&self, call: &Call) -> Answer {
+        answered(&self.client, call).await
+    }
+
     /// How often it was asked.
     fn asked(&self) -> usize {
         self.requests.lock().unwrap().len()
@@ -167,6 +171,10 @@ fn look_up() -> Call {
 
 fn paid() -> String {
     r#"{"paymentId": 7, "paymentType": 1, "sum": 1.5, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "n-1"}"#.into()
+}
+
+async fn answered(client: &Client, call: &Call) -> Answer {
+    client.call(call, "s-1").await.answer
 }
 
 fn is_lost(answer: &Answer) -> bool {
@@ -228,21 +236,14 @@ async fn money_moving_requests_never_ride_on_a_used_connection() {
     ])
     .await;
     for _ in 0..2 {
-        assert!(
-            service
-                .client
-                .call(&Call::Payment { payment_id: 7 }, "s-1")
-                .await
-                .answer
-                .is_ok()
-        );
+        assert!(service.ask(&Call::Payment { payment_id: 7 }).await.is_ok());
     }
     assert_eq!(
         service.connections.load(Ordering::SeqCst),
         1,
         "polls share a connection"
     );
-    assert!(is_lost(&service.client.call(&pay(), "s-1").await.answer));
+    assert!(is_lost(&service.ask(&pay()).await));
     assert_eq!(service.asked(), 3, "the payment left once");
     assert_eq!(service.connections.load(Ordering::SeqCst), 2);
 }
@@ -260,10 +261,7 @@ async fn what_provably_never_left_is_told_apart() {
         "http://no-such-host.invalid".into(),
         format!("https://{nobody}"),
     ] {
-        let answer = client(&url, folder.path(), None)
-            .call(&pay(), "s-1")
-            .await
-            .answer;
+        let answer = answered(&client(&url, folder.path(), None), &pay()).await;
         assert!(
             matches!(answer, Err(Failure::NotSent { .. })),
             "{url}: {answer:?}"
@@ -271,10 +269,11 @@ async fn what_provably_never_left_is_told_apart() {
     }
     // TLS that fails: the other side speaks something else.
     let service = scripted(vec![Behaviour::Close("no TLS here".into())]).await;
-    let answer = client(&service.url.replace("http:", "https:"), folder.path(), None)
-        .call(&pay(), "s-1")
-        .await
-        .answer;
+    let answer = answered(
+        &client(&service.url.replace("http:", "https:"), folder.path(), None),
+        &pay(),
+    )
+    .await;
     assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
 }
 
@@ -290,7 +289,7 @@ async fn when_we_give_up_the_connection_is_closed() {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await
     });
-    assert!(is_lost(&client.call(&pay(), "s-1").await.answer));
+    assert!(is_lost(&answered(&client, &pay()).await));
     let closed = tokio::time::timeout(Duration::from_secs(5), watcher).await;
     assert!(closed.is_ok(), "the connection stays open after we gave up");
 }
@@ -299,14 +298,14 @@ async fn when_we_give_up_the_connection_is_closed() {
 async fn looking_up_asks_every_shift_until_all_is_found() {
     let row = format!("[{}]", paid());
     let service = answering([http(200, "[]"), http(200, &row), http(200, "[]")]).await;
-    let answer = service.client.call(&look_up(), "~1").await.answer;
+    let answer = service.ask(&look_up()).await;
     assert!(
         matches!(&answer, Ok(Reply::Found(found)) if found.len() == 1),
         "{answer:?}"
     );
     assert_eq!(service.asked(), 2, "found is found");
     let broken = answering([http(200, "[]"), http(500, ""), http(200, "[]")]).await;
-    let answer = broken.client.call(&look_up(), "~1").await.answer;
+    let answer = broken.ask(&look_up()).await;
     assert!(is_lost(&answer), "absence needs every report: {answer:?}");
 }
 
@@ -316,7 +315,7 @@ async fn no_secret_is_in_an_error() {
     let call = Call::ConsumerStatus {
         session: "very-secret-session".into(),
     };
-    let Err(failure) = service.client.call(&call, "s-1").await.answer else {
+    let Err(failure) = service.ask(&call).await else {
         panic!()
     };
     assert!(
@@ -330,8 +329,7 @@ async fn secrets_that_the_service_repeats_are_hidden() {
     let refusal = r#"{"code": "X", "devMessage": "token tok-123, code qr-of-a-buyer", "userMessage": {"lang_ru": "Код qr-of-a-buyer не принят"}}"#;
     let service = answering([http(400, refusal)]).await;
     let call = Call::OpenSession(SessionMode::ConsumerQr(Secret::new("qr-of-a-buyer")));
-    let Err(Failure::Refused { message, detail }) = service.client.call(&call, "s-1").await.answer
-    else {
+    let Err(Failure::Refused { message, detail }) = service.ask(&call).await else {
         panic!("not refused")
     };
     assert_eq!(message.as_deref(), Some("Код *** не принят"));
@@ -356,7 +354,7 @@ async fn a_line_that_never_connects_sent_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let client = client(&format!("http://{address}"), folder.path(), None);
-    let answer = client.call(&pay(), "s-1").await.answer;
+    let answer = answered(&client, &pay()).await;
     assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
 }
 
@@ -386,20 +384,20 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
         ),
     ];
     let service = answering(reports).await;
-    let answer = service.client.call(&look_up(), "~1").await.answer;
+    let answer = service.ask(&look_up()).await;
     assert!(
         matches!(&answer, Ok(Reply::Found(found)) if found.len() == 1),
         "{answer:?}"
     );
     let nothing = http(404, r#"{"code": "404"}"#);
     let service = answering([http(200, &format!("[{nameless}]")), nothing.clone()]).await;
-    let answer = service.client.call(&look_up(), "~1").await.answer;
+    let answer = service.ask(&look_up()).await;
     assert!(
         matches!(answer, Ok(Reply::Partial { .. })),
         "absence needs rows that can be read: {answer:?}"
     );
     let empty = answering([nothing]).await;
-    let answer = empty.client.call(&look_up(), "~1").await.answer;
+    let answer = empty.ask(&look_up()).await;
     assert_eq!(answer, Ok(Reply::Found(Vec::new())));
     let (sender, rows) = std::sync::mpsc::channel();
     let mut date = None;
@@ -417,7 +415,7 @@ async fn patience_is_told_with_what_the_service_asked_for() {
     let busy = http(429, "").replacen("\r\n", "\r\nRetry-After: 7\r\n", 1);
     let service = answering([busy]).await;
     for call in [pay(), Call::Payment { payment_id: 7 }] {
-        let answer = service.client.call(&call, "s-1").await.answer;
+        let answer = service.ask(&call).await;
         let asked = Some(Duration::from_secs(7));
         assert!(
             matches!(answer, Err(Failure::TooManyRequests { retry_after, .. }) if retry_after == asked),
@@ -457,12 +455,7 @@ async fn a_dead_row_in_one_shift_does_not_hide_the_paid_one_in_another() {
         http(200, "[]"),
     ];
     let service = answering(reports).await;
-    let call = Call::LookUp {
-        shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
-        order_numbers: vec!["n-1".into()],
-        witnesses: Vec::new(),
-    };
-    let answer = service.client.call(&call, "~1").await.answer;
+    let answer = service.ask(&look_up()).await;
     assert!(
         matches!(&answer, Ok(Reply::Found(found)) if found.len() == 2),
         "{answer:?}"

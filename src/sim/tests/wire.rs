@@ -128,8 +128,8 @@ async fn a_payment_is_answered_when_its_buyer_has_decided() {
     bench.until_paying("n-2");
     drop(caller);
     assert!(bench.waits());
-    bench.post("/sim/buyer/confirm", json!({}));
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 1550);
+    bench.confirm();
+    assert_eq!(bench.balance(), 1550);
     serving.abort();
 }
 
@@ -150,12 +150,12 @@ async fn held_answers_are_lost_in_every_way() {
     // Decided before the cut: answered.
     bench.fault("cut_held", 600_000);
     let caller = begin("n-2");
-    bench.post("/sim/buyer/confirm", json!({}));
+    bench.confirm();
     assert!(rest(caller).contains("\"status\":1"));
     // Held beyond the decision.
     bench.fault("hold", 300);
     let caller = begin("n-3");
-    bench.post("/sim/buyer/confirm", json!({}));
+    bench.confirm();
     assert_eq!(rest(caller), "");
     // The line breaks.
     let caller = begin("n-5");
@@ -179,8 +179,8 @@ async fn of_a_copied_request_the_second_answer_is_seen() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(answer.contains("не сформировал требование"), "{answer}");
     assert!(bench.waits(), "the first copy was carried out");
-    bench.post("/sim/buyer/confirm", json!({}));
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 1550);
+    bench.confirm();
+    assert_eq!(bench.balance(), 1550);
     serving.abort();
 }
 

@@ -32,10 +32,7 @@ async fn token_troubles_send_nothing() {
     let exists = http(409, &format!(r#"{{"devMessage": "RegNum X: {words}"}}"#));
     let service = answering([exists]).await;
     let folder = tempfile::tempdir().unwrap();
-    let answer = client(&service.url, folder.path(), Some(""))
-        .call(&pay(), "s-1")
-        .await
-        .answer;
+    let answer = answered(&client(&service.url, folder.path(), Some("")), &pay()).await;
     assert!(
         matches!(
             answer,
@@ -51,10 +48,7 @@ async fn token_troubles_send_nothing() {
         0,
         "nothing half-made is left"
     );
-    let answer = client(&service.url, folder.path(), Some(" \n"))
-        .call(&pay(), "s-1")
-        .await
-        .answer;
+    let answer = answered(&client(&service.url, folder.path(), Some(" \n")), &pay()).await;
     assert!(
         matches!(
             answer,
@@ -78,23 +72,20 @@ async fn a_token_that_cannot_be_one_is_refused_and_leaves_no_file() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let client = client(&service.url, folder.path(), Some(""));
-    let answer = client.call(&pay(), "s-1").await.answer;
+    let answer = answered(&client, &pay()).await;
     assert!(
         matches!(&answer, Err(Failure::NotSent { detail }) if detail.contains("one that is not one line")),
         "{answer:?}"
     );
-    let answer = client.call(&pay(), "s-1").await.answer;
+    let answer = answered(&client, &pay()).await;
     assert!(
         matches!(&answer, Err(Failure::Token { problem: TokenProblem::Needed, detail }) if detail.contains("NO_TILL / no such till")),
         "who is shut out is not registered: {answer:?}"
     );
     // Patience is asked for: the payment has not left, and a question may be repeated.
-    let answer = client.call(&pay(), "s-1").await.answer;
+    let answer = answered(&client, &pay()).await;
     assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
-    let answer = client
-        .call(&Call::Payment { payment_id: 7 }, "s-1")
-        .await
-        .answer;
+    let answer = answered(&client, &Call::Payment { payment_id: 7 }).await;
     assert!(
         matches!(answer, Err(Failure::TooManyRequests { .. })),
         "{answer:?}"
@@ -111,7 +102,7 @@ async fn an_unwritable_folder_asks_for_no_token() {
     let client = client(&service.url, folder.path(), Some(""));
     // A folder in the place of the temporary file cannot be written by anybody, root included.
     std::fs::create_dir(folder.path().join("token.conf.new")).unwrap();
-    let answer = client.call(&pay(), "s-1").await.answer;
+    let answer = answered(&client, &pay()).await;
     assert!(
         matches!(&answer, Err(Failure::Token { problem: TokenProblem::NoPlace, detail }) if detail.contains("token.conf")),
         "{answer:?}"
@@ -138,7 +129,7 @@ async fn a_token_that_cannot_be_kept_is_used_all_the_same() {
         seen
     });
     for _ in 0..2 {
-        let answer = client.call(&pay(), "s-1").await.answer;
+        let answer = answered(&client, &pay()).await;
         assert!(answer.is_ok(), "{answer:?}");
     }
     let seen = service.await.unwrap();
@@ -152,12 +143,12 @@ async fn a_token_that_cannot_be_kept_is_used_all_the_same() {
 async fn a_till_with_a_password_that_is_shut_out_has_lost_an_answer() {
     let shut_out = http(401, r#"{"code": "401", "devMessage": "RegNum X: no"}"#);
     let service = answering([shut_out]).await;
-    let answer = service.client.call(&pay(), "s-1").await.answer;
+    let answer = service.ask(&pay()).await;
     assert!(matches!(answer, Err(Failure::Token { .. })), "{answer:?}");
     let settings = Settings {
         password: Some(Secret::new("pass-word")),
         ..service.client.settings.clone()
     };
     let client = Client::new(settings).unwrap();
-    assert!(is_lost(&client.call(&pay(), "s-1").await.answer));
+    assert!(is_lost(&answered(&client, &pay()).await));
 }
