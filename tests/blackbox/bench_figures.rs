@@ -219,11 +219,7 @@ fn metrics_tell_what_was_done() {
     let mut scanner = Scanner::plug();
     std::os::unix::fs::symlink(&scanner.node, &link).unwrap();
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        2,
-        &format!("[Scanner]\ndevice = serial:{}\n", link.display()),
-    );
+    let till = Till::with_scanner(&sim.url, 2, &format!("serial:{}", link.display()));
     until_device(&till, "connected");
     play(&till, &sim, &mut scanner);
     let ended = ended(&till);
@@ -399,11 +395,7 @@ fn an_operation_tells_every_step_and_how_long_it_took() {
 fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        2,
-        &format!("[Scanner]\ndevice = serial:{}\n", scanner.node),
-    );
+    let till = Till::with_scanner(&sim.url, 2, &format!("serial:{}", scanner.node));
     until_device(&till, "connected");
     scanned_sale(&till, &mut scanner, "s-1");
     // The till program writes into the same file.
@@ -446,11 +438,7 @@ fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
 #[test]
 fn oplati_devices_is_a_table_in_either_tongue() {
     let mut scanner = Scanner::plug();
-    let till = Till::started(
-        "http://localhost:9",
-        2,
-        &format!("[Scanner]\ndevice = serial:{}\n", scanner.node),
-    );
+    let till = Till::with_scanner("http://localhost:9", 2, &format!("serial:{}", scanner.node));
     until_device(&till, "connected");
     scanner.read("4810268003455");
     wait_until("the scan", || device(&till)["counters"]["scans"] == 1);

@@ -424,6 +424,11 @@ impl Till {
         till
     }
 
+    /// With this scanner, such as `serial:/dev/ttyS0`.
+    pub fn with_scanner(url: &str, mode: u8, device: &str) -> Till {
+        Till::started(url, mode, &format!("[Scanner]\ndevice = {device}\n"))
+    }
+
     pub fn daemon(&mut self) -> &mut Process {
         self.daemon.as_mut().unwrap()
     }

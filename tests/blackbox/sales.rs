@@ -54,11 +54,7 @@ pub fn qr_on(path: &std::path::Path) -> Option<String> {
 fn mode_0_a_scan_on_the_serial_port_pays_and_goods_do_not() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = serial:{}@9600\n", scanner.node),
-    );
+    let till = Till::with_scanner(&sim.url, 0, &format!("serial:{}@9600", scanner.node));
     wait_until("the scanner", || {
         till.get("/v1/devices").1["devices"][0]["state"] == "connected"
     });

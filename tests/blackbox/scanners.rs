@@ -129,11 +129,7 @@ fn a_till_without_a_journal_still_gets_its_goods() {
 fn a_device_that_cannot_be_used_says_what_to_do() {
     let sim = Sim::start(None);
     let file = tempfile::NamedTempFile::new().unwrap();
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = hid:{}\n", file.path().display()),
-    );
+    let till = Till::with_scanner(&sim.url, 0, &format!("hid:{}", file.path().display()));
     wait_until("the verdict", || device(&till)["state"] == "failed");
     assert_eq!(
         device(&till)["last_error"],

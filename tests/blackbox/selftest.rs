@@ -140,11 +140,7 @@ fn a_sound_till_passes_and_nothing_is_changed_with_the_daemon_and_without() {
 fn a_running_sale_is_not_disturbed_and_no_token_is_asked_for() {
     let sim = Sim::start(None);
     let mut scanner = Scanner::plug();
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = serial:{}\n", scanner.node),
-    );
+    let till = Till::with_scanner(&sim.url, 0, &format!("serial:{}", scanner.node));
     // Nobody has asked for a token yet, and the bench must not.
     selftest(&till);
     assert!(!till.path(TOKEN).exists());
