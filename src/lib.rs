@@ -26,7 +26,7 @@ pub mod cli;
 pub(crate) mod client;
 pub mod config;
 pub mod core;
-pub mod daemon;
+pub(crate) mod daemon;
 pub(crate) mod demo;
 pub mod devices;
 pub mod engine;

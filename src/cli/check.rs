@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let value =
             json!({"path": path, "found": found, "warnings": warnings, "settings": loaded.lines});
-        context.output.value(&value).map_err(CliError::Write)?;
+        context.print_json(&value)?;
         return Ok(check_files(context, &loaded));
     }
     let read = if found {
@@ -54,10 +54,9 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         context.tongue.say(technician::HEADING_ORIGIN),
     ];
     let text = format!("{read} {}\n\n{}", path.display(), table(&headings, &rows));
-    context.output.line(&text).map_err(CliError::Write)?;
+    context.print(&text)?;
     if loaded.config.main.reg_num.is_none() {
-        let text = context.tongue.say(technician::CHECK_NO_REG_NUM);
-        context.output.note(&text);
+        context.remark(technician::CHECK_NO_REG_NUM);
     }
     Ok(check_files(context, &loaded))
 }
@@ -91,8 +90,7 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
     note_logo(context, loaded);
     note_pictures(context, loaded);
     if !crate::base::clock::has_time_zones() {
-        let text = context.tongue.say(technician::CHECK_NO_TIME_ZONE);
-        context.output.note(&text);
+        context.remark(technician::CHECK_NO_TIME_ZONE);
     }
     code.max(check_template(context))
 }

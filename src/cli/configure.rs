@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, args: &ConfigureArgs) -> Result<u8, CliErro
         (false, Edited::Unchanged) => context.tongue.say(technician::CONFIGURE_UNCHANGED),
     };
     let text = format!("{}: {says}", path.display());
-    context.output.line(&text).map_err(CliError::Write)?;
+    context.print(&text)?;
     Ok(exit_code::OK)
 }
 

@@ -133,8 +133,7 @@ async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Oper
             Err(error) if error.is_passing() => {
                 let since = *lost_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > RECONNECT_TIMEOUT {
-                    let text = context.tongue.say(technician::FOLLOW_CONTACT_LOST);
-                    context.output.note(&text);
+                    context.remark(technician::FOLLOW_CONTACT_LOST);
                     return Err(error.into());
                 }
                 tokio::time::sleep(RECONNECT_INTERVAL).await;
@@ -190,9 +189,7 @@ async fn abort(
         return leave(context, till, id, word).await;
     }
     context.output.clear_status();
-    context
-        .output
-        .note(&context.tongue.say(technician::FOLLOW_ABORTING));
+    context.remark(technician::FOLLOW_ABORTING);
     let path = format!("/v1/operations/{id}/abort");
     let ended = async {
         let aborted = persist(till, Method::POST, &path, None).await?;
@@ -204,7 +201,7 @@ async fn abort(
             context.output.note(&format!("{text} {id}"));
         })?,
         () = stop.received() => {
-            context.output.note(&context.tongue.say(technician::FOLLOW_ABORT_GOES_ON));
+            context.remark(technician::FOLLOW_ABORT_GOES_ON);
             return Ok(exit_code::INTERRUPTED);
         }
     };
@@ -268,12 +265,12 @@ fn finish(context: &Context, operation: &Operation) -> Result<u8, CliError> {
     if operation.state != State::Done {
         return Ok(exit_code::NOT_DONE);
     }
-    printed.map(|()| exit_code::OK).map_err(CliError::Write)
+    printed.map(|()| exit_code::OK)
 }
 
-fn print(context: &Context, operation: &Operation) -> std::io::Result<()> {
+fn print(context: &Context, operation: &Operation) -> Result<(), CliError> {
     if context.output.json {
-        return context.output.value(operation);
+        return context.print_json(operation);
     }
     let Operation {
         message,
@@ -283,21 +280,17 @@ fn print(context: &Context, operation: &Operation) -> std::io::Result<()> {
         ..
     } = operation;
     if let Some(card) = card {
-        return context
-            .output
-            .line(&format!("{message}: {} {} ({id})", card.number, card.name));
+        return context.print(&format!("{message}: {} {} ({id})", card.number, card.name));
     }
     // A card has no amount.
     if operation.kind == Kind::Card {
-        return context.output.line(&format!("{message} ({id})"));
+        return context.print(&format!("{message} ({id})"));
     }
     let payment = operation
         .payment_id
         .map(|id| format!(", № {id}"))
         .unwrap_or_default();
-    context
-        .output
-        .line(&format!("{message}: {amount}{payment} ({id})"))
+    context.print(&format!("{message}: {amount}{payment} ({id})"))
 }
 
 fn tell(context: &Context, operation: &Operation) {
@@ -310,9 +303,7 @@ fn tell(context: &Context, operation: &Operation) {
         .note(&format!("{time}  {}", operation.message));
     // Whoever tries once more now may give the money back twice.
     if (operation.kind, operation.state) == (Kind::Refund, State::InDoubt) {
-        context
-            .output
-            .note(&context.tongue.say(technician::FOLLOW_REFUND_IN_DOUBT));
+        context.remark(technician::FOLLOW_REFUND_IN_DOUBT);
     }
     if let Some(Shows::Qr(text)) = &operation.shows
         && context.output.is_watched()

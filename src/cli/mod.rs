@@ -253,9 +253,19 @@ fn run(context: &Context, verb: Verb) -> u8 {
         return context.fail(&error, exit_code::CONFIG);
     }
     let outcome = match verb {
-        Verb::Daemon => Ok(run_daemon(context)),
-        Verb::Demo { once, listen } => Ok(run_demo(context, demo::Options { listen, once })),
-        Verb::Sim(args) => Ok(run_sim(context, &args)),
+        Verb::Daemon => {
+            let root = context.root.clone();
+            let ended = daemon::run(&daemon::Options { root });
+            Ok(context.end(ended, daemon::DaemonError::exit_code))
+        }
+        Verb::Demo { once, listen } => {
+            let ended = demo::run(demo::Options { listen, once });
+            Ok(context.end(ended, demo::DemoError::exit_code))
+        }
+        Verb::Sim(args) => {
+            let ended = crate::sim::run(&args.options());
+            Ok(context.end(ended, crate::sim::SimError::exit_code))
+        }
         Verb::Check => check::run(context),
         Verb::Configure(args) => configure::run(context, &args),
         Verb::Sale(args) => till::block_on(sale::run(context, args)),
@@ -302,31 +312,40 @@ fn begin_log(context: &Context, verb: &Verb) -> Result<(), log::LogError> {
     log::init(Stderr::Warnings, None)
 }
 
-fn run_daemon(context: &Context) -> u8 {
-    let options = daemon::Options {
-        root: context.root.clone(),
-    };
-    daemon::run(&options).map_or_else(
-        |error| context.fail(&error, error.exit_code()),
-        |()| exit_code::OK,
-    )
-}
-
-fn run_demo(context: &Context, options: demo::Options) -> u8 {
-    demo::run(options).map_or_else(
-        |error| context.fail(&error, error.exit_code()),
-        |()| exit_code::OK,
-    )
-}
-
-fn run_sim(context: &Context, args: &sim::SimArgs) -> u8 {
-    crate::sim::run(&args.options()).map_or_else(
-        |error| context.fail(&error, error.exit_code()),
-        |()| exit_code::OK,
-    )
-}
-
 impl Context {
+    /// A line of the result.
+    fn print(&self, text: &str) -> Result<(), CliError> {
+        self.output.line(text).map_err(CliError::Write)
+    }
+
+    /// The result for programs.
+    fn print_json(&self, value: &impl serde::Serialize) -> Result<(), CliError> {
+        self.output.value(value).map_err(CliError::Write)
+    }
+
+    /// The result: the value for programs, or its line for a person.
+    fn print_either(
+        &self,
+        value: &impl serde::Serialize,
+        line: impl FnOnce() -> String,
+    ) -> Result<(), CliError> {
+        if self.output.json {
+            self.print_json(value)
+        } else {
+            self.print(&line())
+        }
+    }
+
+    /// A remark in the language of the environment.
+    fn remark(&self, text: technician::Text) {
+        self.output.note(&self.tongue.say(text));
+    }
+
+    /// The exit code of what runs until it is stopped.
+    fn end<E: std::error::Error>(&self, ended: Result<(), E>, code: fn(&E) -> u8) -> u8 {
+        ended.map_or_else(|error| self.fail(&error, code(&error)), |()| exit_code::OK)
+    }
+
     fn fail(&self, error: &dyn std::error::Error, code: u8) -> u8 {
         if code != exit_code::OK {
             self.output.note(&format!(

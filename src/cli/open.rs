@@ -12,16 +12,11 @@ pub(super) async fn run(context: &Context) -> Result<u8, CliError> {
     let till = Till::of(context)?;
     let link: serde_json::Value = till.ask(Method::POST, "/v1/links", None).await?;
     if context.output.json {
-        context.output.value(&link).map_err(CliError::Write)?;
+        context.print_json(&link)?;
         return Ok(exit_code::OK);
     }
     let url = link.get("url").and_then(|url| url.as_str());
-    context
-        .output
-        .line(url.unwrap_or_default())
-        .map_err(CliError::Write)?;
-    context
-        .output
-        .note(&context.tongue.say(technician::OPEN_LINK));
+    context.print(url.unwrap_or_default())?;
+    context.remark(technician::OPEN_LINK);
     Ok(exit_code::OK)
 }

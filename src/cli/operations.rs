@@ -123,7 +123,7 @@ async fn list_page(
     }
     let value: serde_json::Value = till.ask(Method::GET, &path, None).await?;
     if context.output.json {
-        context.output.value(&value).map_err(CliError::Write)?;
+        context.print_json(&value)?;
     }
     let page: Page = serde_json::from_value(value).map_err(TillError::Unreadable)?;
     if !context.output.json {
@@ -137,10 +137,7 @@ async fn list_page(
             say(technician::HEADING_AMOUNT),
             say(technician::HEADING_MESSAGE),
         ];
-        context
-            .output
-            .line(&table(&headings, &rows))
-            .map_err(CliError::Write)?;
+        context.print(&table(&headings, &rows))?;
     }
     Ok(page.before)
 }
@@ -181,14 +178,7 @@ pub(super) async fn abort(context: &Context, id: &str) -> Result<u8, CliError> {
     let till = Till::of(context)?;
     let path = format!("/v1/operations/{}/abort", escape(id));
     let operation: Operation = till.ask(Method::POST, &path, None).await?;
-    if context.output.json {
-        context.output.value(&operation).map_err(CliError::Write)?;
-    } else {
-        context
-            .output
-            .line(&operation.message)
-            .map_err(CliError::Write)?;
-    }
+    context.print_either(&operation, || operation.message.clone())?;
     Ok(exit_code::OK)
 }
 
@@ -240,9 +230,7 @@ pub(super) fn queue_offline(context: &Context) -> Result<u8, CliError> {
         .map_err(|problem| CliError::Offline(problem.detail))?;
     show_queue(context, &items)?;
     if waiting > items.len() {
-        context
-            .output
-            .note(&context.tongue.say(technician::OPERATIONS_UNFINISHED));
+        context.remark(technician::OPERATIONS_UNFINISHED);
     }
     journal.close();
     Ok(if waiting == 0 {
@@ -254,17 +242,11 @@ pub(super) fn queue_offline(context: &Context) -> Result<u8, CliError> {
 
 fn show_queue(context: &Context, items: &[QueueItem]) -> Result<(), CliError> {
     if context.output.json {
-        return context
-            .output
-            .value(&json!({"items": items}))
-            .map_err(CliError::Write);
+        return context.print_json(&json!({"items": items}));
     }
     let say = |text| context.tongue.say(text);
     if items.is_empty() {
-        return context
-            .output
-            .line(&say(technician::OPERATIONS_QUEUE_EMPTY))
-            .map_err(CliError::Write);
+        return context.print(&say(technician::OPERATIONS_QUEUE_EMPTY));
     }
     let rows: Vec<Vec<String>> = items.iter().map(|item| queue_row(context, item)).collect();
     let headings = [
@@ -276,10 +258,7 @@ fn show_queue(context: &Context, items: &[QueueItem]) -> Result<(), CliError> {
         say(technician::HEADING_NEXT_TRY),
         say(technician::HEADING_REASON),
     ];
-    context
-        .output
-        .line(&table(&headings, &rows))
-        .map_err(CliError::Write)
+    context.print(&table(&headings, &rows))
 }
 
 fn queue_row(context: &Context, item: &QueueItem) -> Vec<String> {

@@ -51,7 +51,7 @@ pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, 
         exit_code::NOT_DONE
     };
     if context.output.json {
-        context.output.value(&found).map_err(CliError::Write)?;
+        context.print_json(&found)?;
         return Ok(code);
     }
     let say = |text| context.tongue.say(text);
@@ -62,7 +62,7 @@ pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, 
         text.push_str("\n\n");
         text.push_str(&differences(&found.differences, context.tongue));
     }
-    context.output.line(&text).map_err(CliError::Write)?;
+    context.print(&text)?;
     if found.more_differences > 0 {
         let more = say(technician::REPORT_MORE_DIFFERENCES);
         context
@@ -160,15 +160,8 @@ fn difference(difference: &Difference) -> Vec<String> {
 /// The lines that a till prints.
 pub(super) async fn print(context: &Context, args: ShiftArgs) -> Result<u8, CliError> {
     let found = ask(context, args).await?;
-    if context.output.json {
-        context
-            .output
-            .value(&json!({"lines": found.lines}))
-            .map_err(CliError::Write)?;
-        return Ok(exit_code::OK);
-    }
-    let text = found.lines.join("\n");
-    context.output.line(&text).map_err(CliError::Write)?;
+    let lines = json!({"lines": found.lines});
+    context.print_either(&lines, || found.lines.join("\n"))?;
     Ok(exit_code::OK)
 }
 

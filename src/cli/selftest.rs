@@ -101,7 +101,7 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
     let told = told.and_then(|()| {
         if context.output.json {
             let report = report(&ground, &checks, code, elapsed_ms);
-            return context.output.value(&report).map_err(CliError::Write);
+            return context.print_json(&report);
         }
         sum_up(context, &checks, elapsed_ms)
     });
@@ -129,7 +129,7 @@ fn try_service(
     };
     if context.output.json {
         let report = report(ground, &checks, code, elapsed_ms);
-        context.output.value(&report).map_err(CliError::Write)?;
+        context.print_json(&report)?;
     } else {
         tell(context, &checks)?;
         sum_up(context, &checks, elapsed_ms)?;
@@ -153,16 +153,8 @@ fn report(ground: &Environment, checks: &[Check], code: u8, elapsed_ms: u64) -> 
     })
 }
 
-/// A text in the language of the environment.
-fn said(tongue: UiLanguage, text: &Text) -> &str {
-    match tongue {
-        UiLanguage::Russian => &text.ru,
-        UiLanguage::English => &text.en,
-    }
-}
-
 fn tell(context: &Context, checks: &[Check]) -> Result<(), CliError> {
-    let said = |text: &Text| printable(said(context.tongue, text));
+    let said = |text: &Text| printable(context.tongue.of_text(text));
     let width = context.output.width();
     let mut lines = Vec::new();
     for group in Group::ALL {
@@ -177,10 +169,7 @@ fn tell(context: &Context, checks: &[Check]) -> Result<(), CliError> {
             lines.extend(lines_of(context.tongue, check, width));
         }
     }
-    context
-        .output
-        .line(&lines.join("\n"))
-        .map_err(CliError::Write)
+    context.print(&lines.join("\n"))
 }
 
 /// A check's lines: what was found, and below it what does not fit and what to do.
@@ -189,14 +178,14 @@ fn lines_of(tongue: UiLanguage, check: &Check, width: Option<usize>) -> Vec<Stri
     let subject = subject
         .map(|subject| format!("{subject}: "))
         .unwrap_or_default();
-    let title = said(tongue, &check.title);
+    let title = tongue.of_text(&check.title);
     // Several faults of oplati.conf are several lines.
-    let mut detail = said(tongue, &check.detail).lines();
+    let mut detail = tongue.of_text(&check.detail).lines();
     let first = detail.next().unwrap_or_default();
     let remedy = check
         .remedy
         .iter()
-        .map(|remedy| format!("→ {}", said(tongue, remedy)));
+        .map(|remedy| format!("→ {}", tongue.of_text(remedy)));
     let texts = std::iter::once(format!("{subject}{title}: {first}"))
         .chain(detail.map(str::to_owned))
         .chain(remedy);
@@ -235,10 +224,7 @@ fn sum_up(context: &Context, checks: &[Check], elapsed_ms: u64) -> Result<(), Cl
     let (failed, skipped) = (count(Verdict::Fail), count(Verdict::Skipped));
     let line = technician::selftest_sum(failed, elapsed_ms, passed, skipped, warned);
     let line = context.tongue.say(line);
-    context
-        .output
-        .line(&format!("\n{line}"))
-        .map_err(CliError::Write)
+    context.print(&format!("\n{line}"))
 }
 
 #[cfg(test)]

@@ -38,9 +38,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
         only,
         view: View::new(context.tongue),
     };
-    context
-        .output
-        .note(&context.tongue.say(technician::WATCH_BEGINS));
+    context.remark(technician::WATCH_BEGINS);
     loop {
         let message = tokio::select! {
             _ = interrupt.recv() => {
@@ -58,9 +56,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
             continue;
         }
         printer.rest()?;
-        context
-            .output
-            .note(&context.tongue.say(technician::WATCH_LOST));
+        context.remark(technician::WATCH_LOST);
         let lost = Instant::now();
         events = loop {
             tokio::select! {
@@ -95,14 +91,13 @@ impl Printer<'_> {
         if self.only.is_some_and(|only| only != message.event) {
             return Ok(());
         }
-        let output = &self.context.output;
         let data: Value = serde_json::from_str(&message.data).unwrap_or_default();
-        if output.json {
+        if self.context.output.json {
             let line = json!({"event": message.event, "data": data}).to_string();
-            return output.line(&line).map_err(CliError::Write);
+            return self.context.print(&line);
         }
         for line in self.view.lines(&message.event, &data) {
-            output.line(&line).map_err(CliError::Write)?;
+            self.context.print(&line)?;
         }
         Ok(())
     }
@@ -110,9 +105,7 @@ impl Printer<'_> {
     /// What was counted so far.
     fn rest(&mut self) -> Result<(), CliError> {
         let line = self.view.rest();
-        line.map_or(Ok(()), |line| {
-            self.context.output.line(&line).map_err(CliError::Write)
-        })
+        line.map_or(Ok(()), |line| self.context.print(&line))
     }
 }
 
@@ -173,18 +166,13 @@ pub(super) async fn scan(context: &Context, text: String) -> Result<u8, CliError
     let answer: Value = till
         .ask(Method::POST, "/v1/scans", Some(json!({"text": text})))
         .await?;
-    if context.output.json {
-        context.output.value(&answer).map_err(CliError::Write)?;
-        return Ok(exit_code::OK);
-    }
-    let line = match answer.get("used_by").and_then(Value::as_str) {
-        Some(id) => format!("{} {id}", context.tongue.say(technician::WATCH_CODE_TAKEN)),
-        None => context
-            .tongue
-            .say(technician::WATCH_CODE_NOT_TAKEN)
-            .into_owned(),
-    };
-    context.output.line(&line).map_err(CliError::Write)?;
+    let say = |text| context.tongue.say(text);
+    context.print_either(&answer, || {
+        match answer.get("used_by").and_then(Value::as_str) {
+            Some(id) => format!("{} {id}", say(technician::WATCH_CODE_TAKEN)),
+            None => say(technician::WATCH_CODE_NOT_TAKEN).into_owned(),
+        }
+    })?;
     Ok(exit_code::OK)
 }
 

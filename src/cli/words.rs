@@ -43,24 +43,40 @@ impl UiLanguage {
             UiLanguage::English => text.en,
         }
     }
+
+    /// The same of a text that is kept.
+    pub(super) fn of_text(self, text: &Text) -> &str {
+        match self {
+            UiLanguage::Russian => &text.ru,
+            UiLanguage::English => &text.en,
+        }
+    }
+
+    /// What a table says of a word of the API; an unknown word stands as it is.
+    pub(super) fn say_word(self, texts: &[(&str, Text)], word: &str) -> String {
+        let known = texts.iter().find(|(known, _)| *known == word);
+        known
+            .map_or(word, |(_, text)| self.of_text(text))
+            .to_owned()
+    }
 }
 
 /// A device's state for a person; an unknown word stands as it is.
 pub(super) fn device_state(tongue: UiLanguage, word: &str) -> String {
-    let text = match word {
-        "connected" => technician::DEVICE_CONNECTED,
-        "missing" => technician::DEVICE_MISSING,
-        "busy" => technician::DEVICE_BUSY,
-        "no_permission" => technician::CHECKS_NO_PERMISSION,
-        "wrong_mode" => technician::DEVICE_WRONG_MODE,
-        "failed" => technician::DEVICE_FAILED,
-        "none" => technician::DEVICE_NONE,
-        "covered" => technician::DEVICE_COVERED,
-        "dark" => technician::CHECKS_DARK,
-        other => return super::output::printable(other),
-    };
-    tongue.say(text).into_owned()
+    super::output::printable(&tongue.say_word(&DEVICE_STATES, word))
 }
+
+const DEVICE_STATES: [(&str, Text); 9] = [
+    ("connected", technician::DEVICE_CONNECTED),
+    ("missing", technician::DEVICE_MISSING),
+    ("busy", technician::DEVICE_BUSY),
+    ("no_permission", technician::CHECKS_NO_PERMISSION),
+    ("wrong_mode", technician::DEVICE_WRONG_MODE),
+    ("failed", technician::DEVICE_FAILED),
+    ("none", technician::DEVICE_NONE),
+    ("covered", technician::DEVICE_COVERED),
+    ("dark", technician::CHECKS_DARK),
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,12 @@
 //! Takes values out of the lines of oplati.conf, and remembers everything that is to be said.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::ini::{self, Entry, Oddity, What};
 use super::names::{unknown, without_secrets};
-use super::values::Allowed;
+use super::values::{self, Allowed};
 use super::{BadValue, Config, DisplayDevice, ScannerDevice, SettingLine, Warning, hints};
 
 /// Takes values out of the entries and remembers everything that is to be said.
@@ -16,14 +18,58 @@ pub(super) struct Binder<'a> {
     pub(super) lines: Vec<SettingLine>,
 }
 
-impl Binder<'_> {
-    /// The last entry of that name, or the default; an empty value is an unset one.
+/// One section, whose settings are taken one after the other.
+pub(super) struct Section<'a, 'b> {
+    binder: &'a mut Binder<'b>,
+    name: &'static str,
+}
+
+impl Section<'_, '_> {
+    /// The value of that key, or the default; an empty value is an unset one.
     pub(super) fn take<T>(
         &mut self,
-        section: &'static str,
         key: &'static str,
         default_text: &str,
         default: T,
+        read: impl Fn(&str) -> Result<T, Allowed>,
+    ) -> T {
+        self.binder
+            .take(self.name, key, (default_text, default), read)
+    }
+
+    /// The value of a key that is usually unset.
+    pub(super) fn take_if_set<T: Default>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, Allowed>,
+    ) -> T {
+        self.take(key, "", T::default(), read)
+    }
+
+    /// A time in whole seconds.
+    pub(super) fn seconds(
+        &mut self,
+        key: &'static str,
+        default: u32,
+        allowed: RangeInclusive<u32>,
+    ) -> Duration {
+        let read = |text: &str| values::number(text, &allowed, " (seconds)");
+        let seconds = self.take(key, &default.to_string(), default, read);
+        Duration::from_secs(seconds.into())
+    }
+}
+
+impl<'b> Binder<'b> {
+    pub(super) fn section(&mut self, name: &'static str) -> Section<'_, 'b> {
+        Section { binder: self, name }
+    }
+
+    /// The last entry of that name, or the default; an empty value is an unset one.
+    fn take<T>(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        (default_text, default): (&str, T),
         read: impl Fn(&str) -> Result<T, Allowed>,
     ) -> T {
         let entry = self
@@ -135,20 +181,9 @@ impl Binder<'_> {
     /// nothing of the reason. A link to the other's node is the same port.
     pub(super) fn refuse_shared_ports(&mut self, config: &Config) {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let displays = config
-            .display
-            .devices
-            .iter()
-            .filter_map(|device| match device {
-                DisplayDevice::Serial(display) => Some(real(&display.line.path)),
-                DisplayDevice::Auto
-                | DisplayDevice::Drm { .. }
-                | DisplayDevice::Framebuffer { .. }
-                | DisplayDevice::Window
-                | DisplayDevice::Png { .. }
-                | DisplayDevice::Web => None,
-            });
-        let displays: Vec<PathBuf> = displays.collect();
+        let displays = config.display.devices.iter();
+        let displays = displays.filter_map(DisplayDevice::serial);
+        let displays: Vec<PathBuf> = displays.map(|one| real(&one.line.path)).collect();
         let shared = config
             .scanner
             .devices

@@ -20,7 +20,6 @@ use std::fmt;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use binder::Binder;
 use names::KNOWN;
@@ -340,146 +339,80 @@ fn bind(text: &str, path: &Path, paths: &Paths) -> Result<Loaded, ConfigError> {
 }
 
 fn bind_main(binder: &mut Binder) -> MainSettings {
-    let section = "Main";
-    let seconds = |least, most| move |text: &str| values::seconds(text, least, most);
+    let mut main = binder.section("Main");
+    let url = "http://localhost";
     MainSettings {
-        url: binder.take(
-            section,
-            "url",
-            "http://localhost",
-            "http://localhost".to_owned(),
-            values::url,
-        ),
-        timeout: binder.take(
-            section,
-            "timeout",
-            "10",
-            Duration::from_secs(10),
-            seconds(1, 300),
-        ),
-        reg_num: binder.take(section, "regNum", "", None, values::reg_num),
-        mode: binder.take(section, "mode", "0", Mode::ConsumerQr, values::mode),
-        password: binder.take(section, "password", "", None, |text| {
+        url: main.take("url", url, url.to_owned(), values::url),
+        timeout: main.seconds("timeout", 10, 1..=300),
+        reg_num: main.take_if_set("regNum", values::reg_num),
+        mode: main.take("mode", "0", Mode::ConsumerQr, values::mode),
+        password: main.take_if_set("password", |text| {
             values::password(text).map(|text| Some(Secret::new(text)))
         }),
-        valutcode: binder.take(section, "valutcode", "", None, |text| {
-            values::number(text, 0, 65_535, "").map(Some)
+        valutcode: main.take_if_set("valutcode", |text| {
+            values::number(text, &(0..=65_535), "").map(Some)
         }),
-        wait_buyer: binder.take(
-            section,
-            "waitBuyer",
-            "180",
-            Duration::from_secs(180),
-            seconds(10, 3600),
-        ),
-        settle: binder.take(
-            section,
-            "settle",
-            "30",
-            Duration::from_secs(30),
-            seconds(0, 600),
-        ),
-        journal_days: binder.take(section, "journalDays", "400", 400, |text| {
-            values::number(text, 1, 36_500, " (days)")
+        wait_buyer: main.seconds("waitBuyer", 180, 10..=3600),
+        settle: main.seconds("settle", 30, 0..=600),
+        journal_days: main.take("journalDays", "400", 400, |text| {
+            values::number(text, &(1..=36_500), " (days)")
         }),
-        poll_payment: binder.take(
-            section,
-            "pollPayment",
-            "5",
-            Duration::from_secs(5),
-            seconds(1, 60),
-        ),
-        poll_session: binder.take(
-            section,
-            "pollSession",
-            "2",
-            Duration::from_secs(2),
-            seconds(1, 10),
-        ),
-        wallet_name: binder.take(
-            section,
-            "walletName",
-            WALLET_NAME,
-            WALLET_NAME.to_owned(),
-            values::wallet_name,
-        ),
-        reconcile_at: binder.take(section, "reconcileAt", "off", None, values::reconcile_at),
+        poll_payment: main.seconds("pollPayment", 5, 1..=60),
+        poll_session: main.seconds("pollSession", 2, 1..=10),
+        wallet_name: {
+            let usual = WALLET_NAME.to_owned();
+            main.take("walletName", WALLET_NAME, usual, values::wallet_name)
+        },
+        reconcile_at: main.take("reconcileAt", "off", None, values::reconcile_at),
     }
 }
 
 fn bind_scanner(binder: &mut Binder, paths: &Paths) -> ScannerSettings {
-    let section = "Scanner";
+    let mut scanner = binder.section("Scanner");
     let codes = |text: &str| {
-        let codes = values::list(text)
-            .into_iter()
-            .map(|code| values::plain(code, 128));
+        let codes = values::list(text).into_iter();
+        let codes = codes.map(|code| values::plain(code, 128));
         codes.collect::<Result<Vec<_>, Allowed>>()
     };
+    let devices = |text: &str| values::scanners(text, paths);
     ScannerSettings {
-        devices: binder.take(
-            section,
-            "device",
-            "auto",
-            vec![ScannerDevice::Auto],
-            |text| values::scanners(text, paths),
-        ),
-        profile: binder.take(section, "profile", "", None, values::profile),
-        layout: binder.take(section, "layout", "", None, values::layout),
-        share: binder.take(section, "share", "no", Share::No, values::share),
-        buyer_code: binder.take(section, "buyerCode", "", Vec::new(), codes),
+        devices: scanner.take("device", "auto", vec![ScannerDevice::Auto], devices),
+        profile: scanner.take_if_set("profile", values::profile),
+        layout: scanner.take_if_set("layout", values::layout),
+        share: scanner.take("share", "no", Share::No, values::share),
+        buyer_code: scanner.take_if_set("buyerCode", codes),
     }
 }
 
 fn bind_display(binder: &mut Binder, paths: &Paths) -> DisplaySettings {
-    let section = "Display";
-    let mut devices = binder.take(
-        section,
-        "device",
-        "auto",
-        vec![DisplayDevice::Auto],
-        |text| values::displays(text, paths),
-    );
-    let serial: Vec<&mut SerialDisplay> = devices
-        .iter_mut()
-        .filter_map(|device| match device {
-            DisplayDevice::Serial(display) => Some(display),
-            DisplayDevice::Auto
-            | DisplayDevice::Drm { .. }
-            | DisplayDevice::Framebuffer { .. }
-            | DisplayDevice::Window
-            | DisplayDevice::Png { .. }
-            | DisplayDevice::Web => None,
-        })
-        .collect();
-    let count = serial.len();
-    let profiles = binder.take(section, "profile", "", Vec::new(), |text| {
-        values::display_profiles(text, count)
-    });
-    for (index, display) in serial.into_iter().enumerate() {
+    let mut display = binder.section("Display");
+    let read = |text: &str| values::displays(text, paths);
+    let mut devices = display.take("device", "auto", vec![DisplayDevice::Auto], read);
+    let count = devices.iter().filter_map(DisplayDevice::serial).count();
+    let profiles: Vec<String> =
+        display.take_if_set("profile", |text| values::display_profiles(text, count));
+    let serial = devices.iter_mut().filter_map(DisplayDevice::serial_mut);
+    for (index, display) in serial.enumerate() {
         display.profile = profiles.get(index).or(profiles.first()).cloned();
     }
     DisplaySettings {
         devices,
         profiles,
-        language: binder.take(section, "language", "ru", Language::Ru, values::language),
-        shop_name: binder.take(section, "shopName", "", None, |text| {
-            values::plain(text, 80).map(Some)
-        }),
-        logo: binder.take(section, "logo", "", None, |text| {
-            Ok(Some(paths.written(text)))
-        }),
-        rotate: binder.take(section, "rotate", "0", 0, values::rotate),
+        language: display.take("language", "ru", Language::Ru, values::language),
+        shop_name: display.take_if_set("shopName", |text| values::plain(text, 80).map(Some)),
+        logo: display.take_if_set("logo", |text| Ok(Some(paths.written(text)))),
+        rotate: display.take("rotate", "0", 0, values::rotate),
     }
 }
 
 fn bind_till(binder: &mut Binder, paths: &Paths) -> TillSettings {
-    let section = "Till";
+    let mut till = binder.section("Till");
     let written = |text: &str| Ok(paths.written(text));
     let shown = |path: &Path| path.display().to_string();
     let (socket, token) = (paths.socket(), paths.till_token());
     TillSettings {
-        socket: binder.take(section, "socket", &shown(&socket), socket, written),
-        listen: binder.take(section, "listen", "", None, values::listen),
-        token_file: binder.take(section, "tokenFile", &shown(&token), token, written),
+        socket: till.take("socket", &shown(&socket), socket, written),
+        listen: till.take_if_set("listen", values::listen),
+        token_file: till.take("tokenFile", &shown(&token), token, written),
     }
 }

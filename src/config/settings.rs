@@ -144,6 +144,22 @@ pub enum DisplayDevice {
     Web,
 }
 
+impl DisplayDevice {
+    pub(super) fn serial(&self) -> Option<&SerialDisplay> {
+        let DisplayDevice::Serial(display) = self else {
+            return None;
+        };
+        Some(display)
+    }
+
+    pub(super) fn serial_mut(&mut self) -> Option<&mut SerialDisplay> {
+        let DisplayDevice::Serial(display) = self else {
+            return None;
+        };
+        Some(display)
+    }
+}
+
 /// A QR box or pole display on a serial port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SerialDisplay {

@@ -1,7 +1,7 @@
 //! One value at a time: text in, typed value out, or what is allowed instead.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::ops::RangeInclusive;
 
 use jiff::civil::Time;
 
@@ -94,17 +94,10 @@ pub(super) fn is_private(url: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-pub(super) fn number(text: &str, least: u32, most: u32, unit: &str) -> Result<u32, Allowed> {
-    let allowed = || format!("a whole number from {least} to {most}{unit}");
-    let number: u32 = text.parse().map_err(|_| allowed())?;
-    (least..=most)
-        .contains(&number)
-        .then_some(number)
-        .ok_or_else(allowed)
-}
-
-pub(super) fn seconds(text: &str, least: u32, most: u32) -> Result<Duration, Allowed> {
-    number(text, least, most, " (seconds)").map(|seconds| Duration::from_secs(seconds.into()))
+pub(super) fn number(text: &str, range: &RangeInclusive<u32>, unit: &str) -> Result<u32, Allowed> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    let (least, most) = (range.start(), range.end());
+    number.ok_or_else(|| format!("a whole number from {least} to {most}{unit}"))
 }
 
 pub(super) fn reg_num(text: &str) -> Result<Option<String>, Allowed> {
@@ -170,40 +163,31 @@ pub(super) fn password(text: &str) -> Result<String, Allowed> {
     Ok(text.to_owned())
 }
 
+/// One of these words.
+fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Allowed> {
+    let meant = words.iter().find(|(word, _)| *word == text);
+    let all = || words.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+    meant
+        .map(|(_, value)| *value)
+        .ok_or_else(|| all().join(", "))
+}
+
 pub(super) fn share(text: &str) -> Result<Share, Allowed> {
-    match text {
-        "yes" => Ok(Share::Yes),
-        "no" => Ok(Share::No),
-        "keyboard" => Ok(Share::Keyboard),
-        _ => Err("yes, no, keyboard".to_owned()),
-    }
+    let (yes, no, keyboard) = (Share::Yes, Share::No, Share::Keyboard);
+    one_of(text, &[("yes", yes), ("no", no), ("keyboard", keyboard)])
 }
 
 pub(super) fn layout(text: &str) -> Result<Option<Layout>, Allowed> {
-    match text {
-        "us" => Ok(Some(Layout::Us)),
-        "ru" => Ok(Some(Layout::Ru)),
-        _ => Err("us, ru".to_owned()),
-    }
+    one_of(text, &[("us", Layout::Us), ("ru", Layout::Ru)]).map(Some)
 }
 
 pub(super) fn language(text: &str) -> Result<Language, Allowed> {
-    match text {
-        "ru" => Ok(Language::Ru),
-        "be" => Ok(Language::Be),
-        "en" => Ok(Language::En),
-        _ => Err("ru, be, en".to_owned()),
-    }
+    let (ru, be, en) = (Language::Ru, Language::Be, Language::En);
+    one_of(text, &[("ru", ru), ("be", be), ("en", en)])
 }
 
 pub(super) fn rotate(text: &str) -> Result<u16, Allowed> {
-    match text {
-        "0" => Ok(0),
-        "90" => Ok(90),
-        "180" => Ok(180),
-        "270" => Ok(270),
-        _ => Err("0, 90, 180, 270".to_owned()),
-    }
+    one_of(text, &[("0", 0), ("90", 90), ("180", 180), ("270", 270)])
 }
 
 pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Allowed> {

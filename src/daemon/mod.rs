@@ -1,5 +1,6 @@
 //! The process: opens everything, joins it to the core, and closes it in order.
 //!
+//! - `opening`: what a start needs before anything runs, `error`: why there is none
 //! - `devices`: scanners and displays · `device_test`: their tests · `device_counters`: their counters
 //! - `core_loop`: the core's thread · `effects`: what it does · `publish`: what it tells listeners · `without_journal`: what
 //!   runs in its place without a journal
@@ -19,7 +20,9 @@ mod device_counters;
 mod device_test;
 mod devices;
 mod effects;
+mod error;
 mod left_socket;
+mod opening;
 mod predecessor;
 mod process;
 mod publish;
@@ -32,7 +35,7 @@ mod turns;
 mod watchdog;
 mod without_journal;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
@@ -41,38 +44,26 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::api::listen::{self, ListenError, UnixDoor};
-use crate::api::notices::EventLog;
+use crate::api::listen;
 use crate::api::server::{Listeners, serve};
-use crate::api::till::{ApiDeps, Command};
+use crate::api::till::ApiDeps;
 use crate::base::clock::Clock;
-use crate::base::exit_code;
-use crate::config::{self, Config, ConfigError, Loaded, Paths, Source, TillSettings};
-use crate::core::event::Settings as CoreSettings;
-use crate::core::record::Account;
-use crate::devices::display::logo::Logo;
-use crate::devices::display::{Displays, Theme};
-use crate::devices::profile::UnknownProfile;
-use crate::engine::{self, Engine, Outcome};
-use crate::journal::{Journal, JournalError, Lock, Reader};
-use crate::service::{self, Client, ClientError};
-use crate::texts::cashier;
+use crate::config::{self, Config, Paths};
+use crate::devices::display::Displays;
+use crate::journal::Lock;
 
 use core_loop::{CoreLoop, CoreLoopDeps};
 use daily_check::DailyCheck;
-use device_counters::DeviceCounters;
-use devices::{ScannerEvents, carry_scans, start_scanners};
-use left_socket::LeftSocket;
-use reconciled::Reconciled;
+use devices::carry_scans;
+use opening::{Begun, Opened, Tcp, tell_configuration};
 use reconciler::Reconciler;
-use status_board::{Calls, Sources, StatusBoard};
+use status_board::{Calls, StatusBoard};
 use watchdog::Watchdog;
-use without_journal::{NoJournal, WithoutJournal};
+use without_journal::WithoutJournal;
 
+pub use error::DaemonError;
 pub use process::run;
 
-/// Commands of tills that may wait for the core.
-const COMMANDS: usize = 64;
 /// Answers of the service and scans that may wait for the core.
 const INBOUND: usize = 256;
 /// Threads that touch files stay for good: to begin one may fail when the till is short of memory or of processes, and
@@ -90,73 +81,11 @@ pub struct Options {
     pub root: PathBuf,
 }
 
-/// Why the daemon does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// oplati.conf.
-    #[error("the configuration cannot be used")]
-    Config(#[from] ConfigError),
-    /// The journal.
-    #[error("the journal cannot be used")]
-    Journal(#[from] JournalError),
-    /// Sockets and the token file.
-    #[error("the till API cannot be served")]
-    Listen(#[from] ListenError),
-    /// The service's client.
-    #[error("the client of the payment service cannot be made")]
-    Client(#[from] ClientError),
-    /// `[Scanner] profile`, `[Display] profile`.
-    #[error(transparent)]
-    Profile(#[from] UnknownProfile),
-    /// Threads, descriptors, random numbers.
-    #[error("the system refuses {what}")]
-    System {
-        /// The part of the daemon that cannot be had.
-        what: &'static str,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A part that everything depends on ended by itself.
-    #[error("a vital part ended by itself; see the log")]
-    PartDied,
-    /// What it works with has changed places: a new start finds it.
-    #[error("the daemon ended to be started anew; see the log")]
-    StartsAnew,
-}
-
-impl DaemonError {
-    /// The process's exit code, see [`crate::base::exit_code`].
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            // The disk's fault and no mistake of the file: another start may read it.
-            DaemonError::Config(ConfigError::Unreadable { source, .. })
-                if source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) =>
-            {
-                exit_code::IO
-            }
-            DaemonError::Config(_) | DaemonError::Client(_) | DaemonError::Profile(_) => {
-                exit_code::CONFIG
-            }
-            DaemonError::Listen(ListenError::Taken { .. })
-            | DaemonError::Journal(JournalError::Taken { .. })
-            | DaemonError::StartsAnew => exit_code::TEMPFAIL,
-            DaemonError::Listen(ListenError::Token { .. }) => exit_code::CONFIG,
-            DaemonError::Journal(_) | DaemonError::Listen(ListenError::Bind { .. }) => {
-                exit_code::IO
-            }
-            DaemonError::System { .. } | DaemonError::PartDied => exit_code::SOFTWARE,
-        }
-    }
-}
-
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
     socket: PathBuf,
     socket_identity: Option<listen::Identity>,
-    token_file: PathBuf,
     stop: watch::Sender<bool>,
     core: JoinHandle<Option<Lock>>,
     http: JoinHandle<()>,
@@ -177,107 +106,6 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let paths = Paths::below(&options.root);
     let opened = Opened::open(&loaded, &paths)?;
     run_parts(opened, &loaded.config, &paths)
-}
-
-/// The places where tills call.
-struct Doors {
-    unix: std::os::unix::net::UnixListener,
-    left_socket: LeftSocket,
-    tcp: Option<Tcp>,
-}
-
-impl Doors {
-    fn open(settings: &TillSettings) -> Result<Doors, ListenError> {
-        let UnixDoor { listener, identity } = listen::bind_unix(&settings.socket)?;
-        let left_socket = LeftSocket::at(&settings.socket, identity);
-        let tcp = settings.listen.map(|address| {
-            let token = listen::load_or_make_token(&settings.token_file)?;
-            Ok::<_, ListenError>((listen::bind_tcp(address)?, token))
-        });
-        Ok(Doors {
-            unix: listener,
-            left_socket,
-            tcp: tcp.transpose()?,
-        })
-    }
-}
-
-/// What the daemon runs on: all that a start can fail for because of files, sockets and devices.
-struct Opened {
-    doors: Doors,
-    clock: Clock,
-    engine: Begun,
-    displays: Arc<Displays>,
-    scanner_events: ScannerEvents,
-    shared: Arc<StatusBoard>,
-    notices: Arc<EventLog>,
-    client: Option<Arc<Client>>,
-    reconciler: Arc<Reconciler>,
-    commands: (mpsc::Sender<Command>, mpsc::Receiver<Command>),
-}
-
-impl Opened {
-    fn open(loaded: &Loaded, paths: &Paths) -> Result<Opened, DaemonError> {
-        let config = &loaded.config;
-        let (registry, left_out) = devices::registry(paths, config)?;
-        // The door first: a second daemon must find it taken, by name, before it meets the journal's lock.
-        let doors = Doors::open(&config.till)?;
-        let clock = Clock::start();
-        let (engine, reader) = open_journal(&paths.journal(), engine_settings(config)?, clock)?;
-        let mut advice = advice(loaded);
-        advice.extend(left_out);
-        if doors.tcp.is_none() {
-            advice.extend(make_key_for_tcp(&config.till));
-        }
-        let look = Theme::of(config, logo(config, &mut advice));
-        let displays = Displays::start_with(&config.display.devices, &look, &registry);
-        let displays = displays.map_err(|source| DaemonError::System {
-            what: "a display's thread",
-            source,
-        })?;
-        let displays = Arc::new(displays);
-        let (scanners, scanner_events) = start_scanners(&config.scanner, paths, registry)?;
-        let reconciled = Arc::new(Reconciled::open(paths.reconciliations()));
-        let sources = Sources {
-            reader,
-            displays: displays.clone(),
-            scanners,
-            mode: config.main.mode,
-            advice,
-            counters: DeviceCounters::open(paths.counters(), device_counters::settings(config)),
-            reconciled: reconciled.clone(),
-        };
-        let shared = Arc::new(StatusBoard::new(clock, sources));
-        let first_id = u64::try_from(clock.now().wall.as_millisecond()).unwrap_or_default();
-        let client = client(config, paths)?;
-        let commands = mpsc::channel(COMMANDS);
-        let reconciler = Reconciler {
-            client: client.clone(),
-            account: Account {
-                url: config.main.url.clone(),
-                reg_num: config.main.reg_num.clone().unwrap_or_default(),
-            },
-            clock,
-            journal: paths.journal(),
-            template: paths.report_template(),
-            commands: commands.0.clone(),
-            running: tokio::sync::Mutex::new(()),
-            reconciled,
-            shared: shared.clone(),
-        };
-        Ok(Opened {
-            doors,
-            clock,
-            engine,
-            displays,
-            scanner_events,
-            shared,
-            notices: Arc::new(EventLog::new(first_id)),
-            client,
-            reconciler: Arc::new(reconciler),
-            commands,
-        })
-    }
 }
 
 /// Joins what was opened to the core, and starts its threads.
@@ -344,7 +172,6 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
     Ok(Daemon {
         socket_identity: doors.left_socket.keep(),
         socket: config.till.socket.clone(),
-        token_file: config.till.token_file.clone(),
         stop,
         core,
         http,
@@ -418,53 +245,7 @@ fn refuse_payments(
     })
 }
 
-/// The engine with its journal and its first outcome, or the reason why there is none.
-type Begun = Result<(Engine<Journal>, Outcome), NoJournal>;
-
-/// The engine and a reader, or the same reason for both. A journal that another process has is an error of its own;
-/// without one for any other reason the daemon runs and refuses.
-fn open_journal(
-    path: &Path,
-    settings: engine::Settings,
-    clock: Clock,
-) -> Result<(Begun, Result<Reader, NoJournal>), JournalError> {
-    let opened = Journal::open(path).and_then(|journal| {
-        let reader = Reader::open(path)?;
-        Ok((Engine::start(settings, journal, clock.now())?, reader))
-    });
-    match opened {
-        Ok((engine, reader)) => Ok((Ok(engine), Ok(reader))),
-        Err(error @ JournalError::Taken { .. }) => Err(error),
-        Err(error) => {
-            tracing::error!(error = %crate::base::error_chain::with_causes(&error), "Payments are refused: there is no journal");
-            let cause = NoJournal::new(&error);
-            Ok((Err(cause.clone()), Err(cause)))
-        }
-    }
-}
-
-/// A till that changes over to TCP finds its key waiting; nobody needs it before. Says what is wrong with it, for
-/// health.
-fn make_key_for_tcp(settings: &TillSettings) -> Option<String> {
-    let error = listen::load_or_make_token(&settings.token_file).err()?;
-    let error = crate::base::error_chain::with_causes(&error);
-    tracing::warn!(%error, "The key for TCP cannot be used");
-    Some(cashier::tcp_key_reason(error))
-}
-
 impl Daemon {
-    /// The API's socket.
-    #[must_use]
-    pub fn socket(&self) -> &Path {
-        &self.socket
-    }
-
-    /// The bearer token's file.
-    #[must_use]
-    pub fn token_file(&self) -> &Path {
-        &self.token_file
-    }
-
     /// Why it cannot go on: a part that everything depends on has ended, or nobody can reach it any more.
     #[must_use]
     pub fn failure(&self) -> Option<DaemonError> {
@@ -559,96 +340,6 @@ fn spawn<T: Send + 'static>(
         })
 }
 
-fn tell_configuration(loaded: &Loaded) {
-    match &loaded.source {
-        Source::File(path) => tracing::info!(path = %path.display(), "Configuration read"),
-        Source::Defaults(path) => {
-            tracing::warn!(path = %path.display(), "No configuration file, the defaults hold")
-        }
-    }
-    if loaded.config.main.reg_num.is_none() {
-        tracing::warn!(
-            "Payments are refused until regNum is set: dpkg-reconfigure artix-oplati, or oplati.conf"
-        );
-    }
-    for warning in &loaded.warnings {
-        tracing::warn!(warning = %warning, "Configuration");
-    }
-    if !crate::base::clock::has_time_zones() {
-        tracing::warn!(
-            "This machine has no time zone data, times are told in UTC: apt-get install tzdata"
-        );
-    }
-}
-
-/// What health should tell a person.
-fn advice(loaded: &Loaded) -> Vec<String> {
-    loaded
-        .warnings
-        .iter()
-        .map(|warning| format!("oplati.conf:{}: {}", warning.line, warning.what))
-        .collect()
-}
-
-/// A logo that cannot be shown stops nobody from paying.
-fn logo(config: &Config, advice: &mut Vec<String>) -> Option<Arc<Logo>> {
-    let path = config.display.logo.as_ref()?;
-    match Logo::read(path) {
-        Ok(logo) => Some(Arc::new(logo)),
-        Err(error) => {
-            let error = crate::base::error_chain::with_causes(&error);
-            tracing::warn!(%error, "The idle scene has no logo");
-            advice.push(cashier::logo_reason(error));
-            None
-        }
-    }
-}
-
-fn engine_settings(config: &Config) -> Result<engine::Settings, DaemonError> {
-    let mut random = [0; engine::ORDER_PREFIX_BYTES];
-    getrandom::fill(&mut random).map_err(|error| DaemonError::System {
-        what: "random numbers",
-        source: std::io::Error::other(error),
-    })?;
-    let main = &config.main;
-    let core = CoreSettings {
-        account: main.reg_num.clone().map(|reg_num| Account {
-            url: main.url.clone(),
-            reg_num,
-        }),
-        mode: main.mode,
-        timeout: main.timeout,
-        wait_buyer: main.wait_buyer,
-        settle: main.settle,
-        poll_payment: main.poll_payment,
-        poll_session: main.poll_session,
-        valutcode: main.valutcode,
-        buyer_code: config.scanner.buyer_code.clone(),
-        order_prefix: engine::order_prefix(random),
-    };
-    Ok(engine::Settings {
-        core,
-        journal_days: main.journal_days,
-    })
-}
-
-fn client(config: &Config, paths: &Paths) -> Result<Option<Arc<Client>>, DaemonError> {
-    let Some(reg_num) = config.main.reg_num.clone() else {
-        return Ok(None);
-    };
-    let settings = service::Settings {
-        url: config.main.url.clone(),
-        reg_num,
-        password: config.main.password.clone(),
-        timeout: config.main.timeout,
-        token_path: paths.token(),
-    };
-    Ok(Some(Arc::new(Client::new(settings)?)))
-}
-
-/// A door over TCP with its key.
-type Tcp = (std::net::TcpListener, crate::base::secret::Secret);
-
 /// The thread that serves tills and calls the service.
 fn start_http(
     till: ApiDeps,
@@ -704,38 +395,4 @@ fn register(
         unix: tokio::net::UnixListener::from_std(unix)?,
         tcp: tcp.transpose()?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::error_chain::with_causes;
-
-    #[test]
-    fn exit_codes_tell_configuration_from_a_taken_place() {
-        let taken = ListenError::Taken {
-            place: "x".into(),
-            holder: "y".into(),
-        };
-        assert_eq!(DaemonError::from(taken).exit_code(), exit_code::TEMPFAIL);
-        assert_eq!(
-            DaemonError::from(ConfigError::BadValues(Vec::new(), Vec::new())).exit_code(),
-            exit_code::CONFIG
-        );
-        // What the disk does not give is no mistake of the file: systemd tries again.
-        for (errno, code) in [
-            (rustix::io::Errno::IO, exit_code::IO),
-            (rustix::io::Errno::ACCESS, exit_code::CONFIG),
-        ] {
-            let unreadable = ConfigError::Unreadable {
-                path: "oplati.conf".into(),
-                source: errno.into(),
-            };
-            assert_eq!(DaemonError::from(unreadable).exit_code(), code);
-        }
-        let error = DaemonError::from(ConfigError::TooLarge {
-            path: "oplati.conf".into(),
-        });
-        assert!(with_causes(&error).contains("oplati.conf is larger"));
-    }
 }

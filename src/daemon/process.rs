@@ -17,9 +17,6 @@ const MAX_DESCRIPTORS: u64 = 16384;
 const START_END_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// `oplati daemon`: runs until SIGTERM, SIGINT or SIGQUIT.
-///
-/// # Errors
-/// [`DaemonError`].
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -200,6 +200,7 @@ fn sum(shifts: &[ShiftDifferences]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::text::assert_has;
     use jiff::ToSpan as _;
     use jiff::civil::{date, time};
 
@@ -235,10 +236,9 @@ mod tests {
         let health = second.health();
         assert_eq!(health.last_shift.as_deref(), Some("23112026"));
         assert_eq!((health.differences, health.shifts.len()), (2, 1));
-        assert!(
-            second.reasons()[0]
-                .text
-                .contains("Расхождений с сервисом: 2, смены 23112026.")
+        assert_has(
+            &second.reasons()[0].text,
+            ["Расхождений с сервисом: 2, смены 23112026."],
         );
     }
 

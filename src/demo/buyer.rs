@@ -207,6 +207,7 @@ impl Payment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::text::assert_has;
     use crate::sim::{Rules, Simulator};
 
     /// The simulator itself answers: a name misread here shows.
@@ -272,10 +273,7 @@ mod tests {
                 Decision::NotEnoughMoney,
             ] {
                 let refused = buyer.decide(decision).await.unwrap_err();
-                assert!(
-                    refused.to_string().contains("no such payment waits"),
-                    "{refused}"
-                );
+                assert_has(&refused.to_string(), ["no such payment waits"]);
             }
         });
     }

@@ -48,32 +48,31 @@ pub fn open(parts: Arc<Parts>) -> ReceiverStream<Message> {
     ReceiverStream::new(receiver)
 }
 
+/// The page is gone, and its stream ends.
+struct PageClosed;
+
+async fn tell(page: &mpsc::Sender<Message>, event: &str, data: String) -> Result<(), PageClosed> {
+    let message = Message {
+        event: event.to_owned(),
+        data,
+        id: None,
+    };
+    page.send(message).await.map_err(|_| PageClosed)
+}
+
 /// Passes an event stream of the daemon on, under another name if one is given. After each opening
 /// the page is told to look at everything anew.
-async fn forward(parts: &Parts, path: &str, name: Option<&str>, page: &mpsc::Sender<Message>) {
+async fn forward(
+    parts: &Parts,
+    path: &str,
+    name: Option<&str>,
+    page: &mpsc::Sender<Message>,
+) -> Result<(), PageClosed> {
     loop {
         if let Ok(mut stream) = parts.till.listen(path, None).await {
-            let sync = Message {
-                event: "sync".to_owned(),
-                data: "{}".to_owned(),
-                id: None,
-            };
-            if page.send(sync).await.is_err() {
-                return;
-            }
+            tell(page, "sync", "{}".to_owned()).await?;
             while let Ok(Some(message)) = stream.next().await {
-                let event = name.map_or(message.event, str::to_owned);
-                if page
-                    .send(Message {
-                        event,
-                        data: message.data,
-                        id: None,
-                    })
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
+                tell(page, name.unwrap_or(&message.event), message.data).await?;
             }
         }
         tokio::time::sleep(REOPEN_AFTER).await;
@@ -82,7 +81,7 @@ async fn forward(parts: &Parts, path: &str, name: Option<&str>, page: &mpsc::Sen
 
 /// Tells of the newest sale's payment and of the line whenever one of them changed. They are asked for,
 /// since a service tells nobody.
-async fn watch_service(parts: &Parts, page: &mpsc::Sender<Message>) {
+async fn watch_service(parts: &Parts, page: &mpsc::Sender<Message>) -> Result<(), PageClosed> {
     let mut told = None;
     loop {
         if let (Ok(payments), Ok(network)) =
@@ -92,39 +91,19 @@ async fn watch_service(parts: &Parts, page: &mpsc::Sender<Message>) {
             let data = serde_json::json!({ "payment": newest, "network": network }).to_string();
             if told.as_ref() != Some(&data) {
                 told = Some(data.clone());
-                if page
-                    .send(Message {
-                        event: "service".to_owned(),
-                        data,
-                        id: None,
-                    })
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
+                tell(page, "service", data).await?;
             }
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 
-async fn follow_log(path: &Path, page: &mpsc::Sender<Message>) {
+async fn follow_log(path: &Path, page: &mpsc::Sender<Message>) -> Result<(), PageClosed> {
     let mut tail = Tail::default();
     loop {
         for line in tail.read(path) {
             let data = serde_json::json!({ "line": line }).to_string();
-            if page
-                .send(Message {
-                    event: "log".to_owned(),
-                    data,
-                    id: None,
-                })
-                .await
-                .is_err()
-            {
-                return;
-            }
+            tell(page, "log", data).await?;
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }

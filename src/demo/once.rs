@@ -118,9 +118,6 @@ struct Seen {
 }
 
 /// Plays the sales, tells of them on standard output, and compares with the ledger.
-///
-/// # Errors
-/// [`DemoError::NotAsItShould`] with what is wrong, [`DemoError::Call`], [`DemoError::Io`].
 pub async fn play(world: &World) -> Result<(), DemoError> {
     let parts = world.parts();
     let mut table = Table::new(std::io::stdout());
@@ -131,17 +128,12 @@ pub async fn play(world: &World) -> Result<(), DemoError> {
             true => SALE_LIMIT + SHORT_SESSION_LIFE,
             false => SALE_LIMIT,
         };
-        let played = tokio::time::timeout(limit, play_sale(parts, planned, &mut table)).await;
-        let late =
-            || DemoError::NotAsItShould(format!("{} did not end within {limit:?}", planned.id));
-        sales.push(played.map_err(|_| late())??);
+        let played = play_sale(parts, planned, &mut table);
+        sales.push(within(limit, planned.id, played).await?);
     }
     for returned in &RETURNS {
-        let played = tokio::time::timeout(SALE_LIMIT, play_return(parts, returned, &mut table));
-        let late = || {
-            DemoError::NotAsItShould(format!("{} did not end within {SALE_LIMIT:?}", returned.id))
-        };
-        played.await.map_err(|_| late())??;
+        let played = play_return(parts, returned, &mut table);
+        within(SALE_LIMIT, returned.id, played).await?;
     }
     let ledger = parts.buyer.payments().await?;
     check(&PLAN, &sales, &ledger).map_err(DemoError::NotAsItShould)?;
@@ -153,6 +145,15 @@ pub async fn play(world: &World) -> Result<(), DemoError> {
     }
     table.line(&newcomer::ledger(PLAN.len()))?;
     table.line(&newcomer::well(seconds(began.elapsed())))
+}
+
+async fn within<T>(
+    limit: Duration,
+    id: &str,
+    played: impl Future<Output = Result<T, DemoError>>,
+) -> Result<T, DemoError> {
+    let late = |_| DemoError::NotAsItShould(format!("{id} did not end within {limit:?}"));
+    tokio::time::timeout(limit, played).await.map_err(late)?
 }
 
 async fn play_sale<W: Write>(

@@ -30,7 +30,7 @@ use super::buyer::{Decision, Network, Taken};
 use super::feed;
 use super::table::Table;
 use super::world::{Parts, World};
-use crate::client::http::{Answer, CallError};
+use crate::client::http::CallError;
 use crate::texts::newcomer;
 
 /// Open event streams, that is pages.
@@ -229,26 +229,24 @@ fn stream_of(
     })
 }
 
-/// Passes an answer of the daemon on as it is.
-fn passed_on(answer: Result<Answer, CallError>) -> Response {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return lost(&error),
-    };
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let content_type = answer.content_type.as_deref().unwrap_or("application/json");
-    let content_type =
-        HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("application/json"));
-    (status, [(header::CONTENT_TYPE, content_type)], answer.body).into_response()
+impl Shared {
+    /// Passes an answer of the daemon on as it is.
+    async fn pass_on(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Response {
+        let answer = match self.parts.till.call(method, path, body).await {
+            Ok(answer) => answer,
+            Err(error) => return lost(&error),
+        };
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let content_type = answer.content_type.as_deref().unwrap_or("application/json");
+        let content_type = HeaderValue::from_str(content_type)
+            .unwrap_or(HeaderValue::from_static("application/json"));
+        (status, [(header::CONTENT_TYPE, content_type)], answer.body).into_response()
+    }
 }
 
 fn lost(error: &CallError) -> Response {
     tracing::warn!(error = %crate::base::error_chain::with_causes(error), "Demo call failed");
     problem(StatusCode::BAD_GATEWAY, newcomer::PART_SILENT)
-}
-
-fn done(outcome: Result<(), CallError>, refusal: &str) -> Response {
-    acted(outcome.map(|()| StatusCode::NO_CONTENT), refusal)
 }
 
 /// Answers an action of the buyer; what the service refuses, the phone shows.
@@ -260,51 +258,40 @@ fn acted<T: IntoResponse>(outcome: Result<T, CallError>, refusal: &str) -> Respo
     }
 }
 
+/// The same for what has no answer of its own.
+fn done(outcome: Result<(), CallError>, refusal: &str) -> Response {
+    acted(outcome.map(|()| StatusCode::NO_CONTENT), refusal)
+}
+
 async fn frame(State(shared): State<Shared>) -> Response {
-    passed_on(
-        shared
-            .parts
-            .till
-            .call(Method::GET, "/display/frame.png", None)
-            .await,
-    )
+    shared
+        .pass_on(Method::GET, "/display/frame.png", None)
+        .await
 }
 
 async fn begin_sale(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
     on_operation(&id, async |id| {
-        passed_on(
-            shared
-                .parts
-                .till
-                .call(Method::PUT, &format!("/v1/sales/{id}"), Some(body.to_vec()))
-                .await,
-        )
+        shared
+            .pass_on(Method::PUT, &format!("/v1/sales/{id}"), Some(body.to_vec()))
+            .await
     })
     .await
 }
 
 async fn operation(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     on_operation(&id, async |id| {
-        passed_on(
-            shared
-                .parts
-                .till
-                .call(Method::GET, &format!("/v1/operations/{id}"), None)
-                .await,
-        )
+        shared
+            .pass_on(Method::GET, &format!("/v1/operations/{id}"), None)
+            .await
     })
     .await
 }
 
 async fn abort(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     on_operation(&id, async |id| {
-        passed_on(
-            shared
-                .parts
-                .till
-                .call(Method::POST, &format!("/v1/operations/{id}/abort"), None)
-                .await,
-        )
+        shared
+            .pass_on(Method::POST, &format!("/v1/operations/{id}/abort"), None)
+            .await
     })
     .await
 }
@@ -324,23 +311,13 @@ async fn on_operation(id: &str, act: impl AsyncFnOnce(&str) -> Response) -> Resp
 }
 
 async fn operations(State(shared): State<Shared>) -> Response {
-    passed_on(
-        shared
-            .parts
-            .till
-            .call(Method::GET, "/v1/operations?limit=10", None)
-            .await,
-    )
+    shared
+        .pass_on(Method::GET, "/v1/operations?limit=10", None)
+        .await
 }
 
 async fn health(State(shared): State<Shared>) -> Response {
-    passed_on(
-        shared
-            .parts
-            .till
-            .call(Method::GET, "/v1/health", None)
-            .await,
-    )
+    shared.pass_on(Method::GET, "/v1/health", None).await
 }
 
 #[derive(Deserialize)]

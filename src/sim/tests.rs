@@ -111,12 +111,28 @@ impl Bench {
     /// A session whose buyer has joined.
     fn session(&self) -> i64 {
         let body = self.demand(3);
-        assert_eq!(self.post("/sim/buyer/join", json!({})).0, 200);
+        assert_eq!(self.join().0, 200);
         body["sessionId"].as_i64().unwrap()
     }
 
     fn consumer(&self, session: i64) -> (u16, Value) {
         self.get("consumerStatus", &[("sessionId", &session.to_string())])
+    }
+
+    fn balance(&self) -> Value {
+        self.get("/sim/ledger", &[]).1["balance"].clone()
+    }
+
+    fn reverse(&self, id: i64, body: Value) -> (u16, Value) {
+        self.post(&format!("payments/{id}/reversals"), body)
+    }
+
+    fn join(&self) -> (u16, Value) {
+        self.post("/sim/buyer/join", json!({}))
+    }
+
+    fn confirm(&self) -> (u16, Value) {
+        self.post("/sim/buyer/confirm", json!({}))
     }
 
     fn violations(&self) -> Value {
@@ -126,7 +142,7 @@ impl Bench {
     fn paid(&self, order: &str) -> i64 {
         let (status, body) = self.post("payments", payment(order, self.session()));
         assert_eq!(status, 200, "{body}");
-        assert_eq!(self.post("/sim/buyer/confirm", json!({})).0, 200);
+        assert_eq!(self.confirm().0, 200);
         body["paymentId"].as_i64().unwrap()
     }
 }
@@ -226,8 +242,8 @@ fn the_whole_way_of_a_payment_and_its_reversals() {
     bench.post("/sim/buyer/confirm", json!({"paymentId": id}));
     assert_eq!(bench.get(&format!("payments/{id}"), &[]).1["status"], 1);
     let part = |order: &str, sum: f64| {
-        bench.post(
-            &format!("payments/{id}/reversals"),
+        bench.reverse(
+            id,
             json!({"sum": sum, "orderNumber": order, "details": details(sum)}),
         )
     };
@@ -238,14 +254,14 @@ fn the_whole_way_of_a_payment_and_its_reversals() {
     );
     is_error(&part("r-2", 5.51), "10", "Сумма больше остатка");
     assert_eq!(part("r-3", 5.5).0, 200);
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 0);
+    assert_eq!(bench.balance(), 0);
     let again = json!({"sum": 10, "orderNumber": "r-4", "details": details(10.0)});
     let (_, back) = bench.post(
         &format!("payments/{}/reversals", reversal["paymentId"]),
         again,
     );
     assert_eq!(back["paymentType"], 4);
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 1000);
+    assert_eq!(bench.balance(), 1000);
 }
 
 #[test]
@@ -254,17 +270,13 @@ fn the_reversal_of_a_pending_payment_moves_nothing() {
     let (_, info) = bench.post("payments", payment("n-1", bench.session()));
     let id = info["paymentId"].as_i64().unwrap();
     let body = json!({"sum": 15.5, "orderNumber": "r-1", "details": details(15.5)});
-    let (status, body) = bench.post(&format!("payments/{id}/reversals"), body);
+    let (status, body) = bench.reverse(id, body);
     assert_eq!(
         (status, &body["status"], &body["paymentId"]),
         (200, &json!(5), &json!(id))
     );
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 0);
-    assert_eq!(
-        bench.post("/sim/buyer/confirm", json!({})).0,
-        409,
-        "nothing waits any more"
-    );
+    assert_eq!(bench.balance(), 0);
+    assert_eq!(bench.confirm().0, 409, "nothing waits any more");
 }
 
 #[test]
@@ -274,24 +286,10 @@ fn buyers_codes_confirmation_codes_and_cards() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert_eq!(
-        bench
-            .post(
-                "demandPayment",
-                json!({"paymentMode": 1, "consumerQR": code})
-            )
-            .0,
-        200
-    );
-    assert_eq!(
-        bench
-            .post(
-                "demandPayment",
-                json!({"paymentMode": 1, "consumerQR": "4810268003455"})
-            )
-            .0,
-        400
-    );
+    for (code, status) in [(code.as_str(), 200), ("4810268003455", 400)] {
+        let body = json!({"paymentMode": 1, "consumerQR": code});
+        assert_eq!(bench.post("demandPayment", body).0, status, "{code}");
+    }
     let body = bench.demand(2);
     let code = body["confirmationCode"].as_str().unwrap();
     assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()));
@@ -404,7 +402,7 @@ fn an_order_number_serves_again_unless_the_service_is_told_otherwise() {
     let bench = Bench::new();
     bench.paid("n-1");
     bench.paid("n-1");
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 3100);
+    assert_eq!(bench.balance(), 3100);
     bench.post("/sim/service", json!({"unique_numbers": true}));
     let again = bench.post("payments", payment("n-1", bench.session()));
     is_error(&again, "7", "Номер заказа уже использован");

@@ -8,8 +8,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::assert_has;
-use crate::harness::{Sim, Till, sale, wait_for};
+use crate::harness::{Sim, Till, assert_has, refused, sale, wait_for, wait_until};
 use crate::sales::Scanner;
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
@@ -154,11 +153,11 @@ fn metrics(till: &Till) -> Exposition {
 }
 
 fn device(till: &Till) -> Value {
-    till.ask("GET", "/v1/devices", json!(null)).1["devices"][0].clone()
+    till.get("/v1/devices").1["devices"][0].clone()
 }
 
 fn until_device(till: &Till, state: &str) {
-    wait_for(state, || (device(till)["state"] == state).then_some(()));
+    wait_until(state, || device(till)["state"] == state);
 }
 
 fn requests(call: &str, outcome: &str) -> String {
@@ -169,7 +168,7 @@ fn requests(call: &str, outcome: &str) -> String {
 fn scanned_sale(till: &Till, scanner: &mut Scanner, id: &str) {
     let mut wish = sale(id, 1999);
     wish["mode"] = json!(0);
-    assert_eq!(till.ask("PUT", &format!("/v1/sales/{id}"), wish).0, 201);
+    assert_eq!(till.put(&format!("/v1/sales/{id}"), wish).0, 201);
     till.until(id, &["awaiting_scan"]);
     scanner.read(CODE);
     assert_eq!(till.until_final(id)["state"], "done");
@@ -181,19 +180,17 @@ fn play(till: &Till, sim: &Sim, scanner: &mut Scanner) {
     till.begin("shown", 500);
     assert_eq!(till.until_final("shown")["state"], "done");
     let refund = json!({"sale": "shown", "amount": 200, "receipt": {"number": "v", "items": [{"name": "Хлеб", "cost": 200}]}});
-    assert_eq!(till.ask("PUT", "/v1/refunds/back", refund).0, 201);
+    assert_eq!(till.put("/v1/refunds/back", refund).0, 201);
     assert_eq!(till.until_final("back")["state"], "done");
     // A code that the service does not know.
     let mut wish = sale("refused", 100);
     wish["mode"] = json!(0);
-    assert_eq!(till.ask("PUT", "/v1/sales/refused", wish).0, 201);
+    assert_eq!(till.put("/v1/sales/refused", wish).0, 201);
     till.until("refused", &["awaiting_scan"]);
     scanner.read("https://getapp.o-plati.by/c/AB-12");
     let refused = requests("demand_payment", "refused");
-    wait_for("the refusal", || {
-        (metrics(till).count(&refused) == 1).then_some(())
-    });
-    till.ask("POST", "/v1/operations/refused/abort", json!(null));
+    wait_until("the refusal", || metrics(till).count(&refused) == 1);
+    till.abort("refused");
     till.until_final("refused");
     sim.fault(json!({"on": "payments", "do": "lose_request"}));
     till.begin("lost", 100);
@@ -203,7 +200,7 @@ fn play(till: &Till, sim: &Sim, scanner: &mut Scanner) {
 
 /// How often each series of operations must be counted, as the journal has them: the daemon's own reversals, too.
 fn ended(till: &Till) -> BTreeMap<String, u64> {
-    let (_, page) = till.ask("GET", "/v1/operations?limit=500", json!(null));
+    let page = till.get("/v1/operations?limit=500").1;
     let mut ended: BTreeMap<String, u64> = BTreeMap::new();
     for operation in page["operations"].as_array().unwrap() {
         let series = format!(
@@ -222,11 +219,7 @@ fn metrics_tell_what_was_done() {
     let mut scanner = Scanner::plug();
     std::os::unix::fs::symlink(&scanner.node, &link).unwrap();
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        2,
-        &format!("[Scanner]\ndevice = serial:{}\n", link.display()),
-    );
+    let till = Till::with_scanner(&sim.url, 2, &format!("serial:{}", link.display()));
     until_device(&till, "connected");
     play(&till, &sim, &mut scanner);
     let ended = ended(&till);
@@ -284,9 +277,7 @@ fn a_replug_is_counted(till: &Till, link: &Path, scanner: Scanner) {
     );
     std::fs::remove_file(link).unwrap();
     drop(scanner);
-    wait_for("the loss", || {
-        (device(till)["state"] != "connected").then_some(())
-    });
+    wait_until("the loss", || device(till)["state"] != "connected");
     assert_eq!(metrics(till).get(&up), Some(0.0));
     let scanner = Scanner::plug();
     std::os::unix::fs::symlink(&scanner.node, link).unwrap();
@@ -302,14 +293,11 @@ fn a_replug_is_counted(till: &Till, link: &Path, scanner: Scanner) {
 fn the_queue_has_a_depth_while_the_line_is_dead() {
     let sim = Sim::start_with(None, &["--answer", "pending"]);
     let till = Till::started(&sim.url, 2, "");
-    till.begin("s-1", 100);
-    till.until("s-1", &["awaiting_buyer"]);
-    sim.control("POST", "/sim/buyer/join", json!({}));
-    till.until("s-1", &["awaiting_confirmation"]);
+    till.begin_joined(&sim, "s-1", 100);
     sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
     till.until_final("s-1");
     wait_for("the queue", || {
-        let (_, queue) = till.ask("GET", "/v1/queue", json!(null));
+        let queue = till.get("/v1/queue").1;
         (!queue["items"].as_array()?.is_empty()).then_some(())
     });
     let told = metrics(&till);
@@ -330,9 +318,7 @@ fn counters_of_devices_survive_restarts_and_power_cuts() {
     let mut till = Till::started("http://localhost:9", 2, &same);
     let scans = |till: &Till| device(till)["counters"]["scans"].clone();
     let until_scans = |till: &Till, count: u64| {
-        wait_for(&format!("{count} scans"), || {
-            (scans(till) == count).then_some(())
-        });
+        wait_until(&format!("{count} scans"), || scans(till) == count);
     };
     until_device(&till, "connected");
     for count in 1..=3 {
@@ -372,13 +358,13 @@ fn an_operation_tells_every_step_and_how_long_it_took() {
     till.begin("s-1", 100);
     let mut seen = vec!["awaiting_buyer".to_owned(), "awaiting_confirmation".into()];
     till.until("s-1", &["awaiting_buyer"]);
-    sim.control("POST", "/sim/buyer/join", json!({}));
+    sim.join();
     till.until("s-1", &["awaiting_confirmation"]);
-    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    sim.confirm();
     let operation = till.until_final("s-1");
     assert_eq!(operation["state"], "done");
     seen.push("done".into());
-    let (status, answer) = till.ask("GET", "/v1/operations/s-1/steps", json!(null));
+    let (status, answer) = till.get("/v1/operations/s-1/steps");
     assert_eq!(status, 200);
     let steps = answer["steps"].as_array().unwrap();
     assert_eq!(
@@ -402,19 +388,14 @@ fn an_operation_tells_every_step_and_how_long_it_took() {
     }
     assert_eq!(steps[0]["at"], operation["created_at"]);
     assert_eq!(steps.last().unwrap()["at"], operation["finished_at"]);
-    let (status, problem) = till.ask("GET", "/v1/operations/s-2/steps", json!(null));
-    assert_eq!((status, &problem["code"]), (404, &json!("not_found")));
+    refused(till.get("/v1/operations/s-2/steps"), 404, "not_found");
 }
 
 #[test]
 fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        2,
-        &format!("[Scanner]\ndevice = serial:{}\n", scanner.node),
-    );
+    let till = Till::with_scanner(&sim.url, 2, &format!("serial:{}", scanner.node));
     until_device(&till, "connected");
     scanned_sale(&till, &mut scanner, "s-1");
     // The till program writes into the same file.
@@ -423,15 +404,10 @@ fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
     file.write_all("\u{1b}[31mЧек\u{7} закрыт\n".as_bytes())
         .unwrap();
     for bad in ["0", "501", "-1", "x", ""] {
-        let (status, problem) = till.ask("GET", &format!("/v1/log?lines={bad}"), json!(null));
-        assert_eq!(
-            (status, &problem["code"]),
-            (400, &json!("invalid")),
-            "{bad}: {problem}"
-        );
+        refused(till.get(&format!("/v1/log?lines={bad}")), 400, "invalid");
     }
     let lines = |path: &str| {
-        let (status, answer) = till.ask("GET", path, json!(null));
+        let (status, answer) = till.get(path);
         assert_eq!(status, 200, "{answer}");
         let lines = answer["lines"].as_array().unwrap().clone();
         let text = |line: Value| line.as_str().unwrap().to_owned();
@@ -449,32 +425,23 @@ fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
     let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
     let token = std::fs::read_to_string(token).unwrap();
     let figures = get_text(&till, "/metrics").1;
-    let steps = till
-        .ask("GET", "/v1/operations/s-1/steps", json!(null))
-        .1
-        .to_string();
+    let steps = till.get("/v1/operations/s-1/steps").1.to_string();
     for secret in [token.trim(), "AB12CD34"] {
         assert!(!secret.is_empty());
         assert!(!told.contains(secret) && !figures.contains(secret) && !steps.contains(secret));
     }
     std::fs::remove_file(&log).unwrap();
-    let (status, _) = till.ask("GET", "/v1/log?lines=1", json!(null));
+    let (status, _) = till.get("/v1/log?lines=1");
     assert!([200, 404].contains(&status), "{status}");
 }
 
 #[test]
 fn oplati_devices_is_a_table_in_either_tongue() {
     let mut scanner = Scanner::plug();
-    let till = Till::started(
-        "http://localhost:9",
-        2,
-        &format!("[Scanner]\ndevice = serial:{}\n", scanner.node),
-    );
+    let till = Till::with_scanner("http://localhost:9", 2, &format!("serial:{}", scanner.node));
     until_device(&till, "connected");
     scanner.read("4810268003455");
-    wait_for("the scan", || {
-        (device(&till)["counters"]["scans"] == 1).then_some(())
-    });
+    wait_until("the scan", || device(&till)["counters"]["scans"] == 1);
     for (locale, heading, words) in [
         (
             "ru_RU.UTF-8",

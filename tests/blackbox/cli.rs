@@ -4,43 +4,32 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::process::Stdio;
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::assert_has;
-use crate::harness::{Process, Sim, Till, oplati, wait_for};
+use crate::harness::{Process, Sim, Till, assert_has, oplati, refused, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
-
-fn run(till: &Till, verb: &[&str]) -> (i32, String, String) {
-    let output = till.verb(verb).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
 
 #[test]
 fn sale_prints_its_outcome_and_operations_and_queue_list() {
     let sim = Sim::start(Some(PAYS));
     let till = Till::started(&sim.url, 2, "");
-    let (code, out, err) = run(&till, &["sale", "12,34", "--id", "cli-1"]);
+    let (code, out, err) = till.run(&["sale", "12,34", "--id", "cli-1"]);
     assert_eq!(code, 0, "{err}");
     assert!(out.starts_with("Оплата выполнена: 12.34, № "), "{out}");
     assert!(err.contains("Отсканируйте QR-код для оплаты"), "{err}");
-    let (_, out, _) = run(&till, &["operations"]);
+    let (_, out, _) = till.run(&["operations"]);
     assert_has(&out, ["cli-1", "12.34", "done"]);
-    let (_, out, _) = run(&till, &["--json", "operations", "--state", "done"]);
+    let (_, out, _) = till.run(&["--json", "operations", "--state", "done"]);
     assert_eq!(
         serde_json::from_str::<Value>(&out).unwrap()["operations"][0]["id"],
         "cli-1"
     );
-    assert_eq!(run(&till, &["queue"]).1.trim(), "Очередь пуста");
-    let (code, _, err) = run(&till, &["sale", "0"]);
+    assert_eq!(till.run(&["queue"]).1.trim(), "Очередь пуста");
+    let (code, _, err) = till.run(&["sale", "0"]);
     assert!(code == 64 && err.contains("12.34"), "{err}");
     // The head of such a request is refused without a word of the daemon's own.
-    let (code, _, err) = run(&till, &["operations", "--shift", &"9".repeat(20_000)]);
+    let (code, _, err) = till.run(&["operations", "--shift", &"9".repeat(20_000)]);
     assert!(code == 1 && err.contains("кодом HTTP 431"), "{err}");
 }
 
@@ -92,7 +81,7 @@ fn a_declined_sale_is_never_a_success_even_if_nobody_reads_it() {
 #[test]
 fn a_bad_identifier_is_named_and_sends_nothing() {
     let till = Till::started("http://localhost:9", 2, "");
-    let (code, _, err) = run(&till, &["sale", "5", "--id", "a/b?x"]);
+    let (code, _, err) = till.run(&["sale", "5", "--id", "a/b?x"]);
     assert!(code == 64 && err.contains("A-Z a-z 0-9"), "{err}");
 }
 
@@ -196,21 +185,21 @@ fn watch_says_that_the_daemon_went_and_came_back() {
 #[test]
 fn check_tells_values_origins_and_faults() {
     let till = Till::new("http://localhost", 1, "[Main]\nmod = 1\n");
-    let (code, out, err) = run(&till, &["check"]);
+    let (code, out, err) = till.run(&["check"]);
     assert_eq!(code, 0);
     assert_has(&out, ["oplati.conf:4", "OPL000011111"]);
     assert_has(&err, ["oplati.conf:11", "the nearest is mode"]);
     let till = Till::new("http://localhost", 7, "");
-    let (code, _, err) = run(&till, &["check"]);
+    let (code, _, err) = till.run(&["check"]);
     assert_eq!(code, 78);
     assert_has(&err, ["oplati.conf:4: [Main] mode = 7: allowed: 0, 1, 2"]);
-    let (code, _, err) = run(&till, &["daemon"]);
+    let (code, _, err) = till.run(&["daemon"]);
     assert!(code == 78 && err.contains("oplati.conf:4"), "{err}");
     let conf = till.path("linuxcash/cash/paysystems/oplati/oplati.conf");
     std::fs::remove_file(&conf).unwrap();
     std::os::unix::fs::symlink("elsewhere.conf", &conf).unwrap();
     for verb in ["check", "daemon"] {
-        let (code, _, err) = run(&till, &[verb]);
+        let (code, _, err) = till.run(&[verb]);
         assert!(
             code == 78 && err.contains("a link that leads nowhere"),
             "{verb}: {code} {err}"
@@ -231,24 +220,19 @@ fn check_tells_values_origins_and_faults() {
 fn a_logo_that_cannot_be_shown_is_noted_and_stops_nobody() {
     let mut till = Till::new("http://localhost:9", 2, "[Display]\nlogo = logo.png\n");
     std::fs::write(till.path("logo.png"), "no picture").unwrap();
-    let (code, _, err) = run(&till, &["check"]);
+    let (code, _, err) = till.run(&["check"]);
     assert!(code == 0 && err.contains("logo.png is no PNG"), "{err}");
     till.start();
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
-    assert!(
-        health["reasons"].to_string().contains("Логотип не показан"),
-        "{health}"
-    );
+    let health = till.health();
+    assert_has(&health["reasons"].to_string(), ["Логотип не показан"]);
 }
 
 #[test]
 fn without_a_daemon_the_verbs_say_so() {
     let till = Till::new("http://localhost", 2, "");
-    let (code, _, err) = run(&till, &["operations"]);
-    assert!(
-        code == 69 && err.contains("systemctl start oplati"),
-        "{err}"
-    );
+    let (code, _, err) = till.run(&["operations"]);
+    assert_eq!(code, 69, "{err}");
+    assert_has(&err, ["systemctl start oplati"]);
 }
 
 #[test]
@@ -256,7 +240,7 @@ fn a_sockets_path_that_is_too_long_is_named_with_its_bound() {
     let long = format!("/tmp/{}/till.sock", "x".repeat(100));
     let till = Till::new("http://localhost", 2, &format!("[Till]\nsocket = {long}\n"));
     for verb in [&["operations"][..], &["daemon"]] {
-        let (_, _, err) = run(&till, verb);
+        let (_, _, err) = till.run(verb);
         let is_told = err.contains(&long)
             && err.contains("at most 107 bytes: name a shorter one as socket in [Till]");
         assert!(is_told && !err.contains("SUN_LEN"), "{verb:?}: {err}");
@@ -281,8 +265,9 @@ fn a_machine_without_time_zones_is_told_and_sells() {
     };
     let (code, told) = check("ru_RU.UTF-8");
     assert_eq!(code, Some(0), "{told}");
-    assert!(
-        told.contains("нет данных о часовых поясах") && told.contains("apt-get install tzdata")
+    assert_has(
+        &told,
+        ["нет данных о часовых поясах", "apt-get install tzdata"],
     );
     assert!(check("C").1.contains("no time zone data"));
     let mut daemon = till.verb(&["daemon"]);
@@ -294,8 +279,8 @@ fn a_machine_without_time_zones_is_told_and_sells() {
         now.strftime("%d%m%Y").to_string()
     };
     let before = day_of_minsk();
-    assert_eq!(run(&till, &["sale", "1"]).0, 0);
-    let (_, out, _) = run(&till, &["--json", "operations"]);
+    assert_eq!(till.run(&["sale", "1"]).0, 0);
+    let (_, out, _) = till.run(&["--json", "operations"]);
     let told: Value = serde_json::from_str(&out).unwrap();
     let shift = told["operations"][0]["shift"].as_str().unwrap();
     assert!(
@@ -307,12 +292,10 @@ fn a_machine_without_time_zones_is_told_and_sells() {
 #[test]
 fn a_second_daemon_names_the_first_and_leaves_it_alone() {
     let till = Till::started("http://localhost:9", 2, "");
-    let (code, _, err) = run(&till, &["daemon"]);
-    assert!(
-        code == 75 && err.contains("is taken by oplati (pid "),
-        "{err}"
-    );
-    assert_eq!(till.ask("GET", "/v1/health", json!(null)).0, 200);
+    let (code, _, err) = till.run(&["daemon"]);
+    assert_eq!(code, 75, "{err}");
+    assert_has(&err, ["is taken by oplati (pid "]);
+    assert_eq!(till.get("/v1/health").0, 200);
 }
 
 #[test]
@@ -324,15 +307,8 @@ fn without_a_registration_number_the_daemon_runs_and_refuses() {
     )
     .unwrap();
     till.start();
-    assert_eq!(
-        till.ask("GET", "/v1/health", json!(null)).1["status"],
-        "blocked"
-    );
-    let (status, problem) = till.begin("s-1", 100);
-    assert_eq!(
-        (status, problem["code"].as_str()),
-        (503, Some("not_configured"))
-    );
+    assert_eq!(till.health()["status"], "blocked");
+    let problem = refused(till.begin("s-1", 100), 503, "not_configured");
     assert!(problem["remedy"].as_str().unwrap().contains("regNum"));
 }
 
@@ -360,23 +336,20 @@ fn display_draws_and_saves() {
     let file = till.path("x.png");
     let file = file.to_str().unwrap();
     assert_eq!(
-        run(
-            &till,
-            &[
-                "display",
-                "https://example.by/1",
-                "--save",
-                file,
-                "--size",
-                "480x320"
-            ]
-        )
+        till.run(&[
+            "display",
+            "https://example.by/1",
+            "--save",
+            file,
+            "--size",
+            "480x320"
+        ])
         .0,
         0
     );
     let picture = image::open(file).unwrap();
     assert_eq!((picture.width(), picture.height()), (480, 320));
-    let (code, _, err) = run(&till, &["display", &"x".repeat(3000), "--save", file]);
+    let (code, _, err) = till.run(&["display", &"x".repeat(3000), "--save", file]);
     assert!(code == 65 && err.contains("no QR code holds"), "{err}");
 }
 
@@ -493,7 +466,7 @@ fn a_lost_answer_to_the_put_is_asked_for_again() {
         std::fs::remove_file(&socket).unwrap();
         std::os::unix::fs::symlink(&behind, &socket).unwrap();
     });
-    let (code, out, err) = run(&front, &["sale", "7", "--id", "cli-1"]);
+    let (code, out, err) = front.run(&["sale", "7", "--id", "cli-1"]);
     proxy.join().unwrap();
     assert_eq!(code, 0, "{err}");
     assert!(out.starts_with("Оплата выполнена: 7.00, № "), "{out}");

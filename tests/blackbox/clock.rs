@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, assert_has, refused, wait_for, wait_until};
 
 const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
 
@@ -41,15 +41,14 @@ fn a_till_whose_clock_was_ahead_sells_at_once_after_it_was_put_right() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     let mut till = sold_at(&sim, "2099-01-01T00:00:00.000Z");
     till.start();
-    let health = || till.ask("GET", "/v1/health", json!(null)).1;
+    let health = || till.health();
     let reasons = health()["reasons"].to_string();
     assert!(reasons.contains("Часы кассы отстают"), "{reasons}");
     assert_eq!(health()["status"], "degraded", "nobody knows yet");
     assert_eq!(till.begin("t", 100).0, 201);
     assert_eq!(till.until_final("t")["state"], "done");
-    wait_for("no word of the clock", || {
-        let reasons = health()["reasons"].to_string();
-        (!reasons.contains("Часы")).then_some(())
+    wait_until("no word of the clock", || {
+        !health()["reasons"].to_string().contains("Часы")
     });
 }
 
@@ -62,18 +61,11 @@ fn a_clock_behind_its_journal_and_off_the_services_sells_nothing() {
     let url = crate::trouble::service_of("Thu, 01 Jan 2099 00:00:00 GMT");
     std::fs::write(&conf, text.replace(&sim.url, &url)).unwrap();
     till.start();
-    let (status, problem) = till.begin("t", 100);
-    assert_eq!(
-        (status, problem["code"].as_str()),
-        (503, Some("temporarily_unavailable"))
-    );
+    let problem = refused(till.begin("t", 100), 503, "temporarily_unavailable");
     assert!(problem["remedy"].as_str().unwrap().contains("дату и время"));
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    let health = till.health();
     assert_eq!(health["status"], "blocked", "{health}");
-    assert!(
-        health["reasons"].to_string().contains("отстают на"),
-        "{health}"
-    );
+    assert_has(&health["reasons"].to_string(), ["отстают на"]);
 }
 
 #[test]
@@ -85,7 +77,7 @@ fn a_reconciliation_confirms_the_clock() {
     sim.fault(json!({"on": "reports", "do": "delay", "ms": 3000, "times": 0}));
     assert_eq!(till.begin("t", 100).0, 503);
     let shift = till.operation("s")["shift"].clone();
-    let (status, found) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
+    let (status, found) = till.post("/v1/reconciliations", json!({"shift": shift}));
     assert_eq!(status, 200, "{found}");
     assert_eq!(till.begin("u", 100).0, 201);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Sim, Till, wait_for};
+use crate::harness::{PATIENCE, Sim, Till, wait_until};
 
 /// Rounds, shared out to so many tills at the same time.
 const ROUNDS: u64 = 200;
@@ -51,7 +51,7 @@ fn round(till: &mut Till, sim: &Sim, id: &str, chance: &mut Chance) -> i64 {
     );
     if chance.below(4) == 0 {
         std::thread::sleep(Duration::from_millis(chance.below(SALE_MS / 2)));
-        till.ask("POST", &format!("/v1/operations/{id}/abort"), json!(null));
+        till.post(&format!("/v1/operations/{id}/abort"), json!(null));
     }
     let sale = crash_within(till, id, SALE_MS, chance);
     let numbered = |payment: &Value| payment["orderNumber"] == sale["order_number"];
@@ -90,7 +90,7 @@ fn until_balance_is(sim: &Sim, till: &Till, taken: i64, id: &str) {
             "after {id} buyers have paid {} and not {taken}: {:#?} {:#}",
             sim.balance(),
             sim.payments(),
-            till.ask("GET", "/v1/operations?limit=5", json!(null)).1
+            till.get("/v1/operations?limit=5").1
         );
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -98,10 +98,10 @@ fn until_balance_is(sim: &Sim, till: &Till, taken: i64, id: &str) {
 
 /// While the line is bad, a till asks until it is taken.
 fn begin(till: &Till, path: &str, body: &Value) {
-    wait_for("an accepted PUT", || {
-        let (status, answer) = till.ask("PUT", path, body.clone());
+    wait_until("an accepted PUT", || {
+        let (status, answer) = till.put(path, body.clone());
         assert!(matches!(status, 200 | 201 | 503), "{path}: {answer}");
-        (status != 503).then_some(())
+        status != 503
     });
 }
 

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::assert_has;
-use crate::harness::{Sim, Till, sale, serial_port, wait_for};
+use crate::harness::{Sim, Till, assert_has, assert_holds, sale, serial_port, wait_until};
 
 /// A display's end of a port, and all that came there.
 struct Display {
@@ -37,9 +36,7 @@ impl Display {
 
     /// Waits until the last that came is this.
     fn ends_with(&self, what: &str, bytes: &[u8]) {
-        wait_for(what, || {
-            self.came.lock().unwrap().ends_with(bytes).then_some(())
-        });
+        wait_until(what, || self.came.lock().unwrap().ends_with(bytes));
     }
 
     fn never_had(&self, bytes: &[u8]) {
@@ -73,7 +70,7 @@ fn pole(upper: &str, lower: &str) -> Vec<u8> {
 }
 
 fn display(till: &Till, name: &str) -> Value {
-    let (_, answer) = till.ask("GET", "/v1/devices", json!(null));
+    let answer = till.get("/v1/devices").1;
     let devices = answer["devices"].as_array().unwrap();
     devices
         .iter()
@@ -83,8 +80,8 @@ fn display(till: &Till, name: &str) -> Value {
 }
 
 fn shows(till: &Till, name: &str, scene: &str) {
-    wait_for(&format!("{scene} on {name}"), || {
-        (display(till, name)["shows"] == scene).then_some(())
+    wait_until(&format!("{scene} on {name}"), || {
+        display(till, name)["shows"] == scene
     });
 }
 
@@ -124,15 +121,13 @@ fn a_sale_by_code(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) {
     shows(till, "display1", "code");
     shows(till, "display2", "idle");
     let device = display(till, "display2");
-    assert_eq!(
-        (&device["state"], &device["profile"]),
-        (&json!("connected"), &json!("mertech-qr-pay"))
+    assert_holds(
+        &device,
+        json!({"state": "connected", "profile": "mertech-qr-pay"}),
     );
-    assert!(
-        device["last_error"]
-            .as_str()
-            .unwrap()
-            .contains("a confirmation code")
+    assert_has(
+        device["last_error"].as_str().unwrap(),
+        ["a confirmation code"],
     );
     sim.control("POST", "/sim/buyer/join", json!({"code": code}));
     till.until("c-1", &["awaiting_confirmation"]);
@@ -140,7 +135,7 @@ fn a_sale_by_code(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) {
         "the request",
         &pole(" Подтвердите оплату ", "К оплате    7,00 руб"),
     );
-    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    sim.confirm();
     assert_eq!(till.until_final("c-1")["state"], "done");
     line.ends_with(
         "the end",
@@ -153,7 +148,7 @@ fn a_sale_by_code(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) {
 fn a_sale_by_qr(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) -> String {
     let mut second = sale("2", 5999);
     second["mode"] = json!(2);
-    assert_eq!(till.ask("PUT", "/v1/sales/q-1", second).0, 201);
+    assert_eq!(till.put("/v1/sales/q-1", second).0, 201);
     let operation = till.until("q-1", &["awaiting_buyer"]);
     let qr = operation["shows"]["qr"].as_str().unwrap().to_owned();
     let length = u8::try_from(qr.len()).unwrap();
@@ -170,7 +165,7 @@ fn a_sale_by_qr(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) -> Str
         &pole("Отсканируйте QR-код ", "К оплате   59,99 руб"),
     );
     shows(till, "display2", "qr");
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    let health = till.health();
     let told = health["devices"].as_array().unwrap();
     assert!(
         told.iter()
@@ -180,7 +175,7 @@ fn a_sale_by_qr(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) -> Str
     sim.control("POST", "/sim/buyer/join", json!({"qr": qr}));
     till.until("q-1", &["awaiting_confirmation"]);
     qr_box.ends_with("the end of the code", CLEARED);
-    sim.control("POST", "/sim/buyer/decline", json!({}));
+    sim.decline();
     assert_eq!(till.until_final("q-1")["state"], "declined");
     qr_box.ends_with("the picture of failure", b"\x02\xf0\x03mistake\x03");
     line.ends_with(
@@ -221,8 +216,7 @@ fn with_small_box(sim: &Sim, qr_box: &Display, others: &str) -> Till {
     let folder = till.path("etc/oplati/devices.d");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("small-box.toml"), SMALL).unwrap();
-    let check = till.verb(&["check"]).output().unwrap();
-    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    assert_eq!(till.run(&["check"]).0, 0);
     till.start();
     till
 }
@@ -234,9 +228,9 @@ fn a_code_too_long_for_the_box_ends_the_sale_unless_another_display_has_it() {
     qr_box.ends_with("the box", b"clear\n");
     till.begin("s-1", 100);
     let operation = till.until_final("s-1");
-    assert_eq!(
-        (&operation["state"], &operation["error"]["code"]),
-        (&json!("failed"), &json!("invalid"))
+    assert_holds(
+        &operation,
+        json!({"state": "failed", "error": {"code": "invalid"}}),
     );
     assert_eq!(
         operation["message"],
@@ -254,12 +248,9 @@ fn a_code_too_long_for_the_box_ends_the_sale_unless_another_display_has_it() {
     shows(&till, "display2", "qr");
     shows(&till, "display1", "idle");
     let device = display(&till, "display1");
-    assert!(
-        device["last_error"]
-            .as_str()
-            .unwrap()
-            .contains("the display takes 20"),
-        "{device}"
+    assert_has(
+        device["last_error"].as_str().unwrap(),
+        ["the display takes 20"],
     );
     qr_box.never_had(b"qr ");
 }
@@ -304,14 +295,11 @@ fn a_serial_display_without_a_right_profile_stops_daemon_and_check() {
         let display = format!("[Display]\ndevice = serial:/dev/ttyUSB7\n{profile}");
         let till = Till::new(&sim.url, 0, &display);
         for verb in ["daemon", "check"] {
-            let output = till.verb(&[verb]).output().unwrap();
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(output.status.code(), Some(78), "{verb}: {said}");
+            let (code, _, said) = till.run(&[verb]);
+            assert_eq!(code, 78, "{verb}: {said}");
             assert!(said.contains(reason), "{said}");
-            assert!(
-                said.contains("mertech-qr-pay") && !said.contains("known are cino"),
-                "{said}"
-            );
+            assert!(!said.contains("known are cino"), "{said}");
+            assert_has(&said, ["mertech-qr-pay"]);
         }
     }
     let display = "[Display]\ndevice = serial:/dev/a, serial:/dev/b, serial:/dev/c\nprofile = pole-utc, pole-utc\n";
@@ -334,15 +322,11 @@ fn a_missing_display_is_told_and_delays_no_sale() {
     );
     till.begin("s-1", 100);
     assert_eq!(till.until_final("s-1")["state"], "done");
-    wait_for("the state", || {
-        (display(&till, "display1")["state"] == "missing").then_some(())
+    wait_until("the state", || {
+        display(&till, "display1")["state"] == "missing"
     });
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
-    assert!(
-        health["reasons"].to_string().contains("Проверьте кабель"),
-        "{health}"
-    );
-    let list = till.verb(&["devices", "profiles"]).output().unwrap();
-    let said = String::from_utf8_lossy(&list.stdout).into_owned();
+    let health = till.health();
+    assert_has(&health["reasons"].to_string(), ["Проверьте кабель"]);
+    let (_, said, _) = till.run(&["devices", "profiles"]);
     assert_has(&said, ["mertech-qr-pay", "newland"]);
 }

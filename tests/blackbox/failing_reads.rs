@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
 
-use crate::harness::{Process, Sim, Till, wait_for};
+use crate::harness::{Process, Sim, Till, assert_has, refused, wait_until};
 use crate::journal::with_a_queued_cancellation;
 
 const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
@@ -41,18 +40,16 @@ fn attach(till: &mut Till, endings: &[&str], when: &str) -> Process {
     let mut strace = strace(till, endings, when);
     let strace = strace.arg("-p").arg(pid.to_string());
     let strace = Process(strace.spawn().unwrap());
-    wait_for("strace", || {
+    wait_until("strace", || {
         let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
         let is_traced = |status: String| {
             let tracer = status.lines().find(|line| line.starts_with("TracerPid:"));
             tracer.is_some_and(|tracer| !tracer.ends_with("\t0"))
         };
-        threads
-            .all(|thread| {
-                let status = std::fs::read_to_string(thread.unwrap().path().join("status"));
-                status.is_ok_and(is_traced)
-            })
-            .then_some(())
+        threads.all(|thread| {
+            let status = std::fs::read_to_string(thread.unwrap().path().join("status"));
+            status.is_ok_and(is_traced)
+        })
     });
     strace
 }
@@ -63,19 +60,15 @@ fn detach(mut strace: Process) {
 }
 
 fn queued(till: &Till) -> usize {
-    let queue = till.ask("GET", "/v1/queue", json!(null)).1;
+    let queue = till.get("/v1/queue").1;
     queue["items"].as_array().map_or(0, Vec::len)
 }
 
-fn health(till: &Till) -> Value {
-    till.ask("GET", "/v1/health", json!(null)).1
-}
-
 fn until_the_journal_is_well(till: &Till) {
-    wait_for("the journal's health", || {
-        let health = health(till);
+    wait_until("the journal's health", || {
+        let health = till.health();
         let reasons = health["reasons"].to_string();
-        (health["journal"]["ok"] == true && !reasons.contains("Журнал")).then_some(())
+        health["journal"]["ok"] == true && !reasons.contains("Журнал")
     });
 }
 
@@ -95,10 +88,10 @@ fn a_read_that_fails_once_closes_no_till() {
         let mut till = with_a_queued_cancellation(&sim);
         let strace = attach(&mut till, &[ending], "1");
         let mut number = 0;
-        wait_for("a read that fails", || {
+        wait_until("a read that fails", || {
             number += 1;
             till.begin(&format!("n-{number}"), 100);
-            has_failed(&till).then_some(())
+            has_failed(&till)
         });
         detach(strace);
         until_the_journal_is_well(&till);
@@ -120,29 +113,22 @@ fn a_disk_that_gives_nothing_is_told_as_one_and_heals() {
     till.begin("s-1", 100);
     assert_eq!(till.until_final("s-1")["state"], "done");
     let strace = attach(&mut till, &["", "-wal"], "1+");
-    wait_for("the word on the disk", || {
-        let health = health(&till);
+    wait_until("the word on the disk", || {
+        let health = till.health();
         let reasons = health["reasons"].to_string();
         assert!(!reasons.contains("повреждён"), "{health}");
         let is_told = reasons.contains("dmesg") && health["reason_codes"][0] == "journal_disk";
-        (health["status"] == "blocked" && is_told).then_some(())
+        health["status"] == "blocked" && is_told
     });
-    let (status, problem) = till.begin("s-2", 100);
-    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+    let problem = refused(till.begin("s-2", 100), 507, "storage");
     let told = problem.to_string();
-    assert!(
-        told.contains("Проверьте диск") && !told.contains("повреждён"),
-        "{told}"
-    );
-    let selftest = till.verb(&["selftest", "--json"]).output().unwrap();
-    let report: Value = serde_json::from_slice(&selftest.stdout).unwrap();
-    let checks = report["checks"].as_array().unwrap();
+    assert!(!told.contains("повреждён"), "{told}");
+    assert_has(&told, ["Проверьте диск"]);
+    let checks = till.checks();
     let check = |id: &str| checks.iter().find(|check| check["id"] == id).unwrap();
     let told = check("journal.whole").to_string();
-    assert!(
-        told.contains("dmesg") && !told.contains("journal.damaged"),
-        "{told}"
-    );
+    assert!(!told.contains("journal.damaged"), "{told}");
+    assert_has(&told, ["dmesg"]);
     assert_eq!(check("journal.room")["result"], "skipped");
     detach(strace);
     until_the_journal_is_well(&till);
@@ -173,7 +159,7 @@ fn reads_that_fail_at_the_start_leave_the_journal_where_it_is() {
             traced.stdout(Stdio::null()).stderr(Stdio::null());
             let child = traced.spawn().unwrap();
             till.adopt(child);
-            let health = health(&till);
+            let health = till.health();
             assert!(!health.to_string().contains("повреждён"), "{health}");
             assert!(has_failed(&till), "{when} {ending}");
             till.kill();
@@ -192,17 +178,14 @@ fn damage_that_a_disk_hides_at_the_start_is_told_when_it_answers() {
     // Every read of its beginning fails with EIO.
     std::os::unix::fs::symlink("/proc/self/mem", &log).unwrap();
     till.start();
-    let told = health(&till);
+    let told = till.health();
     assert_eq!(told["status"], "blocked");
     assert!(told.to_string().contains("диск кассы не отдаёт"), "{told}");
     assert!(journal.exists() && !till.path(ASIDE).exists());
     std::fs::remove_file(&log).unwrap();
     assert_eq!(till.daemon().exit_code(), Some(75));
     till.start();
-    let told = health(&till);
-    assert!(
-        told["reasons"][0].to_string().contains("journal.damaged"),
-        "{told}"
-    );
+    let told = till.health();
+    assert_has(&told["reasons"][0].to_string(), ["journal.damaged"]);
     assert!(!journal.exists());
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Process, Sim, Till, sale, wait_for};
+use crate::harness::{Process, Sim, Till, sale, wait_until};
 
 /// What a till says to begin a sale.
 fn put(id: &str, host: &str, more: &str) -> String {
@@ -25,30 +25,26 @@ fn waiting(sim: &Sim, more: &str) -> Till {
     sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
     till.begin("s", 100);
     assert_eq!(till.until_final("s")["error"]["code"], "no_connection");
-    sim.control("DELETE", "/sim/faults", json!({}));
+    sim.clear_faults();
     sim.fault(json!({"on": "reports", "do": "delay", "ms": 1500}));
     till
 }
 
 fn until_probed(sim: &Sim) {
-    wait_for("the probe", || {
-        let state = sim.control("GET", "/sim/state", json!(null));
+    wait_until("the probe", || {
+        let state = sim.state();
         let requests = state["requests"].to_string();
-        requests.contains("paymentReports").then_some(())
+        requests.contains("paymentReports")
     });
 }
 
 fn nothing_was_begun(till: &Till) {
-    wait_for("word that the caller is gone", || {
-        till.log()
-            .contains("Not begun: its caller is gone")
-            .then_some(())
+    wait_until("word that the caller is gone", || {
+        till.log().contains("Not begun: its caller is gone")
     });
     // Its place is free, and what it wanted is not begun when the service answers.
-    wait_for("another sale", || {
-        (till.begin("u", 100).0 == 201).then_some(())
-    });
-    assert_eq!(till.ask("GET", "/v1/operations/t", json!(null)).0, 404);
+    wait_until("another sale", || till.begin("u", 100).0 == 201);
+    assert_eq!(till.get("/v1/operations/t").0, 404);
 }
 
 #[test]
@@ -93,15 +89,12 @@ fn the_next_process_waits_until_the_last_request_of_the_one_before_has_ended() {
     sim.fault(json!({"on": "reversals", "do": "delay", "ms": 1500}));
     let receipt = json!({"number": "r", "items": [{"name": "x", "cost": 30}]});
     let refund = json!({"sale": "s", "amount": 30, "receipt": receipt});
-    assert_eq!(till.ask("PUT", "/v1/refunds/r", refund).0, 201);
-    wait_for("a reversal under way", || {
-        (sim.balance() == 70).then_some(())
-    });
+    assert_eq!(till.put("/v1/refunds/r", refund).0, 201);
+    wait_until("a reversal under way", || sim.balance() == 70);
     till.daemon().signal(Signal::TERM);
     let lock = till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3.lock");
-    wait_for("a process that stops", || {
-        let text = std::fs::read_to_string(&lock).unwrap();
-        text.contains("stopping").then_some(())
+    wait_until("a process that stops", || {
+        std::fs::read_to_string(&lock).unwrap().contains("stopping")
     });
     let log = std::fs::File::create(till.path("second")).unwrap();
     let second = till
@@ -113,13 +106,13 @@ fn the_next_process_waits_until_the_last_request_of_the_one_before_has_ended() {
     let mut second = Process(second);
     let path = till.path("second");
     let said = || std::fs::read_to_string(&path).unwrap();
-    wait_for("the second process to wait", || {
-        said().contains("Waits for the requests").then_some(())
+    wait_until("the second process to wait", || {
+        said().contains("Waits for the requests")
     });
     assert!(!said().contains("The daemon runs"));
     assert_eq!(till.daemon().exit_code(), Some(0));
-    wait_for("the second process to run", || {
-        said().contains("The daemon runs").then_some(())
+    wait_until("the second process to run", || {
+        said().contains("The daemon runs")
     });
     assert_eq!(till.until_final("r")["state"], "done");
     second.kill();
@@ -132,8 +125,7 @@ fn a_second_daemon_beside_the_same_journal_leaves_no_socket() {
     let mut text = std::fs::read_to_string(&config).unwrap();
     text.push_str("[Till]\nsocket = run/oplati/second.sock\n");
     std::fs::write(&config, text).unwrap();
-    let ended = till.verb(&["daemon"]).output().unwrap();
-    assert_eq!(ended.status.code(), Some(75), "{ended:?}");
+    assert_eq!(till.run(&["daemon"]).0, 75);
     assert!(!till.path("run/oplati/second.sock").exists());
     assert!(till.path("run/oplati/till.sock").exists());
 }

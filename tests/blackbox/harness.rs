@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The program.
 /// A user whom no machine has.
 pub const NOBODYS_ID: u32 = 64_321;
 
+/// The program.
 pub fn oplati() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oplati"));
     command
@@ -37,6 +37,42 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "{what} never came");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Waits until something is so.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    wait_for(what, || is_so().then_some(()));
+}
+
+/// That a text has each of these parts.
+#[track_caller]
+pub fn assert_has<const N: usize>(text: &str, parts: [&str; N]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+}
+
+/// That an object has these fields, whatever others it has; what is null may be absent.
+#[track_caller]
+pub fn assert_holds(told: &Value, fields: Value) {
+    fn holds(told: &Value, expected: &Value) -> bool {
+        match expected.as_object() {
+            Some(fields) => fields.iter().all(|(key, field)| holds(&told[key], field)),
+            None => told == expected,
+        }
+    }
+    assert!(holds(told, &fields), "{fields} is not in {told:#}");
+}
+
+/// The problem document of a request that is refused with this status and code.
+#[track_caller]
+pub fn refused((status, problem): (u16, Value), expected: u16, code: &str) -> Value {
+    assert_eq!(
+        (status, &problem["code"]),
+        (expected, &json!(code)),
+        "{problem}"
+    );
+    problem
 }
 
 /// A pseudo-terminal as a serial port is: its other end, its node, and what keeps it open.
@@ -146,10 +182,31 @@ impl Sim {
         talk(&mut stream, method, path, &body).1
     }
 
+    /// What the buyer does next, as far as the simulated one leaves it to the test.
+    pub fn join(&self) {
+        self.control("POST", "/sim/buyer/join", json!({}));
+    }
+
+    pub fn confirm(&self) {
+        self.control("POST", "/sim/buyer/confirm", json!({}));
+    }
+
+    pub fn decline(&self) {
+        self.control("POST", "/sim/buyer/decline", json!({}));
+    }
+
+    pub fn clear_faults(&self) {
+        self.control("DELETE", "/sim/faults", json!({}));
+    }
+
+    pub fn state(&self) -> Value {
+        self.control("GET", "/sim/state", json!(null))
+    }
+
     /// A sale that is paid in this till's name, past its daemon; roubles as the wire writes them.
     pub fn pay_by_hand(&self, till: &Till, order_number: &str, shift: &str, roubles: &str) {
         self.ask_to_pay_by_hand(till, order_number, shift, roubles);
-        self.control("POST", "/sim/buyer/confirm", json!({}));
+        self.confirm();
     }
 
     /// The same, but nobody confirms it.
@@ -179,11 +236,8 @@ impl Sim {
         );
         // Its answer is held until somebody decides.
         let _held = send("payments", &body);
-        wait_for("the payment by hand", || {
-            let waits =
-                |row: &Value| row["orderNumber"] == order_number && row["status"] == json!(0);
-            self.payments().iter().any(waits).then_some(())
-        });
+        let waits = |row: &Value| row["orderNumber"] == order_number && row["status"] == json!(0);
+        wait_until("the payment by hand", || self.payments().iter().any(waits));
     }
 
     /// Changes how the service behaves while it runs.
@@ -199,10 +253,7 @@ impl Sim {
 
     /// Questions that came closer than the service allows.
     pub fn violations(&self) -> Vec<Value> {
-        self.control("GET", "/sim/state", json!(null))["violations"]
-            .as_array()
-            .unwrap()
-            .clone()
+        self.state()["violations"].as_array().unwrap().clone()
     }
 
     pub fn fault(&self, fault: Value) {
@@ -234,21 +285,27 @@ pub fn talk(
     path: &str,
     body: &str,
 ) -> (u16, Value) {
+    try_talk(stream, method, path, body).unwrap()
+}
+
+/// The same; `None` when there is no whole answer.
+fn try_talk(
+    stream: &mut (impl std::io::Read + std::io::Write),
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Option<(u16, Value)> {
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
+    stream.read_to_end(&mut answer).ok()?;
     let text = String::from_utf8_lossy(&answer);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0);
-    (status, serde_json::from_str(body).unwrap_or_default())
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, serde_json::from_str(body).unwrap_or_default()))
 }
 
 /// A till.
@@ -292,6 +349,24 @@ impl Till {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+
+    /// Runs a verb to its end: its exit code, its result and its remarks.
+    pub fn run(&self, verb: &[&str]) -> (i32, String, String) {
+        let output = self.verb(verb).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code().unwrap(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    }
+
+    /// The checks of `oplati selftest --json`.
+    pub fn checks(&self) -> Vec<Value> {
+        let (_, report, _) = self.run(&["selftest", "--json"]);
+        let report: Value = serde_json::from_str(&report).unwrap();
+        report["checks"].as_array().unwrap().clone()
     }
 
     pub fn start(&mut self) {
@@ -338,9 +413,8 @@ impl Till {
     /// Takes a daemon that was started by hand.
     pub fn adopt(&mut self, child: Child) {
         self.daemon = Some(Process(child));
-        let socket = self.path("run/oplati/till.sock");
         wait_for("the daemon's health", || {
-            self.try_call(&socket, "GET", "/v1/health", "")
+            self.try_ask("GET", "/v1/health", json!(null))
         });
     }
 
@@ -348,6 +422,11 @@ impl Till {
         let mut till = Till::new(url, mode, more);
         till.start();
         till
+    }
+
+    /// With this scanner, such as `serial:/dev/ttyS0`.
+    pub fn with_scanner(url: &str, mode: u8, device: &str) -> Till {
+        Till::started(url, mode, &format!("[Scanner]\ndevice = {device}\n"))
     }
 
     pub fn daemon(&mut self) -> &mut Process {
@@ -361,29 +440,6 @@ impl Till {
         }
     }
 
-    fn try_call(
-        &self,
-        socket: &Path,
-        method: &str,
-        path: &str,
-        body: &str,
-    ) -> Option<(u16, Value)> {
-        let mut stream = UnixStream::connect(socket).ok()?;
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        Some((
-            head.split(' ').nth(1)?.parse().ok()?,
-            serde_json::from_str(body).unwrap_or_default(),
-        ))
-    }
-
     /// One call over the socket; `None` when nobody answers.
     pub fn try_ask(&self, method: &str, path: &str, body: Value) -> Option<(u16, Value)> {
         let body = if body.is_null() {
@@ -391,20 +447,40 @@ impl Till {
         } else {
             body.to_string()
         };
-        self.try_call(&self.path("run/oplati/till.sock"), method, path, &body)
+        let mut stream = UnixStream::connect(self.path("run/oplati/till.sock")).ok()?;
+        try_talk(&mut stream, method, path, &body)
     }
 
     pub fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         self.try_ask(method, path, body).unwrap()
     }
 
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        self.ask("GET", path, json!(null))
+    }
+
+    pub fn put(&self, path: &str, body: Value) -> (u16, Value) {
+        self.ask("PUT", path, body)
+    }
+
+    pub fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.ask("POST", path, body)
+    }
+
+    pub fn health(&self) -> Value {
+        self.get("/v1/health").1
+    }
+
     pub fn begin(&self, id: &str, amount: i64) -> (u16, Value) {
-        self.ask("PUT", &format!("/v1/sales/{id}"), sale(id, amount))
+        self.put(&format!("/v1/sales/{id}"), sale(id, amount))
+    }
+
+    pub fn abort(&self, id: &str) -> (u16, Value) {
+        self.post(&format!("/v1/operations/{id}/abort"), json!({}))
     }
 
     pub fn operation(&self, id: &str) -> Value {
-        self.ask("GET", &format!("/v1/operations/{id}"), json!(null))
-            .1
+        self.get(&format!("/v1/operations/{id}")).1
     }
 
     pub fn until(&self, id: &str, states: &[&str]) -> Value {
@@ -414,6 +490,14 @@ impl Till {
                 .contains(&operation["state"].as_str().unwrap_or_default())
                 .then_some(operation)
         })
+    }
+
+    /// Begins a sale whose buyer comes and has yet to confirm.
+    pub fn begin_joined(&self, sim: &Sim, id: &str, amount: i64) {
+        self.begin(id, amount);
+        self.until(id, &["awaiting_buyer"]);
+        sim.join();
+        self.until(id, &["awaiting_confirmation"]);
     }
 
     pub fn until_final(&self, id: &str) -> Value {
@@ -431,12 +515,8 @@ impl Till {
     }
 
     pub fn until_queue_is_empty(&self) {
-        wait_for("an empty queue", || {
-            let (_, queue) = self.ask("GET", "/v1/queue", json!(null));
-            queue["items"]
-                .as_array()
-                .is_some_and(Vec::is_empty)
-                .then_some(())
+        wait_until("an empty queue", || {
+            self.get("/v1/queue").1["items"] == json!([])
         });
     }
 

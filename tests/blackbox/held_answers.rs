@@ -1,6 +1,6 @@
 //! What a held answer does to the daemon around the core.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::harness::{Sim, Till};
 
@@ -10,7 +10,7 @@ fn a_buyer_who_takes_his_time_is_no_latency_of_the_service() {
     let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
     assert_eq!(till.until_final("s-1")["state"], "done");
-    let (_, health): (u16, Value) = till.ask("GET", "/v1/health", json!(null));
+    let (_, health): (u16, Value) = till.get("/v1/health");
     let latency = health["service"]["latency_ms"].as_u64().unwrap();
     assert!(latency < 3000, "the buyer's time is in it: {health}");
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, assert_has, assert_holds, refused, wait_for, wait_until};
 use crate::signals::start_under;
 
 const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
@@ -30,19 +30,18 @@ fn a_damaged_journal_is_kept_aside_and_no_payment_is_taken_until_a_person_decide
     // As often as it is started.
     for _ in 0..2 {
         till.start();
-        let (_, health) = till.ask("GET", "/v1/health", json!(null));
-        assert_eq!(
-            (&health["status"], &health["journal"]["ok"]),
-            (&json!("blocked"), &json!(false))
+        let health = till.health();
+        assert_holds(
+            &health,
+            json!({"status": "blocked", "journal": {"ok": false}}),
         );
         let reason = health["reasons"][0].as_str().unwrap();
         assert!(reason.contains("journal.damaged"), "{health}");
         assert_eq!(health["reason_codes"][0], "journal_closed");
-        let (status, problem) = till.begin("s-2", 100);
-        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+        let problem = refused(till.begin("s-2", 100), 507, "storage");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("повреждён"), "{problem}");
-        assert_eq!(till.ask("GET", "/v1/operations/s-1", json!(null)).0, 507);
+        assert_eq!(till.get("/v1/operations/s-1").0, 507);
         assert!(!till.path(JOURNAL).exists());
         till.kill();
     }
@@ -54,10 +53,7 @@ fn a_damaged_journal_is_kept_aside_and_no_payment_is_taken_until_a_person_decide
     assert_eq!(kept.len(), 1);
     let file = std::fs::read(kept[0].join("journal.sqlite3")).unwrap();
     assert_eq!(file, bad, "not a byte was changed");
-    assert!(
-        till.log()
-            .contains("The journal is damaged and is put aside")
-    );
+    assert_has(&till.log(), ["The journal is damaged and is put aside"]);
     // A good copy is put back: the running daemon notices, and ends to be started anew.
     till.start();
     std::fs::write(till.path(JOURNAL), &good).unwrap();
@@ -74,17 +70,14 @@ fn a_journal_that_cannot_be_opened_refuses_payments_and_says_so() {
     let mut till = Till::new(&sim.url, 2, "");
     std::fs::create_dir_all(till.path(JOURNAL)).unwrap();
     till.start();
-    let (_, health) = till.ask("GET", "/v1/health", json!(null));
+    let health = till.health();
     assert_eq!(health["status"], "blocked");
-    let (status, problem) = till.begin("s-1", 100);
-    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+    refused(till.begin("s-1", 100), 507, "storage");
     std::fs::remove_dir(till.path(JOURNAL)).unwrap();
     assert_eq!(till.daemon().exit_code(), Some(75));
     assert!(!till.log().contains("by itself"), "{}", till.log());
     till.start();
-    wait_for("payments", || {
-        (till.begin("s-1", 100).0 == 201).then_some(())
-    });
+    wait_until("payments", || till.begin("s-1", 100).0 == 201);
 }
 
 /// A paid sale whose cancellation waits in the queue.
@@ -94,9 +87,9 @@ pub fn with_a_queued_cancellation(sim: &Sim) -> Till {
     assert_eq!(till.until_final("s-1")["state"], "done");
     sim.fault(json!({"on": "reversals", "do": "lose_request", "times": 0}));
     let body = json!({"operation": "s-1"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c-1", body).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c-1", body).0, 201);
     wait_for("a queued cancellation", || {
-        let queue = till.ask("GET", "/v1/queue", json!(null)).1;
+        let queue = till.get("/v1/queue").1;
         (queue["items"].as_array()?.len() == 1).then_some(())
     });
     till
@@ -116,7 +109,7 @@ fn a_journal_that_was_replaced_under_the_daemon_forgets_no_queued_cancellation()
             till.daemon().signal(Signal::TERM);
         }
         till.daemon().exit_code();
-        sim.control("DELETE", "/sim/faults", json!(null));
+        sim.clear_faults();
         till.start();
         till.until_queue_is_empty();
         // When it was asked for last, the journal was not there to be told.
@@ -137,21 +130,19 @@ fn a_journal_that_was_removed_under_the_daemon_is_missed_at_the_next_start() {
         }
         till.daemon().exit_code();
         till.start();
-        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        let health = till.health();
         let reason = health["reasons"][0].as_str().unwrap();
-        assert!(
-            health["status"] == "blocked" && reason.contains("journal.damaged"),
-            "{health}"
-        );
+        assert_eq!(health["status"], "blocked", "{health}");
+        assert_has(reason, ["journal.damaged"]);
         assert_eq!(till.begin("s-2", 100).0, 507);
     }
 }
 
 /// All that was written is in the file itself.
 fn until_log_is_empty(till: &Till) {
-    wait_for("an empty log", || {
+    wait_until("an empty log", || {
         let log = std::fs::metadata(till.path(&format!("{JOURNAL}-wal"))).unwrap();
-        (log.len() == 0).then_some(())
+        log.len() == 0
     });
 }
 
@@ -161,7 +152,7 @@ fn a_journal_that_is_overwritten_under_the_daemon_takes_no_payment_and_is_put_as
         let sim = Sim::start(None);
         let mut till = Till::started(&sim.url, 2, "");
         till.begin("s-0", 100);
-        till.ask("POST", "/v1/operations/s-0/abort", json!(null));
+        till.abort("s-0");
         until_log_is_empty(&till);
         // With a full log the file's content is in it, with an empty one nothing is.
         if damaged == "-wal" {
@@ -169,22 +160,18 @@ fn a_journal_that_is_overwritten_under_the_daemon_takes_no_payment_and_is_put_as
             till.until("s-1", &["awaiting_buyer"]);
         }
         std::fs::write(till.path(&format!("{JOURNAL}{damaged}")), "").unwrap();
-        let (status, problem) = till.begin("s-2", 100);
-        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
-        let (_, health) = till.ask("GET", "/v1/health", json!(null));
-        assert_eq!(
-            (&health["status"], &health["journal"]["ok"]),
-            (&json!("blocked"), &json!(false))
+        refused(till.begin("s-2", 100), 507, "storage");
+        let health = till.health();
+        assert_holds(
+            &health,
+            json!({"status": "blocked", "journal": {"ok": false}}),
         );
         let reason = health["reasons"][0].as_str().unwrap();
-        assert!(
-            reason.contains("повреждён") && reason.contains("исправную копию"),
-            "{health}"
-        );
+        assert_has(reason, ["повреждён", "исправную копию"]);
         till.daemon().signal(Signal::TERM);
         assert_eq!(till.daemon().exit_code(), Some(0), "it runs until then");
         till.start();
-        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        let health = till.health();
         let reason = health["reasons"][0].as_str().unwrap();
         assert!(reason.contains("journal.damaged"), "{health}");
         assert_eq!(till.begin("s-2", 100).0, 507);
@@ -207,7 +194,7 @@ fn a_journal_that_is_replaced_by_an_old_one_is_told_at_the_next_start() {
     till.daemon().signal(Signal::TERM);
     till.daemon().exit_code();
     till.start();
-    let (_, health) = till.ask("GET", "/v1/health", json!(null));
+    let health = till.health();
     assert_eq!(health["status"], "blocked", "{health}");
 }
 
@@ -218,20 +205,16 @@ fn health_tells_who_or_what_keeps_the_journal_from_being_written() {
     let reserve = till.path(&format!("{JOURNAL}.reserve"));
     till.start();
     let told = |till: &Till, cause: &str| {
-        wait_for(cause, || {
-            let health = till.ask("GET", "/v1/health", json!(null)).1;
+        wait_until(cause, || {
+            let health = till.health();
             let told = health["reasons"].to_string().contains(cause);
-            (health["status"] == "blocked" && told).then_some(())
+            health["status"] == "blocked" && told
         });
-        let (status, problem) = till.begin("s-1", 100);
-        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+        let problem = refused(till.begin("s-1", 100), 507, "storage");
         problem["remedy"].as_str().unwrap().to_owned()
     };
     let well = |till: &Till| {
-        wait_for("health", || {
-            let health = till.ask("GET", "/v1/health", json!(null)).1;
-            (health["status"] != "blocked").then_some(())
-        });
+        wait_until("health", || till.health()["status"] != "blocked");
     };
     // Before a buyer meets it.
     let other = rusqlite::Connection::open(till.path(JOURNAL)).unwrap();
@@ -263,9 +246,9 @@ fn a_folder_that_may_not_be_entered_any_more_leaves_the_sale_its_journal() {
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     mode(0o000);
-    sim.control("POST", "/sim/buyer/join", json!({}));
+    sim.join();
     till.until("s-1", &["awaiting_confirmation"]);
-    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    sim.confirm();
     let ended = till.until_final("s-1");
     mode(0o700);
     assert_eq!(ended["state"], "done");
@@ -307,9 +290,9 @@ fn a_disk_that_fills_up_lets_a_sale_end_and_no_other_begin() {
     let filler = folder.join("filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while file.write_all(&[1; 4096]).is_ok() {}
-    sim.control("POST", "/sim/buyer/join", json!({}));
+    sim.join();
     till.until("s-1", &["awaiting_confirmation"]);
-    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    sim.confirm();
     assert_eq!(till.until_final("s-1")["state"], "done");
     assert_eq!(sim.balance(), 100);
     // What the reserve was given up for leaves room that is no room for another end.
@@ -319,15 +302,10 @@ fn a_disk_that_fills_up_lets_a_sale_end_and_no_other_begin() {
         (status == 507).then_some(problem)
     });
     assert_eq!(refused["code"], "storage");
-    assert_eq!(
-        till.ask("GET", "/v1/health", json!(null)).1["status"],
-        "blocked"
-    );
+    assert_eq!(till.health()["status"], "blocked");
     drop(file);
     std::fs::remove_file(&filler).unwrap();
-    wait_for("payments", || {
-        (till.begin("s-3", 100).0 == 201).then_some(())
-    });
+    wait_until("payments", || till.begin("s-3", 100).0 == 201);
 }
 
 #[test]
@@ -335,9 +313,8 @@ fn a_disk_without_room_asks_for_no_token_at_first_contact() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     let mut till = Till::new(&sim.url, 2, "");
     let folder = on_small_disk(&mut till, "1500k");
-    let (status, problem) = till.begin("s-1", 100);
-    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
-    let state = sim.control("GET", "/sim/state", json!(null));
+    refused(till.begin("s-1", 100), 507, "storage");
+    let state = sim.state();
     assert_eq!(state["tokens"], 0, "{state}");
     assert!(!folder.join("token.conf").exists() && !folder.join("token.conf.new").exists());
 }
@@ -357,20 +334,17 @@ fn a_journal_that_may_not_be_written_is_told_at_once_and_taken_when_it_may() {
         let permit = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode));
         permit(0o400).unwrap();
         till.start_without_root();
-        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        let health = till.health();
         let reasons = health["reasons"].to_string();
-        assert!(
-            health["status"] == "blocked" && reasons.contains("не хватает прав"),
-            "{health}"
-        );
+        assert_eq!(health["status"], "blocked", "{health}");
+        assert_has(&reasons, ["не хватает прав"]);
         assert_eq!(health["reason_codes"][0], "journal_rights");
-        let (status, problem) = till.begin("s-2", 100);
-        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+        refused(till.begin("s-2", 100), 507, "storage");
         // It is tried again by itself, and the daemon is started anew then.
         permit(0o600).unwrap();
         assert_eq!(till.daemon().exit_code(), Some(75), "{name}");
         till.start_without_root();
-        let (_, health) = till.ask("GET", "/v1/health", json!(null));
+        let health = till.health();
         assert_eq!(health["status"], "ok", "{health}");
     }
 }

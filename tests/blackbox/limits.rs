@@ -10,8 +10,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
-use crate::assert_has;
-use crate::harness::{NOBODYS_ID, Process, Sim, Till, sale, talk, wait_for};
+use crate::harness::{
+    NOBODYS_ID, Process, Sim, Till, assert_has, refused, sale, talk, wait_for, wait_until,
+};
 use crate::signals::start_under;
 
 /// Holds the journal as a backup program might.
@@ -31,17 +32,14 @@ fn a_put_whose_caller_is_gone_begins_nothing() {
     let held = hold_journal(&till);
     std::thread::scope(|scope| {
         // The core stays with this write until it is durable.
-        let abort = scope.spawn(|| till.ask("POST", "/v1/operations/s-1/abort", json!(null)));
-        wait_for("a stalled core", || {
-            (till.ask("GET", "/v1/health", json!(null)).1["journal"]["ok"] == false).then_some(())
-        });
-        let (status, problem) = till.begin("s-2", 100);
-        assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+        let abort = scope.spawn(|| till.abort("s-1"));
+        wait_until("a stalled core", || till.health()["journal"]["ok"] == false);
+        refused(till.begin("s-2", 100), 507, "storage");
         drop(held);
         abort.join().unwrap();
     });
-    wait_for("the end of s-1", || {
-        (till.operation("s-1")["state"] == "cancelled").then_some(())
+    wait_until("the end of s-1", || {
+        till.operation("s-1")["state"] == "cancelled"
     });
     // Only a command that was taken after the refused one shows that the refused one is past.
     assert_eq!(till.begin("s-3", 100).0, 201);
@@ -91,7 +89,7 @@ fn a_full_disk_is_said_and_a_sale_goes_on_when_there_is_room_again() {
     // The signal that comes with the limit does not come with a full disk.
     let command = "trap '' XFSZ; exec \"$@\"";
     start_under(&mut till, "sh", &["-c", command, "sh"]);
-    let health = |till: &Till| till.ask("GET", "/v1/health", json!(null));
+    let health = |till: &Till| till.get("/v1/health");
     let reserve = till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3.reserve");
     wait_for("the reserve", || {
         let kept = std::fs::metadata(&reserve).ok()?;
@@ -99,8 +97,7 @@ fn a_full_disk_is_said_and_a_sale_goes_on_when_there_is_room_again() {
     });
     limit_files(&mut till, Some(1024 * 1024));
     std::fs::remove_file(reserve).unwrap();
-    let (status, problem) = till.begin("s-1", 100);
-    assert_eq!((status, problem["code"].as_str()), (507, Some("storage")));
+    refused(till.begin("s-1", 100), 507, "storage");
     let (status, said) = health(&till);
     assert_eq!((status, &said["status"]), (200, &json!("blocked")));
     assert_eq!(
@@ -122,29 +119,21 @@ fn a_full_disk_is_said_and_a_sale_goes_on_when_there_is_room_again() {
             let mut caller = UnixStream::connect(socket).unwrap();
             talk(&mut caller, "POST", "/v1/operations/s-1/abort", "")
         });
-        wait_for("the word on the journal", || {
+        wait_until("the word on the journal", || {
             let said = health(&till).1;
-            (said["status"] == "blocked" && said["journal"]["ok"] == false).then_some(())
+            said["status"] == "blocked" && said["journal"]["ok"] == false
         });
         let operation = till.operation("s-1");
         assert_eq!(
             operation["state"], "awaiting_buyer",
             "what is not durable is not told"
         );
-        assert!(
-            operation["message"]
-                .as_str()
-                .unwrap()
-                .contains("личном кабинете"),
-            "{operation}"
-        );
+        assert_has(operation["message"].as_str().unwrap(), ["личном кабинете"]);
         limit_files(&mut till, None);
         let (status, operation) = abort.join().unwrap();
         assert_eq!((status, &operation["state"]), (200, &json!("cancelled")));
     });
-    wait_for("health", || {
-        (health(&till).1["status"] == "ok").then_some(())
-    });
+    wait_until("health", || health(&till).1["status"] == "ok");
 }
 
 #[test]
@@ -164,9 +153,9 @@ fn a_journal_that_was_removed_ends_the_daemon_instead_of_losing_sales() {
     );
     assert_eq!(till.daemon().exit_code(), Some(75));
     assert!(!till.log().contains("by itself"), "{}", till.log());
-    assert!(
-        till.log()
-            .contains("was removed or replaced while the daemon ran")
+    assert_has(
+        &till.log(),
+        ["was removed or replaced while the daemon ran"],
     );
 }
 
@@ -247,9 +236,8 @@ fn the_token_is_kept_though_the_daemon_is_told_to_stop_while_it_is_issued() {
     sim.fault(json!({"on": "tokens", "do": "delay", "ms": 700}));
     till.begin("s-1", 100);
     till.until("s-1", &["in_progress"]);
-    wait_for("an issued token", || {
-        let state = sim.control("GET", "/sim/state", json!(null));
-        (state["tokens"].as_u64() == Some(1)).then_some(())
+    wait_until("an issued token", || {
+        sim.state()["tokens"].as_u64() == Some(1)
     });
     till.daemon().signal(Signal::TERM);
     assert_eq!(till.daemon().exit_code(), Some(0));
@@ -326,7 +314,7 @@ fn calls_are_answered_though_the_system_gives_no_new_thread() {
         "/v1/operations/s-1",
         "/v1/queue",
     ] {
-        assert_eq!(till.ask("GET", path, json!(null)).0, 200, "{path}");
+        assert_eq!(till.get(path).0, 200, "{path}");
     }
 }
 
@@ -358,7 +346,7 @@ fn the_newest_page_of_the_buyer_always_has_a_place() {
     // The oldest has gone for it, and nobody else.
     let mut rest = Vec::new();
     strangers[0].read_to_end(&mut rest).unwrap();
-    let (_, health) = till.ask("GET", "/v1/health", json!(null));
+    let health = till.health();
     assert_eq!(health["devices"][1]["state"], "connected", "{health}");
     drop(shop);
 }
@@ -378,10 +366,7 @@ fn a_daemon_that_may_not_write_large_files_refuses_and_lives() {
         (status == 507).then_some(problem)
     });
     assert_eq!(refused["code"], "storage");
-    assert_eq!(
-        till.ask("GET", "/v1/health", json!(null)).1["status"],
-        "blocked"
-    );
+    assert_eq!(till.health()["status"], "blocked");
     till.daemon().signal(Signal::TERM);
     assert_eq!(till.daemon().exit_code(), Some(0));
 }
@@ -450,8 +435,7 @@ fn nobody_reads_the_log_and_sales_go_on() {
 fn odd_requests_get_problems_and_not_silence() {
     let sim = Sim::start(None);
     let till = Till::started(&sim.url, 2, "");
-    let (status, problem) = till.ask("GET", "/v1/operations/%FF", json!(null));
-    assert_eq!((status, problem["code"].as_str()), (400, Some("invalid")));
+    refused(till.get("/v1/operations/%FF"), 400, "invalid");
     // A body that is cut short.
     let mut caller = UnixStream::connect(till.path("run/oplati/till.sock")).unwrap();
     write!(caller, "PUT /v1/sales/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").unwrap();
@@ -480,8 +464,8 @@ fn a_display_that_fails_and_comes_back_is_told_as_an_event() {
     std::fs::create_dir(till.path("screen")).unwrap();
     let mut till = till;
     till.start();
-    wait_for("the first picture", || {
-        till.path("screen/buyer.png").exists().then_some(())
+    wait_until("the first picture", || {
+        till.path("screen/buyer.png").exists()
     });
     let mut watch = Process(till.verb(&["--json", "watch"]).spawn().unwrap());
     let mut lines = std::io::BufReader::new(watch.0.stdout.take().unwrap());
@@ -511,6 +495,6 @@ fn a_display_that_fails_and_comes_back_is_told_as_an_event() {
     until("the failure", "\"state\":\"failed\"");
     std::fs::remove_file(till.path("screen")).unwrap();
     std::fs::create_dir(till.path("screen")).unwrap();
-    till.ask("POST", "/v1/operations/s-1/abort", json!(null));
+    till.abort("s-1");
     until("the recovery", "\"state\":\"connected\"");
 }

@@ -37,11 +37,3 @@ mod stalled_disk;
 mod terminal_qr;
 mod trial;
 mod trouble;
-
-/// That a text has each of these parts.
-#[track_caller]
-fn assert_has<const N: usize>(text: &str, parts: [&str; N]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in {text:?}");
-    }
-}

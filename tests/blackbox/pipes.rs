@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, assert_has, wait_until};
 
 fn pipe(till: &Till, path: &str) {
     let path = till.path(path);
@@ -14,7 +14,7 @@ fn pipe(till: &Till, path: &str) {
 
 /// The API answers, and SIGTERM ends the daemon.
 fn lives_and_ends(till: &mut Till) {
-    assert_eq!(till.ask("GET", "/v1/health", json!(null)).0, 200);
+    assert_eq!(till.get("/v1/health").0, 200);
     till.daemon().signal(Signal::TERM);
     assert_eq!(till.daemon().exit_code(), Some(0));
 }
@@ -28,9 +28,7 @@ fn a_pipe_for_the_token_refuses_the_sale_and_stops_nothing_else() {
     till.begin("s-1", 100);
     let ended = till.until_final("s-1");
     assert_eq!(ended["state"], "failed");
-    wait_for("the cause", || {
-        till.log().contains("not a regular file").then_some(())
-    });
+    wait_until("the cause", || till.log().contains("not a regular file"));
     lives_and_ends(&mut till);
 }
 
@@ -40,7 +38,7 @@ fn a_pipe_for_the_template_is_named_and_stops_nothing_else() {
     let mut till = Till::new(&sim.url, 2, "");
     pipe(&till, "linuxcash/cash/reports/oplat.xml");
     till.start();
-    let (status, problem) = till.ask("POST", "/v1/reconciliations", json!({"shift": "24112026"}));
+    let (status, problem) = till.post("/v1/reconciliations", json!({"shift": "24112026"}));
     let detail = problem["detail"].as_str().unwrap();
     assert!(
         status == 422 && detail.contains("not a regular file"),
@@ -68,11 +66,8 @@ fn pipes_for_a_profile_and_for_a_key_that_nobody_needs_stop_nothing() {
     pipe(&till, "etc/oplati/devices.d/x.toml");
     pipe(&till, "run/oplati/till.token");
     till.start();
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
-    assert!(
-        health["reasons"].to_string().contains("till.token"),
-        "{health}"
-    );
+    let health = till.health();
+    assert_has(&health["reasons"].to_string(), ["till.token"]);
     lives_and_ends(&mut till);
 }
 
@@ -83,20 +78,16 @@ fn a_log_that_cannot_be_written_needs_a_person_until_it_can() {
     let path = "linuxcash/logs/current/terminal.log";
     pipe(&till, path);
     till.start();
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    let health = till.health();
     let reason = health["reasons"][0].to_string();
-    assert!(
-        health["status"] == "degraded"
-            && reason.contains("Лог terminal.log не записывается")
-            && reason.contains("oplati selftest"),
-        "{health}"
+    assert_eq!(health["status"], "degraded", "{health}");
+    assert_has(
+        &reason,
+        ["Лог terminal.log не записывается", "oplati selftest"],
     );
     std::fs::remove_file(till.path(path)).unwrap();
     // Nobody logs anything meanwhile.
-    wait_for("health", || {
-        let health = till.ask("GET", "/v1/health", json!(null)).1;
-        (health["status"] == "ok").then_some(())
-    });
+    wait_until("health", || till.health()["status"] == "ok");
     assert!(till.log().contains("lines are missing"), "{}", till.log());
     lives_and_ends(&mut till);
 }

@@ -6,12 +6,12 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Sim, Till};
+use crate::harness::{Sim, Till, assert_has, assert_holds, refused};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 
 fn reconcile(till: &Till, shift: &str) -> Value {
-    let (status, found) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
+    let (status, found) = till.post("/v1/reconciliations", json!({"shift": shift}));
     assert_eq!(status, 200, "{found}");
     found
 }
@@ -25,9 +25,9 @@ fn busy_till() -> (Sim, Till, String) {
         till.until_final(id);
     }
     let refund = json!({"sale": "s1", "amount": 300, "receipt": {"number": "v", "items": [{"name": "x", "cost": 300}]}});
-    till.ask("PUT", "/v1/refunds/r1", refund);
+    till.put("/v1/refunds/r1", refund);
     till.until_final("r1");
-    till.ask("PUT", "/v1/cancellations/c1", json!({"operation": "s2"}));
+    till.put("/v1/cancellations/c1", json!({"operation": "s2"}));
     till.until_final("c1");
     let shift = till.operation("s1")["shift"].as_str().unwrap().to_owned();
     (sim, till, shift)
@@ -56,41 +56,28 @@ fn both_sides_agree_after_an_ordinary_day() {
         lines.iter().any(|line| line.contains("Расхождений нет")),
         "{lines:?}"
     );
-    let output = till.verb(&["report", &shift]).output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success() && printed.contains("О!плати: сверка итогов"),
-        "{printed}"
-    );
-    let output = till.verb(&["reconcile", &shift]).output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success() && printed.contains("Расхождений нет"),
-        "{printed}"
-    );
+    let (code, printed, _) = till.run(&["report", &shift]);
+    assert_eq!(code, 0, "{printed}");
+    assert_has(&printed, ["О!плати: сверка итогов"]);
+    let (code, printed, _) = till.run(&["reconcile", &shift]);
+    assert_eq!(code, 0, "{printed}");
+    assert_has(&printed, ["Расхождений нет"]);
 }
 
 #[test]
 fn a_sale_that_was_undone_is_no_difference() {
     let sim = Sim::start_with(None, &["--answer", "pending"]);
     let till = Till::started(&sim.url, 2, "");
-    till.begin("s1", 1000);
-    till.until("s1", &["awaiting_buyer"]);
-    sim.control("POST", "/sim/buyer/join", json!({}));
-    till.until("s1", &["awaiting_confirmation"]);
+    till.begin_joined(&sim, "s1", 1000);
     sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
-    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    sim.confirm();
     assert_eq!(till.until_final("s1")["state"], "failed");
-    sim.control("DELETE", "/sim/faults", json!({}));
+    sim.clear_faults();
     till.until_queue_is_empty();
     let shift = till.operation("s1")["shift"].as_str().unwrap().to_owned();
     let found = reconcile(&till, &shift);
     assert_eq!(found["differences"], json!([]), "{found}");
-    assert_eq!(
-        (&found["till"]["net"], &found["service"]["net"]),
-        (&json!(0), &json!(0)),
-        "{found}"
-    );
+    assert_holds(&found, json!({"till": {"net": 0}, "service": {"net": 0}}));
 }
 
 #[test]
@@ -132,8 +119,7 @@ fn every_difference_is_named() {
         expected.map(|(what, id)| (what.to_owned(), id.to_owned())),
         "{found}"
     );
-    let output = till.verb(&["reconcile", &shift]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(till.run(&["reconcile", &shift]).0, 1);
 }
 
 /// Two sales of the same sum, `a` ended as it may and `b` paid; then the journal knows `b` alone, under
@@ -144,7 +130,7 @@ fn two_under_one_number(deed: &str, state: &str) -> (Sim, Till, String) {
     for (id, deed, state) in [("a", deed, state), ("b", "confirm", "done")] {
         till.begin(id, 700);
         till.until(id, &["awaiting_buyer"]);
-        sim.control("POST", "/sim/buyer/join", json!({}));
+        sim.join();
         till.until(id, &["awaiting_confirmation"]);
         sim.control("POST", &format!("/sim/buyer/{deed}"), json!({}));
         assert_eq!(till.until_final(id)["state"], state);
@@ -205,7 +191,7 @@ fn absent() -> (Sim, Till, String, String) {
     till.begin("s1", 1000);
     till.until("s1", &["awaiting_buyer"]);
     sim.fault(json!({"on": "payments", "do": "lose_request"}));
-    sim.control("POST", "/sim/buyer/join", json!({}));
+    sim.join();
     assert_eq!(till.until_final("s1")["state"], "failed");
     till.until_queue_is_empty();
     assert_eq!(till.operation("s1")["undo"], "done");
@@ -219,8 +205,8 @@ fn a_payment_that_was_called_absent_and_waits_for_its_buyer_is_cancelled() {
     let (sim, till, number, shift) = absent();
     sim.ask_to_pay_by_hand(&till, &number, &shift, "10");
     assert_eq!(reconcile(&till, &shift)["differences"], json!([]));
-    crate::harness::wait_for("the cancellation of what is pending", || {
-        (sim.payments()[0]["status"] == 5).then_some(())
+    crate::harness::wait_until("the cancellation of what is pending", || {
+        sim.payments()[0]["status"] == 5
     });
 }
 
@@ -231,11 +217,9 @@ fn a_payment_that_was_called_absent_is_found_and_brought_back() {
     sim.pay_by_hand(&till, &number, &shift, "10");
     let found = reconcile(&till, &shift);
     assert_eq!(found["differences"][0]["what"], "status_differs", "{found}");
-    crate::harness::wait_for("the money to come back", || {
-        (sim.balance() == 0).then_some(())
-    });
-    crate::harness::wait_for("peace", || {
-        (reconcile(&till, &shift)["differences"] == json!([])).then_some(())
+    crate::harness::wait_until("the money to come back", || sim.balance() == 0);
+    crate::harness::wait_until("peace", || {
+        reconcile(&till, &shift)["differences"] == json!([])
     });
 }
 
@@ -243,11 +227,8 @@ fn a_payment_that_was_called_absent_is_found_and_brought_back() {
 fn a_declined_payment_that_is_reported_paid_is_brought_back() {
     let sim = Sim::start(None);
     let till = Till::started(&sim.url, 2, "");
-    till.begin("s1", 1000);
-    till.until("s1", &["awaiting_buyer"]);
-    sim.control("POST", "/sim/buyer/join", json!({}));
-    till.until("s1", &["awaiting_confirmation"]);
-    sim.control("POST", "/sim/buyer/decline", json!({}));
+    till.begin_joined(&sim, "s1", 1000);
+    sim.decline();
     assert_eq!(till.until_final("s1")["state"], "declined");
     let sale = till.operation("s1");
     let (number, shift) = (&sale["order_number"], sale["shift"].as_str().unwrap());
@@ -257,17 +238,12 @@ fn a_declined_payment_that_is_reported_paid_is_brought_back() {
     sim.pay_by_hand(&till, number.as_str().unwrap(), shift, "10");
     let found = reconcile(&till, shift);
     assert_eq!(whats(&found), ["status_differs"], "{found}");
-    crate::harness::wait_for("the money to come back", || {
-        (sim.balance() == 0).then_some(())
-    });
-    crate::harness::wait_for("peace", || {
-        (reconcile(&till, shift)["differences"] == json!([])).then_some(())
+    crate::harness::wait_until("the money to come back", || sim.balance() == 0);
+    crate::harness::wait_until("peace", || {
+        reconcile(&till, shift)["differences"] == json!([])
     });
     let sale = till.operation("s1");
-    assert_eq!(
-        (&sale["state"], &sale["undo"]),
-        (&json!("declined"), &json!("done"))
-    );
+    assert_holds(&sale, json!({"state": "declined", "undo": "done"}));
 }
 
 #[test]
@@ -280,21 +256,15 @@ fn a_broken_template_is_told_with_its_line() {
         "<report>\n<header><line>{sum}</line></header></report>",
     )
     .unwrap();
-    let (status, problem) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
-    assert_eq!((status, problem["code"].as_str()), (422, Some("invalid")));
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .contains("oplat.xml:2: {sum}"),
-        "{problem}"
+    let problem = refused(
+        till.post("/v1/reconciliations", json!({"shift": shift})),
+        422,
+        "invalid",
     );
-    let output = till.verb(&["check"]).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        output.status.code() == Some(78) && said.contains("oplat.xml:2: {sum}"),
-        "{said}"
-    );
+    assert_has(problem["detail"].as_str().unwrap(), ["oplat.xml:2: {sum}"]);
+    let (code, _, said) = till.run(&["check"]);
+    assert_eq!(code, 78, "{said}");
+    assert_has(&said, ["oplat.xml:2: {sum}"]);
     std::fs::write(
         &template,
         "<report width=\"32\"><totals><line>{verdict}</line></totals></report>",
@@ -311,16 +281,14 @@ fn without_a_report_nothing_is_compared() {
     let (sim, till, shift) = busy_till();
     for trouble in ["lose_request", "half_body", "garbage"] {
         sim.fault(json!({"on": "reports", "do": trouble}));
-        let (status, problem) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
-        assert_eq!(
-            (status, problem["code"].as_str()),
-            (503, Some("temporarily_unavailable")),
-            "{trouble}"
+        refused(
+            till.post("/v1/reconciliations", json!({"shift": shift})),
+            503,
+            "temporarily_unavailable",
         );
     }
     assert_eq!(
-        till.ask("POST", "/v1/reconciliations", json!({"shift": ""}))
-            .0,
+        till.post("/v1/reconciliations", json!({"shift": ""})).0,
         400
     );
 }
@@ -440,7 +408,7 @@ fn told_of(answer: &'static str) -> (String, String) {
     });
     let till = Till::started(&url, 2, "password = secret\n");
     let request = json!({"shift": "24112026"});
-    let (status, problem) = till.ask("POST", "/v1/reconciliations", request);
+    let (status, problem) = till.post("/v1/reconciliations", request);
     assert_eq!(status, 503, "{problem}");
     let text = |name: &str| problem[name].as_str().unwrap().to_owned();
     (text("detail"), text("remedy"))

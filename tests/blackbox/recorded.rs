@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Till, wait_for};
+use crate::harness::{PATIENCE, Till, wait_until};
 use service::Service;
 
 /// `[Main]` with short times; `changes` name what a test needs otherwise, `more` is further sections.
@@ -80,7 +80,7 @@ fn restart(service: &Service, till: &mut Till, meanwhile: impl FnOnce()) {
 
 /// The buyer's own code is read.
 fn scan(till: &Till, text: &str) {
-    let (status, answer) = till.ask("POST", "/v1/scans", json!({ "text": text }));
+    let (status, answer) = till.post("/v1/scans", json!({ "text": text }));
     assert_eq!(status, 200, "{answer}");
     assert!(!answer["used_by"].is_null(), "nobody took the code");
 }
@@ -138,7 +138,7 @@ fn until_shown(till: &Till, id: &str, qr: &str) {
 
 /// The scene on the only display.
 fn scene(till: &Till) -> Value {
-    let (_, devices) = till.ask("GET", "/v1/devices", json!(null));
+    let devices = till.get("/v1/devices").1;
     let devices = devices["devices"].as_array().unwrap();
     let found = devices.iter().find(|device| device["name"] == "display1");
     found.unwrap()["shows"].clone()
@@ -146,7 +146,7 @@ fn scene(till: &Till) -> Value {
 
 /// What happened to an operation.
 fn steps(till: &Till, id: &str) -> Vec<Value> {
-    let (status, answer) = till.ask("GET", &format!("/v1/operations/{id}/steps"), json!(null));
+    let (status, answer) = till.get(&format!("/v1/operations/{id}/steps"));
     assert_eq!(status, 200, "{answer}");
     answer["steps"].as_array().unwrap().clone()
 }
@@ -201,5 +201,5 @@ fn events_until(till: &Till, text: &str) -> String {
 
 /// Waits until some time has passed since a moment of the service.
 fn until_past(moment: Instant, time: Duration) {
-    wait_for("a moment", || (moment.elapsed() >= time).then_some(()));
+    wait_until("a moment", || moment.elapsed() >= time);
 }

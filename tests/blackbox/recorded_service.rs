@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, wait_for, wait_until};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 
@@ -21,13 +21,13 @@ fn a_session_that_ends_is_followed_by_another_and_its_code_pays() {
     let first = shown().unwrap();
     let second = wait_for("another code", || shown().filter(|code| *code != first));
     // The buyer is quick enough, or scans the code of the session after it.
-    wait_for("a buyer who joined", || {
+    wait_until("a buyer who joined", || {
         let code = shown().unwrap_or_else(|| second.clone());
         let joined = sim.control("POST", "/sim/buyer/join", json!({"qr": code}));
-        joined["session"].is_string().then_some(())
+        joined["session"].is_string()
     });
-    wait_for("the payment", || (sim.payments().len() == 1).then_some(()));
-    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    wait_until("the payment", || sim.payments().len() == 1);
+    sim.confirm();
     assert_eq!(till.until_final("s-1")["state"], "done");
     assert_eq!(sim.balance(), 700);
 }
@@ -54,7 +54,7 @@ fn the_refusal_of_a_copy_is_not_believed() {
     // The cancellation too: its copy is refused, since nothing was left.
     sim.fault(json!({"on": "reversals", "do": "copy"}));
     let cancel = json!({"operation": "s-1"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c-1", cancel).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c-1", cancel).0, 201);
     assert_eq!(till.until_final("c-1")["state"], "done");
     till.until_queue_is_empty();
     assert_eq!(sim.balance(), 0);

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, assert_holds, refused, wait_for};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 
@@ -23,43 +23,43 @@ fn sold() -> (Sim, Till) {
 #[test]
 fn refunds_cancellations_and_annulments_move_the_money_they_say() {
     let (sim, till) = sold();
-    assert_eq!(till.ask("PUT", "/v1/refunds/r1", refund("s", 500)).0, 201);
+    assert_eq!(till.put("/v1/refunds/r1", refund("s", 500)).0, 201);
     let done = till.until_final("r1");
     assert_eq!((&done["state"], &done["of"]), (&json!("done"), &json!("s")));
     assert_eq!(
         (sim.balance(), &till.operation("s")["left"]),
         (1499, &json!(1499))
     );
-    assert_eq!(till.ask("PUT", "/v1/refunds/r1", refund("s", 500)).0, 200);
-    let (status, problem) = till.ask("PUT", "/v1/refunds/r2", refund("s", 1500));
-    assert_eq!(
-        (status, problem["code"].as_str()),
-        (422, Some("more_than_left"))
+    assert_eq!(till.put("/v1/refunds/r1", refund("s", 500)).0, 200);
+    refused(
+        till.put("/v1/refunds/r2", refund("s", 1500)),
+        422,
+        "more_than_left",
     );
     // The refund is cancelled, then the whole sale is annulled.
     let cancel = json!({"operation": "r1"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c1", cancel).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c1", cancel).0, 201);
     assert_eq!(till.until_final("c1")["kind"], "cancel_refund");
     assert_eq!(sim.balance(), 1999);
     let annul = json!({"operation": "s", "annul": true});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c2", annul).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c2", annul).0, 201);
     assert_eq!(till.until_final("c2")["kind"], "annul");
     assert_eq!(
         (sim.balance(), &till.operation("s")["undo"]),
         (0, &json!("done"))
     );
     let again = json!({"operation": "s"});
-    let (status, problem) = till.ask("PUT", "/v1/cancellations/c3", again);
-    assert_eq!(
-        (status, problem["code"].as_str()),
-        (422, Some("already_undone"))
+    refused(
+        till.put("/v1/cancellations/c3", again),
+        422,
+        "already_undone",
     );
     let nameless =
         json!({"amount": 5, "receipt": {"number": "v", "items": [{"name": "x", "cost": 5}]}});
-    let (status, problem) = till.ask("PUT", "/v1/refunds/r3", nameless);
-    assert_eq!(
-        (status, problem["code"].as_str()),
-        (422, Some("return_receipt_unavailable"))
+    refused(
+        till.put("/v1/refunds/r3", nameless),
+        422,
+        "return_receipt_unavailable",
     );
 }
 
@@ -69,34 +69,26 @@ fn a_receipt_that_is_partly_paid_by_card_is_sold_refunded_and_cancelled() {
     let till = Till::started(&sim.url, 2, "");
     let receipt = |cost: i64, otherwise: i64| json!({"number": "m", "items": [{"name": "Хлеб", "cost": cost}], "paid_otherwise": otherwise});
     let sale = |otherwise| json!({"amount": 734, "receipt": receipt(1234, otherwise)});
-    let (status, problem) = till.ask("PUT", "/v1/sales/s1", sale(501));
-    assert_eq!(
-        (status, problem["code"].as_str()),
-        (422, Some("amount_mismatch"))
-    );
-    assert_eq!(till.ask("PUT", "/v1/sales/s1", sale(500)).0, 201);
+    refused(till.put("/v1/sales/s1", sale(501)), 422, "amount_mismatch");
+    assert_eq!(till.put("/v1/sales/s1", sale(500)).0, 201);
     let sold = till.until_final("s1");
-    assert_eq!(
-        (&sold["state"], &sold["amount"], &sold["left"]),
-        (&json!("done"), &json!(734), &json!(734)),
-        "{sold}"
-    );
+    assert_holds(&sold, json!({"state": "done", "amount": 734, "left": 734}));
     assert_eq!(sim.balance(), 734);
-    assert_eq!(till.ask("PUT", "/v1/sales/s1", sale(500)).0, 200);
+    assert_eq!(till.put("/v1/sales/s1", sale(500)).0, 200);
     // A part goes back to the wallet and a part by card, then the rest of the wallet's.
     let part = json!({"sale": "s1", "amount": 234, "receipt": receipt(334, 100)});
-    assert_eq!(till.ask("PUT", "/v1/refunds/r1", part).0, 201);
+    assert_eq!(till.put("/v1/refunds/r1", part).0, 201);
     assert_eq!(till.until_final("r1")["state"], "done");
     assert_eq!(sim.balance(), 500);
     let rest = json!({"operation": "s1"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c1", rest).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c1", rest).0, 201);
     assert_eq!(till.until_final("c1")["state"], "done");
     assert_eq!(sim.balance(), 0);
     // All of a sale at once repeats its items.
-    assert_eq!(till.ask("PUT", "/v1/sales/s2", sale(500)).0, 201);
+    assert_eq!(till.put("/v1/sales/s2", sale(500)).0, 201);
     assert_eq!(till.until_final("s2")["state"], "done");
     let whole = json!({"operation": "s2"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c2", whole).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c2", whole).0, 201);
     assert_eq!(till.until_final("c2")["amount"], 734);
     assert_eq!(sim.balance(), 0);
     // What the till says of nothing paid otherwise is what it says by saying nothing.
@@ -104,7 +96,7 @@ fn a_receipt_that_is_partly_paid_by_card_is_sold_refunded_and_cancelled() {
     till.until_final("s3");
     let mut same = crate::harness::sale("s3", 100);
     same["receipt"]["paid_otherwise"] = json!(0);
-    assert_eq!(till.ask("PUT", "/v1/sales/s3", same).0, 200);
+    assert_eq!(till.put("/v1/sales/s3", same).0, 200);
 }
 
 #[test]
@@ -112,20 +104,13 @@ fn a_cancellation_waits_for_the_connection_and_blocks_sales_until_then() {
     let (sim, till) = sold();
     sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
     let cancel = json!({"operation": "s"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c1", cancel).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c1", cancel).0, 201);
     till.until("c1", &["queued"]);
-    let (_, queue) = till.ask("GET", "/v1/queue", json!(null));
+    let queue = till.get("/v1/queue").1;
     assert_eq!(queue["items"][0]["id"], "c1");
-    assert_eq!(
-        till.ask("GET", "/v1/health", json!(null)).1["status"],
-        "blocked"
-    );
-    let (status, problem) = till.begin("t", 100);
-    assert_eq!(
-        (status, problem["code"].as_str()),
-        (503, Some("temporarily_unavailable"))
-    );
-    sim.control("DELETE", "/sim/faults", json!({}));
+    assert_eq!(till.health()["status"], "blocked");
+    refused(till.begin("t", 100), 503, "temporarily_unavailable");
+    sim.clear_faults();
     assert_eq!(till.until_final("c1")["state"], "done");
     assert_eq!(sim.balance(), 0);
     // What was refused without a trace may be tried again, under the same name.
@@ -140,7 +125,7 @@ fn lost_answers_of_refund_and_cancellation_are_found() {
     ] {
         let (sim, till) = sold();
         sim.fault(json!({"on": "reversals", "do": "lose_answer"}));
-        assert_eq!(till.ask("PUT", &format!("/v1/{wish}/{id}"), body).0, 201);
+        assert_eq!(till.put(&format!("/v1/{wish}/{id}"), body).0, 201);
         let done = wait_for("the end", || {
             let operation = till.operation(id);
             (operation["state"] == "done").then_some(operation)
@@ -160,7 +145,7 @@ fn a_card_is_found_and_its_parameters_are_checked() {
     sim.control("POST", "/sim/buyer/loyalty", card);
     let till = Till::started(&sim.url, 2, "valutcode = 7\n");
     let good = json!({"valutcode": 7, "cardNumberType": 5});
-    assert_eq!(till.ask("PUT", "/v1/cards/k", good).0, 201);
+    assert_eq!(till.put("/v1/cards/k", good).0, 201);
     let done = till.until_final("k");
     assert_eq!(
         done["card"],
@@ -171,47 +156,27 @@ fn a_card_is_found_and_its_parameters_are_checked() {
         json!({"valutcode": 8, "cardNumberType": 5}),
         json!({"valutcode": 7, "cardNumberType": 1}),
     ] {
-        assert_eq!(till.ask("PUT", "/v1/cards/k2", bad).0, 422);
+        assert_eq!(till.put("/v1/cards/k2", bad).0, 422);
     }
 }
 
 #[test]
 fn the_verbs_do_the_same() {
     let (sim, till) = sold();
-    let run = |verb: &[&str]| {
-        let output = till.verb(verb).output().unwrap();
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-        )
+    let says = |verb: &[&str], what: &str| {
+        let (code, out, err) = till.run(verb);
+        assert!(code == 0 && out.starts_with(what), "{out} {err}");
     };
-    let (code, out) = run(&["refund", "s", "5"]);
-    assert!(
-        code == 0 && out.starts_with("Возврат выполнен: 5.00"),
-        "{out}"
-    );
-    let (code, out) = run(&["cancel", "s"]);
-    assert!(
-        code == 0 && out.starts_with("Оплата отменена: 14.99"),
-        "{out}"
-    );
+    says(&["refund", "s", "5"], "Возврат выполнен: 5.00");
+    says(&["cancel", "s"], "Оплата отменена: 14.99");
     assert_eq!(sim.balance(), 0);
     till.begin("t", 100);
     till.until_final("t");
-    let (code, out) = run(&["annul", "t"]);
-    assert!(
-        code == 0 && out.starts_with("Чек аннулирован: 1.00"),
-        "{out}"
-    );
-    let (code, out) = run(&["card"]);
-    assert!(code == 0 && out.starts_with("Карта не найдена"), "{out}");
+    says(&["annul", "t"], "Чек аннулирован: 1.00");
+    says(&["card"], "Карта не найдена");
     till.begin("u", 100);
     till.until_final("u");
-    let (code, out) = run(&["refund", "u"]);
-    assert!(
-        code == 0 && out.starts_with("Возврат выполнен: 1.00"),
-        "{out}"
-    );
+    says(&["refund", "u"], "Возврат выполнен: 1.00");
     assert_eq!(sim.balance(), 0);
 }
 
@@ -227,7 +192,7 @@ fn a_refund_in_doubt_is_not_paid_twice_from_the_command_line() {
     let advice =
         "Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations";
     assert!(told.any(|line| line.unwrap() == advice));
-    let (_, in_doubt) = till.ask("GET", "/v1/operations/r1", json!(null));
+    let in_doubt = till.get("/v1/operations/r1").1;
     assert_eq!(in_doubt["state"], "in_doubt");
     assert_eq!(in_doubt["error"]["code"], "no_connection");
     assert_eq!(in_doubt["error"]["message"], in_doubt["message"]);
@@ -245,12 +210,9 @@ fn a_refund_in_doubt_is_not_paid_twice_from_the_command_line() {
     };
     let (code, told) = again(&[]);
     assert!(code == Some(64) && told.contains("--again"), "{told}");
-    sim.control("DELETE", "/sim/faults", json!({}));
+    sim.clear_faults();
     let done = till.until_final("r1");
-    assert_eq!(
-        (&done["state"], &done["error"]),
-        (&json!("done"), &json!(null))
-    );
+    assert_holds(&done, json!({"state": "done", "error": null}));
     assert_eq!(sim.balance(), 1499);
     assert_eq!(again(&[]).0, Some(64));
     // The same identifier is the same refund, and whoever says so gives as much once more.

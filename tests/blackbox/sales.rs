@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Sim, Till, serial_port, wait_for};
+use crate::harness::{
+    PATIENCE, Sim, Till, assert_holds, refused, serial_port, wait_for, wait_until,
+};
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
 
@@ -52,27 +54,19 @@ pub fn qr_on(path: &std::path::Path) -> Option<String> {
 fn mode_0_a_scan_on_the_serial_port_pays_and_goods_do_not() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(Some(PAYS));
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = serial:{}@9600\n", scanner.node),
-    );
-    wait_for("the scanner", || {
-        (till.ask("GET", "/v1/devices", json!(null)).1["devices"][0]["state"] == "connected")
-            .then_some(())
+    let till = Till::with_scanner(&sim.url, 0, &format!("serial:{}@9600", scanner.node));
+    wait_until("the scanner", || {
+        till.get("/v1/devices").1["devices"][0]["state"] == "connected"
     });
     assert_eq!(till.begin("s-1", 1999).0, 201);
     till.until("s-1", &["awaiting_scan"]);
     scanner.read("4810268003455");
-    wait_for("the word on goods", || {
-        (till.operation("s-1")["message"] == "Это не код О!плати").then_some(())
+    wait_until("the word on goods", || {
+        till.operation("s-1")["message"] == "Это не код О!плати"
     });
     scanner.read("https://getapp.o-plati.by/c/AB12CD34");
     let operation = till.until_final("s-1");
-    assert_eq!(
-        (&operation["state"], &operation["left"]),
-        (&json!("done"), &json!(1999))
-    );
+    assert_holds(&operation, json!({"state": "done", "left": 1999}));
     assert_eq!(sim.balance(), 1999);
     assert!(
         !till.log().contains("AB12CD34"),
@@ -96,27 +90,24 @@ fn mode_1_shows_a_code_and_mode_2_a_qr_that_a_camera_reads() {
     assert!(operation["message"].as_str().unwrap().contains(&code));
     sim.control("POST", "/sim/buyer/join", json!({"code": code}));
     till.until("c-1", &["awaiting_confirmation"]);
-    sim.control("POST", "/sim/buyer/confirm", json!({}));
+    sim.confirm();
     assert_eq!(till.until_final("c-1")["state"], "done");
 
     let mut sale = crate::harness::sale("2", 5999);
     sale["mode"] = json!(2);
-    assert_eq!(till.ask("PUT", "/v1/sales/q-1", sale).0, 201);
+    assert_eq!(till.put("/v1/sales/q-1", sale).0, 201);
     let operation = till.until("q-1", &["awaiting_buyer"]);
     assert_eq!(operation["message"], "Отсканируйте QR-код для оплаты");
     let read = wait_for("the code on the display", || qr_on(&till.path("buyer.png")));
     assert_eq!(operation["shows"]["qr"], json!(read));
     sim.control("POST", "/sim/buyer/join", json!({"qr": read}));
     till.until("q-1", &["awaiting_confirmation"]);
-    wait_for("the end of the code on the display", || {
-        qr_on(&till.path("buyer.png")).is_none().then_some(())
+    wait_until("the end of the code on the display", || {
+        qr_on(&till.path("buyer.png")).is_none()
     });
-    sim.control("POST", "/sim/buyer/decline", json!({}));
+    sim.decline();
     let operation = till.until_final("q-1");
-    assert_eq!(
-        (&operation["state"], &operation["shows"]),
-        (&json!("declined"), &json!(null))
-    );
+    assert_holds(&operation, json!({"state": "declined", "shows": null}));
     assert_eq!(sim.balance(), 700);
 }
 
@@ -147,29 +138,15 @@ fn aborts(answer: &str) {
     let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
     till.until("s-1", &["awaiting_buyer"]);
-    let (status, problem) = till.begin("s-2", 100);
-    assert_eq!((status, problem["code"].as_str()), (409, Some("busy")));
-    assert_eq!(
-        till.ask("POST", "/v1/operations/s-1/abort", json!(null)).1["state"],
-        "cancelled"
-    );
-    till.begin("s-3", 300);
-    till.until("s-3", &["awaiting_buyer"]);
-    sim.control("POST", "/sim/buyer/join", json!({}));
-    till.until("s-3", &["awaiting_confirmation"]);
-    let (_, operation) = till.ask("POST", "/v1/operations/s-3/abort", json!(null));
+    refused(till.begin("s-2", 100), 409, "busy");
+    assert_eq!(till.abort("s-1").1["state"], "cancelled");
+    till.begin_joined(&sim, "s-3", 300);
+    let (_, operation) = till.abort("s-3");
     assert_eq!(operation["message"], "Отмена…");
     let operation = till.until_final("s-3");
-    assert_eq!(
-        (&operation["state"], &operation["undo"]),
-        (&json!("cancelled"), &json!("done"))
-    );
+    assert_holds(&operation, json!({"state": "cancelled", "undo": "done"}));
     assert_eq!(sim.balance(), 0);
-    assert_eq!(
-        till.ask("POST", "/v1/operations/nobody/abort", json!(null))
-            .0,
-        404
-    );
+    assert_eq!(till.abort("nobody").0, 404);
 }
 
 #[test]
@@ -178,8 +155,7 @@ fn a_code_may_be_handed_in_by_the_till() {
     let till = Till::started(&sim.url, 0, "");
     till.begin("s-1", 100);
     till.until("s-1", &["awaiting_scan"]);
-    let (_, answer) = till.ask(
-        "POST",
+    let (_, answer) = till.post(
         "/v1/scans",
         json!({"text": "https://getapp.o-plati.by/c/XY99"}),
     );
@@ -192,7 +168,7 @@ fn next_version(till: &Till, id: &str, known: &Value) -> Value {
     let version = known["version"].as_u64().unwrap();
     let path = format!("/v1/operations/{id}?wait=60&after={version}");
     let asked = Instant::now();
-    let (status, operation) = till.ask("GET", &path, json!(null));
+    let (status, operation) = till.get(&path);
     assert_eq!(status, 200, "{operation}");
     assert!(
         asked.elapsed() < PATIENCE,
@@ -214,7 +190,7 @@ fn a_refused_code_ends_the_wait_for_another_version_and_so_does_what_follows() {
     let armed = till.until("s-1", &["awaiting_scan"]);
     sim.fault(json!({"on": "demand", "do": "error", "status": 400}));
     let scan = |text: &str| {
-        let (_, answer) = till.ask("POST", "/v1/scans", json!({"text": text}));
+        let (_, answer) = till.post("/v1/scans", json!({"text": text}));
         assert_eq!(answer["used_by"], "s-1");
     };
     let refused = std::thread::scope(|scope| {

@@ -4,23 +4,20 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::assert_has;
-use crate::harness::{Sim, Till, oplati, wait_for};
+use crate::harness::{Sim, Till, assert_has, oplati, wait_until};
 use crate::sales::Scanner;
 use crate::terminal_qr::qr_of_terminal;
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
 
 fn device(till: &Till) -> Value {
-    till.ask("GET", "/v1/devices", json!(null)).1["devices"][0].clone()
+    till.get("/v1/devices").1["devices"][0].clone()
 }
 
 fn connected(till: &Till) {
-    wait_for("the scanner", || {
-        (device(till)["state"] == "connected").then_some(())
-    });
+    wait_until("the scanner", || device(till)["state"] == "connected");
 }
 
 /// A till whose scanner is shared, and the till program's end of it.
@@ -100,10 +97,8 @@ fn who_has_the_port_is_named_and_a_shared_end_is_there_before_the_scanner() {
         0,
         &format!("[Scanner]\ndevice = serial:{}\nshare = yes\n", scanner.node),
     );
-    wait_for("the verdict", || {
-        (device(&till)["state"] == "busy").then_some(())
-    });
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    wait_until("the verdict", || device(&till)["state"] == "busy");
+    let health = till.health();
     let reasons = health["reasons"].to_string();
     let pid = format!("({})", std::process::id());
     assert!(reasons.contains(&pid), "{reasons}");
@@ -134,21 +129,15 @@ fn a_till_without_a_journal_still_gets_its_goods() {
 fn a_device_that_cannot_be_used_says_what_to_do() {
     let sim = Sim::start(None);
     let file = tempfile::NamedTempFile::new().unwrap();
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = hid:{}\n", file.path().display()),
-    );
-    wait_for("the verdict", || {
-        (device(&till)["state"] == "failed").then_some(())
-    });
+    let till = Till::with_scanner(&sim.url, 0, &format!("hid:{}", file.path().display()));
+    wait_until("the verdict", || device(&till)["state"] == "failed");
     assert_eq!(
         device(&till)["last_error"],
         "the node is no HID device's",
         "{}",
         device(&till)
     );
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    let health = till.health();
     assert_eq!(health["status"], "degraded");
     let reasons = health["reasons"].to_string();
     assert!(reasons.contains("oplati devices list"), "{reasons}");
@@ -165,7 +154,7 @@ fn a_scanner_that_nobody_named_is_not_missed() {
     let device = device(&till);
     if device["state"] == "none" {
         assert_eq!(device["node"], "auto");
-        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        let health = till.health();
         assert_eq!(health["status"], "ok", "{health}");
     } else {
         // The machine that runs the tests has a scanner.
@@ -178,18 +167,16 @@ fn an_unknown_profile_and_a_bad_one_are_told() {
     let sim = Sim::start(None);
     let till = Till::new(&sim.url, 0, "[Scanner]\nprofile = no-such\n");
     for verb in ["daemon", "check"] {
-        let output = till.verb(&[verb]).output().unwrap();
-        assert_eq!(output.status.code(), Some(78), "{verb}");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let (code, _, said) = till.run(&[verb]);
+        assert_eq!(code, 78, "{said}");
         assert_has(&said, ["no-such", "generic-serial"]);
     }
     let till = Till::new(&sim.url, 0, "");
     let folder = till.path("etc/oplati/devices.d");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("bad.toml"), "schema = 1\nspeed = 9600\n").unwrap();
-    let output = till.verb(&["check"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(78));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (code, _, said) = till.run(&["check"]);
+    assert_eq!(code, 78, "{said}");
     assert_has(&said, ["bad.toml", "speed"]);
 }
 
@@ -242,13 +229,8 @@ fn an_unknown_scanner_is_found_out_about_by_its_code() {
         format!("device = serial:{}@9600\nprofile = mine", scanner.node)
     );
     let written = till.path("etc/oplati/devices.d/mine.toml");
-    assert!(
-        std::fs::read_to_string(written)
-            .unwrap()
-            .contains("baud = 9600")
-    );
-    let check = till.verb(&["check"]).output().unwrap();
-    assert_eq!(check.status.code(), Some(0));
+    assert_has(&std::fs::read_to_string(written).unwrap(), ["baud = 9600"]);
+    assert_eq!(till.run(&["check"]).0, 0);
 }
 
 #[test]
@@ -270,11 +252,7 @@ fn rules_and_lists_are_printed_without_a_daemon() {
             .unwrap();
         assert_eq!(bind.status.code(), Some(code), "{bad}");
     }
-    let bind = till
-        .verb(&["devices", "bind", "/dev/null", "Left!"])
-        .output()
-        .unwrap();
-    assert_eq!(bind.status.code(), Some(64));
+    assert_eq!(till.run(&["devices", "bind", "/dev/null", "Left!"]).0, 64);
 }
 
 #[test]
@@ -292,7 +270,7 @@ fn a_scanner_that_reads_for_ever_does_not_fill_the_log() {
     for n in 0..3000 {
         scanner.read(&format!("NOISE-{n:0>100}"));
     }
-    wait_for("all codes", || (counted() >= 3000).then_some(()));
+    wait_until("all codes", || counted() >= 3000);
     let log = till.log();
     assert!(log.len() < 100_000, "{}", log.len());
     // Nothing else is hidden by it.

@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Process, Sim, Till, serial_port, wait_for};
+use crate::harness::{Process, Sim, Till, refused, serial_port, wait_until};
 use crate::sales::Scanner;
 
 const PAYS: &str = "join=50ms,confirm=50ms,outcome=done";
@@ -140,11 +140,7 @@ fn a_sound_till_passes_and_nothing_is_changed_with_the_daemon_and_without() {
 fn a_running_sale_is_not_disturbed_and_no_token_is_asked_for() {
     let sim = Sim::start(None);
     let mut scanner = Scanner::plug();
-    let till = Till::started(
-        &sim.url,
-        0,
-        &format!("[Scanner]\ndevice = serial:{}\n", scanner.node),
-    );
+    let till = Till::with_scanner(&sim.url, 0, &format!("serial:{}", scanner.node));
     // Nobody has asked for a token yet, and the bench must not.
     selftest(&till);
     assert!(!till.path(TOKEN).exists());
@@ -155,10 +151,9 @@ fn a_running_sale_is_not_disturbed_and_no_token_is_asked_for() {
     assert_eq!(report.of("device.external")["result"], "pass");
     // An interactive test waits for its turn.
     let wish = json!({"interactive": true});
-    let (status, problem) = till.ask("POST", "/v1/devices/scanner1/test", wish);
-    assert_eq!((status, &problem["code"]), (409, &json!("busy")));
+    refused(till.post("/v1/devices/scanner1/test", wish), 409, "busy");
     // A plain one does not disturb.
-    let (status, device) = till.ask("POST", "/v1/devices/scanner1/test", json!({}));
+    let (status, device) = till.post("/v1/devices/scanner1/test", json!({}));
     assert_eq!((status, &device["test"]["state"]), (200, &json!("done")));
     scanner.read("https://getapp.o-plati.by/c/AB12CD34");
     till.until(
@@ -269,9 +264,9 @@ fn damage_that_a_running_daemon_has_met_is_found() {
     let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 1200);
     till.until_final("s-1");
-    wait_for("an empty log", || {
+    wait_until("an empty log", || {
         let log = std::fs::metadata(till.path(&format!("{JOURNAL}-wal"))).unwrap();
-        (log.len() == 0).then_some(())
+        log.len() == 0
     });
     std::fs::write(till.path(JOURNAL), "").unwrap();
     assert_eq!(till.begin("s-2", 1200).0, 507);
@@ -404,11 +399,11 @@ fn a_port_that_is_held_or_forbidden_or_gone_is_found() {
         "Остановите программу flock (",
     );
     till.start();
-    wait_for("the busy port and the missing display", || {
-        let (_, told) = till.ask("GET", "/v1/devices", json!(null));
+    wait_until("the busy port and the missing display", || {
+        let told = till.get("/v1/devices").1;
         let is = |index: usize, state: &str| told["devices"][index]["state"] == state;
         // Each device is opened by a thread of its own.
-        (is(0, "busy") && is(1, "missing")).then_some(())
+        is(0, "busy") && is(1, "missing")
     });
     let report = selftest(&till);
     report.finds(

@@ -3,26 +3,11 @@
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::assert_has;
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, assert_has, wait_until};
 
 const CONF: &str = "linuxcash/cash/paysystems/oplati/oplati.conf";
-
-fn run(till: &Till, verb: &[&str]) -> (i32, String, String) {
-    let output = till
-        .verb(verb)
-        .env("LC_ALL", "ru_RU.UTF-8")
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
 
 #[test]
 fn secrets_in_an_address_that_is_refused_are_told_by_nobody() {
@@ -37,7 +22,7 @@ fn secrets_in_an_address_that_is_refused_are_told_by_nobody() {
             &["selftest"],
             &["configure", &format!("Main.url={url}")],
         ] {
-            let (code, out, err) = run(&till, verb);
+            let (code, out, err) = till.run(verb);
             assert_ne!(code, 0, "{verb:?}");
             assert!(
                 format!("{out}{err}").contains(shown),
@@ -61,7 +46,7 @@ fn a_display_in_the_place_of_the_daemons_own_file_stops_check_and_daemon() {
     let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
     std::fs::write(&token, "the-only-token").unwrap();
     for verb in ["check", "daemon"] {
-        let (code, _, err) = run(&till, &[verb]);
+        let (code, _, err) = till.run(&[verb]);
         assert!(
             code == 78
                 && err.contains("oplati.conf:11: [Display] device")
@@ -82,18 +67,16 @@ fn a_display_never_replaces_what_is_no_file() {
     let place = till.path("run/buyer.png");
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     let socket = UnixListener::bind(&place).unwrap();
-    let (code, _, err) = run(&till, &["check"]);
-    assert!(
-        code == 0 && err.contains("buyer.png is a folder, link or device"),
-        "{err}"
-    );
+    let (code, _, err) = till.run(&["check"]);
+    assert_eq!(code, 0, "{err}");
+    assert_has(&err, ["buyer.png is a folder, link or device"]);
     till.start();
-    wait_for("the display's state", || {
-        let health = till.ask("GET", "/v1/health", json!(null)).1;
+    wait_until("the display's state", || {
+        let health = till.health();
         let reasons = health["reasons"].to_string();
-        (health["status"] == "degraded" && reasons.contains("ничего, кроме файла")).then_some(())
+        health["status"] == "degraded" && reasons.contains("ничего, кроме файла")
     });
-    let devices = till.ask("GET", "/v1/devices", json!(null)).1.to_string();
+    let devices = till.get("/v1/devices").1.to_string();
     assert_has(&devices, ["buyer.png: a folder, link or device"]);
     let place_is_socket = || {
         std::fs::symlink_metadata(&place)
@@ -118,9 +101,9 @@ fn a_profile_that_cannot_be_used_is_told_and_hidden_files_are_none() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(".a.toml"), "half a prof").unwrap();
     std::os::unix::fs::symlink("me@till.4711", folder.join(".#a.toml")).unwrap();
-    assert_eq!(run(&till, &["check"]).0, 0);
+    assert_eq!(till.run(&["check"]).0, 0);
     let reasons = |till: &Till| {
-        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        let health = till.health();
         (health["status"].clone(), health["reasons"].to_string())
     };
     till.start();
@@ -163,7 +146,7 @@ fn eight_at_once_change_eight_settings_and_a_password_closes_the_file() {
     }
     let mode = || std::fs::metadata(&conf).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(), 0o644);
-    let (code, out, err) = run(&till, &["configure", "Main.password=hunter2"]);
+    let (code, out, err) = till.run(&["configure", "Main.password=hunter2"]);
     assert_eq!((code, mode()), (0, 0o640), "{err}");
     assert!(out.contains("другим пользователям"), "{out}");
     assert!(!format!("{out}{err}").contains("hunter2"));
@@ -173,7 +156,7 @@ fn eight_at_once_change_eight_settings_and_a_password_closes_the_file() {
 fn a_bundle_is_saved_and_the_exit_code_kept_though_nobody_reads_the_checks() {
     let till = Till::new("http://localhost:9", 2, "");
     let bundle = till.path("bundle.tar");
-    let expected = run(&till, &["selftest"]).0;
+    let expected = till.run(&["selftest"]).0;
     assert_ne!(expected, 0);
     for format in [&["selftest"][..], &["--json", "selftest"]] {
         let save = ["--save", bundle.to_str().unwrap()];
@@ -201,13 +184,13 @@ fn a_refund_of_what_is_undone_names_what_has_undone_it() {
         assert_eq!(till.until_final(id)["state"], "done");
     };
     sold("s-1");
-    assert_eq!(run(&till, &["cancel", "s-1", "--id", "c-1"]).0, 0);
+    assert_eq!(till.run(&["cancel", "s-1", "--id", "c-1"]).0, 0);
     sold("s-2");
-    assert_eq!(run(&till, &["refund", "s-2", "4", "--id", "r-1"]).0, 0);
-    assert_eq!(run(&till, &["refund", "s-2", "--id", "r-2"]).0, 0);
+    assert_eq!(till.run(&["refund", "s-2", "4", "--id", "r-1"]).0, 0);
+    assert_eq!(till.run(&["refund", "s-2", "--id", "r-2"]).0, 0);
     for (sale, by) in [("s-1", "c-1"), ("s-2", "r-2")] {
-        let refunded = run(&till, &["refund", sale]);
-        assert_eq!(refunded, run(&till, &["cancel", sale]), "{sale}");
+        let refunded = till.run(&["refund", sale]);
+        assert_eq!(refunded, till.run(&["cancel", sale]), "{sale}");
         let (code, _, err) = refunded;
         let expected = format!("Операция {sale} уже отменена или возвращена: {by}");
         assert!(code == 1 && err.contains(&expected), "{code} {err}");
@@ -227,7 +210,7 @@ fn a_card_has_no_amount() {
     assert_eq!(output.status.code(), Some(130));
     let out = String::from_utf8(output.stdout).unwrap();
     assert_eq!(out.trim(), "Получение карты отменено (k-1)");
-    let (_, out, _) = run(&till, &["operations"]);
+    let (_, out, _) = till.run(&["operations"]);
     assert!(out.contains("k-1") && !out.contains("0.00"), "{out}");
     let told: Value = till.operation("k-1");
     assert_eq!(told["kind"], "card");

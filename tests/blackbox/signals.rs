@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, wait_for, wait_until};
 
 /// Whether the daemon answers; what it was told before has been heard by then or is harmless later.
 fn is_alive(till: &Till) -> bool {
@@ -24,13 +24,11 @@ fn signals_that_are_sent_by_habit_leave_a_sale_alone() {
         till.daemon().signal(signal);
     }
     // Signals of this kind are heard in the order of their coming, at the latest with the last.
-    wait_for("the line of SIGHUP", || {
-        till.log()
-            .contains("SIGHUP: terminal.log is opened anew")
-            .then_some(())
+    wait_until("the line of SIGHUP", || {
+        till.log().contains("SIGHUP: terminal.log is opened anew")
     });
     assert_eq!(till.operation("s-1")["state"], "awaiting_buyer");
-    till.ask("POST", "/v1/operations/s-1/abort", json!(null));
+    till.abort("s-1");
     assert_eq!(till.until_final("s-1")["state"], "cancelled");
 }
 
@@ -46,7 +44,7 @@ fn every_signal_that_ends_the_daemon_clears_the_displays() {
         till.begin("s-1", 100);
         till.until("s-1", &["awaiting_buyer"]);
         let is_idle = || std::fs::read(&picture).is_ok_and(|now| now == idle);
-        wait_for("the code", || (!is_idle()).then_some(()));
+        wait_until("the code", || !is_idle());
         till.daemon().signal(signal);
         assert_eq!(till.daemon().exit_code(), Some(0), "{signal:?}");
         assert!(is_idle() || !picture.exists(), "{signal:?}");
@@ -94,9 +92,9 @@ fn what_is_done_to_the_socket_beside_moving_it_does_no_harm() {
     std::fs::hard_link(&socket, till.path("run/oplati/link")).unwrap();
     // It looks every second: three looks have passed, however slow the machine is.
     for _ in 0..3 {
-        let uptime = || till.ask("GET", "/v1/health", json!(null)).1["uptime_s"].as_u64();
+        let uptime = || till.health()["uptime_s"].as_u64();
         let before = uptime();
-        wait_for("a second", || (uptime() > before).then_some(()));
+        wait_until("a second", || uptime() > before);
     }
     assert!(is_alive(&till));
     std::fs::remove_file(&socket).unwrap();

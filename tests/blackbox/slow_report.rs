@@ -21,13 +21,13 @@ fn after_an_outage(sim: &Sim, timeout: u8) -> Till {
     sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
     till.begin("s", 100);
     assert_eq!(till.until_final("s")["error"]["code"], "no_connection");
-    sim.control("DELETE", "/sim/faults", json!({}));
+    sim.clear_faults();
     sim.fault(json!({"on": "reports", "do": "delay", "ms": 3000, "times": 0}));
     till
 }
 
 fn reports(sim: &Sim) -> usize {
-    let state = sim.control("GET", "/sim/state", json!(null));
+    let state = sim.state();
     state["requests"]
         .to_string()
         .matches("paymentReports")
@@ -47,9 +47,9 @@ fn a_report_that_comes_after_its_sale_was_refused_ends_the_outage() {
     assert_eq!(till.begin("u", 100).0, 201);
     assert_eq!(till.until_final("u")["state"], "done");
     assert_eq!(reports(&sim), asked + 1);
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    let health = till.health();
     assert_eq!(health["service"]["reachable"], true, "{health}");
-    assert_eq!(till.ask("GET", "/v1/operations/t", json!(null)).0, 404);
+    assert_eq!(till.get("/v1/operations/t").0, 404);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_reconciliation_ends_the_outage() {
     let till = after_an_outage(&sim, 2);
     assert_eq!(till.begin("t", 100).0, 503);
     let shift = till.operation("w")["shift"].clone();
-    let (status, found) = till.ask("POST", "/v1/reconciliations", json!({"shift": shift}));
+    let (status, found) = till.post("/v1/reconciliations", json!({"shift": shift}));
     assert_eq!(status, 200, "{found}");
     let asked = reports(&sim);
     assert_eq!(till.begin("u", 100).0, 201);

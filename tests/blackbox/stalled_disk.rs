@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
-use serde_json::json;
 
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, assert_has, refused, wait_until};
 
 /// A small disk in a file. It answers again when this is dropped, whatever became of the test: what waits for a
 /// frozen disk cannot even be killed.
@@ -110,19 +109,19 @@ fn a_disk_that_does_not_answer_is_said_and_keeps_no_daemon_from_ending() {
     till.until("s-1", &["awaiting_buyer"]);
     disk.freeze();
     // The buyer comes, and what follows cannot be written: neither into the journal nor into the log.
-    sim.control("POST", "/sim/buyer/join", json!({}));
-    wait_for("the word on the disk", || {
-        let health = till.ask("GET", "/v1/health", json!(null)).1;
+    sim.join();
+    wait_until("the word on the disk", || {
+        let health = till.health();
         let reasons = health["reasons"].to_string();
         let is_told = reasons.contains("Журнал не записывается: диск не отвечает")
             && reasons.contains("terminal.log");
-        (health["status"] == "blocked" && health["journal"]["ok"] == false && is_told).then_some(())
+        health["status"] == "blocked" && health["journal"]["ok"] == false && is_told
     });
-    assert_eq!(till.ask("GET", "/v1/openapi.json", json!(null)).0, 200);
+    assert_eq!(till.get("/v1/openapi.json").0, 200);
     let told = till.operation("s-1")["message"].to_string();
     assert!(told.contains("личном кабинете"), "{told}");
     till.daemon().signal(Signal::TERM);
-    wait_for("the end", || has_ended(&mut till).then_some(()));
+    wait_until("the end", || has_ended(&mut till));
     assert!(disk.thaw());
     assert_eq!(till.daemon().exit_code(), Some(0));
     start(&mut till);
@@ -140,17 +139,13 @@ fn what_was_answered_as_refused_is_not_begun_when_the_disk_answers_again() {
     };
     start(&mut till);
     disk.freeze();
-    let (status, problem) = till.begin("s-1", 100);
-    assert_eq!((status, &problem["code"]), (507, &json!("storage")));
+    let problem = refused(till.begin("s-1", 100), 507, "storage");
     let remedy = problem["remedy"].to_string();
     assert!(remedy.contains("с тем же идентификатором"), "{remedy}");
     assert!(disk.thaw());
     // Either it was never begun, or it is taken back before anything has left.
-    wait_for("the end of the freeze", || {
-        let health = till.ask("GET", "/v1/health", json!(null)).1;
-        (health["status"] == "ok").then_some(())
-    });
-    let (status, operation) = till.ask("GET", "/v1/operations/s-1", json!(null));
+    wait_until("the end of the freeze", || till.health()["status"] == "ok");
+    let (status, operation) = till.get("/v1/operations/s-1");
     if status == 200 {
         assert_eq!(till.until_final("s-1")["state"], "cancelled", "{operation}");
     }
@@ -169,20 +164,15 @@ fn no_rights_are_advised_for_a_log_on_a_disk_that_is_read_only() {
         return;
     };
     till.start();
-    wait_for("the log", || (!till.log().is_empty()).then_some(()));
+    wait_until("the log", || !till.log().is_empty());
     // Whoever writes there keeps it writable.
     till.kill();
     let mut mount = Command::new("mount");
     assert!(done(mount.args(["-o", "remount,ro"]).arg(&disk.at)));
     till.start();
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
-    assert!(
-        health["reasons"][0].to_string().contains("terminal.log"),
-        "{health}"
-    );
-    let selftest = till.verb(&["selftest", "--json"]).output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&selftest.stdout).unwrap();
-    let checks = report["checks"].as_array().unwrap();
+    let health = till.health();
+    assert_has(&health["reasons"][0].to_string(), ["terminal.log"]);
+    let checks = till.checks();
     let log = checks
         .iter()
         .find(|check| check["id"] == "log.writable")
@@ -204,22 +194,19 @@ fn a_dead_disk_is_no_damaged_journal() {
     till.begin("s-1", 100);
     assert_eq!(till.until_final("s-1")["state"], "done");
     assert!(disk.shut_down());
-    wait_for("the word on the disk", || {
-        let health = till.ask("GET", "/v1/health", json!(null)).1;
+    wait_until("the word on the disk", || {
+        let health = till.health();
         let reasons = health["reasons"].to_string();
         assert!(!reasons.contains("повреждён"), "{health}");
-        (health["status"] == "blocked" && reasons.contains("dmesg")).then_some(())
+        health["status"] == "blocked" && reasons.contains("dmesg")
     });
-    let (status, problem) = till.begin("s-2", 100);
-    assert_eq!((status, &problem["code"]), (507, &json!("storage")));
+    let problem = refused(till.begin("s-2", 100), 507, "storage");
     assert!(!problem.to_string().contains("повреждён"), "{problem}");
-    let selftest = till.verb(&["selftest", "--json"]).output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&selftest.stdout).unwrap();
-    let checks = report["checks"].as_array().unwrap();
+    let checks = till.checks();
     let check = |id: &str| checks.iter().find(|check| check["id"] == id).unwrap();
     let told = check("journal.whole").to_string();
     assert!(told.contains("dmesg"), "{told}");
-    assert_eq!(check("journal.room")["result"], "skipped", "{report}");
+    assert_eq!(check("journal.room")["result"], "skipped", "{checks:?}");
     till.daemon().signal(Signal::TERM);
     assert_eq!(till.daemon().exit_code(), Some(0));
     disk.bring_back();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Process, Sim, Till, serial_port};
+use crate::harness::{Process, Sim, Till, assert_has, serial_port};
 use crate::terminal_qr::qr_of_terminal;
 
 const PASSWORD: &str = "a-password-that-nobody-may-see";
@@ -161,21 +161,11 @@ fn a_till_that_is_not_let_in_or_has_no_token_is_told_what_to_do() {
         report["checks"][0].clone()
     };
     let none = tried(&till);
-    assert!(
-        none["remedy"]
-            .as_str()
-            .unwrap()
-            .contains("oplati reconcile")
-    );
+    assert_has(none["remedy"].as_str().unwrap(), ["oplati reconcile"]);
     let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
     assert!(!token.exists(), "the trial asks for no token");
     std::fs::write(&token, "no-such-token\n").unwrap();
     let foreign = tried(&till);
-    assert!(
-        foreign["remedy"]
-            .as_str()
-            .unwrap()
-            .contains("личном кабинете")
-    );
+    assert_has(foreign["remedy"].as_str().unwrap(), ["личном кабинете"]);
     assert!(!foreign.to_string().contains("no-such-token"));
 }

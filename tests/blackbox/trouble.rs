@@ -4,12 +4,21 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{Process, Sim, Till, wait_for};
+use crate::harness::{Process, Sim, Till, assert_holds, wait_for, wait_until};
 
 const PAYS: &str = "join=10ms,confirm=10ms,outcome=done";
 const UNAVAILABLE: &str = "Возможность проведения операций с использованием платежной системы \"O!плати\" временно недоступна";
+
+/// A sale that fails with this code and this message.
+fn fails(till: &Till, id: &str, code: &str, message: &str) -> Value {
+    till.begin(id, 100);
+    let operation = till.until_final(id);
+    assert_eq!(operation["error"]["code"], code);
+    assert_eq!(operation["message"], message);
+    operation
+}
 
 #[test]
 fn a_lost_answer_is_found_in_the_report() {
@@ -37,9 +46,9 @@ fn a_lost_request_is_released_and_its_undoing_finds_nothing() {
     sim.fault(json!({"on": "payments", "do": "lose_request"}));
     till.begin("s-1", 100);
     let operation = till.until_final("s-1");
-    assert_eq!(
-        (&operation["state"], &operation["error"]["code"]),
-        (&json!("failed"), &json!("no_connection"))
+    assert_holds(
+        &operation,
+        json!({"state": "failed", "error": {"code": "no_connection"}}),
     );
     assert_eq!(operation["message"], "Ошибка обращения к серверу");
     till.until_queue_is_empty();
@@ -55,28 +64,19 @@ fn a_dead_line_refuses_sales_and_the_queue_empties_when_it_lives_again() {
     // A service that holds its answer would give it over the connection that it has.
     let sim = Sim::start_with(None, &["--answer", "pending"]);
     let till = Till::started(&sim.url, 2, "");
-    till.begin("s-1", 100);
-    till.until("s-1", &["awaiting_buyer"]);
-    sim.control("POST", "/sim/buyer/join", json!({}));
-    till.until("s-1", &["awaiting_confirmation"]);
+    till.begin_joined(&sim, "s-1", 100);
     sim.fault(json!({"on": "any", "do": "lose_request", "times": 0}));
     let operation = till.until_final("s-1");
-    assert_eq!(
-        (&operation["state"], &operation["undo"]),
-        (&json!("failed"), &json!("pending"))
-    );
+    assert_holds(&operation, json!({"state": "failed", "undo": "pending"}));
     let (status, problem) = till.begin("s-2", 100);
     assert_eq!(
         (status, problem["detail"].as_str()),
         (503, Some(UNAVAILABLE))
     );
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
-    assert_eq!(
-        (&health["status"], &health["queue_depth"]),
-        (&json!("blocked"), &json!(1))
-    );
-    sim.control("POST", "/sim/buyer/confirm", json!({}));
-    sim.control("DELETE", "/sim/faults", json!({}));
+    let health = till.health();
+    assert_holds(&health, json!({"status": "blocked", "queue_depth": 1}));
+    sim.confirm();
+    sim.clear_faults();
     till.until_queue_is_empty();
     assert_eq!(till.operation("s-1")["undo"], "done");
     assert_eq!(sim.balance(), 0, "what was paid unseen went back");
@@ -90,12 +90,11 @@ fn a_reset_token_is_said_in_the_seeds_words_and_its_file_is_the_cure() {
     till.begin("s-1", 100);
     assert_eq!(till.until_final("s-1")["state"], "done");
     sim.control("POST", "/sim/token/reset", json!({}));
-    till.begin("s-2", 100);
-    let operation = till.until_final("s-2");
-    assert_eq!(operation["error"]["code"], "token_needed");
-    assert_eq!(
-        operation["message"],
-        "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица"
+    fails(
+        &till,
+        "s-2",
+        "token_needed",
+        "Необходимо получить новый токен в кассовом ПО либо касса не зарегистрирована в личном кабинете юр. лица",
     );
     let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
     till.kill();
@@ -107,12 +106,11 @@ fn a_reset_token_is_said_in_the_seeds_words_and_its_file_is_the_cure() {
     till.kill();
     std::fs::remove_file(&token).unwrap();
     till.start();
-    till.begin("s-4", 100);
-    let operation = till.until_final("s-4");
-    assert_eq!(operation["error"]["code"], "token_exists");
-    assert_eq!(
-        operation["message"],
-        "Токен уже существует или касса работает в режиме пароля"
+    let operation = fails(
+        &till,
+        "s-4",
+        "token_exists",
+        "Токен уже существует или касса работает в режиме пароля",
     );
     // The remedy: reset in the account, and go on without a restart.
     let remedy = operation["error"]["remedy"].as_str().unwrap();
@@ -157,13 +155,13 @@ fn a_damaged_token_file_is_said_with_its_remedy_and_asks_for_no_other() {
         );
         let remedy = operation["error"]["remedy"].as_str().unwrap();
         assert!(remedy.contains("Не удаляйте token.conf"), "{remedy}");
-        let health = till.ask("GET", "/v1/health", json!(null)).1;
+        let health = till.health();
         assert_eq!(health["status"], "degraded");
         assert_eq!(health["reasons"][0], operation["message"], "{health}");
         till.kill();
         assert_eq!(std::fs::read_to_string(&token).unwrap(), *damage);
     }
-    let state = sim.control("GET", "/sim/state", json!(null));
+    let state = sim.state();
     assert_eq!(state["tokens"], 0, "{state}");
     std::fs::remove_file(&token).unwrap();
     till.start();
@@ -179,19 +177,17 @@ fn health_knows_of_a_damaged_token_file_before_a_buyer_does() {
     std::fs::write(&token, "").unwrap();
     till.start();
     let reasons = |till: &Till| {
-        let mut health = till.ask("GET", "/v1/health", json!(null)).1;
+        let mut health = till.health();
         (health["reasons"].take(), health["reason_codes"].take())
     };
     let damaged = (
         json!(["Файл token.conf повреждён: токен в нём не прочитать"]),
         json!(["token_damaged"]),
     );
-    wait_for("health to know of the file", || {
-        (reasons(&till) == damaged).then_some(())
-    });
+    wait_until("health to know of the file", || reasons(&till) == damaged);
     std::fs::write(&token, "abc\n").unwrap();
-    wait_for("health to know that it was mended", || {
-        (reasons(&till) == (json!([]), json!([]))).then_some(())
+    wait_until("health to know that it was mended", || {
+        reasons(&till) == (json!([]), json!([]))
     });
 }
 
@@ -251,8 +247,8 @@ fn the_log_survives_rotation() {
     std::fs::rename(&log, till.path("old.log")).unwrap();
     till.begin("s-1", 100);
     till.until_final("s-1");
-    wait_for("the new log", || {
-        till.log().contains("/ms-pay/pos/payments").then_some(())
+    wait_until("the new log", || {
+        till.log().contains("/ms-pay/pos/payments")
     });
     assert!(
         !std::fs::read_to_string(till.path("old.log"))
@@ -282,18 +278,17 @@ fn a_token_that_has_no_place_on_the_disk_is_not_asked_for_and_the_disk_is_named(
     let place = till.path("linuxcash/cash/paysystems/oplati/token.conf.new");
     // A folder in the place of the file: nobody can write there, root included.
     std::fs::create_dir(&place).unwrap();
-    till.begin("s-1", 100);
-    let operation = till.until_final("s-1");
-    assert_eq!(operation["error"]["code"], "token_needed");
-    assert_eq!(
-        operation["message"],
-        "Файл token.conf недоступен: токен не прочитать и не сохранить"
+    let operation = fails(
+        &till,
+        "s-1",
+        "token_needed",
+        "Файл token.conf недоступен: токен не прочитать и не сохранить",
     );
     let remedy = operation["error"]["remedy"].as_str().unwrap();
     assert!(remedy.contains("место на диске"), "{remedy}");
-    let health = till.ask("GET", "/v1/health", json!(null)).1;
+    let health = till.health();
     assert_eq!(health["reasons"][0], operation["message"], "{health}");
-    assert_eq!(sim.control("GET", "/sim/state", json!(null))["tokens"], 0);
+    assert_eq!(sim.state()["tokens"], 0);
     std::fs::remove_dir(&place).unwrap();
     till.begin("s-2", 100);
     assert_eq!(till.until_final("s-2")["state"], "done");
@@ -325,7 +320,7 @@ pub fn service_of(date: &'static str) -> String {
 fn a_clock_off_the_services_needs_a_person() {
     let url = service_of("Wed, 01 Jan 2020 00:00:00 GMT");
     let till = Till::started(&url, 2, "password = secret\n");
-    let health = || till.ask("GET", "/v1/health", json!(null)).1;
+    let health = || till.health();
     assert_eq!(health()["status"], "ok");
     // To a sale it answers otherwise than the service does, and its clock is none then; an empty report is an answer.
     till.begin("s-1", 100);
@@ -335,15 +330,14 @@ fn a_clock_off_the_services_needs_a_person() {
         "{}",
         health()
     );
-    let (status, told) = till.ask("POST", "/v1/reconciliations", json!({"shift": "24112026"}));
+    let (status, told) = till.post("/v1/reconciliations", json!({"shift": "24112026"}));
     assert_eq!(status, 200, "{told}");
-    wait_for("the clock in health", || {
+    wait_until("the clock in health", || {
         let health = health();
         let reasons = health["reasons"].to_string();
-        (health["status"] == "degraded"
+        health["status"] == "degraded"
             && reasons.contains("Часы кассы расходятся")
-            && reasons.contains("спешат на"))
-        .then_some(())
+            && reasons.contains("спешат на")
     });
 }
 
@@ -364,9 +358,9 @@ fn a_code_is_in_no_file_of_the_journal_once_its_sale_is_over() {
             })
     };
     assert!(holds(), "it is journalled while the sale waits");
-    till.ask("POST", "/v1/operations/s-1/abort", json!(null));
+    till.abort("s-1");
     assert_eq!(till.until_final("s-1")["state"], "cancelled");
-    wait_for("the code to go", || (!holds()).then_some(()));
+    wait_until("the code to go", || !holds());
 }
 
 #[test]
@@ -378,16 +372,14 @@ fn after_a_crash_no_display_keeps_the_code_of_before() {
     till.begin("s-1", 1999);
     let shown = till.until("s-1", &["awaiting_buyer"])["shows"]["qr"].clone();
     let shown = shown.as_str().unwrap();
-    wait_for("the code", || {
-        (crate::sales::qr_on(&picture).as_deref() == Some(shown)).then_some(())
+    wait_until("the code", || {
+        crate::sales::qr_on(&picture).as_deref() == Some(shown)
     });
     till.kill();
     // Without its service the sale cannot go on, and the display must not look as if it did.
     drop(sim);
     till.start();
-    wait_for("the code to go", || {
-        crate::sales::qr_on(&picture).is_none().then_some(())
-    });
+    wait_until("the code to go", || crate::sales::qr_on(&picture).is_none());
 }
 
 /// A server whose own certificate is that of an authority, made with openssl; `None` where that is missing.

@@ -304,9 +304,5 @@ fn checks_of(device: &str, test: &Value) -> Vec<Check> {
 
 /// What is said once, for who follows.
 pub(super) fn note(context: &Context, text: &Text) {
-    let said = match context.tongue {
-        UiLanguage::Russian => &text.ru,
-        UiLanguage::English => &text.en,
-    };
-    context.output.note(said);
+    context.output.note(context.tongue.of_text(text));
 }

@@ -88,7 +88,5 @@ fn show(context: &Context, text: &str) {
     if let Some(code) = code.filter(|_| context.output.is_watched()) {
         context.output.qr(context.tongue, &code);
     }
-    context
-        .output
-        .note(&context.tongue.say(technician::TRIAL_IS_OPEN));
+    context.remark(technician::TRIAL_IS_OPEN);
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::output::printable;
 use super::super::words::{UiLanguage, device_state};
 use crate::model::money::Kopecks;
-use crate::texts::technician;
+use crate::texts::technician::{self, Text};
 
 /// Width of the second column, in either tongue.
 const ABOUT: usize = 10;
@@ -116,7 +116,7 @@ impl View {
             "request" => (say(technician::ABOUT_REQUEST), self.request(data)),
             "scene" => (
                 say(technician::ABOUT_SCENE),
-                scene(self.tongue, &text(data, "scene")),
+                self.tongue.say_word(&SCENES, &text(data, "scene")),
             ),
             "scan" => (say(technician::ABOUT_SCAN), self.scan(data)),
             "device" => (say(technician::HEADING_DEVICE), self.device(data)),
@@ -140,9 +140,9 @@ impl View {
         };
         let mut what = format!(
             "{} {}  {amount}{}",
-            kind(self.tongue, &text(data, "kind")),
+            self.tongue.say_word(&KINDS, &text(data, "kind")),
             text(data, "id"),
-            state(self.tongue, &text(data, "state"))
+            self.tongue.say_word(&STATES, &text(data, "state"))
         );
         if let Some(ms) = took(data) {
             let (after, unit) = (say(technician::VIEW_AFTER), say(technician::VIEW_MS));
@@ -171,8 +171,8 @@ impl View {
         format!(
             "{operation}{}{}: {}, {} {}",
             if operation.is_empty() { "" } else { "  " },
-            call(self.tongue, &text(data, "call")),
-            outcome(self.tongue, &text(data, "outcome")),
+            self.tongue.say_word(&CALLS, &text(data, "call")),
+            self.tongue.say_word(&OUTCOMES, &text(data, "outcome")),
             number(data, "ms"),
             self.tongue.say(technician::VIEW_MS)
         )
@@ -317,88 +317,71 @@ fn took(data: &Value) -> Option<u64> {
     u64::try_from(ended.duration_since(begun).as_millis()).ok()
 }
 
-fn kind(tongue: UiLanguage, word: &str) -> String {
-    let text = match word {
-        "sale" => technician::KIND_SALE,
-        "refund" => technician::KIND_REFUND,
-        "cancel" => technician::KIND_CANCEL,
-        "cancel_refund" => technician::KIND_CANCEL_REFUND,
-        "annul" => technician::KIND_ANNUL,
-        "card" => technician::KIND_CARD,
-        other => return other.to_owned(),
-    };
-    tongue.say(text).into_owned()
-}
+const KINDS: [(&str, Text); 6] = [
+    ("sale", technician::KIND_SALE),
+    ("refund", technician::KIND_REFUND),
+    ("cancel", technician::KIND_CANCEL),
+    ("cancel_refund", technician::KIND_CANCEL_REFUND),
+    ("annul", technician::KIND_ANNUL),
+    ("card", technician::KIND_CARD),
+];
 
-fn state(tongue: UiLanguage, word: &str) -> String {
-    let text = match word {
-        "new" => technician::STATE_NEW,
-        "in_progress" => technician::STATE_IN_PROGRESS,
-        "awaiting_scan" => technician::STATE_AWAITING_SCAN,
-        "awaiting_buyer" => technician::STATE_AWAITING_BUYER,
-        "awaiting_confirmation" => technician::STATE_AWAITING_CONFIRMATION,
-        "in_doubt" => technician::STATE_IN_DOUBT,
-        "queued" => technician::STATE_QUEUED,
-        "done" => technician::STATE_DONE,
-        "declined" => technician::STATE_DECLINED,
-        "not_enough_money" => technician::STATE_NOT_ENOUGH_MONEY,
-        "expired" => technician::STATE_EXPIRED,
-        "cancelled" => technician::STATE_CANCELLED,
-        "failed" => technician::STATE_FAILED,
-        other => return other.to_owned(),
-    };
-    tongue.say(text).into_owned()
-}
+const STATES: [(&str, Text); 13] = [
+    ("new", technician::STATE_NEW),
+    ("in_progress", technician::STATE_IN_PROGRESS),
+    ("awaiting_scan", technician::STATE_AWAITING_SCAN),
+    ("awaiting_buyer", technician::STATE_AWAITING_BUYER),
+    (
+        "awaiting_confirmation",
+        technician::STATE_AWAITING_CONFIRMATION,
+    ),
+    ("in_doubt", technician::STATE_IN_DOUBT),
+    ("queued", technician::STATE_QUEUED),
+    ("done", technician::STATE_DONE),
+    ("declined", technician::STATE_DECLINED),
+    ("not_enough_money", technician::STATE_NOT_ENOUGH_MONEY),
+    ("expired", technician::STATE_EXPIRED),
+    ("cancelled", technician::STATE_CANCELLED),
+    ("failed", technician::STATE_FAILED),
+];
 
-fn call(tongue: UiLanguage, word: &str) -> String {
-    let text = match word {
-        "demand_payment" => technician::REQUEST_OPEN,
-        "consumer_status" => technician::REQUEST_SESSION,
-        "pay" => technician::REQUEST_PAY,
-        "payment" => technician::REQUEST_PAYMENT,
-        "reverse" => technician::REQUEST_REVERSE,
-        "look_up" => technician::REQUEST_REPORT,
-        "probe" => technician::REQUEST_PROBE,
-        other => return other.to_owned(),
-    };
-    tongue.say(text).into_owned()
-}
+const CALLS: [(&str, Text); 7] = [
+    ("demand_payment", technician::REQUEST_OPEN),
+    ("consumer_status", technician::REQUEST_SESSION),
+    ("pay", technician::REQUEST_PAY),
+    ("payment", technician::REQUEST_PAYMENT),
+    ("reverse", technician::REQUEST_REVERSE),
+    ("look_up", technician::REQUEST_REPORT),
+    ("probe", technician::REQUEST_PROBE),
+];
 
-fn outcome(tongue: UiLanguage, word: &str) -> String {
-    let text = match word {
-        "answered" => technician::ANSWER_OK,
-        "refused" => technician::ANSWER_REFUSED,
-        "not_sent" => technician::ANSWER_NOT_SENT,
-        "lost" => technician::ANSWER_LOST,
-        "token" => technician::ANSWER_TOKEN,
-        other => return other.to_owned(),
-    };
-    tongue.say(text).into_owned()
-}
+const OUTCOMES: [(&str, Text); 5] = [
+    ("answered", technician::ANSWER_OK),
+    ("refused", technician::ANSWER_REFUSED),
+    ("not_sent", technician::ANSWER_NOT_SENT),
+    ("lost", technician::ANSWER_LOST),
+    ("token", technician::ANSWER_TOKEN),
+];
 
-fn scene(tongue: UiLanguage, word: &str) -> String {
-    let text = match word {
-        "idle" => technician::SCENE_IDLE,
-        "scan_me" => technician::SCENE_SCAN_ME,
-        "qr" => technician::SCENE_QR,
-        "card_qr" => technician::SCENE_CARD_QR,
-        "code" => technician::SCENE_CODE,
-        "card_code" => technician::SCENE_CARD_CODE,
-        "please_confirm" => technician::SCENE_PLEASE_CONFIRM,
-        "checking" => technician::SCENE_CHECKING,
-        "paid" => technician::SCENE_PAID,
-        "declined" => technician::SCENE_DECLINED,
-        "not_enough_money" => technician::SCENE_NOT_ENOUGH_MONEY,
-        "time_is_up" => technician::SCENE_TIME_IS_UP,
-        "cancelled" => technician::SCENE_CANCELLED,
-        "refunded" => technician::SCENE_REFUNDED,
-        "card_found" => technician::SCENE_CARD_FOUND,
-        "not_completed" => technician::SCENE_NOT_COMPLETED,
-        "no_connection" => technician::SCENE_NO_CONNECTION,
-        other => return other.to_owned(),
-    };
-    tongue.say(text).into_owned()
-}
+const SCENES: [(&str, Text); 17] = [
+    ("idle", technician::SCENE_IDLE),
+    ("scan_me", technician::SCENE_SCAN_ME),
+    ("qr", technician::SCENE_QR),
+    ("card_qr", technician::SCENE_CARD_QR),
+    ("code", technician::SCENE_CODE),
+    ("card_code", technician::SCENE_CARD_CODE),
+    ("please_confirm", technician::SCENE_PLEASE_CONFIRM),
+    ("checking", technician::SCENE_CHECKING),
+    ("paid", technician::SCENE_PAID),
+    ("declined", technician::SCENE_DECLINED),
+    ("not_enough_money", technician::SCENE_NOT_ENOUGH_MONEY),
+    ("time_is_up", technician::SCENE_TIME_IS_UP),
+    ("cancelled", technician::SCENE_CANCELLED),
+    ("refunded", technician::SCENE_REFUNDED),
+    ("card_found", technician::SCENE_CARD_FOUND),
+    ("not_completed", technician::SCENE_NOT_COMPLETED),
+    ("no_connection", technician::SCENE_NO_CONNECTION),
+];
 
 #[cfg(test)]
 mod tests {

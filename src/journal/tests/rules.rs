@@ -1,16 +1,8 @@
 //! What the journal keeps as a whole, finds at a restart, and tells of a wish.
 
 use super::*;
-use crate::core::record::{ReversalRecord, ReversalRequest};
 use crate::model::money::Kopecks;
-use crate::model::operation::{CancellationRequest, RefundRequest};
-
-fn undoing(journal: &Journal) -> ReversalRecord {
-    match journal.find("~1").unwrap() {
-        Some(Record::Entry(entry)) => *entry,
-        other => panic!("{other:?}"),
-    }
-}
+use crate::model::operation::RefundRequest;
 
 /// An entry like the undoing, but with that name and of that operation.
 fn entry(journal: &Journal, id: &str, kind: Kind, of: Option<&str>) -> ReversalRecord {
@@ -22,16 +14,9 @@ fn entry(journal: &Journal, id: &str, kind: Kind, of: Option<&str>) -> ReversalR
     entry
 }
 
-fn keep(journal: &mut Journal, entry: ReversalRecord) {
-    let record = Record::Entry(Box::new(entry));
-    journal.commit(&[written(record)]).unwrap();
-}
-
 /// A sale that was paid as the service's number 7, in that shift.
 fn paid(journal: &mut Journal, id: &str, shift: &str) {
-    let (mut other, _) = core(Restored::default());
-    begin(journal, &mut other, id, 10);
-    ended(journal, id, 10, State::Done);
+    over(journal, id, 10, State::Done);
     let mut record = journal.find(id).unwrap().unwrap();
     let operation = record.operation_mut();
     (operation.payment_id, operation.shift) = (Some(7), shift.into());
@@ -73,9 +58,8 @@ fn a_closed_journal_is_locked_until_the_last_request_has_ended() {
 
 #[test]
 fn nothing_is_written_through_what_lies_in_the_place_of_the_lock() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
-    let lock_file = folder.path().join("journal.sqlite3.lock");
+    let (folder, path) = place();
+    let lock_file = beside(&path, ".lock");
     let token = folder.path().join("token.conf");
     std::fs::write(&token, "the only token").unwrap();
     for make in [
@@ -124,7 +108,7 @@ fn a_journal_is_held_though_its_lock_was_removed_or_it_has_another_name() {
     let (folder, path, journal) = owing();
     let elsewhere = folder.path().join("elsewhere.sqlite3");
     std::fs::hard_link(&path, &elsewhere).unwrap();
-    let lock_file = folder.path().join("journal.sqlite3.lock");
+    let lock_file = beside(&path, ".lock");
     let is_held = |path: &std::path::Path| {
         let error = Journal::open(path).unwrap_err();
         let JournalError::Taken { pid, .. } = error else {
@@ -181,12 +165,7 @@ fn a_restart_finds_the_witnesses_of_every_shift_that_is_asked_for() {
 fn what_a_cashier_waits_for_is_in_the_queue() {
     let (_folder, path, mut journal) = owing();
     let mut attended = entry(&journal, "c1", Kind::Cancel, Some("owed"));
-    let operation = "owed".into();
-    attended.request = ReversalRequest::Cancellation(CancellationRequest {
-        operation,
-        annul: false,
-        shift: None,
-    });
+    attended.request = ReversalRequest::Cancellation(cancellation_of("owed"));
     attended.operation.state = State::New;
     assert!(attended.is_attended());
     keep(&mut journal, attended);
@@ -215,12 +194,7 @@ fn the_facts_of_a_refunds_cancellation_hold_its_sale() {
     let (_folder, _, mut journal) = owing();
     let refund = entry(&journal, "r1", Kind::Refund, Some("owed"));
     keep(&mut journal, refund);
-    let operation = "r1".into();
-    let wish = OperationRequest::Cancellation(CancellationRequest {
-        operation,
-        annul: false,
-        shift: None,
-    });
+    let wish = OperationRequest::Cancellation(cancellation_of("r1"));
     let facts = journal.facts(&wish, "24112026").unwrap();
     assert_eq!(facts.target.unwrap().operation().id, "r1");
     assert_eq!(facts.sale.unwrap().operation().id, "owed");

@@ -2,7 +2,9 @@
 
 mod held;
 mod moved;
+mod token;
 
+use crate::base::text::assert_has;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
 
@@ -111,6 +113,10 @@ async fn scripted(script: Vec<Behaviour>) -> Scripted {
 }
 
 impl Scripted {
+    async fn ask(&self, call: &Call) -> Answer {
+        answered(&self.client, call).await
+    }
+
     /// How often it was asked.
     fn asked(&self) -> usize {
         self.requests.lock().unwrap().len()
@@ -167,6 +173,10 @@ fn paid() -> String {
     r#"{"paymentId": 7, "paymentType": 1, "sum": 1.5, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "n-1"}"#.into()
 }
 
+async fn answered(client: &Client, call: &Call) -> Answer {
+    client.call(call, "s-1").await.answer
+}
+
 fn is_lost(answer: &Answer) -> bool {
     matches!(answer, Err(Failure::Lost { .. }))
 }
@@ -182,10 +192,7 @@ async fn a_payment_is_answered_and_carries_what_the_wire_wants() {
         "{seen}"
     );
     let head = seen.to_lowercase();
-    assert!(
-        head.contains("regnum: opl000011111\r\n") && head.contains("token: tok-123\r\n"),
-        "{seen}"
-    );
+    assert_has(&head, ["regnum: opl000011111\r\n", "token: tok-123\r\n"]);
     assert!(
         seen.contains(r#""sum":1.5,"orderNumber":"n-1","sessionId":"s""#),
         "{seen}"
@@ -229,21 +236,14 @@ async fn money_moving_requests_never_ride_on_a_used_connection() {
     ])
     .await;
     for _ in 0..2 {
-        assert!(
-            service
-                .client
-                .call(&Call::Payment { payment_id: 7 }, "s-1")
-                .await
-                .answer
-                .is_ok()
-        );
+        assert!(service.ask(&Call::Payment { payment_id: 7 }).await.is_ok());
     }
     assert_eq!(
         service.connections.load(Ordering::SeqCst),
         1,
         "polls share a connection"
     );
-    assert!(is_lost(&service.client.call(&pay(), "s-1").await.answer));
+    assert!(is_lost(&service.ask(&pay()).await));
     assert_eq!(service.asked(), 3, "the payment left once");
     assert_eq!(service.connections.load(Ordering::SeqCst), 2);
 }
@@ -261,10 +261,7 @@ async fn what_provably_never_left_is_told_apart() {
         "http://no-such-host.invalid".into(),
         format!("https://{nobody}"),
     ] {
-        let answer = client(&url, folder.path(), None)
-            .call(&pay(), "s-1")
-            .await
-            .answer;
+        let answer = answered(&client(&url, folder.path(), None), &pay()).await;
         assert!(
             matches!(answer, Err(Failure::NotSent { .. })),
             "{url}: {answer:?}"
@@ -272,10 +269,11 @@ async fn what_provably_never_left_is_told_apart() {
     }
     // TLS that fails: the other side speaks something else.
     let service = scripted(vec![Behaviour::Close("no TLS here".into())]).await;
-    let answer = client(&service.url.replace("http:", "https:"), folder.path(), None)
-        .call(&pay(), "s-1")
-        .await
-        .answer;
+    let answer = answered(
+        &client(&service.url.replace("http:", "https:"), folder.path(), None),
+        &pay(),
+    )
+    .await;
     assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
 }
 
@@ -291,89 +289,23 @@ async fn when_we_give_up_the_connection_is_closed() {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await
     });
-    assert!(is_lost(&client.call(&pay(), "s-1").await.answer));
+    assert!(is_lost(&answered(&client, &pay()).await));
     let closed = tokio::time::timeout(Duration::from_secs(5), watcher).await;
     assert!(closed.is_ok(), "the connection stays open after we gave up");
-}
-
-#[tokio::test]
-async fn the_first_contact_asks_for_the_token_once_and_keeps_it() {
-    let token = http(200, r#"{"token": "fresh-1"}"#);
-    let service = answering([token, http(200, &paid())]).await;
-    let folder = tempfile::tempdir().unwrap();
-    let client = client(&service.url, folder.path(), Some(""));
-    let call = Call::Payment { payment_id: 7 };
-    let (a, b) = tokio::join!(client.call(&call, "a"), client.call(&call, "b"));
-    assert!(a.answer.is_ok() && b.answer.is_ok(), "{a:?} {b:?}");
-    let seen = service.requests.lock().unwrap().clone();
-    assert_eq!(
-        seen.iter()
-            .filter(|request| request.contains("/pos/tokens"))
-            .count(),
-        1
-    );
-    assert!(seen[0].ends_with("\r\n\r\n{}") && !seen[0].to_lowercase().contains("token: "));
-    assert!(seen[1].to_lowercase().contains("token: fresh-1"));
-    assert_eq!(
-        std::fs::read_to_string(folder.path().join("token.conf")).unwrap(),
-        "fresh-1\n"
-    );
-}
-
-#[tokio::test]
-async fn token_troubles_send_nothing() {
-    let words = crate::texts::original::TOKEN_EXISTS;
-    let exists = http(409, &format!(r#"{{"devMessage": "RegNum X: {words}"}}"#));
-    let service = answering([exists]).await;
-    let folder = tempfile::tempdir().unwrap();
-    let answer = client(&service.url, folder.path(), Some(""))
-        .call(&pay(), "s-1")
-        .await
-        .answer;
-    assert!(
-        matches!(
-            answer,
-            Err(Failure::Token {
-                problem: TokenProblem::Exists,
-                ..
-            })
-        ),
-        "{answer:?}"
-    );
-    assert_eq!(
-        std::fs::read_dir(folder.path()).unwrap().count(),
-        0,
-        "nothing half-made is left"
-    );
-    let answer = client(&service.url, folder.path(), Some(" \n"))
-        .call(&pay(), "s-1")
-        .await
-        .answer;
-    assert!(
-        matches!(
-            answer,
-            Err(Failure::Token {
-                problem: TokenProblem::Damaged,
-                ..
-            })
-        ),
-        "{answer:?}"
-    );
-    assert_eq!(service.asked(), 1, "a damaged token.conf asks for nothing");
 }
 
 #[tokio::test]
 async fn looking_up_asks_every_shift_until_all_is_found() {
     let row = format!("[{}]", paid());
     let service = answering([http(200, "[]"), http(200, &row), http(200, "[]")]).await;
-    let answer = service.client.call(&look_up(), "~1").await.answer;
+    let answer = service.ask(&look_up()).await;
     assert!(
         matches!(&answer, Ok(Reply::Found(found)) if found.len() == 1),
         "{answer:?}"
     );
     assert_eq!(service.asked(), 2, "found is found");
     let broken = answering([http(200, "[]"), http(500, ""), http(200, "[]")]).await;
-    let answer = broken.client.call(&look_up(), "~1").await.answer;
+    let answer = broken.ask(&look_up()).await;
     assert!(is_lost(&answer), "absence needs every report: {answer:?}");
 }
 
@@ -383,7 +315,7 @@ async fn no_secret_is_in_an_error() {
     let call = Call::ConsumerStatus {
         session: "very-secret-session".into(),
     };
-    let Err(failure) = service.client.call(&call, "s-1").await.answer else {
+    let Err(failure) = service.ask(&call).await else {
         panic!()
     };
     assert!(
@@ -397,8 +329,7 @@ async fn secrets_that_the_service_repeats_are_hidden() {
     let refusal = r#"{"code": "X", "devMessage": "token tok-123, code qr-of-a-buyer", "userMessage": {"lang_ru": "Код qr-of-a-buyer не принят"}}"#;
     let service = answering([http(400, refusal)]).await;
     let call = Call::OpenSession(SessionMode::ConsumerQr(Secret::new("qr-of-a-buyer")));
-    let Err(Failure::Refused { message, detail }) = service.client.call(&call, "s-1").await.answer
-    else {
+    let Err(Failure::Refused { message, detail }) = service.ask(&call).await else {
         panic!("not refused")
     };
     assert_eq!(message.as_deref(), Some("Код *** не принят"));
@@ -423,88 +354,8 @@ async fn a_line_that_never_connects_sent_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let client = client(&format!("http://{address}"), folder.path(), None);
-    let answer = client.call(&pay(), "s-1").await.answer;
+    let answer = answered(&client, &pay()).await;
     assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
-}
-
-#[tokio::test]
-async fn a_token_that_cannot_be_one_is_refused_and_leaves_no_file() {
-    let service = answering([
-        http(200, r#"{"token": "two words"}"#),
-        http(403, r#"{"code": "NO_TILL", "devMessage": "no such till"}"#),
-        http(429, ""),
-    ])
-    .await;
-    let folder = tempfile::tempdir().unwrap();
-    let client = client(&service.url, folder.path(), Some(""));
-    let answer = client.call(&pay(), "s-1").await.answer;
-    assert!(
-        matches!(&answer, Err(Failure::NotSent { detail }) if detail.contains("one that is not one line")),
-        "{answer:?}"
-    );
-    let answer = client.call(&pay(), "s-1").await.answer;
-    assert!(
-        matches!(&answer, Err(Failure::Token { problem: TokenProblem::Needed, detail }) if detail.contains("NO_TILL / no such till")),
-        "who is shut out is not registered: {answer:?}"
-    );
-    // Patience is asked for: the payment has not left, and a question may be repeated.
-    let answer = client.call(&pay(), "s-1").await.answer;
-    assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
-    let answer = client
-        .call(&Call::Payment { payment_id: 7 }, "s-1")
-        .await
-        .answer;
-    assert!(
-        matches!(answer, Err(Failure::TooManyRequests { .. })),
-        "{answer:?}"
-    );
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    let seen = service.requests.lock().unwrap().clone();
-    assert!(seen.iter().all(|request| request.contains("/pos/tokens")));
-}
-
-#[tokio::test]
-async fn an_unwritable_folder_asks_for_no_token() {
-    let service = answering([http(200, r#"{"token": "t"}"#)]).await;
-    let folder = tempfile::tempdir().unwrap();
-    let client = client(&service.url, folder.path(), Some(""));
-    // A folder in the place of the temporary file cannot be written by anybody, root included.
-    std::fs::create_dir(folder.path().join("token.conf.new")).unwrap();
-    let answer = client.call(&pay(), "s-1").await.answer;
-    assert!(
-        matches!(&answer, Err(Failure::Token { problem: TokenProblem::NoPlace, detail }) if detail.contains("token.conf")),
-        "{answer:?}"
-    );
-    assert!(service.requests.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_token_that_cannot_be_kept_is_used_all_the_same() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let client = client(&url, folder.path(), Some(""));
-    let path = folder.path().join("token.conf");
-    let service = tokio::spawn(async move {
-        let mut seen = Vec::new();
-        for body in [r#"{"token": "fresh-1"}"#.to_owned(), paid(), paid()] {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            seen.push(read_request(&mut stream).await.unwrap());
-            // Its place is taken meanwhile, so the rename fails.
-            let _ = std::fs::create_dir(&path);
-            stream.write_all(http(200, &body).as_bytes()).await.unwrap();
-        }
-        seen
-    });
-    for _ in 0..2 {
-        let answer = client.call(&pay(), "s-1").await.answer;
-        assert!(answer.is_ok(), "{answer:?}");
-    }
-    let seen = service.await.unwrap();
-    assert!(seen[0].contains("/pos/tokens"));
-    for payment in &seen[1..] {
-        assert!(payment.to_lowercase().contains("token: fresh-1"));
-    }
 }
 
 #[tokio::test]
@@ -533,20 +384,20 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
         ),
     ];
     let service = answering(reports).await;
-    let answer = service.client.call(&look_up(), "~1").await.answer;
+    let answer = service.ask(&look_up()).await;
     assert!(
         matches!(&answer, Ok(Reply::Found(found)) if found.len() == 1),
         "{answer:?}"
     );
     let nothing = http(404, r#"{"code": "404"}"#);
     let service = answering([http(200, &format!("[{nameless}]")), nothing.clone()]).await;
-    let answer = service.client.call(&look_up(), "~1").await.answer;
+    let answer = service.ask(&look_up()).await;
     assert!(
         matches!(answer, Ok(Reply::Partial { .. })),
         "absence needs rows that can be read: {answer:?}"
     );
     let empty = answering([nothing]).await;
-    let answer = empty.client.call(&look_up(), "~1").await.answer;
+    let answer = empty.ask(&look_up()).await;
     assert_eq!(answer, Ok(Reply::Found(Vec::new())));
     let (sender, rows) = std::sync::mpsc::channel();
     let mut date = None;
@@ -564,27 +415,13 @@ async fn patience_is_told_with_what_the_service_asked_for() {
     let busy = http(429, "").replacen("\r\n", "\r\nRetry-After: 7\r\n", 1);
     let service = answering([busy]).await;
     for call in [pay(), Call::Payment { payment_id: 7 }] {
-        let answer = service.client.call(&call, "s-1").await.answer;
+        let answer = service.ask(&call).await;
         let asked = Some(Duration::from_secs(7));
         assert!(
             matches!(answer, Err(Failure::TooManyRequests { retry_after, .. }) if retry_after == asked),
             "{answer:?}"
         );
     }
-}
-
-#[tokio::test]
-async fn a_till_with_a_password_that_is_shut_out_has_lost_an_answer() {
-    let shut_out = http(401, r#"{"code": "401", "devMessage": "RegNum X: no"}"#);
-    let service = answering([shut_out]).await;
-    let answer = service.client.call(&pay(), "s-1").await.answer;
-    assert!(matches!(answer, Err(Failure::Token { .. })), "{answer:?}");
-    let settings = Settings {
-        password: Some(Secret::new("pass-word")),
-        ..service.client.settings.clone()
-    };
-    let client = Client::new(settings).unwrap();
-    assert!(is_lost(&client.call(&pay(), "s-1").await.answer));
 }
 
 #[test]
@@ -618,12 +455,7 @@ async fn a_dead_row_in_one_shift_does_not_hide_the_paid_one_in_another() {
         http(200, "[]"),
     ];
     let service = answering(reports).await;
-    let call = Call::LookUp {
-        shifts: vec!["24112026".into(), "23112026".into(), "25112026".into()],
-        order_numbers: vec!["n-1".into()],
-        witnesses: Vec::new(),
-    };
-    let answer = service.client.call(&call, "~1").await.answer;
+    let answer = service.ask(&look_up()).await;
     assert!(
         matches!(&answer, Ok(Reply::Found(found)) if found.len() == 2),
         "{answer:?}"

@@ -45,7 +45,7 @@ fn a_second_payment_in_a_session_is_refused_without_a_word_for_people() {
     let bench = Bench::new();
     let session = bench.session();
     let (_, info) = bench.post("payments", payment("n-1", session));
-    bench.post("/sim/buyer/confirm", json!({}));
+    bench.confirm();
     let second = bench.post("payments", payment("n-1", session));
     assert_eq!(second.0, 400);
     is_error(&second, "", "");
@@ -116,12 +116,12 @@ fn a_receipt_may_be_paid_partly_by_other_means() {
     body["details"]["modifiers"] = json!([]);
     let (status, info) = bench.post("payments", body);
     assert_eq!((status, info["sum"].to_string()), (200, "10.5".to_owned()));
-    bench.post("/sim/buyer/confirm", json!({}));
+    bench.confirm();
     // A part goes back with the whole receipt.
     let part = json!({"sum": 3, "orderNumber": "r-1", "details": details(15.5)});
     let path = format!("payments/{}/reversals", info["paymentId"]);
     assert_eq!(bench.post(&path, part).0, 200);
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 750);
+    assert_eq!(bench.balance(), 750);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_held_answer_comes_with_the_end_and_one_date() {
     tokio::pin!(held);
     let early = tokio::time::timeout(Duration::from_millis(30), held.as_mut()).await;
     assert!(early.is_err(), "the buyer has not decided");
-    bench.post("/sim/buyer/confirm", json!({}));
+    bench.confirm();
     let (_, info) = held.await;
     assert_eq!(
         (&info["status"], &info["paidDate"]),

@@ -1,5 +1,6 @@
 //! What a caller feels on a real connection.
 
+use crate::base::text::assert_has;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -59,11 +60,7 @@ async fn every_trouble_is_felt_on_the_wire() {
         exchange(address, &token).ends_with("[]"),
         "the plan is over"
     );
-    assert!(
-        exchange(address, &token)
-            .to_lowercase()
-            .contains("\r\ndate: ")
-    );
+    assert_has(&exchange(address, &token).to_lowercase(), ["\r\ndate: "]);
     serving.abort();
 }
 
@@ -131,8 +128,8 @@ async fn a_payment_is_answered_when_its_buyer_has_decided() {
     bench.until_paying("n-2");
     drop(caller);
     assert!(bench.waits());
-    bench.post("/sim/buyer/confirm", json!({}));
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 1550);
+    bench.confirm();
+    assert_eq!(bench.balance(), 1550);
     serving.abort();
 }
 
@@ -153,12 +150,12 @@ async fn held_answers_are_lost_in_every_way() {
     // Decided before the cut: answered.
     bench.fault("cut_held", 600_000);
     let caller = begin("n-2");
-    bench.post("/sim/buyer/confirm", json!({}));
+    bench.confirm();
     assert!(rest(caller).contains("\"status\":1"));
     // Held beyond the decision.
     bench.fault("hold", 300);
     let caller = begin("n-3");
-    bench.post("/sim/buyer/confirm", json!({}));
+    bench.confirm();
     assert_eq!(rest(caller), "");
     // The line breaks.
     let caller = begin("n-5");
@@ -182,8 +179,8 @@ async fn of_a_copied_request_the_second_answer_is_seen() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(answer.contains("не сформировал требование"), "{answer}");
     assert!(bench.waits(), "the first copy was carried out");
-    bench.post("/sim/buyer/confirm", json!({}));
-    assert_eq!(bench.get("/sim/ledger", &[]).1["balance"], 1550);
+    bench.confirm();
+    assert_eq!(bench.balance(), 1550);
     serving.abort();
 }
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::http::Answer;
 use super::ledger::Pay;
 use super::rules::Call;
@@ -100,7 +98,7 @@ fn an_abort_does_not_make_the_till_impolite() {
     let service = Service::start();
     let till = pending(&service);
     service.until_answered(Call::Payment, 1);
-    let (status, _) = till.ask("POST", "/v1/operations/s-1/abort", json!(null));
+    let (status, _) = till.abort("s-1");
     assert_eq!(status, 200);
     ends(&till, "s-1", "cancelled");
     till.until_queue_is_empty();

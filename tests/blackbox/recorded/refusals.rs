@@ -10,7 +10,7 @@ use super::ledger::{Pay, Reverse};
 use super::rules::Call;
 use super::service::Service;
 use super::{begin, ends, no_line_is_empty, till, until};
-use crate::harness::{Till, wait_for};
+use crate::harness::{Till, refused, wait_until};
 
 /// What `devMessage` of the recorded refusal says.
 const SAID: &str = "Продавец не сформировал требование об оплате!";
@@ -75,17 +75,17 @@ fn sold(first: bool) -> (Service, Till) {
 
 fn give_back(till: &Till, amount: i64) {
     let refund = json!({"sale": "s-1", "amount": amount, "receipt": {"number": "v", "items": [{"name": "Хлеб", "cost": amount}]}});
-    assert_eq!(till.ask("PUT", "/v1/refunds/r-1", refund).0, 201);
+    assert_eq!(till.put("/v1/refunds/r-1", refund).0, 201);
 }
 
 fn cancel(till: &Till) {
     let cancel = json!({"operation": "s-1"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c-1", cancel).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c-1", cancel).0, 201);
 }
 
 fn until_balance(service: &Service, kopecks: i64) {
-    wait_for(&format!("a balance of {kopecks}"), || {
-        (service.balance() == kopecks).then_some(())
+    wait_until(&format!("a balance of {kopecks}"), || {
+        service.balance() == kopecks
     });
 }
 
@@ -179,9 +179,7 @@ fn a_payment_that_appears_after_its_refusal_is_reversed() {
     assert_eq!(service.balance(), 1999);
     service.list_all();
     until_balance(&service, 0);
-    wait_for("the undoing", || {
-        (till.operation("s-1")["undo"] == "done").then_some(())
-    });
+    wait_until("the undoing", || till.operation("s-1")["undo"] == "done");
     till.until_queue_is_empty();
     assert_eq!(till.operation("s-1")["state"], "failed");
     assert_eq!(service.reversals().len(), 1);
@@ -201,21 +199,19 @@ fn a_payment_that_appears_much_later_is_reversed_by_the_reconciliation() {
     is_told_as_refused(&operation);
     let refused = service.seen(Call::Payments)[0].answered_at.unwrap();
     // The look after `settle` found nothing.
-    wait_for("the look after settle", || {
+    wait_until("the look after settle", || {
         let reports = service.seen(Call::PaymentReports);
         let is_late = |at| at >= refused + Duration::from_secs(1);
-        reports.iter().any(|one| is_late(one.at)).then_some(())
+        reports.iter().any(|one| is_late(one.at))
     });
     till.until_queue_is_empty();
     service.list_all();
     let shift = json!({"shift": operation["shift"]});
-    let (status, found) = till.ask("POST", "/v1/reconciliations", shift);
+    let (status, found) = till.post("/v1/reconciliations", shift);
     assert_eq!(status, 200, "{found}");
     until_balance(&service, 0);
     assert_eq!(service.reversals().len(), 1);
-    wait_for("the undoing", || {
-        (till.operation("s-1")["undo"] == "done").then_some(())
-    });
+    wait_until("the undoing", || till.operation("s-1")["undo"] == "done");
 }
 
 #[test]
@@ -306,8 +302,8 @@ fn a_refused_refund_that_is_absent_failed() {
 fn a_refused_cancellation_that_is_absent_waits_for_a_person() {
     let (service, till) = sold(false);
     cancel(&till);
-    wait_for("the word that a person is needed", || {
-        (till.operation("s-1")["undo"] == "set_aside").then_some(())
+    wait_until("the word that a person is needed", || {
+        till.operation("s-1")["undo"] == "set_aside"
     });
     let operation = till.operation("c-1");
     no_line_is_empty(&till, &operation);
@@ -319,20 +315,15 @@ fn a_refused_cancellation_that_is_absent_waits_for_a_person() {
 fn a_person_closes_it_with_a_word_on_what_has_happened_and_the_books_follow() {
     let (service, till) = sold(false);
     cancel(&till);
-    wait_for("the word that a person is needed", || {
-        (till.operation("s-1")["undo"] == "set_aside").then_some(())
+    wait_until("the word that a person is needed", || {
+        till.operation("s-1")["undo"] == "set_aside"
     });
     let settle = "/v1/queue/c-1/settle";
     for wordless in [
         json!({"reason": "checked"}),
         json!({"reason": "checked", "outcome": "perhaps"}),
     ] {
-        let (status, problem) = till.ask("POST", settle, wordless);
-        assert_eq!(
-            (status, &problem["code"]),
-            (400, &json!("invalid")),
-            "{problem}"
-        );
+        let problem = refused(till.post(settle, wordless), 400, "invalid");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("not_carried_out"), "{problem}");
     }
@@ -348,9 +339,6 @@ fn a_person_closes_it_with_a_word_on_what_has_happened_and_the_books_follow() {
     no_line_is_empty(&till, &operation);
     let sale = till.operation("s-1");
     assert_eq!((&sale["undo"], &sale["left"]), (&json!(null), &json!(1999)));
-    assert_eq!(
-        till.ask("GET", "/v1/queue", json!(null)).1["items"],
-        json!([])
-    );
+    assert_eq!(till.get("/v1/queue").1["items"], json!([]));
     assert_eq!(service.balance(), 1999);
 }

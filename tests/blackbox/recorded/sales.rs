@@ -57,7 +57,7 @@ fn the_buyer_sees_the_qr_and_the_code_as_they_came() {
 
     let mut sale = crate::harness::sale("2", 700);
     sale["mode"] = json!(1);
-    assert_eq!(till.ask("PUT", "/v1/sales/s-2", sale).0, 201);
+    assert_eq!(till.put("/v1/sales/s-2", sale).0, 201);
     let operation = until(&till, "s-2", "awaiting_buyer");
     let session = service.until_session(2);
     assert_eq!(operation["shows"], json!({"code": session.code}));
@@ -168,7 +168,7 @@ fn no_cards_is_an_empty_list_and_no_failure() {
         let service = Service::start();
         let till = till(&service, mode, &[("valutcode", "7")]);
         let card = json!({"valutcode": 7, "cardNumberType": 5});
-        assert_eq!(till.ask("PUT", "/v1/cards/k-1", card).0, 201);
+        assert_eq!(till.put("/v1/cards/k-1", card).0, 201);
         if mode == 0 {
             until(&till, "k-1", "awaiting_scan");
             scan(&till, "https://getapp.o-plati.by/c/KL20713");
@@ -189,14 +189,11 @@ fn refunds_and_cancellations_move_the_money_they_say() {
     let till = till(&service, 2, &[]);
     begin(&till, "s-1", 1999);
     ends(&till, "s-1", "done");
-    assert_eq!(
-        till.ask("PUT", "/v1/refunds/r-1", refund("s-1", 500)).0,
-        201
-    );
+    assert_eq!(till.put("/v1/refunds/r-1", refund("s-1", 500)).0, 201);
     ends(&till, "r-1", "done");
     assert_eq!(service.balance(), 1499);
     let cancel = json!({"operation": "s-1"});
-    assert_eq!(till.ask("PUT", "/v1/cancellations/c-1", cancel).0, 201);
+    assert_eq!(till.put("/v1/cancellations/c-1", cancel).0, 201);
     ends(&till, "c-1", "done");
     assert_eq!(service.balance(), 0);
     assert_eq!(till.operation("s-1")["undo"], "done");

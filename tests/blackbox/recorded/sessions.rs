@@ -12,7 +12,7 @@ use super::{
     begin, ends, events_until, restart, scan, scene, steps, till, till_with_display, until,
     until_shown, watch,
 };
-use crate::harness::{Till, wait_for};
+use crate::harness::{Till, assert_holds, wait_for, wait_until};
 use crate::sales::qr_on;
 
 /// Instead of the service's sixty seconds.
@@ -83,12 +83,9 @@ fn in_mode_2_a_new_qr_takes_the_place_of_the_old_one() {
         (qr_on(&till.path("buyer.png"))? == second.qr).then_some(())
     });
     let before = till.operation("s-1");
-    assert_eq!(
-        (&before["state"], &before["message"]),
-        (
-            &json!("awaiting_buyer"),
-            &json!("Отсканируйте QR-код для оплаты")
-        )
+    assert_holds(
+        &before,
+        json!({"state": "awaiting_buyer", "message": "Отсканируйте QR-код для оплаты"}),
     );
     service.join(&second.id);
     ends(&till, "s-1", "done");
@@ -141,15 +138,15 @@ fn whoever_joins_the_new_session_beside_the_old_one_pays() {
 fn the_old_session_is_asked_until_it_ends_and_no_longer() {
     let service = short_lived();
     let (till, old, new) = with_two_sessions(&service);
-    wait_for("questions for the old session beside the new one", || {
+    wait_until("questions for the old session beside the new one", || {
         let asked = service.questions(&old.id).into_iter();
-        (asked.filter(|one| one.at > new.opened).count() >= 2).then_some(())
+        asked.filter(|one| one.at > new.opened).count() >= 2
     });
     service.end(&old.id);
     let told = service.until_told_over(&old.id);
     let before = service.questions(&new.id).len();
-    wait_for("further questions for the new session", || {
-        (service.questions(&new.id).len() >= before + 3).then_some(())
+    wait_until("further questions for the new session", || {
+        service.questions(&new.id).len() >= before + 3
     });
     let last = service.questions(&old.id).last().unwrap().at;
     assert!(last <= told, "a session that is over is still asked for");
@@ -202,16 +199,14 @@ fn without_a_next_session_the_display_says_so_and_recovers() {
         operation["shows"].is_null().then(|| operation.clone())
     });
     assert!(operation["finished_at"].is_null(), "{operation}");
-    wait_for("the word on the display", || {
-        (scene(&till) == "no_connection").then_some(())
+    wait_until("the word on the display", || {
+        scene(&till) == "no_connection"
     });
     assert_eq!(qr_on(&till.path("buyer.png")), None);
     service.recover();
     let second = service.until_session(2);
     until_shown(&till, "s-1", &second.qr);
-    wait_for("the QR on the display", || {
-        (scene(&till) == "qr").then_some(())
-    });
+    wait_until("the QR on the display", || scene(&till) == "qr");
     service.join(&second.id);
     ends(&till, "s-1", "done");
 }
@@ -313,7 +308,7 @@ fn a_card_survives_the_end_of_its_session() {
         let service = short_lived();
         let till = till(&service, mode, &[("valutcode", "7")]);
         let card = json!({"valutcode": 7, "cardNumberType": 5});
-        assert_eq!(till.ask("PUT", "/v1/cards/k-1", card).0, 201);
+        assert_eq!(till.put("/v1/cards/k-1", card).0, 201);
         until(&till, "k-1", "awaiting_buyer");
         let first = service.until_session(1);
         let second = until_renewed(&service, &till, "k-1", &first);
@@ -332,7 +327,7 @@ fn an_abort_after_a_renewal_asks_for_nothing_more() {
     let first = service.until_session(1);
     until_shown(&till, "s-1", &first.qr);
     until_renewed(&service, &till, "s-1", &first);
-    let (status, operation) = till.ask("POST", "/v1/operations/s-1/abort", json!(null));
+    let (status, operation) = till.abort("s-1");
     assert_eq!((status, &operation["state"]), (200, &json!("cancelled")));
     // The next sale shows that the first is past.
     let of_first = service.sessions().len();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{CONF, report_of};
-use crate::harness::{Sim, Till, wait_for};
+use crate::harness::{Sim, Till, assert_has, assert_holds, wait_for, wait_until};
 use crate::sales::{Scanner, qr_on};
 
 /// A till whose display is a picture and whose scanner is this test.
@@ -37,9 +37,8 @@ impl Loop {
 
     fn start(&mut self) {
         self.till.start();
-        wait_for("the scanner", || {
-            let (_, told) = self.till.ask("GET", "/v1/devices", json!(null));
-            (told["devices"][0]["state"] == "connected").then_some(())
+        wait_until("the scanner", || {
+            self.till.get("/v1/devices").1["devices"][0]["state"] == "connected"
         });
     }
 
@@ -54,12 +53,12 @@ impl Loop {
     }
 
     fn test(&self) -> Value {
-        self.till.ask("GET", "/v1/devices", json!(null)).1["devices"][0]["test"].clone()
+        self.till.get("/v1/devices").1["devices"][0]["test"].clone()
     }
 
     fn begin(&self, scans: usize) {
         let wish = json!({"interactive": true, "display": "display1", "scans": scans});
-        let (status, told) = self.till.ask("POST", "/v1/devices/scanner1/test", wish);
+        let (status, told) = self.till.post("/v1/devices/scanner1/test", wish);
         assert_eq!(
             (status, &told["test"]["state"]),
             (200, &json!("running")),
@@ -100,8 +99,8 @@ fn ten_codes_are_shown_and_read_back_through_the_daemon() {
             .ends_with("до 300 символов")
     );
     // The buyer's display is the buyer's again, and no code is in the log.
-    wait_for("the idle scene", || {
-        qr_on(&bench.till.path("buyer.png")).is_none().then_some(())
+    wait_until("the idle scene", || {
+        qr_on(&bench.till.path("buyer.png")).is_none()
     });
     let last = bench.shown.clone().unwrap();
     let beginning: String = last.chars().take(20).collect();
@@ -226,11 +225,7 @@ fn a_scanner_without_a_terminator_is_warned_of() {
     }
     let test = bench.done();
     let check = &test["checks"][0];
-    assert_eq!(
-        (&check["id"], &check["result"]),
-        (&json!("scanner.terminator"), &json!("warn")),
-        "{check:#}"
-    );
+    assert_holds(check, json!({"id": "scanner.terminator", "result": "warn"}));
     assert!(check["remedy"].as_str().unwrap().contains("Add suffix CR"));
     println!(
         "| scanner: no suffix | scanner.terminator warn | {} | {} |",
@@ -255,13 +250,7 @@ fn cyrillic_letters_that_a_scanner_loses_or_writes_otherwise_are_named() {
     bench.scanner.read(&asked);
     let test = bench.done();
     let check = &test["checks"][0];
-    assert!(
-        check["detail"]
-            .as_str()
-            .unwrap()
-            .contains("кириллица потеряна"),
-        "{check:#}"
-    );
+    assert_has(check["detail"].as_str().unwrap(), ["кириллица потеряна"]);
     assert_eq!(check["result"], "warn");
     // A scanner that writes in the code page of DOS: its bytes, on a real line.
     bench.begin(2);
@@ -274,10 +263,8 @@ fn cyrillic_letters_that_a_scanner_loses_or_writes_otherwise_are_named() {
     let test = bench.done();
     let check = &test["checks"][0];
     let (detail, advice) = (check["detail"].to_string(), check["remedy"].to_string());
-    assert!(
-        detail.contains("CP866") && advice.contains("UTF-8"),
-        "{check:#}"
-    );
+    assert_has(&detail, ["CP866"]);
+    assert_has(&advice, ["UTF-8"]);
     println!(
         "| scanner: code page | scanner.reading {} | {detail} | {advice} |",
         check["result"].as_str().unwrap()
@@ -318,19 +305,15 @@ fn a_buyer_ends_a_test_and_a_test_can_be_stopped() {
             "in_doubt",
         ],
     );
-    bench
-        .till
-        .ask("POST", "/v1/operations/s-1/abort", json!({}));
+    bench.till.abort("s-1");
     bench.till.until_final("s-1");
-    wait_for("a free till", || {
+    wait_until("a free till", || {
         let wish = json!({"interactive": true});
-        (bench.till.ask("POST", "/v1/devices/scanner1/test", wish).0 == 200).then_some(())
+        bench.till.post("/v1/devices/scanner1/test", wish).0 == 200
     });
-    let (status, _) = bench.till.ask(
-        "POST",
-        "/v1/devices/scanner1/test",
-        json!({"interactive": true}),
-    );
+    let (status, _) = bench
+        .till
+        .post("/v1/devices/scanner1/test", json!({"interactive": true}));
     assert_eq!(status, 409);
     let (status, told) = bench
         .till
@@ -346,7 +329,7 @@ fn a_buyer_ends_a_test_and_a_test_can_be_stopped() {
         ("/v1/devices/scanner1/test", json!({"scans": 51}), 400),
         ("/v1/devices/scanner1/test", json!({"what": 1}), 400),
     ] {
-        assert_eq!(bench.till.ask("POST", path, body).0, status, "{path}");
+        assert_eq!(bench.till.post(path, body).0, status, "{path}");
     }
 }
 
@@ -378,9 +361,9 @@ fn the_closed_loop_works_on_the_command_line_with_the_daemon_and_without() {
             "{speed}"
         );
         let notes = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            notes.contains("Прочитайте сканером scanner1 код с дисплея display1: 1 из 3"),
-            "{notes}"
+        assert_has(
+            &notes,
+            ["Прочитайте сканером scanner1 код с дисплея display1: 1 из 3"],
         );
     }
 }
@@ -403,8 +386,6 @@ fn a_test_that_is_refused_is_a_finding_and_the_report_is_written() {
 fn a_test_needs_no_body() {
     let mut bench = Loop::new();
     bench.start();
-    let (status, told) = bench
-        .till
-        .ask("POST", "/v1/devices/scanner1/test", json!(null));
+    let (status, told) = bench.till.post("/v1/devices/scanner1/test", json!(null));
     assert_eq!((status, &told["test"]["state"]), (200, &json!("done")));
 }

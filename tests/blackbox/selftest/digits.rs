@@ -35,15 +35,11 @@ fn the_digits_of_a_pole_display_are_typed_by_who_reads_them() {
     let sim = Sim::start(None);
     let more = format!("[Display]\ndevice = serial:{node}\nprofile = pole-epson-table-7\n");
     let till = Till::started(&sim.url, 1, &more);
-    let (status, told) = till.ask(
-        "POST",
-        "/v1/devices/display1/test",
-        json!({"interactive": true}),
-    );
+    let (status, told) = till.post("/v1/devices/display1/test", json!({"interactive": true}));
     assert_eq!(status, 200, "{told}");
     let code = digits_on(&mut display);
-    assert_eq!(till.ask("POST", "/v1/scans", json!({"text": code})).0, 200);
-    let (_, told) = till.ask("GET", "/v1/devices", json!(null));
+    assert_eq!(till.post("/v1/scans", json!({"text": code})).0, 200);
+    let told = till.get("/v1/devices").1;
     let devices = told["devices"].as_array().unwrap();
     let display = devices.iter().find(|device| device["name"] == "display1");
     let test = &display.unwrap()["test"];
@@ -105,7 +101,7 @@ fn who_is_asked_for_digits_can_stop_the_daemons_test() {
     let output = child.wait_with_output().unwrap();
     drop(typed);
     assert_eq!(output.status.code(), Some(130));
-    let (_, told) = till.ask("GET", "/v1/devices", json!(null));
+    let told = till.get("/v1/devices").1;
     let devices = told["devices"].as_array().unwrap();
     let display = devices.iter().find(|device| device["name"] == "display1");
     let test = &display.unwrap()["test"];
@@ -176,7 +172,7 @@ fn nobody_at_the_terminal_and_nothing_to_test_are_told() {
             if runs {
                 till.start();
                 wait_for("the display's state", || {
-                    let (_, told) = till.ask("GET", "/v1/devices", json!(null));
+                    let told = till.get("/v1/devices").1;
                     let devices = told["devices"].as_array()?;
                     let display = devices.iter().find(|one| one["kind"] == "display")?;
                     (display["state"] == "connected" || more.contains("not-there")).then_some(())
