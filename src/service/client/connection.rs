@@ -25,7 +25,7 @@ use crate::service::wire;
 /// Longest time that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Kept-alive connections that nobody uses are closed after this.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Most kept-alive connections that nobody uses.
 const MAX_IDLE_CONNECTIONS: usize = 2;
 /// Silence of a connection before the first keepalive probe. Routers forget a quiet connection after

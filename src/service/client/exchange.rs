@@ -1,14 +1,16 @@
 //! One request, from its bytes to the answer's, and its line in the log.
 
-use std::sync::atomic::Ordering;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{CONNECTION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
-use super::connection::{connect_timeout, header_value};
-use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate};
+use super::connection::{POOL_IDLE_TIMEOUT, connect_timeout, header_value};
+use super::order::{Blame, watching};
+use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate, is_of_another};
 use crate::base::error_chain::with_causes;
+use crate::base::lock::lock;
 use crate::base::secret::Secret;
 use crate::core::call::{Call, Failure, Heard};
 use crate::service::classify::{Credential, HttpAnswer};
@@ -24,6 +26,8 @@ pub(in crate::service) struct Raw {
     pub body: Vec<u8>,
     pub date: Option<ServerDate>,
     pub retry_after: Option<Duration>,
+    /// Who has answered.
+    pub from: Option<IpAddr>,
 }
 
 impl Raw {
@@ -44,6 +48,8 @@ pub(super) struct Bounds {
     pub time: Duration,
     /// Of the answer's body.
     pub bytes: usize,
+    /// The answer may be held until the buyer has confirmed: that there is none says nothing of who was asked.
+    pub may_be_held: bool,
 }
 
 impl Client {
@@ -67,7 +73,11 @@ impl Client {
             | Call::Payment { .. }
             | Call::Reverse { .. } => MAX_BODY,
         };
-        Bounds { time, bytes }
+        Bounds {
+            time,
+            bytes,
+            may_be_held: matches!(call, Call::Pay { .. }),
+        }
     }
 
     /// Sends, waits, reads, and logs one line.
@@ -80,21 +90,78 @@ impl Client {
             Some(token) => request.header(wire::HEADER_TOKEN, sensitive(token)?),
             None => request,
         };
-        let request = self.on_its_connection(request);
         self.send(request, self.bounds(sent.call), sent.operation)
             .await
     }
 
-    /// A request after an answer that was not the service's goes over a connection of its own.
-    pub(super) fn on_its_connection(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> reqwest::RequestBuilder {
-        if self.is_doubtful.load(Ordering::Relaxed) {
-            request.header(CONNECTION, "close")
+    /// The HTTP client of a request: a used connection is only for questions, and only where none has been in doubt
+    /// for as long as one is kept.
+    pub(super) fn http_client(&self, method: &reqwest::Method) -> &reqwest::Client {
+        let is_doubtful = || lock(&self.doubtful_until).is_some_and(|until| Instant::now() < until);
+        if *method == reqwest::Method::POST || is_doubtful() {
+            &self.moving
         } else {
-            request
+            &self.asking
         }
+    }
+
+    /// Kept connections lead to an answerer that is not the service, or hide that no new one comes about: until all of
+    /// them are closed, each request has one of its own.
+    fn doubt_connections(&self) {
+        *lock(&self.doubtful_until) = Some(Instant::now() + POOL_IDLE_TIMEOUT);
+    }
+
+    /// What answers otherwise than the service does, a router's login page, a proxy or a front end that was left
+    /// behind, is not the service: its clock is not the service's, its connection is not used again, the name is
+    /// looked up anew, and another address is tried first.
+    pub(super) fn note_answerer(
+        &self,
+        is_another: bool,
+        from: Option<IpAddr>,
+        date: &mut Option<ServerDate>,
+    ) {
+        if !is_another {
+            if let Some(address) = from {
+                self.resolver.restore(address);
+            }
+            return;
+        }
+        *date = None;
+        self.resolver.doubt();
+        self.doubt_connections();
+        if let Some(address) = from {
+            self.resolver.set_back(address, Blame::Certain);
+        }
+    }
+
+    /// A request has no answer; `first` is the address that was tried first for its connection, if it needed a new one.
+    pub(super) fn note_unanswered(&self, failure: &Failure, first: Option<IpAddr>) {
+        if is_of_another(failure) {
+            return self.note_answerer(true, first, &mut None);
+        }
+        let is_unsent = matches!(failure, Failure::NotSent { .. });
+        if is_unsent {
+            self.resolver.doubt();
+        }
+        let is_set_back = match (first, *lock(&self.answered_last)) {
+            (Some(address), _) => self.resolver.set_back(address, Blame::Certain),
+            // No connection was tried where the name was not found.
+            (None, Some(address)) if !is_unsent => self.resolver.set_back(address, Blame::Likely),
+            (None, _) => false,
+        };
+        if is_set_back {
+            self.doubt_connections();
+        }
+    }
+
+    /// Who has answered; the address that was tried first is another where no connection to it came about.
+    pub(super) fn note_answered(&self, first: Option<IpAddr>, from: Option<IpAddr>) {
+        if let (Some(first), Some(from)) = (first, from)
+            && first != from
+        {
+            self.resolver.set_back(first, Blame::Certain);
+        }
+        *lock(&self.answered_last) = from;
     }
 
     pub(super) async fn send(
@@ -107,14 +174,12 @@ impl Client {
             .build()
             .map_err(|error| not_sent(&error.without_url()))?;
         let (method, path) = (request.method().clone(), shown_path(request.url()));
-        let client = if request.method() == reqwest::Method::POST {
-            &self.moving
-        } else {
-            &self.asking
-        };
+        let client = self.http_client(request.method());
         let began = Instant::now();
         let receiving = receive(client, request, bounds.bytes);
-        let outcome = match tokio::time::timeout(bounds.time, receiving).await {
+        let (received, first) = watching(tokio::time::timeout(bounds.time, receiving)).await;
+        let is_silent = received.is_err();
+        let outcome = match received {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::Lost {
                 detail: format!("no answer within {} ms", bounds.time.as_millis()),
@@ -124,11 +189,13 @@ impl Client {
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &outcome {
             Ok(raw) => {
+                self.note_answered(first, raw.from);
                 tracing::info!(%method, path, status = raw.status, elapsed_ms, operation, "Request");
             }
             Err(failure) => {
-                if matches!(failure, Failure::NotSent { .. }) {
-                    self.resolver.doubt();
+                // The service may hold its answer longer than anybody waits for the buyer.
+                if !(is_silent && bounds.may_be_held) {
+                    self.note_unanswered(failure, first);
                 }
                 let error = failure.detail();
                 tracing::warn!(%method, path, error, elapsed_ms, operation, "Request failed");
@@ -145,8 +212,16 @@ async fn receive(
 ) -> Result<Raw, Failure> {
     match client.execute(request).await {
         Ok(response) => read_body(response, most).await,
-        Err(error) if error.is_connect() => Err(not_sent(&error.without_url())),
-        Err(error) => Err(lost(error)),
+        Err(error) => Err(unanswered(error)),
+    }
+}
+
+/// Why a request has no answer.
+pub(super) fn unanswered(error: reqwest::Error) -> Failure {
+    if error.is_connect() {
+        not_sent(&error.without_url())
+    } else {
+        lost(error)
     }
 }
 
@@ -156,6 +231,7 @@ pub(in crate::service) async fn read_body(
     most: usize,
 ) -> Result<Raw, Failure> {
     let status = response.status().as_u16();
+    let from = response.remote_addr().as_ref().map(SocketAddr::ip);
     // The body may take its time.
     let received = Instant::now();
     let date = server_date(response.headers()).map(|date| ServerDate { date, received });
@@ -175,6 +251,7 @@ pub(in crate::service) async fn read_body(
         body,
         date,
         retry_after,
+        from,
     })
 }
 
