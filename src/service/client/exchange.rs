@@ -149,7 +149,7 @@ impl Client {
             (None, Some(address)) if !is_unsent => self.resolver.set_back(address, Blame::Likely),
             (None, _) => false,
         };
-        if is_set_back {
+        if is_unsent || is_set_back {
             self.doubt_connections();
         }
     }

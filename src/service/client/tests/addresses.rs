@@ -183,3 +183,28 @@ async fn an_address_that_goes_bad_while_it_is_kept_is_left_at_once() {
         assert_eq!((first.asked(), service.asked()), (2, 2), "{bad:?}");
     }
 }
+
+#[tokio::test]
+async fn where_no_new_connection_comes_about_the_kept_one_does_not_hide_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // One connection, which it keeps.
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        drop(listener);
+        while read_request(&mut stream).await.is_some() {
+            stream.write_all(http(200, "[]").as_bytes()).await.unwrap();
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let client = client(&url, folder.path(), None);
+    assert_eq!(client.call(&probe(), "s").await.answer, Ok(Reply::Alive));
+    assert_eq!(client.call(&probe(), "s").await.answer, Ok(Reply::Alive));
+    for call in [pay(), probe(), probe()] {
+        let answer = client.call(&call, "s").await.answer;
+        assert!(
+            matches!(answer, Err(Failure::NotSent { .. })),
+            "{call:?}: {answer:?}"
+        );
+    }
+}
