@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::classify::{Credential, token_problem};
-use super::client::exchange::server_date;
+use super::client::exchange::{is_fresh, server_date};
 use super::client::{Settings, connection};
 use super::token;
 use super::wire::{self, ErrorBody};
@@ -281,6 +281,8 @@ async fn ask(
         .await
         .map_err(|error| unreached(&error.without_url()))?;
     let elapsed = began.elapsed();
+    is_fresh(response.headers(), elapsed)
+        .map_err(|failure| Unreachable::NoAnswer(failure.detail().to_owned()))?;
     let date = server_date(response.headers());
     let certificate_until = response
         .extensions()

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{POOL_IDLE_TIMEOUT, connect_timeout, header_value};
 use super::order::{Blame, watching};
@@ -19,6 +19,8 @@ use crate::service::wire;
 /// Longest patience that `Retry-After` may ask for: a till that keeps still for hours because of a
 /// clock or a typing error is no help to anybody.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+/// An answer may be older than its question by so much, since `Age` is in whole seconds.
+const AGE_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// What came back over HTTP.
 pub(in crate::service) struct Raw {
@@ -210,9 +212,28 @@ async fn receive(
     request: reqwest::Request,
     most: usize,
 ) -> Result<Raw, Failure> {
-    match client.execute(request).await {
-        Ok(response) => read_body(response, most).await,
-        Err(error) => Err(unanswered(error)),
+    let asked = (request.method() == reqwest::Method::GET).then(Instant::now);
+    let response = client.execute(request).await.map_err(unanswered)?;
+    if let Some(asked) = asked {
+        is_fresh(response.headers(), asked.elapsed())?;
+    }
+    read_body(response, most).await
+}
+
+/// An answer out of a cache that is older than its question, which left `since`, has not come: what it shows was so
+/// once, neither is nor is absent now, and its `Date` is of then.
+///
+/// # Errors
+/// [`Failure::Lost`], with nothing heard.
+pub(in crate::service) fn is_fresh(headers: &HeaderMap, since: Duration) -> Result<(), Failure> {
+    let ages = headers.get_all(AGE).iter();
+    let ages = ages.filter_map(|age| whole_seconds(age.to_str().ok()?));
+    match ages.max() {
+        Some(age) if age > since + AGE_TOLERANCE => Err(Failure::Lost {
+            detail: format!("an answer out of a cache, {} s old", age.as_secs()),
+            heard: Heard::Nothing,
+        }),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -293,16 +314,21 @@ fn http_date(text: &str) -> Option<Timestamp> {
 /// `Date` tells, or else ours. At most ten minutes; one that cannot be read is none.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let asked = if is_number {
-        // More seconds than a number holds are too many as well.
-        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    let asked = if let Some(seconds) = whole_seconds(text) {
+        seconds
     } else {
         let now = server_date(headers).unwrap_or_else(crate::base::clock::wall);
         let until = http_date(text)?.duration_since(now);
         Duration::try_from(until).unwrap_or_default()
     };
     Some(asked.min(MAX_RETRY_AFTER))
+}
+
+/// A number of seconds; more of them than a number holds are too many as well.
+fn whole_seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
 
 /// The token as the value of its header.
@@ -315,6 +341,28 @@ pub(super) fn sensitive(token: &Secret) -> Result<HeaderValue, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_as_old_as_its_oldest_age() {
+        let since = Duration::from_millis(1500);
+        for (ages, is_believed) in [
+            (&[][..], true),
+            (&["0"], true),
+            (&["2"], true),
+            (&[" 3 "], false),
+            (&["0", "3"], false),
+            (&["99999999999999999999999"], false),
+            (&["-3"], true),
+            (&["soon"], true),
+        ] {
+            let values = ages.iter().map(|age| (AGE, HeaderValue::from_static(age)));
+            let mut headers = HeaderMap::new();
+            for (name, value) in values {
+                headers.append(name, value);
+            }
+            assert_eq!(is_fresh(&headers, since).is_ok(), is_believed, "{ages:?}");
+        }
+    }
 
     #[test]
     fn patience_is_read_in_seconds_and_as_a_time_and_bounded() {

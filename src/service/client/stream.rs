@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::exchange::{lost, not_sent, read_body, sensitive, server_date, shown_path, unanswered};
+use super::exchange::{
+    is_fresh, lost, not_sent, read_body, sensitive, server_date, shown_path, unanswered,
+};
 use super::order::watching;
 use super::{Client, MAX_BODY, ServerDate, is_of_another, unsent};
 use crate::core::call::{Call, Failure, Heard, PaymentInfo};
@@ -126,8 +128,10 @@ impl Client {
             .build()
             .map_err(|error| not_sent(&error.without_url()))?;
         let http_client = self.http_client(request.method());
+        let asked = Instant::now();
         let mut response = http_client.execute(request).await.map_err(unanswered)?;
         *from = response.remote_addr().as_ref().map(SocketAddr::ip);
+        is_fresh(response.headers(), asked.elapsed())?;
         let received = Instant::now();
         *date = server_date(response.headers()).map(|date| ServerDate { date, received });
         if response.status() != reqwest::StatusCode::OK {

@@ -1,6 +1,7 @@
 //! Against a real socket that answers what a test says, byte for byte.
 
 mod addresses;
+mod cached;
 mod held;
 mod moved;
 
