@@ -174,6 +174,8 @@ journal_queue_depth = waiting: { $depth }
 api_daemon = The daemon answers
 api_daemon_stopped = the daemon does not run
 api_start_daemon = Start the daemon: systemctl start oplati; if it does not start: journalctl -u oplati -n 50
+api_daemon_elsewhere = the daemon (process { $pid }) runs, but not here: it has other settings, or is just starting
+api_restart_with_settings = After a change of oplati.conf restart the daemon: systemctl restart oplati
 api_no_right = no right to use it
 api_add_to_group = Add the user to the group: sudo usermod -aG oplati-till $USER, then log in again; or run with sudo
 api_restart_daemon = Restart the daemon: { $restart }
@@ -489,6 +491,7 @@ watch_code_not_taken = Nobody waited for a code
 
 till_not_running_or_elsewhere = The daemon does not run (systemctl start oplati), or listens at another socket: only root and the daemon may read oplati.conf; if it names a [Till] socket, run this as root
 till_not_running = The daemon does not run: systemctl start oplati
+till_elsewhere = The daemon (process { $pid }) runs with other settings, or is just starting: after a change of oplati.conf run systemctl restart oplati
 till_no_permission = Add the user to group oplati-till
 
 ## oplati check
