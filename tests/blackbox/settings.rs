@@ -260,3 +260,18 @@ fn a_socket_that_was_changed_beside_a_running_daemon_is_told_with_its_process() 
         "{err}"
     );
 }
+
+#[test]
+fn an_empty_variable_names_no_root() {
+    let till = Till::new("http://localhost:9", 2, "");
+    let check = |arguments: &[&str]| {
+        let mut command = crate::harness::oplati();
+        let output = command.env("OPLATI_ROOT", "").args(arguments).output();
+        output.unwrap().status.code().unwrap()
+    };
+    let root = till.path("");
+    assert_eq!(check(&["--root", root.to_str().unwrap(), "check"]), 0);
+    assert_eq!(check(&["--version"]), 0);
+    assert_ne!(check(&["check"]), 64, "the root of all");
+    assert_eq!(check(&["--root", "", "check"]), 64);
+}
