@@ -1,14 +1,12 @@
 //! Requests read with care, problems written as RFC 9457 says.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
+use axum::extract::Path;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{FromRequest, Path, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use super::body;
@@ -17,13 +15,8 @@ use crate::texts::cashier;
 
 /// Largest body that is read.
 pub const MAX_BODY: usize = 256 * 1024;
-/// Of a larger one so much is read and thrown away, so that the sender hears why it is refused.
-const MAX_DRAINED: usize = 8 * 1024 * 1024;
-
 /// A caller's body must be here in this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// A body that nobody wants is waited for no longer.
-const IGNORED_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest name of a device; longer ones are nobody's.
 const MAX_NAME: usize = 32;
 
@@ -59,32 +52,14 @@ pub(super) async fn json<T: DeserializeOwned>(
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > MAX_BODY) {
-        drop(tokio::time::timeout(BODY_TIMEOUT, drain(body)).await);
         return Err(too_large());
     }
-    if let Err(problem) = is_json(headers) {
-        drop(tokio::time::timeout(IGNORED_BODY_TIMEOUT, drain(body)).await);
-        return Err(problem);
-    }
+    is_json(headers)?;
     let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY))
         .await
         .map_err(|_| invalid(cashier::BODY_LATE))?
         .map_err(|error| broken_body(&error))?;
     body::parse(&bytes).map_err(|what| invalid(&what))
-}
-
-/// A body that a call does not ask for. Many libraries send one with every POST, and some after the head: a connection
-/// that was closed before it came would tell its sender of a broken pipe instead of the answer. Read, within bounds,
-/// and thrown away.
-pub(super) struct Ignored;
-
-impl<S: Sync> FromRequest<S> for Ignored {
-    type Rejection = Infallible;
-
-    async fn from_request(request: Request, _: &S) -> Result<Ignored, Infallible> {
-        drop(tokio::time::timeout(IGNORED_BODY_TIMEOUT, drain(request.into_body())).await);
-        Ok(Ignored)
-    }
 }
 
 /// JSON is UTF-8 (RFC 8259); a till that says another charset means it.
@@ -133,16 +108,6 @@ fn broken_body(error: &axum::Error) -> Problem {
         cause = error.source();
     }
     invalid(cashier::BODY_BROKEN)
-}
-
-async fn drain(mut body: Body) {
-    let mut drained = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        drained += frame.data_ref().map_or(0, |data| data.len());
-        if drained > MAX_DRAINED {
-            return;
-        }
-    }
 }
 
 fn too_large() -> Problem {

@@ -1,7 +1,7 @@
 //! The till API: HTTP/1.1 and JSON over the Unix socket, and over loopback TCP with a token.
 //!
 //! - [`till`]: the seam to the daemon · [`notices`]: events · [`listen`]: sockets and the token file
-//! - `access`: who may call · `extract`, `body`: reading requests and writing problems
+//! - `access`: who may call · `extract`, `body`: reading requests and writing problems · `leftover`: what of them nobody reads
 //! - `session`, `technician`: the technician's way in, and the page
 //! - `seats`: who is connected, and who has to go · `hangup`: callers that are gone · `patient`: those that do not read · `pace`: those that ask too fast
 //! - `routes`, `events`, `inspect`, `page`: the calls · `openapi`: their description · [`server`]: HTTP itself
@@ -12,6 +12,7 @@ mod events;
 mod extract;
 mod hangup;
 mod inspect;
+mod leftover;
 pub mod listen;
 pub mod notices;
 mod openapi;

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::access::Caller;
 use super::extract::{
-    Ignored, device_name, invalid, json, json_or_nothing, new_id, not_found, path_id, query,
+    device_name, invalid, json, json_or_nothing, new_id, not_found, path_id, query,
 };
 use super::notices::{Notice, NoticeKind};
 use super::seats::Sitter;
@@ -335,11 +335,7 @@ pub(super) async fn get_operations(
 #[utoipa::path(post, path = "/v1/operations/{id}/abort", params(("id" = String, Path, max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$", description = "Its identifier")),
     responses((status = 200, body = Operation, description = "As it stands: a final one is unchanged"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found, busy")))]
-pub(super) async fn abort(
-    State(api): State<Api>,
-    id: PathId,
-    _: Ignored,
-) -> Result<Json<Operation>, Problem> {
+pub(super) async fn abort(State(api): State<Api>, id: PathId) -> Result<Json<Operation>, Problem> {
     let id = path_id(id)?;
     ask(&api, |answer| Command::Abort { id, answer })
         .await
@@ -426,11 +422,7 @@ pub(super) async fn get_queue(State(api): State<Api>) -> Result<Json<Queue>, Pro
 #[utoipa::path(post, path = "/v1/queue/{id}/retry", params(("id" = String, Path, max_length = 65, pattern = "^~?[A-Za-z0-9][A-Za-z0-9._-]*$", description = "The entry")),
     responses((status = 200, body = QueueItem, description = "It is tried"),
         (status = "4XX", body = Problem, content_type = "application/problem+json", description = "not_found; 409 busy or conflict, naming what stands in the way; 422 already_undone")))]
-pub(super) async fn retry(
-    State(api): State<Api>,
-    id: PathId,
-    _: Ignored,
-) -> Result<Json<QueueItem>, Problem> {
+pub(super) async fn retry(State(api): State<Api>, id: PathId) -> Result<Json<QueueItem>, Problem> {
     let id = path_id(id)?;
     ask(&api, |answer| Command::Retry { id, answer })
         .await

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
 use axum::http::Request;
 use axum::serve::{Listener, ListenerExt as _};
 use hyper::body::Incoming;
@@ -19,6 +18,7 @@ use tower::ServiceExt as _;
 use super::Api;
 use super::access::Transport;
 use super::hangup::{Line, Lookout};
+use super::leftover;
 use super::pace::Pace;
 use super::patient::{Patient, WRITE_TIMEOUT};
 use super::seats::{Seat, Seats};
@@ -167,7 +167,9 @@ async fn converse(
     let caller = sitter.clone();
     let pace = Arc::new(Mutex::new(Pace::default()));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let (parts, body) = request.into_parts();
+        let (body, leftover) = leftover::lend(body);
+        let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(caller.clone());
         let (caller, router, pace) = (caller.clone(), router.clone(), Arc::clone(&pace));
         async move {
@@ -177,6 +179,7 @@ async fn converse(
             }
             let _acts = caller.acts();
             let answer = router.oneshot(request).await;
+            leftover.throw_away().await;
             pace.lock().await.answered(Instant::now());
             answer
         }

@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::base::exit_code;
 use crate::config::Paths;
@@ -38,6 +38,9 @@ use output::Output;
 use till::TillError;
 use words::UiLanguage;
 
+/// Where the root stands that no option names.
+const ROOT_VARIABLE: &str = "OPLATI_ROOT";
+
 /// Payments with the О!плати wallet at a shop till.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
@@ -46,7 +49,7 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
-        env = "OPLATI_ROOT",
+        env = ROOT_VARIABLE,
         default_value = "/",
         value_name = "DIR"
     )]
@@ -226,7 +229,7 @@ impl CliError {
 #[must_use]
 pub fn main() -> ExitCode {
     crate::base::system::unblock_signals();
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() {
@@ -246,6 +249,16 @@ pub fn main() -> ExitCode {
         tongue: UiLanguage::of_environment(),
     };
     run(&context, cli.verb).into()
+}
+
+/// An empty `OPLATI_ROOT` is none, as with most variables; `--root ''` is a mistake.
+fn parsed() -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    if std::env::var_os(ROOT_VARIABLE).is_some_and(|root| root.is_empty()) {
+        command = command.mut_arg("root", |root| root.env(None::<&str>));
+    }
+    let matches = command.try_get_matches()?;
+    Cli::from_arg_matches(&matches)
 }
 
 fn run(context: &Context, verb: Verb) -> u8 {
@@ -360,7 +373,6 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_arguments_are_consistent() {

@@ -15,6 +15,7 @@ use crate::base::unix_socket;
 use crate::client::http::{CallError, Loopback, Stream};
 use crate::config;
 use crate::config::Source;
+use crate::journal::running_holder;
 use crate::model::problem::Problem;
 use crate::texts::{cashier, technician};
 
@@ -30,6 +31,8 @@ pub(super) enum TillError {
         socket: PathBuf,
         /// Whether oplati.conf, which this user may not read, could name another one.
         guessed: bool,
+        /// The daemon that has the journal all the same.
+        holder: Option<String>,
         #[source]
         source: CallError,
     },
@@ -87,6 +90,9 @@ impl TillError {
     /// One action that helps.
     pub(super) fn hint(&self, tongue: UiLanguage) -> Option<Cow<'static, str>> {
         match self {
+            TillError::NotRunning {
+                holder: Some(pid), ..
+            } => Some(tongue.say(technician::till_elsewhere(pid))),
             TillError::NotRunning { guessed: true, .. } => {
                 Some(tongue.say(technician::TILL_NOT_RUNNING_OR_ELSEWHERE))
             }
@@ -121,6 +127,7 @@ pub(super) struct Till {
     socket: PathBuf,
     /// oplati.conf, which may name another socket, is not ours to read.
     guessed: bool,
+    journal: PathBuf,
 }
 
 impl Till {
@@ -144,6 +151,7 @@ impl Till {
             http,
             socket,
             guessed,
+            journal: context.paths.journal(),
         })
     }
 
@@ -203,6 +211,7 @@ impl Till {
             http: self.http.patient(LONG_CALL_TIMEOUT),
             socket: self.socket.clone(),
             guessed: self.guessed,
+            journal: self.journal.clone(),
         };
         patient.ask(method, path, body).await
     }
@@ -226,6 +235,7 @@ impl Till {
             Err(_) => TillError::NotRunning {
                 socket,
                 guessed: self.guessed,
+                holder: running_holder(&self.journal),
                 source,
             },
         }

@@ -193,6 +193,22 @@ pub fn stopping_holder(journal: &Path) -> Option<String> {
     state.starts_with(STOPPING).then_some(pid)
 }
 
+/// The daemon that has the journal and means to keep it. A lock that only the file names is tried for an instant, and
+/// only where its holder lives: whoever starts then must not find it taken.
+pub fn running_holder(journal: &Path) -> Option<String> {
+    let mut file = open(journal, &mut OpenOptions::new()).ok()?;
+    let (named, state) = holder_and_state(&mut file)?;
+    if state.starts_with(STOPPING) {
+        return None;
+    }
+    let holder = holder_of(&file).or_else(|| {
+        let is_held =
+            || flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK);
+        (is_ours(&named) && is_held()).then_some(named)
+    });
+    holder.filter(|pid| is_ours(pid))
+}
+
 /// The process that the lock file names.
 fn holder_and_state(file: &mut File) -> Option<(String, String)> {
     let mut text = String::new();

@@ -47,7 +47,7 @@ use crate::model::operation::{OperationRequest, rfc3339_ms};
 pub use error::JournalError;
 use error::{preparing, reading, writing};
 pub(crate) use inspect::{Inspected, inspect};
-pub(crate) use lock::{Lock, stopping_holder};
+pub(crate) use lock::{Lock, running_holder, stopping_holder};
 use place::identity;
 pub(crate) use reader::{Reader, ShiftReader};
 pub(crate) use trouble::Trouble;

@@ -354,6 +354,30 @@ fn no_access_for_others_and_full_synchronous_wal() {
 }
 
 #[test]
+fn who_has_the_journal_and_means_to_keep_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    assert_eq!(running_holder(&path), None);
+    let journal = reopened(&path);
+    let own = std::process::id().to_string();
+    assert_eq!(running_holder(&path), Some(own.clone()));
+    let lock = journal.close();
+    assert_eq!(running_holder(&path), None, "it is about to end");
+    drop(lock);
+    // What the file names is no holder, dead or alive.
+    let lock = folder.path().join("journal.sqlite3.lock");
+    for pid in [own.as_str(), "1", "4194304"] {
+        std::fs::write(&lock, format!("{pid} \n")).unwrap();
+        // A child of another test may have the descriptor for an instant.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while running_holder(&path).is_some() {
+            assert!(Instant::now() < deadline, "{pid}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
 fn a_failed_commit_leaves_nothing_of_its_step() {
     let (_folder, _, mut journal, mut core) = opened();
     let step = core.handle(a_sale(), now(1));

@@ -22,6 +22,8 @@ pub(super) fn api(ground: &Environment) -> Vec<Check> {
     let answer = match &ground.daemon {
         Daemon::Runs { .. } => check(texts::path(&socket)),
         Daemon::Stopped => check(technician::API_DAEMON_STOPPED).fail(technician::API_START_DAEMON),
+        Daemon::Elsewhere(pid) => check(texts::of(&socket, &technician::api_daemon_elsewhere(pid)))
+            .fail(technician::API_RESTART_WITH_SETTINGS),
         Daemon::Closed => {
             check(texts::of(&socket, &technician::API_NO_RIGHT)).fail(technician::API_ADD_TO_GROUP)
         }

@@ -30,7 +30,9 @@ pub(super) fn devices(ground: &Environment) -> Vec<Check> {
             .flat_map(|facts| checks::of(&facts))
             .collect(),
         Daemon::Closed => vec![unseen(technician::DEVICES_DAEMON_IS_CLOSED)],
-        Daemon::Silent(_) => vec![unseen(technician::DEVICES_DAEMON_IS_SILENT)],
+        Daemon::Silent(_) | Daemon::Elsewhere(_) => {
+            vec![unseen(technician::DEVICES_DAEMON_IS_SILENT)]
+        }
         Daemon::Stopped => match &ground.settings {
             Ok(loaded) => {
                 let (registry, _) = Registry::load(&ground.paths.profiles());
@@ -42,7 +44,9 @@ pub(super) fn devices(ground: &Environment) -> Vec<Check> {
     };
     checks.push(match &ground.daemon {
         Daemon::Runs { frame, devices, .. } => frame_of_daemon(frame, devices),
-        Daemon::Closed | Daemon::Silent(_) | Daemon::Stopped => own_frame(ground),
+        Daemon::Closed | Daemon::Silent(_) | Daemon::Elsewhere(_) | Daemon::Stopped => {
+            own_frame(ground)
+        }
     });
     checks
 }

@@ -12,6 +12,7 @@ use crate::base::error_chain::with_causes;
 use crate::base::unix_socket;
 use crate::client::http::Loopback;
 use crate::config::{self, ConfigError, Loaded, Paths};
+use crate::journal::running_holder;
 use crate::model::health::ReasonCode;
 
 /// How long the daemon may take for one answer.
@@ -22,6 +23,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub enum Daemon {
     /// Nobody answers at the socket.
     Stopped,
+    /// Nobody answers at the socket, but this process has the journal: it has other settings.
+    Elsewhere(String),
     /// The socket does not let this user.
     Closed,
     /// It takes a connection but gives no answer in time, with the reason in English.
@@ -63,7 +66,7 @@ impl Daemon {
             Daemon::Runs {
                 health, devices, ..
             } => Some((health, devices)),
-            Daemon::Stopped | Daemon::Closed | Daemon::Silent(_) => None,
+            Daemon::Stopped | Daemon::Elsewhere(_) | Daemon::Closed | Daemon::Silent(_) => None,
         }
     }
 }
@@ -91,7 +94,7 @@ impl Environment {
         };
         Environment {
             root: root.to_owned(),
-            daemon: ask(&socket),
+            daemon: ask(&socket, &paths.journal()),
             paths,
             settings,
             now,
@@ -107,7 +110,7 @@ impl Environment {
     }
 }
 
-fn ask(socket: &Path) -> Daemon {
+fn ask(socket: &Path, journal: &Path) -> Daemon {
     use std::io::ErrorKind;
     match unix_socket::connect(socket) {
         Ok(_) => {}
@@ -115,7 +118,7 @@ fn ask(socket: &Path) -> Daemon {
             return Daemon::Silent("it takes no connection".to_owned());
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Daemon::Closed,
-        Err(_) => return Daemon::Stopped,
+        Err(_) => return running_holder(journal).map_or(Daemon::Stopped, Daemon::Elsewhere),
     }
     let silent = |error: &dyn std::error::Error| Daemon::Silent(with_causes(error));
     let runtime = tokio::runtime::Builder::new_current_thread()

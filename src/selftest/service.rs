@@ -65,6 +65,7 @@ pub(super) fn service(ground: &Environment) -> Vec<Check> {
     let asked_at = began.checked_add(seen.lookup).unwrap_or(began);
     let mut checks = told(&seen, &settings.url, asked_at);
     let resolv_conf = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+    checks.extend(bad_addresses(&seen));
     checks.extend(slow_name_server(seen.lookup, &resolv_conf));
     checks.push(token(&seen, ground));
     checks
@@ -106,6 +107,23 @@ fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
     checks.push(certificate(answered, now));
     checks.push(clock(answered, now));
     checks
+}
+
+/// Addresses of the name that are not the service's. One that takes no connection at all costs nothing: a family of
+/// addresses that the shop's line lacks, for example.
+fn bad_addresses(seen: &ServiceDiagnosis) -> Vec<Check> {
+    let told = seen.others.iter().filter_map(|(address, answer)| {
+        let what = match answer {
+            Err(Unreachable::Connect(_) | Unreachable::Client(_)) => return None,
+            Err(why) => obstacle(why).0.words,
+            Ok(answered) => Text::same(format!("HTTP {}", answered.status)),
+        };
+        let detail = what.within(|what| technician::service_bad_address(address, what));
+        let title = technician::SERVICE_ADDRESSES;
+        let check = Check::pass("service.address", Group::Service, title, detail);
+        Some(check.ended(Verdict::Warn, Some(technician::SERVICE_BAD_ADDRESS_REMEDY)))
+    });
+    told.collect()
 }
 
 /// A name that took its time, and the name server that is asked first.
@@ -324,6 +342,49 @@ fn daemons_problem(ground: &Environment) -> Option<TokenProblem> {
 mod tests {
     use super::*;
     use crate::base::text::assert_has;
+
+    #[test]
+    fn an_address_that_is_not_the_services_is_named() {
+        let page = Answered {
+            status: 503,
+            elapsed: Duration::ZERO,
+            date: None,
+            certificate_until: None,
+            is_service: false,
+            token_problem: None,
+        };
+        let good = Answered {
+            status: 200,
+            is_service: true,
+            ..page
+        };
+        let at = |last| std::net::IpAddr::from([10, 0, 0, last]);
+        let seen = ServiceDiagnosis {
+            addresses: Vec::new(),
+            lookup: Duration::ZERO,
+            answer: Ok(good),
+            others: vec![
+                (at(1), Ok(page)),
+                (at(2), Err(Unreachable::Connect("refused".to_owned()))),
+                (at(3), Err(Unreachable::NoAnswer("silent".to_owned()))),
+            ],
+            token: TokenFile::Password,
+        };
+        let reach = &told(&seen, "http://pay.test", Timestamp::UNIX_EPOCH)[0];
+        assert_eq!((reach.id, reach.result), ("service.reach", Verdict::Pass));
+        let checks = bad_addresses(&seen);
+        assert_eq!(checks.len(), 2);
+        for (check, words) in checks.iter().zip([
+            ["10.0.0.1", "HTTP 503", "HTTP 503"],
+            ["10.0.0.3", "сервер не ответил", "no answer"],
+        ]) {
+            assert_eq!((check.id, check.result), ("service.address", Verdict::Warn));
+            let detail = &check.detail;
+            assert!(detail.ru.contains(words[0]) && detail.en.contains(words[0]));
+            assert!(detail.ru.contains(words[1]), "{detail:?}");
+            assert!(detail.en.contains(words[2]), "{detail:?}");
+        }
+    }
 
     #[test]
     fn a_slow_name_server_is_named() {

@@ -14,24 +14,26 @@
 //!
 //! - `connection`: how connections are made and watched · `exchange`: one request, from bytes to bytes
 //! - `stream`: a shift's report of any length · `resolver`: the service's name and its addresses
+//! - `order`: which address is tried first
 
 pub(super) mod connection;
 pub(super) mod exchange;
+mod order;
 pub(super) mod resolver;
 mod stream;
 
 pub use stream::NoReport;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::sync::Mutex;
 
-use super::classify::{self, Credential, classify};
+use super::classify::{self, Credential, HttpAnswer, classify};
 use super::report::{Report, Wanted};
 use super::token::{self, Prepared, TokenError};
 use super::wire::{self, PaymentContent};
@@ -39,7 +41,7 @@ use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
 use crate::core::call::{Answer, Call, Failure, Heard, SessionMode, TokenProblem};
 use connection::{base, header_name, header_value, with_query};
-use exchange::Bounds;
+use exchange::{Bounds, Raw};
 use resolver::Resolver;
 
 /// Largest body of a report, in bytes; a hundred thousand rows have some 25 MB.
@@ -100,8 +102,10 @@ pub struct Client {
     moving: reqwest::Client,
     /// Of both.
     resolver: Arc<Resolver>,
-    /// What answered last was not the service: the next requests go over connections of their own.
-    is_doubtful: AtomicBool,
+    /// Until then each request has a connection of its own.
+    doubtful_until: StdMutex<Option<Instant>>,
+    /// The address that has answered last, to which the connections that are kept lead.
+    answered_last: StdMutex<Option<IpAddr>>,
     /// The token, once known; the lock also lets only one ask for it.
     token: Mutex<Option<Secret>>,
 }
@@ -144,7 +148,8 @@ impl Client {
             asking,
             moving,
             resolver,
-            is_doubtful: AtomicBool::new(false),
+            doubtful_until: StdMutex::default(),
+            answered_last: StdMutex::default(),
             token: Mutex::new(None),
         })
     }
@@ -173,8 +178,6 @@ impl Client {
                     operation,
                 };
                 let answer = self.perform(sent, &mut server_date).await;
-                let is_another = answer.as_ref().is_err_and(is_of_another);
-                self.note_answerer(is_another, &mut server_date);
                 answer.map_err(|failure| self.without_secrets(failure, call, token.as_ref()))
             }
             Err(failure) => Err(unsent(call, failure)),
@@ -186,15 +189,19 @@ impl Client {
         }
     }
 
-    /// What answers otherwise than the service does, a router's login page, a proxy or a front end that was left
-    /// behind, is not the service: its clock is not the service's, its connection is not used again, and the name is
-    /// looked up anew.
-    fn note_answerer(&self, is_another: bool, date: &mut Option<ServerDate>) {
-        if is_another {
-            *date = None;
-            self.resolver.doubt();
-        }
-        self.is_doubtful.store(is_another, Ordering::Relaxed);
+    /// Reads an answer, and notes whether it is the service's; only then its `Date` tells the time.
+    fn read<T>(
+        &self,
+        raw: &Raw,
+        date: &mut Option<ServerDate>,
+        read: impl FnOnce(&HttpAnswer<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let read = read(&raw.answer(self.credential()));
+        let is_another = read.as_ref().is_err_and(is_of_another);
+        let mut told = raw.date;
+        self.note_answerer(is_another, raw.from, &mut told);
+        *date = told.or(*date);
+        read
     }
 
     /// The service may repeat what it was told: its words go to people and logs, our secrets do not.
@@ -232,8 +239,7 @@ impl Client {
         }
         let request = self.request(sent.call)?;
         let raw = self.exchange(request, sent).await?;
-        *date = raw.date.or(*date);
-        classify(sent.call, &raw.answer(self.credential()))
+        self.read(&raw, date, |answer| classify(sent.call, answer))
     }
 
     /// Asks shift after shift until everything wanted is found. Absence needs every report whole;
@@ -250,10 +256,7 @@ impl Client {
         for shift in shifts {
             let request = self.report(shift);
             let read = match self.exchange(request, sent).await {
-                Ok(raw) => {
-                    *date = raw.date.or(*date);
-                    classify::read_report(&raw.answer(self.credential()), wanted)
-                }
+                Ok(raw) => self.read(&raw, date, |answer| classify::read_report(answer, wanted)),
                 Err(failure) => Err(failure),
             };
             match read {
@@ -376,17 +379,19 @@ impl Client {
         let bounds = Bounds {
             time: self.settings.timeout,
             bytes: MAX_BODY,
+            may_be_held: false,
         };
         let raw = self.send(request, bounds, operation).await?;
-        if raw.status != 200 {
-            return Err(classify::failure(&raw.answer(Credential::Token)));
-        }
-        let no_token = |what: &str| Failure::NotSent {
-            detail: format!("no token: the answer to POST tokens holds {what}"),
-        };
-        let answer: wire::TokenAnswer = wire::object(&raw.body).map_err(|_| no_token("none"))?;
-        let token = token::check(answer.token.as_bytes())
-            .map_err(|what| no_token(&format!("one that is {what}")))?;
+        let answer: wire::TokenAnswer = self.read(&raw, &mut None, |answer| {
+            if answer.status == 200 {
+                wire::object(answer.body).map_err(|error| classify::broken(&error))
+            } else {
+                Err(classify::failure(answer))
+            }
+        })?;
+        let token = token::check(answer.token.as_bytes()).map_err(|what| Failure::NotSent {
+            detail: format!("no token: the answer to POST tokens holds one that is {what}"),
+        })?;
         let received = token.clone();
         match token::within_time(path, move |_| prepared.keep(&received)).await {
             Ok(()) => tracing::info!("The token was received and kept"),

@@ -3,13 +3,13 @@
 //! It reads a report, which moves no money, with the token that is there; it never asks for one, and
 //! it is not the daemon's client, whose connections and token it leaves alone.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::classify::{Credential, token_problem};
-use super::client::exchange::server_date;
+use super::client::exchange::{is_fresh, server_date};
 use super::client::{Settings, connection};
 use super::token;
 use super::wire::{self, ErrorBody};
@@ -73,6 +73,8 @@ pub struct ServiceDiagnosis {
     /// How long the name was looked up, found or not.
     pub lookup: Duration,
     pub answer: Result<Answered, Unreachable>,
+    /// The addresses that were asked in vain before the one whose good answer this is.
+    pub others: Vec<(IpAddr, Result<Answered, Unreachable>)>,
     pub token: TokenFile,
 }
 
@@ -102,6 +104,7 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Servi
             "no answer within {} ms",
             patience.as_millis()
         ))),
+        others: Vec::new(),
         token: file,
     };
     let began = Instant::now();
@@ -122,30 +125,87 @@ pub async fn look(settings: &Settings, shift: &str, patience: Duration) -> Servi
         }
     };
     let left = patience.saturating_sub(began.elapsed());
-    let asked = async {
-        let client = client_of(&settings.url, &host, &look.addresses, left)?;
-        ask(&client, settings, token.as_ref(), shift).await
+    let question = Question {
+        settings,
+        host: &host,
+        token: token.as_ref(),
+        shift,
     };
-    if let Ok(answer) = tokio::time::timeout(left, asked).await {
-        look.answer = answer;
-    }
+    let answers = question.ask_all(&look.addresses, left).await;
+    (look.answer, look.others) = chosen(answers, look.answer);
     look
 }
 
-/// The name is looked up once: a slow name server would be waited for again. Half of the time belongs to all addresses
-/// together, so that one that is dead leaves some to the next, as it does in the daemon.
-fn client_of(
-    url: &str,
-    host: &str,
-    addresses: &[SocketAddr],
-    left: Duration,
-) -> Result<reqwest::Client, Unreachable> {
-    connection::builder(url)
-        .tls_info(true)
-        .connect_timeout(left / 2)
-        .resolve_to_addrs(host, addresses)
-        .build()
-        .map_err(|error| Unreachable::Client(with_causes(&error)))
+impl Answered {
+    /// Whether the daemon takes it for the service's.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.is_service && self.status < 500
+    }
+}
+
+type Answers = Vec<(IpAddr, Result<Answered, Unreachable>)>;
+
+/// The answer that counts, as the daemon goes on from an address that disappoints: the last one if it is good, and then
+/// the others too; else the first that came, else why the first did not.
+fn chosen(
+    mut answers: Answers,
+    nobody: Result<Answered, Unreachable>,
+) -> (Result<Answered, Unreachable>, Answers) {
+    match answers.pop() {
+        Some((_, Ok(last))) if last.is_good() => (Ok(last), answers),
+        Some(last) => {
+            answers.push(last);
+            let came = answers.iter().position(|(_, answer)| answer.is_ok());
+            (answers.swap_remove(came.unwrap_or(0)).1, Vec::new())
+        }
+        None => (nobody, answers),
+    }
+}
+
+/// What each address is asked.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    settings: &'a Settings,
+    host: &'a str,
+    token: Option<&'a Secret>,
+    shift: &'a str,
+}
+
+impl Question<'_> {
+    /// One address after the other until one gives a good answer. Each has half of the time that is left, the last one
+    /// all of it: one that is dead or silent leaves some to the next.
+    async fn ask_all(self, addresses: &[SocketAddr], patience: Duration) -> Answers {
+        let began = Instant::now();
+        let mut answers = Answers::new();
+        for (index, address) in addresses.iter().enumerate() {
+            let is_last = index + 1 == addresses.len();
+            let left = patience.saturating_sub(began.elapsed());
+            let share = if is_last { left } else { left / 2 };
+            let answer = self.ask_at(*address, share).await;
+            let is_good = matches!(&answer, Ok(answered) if answered.is_good());
+            answers.push((address.ip(), answer));
+            if is_good {
+                break;
+            }
+        }
+        answers
+    }
+
+    /// The name is looked up once: a slow name server would be waited for again.
+    async fn ask_at(self, address: SocketAddr, left: Duration) -> Result<Answered, Unreachable> {
+        let client = connection::builder(&self.settings.url)
+            .tls_info(true)
+            .connect_timeout(left / 2)
+            .resolve_to_addrs(self.host, &[address])
+            .build()
+            .map_err(|error| Unreachable::Client(with_causes(&error)))?;
+        let asked = ask(&client, self.settings, self.token, self.shift);
+        tokio::time::timeout(left, asked).await.unwrap_or_else(|_| {
+            let ms = left.as_millis();
+            Err(Unreachable::NoAnswer(format!("no answer within {ms} ms")))
+        })
+    }
 }
 
 /// Reads, and only reads: what was left behind beside token.conf is the daemon's to put right.
@@ -221,6 +281,8 @@ async fn ask(
         .await
         .map_err(|error| unreached(&error.without_url()))?;
     let elapsed = began.elapsed();
+    is_fresh(response.headers(), elapsed)
+        .map_err(|failure| Unreachable::NoAnswer(failure.detail().to_owned()))?;
     let date = server_date(response.headers());
     let certificate_until = response
         .extensions()
@@ -394,6 +456,16 @@ mod tests {
         (listener, callers)
     }
 
+    fn settings(port: u16) -> Settings {
+        Settings {
+            url: format!("http://pay.test:{port}"),
+            reg_num: "OPL000011111".into(),
+            password: Some(Secret::new("secret")),
+            timeout: Duration::from_secs(10),
+            token_path: "/nowhere".into(),
+        }
+    }
+
     #[tokio::test]
     async fn where_the_first_address_is_dead_the_second_is_asked() {
         let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -408,18 +480,71 @@ mod tests {
             // It stays until the caller has read it.
             let _ = caller.read_to_end(&mut Vec::new()).await;
         });
-        let settings = Settings {
-            url: format!("http://pay.test:{}", living.port()),
-            reg_num: "OPL000011111".into(),
-            password: Some(Secret::new("secret")),
-            timeout: Duration::from_secs(10),
-            token_path: "/nowhere".into(),
+        let settings = settings(living.port());
+        let answers = ask_both(&settings, dead, living).await;
+        let (answer, others) = chosen(answers, Err(Unreachable::Expired));
+        assert!(answer.unwrap().is_good());
+        assert!(
+            matches!(&others[..], [(at, Err(Unreachable::Connect(_)))] if *at == dead.ip()),
+            "{others:?}"
+        );
+    }
+
+    async fn ask_both(settings: &Settings, first: SocketAddr, second: SocketAddr) -> Answers {
+        let question = Question {
+            settings,
+            host: "pay.test",
+            token: None,
+            shift: "24112026",
         };
         let patience = Duration::from_secs(3);
-        let client = client_of(&settings.url, "pay.test", &[dead, living], patience).unwrap();
-        let asked = tokio::time::timeout(patience, ask(&client, &settings, None, "24112026"));
-        let answered = asked.await.expect("in time").unwrap();
-        assert_eq!((answered.status, answered.is_service), (200, true));
+        let addresses = [first, second];
+        let asked = question.ask_all(&addresses, patience);
+        let asked = tokio::time::timeout(patience + patience / 10, asked).await;
+        asked.expect("in time")
+    }
+
+    /// Answers every caller so, or nobody.
+    async fn standing_at(address: SocketAddr, answer: Option<&'static str>) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut callers = Vec::new();
+            loop {
+                let (mut caller, _) = listener.accept().await.unwrap();
+                let _ = caller.read(&mut [0; 4096]).await.unwrap();
+                if let Some(answer) = answer {
+                    caller.write_all(answer.as_bytes()).await.unwrap();
+                }
+                callers.push(caller);
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn where_the_first_address_answers_wrongly_the_second_is_asked() {
+        let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]";
+        for wrong in [
+            Some("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"),
+            Some("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"),
+            None,
+        ] {
+            let living = standing_at(SocketAddr::from(([127, 0, 0, 1], 0)), Some(good)).await;
+            let first = SocketAddr::from(([127, 0, 0, 2], living.port()));
+            let first = standing_at(first, wrong).await;
+            let settings = settings(living.port());
+            let answers = ask_both(&settings, first, living).await;
+            let (answer, others) = chosen(answers, Err(Unreachable::Expired));
+            assert!(answer.unwrap().is_good(), "{wrong:?}");
+            assert_eq!(others[0].0, first.ip(), "{wrong:?}");
+            // Asked the other way round, nothing is wrong.
+            assert_eq!(ask_both(&settings, living, first).await.len(), 1);
+            // Where nobody is the service, what came is told.
+            let answers = ask_both(&settings, first, first).await;
+            let (answer, others) = chosen(answers, Err(Unreachable::Expired));
+            assert_eq!((answer.is_ok(), others.len()), (wrong.is_some(), 0));
+        }
     }
 
     #[test]

@@ -96,6 +96,9 @@ service_slow = The answer is slow: check the till's connection to the internet
 service_name = The service's name
 service_slow_name = looked up for { $ms } ms: the first name server in /etc/resolv.conf, { $first }, does not answer in time
 service_slow_name_remedy = Get that name server going, or put one first that answers: the till's network settings, then check /etc/resolv.conf
+service_addresses = Addresses of the service
+service_bad_address = { $address }: what stands there is not the О!плати service ({ $what }); the daemon goes on to the next address
+service_bad_address_remedy = Tell О!плати support of this address; if /etc/hosts or the shop's name server names it, correct it there
 service_name_not_found = the server's name is not found
 service_name_not_found_remedy = Check url in oplati.conf and the till's DNS
 service_not_connected = no connection
@@ -171,6 +174,8 @@ journal_queue_depth = waiting: { $depth }
 api_daemon = The daemon answers
 api_daemon_stopped = the daemon does not run
 api_start_daemon = Start the daemon: systemctl start oplati; if it does not start: journalctl -u oplati -n 50
+api_daemon_elsewhere = the daemon (process { $pid }) runs, but not here: it has other settings, or is just starting
+api_restart_with_settings = After a change of oplati.conf restart the daemon: systemctl restart oplati
 api_no_right = no right to use it
 api_add_to_group = Add the user to the group: sudo usermod -aG oplati-till $USER, then log in again; or run with sudo
 api_restart_daemon = Restart the daemon: { $restart }
@@ -488,6 +493,7 @@ watch_code_not_taken = Nobody waited for a code
 
 till_not_running_or_elsewhere = The daemon does not run (systemctl start oplati), or listens at another socket: only root and the daemon may read oplati.conf; if it names a [Till] socket, run this as root
 till_not_running = The daemon does not run: systemctl start oplati
+till_elsewhere = The daemon (process { $pid }) runs with other settings, or is just starting: after a change of oplati.conf run systemctl restart oplati
 till_no_permission = Add the user to group oplati-till
 
 ## oplati check

@@ -99,6 +99,9 @@ service_slow = Ответ медленный: проверьте связь ка
 service_name = Имя сервера
 service_slow_name = поиск адреса занял { $ms } мс: первый сервер имён в /etc/resolv.conf, { $first }, не отвечает вовремя
 service_slow_name_remedy = Включите этот сервер имён или поставьте первым другой, который отвечает: настройки сети кассы, затем проверьте /etc/resolv.conf
+service_addresses = Адреса сервера
+service_bad_address = { $address }: отвечает не сервер О!плати ({ $what }); служба переходит к следующему адресу
+service_bad_address_remedy = Сообщите об этом адресе в поддержку О!плати; он задан в /etc/hosts или сервером имён магазина — исправьте его там
 service_name_not_found = имя сервера не найдено
 service_name_not_found_remedy = Проверьте url в oplati.conf и DNS кассы
 service_not_connected = нет соединения
@@ -174,6 +177,8 @@ journal_queue_depth = ждут: { $depth }
 api_daemon = Служба отвечает
 api_daemon_stopped = служба не запущена
 api_start_daemon = Запустите службу: systemctl start oplati; не запускается — journalctl -u oplati -n 50
+api_daemon_elsewhere = служба (процесс { $pid }) работает, но не здесь: у неё другие настройки, или она как раз запускается
+api_restart_with_settings = После изменения oplati.conf перезапустите службу: systemctl restart oplati
 api_no_right = нет прав
 api_add_to_group = Добавьте пользователя в группу: sudo usermod -aG oplati-till $USER, затем войдите заново; или запустите с sudo
 api_restart_daemon = Перезапустите службу: { $restart }
@@ -491,6 +496,7 @@ watch_code_not_taken = Код никто не ждал
 
 till_not_running_or_elsewhere = Служба не запущена (systemctl start oplati) или слушает другой сокет: oplati.conf доступен для чтения только root и службе; если в нём задан [Till] socket, запустите команду от имени root
 till_not_running = Служба не запущена: systemctl start oplati
+till_elsewhere = Служба (процесс { $pid }) работает с другими настройками или как раз запускается: после изменения oplati.conf выполните systemctl restart oplati
 till_no_permission = Добавьте пользователя в группу oplati-till
 
 ## oplati check

@@ -215,3 +215,46 @@ fn a_card_has_no_amount() {
     let told: Value = till.operation("k-1");
     assert_eq!(told["kind"], "card");
 }
+
+#[test]
+fn a_socket_that_was_changed_beside_a_running_daemon_is_told_with_its_process() {
+    let sim = Sim::start(None);
+    let mut till = Till::started(&sim.url, 2, "");
+    let conf = till.path(CONF);
+    let settings = std::fs::read_to_string(&conf).unwrap();
+    let elsewhere = format!("{settings}\n[Till]\nsocket = run/oplati/other.sock\n");
+    std::fs::write(&conf, elsewhere).unwrap();
+    let pid = till.daemon().0.id().to_string();
+    let (code, _, err) = till.run(&["operations"]);
+    assert_eq!(code, 69, "{err}");
+    assert_has(&err, [pid.as_str(), "systemctl restart oplati"]);
+    assert!(!err.contains("systemctl start"), "{err}");
+    let (_, out, _) = till.run(&["selftest", "--json"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let socket = checks.iter().find(|check| check["id"] == "api.socket");
+    let told = socket.unwrap().to_string();
+    assert_has(&told, [pid.as_str(), "fail", "systemctl restart oplati"]);
+    // Without it, it does not run.
+    till.kill();
+    let (code, _, err) = till.run(&["operations"]);
+    assert!(
+        code == 69 && err.contains("systemctl start oplati"),
+        "{err}"
+    );
+}
+
+#[test]
+fn an_empty_variable_names_no_root() {
+    let till = Till::new("http://localhost:9", 2, "");
+    let check = |arguments: &[&str]| {
+        let mut command = crate::harness::oplati();
+        let output = command.env("OPLATI_ROOT", "").args(arguments).output();
+        output.unwrap().status.code().unwrap()
+    };
+    let root = till.path("");
+    assert_eq!(check(&["--root", root.to_str().unwrap(), "check"]), 0);
+    assert_eq!(check(&["--version"]), 0);
+    assert_ne!(check(&["check"]), 64, "the root of all");
+    assert_eq!(check(&["--root", "", "check"]), 64);
+}

@@ -109,3 +109,82 @@ async fn a_core_that_stays_with_a_lost_journal_lets_no_caller_wait() {
         );
     }
 }
+
+/// Sends the head, and a moment later the body in two parts, as many libraries do.
+async fn with_late_body(
+    mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    head: &str,
+    headers: &[(&str, &str)],
+) -> u16 {
+    let part = "x".repeat(50_000);
+    let length = 2 * part.len();
+    let mut text = format!("{head} HTTP/1.1\r\nContent-Length: {length}\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream.write_all(part.as_bytes()).await.expect(head);
+    }
+    let mut answer = vec![0; 12];
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer));
+    read.await.unwrap().expect(head);
+    let answer = String::from_utf8(answer).unwrap();
+    answer.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn who_sends_the_body_after_the_head_hears_every_answer() {
+    let bench = Bench::new().await;
+    for (head, status) in [
+        ("PUT /v1/sales/~1", 400),
+        ("PUT /v1/sale/k", 404),
+        ("POST /v1/sales/k", 405),
+        ("PUT /v1/sales/k", 400),
+        ("POST /v1/queue/none/retry", 404),
+        ("POST /v1/devices/nope1/test", 400),
+        ("GET /v1/health", 200),
+        ("GET /display", 200),
+        ("DELETE /v1/session", 204),
+    ] {
+        let stream = UnixStream::connect(&bench.socket).await.unwrap();
+        let told = with_late_body(stream, head, &[("Host", "localhost")]).await;
+        assert_eq!(told, status, "{head}");
+    }
+    let host = format!("127.0.0.1:{}", bench.port);
+    let bearer = format!("Bearer {TOKEN}");
+    for (headers, status) in [
+        (vec![("Host", host.as_str())], 401),
+        (
+            vec![("Host", host.as_str()), ("Authorization", "Bearer x")],
+            401,
+        ),
+        (vec![("Host", "evil.example")], 403),
+        (vec![("Host", host.as_str()), ("Origin", "null")], 403),
+        (
+            vec![("Host", host.as_str()), ("Authorization", &bearer)],
+            400,
+        ),
+    ] {
+        let stream = TcpStream::connect(("127.0.0.1", bench.port)).await.unwrap();
+        let told = with_late_body(stream, "PUT /v1/sales/k", &headers).await;
+        assert_eq!(told, status, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_holds_no_answer_for_long() {
+    let bench = Bench::new().await;
+    let mut stream = TcpStream::connect(("127.0.0.1", bench.port)).await.unwrap();
+    let head = format!(
+        "PUT /v1/sales/k HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: 1000000000\r\n\r\n",
+        bench.port
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer));
+    read.await.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 401"));
+}

@@ -36,7 +36,7 @@ pub(super) fn run(
             technician::INTERACTIVE_DAEMON_IS_CLOSED,
             technician::INTERACTIVE_RUN_WITH_SUDO,
         )],
-        Daemon::Silent(_) => vec![untried(
+        Daemon::Silent(_) | Daemon::Elsewhere(_) => vec![untried(
             technician::INTERACTIVE_DAEMON_IS_SILENT,
             technician::INTERACTIVE_RESTART_DAEMON,
         )],

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 
 use super::ClientError;
 use super::resolver::{Resolver, SharedResolver};
@@ -25,7 +25,7 @@ use crate::service::wire;
 /// Longest time that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Kept-alive connections that nobody uses are closed after this.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Most kept-alive connections that nobody uses.
 const MAX_IDLE_CONNECTIONS: usize = 2;
 /// Silence of a connection before the first keepalive probe. Routers forget a quiet connection after
@@ -80,8 +80,8 @@ fn common(url: &str, timeout: Duration, headers: &HeaderMap) -> reqwest::ClientB
         .connect_timeout(connect_timeout(timeout))
 }
 
-/// What holds for every request to the service: no redirect, no proxy, nothing sent twice, and an
-/// answer that is not packed, since what cannot be unpacked would be a lost one.
+/// What holds for every request to the service: no redirect, no proxy, nothing sent twice, an answer that
+/// is not packed, since what cannot be unpacked would be a lost one, and none out of a cache on the way.
 pub(in crate::service) fn builder(url: &str) -> reqwest::ClientBuilder {
     // Another part of the process may have chosen a provider before: either will do.
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -92,9 +92,12 @@ pub(in crate::service) fn builder(url: &str) -> reqwest::ClientBuilder {
     } else {
         builder
     };
-    let identity = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let wishes = [
+        (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
     builder
-        .default_headers(HeaderMap::from_iter([identity]))
+        .default_headers(HeaderMap::from_iter(wishes))
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

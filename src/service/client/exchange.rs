@@ -1,14 +1,16 @@
 //! One request, from its bytes to the answer's, and its line in the log.
 
-use std::sync::atomic::Ordering;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{CONNECTION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
-use super::connection::{connect_timeout, header_value};
-use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate};
+use super::connection::{POOL_IDLE_TIMEOUT, connect_timeout, header_value};
+use super::order::{Blame, watching};
+use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate, is_of_another};
 use crate::base::error_chain::with_causes;
+use crate::base::lock::lock;
 use crate::base::secret::Secret;
 use crate::core::call::{Call, Failure, Heard};
 use crate::service::classify::{Credential, HttpAnswer};
@@ -17,6 +19,8 @@ use crate::service::wire;
 /// Longest patience that `Retry-After` may ask for: a till that keeps still for hours because of a
 /// clock or a typing error is no help to anybody.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+/// An answer may be older than its question by so much, since `Age` is in whole seconds.
+const AGE_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// What came back over HTTP.
 pub(in crate::service) struct Raw {
@@ -24,6 +28,8 @@ pub(in crate::service) struct Raw {
     pub body: Vec<u8>,
     pub date: Option<ServerDate>,
     pub retry_after: Option<Duration>,
+    /// Who has answered.
+    pub from: Option<IpAddr>,
 }
 
 impl Raw {
@@ -44,6 +50,8 @@ pub(super) struct Bounds {
     pub time: Duration,
     /// Of the answer's body.
     pub bytes: usize,
+    /// The answer may be held until the buyer has confirmed: that there is none says nothing of who was asked.
+    pub may_be_held: bool,
 }
 
 impl Client {
@@ -67,7 +75,11 @@ impl Client {
             | Call::Payment { .. }
             | Call::Reverse { .. } => MAX_BODY,
         };
-        Bounds { time, bytes }
+        Bounds {
+            time,
+            bytes,
+            may_be_held: matches!(call, Call::Pay { .. }),
+        }
     }
 
     /// Sends, waits, reads, and logs one line.
@@ -80,21 +92,78 @@ impl Client {
             Some(token) => request.header(wire::HEADER_TOKEN, sensitive(token)?),
             None => request,
         };
-        let request = self.on_its_connection(request);
         self.send(request, self.bounds(sent.call), sent.operation)
             .await
     }
 
-    /// A request after an answer that was not the service's goes over a connection of its own.
-    pub(super) fn on_its_connection(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> reqwest::RequestBuilder {
-        if self.is_doubtful.load(Ordering::Relaxed) {
-            request.header(CONNECTION, "close")
+    /// The HTTP client of a request: a used connection is only for questions, and only where none has been in doubt
+    /// for as long as one is kept.
+    pub(super) fn http_client(&self, method: &reqwest::Method) -> &reqwest::Client {
+        let is_doubtful = || lock(&self.doubtful_until).is_some_and(|until| Instant::now() < until);
+        if *method == reqwest::Method::POST || is_doubtful() {
+            &self.moving
         } else {
-            request
+            &self.asking
         }
+    }
+
+    /// Kept connections lead to an answerer that is not the service, or hide that no new one comes about: until all of
+    /// them are closed, each request has one of its own.
+    fn doubt_connections(&self) {
+        *lock(&self.doubtful_until) = Some(Instant::now() + POOL_IDLE_TIMEOUT);
+    }
+
+    /// What answers otherwise than the service does, a router's login page, a proxy or a front end that was left
+    /// behind, is not the service: its clock is not the service's, its connection is not used again, the name is
+    /// looked up anew, and another address is tried first.
+    pub(super) fn note_answerer(
+        &self,
+        is_another: bool,
+        from: Option<IpAddr>,
+        date: &mut Option<ServerDate>,
+    ) {
+        if !is_another {
+            if let Some(address) = from {
+                self.resolver.restore(address);
+            }
+            return;
+        }
+        *date = None;
+        self.resolver.doubt();
+        self.doubt_connections();
+        if let Some(address) = from {
+            self.resolver.set_back(address, Blame::Certain);
+        }
+    }
+
+    /// A request has no answer; `first` is the address that was tried first for its connection, if it needed a new one.
+    pub(super) fn note_unanswered(&self, failure: &Failure, first: Option<IpAddr>) {
+        if is_of_another(failure) {
+            return self.note_answerer(true, first, &mut None);
+        }
+        let is_unsent = matches!(failure, Failure::NotSent { .. });
+        if is_unsent {
+            self.resolver.doubt();
+        }
+        let is_set_back = match (first, *lock(&self.answered_last)) {
+            (Some(address), _) => self.resolver.set_back(address, Blame::Certain),
+            // No connection was tried where the name was not found.
+            (None, Some(address)) if !is_unsent => self.resolver.set_back(address, Blame::Likely),
+            (None, _) => false,
+        };
+        if is_unsent || is_set_back {
+            self.doubt_connections();
+        }
+    }
+
+    /// Who has answered; the address that was tried first is another where no connection to it came about.
+    pub(super) fn note_answered(&self, first: Option<IpAddr>, from: Option<IpAddr>) {
+        if let (Some(first), Some(from)) = (first, from)
+            && first != from
+        {
+            self.resolver.set_back(first, Blame::Certain);
+        }
+        *lock(&self.answered_last) = from;
     }
 
     pub(super) async fn send(
@@ -107,14 +176,12 @@ impl Client {
             .build()
             .map_err(|error| not_sent(&error.without_url()))?;
         let (method, path) = (request.method().clone(), shown_path(request.url()));
-        let client = if request.method() == reqwest::Method::POST {
-            &self.moving
-        } else {
-            &self.asking
-        };
+        let client = self.http_client(request.method());
         let began = Instant::now();
         let receiving = receive(client, request, bounds.bytes);
-        let outcome = match tokio::time::timeout(bounds.time, receiving).await {
+        let (received, first) = watching(tokio::time::timeout(bounds.time, receiving)).await;
+        let is_silent = received.is_err();
+        let outcome = match received {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::Lost {
                 detail: format!("no answer within {} ms", bounds.time.as_millis()),
@@ -124,11 +191,13 @@ impl Client {
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &outcome {
             Ok(raw) => {
+                self.note_answered(first, raw.from);
                 tracing::info!(%method, path, status = raw.status, elapsed_ms, operation, "Request");
             }
             Err(failure) => {
-                if matches!(failure, Failure::NotSent { .. }) {
-                    self.resolver.doubt();
+                // The service may hold its answer longer than anybody waits for the buyer.
+                if !(is_silent && bounds.may_be_held) {
+                    self.note_unanswered(failure, first);
                 }
                 let error = failure.detail();
                 tracing::warn!(%method, path, error, elapsed_ms, operation, "Request failed");
@@ -143,10 +212,37 @@ async fn receive(
     request: reqwest::Request,
     most: usize,
 ) -> Result<Raw, Failure> {
-    match client.execute(request).await {
-        Ok(response) => read_body(response, most).await,
-        Err(error) if error.is_connect() => Err(not_sent(&error.without_url())),
-        Err(error) => Err(lost(error)),
+    let asked = (request.method() == reqwest::Method::GET).then(Instant::now);
+    let response = client.execute(request).await.map_err(unanswered)?;
+    if let Some(asked) = asked {
+        is_fresh(response.headers(), asked.elapsed())?;
+    }
+    read_body(response, most).await
+}
+
+/// An answer out of a cache that is older than its question, which left `since`, has not come: what it shows was so
+/// once, neither is nor is absent now, and its `Date` is of then.
+///
+/// # Errors
+/// [`Failure::Lost`], with nothing heard.
+pub(in crate::service) fn is_fresh(headers: &HeaderMap, since: Duration) -> Result<(), Failure> {
+    let ages = headers.get_all(AGE).iter();
+    let ages = ages.filter_map(|age| whole_seconds(age.to_str().ok()?));
+    match ages.max() {
+        Some(age) if age > since + AGE_TOLERANCE => Err(Failure::Lost {
+            detail: format!("an answer out of a cache, {} s old", age.as_secs()),
+            heard: Heard::Nothing,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Why a request has no answer.
+pub(super) fn unanswered(error: reqwest::Error) -> Failure {
+    if error.is_connect() {
+        not_sent(&error.without_url())
+    } else {
+        lost(error)
     }
 }
 
@@ -156,6 +252,7 @@ pub(in crate::service) async fn read_body(
     most: usize,
 ) -> Result<Raw, Failure> {
     let status = response.status().as_u16();
+    let from = response.remote_addr().as_ref().map(SocketAddr::ip);
     // The body may take its time.
     let received = Instant::now();
     let date = server_date(response.headers()).map(|date| ServerDate { date, received });
@@ -175,6 +272,7 @@ pub(in crate::service) async fn read_body(
         body,
         date,
         retry_after,
+        from,
     })
 }
 
@@ -216,16 +314,21 @@ fn http_date(text: &str) -> Option<Timestamp> {
 /// `Date` tells, or else ours. At most ten minutes; one that cannot be read is none.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let asked = if is_number {
-        // More seconds than a number holds are too many as well.
-        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    let asked = if let Some(seconds) = whole_seconds(text) {
+        seconds
     } else {
         let now = server_date(headers).unwrap_or_else(crate::base::clock::wall);
         let until = http_date(text)?.duration_since(now);
         Duration::try_from(until).unwrap_or_default()
     };
     Some(asked.min(MAX_RETRY_AFTER))
+}
+
+/// A number of seconds; more of them than a number holds are too many as well.
+fn whole_seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
 
 /// The token as the value of its header.
@@ -238,6 +341,28 @@ pub(super) fn sensitive(token: &Secret) -> Result<HeaderValue, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_as_old_as_its_oldest_age() {
+        let since = Duration::from_millis(1500);
+        for (ages, is_believed) in [
+            (&[][..], true),
+            (&["0"], true),
+            (&["2"], true),
+            (&[" 3 "], false),
+            (&["0", "3"], false),
+            (&["99999999999999999999999"], false),
+            (&["-3"], true),
+            (&["soon"], true),
+        ] {
+            let values = ages.iter().map(|age| (AGE, HeaderValue::from_static(age)));
+            let mut headers = HeaderMap::new();
+            for (name, value) in values {
+                headers.append(name, value);
+            }
+            assert_eq!(is_fresh(&headers, since).is_ok(), is_believed, "{ages:?}");
+        }
+    }
 
     #[test]
     fn patience_is_read_in_seconds_and_as_a_time_and_bounded() {

@@ -6,19 +6,22 @@
 //! while they are young; older ones are looked up anew, and serve all the same when that takes its time. When a
 //! connection to them fails they count as old, so that a service that has moved is found.
 //!
+//! The addresses are handed out in the order of [`order`](super::order).
+//!
 //! Nothing is looked up that nobody asks for. The system's own lookup cannot be ended; a process that ends does not
 //! wait for it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::watch;
 
+use super::order::{Blame, Order, note_first};
 use crate::base::lock::lock;
 
 /// Addresses that were found since then are used without a question.
@@ -55,6 +58,7 @@ pub(in crate::service) enum ResolveError {
 pub(in crate::service) struct Resolver {
     /// Only that of the service: there are neither redirects nor proxies.
     names: Arc<Mutex<BTreeMap<String, Known>>>,
+    order: Mutex<Order>,
     lookup: Arc<Lookup>,
     worker: Mutex<Option<mpsc::Sender<Job>>>,
     ended: watch::Sender<bool>,
@@ -109,6 +113,7 @@ impl Resolver {
     pub(super) fn new(lookup: Arc<Lookup>, fresh: Duration, renewal: Duration) -> Arc<Resolver> {
         let resolver = Resolver {
             names: Arc::default(),
+            order: Mutex::default(),
             lookup,
             worker: Mutex::default(),
             ended: watch::Sender::new(false),
@@ -234,6 +239,24 @@ impl Resolver {
         }
     }
 
+    /// An address has disappointed: the next connection goes to another, if there is one. Says whether there is.
+    pub(super) fn set_back(&self, address: IpAddr, blame: Blame) -> bool {
+        let names = lock(&self.names);
+        let known = names.values().flat_map(|known| &known.addresses);
+        let known: Vec<SocketAddr> = known.copied().collect();
+        let mut order = lock(&self.order);
+        let is_set_back = order.set_back(address, &known, blame, Instant::now());
+        if is_set_back {
+            tracing::warn!(%address, "The next connection goes to another address of the service");
+        }
+        is_set_back
+    }
+
+    /// The service has answered at this address.
+    pub(super) fn restore(&self, address: IpAddr) {
+        lock(&self.order).restore(address);
+    }
+
     /// Nobody waits for a lookup any more.
     pub(in crate::service) fn end(&self) {
         self.ended.send_replace(true);
@@ -275,6 +298,8 @@ impl Resolve for SharedResolver {
         Box::pin(async move {
             let found = resolver.addresses(name.as_str()).await;
             let found = found.map_err(|error| Box::new(error) as Box<dyn Error + Send + Sync>)?;
+            let found = lock(&resolver.order).of(found, Instant::now());
+            note_first(&found);
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

@@ -1,8 +1,12 @@
 //! A shift's report of any length, read as it comes: a hundred thousand rows must not lie in memory.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::exchange::{lost, not_sent, read_body, sensitive, server_date, shown_path};
+use super::exchange::{
+    is_fresh, lost, not_sent, read_body, sensitive, server_date, shown_path, unanswered,
+};
+use super::order::watching;
 use super::{Client, MAX_BODY, ServerDate, is_of_another, unsent};
 use crate::core::call::{Call, Failure, Heard, PaymentInfo};
 use crate::service::report::Unreadable;
@@ -47,7 +51,7 @@ impl Client {
         };
         let token = self.token(OPERATION).await;
         let token = token.map_err(|failure| unsent(&probe, failure))?;
-        let mut request = self.on_its_connection(self.report(shift));
+        let mut request = self.report(shift);
         if let Some(token) = &token {
             request = request.header(wire::HEADER_TOKEN, sensitive(token)?);
         }
@@ -60,27 +64,27 @@ impl Client {
             .map(|request| shown_path(request.url()))
             .unwrap_or_default();
         let began = Instant::now();
-        let sent = tokio::time::timeout(REPORT_TIMEOUT, self.pass_on(request, chunks, date)).await;
-        let sent = sent.unwrap_or_else(|_| {
-            Err(Failure::Lost {
-                detail: format!(
-                    "the report did not come within {} s",
-                    REPORT_TIMEOUT.as_secs()
-                ),
-                heard: Heard::Nothing,
-            })
-        });
+        let mut from = None;
+        let passing = self.pass_on(request, chunks, date, &mut from);
+        let (sent, first) = watching(tokio::time::timeout(REPORT_TIMEOUT, passing)).await;
+        let sent = sent.unwrap_or_else(|_| Err(late()));
         let read = reader.await.map_err(|_| Failure::Lost {
             detail: "reading the report failed".to_owned(),
             heard: Heard::Nothing,
         })?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // A bad row is one of a report still.
-        let is_another = match &sent {
-            Ok(()) => read.as_ref().is_err_and(|error| error.row.is_none()),
-            Err(failure) => is_of_another(failure),
-        };
-        self.note_answerer(is_another, date);
+        match &sent {
+            // A bad row is one of a report still.
+            Ok(()) => {
+                let is_another = read.as_ref().is_err_and(|error| error.row.is_none());
+                self.note_answered(first, from);
+                self.note_answerer(is_another, from, date);
+            }
+            Err(failure) if failure.was_answered() => {
+                self.note_answerer(is_of_another(failure), from, date);
+            }
+            Err(failure) => self.note_unanswered(failure, from.or(first)),
+        }
         match sent {
             Ok(()) => {
                 tracing::info!(
@@ -118,18 +122,16 @@ impl Client {
         request: reqwest::RequestBuilder,
         chunks: tokio::sync::mpsc::Sender<Result<Vec<u8>, ()>>,
         date: &mut Option<ServerDate>,
+        from: &mut Option<IpAddr>,
     ) -> Result<(), Failure> {
         let request = request
             .build()
             .map_err(|error| not_sent(&error.without_url()))?;
-        let mut response = match self.asking.execute(request).await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => {
-                self.resolver.doubt();
-                return Err(not_sent(&error.without_url()));
-            }
-            Err(error) => return Err(lost(error)),
-        };
+        let http_client = self.http_client(request.method());
+        let asked = Instant::now();
+        let mut response = http_client.execute(request).await.map_err(unanswered)?;
+        *from = response.remote_addr().as_ref().map(SocketAddr::ip);
+        is_fresh(response.headers(), asked.elapsed())?;
         let received = Instant::now();
         *date = server_date(response.headers()).map(|date| ServerDate { date, received });
         if response.status() != reqwest::StatusCode::OK {
@@ -161,6 +163,14 @@ impl Client {
                 }
             }
         }
+    }
+}
+
+fn late() -> Failure {
+    let limit = REPORT_TIMEOUT.as_secs();
+    Failure::Lost {
+        detail: format!("the report did not come within {limit} s"),
+        heard: Heard::Nothing,
     }
 }
 

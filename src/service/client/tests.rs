@@ -1,5 +1,7 @@
 //! Against a real socket that answers what a test says, byte for byte.
 
+mod addresses;
+mod cached;
 mod held;
 mod moved;
 mod token;
@@ -69,7 +71,11 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
 }
 
 async fn scripted(script: Vec<Behaviour>) -> Scripted {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    scripted_at("127.0.0.1:0", script).await
+}
+
+async fn scripted_at(address: &str, script: Vec<Behaviour>) -> Scripted {
+    let listener = TcpListener::bind(address).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (requests, connections) = (
         Arc::new(StdMutex::new(Vec::new())),

@@ -1,0 +1,227 @@
+//! In which order the service's addresses are tried.
+//!
+//! The HTTP library goes on to the next address only where a connection fails. One that connects and is not the
+//! service, a front end that was left behind or a router's page, would be met for ever, since the system names the
+//! addresses in the same order each time. So an address that disappoints is put behind the others for a while: the
+//! *next* connection goes elsewhere, and nothing is sent twice because of it. A lone address has nothing to stand
+//! behind.
+//!
+//! Two designs were weighed. A client for each address, one of them chosen for each request, would know exactly who is
+//! asked, but would have to do anew what the library does well: to go on within one request from an address that is
+//! dead, and to race the two families. So the library keeps its list, and is handed it in the order of this module;
+//! which address a request without an answer has met is taken from what its own look-up put first
+//! ([`watching`]). Where that one was dead and the library went on, it is put behind for a good reason, and the next
+//! request tells of the other.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// An address that has disappointed once stands behind so long, twice as long after each further time.
+const SETBACK_PERIOD: Duration = Duration::from_secs(10 * 60);
+/// From then on neither the period grows nor the blame.
+const MAX_SETBACKS: u32 = 3;
+
+tokio::task_local! {
+    /// The address that was put first for the connection of the request at hand.
+    static FIRST: Cell<Option<IpAddr>>;
+}
+
+/// How an address has disappointed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Setback {
+    /// In a row.
+    times: u32,
+    last_at: Instant,
+}
+
+/// How much a disappointment proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// This address did it.
+    Certain,
+    /// A used connection gave no answer, as it does when it has died: enough to try another that has never disappointed.
+    Likely,
+}
+
+/// The addresses that have disappointed.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    setbacks: BTreeMap<IpAddr, Setback>,
+}
+
+impl Order {
+    /// `addresses`, those that have disappointed last; among these the one that did so seldom, or long ago, first.
+    pub(super) fn of(&self, mut addresses: Vec<SocketAddr>, now: Instant) -> Vec<SocketAddr> {
+        addresses.sort_by_key(|address| {
+            let setback = self.setbacks.get(&address.ip());
+            setback
+                .filter(|setback| setback.is_in_force(now))
+                .map(|setback| (setback.times, setback.last_at))
+        });
+        addresses
+    }
+
+    /// One of `addresses` has disappointed. Says whether another is tried before it now.
+    pub(super) fn set_back(
+        &mut self,
+        address: IpAddr,
+        addresses: &[SocketAddr],
+        blame: Blame,
+        now: Instant,
+    ) -> bool {
+        let is_known = |ip: &IpAddr| addresses.iter().any(|known| known.ip() == *ip);
+        self.setbacks.retain(|ip, _| is_known(ip));
+        let mut others = addresses.iter().map(SocketAddr::ip);
+        let has_others = others.any(|ip| ip != address);
+        if !is_known(&address) || !has_others {
+            return false;
+        }
+        let is_better = |ip: IpAddr| {
+            let setback = self.setbacks.get(&ip);
+            ip != address && !setback.is_some_and(|setback| setback.is_in_force(now))
+        };
+        let mut others = addresses.iter().map(SocketAddr::ip);
+        if blame == Blame::Likely && !others.any(is_better) {
+            return false;
+        }
+        let setback = self.setbacks.entry(address).or_insert(Setback {
+            times: 0,
+            last_at: now,
+        });
+        setback.times = (setback.times + 1).min(MAX_SETBACKS);
+        setback.last_at = now;
+        true
+    }
+
+    /// The service has answered there.
+    pub(super) fn restore(&mut self, address: IpAddr) {
+        self.setbacks.remove(&address);
+    }
+}
+
+impl Setback {
+    fn is_in_force(self, now: Instant) -> bool {
+        let period = SETBACK_PERIOD * 2_u32.pow(self.times.saturating_sub(1));
+        now.saturating_duration_since(self.last_at) < period
+    }
+}
+
+/// Runs a request, and tells the address that was put first for its connection; `None` where it needed no new one.
+pub(super) async fn watching<T>(request: impl Future<Output = T>) -> (T, Option<IpAddr>) {
+    let watched = async {
+        let done = request.await;
+        (done, FIRST.with(Cell::get))
+    };
+    FIRST.scope(Cell::new(None), watched).await
+}
+
+/// A connection of the request at hand is made to the first of these.
+pub(super) fn note_first(addresses: &[SocketAddr]) {
+    let first = addresses.first().map(SocketAddr::ip);
+    // Somebody who does not watch has nothing to be told.
+    let _ = FIRST.try_with(|noted| noted.set(first));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    fn addresses<const N: usize>(last: [u8; N]) -> Vec<SocketAddr> {
+        last.map(|last| SocketAddr::from((ip(last), 0))).to_vec()
+    }
+
+    /// Three addresses, and a clock.
+    struct Case {
+        order: Order,
+        now: Instant,
+    }
+
+    impl Case {
+        fn new() -> Case {
+            Case {
+                order: Order::default(),
+                now: Instant::now(),
+            }
+        }
+
+        fn blames(&mut self, last: u8, blame: Blame) -> bool {
+            self.now += Duration::from_secs(1);
+            let all = addresses([1, 2, 3]);
+            self.order.set_back(ip(last), &all, blame, self.now)
+        }
+
+        fn disappoints(&mut self, last: u8) {
+            assert!(self.blames(last, Blame::Certain));
+        }
+
+        fn is<const N: usize>(&self, expected: [u8; N]) -> bool {
+            self.order.of(addresses([1, 2, 3]), self.now) == addresses(expected)
+        }
+    }
+
+    #[test]
+    fn whoever_disappoints_goes_last_for_a_while() {
+        let mut case = Case::new();
+        assert!(case.is([1, 2, 3]));
+        case.disappoints(1);
+        assert!(case.is([2, 3, 1]));
+        case.disappoints(2);
+        assert!(case.is([3, 1, 2]));
+        case.disappoints(3);
+        assert!(case.is([1, 2, 3]));
+        case.disappoints(1);
+        assert!(case.is([2, 3, 1]), "who did it once goes before");
+        case.now += SETBACK_PERIOD;
+        assert!(case.is([2, 3, 1]), "twice is remembered longer");
+        case.now += SETBACK_PERIOD;
+        assert!(case.is([1, 2, 3]));
+    }
+
+    #[test]
+    fn an_answer_of_the_service_takes_the_blame_away() {
+        let mut case = Case::new();
+        case.disappoints(1);
+        case.order.restore(ip(1));
+        assert!(case.is([1, 2, 3]));
+    }
+
+    #[test]
+    fn one_that_always_disappoints_stays_behind_one_that_seldom_does() {
+        let mut case = Case::new();
+        for _ in 0..20 {
+            case.disappoints(1);
+        }
+        case.disappoints(2);
+        case.disappoints(3);
+        assert!(case.is([2, 3, 1]));
+        let longest = SETBACK_PERIOD * 4;
+        case.now += longest;
+        assert!(case.is([1, 2, 3]), "nothing is for ever");
+    }
+
+    #[test]
+    fn a_connection_that_has_died_blames_only_where_somebody_better_is_known() {
+        let mut case = Case::new();
+        assert!(case.blames(1, Blame::Likely));
+        assert!(case.is([2, 3, 1]));
+        assert!(case.blames(2, Blame::Likely));
+        assert!(!case.blames(3, Blame::Likely));
+        assert!(case.is([3, 1, 2]));
+    }
+
+    #[test]
+    fn a_lone_address_and_one_that_is_gone_are_left_alone() {
+        let mut order = Order::default();
+        let now = Instant::now();
+        for (last, known) in [(1, addresses([1])), (9, addresses([1, 2])), (1, Vec::new())] {
+            assert!(!order.set_back(ip(last), &known, Blame::Certain, now));
+        }
+        assert!(order.setbacks.is_empty());
+    }
+}
