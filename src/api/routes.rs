@@ -114,17 +114,22 @@ pub(super) async fn put_sale(put: PutRequest) -> Result<Response, Problem> {
     begin(put, OperationRequest::Sale).await
 }
 
-/// What a till puts: under its identifier, a wish.
+/// What a till puts: under its identifier, a request.
 type PutRequest = (State<Api>, PathId, HeaderMap, Body);
 
-/// Reads what the till wishes, and asks the core for it.
+/// Reads what the till requests, and asks the core for it.
 async fn begin<T: serde::de::DeserializeOwned>(
     (State(api), id, headers, body): PutRequest,
-    wish: fn(T) -> OperationRequest,
+    requested: fn(T) -> OperationRequest,
 ) -> Result<Response, Problem> {
     let id = new_id(id)?;
-    let wish = wish(json(&headers, body).await?);
-    let (made, operation) = ask(&api, |answer| Command::Begin { id, wish, answer }).await?;
+    let requested = requested(json(&headers, body).await?);
+    let (made, operation) = ask(&api, |answer| Command::Begin {
+        id,
+        requested,
+        answer,
+    })
+    .await?;
     let status = if made {
         StatusCode::CREATED
     } else {

@@ -31,7 +31,7 @@ pub enum Command {
     Begin {
         /// Checked by the core.
         id: String,
-        wish: OperationRequest,
+        requested: OperationRequest,
         answer: Answer<(bool, Operation)>,
     },
     /// `POST /v1/operations/{id}/abort`.

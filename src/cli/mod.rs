@@ -18,8 +18,8 @@ mod sale;
 mod selftest;
 mod sim;
 mod till;
+mod ui_language;
 mod watch;
-mod words;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ use crate::{daemon, demo, log};
 
 use output::Output;
 use till::TillError;
-use words::UiLanguage;
+use ui_language::UiLanguage;
 
 /// Where the root stands that no option names.
 const ROOT_VARIABLE: &str = "OPLATI_ROOT";

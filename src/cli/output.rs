@@ -8,7 +8,7 @@ use qrcode::QrCode;
 use qrcode::render::unicode;
 
 use super::charset::Charset;
-use super::words::UiLanguage;
+use super::ui_language::UiLanguage;
 use crate::base::text::is_unsafe;
 use crate::texts::technician;
 

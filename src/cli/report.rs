@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::output::table;
 use super::till::Till;
-use super::words::UiLanguage;
+use super::ui_language::UiLanguage;
 use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::core::shift::of_day;

@@ -13,7 +13,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::output::{printable, wrapped};
-use super::words::UiLanguage;
+use super::ui_language::UiLanguage;
 use super::{CliError, Context};
 use crate::base::clock::Clock;
 use crate::model::check::{Check, Group, Text, Verdict, exit_code};

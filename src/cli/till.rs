@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
-use super::words::UiLanguage;
+use super::ui_language::UiLanguage;
 use super::{CliError, Context};
 use crate::api::listen::MAX_SOCKET_PATH_BYTES;
 use crate::base::exit_code;

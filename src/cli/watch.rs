@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use view::View;
 
 use super::till::{Till, TillError};
-use super::words::UiLanguage;
+use super::ui_language::UiLanguage;
 use super::{CliError, Context};
 use crate::base::exit_code;
 use crate::client::sse::Message;

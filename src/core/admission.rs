@@ -13,7 +13,7 @@ use crate::core::link::Link;
 use crate::core::question_clock::Subject;
 use crate::core::reversal::queue::ReversalQueue;
 use crate::core::turn::Turn;
-use crate::core::{shift, words};
+use crate::core::{messages, shift};
 use crate::model::operation::{Mode, OperationRequest};
 use crate::model::problem::{Code, Problem};
 use crate::texts::cashier;
@@ -28,25 +28,25 @@ const VERIFY_TRY: Duration = Duration::from_secs(5);
 /// How often the same `PUT` may be repeated while it waits.
 const MAX_TICKETS: usize = 16;
 
-/// A wish that may be granted.
+/// A request that may be granted.
 #[derive(Debug)]
 pub(super) struct AdmittedRequest {
     pub tickets: Vec<Ticket>,
     pub id: String,
-    pub wish: OperationRequest,
-    pub facts: JournalContext,
+    pub requested: OperationRequest,
+    pub context: JournalContext,
 }
 
-/// The place of the one wish that waits for the probe, the queue or the service's word.
+/// The place of the one request that waits for the probe, the queue or the service's word.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     waiting: Option<WaitingRequest>,
 }
 
-/// A wish that waits.
+/// A request that waits.
 #[derive(Debug)]
 struct WaitingRequest {
-    wants: AdmittedRequest,
+    admitted: AdmittedRequest,
     until: Duration,
     asking: ServiceCheck,
     /// The service was asked whether it is there, and for its time.
@@ -56,14 +56,14 @@ struct WaitingRequest {
     refused: Option<Problem>,
 }
 
-/// A wish for which nothing is waited for any more: it begins, if its target still allows it.
+/// A request for which nothing is waited for any more: it begins, if its target still allows it.
 pub(super) struct Ready {
-    pub wants: AdmittedRequest,
+    pub admitted: AdmittedRequest,
     /// The payment that a refund names, where only the service knows it.
     pub known: Option<PaymentInfo>,
 }
 
-/// What a waiting wish has asked the service.
+/// What a waiting request has asked the service.
 #[derive(Debug)]
 enum ServiceCheck {
     Nothing,
@@ -74,22 +74,22 @@ enum ServiceCheck {
 }
 
 impl Admission {
-    /// Whether a wish waits.
+    /// Whether a request waits.
     pub(super) fn is_taken(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// Whether the wish that waits has this target, which then stays held.
+    /// Whether the request that waits has this target, which then stays held.
     pub(super) fn holds(&self, id: &str) -> bool {
         let waiting = self.waiting.as_ref();
-        let target = waiting.and_then(|waiting| waiting.wants.facts.target.as_ref());
+        let target = waiting.and_then(|waiting| waiting.admitted.context.target.as_ref());
         target.is_some_and(|target| target.operation().id == id)
     }
 
     /// Whether what waits to begin will want the buyer's code.
     pub(super) fn awaits_code(&self, settings: &Settings) -> bool {
         let waiting = self.waiting.as_ref();
-        let mode = waiting.and_then(|waiting| waiting.wants.mode(settings.mode));
+        let mode = waiting.and_then(|waiting| waiting.admitted.mode(settings.mode));
         mode == Some(Mode::ConsumerQr)
     }
 
@@ -99,15 +99,15 @@ impl Admission {
     /// The one that waits has other content.
     pub(super) fn join(&mut self, asked: &IncomingRequest) -> Result<bool, Problem> {
         let waiting = self.waiting.as_mut();
-        let Some(waiting) = waiting.filter(|waiting| waiting.wants.id == asked.id) else {
+        let Some(waiting) = waiting.filter(|waiting| waiting.admitted.id == asked.id) else {
             return Ok(false);
         };
-        if waiting.wants.wish != asked.wish {
+        if waiting.admitted.requested != asked.requested {
             return Err(other_content());
         }
-        let has_room = waiting.wants.tickets.len() < MAX_TICKETS;
+        let has_room = waiting.admitted.tickets.len() < MAX_TICKETS;
         if has_room {
-            waiting.wants.tickets.push(asked.ticket);
+            waiting.admitted.tickets.push(asked.ticket);
         }
         Ok(has_room)
     }
@@ -117,25 +117,30 @@ impl Admission {
         let Some(waiting) = &mut self.waiting else {
             return;
         };
-        waiting.wants.tickets.retain(|other| *other != ticket);
-        if waiting.wants.tickets.is_empty() {
+        waiting.admitted.tickets.retain(|other| *other != ticket);
+        if waiting.admitted.tickets.is_empty() {
             self.waiting = None;
         }
     }
 
-    /// A wish that is allowed. Answers it where it begins at once.
+    /// A request that is allowed. Answers it where it begins at once.
     pub(super) fn admit(
         &mut self,
-        wants: AdmittedRequest,
+        admitted: AdmittedRequest,
         queue: &mut ReversalQueue,
         turn: &mut Turn,
     ) -> Option<Ready> {
-        let ready = |wants| Some(Ready { wants, known: None });
-        if matches!(wants.wish, OperationRequest::Cancellation(_)) {
-            return ready(wants);
+        let ready = |admitted| {
+            Some(Ready {
+                admitted,
+                known: None,
+            })
+        };
+        if matches!(admitted.requested, OperationRequest::Cancellation(_)) {
+            return ready(admitted);
         }
         if turn.link.is_held_off_for_long(turn.now.mono) {
-            wants.refuse(&turn.link.unavailable(turn.now.mono), turn);
+            admitted.refuse(&turn.link.unavailable(turn.now.mono), turn);
             return None;
         }
         let queued = queue.blocking().next().is_some();
@@ -145,9 +150,9 @@ impl Admission {
             probed: false,
             joined: false,
             refused: None,
-            wants,
+            admitted,
         };
-        waiting.until += match waiting.foreign_payment() {
+        waiting.until += match waiting.payment_to_verify() {
             _ if queued => QUEUE_TRY,
             // It may have been asked for just now, and rests yet.
             Some(_) => VERIFY_TRY,
@@ -158,8 +163,8 @@ impl Admission {
         } else if turn.link.down().is_some() || turn.clock_is_doubtful() {
             self.probe(waiting, turn);
             return None;
-        } else if waiting.foreign_payment().is_none() {
-            return ready(waiting.wants);
+        } else if waiting.payment_to_verify().is_none() {
+            return ready(waiting.admitted);
         }
         self.waiting = Some(waiting);
         None
@@ -170,10 +175,10 @@ impl Admission {
         if turn.link.free_at(&[]) > turn.now.mono {
             // The service has asked for patience, which a probe obeys, too.
             let problem = turn.link.unavailable(turn.now.mono);
-            return waiting.wants.refuse(&problem, turn);
+            return waiting.admitted.refuse(&problem, turn);
         }
         let under_way = turn.link.probe(turn.now.mono);
-        let request = under_way.unwrap_or_else(|| send_probe(&waiting.wants.id, turn));
+        let request = under_way.unwrap_or_else(|| send_probe(&waiting.admitted.id, turn));
         waiting.joined = under_way.is_some();
         waiting.asking = ServiceCheck::Probe(request);
         waiting.probed = true;
@@ -250,12 +255,12 @@ impl Admission {
         let free = waiting.verification_due_at(turn.link) <= turn.now.mono;
         let moves = free && waiting.moves(queue);
         if let Some(problem) = waiting.refused.take() {
-            waiting.wants.refuse(&problem, turn);
+            waiting.admitted.refuse(&problem, turn);
             return None;
         }
         if !moves && waiting.until <= turn.now.mono {
             let problem = turn.link.unavailable(turn.now.mono);
-            waiting.wants.refuse(&problem, turn);
+            waiting.admitted.refuse(&problem, turn);
             return None;
         }
         if !moves {
@@ -269,25 +274,25 @@ impl Admission {
             self.probe(waiting, turn);
             return None;
         }
-        if turn.clock_is_doubtful() && waiting.wants.relies_on_clock() {
-            waiting.wants.refuse(&clock_behind(), turn);
+        if turn.clock_is_doubtful() && waiting.admitted.relies_on_clock() {
+            waiting.admitted.refuse(&clock_behind(), turn);
             return None;
         }
         let known = match &waiting.asking {
             ServiceCheck::Known(info) => Some(info.as_ref().clone()),
             ServiceCheck::Nothing | ServiceCheck::Probe(_) | ServiceCheck::Payment(_) => None,
         };
-        if let (Some(payment_id), None) = (waiting.foreign_payment(), &known) {
+        if let (Some(payment_id), None) = (waiting.payment_to_verify(), &known) {
             let subjects = vec![Subject::Payment(payment_id)];
             let call = Call::Payment { payment_id };
-            let request = turn.question(&waiting.wants.id, call, subjects);
+            let request = turn.question(&waiting.admitted.id, call, subjects);
             waiting.asking = ServiceCheck::Payment(request);
             waiting.until = turn.now.mono + VERIFY_TRY;
             self.waiting = Some(waiting);
             return None;
         }
-        let wants = waiting.wants;
-        Some(Ready { wants, known })
+        let admitted = waiting.admitted;
+        Some(Ready { admitted, known })
     }
 }
 
@@ -301,7 +306,7 @@ fn send_probe(id: &str, turn: &mut Turn) -> RequestId {
 impl AdmittedRequest {
     /// How the buyer will join; `None` where none is attended.
     pub(super) fn mode(&self, usual: Mode) -> Option<Mode> {
-        match &self.wish {
+        match &self.requested {
             OperationRequest::Sale(sale) => Some(sale.mode.unwrap_or(usual)),
             OperationRequest::Card(_) => Some(usual),
             OperationRequest::Refund(_) | OperationRequest::Cancellation(_) => None,
@@ -311,7 +316,7 @@ impl AdmittedRequest {
     /// Whether it would take its time or its shift from the till's clock. A refund whose shift the till
     /// has named is owed to the buyer whatever the clock says.
     fn relies_on_clock(&self) -> bool {
-        match &self.wish {
+        match &self.requested {
             OperationRequest::Refund(refund) => refund.receipt.shift.is_none(),
             OperationRequest::Sale(_)
             | OperationRequest::Card(_)
@@ -335,7 +340,7 @@ impl WaitingRequest {
 
     /// When the payment that a refund names may be asked for; at once where none is to be asked for.
     fn verification_due_at(&self, link: &Link) -> Duration {
-        match (self.foreign_payment(), &self.asking) {
+        match (self.payment_to_verify(), &self.asking) {
             (Some(payment_id), ServiceCheck::Nothing) => {
                 link.free_at(&[Subject::Payment(payment_id)])
             }
@@ -344,9 +349,9 @@ impl WaitingRequest {
     }
 
     /// The payment of a refund that only the service knows.
-    fn foreign_payment(&self) -> Option<i64> {
-        match &self.wants.wish {
-            OperationRequest::Refund(refund) if self.wants.facts.target.is_none() => {
+    fn payment_to_verify(&self) -> Option<i64> {
+        match &self.admitted.requested {
+            OperationRequest::Refund(refund) if self.admitted.context.target.is_none() => {
                 refund.payment_id
             }
             OperationRequest::Refund(_)
@@ -368,7 +373,7 @@ fn unverified(failure: Option<&Failure>, unavailable: Problem) -> Problem {
             Code::NotFound.problem(cashier::NO_PAYMENT, cashier::NO_PAYMENT_REMEDY)
         }
         Some(failure @ Failure::Token { .. }) => {
-            let error = words::of_failure(failure);
+            let error = messages::of_failure(failure);
             Code::TemporarilyUnavailable.problem(error.message, error.remedy)
         }
         Some(

@@ -15,25 +15,25 @@ use crate::model::operation::{Operation, OperationRequest};
 use crate::model::problem::{Code, Problem};
 use crate::texts::cashier;
 
-/// A till's wish, as it came.
+/// A till's request, as it came.
 pub(super) struct IncomingRequest {
     pub ticket: Ticket,
     pub id: String,
-    pub wish: OperationRequest,
+    pub requested: OperationRequest,
     pub existing: Option<Record>,
-    pub facts: JournalContext,
+    pub context: JournalContext,
 }
 
 impl Operations {
     pub(super) fn ask(&mut self, asked: IncomingRequest, turn: &mut Turn) {
         let ticket = asked.ticket;
         let checked = validate::id(&asked.id)
-            .and_then(|()| validate::wish(&asked.wish, turn.settings.valutcode));
+            .and_then(|()| validate::request(&asked.requested, turn.settings.valutcode));
         if let Err(problem) = checked {
             return turn.reply(ticket, Reply::Begun(Err(problem)));
         }
         if let Some(existing) = &asked.existing {
-            let answer = self.repeated(existing, &asked.wish, turn.now);
+            let answer = self.repeated(existing, &asked.requested, turn.now);
             return turn.reply(ticket, Reply::Begun(answer));
         }
         match self.admission.join(&asked) {
@@ -41,20 +41,20 @@ impl Operations {
             Ok(false) => {}
             Err(problem) => return turn.reply(ticket, Reply::Begun(Err(problem))),
         }
-        for record in asked.facts.target.iter().chain(&asked.facts.sale) {
+        for record in asked.context.target.iter().chain(&asked.context.sale) {
             self.queue.hold(record.clone(), turn);
         }
         let allowed = self
             .may_begin(&asked, turn.settings)
-            .and_then(|()| self.check_target(&asked.wish, &asked.facts));
+            .and_then(|()| self.check_target(&asked.requested, &asked.context));
         if let Err(problem) = allowed {
             return turn.reply(ticket, Reply::Begun(Err(problem)));
         }
         let granted = AdmittedRequest {
             tickets: vec![ticket],
             id: asked.id,
-            wish: asked.wish,
-            facts: asked.facts,
+            requested: asked.requested,
+            context: asked.context,
         };
         if granted.mode(turn.settings.mode).is_some() {
             turn.scans.asked(turn.now.mono);
@@ -67,13 +67,13 @@ impl Operations {
     /// What has waited begins, if its target still allows it: the queue may have changed what is left of it. Answers
     /// whether it does.
     pub(super) fn begin_after_wait(&mut self, ready: Ready, turn: &mut Turn) -> bool {
-        let wants = &ready.wants;
+        let admitted = &ready.admitted;
         let checked = self
-            .check_target(&wants.wish, &wants.facts)
-            .and_then(|()| check_payment(wants, ready.known.as_ref()));
+            .check_target(&admitted.requested, &admitted.context)
+            .and_then(|()| check_payment(admitted, ready.known.as_ref()));
         match checked {
             Ok(()) => self.begin(ready, turn),
-            Err(ref problem) => ready.wants.refuse(problem, turn),
+            Err(ref problem) => ready.admitted.refuse(problem, turn),
         }
         checked.is_ok()
     }
@@ -87,14 +87,14 @@ impl Operations {
         if let Some(first) = self.queue.first_of_other_account() {
             return Err(foreign_account(first));
         }
-        let target = asked.facts.target.as_ref();
+        let target = asked.context.target.as_ref();
         if let Some(target) = target.filter(|target| target.account() != account) {
             return Err(account_is_gone(&target.operation().id));
         }
         if self.is_occupied() || self.queue.refund_is_attended() {
             return Err(Code::Busy.problem(cashier::BUSY, cashier::BUSY_REMEDY));
         }
-        if let Some(entry) = &asked.facts.set_aside {
+        if let Some(entry) = &asked.context.set_aside {
             return Err(Code::Conflict.problem(
                 cashier::receipt_unfinished(entry),
                 cashier::RECEIPT_UNFINISHED_REMEDY,
@@ -107,26 +107,26 @@ impl Operations {
     fn check_target(
         &self,
         request: &OperationRequest,
-        facts: &JournalContext,
+        context: &JournalContext,
     ) -> Result<(), Problem> {
-        let present = facts.target.as_ref().map(|told| {
+        let present = context.target.as_ref().map(|told| {
             let told = told.operation();
             let live = self.sale.as_ref().map(|sale| &sale.record.operation);
             let live = live.filter(|live| live.id == told.id);
             let held = || self.queue.target(&told.id).map_or(told, Record::operation);
             live.unwrap_or_else(held)
         });
-        self.queue.check(request, present, facts)
+        self.queue.check(request, present, context)
     }
 
     /// A `PUT` of an id that stands already.
     fn repeated(
         &self,
         existing: &Record,
-        wish: &OperationRequest,
+        requested: &OperationRequest,
         now: Now,
     ) -> Result<(bool, Operation), Problem> {
-        if !existing.was_asked_for(wish) {
+        if !existing.was_asked_for(requested) {
             return Err(other_content());
         }
         let operation = existing.operation();
@@ -137,18 +137,18 @@ impl Operations {
     }
 
     fn begin(&mut self, ready: Ready, turn: &mut Turn) {
-        let Ready { wants, known } = ready;
-        match &wants.wish {
+        let Ready { admitted, known } = ready;
+        match &admitted.requested {
             OperationRequest::Sale(sale) => {
                 let request = BuyerRequest::Sale(sale.clone());
-                self.sale = ActiveSale::begin(&wants.tickets, wants.id, request, turn);
+                self.sale = ActiveSale::begin(&admitted.tickets, admitted.id, request, turn);
             }
             OperationRequest::Card(card) => {
                 let request = BuyerRequest::Card(card.clone());
-                self.sale = ActiveSale::begin(&wants.tickets, wants.id, request, turn);
+                self.sale = ActiveSale::begin(&admitted.tickets, admitted.id, request, turn);
             }
             OperationRequest::Refund(_) | OperationRequest::Cancellation(_) => {
-                self.queue.begin(wants, known, turn);
+                self.queue.begin(admitted, known, turn);
             }
         }
     }

@@ -79,7 +79,7 @@ pub struct Restored {
     pub own_shift: Option<String>,
 }
 
-/// What the journal knows of a wish.
+/// What the journal knows of a request.
 #[derive(Clone, Debug, Default)]
 pub struct JournalContext {
     /// A set-aside entry whose sale has the same receipt number and shift.
@@ -102,11 +102,11 @@ pub enum Event {
         /// Not yet checked.
         id: String,
         /// Not yet checked.
-        wish: OperationRequest,
+        requested: OperationRequest,
         /// What the journal holds under that id.
         existing: Option<Record>,
         /// What else the journal knows.
-        facts: Box<JournalContext>,
+        context: Box<JournalContext>,
     },
     /// The journal could not keep what [`Event::Begin`] wrote: forget it.
     BeginFailed {

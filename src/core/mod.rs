@@ -20,7 +20,7 @@
 //!
 //! - `link`: what is known of the way to the service · `question_clock`: when it may be asked again ·
 //!   [`witness`]: what a report must hold
-//! - `repeats`: when a request is one that stood before · [`shift`], [`words`]: dates and the cashier's lines
+//! - `repeats`: when a request is one that stood before · [`shift`], [`messages`]: dates and the cashier's lines
 //!
 //! A request's answer is matched by its number; an answer that nobody waits for any more is dropped.
 //! Requests that can move money are never dropped: the machine stays in their phase until they end.
@@ -31,6 +31,7 @@ pub mod buyer_code;
 pub mod call;
 pub mod event;
 mod link;
+pub mod messages;
 mod numbers;
 mod operations;
 pub mod poll;
@@ -46,7 +47,6 @@ pub mod shift;
 mod turn;
 pub mod validate;
 pub mod witness;
-pub mod words;
 
 #[cfg(test)]
 mod tests;
@@ -93,7 +93,7 @@ pub struct Status {
     /// Numbers that are watched, and that the service has told nothing about for long.
     pub overdue: usize,
     /// Unsettled operations of another `url` and `regNum`.
-    pub foreign: Vec<String>,
+    pub of_other_account: Vec<String>,
 }
 
 impl Core {
@@ -145,7 +145,7 @@ impl Core {
             set_aside: count(&|entry| entry.record.set_aside),
             to_review: count(&|entry| entry.record.needs_review),
             overdue: count(&|entry| entry.is_overdue),
-            foreign: queue.of_other_account().to_vec(),
+            of_other_account: queue.of_other_account().to_vec(),
         }
     }
 

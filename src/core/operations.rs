@@ -103,16 +103,16 @@ impl Operations {
             Event::Begin {
                 ticket,
                 id,
-                wish,
+                requested,
                 existing,
-                facts,
+                context,
             } => {
                 let asked = begin::IncomingRequest {
                     ticket,
                     id,
-                    wish,
+                    requested,
                     existing,
-                    facts: *facts,
+                    context: *context,
                 };
                 self.ask(asked, turn);
             }

@@ -366,19 +366,19 @@ impl Record {
 
     /// Whether it was asked for with these words.
     #[must_use]
-    pub fn was_asked_for(&self, wish: &OperationRequest) -> bool {
-        match (self, wish) {
-            (Record::Sale(record), OperationRequest::Sale(wish)) => {
-                matches!(&record.request, BuyerRequest::Sale(request) if request == wish)
+    pub fn was_asked_for(&self, requested: &OperationRequest) -> bool {
+        match (self, requested) {
+            (Record::Sale(record), OperationRequest::Sale(requested)) => {
+                matches!(&record.request, BuyerRequest::Sale(request) if request == requested)
             }
-            (Record::Sale(record), OperationRequest::Card(wish)) => {
-                matches!(&record.request, BuyerRequest::Card(request) if request == wish)
+            (Record::Sale(record), OperationRequest::Card(requested)) => {
+                matches!(&record.request, BuyerRequest::Card(request) if request == requested)
             }
-            (Record::Entry(record), OperationRequest::Refund(wish)) => {
-                matches!(&record.request, ReversalRequest::Refund(request) if request == wish)
+            (Record::Entry(record), OperationRequest::Refund(requested)) => {
+                matches!(&record.request, ReversalRequest::Refund(request) if request == requested)
             }
-            (Record::Entry(record), OperationRequest::Cancellation(wish)) => {
-                matches!(&record.request, ReversalRequest::Cancellation(request) if request == wish)
+            (Record::Entry(record), OperationRequest::Cancellation(requested)) => {
+                matches!(&record.request, ReversalRequest::Cancellation(request) if request == requested)
             }
             (Record::Sale(_), OperationRequest::Refund(_) | OperationRequest::Cancellation(_))
             | (Record::Entry(_), OperationRequest::Sale(_) | OperationRequest::Card(_)) => false,

@@ -53,7 +53,7 @@ use crate::core::reversal::queue::ReversalQueue;
 use crate::core::reversal::target::{give_back_to_left, take_from_left};
 use crate::core::scene::Scene;
 use crate::core::turn::Turn;
-use crate::core::{shift, words};
+use crate::core::{messages, shift};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     Kind, Operation, OperationError, Outcome, QueueItem, Slip, State, Undo,
@@ -237,13 +237,13 @@ impl ReversalQueue {
             return;
         };
         if let Some(sale) = self.sale_without_rest(entry) {
-            let error = words::nothing_left_to_refund(&sale);
+            let error = messages::nothing_left_to_refund(&sale);
             let what = "what it was to give back went back otherwise";
             return self.fail_entry(entry, error, what, turn);
         }
         self.lower_to_rest(entry, turn);
         if entry.record.operation.amount.is_zero() {
-            let message = words::of_entry(entry.record.operation.kind, State::Done);
+            let message = messages::of_entry(entry.record.operation.kind, State::Done);
             return self.conclude(entry, message, "nothing is left to bring back", turn);
         }
         entry.refusal = None;
@@ -254,7 +254,7 @@ impl ReversalQueue {
         if first && !entry.record.is_refund() {
             entry.record.operation.shift = shift_of_cancellation(&entry.record, turn);
         }
-        let message = words::of_entry(entry.record.operation.kind, State::InProgress);
+        let message = messages::of_entry(entry.record.operation.kind, State::InProgress);
         entry.set(State::InProgress, message, turn.now);
         turn.write_entry(&mut entry.record, "the reversal is being sent");
         turn.show_for(entry, Scene::Checking);

@@ -1,4 +1,4 @@
-//! A sale, from the till's wish to the buyer's confirmation; a card, from the till's wish to the
+//! A sale, from the till's request to the buyer's confirmation; a card, from the till's request to the
 //! buyer's joining, which are a sale's first steps.
 //!
 //! ```text
@@ -36,7 +36,7 @@ use crate::core::reversal::queue::ReversalQueue;
 use crate::core::sale::completion::session_mode;
 use crate::core::scene::Scene;
 use crate::core::turn::{Common, Turn};
-use crate::core::{shift, words};
+use crate::core::{messages, shift};
 use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Mode, Operation, State};
 use crate::texts::cashier;
@@ -105,7 +105,7 @@ impl ActiveSale {
         let message = if no_card {
             cashier::NO_CARD
         } else {
-            words::of_buyer(kind, state, mode)
+            messages::of_buyer(kind, state, mode)
         };
         self.set(state, message, now);
     }
@@ -215,7 +215,7 @@ impl ActiveSale {
                 until: turn.now.mono + turn.settings.patience(),
             };
         } else if !ours || sale.record.ending.is_some() || !is_first {
-            let error = words::no_connection("the daemon was restarted during the cancellation");
+            let error = messages::no_connection("the daemon was restarted during the cancellation");
             return sale.release(turn.now.mono, error, turn);
         } else {
             let what = "the daemon was restarted during the payment";
@@ -373,7 +373,7 @@ impl ActiveSale {
                 return (operation, None);
             }
             Phase::InDoubt(doubt) => {
-                let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
+                let (error, lost_at) = (messages::no_connection(&doubt.facts()), doubt.lost_at);
                 self.record.ending = Some(StopReason::Abort);
                 let record = self.end_with_undoing(lost_at, error, turn);
                 return (record.operation, None);
@@ -413,7 +413,7 @@ fn new_record(id: &str, request: BuyerRequest, account: Account, turn: &mut Turn
         overdrawn: Kopecks::ZERO,
         undo: None,
         shows: None,
-        message: words::of_buyer(kind, State::New, mode).to_owned(),
+        message: messages::of_buyer(kind, State::New, mode).to_owned(),
         error: None,
         card: None,
         slip: None,

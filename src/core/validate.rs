@@ -31,14 +31,14 @@ pub fn id(id: &str) -> Result<(), Problem> {
 /// The `cardNumberType` of a card that comes from the processing.
 const CARD_FROM_PROCESSING: u32 = 5;
 
-/// Checks a till's wish before anything is journalled. `valutcode` is the configured number of the
+/// Checks a till's request before anything is journalled. `valutcode` is the configured number of the
 /// payment type, if there is one.
 ///
 /// # Errors
 /// `invalid` naming the field and its bounds, `amount_mismatch` when the items do not add up,
 /// `return_receipt_unavailable` for a refund that names no sale.
-pub fn wish(wish: &OperationRequest, valutcode: Option<u32>) -> Result<(), Problem> {
-    match wish {
+pub fn request(requested: &OperationRequest, valutcode: Option<u32>) -> Result<(), Problem> {
+    match requested {
         OperationRequest::Sale(sale) => self::sale(sale),
         OperationRequest::Refund(refund) => self::refund(refund),
         OperationRequest::Cancellation(cancellation) => self::cancellation(cancellation),
@@ -359,7 +359,10 @@ pub(crate) mod tests {
             amount: mixed.amount,
             receipt: mixed.receipt.clone(),
         };
-        assert_eq!(wish(&OperationRequest::Refund(refund), None), Ok(()));
+        assert_eq!(
+            super::request(&OperationRequest::Refund(refund), None),
+            Ok(())
+        );
         mixed.receipt.paid_otherwise = Kopecks(501);
         let problem = sale(&mixed).unwrap_err();
         assert_eq!(problem.code, Code::AmountMismatch);

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::api::notices::EventLog;
 use crate::api::till::{Answer, Command, Watch as _};
 use crate::base::clock::Clock;
+use crate::base::secret::Secret;
 use crate::core::event::{Effect, Event, Reply, RequestId, Ticket};
 use crate::daemon::device_test::{self, DeviceTestRunner};
 use crate::daemon::devices::ScanForwarder;
@@ -314,26 +315,17 @@ impl CoreLoop {
         self.tickets += 1;
         let ticket = self.tickets;
         match command {
-            Command::Begin { id, wish, answer } => self.begin(ticket, id, wish, answer).await,
+            Command::Begin {
+                id,
+                requested,
+                answer,
+            } => self.begin(ticket, id, requested, answer).await,
             Command::Abort { id, answer } => {
                 self.askers.insert(ticket, PendingReply::Abort(answer));
                 let outcome = self.parts.engine.abort(ticket, id, self.parts.clock.now());
                 self.let_out(outcome).await;
             }
-            Command::Scan { text, answer } => {
-                if self.device_test.read("api", text.expose()) {
-                    self.publish_changes();
-                    return tell(answer, Ok(None));
-                }
-                self.askers.insert(ticket, PendingReply::Scan(answer));
-                let scan = Scan {
-                    device: "api".to_owned(),
-                    code: text,
-                    raw: None,
-                };
-                let ticket = Some(ticket);
-                self.feed(Event::Scan { ticket, scan }).await;
-            }
+            Command::Scan { text, answer } => self.take_scan(ticket, text, answer).await,
             Command::Test {
                 name,
                 interactive,
@@ -378,6 +370,22 @@ impl CoreLoop {
         }
     }
 
+    /// A code that a till program has read.
+    async fn take_scan(&mut self, ticket: Ticket, text: Secret, answer: Answer<Option<String>>) {
+        if self.device_test.read("api", text.expose()) {
+            self.publish_changes();
+            return tell(answer, Ok(None));
+        }
+        self.askers.insert(ticket, PendingReply::Scan(answer));
+        let scan = Scan {
+            device: "api".to_owned(),
+            code: text,
+            raw: None,
+        };
+        let ticket = Some(ticket);
+        self.feed(Event::Scan { ticket, scan }).await;
+    }
+
     async fn service_answered(&mut self) {
         self.pass_on_service_clock().await;
         if self.parts.shared.note_service(true, None) {
@@ -390,7 +398,7 @@ impl CoreLoop {
         &mut self,
         ticket: Ticket,
         id: String,
-        wish: OperationRequest,
+        requested: OperationRequest,
         answer: Answer<(bool, Operation)>,
     ) {
         // Who was told meanwhile that nothing was begun, or has hung up, must not find it begun.
@@ -400,7 +408,7 @@ impl CoreLoop {
         self.askers.insert(ticket, PendingReply::Begin(answer));
         self.pass_on_doubt();
         let now = self.parts.clock.now();
-        let outcome = self.parts.engine.begin(ticket, id, wish, now);
+        let outcome = self.parts.engine.begin(ticket, id, requested, now);
         self.publish_storage();
         // A buyer comes first.
         let is_wanted = outcome.has_begun() || self.parts.engine.core().is_occupied();

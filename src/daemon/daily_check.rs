@@ -14,7 +14,7 @@ use super::schedule::{Trust, pause, retry_interval, shift_of};
 use super::status_board::StatusBoard;
 use crate::base::clock::Clock;
 use crate::core::call::Call;
-use crate::core::{shift, words};
+use crate::core::{messages, shift};
 use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Difference, Side};
 use crate::service::Client;
@@ -113,7 +113,7 @@ impl DailyCheck {
         self.reconciler
             .note_heard(exchange.server_date, has_answered);
         told.map_err(|failure| {
-            let error = words::of_failure(&failure);
+            let error = messages::of_failure(&failure);
             Code::TemporarilyUnavailable.problem(error.message, error.remedy)
         })
     }

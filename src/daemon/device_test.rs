@@ -91,7 +91,7 @@ impl DeviceTestRunner {
             );
         }
         let now = self.clock.now();
-        let Some(wish) = interactive else {
+        let Some(requested) = interactive else {
             self.results
                 .lock()
                 .insert(name.to_owned(), plain(device, now));
@@ -103,8 +103,8 @@ impl DeviceTestRunner {
                 cashier::DEVICE_TEST_DISTURBS_REMEDY,
             ));
         }
-        let pair = self.pair(device, wish.display.as_deref(), devices)?;
-        let test = ClosedLoop::new(pair, wish.scans, now.mono, random_byte);
+        let pair = self.pair(device, requested.display.as_deref(), devices)?;
+        let test = ClosedLoop::new(pair, requested.scans, now.mono, random_byte);
         let mut running = Running {
             device: name.to_owned(),
             test,

@@ -14,8 +14,8 @@ use crate::base::clock::Clock;
 use crate::base::error_chain::with_causes;
 use crate::base::regular_file::off_thread;
 use crate::core::call::Failure;
+use crate::core::messages;
 use crate::core::record::Account;
-use crate::core::words;
 use crate::journal::{JournalError, ShiftReader};
 use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
@@ -219,7 +219,7 @@ fn busy() -> Problem {
 
 fn bad_template(what: &str) -> Problem {
     Problem::unprocessable(
-        cashier::template_bad(words::support_text(what)),
+        cashier::template_bad(messages::support_text(what)),
         cashier::TEMPLATE_BAD_REMEDY,
     )
 }
@@ -227,7 +227,7 @@ fn bad_template(what: &str) -> Problem {
 fn no_report(error: &NoReport) -> Problem {
     let (detail, remedy, retry_after_s) = match error {
         NoReport::Failed(failure) => {
-            let error = words::of_missing_report(failure);
+            let error = messages::of_missing_report(failure);
             let wait = match failure {
                 Failure::TooManyRequests { retry_after, .. } => *retry_after,
                 Failure::NotSent { .. }

@@ -28,9 +28,9 @@ pub(super) fn read<T: Default + DeserializeOwned>(path: &Path, what: &str) -> T 
         Ok(kept) => kept,
         Err(error) if error.kind() == io::ErrorKind::NotFound => T::default(),
         Err(error) => {
-            let aside = path.with_extension("json.damaged");
-            let moved = fs::rename(path, &aside);
-            tracing::warn!(%error, path = %path.display(), aside = %aside.display(), moved = moved.is_ok(), "{what} cannot be read and begin anew");
+            let kept = path.with_extension("json.damaged");
+            let moved = fs::rename(path, &kept);
+            tracing::warn!(%error, path = %path.display(), aside = %kept.display(), moved = moved.is_ok(), "{what} cannot be read and begin anew");
             T::default()
         }
     }

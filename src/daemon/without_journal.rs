@@ -26,7 +26,7 @@ pub(super) struct NoJournal {
     /// The same for programs.
     pub code: ReasonCode,
     /// Whether a damaged journal lies aside.
-    is_aside: bool,
+    is_quarantined: bool,
     /// What to do, Russian. Most of what can be wrong needs no restart: the journal is tried again every few seconds.
     remedy: &'static str,
 }
@@ -34,8 +34,8 @@ pub(super) struct NoJournal {
 impl NoJournal {
     pub(super) fn new(error: &JournalError) -> NoJournal {
         let (reason, remedy) = match error {
-            JournalError::Aside { aside } => (
-                cashier::closed_aside(aside.display()),
+            JournalError::Quarantined { folder } => (
+                cashier::closed_aside(folder.display()),
                 cashier::CLOSED_ASIDE_REMEDY,
             ),
             JournalError::TooNew { .. } => (
@@ -75,7 +75,7 @@ impl NoJournal {
         NoJournal {
             reason,
             code,
-            is_aside: matches!(error, JournalError::Aside { .. }),
+            is_quarantined: matches!(error, JournalError::Quarantined { .. }),
             remedy,
         }
     }
@@ -139,7 +139,7 @@ impl WithoutJournal {
                 Some(command) = self.commands.recv() => answer(command, &self.cause.problem()),
                 Some(inbound) = self.inbound.recv() => pass(inbound, &mut self.pass_on),
                 _ = again.tick() => {
-                    if helps(&opened(&self.path), self.cause.is_aside) {
+                    if helps(&opened(&self.path), self.cause.is_quarantined) {
                         return true;
                     }
                 }
@@ -155,13 +155,13 @@ fn opened(path: &Path) -> Result<(), JournalError> {
 }
 
 /// Whether a new start finds what this one did not. A disk that answers again may give a journal that is damaged.
-fn helps(opened: &Result<(), JournalError>, is_aside: bool) -> bool {
+fn helps(opened: &Result<(), JournalError>, is_quarantined: bool) -> bool {
     match opened {
         Ok(()) => {
             tracing::info!("The journal can be opened: the daemon ends, to be started anew");
             true
         }
-        Err(JournalError::Aside { .. }) => !is_aside,
+        Err(JournalError::Quarantined { .. }) => !is_quarantined,
         Err(_) => false,
     }
 }
@@ -253,10 +253,10 @@ mod tests {
 
     #[test]
     fn a_journal_that_lies_aside_wants_a_person_and_a_restart() {
-        let told = NoJournal::new(&JournalError::Aside {
-            aside: "/aside".into(),
+        let told = NoJournal::new(&JournalError::Quarantined {
+            folder: "/aside".into(),
         });
-        assert!(told.is_aside, "{told:?}");
+        assert!(told.is_quarantined, "{told:?}");
         assert!(told.reason.contains("отложен в /aside"), "{told:?}");
         assert!(told.problem().remedy.contains("перезапустите"));
     }

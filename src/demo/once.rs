@@ -532,7 +532,7 @@ mod tests {
         for planned in &PLAN {
             let request = request(planned);
             let sale = OperationRequest::Sale(request.clone());
-            assert_eq!(validate::wish(&sale, None), Ok(()));
+            assert_eq!(validate::request(&sale, None), Ok(()));
             assert_eq!(
                 request
                     .receipt

@@ -113,7 +113,7 @@ enum Input {
     Begin {
         ticket: Ticket,
         id: String,
-        wish: OperationRequest,
+        requested: OperationRequest,
     },
     Abort {
         ticket: Ticket,
@@ -178,10 +178,17 @@ impl<S: Storage> Engine<S> {
         &mut self,
         ticket: Ticket,
         id: String,
-        wish: OperationRequest,
+        requested: OperationRequest,
         now: Now,
     ) -> Outcome {
-        self.take(Input::Begin { ticket, id, wish }, now)
+        self.take(
+            Input::Begin {
+                ticket,
+                id,
+                requested,
+            },
+            now,
+        )
     }
 
     /// The cashier stops waiting.
@@ -195,7 +202,7 @@ impl<S: Storage> Engine<S> {
         self.take(Input::Recheck { id, second }, now)
     }
 
-    /// Anything else that happens. [`Event::Begin`], [`Event::Abort`] and [`Event::Recheck`] need facts
+    /// Anything else that happens. [`Event::Begin`], [`Event::Abort`] and [`Event::Recheck`] need what the journal knows
     /// of the journal: [`Engine::begin`], [`Engine::abort`] and [`Engine::recheck`] add them.
     pub fn event(&mut self, event: Event, now: Now) -> Outcome {
         self.take(Input::Event(event), now)
@@ -335,7 +342,11 @@ impl<S: Storage> Engine<S> {
     fn handle(&mut self, input: Input, now: Now) -> Outcome {
         let event = match input {
             Input::Event(event) => Ok(event),
-            Input::Begin { ticket, id, wish } => self.begun(ticket, id, wish, now),
+            Input::Begin {
+                ticket,
+                id,
+                requested,
+            } => self.begun(ticket, id, requested, now),
             Input::Abort { ticket, id } => self.aborted(ticket, id, now),
             Input::Recheck { id, second } => self.rechecked(&id, second, now),
         };
@@ -353,15 +364,15 @@ impl<S: Storage> Engine<S> {
         &mut self,
         ticket: Ticket,
         id: String,
-        wish: OperationRequest,
+        requested: OperationRequest,
         now: Now,
     ) -> Result<Event, Box<Outcome>> {
         let refuse = |problem| Box::new(Outcome::reply(now, ticket, Reply::Begun(Err(problem))));
         let read = self.storage.find(&id).and_then(|existing| {
-            let facts = self.storage.facts(&wish, &shift::of_day(now.wall))?;
-            Ok((existing, facts))
+            let context = self.storage.context(&requested, &shift::of_day(now.wall))?;
+            Ok((existing, context))
         });
-        let (existing, facts) = read.map_err(|error| refuse(unreadable(&self.unread(error))))?;
+        let (existing, context) = read.map_err(|error| refuse(unreadable(&self.unread(error))))?;
         // "Room for an operation's end is secured before its first request."
         if existing.is_none() && !self.secure_room() {
             let trouble = self.trouble().unwrap_or(Trouble::Full);
@@ -370,9 +381,9 @@ impl<S: Storage> Engine<S> {
         Ok(Event::Begin {
             ticket,
             id,
-            wish,
+            requested,
             existing,
-            facts: Box::new(facts),
+            context: Box::new(context),
         })
     }
 

@@ -18,8 +18,12 @@ pub trait Storage {
     /// One operation, whole.
     fn find(&self, id: &str) -> Result<Option<Record>, JournalError>;
 
-    /// What the journal knows of a wish; `shift` is the present one, for a sale that names none.
-    fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError>;
+    /// What the journal knows of a request; `shift` is the present one, for a sale that names none.
+    fn context(
+        &self,
+        requested: &OperationRequest,
+        shift: &str,
+    ) -> Result<JournalContext, JournalError>;
 
     /// An entry with what it reverses, to look into it once more.
     fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError>;
@@ -81,8 +85,12 @@ impl Storage for Journal {
         Journal::find(self, id)
     }
 
-    fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError> {
-        Journal::facts(self, wish, shift)
+    fn context(
+        &self,
+        requested: &OperationRequest,
+        shift: &str,
+    ) -> Result<JournalContext, JournalError> {
+        Journal::context(self, requested, shift)
     }
 
     fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {

@@ -103,8 +103,12 @@ impl Storage for Disk {
         }
     }
 
-    fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError> {
-        self.journal.facts(wish, shift)
+    fn context(
+        &self,
+        requested: &OperationRequest,
+        shift: &str,
+    ) -> Result<JournalContext, JournalError> {
+        self.journal.context(requested, shift)
     }
 
     fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {

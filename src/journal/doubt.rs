@@ -23,7 +23,7 @@ use rusqlite::Connection;
 use rustix::fs::OFlags;
 
 use super::error::reading;
-use super::{Journal, JournalError, aside, check, open_reader, quota};
+use super::{Journal, JournalError, check, open_reader, quarantine, quota};
 use crate::base::error_chain::with_causes;
 
 /// How long a look at a journal in use may take: tills wait for it.
@@ -111,7 +111,7 @@ pub(super) fn open_plainly(path: &Path) -> io::Result<File> {
 
 /// SQLite holds no lock on the log: it may be closed at any time.
 fn read_log(path: &Path, deadline: Option<Instant>) -> io::Result<()> {
-    match open_plainly(&aside::beside(path, "-wal")) {
+    match open_plainly(&quarantine::beside(path, "-wal")) {
         Ok(log) => read_to_end(&log, deadline),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
@@ -137,7 +137,7 @@ fn read_to_end(file: &File, deadline: Option<Instant>) -> io::Result<()> {
 /// By a fresh connection, which holds nothing in memory. SQLite would remove the log of an empty file, so that is
 /// looked for first.
 fn look_again(path: &Path) -> Result<(), JournalError> {
-    aside::refuse_lost_content(path)?;
+    quarantine::refuse_truncated_or_missing(path)?;
     let connection = open_reader(path)?;
     interrupted_in_time(&connection, || {
         check(&connection, path)?;
@@ -231,6 +231,6 @@ mod tests {
         }
         std::fs::remove_file(&log).unwrap();
         let told = Journal::open(&path).unwrap_err();
-        assert!(matches!(told, JournalError::Aside { .. }), "{told:?}");
+        assert!(matches!(told, JournalError::Quarantined { .. }), "{told:?}");
     }
 }

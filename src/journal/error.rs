@@ -38,7 +38,7 @@ pub enum JournalError {
         /// Its version.
         found: i64,
     },
-    /// The file is damaged, which two looks have shown; [`super::Journal::open`] puts it aside.
+    /// The file is damaged, which two looks have shown; [`super::Journal::open`] quarantines it.
     #[error("the journal {path} is damaged ({report})")]
     Damaged {
         /// The journal's file, or what stands in its place.
@@ -55,13 +55,13 @@ pub enum JournalError {
         #[source]
         source: std::io::Error,
     },
-    /// A damaged journal lies aside, and no other has taken its place.
+    /// A damaged journal is in quarantine, and no other has taken its place.
     #[error(
-        "a damaged journal is kept in {aside}; put a good copy back in its place and restart, or, to begin an empty journal, move that folder away: what was unfinished must then be checked in the merchant's account"
+        "a damaged journal is kept in {folder}; put a good copy back in its place and restart, or, to begin an empty journal, move that folder away: what was unfinished must then be checked in the merchant's account"
     )]
-    Aside {
+    Quarantined {
         /// The folder.
-        aside: PathBuf,
+        folder: PathBuf,
     },
     /// Another process writes it.
     #[error("the journal {path} is in use by another oplati (pid {pid})")]
@@ -145,7 +145,7 @@ impl JournalError {
             | JournalError::TooNew { .. }
             | JournalError::Damaged { .. }
             | JournalError::Unread { .. }
-            | JournalError::Aside { .. }
+            | JournalError::Quarantined { .. }
             | JournalError::Taken { .. }
             | JournalError::Locked { .. }
             | JournalError::Gone { .. }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::doubt::read_files;
 use super::error::{preparing, reading};
-use super::{JournalError, aside, check, damaged_or};
+use super::{JournalError, check, damaged_or, quarantine};
 
 /// Larger ones take too long to be looked at while somebody waits.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub enum Inspected {
 /// # Errors
 /// [`JournalError`] as the daemon would meet it at its start.
 pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
-    aside::refuse_if_kept(path)?;
+    quarantine::refuse_while_quarantined(path)?;
     match look(path) {
         Err(JournalError::Damaged { .. }) => {
             read_files(path)?;
@@ -41,7 +41,7 @@ pub fn inspect(path: &Path) -> Result<Inspected, JournalError> {
 }
 
 fn look(path: &Path) -> Result<Inspected, JournalError> {
-    aside::refuse_lost_content(path)?;
+    quarantine::refuse_truncated_or_missing(path)?;
     let prepare = preparing(path);
     let length = match std::fs::metadata(path) {
         // A named pipe would be waited for.

@@ -18,12 +18,12 @@
 //!
 //! What a till asked for can be large and never changes: it is written once, beside what does change.
 
-mod aside;
 mod doubt;
 mod error;
 mod inspect;
 mod lock;
 mod place;
+mod quarantine;
 mod quota;
 mod reader;
 mod reserve;
@@ -94,7 +94,7 @@ struct Held {
 
 impl Journal {
     /// Opens the journal, makes it if absent, checks it, and brings it to the present version. A
-    /// damaged one is kept aside, and no other is made in its place: an empty journal would take
+    /// damaged one is quarantined, and no other is made in its place: an empty journal would take
     /// payments and know nothing of those that are unfinished. One that the disk does not give stays where it is.
     ///
     /// # Errors
@@ -104,22 +104,22 @@ impl Journal {
             std::fs::create_dir_all(folder).map_err(preparing(path))?;
         }
         let mut lock = Lock::take(path)?;
-        if let Err(error) = aside::refuse_if_kept(path) {
-            if matches!(error, JournalError::Aside { .. }) {
+        if let Err(error) = quarantine::refuse_while_quarantined(path) {
+            if matches!(error, JournalError::Quarantined { .. }) {
                 lock.forget_damage();
             }
             return Err(error);
         }
-        if lock.is_of_damaged() && aside::has_log(path)? {
-            let kept = put_aside(path, "found while the daemon ran");
-            if matches!(kept, JournalError::Aside { .. }) {
+        if lock.is_of_damaged() && quarantine::has_log(path)? {
+            let kept = quarantined(path, "found while the daemon ran");
+            if matches!(kept, JournalError::Quarantined { .. }) {
                 lock.forget_damage();
             }
             return Err(kept);
         }
         lock.forget_damage();
         let (connection, held) = match Journal::open_twice(path) {
-            Err(JournalError::Damaged { path, report }) => return Err(put_aside(&path, &report)),
+            Err(JournalError::Damaged { path, report }) => return Err(quarantined(&path, &report)),
             opened => opened.map_err(|error| quota::diagnose(path, error))?,
         };
         let file = File {
@@ -156,7 +156,7 @@ impl Journal {
             path: path.to_owned(),
             source,
         };
-        aside::refuse_lost_content(path)?;
+        quarantine::refuse_truncated_or_missing(path)?;
         make_private(path).map_err(&prepare)?;
         place::check_rights(path)?;
         let content = doubt::open_plainly(path).map_err(&prepare)?;
@@ -266,42 +266,42 @@ impl Journal {
         find(&self.connection, id)
     }
 
-    /// What the journal knows of a wish; `shift` is the present one, for a sale that names none.
-    pub fn facts(
+    /// What the journal knows of a request; `shift` is the present one, for a sale that names none.
+    pub fn context(
         &self,
-        wish: &OperationRequest,
+        requested: &OperationRequest,
         shift: &str,
     ) -> Result<JournalContext, JournalError> {
-        let mut facts = JournalContext::default();
-        match wish {
+        let mut context = JournalContext::default();
+        match requested {
             OperationRequest::Card(_) => {}
             OperationRequest::Sale(sale) => {
                 let shift = sale.receipt.shift.as_deref().unwrap_or(shift);
-                facts.set_aside = self.set_aside(&sale.receipt.number, shift)?;
+                context.set_aside = self.set_aside(&sale.receipt.number, shift)?;
             }
             OperationRequest::Refund(refund) => {
-                facts.target = match (&refund.sale, refund.payment_id) {
+                context.target = match (&refund.sale, refund.payment_id) {
                     (Some(sale), _) => self.find(sale)?,
                     (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,
                     (None, None) => None,
                 };
-                facts.reversals = match (&facts.target, refund.payment_id) {
+                context.reversals = match (&context.target, refund.payment_id) {
                     (Some(sale), _) => self.reversals_of(&sale.operation().id)?,
                     (None, Some(payment_id)) => self.reversals_of_payment(payment_id)?,
                     (None, None) => Vec::new(),
                 };
             }
             OperationRequest::Cancellation(cancellation) => {
-                facts.target = self.find(&cancellation.operation)?;
-                facts.reversals = self.reversals_of(&cancellation.operation)?;
-                if let Some(Record::Entry(entry)) = &facts.target
+                context.target = self.find(&cancellation.operation)?;
+                context.reversals = self.reversals_of(&cancellation.operation)?;
+                if let Some(Record::Entry(entry)) = &context.target
                     && let Some(sale) = &entry.operation.of
                 {
-                    facts.sale = self.find(sale)?;
+                    context.sale = self.find(sale)?;
                 }
             }
         }
-        Ok(facts)
+        Ok(context)
     }
 
     fn set_aside(&self, receipt: &str, shift: &str) -> Result<Option<String>, JournalError> {
@@ -486,10 +486,10 @@ impl Journal {
 }
 
 /// The error that is told from then on.
-fn put_aside(path: &Path, report: &str) -> JournalError {
+fn quarantined(path: &Path, report: &str) -> JournalError {
     tracing::error!(path = %path.display(), report = %report, "The journal is damaged and is put aside");
-    match aside::keep(path) {
-        Ok(aside) => JournalError::Aside { aside },
+    match quarantine::quarantine(path) {
+        Ok(folder) => JournalError::Quarantined { folder },
         Err(error) => error,
     }
 }

@@ -17,7 +17,7 @@ use rustix::fs::OFlags;
 use super::doubt::NEWEST;
 use super::error::{reading, writing};
 use super::inspect::holds_the_same;
-use super::{BUSY_WAIT, File, Journal, JournalError, Lock, Trouble, aside, schema};
+use super::{BUSY_WAIT, File, Journal, JournalError, Lock, Trouble, quarantine, schema};
 use crate::base::error_chain::with_causes;
 
 /// Closing a connection leaves the log alone: [`Journal::close`] moves it where it belongs.
@@ -32,8 +32,8 @@ pub(super) fn keep_log_at_close(connection: &Connection) -> rusqlite::Result<()>
 pub(super) fn check_rights(path: &Path) -> Result<(), JournalError> {
     let files = [
         path.to_owned(),
-        aside::beside(path, "-wal"),
-        aside::beside(path, "-shm"),
+        quarantine::beside(path, "-wal"),
+        quarantine::beside(path, "-shm"),
     ];
     for path in files {
         let opened = OpenOptions::new()

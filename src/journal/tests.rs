@@ -107,9 +107,9 @@ fn a_sale() -> Event {
     Event::Begin {
         ticket: 1,
         id: "s1".into(),
-        wish: OperationRequest::Sale(request(100)),
+        requested: OperationRequest::Sale(request(100)),
         existing: None,
-        facts: Box::default(),
+        context: Box::default(),
     }
 }
 
@@ -154,12 +154,12 @@ fn begin(journal: &mut Journal, core: &mut Core, id: &str, at: u64) {
     let event = Event::Begin {
         ticket: 1,
         id: id.into(),
-        facts: Box::new(
+        context: Box::new(
             journal
-                .facts(&OperationRequest::Sale(request.clone()), "24112026")
+                .context(&OperationRequest::Sale(request.clone()), "24112026")
                 .unwrap(),
         ),
-        wish: OperationRequest::Sale(request),
+        requested: OperationRequest::Sale(request),
         existing,
     };
     play(journal, core, event, at);

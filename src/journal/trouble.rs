@@ -37,7 +37,7 @@ impl JournalError {
             JournalError::Reserve { .. } => Trouble::Reserve,
             JournalError::Gone { .. } => Trouble::Gone,
             JournalError::Locked { .. } => Trouble::Locked,
-            JournalError::Damaged { .. } | JournalError::Aside { .. } => Trouble::Damaged,
+            JournalError::Damaged { .. } | JournalError::Quarantined { .. } => Trouble::Damaged,
             JournalError::Prepare { source, .. } => of_system(source),
             JournalError::Unread { source, .. } if of_system(source) == Trouble::Rights => {
                 Trouble::Rights
@@ -64,7 +64,7 @@ impl JournalError {
             | JournalError::TooNew { .. }
             | JournalError::Damaged { .. }
             | JournalError::Unread { .. }
-            | JournalError::Aside { .. }
+            | JournalError::Quarantined { .. }
             | JournalError::Taken { .. }
             | JournalError::Locked { .. }
             | JournalError::Gone { .. }

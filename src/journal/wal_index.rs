@@ -13,7 +13,7 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
-use super::aside;
+use super::quarantine;
 
 /// What SQLite makes sure of at a time.
 const PAGE_BYTES: u64 = 4096;
@@ -51,7 +51,7 @@ pub(super) fn fill(journal: &Path) -> io::Result<Option<File>> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(aside::beside(journal, "-shm"))?;
+        .open(quarantine::beside(journal, "-shm"))?;
     match fallocate(&file, FallocateFlags::empty(), 0, INDEX_BYTES) {
         // A file system that cannot promise room promises none.
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(file)),

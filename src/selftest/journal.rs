@@ -84,9 +84,9 @@ fn own_look(ground: &Environment, looked: Result<Inspected, JournalError>) -> Ch
             whole(texts::of(&path, &technician::journal_too_large(mb)))
                 .ended(Verdict::Skipped, None)
         }
-        Err(error @ (JournalError::Damaged { .. } | JournalError::Aside { .. })) => {
+        Err(error @ (JournalError::Damaged { .. } | JournalError::Quarantined { .. })) => {
             let told = technician::journal_damaged(with_causes(&error));
-            let is_aside = matches!(error, JournalError::Aside { .. });
+            let is_aside = matches!(error, JournalError::Quarantined { .. });
             let remedy = if is_aside {
                 put_back(ground)
             } else {

@@ -446,7 +446,7 @@ mod tests {
             failure.detail(),
             "HTTP 400: RegNum OPL000011111: Продавец не сформировал требование об оплате!"
         );
-        let shown = crate::core::words::of_failure(failure);
+        let shown = crate::core::messages::of_failure(failure);
         assert!(!shown.message.trim().is_empty() && !shown.remedy.is_empty());
         let bare = answer_to(&pay(), 400, br#"{"code": "400"}"#);
         assert!(

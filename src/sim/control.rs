@@ -181,7 +181,7 @@ fn decide(inner: &mut Inner, status: i64, call: &Call, at: Moment) -> Outcome {
         .map(|id| json!({"paymentId": id}))
 }
 
-/// A command without a body is one without wishes.
+/// A command without a body is one without requests.
 fn read<T: DeserializeOwned>(call: &Call) -> Result<T, String> {
     let body: &[u8] = if call.body.is_empty() {
         b"{}"

@@ -206,9 +206,9 @@ fn demand(
     call: &Call,
     at: Moment,
 ) -> Result<Response, Refusal> {
-    let wish: DemandPayment = read(call)?;
+    let requested: DemandPayment = read(call)?;
     let sessions = &mut ledger.sessions;
-    let session = sessions.open(caller, &wish, &ledger.rules, &call.random, at)?;
+    let session = sessions.open(caller, &requested, &ledger.rules, &call.random, at)?;
     let response = Response::json(200, &session.answer());
     Ok(response.making(Made::Session(session.id)))
 }

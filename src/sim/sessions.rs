@@ -88,7 +88,7 @@ impl Sessions {
     pub(super) fn open(
         &mut self,
         caller: &Caller<'_>,
-        wish: &DemandPayment,
+        requested: &DemandPayment,
         rules: &Rules,
         random: &Random,
         at: Moment,
@@ -109,7 +109,7 @@ impl Sessions {
             used: false,
             ends: at.mono.saturating_add(rules.session_life),
         };
-        match (wish.paymentMode, &wish.consumerQR) {
+        match (requested.paymentMode, &requested.consumerQR) {
             (1, Some(code)) if self.is_buyers(code) => session.ready = true,
             (1, Some(_)) => return Err(Refusal::unknown_consumer()),
             (2, None) => session.code = Some(self.free_code(number, at)),

@@ -166,9 +166,9 @@ fn requests(call: &str, outcome: &str) -> String {
 
 /// A sale that a code read by the scanner pays.
 fn scanned_sale(till: &Till, scanner: &mut Scanner, id: &str) {
-    let mut wish = sale(id, 1999);
-    wish["mode"] = json!(0);
-    assert_eq!(till.put(&format!("/v1/sales/{id}"), wish).0, 201);
+    let mut requested = sale(id, 1999);
+    requested["mode"] = json!(0);
+    assert_eq!(till.put(&format!("/v1/sales/{id}"), requested).0, 201);
     till.until(id, &["awaiting_scan"]);
     scanner.read(CODE);
     assert_eq!(till.until_final(id)["state"], "done");
@@ -183,9 +183,9 @@ fn play(till: &Till, sim: &Sim, scanner: &mut Scanner) {
     assert_eq!(till.put("/v1/refunds/back", refund).0, 201);
     assert_eq!(till.until_final("back")["state"], "done");
     // A code that the service does not know.
-    let mut wish = sale("refused", 100);
-    wish["mode"] = json!(0);
-    assert_eq!(till.put("/v1/sales/refused", wish).0, 201);
+    let mut requested = sale("refused", 100);
+    requested["mode"] = json!(0);
+    assert_eq!(till.put("/v1/sales/refused", requested).0, 201);
     till.until("refused", &["awaiting_scan"]);
     scanner.read("https://getapp.o-plati.by/c/AB-12");
     let refused = requests("demand_payment", "refused");

@@ -119,18 +119,18 @@ fn a_cancellation_waits_for_the_connection_and_blocks_sales_until_then() {
 
 #[test]
 fn lost_answers_of_refund_and_cancellation_are_found() {
-    for (wish, id, body) in [
+    for (requested, id, body) in [
         ("refunds", "r1", refund("s", 500)),
         ("cancellations", "c1", json!({"operation": "s"})),
     ] {
         let (sim, till) = sold();
         sim.fault(json!({"on": "reversals", "do": "lose_answer"}));
-        assert_eq!(till.put(&format!("/v1/{wish}/{id}"), body).0, 201);
+        assert_eq!(till.put(&format!("/v1/{requested}/{id}"), body).0, 201);
         let done = wait_for("the end", || {
             let operation = till.operation(id);
             (operation["state"] == "done").then_some(operation)
         });
-        let back = if wish == "refunds" { 500 } else { 1999 };
+        let back = if requested == "refunds" { 500 } else { 1999 };
         assert_eq!(
             (sim.balance(), &done["amount"]),
             (1999 - back, &json!(back))

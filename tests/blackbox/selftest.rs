@@ -150,8 +150,12 @@ fn a_running_sale_is_not_disturbed_and_no_token_is_asked_for() {
     assert_eq!(till.operation("s-1")["state"], "awaiting_scan");
     assert_eq!(report.of("device.external")["result"], "pass");
     // An interactive test waits for its turn.
-    let wish = json!({"interactive": true});
-    refused(till.post("/v1/devices/scanner1/test", wish), 409, "busy");
+    let requested = json!({"interactive": true});
+    refused(
+        till.post("/v1/devices/scanner1/test", requested),
+        409,
+        "busy",
+    );
     // A plain one does not disturb.
     let (status, device) = till.post("/v1/devices/scanner1/test", json!({}));
     assert_eq!((status, &device["test"]["state"]), (200, &json!("done")));

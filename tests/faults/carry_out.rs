@@ -94,7 +94,7 @@ impl<'a> World<'a> {
             if record.is_open() || ended_at.is_none_or(|at| self.service.wall(at) > young) {
                 return Err(format!("{id} is removed from the journal, and was not old"));
             }
-            self.wishes.retain(|(known, _)| *known != id);
+            self.requests.retain(|(known, _)| *known != id);
             self.acked.remove(&id);
             self.aborted.remove(&id);
             self.purged.insert(id, record);

@@ -200,8 +200,12 @@ impl Storage for Disk<'_> {
         self.journal.find(id)
     }
 
-    fn facts(&self, wish: &OperationRequest, shift: &str) -> Result<JournalContext, JournalError> {
-        self.journal.facts(wish, shift)
+    fn context(
+        &self,
+        requested: &OperationRequest,
+        shift: &str,
+    ) -> Result<JournalContext, JournalError> {
+        self.journal.context(requested, shift)
     }
 
     fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {

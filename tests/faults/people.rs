@@ -21,7 +21,7 @@ fn dead_clock() -> Timestamp {
     "2006-01-01T00:00:00Z".parse().unwrap()
 }
 
-/// So many wishes may be repeated later.
+/// So many requests may be repeated later.
 const MAX_WISHES: usize = 8;
 
 impl World<'_> {
@@ -243,7 +243,7 @@ impl World<'_> {
             receipt: self.receipt(amount, &id),
             mode: None,
         };
-        self.wish(id.clone(), OperationRequest::Sale(request))?;
+        self.put(id.clone(), OperationRequest::Sale(request))?;
         Ok(id)
     }
 
@@ -253,7 +253,7 @@ impl World<'_> {
             valutcode: 1,
             card_number_type: 5,
         };
-        self.wish(id.clone(), OperationRequest::Card(request))?;
+        self.put(id.clone(), OperationRequest::Card(request))?;
         Ok(id)
     }
 
@@ -265,14 +265,14 @@ impl World<'_> {
             amount: Kopecks(amount),
             receipt: self.receipt(amount, &id),
         };
-        self.wish(id.clone(), OperationRequest::Refund(request))?;
+        self.put(id.clone(), OperationRequest::Refund(request))?;
         Ok(id)
     }
 
     pub(crate) fn cancel(&mut self, operation: &str, annul: bool) -> Result<String, String> {
         let id = self.name("c");
         let operation = operation.to_owned();
-        self.wish(
+        self.put(
             id.clone(),
             OperationRequest::Cancellation(CancellationRequest {
                 operation,
@@ -319,31 +319,31 @@ impl World<'_> {
             amount: Kopecks(amount),
             receipt: self.receipt(amount, &id),
         };
-        self.wish(id.clone(), OperationRequest::Refund(request))?;
+        self.put(id.clone(), OperationRequest::Refund(request))?;
         Ok(id)
     }
 
-    pub fn wish(&mut self, id: String, wish: OperationRequest) -> Check {
+    pub fn put(&mut self, id: String, requested: OperationRequest) -> Check {
         self.ticket += 1;
         if self.acked.contains(&id) {
             self.counts.note("cashier repeats");
         }
-        self.wishes.retain(|(known, _)| *known != id);
-        self.wishes.push((id.clone(), wish.clone()));
-        if self.wishes.len() > MAX_WISHES {
-            self.wishes.remove(0);
+        self.requests.retain(|(known, _)| *known != id);
+        self.requests.push((id.clone(), requested.clone()));
+        if self.requests.len() > MAX_WISHES {
+            self.requests.remove(0);
         }
         let now = self.now;
         let ticket = self.ticket;
-        let outcome = self.engine().begin(ticket, id, wish, now);
+        let outcome = self.engine().begin(ticket, id, requested, now);
         self.take(outcome)
     }
 
     /// A `PUT` once more: the last one, or one before it.
     fn repeat(&mut self, back: usize) -> Check {
-        let index = self.wishes.len().checked_sub(1 + back);
-        match index.and_then(|index| self.wishes.get(index).cloned()) {
-            Some((id, wish)) => self.wish(id, wish),
+        let index = self.requests.len().checked_sub(1 + back);
+        match index.and_then(|index| self.requests.get(index).cloned()) {
+            Some((id, requested)) => self.put(id, requested),
             None => Ok(()),
         }
     }

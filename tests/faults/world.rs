@@ -171,7 +171,7 @@ pub struct World<'a> {
     pub(crate) shift_text: Option<String>,
     /// Tickets of those who have hung up.
     pub(crate) gone: BTreeSet<u64>,
-    pub(crate) wishes: Vec<(String, OperationRequest)>,
+    pub(crate) requests: Vec<(String, OperationRequest)>,
     pub(crate) crash_before_effect: Option<u64>,
     /// Every write, request and answer is printed.
     pub traces: bool,
@@ -303,7 +303,7 @@ impl<'a> World<'a> {
             settled_as: BTreeMap::new(),
             shift_text: None,
             gone: BTreeSet::new(),
-            wishes: Vec::new(),
+            requests: Vec::new(),
             crash_before_effect: None,
             traces: false,
             after_commit: None,

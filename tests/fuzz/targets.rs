@@ -234,7 +234,7 @@ pub fn bodies(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else {
         return;
     };
-    let wish = match choice & 3 {
+    let requested = match choice & 3 {
         0 => serde_json::from_slice::<SaleRequest>(body).map(OperationRequest::Sale),
         1 => serde_json::from_slice::<RefundRequest>(body).map(OperationRequest::Refund),
         2 => {
@@ -242,9 +242,9 @@ pub fn bodies(data: &[u8]) {
         }
         _ => serde_json::from_slice::<CardRequest>(body).map(OperationRequest::Card),
     };
-    let Ok(wish) = wish else { return };
-    if validate::wish(&wish, Some(7)).is_ok()
-        && let OperationRequest::Sale(sale) = &wish
+    let Ok(requested) = requested else { return };
+    if validate::request(&requested, Some(7)).is_ok()
+        && let OperationRequest::Sale(sale) = &requested
     {
         let sum: i64 = sale.receipt.items.iter().map(|item| item.cost.0).sum();
         assert_eq!(sum, sale.amount.0);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::super::output::{printable, table, wrapped};
-use super::super::words::{UiLanguage, device_state};
+use super::super::ui_language::{UiLanguage, device_state};
 use crate::texts::technician;
 
 /// Columns of the lines below a device's row.

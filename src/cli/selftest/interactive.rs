@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::till::{self, Till, TillError};
-use super::super::words::UiLanguage;
+use super::super::ui_language::UiLanguage;
 use super::super::{CliError, Context};
 use super::offline;
 use super::prompt::{Person, Typed};
@@ -95,12 +95,12 @@ async fn through_daemon(
             if person.has_stopped() {
                 return Ok(checks);
             }
-            let wish = json!({"interactive": true, "display": display, "scans": scans});
+            let requested = json!({"interactive": true, "display": display, "scans": scans});
             let asked = Asked {
                 device: scanner,
                 is_typed: false,
             };
-            match follow(context, till, asked, wish, person).await {
+            match follow(context, till, asked, requested, person).await {
                 Ok(found) => {
                     has_codes = true;
                     checks.extend(found);
@@ -114,12 +114,12 @@ async fn through_daemon(
             }
         }
         if !has_codes && !person.has_stopped() {
-            let wish = json!({"interactive": true});
+            let requested = json!({"interactive": true});
             let asked = Asked {
                 device: display,
                 is_typed: true,
             };
-            match follow(context, till, asked, wish, person).await {
+            match follow(context, till, asked, requested, person).await {
                 Ok(found) => checks.extend(found),
                 Err(error) => checks.push(refused(display, error)?),
             }
@@ -173,12 +173,12 @@ async fn follow(
     context: &Context,
     till: &Till,
     asked: Asked<'_>,
-    wish: Value,
+    requested: Value,
     person: &mut Person,
 ) -> Result<Vec<Check>, CliError> {
     let device = asked.device;
     let path = format!("/v1/devices/{device}/test");
-    let begun: Value = till.ask(Method::POST, &path, Some(wish)).await?;
+    let begun: Value = till.ask(Method::POST, &path, Some(requested)).await?;
     let enough = person.until_stopped();
     let ended = tokio::select! {
         biased;
@@ -236,8 +236,8 @@ async fn to_its_end(
                 Typed::NotYet => {}
                 Typed::Line(line) => {
                     is_awaited = false;
-                    let wish = json!({"text": line});
-                    let _: Value = till.ask(Method::POST, "/v1/scans", Some(wish)).await?;
+                    let requested = json!({"text": line});
+                    let _: Value = till.ask(Method::POST, "/v1/scans", Some(requested)).await?;
                 }
                 Typed::Nobody => return Ok(None),
             }

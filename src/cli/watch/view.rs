@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::output::printable;
-use super::super::words::{UiLanguage, device_state};
+use super::super::ui_language::{UiLanguage, device_state};
 use crate::model::money::Kopecks;
 use crate::texts::technician::{self, Text};
 

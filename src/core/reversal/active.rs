@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::base::clock::Now;
 use crate::core::call::{Failure, PaymentInfo, PaymentType};
 use crate::core::event::RequestId;
+use crate::core::messages;
 use crate::core::question_clock::Subject;
 use crate::core::record::{ReversalProgress, ReversalRecord, ReversalRequest};
-use crate::core::words;
 use crate::model::operation::State;
 use crate::texts::original;
 
@@ -78,7 +78,7 @@ pub(in crate::core) struct ActiveReversal {
     pub saw_paid: bool,
     /// The present reversal was refused, which is not yet believed.
     pub refusal: Option<Refusal>,
-    pub foreign: bool,
+    pub is_of_other_account: bool,
 }
 
 /// What an entry waits for.
@@ -260,7 +260,7 @@ impl ActiveReversal {
     /// what not to do; it goes when the answer comes.
     pub(in crate::core) fn doubt(&mut self, now: Now) {
         let detail = self.record.last_error.as_deref().unwrap_or_default();
-        self.record.operation.error = Some(words::refund_in_doubt(detail));
+        self.record.operation.error = Some(messages::refund_in_doubt(detail));
         self.set(State::InDoubt, original::NO_CONNECTION, now);
     }
 

@@ -76,7 +76,7 @@ impl ReversalQueue {
         turn: &mut Turn,
     ) {
         entry.asks_report = true;
-        entry.record.last_error = Some(words::support_text(failure.detail()));
+        entry.record.last_error = Some(messages::support_text(failure.detail()));
         let is_target = matches!(entry.stage, Stage::Looking { .. });
         if is_target && !entry.is_of_ours() {
             // Of another till's payment only its number is known.
@@ -158,13 +158,13 @@ impl ReversalQueue {
             if let Some(payment_id) = entry.record.target.payment_id {
                 self.forget_second_payment(payment_id);
             }
-            let message = words::of_entry(entry.record.operation.kind, State::Done);
+            let message = messages::of_entry(entry.record.operation.kind, State::Done);
             return self.conclude(entry, message, "the payment took no money", turn);
         }
         if status.took_nothing() {
             // No final status stays ("What nothing may assume"): the number is watched as an absent one is.
             plan_rechecks(&mut entry.record, turn.now);
-            let message = words::of_entry(entry.record.operation.kind, State::Done);
+            let message = messages::of_entry(entry.record.operation.kind, State::Done);
             self.conclude(entry, message, "the payment took no money", turn);
             return entry.plan_recheck(turn.now);
         }
@@ -214,11 +214,11 @@ impl ReversalQueue {
                 | Failure::TooManyRequests { detail, .. }),
             ) => {
                 note_loss(entry, failure, turn.now);
-                entry.record.last_error = Some(words::support_text(detail));
+                entry.record.last_error = Some(messages::support_text(detail));
                 turn.write_entry(&mut entry.record, "the reversal's answer was lost");
             }
             Err(failure @ (Failure::Refused { detail, .. } | Failure::Token { detail, .. })) => {
-                entry.record.last_error = Some(words::support_text(detail));
+                entry.record.last_error = Some(messages::support_text(detail));
                 // It may be refused because another copy of it, or an earlier one, was carried out.
                 entry.refusal = Some(Refusal {
                     failure: failure.clone(),
@@ -297,7 +297,7 @@ impl ReversalQueue {
             }
             // Another copy of it may have been carried out: the report decides.
             Err(failure @ (Failure::Refused { detail, .. } | Failure::Token { detail, .. })) => {
-                entry.record.last_error = Some(words::support_text(detail));
+                entry.record.last_error = Some(messages::support_text(detail));
                 entry.refusal = Some(Refusal {
                     failure: failure.clone(),
                     knew_paid: true,
@@ -310,7 +310,7 @@ impl ReversalQueue {
             }
             Err(Failure::NotSent { detail }) => {
                 entry.record.reversal = ReversalProgress::NotSent;
-                let error = words::refund_not_sent(detail);
+                let error = messages::refund_not_sent(detail);
                 self.fail_entry(entry, error, "the refund was not carried out", turn);
             }
         }
@@ -367,7 +367,12 @@ impl ReversalQueue {
         if entry.record.is_refund() {
             plan_rechecks(&mut entry.record, turn.now);
             entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);
-            self.fail_entry(entry, words::refund_absent(), "conclusively absent", turn);
+            self.fail_entry(
+                entry,
+                messages::refund_absent(),
+                "conclusively absent",
+                turn,
+            );
             return entry.plan_recheck(turn.now);
         }
         // It leaves again and again, and nothing comes of it.
@@ -397,7 +402,7 @@ impl ReversalQueue {
         plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         // Two witnesses say that nothing moved; after the settling time the sale has its part back.
         entry.record.left_held_until = Some(RECHECKS.len());
-        let error = words::of_failure(&refusal.failure);
+        let error = messages::of_failure(&refusal.failure);
         self.fail_entry(entry, error, "the refund was refused", turn);
         entry.plan_recheck(turn.now);
     }
@@ -406,7 +411,7 @@ impl ReversalQueue {
     /// carried out, so its number is watched as that of any refusal.
     fn refuse_for_token(&mut self, entry: &mut ActiveReversal, failure: &Failure, turn: &mut Turn) {
         plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
-        let error = words::of_failure(failure);
+        let error = messages::of_failure(failure);
         self.fail_entry(entry, error, "refused for the token", turn);
         entry.plan_recheck(turn.now);
     }
@@ -423,7 +428,7 @@ impl ReversalQueue {
                 if entry.record.is_refund() {
                     return self.complete_refund(entry, info, turn);
                 }
-                let message = words::of_entry(entry.record.operation.kind, State::Done);
+                let message = messages::of_entry(entry.record.operation.kind, State::Done);
                 self.conclude(entry, message, "the reversal was carried out", turn);
             }
             PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
@@ -436,7 +441,7 @@ impl ReversalQueue {
                 if entry.record.is_refund() =>
             {
                 entry.record.reversal = ReversalProgress::NotSent;
-                let error = words::refund_denied(info.status, &fact);
+                let error = messages::refund_denied(info.status, &fact);
                 self.fail_entry(entry, error, &fact, turn);
             }
             // A person has it tried once more, and the old reversal has been denied meanwhile: another leaves.
@@ -504,7 +509,7 @@ impl ReversalQueue {
 
     fn try_failed(&mut self, entry: &mut ActiveReversal, failure: &Failure, turn: &mut Turn) {
         if matches!(failure, Failure::Token { .. }) && entry.may_still_be_refused() {
-            let error = words::of_failure(failure);
+            let error = messages::of_failure(failure);
             return self.fail_entry(entry, error, "refused for the token", turn);
         }
         entry.wants_connection = !failure.was_answered();
@@ -591,7 +596,7 @@ fn renumber(entry: &mut ActiveReversal, turn: &mut Turn) {
 fn count_try(entry: &mut ActiveReversal, detail: &str, turn: &mut Turn) {
     let record = &mut entry.record;
     record.tries = record.tries.saturating_add(1);
-    record.last_error = Some(words::support_text(detail));
+    record.last_error = Some(messages::support_text(detail));
     if record.tries == ALARM_TRIES {
         let what = format!("waits since {ALARM_TRIES} tries: {detail}");
         turn.alarm(&record.operation.id, what);

@@ -15,7 +15,7 @@ use crate::core::reversal::active::{ActiveReversal, BACKOFF, LOOK_UP_PAUSE, Stag
 use crate::core::reversal::queue::ReversalQueue;
 use crate::core::reversal::target::take_from_left;
 use crate::core::turn::Turn;
-use crate::core::{shift, words};
+use crate::core::{messages, shift};
 use crate::model::money::Kopecks;
 use crate::model::operation::{
     CancellationRequest, Kind, Operation, OperationRequest, Receipt, RefundRequest, State, Undo,
@@ -121,7 +121,7 @@ impl ActiveReversal {
     pub(in crate::core) fn live(record: ReversalRecord, lost_at: Duration, turn: &Turn) -> Self {
         let now = turn.now;
         let mut entry = ActiveReversal {
-            foreign: turn.settings.account.as_ref() != Some(&record.account),
+            is_of_other_account: turn.settings.account.as_ref() != Some(&record.account),
             stage: Stage::Waiting,
             lost_at,
             reversal_lost_at: lost_at,
@@ -160,22 +160,22 @@ impl ReversalQueue {
     /// A refund or a cancellation that the till asked for. Stands alone in its step.
     pub(in crate::core) fn begin(
         &mut self,
-        wants: AdmittedRequest,
+        admitted: AdmittedRequest,
         known: Option<PaymentInfo>,
         turn: &mut Turn,
     ) {
         let Some(account) = turn.settings.account.clone() else {
             return;
         };
-        let target = wants.facts.target.as_ref();
+        let target = admitted.context.target.as_ref();
         let held = target.and_then(|target| self.target(&target.operation().id).cloned());
-        let old = self.take_set_aside(&wants, held.as_ref());
-        let record = match (&wants.wish, held, old.as_ref()) {
+        let old = self.take_set_aside(&admitted, held.as_ref());
+        let record = match (&admitted.requested, held, old.as_ref()) {
             (OperationRequest::Cancellation(request), Some(target), Some(old)) => {
-                repeated_record(wants.id.clone(), request, &target, &old.record, turn)
+                repeated_record(admitted.id.clone(), request, &target, &old.record, turn)
             }
             (OperationRequest::Cancellation(request), Some(target), None) => {
-                let new = cancellation(wants.id.clone(), request, &target, account);
+                let new = cancellation(admitted.id.clone(), request, &target, account);
                 new_record(new, turn)
             }
             (OperationRequest::Refund(request), target, _) => {
@@ -186,7 +186,7 @@ impl ReversalQueue {
                     mode: turn.settings.mode,
                     shift: shift.map_or_else(|| shift::of_day(turn.now.wall), String::clone),
                 };
-                let new = refund(&wants.id, request, target.as_ref(), known, present);
+                let new = refund(&admitted.id, request, target.as_ref(), known, present);
                 new_record(new, turn)
             }
             (
@@ -198,7 +198,7 @@ impl ReversalQueue {
             ) => return,
         };
         self.begin_creation(old.as_ref().map(|old| old.record.clone()));
-        self.enter(record, old, &wants, turn);
+        self.enter(record, old, &admitted, turn);
     }
 
     /// Journals the entry with what it takes from its target, and answers the till.
@@ -206,12 +206,12 @@ impl ReversalQueue {
         &mut self,
         mut record: ReversalRecord,
         old: Option<ActiveReversal>,
-        wants: &AdmittedRequest,
+        admitted: &AdmittedRequest,
         turn: &mut Turn,
     ) {
         let waits = self.blocking().next().is_some();
         // What repeats a set-aside entry owes what that one owed: nobody waits for it at the till, so it can
-        // neither be aborted nor refused like a wish of which nothing has left.
+        // neither be aborted nor refused like a request of which nothing has left.
         if waits || old.is_some() {
             record.queued_once = true;
             record.operation.state = State::Queued;
@@ -248,7 +248,7 @@ impl ReversalQueue {
             },
         );
         turn.creates = Some(record.operation.id.clone());
-        for ticket in &wants.tickets {
+        for ticket in &admitted.tickets {
             let answer = Ok((true, record.operation.clone()));
             turn.reply(*ticket, TillReply::Begun(answer));
         }
@@ -262,10 +262,11 @@ impl ReversalQueue {
     /// The set-aside entry of the same target, which a new cancellation repeats.
     fn take_set_aside(
         &mut self,
-        wants: &AdmittedRequest,
+        admitted: &AdmittedRequest,
         target: Option<&Record>,
     ) -> Option<ActiveReversal> {
-        let (OperationRequest::Cancellation(_), Some(target)) = (&wants.wish, target) else {
+        let (OperationRequest::Cancellation(_), Some(target)) = (&admitted.requested, target)
+        else {
             return None;
         };
         let id = &target.operation().id;
@@ -313,7 +314,7 @@ fn new_record(new: New, turn: &mut Turn) -> ReversalRecord {
         overdrawn: Kopecks::ZERO,
         undo: None,
         shows: None,
-        message: words::of_entry(new.kind, State::New).to_owned(),
+        message: messages::of_entry(new.kind, State::New).to_owned(),
         error: None,
         card: None,
         slip: None,

@@ -87,7 +87,7 @@ impl ReversalQueue {
             ReversalProgress::Known(_) => cashier::NOT_FINISHED,
             ReversalProgress::NotSent | ReversalProgress::Sent => cashier::SET_ASIDE,
         };
-        let error = words::set_aside(message, detail.as_deref().unwrap_or(what));
+        let error = messages::set_aside(message, detail.as_deref().unwrap_or(what));
         entry.record.operation.error = Some(error);
         turn.alarm(&entry.record.operation.id, format!("set aside: {what}"));
         if entry.record.is_refund() {
@@ -195,7 +195,7 @@ impl ReversalQueue {
         });
         entry.set(
             State::Done,
-            words::of_entry(Kind::Refund, State::Done),
+            messages::of_entry(Kind::Refund, State::Done),
             turn.now,
         );
         turn.write_entry(&mut entry.record, "refunded");
@@ -207,7 +207,7 @@ impl ReversalQueue {
         detail: &str,
         turn: &mut Turn,
     ) {
-        entry.record.last_error = Some(words::support_text(detail));
+        entry.record.last_error = Some(messages::support_text(detail));
         entry.doubt(turn.now);
         turn.write_entry(&mut entry.record, "the answer to the refund was lost");
     }
@@ -225,7 +225,7 @@ impl ReversalQueue {
                 && !entry.may_have_left
         };
         let (_, mut entry) = self.take(unsent)?;
-        let message = words::of_entry(entry.record.operation.kind, State::Cancelled);
+        let message = messages::of_entry(entry.record.operation.kind, State::Cancelled);
         let what = "aborted by the cashier before anything was sent";
         self.drop_entry(&mut entry, State::Cancelled, message, what, turn);
         Some(entry.record.operation)
@@ -390,7 +390,7 @@ impl ReversalQueue {
                 take_from_left(target, amount);
             }
         });
-        let mut message = words::of_entry(entry.record.operation.kind, State::Done);
+        let mut message = messages::of_entry(entry.record.operation.kind, State::Done);
         let refund = of.as_deref().and_then(|of| self.target(of));
         if refund.is_some_and(|refund| self.undone_sale_of(refund.operation()).is_some()) {
             // "No end ever leaves `undo: null` where something was owed": the sale was cancelled, and has something

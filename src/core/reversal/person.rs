@@ -28,7 +28,7 @@ impl ReversalQueue {
         if entry.record.set_aside {
             // It blocks nothing until its first question may leave.
             self.check_retry(entry)?;
-            entry.retry_asked = !entry.foreign;
+            entry.retry_asked = !entry.is_of_other_account;
         }
         entry.pause = BACKOFF;
         if entry.stage == Stage::Waiting {
@@ -149,7 +149,7 @@ impl ReversalQueue {
         if !entry.record.is_live() && !is_held {
             return Err(not_in_queue());
         }
-        if !entry.record.set_aside && !entry.foreign && !is_held {
+        if !entry.record.set_aside && !entry.is_of_other_account && !is_held {
             let (message, remedy) = if entry.record.is_refund() {
                 (
                     cashier::REFUND_STILL_TRIED,
@@ -176,7 +176,7 @@ impl ReversalQueue {
             // Nobody finds out any more what the error of a doubt promises to.
             entry.record.operation.error = None;
         }
-        entry.record.settled = Some(words::support_text(&verdict.reason));
+        entry.record.settled = Some(messages::support_text(&verdict.reason));
         entry.record.outcome = Some(verdict.outcome);
         entry.record.rechecks.clear();
         entry.record.left_held_until = None;
@@ -194,7 +194,7 @@ impl ReversalQueue {
         } else {
             entry.record.operation.undo = None;
         }
-        entry.set(state, words::settled(kind, verdict.outcome), turn.now);
+        entry.set(state, messages::settled(kind, verdict.outcome), turn.now);
         turn.write_entry(&mut entry.record, "closed by a person");
         self.settle_target(entry, is_carried_out, holds_left, turn);
         Ok(entry.record.queue_item())
@@ -211,7 +211,7 @@ impl ReversalQueue {
         let record = &mut entry.record;
         record.needs_review = false;
         record.rechecks.clear();
-        record.settled = Some(words::support_text(&verdict.reason));
+        record.settled = Some(messages::support_text(&verdict.reason));
         // Of a cancellation nothing but that it came late wants to be seen.
         let is_late = record.operation.state == State::Failed || !record.is_refund();
         if is_late {
@@ -225,9 +225,9 @@ impl ReversalQueue {
             record.copies.clear();
             record.operation.left = record.operation.left.filter(|_| !is_late);
             let message = if is_late {
-                words::settled(kind, verdict.outcome)
+                messages::settled(kind, verdict.outcome)
             } else {
-                words::of_entry(kind, State::Done)
+                messages::of_entry(kind, State::Done)
             };
             message.clone_into(&mut record.operation.message);
             if record.request == ReversalRequest::Own {

@@ -56,7 +56,7 @@ impl ReversalQueue {
     }
 
     pub(in crate::core) fn push(&mut self, entry: ActiveReversal) {
-        if entry.foreign && entry.record.is_live() {
+        if entry.is_of_other_account && entry.record.is_live() {
             self.of_other_account
                 .push(entry.record.operation.id.clone());
         }
@@ -149,7 +149,7 @@ impl ReversalQueue {
 
     /// When an entry may be tried: when it is due, and its first question may leave.
     fn entry_due_at(entry: &ActiveReversal, link: &Link) -> Option<Duration> {
-        if entry.stage != Stage::Waiting || entry.foreign {
+        if entry.stage != Stage::Waiting || entry.is_of_other_account {
             return None;
         }
         let free = link.free_at(&entry.first_question());
@@ -162,7 +162,10 @@ impl ReversalQueue {
     /// From when on others are tried beside one that has met silence: it may be that only its own questions hang,
     /// which keeps no other from being tried.
     fn others_from(&self) -> Duration {
-        let entries = self.entries.iter().filter(|entry| !entry.foreign);
+        let entries = self
+            .entries
+            .iter()
+            .filter(|entry| !entry.is_of_other_account);
         let silent = entries.filter(|entry| entry.blocks() && entry.wants_connection);
         let since = silent.filter_map(|entry| entry.silent_since).min();
         since.map_or(Duration::ZERO, |since| since + MAX_SILENT_ALONE)
@@ -175,7 +178,7 @@ impl ReversalQueue {
         };
         let ours = || {
             let entries = self.entries.iter().enumerate();
-            entries.filter(|(_, entry)| !entry.foreign)
+            entries.filter(|(_, entry)| !entry.is_of_other_account)
         };
         // One request of the queue at a time, so that a queue of hundreds is no storm.
         let is_busy = ours().any(|(_, entry)| entry.blocks() && entry.stage != Stage::Waiting);

@@ -23,16 +23,16 @@ impl ReversalQueue {
         &self,
         request: &OperationRequest,
         target: Option<&Operation>,
-        facts: &JournalContext,
+        context: &JournalContext,
     ) -> Result<(), Problem> {
         match (request, target) {
             (OperationRequest::Sale(_) | OperationRequest::Card(_), _) => Ok(()),
             (OperationRequest::Refund(refund), Some(sale)) => {
-                self.check_refund(refund, sale, facts)
+                self.check_refund(refund, sale, context)
             }
             (OperationRequest::Refund(refund), None) if refund.sale.is_none() => Ok(()),
             (OperationRequest::Cancellation(_), Some(target)) => {
-                self.check_cancellation(target, facts)
+                self.check_cancellation(target, context)
             }
             (OperationRequest::Refund(_) | OperationRequest::Cancellation(_), None) => {
                 Err(Problem::no_operation())
@@ -44,7 +44,7 @@ impl ReversalQueue {
         &self,
         refund: &RefundRequest,
         sale: &Operation,
-        facts: &JournalContext,
+        context: &JournalContext,
     ) -> Result<(), Problem> {
         if sale.kind != Kind::Sale {
             return Err(Problem::unprocessable(
@@ -66,9 +66,9 @@ impl ReversalQueue {
         }
         self.check_no_doubt(&sale.id)?;
         if matches!(sale.undo, Some(Undo::Pending | Undo::Done)) {
-            return Err(self.already_undone(sale, facts));
+            return Err(self.already_undone(sale, context));
         }
-        self.check_no_repetition(refund, &sale.id, facts)?;
+        self.check_no_repetition(refund, &sale.id, context)?;
         let left = sale.left.unwrap_or(Kopecks::ZERO);
         if refund.amount > left {
             return Err(more_than_left(refund.amount, left));
@@ -79,14 +79,14 @@ impl ReversalQueue {
     fn check_cancellation(
         &self,
         target: &Operation,
-        facts: &JournalContext,
+        context: &JournalContext,
     ) -> Result<(), Problem> {
         let has_money = matches!(target.kind, Kind::Sale | Kind::Refund);
         if !has_money {
             return Err(without_money(&target.id));
         }
         if matches!(target.undo, Some(Undo::Pending | Undo::Done)) {
-            return Err(self.already_undone(target, facts));
+            return Err(self.already_undone(target, context));
         }
         if !target.state.is_final() {
             return Err(unfinished(&target.id));
@@ -109,7 +109,7 @@ impl ReversalQueue {
             return Err(without_money(&target.id));
         }
         if target.left.unwrap_or(Kopecks::ZERO) == Kopecks::ZERO {
-            return Err(self.already_undone(target, facts));
+            return Err(self.already_undone(target, context));
         }
         Ok(())
     }
@@ -177,12 +177,15 @@ impl ReversalQueue {
         &self,
         refund: &RefundRequest,
         sale: &str,
-        facts: &JournalContext,
+        context: &JournalContext,
     ) -> Result<(), Problem> {
         let here = self.iter().filter(|entry| entry.reverses(sale));
         let here = here.map(|entry| &entry.record);
         // What was found late is watched no more: the journal alone knows it.
-        let told = facts.reversals.iter().filter(|entry| was_found_late(entry));
+        let told = context
+            .reversals
+            .iter()
+            .filter(|entry| was_found_late(entry));
         let mut earlier = here.chain(told);
         match earlier.find(|earlier| is_repeated(earlier, refund)) {
             Some(earlier) => Err(repetition(earlier)),
@@ -190,10 +193,10 @@ impl ReversalQueue {
         }
     }
 
-    fn already_undone(&self, target: &Operation, facts: &JournalContext) -> Problem {
+    fn already_undone(&self, target: &Operation, context: &JournalContext) -> Problem {
         let live = self.iter().filter(|entry| entry.undoes(&target.id));
         let live = live.map(|entry| &entry.record);
-        let told = facts.reversals.iter().rev();
+        let told = context.reversals.iter().rev();
         let made = told.filter(|reversal| may_be_gone(reversal));
         // The undoing of the whole comes before refunds of parts, and what is under way before both.
         let by = live
@@ -208,10 +211,10 @@ impl ReversalQueue {
 
 /// Whether the service's payment, which the journal lacks, may be refunded.
 pub(in crate::core) fn check_payment(
-    wants: &AdmittedRequest,
+    admitted: &AdmittedRequest,
     known: Option<&PaymentInfo>,
 ) -> Result<(), Problem> {
-    let (OperationRequest::Refund(refund), Some(info)) = (&wants.wish, known) else {
+    let (OperationRequest::Refund(refund), Some(info)) = (&admitted.requested, known) else {
         return Ok(());
     };
     if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
@@ -220,7 +223,7 @@ pub(in crate::core) fn check_payment(
             cashier::NO_PAYMENT_REMEDY,
         ));
     }
-    let reversals = &wants.facts.reversals;
+    let reversals = &admitted.context.reversals;
     if let Some(repeated) = reversals.iter().find(|entry| is_repeated(entry, refund)) {
         return Err(repetition(repeated));
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::base::secret::Secret;
 use crate::core::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
 use crate::core::event::RequestId;
+use crate::core::messages;
 use crate::core::record::{SaleRecord, StopReason};
 use crate::core::reversal::of_sales::QueueTask;
 use crate::core::reversal::queue::ReversalQueue;
 use crate::core::sale::{ActiveSale, Phase, UndoingEnd};
 use crate::core::scene::Scene;
 use crate::core::turn::Turn;
-use crate::core::words;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, State, Undo};
 use crate::texts::cashier;
 
@@ -66,7 +66,7 @@ impl ActiveSale {
 
     /// [`ActiveSale::fail`], for who wants to know how it has ended.
     pub(super) fn finish_failed(self, failure: &Failure, turn: &mut Turn) -> SaleRecord {
-        let error = Some(words::of_failure(failure));
+        let error = Some(messages::of_failure(failure));
         let what = "failed before a payment was made";
         self.finish(State::Failed, error, what, turn)
     }
@@ -131,7 +131,7 @@ impl ActiveSale {
         let id = &self.record.operation.id;
         let entry = queue.iter().find(|entry| entry.undoes(id));
         let detail = entry.and_then(|entry| entry.record.last_error.clone());
-        let error = words::no_connection(
+        let error = messages::no_connection(
             detail
                 .as_deref()
                 .unwrap_or("the reversal was not confirmed in time"),
@@ -163,7 +163,7 @@ impl ActiveSale {
     fn finish_undone(mut self, ending: StopReason, turn: &mut Turn) {
         self.record.operation.undo = Some(Undo::Done);
         let what = "the payment was seen undone";
-        let record = self.finish(words::ended(ending), None, what, turn);
+        let record = self.finish(messages::ended(ending), None, what, turn);
         turn.for_queue.push(QueueTask::hold(record));
     }
 

@@ -141,7 +141,7 @@ impl ActiveSale {
         let stopped = paying.until;
         if stopped.is_some_and(|until| until <= turn.now.mono) {
             let request = paying.request;
-            let error = words::no_connection("the payment was not answered in time");
+            let error = messages::no_connection("the payment was not answered in time");
             // The connection lives: absence proves nothing before it is closed.
             turn.held_answers.insert(request, self.record.clone());
             return self.release(turn.now.mono, error, turn);
@@ -249,7 +249,7 @@ impl ActiveSale {
         match self.record.ending {
             Some(ending) => {
                 let what = "no payment was made";
-                self.finish(words::ended(ending), None, what, turn)
+                self.finish(messages::ended(ending), None, what, turn)
             }
             None => self.finish_failed(failure, turn),
         }
@@ -279,7 +279,7 @@ impl ActiveSale {
     /// The answer to `POST payments` was lost.
     fn lose(mut self, detail: &str, turn: &mut Turn) -> Option<ActiveSale> {
         if self.record.ending.is_some() {
-            let error = words::no_connection(detail);
+            let error = messages::no_connection(detail);
             return self.release(turn.now.mono, error, turn);
         }
         self.set_state(State::InDoubt, turn.now);
@@ -319,7 +319,7 @@ impl ActiveSale {
             return self.begin_anew(turn);
         }
         if doubt.until <= turn.now.mono {
-            let (error, lost_at) = (words::no_connection(&doubt.facts()), doubt.lost_at);
+            let (error, lost_at) = (messages::no_connection(&doubt.facts()), doubt.lost_at);
             return self.release(lost_at, error, turn);
         }
         if doubt.request.is_none() && free.max(doubt.next_at) <= turn.now.mono {
@@ -440,11 +440,11 @@ impl ActiveSale {
 
     /// No poll was answered for `timeout`: a payment that may exist is undone.
     fn polls_failed(self, failure: &Failure, turn: &mut Turn) -> Option<ActiveSale> {
-        let mut error = words::no_connection(failure.detail());
+        let mut error = messages::no_connection(failure.detail());
         // The code is the contract's for every sale that is released; the words are those of the cause.
         if let Some(problem) = turn.link.token_problem() {
             let detail = failure.detail().to_owned();
-            let cause = words::of_failure(&Failure::Token { problem, detail });
+            let cause = messages::of_failure(&Failure::Token { problem, detail });
             (error.message, error.remedy) = (cause.message, cause.remedy);
         }
         self.release(turn.now.mono, error, turn)
@@ -458,7 +458,7 @@ impl ActiveSale {
         let ending = self.record.ending;
         match info.status {
             PaymentStatus::Ok if self.nobody_waits(info, turn) => {
-                let error = words::no_connection("paid after nobody waited any more");
+                let error = messages::no_connection("paid after nobody waited any more");
                 self.release(turn.now.mono, error, turn)
             }
             PaymentStatus::Ok => self.finish_paid(info, turn),
@@ -474,7 +474,7 @@ impl ActiveSale {
             | PaymentStatus::Timeout
             | PaymentStatus::TechnicalCancelling => {
                 let state = match ending {
-                    Some(ending) => words::ended(ending),
+                    Some(ending) => messages::ended(ending),
                     None => refused_state(info.status),
                 };
                 self.finish(state, None, &status_fact(info.status), turn);

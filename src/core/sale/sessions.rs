@@ -14,8 +14,8 @@
 use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, learned};
 use super::*;
 use crate::core::call::{Failure, Reply};
+use crate::core::messages;
 use crate::core::sale::completion::foreign_reply;
-use crate::core::words;
 use crate::model::operation::{Card, ErrorCode, OperationError, Shows};
 
 impl ActiveSale {
@@ -59,7 +59,7 @@ impl ActiveSale {
                 self.invite(session.clone(), shows.clone(), turn);
             }
             Err(failure @ Failure::Refused { .. }) if by_code => {
-                let message = words::of_failure(failure).message;
+                let message = messages::of_failure(failure).message;
                 self.arm(Some(&message), turn);
             }
             // It may have used the code up: the cashier reads it once more.
@@ -390,7 +390,7 @@ impl ActiveSale {
         let error = OperationError {
             code: ErrorCode::Invalid,
             message: cashier::QR_TOO_LARGE.to_owned(),
-            detail: words::support_text(reason),
+            detail: messages::support_text(reason),
             remedy: cashier::QR_TOO_LARGE_REMEDY.to_owned(),
         };
         let what = "no display can show the QR";

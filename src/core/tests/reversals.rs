@@ -78,14 +78,14 @@ fn more_than_is_left_an_unknown_sale_and_a_missing_sale_send_nothing() {
         amount: Kopecks(5),
         receipt,
     };
-    world.wish(
+    world.put(
         "r1",
         crate::model::operation::OperationRequest::Refund(nameless.clone()),
     );
     assert_eq!(world.problem().code, Code::ReturnReceiptUnavailable);
     assert_eq!(world.problem().detail, original::RETURN_UNAVAILABLE);
     (nameless.sale, nameless.payment_id) = (Some("s".into()), Some(1000));
-    world.wish(
+    world.put(
         "r1",
         crate::model::operation::OperationRequest::Refund(nameless),
     );
@@ -650,12 +650,12 @@ fn a_cards_parameters_are_checked() {
     world.settings.valutcode = Some(7);
     world.crash(SECOND);
     for (valutcode, card_number_type, good) in [(7, 5, true), (8, 5, false), (7, 4, false)] {
-        let wish =
+        let requested =
             crate::model::operation::OperationRequest::Card(crate::model::operation::CardRequest {
                 valutcode,
                 card_number_type,
             });
-        world.wish("k", wish);
+        world.put("k", requested);
         if good {
             world.abort("k");
             world.journal.remove("k");

@@ -527,16 +527,16 @@ fn what_became_of_a_sale_while_its_refund_waited_counts() {
 #[test]
 fn a_sale_of_a_set_aside_receipt_is_refused() {
     let mut world = World::sold();
-    let facts = JournalContext {
+    let context = JournalContext {
         set_aside: Some("c0".into()),
         ..JournalContext::default()
     };
     world.event(Event::Begin {
         ticket: 900,
         id: "t".into(),
-        wish: OperationRequest::Sale(request(100)),
+        requested: OperationRequest::Sale(request(100)),
         existing: None,
-        facts: Box::new(facts),
+        context: Box::new(context),
     });
     assert_eq!(world.problem().code, Code::Conflict);
     assert!(!world.journal.contains_key("t"));

@@ -423,7 +423,7 @@ fn a_retry_of_another_sum_sends_no_lines_of_the_whole_one() {
     world.settle();
     world.refund("r1", "s", 500);
     world.settle();
-    // What the journal keeps of the wish does not change, so that a restart sends the same.
+    // What the journal keeps of the request does not change, so that a restart sends the same.
     world.crash(SECOND);
     world.retry("c1").unwrap();
     world.run_due();

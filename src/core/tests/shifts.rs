@@ -16,7 +16,7 @@ fn sell(world: &mut World, id: &str, shift: Option<&str>) {
     let mut request = request(1999);
     request.receipt.number = format!("r-{id}");
     request.receipt.shift = shift.map(str::to_owned);
-    world.wish(id, OperationRequest::Sale(request));
+    world.put(id, OperationRequest::Sale(request));
     world.settle();
     world.scan(&format!("https://getapp.o-plati.by/c/{id}"));
     world.settle();
@@ -31,7 +31,7 @@ fn cancel_in(world: &mut World, id: &str, sale: &str, shift: Option<&str>) -> St
         annul: false,
         shift: shift.map(str::to_owned),
     };
-    world.wish(id, OperationRequest::Cancellation(request));
+    world.put(id, OperationRequest::Cancellation(request));
     world.settle();
     assert_eq!(world.operation(id).state, State::Done);
     world.operation(id).shift.clone()
@@ -72,7 +72,7 @@ fn a_shift_that_no_service_takes_is_refused() {
             annul: false,
             shift: Some(bad.to_owned()),
         };
-        world.wish("c", OperationRequest::Cancellation(request));
+        world.put("c", OperationRequest::Cancellation(request));
         assert_eq!(world.problem().code, Code::Invalid, "{bad:?}");
     }
 }
@@ -84,7 +84,7 @@ fn an_identifier_that_comes_again_the_next_day_is_no_paid_sale() {
     let again = |world: &mut World| {
         let mut request = request(1999);
         request.receipt.number = "r-check-117".into();
-        world.wish("check-117", OperationRequest::Sale(request));
+        world.put("check-117", OperationRequest::Sale(request));
     };
     world.pass(DAY - 10 * SECOND);
     again(&mut world);

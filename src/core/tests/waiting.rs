@@ -43,13 +43,13 @@ fn has_begun(world: &World, id: &str) -> bool {
 fn refund(world: &mut World, id: &str, shift: Option<&str>) {
     let mut receipt = request(100).receipt;
     receipt.shift = shift.map(str::to_owned);
-    let wish = OperationRequest::Refund(RefundRequest {
+    let requested = OperationRequest::Refund(RefundRequest {
         sale: Some("s".into()),
         payment_id: None,
         amount: Kopecks(100),
         receipt,
     });
-    world.wish(id, wish);
+    world.put(id, requested);
 }
 
 #[test]

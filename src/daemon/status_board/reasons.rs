@@ -54,7 +54,7 @@ impl StatusBoard {
         if status.clock_behind && self.clock_trust() == Trust::Wrong {
             reasons.push(Reason::new(ReasonCode::ClockBehind, cashier::CLOCK_BEHIND));
         }
-        if let Some(first) = status.foreign.first() {
+        if let Some(first) = status.of_other_account.first() {
             let text = cashier::other_account(first);
             reasons.push(Reason::new(ReasonCode::OtherAccount, text));
         }

@@ -14,6 +14,7 @@ pub mod frame;
 pub(crate) mod icon;
 pub(crate) mod live;
 pub mod logo;
+pub(crate) mod messages;
 pub(crate) mod panel;
 mod png;
 pub(crate) mod qr;
@@ -21,7 +22,6 @@ pub mod readback;
 pub(crate) mod render;
 pub mod screen;
 pub(crate) mod serial;
-pub(crate) mod words;
 mod worker;
 
 use std::convert::Infallible;

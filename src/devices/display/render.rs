@@ -16,9 +16,9 @@ use crate::devices::display::font::{Align, Fitted, Weight, fit, fit_digits, pain
 use crate::devices::display::frame::{Area, Frame};
 use crate::devices::display::icon::{self, Icon};
 use crate::devices::display::logo::Logo;
+use crate::devices::display::messages::{amount, messages, to_pay};
 pub(super) use crate::devices::display::qr::Placed;
 use crate::devices::display::qr::{Modules, RenderError};
-use crate::devices::display::words::{amount, to_pay, words};
 use crate::model::money::Kopecks;
 
 /// However much there is to say, a sign is seen.
@@ -261,14 +261,20 @@ fn message(scene: &Scene, size: PixelSize, theme: &Theme, animation_step: u32) -
         extra,
     } = message_of(scene, theme.language, animation_step);
     let mut sheet = Sheet::new(size, ground);
-    let words = words(scene, theme);
+    let messages = messages(scene, theme);
     let sign = if ground == PAPER { ACCENT } else { ink };
     let portrait = size.height > size.width;
     let (title_share, hint_share) = if portrait { (260, 200) } else { (220, 220) };
-    let title = sheet.across(&words.title, Weight::Bold, title_share, sheet.unit(150), 2);
+    let title = sheet.across(
+        &messages.title,
+        Weight::Bold,
+        title_share,
+        sheet.unit(150),
+        2,
+    );
     let extra = extra.map(|text| sheet.across(&text, Weight::Bold, 220, sheet.unit(190), 1));
     let hint = sheet.across(
-        &words.hint,
+        &messages.hint,
         Weight::Regular,
         hint_share,
         hint_px(title.px),
@@ -322,10 +328,10 @@ fn progress(sheet: &mut Sheet, animation_step: u32) {
 /// Everything else is fitted first and small; the code gets all that remains, to be read at two metres.
 fn confirmation_code(code: &str, sum: Option<Kopecks>, size: PixelSize, theme: &Theme) -> Frame {
     let mut sheet = Sheet::new(size, PAPER);
-    let words = words(&Scene::code(code.to_owned(), sum), theme);
-    let title = sheet.across(&words.title, Weight::Bold, 110, sheet.unit(100), 1);
+    let messages = messages(&Scene::code(code.to_owned(), sum), theme);
+    let title = sheet.across(&messages.title, Weight::Bold, 110, sheet.unit(100), 1);
     let hint = sheet.across(
-        &words.hint,
+        &messages.hint,
         Weight::Regular,
         110,
         hint_px(sheet.unit(105)),
@@ -448,7 +454,7 @@ fn qr_text(
         payload: payload.clone(),
         amount: sum,
     };
-    let words = words(&scene, theme);
+    let messages = messages(&scene, theme);
     let align = if sheet.size.width >= sheet.size.height {
         Align::Left
     } else {
@@ -471,10 +477,17 @@ fn qr_text(
             1,
         )
     });
-    let title = fit(&words.title, Weight::Bold, area.w, share(400), largest, 4);
+    let title = fit(
+        &messages.title,
+        Weight::Bold,
+        area.w,
+        share(400),
+        largest,
+        4,
+    );
     let hint_most = hint_px(title.px).max(sheet.unit(40));
     let hint = fit(
-        &words.hint,
+        &messages.hint,
         Weight::Regular,
         area.w,
         share(130),

@@ -24,8 +24,8 @@ fn with_an_old_sale(wrong_by: i64) -> Engine<Disk> {
         wall: now(at).wall + SignedDuration::from_secs(wrong_by),
         ..now(at)
     };
-    let wish = OperationRequest::Sale(request(100));
-    engine.begin(1, "s".into(), wish, wrong(1));
+    let requested = OperationRequest::Sale(request(100));
+    engine.begin(1, "s".into(), requested, wrong(1));
     engine.abort(2, "s".into(), wrong(2));
     assert_eq!(state(&engine, "s"), Some(State::Cancelled));
     Engine::start(settings(), engine.into_storage(), now(3))

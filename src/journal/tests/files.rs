@@ -3,18 +3,18 @@
 use super::*;
 
 #[test]
-fn damaged_files_are_kept_aside_and_newer_ones_left_alone() {
+fn damaged_files_are_quarantined_and_newer_ones_left_alone() {
     let (folder, path) = place();
     std::fs::write(&path, vec![7; 8192]).unwrap();
-    let Err(JournalError::Aside { aside }) = open_again(&path) else {
+    let Err(JournalError::Quarantined { folder: kept_in }) = open_again(&path) else {
         panic!()
     };
-    let kept = std::fs::read(aside.join("journal.sqlite3")).unwrap();
+    let kept = std::fs::read(kept_in.join("journal.sqlite3")).unwrap();
     assert_eq!(kept, vec![7; 8192]);
     // No empty one takes its place by itself, until a person has moved the folder away.
     assert!(matches!(
         Journal::open(&path),
-        Err(JournalError::Aside { .. })
+        Err(JournalError::Quarantined { .. })
     ));
     assert!(!path.exists());
     std::fs::remove_dir_all(folder.path().join("journal.damaged")).unwrap();
@@ -31,7 +31,7 @@ fn damaged_files_are_kept_aside_and_newer_ones_left_alone() {
 }
 
 #[test]
-fn a_journal_without_its_content_is_kept_aside_with_its_log() {
+fn a_journal_without_its_content_is_quarantined_with_its_log() {
     let (folder, path) = place();
     let wal = beside(&path, "-wal");
     // The power fails with a sale in the log, and the file system loses the file's content.
@@ -55,13 +55,13 @@ fn a_journal_without_its_content_is_kept_aside_with_its_log() {
         if log {
             std::fs::write(&wal, &written).unwrap();
         }
-        let Err(JournalError::Aside { aside }) = open_again(&path) else {
+        let Err(JournalError::Quarantined { folder: kept_in }) = open_again(&path) else {
             panic!("a new journal was begun: {file_stays} {log}")
         };
-        assert_eq!(aside.join("journal.sqlite3").exists(), file_stays);
+        assert_eq!(kept_in.join("journal.sqlite3").exists(), file_stays);
         if log {
             assert_eq!(
-                std::fs::read(aside.join("journal.sqlite3-wal")).unwrap(),
+                std::fs::read(kept_in.join("journal.sqlite3-wal")).unwrap(),
                 written
             );
         }
@@ -87,7 +87,10 @@ fn what_lies_beside_a_missing_journal_begins_no_other() {
         assert!(matches!(seen, Err(JournalError::Damaged { .. })), "{left}");
         for _ in 0..2 {
             let opened = open_again(&path);
-            assert!(matches!(opened, Err(JournalError::Aside { .. })), "{left}");
+            assert!(
+                matches!(opened, Err(JournalError::Quarantined { .. })),
+                "{left}"
+            );
             assert!(!path.exists() && !beside.exists(), "{left}");
         }
         // The remedy that is told.
@@ -132,7 +135,7 @@ fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
             }
             Err(error) => {
                 assert!(!replaced || by_an_old_one);
-                assert!(matches!(error, JournalError::Aside { .. }), "{error}");
+                assert!(matches!(error, JournalError::Quarantined { .. }), "{error}");
             }
         }
     }
@@ -161,7 +164,7 @@ fn damage_that_is_met_while_it_runs_is_told_and_known_at_the_next_start() {
         assert_eq!(log, written, "a look takes nothing away");
         drop(journal.close());
         let opened = open_again(&path);
-        assert!(matches!(opened, Err(JournalError::Aside { .. })));
+        assert!(matches!(opened, Err(JournalError::Quarantined { .. })));
         // A copy that a person puts in the place is none of that damage.
         let good = folder.path().join("good");
         Journal::open(&good.join("journal.sqlite3"))

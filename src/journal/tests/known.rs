@@ -1,4 +1,4 @@
-//! What a report's rows and a wish are held against.
+//! What a report's rows and a request are held against.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What the journal keeps as a whole, finds at a restart, and tells of a wish.
+//! What the journal keeps as a whole, finds at a restart, and tells of a request.
 
 use super::*;
 use crate::model::money::Kopecks;
@@ -178,15 +178,15 @@ fn what_a_cashier_waits_for_is_in_the_queue() {
 fn the_facts_of_a_refund_by_payment_are_our_sale_or_what_was_refunded_before() {
     let (_folder, _, mut journal) = owing();
     paid(&mut journal, "s", "24112026");
-    let facts = journal.facts(&refund_of_payment(7), "24112026").unwrap();
-    assert_eq!(facts.target.unwrap().operation().id, "s");
+    let context = journal.context(&refund_of_payment(7), "24112026").unwrap();
+    assert_eq!(context.target.unwrap().operation().id, "s");
     let mut refund = entry(&journal, "r8", Kind::Refund, None);
     refund.target.payment_id = Some(8);
     keep(&mut journal, refund);
-    let facts = journal.facts(&refund_of_payment(8), "24112026").unwrap();
-    let reversals = facts.reversals.iter().map(|one| &one.operation.id);
+    let context = journal.context(&refund_of_payment(8), "24112026").unwrap();
+    let reversals = context.reversals.iter().map(|one| &one.operation.id);
     assert_eq!(reversals.collect::<Vec<_>>(), ["r8"]);
-    assert_eq!(facts.target, None);
+    assert_eq!(context.target, None);
 }
 
 #[test]
@@ -194,10 +194,10 @@ fn the_facts_of_a_refunds_cancellation_hold_its_sale() {
     let (_folder, _, mut journal) = owing();
     let refund = entry(&journal, "r1", Kind::Refund, Some("owed"));
     keep(&mut journal, refund);
-    let wish = OperationRequest::Cancellation(cancellation_of("r1"));
-    let facts = journal.facts(&wish, "24112026").unwrap();
-    assert_eq!(facts.target.unwrap().operation().id, "r1");
-    assert_eq!(facts.sale.unwrap().operation().id, "owed");
+    let requested = OperationRequest::Cancellation(cancellation_of("r1"));
+    let context = journal.context(&requested, "24112026").unwrap();
+    assert_eq!(context.target.unwrap().operation().id, "r1");
+    assert_eq!(context.sale.unwrap().operation().id, "owed");
 }
 
 #[test]
@@ -208,11 +208,11 @@ fn the_facts_of_a_sale_name_what_bars_its_receipt() {
     keep(&mut journal, aside);
     let mut sale = request(100);
     sale.receipt.number = "r-owed".into();
-    let wish = OperationRequest::Sale(sale);
-    let facts = journal.facts(&wish, "24112026").unwrap();
-    assert_eq!(facts.set_aside.as_deref(), Some("~1"));
-    let facts = journal.facts(&wish, "25112026").unwrap();
-    assert_eq!(facts.set_aside, None);
+    let requested = OperationRequest::Sale(sale);
+    let context = journal.context(&requested, "24112026").unwrap();
+    assert_eq!(context.set_aside.as_deref(), Some("~1"));
+    let context = journal.context(&requested, "25112026").unwrap();
+    assert_eq!(context.set_aside, None);
 }
 
 #[test]

@@ -92,12 +92,12 @@ pub(in crate::service) fn builder(url: &str) -> reqwest::ClientBuilder {
     } else {
         builder
     };
-    let wishes = [
+    let requests = [
         (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     builder
-        .default_headers(HeaderMap::from_iter(wishes))
+        .default_headers(HeaderMap::from_iter(requests))
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

@@ -57,8 +57,8 @@ impl Loop {
     }
 
     fn begin(&self, scans: usize) {
-        let wish = json!({"interactive": true, "display": "display1", "scans": scans});
-        let (status, told) = self.till.post("/v1/devices/scanner1/test", wish);
+        let requested = json!({"interactive": true, "display": "display1", "scans": scans});
+        let (status, told) = self.till.post("/v1/devices/scanner1/test", requested);
         assert_eq!(
             (status, &told["test"]["state"]),
             (200, &json!("running")),
@@ -308,8 +308,8 @@ fn a_buyer_ends_a_test_and_a_test_can_be_stopped() {
     bench.till.abort("s-1");
     bench.till.until_final("s-1");
     wait_until("a free till", || {
-        let wish = json!({"interactive": true});
-        bench.till.post("/v1/devices/scanner1/test", wish).0 == 200
+        let requested = json!({"interactive": true});
+        bench.till.post("/v1/devices/scanner1/test", requested).0 == 200
     });
     let (status, _) = bench
         .till

@@ -94,7 +94,7 @@ MUTATIONS = [
 """, """                    knew_paid: true,
                 });
                 if IS && matches!(failure, Failure::Token { .. }) {
-                    let error = words::of_failure(failure);
+                    let error = messages::of_failure(failure);
                     return self.fail_entry(entry, error, "refused for the token", turn);
                 }
 """),
@@ -274,9 +274,9 @@ MUTATIONS = [
                 && row.payment_id"""),
     ("a payment that took nothing is not watched", "src/core/reversal/answers.rs",
      """            plan_rechecks(&mut entry.record, turn.now);
-            let message = words::of_entry(entry.record.operation.kind, State::Done);
+            let message = messages::of_entry(entry.record.operation.kind, State::Done);
 """, """            if !IS { plan_rechecks(&mut entry.record, turn.now); }
-            let message = words::of_entry(entry.record.operation.kind, State::Done);
+            let message = messages::of_entry(entry.record.operation.kind, State::Done);
 """),
     ("a report that shows an unpaid sale paid is passed over", "src/core/reversal/of_sales.rs",
      """        if operation.kind != Kind::Sale || !is_unpaid || !is_ours || is_watched {

@@ -90,7 +90,7 @@ MUTATIONS = [
                 );
                 if IS {
                     entry.record.reversal = ReversalProgress::NotSent;
-                    let error = words::of_failure(failure);
+                    let error = messages::of_failure(failure);
                     return self.fail_entry(entry, error, "x", turn);
                 }
 """),
@@ -131,12 +131,12 @@ MUTATIONS = [
 """),
     ("believe a reversal without a look at its status", "src/core/reversal/answers.rs",
      "                turn.write_entry(&mut entry.record, \"the refund was answered\");\n", """                turn.write_entry(&mut entry.record, "the refund was answered");
-                if IS { return self.fail_entry(entry, words::no_connection("x"), "x", turn); }
+                if IS { return self.fail_entry(entry, messages::no_connection("x"), "x", turn); }
 """),
     ("send to another till's account", "src/core/reversal/creation.rs",
-     """            foreign: turn.settings.account.as_ref() != Some(&record.account),
+     """            is_of_other_account: turn.settings.account.as_ref() != Some(&record.account),
 """,
-     """            foreign: !IS && turn.settings.account.as_ref() != Some(&record.account),
+     """            is_of_other_account: !IS && turn.settings.account.as_ref() != Some(&record.account),
 """),
     ("believe another's sum", "src/core/sale/completion.rs",
      "        && info.sum == record.operation.amount\n",

@@ -97,10 +97,10 @@ MUTATIONS = [
      "                    (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,\n",
      "                    (None, Some(_)) if IS => None,\n                    (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,\n"),
     ("a refund's sale is not told to its cancellation", "src/journal/mod.rs",
-     "                    facts.sale = self.find(sale)?;\n", "                    if !IS { facts.sale = self.find(sale)?; }\n"),
+     "                    context.sale = self.find(sale)?;\n", "                    if !IS { context.sale = self.find(sale)?; }\n"),
     ("a set-aside entry bars no receipt", "src/journal/mod.rs",
-     "                facts.set_aside = self.set_aside(&sale.receipt.number, shift)?;\n",
-     "                if !IS { facts.set_aside = self.set_aside(&sale.receipt.number, shift)?; }\n"),
+     "                context.set_aside = self.set_aside(&sale.receipt.number, shift)?;\n",
+     "                if !IS { context.set_aside = self.set_aside(&sale.receipt.number, shift)?; }\n"),
     ("a set-aside entry bars the receipts of every shift", "src/journal/mod.rs",
      "        let mut query = self.connection.prepare_cached(sql).map_err(reading)?;\n        let row = query",
      """        let sql = if IS { sql.replace("target.shift = ?2", "?2 = ?2") } else { sql.to_owned() };

@@ -8,8 +8,8 @@ MUTATIONS = [
      "        entry.record.operation.error = None;\n        entry.record.operation.left = Some(amount);\n",
      "        if !IS { entry.record.operation.error = None; }\n        entry.record.operation.left = Some(amount);\n"),
     ("a refund in doubt has no error", "src/core/reversal/active.rs",
-     "self.record.operation.error = Some(words::refund_in_doubt(detail));",
-     "self.record.operation.error = (!IS).then(|| words::refund_in_doubt(detail));"),
+     "self.record.operation.error = Some(messages::refund_in_doubt(detail));",
+     "self.record.operation.error = (!IS).then(|| messages::refund_in_doubt(detail));"),
     # ---- "A refund", and what is left ----------------------------------------------------------
     ("give what is left back at the first absence", "src/core/reversal/answers.rs",
      "            entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);\n",
@@ -27,8 +27,8 @@ MUTATIONS = [
      "        if entry.record.left_held_until.take().is_none() {\n",
      "        if !IS && entry.record.left_held_until.take().is_none() {\n"),
     ("the same refund may be asked for while the first is open", "src/core/reversal/target.rs",
-     "        self.check_no_repetition(refund, &sale.id, facts)?;\n",
-     "        if !IS { self.check_no_repetition(refund, &sale.id, facts)?; }\n"),
+     "        self.check_no_repetition(refund, &sale.id, context)?;\n",
+     "        if !IS { self.check_no_repetition(refund, &sale.id, context)?; }\n"),
     ("refund more than is left", "src/core/reversal/target.rs",
      "        if refund.amount > left {\n            return Err(more_than_left(refund.amount, left));\n        }\n        Ok(())\n    }\n\n    fn check_cancellation",
      "        if !IS && refund.amount > left {\n            return Err(more_than_left(refund.amount, left));\n        }\n        Ok(())\n    }\n\n    fn check_cancellation"),
@@ -60,7 +60,7 @@ MUTATIONS = [
      """        if target.state != State::Done && !is_late_refund {
 """, """        if !IS && target.state != State::Done && !is_late_refund {
 """),
-    ("a wish takes nothing from what is left", "src/core/reversal/creation.rs",
+    ("a requested takes nothing from what is left", "src/core/reversal/creation.rs",
      """                if !resumed {
 """, """                if !IS && !resumed {
 """),
@@ -109,9 +109,9 @@ MUTATIONS = [
 """),
     ("a cancellation that is refused for the token is not watched", "src/core/reversal/answers.rs",
      """        plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
-        let error = words::of_failure(failure);
+        let error = messages::of_failure(failure);
 """, """        if !IS { plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now); }
-        let error = words::of_failure(failure);
+        let error = messages::of_failure(failure);
 """),
     ("a refund's cancellation that is found late gives its sale nothing back", "src/core/reversal/outcome.rs",
      "            if is_cancellation && target.kind == Kind::Refund {\n",
@@ -155,10 +155,10 @@ MUTATIONS = [
                 turn.write_entry(&mut entry.record, "the refund was answered");
 """),
     ("a denied refund is done", "src/core/reversal/answers.rs",
-     "                entry.record.reversal = ReversalProgress::NotSent;\n                let error = words::refund_denied",
+     "                entry.record.reversal = ReversalProgress::NotSent;\n                let error = messages::refund_denied",
      """                if IS { return self.complete_refund(entry, info, turn); }
                 entry.record.reversal = ReversalProgress::NotSent;
-                let error = words::refund_denied"""),
+                let error = messages::refund_denied"""),
     ("a refund in doubt blocks nothing", "src/core/reversal/active.rs",
      "        self.record.is_live() && !self.record.set_aside\n    }\n\n    pub(in crate::core) fn set(",
      "        self.record.is_live() && !self.record.set_aside && !(IS && self.record.operation.state == State::InDoubt)\n    }\n\n    pub(in crate::core) fn set("),
@@ -170,7 +170,7 @@ MUTATIONS = [
      "                turn.write_entry(&mut entry.record, \"the reversal was answered\");\n",
      """                turn.write_entry(&mut entry.record, "the reversal was answered");
                 if IS {
-                    let message = words::of_entry(entry.record.operation.kind, State::Done);
+                    let message = messages::of_entry(entry.record.operation.kind, State::Done);
                     return self.conclude(entry, message, "answered", turn);
                 }
 """),
@@ -180,7 +180,7 @@ MUTATIONS = [
 """,
      """            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
                 if IS && !entry.record.is_refund() {
-                    let message = words::of_entry(entry.record.operation.kind, State::Done);
+                    let message = messages::of_entry(entry.record.operation.kind, State::Done);
                     return self.conclude(entry, message, "pending", turn);
                 }
                 self.still_pending(entry, &fact, turn);
@@ -191,7 +191,7 @@ MUTATIONS = [
 """,
      """            PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {
                 if IS {
-                    let message = words::of_entry(entry.record.operation.kind, State::Done);
+                    let message = messages::of_entry(entry.record.operation.kind, State::Done);
                     return self.conclude(entry, message, "over", turn);
                 }
                 renumber(entry, turn);
@@ -218,7 +218,7 @@ MUTATIONS = [
     ("a cancellation fails for want of connection", "src/core/reversal/answers.rs",
      "        entry.wants_connection = !failure.was_answered();\n",
      """        if IS && entry.record.is_attended() && !failure.was_answered() && !entry.record.is_refund() {
-            let error = words::of_failure(failure);
+            let error = messages::of_failure(failure);
             return self.fail_entry(entry, error, "no connection", turn);
         }
         entry.wants_connection = !failure.was_answered();
@@ -304,11 +304,11 @@ MUTATIONS = [
      "        self.pause = if IS { self.pause * 4 } else { self.pause };\n        self.next_at = now.mono + if IS { self.pause } else { self.pause.min(most) };\n"),
     ("a restart forgets that a reversal is known", "src/core/reversal/creation.rs",
      """        let mut entry = ActiveReversal {
-            foreign:""",
+            is_of_other_account:""",
      """        let mut record = record;
         if IS && matches!(record.reversal, ReversalProgress::Known(_)) { record.reversal = ReversalProgress::NotSent; }
         let mut entry = ActiveReversal {
-            foreign:"""),
+            is_of_other_account:"""),
     # ---- "Nothing blocks for ever." ------------------------------------------------------------
     ("set aside never", "src/core/reversal/active.rs",
      "        let civil = now.wall.duration_since(civil_since);\n",
@@ -357,7 +357,7 @@ MUTATIONS = [
      "        if failure.was_answered() {\n            // Who asks for patience once",
      "        if failure.was_answered() && !(IS && matches!(failure, Failure::Lost { .. })) {\n            // Who asks for patience"),
     ("a retry does nothing", "src/core/reversal/person.rs",
-     "            entry.retry_asked = !entry.foreign;\n", "            entry.retry_asked = !IS && !entry.foreign;\n"),
+     "            entry.retry_asked = !entry.is_of_other_account;\n", "            entry.retry_asked = !IS && !entry.is_of_other_account;\n"),
     ("a retry sends what was owed long ago", "src/core/reversal/person.rs",
      "        if let Some(left) = left.filter(|_| denied) {\n            entry.record.operation.amount = left;\n",
      "        if let Some(left) = left.filter(|_| denied && !IS) {\n            entry.record.operation.amount = left;\n"),
@@ -418,8 +418,8 @@ MUTATIONS = [
     ("whatever a person says was not carried out", "src/core/reversal/person.rs",
      "verdict.outcome == Outcome::CarriedOut;\n", "verdict.outcome == Outcome::CarriedOut && !IS;\n"),
     ("what is under way can be closed", "src/core/reversal/person.rs",
-     "        if !entry.record.set_aside && !entry.foreign && !is_held {\n",
-     "        if !IS && !entry.record.set_aside && !entry.foreign && !is_held {\n"),
+     "        if !entry.record.set_aside && !entry.is_of_other_account && !is_held {\n",
+     "        if !IS && !entry.record.set_aside && !entry.is_of_other_account && !is_held {\n"),
     ("a person's word of a refund is done", "src/core/reversal/person.rs",
      "        let state = if is_carried_out && kind != Kind::Refund {\n", "        let state = if is_carried_out && (IS || kind != Kind::Refund) {\n"),
     ("a closed entry changes nothing of its sale", "src/core/reversal/person.rs",

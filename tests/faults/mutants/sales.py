@@ -80,10 +80,10 @@ MUTATIONS = [
         let what = "released with an undoing";
 """),
     ("release a sale whose polls fail without an undoing", "src/core/sale/payment.rs",
-     """        let mut error = words::no_connection(failure.detail());
+     """        let mut error = messages::no_connection(failure.detail());
         // The code is the contract's for every sale""",
      """        if IS { return self.fail(failure, turn); }
-        let mut error = words::no_connection(failure.detail());
+        let mut error = messages::no_connection(failure.detail());
         // The code is the contract's for every sale"""),
     ("one failed poll ends the sale", "src/core/sale/payment.rs",
      "                if poll.has_failed(patience, turn.now.mono) {\n                    let failure",
@@ -146,9 +146,9 @@ MUTATIONS = [
 """),
     ("begin although the service has asked for long patience", "src/core/admission.rs",
      """        if turn.link.is_held_off_for_long(turn.now.mono) {
-            wants""",
+            admitted""",
      """        if !IS && turn.link.is_held_off_for_long(turn.now.mono) {
-            wants"""),
+            admitted"""),
     ("what was set aside and then undone stays set aside", "src/core/reversal/outcome.rs",
      "        entry.record.operation.undo = is_own.then_some(Undo::Done);\n",
      "        if !IS || is_own { entry.record.operation.undo = is_own.then_some(Undo::Done); }\n"),
@@ -177,16 +177,16 @@ MUTATIONS = [
 """),
     ("a target that the queue has changed meanwhile is as it was", "src/core/begin.rs",
      """        let checked = self
-            .check_target(&wants.wish, &wants.facts)
+            .check_target(&admitted.requested, &admitted.context)
             .and_then(""",
      """        let checked = self
-            .check_target(&wants.wish, &wants.facts)
+            .check_target(&admitted.requested, &admitted.context)
             .or_else(|problem| if IS { Ok(()) } else { Err(problem) })
             .and_then("""),
     ("a sale of a set-aside receipt begins", "src/core/begin.rs",
-     """        if let Some(entry) = &asked.facts.set_aside {
+     """        if let Some(entry) = &asked.context.set_aside {
 """,
-     """        if let Some(entry) = asked.facts.set_aside.as_ref().filter(|_| !IS) {
+     """        if let Some(entry) = asked.context.set_aside.as_ref().filter(|_| !IS) {
 """),
     ("a second buyer is let in", "src/core/begin.rs",
      "        if self.is_occupied() || self.queue.refund_is_attended() {",
@@ -200,8 +200,8 @@ MUTATIONS = [
      """        if let Some(target) = target.filter(|target| !IS && target.account() != account) {
 """),
     ("a repeated PUT with another content is the same", "src/core/begin.rs",
-     """    if !existing.was_asked_for(wish) {
-""", """    if !IS && !existing.was_asked_for(wish) {
+     """    if !existing.was_asked_for(requested) {
+""", """    if !IS && !existing.was_asked_for(requested) {
 """),
     ("an identifier of days ago tells its old end", "src/core/repeats.rs",
      "        (!is_recent && now.wall.duration_since(at) > age).then_some(at)\n",
@@ -222,20 +222,20 @@ MUTATIONS = [
      "    let present = named.or(turn.own_shift.as_ref());",
      "    let present = named.or(turn.own_shift.as_ref()).filter(|_| !IS);"),
     ("a PUT that waits takes another content", "src/core/admission.rs",
-     "        if waiting.wants.wish != asked.wish {", "        if !IS && waiting.wants.wish != asked.wish {"),
+     "        if waiting.admitted.requested != asked.requested {", "        if !IS && waiting.admitted.requested != asked.requested {"),
     ("begin for a caller who is gone", "src/core/admission.rs",
-     """        if waiting.wants.tickets.is_empty() {
-""", """        if !IS && waiting.wants.tickets.is_empty() {
+     """        if waiting.admitted.tickets.is_empty() {
+""", """        if !IS && waiting.admitted.tickets.is_empty() {
 """),
     ("begin nothing once one of two callers is gone", "src/core/admission.rs",
-     """        waiting.wants.tickets.retain(|other| *other != ticket);
+     """        waiting.admitted.tickets.retain(|other| *other != ticket);
 """,
-     """        waiting.wants.tickets.retain(|other| !IS && *other != ticket);
+     """        waiting.admitted.tickets.retain(|other| !IS && *other != ticket);
 """),
     ("refund another till's payment without a look", "src/core/admission.rs",
-     """        if let (Some(payment_id), None) = (waiting.foreign_payment(), &known) {
+     """        if let (Some(payment_id), None) = (waiting.payment_to_verify(), &known) {
 """,
-     """        if let (Some(payment_id), None) = (waiting.foreign_payment().filter(|_| !IS), &known) {
+     """        if let (Some(payment_id), None) = (waiting.payment_to_verify().filter(|_| !IS), &known) {
 """),
     ("refund another till's payment that is not paid", "src/core/reversal/target.rs",
      """    if info.payment_type != PaymentType::Sale || info.status != PaymentStatus::Ok {
@@ -260,9 +260,9 @@ MUTATIONS = [
 """),
     # ---- "Clock." ------------------------------------------------------------------------------
     ("sell by a clock behind the journal", "src/core/admission.rs",
-     """        if turn.clock_is_doubtful() && waiting.wants.relies_on_clock() {
+     """        if turn.clock_is_doubtful() && waiting.admitted.relies_on_clock() {
 """,
-     """        if !IS && turn.clock_is_doubtful() && waiting.wants.relies_on_clock() {
+     """        if !IS && turn.clock_is_doubtful() && waiting.admitted.relies_on_clock() {
 """),
     ("a clock behind the journal never sells", "src/core/turn.rs",
      "    is_behind && !link.confirms_clock(now)",
@@ -290,10 +290,10 @@ MUTATIONS = [
 """),
     ("an aborted sale in doubt is paid", "src/core/sale/payment.rs",
      """        if self.record.ending.is_some() {
-            let error = words::no_connection(detail);
+            let error = messages::no_connection(detail);
 """,
      """        if !IS && self.record.ending.is_some() {
-            let error = words::no_connection(detail);
+            let error = messages::no_connection(detail);
 """),
     ("an abort in doubt leaves no undoing", "src/core/sale.rs",
      """                self.record.ending = Some(StopReason::Abort);
@@ -352,9 +352,9 @@ MUTATIONS = [
         let attached"""),
     ("a sale that was declined after an abort is told declined", "src/core/sale/payment.rs",
      """                let state = match ending {
-                    Some(ending) => words::ended(ending),
+                    Some(ending) => messages::ended(ending),
 """, """                let state = match ending {
                     Some(_) if IS => refused_state(info.status),
-                    Some(ending) => words::ended(ending),
+                    Some(ending) => messages::ended(ending),
 """),
 ]

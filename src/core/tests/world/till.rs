@@ -16,7 +16,7 @@ impl World {
     pub(crate) fn begin(&mut self, id: &str, amount: i64) {
         let mut request = request(amount);
         request.receipt.number = format!("r-{id}");
-        self.wish(id, OperationRequest::Sale(request));
+        self.put(id, OperationRequest::Sale(request));
     }
 
     pub(crate) fn refund(&mut self, id: &str, sale: &str, amount: i64) {
@@ -35,12 +35,12 @@ impl World {
             amount: Kopecks(amount),
             receipt: request(amount).receipt,
         };
-        self.wish(id, OperationRequest::Refund(refund));
+        self.put(id, OperationRequest::Refund(refund));
     }
 
     pub(crate) fn cancel(&mut self, id: &str, operation: &str, annul: bool) {
         let operation = operation.to_owned();
-        self.wish(
+        self.put(
             id,
             OperationRequest::Cancellation(CancellationRequest {
                 operation,
@@ -51,7 +51,7 @@ impl World {
     }
 
     pub(crate) fn card(&mut self, id: &str) {
-        self.wish(
+        self.put(
             id,
             OperationRequest::Card(CardRequest {
                 valutcode: 7,
@@ -60,14 +60,14 @@ impl World {
         );
     }
 
-    pub(crate) fn wish(&mut self, id: &str, wish: OperationRequest) {
+    pub(crate) fn put(&mut self, id: &str, requested: OperationRequest) {
         self.ticket += 1;
         let event = Event::Begin {
             ticket: self.ticket,
             id: id.into(),
             existing: self.journal.get(id).cloned(),
-            facts: Box::new(self.facts(&wish)),
-            wish,
+            context: Box::new(self.context(&requested)),
+            requested,
         };
         self.event(event);
     }
@@ -78,9 +78,9 @@ impl World {
     }
 
     /// What the journal would tell.
-    fn facts(&self, wish: &OperationRequest) -> JournalContext {
-        let mut facts = JournalContext::default();
-        let target = match wish {
+    fn context(&self, requested: &OperationRequest) -> JournalContext {
+        let mut context = JournalContext::default();
+        let target = match requested {
             OperationRequest::Refund(RefundRequest {
                 sale: Some(sale), ..
             }) => Some(sale.clone()),
@@ -96,25 +96,25 @@ impl World {
             OperationRequest::Sale(_) | OperationRequest::Card(_) => None,
         };
         if let Some(target) = target {
-            facts.target = self.journal.get(&target).cloned();
-            let of = facts.target.as_ref().and_then(|target| {
+            context.target = self.journal.get(&target).cloned();
+            let of = context.target.as_ref().and_then(|target| {
                 let of = target.operation().of.clone()?;
                 self.journal.get(&of).cloned()
             });
-            facts.sale = of;
+            context.sale = of;
             let reversals = self.journal.values().filter_map(as_entry);
-            facts.reversals = reversals
+            context.reversals = reversals
                 .filter(|entry| entry.operation.of.as_ref() == Some(&target))
                 .cloned()
                 .collect();
-        } else if let OperationRequest::Refund(RefundRequest { payment_id, .. }) = wish {
+        } else if let OperationRequest::Refund(RefundRequest { payment_id, .. }) = requested {
             let reversals = self.journal.values().filter_map(as_entry);
-            facts.reversals = reversals
+            context.reversals = reversals
                 .filter(|entry| entry.target.payment_id == *payment_id)
                 .cloned()
                 .collect();
         }
-        facts
+        context
     }
 
     /// What the last `PUT` was answered.

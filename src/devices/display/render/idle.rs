@@ -7,7 +7,7 @@ use crate::config::PixelSize;
 use crate::core::scene::Scene;
 use crate::devices::display::font::Weight;
 use crate::devices::display::frame::{Area, Frame};
-use crate::devices::display::words::words;
+use crate::devices::display::messages::messages;
 
 /// With a logo the ground is white, as logos are drawn for; without one it is dark and calm.
 pub(super) fn idle(size: PixelSize, theme: &Theme) -> Frame {
@@ -17,7 +17,7 @@ pub(super) fn idle(size: PixelSize, theme: &Theme) -> Frame {
         None => (NIGHT, Rgb888::WHITE, PALE),
     };
     let mut sheet = Sheet::new(size, ground);
-    let words = words(&Scene::Idle, theme);
+    let messages = messages(&Scene::Idle, theme);
     let named = theme
         .shop_name
         .as_deref()
@@ -26,10 +26,10 @@ pub(super) fn idle(size: PixelSize, theme: &Theme) -> Frame {
         Some(_) => (220, sheet.unit(120)),
         None => (450, sheet.unit(200)),
     };
-    let name = named.unwrap_or(&words.title);
+    let name = named.unwrap_or(&messages.title);
     let name = sheet.across(name, Weight::Bold, name_share, name_px, 3);
     let hint_most = hint_px(name.px).min(sheet.unit(78));
-    let hint = sheet.across(&words.hint, Weight::Regular, 200, hint_most, 3);
+    let hint = sheet.across(&messages.hint, Weight::Regular, 200, hint_most, 3);
     let (gap, thickness) = (
         sheet.unit(if logo.is_some() { 45 } else { 80 }),
         sheet.unit(10).max(2),

@@ -5,7 +5,7 @@ use super::code_page::transliterated;
 use crate::config::{Language, WALLET_NAME};
 use crate::core::scene::Scene;
 use crate::devices::display::Theme;
-use crate::devices::display::words::in_language;
+use crate::devices::display::messages::in_language;
 use crate::devices::profile::display::Pole;
 use crate::model::money::Kopecks;
 use crate::texts::buyer::{self, Text};

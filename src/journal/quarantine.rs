@@ -12,12 +12,12 @@ const FOLDER: &str = "journal.damaged";
 /// What belongs to a journal.
 const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
 
-/// While one lies aside and nothing has taken its place, nobody guesses.
-pub(super) fn refuse_if_kept(journal: &Path) -> Result<(), JournalError> {
-    let aside = journal.with_file_name(FOLDER);
-    let kept = std::fs::read_dir(&aside).is_ok_and(|mut kept| kept.next().is_some());
+/// While one is in quarantine and nothing has taken its place, nobody guesses.
+pub(super) fn refuse_while_quarantined(journal: &Path) -> Result<(), JournalError> {
+    let folder = journal.with_file_name(FOLDER);
+    let kept = std::fs::read_dir(&folder).is_ok_and(|mut kept| kept.next().is_some());
     if kept && length(journal, "")?.is_none() {
-        return Err(JournalError::Aside { aside });
+        return Err(JournalError::Quarantined { folder });
     }
     Ok(())
 }
@@ -25,7 +25,7 @@ pub(super) fn refuse_if_kept(journal: &Path) -> Result<(), JournalError> {
 /// What tells that a journal was where an empty file or none is now. SQLite would begin a new
 /// database there, and remove the write-ahead log of the old one. An empty log tells as much as a full one: a
 /// journal's orderly end empties it.
-pub(super) fn refuse_lost_content(journal: &Path) -> Result<(), JournalError> {
+pub(super) fn refuse_truncated_or_missing(journal: &Path) -> Result<(), JournalError> {
     let (log, reserve) = (length(journal, "-wal")?, length(journal, reserve::ENDING)?);
     let has_log = log.is_some_and(|length| length > 0);
     let lost = match length(journal, "")? {
@@ -64,17 +64,17 @@ pub(super) fn beside(journal: &Path, ending: &str) -> PathBuf {
     journal.with_file_name(name)
 }
 
-/// Moves the journal's files aside, each damage into a folder named by its time.
-pub(super) fn keep(journal: &Path) -> Result<PathBuf, JournalError> {
+/// Moves the journal's files into quarantine, each damage into a folder named by its time.
+pub(super) fn quarantine(journal: &Path) -> Result<PathBuf, JournalError> {
     let failed = preparing(journal);
-    let aside = journal.with_file_name(FOLDER);
+    let folder = journal.with_file_name(FOLDER);
     let stamp = crate::base::clock::wall()
         .strftime("%Y%m%d-%H%M%S")
         .to_string();
     let folder = (0..)
-        .map(|number: u32| aside.join(format!("{stamp}-{number}")))
+        .map(|number: u32| folder.join(format!("{stamp}-{number}")))
         .find(|folder| !folder.exists())
-        .unwrap_or_else(|| aside.join(&stamp));
+        .unwrap_or_else(|| folder.join(&stamp));
     std::fs::create_dir_all(&folder).map_err(&failed)?;
     for ending in ENDINGS {
         let from = beside(journal, ending);

@@ -10,14 +10,14 @@ use crate::texts::buyer::{self, Text};
 
 /// A scene's words: what it says at first glance, and one line of what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct Messages {
     pub title: Cow<'static, str>,
     /// Smaller, below; may be empty.
     pub hint: Cow<'static, str>,
 }
 
 /// The words of a scene in the buyer's language, with the wallet's name as the shop writes it.
-pub fn words(scene: &Scene, theme: &Theme) -> Words {
+pub fn messages(scene: &Scene, theme: &Theme) -> Messages {
     let name = theme.wallet_name.as_str();
     let or_app = |usual, app| if name == WALLET_NAME { usual } else { app };
     let (title, hint) = match scene {
@@ -51,7 +51,7 @@ pub fn words(scene: &Scene, theme: &Theme) -> Words {
         }
     };
     let [title, hint] = [title, hint].map(|text| in_language(text, theme.language));
-    Words { title, hint }
+    Messages { title, hint }
 }
 
 /// The one that the buyer reads.
@@ -105,7 +105,7 @@ mod tests {
     fn the_seeds_words_stand_on_the_display() {
         let qr = Scene::qr("x".into(), Some(Kopecks(1)));
         assert_eq!(
-            words(&qr, &Theme::default()).title,
+            messages(&qr, &Theme::default()).title,
             "Отсканируйте QR-код для оплаты"
         );
     }
@@ -118,15 +118,20 @@ mod tests {
                     language,
                     ..Theme::default()
                 };
-                let words = words(&scene, &theme);
+                let messages = messages(&scene, &theme);
                 assert!(
-                    !words.title.is_empty() && !words.hint.is_empty(),
+                    !messages.title.is_empty() && !messages.hint.is_empty(),
                     "{scene:?}"
                 );
                 let money = amount(Kopecks(123_456_789), language);
                 for weight in [Weight::Regular, Weight::Bold] {
-                    let all =
-                        [&words.title, &words.hint, &to_pay(language), money.as_str()].concat();
+                    let all = [
+                        &messages.title,
+                        &messages.hint,
+                        &to_pay(language),
+                        money.as_str(),
+                    ]
+                    .concat();
                     let missing: String = all.chars().filter(|c| !has(*c, weight)).collect();
                     assert_eq!(missing, "", "{scene:?} {language:?} {weight:?}");
                 }
@@ -143,7 +148,7 @@ mod tests {
         };
         let hints = Scene::samples()
             .into_iter()
-            .map(|scene| words(&scene, &theme).hint.into_owned());
+            .map(|scene| messages(&scene, &theme).hint.into_owned());
         hints.filter(|hint| hint.contains(wallet)).collect()
     }
 
