@@ -106,6 +106,27 @@ fn a_reversal_that_was_pending_when_a_person_closed_it_comes_back_when_it_is_car
 }
 
 #[test]
+fn a_refund_that_is_carried_out_after_it_was_closed_comes_back_to_a_person() {
+    let mut world = World::sold();
+    world.service.quirks.slow_reversals_s = NEVER_S;
+    world.refund("r1", "s", 500);
+    world.advance(2 * HOUR);
+    assert!(world.entry("r1").set_aside);
+    close(&mut world, "r1", Outcome::NotCarriedOut);
+    assert_eq!(books(&world, "s"), (1999, None));
+    let own = world.operation("r1").payment_id.unwrap();
+    world.service.ledger.get_mut(&own).unwrap().info.status = PaymentStatus::Ok;
+    recheck(&mut world, "r1");
+    assert_eq!(world.operation("r1").message, cashier::REFUNDED_LATE);
+    assert_eq!(books(&world, "s"), (1499, None));
+    close(&mut world, "r1", Outcome::CarriedOut);
+    assert_eq!(
+        (books(&world, "s"), compare(&world).count()),
+        ((1499, None), 0)
+    );
+}
+
+#[test]
 fn an_undoing_that_is_carried_out_after_it_was_closed_comes_back_to_a_person() {
     let mut world = undoing_set_aside();
     close(&mut world, "~1", Outcome::NotCarriedOut);
@@ -119,7 +140,9 @@ fn an_undoing_that_is_carried_out_after_it_was_closed_comes_back_to_a_person() {
     world.carry_out_reversal(paid, number, operation.amount, shift);
     recheck(&mut world, "~1");
     assert!(world.entry("~1").needs_review);
-    assert_eq!(world.operation("s").undo, Some(Undo::Done));
+    for id in ["~1", "s"] {
+        assert_eq!(world.operation(id).undo, Some(Undo::Done), "{id}");
+    }
     close(&mut world, "~1", Outcome::CarriedOut);
     assert_eq!(compare(&world).count(), 0);
 }

@@ -211,11 +211,10 @@ fn a_cancelled_refund_that_reaches_the_buyer_after_all_is_taken_from_left_until_
     assert_eq!(told(&world), (State::Done, Some(Undo::Pending), 799));
     world.advance(5 * MINUTE);
     assert_eq!(told(&world), (State::Done, Some(Undo::Done), 1299));
-    let own = world.entry("~1");
-    assert_eq!(
-        (own.operation.kind, own.operation.state),
-        (Kind::CancelRefund, State::Done)
-    );
+    let own = &world.entry("~1").operation;
+    assert_eq!((own.kind, own.state), (Kind::CancelRefund, State::Done));
+    let number = &world.operation("c1").order_number;
+    assert_eq!(own.order_number, *number, "it goes on under its number");
     assert_eq!(world.service.reversed(1001), 500);
 }
 

@@ -1,5 +1,6 @@
 //! Token errors that answer a request that can move money: one more refusal, believed only after a look.
 
+use super::service::quirks::NEVER_S;
 use super::set_aside::needs_a_token;
 use super::world::{Fate, HOUR, SECOND, World, closed_by_a_person};
 use crate::core::call::Call;
@@ -320,4 +321,62 @@ fn a_cancellation_that_may_have_left_before_is_not_refused_for_the_token_later()
     assert!(entry.set_aside && entry.resent);
     assert_eq!(entry.reversal, ReversalProgress::Sent);
     assert_eq!(left(&world), 0, "a copy of it may be on its way");
+}
+
+/// `c1` was refused for the token, `c2` stays pending, and then `c1` turns out to be carried out.
+fn late_beside_a_doubt(of: &str) -> World {
+    let mut world = World::sold();
+    if of == "r1" {
+        world.refund("r1", "s", 500);
+        world.advance(10 * SECOND);
+    }
+    let call = refused_for_token(&mut world, of);
+    world.service.quirks.slow_reversals_s = NEVER_S;
+    world.cancel("c2", of, false);
+    world.advance(2 * SECOND);
+    assert!(matches!(
+        world.entry("c2").reversal,
+        ReversalProgress::Known(_)
+    ));
+    world.service.quirks.slow_reversals_s = 0;
+    world.service.late.push((world.now.mono, call));
+    world.advance(60 * SECOND);
+    assert!(world.entry("c1").needs_review);
+    assert!(world.entry("c2").is_live() && !world.entry("c2").set_aside);
+    assert_eq!(world.operation(of).undo, Some(Undo::Pending));
+    world
+}
+
+fn told(world: &World, of: &str) -> (Option<Undo>, i64, i64) {
+    let target = world.operation(of);
+    (target.undo, target.left.unwrap().0, target.overdrawn.0)
+}
+
+#[test]
+fn a_doubt_that_ends_beside_a_late_cancellation_leaves_its_target_undone() {
+    for (of, is_seen) in [("s", false), ("r1", false), ("r1", true)] {
+        let mut world = late_beside_a_doubt(of);
+        if is_seen {
+            world.event(closed_by_a_person(900, "c1", Outcome::CarriedOut, "видел"));
+        }
+        world.advance(2 * HOUR);
+        assert!(world.entry("c2").set_aside);
+        let undone = (!is_seen).then_some(Undo::Done);
+        assert_eq!(world.operation(of).undo, undone.or(Some(Undo::SetAside)));
+        let not_made = Outcome::NotCarriedOut;
+        world.event(closed_by_a_person(901, "c2", not_made, "видел"));
+        assert_eq!(told(&world, of), (Some(Undo::Done), 0, 0), "{of} {is_seen}");
+    }
+}
+
+#[test]
+fn a_doubt_that_a_person_calls_carried_out_counts_once_beside_a_late_cancellation() {
+    for of in ["s", "r1"] {
+        let mut world = late_beside_a_doubt(of);
+        world.advance(2 * HOUR);
+        assert!(world.entry("c2").set_aside);
+        world.event(closed_by_a_person(901, "c2", Outcome::CarriedOut, "видел"));
+        assert_eq!(told(&world, of), (Some(Undo::Done), 0, 0), "{of}");
+        assert_eq!(left(&world), if of == "s" { 0 } else { 1999 });
+    }
 }
