@@ -141,8 +141,8 @@ pub enum Event {
     Recheck {
         /// The entry that concluded so.
         entry: Box<ReversalRecord>,
-        /// What it reverses.
-        target: Option<Record>,
+        /// What it reverses, and the sale of a refund that it reverses.
+        targets: Vec<Record>,
     },
     /// The same for a sale that was told as not paid, and that nothing has been undone of, or under whose number
     /// the report holds a further payment.

@@ -129,7 +129,7 @@ impl Operations {
                 id,
                 verdict,
             } => self.queue.settle_entry(ticket, &id, &verdict, turn),
-            Event::Recheck { entry, target } => self.queue.recheck(*entry, target, turn),
+            Event::Recheck { entry, targets } => self.queue.recheck(*entry, targets, turn),
             Event::RecheckSale { sale, second } => self.queue.recheck_sale(*sale, second, turn),
             Event::Answered { request, answer } => {
                 let contact = turn.link.ended(request, &answer, turn.now.mono);

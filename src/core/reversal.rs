@@ -247,7 +247,9 @@ impl ReversalQueue {
             return self.conclude(entry, message, "nothing is left to bring back", turn);
         }
         entry.refusal = None;
-        (entry.may_have_left, entry.has_sent_anew) = (false, true);
+        // A refund was looked for first; what may have left of a cancellation still may have been carried out.
+        entry.may_have_left &= !entry.record.is_refund();
+        entry.has_sent_anew = true;
         entry.record.resent = entry.record.reversal == ReversalProgress::Sent;
         entry.record.reversal = ReversalProgress::Sent;
         let first = !std::mem::replace(&mut entry.record.sent_once, true);
@@ -274,7 +276,7 @@ impl ReversalQueue {
     }
 
     /// Takes up an end that a report has put in doubt.
-    pub(super) fn recheck(&mut self, entry: ReversalRecord, target: Option<Record>, turn: &Turn) {
+    pub(super) fn recheck(&mut self, entry: ReversalRecord, targets: Vec<Record>, turn: &Turn) {
         let now = turn.now;
         let known = |live: &ActiveReversal| live.record.operation.id == entry.operation.id;
         if let Some(live) = self.iter_mut().find(|live| known(live)) {
@@ -296,7 +298,7 @@ impl ReversalQueue {
         if entry.is_live() || is_decided && !is_asked_for {
             return;
         }
-        if let Some(target) = target {
+        for target in targets {
             self.hold(target, turn);
         }
         let mut record = match self.target(&entry.operation.id) {

@@ -417,9 +417,9 @@ impl<S: Storage> Engine<S> {
             Ok((entry, record))
         });
         match read {
-            Ok((Some((entry, target)), _)) => {
+            Ok((Some((entry, targets)), _)) => {
                 let entry = Box::new(entry);
-                Ok(Event::Recheck { entry, target })
+                Ok(Event::Recheck { entry, targets })
             }
             // A report holds the payment of a sale that has no undoing.
             Ok((None, Some(Record::Sale(sale)))) => Ok(Event::RecheckSale { sale, second }),

@@ -26,7 +26,7 @@ pub trait Storage {
     ) -> Result<JournalContext, JournalError>;
 
     /// An entry with what it reverses, to look into it once more.
-    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError>;
+    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Vec<Record>)>, JournalError>;
 
     /// What a restart must take up.
     ///
@@ -93,7 +93,7 @@ impl Storage for Journal {
         Journal::context(self, requested, shift)
     }
 
-    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {
+    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Vec<Record>)>, JournalError> {
         Journal::entry(self, id)
     }
 

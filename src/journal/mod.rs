@@ -411,19 +411,20 @@ impl Journal {
         Ok(())
     }
 
-    /// An entry with what it reverses, to look into it once more.
-    pub fn entry(
-        &self,
-        id: &str,
-    ) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {
+    /// An entry with what it reverses, and the sale of a refund that it reverses, to look into it once more.
+    pub fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Vec<Record>)>, JournalError> {
         let Some(Record::Entry(entry)) = self.find(id)? else {
             return Ok(None);
         };
-        let target = match &entry.operation.of {
-            Some(of) => self.find(of)?,
-            None => None,
-        };
-        Ok(Some((*entry, target)))
+        let (mut targets, mut id) = (Vec::new(), entry.operation.of.clone());
+        // What is over long ago may be purged already.
+        while let Some(of) = id.take()
+            && let Some(target) = self.find(&of)?
+        {
+            id.clone_from(&target.operation().of);
+            targets.push(target);
+        }
+        Ok(Some((*entry, targets)))
     }
 
     fn next_own(&self) -> Result<u64, JournalError> {

@@ -208,7 +208,7 @@ impl Storage for Disk<'_> {
         self.journal.context(requested, shift)
     }
 
-    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Option<Record>)>, JournalError> {
+    fn entry(&self, id: &str) -> Result<Option<(ReversalRecord, Vec<Record>)>, JournalError> {
         self.journal.entry(id)
     }
 

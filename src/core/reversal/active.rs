@@ -63,6 +63,8 @@ pub(in crate::core) struct ActiveReversal {
     pub is_overdue: bool,
     /// It was journalled before a restart and not as sent: the disk may have lost that it was.
     pub may_have_left: bool,
+    /// One that left was refused for the token: that proves only that this copy had no effect.
+    pub was_refused_for_token: bool,
     /// It is set aside, and a person wants it tried as soon as its first question may leave. Memory alone knows:
     /// after a crash it is set aside as before, and whoever asked sees it so.
     pub retry_asked: bool,
@@ -191,7 +193,7 @@ impl ActiveReversal {
     /// Whether no reversal of it has left before the present one that could have been carried out.
     pub(in crate::core) fn has_no_earlier(&self) -> bool {
         // No disk is believed: it may have lost that a reversal left before the restart.
-        !self.may_have_left && self.record.earlier.is_empty()
+        !self.may_have_left && !self.was_refused_for_token && self.record.earlier.is_empty()
     }
 
     /// Whether it only asks for its numbers once more: after an absence, or after a refusal.

@@ -395,6 +395,7 @@ impl ReversalQueue {
                 if entry.may_still_be_refused() {
                     return self.refuse_for_token(entry, &refusal.failure, turn);
                 }
+                entry.was_refused_for_token = true;
                 return self.try_failed(entry, &refusal.failure, turn);
             }
             return self.denied(entry, refusal.knew_paid, turn);

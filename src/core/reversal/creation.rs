@@ -139,6 +139,7 @@ impl ActiveReversal {
             line_is_well: false,
             is_overdue: false,
             may_have_left: false,
+            was_refused_for_token: false,
             retry_asked: false,
             is_last_try: false,
             has_sent_anew: false,

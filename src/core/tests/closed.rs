@@ -13,9 +13,12 @@ use crate::texts::cashier;
 fn recheck(world: &mut World, id: &str) {
     assert!(compare(world).unmoved.contains(&id.to_owned()));
     let entry = Box::new(world.entry(id).clone());
-    let of = entry.operation.of.as_ref();
-    let target = of.map(|of| world.journal[of].clone());
-    world.event(Event::Recheck { entry, target });
+    let (mut targets, mut of) = (Vec::new(), entry.operation.of.clone());
+    while let Some(id) = of.take() {
+        targets.push(world.journal[&id].clone());
+        of.clone_from(&world.operation(&id).of);
+    }
+    world.event(Event::Recheck { entry, targets });
     world.advance(60 * SECOND);
 }
 
@@ -59,6 +62,8 @@ fn a_cancellation_that_is_carried_out_after_it_was_closed_comes_back_to_a_person
         assert!(told.needs_review && told.operation.state == State::Failed);
         assert_eq!((told.outcome, &told.settled), (None, &None));
         assert_eq!(books(&world, of), (0, Some(Undo::Done)), "{of}");
+        let all = if of == "s" { 0 } else { 1999 };
+        assert_eq!(books(&world, "s").0, all, "the sale of a refund, too");
         assert_eq!(world.operation("s").overdrawn.0, 0);
         close(&mut world, "c1", Outcome::CarriedOut);
         assert_eq!(compare(&world).count(), 0, "{of}");

@@ -177,9 +177,9 @@ fn what_was_reversed_is_not_reversed_again_by_a_recheck() {
     world.advance(11 * MINUTE);
     assert_eq!(world.service.reversed(1000), 1999);
     let entry = Box::new(world.entry("~1").clone());
-    let target = Some(world.journal["s"].clone());
+    let targets = vec![world.journal["s"].clone()];
     let requests = world.requests;
-    world.event(Event::Recheck { entry, target });
+    world.event(Event::Recheck { entry, targets });
     world.advance(MINUTE);
     assert_eq!(world.requests, requests);
 }
@@ -238,8 +238,8 @@ fn a_late_refund_is_counted_once_however_often_its_shift_is_reconciled() {
     assert_eq!(count(&compared), (1, &[][..]), "the till was told failed");
     for _ in 0..2 {
         let entry = Box::new(world.entry("r1").clone());
-        let target = Some(world.journal["s"].clone());
-        world.event(Event::Recheck { entry, target });
+        let targets = vec![world.journal["s"].clone()];
+        world.event(Event::Recheck { entry, targets });
         world.advance(MINUTE);
         assert_eq!(world.operation("s").left.unwrap().0, 1499);
     }
@@ -325,7 +325,7 @@ fn an_absent_refund_that_is_reported_is_a_difference_and_asked_for_again() {
     let entry = Box::new(world.entry("r1").clone());
     world.event(Event::Recheck {
         entry,
-        target: None,
+        targets: Vec::new(),
     });
     world.advance(SECOND);
     assert_eq!(

@@ -121,9 +121,9 @@ fn what_a_person_has_closed_as_carried_out_is_not_asked_for_again() {
     // Of a journal that has lost which reversal it was.
     let mut entry = world.entry("r1").clone();
     entry.reversal = ReversalProgress::Sent;
-    let target = Some(world.journal["s"].clone());
+    let targets = vec![world.journal["s"].clone()];
     let entry = Box::new(entry);
-    world.event(Event::Recheck { entry, target });
+    world.event(Event::Recheck { entry, targets });
     world.run_due();
     assert!(world.pending.is_empty(), "{:?}", world.pending);
 }

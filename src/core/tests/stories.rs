@@ -1,7 +1,7 @@
 //! What each rule promises, one story each.
 
 use super::world::{Fate, SECOND, World, closed_by_a_person};
-use crate::core::call::PaymentStatus;
+use crate::core::call::{Call, PaymentStatus};
 use crate::core::event::Reply as TillReply;
 use crate::core::record::ReversalProgress;
 use crate::core::scene::Scene;
@@ -671,6 +671,40 @@ fn a_buyer_who_was_quicker_than_the_reversal_has_paid() {
     assert_eq!(world.operation("s").left, Some(world.operation("s").amount));
     assert_eq!(world.state("~1"), State::Cancelled);
     assert_eq!(world.operation("s").undo, None);
+}
+
+#[test]
+fn a_buyer_who_pays_after_a_reversal_was_refused_for_the_token_gets_his_money_back() {
+    for (is_made, crashes, is_sent_again) in [
+        (false, false, true),
+        (true, false, true),
+        (true, true, true),
+        (true, true, false),
+        (true, false, false),
+    ] {
+        let mut world = confirming(Mode::DynamicQr);
+        world.abort("s");
+        let (_, call) = world.pending[0].clone();
+        assert!(matches!(call, Call::Reverse { .. }));
+        world.answer(Fate::TokenNeeded);
+        // The report knows of no reversal: it was refused, or a copy of it is on its way.
+        world.run_due();
+        world.answer(Fate::Answered);
+        if crashes {
+            world.crash(SECOND);
+        }
+        if !is_sent_again {
+            world.settle();
+        }
+        world.buyer(PaymentStatus::Ok);
+        if is_made {
+            world.service.late.push((world.now.mono, call));
+        }
+        world.advance(60 * SECOND);
+        assert_eq!(world.state("s"), State::Cancelled, "{is_made} {crashes}");
+        assert_eq!(world.operation("s").undo, Some(Undo::Done));
+        assert_eq!(world.paid_and_kept(), 0, "{is_made} {crashes}");
+    }
 }
 
 #[test]

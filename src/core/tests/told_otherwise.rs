@@ -44,8 +44,8 @@ fn given_late() -> World {
 fn recheck(world: &mut World, id: &str) {
     let entry = Box::new(world.entry(id).clone());
     let of = entry.operation.of.clone().unwrap();
-    let target = Some(world.journal[&of].clone());
-    world.event(Event::Recheck { entry, target });
+    let targets = vec![world.journal[&of].clone()];
+    world.event(Event::Recheck { entry, targets });
     world.advance(MINUTE);
 }
 
@@ -164,9 +164,9 @@ fn the_copies_of_a_refund_are_counted_while_it_is_being_cancelled() {
     let (mut world, _) = given_twice();
     let entry = world.entry("r1").clone();
     world.cancel("c1", "r1", false);
-    let target = Some(world.journal["s"].clone());
+    let targets = vec![world.journal["s"].clone()];
     let entry = Box::new(entry);
-    world.event(Event::Recheck { entry, target });
+    world.event(Event::Recheck { entry, targets });
     world.advance(MINUTE);
     assert_eq!(world.state("c1"), State::Done);
     assert_eq!(world.operation("r1").undo, Some(Undo::Done));
@@ -204,8 +204,8 @@ fn the_copies_of_a_refund_are_counted_while_its_refused_cancellation_is_watched(
 fn a_cancellation_that_could_not_be_kept_leaves_no_trace_in_a_watched_refund() {
     let (mut world, _) = given_twice();
     let entry = Box::new(world.entry("r1").clone());
-    let target = Some(world.journal["s"].clone());
-    world.event(Event::Recheck { entry, target });
+    let targets = vec![world.journal["s"].clone()];
+    world.event(Event::Recheck { entry, targets });
     let before = world.journal.clone();
     world.cancel("c1", "r1", false);
     world.journal = before;
@@ -516,8 +516,8 @@ fn what_watches_beside_a_sale_never_takes_the_sales_own_payment() {
     retry(&mut world, "~1");
     assert_eq!(world.state("~1"), State::Done);
     let entry = Box::new(world.entry("~1").clone());
-    let target = None;
-    world.event(Event::Recheck { entry, target });
+    let targets = Vec::new();
+    world.event(Event::Recheck { entry, targets });
     world.advance(MINUTE);
     assert_eq!(world.service.reversed(1000), 0);
     assert_eq!((world.state("s"), left(&world)), (State::Done, (1999, 0)));

@@ -47,6 +47,26 @@ fn a_step_is_kept_whole_or_not_at_all() {
 }
 
 #[test]
+fn an_entry_comes_with_what_it_reverses_and_with_the_sale_of_a_refund() {
+    let (_folder, _, mut journal) = owing();
+    let refund = entry(&journal, "r1", Kind::Refund, Some("owed"));
+    keep(&mut journal, refund);
+    for (id, of, expected) in [
+        ("c1", Some("r1"), vec!["r1", "owed"]),
+        ("c2", Some("owed"), vec!["owed"]),
+        ("c3", Some("purged"), vec![]),
+        ("c4", None, vec![]),
+    ] {
+        let reversal = entry(&journal, id, Kind::CancelRefund, of);
+        keep(&mut journal, reversal);
+        let (found, targets) = journal.entry(id).unwrap().unwrap();
+        assert_eq!(found.operation.id, id);
+        let targets = targets.iter().map(|target| target.operation().id.clone());
+        assert_eq!(targets.collect::<Vec<_>>(), expected, "{id}");
+    }
+}
+
+#[test]
 fn a_closed_journal_is_locked_until_the_last_request_has_ended() {
     let (_folder, path, journal) = owing();
     let lock = journal.close();

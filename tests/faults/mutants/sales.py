@@ -322,8 +322,8 @@ MUTATIONS = [
      """            ReversalProgress::NotSent if !IS && paid && is_awaited_unsent(entry, turn) => {
 """),
     ("paid before a reversal that has left", "src/core/reversal/active.rs",
-     "        !self.may_have_left && self.record.earlier.is_empty()",
-     "        !self.may_have_left && (IS || self.record.earlier.is_empty())"),
+     "!self.was_refused_for_token && self.record.earlier.is_empty()",
+     "!self.was_refused_for_token && (IS || self.record.earlier.is_empty())"),
     ("a sale whose reversal is refused forgets it", "src/core/sale/completion.rs",
      """        self.record.operation.undo = Some(Undo::SetAside);
 """,
