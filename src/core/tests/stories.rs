@@ -10,7 +10,7 @@ use crate::model::problem::Code;
 use crate::texts::original;
 
 /// A sale that waits for the buyer's confirmation.
-fn confirming(mode: Mode) -> World {
+pub(super) fn confirming(mode: Mode) -> World {
     let mut world = World::begun(mode);
     if mode == Mode::ConsumerQr {
         world.scan("https://getapp.o-plati.by/c/AB12");
@@ -24,7 +24,7 @@ fn confirming(mode: Mode) -> World {
 }
 
 /// A sale whose `POST payments` is under way.
-fn paying() -> World {
+pub(super) fn paying() -> World {
     let mut world = World::begun(Mode::ConsumerQr);
     world.scan("https://getapp.o-plati.by/c/AB12");
     world.answer(Fate::Answered);
@@ -162,226 +162,6 @@ fn without_a_registration_number_nothing_begins() {
         panic!()
     };
     assert_eq!(problem.code, Code::NotConfigured);
-}
-
-#[test]
-fn goods_codes_go_on_and_a_refused_code_may_be_followed_by_another() {
-    let mut world = World::begun(Mode::ConsumerQr);
-    world.scan("4810268003455");
-    assert_eq!(world.operation("s").message, "Это не код О!плати");
-    assert_eq!(world.state("s"), State::AwaitingScan);
-    world.scan("https://getapp.o-plati.by/c/OLD");
-    world.answer(Fate::Refused);
-    assert_eq!(
-        (world.state("s"), world.operation("s").message.as_str()),
-        (State::AwaitingScan, "нельзя")
-    );
-    world.scan("https://getapp.o-plati.by/c/NEW");
-    world.answer(Fate::RequestLost);
-    assert_eq!(
-        world.state("s"),
-        State::AwaitingScan,
-        "a lost demandPayment asks for the code again"
-    );
-    world.scan("https://getapp.o-plati.by/c/NEW");
-    world.settle();
-    assert_eq!(world.state("s"), State::AwaitingConfirmation);
-}
-
-#[test]
-fn a_code_read_just_before_the_sale_counts_once() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.scan("https://getapp.o-plati.by/c/AB12");
-    world.pass(SECOND / 2);
-    world.begin("s", 1999);
-    world.settle();
-    assert_eq!(world.state("s"), State::AwaitingConfirmation);
-    world.buyer(PaymentStatus::Ok);
-    world.advance(2 * SECOND);
-    world.scan("https://getapp.o-plati.by/c/AB12");
-    world.begin("t", 1999);
-    world.settle();
-    assert_eq!(
-        world.state("t"),
-        State::AwaitingScan,
-        "the last used code never pays again"
-    );
-}
-
-/// The same buyer pays twice in a row: nothing is known of how long a code lives, and a sale that asks for
-/// one leaves it to the service.
-#[test]
-fn an_armed_sale_takes_a_code_that_paid_another() {
-    let code = "https://getapp.o-plati.by/c/AB12";
-    let mut world = paying();
-    world.settle();
-    world.buyer(PaymentStatus::Ok);
-    world.advance(2 * SECOND);
-    world.begin("t", 5);
-    world.settle();
-    assert_eq!(world.state("t"), State::AwaitingScan);
-    world.scan(code);
-    world.settle();
-    assert_eq!(world.state("t"), State::AwaitingConfirmation);
-}
-
-/// A presentation scanner sees the telephone as long as it is held there.
-#[test]
-fn a_buyers_code_that_is_read_again_while_its_sale_lasts_is_not_the_tills() {
-    let code = "https://getapp.o-plati.by/c/AB12";
-    let mut world = World::new(Mode::ConsumerQr);
-    world.scan(code);
-    assert!(!world.withheld, "nobody awaits a code");
-    world.begin("s", 1999);
-    world.settle();
-    assert_eq!(world.state("s"), State::AwaitingConfirmation);
-    world.scan(code);
-    assert!(world.withheld);
-    world.scan("https://example.by/of-another");
-    assert!(!world.withheld, "it is not the buyer's of this sale");
-    world.scan("4810268003455");
-    assert!(!world.withheld, "goods are the till's");
-    world.buyer(PaymentStatus::Ok);
-    world.advance(2 * SECOND);
-    world.scan(code);
-    assert!(!world.withheld, "the sale is over");
-}
-
-#[test]
-fn a_code_read_while_the_sale_waits_to_begin_counts_and_so_does_one_just_before() {
-    for before in [true, false] {
-        let mut world = paying();
-        world.answer(Fate::NotSent);
-        let code = "https://getapp.o-plati.by/c/NEXT";
-        if before {
-            world.scan(code);
-            world.pass(SECOND / 2);
-        }
-        world.begin("t", 5);
-        assert!(
-            !world.journal.contains_key("t"),
-            "the connection is probed first"
-        );
-        world.pass(SECOND);
-        if !before {
-            world.scan(code);
-            assert!(world.withheld);
-        }
-        world.scan("4810268003455");
-        assert!(!world.withheld);
-        world.settle();
-        assert_eq!(world.state("t"), State::AwaitingConfirmation);
-    }
-}
-
-#[test]
-fn a_code_read_earlier_pays_nothing() {
-    let mut world = World::new(Mode::ConsumerQr);
-    world.scan("https://getapp.o-plati.by/c/AB12");
-    world.pass(2 * SECOND);
-    world.begin("s", 1999);
-    world.settle();
-    assert_eq!(world.state("s"), State::AwaitingScan);
-}
-
-#[test]
-fn abort_before_a_payment_is_immediate() {
-    for mode in [Mode::ConsumerQr, Mode::StaticQr, Mode::DynamicQr] {
-        for answers in 0..2 {
-            let mut world = World::new(mode);
-            world.begin("s", 1999);
-            world.run_due();
-            (0..answers).for_each(|_| world.answer(Fate::Answered));
-            world.abort("s");
-            assert_eq!(world.state("s"), State::Cancelled);
-            assert_eq!(world.scenes.last(), Some(&Scene::Cancelled));
-            assert!(
-                matches!(world.replies.last(), Some(TillReply::Aborted(Ok(operation))) if operation.state == State::Cancelled)
-            );
-            world.advance(5 * SECOND);
-            assert!(world.service.ledger.is_empty(), "an aborted sale was paid");
-            world.abort("s");
-            assert!(matches!(
-                world.replies.last(),
-                Some(TillReply::Aborted(Ok(_)))
-            ));
-        }
-    }
-}
-
-#[test]
-fn abort_of_an_existing_payment_reverses_it_and_believes_only_a_look() {
-    let mut world = confirming(Mode::DynamicQr);
-    world.abort("s");
-    assert_eq!(
-        (world.state("s"), world.operation("s").message.as_str()),
-        (State::InProgress, "Отмена…")
-    );
-    world.answer(Fate::Answered);
-    assert_eq!(
-        world.state("s"),
-        State::InProgress,
-        "the answer to the reversal alone proves nothing"
-    );
-    world.advance(2 * SECOND);
-    assert_eq!(
-        (world.state("s"), world.operation("s").undo),
-        (State::Cancelled, Some(Undo::Done))
-    );
-    assert_eq!(world.state("~1"), State::Done);
-}
-
-#[test]
-fn abort_overtaken_by_the_buyer_brings_the_money_back() {
-    let mut world = confirming(Mode::DynamicQr);
-    world.buyer(PaymentStatus::Ok);
-    world.abort("s");
-    world.settle();
-    assert_eq!(world.state("s"), State::Cancelled);
-    assert_eq!(world.service.reversed(1000), 1999);
-}
-
-#[test]
-fn abort_while_the_payment_is_being_sent_waits_for_its_answer() {
-    let mut world = paying();
-    world.abort("s");
-    assert_eq!(world.state("s"), State::InProgress);
-    world.advance(2 * SECOND);
-    assert_eq!(world.state("s"), State::Cancelled);
-    let mut world = paying();
-    world.abort("s");
-    world.answer(Fate::AnswerLost);
-    assert_eq!(
-        (world.state("s"), world.operation("s").undo),
-        (State::Failed, Some(Undo::Pending))
-    );
-    world.advance(60 * SECOND);
-    assert_eq!(world.operation("s").undo, Some(Undo::Done));
-}
-
-#[test]
-fn abort_without_an_answer_fails_with_its_undoing_queued() {
-    let mut world = confirming(Mode::DynamicQr);
-    world.abort("s");
-    for _ in 0..40 {
-        world.answer(Fate::NotSent);
-        world.pass(SECOND);
-    }
-    assert_eq!(
-        (world.state("s"), world.operation("s").undo),
-        (State::Failed, Some(Undo::Pending))
-    );
-    assert_eq!(
-        world.operation("s").error.as_ref().map(|error| error.code),
-        Some(ErrorCode::NoConnection)
-    );
-    assert_eq!(world.operation("s").message, original::NO_CONNECTION);
-    assert!(world.entry("~1").tries >= 2);
-    world.advance(120 * SECOND);
-    assert_eq!(
-        (world.state("~1"), world.operation("s").undo),
-        (State::Done, Some(Undo::Done))
-    );
 }
 
 #[test]
@@ -736,21 +516,6 @@ fn after_a_long_crash_a_late_payment_is_brought_back() {
         (State::Failed, Some(Undo::Done))
     );
     assert_eq!(world.service.reversed(1000), 1999);
-}
-
-#[test]
-fn an_acknowledged_abort_survives_a_crash() {
-    for answers in 0..4 {
-        let mut world = confirming(Mode::DynamicQr);
-        world.buyer(PaymentStatus::Ok);
-        world.abort("s");
-        (0..answers).for_each(|_| world.answer(Fate::Answered));
-        world.crash(5 * SECOND);
-        world.advance(120 * SECOND);
-        assert_eq!(world.operation("s").undo, Some(Undo::Done));
-        assert_ne!(world.state("s"), State::Done);
-        assert_eq!(world.service.reversed(1000), 1999);
-    }
 }
 
 #[test]
