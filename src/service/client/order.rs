@@ -37,6 +37,20 @@ struct Setback {
     /// In a row.
     times: u32,
     last_at: Instant,
+    /// The weightiest errand of those.
+    with: Errand,
+}
+
+/// What an address was asked for, the weightier the later. That it serves one proves nothing of what is weightier: a
+/// front end may answer each question and swallow every payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Errand {
+    /// Changes nothing.
+    Question,
+    /// A session or a token.
+    Opening,
+    /// A payment or its reversal.
+    Money,
 }
 
 /// How much a disappointment proves.
@@ -66,12 +80,13 @@ impl Order {
         addresses
     }
 
-    /// The address has disappointed, and the service's name has `addresses` now. Says whether another is tried before it.
+    /// The address has disappointed on that errand, and the service's name has `addresses` now. Says whether another is
+    /// tried before it.
     pub(super) fn set_back(
         &mut self,
         address: IpAddr,
         addresses: &[SocketAddr],
-        blame: Blame,
+        (errand, blame): (Errand, Blame),
         now: Instant,
     ) -> bool {
         self.forget_old(addresses, now);
@@ -90,9 +105,11 @@ impl Order {
         let setback = self.setbacks.entry(address).or_insert(Setback {
             times: 0,
             last_at: now,
+            with: errand,
         });
         setback.times = (setback.times + 1).min(MAX_SETBACKS);
         setback.last_at = now;
+        setback.with = setback.with.max(errand);
         self.forget_most();
         true
     }
@@ -118,9 +135,10 @@ impl Order {
         }
     }
 
-    /// The service has answered there.
-    pub(super) fn restore(&mut self, address: IpAddr) {
-        self.setbacks.remove(&address);
+    /// The service has answered there on that errand: that excuses all but a disappointment with something weightier.
+    pub(super) fn restore(&mut self, address: IpAddr, errand: Errand) {
+        self.setbacks
+            .retain(|ip, setback| *ip != address || setback.with > errand);
     }
 }
 
@@ -151,6 +169,8 @@ pub(super) fn note_first(addresses: &[SocketAddr]) {
 mod tests {
     use super::*;
 
+    const CERTAIN: (Errand, Blame) = (Errand::Question, Blame::Certain);
+
     fn ip(last: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, last])
     }
@@ -176,7 +196,8 @@ mod tests {
         fn blames(&mut self, last: u8, blame: Blame) -> bool {
             self.now += Duration::from_secs(1);
             let all = addresses([1, 2, 3]);
-            self.order.set_back(ip(last), &all, blame, self.now)
+            let how = (Errand::Question, blame);
+            self.order.set_back(ip(last), &all, how, self.now)
         }
 
         fn disappoints(&mut self, last: u8) {
@@ -210,7 +231,28 @@ mod tests {
     fn an_answer_of_the_service_takes_the_blame_away() {
         let mut case = Case::new();
         case.disappoints(1);
-        case.order.restore(ip(1));
+        case.order.restore(ip(1), Errand::Question);
+        assert!(case.is([1, 2, 3]));
+    }
+
+    #[test]
+    fn an_answer_to_a_question_does_not_excuse_a_payment_without_one() {
+        let mut case = Case::new();
+        let all = addresses([1, 2, 3]);
+        let how = (Errand::Money, Blame::Certain);
+        assert!(case.order.set_back(ip(1), &all, how, case.now));
+        case.disappoints(1);
+        for errand in [Errand::Question, Errand::Opening] {
+            case.order.restore(ip(1), errand);
+            assert!(case.is([2, 3, 1]), "{errand:?}");
+        }
+        case.now += SETBACK_PERIOD * 2;
+        assert!(case.is([1, 2, 3]), "it has stood its time");
+        case.order.restore(ip(1), Errand::Question);
+        assert!(case.order.set_back(ip(1), &all, how, case.now));
+        case.now += SETBACK_PERIOD * 2;
+        assert!(case.is([2, 3, 1]), "and longer the next time");
+        case.order.restore(ip(1), Errand::Money);
         assert!(case.is([1, 2, 3]));
     }
 
@@ -244,14 +286,14 @@ mod tests {
         let order = &mut case.order;
         for bad in [1, 3, 5] {
             let set = addresses([bad, bad + 1]);
-            assert!(order.set_back(ip(bad), &set, Blame::Certain, case.now));
+            assert!(order.set_back(ip(bad), &set, CERTAIN, case.now));
         }
         for bad in [1, 3, 5] {
             let set = order.of(addresses([bad, bad + 1]), case.now);
             assert_eq!(set, addresses([bad + 1, bad]));
         }
         // One whose answer came after the look-up that names it no more.
-        assert!(order.set_back(ip(7), &addresses([1, 2]), Blame::Certain, case.now));
+        assert!(order.set_back(ip(7), &addresses([1, 2]), CERTAIN, case.now));
         assert_eq!(order.of(addresses([7, 8]), case.now), addresses([8, 7]));
         case.now += SETBACK_PERIOD;
         case.disappoints(1);
@@ -266,7 +308,7 @@ mod tests {
         for last in 0..=u8::MAX {
             now += Duration::from_secs(1);
             let set = addresses([last, last.wrapping_add(1)]);
-            assert!(order.set_back(ip(last), &set, Blame::Certain, now));
+            assert!(order.set_back(ip(last), &set, CERTAIN, now));
         }
         assert_eq!(order.setbacks.len(), MAX_REMEMBERED);
         let first = u8::try_from(256 - MAX_REMEMBERED).unwrap();
@@ -278,7 +320,7 @@ mod tests {
         let mut order = Order::default();
         let now = Instant::now();
         for (last, known) in [(1, addresses([1])), (1, Vec::new())] {
-            assert!(!order.set_back(ip(last), &known, Blame::Certain, now));
+            assert!(!order.set_back(ip(last), &known, CERTAIN, now));
         }
         assert!(order.setbacks.is_empty());
     }

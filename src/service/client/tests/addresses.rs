@@ -124,10 +124,7 @@ async fn a_payment_that_is_lost_is_looked_for_elsewhere_and_never_repeated() {
             matches!(found, Ok(Reply::Found(_))),
             "{behaviour:?}: {found:?}"
         );
-        // The buyer may take his time: silence after a payment says nothing of the address, after a question it does.
-        let is_silent = matches!(behaviour, Behaviour::Silence);
-        let expected = (if is_silent { 2 } else { 1 }, 1);
-        assert_eq!(pair.asked(), expected, "{behaviour:?}");
+        assert_eq!(pair.asked(), (1, 1), "{behaviour:?}");
         let payments = |at: &Scripted| {
             let requests = at.requests.lock().unwrap();
             requests
@@ -137,6 +134,36 @@ async fn a_payment_that_is_lost_is_looked_for_elsewhere_and_never_repeated() {
         };
         assert_eq!((payments(&pair.first), payments(&pair.service)), (1, 0));
     }
+}
+
+#[tokio::test]
+async fn after_a_payment_without_an_answer_the_next_goes_elsewhere_though_questions_are_answered() {
+    let probed = Behaviour::Answer(http(200, "[]"));
+    let service = scripted(vec![Behaviour::Answer(http(200, &paid()))]).await;
+    let (_, port) = service.url.rsplit_once(':').unwrap();
+    let script = vec![probed.clone(), Behaviour::Silence, probed];
+    let first = scripted_at(&format!("127.0.0.2:{port}"), script).await;
+    let (client, _folder) = client_of(&service.url, vec![2, 1]);
+    assert_eq!(client.call(&probe(), "s").await.answer, Ok(Reply::Alive));
+    assert!(is_lost(&client.call(&pay(), "s").await.answer));
+    // As by a question that was under way there meanwhile.
+    let at_first = std::net::IpAddr::from([127, 0, 0, 2]);
+    client.note_answerer(false, Errand::Question, Some(at_first), &mut None);
+    assert!(client.call(&pay(), "s").await.answer.is_ok());
+    assert_eq!((first.asked(), service.asked()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_lone_address_stays_first_whatever_becomes_of_a_payment() {
+    let answers = vec![Behaviour::Silence, Behaviour::Answer(http(200, "[]"))];
+    let service = scripted(answers).await;
+    let (client, _folder) = client_of(&service.url, vec![1]);
+    assert!(is_lost(&client.call(&pay(), "s").await.answer));
+    for _ in 0..2 {
+        assert_eq!(client.call(&probe(), "s").await.answer, Ok(Reply::Alive));
+    }
+    let opened = service.connections.load(Ordering::SeqCst);
+    assert_eq!((service.asked(), opened), (3, 2), "one is kept as ever");
 }
 
 #[tokio::test]
