@@ -1,7 +1,8 @@
 //! Who is connected at a door, and who has to go when it is full.
 //!
 //! A call that acts never waits for others to go: a newcomer is let in at once, in the place of whoever matters
-//! least. Callers without a token are few, and go first; then connections between two calls; then waiting calls and
+//! least. Callers without a token are few, and go first, those before all whose answer stands and whose body is still
+//! thrown away; then connections between two calls; then waiting calls and
 //! listeners, which are answered early and come back. Within each kind the oldest goes: a till has said what it wants
 //! at once, and one that has come long ago and said nothing has come for nothing.
 
@@ -44,12 +45,15 @@ struct Place {
     /// Calls under way, of which there is one at most, and what they left running.
     calls: AtomicUsize,
     waits: AtomicUsize,
+    leftovers: AtomicUsize,
     must_go: watch::Sender<bool>,
 }
 
 /// What a caller does; what may go first comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Errand {
+    /// It has no right to more than an answer that stands, and what it sends is thrown away.
+    Leftover,
     /// Between two calls.
     Idle,
     /// Waits for a change, or listens.
@@ -60,7 +64,9 @@ enum Errand {
 
 impl Place {
     fn errand(&self) -> Errand {
-        if self.waits.load(Ordering::Relaxed) > 0 {
+        if self.leftovers.load(Ordering::Relaxed) > 0 {
+            Errand::Leftover
+        } else if self.waits.load(Ordering::Relaxed) > 0 {
             Errand::Waiting
         } else if self.calls.load(Ordering::Relaxed) > 0 {
             Errand::Acting
@@ -169,6 +175,11 @@ impl Sitter {
         Busy::new(self, |place| &place.waits)
     }
 
+    /// From now on what its answered call has left is thrown away. One that has shown that it may call keeps its rank.
+    pub(super) fn leaves(&self) -> Option<Busy> {
+        (!self.is_trusted()).then(|| Busy::new(self, |place| &place.leftovers))
+    }
+
     /// Waits until it has to go for somebody else.
     pub(super) async fn must_go(&self) {
         let mut must_go = self.0.must_go.subscribe();
@@ -253,6 +264,25 @@ mod tests {
         let _listens = strangers[1].sitter().waits();
         let _last = (seats.take(false), seats.take(false));
         assert!(!has_to_go(&strangers[1]) && has_to_go(&strangers[2]));
+    }
+
+    #[test]
+    fn a_stranger_whose_body_is_thrown_away_goes_before_all_others() {
+        let seats = Seats::with(MAX_STRANGERS + 2);
+        let [page, newcomer, refused] = [(); 3].map(|()| seats.take(false).unwrap());
+        let _listens = page.sitter().waits();
+        let _acts = refused.sitter().acts();
+        let leaves = refused.sitter().leaves();
+        assert!(leaves.is_some());
+        let strangers: Vec<Seat> = (3..=MAX_STRANGERS)
+            .map(|_| seats.take(false).unwrap())
+            .collect();
+        assert!(has_to_go(&refused) && !has_to_go(&newcomer) && !has_to_go(&page));
+        drop((leaves, seats.take(false)));
+        assert!(has_to_go(&newcomer) && !has_to_go(&page), "the oldest");
+        drop(strangers);
+        let till = seats.take(true).unwrap();
+        assert!(till.sitter().leaves().is_none());
     }
 
     #[test]

@@ -179,7 +179,9 @@ async fn converse(
             }
             let _acts = caller.acts();
             let answer = router.oneshot(request).await;
+            let leaves = caller.leaves();
             leftover.throw_away().await;
+            drop(leaves);
             pace.lock().await.answered(Instant::now());
             answer
         }

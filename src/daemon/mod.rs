@@ -7,7 +7,7 @@
 //! - `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is,
 //!   `reconciled`: what came of it, `state_file`: what is kept of it
 //! - `process`: its life and its signals · `predecessor`, `left_socket`: the process before
-//! - `status_board`: what the parts say of themselves · `turns`: whether the core gets on · `watchdog`: what systemd hears
+//! - `status_board`: what the parts say of themselves · `turns`: whether the core gets on · `watchdog`: what systemd hears, `systemd`: how
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime, with threads of its own for what touches files), one for each scanner, display and shared scanner, one
@@ -31,6 +31,7 @@ mod reconciler;
 mod schedule;
 mod state_file;
 mod status_board;
+mod systemd;
 mod turns;
 mod watchdog;
 mod without_journal;

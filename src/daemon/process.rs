@@ -6,6 +6,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::systemd::{self, State};
 use super::{Daemon, DaemonError, Options, predecessor, spawn, start};
 use crate::config::Paths;
 
@@ -33,18 +34,22 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         let Some(daemon) = started(options, &mut signals).await? else {
             return Ok(());
         };
-        notify(sd_notify::NotifyState::Ready);
+        let mut is_ready_due = tell(State::Ready);
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         loop {
             tokio::select! {
                 () = signals.end() => break,
-                _ = look.tick() => if let Some(failure) = daemon.failure() {
-                    daemon.stop();
-                    return Err(failure);
-                },
+                _ = look.tick() => {
+                    if let Some(failure) = daemon.failure() {
+                        daemon.stop();
+                        return Err(failure);
+                    }
+                    // A start that is never told would be ended.
+                    is_ready_due = is_ready_due && tell(State::Ready);
+                }
             }
         }
-        notify(sd_notify::NotifyState::Stopping);
+        tell(State::Stopping);
         daemon.stop();
         Ok(())
     })
@@ -94,10 +99,13 @@ fn refused(source: std::io::Error) -> DaemonError {
     }
 }
 
-fn notify(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+/// Tells systemd, and says whether that has to be told later, since it takes nothing now.
+fn tell(state: State) -> bool {
+    let told = systemd::notify(state);
+    if let Err(error) = &told {
         tracing::debug!(%error, "systemd does not listen");
     }
+    told.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// What the process may be told. No signal that a person or a program sends by habit ends it without an order:

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::systemd;
 use crate::base::clock::Clock;
 
 /// How often a thread that serves says that it lives.
@@ -55,7 +56,7 @@ impl Watchdog {
                 "The HTTP thread is stuck: the watchdog is not told that all is well"
             );
         }
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
+        if let Err(error) = systemd::notify(systemd::State::Watchdog) {
             tracing::trace!(%error, "No watchdog");
         }
     }

@@ -193,6 +193,10 @@ const NO_ANSWER: Obstacle = Obstacle {
     words: technician::SERVICE_NO_ANSWER,
     remedy: technician::SERVICE_NO_ANSWER_REMEDY,
 };
+const CACHED: Obstacle = Obstacle {
+    words: technician::SERVICE_CACHED,
+    remedy: technician::SERVICE_CACHED_REMEDY,
+};
 const NO_REQUEST: Obstacle = Obstacle {
     words: technician::SERVICE_NO_REQUEST,
     remedy: technician::SERVICE_NO_REQUEST_REMEDY,
@@ -210,6 +214,7 @@ fn obstacle(why: &Unreachable) -> (Obstacle, Option<&str>) {
         Unreachable::OtherName => (OTHER_NAME, None),
         Unreachable::Tls(more) => (NO_TLS, Some(more)),
         Unreachable::NoAnswer(more) => (NO_ANSWER, Some(more)),
+        Unreachable::Cached(more) => (CACHED, Some(more)),
         Unreachable::Client(more) => (NO_REQUEST, Some(more)),
     };
     (obstacle, more.map(String::as_str))
@@ -384,6 +389,23 @@ mod tests {
             assert!(detail.ru.contains(words[1]), "{detail:?}");
             assert!(detail.en.contains(words[2]), "{detail:?}");
         }
+    }
+
+    #[test]
+    fn a_cache_on_the_way_is_told_as_one_and_not_as_a_matter_of_the_internet() {
+        let seen = ServiceDiagnosis {
+            addresses: Vec::new(),
+            lookup: Duration::ZERO,
+            answer: Err(Unreachable::Cached("99999 s old".to_owned())),
+            others: Vec::new(),
+            token: TokenFile::Password,
+        };
+        let reach = &told(&seen, "http://pay.test", Timestamp::UNIX_EPOCH)[0];
+        assert_eq!((reach.id, reach.result), ("service.reach", Verdict::Fail));
+        assert_has(&reach.detail.en, ["99999 s old"]);
+        let remedy = reach.remedy.as_ref().unwrap();
+        assert_has(&remedy.ru, ["Кэш или прокси"]);
+        assert_has(&remedy.en, ["cache or proxy"]);
     }
 
     #[test]

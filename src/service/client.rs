@@ -42,6 +42,7 @@ use crate::base::secret::Secret;
 use crate::core::call::{Answer, Call, Failure, Heard, SessionMode, TokenProblem};
 use connection::{base, header_name, header_value, with_query};
 use exchange::{Bounds, Raw};
+use order::Errand;
 use resolver::Resolver;
 
 /// Largest body of a report, in bytes; a hundred thousand rows have some 25 MB.
@@ -193,13 +194,14 @@ impl Client {
     fn read<T>(
         &self,
         raw: &Raw,
+        errand: Errand,
         date: &mut Option<ServerDate>,
         read: impl FnOnce(&HttpAnswer<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let read = read(&raw.answer(self.credential()));
         let is_another = read.as_ref().is_err_and(is_of_another);
         let mut told = raw.date;
-        self.note_answerer(is_another, raw.from, &mut told);
+        self.note_answerer(is_another, errand, raw.from, &mut told);
         *date = told.or(*date);
         read
     }
@@ -239,7 +241,8 @@ impl Client {
         }
         let request = self.request(sent.call)?;
         let raw = self.exchange(request, sent).await?;
-        self.read(&raw, date, |answer| classify(sent.call, answer))
+        let errand = exchange::errand_of(sent.call);
+        self.read(&raw, errand, date, |answer| classify(sent.call, answer))
     }
 
     /// Asks shift after shift until everything wanted is found. Absence needs every report whole;
@@ -256,7 +259,9 @@ impl Client {
         for shift in shifts {
             let request = self.report(shift);
             let read = match self.exchange(request, sent).await {
-                Ok(raw) => self.read(&raw, date, |answer| classify::read_report(answer, wanted)),
+                Ok(raw) => self.read(&raw, Errand::Question, date, |answer| {
+                    classify::read_report(answer, wanted)
+                }),
                 Err(failure) => Err(failure),
             };
             match read {
@@ -379,10 +384,10 @@ impl Client {
         let bounds = Bounds {
             time: self.settings.timeout,
             bytes: MAX_BODY,
-            may_be_held: false,
+            errand: Errand::Opening,
         };
         let raw = self.send(request, bounds, operation).await?;
-        let answer: wire::TokenAnswer = self.read(&raw, &mut None, |answer| {
+        let answer: wire::TokenAnswer = self.read(&raw, Errand::Opening, &mut None, |answer| {
             if answer.status == 200 {
                 wire::object(answer.body).map_err(|error| classify::broken(&error))
             } else {

@@ -46,6 +46,8 @@ pub enum Unreachable {
     Tls(String),
     /// Connected, but no answer.
     NoAnswer(String),
+    /// An answer that a cache on the way has kept.
+    Cached(String),
     /// The machine's certificates cannot be read, or a setting does not fit into a request.
     Client(String),
 }
@@ -282,7 +284,7 @@ async fn ask(
         .map_err(|error| unreached(&error.without_url()))?;
     let elapsed = began.elapsed();
     is_fresh(response.headers(), elapsed)
-        .map_err(|failure| Unreachable::NoAnswer(failure.detail().to_owned()))?;
+        .map_err(|failure| Unreachable::Cached(failure.detail().to_owned()))?;
     let date = server_date(response.headers());
     let certificate_until = response
         .extensions()
@@ -545,6 +547,19 @@ mod tests {
             let (answer, others) = chosen(answers, Err(Unreachable::Expired));
             assert_eq!((answer.is_ok(), others.len()), (wrong.is_some(), 0));
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_out_of_a_cache_is_told_as_one() {
+        let old = "HTTP/1.1 200 OK\r\nAge: 99999\r\nContent-Length: 2\r\n\r\n[]";
+        let proxy = standing_at(SocketAddr::from(([127, 0, 0, 1], 0)), Some(old)).await;
+        let answers = ask_both(&settings(proxy.port()), proxy, proxy).await;
+        let (answer, _) = chosen(answers, Err(Unreachable::Expired));
+        let why = answer.unwrap_err();
+        assert!(
+            matches!(&why, Unreachable::Cached(said) if said.contains("99999 s")),
+            "{why:?}"
+        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What the daemon is told by signals, and what is done to its socket: neither ends a payment.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -103,4 +105,31 @@ fn what_is_done_to_the_socket_beside_moving_it_does_no_harm() {
         Some(75),
         "one that is gone ends it"
     );
+}
+
+/// As with a PID 1 that stands still.
+#[test]
+fn a_notify_socket_that_nobody_reads_stops_no_sale_and_hears_the_rest_later() {
+    let sim = Sim::start(None);
+    let mut till = Till::new(&sim.url, 2, "");
+    let path = till.path("notify");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send_to(b"STATUS=full", &path).is_ok() {}
+    let socket = format!("NOTIFY_SOCKET={}", path.display());
+    start_under(&mut till, "env", &[&socket]);
+    till.begin("s-1", 100);
+    till.until("s-1", &["awaiting_buyer"]);
+    till.abort("s-1");
+    assert_eq!(till.until_final("s-1")["state"], "cancelled");
+    let timeout = Some(Duration::from_secs(20));
+    systemd.set_read_timeout(timeout).unwrap();
+    let mut datagram = [0; 64];
+    loop {
+        let count = systemd.recv(&mut datagram).expect("the start is told");
+        if &datagram[..count] == b"READY=1" {
+            return;
+        }
+    }
 }

@@ -174,6 +174,47 @@ async fn who_sends_the_body_after_the_head_hears_every_answer() {
     }
 }
 
+/// More than may be connected without a token.
+const MANY_STRANGERS: usize = 200;
+
+#[tokio::test]
+async fn strangers_whose_bodies_drip_push_out_neither_the_buyers_page_nor_a_till() {
+    let bench = Bench::new().await;
+    let host = format!("Host: 127.0.0.1:{}", bench.port);
+    let connect = || TcpStream::connect(("127.0.0.1", bench.port));
+    let mut page = connect().await.unwrap();
+    let opens = format!("GET /display/events HTTP/1.1\r\n{host}\r\n\r\n");
+    page.write_all(opens.as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    page.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    // It has said nothing yet.
+    let mut till = connect().await.unwrap();
+    let refused = format!("PUT /v1/nope HTTP/1.1\r\n{host}\r\nContent-Length: 9000\r\n\r\nx");
+    let mut strangers = Vec::new();
+    for _ in 0..MANY_STRANGERS {
+        let mut stranger = connect().await.unwrap();
+        stranger.write_all(refused.as_bytes()).await.unwrap();
+        strangers.push(stranger);
+        // What has come is read before the next one comes.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        for dripping in &mut strangers {
+            // Who had to go cannot be told anything.
+            drop(dripping.write(b"x").await);
+        }
+    }
+    let asks =
+        format!("GET /v1/devices HTTP/1.1\r\n{host}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    till.write_all(asks.as_bytes()).await.unwrap();
+    let read = tokio::time::timeout(PATIENCE, till.read_exact(&mut head));
+    read.await.unwrap().expect("the till stays");
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let mut told = vec![0; 64 * 1024];
+    let listens = async { while page.read(&mut told).await.unwrap() > 0 {} };
+    let ended = tokio::time::timeout(Duration::from_millis(300), listens);
+    assert!(ended.await.is_err(), "the page stays");
+}
+
 #[tokio::test]
 async fn a_body_that_never_comes_holds_no_answer_for_long() {
     let bench = Bench::new().await;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use reqwest::header::{AGE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{POOL_IDLE_TIMEOUT, connect_timeout, header_value};
-use super::order::{Blame, watching};
+use super::order::{Blame, Errand, watching};
 use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate, is_of_another};
 use crate::base::error_chain::with_causes;
 use crate::base::lock::lock;
@@ -50,8 +50,19 @@ pub(super) struct Bounds {
     pub time: Duration,
     /// Of the answer's body.
     pub bytes: usize,
-    /// The answer may be held until the buyer has confirmed: that there is none says nothing of who was asked.
-    pub may_be_held: bool,
+    pub errand: Errand,
+}
+
+/// What a call asks for.
+pub(super) fn errand_of(call: &Call) -> Errand {
+    match call {
+        Call::Pay { .. } | Call::Reverse { .. } => Errand::Money,
+        Call::OpenSession(_) => Errand::Opening,
+        Call::ConsumerStatus { .. }
+        | Call::Payment { .. }
+        | Call::LookUp { .. }
+        | Call::Probe { .. } => Errand::Question,
+    }
 }
 
 impl Client {
@@ -78,7 +89,7 @@ impl Client {
         Bounds {
             time,
             bytes,
-            may_be_held: matches!(call, Call::Pay { .. }),
+            errand: errand_of(call),
         }
     }
 
@@ -119,12 +130,13 @@ impl Client {
     pub(super) fn note_answerer(
         &self,
         is_another: bool,
+        errand: Errand,
         from: Option<IpAddr>,
         date: &mut Option<ServerDate>,
     ) {
         if !is_another {
             if let Some(address) = from {
-                self.resolver.restore(address);
+                self.resolver.restore(address, errand);
             }
             return;
         }
@@ -132,23 +144,31 @@ impl Client {
         self.resolver.doubt();
         self.doubt_connections();
         if let Some(address) = from {
-            self.resolver.set_back(address, Blame::Certain);
+            self.resolver.set_back(address, errand, Blame::Certain);
         }
     }
 
     /// A request has no answer; `first` is the address that was tried first for its connection, if it needed a new one.
-    pub(super) fn note_unanswered(&self, failure: &Failure, first: Option<IpAddr>) {
+    ///
+    /// A payment's answer may be held until the buyer has confirmed, and so may say nothing of who was asked, though it
+    /// has not come in all its time. It counts all the same: where it is wrong, another address of the service does as
+    /// well.
+    pub(super) fn note_unanswered(&self, failure: &Failure, errand: Errand, first: Option<IpAddr>) {
         if is_of_another(failure) {
-            return self.note_answerer(true, first, &mut None);
+            return self.note_answerer(true, errand, first, &mut None);
         }
         let is_unsent = matches!(failure, Failure::NotSent { .. });
+        // Of a connection that did not come about any other tells.
+        let errand = if is_unsent { Errand::Question } else { errand };
         if is_unsent {
             self.resolver.doubt();
         }
         let is_set_back = match (first, *lock(&self.answered_last)) {
-            (Some(address), _) => self.resolver.set_back(address, Blame::Certain),
+            (Some(address), _) => self.resolver.set_back(address, errand, Blame::Certain),
             // No connection was tried where the name was not found.
-            (None, Some(address)) if !is_unsent => self.resolver.set_back(address, Blame::Likely),
+            (None, Some(address)) if !is_unsent => {
+                self.resolver.set_back(address, errand, Blame::Likely)
+            }
             (None, _) => false,
         };
         if is_unsent || is_set_back {
@@ -161,7 +181,8 @@ impl Client {
         if let (Some(first), Some(from)) = (first, from)
             && first != from
         {
-            self.resolver.set_back(first, Blame::Certain);
+            self.resolver
+                .set_back(first, Errand::Question, Blame::Certain);
         }
         *lock(&self.answered_last) = from;
     }
@@ -180,7 +201,6 @@ impl Client {
         let began = Instant::now();
         let receiving = receive(client, request, bounds.bytes);
         let (received, first) = watching(tokio::time::timeout(bounds.time, receiving)).await;
-        let is_silent = received.is_err();
         let outcome = match received {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::Lost {
@@ -195,10 +215,7 @@ impl Client {
                 tracing::info!(%method, path, status = raw.status, elapsed_ms, operation, "Request");
             }
             Err(failure) => {
-                // The service may hold its answer longer than anybody waits for the buyer.
-                if !(is_silent && bounds.may_be_held) {
-                    self.note_unanswered(failure, first);
-                }
+                self.note_unanswered(failure, bounds.errand, first);
                 let error = failure.detail();
                 tracing::warn!(%method, path, error, elapsed_ms, operation, "Request failed");
             }

@@ -4,7 +4,8 @@
 //! service, a front end that was left behind or a router's page, would be met for ever, since the system names the
 //! addresses in the same order each time. So an address that disappoints is put behind the others for a while: the
 //! *next* connection goes elsewhere, and nothing is sent twice because of it. A lone address has nothing to stand
-//! behind.
+//! behind. Some name servers name other addresses each time: what is known of one is kept though a look-up does not
+//! name it.
 //!
 //! Two designs were weighed. A client for each address, one of them chosen for each request, would know exactly who is
 //! asked, but would have to do anew what the library does well: to go on within one request from an address that is
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 const SETBACK_PERIOD: Duration = Duration::from_secs(10 * 60);
 /// From then on neither the period grows nor the blame.
 const MAX_SETBACKS: u32 = 3;
+/// So many addresses are remembered, the last that have disappointed.
+const MAX_REMEMBERED: usize = 64;
 
 tokio::task_local! {
     /// The address that was put first for the connection of the request at hand.
@@ -34,6 +37,20 @@ struct Setback {
     /// In a row.
     times: u32,
     last_at: Instant,
+    /// The weightiest errand of those.
+    with: Errand,
+}
+
+/// What an address was asked for, the weightier the later. That it serves one proves nothing of what is weightier: a
+/// front end may answer each question and swallow every payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Errand {
+    /// Changes nothing.
+    Question,
+    /// A session or a token.
+    Opening,
+    /// A payment or its reversal.
+    Money,
 }
 
 /// How much a disappointment proves.
@@ -63,19 +80,18 @@ impl Order {
         addresses
     }
 
-    /// One of `addresses` has disappointed. Says whether another is tried before it now.
+    /// The address has disappointed on that errand, and the service's name has `addresses` now. Says whether another is
+    /// tried before it.
     pub(super) fn set_back(
         &mut self,
         address: IpAddr,
         addresses: &[SocketAddr],
-        blame: Blame,
+        (errand, blame): (Errand, Blame),
         now: Instant,
     ) -> bool {
-        let is_known = |ip: &IpAddr| addresses.iter().any(|known| known.ip() == *ip);
-        self.setbacks.retain(|ip, _| is_known(ip));
+        self.forget_old(addresses, now);
         let mut others = addresses.iter().map(SocketAddr::ip);
-        let has_others = others.any(|ip| ip != address);
-        if !is_known(&address) || !has_others {
+        if !others.any(|ip| ip != address) {
             return false;
         }
         let is_better = |ip: IpAddr| {
@@ -89,15 +105,40 @@ impl Order {
         let setback = self.setbacks.entry(address).or_insert(Setback {
             times: 0,
             last_at: now,
+            with: errand,
         });
         setback.times = (setback.times + 1).min(MAX_SETBACKS);
         setback.last_at = now;
+        setback.with = setback.with.max(errand);
+        self.forget_most();
         true
     }
 
-    /// The service has answered there.
-    pub(super) fn restore(&mut self, address: IpAddr) {
-        self.setbacks.remove(&address);
+    /// Forgets those that the name does not have now and that would stand behind no longer.
+    fn forget_old(&mut self, addresses: &[SocketAddr], now: Instant) {
+        let is_named = |ip: &IpAddr| addresses.iter().any(|named| named.ip() == *ip);
+        self.setbacks
+            .retain(|ip, setback| is_named(ip) || setback.is_in_force(now));
+    }
+
+    /// Forgets those that disappointed longest ago, as far as they are too many.
+    fn forget_most(&mut self) {
+        while self.setbacks.len() > MAX_REMEMBERED {
+            let oldest = self
+                .setbacks
+                .iter()
+                .min_by_key(|(_, setback)| setback.last_at);
+            let Some(oldest) = oldest.map(|(ip, _)| *ip) else {
+                return;
+            };
+            self.setbacks.remove(&oldest);
+        }
+    }
+
+    /// The service has answered there on that errand: that excuses all but a disappointment with something weightier.
+    pub(super) fn restore(&mut self, address: IpAddr, errand: Errand) {
+        self.setbacks
+            .retain(|ip, setback| *ip != address || setback.with > errand);
     }
 }
 
@@ -128,6 +169,8 @@ pub(super) fn note_first(addresses: &[SocketAddr]) {
 mod tests {
     use super::*;
 
+    const CERTAIN: (Errand, Blame) = (Errand::Question, Blame::Certain);
+
     fn ip(last: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, last])
     }
@@ -153,7 +196,8 @@ mod tests {
         fn blames(&mut self, last: u8, blame: Blame) -> bool {
             self.now += Duration::from_secs(1);
             let all = addresses([1, 2, 3]);
-            self.order.set_back(ip(last), &all, blame, self.now)
+            let how = (Errand::Question, blame);
+            self.order.set_back(ip(last), &all, how, self.now)
         }
 
         fn disappoints(&mut self, last: u8) {
@@ -187,7 +231,28 @@ mod tests {
     fn an_answer_of_the_service_takes_the_blame_away() {
         let mut case = Case::new();
         case.disappoints(1);
-        case.order.restore(ip(1));
+        case.order.restore(ip(1), Errand::Question);
+        assert!(case.is([1, 2, 3]));
+    }
+
+    #[test]
+    fn an_answer_to_a_question_does_not_excuse_a_payment_without_one() {
+        let mut case = Case::new();
+        let all = addresses([1, 2, 3]);
+        let how = (Errand::Money, Blame::Certain);
+        assert!(case.order.set_back(ip(1), &all, how, case.now));
+        case.disappoints(1);
+        for errand in [Errand::Question, Errand::Opening] {
+            case.order.restore(ip(1), errand);
+            assert!(case.is([2, 3, 1]), "{errand:?}");
+        }
+        case.now += SETBACK_PERIOD * 2;
+        assert!(case.is([1, 2, 3]), "it has stood its time");
+        case.order.restore(ip(1), Errand::Question);
+        assert!(case.order.set_back(ip(1), &all, how, case.now));
+        case.now += SETBACK_PERIOD * 2;
+        assert!(case.is([2, 3, 1]), "and longer the next time");
+        case.order.restore(ip(1), Errand::Money);
         assert!(case.is([1, 2, 3]));
     }
 
@@ -216,11 +281,46 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_address_and_one_that_is_gone_are_left_alone() {
+    fn what_is_known_of_an_address_outlives_a_look_up_that_does_not_name_it() {
+        let mut case = Case::new();
+        let order = &mut case.order;
+        for bad in [1, 3, 5] {
+            let set = addresses([bad, bad + 1]);
+            assert!(order.set_back(ip(bad), &set, CERTAIN, case.now));
+        }
+        for bad in [1, 3, 5] {
+            let set = order.of(addresses([bad, bad + 1]), case.now);
+            assert_eq!(set, addresses([bad + 1, bad]));
+        }
+        // One whose answer came after the look-up that names it no more.
+        assert!(order.set_back(ip(7), &addresses([1, 2]), CERTAIN, case.now));
+        assert_eq!(order.of(addresses([7, 8]), case.now), addresses([8, 7]));
+        case.now += SETBACK_PERIOD;
+        case.disappoints(1);
+        let remembered: Vec<_> = case.order.setbacks.keys().copied().collect();
+        assert_eq!(remembered, [ip(1), ip(3)], "3 is named now");
+    }
+
+    #[test]
+    fn only_so_many_are_remembered_and_the_oldest_goes() {
+        let mut order = Order::default();
+        let mut now = Instant::now();
+        for last in 0..=u8::MAX {
+            now += Duration::from_secs(1);
+            let set = addresses([last, last.wrapping_add(1)]);
+            assert!(order.set_back(ip(last), &set, CERTAIN, now));
+        }
+        assert_eq!(order.setbacks.len(), MAX_REMEMBERED);
+        let first = u8::try_from(256 - MAX_REMEMBERED).unwrap();
+        assert_eq!(order.setbacks.keys().next(), Some(&ip(first)));
+    }
+
+    #[test]
+    fn a_lone_address_is_left_alone() {
         let mut order = Order::default();
         let now = Instant::now();
-        for (last, known) in [(1, addresses([1])), (9, addresses([1, 2])), (1, Vec::new())] {
-            assert!(!order.set_back(ip(last), &known, Blame::Certain, now));
+        for (last, known) in [(1, addresses([1])), (1, Vec::new())] {
+            assert!(!order.set_back(ip(last), &known, CERTAIN, now));
         }
         assert!(order.setbacks.is_empty());
     }

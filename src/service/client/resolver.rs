@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::watch;
 
-use super::order::{Blame, Order, note_first};
+use super::order::{Blame, Errand, Order, note_first};
 use crate::base::lock::lock;
 
 /// Addresses that were found since then are used without a question.
@@ -240,12 +240,12 @@ impl Resolver {
     }
 
     /// An address has disappointed: the next connection goes to another, if there is one. Says whether there is.
-    pub(super) fn set_back(&self, address: IpAddr, blame: Blame) -> bool {
+    pub(super) fn set_back(&self, address: IpAddr, errand: Errand, blame: Blame) -> bool {
         let names = lock(&self.names);
         let known = names.values().flat_map(|known| &known.addresses);
         let known: Vec<SocketAddr> = known.copied().collect();
         let mut order = lock(&self.order);
-        let is_set_back = order.set_back(address, &known, blame, Instant::now());
+        let is_set_back = order.set_back(address, &known, (errand, blame), Instant::now());
         if is_set_back {
             tracing::warn!(%address, "The next connection goes to another address of the service");
         }
@@ -253,8 +253,8 @@ impl Resolver {
     }
 
     /// The service has answered at this address.
-    pub(super) fn restore(&self, address: IpAddr) {
-        lock(&self.order).restore(address);
+    pub(super) fn restore(&self, address: IpAddr, errand: Errand) {
+        lock(&self.order).restore(address, errand);
     }
 
     /// Nobody waits for a lookup any more.

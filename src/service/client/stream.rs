@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::exchange::{
     is_fresh, lost, not_sent, read_body, sensitive, server_date, shown_path, unanswered,
 };
-use super::order::watching;
+use super::order::{Errand, watching};
 use super::{Client, MAX_BODY, ServerDate, is_of_another, unsent};
 use crate::core::call::{Call, Failure, Heard, PaymentInfo};
 use crate::service::report::Unreadable;
@@ -78,12 +78,12 @@ impl Client {
             Ok(()) => {
                 let is_another = read.as_ref().is_err_and(|error| error.row.is_none());
                 self.note_answered(first, from);
-                self.note_answerer(is_another, from, date);
+                self.note_answerer(is_another, Errand::Question, from, date);
             }
             Err(failure) if failure.was_answered() => {
-                self.note_answerer(is_of_another(failure), from, date);
+                self.note_answerer(is_of_another(failure), Errand::Question, from, date);
             }
-            Err(failure) => self.note_unanswered(failure, from.or(first)),
+            Err(failure) => self.note_unanswered(failure, Errand::Question, from.or(first)),
         }
         match sent {
             Ok(()) => {

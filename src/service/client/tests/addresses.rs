@@ -29,11 +29,23 @@ async fn pair(first: Behaviour, answers: &[String]) -> Pair {
 
 /// A client of a name with these addresses in 127.0.0.0/24.
 fn client_of(url: &str, addresses: Vec<u8>) -> (Client, tempfile::TempDir) {
-    let address = |last: &u8| SocketAddr::from((Ipv4Addr::new(127, 0, 0, *last), 0));
-    let addresses: Vec<SocketAddr> = addresses.iter().map(address).collect();
+    let addresses = local(&addresses);
     let lookup = move |_: &str| Ok(addresses.clone());
-    let minute = Duration::from_secs(60);
-    let resolver = Resolver::new(Arc::new(lookup), minute, minute);
+    client_that_asks(url, lookup, Duration::from_secs(60))
+}
+
+fn local(last: &[u8]) -> Vec<SocketAddr> {
+    let address = |last: &u8| SocketAddr::from((Ipv4Addr::new(127, 0, 0, *last), 0));
+    last.iter().map(address).collect()
+}
+
+/// A client that looks its name up so; what it has found is `fresh` for so long.
+fn client_that_asks(
+    url: &str,
+    lookup: impl Fn(&str) -> Result<Vec<SocketAddr>, String> + Send + Sync + 'static,
+    fresh: Duration,
+) -> (Client, tempfile::TempDir) {
+    let resolver = Resolver::new(Arc::new(lookup), fresh, Duration::from_secs(60));
     let folder = tempfile::tempdir().unwrap();
     let token_path = folder.path().join("token.conf");
     std::fs::write(&token_path, "tok-123").unwrap();
@@ -112,10 +124,7 @@ async fn a_payment_that_is_lost_is_looked_for_elsewhere_and_never_repeated() {
             matches!(found, Ok(Reply::Found(_))),
             "{behaviour:?}: {found:?}"
         );
-        // The buyer may take his time: silence after a payment says nothing of the address, after a question it does.
-        let is_silent = matches!(behaviour, Behaviour::Silence);
-        let expected = (if is_silent { 2 } else { 1 }, 1);
-        assert_eq!(pair.asked(), expected, "{behaviour:?}");
+        assert_eq!(pair.asked(), (1, 1), "{behaviour:?}");
         let payments = |at: &Scripted| {
             let requests = at.requests.lock().unwrap();
             requests
@@ -125,6 +134,36 @@ async fn a_payment_that_is_lost_is_looked_for_elsewhere_and_never_repeated() {
         };
         assert_eq!((payments(&pair.first), payments(&pair.service)), (1, 0));
     }
+}
+
+#[tokio::test]
+async fn after_a_payment_without_an_answer_the_next_goes_elsewhere_though_questions_are_answered() {
+    let probed = Behaviour::Answer(http(200, "[]"));
+    let service = scripted(vec![Behaviour::Answer(http(200, &paid()))]).await;
+    let (_, port) = service.url.rsplit_once(':').unwrap();
+    let script = vec![probed.clone(), Behaviour::Silence, probed];
+    let first = scripted_at(&format!("127.0.0.2:{port}"), script).await;
+    let (client, _folder) = client_of(&service.url, vec![2, 1]);
+    assert_eq!(client.call(&probe(), "s").await.answer, Ok(Reply::Alive));
+    assert!(is_lost(&client.call(&pay(), "s").await.answer));
+    // As by a question that was under way there meanwhile.
+    let at_first = std::net::IpAddr::from([127, 0, 0, 2]);
+    client.note_answerer(false, Errand::Question, Some(at_first), &mut None);
+    assert!(client.call(&pay(), "s").await.answer.is_ok());
+    assert_eq!((first.asked(), service.asked()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_lone_address_stays_first_whatever_becomes_of_a_payment() {
+    let answers = vec![Behaviour::Silence, Behaviour::Answer(http(200, "[]"))];
+    let service = scripted(answers).await;
+    let (client, _folder) = client_of(&service.url, vec![1]);
+    assert!(is_lost(&client.call(&pay(), "s").await.answer));
+    for _ in 0..2 {
+        assert_eq!(client.call(&probe(), "s").await.answer, Ok(Reply::Alive));
+    }
+    let opened = service.connections.load(Ordering::SeqCst);
+    assert_eq!((service.asked(), opened), (3, 2), "one is kept as ever");
 }
 
 #[tokio::test]
@@ -141,6 +180,29 @@ async fn a_report_row_by_row_puts_the_address_behind_too() {
             assert_eq!(read.await.is_ok(), is_there, "{behaviour:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_name_with_other_addresses_each_time_leads_to_the_service_all_the_same() {
+    let bad = Behaviour::Answer(http(503, ""));
+    let good = scripted(vec![Behaviour::Answer(http(200, "[]"))]).await;
+    let (_, port) = good.url.rsplit_once(':').unwrap();
+    let mut all_bad = Vec::new();
+    for last in [2, 3] {
+        let at = format!("127.0.0.{last}:{port}");
+        all_bad.push(scripted_at(&at, vec![bad.clone()]).await);
+    }
+    let lookups = AtomicUsize::new(0);
+    let in_turn = move |_: &str| match lookups.fetch_add(1, Ordering::SeqCst) % 2 {
+        0 => Ok(local(&[2, 1])),
+        _ => Ok(local(&[3, 1])),
+    };
+    let (client, _folder) = client_that_asks(&good.url, in_turn, Duration::ZERO);
+    for is_good in [false, false, true, true, true, true] {
+        let answer = client.call(&probe(), "s").await.answer;
+        assert_eq!(answer.is_ok(), is_good, "{answer:?}");
+    }
+    assert!(all_bad.iter().all(|bad| bad.asked() == 1));
 }
 
 #[tokio::test]
