@@ -87,13 +87,21 @@ pub fn classify(call: &Call, answer: &HttpAnswer<'_>) -> Answer {
     }
 }
 
+/// A 429 without the service's own words is obeyed for so long at most.
+const MAX_RETRY_AFTER_OF_ANOTHER: Duration = Duration::from_secs(5);
+
 /// What an answer other than 200 means, whatever was asked.
 pub(super) fn failure(answer: &HttpAnswer<'_>) -> Failure {
     let status = answer.status;
     let error = ErrorBody::read(answer.body);
     let detail = error_detail(status, error.as_ref());
     if status == 429 {
-        let retry_after = answer.retry_after;
+        // What stands before the service may have said it, and is moved or left behind sooner than it asks.
+        let most = match error {
+            Some(_) => Duration::MAX,
+            None => MAX_RETRY_AFTER_OF_ANOTHER,
+        };
+        let retry_after = answer.retry_after.map(|wait| wait.min(most));
         return Failure::TooManyRequests {
             retry_after,
             detail,
@@ -421,16 +429,23 @@ mod tests {
         };
         for call in [pay(), look_up, probe, Call::Payment { payment_id: 1 }] {
             for body in ["", "<html>", ERROR] {
-                let patience = Some(Duration::from_secs(7));
-                let answer = HttpAnswer {
-                    retry_after: patience,
-                    ..HttpAnswer::new(429, body.as_bytes())
-                };
-                let answer = classify(&call, &answer);
-                assert!(
-                    matches!(answer, Err(Failure::TooManyRequests { retry_after, .. }) if retry_after == patience),
-                    "{call:?}: {answer:?}"
-                );
+                let is_ours = body == ERROR;
+                for (asked, obeyed) in [
+                    (None, None),
+                    (Some(4), Some(4)),
+                    (Some(600), Some(if is_ours { 600 } else { 5 })),
+                ] {
+                    let answer = HttpAnswer {
+                        retry_after: asked.map(Duration::from_secs),
+                        ..HttpAnswer::new(429, body.as_bytes())
+                    };
+                    let answer = classify(&call, &answer);
+                    let obeyed = obeyed.map(Duration::from_secs);
+                    assert!(
+                        matches!(answer, Err(Failure::TooManyRequests { retry_after, .. }) if retry_after == obeyed),
+                        "{call:?}: {answer:?}"
+                    );
+                }
             }
         }
     }

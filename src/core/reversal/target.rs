@@ -336,7 +336,9 @@ pub(in crate::core) fn undo_without(target: &Operation, is_cancelled_late: bool)
     if is_undone {
         return Some(Undo::Done);
     }
-    (target.state != State::Done).then_some(Undo::SetAside)
+    // A refund that was told as failed and made after all owes nothing: nobody but the till wants it cancelled.
+    let is_owed = target.kind == Kind::Sale && target.state != State::Done;
+    is_owed.then_some(Undo::SetAside)
 }
 
 /// Gives `amount` back to what is left, at most all of it.

@@ -258,6 +258,18 @@ fn a_late_refund_waits_to_be_seen_and_can_be_cancelled_then() {
 }
 
 #[test]
+fn a_late_refund_whose_cancellation_was_aborted_is_as_before() {
+    let mut world = given_late();
+    assert_eq!(settle(&mut world, "r1", Outcome::CarriedOut), None);
+    world.cancel("c1", "r1", false);
+    assert_eq!(world.operation("r1").undo, Some(Undo::Pending));
+    world.abort("c1");
+    assert_eq!(world.state("c1"), State::Cancelled);
+    let refund = world.operation("r1");
+    assert_eq!((refund.undo, refund.left.unwrap().0), (None, 500));
+}
+
+#[test]
 fn a_refund_that_failed_is_not_cancelled() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);

@@ -418,11 +418,11 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
 
 #[tokio::test]
 async fn patience_is_told_with_what_the_service_asked_for() {
-    let busy = http(429, "").replacen("\r\n", "\r\nRetry-After: 7\r\n", 1);
+    let busy = http(429, "").replacen("\r\n", "\r\nRetry-After: 4\r\n", 1);
     let service = answering([busy]).await;
     for call in [pay(), Call::Payment { payment_id: 7 }] {
         let answer = service.ask(&call).await;
-        let asked = Some(Duration::from_secs(7));
+        let asked = Some(Duration::from_secs(4));
         assert!(
             matches!(answer, Err(Failure::TooManyRequests { retry_after, .. }) if retry_after == asked),
             "{answer:?}"
