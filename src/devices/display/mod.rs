@@ -1,6 +1,6 @@
 //! The buyer's displays: a scene goes in, every display shows it.
 //!
-//! - [`Scene`]: what is to be seen, the core's word · [`words`]: what is to be read
+//! - [`Scene`]: what is to be seen, the core's word · [`messages`]: what is to be read
 //! - [`frame`], [`font`], [`icon`], [`logo`], [`qr`]: how it is painted · [`mod@render`]: how it is laid out ·
 //!   [`readback`]: whether a code can be read
 //! - [`panel`]: what an output is · `png`, [`live`], [`serial`], [`screen`]: its kinds · `worker`: a
