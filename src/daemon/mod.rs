@@ -56,7 +56,7 @@ use crate::journal::Lock;
 use core_loop::{CoreLoop, CoreLoopDeps};
 use daily_check::DailyCheck;
 use devices::carry_scans;
-use opening::{Begun, Opened, Tcp, tell_configuration};
+use opening::{Begun, Opened, Tcp, log_configuration};
 use reconciler::Reconciler;
 use status_board::{Calls, StatusBoard};
 use watchdog::Watchdog;
@@ -103,7 +103,7 @@ pub struct Daemon {
 /// [`DaemonError`]; nothing runs then.
 pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
     let loaded = config::load(&options.root)?;
-    tell_configuration(&loaded);
+    log_configuration(&loaded);
     let paths = Paths::below(&options.root);
     let opened = Opened::open(&loaded, &paths)?;
     run_parts(opened, &loaded.config, &paths)

@@ -166,7 +166,7 @@ fn make_key_for_tcp(settings: &TillSettings) -> Option<String> {
     Some(cashier::tcp_key_reason(error))
 }
 
-pub(super) fn tell_configuration(loaded: &Loaded) {
+pub(super) fn log_configuration(loaded: &Loaded) {
     match &loaded.source {
         Source::File(path) => tracing::info!(path = %path.display(), "Configuration read"),
         Source::Defaults(path) => {

@@ -34,7 +34,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         let Some(daemon) = started(options, &mut signals).await? else {
             return Ok(());
         };
-        let mut is_ready_due = tell(State::Ready);
+        let mut is_ready_due = notify(State::Ready);
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         loop {
             tokio::select! {
@@ -45,11 +45,11 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
                         return Err(failure);
                     }
                     // A start that is never told would be ended.
-                    is_ready_due = is_ready_due && tell(State::Ready);
+                    is_ready_due = is_ready_due && notify(State::Ready);
                 }
             }
         }
-        tell(State::Stopping);
+        notify(State::Stopping);
         daemon.stop();
         Ok(())
     })
@@ -99,13 +99,13 @@ fn refused(source: std::io::Error) -> DaemonError {
     }
 }
 
-/// Tells systemd, and says whether that has to be told later, since it takes nothing now.
-fn tell(state: State) -> bool {
-    let told = systemd::notify(state);
-    if let Err(error) = &told {
+/// Notifies systemd, and says whether that has to be repeated, since it takes nothing now.
+fn notify(state: State) -> bool {
+    let sent = systemd::notify(state);
+    if let Err(error) = &sent {
         tracing::debug!(%error, "systemd does not listen");
     }
-    told.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    sent.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// What the process may be told. No signal that a person or a program sends by habit ends it without an order:

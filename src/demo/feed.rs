@@ -51,7 +51,7 @@ pub fn open(parts: Arc<Parts>) -> ReceiverStream<Message> {
 /// The page is gone, and its stream ends.
 struct PageClosed;
 
-async fn tell(page: &mpsc::Sender<Message>, event: &str, data: String) -> Result<(), PageClosed> {
+async fn send(page: &mpsc::Sender<Message>, event: &str, data: String) -> Result<(), PageClosed> {
     let message = Message {
         event: event.to_owned(),
         data,
@@ -70,9 +70,9 @@ async fn forward(
 ) -> Result<(), PageClosed> {
     loop {
         if let Ok(mut stream) = parts.till.listen(path, None).await {
-            tell(page, "sync", "{}".to_owned()).await?;
+            send(page, "sync", "{}".to_owned()).await?;
             while let Ok(Some(message)) = stream.next().await {
-                tell(page, name.unwrap_or(&message.event), message.data).await?;
+                send(page, name.unwrap_or(&message.event), message.data).await?;
             }
         }
         tokio::time::sleep(REOPEN_AFTER).await;
@@ -91,7 +91,7 @@ async fn watch_service(parts: &Parts, page: &mpsc::Sender<Message>) -> Result<()
             let data = serde_json::json!({ "payment": newest, "network": network }).to_string();
             if told.as_ref() != Some(&data) {
                 told = Some(data.clone());
-                tell(page, "service", data).await?;
+                send(page, "service", data).await?;
             }
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
@@ -103,7 +103,7 @@ async fn follow_log(path: &Path, page: &mpsc::Sender<Message>) -> Result<(), Pag
     loop {
         for line in tail.read(path) {
             let data = serde_json::json!({ "line": line }).to_string();
-            tell(page, "log", data).await?;
+            send(page, "log", data).await?;
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }

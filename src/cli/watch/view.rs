@@ -59,7 +59,7 @@ impl View {
             });
         }
         let at = self.time_of(event, data);
-        let (about, what) = self.told(event, data);
+        let (about, what) = self.describe(event, data);
         lines.push(line(&at, &about, &what));
         lines
     }
@@ -109,7 +109,7 @@ impl View {
         }
     }
 
-    fn told(&self, event: &str, data: &Value) -> (Cow<'static, str>, String) {
+    fn describe(&self, event: &str, data: &Value) -> (Cow<'static, str>, String) {
         let say = |text| self.tongue.say(text);
         match event {
             "operation" => (say(technician::HEADING_OPERATION), self.operation(data)),

@@ -3,6 +3,7 @@
 use super::reports::compare;
 use super::service::quirks::NEVER_S;
 use super::set_aside::undoing_set_aside;
+use super::token_errors::sold_with;
 use super::world::{Fate, HOUR, SECOND, World, closed_by_a_person};
 use crate::core::call::PaymentStatus;
 use crate::core::event::{Event, Reply as TillReply};
@@ -37,11 +38,7 @@ fn books(world: &World, id: &str) -> (i64, Option<Undo>) {
 #[test]
 fn a_cancellation_that_is_carried_out_after_it_was_closed_comes_back_to_a_person() {
     for (of, crashes) in [("s", false), ("r1", false), ("s", true), ("r1", true)] {
-        let mut world = World::sold();
-        if of == "r1" {
-            world.refund("r1", "s", 500);
-            world.advance(10 * SECOND);
-        }
+        let mut world = sold_with(of);
         let whole = books(&world, of);
         world.cancel("c1", of, false);
         world.run_due();

@@ -1,8 +1,8 @@
 //! No report is whole on its own word.
 
-use super::reports::compare;
 use std::time::Duration;
 
+use super::reports::compare;
 use super::world::failures::lost_with_500;
 use super::world::{Fate, HOUR, MINUTE, SECOND, World, closed_by_a_person};
 use crate::core::call::{Call, PaymentStatus};

@@ -1,8 +1,8 @@
 //! Sessions that end and live on, and a service that asks for patience.
 
-use super::edge_cases::{end, shown, too_many};
 use std::time::Duration;
 
+use super::edge_cases::{end, shown, too_many};
 use super::world::{Fate, SECOND, World};
 use crate::core::call::Failure;
 use crate::model::operation::{Mode, State, Undo};
@@ -10,8 +10,8 @@ use crate::model::problem::Code;
 
 const CODE: &str = "https://getapp.o-plati.by/c/AB12";
 
-#[test]
-fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
+/// Sessions live for 60 s, but one has just ended at once, of a sale that was aborted.
+fn after_one_that_ended_at_once() -> World {
     let mut world = World::polite(Mode::DynamicQr);
     world.service.quirks.session_life_s = 60;
     world.begin("t", 100);
@@ -24,6 +24,12 @@ fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
     world.abort("t");
     world.settle();
     world.advance(10 * SECOND);
+    world
+}
+
+#[test]
+fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
+    let mut world = after_one_that_ended_at_once();
     world.begin("s", 1999);
     world.settle();
     let opened = world.now.mono;
@@ -40,18 +46,7 @@ fn one_session_that_ended_at_once_does_not_hide_the_next_ones_code() {
 
 #[test]
 fn a_living_session_is_asked_for_until_it_ends() {
-    let mut world = World::polite(Mode::DynamicQr);
-    world.service.quirks.session_life_s = 60;
-    world.begin("t", 100);
-    world.settle();
-    world.pass(2 * SECOND);
-    let over = Failure::SessionOver {
-        detail: "166".into(),
-    };
-    end(&mut world, Err(over));
-    world.abort("t");
-    world.settle();
-    world.advance(10 * SECOND);
+    let mut world = after_one_that_ended_at_once();
     let first = world.sessions();
     world.begin("s", 1999);
     world.settle();

@@ -113,6 +113,22 @@ fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
     }
 }
 
+/// A sale `s`; where `of` is `r1`, with a refund of that name and 5.00.
+pub(super) fn sold_with(of: &str) -> World {
+    let mut world = World::sold();
+    if of == "r1" {
+        world.refund("r1", "s", 500);
+        world.advance(10 * SECOND);
+    }
+    world
+}
+
+/// `undo`, `left` and `overdrawn` of what is cancelled.
+fn books(world: &World, of: &str) -> (Option<Undo>, i64, i64) {
+    let target = world.operation(of);
+    (target.undo, target.left.unwrap().0, target.overdrawn.0)
+}
+
 /// The cancellation `c1` of it is told failed for the token. Answers the request, of which a copy may be on its way.
 fn refused_for_token(world: &mut World, of: &str) -> Call {
     world.cancel("c1", of, false);
@@ -175,11 +191,7 @@ fn what_a_late_cancellation_has_undone_stays_so_when_a_later_one_is_closed() {
         .flatten()
         .flat_map(|order| outcomes.map(|outcome| (order, outcome)))
     {
-        let mut world = World::sold();
-        if of == "r1" {
-            world.refund("r1", "s", 500);
-            world.advance(10 * SECOND);
-        }
+        let mut world = sold_with(of);
         let call = refused_for_token(&mut world, of);
         world.cancel("c2", of, false);
         world.run_due();
@@ -198,9 +210,11 @@ fn what_a_late_cancellation_has_undone_stays_so_when_a_later_one_is_closed() {
         assert_eq!(world.operation("c1").message, told_late(of));
         world.event(closed_by_a_person(900, "c2", outcome, "видел"));
         assert_eq!(world.entry("c2").outcome, Some(outcome));
-        let target = world.operation(of);
-        let told = (target.undo, target.left.unwrap().0, target.overdrawn.0);
-        assert_eq!(told, (Some(Undo::Done), 0, 0), "{of} {is_set_aside_first}");
+        assert_eq!(
+            books(&world, of),
+            (Some(Undo::Done), 0, 0),
+            "{of} {is_set_aside_first}"
+        );
         // Both have brought back the same money.
         assert_eq!(left(&world), if of == "s" { 0 } else { 1999 });
     }
@@ -209,11 +223,7 @@ fn what_a_late_cancellation_has_undone_stays_so_when_a_later_one_is_closed() {
 #[test]
 fn a_late_cancellation_that_a_person_has_seen_undoes_though_another_one_waits() {
     for of in ["s", "r1"] {
-        let mut world = World::sold();
-        if of == "r1" {
-            world.refund("r1", "s", 500);
-            world.advance(10 * SECOND);
-        }
+        let mut world = sold_with(of);
         let call = refused_for_token(&mut world, of);
         world.cancel("c2", of, false);
         world.run_due();
@@ -237,11 +247,7 @@ fn a_late_cancellation_that_a_person_has_seen_undoes_though_another_one_waits() 
 #[test]
 fn a_late_cancellation_counts_nothing_when_a_person_has_closed_another_as_carried_out() {
     for of in ["s", "r1"] {
-        let mut world = World::sold();
-        if of == "r1" {
-            world.refund("r1", "s", 500);
-            world.advance(10 * SECOND);
-        }
+        let mut world = sold_with(of);
         let call = refused_for_token(&mut world, of);
         world.cancel("c2", of, false);
         world.run_due();
@@ -256,9 +262,7 @@ fn a_late_cancellation_counts_nothing_when_a_person_has_closed_another_as_carrie
         assert!(!late.needs_review, "a person has said so already");
         assert_eq!(late.outcome, Some(Outcome::CarriedOut));
         assert_eq!(world.alarms, ["set aside: the reversal was refused"]);
-        let target = world.operation(of);
-        let told = (target.undo, target.left.unwrap().0, target.overdrawn.0);
-        assert_eq!(told, (Some(Undo::Done), 0, 0), "{of}");
+        assert_eq!(books(&world, of), (Some(Undo::Done), 0, 0), "{of}");
         assert_eq!(left(&world), if of == "s" { 0 } else { 1999 });
     }
 }
@@ -325,11 +329,7 @@ fn a_cancellation_that_may_have_left_before_is_not_refused_for_the_token_later()
 
 /// `c1` was refused for the token, `c2` stays pending, and then `c1` turns out to be carried out.
 fn late_beside_a_doubt(of: &str) -> World {
-    let mut world = World::sold();
-    if of == "r1" {
-        world.refund("r1", "s", 500);
-        world.advance(10 * SECOND);
-    }
+    let mut world = sold_with(of);
     let call = refused_for_token(&mut world, of);
     world.service.quirks.slow_reversals_s = NEVER_S;
     world.cancel("c2", of, false);
@@ -347,11 +347,6 @@ fn late_beside_a_doubt(of: &str) -> World {
     world
 }
 
-fn told(world: &World, of: &str) -> (Option<Undo>, i64, i64) {
-    let target = world.operation(of);
-    (target.undo, target.left.unwrap().0, target.overdrawn.0)
-}
-
 #[test]
 fn a_doubt_that_ends_beside_a_late_cancellation_leaves_its_target_undone() {
     for (of, is_seen) in [("s", false), ("r1", false), ("r1", true)] {
@@ -365,7 +360,11 @@ fn a_doubt_that_ends_beside_a_late_cancellation_leaves_its_target_undone() {
         assert_eq!(world.operation(of).undo, undone.or(Some(Undo::SetAside)));
         let not_made = Outcome::NotCarriedOut;
         world.event(closed_by_a_person(901, "c2", not_made, "видел"));
-        assert_eq!(told(&world, of), (Some(Undo::Done), 0, 0), "{of} {is_seen}");
+        assert_eq!(
+            books(&world, of),
+            (Some(Undo::Done), 0, 0),
+            "{of} {is_seen}"
+        );
     }
 }
 
@@ -376,7 +375,7 @@ fn a_doubt_that_a_person_calls_carried_out_counts_once_beside_a_late_cancellatio
         world.advance(2 * HOUR);
         assert!(world.entry("c2").set_aside);
         world.event(closed_by_a_person(901, "c2", Outcome::CarriedOut, "видел"));
-        assert_eq!(told(&world, of), (Some(Undo::Done), 0, 0), "{of}");
+        assert_eq!(books(&world, of), (Some(Undo::Done), 0, 0), "{of}");
         assert_eq!(left(&world), if of == "s" { 0 } else { 1999 });
     }
 }

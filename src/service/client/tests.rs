@@ -150,6 +150,27 @@ fn client(url: &str, folder: &std::path::Path, token: Option<&str>) -> Client {
     .unwrap()
 }
 
+/// A client of `pay.test`, which it looks up so; what it has found is `fresh` for so long.
+fn client_that_asks(
+    (url, timeout): (&str, Duration),
+    lookup: impl Fn(&str) -> Result<Vec<std::net::SocketAddr>, String> + Send + Sync + 'static,
+    fresh: Duration,
+) -> (Client, tempfile::TempDir) {
+    let resolver = Resolver::new(Arc::new(lookup), fresh, Duration::from_secs(60));
+    let folder = tempfile::tempdir().unwrap();
+    let token_path = folder.path().join("token.conf");
+    std::fs::write(&token_path, "tok-123").unwrap();
+    let settings = Settings {
+        url: url.replace("127.0.0.1", "pay.test"),
+        reg_num: "OPL000011111".into(),
+        password: None,
+        timeout,
+        token_path,
+    };
+    let client = Client::with_resolver(settings, resolver).unwrap();
+    (client, folder)
+}
+
 fn pay() -> Call {
     pay_within(Duration::from_millis(700))
 }

@@ -5,6 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::*;
 use crate::core::call::Answer;
 
+/// So long an address may be silent.
+const TIMEOUT: Duration = Duration::from_millis(700);
+
 /// A service at 127.0.0.1, and what stands at 127.0.0.2, the first address of its name.
 struct Pair {
     service: Scripted,
@@ -31,33 +34,12 @@ async fn pair(first: Behaviour, answers: &[String]) -> Pair {
 fn client_of(url: &str, addresses: Vec<u8>) -> (Client, tempfile::TempDir) {
     let addresses = local(&addresses);
     let lookup = move |_: &str| Ok(addresses.clone());
-    client_that_asks(url, lookup, Duration::from_secs(60))
+    client_that_asks((url, TIMEOUT), lookup, Duration::from_secs(60))
 }
 
 fn local(last: &[u8]) -> Vec<SocketAddr> {
     let address = |last: &u8| SocketAddr::from((Ipv4Addr::new(127, 0, 0, *last), 0));
     last.iter().map(address).collect()
-}
-
-/// A client that looks its name up so; what it has found is `fresh` for so long.
-fn client_that_asks(
-    url: &str,
-    lookup: impl Fn(&str) -> Result<Vec<SocketAddr>, String> + Send + Sync + 'static,
-    fresh: Duration,
-) -> (Client, tempfile::TempDir) {
-    let resolver = Resolver::new(Arc::new(lookup), fresh, Duration::from_secs(60));
-    let folder = tempfile::tempdir().unwrap();
-    let token_path = folder.path().join("token.conf");
-    std::fs::write(&token_path, "tok-123").unwrap();
-    let settings = Settings {
-        url: url.replace("127.0.0.1", "pay.test"),
-        reg_num: "OPL000011111".into(),
-        password: None,
-        timeout: Duration::from_millis(700),
-        token_path,
-    };
-    let client = Client::with_resolver(settings, resolver).unwrap();
-    (client, folder)
 }
 
 fn probe() -> Call {
@@ -197,7 +179,7 @@ async fn a_name_with_other_addresses_each_time_leads_to_the_service_all_the_same
         0 => Ok(local(&[2, 1])),
         _ => Ok(local(&[3, 1])),
     };
-    let (client, _folder) = client_that_asks(&good.url, in_turn, Duration::ZERO);
+    let (client, _folder) = client_that_asks((&good.url, TIMEOUT), in_turn, Duration::ZERO);
     for is_good in [false, false, true, true, true, true] {
         let answer = client.call(&probe(), "s").await.answer;
         assert_eq!(answer.is_ok(), is_good, "{answer:?}");

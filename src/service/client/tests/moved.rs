@@ -24,18 +24,7 @@ fn client_of(url: &str, first: u8) -> (Client, Arc<AtomicUsize>, tempfile::TempD
         };
         Ok(vec![SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0))])
     };
-    let resolver = Resolver::new(Arc::new(lookup), MINUTE, MINUTE);
-    let folder = tempfile::tempdir().unwrap();
-    let token_path = folder.path().join("token.conf");
-    std::fs::write(&token_path, "tok-123").unwrap();
-    let settings = Settings {
-        url: url.replace("127.0.0.1", "pay.test"),
-        reg_num: "OPL000011111".into(),
-        password: None,
-        timeout: Duration::from_secs(10),
-        token_path,
-    };
-    let client = Client::with_resolver(settings, resolver).unwrap();
+    let (client, folder) = client_that_asks((url, Duration::from_secs(10)), lookup, MINUTE);
     (client, lookups, folder)
 }
 
