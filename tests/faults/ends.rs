@@ -211,6 +211,8 @@ fn end_of(record: &Record) -> Option<&'static str> {
         Record::Entry(entry) if entry.set_aside => Some("set aside"),
         Record::Entry(entry) if entry.request == ReversalRequest::Own => end_of_own(entry),
         Record::Entry(entry) if entry.is_refund() => end_of_refund(entry),
+        // It was closed too early and was made after all: a person has to see it before it is over.
+        Record::Entry(entry) if entry.needs_review => None,
         Record::Entry(entry) => end_of_cancellation(&entry.operation),
     }
 }

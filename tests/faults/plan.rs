@@ -237,21 +237,21 @@ impl Plan {
 /// What a run ends with: tales whose ends chance alone reaches in hardly one of ten runs, each as often in a hundred
 /// as is wanting.
 const LAST_TALES: &[(u64, Tale)] = &[
-    (13, Tale::RefundOfUndone),
-    (3, Tale::Unpaid(PaymentStatus::Decline)),
-    (3, Tale::Unpaid(PaymentStatus::NotEnough)),
+    (14, Tale::RefundOfUndone),
+    (4, Tale::Unpaid(PaymentStatus::Decline)),
+    (4, Tale::Unpaid(PaymentStatus::NotEnough)),
     (2, Tale::AbortedAfter),
     (2, Tale::NoSession(RequestFate::NotSent)),
     (2, Tale::NoSession(RequestFate::Garbage)),
     (2, Tale::NoScene),
-    (3, Tale::NoSession(RequestFate::TokenExists)),
+    (4, Tale::NoSession(RequestFate::TokenExists)),
     (3, Tale::Card),
     (2, Tale::CardFails(RequestFate::Refused)),
     (2, Tale::CardFails(RequestFate::Garbage)),
     (3, Tale::CardNoScene),
     (3, Tale::CardFails(RequestFate::NotSent)),
     (3, Tale::CardFails(RequestFate::TokenNeeded)),
-    (3, Tale::CardFails(RequestFate::TokenExists)),
+    (4, Tale::CardFails(RequestFate::TokenExists)),
     (3, Tale::RefundAborted),
     (
         3,
@@ -259,9 +259,9 @@ const LAST_TALES: &[(u64, Tale)] = &[
     ),
     (4, Tale::RefundFares(RequestFate::TokenNeeded)),
     (4, Tale::RefundFares(RequestFate::TokenExists)),
-    (3, Tale::RefundLate),
-    (3, Tale::CancelAborted(Undoing::Cancel)),
-    (3, Tale::CancelAborted(Undoing::Annul)),
+    (5, Tale::RefundLate),
+    (4, Tale::CancelAborted(Undoing::Cancel)),
+    (4, Tale::CancelAborted(Undoing::Annul)),
     (4, Tale::CancelAborted(Undoing::CancelRefund)),
     (
         4,
@@ -296,7 +296,12 @@ const LAST_TALES: &[(u64, Tale)] = &[
     ),
     (4, Tale::CancelSetAside(Undoing::Cancel, Remedy::Again)),
     (4, Tale::ReleasedAndSetAside(Remedy::Leave)),
-    (9, Tale::AbortedAndRefused),
+    (8, Tale::AbortedAndRefused(RequestFate::Refused)),
+    (2, Tale::AbortedAndRefused(RequestFate::TokenNeeded)),
+    (1, Tale::AbortedAndRefused(RequestFate::TokenAfterEffect)),
+    (1, Tale::CancelClosedTooEarly(Undoing::Cancel)),
+    (1, Tale::CancelClosedTooEarly(Undoing::Annul)),
+    (1, Tale::CancelClosedTooEarly(Undoing::CancelRefund)),
 ];
 
 fn last_tale(random: &mut Random) -> Tale {

@@ -45,8 +45,8 @@ pub enum Tale {
     AbortedAfter,
     /// The reversal does not leave at once, and the buyer pays.
     AbortedTooLate,
-    /// The reversal is refused, and the buyer pays.
-    AbortedAndRefused,
+    /// The reversal is refused in that way, and the buyer pays.
+    AbortedAndRefused(RequestFate),
     /// The first session with the buyer cannot be opened.
     NoSession(RequestFate),
     NoScene,
@@ -82,6 +82,8 @@ pub enum Tale {
     CancelAborted(Undoing),
     CancelFares(Undoing, RequestFate),
     CancelSetAside(Undoing, Remedy),
+    /// As set aside, and closed by a person as not carried out before a copy of the request is carried out.
+    CancelClosedTooEarly(Undoing),
 }
 
 /// Drawn from; what needs luck stands more than once.
@@ -97,8 +99,8 @@ pub const TALES: &[Tale] = &[
     Tale::AbortedAfter,
     Tale::AbortedTooLate,
     Tale::AbortedTooLate,
-    Tale::AbortedAndRefused,
-    Tale::AbortedAndRefused,
+    Tale::AbortedAndRefused(RequestFate::Refused),
+    Tale::AbortedAndRefused(RequestFate::Refused),
     Tale::NoSession(RequestFate::NotSent),
     Tale::CancelSetAside(Undoing::CancelRefund, Remedy::Again),
     Tale::NoSession(RequestFate::Refused),
@@ -219,6 +221,7 @@ impl World<'_> {
                     world.remedy(&id, remedy)
                 })
             }
+            Tale::CancelClosedTooEarly(undoing) => self.cancel_closed_too_early(undoing),
             other => self.tale_of_sale(other),
         }
     }
@@ -241,7 +244,7 @@ impl World<'_> {
                 self.await_end(&id)
             }),
             Tale::AbortedTooLate => self.aborted_too_late(),
-            Tale::AbortedAndRefused => self.aborted_and_refused(),
+            Tale::AbortedAndRefused(fate) => self.aborted_and_refused(fate),
             Tale::NoSession(fate) => self.no_session(Kind::Sale, fate),
             Tale::NoScene => self.no_scene(Kind::Sale),
             Tale::PayFares(fate) => {
@@ -280,6 +283,22 @@ impl World<'_> {
         }
     }
 
+    fn cancel_closed_too_early(&mut self, undoing: Undoing) -> Check {
+        let late = 90 + self.random.below(600);
+        let fate = RequestFate::LateCopy(late);
+        self.cancel_ill(undoing, fate, 1, |world, id| {
+            world.live_until(MINUTE, |world| world.is_set_aside(&id))?;
+            world.end_troubles();
+            // Where no report ever shows the copy, nothing could tell of it afterwards.
+            if world.is_set_aside(&id) && !world.is_blind_for_ever() {
+                world.counts.note("closed before its copy is carried out");
+                world.settle_at_once(&id)?;
+                world.advance(Duration::from_secs(late))?;
+            }
+            Ok(())
+        })
+    }
+
     fn begin(&mut self, kind: Kind) -> Result<String, String> {
         if kind == Kind::Card {
             self.begin_card()
@@ -313,11 +332,11 @@ impl World<'_> {
         self.await_end(&id)
     }
 
-    fn aborted_and_refused(&mut self) -> Check {
+    fn aborted_and_refused(&mut self, fate: RequestFate) -> Check {
         let Some(id) = self.sale_until_payment()? else {
             return Ok(());
         };
-        self.trouble(Endpoint::Reverse, RequestFate::Refused, MINUTE, u64::MAX);
+        self.trouble(Endpoint::Reverse, fate, MINUTE, u64::MAX);
         self.abort(&id)?;
         self.buyer_decides(PaymentStatus::Ok)?;
         self.await_end(&id)
