@@ -7,7 +7,7 @@
 //! - What may not be trusted: `reports` (a final status), `partial_reports` (that a report is whole), `lost_writes` (a
 //!   disk), `token_errors` and `edge_cases` (how money or time is lost although every answer was read rightly)
 //! - Time: `patience`, `waiting` (a `PUT` that waits for the service), `session_lives`, `aftermath`
-//! - What a person has to see: `set_aside`, `told_otherwise`, `second_payments`, `closed`
+//! - What a person has to see: `set_aside`, `needs_review`, `second_payments`, `closed`
 //! - Anything in any order: `chaos`
 
 mod aborts;
@@ -17,6 +17,7 @@ mod closed;
 mod codes;
 mod edge_cases;
 mod lost_writes;
+mod needs_review;
 mod partial_reports;
 mod patience;
 mod queued_reversals;
@@ -35,7 +36,6 @@ mod set_aside;
 mod shifts;
 mod stories;
 mod token_errors;
-mod told_otherwise;
 mod versions;
 mod waiting;
 mod world;

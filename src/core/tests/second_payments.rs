@@ -1,6 +1,6 @@
 //! Second payments under the number of a sale.
 
-use super::told_otherwise::{compare, copy_of, left, retry};
+use super::needs_review::{compare, copy_of, left, retry};
 use super::world::{Fate, MINUTE, SECOND, World};
 use crate::core::call::{Call, PaymentStatus};
 use crate::core::event::Event;

@@ -4,10 +4,10 @@
 after those before it, so its text must be there once by then.
 """
 
-from . import answers, first, keeping, reversals, sales, told_otherwise
+from . import answers, first, keeping, needs_review, reversals, sales
 
 MUTATIONS = (first.MUTATIONS + answers.MUTATIONS + sales.MUTATIONS + reversals.MUTATIONS + keeping.MUTATIONS
-             + told_otherwise.MUTATIONS)
+             + needs_review.MUTATIONS)
 
 # Those that are the original in other words, and why no history can tell them from it.
 EQUAL = {
