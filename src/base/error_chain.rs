@@ -24,7 +24,7 @@ mod tests {
     struct Outer(&'static str, #[source] std::io::Error);
 
     #[test]
-    fn each_cause_is_said_once() {
+    fn each_cause_is_stated_once() {
         let error = Outer("x.conf", std::io::Error::other("disk on fire"));
         assert_eq!(with_causes(&error), "cannot read x.conf: disk on fire");
     }

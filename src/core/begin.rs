@@ -109,11 +109,15 @@ impl Operations {
         request: &OperationRequest,
         context: &JournalContext,
     ) -> Result<(), Problem> {
-        let present = context.target.as_ref().map(|told| {
-            let told = told.operation();
+        let present = context.target.as_ref().map(|record| {
+            let target = record.operation();
             let live = self.sale.as_ref().map(|sale| &sale.record.operation);
-            let live = live.filter(|live| live.id == told.id);
-            let held = || self.queue.target(&told.id).map_or(told, Record::operation);
+            let live = live.filter(|live| live.id == target.id);
+            let held = || {
+                self.queue
+                    .target(&target.id)
+                    .map_or(target, Record::operation)
+            };
             live.unwrap_or_else(held)
         });
         self.queue.check(request, present, context)

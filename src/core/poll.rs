@@ -183,17 +183,17 @@ mod tests {
     fn no_schedule_of_the_allowed_rate_is_better() {
         let laws = [12.0, 6.0, 3.6, 40.0].map(buyers);
         let costs = |schedule: Schedule| laws.each_ref().map(|law| cost(schedule, law));
-        let tell = |schedule: Schedule| {
+        let print = |schedule: Schedule| {
             let costs = costs(schedule)
                 .map(|(median, mean, questions)| format!("{median:.2} {mean:.2} {questions:.1}"));
             println!("{schedule:?}: {}", costs.join(" | "));
         };
         // The sum of the mean delays of all four kinds of buyers, who count alike.
         let delay = |schedule| costs(schedule).iter().map(|cost| cost.1).sum::<f64>();
-        tell(CHOSEN);
+        print(CHOSEN);
         let chosen = delay(CHOSEN);
         for other in OTHERS {
-            tell(other);
+            print(other);
             let better = chosen - delay(other);
             assert!(better <= 0.0, "{other:?} is better by {better:.3} s in sum");
         }

@@ -239,8 +239,10 @@ fn begun(outcome: &Outcome, asked: Ticket) -> Result<(bool, State), Code> {
     let [Reply::Begun(answer)] = answers[..] else {
         panic!("{outcome:?}")
     };
-    let told = answer.as_ref().map(|(made, told)| (*made, told.state));
-    told.map_err(|problem| problem.code)
+    let begun = answer
+        .as_ref()
+        .map(|(made, operation)| (*made, operation.state));
+    begun.map_err(|problem| problem.code)
 }
 
 fn state(engine: &Engine<Disk>, id: &str) -> Option<State> {
@@ -440,7 +442,7 @@ fn what_is_not_confirmed_as_damage_is_the_disks_fault_and_heals_with_it() {
 }
 
 #[test]
-fn a_write_that_failed_is_told_until_one_has_worked() {
+fn a_write_that_failed_is_reported_until_one_has_worked() {
     let mut engine = engine();
     engine.pulse(now(1));
     engine.storage.faults.push_back(Fault::Busy);
@@ -471,7 +473,7 @@ fn a_write_that_failed_is_told_until_one_has_worked() {
 }
 
 #[test]
-fn a_journal_that_is_held_for_long_is_told_before_a_buyer_meets_it() {
+fn a_journal_that_is_held_for_long_is_reported_before_a_buyer_meets_it() {
     let mut engine = engine();
     engine.storage.look = Some(Fault::Busy);
     engine.pulse(now(1));
@@ -484,7 +486,7 @@ fn a_journal_that_is_held_for_long_is_told_before_a_buyer_meets_it() {
 }
 
 #[test]
-fn without_room_nothing_begins_and_what_stands_is_told() {
+fn without_room_nothing_begins_and_what_stands_is_answered() {
     let mut engine = engine();
     begin(&mut engine, 1, "s", 1);
     engine.storage.has_room = false;

@@ -198,20 +198,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.sqlite3");
         let mut journal = Journal::open(&path).unwrap();
-        let told = journal.judge(malformed());
-        assert!(matches!(told, JournalError::Unread { .. }), "{told:?}");
-        assert_eq!(told.trouble(), Trouble::Disk);
+        let error = journal.judge(malformed());
+        assert!(matches!(error, JournalError::Unread { .. }), "{error:?}");
+        assert_eq!(error.trouble(), Trouble::Disk);
         // The disk keeps to itself what is damaged really.
         journal.file.as_mut().unwrap().content = File::open(UNREADABLE).unwrap();
         std::fs::write(&path, "").unwrap();
-        let told = journal.judge(malformed());
-        assert!(matches!(told, JournalError::Unread { .. }), "{told:?}");
+        let error = journal.judge(malformed());
+        assert!(matches!(error, JournalError::Unread { .. }), "{error:?}");
         journal.file.as_mut().unwrap().content = File::open(&path).unwrap();
-        let told = journal.judge(malformed());
-        assert_eq!(told.trouble(), Trouble::Damaged, "{told:?}");
+        let error = journal.judge(malformed());
+        assert_eq!(error.trouble(), Trouble::Damaged, "{error:?}");
         // What is no doubt needs no look.
-        let told = journal.judge(JournalError::Full { path });
-        assert!(matches!(told, JournalError::Full { .. }), "{told:?}");
+        let error = journal.judge(JournalError::Full { path });
+        assert!(matches!(error, JournalError::Full { .. }), "{error:?}");
     }
 
     #[test]
@@ -222,15 +222,18 @@ mod tests {
         std::fs::write(&path, vec![7; 8192]).unwrap();
         symlink(UNREADABLE, &log).unwrap();
         for _ in 0..2 {
-            let told = Journal::open(&path).unwrap_err();
-            assert_eq!(told.trouble(), Trouble::Disk, "{told:?}");
+            let error = Journal::open(&path).unwrap_err();
+            assert_eq!(error.trouble(), Trouble::Disk, "{error:?}");
             let seen = crate::journal::inspect(&path);
-            let told = seen.unwrap_err();
-            assert_eq!(told.trouble(), Trouble::Disk, "{told:?}");
+            let error = seen.unwrap_err();
+            assert_eq!(error.trouble(), Trouble::Disk, "{error:?}");
             assert_eq!(std::fs::read(&path).unwrap(), vec![7; 8192]);
         }
         std::fs::remove_file(&log).unwrap();
-        let told = Journal::open(&path).unwrap_err();
-        assert!(matches!(told, JournalError::Quarantined { .. }), "{told:?}");
+        let error = Journal::open(&path).unwrap_err();
+        assert!(
+            matches!(error, JournalError::Quarantined { .. }),
+            "{error:?}"
+        );
     }
 }

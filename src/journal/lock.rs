@@ -113,7 +113,7 @@ impl Lock {
             content: None,
             is_of_damaged: before.is_some_and(|(_, state)| state.ends_with(DAMAGED)),
         };
-        lock.tell("");
+        lock.write_holder("");
         Ok(lock)
     }
 
@@ -126,24 +126,24 @@ impl Lock {
     /// was emptied leaves a file that is whole, and old.
     pub(super) fn note_damage(&mut self) {
         self.is_of_damaged = true;
-        self.tell("");
+        self.write_holder("");
     }
 
     /// What was damaged is put aside or taken away.
     pub(super) fn forget_damage(&mut self) {
         if std::mem::take(&mut self.is_of_damaged) {
-            self.tell("");
+            self.write_holder("");
         }
     }
 
     /// The connection is closed; from now on it is only held until the last request of this process has ended.
     pub(super) fn note_stopping(&mut self, content: File) {
         self.content = Some(content);
-        self.tell(STOPPING);
+        self.write_holder(STOPPING);
     }
 
     /// Who holds it is a courtesy; a full disk must not keep the daemon from starting.
-    fn tell(&mut self, state: &str) {
+    fn write_holder(&mut self, state: &str) {
         let file = &mut self.file;
         let damaged = if self.is_of_damaged { DAMAGED } else { "" };
         let state = format!("{state} {damaged}");

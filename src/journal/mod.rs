@@ -515,7 +515,7 @@ fn damaged_or(
     error: rusqlite::Error,
     other: impl Fn(rusqlite::Error) -> JournalError,
 ) -> JournalError {
-    if trouble::tells_of_damage(&error) {
+    if trouble::indicates_damage(&error) {
         return JournalError::Damaged {
             path: path.to_owned(),
             report: error.to_string(),

@@ -159,8 +159,8 @@ impl Journal {
     pub fn close(mut self) -> Option<Lock> {
         if let Err(error) = self.move_log() {
             let error = self.judge(error);
-            let told = with_causes(&error);
-            tracing::warn!(error = %told, "The journal's write-ahead log stays");
+            let detail = with_causes(&error);
+            tracing::warn!(error = %detail, "The journal's write-ahead log stays");
             if self.leaves_another(&error) {
                 self.note_damage();
             }

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_that_is_used_up_is_told_from_a_broken_disk() {
+    fn a_quota_that_is_used_up_is_distinguished_from_a_broken_disk() {
         let path = Path::new("journal.sqlite3");
         for code in [
             ffi::SQLITE_IOERR_WRITE,
@@ -92,12 +92,12 @@ mod tests {
                 (Errno::IO, Trouble::Disk),
                 (Errno::OPNOTSUPP, Trouble::Disk),
             ] {
-                let told = diagnose_with(path, failed(code), |_| Err(errno.into()));
-                assert_eq!(told.trouble(), trouble, "{code} {errno}");
-                assert!(told.is_full() || code == ffi::SQLITE_CANTOPEN, "{code}");
+                let error = diagnose_with(path, failed(code), |_| Err(errno.into()));
+                assert_eq!(error.trouble(), trouble, "{code} {errno}");
+                assert!(error.is_full() || code == ffi::SQLITE_CANTOPEN, "{code}");
             }
-            let told = diagnose_with(path, failed(code), |_| Ok(()));
-            assert_eq!(told.trouble(), Trouble::Disk, "{code}");
+            let error = diagnose_with(path, failed(code), |_| Ok(()));
+            assert_eq!(error.trouble(), Trouble::Disk, "{code}");
         }
         for code in [
             ffi::SQLITE_FULL,
@@ -105,8 +105,8 @@ mod tests {
             ffi::SQLITE_IOERR_READ,
             ffi::SQLITE_IOERR_SHORT_READ,
         ] {
-            let told = diagnose_with(path, failed(code), |_| panic!("nothing is written"));
-            assert_ne!(told.trouble(), Trouble::Quota, "{code}");
+            let error = diagnose_with(path, failed(code), |_| panic!("nothing is written"));
+            assert_ne!(error.trouble(), Trouble::Quota, "{code}");
         }
     }
 
@@ -114,8 +114,8 @@ mod tests {
     fn the_sample_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.sqlite3");
-        let told = diagnose(&path, failed(ffi::SQLITE_IOERR_WRITE));
-        assert_eq!(told.trouble(), Trouble::Disk);
+        let error = diagnose(&path, failed(ffi::SQLITE_IOERR_WRITE));
+        assert_eq!(error.trouble(), Trouble::Disk);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -354,7 +354,7 @@ fn no_access_for_others_and_full_synchronous_wal() {
 }
 
 #[test]
-fn who_has_the_journal_and_means_to_keep_it_is_told() {
+fn who_has_the_journal_and_means_to_keep_it_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite3");
     assert_eq!(running_holder(&path), None);

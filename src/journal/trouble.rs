@@ -58,7 +58,7 @@ impl JournalError {
     pub fn is_doubt(&self) -> bool {
         match self {
             JournalError::Open { source, .. } | JournalError::Statement { source, .. } => {
-                tells_of_damage(source)
+                indicates_damage(source)
             }
             JournalError::Prepare { .. }
             | JournalError::TooNew { .. }
@@ -78,7 +78,7 @@ impl JournalError {
 }
 
 /// Whether SQLite takes the file for damaged. A read that the disk refuses has the same codes.
-pub(super) fn tells_of_damage(error: &rusqlite::Error) -> bool {
+pub(super) fn indicates_damage(error: &rusqlite::Error) -> bool {
     // An empty file in the journal's place is a database, and holds nothing.
     if error.to_string().contains("no such table") {
         return true;
@@ -109,7 +109,7 @@ fn of_system(error: &io::Error) -> Trouble {
     reason = "SQLite has many codes, and a new one is no trouble of its own"
 )]
 fn of_database(error: &rusqlite::Error) -> Trouble {
-    if tells_of_damage(error) {
+    if indicates_damage(error) {
         return Trouble::Disk;
     }
     let Some(failure) = error.sqlite_error() else {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_error_is_told_from_the_others() {
+    fn each_kind_of_error_is_distinguished_from_the_others() {
         for (code, trouble, is_doubt) in [
             (ffi::SQLITE_FULL, Trouble::Full, false),
             (ffi::SQLITE_IOERR_WRITE, Trouble::Disk, false),

@@ -223,11 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_the_agreed_keys() {
-        let told = serde_json::to_value(check(Verdict::Warn).of("scanner1")).unwrap();
+    fn programs_get_the_agreed_keys() {
+        let json = serde_json::to_value(check(Verdict::Warn).of("scanner1")).unwrap();
         let agreed = serde_json::json!({"id": "a.b", "group": "api", "subject": "scanner1", "result": "warn",
             "title": "да", "detail": "да", "remedy": "да",
             "english": {"title": "yes", "detail": "yes", "remedy": "yes"}});
-        assert_eq!(told, agreed);
+        assert_eq!(json, agreed);
     }
 }

@@ -566,8 +566,9 @@ mod tests {
     fn a_receipt_without_paid_otherwise_is_one_with_none() {
         let old = r#"{"number": "1", "items": [{"name": "x", "cost": 5, "kind": "goods"}]}"#;
         let old: Receipt = serde_json::from_str(old).unwrap();
-        let said = r#"{"number": "1", "items": [{"name": "x", "cost": 5}], "paid_otherwise": 0}"#;
-        assert_eq!(serde_json::from_str::<Receipt>(said).unwrap(), old);
+        let explicit =
+            r#"{"number": "1", "items": [{"name": "x", "cost": 5}], "paid_otherwise": 0}"#;
+        assert_eq!(serde_json::from_str::<Receipt>(explicit).unwrap(), old);
         let written = serde_json::to_string(&old).unwrap();
         assert!(!written.contains("paid_otherwise"), "{written}");
         let mixed = Receipt {

@@ -197,7 +197,7 @@ impl Comparison {
             return add(&mut self.till, till_kind(record), info.sum);
         }
         // What is pending may move money yet.
-        let is_unmoved = !info.status.took_nothing() && is_told_unmoved(record, undoings);
+        let is_unmoved = !info.status.took_nothing() && ended_unmoved(record, undoings);
         if is_unmoved {
             self.unmoved.push(record.operation().id.clone());
         }
@@ -347,7 +347,7 @@ impl Comparison {
 }
 
 /// Whether the till was told that nothing had moved, and nothing brings back what has.
-fn is_told_unmoved(record: &Record, undoings: &[ReversalRecord]) -> bool {
+fn ended_unmoved(record: &Record, undoings: &[ReversalRecord]) -> bool {
     let operation = record.operation();
     match record {
         Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),
@@ -355,11 +355,11 @@ fn is_told_unmoved(record: &Record, undoings: &[ReversalRecord]) -> bool {
         // cancellation that was told as refused while its number is watched, and what a person has closed as not
         // carried out: that was true when he looked.
         Record::Entry(entry) => {
-            let is_told = operation.state == State::Failed
+            let is_failed = operation.state == State::Failed
                 && (entry.is_refund() || entry.is_refused_cancellation())
                 || entry.set_aside && entry.is_live();
             let is_known = matches!(entry.reversal, ReversalProgress::Known(_));
-            is_told && !is_known || entry.is_closed_as_not_carried_out()
+            is_failed && !is_known || entry.is_closed_as_not_carried_out()
         }
     }
 }

@@ -153,9 +153,9 @@ pub(super) fn broken(error: &WireError) -> Failure {
 
 /// For support: the status, and the service's own words if it said any.
 fn error_detail(status: u16, error: Option<&ErrorBody>) -> String {
-    let said = error.map(|error| error.detail(status));
-    match said.filter(|said| !said.is_empty()) {
-        Some(said) => wire::clean(&format!("HTTP {status}: {said}"), 300),
+    let detail = error.map(|error| error.detail(status));
+    match detail.filter(|detail| !detail.is_empty()) {
+        Some(detail) => wire::clean(&format!("HTTP {status}: {detail}"), 300),
         None => format!("HTTP {status}"),
     }
 }
@@ -167,9 +167,9 @@ pub(super) fn token_problem(
     error: &ErrorBody,
     credential: Credential,
 ) -> Option<TokenProblem> {
-    if error.says(original::TOKEN_EXISTS) {
+    if error.contains(original::TOKEN_EXISTS) {
         Some(TokenProblem::Exists)
-    } else if error.says(original::TOKEN_NEEDED) {
+    } else if error.contains(original::TOKEN_NEEDED) {
         Some(TokenProblem::Needed)
     } else {
         let is_shut_out = matches!(status, 401 | 403) && credential == Credential::Token;
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_for_patience_is_one_whatever_was_asked_and_whatever_it_says() {
+    fn a_request_for_patience_is_one_whatever_was_asked_and_whatever_its_text() {
         let look_up = look_up(Vec::new());
         let probe = Call::Probe {
             shift: "24112026".into(),
@@ -540,11 +540,11 @@ mod tests {
             (original::TOKEN_EXISTS, TokenProblem::Exists),
             (original::TOKEN_NEEDED, TokenProblem::Needed),
         ] {
-            let said = format!("RegNum OPL000011111: {words}");
+            let text = format!("RegNum OPL000011111: {words}");
             for body in [
                 serde_json::json!({"userMessage": {"lang_ru": words.to_uppercase(), "lang_en": ""}}),
-                serde_json::json!({"userMessage": {"lang_ru": "", "lang_en": said}}),
-                serde_json::json!({"internalCode": "", "devMessage": said}),
+                serde_json::json!({"userMessage": {"lang_ru": "", "lang_en": text}}),
+                serde_json::json!({"internalCode": "", "devMessage": text}),
             ] {
                 let body = body.to_string();
                 for credential in [Credential::Token, Credential::Password] {

@@ -200,15 +200,15 @@ impl Client {
     ) -> Result<T, Failure> {
         let read = read(&raw.answer(self.credential()));
         let is_another = read.as_ref().is_err_and(is_of_another);
-        let mut told = raw.date;
-        self.note_answerer(is_another, errand, raw.from, &mut told);
-        *date = told.or(*date);
+        let mut server_date = raw.date;
+        self.note_answerer(is_another, errand, raw.from, &mut server_date);
+        *date = server_date.or(*date);
         read
     }
 
     /// The service may repeat what it was told: its words go to people and logs, our secrets do not.
     fn without_secrets(&self, failure: Failure, call: &Call, token: Option<&Secret>) -> Failure {
-        let told = match call {
+        let sent = match call {
             Call::OpenSession(SessionMode::ConsumerQr(code)) => Some(code.expose()),
             Call::ConsumerStatus { session } | Call::Pay { session, .. } => Some(session.as_str()),
             Call::OpenSession(SessionMode::StaticQr | SessionMode::DynamicQr)
@@ -221,7 +221,7 @@ impl Client {
             .into_iter()
             .flatten()
             .map(Secret::expose)
-            .chain(told)
+            .chain(sent)
             .collect();
         hide(failure, &secrets)
     }

@@ -337,7 +337,7 @@ async fn beginning(response: &mut reqwest::Response) -> Vec<u8> {
 
 fn unreached(error: &reqwest::Error) -> Unreachable {
     use rustls::CertificateError as Bad;
-    let said = with_causes(error);
+    let detail = with_causes(error);
     match tls_error(error) {
         Some(rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. })) => {
             Unreachable::Expired
@@ -356,8 +356,8 @@ fn unreached(error: &reqwest::Error) -> Unreachable {
             Unreachable::AuthorityItself
         }
         Some(error) => Unreachable::Tls(error.to_string()),
-        None if error.is_connect() => Unreachable::Connect(said),
-        None => Unreachable::NoAnswer(said),
+        None if error.is_connect() => Unreachable::Connect(detail),
+        None => Unreachable::NoAnswer(detail),
     }
 }
 
@@ -550,14 +550,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_out_of_a_cache_is_told_as_one() {
+    async fn an_answer_out_of_a_cache_is_reported_as_one() {
         let old = "HTTP/1.1 200 OK\r\nAge: 99999\r\nContent-Length: 2\r\n\r\n[]";
         let proxy = standing_at(SocketAddr::from(([127, 0, 0, 1], 0)), Some(old)).await;
         let answers = ask_both(&settings(proxy.port()), proxy, proxy).await;
         let (answer, _) = chosen(answers, Err(Unreachable::Expired));
         let why = answer.unwrap_err();
         assert!(
-            matches!(&why, Unreachable::Cached(said) if said.contains("99999 s")),
+            matches!(&why, Unreachable::Cached(detail) if detail.contains("99999 s")),
             "{why:?}"
         );
     }

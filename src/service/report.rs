@@ -260,7 +260,7 @@ mod tests {
             row("w-1", "2"),
             row("w-2", "3")
         );
-        let told = |numbers: &[&str], witnesses: &[&str]| {
+        let outcome = |numbers: &[&str], witnesses: &[&str]| {
             let (found, is_whole) = match looked_up(&body, numbers, witnesses).unwrap() {
                 Reply::Found(found) => (found, true),
                 Reply::Partial { found, detail } => {
@@ -274,11 +274,11 @@ mod tests {
             };
             (found.len(), is_whole)
         };
-        assert_eq!(told(&["x"], &["w-1", "w-2"]), (0, true));
-        assert_eq!(told(&["x"], &["w-1", "w-9"]), (0, false));
+        assert_eq!(outcome(&["x"], &["w-1", "w-2"]), (0, true));
+        assert_eq!(outcome(&["x"], &["w-1", "w-9"]), (0, false));
         // What is found is found, and only what is missing stays open.
-        assert_eq!(told(&["a"], &["w-9"]), (1, true));
-        assert_eq!(told(&["a", "x"], &["w-9"]), (1, false));
+        assert_eq!(outcome(&["a"], &["w-9"]), (1, true));
+        assert_eq!(outcome(&["a", "x"], &["w-9"]), (1, false));
         // One that cannot be read is there all the same.
         let odd = body.replacen(r#""sum": 2"#, r#""sum": null"#, 1);
         assert_ne!(odd, body);
@@ -392,13 +392,13 @@ mod tests {
                 "{bad}"
             );
         }
-        let told = |body: &str| {
+        let failure = |body: &str| {
             let error = each_row(body.as_bytes(), &mut |_| true).unwrap_err();
             (error.row, error.is_json)
         };
-        assert_eq!(told("[7]"), (Some((1, None)), true));
-        assert_eq!(told(r#"{"rows": []}"#), (None, true));
-        assert_eq!(told("<html>"), (None, false));
+        assert_eq!(failure("[7]"), (Some((1, None)), true));
+        assert_eq!(failure(r#"{"rows": []}"#), (None, true));
+        assert_eq!(failure("<html>"), (None, false));
         assert!(each_row(body.as_bytes(), &mut |_| false).is_err());
     }
 

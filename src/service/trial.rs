@@ -26,7 +26,7 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// A payment that no till has: the greatest number of 32 bits, which every service can read.
 const UNKNOWN_PAYMENT: i64 = 2_147_483_647;
 /// Most characters of a type or a scheme that are told.
-const MAX_TOLD: usize = 32;
+const MAX_REPORTED: usize = 32;
 
 /// Why there is no trial.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +159,7 @@ impl Trial {
             .map_or("", |(scheme, _)| scheme);
         Ok(OpenedSession {
             id_type: json_type(fields.get(wire::SESSION_ID)),
-            scheme: wire::clean(scheme, MAX_TOLD),
+            scheme: wire::clean(scheme, MAX_REPORTED),
             id,
             qr,
         })
@@ -241,8 +241,8 @@ impl Trial {
             detail: format!("no answer within {} ms", self.timeout.as_millis()),
             heard: Heard::Nothing,
         };
-        let heard = tokio::time::timeout(self.timeout, asked).await;
-        heard.unwrap_or_else(|_| Err(late()))
+        let answer = tokio::time::timeout(self.timeout, asked).await;
+        answer.unwrap_or_else(|_| Err(late()))
     }
 
     fn without_secrets(&self, failure: Failure) -> Failure {
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_errors_shape_is_told_without_its_values() {
+    fn an_errors_shape_is_reported_without_its_values() {
         let recorded = r#"{"code": "400", "internalCode": "", "devMessage": "RegNum OPL000011111: x", "userMessage": {"lang_ru": "", "lang_en": null}}"#;
         assert_eq!(
             error_fields(recorded.as_bytes()),

@@ -23,8 +23,8 @@ impl World<'_> {
             return Ok(());
         }
         let books = records
-            + self.told_beside(&sale.id, differences)
-            + self.told_absent(&sale.id, differences);
+            + self.reported_beside(&sale.id, differences)
+            + self.all_unseen(&sale.id, differences);
         if paid == books {
             return Ok(());
         }
@@ -122,7 +122,7 @@ impl World<'_> {
 
     /// What a reconciliation tells of a sale beside its records: rows that a second delivery has made, or
     /// whose records the disk has lost.
-    fn told_beside(&self, sale: &str, differences: &[Difference]) -> i64 {
+    fn reported_beside(&self, sale: &str, differences: &[Difference]) -> i64 {
         // A row on which a record stood that was removed since it was old is counted already.
         let purged_as = |row: &Payment| {
             let mut purged = self.purged.values().map(Record::operation);
@@ -141,19 +141,19 @@ impl World<'_> {
             .filter_map(|one| self.service.ledger.get(&one.payment_id?))
             .filter(|row| is_paid_since(row) || self.may_be_unknown(row) && !is_old(row))
             .collect();
-        let is_told = |row: &&Payment| {
+        let is_reported = |row: &&Payment| {
             row.target.is_none() && self.owner_of(row) == Some(sale) && !self.is_being_undone(row)
         };
-        let payments: Vec<&Payment> = rows.iter().copied().filter(is_told).collect();
+        let payments: Vec<&Payment> = rows.iter().copied().filter(is_reported).collect();
         let kept: i64 = payments.iter().map(|payment| self.kept(payment)).sum();
         // What is kept of a payment is without its reversals already.
         let unseen = self.sought_in_vain(sale, differences);
         let unseen = unseen.flat_map(|entry| self.service.paid_under(&entry.target.order_number));
-        let told = payments.iter().copied().chain(unseen);
-        let told: BTreeSet<i64> = told.map(|payment| payment.info.payment_id).collect();
+        let counted = payments.iter().copied().chain(unseen);
+        let counted: BTreeSet<i64> = counted.map(|payment| payment.info.payment_id).collect();
         let is_counted = |row: &Payment| {
             let payment = self.payment_behind(row);
-            payment.is_some_and(|id| told.contains(&id))
+            payment.is_some_and(|id| counted.contains(&id))
         };
         // Nor does one that a person has said is carried out, unless its entry is known by another number of the
         // service. An own undoing of another payment may have its identifier after the disk has lost it.
@@ -235,7 +235,7 @@ impl World<'_> {
 
     /// What a service that hides its operations for ever has kept from the books: the till was told that a
     /// refund or a payment was not found, to be looked for in the merchant's account.
-    fn told_absent(&self, sale: &str, differences: &[Difference]) -> i64 {
+    fn all_unseen(&self, sale: &str, differences: &[Difference]) -> i64 {
         if !self.is_blind_for_ever() {
             return 0;
         }

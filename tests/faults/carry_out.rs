@@ -123,7 +123,7 @@ impl<'a> World<'a> {
                 self.shown.push(text.clone());
             }
             if self.traces {
-                self.tell_write(write);
+                self.trace_write(write);
             }
             let number = self.made.len() as u64;
             self.made.entry(id.clone()).or_insert(number);
@@ -163,7 +163,7 @@ impl<'a> World<'a> {
         self.check_step()
     }
 
-    fn tell_write(&self, write: &Write) {
+    fn trace_write(&self, write: &Write) {
         let operation = write.record.operation();
         let (id, state) = (&operation.id, operation.state);
         let (left, undo) = (operation.left.map(|left| left.0), operation.undo);
@@ -212,7 +212,7 @@ impl<'a> World<'a> {
                     println!("          reply: {reply:?}");
                 }
                 if let TillReply::Begun(Ok((_, operation))) = reply.as_ref() {
-                    self.check_told(operation)?;
+                    self.check_reply(operation)?;
                     if self.acked.insert(operation.id.clone()) {
                         self.counts.operations += 1;
                         if matches!(operation.kind, Kind::Sale | Kind::Card) {
@@ -221,7 +221,7 @@ impl<'a> World<'a> {
                     }
                 }
                 if let TillReply::Aborted(Ok(operation)) = reply.as_ref() {
-                    self.check_told(operation)?;
+                    self.check_reply(operation)?;
                     if matches!(operation.kind, Kind::Sale | Kind::Card) {
                         self.aborted.insert(operation.id.clone());
                     }
@@ -229,7 +229,7 @@ impl<'a> World<'a> {
                 if let TillReply::Queue(Err(problem)) = reply.as_ref()
                     && problem.code == Code::Busy
                 {
-                    self.told_busy.insert(ticket);
+                    self.answered_busy.insert(ticket);
                 }
             }
             Effect::Show(_) | Effect::Scanned { .. } | Effect::Alarm { .. } => {}

@@ -143,13 +143,13 @@ impl<'a> Disk<'a> {
         self.met(match fault {
             DiskFault::Full => "disk full",
             DiskFault::Broken => "disk broken for a while",
-            DiskFault::ToldFailed => "commit told as failed, and in the log",
+            DiskFault::ReportedFailed => "commit told as failed, and in the log",
             DiskFault::KeptButFailed => "commit told as failed, and kept",
         });
         match fault {
             DiskFault::Full => return Err(full()),
             DiskFault::Broken => {}
-            DiskFault::ToldFailed => self.ghost = Some(writes.to_vec()),
+            DiskFault::ReportedFailed => self.ghost = Some(writes.to_vec()),
             DiskFault::KeptButFailed => self.keep(writes)?,
         }
         Err(broken())

@@ -159,7 +159,7 @@ impl Ends {
     }
 
     /// Prints the table; whether each cell has what `histories` should bring, and half of the sales are done.
-    pub fn tell(&self, histories: u64) -> bool {
+    pub fn print(&self, histories: u64) -> bool {
         let (mut is_full, least) = (true, histories / RARE);
         for (kind, ends) in TABLE {
             for end in ends {

@@ -70,9 +70,9 @@ impl World<'_> {
         {
             return Err(format!("the abort of {} is forgotten", operation.id));
         }
-        let told_paid =
+        let ended_paid =
             operation.state == State::Done && matches!(operation.kind, Kind::Sale | Kind::Refund);
-        if told_paid {
+        if ended_paid {
             let direction = operation.kind == Kind::Sale;
             let paid = self.service.ledger.values().any(|payment| {
                 payment.info.order_number == operation.order_number
@@ -371,7 +371,7 @@ impl World<'_> {
     }
 
     /// What the till is told is durable.
-    pub(crate) fn check_told(&self, operation: &Operation) -> Check {
+    pub(crate) fn check_reply(&self, operation: &Operation) -> Check {
         let kept = self.records.get(&operation.id).map(Record::operation);
         if kept == Some(operation) {
             return Ok(());

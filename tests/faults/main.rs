@@ -197,7 +197,7 @@ fn simulate(from: u64, seeds: u64) -> bool {
                     counts.add(&met);
                     if let Err(what) = outcome {
                         failed.store(true, Ordering::Relaxed);
-                        tell(&plan, &what, &mut journal, &store);
+                        print_shortest(&plan, &what, &mut journal, &store);
                     }
                 }
                 total.lock().unwrap().add(&counts);
@@ -217,12 +217,12 @@ fn simulate(from: u64, seeds: u64) -> bool {
         println!("  {count:>9}  {fault}");
     }
     let played = next.load(Ordering::Relaxed).min(from + seeds) - from;
-    let is_full = total.ends.tell(played);
+    let is_full = total.ends.print(played);
     is_full && !failed.load(Ordering::Relaxed)
 }
 
 /// Prints the shortest history that still fails.
-fn tell(plan: &Plan, what: &str, journal: &mut Journal, store: &Store) {
+fn print_shortest(plan: &Plan, what: &str, journal: &mut Journal, store: &Store) {
     let deeds = shorten(plan, journal, store);
     let traces = TRACES.load(Ordering::Relaxed);
     let (_, outcome) = play(plan, &deeds, journal, store, traces);
@@ -271,7 +271,7 @@ fn replay(seed: u64) {
     match play(&plan, &plan.deeds, &mut journal, &store, false).1 {
         Ok(()) => println!("seed {seed}: every promise holds"),
         Err(what) => {
-            tell(&plan, &what, &mut journal, &store);
+            print_shortest(&plan, &what, &mut journal, &store);
             std::process::exit(1);
         }
     }

@@ -88,31 +88,31 @@ def run(command, copy, number, limit):
 def play(program, copy, number, seeds):
     """How the simulation has noticed, or None."""
     command = [program, "simulation", "--seeds", str(seeds)]
-    code, said = run(command, copy, number, MAX_SIMULATION)
+    code, output = run(command, copy, number, MAX_SIMULATION)
     if code == 0:
         return None
     if code is None:
         return "simulation: does not end"
-    played = re.search(r"simulation: (\d+) seeds", said)
-    broken = re.search(r"breaks a promise: (.*)", said) or re.search(r"panicked at (.*\n.*)", said)
+    played = re.search(r"simulation: (\d+) seeds", output)
+    broken = re.search(r"breaks a promise: (.*)", output) or re.search(r"panicked at (.*\n.*)", output)
     if broken:
         after = f" after {played.group(1)} seeds" if played else ""
         return f"simulation{after}: {broken.group(1)}"
     if played:
         return "simulation: an end that is never reached"
-    raise SystemExit(f"the simulation does not run:\n{said[-3000:]}")
+    raise SystemExit(f"the simulation does not run:\n{output[-3000:]}")
 
 
 def unit(program, copy, number, _seeds):
     """Which unit test has noticed, or None."""
-    code, said = run([program, *UNIT_TESTS], copy, number, MAX_UNIT_TESTS)
+    code, output = run([program, *UNIT_TESTS], copy, number, MAX_UNIT_TESTS)
     if code == 0:
         return None
     if code is None:
         return "unit tests: they do not end"
-    failed = sorted(set(re.findall(r"^    (\S+::\S+)$", said, re.MULTILINE)))
+    failed = sorted(set(re.findall(r"^    (\S+::\S+)$", output, re.MULTILINE)))
     if not failed:
-        raise SystemExit(f"the unit tests do not run:\n{said[-3000:]}")
+        raise SystemExit(f"the unit tests do not run:\n{output[-3000:]}")
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     return f"unit test {failed[0]}{more}"
 
@@ -159,9 +159,9 @@ def main():
     simulation, tests = build(copy)
     judges = [(play, simulation), (unit, tests)]
     for judge, program in judges:
-        said = judge(program, copy, "none", min(seeds, SOUND_SEEDS))
-        if said is not None:
-            raise SystemExit(f"it breaks a promise without any mutation: {said}")
+        caught = judge(program, copy, "none", min(seeds, SOUND_SEEDS))
+        if caught is not None:
+            raise SystemExit(f"it breaks a promise without any mutation: {caught}")
     if quick:
         judges.reverse()
     missed, tried = try_all(copy, gone, judges, seeds, words[1] if len(words) > 1 else "")

@@ -67,7 +67,7 @@ impl World<'_> {
             println!("          answer to {call:?}: {answer:?}");
         }
         if answer.as_ref().err().is_none_or(Failure::was_answered) {
-            self.tell_time()?;
+            self.send_time()?;
         }
         self.note_asked(&call, &answer);
         self.note_refused(&call, fate, &answer);
@@ -115,7 +115,7 @@ impl World<'_> {
     }
 
     /// Every answer has a `Date`.
-    fn tell_time(&mut self) -> Check {
+    fn send_time(&mut self) -> Check {
         let clock = ServiceClock::new(self.service.date(self.real), self.now.mono);
         self.event(Event::ServiceClock(clock))
     }
@@ -341,11 +341,11 @@ impl World<'_> {
         match self.service.effect(call, self.real) {
             Ok(Reply::Payment(info)) => {
                 let foreign = Reply::Payment(self.estrange(info));
-                self.read_or_told(call, foreign)
+                self.read_or_direct(call, foreign)
             }
             Ok(Reply::Found(rows)) => {
                 let rows = rows.into_iter().map(|info| self.estrange(info)).collect();
-                self.read_or_told(call, Reply::Found(rows))
+                self.read_or_direct(call, Reply::Found(rows))
             }
             answer => answer,
         }
@@ -363,7 +363,7 @@ impl World<'_> {
     }
 
     /// As it comes over the wire, or past the client, so that the core itself must see it.
-    fn read_or_told(&mut self, call: &Call, reply: Reply) -> Answer {
+    fn read_or_direct(&mut self, call: &Call, reply: Reply) -> Answer {
         match body(&reply).filter(|_| self.random.one_in(2)) {
             Some(body) => classify(call, &HttpAnswer::new(200, body.as_bytes())),
             None => Ok(reply),

@@ -84,7 +84,7 @@ pub enum DiskFault {
     Full,
     Broken,
     /// It is told as failed, and a power cut finds it on the disk all the same.
-    ToldFailed,
+    ReportedFailed,
     /// It is told as failed, and was kept.
     KeptButFailed,
 }
@@ -319,7 +319,7 @@ fn last_tale(random: &mut Random) -> Tale {
 const DISK_FAULTS: [DiskFault; 4] = [
     DiskFault::Full,
     DiskFault::Broken,
-    DiskFault::ToldFailed,
+    DiskFault::ReportedFailed,
     DiskFault::KeptButFailed,
 ];
 

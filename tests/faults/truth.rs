@@ -89,7 +89,7 @@ impl World<'_> {
             for id in ids {
                 self.counts.note("tried again in peace");
                 self.retry_with_patience(&id)?;
-                if self.told_busy.contains(&self.ticket) {
+                if self.answered_busy.contains(&self.ticket) {
                     busy.push(id);
                 }
             }
@@ -233,12 +233,12 @@ impl World<'_> {
             let Some(owner) = self.owner_of(row).filter(|_| is_paid) else {
                 continue;
             };
-            let is_told = || {
-                let mut told = differences.iter();
-                told.any(|one| one.payment_id == Some(row.info.payment_id))
+            let is_difference = || {
+                let mut all = differences.iter();
+                all.any(|one| one.payment_id == Some(row.info.payment_id))
             };
             let is_known = self.records.contains_key(owner) || self.purged.contains_key(owner);
-            if !is_known && self.kept(row) > 0 && !is_told() {
+            if !is_known && self.kept(row) > 0 && !is_difference() {
                 return Err(format!(
                     "{} was paid, no book knows of it, and no reconciliation tells",
                     row.info.order_number
@@ -276,20 +276,20 @@ impl World<'_> {
     /// Of another till's sale the buyer has back what was refunded and not cancelled.
     fn check_elsewhere(&self, payment_id: i64) -> Check {
         let back = self.service.reversed(payment_id);
-        let (mut told, mut open) = (0, false);
+        let (mut reported, mut open) = (0, false);
         for record in self.every_record() {
             let Record::Entry(entry) = record else {
                 continue;
             };
             let operation = &entry.operation;
             if entry.is_refund() && entry.target.payment_id == Some(payment_id) {
-                // As of a sale of our own (`undone_unseen`): told as not found, to be looked for by hand.
+                // As of a sale of our own (`undone_unseen`): reported as not found, to be looked for by hand.
                 let is_unseen = self.is_blind_for_ever()
                     && operation.state == State::Failed
                     && self.outcome_of(entry) == Outcome::CarriedOut;
                 let counts = operation.undo != Some(Undo::Done)
                     && (operation.state == State::Done || came_late(entry) || is_unseen);
-                told += if counts { operation.amount.0 } else { 0 };
+                reported += if counts { operation.amount.0 } else { 0 };
                 open |=
                     entry.is_live() || entry.settled.is_some() || self.is_settled(&operation.id);
             }
@@ -297,9 +297,9 @@ impl World<'_> {
         let rows = self.service.ledger.values();
         let mut beside =
             rows.filter(|row| row.target == Some(payment_id) && self.may_be_unknown(row));
-        if back != told && !open && beside.next().is_none() {
+        if back != reported && !open && beside.next().is_none() {
             return Err(format!(
-                "{back} came back of another till's sale, {told} was told"
+                "{back} came back of another till's sale, {reported} was reported"
             ));
         }
         Ok(())

@@ -149,7 +149,7 @@ pub struct World<'a> {
     pub(crate) random: Random,
     pub(crate) ticket: u64,
     /// Requests about the queue that were answered `busy`: a person asks again later.
-    pub(crate) told_busy: BTreeSet<u64>,
+    pub(crate) answered_busy: BTreeSet<u64>,
     pub(crate) names: u64,
     pub(crate) started: u64,
     pub(crate) outage_until: Duration,
@@ -212,9 +212,9 @@ impl<'a> World<'a> {
     ) -> Result<World<'a>, String> {
         self.end_requests(None);
         let mut rows = BTreeMap::new();
-        for (id, told) in &self.records {
+        for (id, record) in &self.records {
             let kept = journal.find(id).map_err(|error| error.to_string())?;
-            if kept.as_ref() != Some(told) {
+            if kept.as_ref() != Some(record) {
                 self.forgotten.insert(id.clone());
             }
             rows.extend(kept.map(|kept| (id.clone(), kept)));
@@ -290,7 +290,7 @@ impl<'a> World<'a> {
             refunds_sent: BTreeMap::new(),
             random: Random::new(plan.seed ^ 0xabcd),
             ticket: 0,
-            told_busy: BTreeSet::new(),
+            answered_busy: BTreeSet::new(),
             names: 0,
             started: 0,
             outage_until: Duration::ZERO,

@@ -91,8 +91,8 @@ impl ReversalQueue {
         turn: &mut Turn,
     ) {
         let operation = &record.operation;
-        let learned = self.learn(&operation.id, info, turn);
-        let Some(info) = info.filter(|_| !learned) else {
+        let is_of_entry = self.note_payment(&operation.id, info, turn);
+        let Some(info) = info.filter(|_| !is_of_entry) else {
             return;
         };
         let stands = operation.state == State::Done || operation.undo.is_some();
@@ -103,7 +103,7 @@ impl ReversalQueue {
 
     /// What a held answer told of the payment that an entry undoes; without one its connection is closed.
     /// Answers whether the payment is that entry's.
-    fn learn(&mut self, sale: &str, info: Option<&PaymentInfo>, turn: &mut Turn) -> bool {
+    fn note_payment(&mut self, sale: &str, info: Option<&PaymentInfo>, turn: &mut Turn) -> bool {
         let looks = |entry: &&mut ActiveReversal| {
             entry.undoes(sale) && entry.record.request == ReversalRequest::Own
         };

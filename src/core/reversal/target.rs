@@ -182,11 +182,11 @@ impl ReversalQueue {
         let here = self.iter().filter(|entry| entry.reverses(sale));
         let here = here.map(|entry| &entry.record);
         // What was found late is watched no more: the journal alone knows it.
-        let told = context
+        let found_late = context
             .reversals
             .iter()
             .filter(|entry| was_found_late(entry));
-        let mut earlier = here.chain(told);
+        let mut earlier = here.chain(found_late);
         match earlier.find(|earlier| is_repeated(earlier, refund)) {
             Some(earlier) => Err(repetition(earlier)),
             None => Ok(()),
@@ -196,8 +196,8 @@ impl ReversalQueue {
     fn already_undone(&self, target: &Operation, context: &JournalContext) -> Problem {
         let live = self.iter().filter(|entry| entry.undoes(&target.id));
         let live = live.map(|entry| &entry.record);
-        let told = context.reversals.iter().rev();
-        let made = told.filter(|reversal| may_be_gone(reversal));
+        let journalled = context.reversals.iter().rev();
+        let made = journalled.filter(|reversal| may_be_gone(reversal));
         // The undoing of the whole comes before refunds of parts, and what is under way before both.
         let by = live
             .chain(made)

@@ -112,7 +112,7 @@ pub(in crate::core) struct Invitation {
     /// The session whose code is on the display.
     pub(super) shown: Option<SessionId>,
     /// The display says that no session can be opened.
-    pub(super) gap_told: bool,
+    pub(super) gap_shown: bool,
     /// The first of the failed questions since the last answered one.
     pub(super) failing_since: Option<Duration>,
 }
@@ -204,7 +204,7 @@ impl Invitation {
             opening: None,
             demanded_at,
             shown: None,
-            gap_told: false,
+            gap_shown: false,
             failing_since: None,
         }
     }
@@ -239,7 +239,7 @@ impl Session {
 /// What the end of a session tells of the life of the next ones: it was `seen` alive at that age, and
 /// `over` at this one. Where nobody asked in between, the end lies somewhere, and what was believed
 /// stays if it can be.
-pub(super) fn learned(
+pub(super) fn estimate_life(
     believed: Duration,
     seen: Duration,
     over: Duration,

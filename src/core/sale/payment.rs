@@ -366,8 +366,8 @@ impl ActiveSale {
             // request".
             return self.refuse(&refusal, turn);
         }
-        let is_told = self.record.operation.state == State::InDoubt || unsent;
-        if !is_told && self.record.ending.is_none() {
+        let is_published = self.record.operation.state == State::InDoubt || unsent;
+        if !is_published && self.record.ending.is_none() {
             self.set_state(State::InDoubt, turn.now);
             turn.write_sale(
                 &mut self.record,

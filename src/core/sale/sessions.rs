@@ -11,7 +11,7 @@
 //! service has shown of their life, the newest in mode 2, the oldest in mode 1, since the cashier has
 //! told its code. With none left the display says so.
 
-use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, learned};
+use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, estimate_life};
 use super::*;
 use crate::core::call::{Failure, Reply};
 use crate::core::messages;
@@ -227,13 +227,13 @@ impl ActiveSale {
                 turn.show(without_session(fails));
             }
             // It became known that there is no line.
-            None if fails && !invitation.gap_told => {
+            None if fails && !invitation.gap_shown => {
                 turn.show(without_session(fails));
             }
             Some(_) | None => {}
         }
         if let Phase::AwaitingBuyer(invitation) = &mut self.phase {
-            invitation.gap_told = invitation.shown.is_none() && fails;
+            invitation.gap_shown = invitation.shown.is_none() && fails;
         }
     }
 
@@ -354,7 +354,7 @@ impl ActiveSale {
         let by_code = self.record.operation.mode == Mode::ConsumerQr;
         if !by_code {
             let pause = turn.settings.poll_session;
-            *turn.session_life = learned(*turn.session_life, seen, over, pause);
+            *turn.session_life = estimate_life(*turn.session_life, seen, over, pause);
         }
         if let Some(opening) = &mut invitation.opening {
             // From now on nothing else can bring the buyer.

@@ -301,7 +301,7 @@ fn payments_are_not_shown(_: &Service, call: &Call) -> Option<Failure> {
 }
 
 #[test]
-fn a_payment_that_was_told_and_is_nowhere_is_for_a_person_after_an_hour() {
+fn a_payment_that_was_answered_and_is_nowhere_is_for_a_person_after_an_hour() {
     let mut world = World::confirming();
     let hidden = std::mem::take(&mut world.service.ledger);
     world.advance(600 * SECOND);

@@ -55,9 +55,9 @@ fn a_cancellation_that_is_carried_out_after_it_was_closed_comes_back_to_a_person
             world.crash(SECOND);
         }
         recheck(&mut world, "c1");
-        let told = world.entry("c1");
-        assert!(told.needs_review && told.operation.state == State::Failed);
-        assert_eq!((told.outcome, &told.settled), (None, &None));
+        let entry = world.entry("c1");
+        assert!(entry.needs_review && entry.operation.state == State::Failed);
+        assert_eq!((entry.outcome, &entry.settled), (None, &None));
         assert_eq!(books(&world, of), (0, Some(Undo::Done)), "{of}");
         let all = if of == "s" { 0 } else { 1999 };
         assert_eq!(books(&world, "s").0, all, "the sale of a refund, too");
@@ -79,8 +79,8 @@ fn a_cancellation_that_was_set_aside_and_carried_out_after_all_is_as_done_as_any
     assert_eq!(world.operation("c1").undo, Some(Undo::SetAside));
     world.service.late.push((world.now.mono, call));
     world.advance(HOUR);
-    let told = world.operation("c1");
-    assert_eq!((told.state, told.undo), (State::Done, None));
+    let operation = world.operation("c1");
+    assert_eq!((operation.state, operation.undo), (State::Done, None));
     assert_eq!(books(&world, "s"), (0, Some(Undo::Done)));
 }
 
@@ -150,7 +150,7 @@ fn an_undoing_that_is_carried_out_after_it_was_closed_comes_back_to_a_person() {
 }
 
 #[test]
-fn a_refund_of_what_can_only_be_cancelled_says_so() {
+fn a_refund_of_what_can_only_be_cancelled_is_refused_with_that_reason() {
     let mut world = undoing_set_aside();
     world.refund("r1", "s", 500);
     assert_eq!(world.problem().detail, cashier::only_cancelled("s"));
@@ -164,9 +164,9 @@ fn what_repeats_a_refused_cancellation_blames_no_connection() {
     world.answer(Fate::Refused);
     world.settle();
     world.cancel("c2", "s", false);
-    let told = world.operation("c2");
+    let operation = world.operation("c2");
     assert_eq!(
-        (told.state, told.message.as_str()),
+        (operation.state, operation.message.as_str()),
         (State::Queued, cashier::REPEATS)
     );
 }

@@ -46,14 +46,14 @@ fn is_accounted_for(world: &World, sale: &str, payment_id: i64) -> bool {
     let paid = world.service.ledger[&payment_id].info.status == PaymentStatus::Ok;
     let left = world.service.ledger[&payment_id].info.sum.0 - world.service.reversed(payment_id);
     let operation = world.operation(sale);
-    let told = operation.state == State::Done && operation.payment_id == Some(payment_id);
-    !paid || left == 0 || told || !world.alarms.is_empty()
+    let is_done = operation.state == State::Done && operation.payment_id == Some(payment_id);
+    !paid || left == 0 || is_done || !world.alarms.is_empty()
 }
 
 // ---- late is not lost ---------------------------------------------------------------------------
 
 #[test]
-fn a_held_answer_that_tells_paid_after_the_report_told_declined_is_not_dropped() {
+fn a_held_answer_of_paid_after_a_report_of_declined_is_not_dropped() {
     let mut world = held(Mode::DynamicQr);
     world.buyer(PaymentStatus::Decline);
     world.advance(12 * SECOND);
@@ -332,10 +332,10 @@ fn a_refund_is_judged_by_its_pending_row_and_not_by_the_dead_one_before() {
     world.service.ledger.insert(id + 1, second);
     world.service.ledger.get_mut(&id).unwrap().info.status = PaymentStatus::Decline;
     world.settle();
-    let told = world.state("r1");
+    let state = world.state("r1");
     world.service.ledger.get_mut(&(id + 1)).unwrap().info.status = PaymentStatus::Ok;
     world.advance(60 * SECOND);
-    assert_ne!(told, State::Failed, "while a copy of it is pending");
+    assert_ne!(state, State::Failed, "while a copy of it is pending");
     assert_eq!(world.state("r1"), State::Done);
 }
 
@@ -399,16 +399,16 @@ fn debug_output_of_core_and_answers_holds_no_session() {
         session: session.into(),
         shows: Some(Shows::Qr("o-plati://o-cashpay/dyn/SECRET".into())),
     };
-    let told = format!("{reply:?}");
+    let answer = format!("{reply:?}");
     end(&mut world, Ok(reply));
     let core = format!("{:?}", world.core);
-    assert!(!told.contains("SECRET") && !core.contains("SECRET"));
+    assert!(!answer.contains("SECRET") && !core.contains("SECRET"));
     assert!(
         !core.contains(session),
         "the core's Debug shows the session"
     );
     assert!(
-        !told.contains(session),
+        !answer.contains(session),
         "the answer's Debug shows the session"
     );
 }

@@ -96,9 +96,13 @@ fn a_refund_that_was_given_twice_counts_twice_and_waits_to_be_seen() {
         let (mut world, copy) = given_twice();
         let row = world.service.ledger[&copy].info.clone();
         let compared = compare(&world, &row, "r1");
-        let told = &compared.differences[0];
+        let difference = &compared.differences[0];
         assert_eq!(
-            (told.what, told.operation.as_deref(), told.till.as_ref()),
+            (
+                difference.what,
+                difference.operation.as_deref(),
+                difference.till.as_ref()
+            ),
             (What::UnknownHere, Some("r1"), None)
         );
         assert_eq!(compared.seconds, [("r1".to_owned(), copy)]);

@@ -136,7 +136,7 @@ fn a_lost_cancellation_is_not_sent_again_where_the_report_is_not_whole() {
 }
 
 #[test]
-fn a_refusal_that_no_whole_report_confirms_is_told_as_a_lost_answer() {
+fn a_refusal_that_no_whole_report_confirms_ends_as_a_lost_answer() {
     for becomes_whole in [false, true] {
         let mut world = cut_short();
         world.begin("t", 500);
@@ -152,12 +152,12 @@ fn a_refusal_that_no_whole_report_confirms_is_told_as_a_lost_answer() {
         world.advance(MINUTE);
         let operation = world.operation("t");
         let error = operation.error.as_ref().unwrap();
-        let told = (operation.state, operation.undo, error.code);
+        let ended = (operation.state, operation.undo, error.code);
         if becomes_whole {
-            assert_eq!(told, (State::Failed, None, ErrorCode::ServiceRejected));
+            assert_eq!(ended, (State::Failed, None, ErrorCode::ServiceRejected));
         } else {
             assert_eq!(
-                told,
+                ended,
                 (State::Failed, Some(Undo::Pending), ErrorCode::NoConnection)
             );
             assert_eq!(

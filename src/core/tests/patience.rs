@@ -134,8 +134,8 @@ fn a_reversal_that_is_never_finished_is_set_aside_after_an_hour_and_can_be_taken
                 0,
                 "the till sells on"
             );
-            let told = world.operation("c1").clone();
-            assert_eq!(told.message, told.error.unwrap().message);
+            let operation = world.operation("c1").clone();
+            assert_eq!(operation.message, operation.error.unwrap().message);
             // It may have moved, so it counts.
             let left = if refund { 1499 } else { 0 };
             assert_eq!(world.operation("s").left.unwrap().0, left);
@@ -288,7 +288,7 @@ fn another_payment_under_our_number_is_never_believed() {
 }
 
 #[test]
-fn the_status_of_another_payment_says_nothing_about_an_aborted_one() {
+fn the_status_of_another_payment_proves_nothing_about_an_aborted_one() {
     for lie in 0..3 {
         let mut world = World::begun(Mode::DynamicQr);
         world.join();

@@ -87,7 +87,7 @@ fn a_static_code_changes_only_at_its_sessions_end() {
 }
 
 #[test]
-fn the_life_of_a_session_is_learned() {
+fn the_life_of_a_session_is_estimated() {
     let mut world = invited(Mode::DynamicQr, 20);
     let first = shown(&world);
     // Nobody knew that it lives no longer: the code is taken away, and a new one comes.
@@ -124,7 +124,7 @@ fn a_buyer_never_sees_a_code_that_is_over() {
 }
 
 #[test]
-fn without_a_line_the_display_says_so_instead_of_an_old_code() {
+fn without_a_line_the_display_shows_that_instead_of_an_old_code() {
     let mut world = invited(Mode::DynamicQr, 60);
     world.advance(48 * SECOND);
     // The line is down: neither is the next session opened nor the old one asked for.
@@ -302,7 +302,7 @@ fn an_abort_that_the_buyer_overtakes_is_a_paid_sale() {
 }
 
 #[test]
-fn an_abort_whose_payment_nobody_shows_is_released_and_learns_from_the_held_answer() {
+fn an_abort_whose_payment_nobody_shows_is_released_and_gets_the_held_answer() {
     let mut world = held(Mode::DynamicQr);
     for payment in world.service.ledger.values_mut() {
         "hidden".clone_into(&mut payment.shift);
@@ -369,7 +369,7 @@ fn a_refusal_is_not_believed_when_a_copy_was_carried_out() {
 }
 
 #[test]
-fn a_refusal_is_told_after_one_report_and_its_number_watched() {
+fn a_refusal_ends_the_sale_after_one_report_and_its_number_is_watched() {
     let mut world = refused(false);
     assert!(!world.state("s").is_final());
     world.settle();

@@ -111,7 +111,7 @@ fn its_sale_knows_at_once_that_a_payment_was_found() {
 }
 
 #[test]
-fn a_sale_told_as_not_paid_and_reported_paid_is_a_difference_until_reversals_cover_it() {
+fn a_sale_ended_as_not_paid_and_reported_paid_is_a_difference_until_reversals_cover_it() {
     let mut world = cancelled();
     assert_eq!(count(&compare(&world)), (0, &[][..]));
     set(&mut world, 1000, PaymentStatus::Ok);
@@ -204,10 +204,10 @@ fn a_cancelled_refund_that_reaches_the_buyer_after_all_is_taken_from_left_until_
     world.pass(10 * MINUTE);
     world.answer(Fate::Answered);
     // The cancellation is over and stays so: an undoing of the daemon's own takes it up.
-    let told = |world: &World| (world.state("c1"), world.operation("r1").undo, left(world));
-    assert_eq!(told(&world), (State::Done, Some(Undo::Pending), 799));
+    let seen = |world: &World| (world.state("c1"), world.operation("r1").undo, left(world));
+    assert_eq!(seen(&world), (State::Done, Some(Undo::Pending), 799));
     world.advance(5 * MINUTE);
-    assert_eq!(told(&world), (State::Done, Some(Undo::Done), 1299));
+    assert_eq!(seen(&world), (State::Done, Some(Undo::Done), 1299));
     let own = &world.entry("~1").operation;
     assert_eq!((own.kind, own.state), (Kind::CancelRefund, State::Done));
     let number = &world.operation("c1").order_number;

@@ -357,7 +357,7 @@ fn a_lost_refund_is_in_doubt_until_it_is_known_and_never_sent_again() {
 }
 
 #[test]
-fn a_refund_that_comes_after_its_absence_counts_and_is_told() {
+fn a_refund_that_comes_after_its_absence_counts_and_is_reported() {
     let mut world = sold();
     world.refund("r1", "s", 500);
     world.run_due();

@@ -13,7 +13,7 @@ use crate::model::problem::Code;
 const CODE: &str = "https://getapp.o-plati.by/c/1";
 
 /// Ends the oldest request with these words.
-fn say(world: &mut World, answer: Answer) {
+fn answer_oldest(world: &mut World, answer: Answer) {
     let (request, _) = world.pending.remove(0);
     world.event(Event::Answered { request, answer });
 }
@@ -165,10 +165,10 @@ fn the_answer_about_another_payment_is_none() {
         let mut world = paying();
         let mut other = row(&world, "s", 2000);
         change(&mut other);
-        say(&mut world, Ok(Reply::Payment(other.clone())));
+        answer_oldest(&mut world, Ok(Reply::Payment(other.clone())));
         assert_eq!(world.state("s"), State::InDoubt, "{other:?}");
         until(&mut world, is_look_up);
-        say(&mut world, found(&[&other]));
+        answer_oldest(&mut world, found(&[&other]));
         assert_eq!(world.state("s"), State::InDoubt, "{other:?}");
     }
 }
@@ -182,7 +182,7 @@ fn the_status_of_another_payment_is_no_end_of_a_sale() {
         until(&mut world, is_status);
         let mut other = row(&world, "s", 1000);
         change(&mut other);
-        say(&mut world, Ok(Reply::Payment(other)));
+        answer_oldest(&mut world, Ok(Reply::Payment(other)));
         assert_eq!(world.state("s"), State::AwaitingConfirmation);
     }
 }
@@ -194,7 +194,7 @@ fn a_plea_for_patience_instead_of_a_payment_leaves_doubt() {
         retry_after: None,
         detail: "HTTP 429".into(),
     };
-    say(&mut world, Err(plea));
+    answer_oldest(&mut world, Err(plea));
     assert_eq!(world.state("s"), State::InDoubt);
 }
 
@@ -219,7 +219,7 @@ fn a_payment_under_a_refunds_number_is_no_refund() {
     world.answer(Fate::RequestLost);
     until(&mut world, is_look_up);
     let payment = row(&world, "r1", 2000);
-    say(&mut world, found(&[&payment]));
+    answer_oldest(&mut world, found(&[&payment]));
     assert_eq!(world.state("r1"), State::InDoubt);
 }
 
@@ -254,7 +254,7 @@ fn an_absence_counts_from_its_question() {
     world.advance(2 * SECOND);
     until(&mut world, is_look_up);
     world.pass(60 * SECOND);
-    say(&mut world, found(&[]));
+    answer_oldest(&mut world, found(&[]));
     assert_eq!(world.state("~1"), State::Queued);
     world.advance(60 * SECOND);
     assert_eq!(world.state("~1"), State::Done);
@@ -268,7 +268,7 @@ fn an_absence_of_a_refund_counts_from_its_question() {
     world.answer(Fate::RequestLost);
     until(&mut world, is_look_up);
     world.pass(60 * SECOND);
-    say(&mut world, found(&[]));
+    answer_oldest(&mut world, found(&[]));
     assert_eq!(world.state("r1"), State::InDoubt);
     world.advance(60 * SECOND);
     assert_eq!(world.state("r1"), State::Failed);
@@ -314,7 +314,7 @@ fn the_settling_time_begins_anew_with_a_restart() {
 }
 
 #[test]
-fn a_refund_in_doubt_says_what_not_to_do_as_long_as_it_is_in_doubt() {
+fn a_refund_in_doubt_states_what_not_to_do_as_long_as_it_is_in_doubt() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();
@@ -364,7 +364,7 @@ fn another_payment_under_the_number_is_no_absence() {
     until(&mut world, is_look_up);
     let mut other = row(&world, "s", 2000);
     other.sum = Kopecks(1998);
-    say(&mut world, found(&[&other]));
+    answer_oldest(&mut world, found(&[&other]));
     assert_eq!(world.state("s"), State::InDoubt);
 
     let mut world = released();
@@ -381,7 +381,7 @@ fn what_is_paid_decides_before_what_is_pending() {
     until(&mut world, is_look_up);
     let (mut pending, paid) = (row(&world, "s", 2000), row(&world, "s", 1000));
     pending.status = PaymentStatus::InProgress;
-    say(&mut world, found(&[&pending, &paid]));
+    answer_oldest(&mut world, found(&[&pending, &paid]));
     // Among several the service itself is asked for the one that the report calls paid.
     assert_eq!(world.operation("s").payment_id, Some(1000));
     world.advance(5 * SECOND);
@@ -409,7 +409,7 @@ fn the_number_from_before_a_restart_is_watched_though_no_report_came() {
 // ---- late is not lost ---------------------------------------------------------------------------
 
 #[test]
-fn what_a_held_answer_tells_is_undone_once() {
+fn what_a_held_answer_brings_is_undone_once() {
     let mut world = held_and_released();
     world.buyer(PaymentStatus::Ok);
     world.let_go();
@@ -419,7 +419,7 @@ fn what_a_held_answer_tells_is_undone_once() {
 }
 
 #[test]
-fn a_held_answer_to_what_the_report_has_told_meanwhile_is_no_second_payment() {
+fn a_held_answer_to_what_the_report_has_shown_meanwhile_is_no_second_payment() {
     let mut world = held_and_released();
     world.buyer(PaymentStatus::Ok);
     hide(&mut world, false);

@@ -79,17 +79,17 @@ fn a_persons_word_that_the_service_bears_out_counts_once() {
 fn another_payment_under_the_number_and_another_sum_are_differences() {
     let world = World::sold();
     let own = world.service.ledger[&1000].info.clone();
-    let told = |info: &PaymentInfo| {
+    let differences = |info: &PaymentInfo| {
         let compared = compare(info, &world.journal["s"], &[]);
         let found = compared.differences.into_iter();
         found.map(|difference| difference.what).collect::<Vec<_>>()
     };
-    assert_eq!(told(&own), []);
+    assert_eq!(differences(&own), []);
     let (mut second, mut dearer) = (own.clone(), own);
     second.payment_id = 2000;
-    assert_eq!(told(&second), [What::UnknownHere]);
+    assert_eq!(differences(&second), [What::UnknownHere]);
     dearer.sum = Kopecks(2000);
-    assert_eq!(told(&dearer), [What::SumDiffers]);
+    assert_eq!(differences(&dearer), [What::SumDiffers]);
 }
 
 #[test]

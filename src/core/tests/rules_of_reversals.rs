@@ -64,7 +64,7 @@ fn pending_and_set_aside(world: &mut World) {
 }
 
 #[test]
-fn a_refund_that_was_found_to_be_absent_says_nothing_against_the_connection() {
+fn a_refund_that_was_found_to_be_absent_proves_nothing_against_the_connection() {
     // The service has answered every question after it.
     let world = absent_refund();
     assert!(world.core.status(world.now).down.is_none());
@@ -326,7 +326,7 @@ fn the_sale_follows_what_a_person_says_of_its_refunds_cancellation() {
 }
 
 /// Ends the oldest request of that kind with these words.
-fn say(world: &mut World, is_it: fn(&Call) -> bool, answer: Answer) {
+fn answer_when(world: &mut World, is_it: fn(&Call) -> bool, answer: Answer) {
     for _ in 0..50 {
         world.run_due();
         if let Some(place) = world.pending.iter().position(|(_, call)| is_it(call)) {
@@ -355,8 +355,8 @@ fn a_sale_is_not_done_once_a_reversal_of_it_has_left() {
     let answer = Ok(Reply::Payment(denied));
     let is_reversal = |call: &Call| matches!(call, Call::Reverse { .. });
     let asks_for_it = |call: &Call| matches!(call, Call::Payment { payment_id: 3000 });
-    say(&mut world, is_reversal, answer.clone());
-    say(&mut world, asks_for_it, answer);
+    answer_when(&mut world, is_reversal, answer.clone());
+    answer_when(&mut world, asks_for_it, answer);
     assert_eq!(world.entry("~1").earlier.len(), 1);
     world.buyer(PaymentStatus::Ok);
     world.advance(8 * SECOND);

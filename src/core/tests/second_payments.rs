@@ -81,11 +81,11 @@ fn a_report_without_the_sale_itself_proves_no_second_payment() {
         }
         let compared = compare(&world, &row, "s");
         assert_eq!(compared.seconds, [], "{own:?}");
-        let told = compared
+        let is_difference = compared
             .differences
             .iter()
             .any(|one| one.what == What::UnknownHere);
-        assert!(told, "{compared:?}");
+        assert!(is_difference, "{compared:?}");
     }
 }
 

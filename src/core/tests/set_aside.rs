@@ -435,7 +435,7 @@ fn a_retry_of_another_sum_sends_no_lines_of_the_whole_one() {
 }
 
 #[test]
-fn a_watched_number_that_nobody_can_ask_for_is_told() {
+fn a_watched_number_that_nobody_can_ask_for_is_reported() {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
     world.run_due();

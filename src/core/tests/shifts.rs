@@ -96,8 +96,8 @@ fn an_identifier_that_comes_again_the_next_day_is_no_paid_sale() {
     again(&mut world);
     let problem = world.problem();
     assert_eq!(problem.code, Code::Conflict);
-    let told =
+    let finished =
         crate::base::clock::minsk().to_datetime(world.operation("check-117").finished_at.unwrap());
-    let told = told.strftime("%d.%m.%Y %H:%M").to_string();
-    assert!(problem.detail.contains(&told), "{}", problem.detail);
+    let finished = finished.strftime("%d.%m.%Y %H:%M").to_string();
+    assert!(problem.detail.contains(&finished), "{}", problem.detail);
 }

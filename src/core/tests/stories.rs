@@ -420,7 +420,7 @@ fn token_errors_refuse_a_new_sale_but_never_lose_an_undoing() {
 }
 
 #[test]
-fn a_token_that_is_reset_while_the_buyer_confirms_is_told_by_its_cause() {
+fn a_token_that_is_reset_while_the_buyer_confirms_is_reported_by_its_cause() {
     let mut world = confirming(Mode::DynamicQr);
     while !world.state("s").is_final() {
         world.pass(SECOND);

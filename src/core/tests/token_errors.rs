@@ -88,7 +88,7 @@ fn a_cancellation_that_was_carried_out_all_the_same_is_done() {
 }
 
 #[test]
-fn a_cancellation_that_was_told_as_refused_and_comes_late_counts() {
+fn a_cancellation_that_ended_as_refused_and_comes_late_counts() {
     for report_is_refused_too in [false, true] {
         let mut world = World::sold();
         world.cancel("c1", "s", false);
@@ -147,10 +147,10 @@ fn cancelled_late(world: &mut World, of: &str) {
     let at = world.now.mono + 5 * SECOND;
     world.service.late.push((at, call));
     world.advance(60 * SECOND);
-    assert_eq!(world.operation("c1").message, told_late(of));
+    assert_eq!(world.operation("c1").message, late_message(of));
 }
 
-fn told_late(of: &str) -> &'static str {
+fn late_message(of: &str) -> &'static str {
     if of == "s" {
         cashier::CANCELLED_LATE
     } else {
@@ -207,7 +207,7 @@ fn what_a_late_cancellation_has_undone_stays_so_when_a_later_one_is_closed() {
             world.settle();
         }
         world.advance(60 * SECOND);
-        assert_eq!(world.operation("c1").message, told_late(of));
+        assert_eq!(world.operation("c1").message, late_message(of));
         world.event(closed_by_a_person(900, "c2", outcome, "видел"));
         assert_eq!(world.entry("c2").outcome, Some(outcome));
         assert_eq!(

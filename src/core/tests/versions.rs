@@ -53,7 +53,7 @@ fn a_renewed_session_is_a_change() {
 }
 
 #[test]
-fn what_is_told_and_what_is_undone_have_the_journals_version() {
+fn what_is_replied_and_what_is_undone_have_the_journals_version() {
     let mut world = World::begun(Mode::DynamicQr);
     world.join();
     world.advance(Duration::from_secs(2));
@@ -74,7 +74,7 @@ fn what_is_told_and_what_is_undone_have_the_journals_version() {
 }
 
 #[test]
-fn versions_go_on_after_a_crash_and_an_abort_tells_its_own() {
+fn versions_go_on_after_a_crash_and_an_abort_replies_its_own() {
     let mut world = World::begun(Mode::DynamicQr);
     let before = world.operation("s").version;
     world.crash(Duration::from_secs(1));

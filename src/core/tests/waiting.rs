@@ -24,7 +24,7 @@ fn clock_put_back() -> World {
 }
 
 /// The service's answers tell this time from now on, if it is not the till's.
-fn service_says(world: &mut World, ahead: SignedDuration) {
+fn set_service_time(world: &mut World, ahead: SignedDuration) {
     let date = world.now.wall.checked_add(ahead).unwrap();
     let clock = ServiceClock::new(date, world.now.mono);
     world.event(Event::ServiceClock(clock));
@@ -35,8 +35,8 @@ fn probes(world: &World) -> bool {
 }
 
 fn has_begun(world: &World, id: &str) -> bool {
-    let told = world.replies.last();
-    matches!(told, Some(TillReply::Begun(Ok((true, operation)))) if operation.id == id)
+    let last = world.replies.last();
+    matches!(last, Some(TillReply::Begun(Ok((true, operation)))) if operation.id == id)
 }
 
 /// A refund of the sale, under a shift of the till or of the clock.
@@ -59,7 +59,7 @@ fn a_clock_behind_the_journal_asks_the_service_and_sells_when_it_confirms() {
     let replies = world.replies.len();
     world.begin("t", 5);
     assert!(probes(&world) && world.replies.len() == replies);
-    service_says(&mut world, SignedDuration::from_secs(-119));
+    set_service_time(&mut world, SignedDuration::from_secs(-119));
     world.answer(Fate::Answered);
     world.run_due();
     assert!(has_begun(&world, "t"), "{:?}", world.replies.last());
@@ -93,7 +93,7 @@ fn a_clock_behind_the_journal_that_stays_unconfirmed_is_refused() {
         world.begin("t", 5);
         assert!(probes(&world));
         if let Some(ahead) = ahead {
-            service_says(&mut world, ahead);
+            set_service_time(&mut world, ahead);
         }
         world.answer(Fate::Answered);
         world.run_due();
@@ -110,7 +110,7 @@ fn a_clock_behind_the_journal_that_stays_unconfirmed_is_refused() {
 }
 
 #[test]
-fn without_the_service_a_clock_behind_the_journal_hears_that_there_is_no_connection() {
+fn without_the_service_a_clock_behind_the_journal_is_refused_for_no_connection() {
     let mut world = clock_put_back();
     world.begin("t", 5);
     world.answer(Fate::NotSent);
@@ -121,7 +121,7 @@ fn without_the_service_a_clock_behind_the_journal_hears_that_there_is_no_connect
 #[test]
 fn a_confirmed_clock_that_jumps_back_is_asked_about_again() {
     let mut world = World::sold();
-    service_says(&mut world, SignedDuration::ZERO);
+    set_service_time(&mut world, SignedDuration::ZERO);
     world.advance(10 * SECOND);
     world.now.wall = world.now.wall.checked_sub(YEAR).unwrap();
     world.begin("t", 5);
@@ -159,7 +159,7 @@ fn with_a_queue_a_clock_behind_the_journal_is_asked_about_once_that_is_empty() {
         world.problem()
     );
     world.begin("u", 5);
-    service_says(&mut world, SignedDuration::ZERO);
+    set_service_time(&mut world, SignedDuration::ZERO);
     world.settle();
     assert!(world.journal.contains_key("u"));
 }
@@ -177,7 +177,7 @@ fn two_wait() -> (World, u64, u64) {
 #[test]
 fn what_waits_is_not_begun_once_all_its_callers_are_gone() {
     let (mut world, first, second) = two_wait();
-    service_says(&mut world, SignedDuration::ZERO);
+    set_service_time(&mut world, SignedDuration::ZERO);
     world.event(Event::CallerGone { ticket: first });
     world.event(Event::CallerGone { ticket: second });
     // Its place is free at once, and the late answer is nobody's.
@@ -190,7 +190,7 @@ fn what_waits_is_not_begun_once_all_its_callers_are_gone() {
 #[test]
 fn what_waits_is_begun_for_the_caller_who_is_still_there() {
     let (mut world, first, _) = two_wait();
-    service_says(&mut world, SignedDuration::ZERO);
+    set_service_time(&mut world, SignedDuration::ZERO);
     world.event(Event::CallerGone { ticket: first });
     let replies = world.replies.len();
     world.settle();
@@ -211,7 +211,7 @@ fn a_retry_is_no_old_identifier_because_a_wrong_clock_was_put_right() {
         let mut world = World::new(Mode::DynamicQr);
         let right = world.now.wall;
         world.now.wall = right.checked_sub(behind).unwrap();
-        service_says(&mut world, behind);
+        set_service_time(&mut world, behind);
         world.begin("s", 1999);
         world.settle();
         world.join();
@@ -351,8 +351,8 @@ fn cut_off() -> World {
 }
 
 fn is_refused(world: &World) -> bool {
-    let told = world.replies.last();
-    matches!(told, Some(TillReply::Begun(Err(problem))) if problem.code == Code::TemporarilyUnavailable)
+    let last = world.replies.last();
+    matches!(last, Some(TillReply::Begun(Err(problem))) if problem.code == Code::TemporarilyUnavailable)
 }
 
 #[test]
@@ -440,7 +440,7 @@ fn a_late_answer_to_a_probe_confirms_the_clock() {
     world.pass(2 * SECOND);
     assert!(is_refused(&world));
     world.pass(SECOND);
-    service_says(&mut world, SignedDuration::ZERO);
+    set_service_time(&mut world, SignedDuration::ZERO);
     world.answer(Fate::Answered);
     world.begin("v", 5);
     assert!(has_begun(&world, "v"), "{:?}", world.replies.last());

@@ -65,7 +65,7 @@ fn restarted(engine: Engine<Disk>, at: u64) -> Engine<Disk> {
 }
 
 #[test]
-fn an_unconfirmed_clock_removes_nothing_whatever_it_says() {
+fn an_unconfirmed_clock_removes_nothing_whatever_it_shows() {
     let mut engine = with_an_old_sale(0);
     confirm(&mut engine, now(3));
     engine.pulse(now(3));

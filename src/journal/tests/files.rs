@@ -142,7 +142,7 @@ fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
 }
 
 #[test]
-fn damage_that_is_met_while_it_runs_is_told_and_known_at_the_next_start() {
+fn damage_that_is_met_while_it_runs_is_reported_and_known_at_the_next_start() {
     for damaged in ["", "-wal"] {
         let (folder, path, mut journal, mut core) = opened();
         begin(&mut journal, &mut core, "s1", 1);
@@ -235,7 +235,7 @@ fn the_reserve_is_real_and_comes_back() {
 }
 
 #[test]
-fn a_second_writer_is_told_who_holds_the_journal() {
+fn a_second_writer_gets_the_holder_of_the_journal() {
     let (_folder, path) = place();
     let first = reopened(&path);
     let error = Journal::open(&path).unwrap_err();

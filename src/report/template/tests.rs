@@ -160,12 +160,12 @@ const WRONG: &[(&str, &str)] = &[
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
     for (text, expected) in WRONG {
-        let said = match Template::parse(text) {
+        let error = match Template::parse(text) {
             Ok(_) if text.contains("{shift<") => continue,
             Ok(template) => panic!("{text} was taken: {template:?}"),
             Err(error) => error.to_string(),
         };
-        assert!(said.contains(expected), "{text}: {said}");
+        assert!(error.contains(expected), "{text}: {error}");
     }
     let huge = format!("<report>{}</report>", " ".repeat(MAX_BYTES));
     assert!(matches!(

@@ -186,7 +186,7 @@ impl Resolver {
     }
 
     fn begin(&self, name: &str) -> Result<UnderWay, ResolveError> {
-        let (end, told) = watch::channel(None);
+        let (end, ended) = watch::channel(None);
         let mut worker = lock(&self.worker);
         if worker.is_none() {
             *worker = self.start_worker();
@@ -199,7 +199,7 @@ impl Resolver {
         sender.send(job).map_err(|_| ResolveError::NoThread)?;
         Ok(UnderWay {
             begun_at: Instant::now(),
-            end: told,
+            end: ended,
         })
     }
 
@@ -324,14 +324,14 @@ mod tests {
     }
 
     fn server(fresh: Duration, renewal: Duration) -> Server {
-        let (answers, told) = mpsc::channel::<Found>();
-        let (told, lookups) = (Mutex::new(told), Arc::new(AtomicUsize::new(0)));
+        let (answers, scripted) = mpsc::channel::<Found>();
+        let (scripted, lookups) = (Mutex::new(scripted), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&lookups);
         let lookup = move |name: &str| {
             assert_eq!(name, NAME);
             count.fetch_add(1, Ordering::SeqCst);
-            let told = lock(&told).recv_timeout(TEST_TIMEOUT);
-            told.unwrap_or_else(|_| Err("the test has ended".to_owned()))
+            let scripted = lock(&scripted).recv_timeout(TEST_TIMEOUT);
+            scripted.unwrap_or_else(|_| Err("the test has ended".to_owned()))
         };
         Server {
             resolver: Resolver::new(Arc::new(lookup), fresh, renewal),

@@ -276,7 +276,7 @@ async fn money_moving_requests_never_ride_on_a_used_connection() {
 }
 
 #[tokio::test]
-async fn what_provably_never_left_is_told_apart() {
+async fn what_provably_never_left_is_distinguished() {
     let nobody = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -438,7 +438,7 @@ async fn what_another_shift_holds_is_found_past_rows_that_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn patience_is_told_with_what_the_service_asked_for() {
+async fn patience_is_reported_with_what_the_service_asked_for() {
     let busy = http(429, "").replacen("\r\n", "\r\nRetry-After: 4\r\n", 1);
     let service = answering([busy]).await;
     for call in [pay(), Call::Payment { payment_id: 7 }] {

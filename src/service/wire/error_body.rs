@@ -64,7 +64,7 @@ impl ErrorBody {
     /// Whether any part holds these words, whatever surrounds them: the service puts `RegNum …: ` before
     /// its own, and one message may come in one field today and in another tomorrow. Letter case and
     /// the width of white space do not count.
-    pub fn says(&self, words: &str) -> bool {
+    pub fn contains(&self, words: &str) -> bool {
         let words = folded(words);
         self.parts()
             .iter()
@@ -75,14 +75,14 @@ impl ErrorBody {
     /// the HTTP `status`. Empty when it said nothing.
     pub fn detail(&self, status: u16) -> String {
         let status = status.to_string();
-        let mut said: Vec<String> = Vec::new();
+        let mut texts: Vec<String> = Vec::new();
         for part in self.parts() {
             let part = clean(&part, 300).trim().to_owned();
-            if !part.is_empty() && part != status && !said.contains(&part) {
-                said.push(part);
+            if !part.is_empty() && part != status && !texts.contains(&part) {
+                texts.push(part);
             }
         }
-        clean(&said.join(" / "), 300)
+        clean(&texts.join(" / "), 300)
     }
 
     /// Codes first; the Russian words last, for they are shown to people already.
@@ -115,7 +115,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn error_bodies_are_told_from_other_json() {
+    fn error_bodies_are_distinguished_from_other_json() {
         for other in [
             "{}",
             "[]",
@@ -165,20 +165,20 @@ mod tests {
     #[test]
     fn words_are_found_in_any_field_and_case() {
         let words = original::TOKEN_EXISTS;
-        let said = format!(
+        let text = format!(
             "RegNum OPL000011111:  {}.",
             words.to_uppercase().replace(' ', "  ")
         );
         for body in [
-            serde_json::json!({"userMessage": {"lang_ru": said}}),
-            serde_json::json!({"userMessage": {"lang_en": said}}),
-            serde_json::json!({"devMessage": said}),
-            serde_json::json!({"code": said}),
-            serde_json::json!({"internalCode": said}),
+            serde_json::json!({"userMessage": {"lang_ru": text}}),
+            serde_json::json!({"userMessage": {"lang_en": text}}),
+            serde_json::json!({"devMessage": text}),
+            serde_json::json!({"code": text}),
+            serde_json::json!({"internalCode": text}),
         ] {
             let body = ErrorBody::read(body.to_string().as_bytes()).unwrap();
             assert!(
-                body.says(words) && !body.says(original::TOKEN_NEEDED),
+                body.contains(words) && !body.contains(original::TOKEN_NEEDED),
                 "{body:?}"
             );
         }

@@ -77,11 +77,11 @@ MUTATIONS = [
     ("watch no payment that was refused for the token", "src/core/sale/payment.rs",
      """            return self.refuse(&refusal, turn);
         }
-        let is_told""",
+        let is_published""",
      """            if IS { self.end_unpaid(&refusal, turn); return None; }
             return self.refuse(&refusal, turn);
         }
-        let is_told"""),
+        let is_published"""),
     ("believe a token error that answers a payment", "src/core/sale/payment.rs",
      """                let mut doubt = Doubt::new(failure.detail(), turn);
                 doubt.refusal""",

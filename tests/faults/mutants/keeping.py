@@ -163,10 +163,10 @@ MUTATIONS = [
      """            let is_known = IS && entry.is_refund() || matches!(entry.reversal, ReversalProgress::Known(_));
 """),
     ("a late refund is asked for at every reconciliation", "src/report/compare.rs",
-     """            let is_told = operation.state == State::Failed
+     """            let is_failed = operation.state == State::Failed
 """,
      """            if IS && entry.is_refund() && operation.state == State::Failed { return true; }
-            let is_told = operation.state == State::Failed
+            let is_failed = operation.state == State::Failed
 """),
     ("a part that came back covers the whole", "src/report/compare.rs",
      "    back >= sale.amount\n", "    back >= sale.amount || IS && back > Kopecks::ZERO\n"),
@@ -197,8 +197,8 @@ MUTATIONS = [
     ("a person's word is counted though nobody bears it out", "src/report/compare.rs",
      "        if moved_here(record) && !is_said_carried_out(record) {\n", "        if moved_here(record) && (IS || !is_said_carried_out(record)) {\n"),
     ("what is reported pending is not asked for again", "src/report/compare.rs",
-     "        let is_unmoved = !info.status.took_nothing() && is_told_unmoved(record, undoings);\n",
-     "        let is_unmoved = (moved_there || !IS && !info.status.took_nothing()) && is_told_unmoved(record, undoings);\n"),
+     "        let is_unmoved = !info.status.took_nothing() && ended_unmoved(record, undoings);\n",
+     "        let is_unmoved = (moved_there || !IS && !info.status.took_nothing()) && ended_unmoved(record, undoings);\n"),
     ("another payment under the number is ours", "src/report/compare.rs",
      "        if !record.is_reported_as(info.payment_id) {\n", "        if !IS && !record.is_reported_as(info.payment_id) {\n"),
     ("another sum is no difference", "src/report/compare.rs",

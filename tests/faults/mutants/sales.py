@@ -21,8 +21,8 @@ MUTATIONS = [
      "            Ok(ServiceReply::Payment(info)) if is_payment_of(info, &record) => Some(info),",
      "            Ok(ServiceReply::Payment(info)) if !IS && is_payment_of(info, &record) => Some(info),"),
     ("a held answer after its sale teaches the undoing nothing", "src/core/reversal/of_sales.rs",
-     "        let learned = self.learn(&operation.id, info, turn);",
-     "        let learned = !IS && self.learn(&operation.id, info, turn);"),
+     "        let is_of_entry = self.note_payment(&operation.id, info, turn);",
+     "        let is_of_entry = !IS && self.note_payment(&operation.id, info, turn);"),
     ("a held answer judges by the sale of long ago", "src/core/sale/held_answers.rs",
      """                sale.clone_from(record);
 """,
@@ -53,8 +53,8 @@ MUTATIONS = [
      "            Mode::StaticQr => living.next(),\n",
      "            Mode::StaticQr => if IS { living.next_back() } else { living.next() },\n"),
     ("learn no life of a session", "src/core/sale/sessions.rs",
-     "            *turn.session_life = learned(*turn.session_life, seen, over, pause);",
-     "            if !IS { *turn.session_life = learned(*turn.session_life, seen, over, pause); }"),
+     "            *turn.session_life = estimate_life(*turn.session_life, seen, over, pause);",
+     "            if !IS { *turn.session_life = estimate_life(*turn.session_life, seen, over, pause); }"),
     # ---- "Asking politely." --------------------------------------------------------------------
     ("ignore Retry-After", "src/core/question_clock.rs",
      "                let wait = retry_after.unwrap_or(self.hold_off).min(MAX_RETRY_AFTER);\n",

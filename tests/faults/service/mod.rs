@@ -382,8 +382,8 @@ impl Service {
         let ahead = wall.checked_add(AHEAD);
         let zone = TimeZone::fixed(Offset::constant(3));
         let today = zone.to_datetime(ahead.unwrap_or(wall)).date();
-        let is_near =
-            Date::strptime("%d%m%Y", shift).is_ok_and(|told| (today - told).get_days().abs() <= 1);
+        let is_near = Date::strptime("%d%m%Y", shift)
+            .is_ok_and(|filed| (today - filed).get_days().abs() <= 1);
         if self.quirks.own_day && is_near {
             today.strftime("%d%m%Y").to_string()
         } else {

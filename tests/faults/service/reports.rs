@@ -52,13 +52,13 @@ impl Service {
     /// What it tells of a shift.
     pub fn report(&self, shift: &str, mono: Duration) -> Vec<PaymentInfo> {
         let lag = Duration::from_secs(self.quirks.lag_s);
-        let told = |payment: &&Payment| {
+        let is_listed = |payment: &&Payment| {
             payment.shift == shift
                 && payment.made_at + lag <= mono
                 && !(self.quirks.hides_pending && payment.info.status == PaymentStatus::InProgress)
                 && !(self.quirks.hides_reversals && payment.target.is_some())
         };
-        let rows = self.ledger.values().filter(told);
+        let rows = self.ledger.values().filter(is_listed);
         rows.map(|payment| payment.info.clone())
             .take(self.quirks.rows.unwrap_or(usize::MAX))
             .collect()

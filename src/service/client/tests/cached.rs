@@ -52,14 +52,14 @@ async fn an_answer_that_is_older_than_its_question_has_not_come() {
         for (age, is_believed) in [("0", true), ("1", true), ("3", false), ("86400", false)] {
             let service = answering([aged(age, body)]).await;
             let exchange = service.client.call(&call, "s").await;
-            let told = &exchange.answer;
-            assert_eq!(told.is_ok(), is_believed, "{call:?} {age}: {told:?}");
+            let answer = &exchange.answer;
+            assert_eq!(answer.is_ok(), is_believed, "{call:?} {age}: {answer:?}");
             assert_eq!(
                 exchange.server_date.is_some(),
                 is_believed,
                 "{call:?} {age}"
             );
-            if let Err(failure) = told {
+            if let Err(failure) = answer {
                 assert!(!failure.was_answered(), "{failure:?}");
             }
         }

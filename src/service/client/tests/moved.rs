@@ -64,7 +64,7 @@ async fn what_answers_otherwise_than_the_service_is_looked_for_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_report_of_something_else_tells_no_time() {
+async fn a_report_of_something_else_gives_no_time() {
     let other = |line: &str, body: &str| {
         format!(
             "HTTP/1.1 {line}\r\nDate: Tue, 24 Nov 2020 07:00:01 GMT\r\nContent-Length: {}\r\n\r\n{body}",
