@@ -208,7 +208,7 @@ impl Admission {
                     if !waiting.joined {
                         waiting.refused = Some(unavailable);
                     } else if let Some(waiting) = self.waiting.take() {
-                        // What somebody has asked long ago says nothing of the way as it is now.
+                        // A question of long ago proves nothing about the way as it is now.
                         self.probe(waiting, turn);
                     }
                 }
@@ -313,8 +313,8 @@ impl AdmittedRequest {
         }
     }
 
-    /// Whether it would take its time or its shift from the till's clock. A refund whose shift the till
-    /// has named is owed to the buyer whatever the clock says.
+    /// Whether it would take its time or its shift from the till's clock. A refund whose shift the till has named is
+    /// owed to the buyer whatever the clock shows.
     fn relies_on_clock(&self) -> bool {
         match &self.requested {
             OperationRequest::Refund(refund) => refund.receipt.shift.is_none(),

@@ -1,5 +1,5 @@
-//! What the core asks of the service and what it may hear back: plain values, so that the core and
-//! its tests know nothing of HTTP.
+//! What the core asks of the service and what it may get back: plain values, so that the core and its tests know
+//! nothing of HTTP.
 
 use std::fmt;
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub enum Call {
         /// Order numbers of ours that the reports must hold: without one of them they prove no absence.
         witnesses: Vec<String>,
     },
-    /// `GET paymentReports` of one shift, only to learn whether the service answers.
+    /// `GET paymentReports` of one shift, only to see whether the service answers.
     Probe {
         /// Today's.
         shift: String,
@@ -161,7 +161,7 @@ pub enum PaymentType {
     Unknown(i64),
 }
 
-/// What the service says of one operation.
+/// What the service reports of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentInfo {
     /// The service's number.
@@ -259,8 +259,8 @@ pub enum Failure {
         /// English, for support.
         detail: String,
     },
-    /// 429: the service asks for patience. Of a request that can move money this says as little as a
-    /// lost answer does.
+    /// 429: the service asks for patience. Of a request that can move money this proves as little as a lost answer
+    /// does.
     TooManyRequests {
         /// `Retry-After`, if it came with one.
         retry_after: Option<Duration>,
@@ -281,7 +281,7 @@ pub enum Failure {
 pub enum Heard {
     /// None, or not the whole of it: the line may be broken.
     Nothing,
-    /// A status that tells neither effect nor refusal, such as 5xx: the line is well.
+    /// A status that shows neither effect nor refusal, such as 5xx: the line is well.
     Status,
     /// A 200 whose body breaks the protocol: the line is well.
     Nonsense,

@@ -17,7 +17,7 @@ pub type Ticket = u64;
 /// Names one request to the service, answered exactly once.
 pub type RequestId = u64;
 
-/// What the core is told at its start.
+/// What the core is given at its start.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `None`: not configured, payments are refused.
@@ -144,8 +144,8 @@ pub enum Event {
         /// What it reverses, and the sale of a refund that it reverses.
         targets: Vec<Record>,
     },
-    /// The same for a sale that was told as not paid, and that nothing has been undone of, or under whose number
-    /// the report holds a further payment.
+    /// The same for a sale that ended as not paid, and that nothing has been undone of, or under whose number the
+    /// report holds a further payment.
     RecheckSale {
         /// The sale as the journal keeps it.
         sale: Box<SaleRecord>,
@@ -168,7 +168,7 @@ pub enum Event {
         /// How it has ended.
         answer: Answer,
     },
-    /// An answer of the service told its time. Comes before the [`Event::Answered`] of that answer.
+    /// An answer of the service stated its time. Comes before the [`Event::Answered`] of that answer.
     ServiceClock(ServiceClock),
     /// The service has given a valid answer to somebody beside the core, a reconciliation for example.
     ServiceAnswered,
@@ -193,7 +193,7 @@ pub struct Write {
     pub record: Record,
     /// English, for the operation's time line; no secret.
     pub what: String,
-    /// When: the operation's own `updated_at` tells only when the till's view of it changed.
+    /// When: the operation's own `updated_at` shows only when the till's view of it changed.
     pub at: Timestamp,
 }
 
@@ -218,14 +218,14 @@ pub enum Effect {
         /// The answer.
         reply: Box<Reply>,
     },
-    /// Something needs a person: say it loudly.
+    /// Something needs a person: it is logged as an error.
     Alarm {
         /// The operation.
         operation: String,
         /// English, for the log.
         what: String,
     },
-    /// A code was read: tell the listeners.
+    /// A code was read: it is published to the listeners.
     Scanned {
         /// What was read; listeners get length and tail.
         scan: Scan,
@@ -258,8 +258,8 @@ pub struct Step {
     pub writes: Vec<Write>,
     /// Nothing of it happens before the writes are durable.
     pub effects: Vec<Effect>,
-    /// The operation that this step makes, if it makes one: should the writes fail, the till is
-    /// told `storage`, the core gets [`Event::BeginFailed`], and nothing is left.
+    /// The operation that this step makes, if it makes one: should the writes fail, the till is answered `storage`, the
+    /// core gets [`Event::BeginFailed`], and nothing is left.
     pub creates: Option<String>,
 }
 
@@ -322,8 +322,8 @@ impl Step {
     }
 }
 
-/// A version for each write: memory has the one that the journal will hold, or what the till is told
-/// from memory would be another one than it reads.
+/// A version for each write: memory has the one that the journal will hold, or what the till is answered from memory
+/// would be another one than it reads.
 fn count_change(operation: &mut Operation) {
     operation.version = operation.version.saturating_add(1);
 }

@@ -25,7 +25,7 @@ pub(super) struct Link {
     clock: Option<ServiceClock>,
 }
 
-/// What the end of a request says of the way.
+/// What the end of a request shows of the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contact {
     /// Nothing came, or a plea for patience.
@@ -98,7 +98,7 @@ impl Link {
         (now.saturating_sub(left_at) < MAX_PROBE_AGE).then_some(request)
     }
 
-    /// What keeps the service from taking the token, as it has said at last.
+    /// What keeps the service from taking the token, by its last answer.
     pub(super) fn token_problem(&self) -> Option<TokenProblem> {
         self.token_problem
     }

@@ -5,7 +5,7 @@ use crate::core::record::StopReason;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
 use crate::texts::{cashier, original};
 
-/// How the library of TLS begins whatever it says of a certificate that it does not take: the line is well then.
+/// How the library of TLS begins each error about a certificate that it does not take: the line is well then.
 const BAD_CERTIFICATE: &str = "invalid peer certificate";
 
 /// The line of an entry that a person closed, saying what has happened.
@@ -237,7 +237,7 @@ fn of_token_problem(
             original::TOKEN_EXISTS,
             cashier::TOKEN_EXISTS_REMEDY,
         ),
-        // A 401 or 403 alone does not say that the token was reset, and a token that is deleted for nothing is issued
+        // A 401 or 403 alone does not show that the token was reset, and a token that is deleted for nothing is issued
         // no second time.
         TokenProblem::Needed => (
             ErrorCode::TokenNeeded,

@@ -69,7 +69,7 @@ pub struct Core {
     operations: Operations,
 }
 
-/// What health says of the core.
+/// What health reports of the core.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// No `regNum`.
@@ -88,9 +88,9 @@ pub struct Status {
     pub queue_depth: usize,
     /// Entries that wait for a person.
     pub set_aside: usize,
-    /// Entries that went otherwise than the till was told, and that nobody has seen yet.
+    /// Entries that went otherwise than was reported to the till, and that nobody has seen yet.
     pub to_review: usize,
-    /// Numbers that are watched, and that the service has told nothing about for long.
+    /// Numbers that are watched, and that the service has long given no answer about.
     pub overdue: usize,
     /// Unsettled operations of another `url` and `regNum`.
     pub of_other_account: Vec<String>,
@@ -109,7 +109,7 @@ impl Core {
         (Core { common, operations }, step)
     }
 
-    /// Takes one event and says what is to be done.
+    /// Takes one event and returns what is to be done.
     #[must_use]
     pub fn handle(&mut self, event: Event, now: Now) -> Step {
         let mut turn = self.common.turn(now);
@@ -149,7 +149,7 @@ impl Core {
         }
     }
 
-    /// The service's clock, once an answer has told it.
+    /// The service's clock, once an answer has stated it.
     #[must_use]
     pub fn service_clock(&self) -> Option<ServiceClock> {
         self.common.link.clock()

@@ -52,7 +52,7 @@ pub fn first_question_after(pause: Duration) -> Duration {
 /// Questions of one wait for a person.
 #[derive(Clone, Debug)]
 pub struct Poll {
-    /// When to ask next; the clock of questions may say later.
+    /// When to ask next; the clock of questions may put it later.
     pub next_at: Duration,
     /// The first of the failures in a row.
     pub failing_since: Option<Duration>,
@@ -74,8 +74,8 @@ impl Poll {
         self.next_at = now;
     }
 
-    /// No usable answer came. A plea for patience is no failure, and ends those before it: the service
-    /// lives, and says when it may be asked again.
+    /// No usable answer came. A plea for patience is no failure, and ends those before it: the service lives, and
+    /// states when it may be asked again.
     pub fn failed(&mut self, failure: Option<&Failure>, now: Duration) {
         if matches!(failure, Some(Failure::TooManyRequests { .. })) {
             return self.answered(now);

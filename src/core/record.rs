@@ -155,7 +155,7 @@ pub struct ReversalRecord {
     pub resent: bool,
     /// The reversal was refused while the payment was pending: the next one waits for status 1.
     pub denied_while_pending: bool,
-    /// The till was told that it waits in the queue.
+    /// It was reported to the till as waiting in the queue.
     pub queued_once: bool,
     /// Tries that did not settle it.
     pub tries: u32,
@@ -173,14 +173,14 @@ pub struct ReversalRecord {
     pub rechecks: Vec<Timestamp>,
     /// Why a person closed it.
     pub settled: Option<String>,
-    /// What that person said had happened; older journals do not say.
+    /// What that person said had happened; older journals do not hold it.
     #[serde(default)]
     pub outcome: Option<Outcome>,
     /// A refund that was not found keeps its part of what is left of its sale until no more than so
     /// many rechecks remain: it may have reached the buyer all the same.
     #[serde(default)]
     pub left_held_until: Option<usize>,
-    /// It went otherwise than the till was told: made though it was told as not made, or made twice. It stays in
+    /// It went otherwise than was reported to the till: made though it ended as not made, or made twice. It stays in
     /// the queue until a person has seen it.
     #[serde(default)]
     pub needs_review: bool,
@@ -221,8 +221,8 @@ impl ReversalRecord {
         self.operation.kind == Kind::Refund
     }
 
-    /// Whether it is a cancellation that the till was told as not made: its target is as if nobody had asked for
-    /// it, and it is never taken up again.
+    /// Whether it is a cancellation that ended as not made: its target is as if nobody had asked for it, and it is
+    /// never taken up again.
     #[must_use]
     pub fn was_dropped(&self) -> bool {
         matches!(self.operation.state, State::Cancelled | State::Failed)
@@ -247,7 +247,7 @@ impl ReversalRecord {
         self.outcome == Some(Outcome::NotCarriedOut) && !self.needs_review
     }
 
-    /// Whether it is a cancellation that the till was told as not made because the service refused it.
+    /// Whether it is a cancellation that ended as not made because the service refused it.
     #[must_use]
     pub fn is_refused_cancellation(&self) -> bool {
         self.operation.state == State::Failed

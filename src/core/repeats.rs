@@ -1,8 +1,8 @@
 //! Whether a repeated `PUT` is the till's retry, or another receipt under an old identifier.
 //!
-//! "Ids are for ever": once an operation has been final for a day, the same `PUT` is refused, since the next
-//! day's receipt of that number was not paid. But a till whose answer was lost and whose clock was put right in
-//! between must not be told to pay under another identifier: an age that a wrong clock has made is none.
+//! "Ids are for ever": once an operation has been final for a day, the same `PUT` is refused, since the next day's
+//! receipt of that number was not paid. But a till whose answer was lost and whose clock was put right in between must
+//! not be asked to pay under another identifier: an age that a wrong clock has made is none.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::model::operation::Operation;
 
 /// A till's retry of a `PUT` comes within this time after its operation's end.
 const MAX_REPEAT_AGE: Duration = Duration::from_secs(24 * 3600);
-/// No till ran this program earlier: a clock that says so is dead. 2026-01-01.
+/// No till ran this program earlier: a clock that shows less is dead. 2026-01-01.
 const EARLIEST_END: Timestamp = Timestamp::constant(1_767_225_600, 0);
 /// Most operations that are remembered; a till whose clock stays wrong makes more.
 const MAX_REMEMBERED: usize = 1000;
@@ -28,7 +28,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Remembers what ends in this step, if the service has told that the till's clock is wrong.
+    /// Remembers what ends in this step, if the service's answers have shown that the till's clock is wrong.
     pub(super) fn note(&mut self, step: &Step, service: Option<ServiceClock>, now: Now) {
         if service.is_none_or(|service| service.confirms(now)) {
             return;

@@ -23,10 +23,9 @@
 //! Entries are tried one at a time, the oldest first of those that are due: one that waits for the service
 //! keeps no other from being tried. Set-aside ones are passed over.
 //!
-//! Nothing blocks for ever: an entry that gets nowhere for an hour is set aside. An answer that brings it no
-//! further counts, whatever it is. Silence counts only when the line is well, which a probe tells: an outage
-//! over night must not leave work for a person. What cannot be asked for by its number is looked for in the
-//! report.
+//! Nothing blocks for ever: an entry that gets nowhere for an hour is set aside. An answer that brings it no further
+//! counts, whatever it is. Silence counts only when the line is well, which a probe shows: an outage over night must
+//! not leave work for a person. What cannot be asked for by its number is looked for in the report.
 
 pub(super) mod active;
 mod answers;

@@ -354,7 +354,7 @@ impl ActiveSale {
         self.phase = Phase::Opening(Opening::asked(request, code, turn.now.mono));
     }
 
-    /// The cashier aborts it. Answers what the till is told, and the sale as it goes on, if it does.
+    /// The cashier aborts it. Returns what is replied to the till, and the sale as it goes on, if it does.
     pub(super) fn abort(mut self, turn: &mut Turn) -> (Operation, Option<ActiveSale>) {
         match &self.phase {
             Phase::Undoing { .. } => {}

@@ -1,8 +1,8 @@
 //! One event's turn through the core: its time, the step that it makes, and what all parts share.
 //!
-//! Two designs were weighed. Parts that are methods of one core reach for each other's fields wherever that is
-//! handy, and nobody can say which of them changes a thing. Here a part owns its fields and is given the turn: what
-//! it wants written, shown, sent or said goes into the step, and of the others it sees only what stands here.
+//! Two designs were weighed. Parts that are methods of one core reach for each other's fields wherever that is handy,
+//! and nobody can say which of them changes a thing. Here a part owns its fields and is given the turn: what it wants
+//! written, shown, sent or logged goes into the step, and of the others it sees only what stands here.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -113,7 +113,7 @@ pub(super) struct Turn<'a> {
     pub(super) attended: Attended,
     /// What the sale wants of the queue, in the order in which it is to be done.
     pub(super) for_queue: Vec<QueueTask>,
-    /// What the queue tells the sale that waits for its undoing.
+    /// What the queue reports to the sale that waits for its undoing.
     pub(super) undoing_end: Option<UndoingEnd>,
     step: Step,
 }
@@ -170,7 +170,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Tells the sale that waits for this undoing how it has ended. Answers whether one waits.
+    /// Reports to the sale that waits for this undoing how it has ended. Returns whether one waits.
     pub(super) fn end_undoing(&mut self, entry: &ActiveReversal, end: UndoingEnd) -> bool {
         if !self.attended.awaits(entry) {
             return false;

@@ -55,7 +55,7 @@ pub(in crate::core) struct ActiveReversal {
     /// Since when no answer comes.
     pub silent_since: Option<Duration>,
     /// Since when its reversal leaves and no answer to it comes. What was silent before it left, as in an outage,
-    /// tells nothing of it.
+    /// proves nothing about it.
     pub lost_since: Option<Duration>,
     /// No answer came for long, and yet the line is well.
     pub line_is_well: bool,
@@ -258,7 +258,7 @@ impl ActiveReversal {
         operation.finished_at = state.is_final().then_some(now.wall);
     }
 
-    /// A refund whose answer is lost. Whoever tries once more now may give the money back twice, so its error says
+    /// A refund whose answer is lost. Whoever tries once more now may give the money back twice, so its error states
     /// what not to do; it goes when the answer comes.
     pub(in crate::core) fn doubt(&mut self, now: Now) {
         let detail = self.record.last_error.as_deref().unwrap_or_default();

@@ -123,18 +123,18 @@ impl ReversalQueue {
         if let Some(payment_id) = entry.record.target.payment_id {
             let asks_report = std::mem::take(&mut entry.asks_report);
             if asks_report && entry.is_beside() {
-                // Nothing but a report has ever told of it, and neither this one nor the service itself knows it: a
-                // row that comes and goes must not close the till.
+                // Nothing but a report has ever shown it, and neither this one nor the service itself knows it: a row
+                // that comes and goes must not close the till.
                 self.forget_second_payment(payment_id);
                 let message = cashier::NOTHING_TO_UNDO;
                 return self.conclude(entry, message, "a second payment that is not there", turn);
             }
             if asks_report {
-                // A report that lacks what the service itself has told is not whole: it proves no absence.
+                // A report that lacks what the service itself has answered is not whole: it proves no absence.
                 let detail = "the payment can neither be asked for nor found in the report";
                 return self.answered_error(entry, detail, turn);
             }
-            // A held answer has told it meanwhile.
+            // A held answer has brought it meanwhile.
             return self.look(entry, payment_id, turn);
         }
         let conclusive_from = entry.lost_at + turn.settings.settle;
@@ -263,7 +263,8 @@ impl ReversalQueue {
         }
     }
 
-    /// A refusal that people were told of is asked for again: it proved only that one copy had no effect.
+    /// A number whose refusal was shown to people is asked for again: the refusal proved only that one copy had no
+    /// effect.
     fn watch_set_aside(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         entry.plan_recheck(turn.now);
@@ -401,15 +402,15 @@ impl ReversalQueue {
             return self.denied(entry, refusal.knew_paid, turn);
         }
         plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
-        // Two witnesses say that nothing moved; after the settling time the sale has its part back.
+        // Two witnesses show that nothing moved; after the settling time the sale has its part back.
         entry.record.left_held_until = Some(RECHECKS.len());
         let error = messages::of_failure(&refusal.failure);
         self.fail_entry(entry, error, "the refund was refused", turn);
         entry.plan_recheck(turn.now);
     }
 
-    /// A cancellation that was sent and refused for the token is told as not made; a copy of it may have been
-    /// carried out, so its number is watched as that of any refusal.
+    /// A cancellation that was sent and refused for the token ends as not made; a copy of it may have been carried out,
+    /// so its number is watched as that of any refusal.
     fn refuse_for_token(&mut self, entry: &mut ActiveReversal, failure: &Failure, turn: &mut Turn) {
         plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         let error = messages::of_failure(failure);

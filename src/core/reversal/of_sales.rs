@@ -23,7 +23,7 @@ pub(in crate::core) enum QueueTask {
     /// The cashier stops waiting for a payment that exists: it is reversed in this very turn, and the sale waits for
     /// that.
     UndoAtOnce { sale: Box<SaleRecord> },
-    /// The sale that waited for its undoing is over: from now on the entry tells it what becomes of it.
+    /// The sale that waited for its undoing is over: from now on the entry passes on to it what becomes of it.
     Hold { sale: Box<SaleRecord> },
     /// The sale is over without a payment, as far as anybody knows: its number is asked for again.
     WatchEnd {
@@ -82,7 +82,7 @@ impl ReversalQueue {
         }
     }
 
-    /// The sale is over. Whatever it was told, a payment that lives and that it does not stand on is
+    /// The sale is over. Whatever end was reported to the till, a payment that lives and that it does not stand on is
     /// brought back.
     fn held_answer_came(
         &mut self,
@@ -101,8 +101,8 @@ impl ReversalQueue {
         }
     }
 
-    /// What a held answer told of the payment that an entry undoes; without one its connection is closed.
-    /// Answers whether the payment is that entry's.
+    /// Takes what a held answer brought of the payment that an entry undoes; without one its connection is closed.
+    /// Returns whether the payment is that entry's.
     fn note_payment(&mut self, sale: &str, info: Option<&PaymentInfo>, turn: &mut Turn) -> bool {
         let looks = |entry: &&mut ActiveReversal| {
             entry.undoes(sale) && entry.record.request == ReversalRequest::Own
@@ -122,7 +122,7 @@ impl ReversalQueue {
         }
         let payment_id = info.payment_id;
         entry.record.target.payment_id = Some(payment_id);
-        let what = "the held answer told the payment";
+        let what = "the held answer brought the payment";
         turn.write_entry(&mut entry.record, what);
         self.change_target(Some(sale), what, turn, |sale| {
             sale.payment_id = Some(payment_id);
@@ -195,9 +195,9 @@ impl ReversalQueue {
         self.push(entry);
     }
 
-    /// The sale is over without a payment, as far as the journal knows, but another copy of its request may have
-    /// been carried out, or the disk may have lost that it was sent. The number is asked for again, as one that
-    /// was absent is, and the sale learns what is found.
+    /// The sale is over without a payment, as far as the journal knows, but another copy of its request may have been
+    /// carried out, or the disk may have lost that it was sent. The number is asked for again, as one that was absent
+    /// is, and the sale gets what is found.
     fn watch_end(&mut self, sale: Box<SaleRecord>, what: &str, turn: &mut Turn) {
         let mut entry = ActiveReversal::own(&sale, turn.now.mono, turn);
         plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
@@ -215,9 +215,8 @@ impl ReversalQueue {
         self.watch(entry, what, turn);
     }
 
-    /// The report shows the payment of a sale that was told as not paid, though nothing was ever undone of
-    /// it: no final status stays ("What nothing may assume"). It is asked for at once, and reversed if it is
-    /// there.
+    /// The report shows the payment of a sale that ended as not paid, though nothing was ever undone of it: no final
+    /// status stays ("What nothing may assume"). It is asked for at once, and reversed if it is there.
     pub(in crate::core) fn recheck_sale(
         &mut self,
         sale: SaleRecord,

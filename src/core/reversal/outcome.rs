@@ -1,4 +1,4 @@
-//! How an entry ends, and what its target learns of it in the same transaction.
+//! How an entry ends, and what of it is written to its target in the same transaction.
 
 use std::collections::BTreeSet;
 
@@ -303,7 +303,7 @@ impl ReversalQueue {
                     self.undo_others(entry, found, turn);
                 }
             }
-            // One copy that took nothing says nothing of another.
+            // One copy that took nothing proves nothing about another.
             Some(_) | None => {
                 self.not_found_again(entry, gap, turn);
             }
@@ -337,7 +337,7 @@ impl ReversalQueue {
         }
     }
 
-    /// A refund that was told failed was not made: its sale has back what was held of it.
+    /// A refund that ended `failed` was not made: its sale has back what was held of it.
     fn release_left(&mut self, entry: &mut ActiveReversal, turn: &mut Turn) {
         if entry.record.left_held_until.take().is_none() {
             return;
@@ -442,8 +442,8 @@ impl ReversalQueue {
         });
     }
 
-    /// The till was told that a refund or cancellation failed, and yet it was carried out. It is not taken back: it
-    /// counts, and people are told.
+    /// A refund or cancellation was reported to the till as failed, and yet it was carried out. It is not taken back:
+    /// it counts, and people are told.
     fn reversal_found(&mut self, entry: &mut ActiveReversal, info: &PaymentInfo, turn: &mut Turn) {
         entry.record.rechecks.clear();
         if entry.record.is_closed_as_not_carried_out() {
@@ -474,10 +474,10 @@ impl ReversalQueue {
         };
         turn.alarm(
             &entry.record.operation.id,
-            format!("it was told as not made and was made after all: {whose}"),
+            format!("it was reported as not made and was made after all: {whose}"),
         );
         let what = "a reversal of it was found after all";
-        // As of a cancellation that ended in time; while another is in doubt, its own end says so.
+        // As of a cancellation that ended in time; while another is in doubt, its own end reports it.
         let others = |of: &str| {
             let mut others = self.iter();
             others.any(|other| other.undoes(of) && other.is_in_doubt())
@@ -565,8 +565,8 @@ impl ReversalQueue {
     }
 }
 
-/// A watched number that nobody can ask for is told: the buyer may have paid for nothing, and only the
-/// merchant's account shows it.
+/// A watched number that nobody can ask for is reported: the buyer may have paid for nothing, and only the merchant's
+/// account shows it.
 fn note_unanswered(entry: &mut ActiveReversal, turn: &mut Turn) {
     let since = *entry.stuck_since.get_or_insert(turn.now.mono);
     let is_overdue = turn.now.mono.saturating_sub(since) >= MAX_STUCK;

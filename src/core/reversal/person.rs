@@ -182,7 +182,7 @@ impl ReversalQueue {
         entry.record.left_held_until = None;
         entry.record.next_try = None;
         let kind = entry.record.operation.kind;
-        // A refund is `done` only for status 1 of a payment that is ours: a person's word is told as such.
+        // A refund is `done` only for status 1 of a payment that is ours: a person's word is reported as such.
         let state = if is_carried_out && kind != Kind::Refund {
             State::Done
         } else {
@@ -200,8 +200,8 @@ impl ReversalQueue {
         Ok(entry.record.queue_item())
     }
 
-    /// A person has seen that it went otherwise than the till was told. The books follow what the service has shown
-    /// already; where the service does not stand to it, they follow the person's word.
+    /// A person has seen that it went otherwise than was reported to the till. The books follow what the service has
+    /// shown already; where the service does not stand to it, they follow the person's word.
     fn review(
         &mut self,
         entry: &mut ActiveReversal,
@@ -251,9 +251,8 @@ impl ReversalQueue {
         item
     }
 
-    /// A cancellation that was found late did not bring the money back after all: its target has it again, and a
-    /// sale that was told as not paid owes it to its buyer ("no end ever leaves `undo: null` where something was
-    /// owed").
+    /// A cancellation that was found late did not bring the money back after all: its target has it again, and a sale
+    /// that ended as not paid owes it to its buyer ("no end ever leaves `undo: null` where something was owed").
     fn uncount_cancellation(&mut self, of: Option<&str>, amount: Kopecks, turn: &mut Turn) {
         let mut sale_of_refund = None;
         let what = "what was counted of its cancellation did not come back";

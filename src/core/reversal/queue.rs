@@ -26,8 +26,8 @@ pub(in crate::core) struct ReversalQueue {
     rollback: Option<Rollback>,
     /// Operations of another account that are not settled: nothing is sent for them.
     of_other_account: Vec<String>,
-    /// Second payments that this process has brought back: a held answer may tell of one later, which shows it paid
-    /// for ever.
+    /// Second payments that this process has brought back: a held answer may bring one later, which shows it paid for
+    /// ever.
     second_payments: BTreeSet<i64>,
 }
 
@@ -272,7 +272,7 @@ impl ReversalQueue {
         }
     }
 
-    /// Whether a cancellation of it that was told as not made was found made.
+    /// Whether a cancellation of it that ended as not made was found made.
     pub(super) fn is_cancelled_late(&self, of: Option<&str>) -> bool {
         let is_it = |entry: &ActiveReversal| {
             let record = &entry.record;

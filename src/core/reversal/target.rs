@@ -170,9 +170,9 @@ impl ReversalQueue {
         }
     }
 
-    /// The same sum once more, while nobody knows whether it has reached the buyer, or when it has although the
-    /// till was told that it had failed: most likely the cashier repeats it, and the buyer would have it twice.
-    /// Another sum is another refund.
+    /// The same sum once more, while nobody knows whether it has reached the buyer, or when it has although it was
+    /// reported to the till as failed: most likely the cashier repeats it, and the buyer would have it twice. Another
+    /// sum is another refund.
     fn check_no_repetition(
         &self,
         refund: &RefundRequest,
@@ -247,8 +247,8 @@ fn is_repeated(earlier: &ReversalRecord, refund: &RefundRequest) -> bool {
     may_be_given && earlier.operation.amount == refund.amount
 }
 
-/// Whether the buyer has a refund that the till was told had failed. What a person has closed is told by his
-/// word.
+/// Whether the buyer has a refund that was reported to the till as failed. Of what a person has closed, his word
+/// counts.
 fn was_found_late(refund: &ReversalRecord) -> bool {
     refund.is_refund()
         && refund.operation.state == State::Failed
@@ -324,9 +324,9 @@ pub(in crate::core) fn count_cancellation(
     amount
 }
 
-/// What `undo` says when a cancellation has ended without effect. "No end ever leaves `undo: null` where something
-/// was owed": a sale that was told as not paid keeps the word until it is cancelled. And what another cancellation
-/// has undone stays so; nothing but a cancellation takes from a refund.
+/// What `undo` shows when a cancellation has ended without effect. "No end ever leaves `undo: null` where something was
+/// owed": a sale that ended as not paid keeps the word until it is cancelled. And what another cancellation has undone
+/// stays so; nothing but a cancellation takes from a refund.
 pub(in crate::core) fn undo_without(target: &Operation, is_cancelled_late: bool) -> Option<Undo> {
     let is_known = target.undo == Some(Undo::Done) || is_cancelled_late;
     let is_undone = match target.left {
@@ -336,7 +336,7 @@ pub(in crate::core) fn undo_without(target: &Operation, is_cancelled_late: bool)
     if is_undone {
         return Some(Undo::Done);
     }
-    // A refund that was told as failed and made after all owes nothing: nobody but the till wants it cancelled.
+    // A refund that ended as failed and was made after all owes nothing: nobody but the till wants it cancelled.
     let is_owed = target.kind == Kind::Sale && target.state != State::Done;
     is_owed.then_some(Undo::SetAside)
 }
@@ -375,7 +375,7 @@ fn repetition(earlier: &ReversalRecord) -> Problem {
     )
 }
 
-/// Another reversal stands in the way; `detail` says so of its id.
+/// Another reversal stands in the way; `detail` makes the message from its id.
 fn undecided<'e>(detail: impl FnOnce(&'e str) -> String, entry: &'e ActiveReversal) -> Problem {
     let remedy = if entry.record.set_aside {
         cashier::UNDECIDED_REMEDY

@@ -276,7 +276,7 @@ pub(in crate::core) fn refused_state(status: PaymentStatus) -> State {
 
 /// For the time line.
 pub(in crate::core) fn status_fact(status: PaymentStatus) -> String {
-    format!("the service says {status:?}")
+    format!("the service answers {status:?}")
 }
 
 pub(in crate::core) fn session_mode(mode: Mode, code: Option<Secret>) -> SessionMode {

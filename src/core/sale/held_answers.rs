@@ -23,7 +23,7 @@ impl HeldAnswers {
         self.sales.remove(&request)
     }
 
-    /// Whether one of them may tell of a payment of such a sale.
+    /// Whether one of them may bring a payment of such a sale.
     pub(in crate::core) fn any(&self, is_it: impl Fn(&Operation) -> bool) -> bool {
         self.sales.values().any(|sale| is_it(&sale.operation))
     }

@@ -111,7 +111,7 @@ pub(in crate::core) struct Invitation {
     pub(super) demanded_at: Duration,
     /// The session whose code is on the display.
     pub(super) shown: Option<SessionId>,
-    /// The display says that no session can be opened.
+    /// The display shows that no session can be opened.
     pub(super) gap_shown: bool,
     /// The first of the failed questions since the last answered one.
     pub(super) failing_since: Option<Duration>,
@@ -236,9 +236,8 @@ impl Session {
     }
 }
 
-/// What the end of a session tells of the life of the next ones: it was `seen` alive at that age, and
-/// `over` at this one. Where nobody asked in between, the end lies somewhere, and what was believed
-/// stays if it can be.
+/// What the end of a session shows of the life of the next ones: it was `seen` alive at that age, and `over` at this
+/// one. Where nobody asked in between, the end lies somewhere, and what was believed stays if it can be.
 pub(super) fn estimate_life(
     believed: Duration,
     seen: Duration,

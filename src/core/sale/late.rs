@@ -36,7 +36,7 @@ impl ActiveSale {
         sale
     }
 
-    /// A held answer told of a payment while the sale still waits, for this payment or for another under its number.
+    /// A held answer brought a payment while the sale still waits, for this payment or for another under its number.
     pub(in crate::core) fn held_answer_came(
         self,
         info: &PaymentInfo,

@@ -6,9 +6,9 @@
 //! found there goes on as if it had been answered; the held answer may still come, and is then a second
 //! witness ([`ActiveSale::held_answer_came`]).
 //!
-//! A refusal says only that *this copy* of the request had no effect; an earlier one may have been
-//! carried out (recorded: the second payment of a session was refused although the first was paid).
-//! So the report is asked for the order number before a refusal is believed.
+//! A refusal proves only that *this copy* of the request had no effect; an earlier one may have been carried out
+//! (recorded: the second payment of a session was refused although the first was paid). So the report is asked for the
+//! order number before a refusal is believed.
 
 use super::*;
 use crate::core::call::{Failure, PaymentInfo, PaymentStatus, Reply};
@@ -18,7 +18,7 @@ use crate::core::sale::completion::{
 };
 use crate::model::operation::Slip;
 
-/// From here on a request that is still unanswered is told as a buyer who has yet to confirm.
+/// From here on a request that is still unanswered is shown as a buyer who has yet to confirm.
 const HELD_ANSWER_DELAY: Duration = Duration::from_secs(2);
 /// Intervals between look-ups of an order number: this doubling to [`MAX_LOOK_UP_INTERVAL`], where the
 /// clock of questions allows it.
@@ -75,8 +75,8 @@ impl Doubt {
         }
     }
 
-    /// What is known when the patience ends. A refusal that no whole report has confirmed is then no
-    /// refusal: the sale ends as one whose answer was lost, and support learns of both.
+    /// What is known when the patience ends. A refusal that no whole report has confirmed is then no refusal: the sale
+    /// ends as one whose answer was lost, and the error's detail shows both to support.
     pub(super) fn facts(&self) -> String {
         match &self.refusal {
             Some(refusal) => format!("{}; refused: {}", self.detail, refusal.detail()),
@@ -171,8 +171,8 @@ impl ActiveSale {
         paying.look_up = Some(look_up_payment(&self.record, turn));
     }
 
-    /// The cashier, or the deadline, stops the wait for the answer: durable before it is told. The
-    /// payment exists as far as anybody knows, so it is looked for at once, to be reversed.
+    /// The cashier, or the deadline, stops the wait for the answer: durable before it is answered. The payment exists
+    /// as far as anybody knows, so it is looked for at once, to be reversed.
     pub(super) fn stop_paying(&mut self, ending: StopReason, turn: &mut Turn) {
         let Phase::Paying(paying) = &mut self.phase else {
             return;
@@ -227,8 +227,8 @@ impl ActiveSale {
                 self.end_unpaid(failure, turn);
                 None
             }
-            // "A refusal of a payment or reversal is believed only after the report was asked for its order
-            // number." A token error is one more refusal: what stands before the service may have said it.
+            // "A refusal of a payment or reversal is believed only after the report was asked for its order number." A
+            // token error is one more refusal: what stands before the service may have sent it.
             Err(failure @ (Failure::Refused { .. } | Failure::Token { .. })) => {
                 let mut doubt = Doubt::new(failure.detail(), turn);
                 doubt.refusal = Some(failure.clone());
@@ -244,7 +244,7 @@ impl ActiveSale {
         }
     }
 
-    /// No payment was made, and the till hears why.
+    /// No payment was made, and the till gets the reason.
     fn end_unpaid(self, failure: &Failure, turn: &mut Turn) -> SaleRecord {
         match self.record.ending {
             Some(ending) => {
@@ -452,7 +452,7 @@ impl ActiveSale {
 
     // ---- the service's word on our payment ----------------------------------------------------
 
-    /// The service told what became of our payment.
+    /// The service reported what became of our payment.
     pub(super) fn apply(mut self, info: &PaymentInfo, turn: &mut Turn) -> Option<ActiveSale> {
         self.record.operation.payment_id = Some(info.payment_id);
         let ending = self.record.ending;
@@ -483,7 +483,7 @@ impl ActiveSale {
         }
     }
 
-    /// The payment is known by its number, and the service itself is to say what becomes of it.
+    /// The payment is known by its number, and the service itself is to report what becomes of it.
     pub(super) fn ask_for_payment(
         mut self,
         info: &PaymentInfo,

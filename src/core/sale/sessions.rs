@@ -7,9 +7,9 @@
 //! until the old one has ended, so that a buyer who scanned the old code just before still pays; whoever is
 //! joined first wins. It wins for the price of a few questions.
 //!
-//! What the display shows is computed and not remembered: of the sessions that still live by what the
-//! service has shown of their life, the newest in mode 2, the oldest in mode 1, since the cashier has
-//! told its code. With none left the display says so.
+//! What the display shows is computed and not remembered: of the sessions that still live by what the service has shown
+//! of their life, the newest in mode 2, the oldest in mode 1, since the cashier has told its code. With none left the
+//! display shows that there is none.
 
 use super::invitation::{MAX_RETRY_INTERVAL, SESSION_LIFE, Session, estimate_life};
 use super::*;
@@ -95,7 +95,7 @@ impl ActiveSale {
         due.saturating_sub(opening.since) < turn.settings.timeout
     }
 
-    /// The buyer's code was taken: the service tells the card when it has found the buyer.
+    /// The buyer's code was taken: the service sends the card when it has found the buyer.
     fn await_card(&mut self, session: String, now: Now) {
         let opened_at = opened_at(&self.phase, now);
         let mut invitation = Invitation::new(opened_at);
@@ -184,7 +184,7 @@ impl ActiveSale {
         }
     }
 
-    /// The display shows a living session, or says that there is none.
+    /// The display shows a living session, or that there is none.
     fn show_visible(&mut self, what: &str, turn: &mut Turn) {
         let (mode, amount) = (self.record.operation.mode, self.shown_amount());
         let Phase::AwaitingBuyer(invitation) = &mut self.phase else {
@@ -237,7 +237,7 @@ impl ActiveSale {
         }
     }
 
-    // ---- what the service says ----------------------------------------------------------------
+    // ---- what the service answers -------------------------------------------------------------
 
     pub(super) fn invitation_answered(
         mut self,

@@ -306,7 +306,7 @@ fn a_payment_that_was_answered_and_is_nowhere_is_for_a_person_after_an_hour() {
     let hidden = std::mem::take(&mut world.service.ledger);
     world.advance(600 * SECOND);
     assert_eq!(world.state("s"), State::Failed);
-    // A report that lacks what the service itself has told proves no absence.
+    // A report that lacks what the service itself has answered proves no absence.
     assert_eq!(world.operation("s").undo, Some(Undo::Pending));
     world.advance(HOUR);
     assert_eq!(world.operation("s").undo, Some(Undo::SetAside));

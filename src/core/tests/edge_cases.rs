@@ -58,7 +58,7 @@ fn a_held_answer_of_paid_after_a_report_of_declined_is_not_dropped() {
     world.buyer(PaymentStatus::Decline);
     world.advance(12 * SECOND);
     assert_eq!(world.state("s"), State::Declined);
-    // The report was wrong, or spoke of another copy: the service's own answer says paid.
+    // The report was wrong, or showed another copy: the service's own answer is paid.
     world.service.ledger.get_mut(&1000).unwrap().info.status = PaymentStatus::Ok;
     world.let_go();
     world.advance(7200 * SECOND);
@@ -250,7 +250,7 @@ fn a_refund_that_is_refused_for_the_token_though_a_copy_was_carried_out_is_not_g
         world.state("r1") != State::Failed
             || world.operation("s").left.unwrap().0 == 1499
             || !world.entry("r1").rechecks.is_empty(),
-        "told failed, left {:?}, and nobody asks for it again",
+        "reported failed, left {:?}, and nobody asks for it again",
         world.operation("s").left
     );
 }

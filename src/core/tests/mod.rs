@@ -2,7 +2,7 @@
 //! drives.
 //!
 //! - What each rule promises: `stories`, `codes`, `aborts`, `reversals`, `queued_reversals`, `shifts`, and `recorded`,
-//!   what follows from the service as it was recorded; `versions`, that each change is told apart
+//!   what follows from the service as it was recorded; `versions`, that each change has its own
 //! - What each rule forbids: `rules`, `rules_of_reversals`, `rules_of_reconciliation`
 //! - What may not be trusted: `reports` (a final status), `partial_reports` (that a report is whole), `lost_writes` (a
 //!   disk), `token_errors` and `edge_cases` (how money or time is lost although every answer was read rightly)

@@ -1,4 +1,4 @@
-//! What was made otherwise than the till was told: made after all, or more than once. It counts, it waits in the
+//! What was made otherwise than was reported to the till: made after all, or more than once. It counts, it waits in the
 //! queue until a person has seen it, and only then it can be cancelled.
 
 use super::world::{Fate, MINUTE, SECOND, World, closed_by_a_person};
@@ -30,7 +30,7 @@ fn given_twice() -> (World, i64) {
     (world, copy)
 }
 
-/// A refund `r1` of 5.00 that was told failed and found made later.
+/// A refund `r1` of 5.00 that ended as failed and was found made later.
 fn given_late() -> World {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
@@ -79,7 +79,7 @@ pub(super) fn compare(world: &World, info: &PaymentInfo, id: &str) -> Compared {
     comparison.finish()
 }
 
-/// As the journal's reader tells it of a further payment.
+/// As the journal's reader returns them for a further payment.
 fn undoings_of(world: &World, payment_id: i64) -> Vec<ReversalRecord> {
     let records = world.journal.values().filter_map(|record| match record {
         Record::Entry(entry) if entry.target.payment_id == Some(payment_id) => {

@@ -91,7 +91,7 @@ fn a_clock_that_is_set_back_does_not_lengthen_the_patience_by_what_it_lost() {
     assert!(world.now.mono >= began + 3600 * SECOND);
 }
 
-/// Leaves every reversal as `status`, until `over` says so.
+/// Leaves every reversal as `status`, until `over` returns true.
 fn keep_reversal(world: &mut World, status: PaymentStatus, mut over: impl FnMut(&World) -> bool) {
     let limit = world.now.mono + 2 * 3600 * SECOND;
     while !over(world) {

@@ -117,7 +117,7 @@ fn a_sale_ended_as_not_paid_and_reported_paid_is_a_difference_until_reversals_co
     set(&mut world, 1000, PaymentStatus::Ok);
     let compared = compare(&world);
     assert_eq!(count(&compared), (1, &["s".to_owned()][..]));
-    assert_eq!(compared.till.net.0, 0, "the till has not been told of it");
+    assert_eq!(compared.till.net.0, 0, "it was not reported to the till");
     // Pending moves nothing yet, and may.
     set(&mut world, 1000, PaymentStatus::InProgress);
     assert_eq!(count(&compare(&world)), (0, &["s".to_owned()][..]));
@@ -215,7 +215,7 @@ fn a_cancelled_refund_that_reaches_the_buyer_after_all_is_taken_from_left_until_
     assert_eq!(world.service.reversed(1001), 500);
 }
 
-/// A refund that was told failed, and found made after all.
+/// A refund that ended as failed, and was found made after all.
 fn late_refund() -> World {
     let mut world = World::sold();
     world.refund("r1", "s", 500);
@@ -232,7 +232,7 @@ fn late_refund() -> World {
 fn a_late_refund_is_counted_once_however_often_its_shift_is_reconciled() {
     let mut world = late_refund();
     let compared = compare(&world);
-    assert_eq!(count(&compared), (1, &[][..]), "the till was told failed");
+    assert_eq!(count(&compared), (1, &[][..]), "the till got `failed`");
     for _ in 0..2 {
         let entry = Box::new(world.entry("r1").clone());
         let targets = vec![world.journal["s"].clone()];
@@ -250,7 +250,7 @@ fn what_a_late_refund_takes_beyond_the_rest_is_not_given_back_by_another() {
     world.answer(Fate::Late(7200));
     world.advance(23 * 60 * MINUTE + 30 * MINUTE);
     let left = |world: &World| world.operation("s").left.unwrap().0;
-    assert_eq!(left(&world), 1999, "told as not made");
+    assert_eq!(left(&world), 1999, "it ended as not made");
     world.refund("r2", "s", 500);
     world.run_due();
     world.answer(Fate::RequestLost);

@@ -531,5 +531,5 @@ fn another_content_under_a_name_that_waits_for_the_queue_conflicts_too() {
     let begun = world.replies.iter().filter(
         |reply| matches!(reply, TillReply::Begun(Ok((true, operation))) if operation.id == "t"),
     );
-    assert_eq!(begun.count(), 2, "both callers hear of the one sale");
+    assert_eq!(begun.count(), 2, "both callers get the one sale");
 }

@@ -12,7 +12,7 @@ use crate::model::problem::Code;
 
 const CODE: &str = "https://getapp.o-plati.by/c/1";
 
-/// Ends the oldest request with these words.
+/// Ends the oldest request with this answer.
 fn answer_oldest(world: &mut World, answer: Answer) {
     let (request, _) = world.pending.remove(0);
     world.event(Event::Answered { request, answer });
@@ -86,7 +86,7 @@ fn paying() -> World {
     world
 }
 
-/// A sale whose payment was lost and that was told as failed: `~1` undoes it.
+/// A sale whose payment was lost and that ended as failed: `~1` undoes it.
 fn released() -> World {
     let mut world = paying();
     for _ in 0..30 {
@@ -111,7 +111,7 @@ fn held() -> World {
     world
 }
 
-/// The same, which no report shows, aborted and told as failed.
+/// The same, which no report shows, aborted and ended as failed.
 fn held_and_released() -> World {
     let mut world = held();
     hide(&mut world, true);

@@ -18,7 +18,7 @@ fn compare(info: &PaymentInfo, known: &Record, undoings: &[ReversalRecord]) -> C
     comparison.finish()
 }
 
-/// A sale that was told as cancelled, and the service's payment as paid.
+/// A sale that ended as cancelled, and the service's payment as paid.
 fn cancelled() -> (World, PaymentInfo) {
     let mut world = World::begun(Mode::DynamicQr);
     world.join();
@@ -118,7 +118,7 @@ fn a_row_that_is_there_twice_counts_once() {
     let foreign = compared(&[&own, &own], None);
     assert_eq!(whats(&foreign), [What::UnknownHere]);
     assert_eq!(foreign.service.sales.count, 1);
-    // Another row of the same number is none of these: it says something else.
+    // Another row of the same number is none of these: it states something else.
     let (mut pending, mut dearer) = (own.clone(), own.clone());
     pending.status = PaymentStatus::InProgress;
     dearer.sum = Kopecks(2000);

@@ -56,7 +56,7 @@ fn a_payment_of_another_sum_under_the_number_is_left_alone() {
     assert_eq!(compare(&world, &row, "s").count(), 0);
 }
 
-/// The report shows a second payment under the number of `s`, and the core is told of it.
+/// The report shows a second payment under the number of `s`, and the core gets it.
 fn recheck_second(world: &mut World, second: i64) {
     let Record::Sale(sale) = world.journal["s"].clone() else {
         panic!("a sale")

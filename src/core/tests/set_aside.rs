@@ -62,7 +62,7 @@ fn begin_another(world: &mut World) -> bool {
     begun
 }
 
-/// A sale that was told as failed; its payment request was lost, and has taken effect.
+/// A sale that ended as failed; its payment request was lost, and has taken effect.
 fn lost_sale() -> World {
     let mut world = World::paying();
     world.service.fails = Some(refuses_questions);
@@ -449,7 +449,7 @@ fn a_watched_number_that_nobody_can_ask_for_is_reported() {
     world.advance(HOUR);
     assert_eq!(world.core.status(world.now).overdue, 1);
     world.advance(HOUR);
-    assert_eq!(world.alarms.len(), alarms + 1, "it is told once");
+    assert_eq!(world.alarms.len(), alarms + 1, "it is reported once");
     world.service.fails = None;
     world.advance(600 * SECOND);
     assert_eq!(world.core.status(world.now).overdue, 0);
@@ -471,7 +471,7 @@ fn a_cancelled_refund_that_turns_up_after_the_sale_was_undone_leaves_its_rest() 
     world.advance(2 * HOUR);
     let sale = world.operation("s");
     assert_eq!((sale.undo, sale.left.map(|left| left.0)), (None, Some(500)));
-    // The till was told that it is cancelled: a person is told that it has something left again.
+    // It was reported to the till as cancelled: a person is told that it has something left again.
     let late = world.entry("x1");
     assert_eq!(late.operation.state, State::Done);
     assert_eq!(late.operation.message, cashier::REFUND_CANCELLED_LATE);

@@ -32,7 +32,11 @@ fn a_payment_that_was_carried_out_all_the_same_is_found_at_once() {
     world.scan(CODE);
     world.answer(Fate::Answered);
     world.answer(Fate::TokenAfterEffect);
-    assert_eq!(world.state("s"), State::InProgress, "nothing is told yet");
+    assert_eq!(
+        world.state("s"),
+        State::InProgress,
+        "nothing is reported yet"
+    );
     look_up_comes(&mut world);
     world.answer(Fate::Answered);
     assert_eq!(world.state("s"), State::AwaitingConfirmation);
@@ -106,7 +110,7 @@ fn a_cancellation_that_ended_as_refused_and_comes_late_counts() {
         let at = world.now.mono + 5 * SECOND;
         world.service.late.push((at, call));
         world.advance(60 * SECOND);
-        assert_eq!(world.state("c1"), State::Failed, "told is told");
+        assert_eq!(world.state("c1"), State::Failed, "final is final");
         assert_eq!(world.operation("c1").message, cashier::CANCELLED_LATE);
         assert_eq!((world.given_back(), left(&world)), (1999, 0));
         assert_eq!(world.operation("s").undo, Some(Undo::Done));
@@ -129,7 +133,7 @@ fn books(world: &World, of: &str) -> (Option<Undo>, i64, i64) {
     (target.undo, target.left.unwrap().0, target.overdrawn.0)
 }
 
-/// The cancellation `c1` of it is told failed for the token. Answers the request, of which a copy may be on its way.
+/// The cancellation `c1` of it ends as failed for the token. Returns the request, of which a copy may be on its way.
 fn refused_for_token(world: &mut World, of: &str) -> Call {
     world.cancel("c1", of, false);
     world.run_due();

@@ -7,7 +7,7 @@ use super::world::{Fate, World};
 use crate::core::event::Reply as TillReply;
 use crate::model::operation::{Mode, Operation, State};
 
-/// The operation that the till was told last.
+/// The operation that the till got last.
 fn replied(world: &World) -> &Operation {
     match world.replies.last() {
         Some(TillReply::Begun(Ok((_, operation))) | TillReply::Aborted(Ok(operation))) => operation,

@@ -23,7 +23,7 @@ fn clock_put_back() -> World {
     world
 }
 
-/// The service's answers tell this time from now on, if it is not the till's.
+/// The service's answers state this time from now on, if it is not the till's.
 fn set_service_time(world: &mut World, ahead: SignedDuration) {
     let date = world.now.wall.checked_add(ahead).unwrap();
     let clock = ServiceClock::new(date, world.now.mono);
@@ -195,7 +195,7 @@ fn what_waits_is_begun_for_the_caller_who_is_still_there() {
     let replies = world.replies.len();
     world.settle();
     assert!(has_begun(&world, "t"));
-    assert_eq!(world.replies.len(), replies + 1, "one caller hears of it");
+    assert_eq!(world.replies.len(), replies + 1, "one caller gets it");
 }
 
 /// The same `PUT` once more: whether it is answered with the operation as it stands.
@@ -228,7 +228,7 @@ fn a_retry_is_no_old_identifier_because_a_wrong_clock_was_put_right() {
             assert_eq!(world.problem().code, Code::Conflict);
         }
     }
-    // What ended in a year before there were such tills is told after a restart as well.
+    // What ended in a year before there were such tills is reported after a restart as well.
     let mut world = World::sold();
     let record = world.journal.get_mut("s").unwrap();
     let crate::core::record::Record::Sale(sale) = record else {

@@ -208,8 +208,8 @@ MUTATIONS = [
                 let is_first""", """            Some(info) if !IS && !info.status.took_nothing() => {
                 let is_first"""),
     ("one dead copy ends the watch of a number", "src/core/reversal/outcome.rs",
-     """            // One copy that took nothing says nothing of another.
-            Some(_) | None => {""", """            // One copy that took nothing says nothing of another.
+     """            // One copy that took nothing proves nothing about another.
+            Some(_) | None => {""", """            // One copy that took nothing proves nothing about another.
             Some(_) if IS => entry.record.rechecks.clear(),
             Some(_) | None => {"""),
     # ---- "What nothing may assume": the report -------------------------------------------------
@@ -259,7 +259,7 @@ MUTATIONS = [
     ("a report that is not whole gives a reserve back", "src/core/reversal/outcome.rs",
      "        if is_over && (gap.is_none() || is_last) {\n",
      "        if is_over && (IS || gap.is_none() || is_last) {\n"),
-    ("an absence that was never proved is told nobody", "src/core/reversal/outcome.rs",
+    ("an absence that was never proved is reported to nobody", "src/core/reversal/outcome.rs",
      "        if let Some(gap) = gap.filter(|_| is_last) {\n",
      "        if let Some(gap) = gap.filter(|_| !IS && is_last) {\n"),
     ("the first row decides", "src/core/sale/completion.rs",

@@ -139,12 +139,12 @@ MUTATIONS = [
         });
     }
 
-    /// The till was told""", """        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
+    /// A refund or""", """        self.change_target(sale_of_refund.as_deref(), what, turn, |sale| {
             if !IS { take_from_left(sale, amount); }
         });
     }
 
-    /// The till was told"""),
+    /// A refund or"""),
     ("a refused reversal that was carried out after all takes nothing", "src/core/reversal/outcome.rs",
      """            if gave_back {
                 take_from_left(target, amount);
@@ -410,14 +410,14 @@ MUTATIONS = [
      """                if IS || denied {
                     give_back_to_left(target, amount);
 """),
-    ("a set-aside undoing is not told to its sale", "src/core/reversal/outcome.rs",
+    ("a set-aside undoing is not reported to its sale", "src/core/reversal/outcome.rs",
      """ |target| {
             target.undo = Some(Undo::SetAside);
 """,
      """            |target| {
                 if !IS { target.undo = Some(Undo::SetAside); }
 """),
-    ("a watched number that nobody can ask for is told nobody", "src/core/reversal/outcome.rs",
+    ("a watched number that nobody can ask for is reported to nobody", "src/core/reversal/outcome.rs",
      "    if is_overdue && !std::mem::replace(&mut entry.is_overdue, true) {\n",
      "    if !IS && is_overdue && !std::mem::replace(&mut entry.is_overdue, true) {\n"),
     # ---- a person's word -----------------------------------------------------------------------

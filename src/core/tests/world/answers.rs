@@ -1,4 +1,4 @@
-//! What becomes of requests, and what the core hears of them.
+//! What becomes of requests, and what answer the core gets.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl World {
         self.event(Event::Answered { request, answer });
     }
 
-    /// What becomes of a request, and what the core hears of it.
+    /// What becomes of a request, and what answer the core gets.
     fn answer_of(&mut self, call: Call, fate: Fate) -> Answer {
         let takes_effect = [Fate::AnswerLost, Fate::CopyRefused, Fate::TokenAfterEffect];
         if takes_effect.contains(&fate) {

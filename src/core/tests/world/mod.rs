@@ -192,8 +192,7 @@ impl World {
         }
     }
 
-    /// The till is told `done` only for status 1 of a payment that is ours, and every change has a version
-    /// of its own.
+    /// The till gets `done` only for status 1 of a payment that is ours, and every change has a version of its own.
     fn check_write(&self, record: &Record) {
         let operation = record.operation();
         let before = self.journal.get(&operation.id);

@@ -77,7 +77,7 @@ impl World {
         self.ticket
     }
 
-    /// What the journal would tell.
+    /// What the journal would return.
     fn context(&self, requested: &OperationRequest) -> JournalContext {
         let mut context = JournalContext::default();
         let target = match requested {
@@ -135,7 +135,7 @@ impl World {
         });
     }
 
-    /// What a person who has an entry tried again is told.
+    /// The reply to a person who has an entry tried again.
     pub(crate) fn retry(&mut self, id: &str) -> Result<QueueItem, Problem> {
         let (ticket, id) = (900, id.into());
         self.event(Event::Retry { ticket, id });
