@@ -49,8 +49,8 @@ impl Clock {
 /// A clock that is no further off the service's is confirmed.
 pub const MAX_CONFIRMED_SKEW: SignedDuration = SignedDuration::from_mins(2);
 
-/// The service's clock, as its newest `Date` told it. From then on it is reckoned with `mono`, so that a
-/// jump of the till's clock is noticed at once, and not at the next answer.
+/// The service's clock, as its newest `Date` stated it. From then on it is reckoned with `mono`, so that a jump of the
+/// till's clock is noticed at once, and not at the next answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceClock {
     date: Timestamp,
@@ -91,7 +91,7 @@ pub fn minsk() -> TimeZone {
     TimeZone::get("Europe/Minsk").unwrap_or_else(|_| TimeZone::fixed(Offset::constant(3)))
 }
 
-/// Whether the machine has time zone data. Without it only shifts are right: other times are told in UTC.
+/// Whether the machine has time zone data. Without it only shifts are right: other times are shown in UTC.
 pub fn has_time_zones() -> bool {
     TimeZone::get("Europe/Minsk").is_ok()
 }
@@ -100,7 +100,7 @@ pub fn has_time_zones() -> bool {
 /// what is kept in memory equals what a journal or a JSON text gives back.
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is the clock that the others are told to use"
+    reason = "this is the clock that all others must use"
 )]
 pub fn wall() -> Timestamp {
     let now = Timestamp::now();

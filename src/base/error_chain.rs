@@ -1,5 +1,5 @@
-//! An error with all its causes on one line. Errors never print their source themselves, so that
-//! each cause is said exactly once, here, at the edge.
+//! An error with all its causes on one line. Errors never print their source themselves, so that each cause is stated
+//! exactly once, here, at the edge.
 
 use std::error::Error;
 

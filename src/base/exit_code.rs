@@ -1,6 +1,6 @@
-//! Exit codes of every verb: those of sysexits(3), so that units and scripts can tell a mistake of
-//! theirs from a state of the world. Plain numbers and no enum, since errors of all modules answer
-//! `exit_code() -> u8` and nothing ever matches on them.
+//! Exit codes of every verb: those of sysexits(3), so that units and scripts can distinguish a mistake of theirs from a
+//! state of the world. Plain numbers and no enum, since errors of all modules answer `exit_code() -> u8` and nothing
+//! ever matches on them.
 
 /// Done; for `sale`: paid.
 pub const OK: u8 = 0;

@@ -1,7 +1,7 @@
 //! Files that a person or a package puts somewhere, read whole and with care.
 //!
-//! Whoever opens a named pipe waits for its other end, and whoever reads a device may wait for ever: neither is a
-//! file of settings. A share that does not answer cannot be told from here; so the threads that serve tills read no
+//! Whoever opens a named pipe waits for its other end, and whoever reads a device may wait for ever: neither is a file
+//! of settings. A share that does not answer cannot be recognised from here; so the threads that serve tills read no
 //! file themselves.
 
 use std::fs::OpenOptions;
@@ -55,7 +55,7 @@ pub fn head(path: &Path, max: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`head`], and for a longer file.
 pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
-    // A file of any size: one byte more than is allowed tells enough.
+    // A file of any size: one byte more than is allowed shows enough.
     let bytes = head(path, max.saturating_add(1))?;
     if bytes.len() > max {
         let what = format!("larger than {max} bytes");

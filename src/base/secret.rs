@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::base::text::is_unsafe;
 
-/// A text whose `Debug` shows nothing of it. There is no `Display`: whoever needs the text says
-/// [`Secret::expose`], and is easy to find.
+/// A text whose `Debug` shows nothing of it. There is no `Display`: whoever needs the text calls [`Secret::expose`],
+/// and is easy to find.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -30,8 +30,7 @@ impl fmt::Debug for Secret {
 /// Codes shorter than this show no characters at all: four of eight would be half of it.
 const SHORTEST_WITH_TAIL: usize = 12;
 
-/// What logs and events may say of a code: its length and, if it is long enough, its last four
-/// characters.
+/// What logs and events may show of a code: its length and, if it is long enough, its last four characters.
 pub fn tail(text: &str) -> String {
     let length = text.chars().count();
     if length < SHORTEST_WITH_TAIL {

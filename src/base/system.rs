@@ -1,4 +1,4 @@
-//! What the system tells of itself: groups, processes and who holds a port.
+//! What the system reports about itself: groups, processes and who holds a port.
 
 use nix::sys::signal::SigSet;
 

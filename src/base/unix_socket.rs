@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// Connects to the socket at `path`, or tells at once why not; the connection does not block either.
+/// Connects to the socket at `path`, or returns at once why not; the connection does not block either.
 ///
 /// # Errors
 /// Of connect(2): [`io::ErrorKind::ConnectionRefused`] where nobody listens, [`io::ErrorKind::WouldBlock`] where

@@ -45,7 +45,7 @@ impl Condition {
         }
     }
 
-    /// Whether room for the end of another operation was secured; said once when that changes.
+    /// Whether room for the end of another operation was secured; logged once when that changes.
     pub(super) fn note_room(&mut self, secured: Result<(), JournalError>) -> bool {
         let room = secured.as_ref().err().map(JournalError::trouble);
         let lacked = std::mem::replace(&mut self.room, room);

@@ -14,7 +14,7 @@
 //! refused with `storage` and forgotten.
 //!
 //! - [`storage`]: what it needs of a journal · `retention`: when old operations leave it
-//! - `condition`: how it is · `problems`: what people hear when it does not serve them
+//! - `condition`: how it is · `problems`: what people get when it does not serve them
 
 mod condition;
 mod problems;
@@ -60,7 +60,7 @@ pub fn order_prefix(random: [u8; ORDER_PREFIX_BYTES]) -> String {
         .collect()
 }
 
-/// What the engine is told at its start.
+/// What the engine is given at its start.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The core's.
@@ -74,7 +74,7 @@ pub struct Settings {
 pub struct Outcome {
     /// When its step happened.
     pub at: Timestamp,
-    /// The same moment by the process's clock: how long the writes took can be told from it.
+    /// The same moment by the process's clock: how long the writes took follows from it.
     pub since: Duration,
     /// What was written.
     pub writes: Vec<Write>,
@@ -305,7 +305,7 @@ impl<S: Storage> Engine<S> {
         error
     }
 
-    /// A reading has failed. Health says at once whether the journal is of use now, and not at the next pulse.
+    /// A reading has failed. Health shows at once whether the journal is of use now, and not at the next pulse.
     fn unread(&mut self, error: JournalError) -> JournalError {
         let error = self.judged(error);
         let is_lost = self.condition.is_gone() || self.condition.is_damaged();
@@ -317,7 +317,7 @@ impl<S: Storage> Engine<S> {
 
     /// One input at a time, and none while a write is stalled.
     fn take(&mut self, input: Input, now: Now) -> Outcome {
-        // Buyers would be charged for what nobody can tell their till; a write that never comes through is not
+        // Buyers would be charged for what nobody can report to their till; a write that never comes through is not
         // waited for.
         if let Input::Begin { ticket, .. } = &input
             && self.condition.is_damaged()
@@ -359,7 +359,7 @@ impl<S: Storage> Engine<S> {
         }
     }
 
-    /// A `PUT` with what the journal knows of it; else what its caller is told at once.
+    /// A `PUT` with what the journal knows of it; else what its caller is answered at once.
     fn begun(
         &mut self,
         ticket: Ticket,
@@ -505,7 +505,7 @@ impl<S: Storage> Engine<S> {
     }
 }
 
-/// What those hear whose creation could not be written.
+/// The answers to those whose creation could not be written.
 fn refusals_of(step: Step, error: &JournalError) -> impl Iterator<Item = Effect> {
     let problem = refusal(error.trouble());
     step.effects.into_iter().filter_map(move |effect| {

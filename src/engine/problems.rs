@@ -20,7 +20,7 @@ pub fn reason(trouble: Trouble) -> &'static str {
     }
 }
 
-/// What a creation hears.
+/// The answer to a creation.
 #[must_use]
 pub fn refusal(trouble: Trouble) -> Problem {
     let remedy = match trouble {

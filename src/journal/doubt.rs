@@ -1,8 +1,8 @@
 //! Damage is believed when it is confirmed, and never on the word of one failed read.
 //!
-//! SQLite tells a read that the disk refuses (EIO, ENXIO) by the very code of a damaged file, `SQLITE_CORRUPT`. A
-//! journal that is taken for damaged ends sales until a person acts and is put aside at the next start, so the two
-//! must be told apart. The rule: what tells of damage is a doubt ([`JournalError::is_doubt`]), and of a doubt
+//! SQLite reports a read that the disk refuses (EIO, ENXIO) by the very code of a damaged file, `SQLITE_CORRUPT`. A
+//! journal that is taken for damaged ends sales until a person acts and is put aside at the next start, so the two must
+//! be distinguished. The rule: what indicates damage is a doubt ([`JournalError::is_doubt`]), and of a doubt
 //!
 //! 1. the file and its log are read plainly to their ends: where that fails, the disk is at fault;
 //! 2. a fresh connection checks what they hold, in bounded time while the daemon runs: what is whole then was never
@@ -10,7 +10,7 @@
 //! 3. they are read plainly once more, since a disk that fails now and then may have failed the second look.
 //!
 //! Only then is it damage, [`Trouble::Damaged`](super::Trouble), which nothing takes back. A fault of the disk is
-//! told as one for as long as it lasts, nothing is kept of it, and the journal stays where it is.
+//! reported as one for as long as it lasts, nothing is kept of it, and the journal stays where it is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};

@@ -14,7 +14,7 @@ pub enum JournalError {
     Open {
         /// The journal's file, or what stands in its place.
         path: PathBuf,
-        /// What the system or SQLite says.
+        /// What the system or SQLite reports.
         #[source]
         source: rusqlite::Error,
     },
@@ -23,7 +23,7 @@ pub enum JournalError {
     Prepare {
         /// The journal's file, or what stands in its place.
         path: PathBuf,
-        /// What the system or SQLite says.
+        /// What the system or SQLite reports.
         #[source]
         source: std::io::Error,
     },
@@ -51,7 +51,7 @@ pub enum JournalError {
     Unread {
         /// The journal's file, or what stands in its place.
         path: PathBuf,
-        /// What the system or SQLite says.
+        /// What the system or SQLite reports.
         #[source]
         source: std::io::Error,
     },
@@ -96,7 +96,7 @@ pub enum JournalError {
     Row {
         /// Which operation.
         id: String,
-        /// What the system or SQLite says.
+        /// What the system or SQLite reports.
         #[source]
         source: serde_json::Error,
     },
@@ -123,7 +123,7 @@ pub enum JournalError {
     Statement {
         /// `written` or `read`.
         doing: &'static str,
-        /// What the system or SQLite says.
+        /// What the system or SQLite reports.
         #[source]
         source: rusqlite::Error,
     },

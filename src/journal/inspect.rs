@@ -64,8 +64,8 @@ fn look(path: &Path) -> Result<Inspected, JournalError> {
         let connection = open(path, path, "?immutable=1")?;
         return count(&connection, path);
     }
-    // A crash has left a write-ahead log. SQLite would take it over and write; a copy of both tells the
-    // same, and goes away with its folder.
+    // A crash has left a write-ahead log. SQLite would take it over and write; a copy of both shows the same, and goes
+    // away with its folder.
     let copies = Copies::of(path).map_err(prepare)?;
     open(path, &copies.journal(), "").and_then(|connection| count(&connection, path))
 }
@@ -76,7 +76,7 @@ fn log_of(path: &Path) -> PathBuf {
     PathBuf::from(log)
 }
 
-/// What tells a journal's state from every other of its states: each change adds a step.
+/// What distinguishes a journal's state from every other of its states: each change adds a step.
 type Mark = (i64, i64, Option<String>);
 
 fn mark(connection: &Connection) -> rusqlite::Result<Mark> {

@@ -2,9 +2,9 @@
 //! journal itself.
 //!
 //! The file beside alone was weighed: whoever removes it, a cleaner of a disk for example, lets a second process in,
-//! and so does a second name of the journal (a hard link, another `--root`). The journal alone was weighed as well:
-//! it may be put aside or copied back while the process that waits for its turn must still be told who is there, and
-//! it is closed before the last request has ended. So both. The lock on the journal is a `flock` of a descriptor that
+//! and so does a second name of the journal (a hard link, another `--root`). The journal alone was weighed as well: it
+//! may be put aside or copied back while the process that waits for its turn must still find out who is there, and it
+//! is closed before the last request has ended. So both. The lock on the journal is a `flock` of a descriptor that
 //! lives as long as the connection: SQLite's own locks are of another kind and are neither met nor given up by it.
 
 use std::fs::{File, OpenOptions};
@@ -43,8 +43,8 @@ pub(super) fn hold(content: &File, journal: &Path) -> Result<(), JournalError> {
     }
 }
 
-/// Another process has it: a daemon of ours, which is waited for or told of, or a program that has no business there,
-/// a backup for example, and that goes again.
+/// Another process has it: a daemon of ours, which is waited for or named, or a program that has no business there, a
+/// backup for example, and that goes again.
 fn taken(file: &File, named: Option<String>, journal: &Path) -> JournalError {
     let path = journal.to_owned();
     let Some(pid) = holder_of(file) else {
@@ -142,7 +142,7 @@ impl Lock {
         self.write_holder(STOPPING);
     }
 
-    /// Who holds it is a courtesy; a full disk must not keep the daemon from starting.
+    /// Names this process as its holder. That is a courtesy; a full disk must not keep the daemon from starting.
     fn write_holder(&mut self, state: &str) {
         let file = &mut self.file;
         let damaged = if self.is_of_damaged { DAMAGED } else { "" };
@@ -164,7 +164,7 @@ fn beside(journal: &Path) -> PathBuf {
     journal.with_file_name(name)
 }
 
-/// A named pipe in its place is not waited for. Nothing but a file of its own tells who holds it: through a link, or
+/// A named pipe in its place is not waited for. Nothing but a file of its own names who holds it: through a link, or
 /// under a second name, something else would be overwritten.
 fn open(journal: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;

@@ -486,7 +486,7 @@ impl Journal {
     }
 }
 
-/// The error that is told from then on.
+/// The error that is returned from then on.
 fn quarantined(path: &Path, report: &str) -> JournalError {
     tracing::error!(path = %path.display(), report = %report, "The journal is damaged and is put aside");
     match quarantine::quarantine(path) {

@@ -27,7 +27,7 @@ pub(super) fn keep_log_at_close(connection: &Connection) -> rusqlite::Result<()>
         .map(drop)
 }
 
-/// SQLite opens a file that it may not write for reading alone, says so only when it is written, and never looks
+/// SQLite opens a file that it may not write for reading alone, reports that only when it is written, and never looks
 /// again. Nobody in this process has the files open yet: closing one would give up SQLite's locks.
 pub(super) fn check_rights(path: &Path) -> Result<(), JournalError> {
     let files = [

@@ -22,9 +22,9 @@ pub(super) fn refuse_while_quarantined(journal: &Path) -> Result<(), JournalErro
     Ok(())
 }
 
-/// What tells that a journal was where an empty file or none is now. SQLite would begin a new
-/// database there, and remove the write-ahead log of the old one. An empty log tells as much as a full one: a
-/// journal's orderly end empties it.
+/// What shows that a journal was where an empty file or none is now. SQLite would begin a new database there, and
+/// remove the write-ahead log of the old one. An empty log shows as much as a full one: a journal's orderly end empties
+/// it.
 pub(super) fn refuse_truncated_or_missing(journal: &Path) -> Result<(), JournalError> {
     let (log, reserve) = (length(journal, "-wal")?, length(journal, reserve::ENDING)?);
     let has_log = log.is_some_and(|length| length > 0);
@@ -42,7 +42,7 @@ pub(super) fn refuse_truncated_or_missing(journal: &Path) -> Result<(), JournalE
     })
 }
 
-/// `None` where there is nothing. What the disk does not tell is not missing.
+/// `None` where there is nothing. What the disk does not answer for is not missing.
 fn length(journal: &Path, ending: &str) -> Result<Option<u64>, JournalError> {
     match std::fs::metadata(beside(journal, ending)) {
         Ok(file) => Ok(Some(file.len())),
@@ -83,7 +83,7 @@ pub(super) fn quarantine(journal: &Path) -> Result<PathBuf, JournalError> {
             std::fs::rename(&from, folder.join(name)).map_err(&failed)?;
         }
     }
-    // It holds nothing, and beside no journal it would tell of one that is missing.
+    // It holds nothing, and beside no journal it would point to one that is missing.
     Reserve::beside(journal).give_up();
     Ok(folder)
 }

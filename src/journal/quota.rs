@@ -1,8 +1,8 @@
 //! A disk quota that is used up.
 //!
-//! SQLite tells a full disk (`ENOSPC`) from other failures, and a used-up quota (`EDQUOT`) it does not: that looks like
-//! a broken disk. So after a write that failed a file without a name is written beside the journal, and the system
-//! says itself what is the matter.
+//! SQLite distinguishes a full disk (`ENOSPC`) from other failures, and a used-up quota (`EDQUOT`) it does not: that
+//! looks like a broken disk. So after a write that failed a file without a name is written beside the journal, and the
+//! system itself reports what is the matter.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -18,7 +18,7 @@ use super::JournalError;
 /// More than a page of the journal, so that what a page did not fit into does not take it either.
 const SAMPLE_BYTES: usize = 64 * 1024;
 
-/// What an error of the journal in that place was: the quota, or what it says.
+/// What an error of the journal in that place was: the quota, or what it states.
 pub(super) fn diagnose(path: &Path, error: JournalError) -> JournalError {
     diagnose_with(path, error, write_sample)
 }

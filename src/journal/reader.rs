@@ -19,7 +19,7 @@ use crate::model::operation::{Kind, Operation, QueueItem, State, word};
 use crate::model::problem::{Code, Problem};
 use crate::texts::cashier;
 
-/// Steps of one operation that are told: one that waits in the queue for days has many.
+/// Most steps of one operation that are returned: one that waits in the queue for days has many.
 const MAX_STEPS: u32 = 1000;
 
 /// A connection that compares a shift with the service's report.
@@ -119,8 +119,8 @@ impl ShiftReader {
         Ok(())
     }
 
-    /// What was done to undo a payment that the report shows, oldest first: a sale that the till was told as not
-    /// paid, or a further payment under a sale's number. Of any other record nothing.
+    /// What was done to undo a payment that the report shows, oldest first: a sale that ended as not paid, or a further
+    /// payment under a sale's number. Of any other record nothing.
     pub fn undoings_of(
         &self,
         record: &Record,
@@ -148,9 +148,9 @@ impl ShiftReader {
         Ok(undoings)
     }
 
-    /// What is asked for again when an operation that the till was told as not carried out is reported: the
-    /// newest undoing of a sale, or the sale itself, if it has none; the refund or the cancellation itself. Of a
-    /// sale, a cancellation that was told as not made is none of its undoings.
+    /// What is asked for again when an operation that ended as not carried out is in the report: the newest undoing of
+    /// a sale, or the sale itself, if it has none; the refund or the cancellation itself. Of a sale, a cancellation
+    /// that ended as not made is none of its undoings.
     pub fn to_recheck(&self, id: &str) -> Result<Option<String>, JournalError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM operations WHERE (of = ?1 AND kind IN ('cancel', 'annul')) \
@@ -188,7 +188,7 @@ fn earlier_numbers(
 pub struct Reader {
     single: Mutex<Connection>,
     lists: Mutex<Connection>,
-    /// What tells of damage, until the core takes it to be judged.
+    /// What indicates damage, until the core takes it to be judged.
     doubt: Mutex<Option<JournalError>>,
 }
 
@@ -205,7 +205,7 @@ impl Reader {
         })
     }
 
-    /// What was met that tells of damage, once: only the writing end knows whether the disk is at fault, see
+    /// What was met that indicates damage, once: only the writing end knows whether the disk is at fault, see
     /// [`super::Journal::judge`].
     #[must_use]
     pub fn take_doubt(&self) -> Option<JournalError> {

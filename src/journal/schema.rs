@@ -57,8 +57,8 @@ CREATE INDEX operations_target ON operations (target_payment) WHERE target_payme
 CREATE INDEX operations_created ON operations (created_at);
 ";
 
-/// An operation's own times are as good as the till's clock was then. `ages_from` is a moment at which a
-/// confirmed clock found it unchanged; nothing is told from that of what was written before.
+/// An operation's own times are as good as the till's clock was then. `ages_from` is a moment at which a confirmed
+/// clock found it unchanged; nothing follows from that for what was written before.
 const THIRD: &str = "
 ALTER TABLE operations ADD COLUMN ages_from TEXT;
 CREATE INDEX operations_ages ON operations (ages_from);

@@ -53,8 +53,8 @@ impl JournalError {
         }
     }
 
-    /// Whether it tells of damage that is not confirmed: [`super::Journal::judge`] does that, and until then it is
-    /// a fault of the disk.
+    /// Whether it indicates damage that is not confirmed: [`super::Journal::judge`] does that, and until then it is a
+    /// fault of the disk.
     pub fn is_doubt(&self) -> bool {
         match self {
             JournalError::Open { source, .. } | JournalError::Statement { source, .. } => {

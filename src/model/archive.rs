@@ -1,4 +1,4 @@
-//! What the journal tells readers.
+//! What the journal returns to readers.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -32,7 +32,7 @@ pub struct OperationStep {
     pub ms: u64,
 }
 
-/// What the journal tells readers.
+/// What the journal returns to readers.
 pub trait Archive: Send + Sync {
     /// One operation.
     fn operation(&self, id: &str) -> Result<Option<Operation>, Problem>;

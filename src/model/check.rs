@@ -45,7 +45,7 @@ pub enum Verdict {
     Fail,
 }
 
-/// What checks are about, in the order in which they are told.
+/// What checks are about, in the order in which they are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
@@ -169,7 +169,7 @@ struct English<'a> {
     remedy: Option<&'a str>,
 }
 
-/// As the API and `--json` tell it: in Russian, and `english` holds the same texts in English.
+/// As the API and `--json` show it: in Russian, and `english` holds the same texts in English.
 impl Serialize for Check {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Check", 8)?;

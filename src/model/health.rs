@@ -94,9 +94,9 @@ pub enum ReasonCode {
     ReversalsQueued,
     /// Reversals wait for a person's decision.
     ReversalsSetAside,
-    /// Operations were carried out otherwise than the till was told.
+    /// Operations were carried out otherwise than was reported to the till.
     OperationsToReview,
-    /// For operations the payment service has not said for long whether they were carried out.
+    /// The payment service has long given no answer whether operations were carried out.
     OperationsOverdue,
     /// oplati.conf, or a file that it names, cannot be used in part.
     Configuration,

@@ -58,8 +58,7 @@ pub enum Layout {
 }
 
 impl LineSettings {
-    /// `place` is the table in the file.
-    /// Whether a port can be set so; `place` is the table of the file that says it.
+    /// Whether a port can be set so; `place` is the table of the file that states it.
     ///
     /// # Errors
     /// What is wrong, English, with what is allowed.

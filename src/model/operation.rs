@@ -53,7 +53,7 @@ pub enum State {
     Expired,
     /// Cancelled by the till or the service.
     Cancelled,
-    /// Not carried out; `undo` tells whether money may have moved.
+    /// Not carried out; `undo` shows whether money may have moved.
     Failed,
 }
 

@@ -120,8 +120,8 @@ impl Problem {
         Code::TemporarilyUnavailable.problem(original::UNAVAILABLE, cashier::UNAVAILABLE_REMEDY)
     }
 
-    /// A request for operations that the journal does not answer: what became of a payment, only the
-    /// merchant's account tells.
+    /// A request for operations that the journal does not answer: what became of a payment, only the merchant's account
+    /// shows.
     pub fn journal_unreadable() -> Problem {
         Code::Storage.problem(
             cashier::JOURNAL_UNREADABLE,

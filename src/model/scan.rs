@@ -9,7 +9,7 @@ use crate::base::secret::Secret;
 pub struct Scan {
     /// Which scanner, `api` for a program.
     pub device: String,
-    /// What it says.
+    /// The text of the code.
     pub code: Secret,
     /// As it came, where the till program shares the scanner.
     pub raw: Option<RawScan>,

@@ -9,7 +9,7 @@ use crate::model::money::Kopecks;
 use crate::model::operation::{Kind, Operation, Outcome, State, word};
 use crate::texts::cashier;
 
-/// Whether the journal's operation moved money, as far as the till was told.
+/// Whether the journal's operation moved money, as far as it was reported to the till.
 fn moved_here(record: &Record) -> bool {
     let done = record.operation().state == State::Done;
     match record {
@@ -19,7 +19,7 @@ fn moved_here(record: &Record) -> bool {
     }
 }
 
-/// Whether the till was told that a sale was not paid.
+/// Whether a sale was reported to the till as not paid.
 fn is_unpaid(operation: &Operation) -> bool {
     operation.kind == Kind::Sale && operation.state.is_final() && operation.state != State::Done
 }
@@ -32,7 +32,7 @@ fn is_brought_back(sale: &Operation, undoings: &[ReversalRecord]) -> bool {
     if newest.is_some_and(|entry| entry.is_live() || takes_over(entry)) {
         return true;
     }
-    // A cancellation that was told as not made, and was, brings it back as well, unless a person says otherwise.
+    // A cancellation that ended as not made, and was, brings it back as well, unless a person says otherwise.
     let is_carried_out = |entry: &&ReversalRecord| {
         let is_late = entry.operation.state == State::Failed
             && !entry.is_refund()
@@ -63,7 +63,7 @@ fn fits(record: &Record, payment_type: PaymentType) -> bool {
 struct Further {
     operation: String,
     payment_id: i64,
-    /// What the till was told of, where it stands: the row proves nothing in a report that lacks it.
+    /// What was reported to the till, where it stands: the row proves nothing in a report that lacks it.
     beside: Option<i64>,
 }
 
@@ -101,8 +101,8 @@ pub struct Compared {
     pub more: u64,
     /// Entries that a person closed.
     pub settled: Vec<String>,
-    /// Operations that the till was told as not carried out, and that the report shows paid or pending: they
-    /// must be looked into again.
+    /// Operations that ended as not carried out, and that the report shows paid or pending: they must be looked into
+    /// again.
     pub unmoved: Vec<String>,
     /// Sales and refunds under whose number the report holds a further row that nobody knows of, with the
     /// service's number of it.
@@ -134,7 +134,7 @@ impl Comparison {
     }
 
     /// A row of the service's report, what the journal knows under its number, and what was done to undo it, oldest
-    /// first: of a sale that was told as not paid, or of a further payment under a sale's number.
+    /// first: of a sale that ended as not paid, or of a further payment under a sale's number.
     pub fn reported(
         &mut self,
         info: &PaymentInfo,
@@ -158,7 +158,7 @@ impl Comparison {
             return;
         };
         if !record.is_reported_as(info.payment_id) {
-            // What moved nothing is a try that failed; the operation's own row tells how it ended.
+            // What moved nothing is a try that failed; the operation's own row shows how it ended.
             if !info.status.took_nothing() {
                 self.further(info, record, undoings);
             }
@@ -265,7 +265,7 @@ impl Comparison {
         }
     }
 
-    /// A row that was there before counts once, and says something new only where it is not the same.
+    /// A row that was there before counts once, and brings something new only where it is not the same.
     fn repeated(&mut self, info: &PaymentInfo, known: Option<&Record>) {
         let own = known.filter(|record| record.is_reported_as(info.payment_id));
         if let Some(record) = own
@@ -346,14 +346,14 @@ impl Comparison {
     }
 }
 
-/// Whether the till was told that nothing had moved, and nothing brings back what has.
+/// Whether it was reported to the till that nothing had moved, and nothing brings back what has.
 fn ended_unmoved(record: &Record, undoings: &[ReversalRecord]) -> bool {
     let operation = record.operation();
     match record {
         Record::Sale(_) => is_unpaid(operation) && !is_brought_back(operation, undoings),
-        // One that was found late is known, and counted. One that is set aside asks once more, and so do a
-        // cancellation that was told as refused while its number is watched, and what a person has closed as not
-        // carried out: that was true when he looked.
+        // One that was found late is known, and counted. One that is set aside asks once more, and so do a cancellation
+        // that ended as refused while its number is watched, and what a person has closed as not carried out: that was
+        // true when he looked.
         Record::Entry(entry) => {
             let is_failed = operation.state == State::Failed
                 && (entry.is_refund() || entry.is_refused_cancellation())
@@ -394,7 +394,7 @@ fn till_kind(record: &Record) -> Kind {
     record.operation().kind
 }
 
-/// The service does not tell a refund from a cancellation: the journal does, where it can.
+/// The service does not distinguish a refund from a cancellation: the journal does, where it can.
 fn service_kind(info: &PaymentInfo, known: Option<&Record>) -> Kind {
     if let Some(record) = known {
         return record.operation().kind;

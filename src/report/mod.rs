@@ -88,7 +88,7 @@ pub struct Side {
 pub enum What {
     /// Money moved at the service, and the journal does not know the operation.
     UnknownHere,
-    /// The journal says that money moved, and the report does not hold it.
+    /// The journal shows that money moved, and the report does not hold it.
     UnknownThere,
     /// Both know it, with different sums.
     SumDiffers,

@@ -40,7 +40,7 @@ pub enum TemplateError {
     TooLarge,
 }
 
-/// What the report tells beside the reconciliation.
+/// What the report shows beside the reconciliation.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Of the till.

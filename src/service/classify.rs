@@ -11,8 +11,8 @@ use crate::core::call::{
 use crate::model::operation::Shows;
 use crate::texts::original;
 
-/// Refusals come as 4xx, but these are said by gateways and proxies, too: what they say of the
-/// request's effect is not the service's word.
+/// Refusals come as 4xx, but these are sent by gateways and proxies, too: what they state of the request's effect is
+/// not the service's word.
 const NO_REFUSAL: [u16; 5] = [401, 403, 407, 408, 425];
 
 /// How the till shows who it is.
@@ -96,7 +96,7 @@ pub(super) fn failure(answer: &HttpAnswer<'_>) -> Failure {
     let error = ErrorBody::read(answer.body);
     let detail = error_detail(status, error.as_ref());
     if status == 429 {
-        // What stands before the service may have said it, and is moved or left behind sooner than it asks.
+        // What stands before the service may have sent it, and is moved or left behind sooner than it asks.
         let most = match error {
             Some(_) => Duration::MAX,
             None => MAX_RETRY_AFTER_OF_ANOTHER,
@@ -151,7 +151,7 @@ pub(super) fn broken(error: &WireError) -> Failure {
     }
 }
 
-/// For support: the status, and the service's own words if it said any.
+/// For support: the status, and the service's own words if it sent any.
 fn error_detail(status: u16, error: Option<&ErrorBody>) -> String {
     let detail = error.map(|error| error.detail(status));
     match detail.filter(|detail| !detail.is_empty()) {
@@ -206,7 +206,7 @@ fn read(call: &Call, body: &[u8]) -> Result<Reply, WireError> {
             let answer: wire::ConsumerAnswer = wire::object(body)?;
             let card = answer.card();
             if card.is_none() && answer.has_cards() {
-                tracing::warn!("The buyer's loyalty cards are not what the protocol says");
+                tracing::warn!("The buyer's loyalty cards do not match the protocol");
             }
             Ok(Reply::Consumer {
                 ready: answer.ready,
@@ -418,7 +418,7 @@ mod tests {
         assert!(!is_over(&status, 400, &recorded.replace("166", "16")));
         assert!(!is_over(&status, 400, &recorded.replace("166", "")));
         assert!(!is_over(&status, 404, recorded));
-        assert!(!is_over(&pay(), 400, recorded), "said of another call");
+        assert!(!is_over(&pay(), 400, recorded), "it answers another call");
     }
 
     #[test]

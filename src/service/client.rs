@@ -5,12 +5,11 @@
 //! connection turns out dead before the first byte of an answer, and what it thinks unsent may have
 //! been read by the other side. On a fresh connection there is nothing to repeat.
 //!
-//! Time-outs: `timeout` bounds every request whole but `POST payments`, whose answer the service may
-//! hold until the buyer has confirmed. There it bounds connecting and writing; the answer is awaited
-//! as long as the call says and the connection lives (see `connection`). Connecting gets at most half
-//! of `timeout`, and at most 5 s: a handshake takes three round trips, and one that takes longer will
-//! not carry a payment either. It must end before the request does, or a dead line would look like a
-//! lost answer, though nothing was sent.
+//! Time-outs: `timeout` bounds every request whole but `POST payments`, whose answer the service may hold until the
+//! buyer has confirmed. There it bounds connecting and writing; the answer is awaited as long as the call allows and
+//! the connection lives (see `connection`). Connecting gets at most half of `timeout`, and at most 5 s: a handshake
+//! takes three round trips, and one that takes longer will not carry a payment either. It must end before the request
+//! does, or a dead line would look like a lost answer, though nothing was sent.
 //!
 //! - `connection`: how connections are made and watched · `exchange`: one request, from bytes to bytes
 //! - `stream`: a shift's report of any length · `resolver`: the service's name and its addresses
@@ -190,7 +189,7 @@ impl Client {
         }
     }
 
-    /// Reads an answer, and notes whether it is the service's; only then its `Date` tells the time.
+    /// Reads an answer, and notes whether it is the service's; only then its `Date` is taken as the time.
     fn read<T>(
         &self,
         raw: &Raw,
@@ -206,7 +205,7 @@ impl Client {
         read
     }
 
-    /// The service may repeat what it was told: its words go to people and logs, our secrets do not.
+    /// The service may repeat what was sent to it: its words go to people and logs, our secrets do not.
     fn without_secrets(&self, failure: Failure, call: &Call, token: Option<&Secret>) -> Failure {
         let sent = match call {
             Call::OpenSession(SessionMode::ConsumerQr(code)) => Some(code.expose()),
@@ -245,8 +244,8 @@ impl Client {
         self.read(&raw, errand, date, |answer| classify(sent.call, answer))
     }
 
-    /// Asks shift after shift until everything wanted is found. Absence needs every report whole;
-    /// what is found is found, whatever another report says.
+    /// Asks shift after shift until everything wanted is found. Absence needs every report whole; what is found is
+    /// found, whatever another report shows.
     async fn look_up(
         &self,
         sent: SentCall<'_>,

@@ -296,7 +296,7 @@ async fn ask(
     let body = beginning(&mut response).await;
     let is_service = match body.trim_ascii_start().first() {
         Some(first) => matches!(first, b'{' | b'['),
-        // Who is not let in may be told nothing more.
+        // Who is not let in may get an empty body.
         None => matches!(status, 401 | 403),
     };
     if status >= 300 {
@@ -305,7 +305,7 @@ async fn ask(
             (Some(_), None) => Some(Credential::Token),
             (None, None) => None,
         };
-        // Who has shown nothing is told nothing of what he has.
+        // A request without a credential shows nothing about one.
         problem = credential
             .zip(ErrorBody::read(&body))
             .and_then(|(credential, error)| token_problem(status, &error, credential));
@@ -542,7 +542,7 @@ mod tests {
             assert_eq!(others[0].0, first.ip(), "{wrong:?}");
             // Asked the other way round, nothing is wrong.
             assert_eq!(ask_both(&settings, living, first).await.len(), 1);
-            // Where nobody is the service, what came is told.
+            // Where nobody is the service, what came is reported.
             let answers = ask_both(&settings, first, first).await;
             let (answer, others) = chosen(answers, Err(Unreachable::Expired));
             assert_eq!((answer.is_ok(), others.len()), (wrong.is_some(), 0));

@@ -1,6 +1,6 @@
 //! The client of the payment service.
 //!
-//! - [`wire`]: every name of the wire; what is asked and heard is the core's word, [`crate::core::call`]
+//! - [`wire`]: every name of the wire; what is asked and answered is the core's word, [`crate::core::call`]
 //! - `token`: token.conf · `classify`: what an answer means · `report`: looking for lost answers
 //! - [`diagnose`]: name, connection, certificate and token, for the technician's bench
 //! - [`trial`]: which assumptions about the service hold, for a merchant who wants to know

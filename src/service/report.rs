@@ -1,8 +1,8 @@
 //! A shift's report, read for a few order numbers: a busy shift has a hundred thousand rows, and
 //! only the wanted ones are kept.
 //!
-//! No report is taken for whole on its own word ("What nothing may assume"): it must hold the witnesses,
-//! sales of ours that were seen paid, and each of its rows must tell whose it is. Else it proves no absence.
+//! No report is taken for whole on its own word ("What nothing may assume"): it must hold the witnesses, sales of ours
+//! that were seen paid, and each of its rows must state whose it is. Else it proves no absence.
 
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -23,8 +23,8 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Report {
     /// The wanted operations, in the report's order.
     pub found: Vec<PaymentInfo>,
-    /// Rows of which it cannot be told whose they are: any of them may be a wanted one, so that no
-    /// absence follows from a report that has some. What is found is found all the same.
+    /// Rows that do not show whose they are: any of them may be a wanted one, so that no absence follows from a report
+    /// that has some. What is found is found all the same.
     pub unreadable: usize,
     /// The witnesses that it holds.
     witnesses: Vec<String>,
@@ -43,7 +43,7 @@ impl Report {
         self.has_each(order_numbers, |_| true)
     }
 
-    /// Whether each of these was found paid: no other report can say anything that counts more.
+    /// Whether each of these was found paid: no other report can show anything that counts more.
     pub(super) fn has_all_paid(&self, order_numbers: &[String]) -> bool {
         self.has_each(order_numbers, |info| info.status == PaymentStatus::Ok)
     }
@@ -84,7 +84,7 @@ impl Report {
         }
         (self.unreadable > 0).then(|| {
             format!(
-                "paymentReports: {} rows cannot be told whose they are",
+                "paymentReports: {} rows do not show whose they are",
                 self.unreadable
             )
         })
@@ -107,7 +107,7 @@ pub(super) fn find(body: &[u8], wanted: Wanted<'_>) -> Result<Report, WireError>
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Unreadable {
-    /// The first row that breaks the protocol, from 1, and its field where that can be told.
+    /// The first row that breaks the protocol, from 1, and its field where that is known.
     pub row: Option<(usize, Option<&'static str>)>,
     /// Whether it was JSON so far: a router's page is none.
     pub is_json: bool,
@@ -125,7 +125,7 @@ impl Unreadable {
     }
 }
 
-/// Every operation of a report as it comes, however long the report is; `each` says whether to go on.
+/// Every operation of a report as it comes, however long the report is; `each` returns whether to go on.
 ///
 /// # Errors
 /// [`Unreadable`] when the report is cut or any of its rows breaks the protocol.
@@ -244,7 +244,7 @@ mod tests {
         Ok(find(body.as_bytes(), wanted)?.conclude(wanted))
     }
 
-    /// What a report without witnesses tells.
+    /// What a report without witnesses proves.
     fn concluded(body: &str, numbers: &[&str]) -> Result<Vec<PaymentInfo>, String> {
         match looked_up(body, numbers, &[]) {
             Ok(Reply::Found(found)) => Ok(found),
@@ -305,7 +305,7 @@ mod tests {
         let number = row("b", "1").replace(r#""b""#, "737");
         let purse = row("b", "1").replace('}', r#", "pursePublicId": 5}"#);
         let other = r#"{"orderNumber": "b", "paymentId": "x", "sum": null}"#.to_owned();
-        // Whose it is can be told: another's.
+        // Whose it is can be seen: another's.
         for odd in [&number, &purse, &other] {
             let body = format!("[{odd}, {ours}]");
             assert_eq!(concluded(&body, &["a"]).unwrap().len(), 1, "{odd}");

@@ -15,7 +15,7 @@ use crate::base::secret::Secret;
 const MAX_TOKEN_BYTES: usize = 4096;
 const TOO_LONG: &str = "longer than 4096 bytes";
 
-/// What editors put in front of a text to say that it is UTF-8.
+/// What editors put in front of a text to mark it as UTF-8.
 const BOM: char = '\u{feff}';
 
 /// What is wrong with token.conf.

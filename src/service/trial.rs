@@ -25,7 +25,7 @@ use crate::model::operation::Shows;
 const MAX_BODY: usize = 16 * 1024 * 1024;
 /// A payment that no till has: the greatest number of 32 bits, which every service can read.
 const UNKNOWN_PAYMENT: i64 = 2_147_483_647;
-/// Most characters of a type or a scheme that are told.
+/// Most characters of a type or a scheme that are reported.
 const MAX_REPORTED: usize = 32;
 
 /// Why there is no trial.
@@ -253,7 +253,7 @@ impl Trial {
 
 fn not_understood() -> Failure {
     Failure::Lost {
-        detail: "the answer is not what the protocol says".to_owned(),
+        detail: "the answer does not match the protocol".to_owned(),
         heard: Heard::Nonsense,
     }
 }

@@ -1,13 +1,12 @@
 //! The wire, every name of it, and nothing outside this module knows one.
 //!
-//! Each name says how well it is known. **R** = recorded: seen in exchanges with the production service
-//! or in its own description of a call; it outranks all else. **C** = confirmed: the service's public
-//! SDKs for Go and PHP, its Bitrix module or several independent shop plug-ins use exactly this.
-//! **A** = assumed: it follows from the behaviour of the module that this one re-creates, but no public
-//! source shows the name. A merchant with the closed specification changes an **A** name here and
-//! nowhere else.
+//! Each name is marked with how well it is known. **R** = recorded: seen in exchanges with the production service or in
+//! its own description of a call; it outranks all else. **C** = confirmed: the service's public SDKs for Go and PHP,
+//! its Bitrix module or several independent shop plug-ins use exactly this. **A** = assumed: it follows from the
+//! behaviour of the module that this one re-creates, but no public source shows the name. A merchant with the closed
+//! specification changes an **A** name here and nowhere else.
 //!
-//! Requests are in this file; `answer` reads what comes back, `error_body` what a refusal says.
+//! Requests are in this file; `answer` reads what comes back, `error_body` what a refusal states.
 
 mod answer;
 mod error_body;
@@ -55,7 +54,7 @@ pub const SHIFT: &str = "shift";
 /// gives it some 60 s after `demandPayment`, and ever after (R).
 pub const CODE_SESSION_OVER: &str = "166";
 
-/// What a refusal says, from the outermost name to the innermost (R).
+/// What a refusal states, from the outermost name to the innermost (R).
 pub const ERROR_FIELDS: [&str; 5] = [
     "code",
     "internalCode",
@@ -78,7 +77,7 @@ pub const REVERSAL_ITEM: &str = "Отмена оплаты";
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// Not JSON, or a required field is missing or of another type.
-    #[error("the answer is not what the protocol says: {0}")]
+    #[error("the answer does not match the protocol: {0}")]
     Shape(String),
     /// A field's value breaks the protocol.
     #[error("field {field}: {what}")]
@@ -185,7 +184,7 @@ struct DetailsItem<'a> {
     barcode: Option<&'a str>,
 }
 
-/// What a payment or a reversal says.
+/// What a payment or a reversal states.
 pub struct PaymentContent<'a> {
     pub sum: Kopecks,
     /// The till's order number, unique for each request that moves money.

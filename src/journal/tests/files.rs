@@ -71,7 +71,7 @@ fn a_journal_without_its_content_is_quarantined_with_its_log() {
     // A person took the journal away: a new one is begun, and its first moments are no damage.
     assert!(
         !reserve.exists(),
-        "it would tell of a journal that is missing"
+        "it would point to a journal that is missing"
     );
     drop(reopened(&path));
     assert!(std::fs::metadata(&path).unwrap().len() > 0);
@@ -93,7 +93,7 @@ fn what_lies_beside_a_missing_journal_begins_no_other() {
             );
             assert!(!path.exists() && !beside.exists(), "{left}");
         }
-        // The remedy that is told.
+        // The remedy that the error names.
         std::fs::remove_dir_all(folder.path().join("journal.damaged")).unwrap();
         reopened(&path);
     }

@@ -65,7 +65,7 @@ fn what_undoes_an_unpaid_sale_is_found_and_so_is_what_asks_for_it_again() {
     );
     let to_recheck = |id: &str| reader.to_recheck(id).unwrap();
     assert_eq!(to_recheck("owed").as_deref(), Some("~1"));
-    // A cancellation that was told as not made is none, unless it is asked for again itself.
+    // A cancellation that ended as not made is none, unless it is asked for again itself.
     let mut dropped = undoing(&journal);
     dropped.request = ReversalRequest::Cancellation(cancellation_of("owed"));
     dropped.operation.id = "c1".into();

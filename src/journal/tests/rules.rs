@@ -1,4 +1,4 @@
-//! What the journal keeps as a whole, finds at a restart, and tells of a request.
+//! What the journal keeps as a whole, finds at a restart, and returns for a request.
 
 use super::*;
 use crate::model::money::Kopecks;

@@ -93,7 +93,7 @@ fn lines_are_aligned_filled_and_wrapped_in_cyrillic() {
     assert_eq!(lines("<line>{{{shift}}}</line>"), ["{24112026}"]);
 }
 
-/// A template, and what is said of it.
+/// Each is a template and a part of the error about it.
 const WRONG: &[(&str, &str)] = &[
     ("<report", "no XML"),
     (

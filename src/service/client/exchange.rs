@@ -150,15 +150,15 @@ impl Client {
 
     /// A request has no answer; `first` is the address that was tried first for its connection, if it needed a new one.
     ///
-    /// A payment's answer may be held until the buyer has confirmed, and so may say nothing of who was asked, though it
-    /// has not come in all its time. It counts all the same: where it is wrong, another address of the service does as
-    /// well.
+    /// A payment's answer may be held until the buyer has confirmed, and so may prove nothing about who was asked,
+    /// though it has not come in all its time. It counts all the same: where it is wrong, another address of the
+    /// service does as well.
     pub(super) fn note_unanswered(&self, failure: &Failure, errand: Errand, first: Option<IpAddr>) {
         if is_of_another(failure) {
             return self.note_answerer(true, errand, first, &mut None);
         }
         let is_unsent = matches!(failure, Failure::NotSent { .. });
-        // Of a connection that did not come about any other tells.
+        // Any other request shows as well whether a connection comes about.
         let errand = if is_unsent { Errand::Question } else { errand };
         if is_unsent {
             self.resolver.doubt();
@@ -241,7 +241,7 @@ async fn receive(
 /// once, neither is nor is absent now, and its `Date` is of then.
 ///
 /// # Errors
-/// [`Failure::Lost`], with nothing heard.
+/// [`Failure::Lost`], with [`Heard::Nothing`].
 pub(in crate::service) fn is_fresh(headers: &HeaderMap, since: Duration) -> Result<(), Failure> {
     let ages = headers.get_all(AGE).iter();
     let ages = ages.filter_map(|age| whole_seconds(age.to_str().ok()?));
@@ -327,8 +327,8 @@ fn http_date(text: &str) -> Option<Timestamp> {
         .ok()
 }
 
-/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a time by the service's clock, which the answer's own
-/// `Date` tells, or else ours. At most ten minutes; one that cannot be read is none.
+/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a time by the service's clock, which the answer's own `Date` states,
+/// or else ours. At most ten minutes; one that cannot be read is none.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let asked = if let Some(seconds) = whole_seconds(text) {

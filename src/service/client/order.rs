@@ -10,9 +10,9 @@
 //! Two designs were weighed. A client for each address, one of them chosen for each request, would know exactly who is
 //! asked, but would have to do anew what the library does well: to go on within one request from an address that is
 //! dead, and to race the two families. So the library keeps its list, and is handed it in the order of this module;
-//! which address a request without an answer has met is taken from what its own look-up put first
-//! ([`watching`]). Where that one was dead and the library went on, it is put behind for a good reason, and the next
-//! request tells of the other.
+//! which address a request without an answer has met is taken from what its own look-up put first ([`watching`]). Where
+//! that one was dead and the library went on, it is put behind for a good reason, and the next request shows what the
+//! other does.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -80,8 +80,8 @@ impl Order {
         addresses
     }
 
-    /// The address has disappointed on that errand, and the service's name has `addresses` now. Says whether another is
-    /// tried before it.
+    /// The address has disappointed on that errand, and the service's name has `addresses` now. Returns whether another
+    /// is tried before it.
     pub(super) fn set_back(
         &mut self,
         address: IpAddr,
@@ -149,7 +149,8 @@ impl Setback {
     }
 }
 
-/// Runs a request, and tells the address that was put first for its connection; `None` where it needed no new one.
+/// Runs a request, and returns with it the address that was put first for its connection; `None` where it needed no new
+/// one.
 pub(super) async fn watching<T>(request: impl Future<Output = T>) -> (T, Option<IpAddr>) {
     let watched = async {
         let done = request.await;
@@ -161,7 +162,7 @@ pub(super) async fn watching<T>(request: impl Future<Output = T>) -> (T, Option<
 /// A connection of the request at hand is made to the first of these.
 pub(super) fn note_first(addresses: &[SocketAddr]) {
     let first = addresses.first().map(SocketAddr::ip);
-    // Somebody who does not watch has nothing to be told.
+    // For somebody who does not watch there is nothing to note.
     let _ = FIRST.try_with(|noted| noted.set(first));
 }
 

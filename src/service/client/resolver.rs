@@ -30,7 +30,7 @@ const FRESH_PERIOD: Duration = Duration::from_secs(60);
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long somebody waits who has none; connecting ends before that.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
-/// A lookup that takes longer is told in the log.
+/// A lookup that takes longer is logged.
 const SLOW_LOOKUP: Duration = Duration::from_secs(2);
 
 /// What a lookup has found, or why it has found nothing.
@@ -79,7 +79,7 @@ struct Known {
 #[derive(Clone, Debug)]
 struct UnderWay {
     begun_at: Instant,
-    /// Tells its end.
+    /// Receives its result.
     end: watch::Receiver<Option<Found>>,
 }
 
@@ -239,7 +239,7 @@ impl Resolver {
         }
     }
 
-    /// An address has disappointed: the next connection goes to another, if there is one. Says whether there is.
+    /// An address has disappointed: the next connection goes to another, if there is one. Returns whether there is.
     pub(super) fn set_back(&self, address: IpAddr, errand: Errand, blame: Blame) -> bool {
         let names = lock(&self.names);
         let known = names.values().flat_map(|known| &known.addresses);
@@ -316,7 +316,7 @@ mod tests {
     const TEST_TIMEOUT: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(50);
 
-    /// A name server that answers when it is told to.
+    /// A name server that answers when the test lets it.
     struct Server {
         resolver: Arc<Resolver>,
         answers: mpsc::Sender<Found>,
@@ -360,7 +360,7 @@ mod tests {
             assert!(asked.await.is_err());
         }
 
-        /// Until the answer that was told last is known.
+        /// Until the answer that was given last is known.
         async fn until_known(&self, last: u8) {
             for _ in 0..1000 {
                 if lock(&self.resolver.names)[NAME].addresses == address(last) {

@@ -35,8 +35,8 @@ impl From<Failure> for NoReport {
 }
 
 impl Client {
-    /// Reads a shift's report row by row, in bounded memory. `each` runs on a thread of its own and
-    /// says whether to go on; `date` is the service's, where it is the service that has answered.
+    /// Reads a shift's report row by row, in bounded memory. `each` runs on a thread of its own and returns whether to
+    /// go on; `date` is the service's, where it is the service that has answered.
     ///
     /// # Errors
     /// [`NoReport`]: what was seen of it proves nothing.
@@ -116,7 +116,7 @@ impl Client {
         }
     }
 
-    /// Hands the body on piece by piece; a broken one is told to the reader as an error.
+    /// Hands the body on piece by piece; a broken one reaches the reader as an error.
     async fn pass_on(
         &self,
         request: reqwest::RequestBuilder,
@@ -145,7 +145,7 @@ impl Client {
             match tokio::time::timeout(self.settings.timeout, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => {
                     if chunks.send(Ok(chunk.to_vec())).await.is_err() {
-                        // The reader has had enough, and says why.
+                        // The reader has had enough, and returns why.
                         return Ok(());
                     }
                 }

@@ -1,4 +1,4 @@
-//! Against a real socket that answers what a test says, byte for byte.
+//! Against a real socket that answers what a test sets, byte for byte.
 
 mod addresses;
 mod cached;
@@ -471,7 +471,7 @@ fn the_base_is_not_appended_twice() {
     );
 }
 
-/// Two copies of a request, on two sides of midnight: the dead row says nothing of the other.
+/// Two copies of a request, on two sides of midnight: the dead row proves nothing about the other.
 #[tokio::test]
 async fn a_dead_row_in_one_shift_does_not_hide_the_paid_one_in_another() {
     let dead = paid().replace(r#""status": 1"#, r#""status": 2"#);

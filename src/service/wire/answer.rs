@@ -246,7 +246,7 @@ impl WirePayment {
     }
 }
 
-/// The field of a report's row that is why it cannot be read, where that can be told.
+/// The field of a report's row that is why it cannot be read, where that is known.
 pub(in crate::service) fn wrong_field(row: &RawValue, error: &WireError) -> Option<&'static str> {
     match error {
         WireError::Field { field, .. } => Some(*field).filter(|field| *field != "answer"),
@@ -299,7 +299,7 @@ fn kopecks(number: &str) -> Result<Kopecks, WireError> {
     Kopecks::from_roubles(&plain).map_err(|error| field("sum", error.to_string()))
 }
 
-/// Moves the decimal point as the exponent says, digit by digit: `1.5`, `+1` → `15`.
+/// Moves the decimal point by the exponent, digit by digit: `1.5`, `+1` → `15`.
 fn without_exponent(mantissa: &str, exponent: &str) -> Option<String> {
     let exponent: i32 = exponent.parse().ok()?;
     let exponent = Some(exponent).filter(|exponent| exponent.abs() <= MAX_EXPONENT)?;
@@ -339,7 +339,7 @@ struct RowName<'a> {
 /// The `orderNumber` of one row of a report, and nothing else of it.
 ///
 /// # Errors
-/// [`WireError`] when the row is no object or has no such number: it cannot be told whose it is.
+/// [`WireError`] when the row is no object or has no such number: then nothing shows whose it is.
 pub(in crate::service) fn order_number_of(row: &RawValue) -> Result<String, WireError> {
     let name: RowName<'_> = object(row.get().as_bytes())?;
     name.order_number

@@ -1,4 +1,4 @@
-//! What the service says when it refuses.
+//! What the service answers when it refuses.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -71,8 +71,8 @@ impl ErrorBody {
             .any(|part| folded(part).contains(words.as_str()))
     }
 
-    /// The service's own words for support, at most 300 characters, without a `code` that only repeats
-    /// the HTTP `status`. Empty when it said nothing.
+    /// The service's own words for support, at most 300 characters, without a `code` that only repeats the HTTP
+    /// `status`. Empty when it sent none.
     pub fn detail(&self, status: u16) -> String {
         let status = status.to_string();
         let mut texts: Vec<String> = Vec::new();
