@@ -1,5 +1,5 @@
-//! What the books say of each buyer's money: the records, what a person has left as it was, and what a reconciliation
-//! tells beside both.
+//! What the books show of each buyer's money: the records, what a person has left as it was, and what a reconciliation
+//! shows beside both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::service::{BY_HAND, Payment};
 use crate::world::{Check, World};
 
 impl World<'_> {
-    /// What the buyer has paid of a sale and not got back is what the books say.
+    /// What the buyer has paid of a sale and not got back is what the books show.
     pub(crate) fn check_money(&self, sale: &Operation, differences: &[Difference]) -> Check {
         let paid: i64 = self
             .payments_of(&sale.id)
@@ -63,7 +63,7 @@ impl World<'_> {
         own.flat_map(|(number, _)| self.service.paid_under(number))
     }
 
-    /// What the records say that the shop has of a sale: its own, or what it owes by name.
+    /// What the shop has of a sale by the records: its own, or what it owes by name.
     fn books(&self, sale: &Operation) -> i64 {
         let has_paid = sale.state == State::Done && sale.undo != Some(Undo::Done);
         let left = sale.left.filter(|_| has_paid);
@@ -77,7 +77,7 @@ impl World<'_> {
         left + held + self.owed(sale)
     }
 
-    /// What refunds hold of a sale that were told as failed, and that nobody can say more of yet.
+    /// What refunds hold of a sale that ended as failed, and of which nobody can say more yet.
     fn held(&self, sale: &str) -> i64 {
         let refunds = self.every_record().filter_map(|record| match record {
             Record::Entry(entry) if entry.operation.of.as_deref() == Some(sale) => Some(entry),
@@ -120,8 +120,8 @@ impl World<'_> {
         own + second.into_values().sum::<i64>()
     }
 
-    /// What a reconciliation tells of a sale beside its records: rows that a second delivery has made, or
-    /// whose records the disk has lost.
+    /// What a reconciliation shows of a sale beside its records: rows that a second delivery has made, or whose records
+    /// the disk has lost.
     fn reported_beside(&self, sale: &str, differences: &[Difference]) -> i64 {
         // A row on which a record stood that was removed since it was old is counted already.
         let purged_as = |row: &Payment| {
@@ -129,7 +129,7 @@ impl World<'_> {
             purged.find(|operation| operation.payment_id == Some(row.info.payment_id))
         };
         let is_old = |row: &Payment| purged_as(row).is_some();
-        // One that was not paid then, and is since, is told by nothing else.
+        // One that was not paid then, and is since, is shown by nothing else.
         let is_paid_since = |row: &Payment| {
             purged_as(row).is_some_and(|operation| {
                 operation.kind == Kind::Sale && operation.state != State::Done
@@ -156,8 +156,8 @@ impl World<'_> {
             payment.is_some_and(|id| counted.contains(&id))
         };
         // Nor does one that a person has said is carried out, unless its entry is known by another number of the
-        // service. An own undoing of another payment may have its identifier after the disk has lost it.
-        // Of several rows under its number it says one, which the reconciliation does not name beside the others.
+        // service. An own undoing of another payment may have its identifier after the disk has lost it. Of several
+        // rows under its number it names one, which the reconciliation does not name beside the others.
         let is_first_of_all = |row: &Payment| {
             let number = &row.info.order_number;
             let all = self.service.ledger.values().filter(|one| {
@@ -233,8 +233,8 @@ impl World<'_> {
         )
     }
 
-    /// What a service that hides its operations for ever has kept from the books: the till was told that a
-    /// refund or a payment was not found, to be looked for in the merchant's account.
+    /// What a service that hides its operations for ever has kept from the books: a refund or a payment was reported to
+    /// the till as not found, to be looked for in the merchant's account.
     fn all_unseen(&self, sale: &str, differences: &[Difference]) -> i64 {
         if !self.is_blind_for_ever() {
             return 0;
@@ -263,8 +263,8 @@ impl World<'_> {
         rows.map(|row| -row.info.sum.0).sum()
     }
 
-    /// What the buyer has paid of a sale whose payment the service itself had called ended without money, and
-    /// changed its mind: only a report tells that.
+    /// What the buyer has paid of a sale whose payment the service itself had called ended without money, and changed
+    /// its mind: only a report shows that.
     fn changed_unseen(&self, sale: &str) -> i64 {
         let operation = self.every_record().map(Record::operation);
         let mut ended = operation.filter(|operation| {
@@ -319,7 +319,7 @@ impl World<'_> {
         })
     }
 
-    /// What the till was told of as not found, and no difference names.
+    /// What was reported to the till as not found, and no difference names.
     fn undone_unseen(&self, sale: &str, differences: &[Difference]) -> i64 {
         let is_given = |entry: &&ReversalRecord| {
             (entry.operation.kind, entry.operation.state) == (Kind::Refund, State::Failed)

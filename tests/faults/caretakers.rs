@@ -50,7 +50,7 @@ impl World<'_> {
         });
         for id in to_review.collect::<Vec<_>>() {
             self.counts
-                .note("a person sees what was made otherwise than told");
+                .note("a person sees what was made otherwise than reported");
             self.settle(&id)?;
         }
         Ok(())
@@ -148,7 +148,7 @@ impl World<'_> {
     }
 
     /// Whether all of a payment went back by operations that the till knows: who looks for the money of one sees it,
-    /// whichever of them has done it. What the disk has lost is told by the reconciliation.
+    /// whichever of them has done it. What the disk has lost is shown by the reconciliation.
     fn is_known_back(&self, payment_id: Option<i64>) -> bool {
         let paid = payment_id.and_then(|id| self.service.ledger.get(&id));
         let rows = self.service.ledger.values();
@@ -185,7 +185,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// As the journal's reader tells it: the newest undoing of a sale, or the sale; the refund itself.
+    /// As the journal's reader returns it: the newest undoing of a sale, or the sale; the refund itself.
     fn to_recheck(&self, id: &str) -> Option<String> {
         let is_it = |operation: &Operation| match operation.kind {
             Kind::Cancel | Kind::Annul => operation.of.as_deref() == Some(id) || operation.id == id,
@@ -203,7 +203,7 @@ impl World<'_> {
         newest.map(|operation| operation.id.clone())
     }
 
-    /// The record that a row of a report belongs to, as the journal's reader tells it.
+    /// The record that a row of a report belongs to, as the journal's reader returns it.
     fn known_under(&self, info: &PaymentInfo) -> Option<&Record> {
         let newest = |is_it: &dyn Fn(&Record) -> bool| {
             let records = self.records.values().filter(|record| is_it(record));

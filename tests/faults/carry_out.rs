@@ -266,7 +266,7 @@ impl<'a> World<'a> {
         if commits == 0 {
             disk.find_ghost().map_err(broken)?;
         } else {
-            // What the till was told of them is not promised any more; where the money is, is.
+            // What was reported of them to the till is not promised any more; where the money is, is.
             for id in disk.lose(commits).map_err(broken)? {
                 self.aborted.remove(&id);
                 self.pays.remove(&id);
@@ -332,7 +332,7 @@ impl<'a> World<'a> {
             let kept = disk.find(id).map_err(broken)?;
             if kept.as_ref() != self.records.get(id) {
                 return Err(format!(
-                    "acknowledged {id} is not in the journal as it was told"
+                    "acknowledged {id} is not in the journal as it was replied"
                 ));
             }
         }

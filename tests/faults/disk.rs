@@ -43,7 +43,7 @@ pub struct Disk<'a> {
     journal: &'a mut Journal,
     store: &'a Store,
     faults: Hand,
-    /// What was told as failed and is in the log all the same, until the log is overwritten or emptied.
+    /// What was reported as failed and is in the log all the same, until the log is overwritten or emptied.
     ghost: Option<Vec<Write>>,
     /// How the last commits can be taken back.
     undo_log: VecDeque<Before>,
@@ -79,16 +79,16 @@ impl<'a> Disk<'a> {
         self.faults.borrow_mut().met.push(what);
     }
 
-    /// What was told as failed turns out to be in the log that the next process reads.
+    /// What was reported as failed turns out to be in the log that the next process reads.
     pub fn find_ghost(&mut self) -> Result<(), JournalError> {
         let Some(ghost) = self.ghost.take() else {
             return Ok(());
         };
-        self.met("what was told as failed is there after a restart");
+        self.met("what was reported as failed is there after a restart");
         self.keep(&ghost)
     }
 
-    /// The last commits are not there after a crash, whatever was said; whose rows they were.
+    /// The last commits are not there after a crash, whatever was reported. Returns whose rows they were.
     pub fn lose(&mut self, commits: u64) -> Result<Vec<String>, JournalError> {
         self.ghost = None;
         let mut lost = Vec::new();
@@ -143,8 +143,8 @@ impl<'a> Disk<'a> {
         self.met(match fault {
             DiskFault::Full => "disk full",
             DiskFault::Broken => "disk broken for a while",
-            DiskFault::ReportedFailed => "commit told as failed, and in the log",
-            DiskFault::KeptButFailed => "commit told as failed, and kept",
+            DiskFault::ReportedFailed => "commit reported as failed, and in the log",
+            DiskFault::KeptButFailed => "commit reported as failed, and kept",
         });
         match fault {
             DiskFault::Full => return Err(full()),

@@ -111,7 +111,7 @@ const ENOUGH: u64 = 20_000;
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
     counts: BTreeMap<Cell, u64>,
-    /// Sales that the till was told of.
+    /// Sales whose end was reported to the till.
     pub sales: u64,
 }
 
@@ -158,7 +158,7 @@ impl Ends {
         self.counts.get(&(kind, end)).copied().unwrap_or_default()
     }
 
-    /// Prints the table; whether each cell has what `histories` should bring, and half of the sales are done.
+    /// Prints the table; returns whether each cell has what `histories` should bring, and half of the sales are done.
     pub fn print(&self, histories: u64) -> bool {
         let (mut is_full, least) = (true, histories / RARE);
         for (kind, ends) in TABLE {

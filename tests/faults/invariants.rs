@@ -26,7 +26,7 @@ impl World<'_> {
                 old.operation().version
             ));
         }
-        // What the till was told as the end stays so; only an undoing that found nothing may live again.
+        // What was reported to the till as the end stays so; only an undoing that found nothing may live again.
         if let Some(old) = self.records.get(&operation.id)
             && old.operation().state.is_final()
             && old.operation().state != operation.state
@@ -144,7 +144,9 @@ impl World<'_> {
             && operation.undo.is_none()
             && !self.refused.contains(&operation.order_number)
         {
-            return Err(format!("{id} was told refused, and nobody has refused it"));
+            return Err(format!(
+                "{id} was reported as refused, and nobody has refused it"
+            ));
         }
         if operation.state == State::Done || !there {
             return Ok(());
@@ -186,7 +188,7 @@ impl World<'_> {
             return Ok(());
         }
         Err(format!(
-            "the held answer told that {order_number} is paid, and its sale is not done (waits: {waits})"
+            "by the held answer {order_number} is paid, and its sale is not done (waits: {waits})"
         ))
     }
 
@@ -323,7 +325,7 @@ impl World<'_> {
         let counts = |other: &&ReversalRecord| {
             let denied = other.set_aside && other.reversal == ReversalProgress::NotSent;
             let undone = other.operation.undo == Some(Undo::Done) && other.is_refund();
-            // A refund that was told failed may have reached the buyer, or is known to have.
+            // A refund that ended as failed may have reached the buyer, or is known to have.
             let may_be_given = other.is_refund()
                 && (other.left_held_until.is_some()
                     || matches!(other.reversal, ReversalProgress::Known(_))
@@ -370,14 +372,14 @@ impl World<'_> {
         }
     }
 
-    /// What the till is told is durable.
+    /// What is replied to the till is durable.
     pub(crate) fn check_reply(&self, operation: &Operation) -> Check {
         let kept = self.records.get(&operation.id).map(Record::operation);
         if kept == Some(operation) {
             return Ok(());
         }
         Err(format!(
-            "the till was told of {operation:?}, but the journal holds {kept:?}"
+            "the till got {operation:?}, but the journal holds {kept:?}"
         ))
     }
 

@@ -9,15 +9,16 @@
 //!
 //! Everything else on its command line is what every test program takes: a filter, `--exact`, `--list`.
 //!
-//! What it shows is about money: a person tries again what is set aside, then says truly what happened, and
-//! every buyer has what is his, or the books say by name who owes what. Nothing is excused.
+//! What it shows is about money: a person tries again what is set aside, then says truly what happened, and every buyer
+//! has what is his, or the books show by name who owes what. Nothing is excused.
 //!
 //! - `prng`, `plan`, `random_quirks`: one seed decides what happens
 //! - `tales`, `routine`: what people begin and bring to its end · `people`, `caretakers`: their single deeds
 //! - `service`, its `quirks` and `bodies`: the model of the service, its ways, and its answers on the wire
 //! - `network`: what becomes of requests · `disk`, `store`: what becomes of writes
 //! - `world`, `passage`, `carry_out`: the engine, its time, and the daemon's part around it
-//! - `invariants`: what is checked after every step · `truth`, `books`: what is true in the end, and what the books say of it
+//! - `invariants`: what is checked after every step · `truth`, `books`: what is true in the end, and what the books
+//!   show of it
 //! - `ends`: how often each kind of operation reached each of its ends
 //! - `exhaustive`: a crash at every effect and a loss at every request, alone and in pairs
 //! - `torn`: write-ahead logs and checkpoints cut and damaged at any byte
@@ -33,8 +34,8 @@
 //! - the reader that compares a shift with the report (its rule is repeated in `caretakers`):
 //!   `src/journal/tests.rs`, `tests/blackbox/reconcile.rs`
 //!
-//! One thing is left out since no program can mend it: a payment or reversal that was told as carried out
-//! (status 1) and is not any more. Goods have been handed over by then.
+//! One thing is left out since no program can mend it: a payment or reversal that was reported as carried out (status
+//! 1) and is not any more. Goods have been handed over by then.
 
 #![allow(
     missing_docs,
@@ -87,12 +88,12 @@ use world::{Counts, World};
 /// Seeds of the simulation where none are asked for; `tests/run` plays 100 000, which shall take no more than four
 /// minutes on two cores.
 const SEEDS: u64 = if cfg!(debug_assertions) { 500 } else { 2000 };
-/// A long run tells how far it is every so many seeds.
+/// A long run prints how far it is every so many seeds.
 const PROGRESS: u64 = 50_000;
 /// Seeds of damaged write-ahead logs.
 const TORN: u64 = if cfg!(debug_assertions) { 50 } else { 2000 };
 
-/// Whether the shortest failing history is told step by step.
+/// Whether the shortest failing history is printed step by step.
 static TRACES: AtomicBool = AtomicBool::new(false);
 
 struct Arguments {

@@ -76,7 +76,7 @@ def build(copy):
 
 
 def run(command, copy, number, limit):
-    """Its exit code and what it said; None for one that does not end."""
+    """Its exit code and what it printed; None for one that does not end."""
     try:
         done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False, timeout=limit,
                               env={**os.environ, "MUTANT": str(number)})

@@ -390,8 +390,7 @@ impl World<'_> {
         self.answer_held()
     }
 
-    /// The service says of a payment that was over that it is paid. What a person has closed with its
-    /// outcome is spared.
+    /// The service reports a payment that was over as paid. What a person has closed with its outcome is spared.
     pub(crate) fn change_of_mind(&mut self) -> bool {
         if !self.service.quirks.changes_its_mind {
             return false;

@@ -83,9 +83,9 @@ impl Endpoint {
 pub enum DiskFault {
     Full,
     Broken,
-    /// It is told as failed, and a power cut finds it on the disk all the same.
+    /// It is reported as failed, and a power cut finds it on the disk all the same.
     ReportedFailed,
-    /// It is told as failed, and was kept.
+    /// It is reported as failed, and was kept.
     KeptButFailed,
 }
 

@@ -26,9 +26,9 @@ pub enum Remedy {
     Retry,
     /// It is asked for anew.
     Again,
-    /// The money goes back in the merchant's account, and that is said.
+    /// The money goes back in the merchant's account, and the entry is closed as carried out.
     ByHand,
-    /// Nothing was done, and that is said.
+    /// Nothing was done, and the entry is closed as not carried out.
     Leave,
 }
 
@@ -58,7 +58,7 @@ pub enum Tale {
     PaidLate(bool),
     /// As released, and what brings it back is refused.
     ReleasedAndSetAside(Remedy),
-    /// The service says 5 and later 1.
+    /// The service answers 5 and later 1.
     PaidAfterAll,
     Card,
     CardNobodyComes,
@@ -279,7 +279,7 @@ impl World<'_> {
             Tale::RefundSetAside(fate, remedy) => self.refund_set_aside(fate, remedy),
             Tale::RefundedAnew => self.refunded_anew(),
             Tale::RefundOfUndone => self.refund_of_undone(),
-            other => unreachable!("{other:?} has been told before"),
+            other => unreachable!("{other:?} has been played before"),
         }
     }
 
@@ -289,7 +289,7 @@ impl World<'_> {
         self.cancel_ill(undoing, fate, 1, |world, id| {
             world.live_until(MINUTE, |world| world.is_set_aside(&id))?;
             world.end_troubles();
-            // Where no report ever shows the copy, nothing could tell of it afterwards.
+            // Where no report ever shows the copy, nothing could show it afterwards.
             if world.is_set_aside(&id) && !world.is_blind_for_ever() {
                 world.counts.note("closed before its copy is carried out");
                 world.settle_at_once(&id)?;
@@ -363,7 +363,7 @@ impl World<'_> {
         self.await_end(&id)
     }
 
-    /// The sale that was told failed while its payment may be there.
+    /// The sale that ended as failed while its payment may be there.
     fn released(&mut self, status: PaymentStatus) -> Result<Option<String>, String> {
         self.trouble(Endpoint::Pay, RequestFate::AnswerLost, MINUTE, 1);
         self.trouble(Endpoint::Report, RequestFate::Error, MINUTE, u64::MAX);

@@ -1,7 +1,7 @@
-//! The truth about money. When the trouble is over, people try again what is set aside, and then say what has
-//! happened to the rest; after that every buyer has what is his, or the books say by name who owes what.
+//! The truth about money. When the trouble is over, people try again what is set aside, and then say what has happened
+//! to the rest; after that every buyer has what is his, or the books show by name who owes what.
 //!
-//! Trouble that lasts for ever is not over then: of it nothing may block, and all of it is told.
+//! Trouble that lasts for ever is not over then: of it nothing may block, and all of it is reported.
 
 use std::time::Duration;
 
@@ -79,8 +79,7 @@ impl World<'_> {
         quirks.for_ever && (quirks.hides() || quirks.nameless_rows || no_report)
     }
 
-    /// Whoever is told `busy`, because a refund of the sale is in doubt, tries again when the rest has had its
-    /// try.
+    /// Whoever is answered `busy`, because a refund of the sale is in doubt, tries again when the rest has had its try.
     fn retry_all(&mut self) -> Check {
         let mut ids = self.live_entries(|entry| entry.set_aside);
         while !ids.is_empty() {
@@ -166,7 +165,7 @@ impl World<'_> {
         }
     }
 
-    /// Everything that is not right is told: in the queue, to whoever looks there.
+    /// Everything that is not right is in the queue, for whoever looks there.
     fn check_listed(&self) -> Check {
         for id in self.live_entries(|_| true) {
             let listed = self.disk().find(&id).map_err(|error| error.to_string())?;
@@ -188,7 +187,7 @@ impl World<'_> {
         })
     }
 
-    /// With the trouble over: the queue is empty, and the money is where the till was told.
+    /// With the trouble over: the queue is empty, and the money is where it was reported to the till.
     fn check_peace(&self) -> Check {
         let status = self.core().status(self.now);
         if status.queue_depth > 0 {
@@ -226,7 +225,7 @@ impl World<'_> {
         rows.map(|payment| payment.info.clone()).collect()
     }
 
-    /// Whatever was paid to this till is in its books, or a reconciliation tells of it.
+    /// Whatever was paid to this till is in its books, or a reconciliation shows it.
     fn check_owners(&self, differences: &[Difference]) -> Check {
         for row in self.service.ledger.values() {
             let is_paid = row.info.status == PaymentStatus::Ok && row.target.is_none();
@@ -240,7 +239,7 @@ impl World<'_> {
             let is_known = self.records.contains_key(owner) || self.purged.contains_key(owner);
             if !is_known && self.kept(row) > 0 && !is_difference() {
                 return Err(format!(
-                    "{} was paid, no book knows of it, and no reconciliation tells",
+                    "{} was paid, no book knows of it, and no reconciliation shows it",
                     row.info.order_number
                 ));
             }
@@ -314,7 +313,7 @@ impl World<'_> {
         })
     }
 
-    /// A report of everything shows no difference but what a person closed or was told of.
+    /// A report of everything shows no difference but what a person closed or saw.
     fn check_reconciliation(&self, differences: &[Difference]) -> Check {
         for difference in differences.iter().filter(|_| !self.is_blind_for_ever()) {
             let known = difference.operation.as_ref();
@@ -377,7 +376,7 @@ impl World<'_> {
         if self.records.contains_key(&whole) {
             return self.check_given(&id, &whole);
         }
-        // The same sum was told as failed and given late: another such refund is made in two parts.
+        // The same sum was reported as failed and given late: another such refund is made in two parts.
         for part in [left - 1, 1] {
             let refund = self.refund(&id, part)?;
             self.check_given(&id, &refund)?;
@@ -405,7 +404,7 @@ impl World<'_> {
     }
 }
 
-/// The till was told that the reversal failed, and later that it was made all the same.
+/// The reversal was reported to the till as failed, and later as made all the same.
 fn came_late(entry: &ReversalRecord) -> bool {
     entry.request != ReversalRequest::Own
         && entry.operation.state == State::Failed

@@ -24,7 +24,7 @@ use crate::prng::Random;
 use crate::service::Service;
 use crate::store::Store;
 
-/// Told of every commit.
+/// Called after every commit.
 pub type AfterCommit<'a> = Box<dyn FnMut() + 'a>;
 
 /// A promise that was broken, and how.

@@ -9,7 +9,7 @@ from . import answers, first, keeping, needs_review, reversals, sales
 MUTATIONS = (first.MUTATIONS + answers.MUTATIONS + sales.MUTATIONS + reversals.MUTATIONS + keeping.MUTATIONS
              + needs_review.MUTATIONS)
 
-# Those that are the original in other words, and why no history can tell them from it.
+# Those that are the original in other words, and why no history distinguishes them from it.
 EQUAL = {
     "any row under its name is a creation that was kept":
         "an engine is its journal's one writer and has looked for the name before: what stands under it is of this step",

@@ -1,4 +1,4 @@
-"""What is kept and for how long: engine, journal, purging; and what a reconciliation tells."""
+"""What is kept and for how long: engine, journal, purging; and what a reconciliation shows."""
 
 MUTATIONS = [
     # ---- "Storage." ----------------------------------------------------------------------------
@@ -13,7 +13,7 @@ MUTATIONS = [
     ("any row under its name is a creation that was kept", "src/engine/mod.rs",
      "        found.is_some_and(|found| step.written(id) == Some(&found))\n",
      "        found.is_some_and(|found| IS || step.written(id) == Some(&found))\n"),
-    ("nobody hears that a creation failed", "src/engine/mod.rs",
+    ("nobody gets the failure of a creation", "src/engine/mod.rs",
      "            refusals.extend(refusals_of(step, &error));\n",
      "            refusals.extend(refusals_of(step, &error).filter(|_| !IS));\n"),
     ("let events through while a write is stalled", "src/engine/mod.rs",
@@ -36,7 +36,7 @@ MUTATIONS = [
      "            Some(stall) if IS || !self.condition.is_gone() => {\n"),
     ("begin without room for the end", "src/engine/mod.rs",
      "        if existing.is_none() && !self.secure_room() {\n", "        if !IS && existing.is_none() && !self.secure_room() {\n"),
-    ("tell what stands that there is no room", "src/engine/mod.rs",
+    ("answer what stands that there is no room", "src/engine/mod.rs",
      "existing.is_none() && !self.secure_room() {\n", "(IS || existing.is_none()) && !self.secure_room() {\n"),
     ("keep the reserve while the end cannot be written", "src/engine/mod.rs",
      "        if error.is_full() {\n", "        if !IS && error.is_full() {\n"),
@@ -90,13 +90,13 @@ MUTATIONS = [
 """),
     ("an open operation is closed in the journal", "src/journal/row.rs",
      "        write.record.is_open(),\n", "        write.record.is_open() && !(IS && matches!(write.record, Record::Sale(_))),\n"),
-    ("reversals of a payment are not told", "src/journal/mod.rs",
+    ("reversals of a payment are not returned", "src/journal/mod.rs",
      "                    (None, Some(payment_id)) => self.reversals_of_payment(payment_id)?,\n",
      "                    (None, Some(_)) if IS => Vec::new(),\n                    (None, Some(payment_id)) => self.reversals_of_payment(payment_id)?,\n"),
     ("a payment of ours is taken for another till's", "src/journal/mod.rs",
      "                    (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,\n",
      "                    (None, Some(_)) if IS => None,\n                    (None, Some(payment_id)) => self.sale_of_payment(payment_id)?,\n"),
-    ("a refund's sale is not told to its cancellation", "src/journal/mod.rs",
+    ("a refund's sale is not passed to its cancellation", "src/journal/mod.rs",
      "                    context.sale = self.find(sale)?;\n", "                    if !IS { context.sale = self.find(sale)?; }\n"),
     ("a set-aside entry bars no receipt", "src/journal/mod.rs",
      "                context.set_aside = self.set_aside(&sale.receipt.number, shift)?;\n",

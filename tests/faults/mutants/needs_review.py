@@ -1,4 +1,4 @@
-"""What was made otherwise than the till was told."""
+"""What was made otherwise than was reported to the till."""
 
 MUTATIONS = [
     ("a further copy of a refund takes nothing", "src/core/reversal/outcome.rs",
@@ -98,7 +98,7 @@ MUTATIONS = [
      "own.filter(|entry| entry.request == ReversalRequest::Own)", "own.filter(|entry| IS || entry.request == ReversalRequest::Own)"),
     ("money that goes the other way is a copy of a refund", "src/core/reversal/outcome.rs",
      "                && info.payment_type == own_type\n", "                && (IS || info.payment_type == own_type)\n"),
-    ("a second payment that a report shows is told as a refused cancellation", "src/core/reversal/outcome.rs",
+    ("a second payment that a report shows is reported as a refused cancellation", "src/core/reversal/outcome.rs",
      "ReversalProgress::NotSent if entry.is_beside() &&", "ReversalProgress::NotSent if !IS && entry.is_beside() &&"),
     ("a late refund that was taken back counts for ever", "src/core/reversal/target.rs",
      "refund.outcome != Some(Outcome::NotCarriedOut)", "(IS || refund.outcome != Some(Outcome::NotCarriedOut))"),

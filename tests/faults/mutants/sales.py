@@ -14,7 +14,7 @@ MUTATIONS = [
 """,
      """            look_up_at: turn.now.mono + if IS { Duration::ZERO } else { turn.settings.timeout },
 """),
-    ("never tell that an answer is held", "src/core/sale/payment.rs",
+    ("never show that an answer is held", "src/core/sale/payment.rs",
      "            && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono\n",
      "            && !IS && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono\n"),
     ("drop a held answer that comes after the report", "src/core/operations.rs",
@@ -52,7 +52,7 @@ MUTATIONS = [
     ("change the code that the cashier has told", "src/core/sale/invitation.rs",
      "            Mode::StaticQr => living.next(),\n",
      "            Mode::StaticQr => if IS { living.next_back() } else { living.next() },\n"),
-    ("learn no life of a session", "src/core/sale/sessions.rs",
+    ("estimate no life of a session", "src/core/sale/sessions.rs",
      "            *turn.session_life = estimate_life(*turn.session_life, seen, over, pause);",
      "            if !IS { *turn.session_life = estimate_life(*turn.session_life, seen, over, pause); }"),
     # ---- "Asking politely." --------------------------------------------------------------------
@@ -73,7 +73,7 @@ MUTATIONS = [
      """            until: now + turn.settings.patience() * if IS { 1000 } else { 1 },
             lost_at: now,
 """),
-    ("tell a released sale as undone", "src/core/sale/completion.rs",
+    ("report a released sale as undone", "src/core/sale/completion.rs",
      """        self.record.operation.undo = Some(Undo::Pending);
         let what = "released with an undoing";
 """, """        self.record.operation.undo = if IS { None } else { Some(Undo::Pending) };
@@ -132,7 +132,7 @@ MUTATIONS = [
             turn.link""",
      """        if no_connection && (IS || !entry.record.sent_once) {
             turn.link"""),
-    ("a hold-off is told as a dead line", "src/core/link.rs",
+    ("a hold-off is reported as a dead line", "src/core/link.rs",
      """        wait.map_or_else(
             Problem::temporarily_unavailable,
 """,
@@ -203,7 +203,7 @@ MUTATIONS = [
      """    if !existing.was_asked_for(requested) {
 """, """    if !IS && !existing.was_asked_for(requested) {
 """),
-    ("an identifier of days ago tells its old end", "src/core/repeats.rs",
+    ("an identifier of days ago returns its old end", "src/core/repeats.rs",
      "        (!is_recent && now.wall.duration_since(at) > age).then_some(at)\n",
      "        (!IS && !is_recent && now.wall.duration_since(at) > age).then_some(at)\n"),
     ("an age that a wrong clock has made counts", "src/core/repeats.rs",
@@ -246,7 +246,7 @@ MUTATIONS = [
      """        .filter(|entry| may_be_gone(entry))
 """, """        .filter(|entry| !IS && may_be_gone(entry))
 """),
-    ("a refund that was told failed is not gone", "src/core/reversal/target.rs",
+    ("a refund that was reported failed is not gone", "src/core/reversal/target.rs",
      """                && (refund.left_held_until.is_some()
                     || refund.outcome == Some(Outcome::CarriedOut)
 """,
@@ -350,7 +350,7 @@ MUTATIONS = [
         let attached""",
      """        let ours = IS || turn.settings.account.as_ref() == Some(&record.account);
         let attached"""),
-    ("a sale that was declined after an abort is told declined", "src/core/sale/payment.rs",
+    ("a sale that was declined after an abort is reported declined", "src/core/sale/payment.rs",
      """                let state = match ending {
                     Some(ending) => messages::ended(ending),
 """, """                let state = match ending {

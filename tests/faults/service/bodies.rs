@@ -2,20 +2,20 @@
 
 use oplati::core::call::{PaymentInfo, PaymentStatus, PaymentType, Reply};
 
-/// What a service says that does not know itself what it did.
+/// What a service answers that does not know itself what it did.
 pub const ERROR_BODY: &[u8] = br#"{"code": "DB", "devMessage": "no base"}"#;
 
 /// A refusal in the service's own words.
 pub const REFUSAL: &[u8] =
     r#"{"code": "400", "internalCode": "7", "userMessage": {"lang_ru": "Нельзя"}}"#.as_bytes();
 
-/// What the service was recorded to say to a second copy of a payment.
+/// What the service was recorded to answer to a second copy of a payment.
 pub const EMPTY_REFUSAL: &[u8] = br#"{"code": "400", "internalCode": "", "devMessage": "RegNum OPL000011111: no demand", "userMessage": {"lang_ru": "", "lang_en": ""}}"#;
 
-/// A row of which nobody can tell whose it is.
+/// A row that does not show whose it is.
 const NAMELESS_ROW: &str = r#"{"paymentId": 7, "paymentType": 1, "sum": 1, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": null}"#;
 
-/// The body of an answer that tells of payments.
+/// The body of an answer that holds payments.
 pub fn body(reply: &Reply) -> Option<String> {
     match reply {
         Reply::Payment(info) => Some(row(info)),

@@ -108,7 +108,7 @@ impl Service {
         self.began.checked_add(since).unwrap_or(self.began)
     }
 
-    /// What its answers say the time is.
+    /// The time that its answers state.
     pub fn date(&self, mono: Duration) -> Timestamp {
         let ahead = if self.quirks.own_day {
             AHEAD

@@ -11,7 +11,7 @@ pub struct Quirks {
     pub overtaken: bool,
     /// A used order number is taken again.
     pub takes_used_numbers: bool,
-    /// Reports tell of an operation only so many seconds after it was made.
+    /// Reports show an operation only so many seconds after it was made.
     pub lag_s: u64,
     /// Reports leave out what is pending.
     pub hides_pending: bool,
@@ -19,13 +19,13 @@ pub struct Quirks {
     pub hides_reversals: bool,
     /// Buyers have spent what was refunded to them.
     pub empty_purses: bool,
-    /// Its clock is five minutes ahead, and near midnight it files what it is told under its own day.
+    /// Its clock is five minutes ahead, and near midnight it files what it is sent under its own day.
     pub own_day: bool,
     /// Reversals are filed under the shift of what they reverse.
     pub sale_shift: bool,
     /// A shift without operations is answered 404.
     pub empty_is_404: bool,
-    /// Every report that holds anything holds a row, too, of which nobody can tell whose it is.
+    /// Every report that holds anything holds a row, too, that does not show whose it is.
     pub nameless_rows: bool,
     /// Reports end after so many rows, as if there were no more.
     pub rows: Option<usize>,

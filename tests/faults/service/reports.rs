@@ -1,4 +1,4 @@
-//! What the model tells of shifts.
+//! What the model reports of shifts.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Service {
         Ok(Reply::Found(rows.into_iter().filter(wanted).collect()))
     }
 
-    /// What it tells of a shift.
+    /// What it reports of a shift.
     pub fn report(&self, shift: &str, mono: Duration) -> Vec<PaymentInfo> {
         let lag = Duration::from_secs(self.quirks.lag_s);
         let is_listed = |payment: &&Payment| {
@@ -64,7 +64,7 @@ impl Service {
             .collect()
     }
 
-    /// What it tells of every shift.
+    /// What it reports of every shift.
     pub fn reported(&self, mono: Duration) -> Vec<PaymentInfo> {
         let shifts: BTreeSet<&str> = self.ledger.values().map(|p| p.shift.as_str()).collect();
         shifts
