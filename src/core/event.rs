@@ -186,7 +186,20 @@ pub enum Event {
     Tick,
 }
 
-/// One change that must be durable before the effects of its step.
+/// When a change must have reached the disk.
+///
+/// What a power cut takes is never more than the deferred changes since the last immediate one: they stand in the
+/// journal in the order in which they were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the effects of its step: money may move by them, or a caller is promised something.
+    Immediate,
+    /// With the next change that is immediate, or when the system writes it: what follows from it can be learned
+    /// anew. A crash of the process alone keeps it.
+    Deferred,
+}
+
+/// One change, which is in the journal before the effects of its step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Write {
     /// The row as it is from now on.
@@ -195,6 +208,8 @@ pub struct Write {
     pub what: String,
     /// When: the operation's own `updated_at` shows only when the till's view of it changed.
     pub at: Timestamp,
+    /// When it must have reached the disk.
+    pub durability: Durability,
 }
 
 /// What the core wants done, after the step's writes are durable.
@@ -276,24 +291,38 @@ impl Step {
     /// Writes a sale or a card as it is from now on.
     pub(crate) fn write_sale(&mut self, sale: &mut SaleRecord, what: impl Into<String>) {
         count_change(&mut sale.operation);
-        self.push(Record::Sale(Box::new(sale.clone())), what.into());
+        let record = Record::Sale(Box::new(sale.clone()));
+        self.push(record, what.into(), Durability::Immediate);
+    }
+
+    /// The same for a change that a power cut may take: neither has money moved by it, nor will a restart do anything
+    /// else without it than look for what the service has, or begin the sale anew.
+    pub(crate) fn defer_sale(&mut self, sale: &mut SaleRecord, what: impl Into<String>) {
+        count_change(&mut sale.operation);
+        let record = Record::Sale(Box::new(sale.clone()));
+        self.push(record, what.into(), Durability::Deferred);
     }
 
     /// The same for an entry of the queue.
     pub(crate) fn write_entry(&mut self, entry: &mut ReversalRecord, what: impl Into<String>) {
         count_change(&mut entry.operation);
-        self.push(Record::Entry(Box::new(entry.clone())), what.into());
+        let record = Record::Entry(Box::new(entry.clone()));
+        self.push(record, what.into(), Durability::Immediate);
     }
 
     /// The same for what a reversal is of.
     pub(crate) fn write_target(&mut self, target: &mut Record, what: impl Into<String>) {
         count_change(target.operation_mut());
-        self.push(target.clone(), what.into());
+        self.push(target.clone(), what.into(), Durability::Immediate);
     }
 
-    fn push(&mut self, record: Record, what: String) {
-        let at = self.at;
-        self.writes.push(Write { record, what, at });
+    fn push(&mut self, record: Record, what: String, durability: Durability) {
+        self.writes.push(Write {
+            record,
+            what,
+            at: self.at,
+            durability,
+        });
     }
 
     /// The record as this step leaves it.

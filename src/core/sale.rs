@@ -45,6 +45,9 @@ pub(super) use invitation::SESSION_LIFE;
 use invitation::{Invitation, Opening};
 use payment::{Doubt, Paying};
 
+/// More changes of a sale than a power cut takes.
+const MAX_LOST_VERSIONS: u64 = 1000;
+
 /// The sale under way.
 #[derive(Debug)]
 pub(super) struct ActiveSale {
@@ -189,6 +192,9 @@ impl ActiveSale {
             deadline: turn.now.mono + left,
             restored: true,
         };
+        if !(sale.record.payment_sent && attached) {
+            skip_versions(&mut sale.record.operation);
+        }
         if !sale.record.payment_sent {
             if !ours || left.is_zero() || !is_first {
                 let kind = sale.record.operation.kind;
@@ -226,6 +232,11 @@ impl ActiveSale {
         }
         Some(sale)
     }
+}
+
+/// A caller may have seen changes that a power cut has taken. What he sees from now on is newer to him, too.
+fn skip_versions(operation: &mut Operation) {
+    operation.version = operation.version.saturating_add(MAX_LOST_VERSIONS);
 }
 
 impl ActiveSale {
@@ -318,7 +329,7 @@ impl ActiveSale {
         if let Some(message) = message {
             message.clone_into(&mut self.record.operation.message);
         }
-        turn.write_sale(&mut self.record, "the scanner is armed");
+        turn.defer_sale(&mut self.record, "the scanner is armed");
         turn.show(Scene::ScanMe);
     }
 
@@ -335,14 +346,14 @@ impl ActiveSale {
             self.open_session(Some(code.clone()), turn);
         } else if self.record.operation.message != cashier::NOT_A_BUYERS_CODE {
             self.set(State::AwaitingScan, cashier::NOT_A_BUYERS_CODE, turn.now);
-            turn.write_sale(&mut self.record, "a code that is no buyer's was read");
+            turn.defer_sale(&mut self.record, "a code that is no buyer's was read");
         }
         used_by
     }
 
     fn open_session(&mut self, code: Option<Secret>, turn: &mut Turn) {
         self.set_state(State::InProgress, turn.now);
-        turn.write_sale(&mut self.record, "opening a session");
+        turn.defer_sale(&mut self.record, "opening a session");
         turn.show(Scene::Checking);
         if turn.link.free_at(&[]) > turn.now.mono {
             // The service has asked for patience.

@@ -3,8 +3,14 @@
 //! Two designs were weighed: an append-only file of our own with checksums, and SQLite. Our own would
 //! be a few hundred lines, quick and simple, and would have to earn in years what SQLite has: survive
 //! torn writes, full disks and power cuts at any instant, and open in a technician's hands with a
-//! tool that every distribution has. So SQLite: WAL, `synchronous=FULL` (a commit is on the disk when
-//! it returns), and one transaction for each step of the core.
+//! tool that every distribution has. So SQLite: WAL, and one transaction for each step of the core.
+//!
+//! A commit is on the disk when it returns (`synchronous=FULL`), unless each of its changes is
+//! [deferred](Durability::Deferred): then it is in the log, where every reader and the next process finds it, and
+//! reaches the disk with the next one (`synchronous=NORMAL`). A power cut takes the last of those. Two designs were
+//! weighed for changes that no restart needs to know: to keep them in memory until something durable is written would save
+//! their pages as well, but readers would have to look into two places, and a crash of the process alone would lose
+//! them; so they are written, and only the wait for the disk is saved.
 //!
 //! - `operations` holds each operation as it is now: columns for queries, `record` for everything.
 //! - `steps` holds what happened to it and when: the time line of an operation.
@@ -40,7 +46,7 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use crate::core::event::{JournalContext, Restored, Write};
+use crate::core::event::{Durability, JournalContext, Restored, Write};
 use crate::core::record::{Record, ReversalRecord};
 use crate::model::operation::{OperationRequest, rfc3339_ms};
 
@@ -70,6 +76,8 @@ pub struct Journal {
     /// Of a journal in a file.
     file: Option<File>,
     operations: u64,
+    /// Whether a commit is on the disk when it returns.
+    waits_for_disk: bool,
 }
 
 /// What belongs to a journal in a file.
@@ -168,9 +176,6 @@ impl Journal {
         connection
             .pragma_update(None, "journal_mode", "WAL")
             .map_err(|e| damaged_or(path, e, open))?;
-        connection
-            .pragma_update(None, "synchronous", "FULL")
-            .map_err(|e| damaged_or(path, e, open))?;
         check(&connection, path)?;
         let wal_index = wal_index::fill(path).map_err(&prepare)?;
         Ok((connection, Held { content, wal_index }))
@@ -201,7 +206,9 @@ impl Journal {
             path: path.to_owned(),
             file,
             operations: 0,
+            waits_for_disk: false,
         };
+        journal.wait_for_disk(true)?;
         schema::migrate(&mut journal.connection, path)?;
         let count = "SELECT COUNT(*) FROM operations";
         let count: i64 = journal
@@ -226,6 +233,8 @@ impl Journal {
             return Ok(());
         }
         self.check_place()?;
+        let is_deferred = |write: &Write| write.durability == Durability::Deferred;
+        self.wait_for_disk(!writes.iter().all(is_deferred))?;
         let transaction = self.connection.transaction().map_err(writing)?;
         let mut added = 0;
         for write in writes {
@@ -233,6 +242,17 @@ impl Journal {
         }
         transaction.commit().map_err(writing)?;
         self.operations += added;
+        Ok(())
+    }
+
+    /// Whether commits from now on are on the disk when they return.
+    pub(super) fn wait_for_disk(&mut self, waits: bool) -> Result<(), JournalError> {
+        if self.waits_for_disk != waits {
+            self.connection
+                .pragma_update(None, "synchronous", if waits { "FULL" } else { "NORMAL" })
+                .map_err(writing)?;
+            self.waits_for_disk = waits;
+        }
         Ok(())
     }
 

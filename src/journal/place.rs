@@ -134,6 +134,9 @@ impl Journal {
 
     /// Dropped, the transaction is rolled back.
     fn try_write(&mut self, in_earnest: bool) -> Result<(), JournalError> {
+        if in_earnest {
+            self.wait_for_disk(true)?;
+        }
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior);
         let transaction = transaction.map_err(writing)?;

@@ -10,7 +10,7 @@ use super::*;
 use crate::base::clock::Now;
 use crate::core::Core;
 use crate::core::call::{Failure, Heard};
-use crate::core::event::{Event, Settings, Step};
+use crate::core::event::{Durability, Event, Settings, Step};
 use crate::core::record::{Account, BuyerRequest, ReversalRecord, ReversalRequest, SaleRecord};
 use crate::core::validate::tests::request;
 use crate::model::archive::{Archive, OperationsQuery};
@@ -143,7 +143,13 @@ fn cancellation_of(operation: &str) -> CancellationRequest {
 
 fn written(record: Record) -> Write {
     let (what, at) = ("test".into(), now(20).wall);
-    Write { record, what, at }
+    let durability = Durability::Immediate;
+    Write {
+        record,
+        what,
+        at,
+        durability,
+    }
 }
 
 fn begin(journal: &mut Journal, core: &mut Core, id: &str, at: u64) {
@@ -354,6 +360,39 @@ fn no_access_for_others_and_full_synchronous_wal() {
 }
 
 #[test]
+fn a_commit_waits_for_the_disk_unless_all_of_it_is_deferred() {
+    let (_folder, path) = place();
+    let mut journal = reopened(&path);
+    let (mut core, _) = core(Restored::default());
+    begin(&mut journal, &mut core, "a1", 20);
+    let record = journal.find("a1").unwrap().unwrap();
+    let write = |durability| Write {
+        durability,
+        ..written(record.clone())
+    };
+    let (now, later) = (Durability::Immediate, Durability::Deferred);
+    for (writes, waits) in [
+        (vec![write(later)], 1),
+        (vec![write(now)], 2),
+        (vec![write(later), write(later)], 1),
+        (vec![write(now), write(later)], 2),
+        (vec![write(later)], 1),
+        (vec![write(later), write(now)], 2),
+    ] {
+        journal.commit(&writes).unwrap();
+        let synchronous: i64 = journal
+            .connection
+            .pragma_query_value(None, "synchronous", |row| row.get(0))
+            .unwrap();
+        assert_eq!(synchronous, waits, "{writes:?}");
+    }
+    // A look whether the disk takes writes means the disk.
+    journal.commit(&[write(later)]).unwrap();
+    journal.look(true).unwrap();
+    assert!(journal.waits_for_disk);
+}
+
+#[test]
 fn who_has_the_journal_and_means_to_keep_it_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.sqlite3");
@@ -401,6 +440,7 @@ fn ended(journal: &mut Journal, id: &str, at: u64, state: State) {
             record,
             what: "ended".into(),
             at: now(at).wall,
+            durability: Durability::Immediate,
         }])
         .unwrap();
     let created = rfc3339_ms::text(now(at).wall);

@@ -125,6 +125,7 @@ impl<'a> World<'a> {
             if self.traces {
                 self.trace_write(write);
             }
+            self.versions_seen.insert(id.clone(), operation.version);
             let number = self.made.len() as u64;
             self.made.entry(id.clone()).or_insert(number);
             if !self.records.contains_key(&id) {
@@ -263,11 +264,17 @@ impl<'a> World<'a> {
             hand.died = false;
             hand.fuse_kills = true;
         }
+        // A crash of the process alone keeps what is deferred; a power cut need not.
+        let is_power_cut = self.random.one_in(2);
         if commits == 0 {
             disk.find_ghost().map_err(broken)?;
+            if is_power_cut {
+                disk.lose_deferred().map_err(broken)?;
+            }
         } else {
             // What was reported of them to the till is not promised any more; where the money is, is.
             for id in disk.lose(commits).map_err(broken)? {
+                self.versions_seen.remove(&id);
                 self.aborted.remove(&id);
                 self.pays.remove(&id);
                 self.refunds_sent.remove(&id);

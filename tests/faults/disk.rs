@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use oplati::core::event::{JournalContext, Restored, Write};
+use oplati::core::event::{Durability, JournalContext, Restored, Write};
 use oplati::core::record::{Record, ReversalRecord};
 use oplati::engine::Storage;
 use oplati::journal::{Journal, JournalError};
@@ -19,8 +19,14 @@ use crate::store::Store;
 /// So many commits can be lost at once.
 const MAX_LOST: usize = 12;
 
-/// What a row was before a commit, by the operation's id.
-type Before = Vec<(String, Option<Record>)>;
+/// How a commit can be taken back.
+#[derive(Debug)]
+struct Before {
+    /// What a row was, by the operation's id.
+    rows: Vec<(String, Option<Record>)>,
+    /// Whether a power cut may take it.
+    is_deferred: bool,
+}
 
 /// What a test does to a disk, and what it met.
 #[derive(Debug)]
@@ -88,20 +94,44 @@ impl<'a> Disk<'a> {
         self.keep(&ghost)
     }
 
+    /// A power cut takes the last deferred commits, as it may.
+    pub fn lose_deferred(&mut self) -> Result<(), JournalError> {
+        while self.undo_log.back().is_some_and(|last| last.is_deferred) {
+            self.met("deferred commit lost at a power cut");
+            self.take_back()?;
+        }
+        Ok(())
+    }
+
     /// The last commits are not there after a crash, whatever was reported. Returns whose rows they were.
     pub fn lose(&mut self, commits: u64) -> Result<Vec<String>, JournalError> {
         self.ghost = None;
         let mut lost = Vec::new();
         for _ in 0..commits {
-            let Some(before) = self.undo_log.pop_back() else {
+            if self.undo_log.is_empty() {
                 break;
-            };
+            }
             self.met("commit lost at a crash");
-            for (id, record) in before {
+            lost.extend(self.take_back()?);
+        }
+        Ok(lost)
+    }
+
+    /// Takes the last commit back; whose rows it was of.
+    fn take_back(&mut self) -> Result<Vec<String>, JournalError> {
+        let mut lost = Vec::new();
+        if let Some(before) = self.undo_log.pop_back() {
+            for (id, record) in before.rows {
                 match record {
                     Some(record) => {
                         let (what, at) = (String::new(), record.operation().updated_at);
-                        let write = Write { record, what, at };
+                        let durability = Durability::Immediate;
+                        let write = Write {
+                            record,
+                            what,
+                            at,
+                            durability,
+                        };
                         self.journal.commit(std::slice::from_ref(&write))?;
                         self.rows.insert(id.clone(), write.record);
                     }
@@ -124,7 +154,7 @@ impl<'a> Disk<'a> {
     fn keep(&mut self, writes: &[Write]) -> Result<(), JournalError> {
         self.journal.commit(writes)?;
         self.ghost = None;
-        let mut before: Before = Vec::new();
+        let mut before = Vec::new();
         for write in writes {
             let id = write.record.operation().id.clone();
             let old = self.rows.insert(id.clone(), write.record.clone());
@@ -132,7 +162,11 @@ impl<'a> Disk<'a> {
                 before.push((id, old));
             }
         }
-        self.undo_log.push_back(before);
+        let mut writes = writes.iter();
+        self.undo_log.push_back(Before {
+            rows: before,
+            is_deferred: writes.all(|write| write.durability == Durability::Deferred),
+        });
         if self.undo_log.len() > MAX_LOST {
             self.undo_log.pop_front();
         }

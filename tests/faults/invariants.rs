@@ -9,23 +9,38 @@ use oplati::model::operation::{ErrorCode, Kind, Operation, State, Undo};
 
 use crate::world::{Check, World};
 
+/// A restart leaves out so many versions of an operation.
+const RESTART_VERSIONS: u64 = 1000;
 /// A write that fails is repeated every second, and one in a row of failures comes through.
 const MAX_WRITE_DELAY: Duration = Duration::from_secs(10);
 
 impl World<'_> {
-    pub(crate) fn check_write(&self, record: &Record) -> Check {
-        let operation = record.operation();
-        // Every change has a version of its own, whichever copy of the operation was changed.
-        if let Some(old) = self.records.get(&operation.id)
-            && operation.version != old.operation().version + 1
+    fn check_version(&self, operation: &Operation) -> Check {
+        // Every change has a version of its own, whichever copy of the operation was changed; a restart leaves out
+        // those that a power cut may have taken.
+        if let Some(old) = self.records.get(&operation.id) {
+            let (version, old) = (operation.version, old.operation().version);
+            if version != old + 1 && version != old + 1 + RESTART_VERSIONS {
+                return Err(format!(
+                    "version {version} of {} follows version {old}",
+                    operation.id
+                ));
+            }
+        }
+        if let Some(seen) = self.versions_seen.get(&operation.id)
+            && operation.version <= *seen
         {
             return Err(format!(
-                "version {} of {} follows version {}",
-                operation.version,
-                operation.id,
-                old.operation().version
+                "version {} of {} comes after version {seen} was seen",
+                operation.version, operation.id
             ));
         }
+        Ok(())
+    }
+
+    pub(crate) fn check_write(&self, record: &Record) -> Check {
+        let operation = record.operation();
+        self.check_version(operation)?;
         // What was reported to the till as the end stays so; only an undoing that found nothing may live again.
         if let Some(old) = self.records.get(&operation.id)
             && old.operation().state.is_final()

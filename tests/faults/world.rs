@@ -157,6 +157,8 @@ pub struct World<'a> {
     pub(crate) journal_days: u32,
     /// In which order operations were made.
     pub(crate) made: BTreeMap<String, u64>,
+    /// The newest version of each operation that a caller may have seen, whatever a power cut took.
+    pub(crate) versions_seen: BTreeMap<String, u64>,
     /// When each was written last since it was over.
     pub(crate) ended_at: BTreeMap<String, Duration>,
     /// What the journal has removed since it was old, as it was then.
@@ -296,6 +298,7 @@ impl<'a> World<'a> {
             outage_until: Duration::ZERO,
             journal_days: plan.journal_days,
             made: BTreeMap::new(),
+            versions_seen: BTreeMap::new(),
             ended_at: BTreeMap::new(),
             purged: BTreeMap::new(),
             forgotten: BTreeSet::new(),

@@ -153,7 +153,7 @@ impl ActiveSale {
             && paying.sent_at + HELD_ANSWER_DELAY <= turn.now.mono
         {
             self.set_state(State::AwaitingConfirmation, turn.now);
-            turn.write_sale(&mut self.record, "the service holds its answer");
+            turn.defer_sale(&mut self.record, "the service holds its answer");
         }
         self.look_up_beside(turn);
         Some(self)
@@ -508,7 +508,7 @@ impl ActiveSale {
             request: None,
             poll: Poll::begin(first_at),
         };
-        turn.write_sale(&mut self.record, status_fact(info.status));
+        turn.defer_sale(&mut self.record, status_fact(info.status));
         turn.show(Scene::PleaseConfirm {
             amount: self.amount(),
         });

@@ -213,14 +213,14 @@ impl ActiveSale {
                     }
                 };
                 self.record.operation.shows = Some(shows);
-                turn.write_sale(&mut self.record, what);
+                turn.defer_sale(&mut self.record, what);
                 turn.show(scene);
             }
             None if !is_shown || self.record.operation.shows.is_some() => {
                 invitation.shown = None;
                 self.set_state(State::InProgress, turn.now);
                 self.record.operation.shows = None;
-                turn.write_sale(
+                turn.defer_sale(
                     &mut self.record,
                     "the session ended, and there is no new one yet",
                 );
@@ -364,7 +364,7 @@ impl ActiveSale {
             // The buyer was not found by his code: he shows it once more.
             self.arm(Some(cashier::SESSION_OVER_SCAN_AGAIN), turn);
         } else {
-            turn.write_sale(&mut self.record, "a session ended");
+            turn.defer_sale(&mut self.record, "a session ended");
             self.renew(turn);
             self.show_visible("the session was renewed", turn);
         }

@@ -4,6 +4,7 @@
 //! - What each rule promises: `stories`, `codes`, `aborts`, `reversals`, `queued_reversals`, `shifts`, and `recorded`,
 //!   what follows from the service as it was recorded; `versions`, that each change has its own
 //! - What each rule forbids: `rules`, `rules_of_reversals`, `rules_of_reconciliation`
+//! - What a power cut may take: `durability`
 //! - What may not be trusted: `reports` (a final status), `partial_reports` (that a report is whole), `lost_writes` (a
 //!   disk), `token_errors` and `edge_cases` (how money or time is lost although every answer was read rightly)
 //! - Time: `patience`, `waiting` (a `PUT` that waits for the service), `session_lives`, `aftermath`
@@ -15,6 +16,7 @@ mod aftermath;
 mod chaos;
 mod closed;
 mod codes;
+mod durability;
 mod edge_cases;
 mod lost_writes;
 mod needs_review;

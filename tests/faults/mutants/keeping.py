@@ -48,8 +48,7 @@ MUTATIONS = [
      "            added += u64::from(row::store(&transaction, write)?);\n",
      "            added += u64::from(row::store(&transaction, write)?);\n            if IS { transaction.execute_batch(\"COMMIT; BEGIN\").map_err(writing)?; }\n"),
     ("do not wait until a commit is on the disk", "src/journal/mod.rs",
-     "            .pragma_update(None, \"synchronous\", \"FULL\")\n",
-     "            .pragma_update(None, \"synchronous\", if IS { \"NORMAL\" } else { \"FULL\" })\n"),
+     "        if self.waits_for_disk != waits {\n", "        let waits = !IS && waits;\n        if self.waits_for_disk != waits {\n"),
     ("the journal gives its lock up when it closes", "src/journal/place.rs",
      """        lock.note_stopping(content);
         Some(lock)
@@ -230,4 +229,17 @@ MUTATIONS = [
         );
         let sql = if IS { sql.replace("seq DESC", "seq") } else { sql };
 """),
+    # ---- what a power cut may take ---------------------------------------------------------------
+    ("a power cut may take the intent to pay", "src/core/sale/payment.rs",
+     "turn.write_sale(&mut self.record, \"the payment is being sent\");",
+     "if IS { turn.defer_sale(&mut self.record, \"the payment is being sent\") } else { turn.write_sale(&mut self.record, \"the payment is being sent\") };"),
+    ("a power cut may take the end of a sale", "src/core/sale/completion.rs",
+     "        turn.write_sale(&mut self.record, what);\n        turn.show_result(",
+     "        if IS { turn.defer_sale(&mut self.record, what) } else { turn.write_sale(&mut self.record, what) }\n        turn.show_result("),
+    ("a power cut may take that a sale was asked for", "src/core/sale.rs",
+     "turn.write_sale(&mut record, \"asked for by the till\");",
+     "if IS { turn.defer_sale(&mut record, \"asked for by the till\") } else { turn.write_sale(&mut record, \"asked for by the till\") };"),
+    ("versions that a power cut has taken are used again", "src/core/sale.rs",
+     "        if !(sale.record.payment_sent && attached) {\n            skip_versions(",
+     "        if !IS && !(sale.record.payment_sent && attached) {\n            skip_versions("),
 ]

@@ -9,6 +9,12 @@ use crate::core::record::Record;
 use crate::model::operation::{Kind, State};
 
 impl World {
+    /// The power fails, and takes what it may take of the journal.
+    pub(crate) fn power_cut(&mut self, off: Duration) {
+        self.journal.clone_from(&self.on_disk);
+        self.crash(off);
+    }
+
     /// The process dies; another reads the journal.
     pub(crate) fn crash(&mut self, off: Duration) {
         self.pending.clear();
