@@ -228,6 +228,7 @@ impl CliError {
 /// Parses the arguments, runs the verb, and says what went wrong.
 #[must_use]
 pub fn main() -> ExitCode {
+    let _flush = crate::log::FlushOnDrop;
     crate::base::system::unblock_signals();
     let cli = match parsed() {
         Ok(cli) => cli,

@@ -3,12 +3,12 @@
 //! the shop's technician, who reads it beside the till program's own lines; it always holds at
 //! least the level `info`.
 //!
-//! Two designs were thought of for the file: a writer thread behind a queue, or a write in the
-//! thread that logs. The second has a line there before the next step is taken, also when the
-//! process is killed at once; but a disk that does not answer stops with it every thread that logs,
-//! those included that serve tills. So it is the first, and whoever logs waits for its line, within
-//! a bound: only behind a disk that hangs do lines wait in the queue. The price, one `stat` and one
-//! `write` for each line and a change of threads, does not matter at some lines per payment.
+//! Two designs were weighed for the file: a writer thread behind a queue, or a write in the thread
+//! that logs. The second has a line there before the next step is taken, also when the process is
+//! killed at once; but each scan then waits for two changes of threads and the disk, and a disk that
+//! does not answer stops every thread that logs, those included that serve tills. So it is the first,
+//! and nobody waits: a process that ends or panics writes what is left ([`FlushOnDrop`]), and only one that
+//! is killed loses the lines of its last moment. What money depends on is in the journal.
 
 mod budget;
 mod file;
@@ -22,6 +22,7 @@ use std::io::IsTerminal as _;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{FilterExt as _, Targets};
@@ -45,6 +46,22 @@ static FILE: OnceLock<Arc<Writer<TerminalLog>>> = OnceLock::new();
 pub fn failure() -> Option<Failure> {
     FILE.get()?.failure()
 }
+
+/// Dropped at the end of a process, also of one that panics: waits until what was logged is in the file, but no longer
+/// than [`FLUSH_TIMEOUT`].
+#[derive(Debug)]
+pub struct FlushOnDrop;
+
+impl Drop for FlushOnDrop {
+    fn drop(&mut self) {
+        if let Some(file) = FILE.get() {
+            file.flush(FLUSH_TIMEOUT);
+        }
+    }
+}
+
+/// How long the end of a process waits for the disk of its log.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Names the variable that sets the level of standard error, such as `info,oplati::service=debug`.
 pub const LEVEL_VARIABLE: &str = "OPLATI_LOG";

@@ -1,6 +1,5 @@
-//! The thread that writes `terminal.log`. Whoever logs waits until its line is there, and no longer than
-//! [`LINE_TIMEOUT`]: a disk that does not answer must not stop those who serve tills. Until it answers again, lines
-//! wait here, in their order, and nobody waits for them.
+//! The thread that writes `terminal.log`. Whoever logs hands its line over and goes on; the lines wait here, in their
+//! order and whole. Those for which there is no room are counted, and the count is logged in their place.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -11,8 +10,8 @@ use super::file::TerminalLog;
 use crate::base::lock::lock;
 use crate::base::regular_file::FILE_TIMEOUT;
 
-/// How long one line is waited for.
-const LINE_TIMEOUT: Duration = Duration::from_millis(500);
+/// A line that takes longer to write is reported where the log cannot report it.
+const SLOW_LINE: Duration = Duration::from_millis(500);
 /// Lines that may wait for the disk: many minutes of a till at work.
 const MAX_WAITING: usize = 1000;
 /// How often a line that could not be written is tried again; the file itself is looked at less often.
@@ -52,8 +51,10 @@ struct Queue {
     done: u64,
     /// Lines that are lost, and of which the log does not tell yet.
     lost_lines: u64,
-    /// Since when nobody waits for the disk any more.
-    behind_since: Option<Instant>,
+    /// Since when the thread has waited for the disk to take a line.
+    writing_since: Option<Instant>,
+    /// It was reported that the disk does not answer.
+    is_reported: bool,
     failure: Option<String>,
     is_closed: bool,
 }
@@ -96,10 +97,7 @@ impl<S: Sink> Writer<S> {
             return self.sink.failure().map(Failure::Refused);
         };
         let queue = lock(&shared.queue);
-        let is_behind = queue
-            .behind_since
-            .is_some_and(|since| since.elapsed() >= FILE_TIMEOUT);
-        if is_behind {
+        if queue.is_slower_than(FILE_TIMEOUT) {
             Some(Failure::Silent)
         } else {
             queue.failure.clone().map(Failure::Refused)
@@ -118,19 +116,32 @@ impl<S: Sink> Writer<S> {
         }
         queue.waiting.push_back(line.to_owned());
         queue.handed_in += 1;
-        let own = queue.handed_in;
         shared.handed_in.notify_one();
-        let is_awaited = |queue: &mut Queue| queue.done < own && queue.behind_since.is_none();
-        let waited = shared
-            .done
-            .wait_timeout_while(queue, LINE_TIMEOUT, is_awaited);
-        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if is_awaited(&mut queue) {
-            queue.behind_since = Some(Instant::now());
-            drop(queue);
+        let is_news = queue.is_slower_than(SLOW_LINE) && !queue.is_reported;
+        queue.is_reported |= is_news;
+        drop(queue);
+        if is_news {
             self.sink
                 .say("the disk does not answer, and lines of the log wait for it");
         }
+    }
+
+    /// Waits until what was logged before is written, or could not be, but no longer than `timeout`.
+    pub(super) fn flush(&self, timeout: Duration) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        let queue = lock(&shared.queue);
+        let last = queue.handed_in;
+        let is_awaited = |queue: &mut Queue| queue.done < last;
+        drop(shared.done.wait_timeout_while(queue, timeout, is_awaited));
+    }
+}
+
+impl Queue {
+    fn is_slower_than(&self, time: Duration) -> bool {
+        self.writing_since
+            .is_some_and(|since| since.elapsed() >= time)
     }
 }
 
@@ -200,9 +211,7 @@ fn write(sink: &impl Sink, shared: &Shared) {
         let mut queue = lock(&shared.queue);
         queue.failure = failure;
         queue.done += u64::from(is_line);
-        if queue.waiting.is_empty() {
-            queue.behind_since = None;
-        }
+        (queue.writing_since, queue.is_reported) = (None, false);
         shared.done.notify_all();
     }
 }
@@ -211,6 +220,7 @@ fn next(shared: &Shared, has_kept: bool) -> Task {
     let mut queue = lock(&shared.queue);
     loop {
         if let Some(line) = queue.waiting.pop_front() {
+            queue.writing_since = Some(Instant::now());
             return Task::Line(line);
         }
         if queue.is_closed {
@@ -225,6 +235,7 @@ fn next(shared: &Shared, has_kept: bool) -> Task {
         let (woken, waited) = woken.unwrap_or_else(PoisonError::into_inner);
         queue = woken;
         if waited.timed_out() && queue.waiting.is_empty() {
+            queue.writing_since = Some(Instant::now());
             return Task::Again;
         }
     }
@@ -290,19 +301,37 @@ mod tests {
         }
     }
 
+    /// Nothing that is to happen takes so long.
+    const TEST_TIMEOUT: Duration = Duration::from_secs(20);
+
     fn numbered(count: usize) -> Vec<String> {
         (0..count).map(|n| format!("{n}\n")).collect()
     }
 
     #[test]
-    fn a_line_is_there_when_its_writer_goes_on() {
+    fn what_was_logged_is_there_after_a_flush_in_its_order() {
         let disk = Arc::<Disk>::default();
         let log = Writer::start(Arc::clone(&disk));
-        for (n, line) in numbered(100).iter().enumerate() {
+        let expected = numbered(100);
+        for line in &expected {
             log.line(line.as_bytes());
-            assert_eq!(disk.lines.lock().unwrap().len(), n + 1);
         }
+        log.flush(TEST_TIMEOUT);
+        assert_eq!(*disk.lines.lock().unwrap(), expected);
         assert_eq!(log.failure(), None);
+    }
+
+    #[test]
+    fn a_flush_does_not_wait_for_a_disk_that_hangs() {
+        let disk = Arc::<Disk>::default();
+        let log = Writer::start(Arc::clone(&disk));
+        let hangs = disk.hangs.lock().unwrap();
+        log.line(b"first\n");
+        log.flush(Duration::from_millis(20));
+        assert!(disk.lines.lock().unwrap().is_empty());
+        drop(hangs);
+        log.flush(TEST_TIMEOUT);
+        assert_eq!(*disk.lines.lock().unwrap(), ["first\n"]);
     }
 
     #[test]
@@ -336,6 +365,7 @@ mod tests {
         disk.refuse(true);
         log.line(b"first\n");
         log.line(b"lost\n");
+        log.flush(TEST_TIMEOUT);
         assert_eq!(log.failure(), Some(Failure::Refused("no room".to_owned())));
         disk.refuse(false);
         while log.failure().is_some() {
