@@ -282,7 +282,7 @@ fn write_health(text: &mut String, health: &Health) {
     }
 }
 
-/// Counters of devices that are told, and for whom: name, help.
+/// Counters of devices that are published, and for whom: name, help.
 const OF_DEVICES: [(&str, &str); 5] = [
     ("scans", "Codes that a scanner handed on."),
     ("discarded", "Codes that a scanner spoilt."),

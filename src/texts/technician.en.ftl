@@ -1,4 +1,4 @@
-## Said in several places
+## Used in several places
 
 only_daemon_knows = only the running daemon knows
 not_there_yet = not there yet
