@@ -1,7 +1,7 @@
 //! The layers of the source: which room may import which, and that texts stand in theirs.
 //!
 //! A room is a module directly below `src/`. [`ROOMS`] holds them from the ground up, each with all that it may
-//! import; any other `crate::…` in the product's code fails here with a sentence that says where it stands and
+//! import; any other `crate::…` in the product's code fails here with a sentence that shows where it stands and
 //! what to do. Code that only tests use (`#[cfg(test)]`, `tests.rs`, `tests/`) may import anything. The wing of
 //! devices has floors of its own, [`DEVICES`], held the same way: there every import between two of its modules is
 //! written `crate::devices::…`.

@@ -122,7 +122,7 @@ class Browser:
             return expected in seen[0]
 
         try:
-            until(f"{selector} says {expected!r}", matches)
+            until(f"{selector} shows {expected!r}", matches)
         except Failed as error:
             raise Failed(f"{error}, but {seen[0]!r}") from None
 

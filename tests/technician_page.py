@@ -78,9 +78,9 @@ class Page:
 
     def until_text(self, selector, *words, bound_s=WAIT_S):
         try:
-            until(f"{selector} says {words}", lambda: all(word in self.text(selector) for word in words), bound_s)
+            until(f"{selector} shows {words}", lambda: all(word in self.text(selector) for word in words), bound_s)
         except Failed as error:
-            raise Failed(f"{error}; it says {self.text(selector)!r}") from None
+            raise Failed(f"{error}; it shows {self.text(selector)!r}") from None
 
     def is_shown(self, selector):
         return self.browser.run("return !!document.querySelector(arguments[0])?.offsetParent", selector)

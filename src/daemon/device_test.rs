@@ -311,7 +311,7 @@ fn plain(device: &Device, now: Now) -> DeviceTest {
     let checks = checks::of(device);
     let at = rfc3339_ms::text(now.wall);
     let worst = checks.iter().find(|check| check.remedy.is_some());
-    let says = worst.map_or_else(
+    let message = worst.map_or_else(
         || technician::DEVICE_TEST_NO_REMARKS,
         |check| check.detail.clone(),
     );
@@ -320,8 +320,8 @@ fn plain(device: &Device, now: Now) -> DeviceTest {
         interactive: false,
         step: checks.len(),
         of: checks.len(),
-        says: says.ru.into_owned(),
-        says_english: says.en.into_owned(),
+        says: message.ru.into_owned(),
+        says_english: message.en.into_owned(),
         checks,
         started_at: at.clone(),
         finished_at: Some(at),
